@@ -1,0 +1,99 @@
+"""Errors are data: a code, what is wrong, where, and what to do. Rendered once, at the edge, as text or JSON."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bbilang.grammar.source import Source, Span
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One thing wrong with a source.
+
+    ``span`` is None where the mistake is on the command line or in a call, not in the text.
+    ``related`` are other places that take part, each with a word on its role.
+    """
+
+    code: str
+    message: str
+    span: Span | None = None
+    help: str | None = None
+    severity: Severity = "error"
+    related: tuple[tuple[Span, str], ...] = field(default=())
+
+    def to_json(self, source: Source | None) -> dict[str, Any]:
+        """The form for editors: zero-based offsets, one-based lines and columns."""
+
+        def place(span: Span) -> dict[str, Any]:
+            if source is None:
+                return {"start": span.start, "end": span.end}
+            (line, column), (end_line, end_column) = source.position(span.start), source.position(span.end)
+            return {
+                "start": span.start, "end": span.end,
+                "line": line, "column": column, "end_line": end_line, "end_column": end_column,
+            }  # fmt: skip
+
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "message": self.message,
+            "help": self.help,
+            "file": source.name if source else None,
+            "span": place(self.span) if self.span else None,
+            "related": [{"message": message, "span": place(span)} for span, message in self.related],
+        }
+
+
+class BbiError(Exception):
+    """What the compiler or the runtime found wrong: one or more diagnostics and the source they point into."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic] | Diagnostic, source: Source | None = None):
+        self.diagnostics = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)
+        self.source = source
+        super().__init__(render(self.diagnostics, source))
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [d.to_json(self.source) for d in self.diagnostics]
+
+
+def _width(text: str) -> int:
+    """Columns that a text takes in a terminal: wide characters two, combining ones none."""
+    wide = {"W": 2, "F": 2}
+    return sum(0 if unicodedata.combining(c) else wide.get(unicodedata.east_asian_width(c), 1) for c in text)
+
+
+def _excerpt(source: Source, span: Span, note: str = "") -> list[str]:
+    """The lines of a span with carets under the whole of it; long spans show their first and last line."""
+    (first, column), (last, end_column) = source.position(span.start), source.position(span.end)
+    gutter = max(4, len(str(last)) + 1)
+    lines = [f"  --> {source.name}:{first}:{column}"]
+    for number in range(first, last + 1) if last - first < 4 else (first, first + 1, last):
+        text = source.line(number).replace("\t", " ")
+        left = column - 1 if number == first else len(text) - len(text.lstrip())
+        right = end_column - 1 if number == last else len(text)
+        lines.append(f"{number:>{gutter}} | {text}")
+        carets = "^" * max(1, _width(text[left:right]))
+        lines.append(f"{'':>{gutter}}   {' ' * _width(text[:left])}{carets}{' ' + note if note else ''}")
+    return lines
+
+
+def render(diagnostics: Iterable[Diagnostic], source: Source | None) -> str:
+    """Text for a terminal, one block per diagnostic, a blank line between two."""
+    blocks = []
+    for d in diagnostics:
+        lines = [f"{d.severity}[{d.code}]: {d.message}"]
+        if source is not None and d.span is not None:
+            lines += _excerpt(source, d.span)
+        for span, note in d.related:
+            if source is not None:
+                lines += _excerpt(source, span, note)
+        if d.help:
+            lines.append(f"  help: {d.help}")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)

@@ -1,0 +1,48 @@
+"""Where something stands in the text: sources and spans."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Half-open range of character offsets into one source."""
+
+    start: int
+    end: int
+
+    def __or__(self, other: Span) -> Span:
+        """The smallest span that covers both."""
+        return Span(min(self.start, other.start), max(self.end, other.end))
+
+    def shift(self, by: int) -> Span:
+        return Span(self.start + by, self.end + by)
+
+
+NOWHERE = Span(0, 0)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text with a name. Lines and columns are one-based and count characters, as editors show them."""
+
+    text: str
+    name: str = "<text>"
+
+    @cached_property
+    def line_starts(self) -> tuple[int, ...]:
+        return (0, *(i + 1 for i, character in enumerate(self.text) if character == "\n"))
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """(line, column) of a character offset."""
+        line = bisect_right(self.line_starts, offset)
+        return line, offset - self.line_starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """The text of a line, without its line end."""
+        start = self.line_starts[number - 1]
+        end = self.text.find("\n", start)
+        return self.text[start : len(self.text) if end < 0 else end].rstrip("\r")

@@ -1,0 +1,1 @@
+"""Network definitions, loaders and descriptions."""
