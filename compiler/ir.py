@@ -1,0 +1,178 @@
+"""The typed program: frozen nodes, equal by structure, hashed once. Places in the text live beside the nodes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bbilang.compiler.types import FieldType
+from bbilang.grammar.source import Source, Span
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operation applied. ``parameters`` may hold numbers, strings, None, tuples and other nodes (targets, selections).
+
+    ``digest`` is a hash of the whole expression: two nodes are equal when their digests are.
+    """
+
+    op: str
+    inputs: tuple[Node, ...]
+    parameters: tuple[tuple[str, Any], ...]
+    type: FieldType
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name, value in self.parameters:
+            _validate(name, value)
+        text = repr((self.op, [n.digest for n in self.inputs], _digestible(self.parameters), self.type))
+        object.__setattr__(self, "digest", hashlib.sha256(text.encode()).hexdigest()[:32])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Node) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"<{self.op} {self.digest[:8]}: {self.type}>"
+
+    def __getitem__(self, name: str) -> Any:
+        """The value of a parameter; KeyError where it has none of that name."""
+        for key, value in self.parameters:
+            if key == name:
+                return value
+        raise KeyError(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return next((value for key, value in self.parameters if key == name), default)
+
+    @property
+    def children(self) -> tuple[Node, ...]:
+        """Every node that this one needs: its inputs, and those in its parameters."""
+        return (*self.inputs, *_nodes_in(self.parameters))
+
+
+def _validate(name: str, value: Any) -> None:
+    if isinstance(value, tuple):
+        for item in value:
+            _validate(name, item)
+    elif not (value is None or isinstance(value, bool | int | float | str | Node)):
+        raise TypeError(f"parameter {name} holds a {type(value).__name__}")
+
+
+def _digestible(value: Any) -> Any:
+    if isinstance(value, Node):
+        return ("node", value.digest)
+    return tuple(map(_digestible, value)) if isinstance(value, tuple) else value
+
+
+def _nodes_in(value: Any) -> Iterator[Node]:
+    if isinstance(value, Node):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _nodes_in(item)
+
+
+def walk(*roots: Node) -> Iterator[Node]:
+    """Every node object under the roots once, children first. Equal nodes that are two objects come twice."""
+    seen: set[int] = set()
+    stack = [(root, False) for root in reversed(roots)]
+    while stack:
+        node, ready = stack.pop()
+        if ready:
+            yield node
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack.extend((child, False) for child in reversed(node.children))
+
+
+@dataclass(frozen=True)
+class ModelSlot:
+    """A model that the program needs: by registry name, or a caller's own module under the name `module`."""
+
+    alias: str
+    name: str
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element of an interface: a `present` node with its name and words."""
+
+    id: str
+    node: Node
+    title: str = ""
+    caption: str = ""
+    over: str | None = None  # id of the element that it is drawn into
+
+
+@dataclass(frozen=True)
+class Interface:
+    title: str
+    elements: tuple[Element, ...]
+    layout: Any  # element id, or ("row" | "column", (layout, ...))
+
+
+@dataclass(frozen=True)
+class Forward:
+    """One forward pass: captures ``layers``, ``stops`` at the deepest of them unless scores are wanted too."""
+
+    layers: tuple[str, ...]
+    scores: bool
+    stops: bool
+    serves: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Backward:
+    """The backward passes from one target node (one for each of its classes) to ``layers``.
+
+    ``stops``: at the earliest of the layers; else they go on down to the input, as an unoptimized call does.
+    """
+
+    target: Node
+    layers: tuple[str, ...]
+    forward: int  # index in Program.forwards
+    stops: bool
+    serves: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Icons:
+    """One run of the visualization engine for the icons that these elements can show."""
+
+    elements: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A checked file. ``origins`` (node -> the spans that asked for it) and ``source`` stand outside equality."""
+
+    models: tuple[ModelSlot, ...]
+    inputs: tuple[str, ...]
+    interfaces: tuple[Interface, ...]
+    bindings: tuple[tuple[str, Node], ...] = ()
+    settings: tuple[tuple[str, Any], ...] = ()
+    forwards: tuple[Forward, ...] = ()
+    backwards: tuple[Backward, ...] = ()
+    icons: tuple[Icons, ...] = ()
+    optimized: bool = False
+    output: str = ""
+    origins: Mapping[Node, tuple[Span, ...]] = field(default_factory=dict, compare=False, repr=False)
+    source: Source | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def elements(self) -> tuple[Element, ...]:
+        return tuple(element for interface in self.interfaces for element in interface.elements)
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        """`featvis.size`, `seed`, `states` ..."""
+        return next((value for key, value in self.settings if key == name), default)
+
+    def spans(self, node: Node) -> tuple[Span, ...]:
+        return self.origins.get(node, ())

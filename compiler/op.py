@@ -1,0 +1,208 @@
+"""The contract of an operation, a style and a method, and the registry that holds them.
+
+An operation declares; it never touches the model. It says what it takes and gives (``type``), what it needs of the model
+(``demands``) and how numbers become numbers (``kernel``, the only place that may import torch). Adding one is adding a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from rapidfuzz import process
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.types import Axis, FieldType
+
+
+class Fail(Exception):
+    """A type rule's plain complaint. The checker adds the place and the source.
+
+    ``argument`` names the argument at fault; None means the operation as a whole.
+    """
+
+    def __init__(self, code: str, message: str, help: str | None = None, argument: str | None = None):
+        super().__init__(message)
+        self.code, self.message, self.help, self.argument = code, message, help, argument
+
+
+REQUIRED = object()
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter. ``kind`` directs how its argument is read:
+
+    integer, number, flag, text: literals, with ``minimum`` and ``maximum`` in ``unit``.
+    word: one of ``choices``. axis: the name of an axis of the field. ranking: a word of ``choices`` or a class.
+    target: what can be attributed to. atoms: an element, field or substrate. element: the name of an element.
+    selection, condition, style, method: what they say. words: an axis name or a list of them.
+    """
+
+    name: str
+    kind: str
+    doc: str
+    default: Any = REQUIRED
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+
+@dataclass(frozen=True)
+class Activations:
+    """The operation needs the activations of the field's layers."""
+
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The operation needs d target / d activation at the field's layers, and the activations there."""
+
+    target: Node
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IconsOf:
+    """The element needs an icon for every atom that one of its states can show."""
+
+
+Demand = Activations | Gradients | IconsOf
+
+
+class Operation:
+    """Field in, field out.
+
+    ``content``: the operation replaces the content and keeps atoms, order and states; a field needs a content before any
+    other operation, and gets `activation` where the text names none.
+    """
+
+    name: ClassVar[str] = ""
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+    content: ClassVar[bool] = False
+    example: ClassVar[str] = ""
+
+    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+        """The type of the result. ``arguments`` has a value for every parameter. Raises `Fail`."""
+        raise NotImplementedError
+
+    def demands(self, node: Node) -> tuple[Demand, ...]:
+        """What the kernel will ask of the model."""
+        return ()
+
+    def kernel(self, node: Node, field: Any, run: Any) -> Any:
+        """The result as a `runtime.field.Field`, from the input field and ``run`` (values of other nodes, tensors)."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a style makes of a field's axes: one axis along the slots, one as series, the rest must be facets or states."""
+
+    spent: tuple[str, ...]
+    slots: Axis | None = None
+    series: Axis | None = None
+    cells: tuple[int, int] | None = None  # (y, x) of a map
+
+
+class Style:
+    """One way to draw a field. ``takes`` may be spent besides, when they are there."""
+
+    name: ClassVar[str] = ""
+    spends: ClassVar[str] = ""  # in words, for messages: "one axis of atoms"
+    takes: ClassVar[tuple[str, ...]] = ()
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+    overlays: ClassVar[bool] = False  # may be drawn `over=` another element
+    carries: ClassVar[bool] = False  # other elements may be drawn into it
+    example: ClassVar[str] = ""
+
+    def spend(self, field: FieldType) -> Drawn:
+        """Which axes are drawn. Raises `Fail` where the field cannot be drawn like this."""
+        raise NotImplementedError
+
+    def demands(self, node: Node) -> tuple[Demand, ...]:
+        return ()
+
+    def frames(self, drawing: Any) -> Any:
+        """Plain panels for the view model, from numbers. See runtime/drawing.py."""
+        raise NotImplementedError
+
+    def chart(self, element: Any, theme: Any) -> Any:
+        """The element as a Vega-Lite specification, from the view model."""
+        raise NotImplementedError
+
+
+class Method:
+    """One attribution method: how much each atom contributed to the target."""
+
+    name: ClassVar[str] = ""
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+    source: ClassVar[str] = ""
+
+    def demands(self, node: Node) -> tuple[Demand, ...]:
+        raise NotImplementedError
+
+    def kernel(self, node: Node, layer: str, run: Any) -> Any:
+        """Contribution of every entry of the layer to every target class, before the sum over an atom's part."""
+        raise NotImplementedError
+
+
+def suggest(word: str, known: Iterable[str]) -> str | None:
+    """The nearest known word, where one is near enough to be what was meant."""
+    found = process.extractOne(word, list(known), score_cutoff=60)
+    return found[0] if found else None
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str | None = None) -> str | None:
+    near = suggest(word, known)
+    return f"did you mean `{near}`?" if near else otherwise
+
+
+@dataclass
+class Registry:
+    """Everything that has a name in the language. Filled by the front door; ``find`` loads a third party's on first use."""
+
+    operations: dict[str, Operation] = field(default_factory=dict)
+    styles: dict[str, Style] = field(default_factory=dict)
+    methods: dict[str, Method] = field(default_factory=dict)
+    describe: Callable[[str], Any] | None = None  # registry name -> ModelDescription
+    models: Callable[[], tuple[str, ...]] = lambda: ()
+    discover: Callable[[str, Registry], bool] | None = None
+
+    def find(self, group: str, name: str) -> Any | None:
+        table: dict[str, Any] = getattr(self, group)
+        if name not in table and self.discover is not None:
+            self.discover(group, self)
+        return table.get(name)
+
+
+# What the language has and a later version of the compiler will run: word -> what it will do.
+PLANNED_OPERATIONS = {
+    "factorize": "finds groups of channels by matrix factorization",
+    "project": "lowers the dimension of the part or of an axis",
+    "link": "attributes between the atoms of several layers",
+    "across": "takes a field for every example of a dataset",
+    "examples": "finds the examples that fire an atom most",
+    "spectrum": "draws examples over the range of an atom's activation",
+    "influence": "finds the examples that moved a score",
+    "ablate": "sets atoms to a value and runs the network again",
+    "steer": "adds to atoms and runs the network again",
+    "effect": "shows what a change did",
+    "match": "matches atoms of two models or layers",
+    "trust": "measures how far an attribution can be believed",
+}
+PLANNED_STYLES = ("grid", "masks", "rgb", "scatter", "sankey", "matrix", "curve", "table", "graph", "atlas")
+PLANNED_METHODS = (
+    "gradient", "input_x_gradient", "integrated_gradients", "smoothgrad", "vargrad", "deconvnet", "guided_backprop",
+    "cam", "grad_cam", "grad_cam_pp", "competitive_input_x_gradient", "lrp", "excitation_backprop",
+    "contrastive_excitation_backprop", "occlusion", "rise", "meaningful_perturbation", "extremal_perturbation",
+    "smooth_pool", "relaxed_pool",
+)  # fmt: skip
+PLANNED_HEADS = {"weights": "draws the kernel between two layers"}

@@ -1,0 +1,107 @@
+"""The type of a field: its content over named axes, the atoms that it is about, and the states it has on a page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+ATOMS = ("neuron", "spatial", "channel", "group", "whole", "pixel", "class", "token", "example")
+
+# The axes that a full substrate of each atom has, before any operation.
+ATOM_AXES = {
+    "neuron": ("y", "x", "channel"),
+    "spatial": ("y", "x"),
+    "channel": ("channel",),
+    "whole": (),
+    "pixel": ("y", "x"),
+    "class": ("class",),
+    "token": ("token",),
+}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One named axis. ``size`` is an upper bound where ``exact`` is False: what `filter` or a union of states leaves.
+
+    ``components`` are the coordinates that a place on the axis has: (channel,), or (y, x, channel) where `top` ranked
+    whole neurons. ``sizes`` gives the size in each layer where layers differ. ``gap`` is the slot before which `both`
+    leaves a gap.
+    """
+
+    name: str
+    size: int
+    components: tuple[str, ...] = ()
+    exact: bool = True
+    sizes: tuple[int, ...] = ()
+    gap: int = 0
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"axis {self.name} has size {self.size}")
+        if not self.components:
+            object.__setattr__(self, "components", (self.name,))
+
+    def __str__(self) -> str:
+        return f"{self.name}: {'' if self.exact else 'up to '}{self.size}"
+
+
+@dataclass(frozen=True)
+class FieldType:
+    """Values over axes. ``axes`` must be spent by a presentation; ``states`` are shown one at a time.
+
+    content: activation, gradient, attribution, score or picture.
+    states: one axis a selection, named by the selection's id.
+    """
+
+    content: str
+    atom: str
+    layers: tuple[str, ...]
+    axes: tuple[Axis, ...]
+    states: tuple[Axis, ...] = ()
+    model: str = ""
+    signed: bool = True
+    unit: str = ""
+    scope: str = ""  # what `normalize` divided by; empty where values are as measured
+    steps: tuple[str, ...] = field(default=())  # arithmetic done since the content, in words, for the legend
+
+    def axis(self, name: str) -> Axis | None:
+        return next((axis for axis in self.axes if axis.name == name), None)
+
+    @property
+    def atom_axes(self) -> tuple[Axis, ...]:
+        """The axes that tell the atoms apart, among them `layer`."""
+        own = {"layer", "y", "x", "channel", "token", "group", *(("class",) if self.atom == "class" else ())}
+        return tuple(axis for axis in self.axes if own & set(axis.components))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(axis.name for axis in self.axes)
+
+    @property
+    def state_count(self) -> int:
+        count = 1
+        for axis in self.states:
+            count *= axis.size
+        return count
+
+    def without(self, *names: str) -> FieldType:
+        return replace(self, axes=tuple(axis for axis in self.axes if axis.name not in names))
+
+    def swap(self, new: Axis) -> FieldType:
+        """The type with the axis of the same name replaced."""
+        return replace(self, axes=tuple(new if axis.name == new.name else axis for axis in self.axes))
+
+    def with_states(self, *more: Axis) -> FieldType:
+        """States joined by name: a selection used twice is one axis."""
+        known = {axis.name for axis in self.states}
+        fresh: list[Axis] = []
+        for axis in more:
+            if axis.name not in known:
+                known.add(axis.name)
+                fresh.append(axis)
+        return replace(self, states=self.states + tuple(fresh))
+
+    def __str__(self) -> str:
+        where = f" of {', '.join(self.layers)}" if self.layers else ""
+        axes = ", ".join(map(str, self.axes)) or "no axes"
+        states = f"; states {', '.join(map(str, self.states))}" if self.states else ""
+        return f"{self.content}{where} ({axes}{states})"
