@@ -1,0 +1,36 @@
+"""Makes the shipped descriptions: `python -m bbilang.runtime.models.describe`. A test compares them with the files."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from typing import Any
+
+import torch
+
+from bbilang.runtime.describe import describe_module
+from bbilang.runtime.model import MODELS, MODELS_FOLDER, ModelEntry
+
+
+def shipped(entry: ModelEntry) -> dict[str, Any]:
+    """The JSON of one model, from its definition on the meta device; ``labels`` is the name of a file."""
+    definition = importlib.import_module(entry.definition)
+    with torch.device("meta"):
+        module = definition.build()
+    size = definition.PREPROCESS.crop
+    names, aliases = definition.layer_names(), definition.aliases()
+    description = describe_module(module, size, entry.name, title=entry.title, names=names, aliases=aliases)
+    return description.to_json() | {"labels": definition.LABELS}
+
+
+def text(entry: ModelEntry) -> str:
+    """One layer a line."""
+    data = shipped(entry)
+    layers = ",\n".join("    " + json.dumps(layer) for layer in data.pop("layers"))
+    rest = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in data.items())
+    return f'{{\n{rest},\n  "layers": [\n{layers}\n  ]\n}}\n'
+
+
+if __name__ == "__main__":
+    for model in MODELS.values():
+        (MODELS_FOLDER / f"{model.name}.json").write_text(text(model), encoding="utf-8")

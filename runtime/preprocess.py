@@ -1,0 +1,108 @@
+"""From a picture to what a model sees: resize, crop, and the normalization that the adapter applies inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+    from torch import Tensor
+
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
+LONGEST = 16  # a picture longer than this many times its shorter side is cut before it is resized
+
+
+def _error(message: str, help: str | None = None) -> BbiError:
+    return BbiError(Diagnostic("E407", message, help=help))
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """What is done to a picture before the model, as its training did it.
+
+    ``resize``: pixels of the shorter side; ``crop``: (y, x) in pixels, around the centre; ``mean`` and ``std``: per
+    channel of RGB in [0, 1]. Raises BbiError E407 for values that make no picture.
+    """
+
+    resize: int
+    crop: tuple[int, int]
+    interpolation: str = "bilinear"
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        if not all(1 <= size <= 8192 for size in (self.resize, *self.crop)):
+            raise _error("preprocess: size and crop are pixels, from 1 to 8192")
+        if max(self.crop) > self.resize:
+            text = f"preprocess: a crop of {self.crop[0]} x {self.crop[1]} does not fit in a shorter side of {self.resize}"
+            raise _error(text, "set size at least as large as crop")
+        if self.interpolation not in INTERPOLATIONS:
+            raise _error(f"preprocess: interpolation is one of {', '.join(INTERPOLATIONS)}")
+        if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
+            raise _error("preprocess: mean and std have one number per channel, and std is positive")
+
+    def override(
+        self,
+        size: int | None = None,
+        crop: int | Sequence[int] | None = None,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
+    ) -> Preprocess:
+        """`set preprocess(size=, crop=, mean=, std=)`: a copy with these replaced; one number stands for all axes.
+
+        A size below the crop takes the crop along, unless that is given too.
+        """
+        changes: dict[str, Any] = {}
+        if size is not None:
+            changes["resize"] = int(size)
+            changes["crop"] = tuple(min(int(size), side) for side in self.crop)
+        if crop is not None:
+            changes["crop"] = _numbers("crop", crop, 2, int)
+            changes.setdefault("resize", max(self.resize, *changes["crop"]))
+        if mean is not None:
+            changes["mean"] = _numbers("mean", mean, len(self.mean), float)
+        if std is not None:
+            changes["std"] = _numbers("std", std, len(self.std), float)
+        return replace(self, **changes)
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """(input, channel, y, x) in [0, 1] -> the same axes, as the model was trained on. Differentiable."""
+        mean, std = (images.new_tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
+        return (images - mean) / std
+
+    def display(self, picture: Image) -> np.ndarray:
+        """A PIL picture -> uint8 (y, x, rgb): resized and cropped, as the page shows it."""
+        import numpy as np
+        from PIL import Image
+
+        picture = _shorten(picture.convert("RGB"))
+        width, height = picture.size
+        short = min(width, height)
+        target = (self.resize * width // short, self.resize * height // short)
+        if target != picture.size:
+            picture = picture.resize(target, getattr(Image.Resampling, self.interpolation.upper()))
+        crop_y, crop_x = self.crop
+        top, left = round((target[1] - crop_y) / 2), round((target[0] - crop_x) / 2)
+        return np.array(picture.crop((left, top, left + crop_x, top + crop_y)))
+
+
+def _shorten(picture: Image) -> Image:
+    """The middle of a strip: resized whole, one of 1 x 10,000 pixels would take gigabytes."""
+    width, height = picture.size
+    short = min(width, height)
+    if max(width, height) <= LONGEST * short:
+        return picture
+    left, top = max(0, (width - LONGEST * short) // 2), max(0, (height - LONGEST * short) // 2)
+    return picture.crop((left, top, min(width, left + LONGEST * short), min(height, top + LONGEST * short)))
+
+
+def _numbers(name: str, value: Any, count: int, kind: type) -> tuple[Any, ...]:
+    values = (value,) * count if isinstance(value, int | float) else tuple(value)
+    if len(values) != count:
+        raise _error(f"preprocess: {name} is one number or {count}, not {len(values)}")
+    return tuple(kind(v) for v in values)
