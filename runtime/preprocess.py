@@ -39,7 +39,8 @@ class Preprocess:
         if not all(1 <= size <= 8192 for size in (self.resize, *self.crop)):
             raise _error("preprocess: size and crop are pixels, from 1 to 8192")
         if max(self.crop) > self.resize:
-            text = f"preprocess: a crop of {self.crop[0]} x {self.crop[1]} does not fit in a shorter side of {self.resize}"
+            crop = " x ".join(str(side) for side in self.crop)
+            text = f"preprocess: a crop of {crop} pixels does not fit in a shorter side of {self.resize}"
             raise _error(text, "set size at least as large as crop")
         if self.interpolation not in INTERPOLATIONS:
             raise _error(f"preprocess: interpolation is one of {', '.join(INTERPOLATIONS)}")
@@ -76,17 +77,22 @@ class Preprocess:
         return (images - mean) / std
 
     def display(self, picture: Image) -> np.ndarray:
-        """A PIL picture -> uint8 (y, x, rgb): resized and cropped, as the page shows it."""
+        """A PIL picture -> uint8 (y, x, rgb): resized and cropped, as the page shows it.
+
+        A picture that has the size of the crop already is taken as it is: somebody cropped it before.
+        """
         import numpy as np
         from PIL import Image
 
         picture = _shorten(picture.convert("RGB"))
         width, height = picture.size
-        short = min(width, height)
-        target = (self.resize * width // short, self.resize * height // short)
+        crop_y, crop_x = self.crop
+        if (width, height) == (crop_x, crop_y):
+            return np.array(picture)
+        scale = self.resize / min(width, height)
+        target = (round(width * scale), round(height * scale))
         if target != picture.size:
             picture = picture.resize(target, getattr(Image.Resampling, self.interpolation.upper()))
-        crop_y, crop_x = self.crop
         top, left = round((target[1] - crop_y) / 2), round((target[0] - crop_x) / 2)
         return np.array(picture.crop((left, top, left + crop_x, top + crop_y)))
 

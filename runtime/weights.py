@@ -19,15 +19,15 @@ PREFIX = "module."  # of DataParallel
 
 def read_state(path: Path) -> dict[str, Tensor]:
     """Name -> tensor, on the CPU. Raises BbiError E403 for a file that is missing, damaged, or holds other things."""
-    if not path.is_file():
-        raise _error("E403", f"there is no weights file {path}")
     try:
+        if not path.is_file():
+            raise _error("E403", f"there is no weights file {path}")
         data = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
     except BbiError:
         raise
     except Exception as e:  # every reader has errors of its own for damaged files
-        raise _error("E403", f"{path.name} cannot be read as weights: it is damaged, cut short, or not such a file",
-                     "safetensors and PyTorch state dicts (torch.save(model.state_dict(), ...)) can be read") from e  # fmt: skip
+        message = f"{path.name} cannot be read as weights: it is damaged, cut short, or not such a file"
+        raise _error("E403", message, "save it with safetensors, or torch.save(model.state_dict(), file)") from e
     for key in WRAPPERS:
         if isinstance(data, Mapping) and isinstance(data.get(key), Mapping):
             data = data[key]
@@ -52,8 +52,8 @@ def _pickled(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as e:
         if "Unsupported" in str(e):  # a class, function or instruction outside torch's list for tensors
-            raise _error("E403", f"{path.name} holds Python objects besides tensors; they are not loaded, since that can "
-                         "run code", "save model.state_dict() alone, or use safetensors") from e  # fmt: skip
+            message = f"{path.name} holds Python objects besides tensors, which are not loaded since that can run code"
+            raise _error("E403", message, "save model.state_dict() alone, or use safetensors") from e
         raise
 
 
@@ -67,11 +67,13 @@ def fit(module: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     missing = [name for name in wanted if name not in state and name not in counters]
     unexpected = [name for name in state if name not in wanted]
     shapes = [name for name in wanted if name in state and wanted[name].shape != state[name].shape]
-    faults = [f"{len(names)} {word} ({_some(names)})" for names, word in ((missing, "missing"), (unexpected, "unexpected")) if names]
+    absent = {"missing": missing, "unexpected": unexpected}
+    faults = [f"{len(names)} {word} ({_some(names)})" for word, names in absent.items() if names]
     faults += [f"`{n}` is {_shape(state[n])}, not {_shape(wanted[n])}" for n in shapes[:3]]
     faults += [f"{len(shapes) - 3} other shapes differ"] if len(shapes) > 3 else []
     if faults:
-        raise _error("E404", f"{source} does not fit this model: {'; '.join(faults)}", "are these the weights of another model?")
+        message = f"{source} does not fit this model: {'; '.join(faults)}"
+        raise _error("E404", message, "are these the weights of another model?")
     broken = [n for n, value in state.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())]
     if broken:
         raise _error("E405", f"{source} has values that are not finite numbers, in {_some(broken)}",

@@ -45,7 +45,9 @@ class SameMaxPool2d(nn.MaxPool2d):
 
     def padding_of(self, x: Tensor) -> tuple[int, int]:
         """Entries before y and before x."""
-        return tuple(same_padding(size, self.kernel_size, self.stride)[0] for size in x.shape[-2:])
+        kernel, stride = self.kernel_size, self.stride
+        assert isinstance(kernel, int) and isinstance(stride, int)
+        return same_padding(x.shape[-2], kernel, stride)[0], same_padding(x.shape[-1], kernel, stride)[0]
 
     def forward(self, x: Tensor) -> Tensor:
         return F.max_pool2d(x, self.kernel_size, self.stride, self.padding_of(x), ceil_mode=True)

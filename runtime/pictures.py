@@ -1,0 +1,178 @@
+"""Pictures: files, globs, folders and samples; whatever is in the file becomes RGB of 8 bits, the right way up."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import importlib.util
+import os
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")  # none whose reader starts another program
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
+MOST_PIXELS = 100_000_000
+PREFIX = "sample:"
+SAMPLES = {
+    "chelsea": ("skimage", "data/chelsea.png"),
+    "coffee": ("skimage", "data/coffee.png"),
+    "astronaut": ("skimage", "data/astronaut.png"),
+    "rocket": ("skimage", "data/rocket.jpg"),
+    "china": ("sklearn", "datasets/images/china.jpg"),
+    "flower": ("sklearn", "datasets/images/flower.jpg"),
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """``name``: the file's own name, or the sample's. ``image``: PIL, mode RGB."""
+
+    name: str
+    image: Image
+
+
+def read(spec: str | Path) -> Picture:
+    """A path, or ``sample:NAME``, as a picture: turned as EXIF says, transparency laid on white, 16 bits scaled to 8;
+    of several frames the first.
+
+    Raises BbiError: E411 no such file, E412 not a picture or an empty file, E413 damaged or cut short, E414 over
+    100 million pixels, E415 no such sample, E416 the sample's package is not installed.
+    """
+    text = str(spec)
+    path = _sample(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else Path(spec)
+    name = text.removeprefix(PREFIX) if text.startswith(PREFIX) else path.name
+    try:
+        if not path.is_file():
+            _fail("E411", f"{text} is not a file" if path.exists() else f"there is no picture {text}")
+        if path.stat().st_size == 0:
+            _fail("E412", f"{name} is an empty file")
+        return Picture(name, _decode(path, name))
+    except OSError as e:
+        raise BbiError(Diagnostic("E411", f"{text} cannot be opened: {e.strerror or e}")) from e
+
+
+def expand(spec: str, base_folder: str | Path = ".") -> list[str]:
+    """The pictures that an `input` or `dataset` names, each as `read` takes it: a file, a glob (``**`` for any depth),
+    a folder (its own pictures), sorted by name, or ``sample:NAME``. Relative names start at ``base_folder``.
+
+    Raises BbiError E415 for a sample, E417 for a glob or folder without pictures, E411 where there is nothing.
+    """
+    if spec.startswith(PREFIX):
+        _known(spec.removeprefix(PREFIX))
+        return [spec]
+    try:
+        return _on_disk(spec, Path(base_folder))
+    except OSError as e:
+        raise BbiError(Diagnostic("E411", f"{spec} cannot be opened: {e.strerror or e}")) from e
+
+
+def _on_disk(spec: str, base: Path) -> list[str]:
+    path = base / Path(spec).expanduser()
+    if path.is_dir():
+        return _sorted(path.iterdir()) or _fail("E417", f"the folder {spec} has no pictures ({_endings()})")
+    if path.exists():  # before the glob: a name may hold brackets
+        return [str(path)]
+    if any(c in spec for c in "*?["):
+        root = glob.escape(str(base))
+        found = _sorted(Path(p) for p in glob.iglob(os.path.join(root, os.path.expanduser(spec)), recursive=True))
+        return found or _fail("E417", f"no picture matches {spec} ({_endings()})")
+    folder = path.parent
+    near = difflib.get_close_matches(path.name, [p.name for p in folder.iterdir()], 1) if folder.is_dir() else []
+    return _fail("E411", f"there is no picture {spec}", f"did you mean `{near[0]}`?" if near else None)
+
+
+def _sorted(paths: Iterable[Path]) -> list[str]:
+    return sorted(str(p) for p in paths if p.suffix.lower() in SUFFIXES and p.is_file() and p.name[0] != ".")
+
+
+def _endings() -> str:
+    return ", ".join(SUFFIXES)
+
+
+def _known(name: str) -> tuple[str, str]:
+    if name in SAMPLES:
+        return SAMPLES[name]
+    close = difflib.get_close_matches(name.lower(), SAMPLES, 1, 0.5)
+    guess = f"did you mean `{PREFIX}{close[0]}`? " if close else ""
+    return _fail("E415", f"there is no sample `{name}`", f"{guess}the samples are {', '.join(SAMPLES)}")
+
+
+def _sample(name: str) -> Path:
+    """The file inside the installed package, which is found and not imported."""
+    package, inside = _known(name)
+    spec = importlib.util.find_spec(package)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        if (path := Path(folder) / inside).is_file():
+            return path
+    message = f"the sample `{name}` comes with {package}, which is not installed"
+    return _fail("E416", message, "pip install 'bbilang[demo]'")
+
+
+def _decode(path: Path, name: str) -> Image:
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    Image.init()
+    formats = [f for f in FORMATS if f in Image.OPEN]
+    with warnings.catch_warnings(), path.open("rb") as file:
+        warnings.simplefilter("ignore")  # Pillow's own doubts about sizes and metadata; ours are errors
+        try:
+            picture = Image.open(file, formats=formats)
+            if picture.width * picture.height > MOST_PIXELS:
+                _too_large(name)
+            picture.load()
+            return to_rgb(ImageOps.exif_transpose(picture))
+        except BbiError:
+            raise
+        except Image.DecompressionBombError:
+            _too_large(name)
+        except UnidentifiedImageError as e:
+            kinds = ", ".join(formats)
+            raise BbiError(Diagnostic("E412", f"{name} is not a picture that can be read ({kinds})")) from e
+        except MemoryError as e:
+            raise BbiError(Diagnostic("E414", f"{name} does not fit in memory")) from e
+        except Exception as e:  # every decoder has errors of its own
+            raise BbiError(Diagnostic("E413", f"{name} is damaged or cut short")) from e
+
+
+def to_rgb(picture: Image) -> Image:
+    """Any PIL mode -> RGB of 8 bits, a new picture; transparency on white, wide greys scaled to 0..255."""
+    from PIL import Image
+
+    if picture.mode.startswith("I") or picture.mode == "F":
+        return _narrow(picture).convert("RGB")
+    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
+        if picture.mode == "La":  # premultiplied; PIL goes through its plain form
+            picture = picture.convert("LA")
+        clear = picture.convert("RGBA")
+        white = Image.new("RGBA", clear.size, "white")
+        return Image.alpha_composite(white, clear).convert("RGB")
+    return picture.convert("RGB") if picture.mode != "RGB" else picture.copy()
+
+
+def _narrow(picture: Image) -> Image:
+    """Grey of 16 bits or of floating point -> 8 bits: 65,535 is white, and so is 1.0 where no value is above it."""
+    import numpy as np
+    from PIL import Image
+
+    values = np.asarray(picture).astype(np.float64)
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 65535:
+        _fail("E412", "grey values outside 0 to 65535 have no fixed white", "save the picture with 8 or 16 bits")
+    unit = picture.mode == "F"
+    white = 1.0 if unit and values.max() <= 1 else 255.0 if unit and values.max() <= 255 else 65535.0
+    return Image.fromarray(np.rint(values * (255 / white)).astype(np.uint8))
+
+
+def _too_large(name: str) -> NoReturn:
+    _fail("E414", f"{name} has over {MOST_PIXELS // 1_000_000} million pixels", "make it smaller first")
+
+
+def _fail(code: str, message: str, help: str | None = None) -> NoReturn:
+    raise BbiError(Diagnostic(code, message, help=help))
