@@ -1,0 +1,330 @@
+"""Syntax tree nodes from the tokens of one logical line: the callbacks that Lark's LALR parser runs as it reduces.
+
+There is no parse tree in between (it would cost more than the parsing). Each method is named after a rule of bbi.lark
+and gets its children in order. What the grammar lets through and the language does not is noted in ``problems``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, Final
+
+from lark import Token
+
+from bbilang.grammar import ast, codes
+from bbilang.grammar.diagnostic import Diagnostic
+from bbilang.grammar.source import Span
+
+STATEMENT_WORDS: Final = frozenset(
+    {"bbi", "model", "input", "dataset", "output", "set", "use", "def", "interface", "layout"}
+)
+RESERVED_WORDS: Final = frozenset({"and", "or", "not", "true", "false", "none"})
+VERSIONS: Final = (1,)
+
+_NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_BAD_ESCAPE = re.compile(r'\\u[0-9a-fA-F]{4}|\\u[0-9a-fA-F]{0,3}|\\.|[\x00-\x1f]')
+_CONSTANTS: Final = {"true": True, "false": False, "none": None}
+
+FORMS: Final[dict[str, str]] = {
+    "bbi": "bbi 1",
+    "model": 'model inceptionv1`, `model inceptionv1 from "weights.pt"` or `model a = ..., b = ...',
+    "input": 'input "photo.jpeg"',
+    "dataset": 'dataset photos = "folder/"',
+    "output": 'output = "head.logits"',
+    "set": "set seed 7` or `set featvis(size=96)",
+    "use": 'use "other.bbi"',
+    "def": "def evidence(layer, k=8) = layer.channel | top(k)",
+    "interface": 'interface "title" { ... }',
+    "layout": "layout row(photo, blocks)",
+}
+
+
+def token_span(token: Token) -> Span:
+    return Span(token.start_pos, token.end_pos)
+
+
+def leftmost(value: Any) -> Any:
+    """The node that a value's text begins with, parentheses aside."""
+    while True:
+        match value:
+            case ast.Pipe(head=inner) | ast.Binary(left=inner) | ast.Index(value=inner) | ast.Attribute(value=inner):
+                value = inner
+            case _:
+                return value
+
+
+class Builder:
+    """One per parser. ``problems`` is emptied before a line and read after it."""
+
+    def __init__(self) -> None:
+        self.problems: list[Diagnostic] = []
+
+    def complain(self, code: str, message: str, span: Span, help: str | None = None, *related: Any) -> None:
+        self.problems.append(Diagnostic(code, message, span, help, related=related))
+
+    # --- names, numbers, strings ---
+
+    def name_text(self, token: Token) -> str:
+        """A name without a dot or a model in front."""
+        for mark, what in ((":", "the name of a model"), (".", "dots")):
+            if mark in token:
+                help = f"write `{token.replace(':', '_').replace('.', '_')}`"
+                self.complain(codes.NOT_A_NAME, f"a name has no {what} in it: `{token}`", token_span(token), help)
+                break
+        return str(token)
+
+    def new_name(self, token: Token) -> ast.Name:
+        """A name that is introduced here."""
+        if token in STATEMENT_WORDS:
+            self.complain(
+                codes.NOT_A_NAME,
+                f"`{token}` begins a statement and cannot be a name",
+                token_span(token),
+                f"choose another, such as `{token}_1` or `my_{token}`",
+            )
+        return ast.Name(self.name_text(token), span=token_span(token))
+
+    def number_from(self, token: Token, sign: str = "", start: int | None = None) -> ast.Number:
+        span = Span(token.start_pos if start is None else start, token.end_pos)
+        if not _NUMBER.fullmatch(token):
+            if re.fullmatch(r"[0-9]+(_[0-9]+)+", token):
+                help = f"write `{token.replace('_', '')}`"
+            elif _NUMBER.match(token):
+                help = "a name begins with a letter; numbers are written like `8`, `0.5` or `1e-3`"
+            else:
+                help = None
+            self.complain(codes.NOT_A_NUMBER, f"`{token}` is not a number", span, help)
+            return ast.Number(0, span=span)
+        value: int | float
+        if token.isdigit():
+            # Longer ones are refused: Python itself balks at reading integers over 4,300 digits.
+            value = int(sign + token) if len(token) <= 300 else math.inf
+        else:
+            value = float(sign + token)
+        if isinstance(value, float) and math.isinf(value):
+            shown = token if len(token) < 20 else f"{token[:12]}..."
+            self.complain(codes.NOT_A_NUMBER, f"`{shown}` is too large for a number", span)
+            value = 0
+        return ast.Number(value, span=span)
+
+    def string_from(self, token: Token) -> ast.String:
+        if "\\" not in token and token.isprintable():
+            return ast.String(token[1:-1], span=token_span(token))
+        found = len(self.problems)
+        for part in _BAD_ESCAPE.finditer(token):
+            self._check_escape(part[0], Span(token.start_pos + part.start(), token.start_pos + part.end()))
+        value = json.loads(token) if len(self.problems) == found else token[1:-1]
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            help = "write the character itself"
+            self.complain(codes.BAD_ESCAPE, "half of a surrogate pair is not a character", token_span(token), help)
+        return ast.String(value, span=token_span(token))
+
+    def _check_escape(self, part: str, span: Span) -> None:
+        if len(part) == 6 or (len(part) == 2 and part[1] in '"\\/bfnrt'):
+            return
+        if part == "\t":
+            self.complain(codes.BAD_ESCAPE, "a string cannot hold a tab as it is", span, "write `\\t`, or a space")
+        elif part[0] != "\\":
+            message, help = "a string cannot hold a control character as it is", f"write `\\u{ord(part):04x}`"
+            self.complain(codes.BAD_ESCAPE, message, span, help)
+        elif part.startswith("\\u"):
+            help = 'four hexadecimal digits follow `\\u`, as in `"\\u00e9"`; a backslash itself is `\\\\`'
+            self.complain(codes.BAD_ESCAPE, f"`{part}` is not a whole escape", span, help)
+        else:
+            help = "a backslash itself is written `\\\\`; a path may have `/` on every system"
+            self.complain(codes.BAD_ESCAPE, f"`{part}` is not an escape that strings know", span, help)
+
+    # --- values ---
+
+    def path(self, children: list[Any]) -> ast.Path:
+        (token,) = children
+        model, colon, name = token.rpartition(":")
+        return ast.Path(name, model if colon else None, span=Span(token.start_pos, token.end_pos))
+
+    def number(self, children: list[Any]) -> ast.Number:
+        return self.number_from(children[0])
+
+    def negative_number(self, children: list[Any]) -> ast.Number:
+        minus, token = children
+        return self.number_from(token, "-", minus.start_pos)
+
+    def string(self, children: list[Any]) -> ast.String:
+        return self.string_from(children[0])
+
+    def constant(self, children: list[Any]) -> ast.Constant:
+        (token,) = children
+        return ast.Constant(_CONSTANTS[token], span=token_span(token))
+
+    def group(self, children: list[Any]) -> Any:
+        """Parentheses leave no node; the value's span grows over them, so that carets cover both."""
+        left, value, right = children
+        fields = dict(value.__dict__, span=Span(left.start_pos, right.end_pos))
+        node = object.__new__(type(value))
+        node.__dict__.update(fields)
+        return node
+
+    def list(self, children: list[Any]) -> ast.List:
+        return ast.List(tuple(children[1:-1]), span=Span(children[0].start_pos, children[-1].end_pos))
+
+    def range(self, children: list[Any]) -> ast.Range:
+        first, last = self.path([children[0]]), self.path([children[2]])
+        return ast.Range(first, last, span=first.span | last.span)
+
+    def argument(self, children: list[Any]) -> ast.Argument:
+        (value,) = children
+        return ast.Argument(value, span=value.span)
+
+    def named_argument(self, children: list[Any]) -> ast.Argument:
+        token, _, value = children
+        return ast.Argument(value, self.name_text(token), span=Span(token.start_pos, value.span.end))
+
+    def once_each(self, arguments: list[ast.Argument]) -> tuple[ast.Argument, ...]:
+        seen: dict[str, Span] = {}
+        for argument in arguments:
+            if argument.name is not None:
+                span = Span(argument.span.start, argument.span.start + len(argument.name))
+                if argument.name in seen:
+                    message = f"the argument `{argument.name}` is given twice"
+                    related = (seen[argument.name], "first here")
+                    self.complain(codes.NAMED_TWICE, message, span, "keep one of the two", related)
+                seen.setdefault(argument.name, span)
+        return tuple(arguments)
+
+    def stage(self, children: list[Any]) -> ast.Call:
+        (token,) = children
+        return ast.Call(self.name_text(token), span=token_span(token), name_span=token_span(token))
+
+    def call(self, children: list[Any]) -> ast.Call:
+        token, right = children[0], children[-1]
+        return ast.Call(
+            self.name_text(token),
+            self.once_each(children[2:-1]),
+            span=Span(token.start_pos, right.end_pos),
+            name_span=token_span(token),
+        )
+
+    def index(self, children: list[Any]) -> ast.Index:
+        value, right = children[0], children[-1]
+        return ast.Index(value, self.once_each(children[2:-1]), span=Span(value.span.start, right.end_pos))
+
+    def attribute(self, children: list[Any]) -> ast.Attribute:
+        value, token = children
+        return ast.Attribute(value, token[1:], span=Span(value.span.start, token.end_pos))
+
+    def unary(self, children: list[Any]) -> ast.Unary:
+        token, operand = children
+        return ast.Unary(str(token), operand, span=Span(token.start_pos, operand.span.end))
+
+    def binary(self, children: list[Any]) -> ast.Binary:
+        left, token, right = children
+        return ast.Binary(str(token), left, right, span=Span(left.span.start, right.span.end))
+
+    def pipe(self, children: list[Any]) -> ast.Pipe:
+        return ast.Pipe(children[0], tuple(children[1:]), span=Span(children[0].span.start, children[-1].span.end))
+
+    # --- statements (their spans are set by grammar/parse.py: the whole logical line) ---
+
+    def version(self, children: list[Any]) -> ast.Version:
+        number = self.number_from(children[1])
+        if number.value not in VERSIONS or isinstance(number.value, float):
+            message = f"version {children[1]} of the language is not known"
+            help = "this program reads `bbi 1`; a newer bbilang may read more"
+            self.complain(codes.UNKNOWN_VERSION, message, number.span, help)
+        return ast.Version(int(number.value))
+
+    def model(self, children: list[Any]) -> ast.Model:
+        items = children[1:]
+        if len(items) > 1:
+            for item in items:
+                if item.alias is None:
+                    help = "write `model a = ..., b = ...`; layers are then `a:mixed4d` and `b:mixed4d`"
+                    self.complain(codes.STATEMENT_FORM, "each of several models needs a name", item.span, help)
+        return ast.Model(tuple(items))
+
+    def named_model(self, alias: ast.Name | None, children: list[Any]) -> ast.ModelItem:
+        first, weights = children[0], None
+        name = self.string_from(first) if first.type == "STRING" else self.path([first])
+        if isinstance(name, ast.Path) and name.model is not None:
+            help = f'write `"{first}"`'
+            self.complain(codes.STATEMENT_FORM, f"the model name `{first}` needs quotes", name.span, help)
+        if len(children) == 3:
+            weights = self.string_from(children[2])
+        start = (alias or name).span
+        return ast.ModelItem(name, alias, weights, span=start | (weights or name).span)
+
+    def model_item(self, children: list[Any]) -> ast.ModelItem:
+        return self.named_model(None, children)
+
+    def model_alias(self, children: list[Any]) -> ast.ModelItem:
+        return self.named_model(self.new_name(children[0]), children[2:])
+
+    def input(self, children: list[Any]) -> ast.Input:
+        return ast.Input(tuple(self.string_from(token) for token in children[1:]))
+
+    def dataset(self, children: list[Any]) -> ast.Dataset:
+        return ast.Dataset(self.new_name(children[1]), self.string_from(children[2]))
+
+    def set_arguments(self, children: list[Any]) -> ast.Set:
+        name = ast.Name(self.name_text(children[1]), span=token_span(children[1]))
+        return ast.Set(name, self.once_each(children[3:-1]))
+
+    def set_value(self, children: list[Any]) -> ast.Set:
+        return ast.Set(ast.Name(self.name_text(children[1]), span=token_span(children[1])), value=children[2])
+
+    def use(self, children: list[Any]) -> ast.Use:
+        return ast.Use(self.string_from(children[1]))
+
+    def parameter(self, children: list[Any]) -> ast.Parameter:
+        name = self.new_name(children[0])
+        default = children[1] if len(children) > 1 else None
+        return ast.Parameter(name.text, default, span=name.span | default.span if default else name.span)
+
+    def define(self, children: list[Any]) -> ast.Define:
+        parameters, value = tuple(children[3:-2]), children[-1]
+        seen: set[str] = set()
+        for parameter in parameters:
+            if parameter.name in seen:
+                message = f"the parameter `{parameter.name}` is given twice"
+                self.complain(codes.NAMED_TWICE, message, parameter.span, "give each its own name")
+            seen.add(parameter.name)
+        return ast.Define(self.new_name(children[1]), parameters, value)
+
+    def layout(self, children: list[Any]) -> ast.Layout:
+        return ast.Layout(children[1])
+
+    def header(self, children: list[Any]) -> ast.Interface:
+        return ast.Interface(self.string_from(children[1]) if len(children) > 1 else None, ())
+
+    def bind(self, children: list[Any]) -> ast.Bind | ast.Output:
+        token, value = children
+        if token == "output" and isinstance(value, ast.String):
+            return ast.Output(value)
+        if token in ("input", "output"):
+            message = f"`{token}` cannot be bound; it is what the model {'sees' if token == 'input' else 'answers'}"
+            help = f"the statement is `{FORMS[token]}`; another name is free for a value of your own"
+            self.complain(codes.NOT_A_NAME, message, token_span(token), help)
+            return ast.Bind(ast.Name(str(token), span=token_span(token)), value)
+        return ast.Bind(self.new_name(token), value)
+
+    def show(self, children: list[Any]) -> ast.Show:
+        (value,) = children
+        first = leftmost(value)
+        word = first.name if isinstance(first, ast.Path | ast.Call) else ""
+        unparenthesized = first.span.start == value.span.start
+        if unparenthesized and word in STATEMENT_WORDS - {"input", "output"} and getattr(first, "model", None) is None:
+            span = Span(first.span.start, first.span.start + len(word))
+            self.complain(codes.STATEMENT_FORM, f"`{word}` begins a statement", span, f"its form is `{FORMS[word]}`")
+        elif isinstance(value, ast.Binary) and value.operator in ("==", "!=", "<", "<=", ">", ">="):
+            self._comparison_alone(value)
+        return ast.Show(value)
+
+    def _comparison_alone(self, value: ast.Binary) -> None:
+        if value.span.start != value.left.span.start:
+            return
+        help = "a condition belongs into `filter(...)`"
+        if value.operator == "==" and isinstance(value.left, ast.Path):
+            help = f"to give something a name write a single `=`: `{value.left.name} = ...`; {help}"
+        gap = Span(value.left.span.end, value.right.span.start)
+        self.complain(codes.EQUALS_OR_EQUAL, f"nothing is shown of a comparison (`{value.operator}`)", gap, help)

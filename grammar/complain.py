@@ -1,0 +1,469 @@
+"""From the place where the parser stopped to a sentence that helps: what is wrong, where, and what to do.
+
+Lark knows which terminals could have followed; people know what they meant. So its message is thrown away and the tokens
+around the place are looked at again, by a tuple of small functions that each know one kind of mistake. The first that
+recognizes its own answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
+
+from bbilang.grammar import codes
+from bbilang.grammar.build import FORMS, RESERVED_WORDS, STATEMENT_WORDS
+from bbilang.grammar.diagnostic import Diagnostic
+from bbilang.grammar.source import Span
+
+_TOKEN = re.compile(
+    r"""
+      [ \t\r\n]+ | \#[^\n]*
+    | (?P<string>"(?:[^"\\\n]|\\[^\n])*")
+    | (?P<number>(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\w*(?:\.\w+)*)
+    | (?P<word>(?:[^\W\d]\w*:)?[^\W\d]\w*(?:\.\w+)*)
+    | (?P<attribute>\.[^\W\d]\w*)
+    | (?P<mark>\.\.|->|<=|>=|==|!=|.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_COMPARISONS: Final = frozenset({"<", "<=", ">", ">=", "==", "!="})
+_OPERATORS: Final = _COMPARISONS | {"+", "-", "*", "/", "->", "and", "or", "not"}
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A token of the line; kind `end` stands behind the last, `begin` before the first."""
+
+    kind: str
+    text: str
+    span: Span
+
+    @property
+    def is_value(self) -> bool:
+        """Whether it could be a value, or the beginning of one."""
+        return self.kind in ("string", "number", "word") and self.text not in _OPERATORS
+
+    @property
+    def ends_value(self) -> bool:
+        return self.is_value or self.kind == "attribute" or self.text in (")", "]")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the parser stopped: the token it could not use, those around it, and the brackets it is in."""
+
+    words: tuple[Word, ...]
+    number: int
+
+    @property
+    def at(self) -> Word:
+        return self.words[self.number]
+
+    @property
+    def before(self) -> Word:
+        return self.words[self.number - 1]
+
+    @property
+    def after(self) -> Word:
+        return self.words[min(self.number + 1, len(self.words) - 1)]
+
+    @property
+    def first(self) -> Word:
+        return self.words[1]
+
+    @property
+    def second(self) -> Word:
+        return self.words[min(2, len(self.words) - 1)]
+
+    @cached_property
+    def open(self) -> tuple[int, ...]:
+        """Numbers of the brackets that are open before the place."""
+        stack: list[int] = []
+        for number, word in enumerate(self.words[: self.number]):
+            if word.kind == "mark" and word.text in "([":
+                stack.append(number)
+            elif word.kind == "mark" and word.text in ")]" and stack:
+                stack.pop()
+        return tuple(stack)
+
+    @property
+    def opener(self) -> str:
+        return self.words[self.open[-1]].text if self.open else ""
+
+    @property
+    def in_stage(self) -> bool:
+        """Whether the value before the place is a stage of a pipe."""
+        return self.words[self.value_start - 1].text == "|"
+
+    @property
+    def value_start(self) -> int:
+        """Number of the token with which the value before the place begins: its name, or its bracket."""
+        number = self.number - 1
+        while number > 0:
+            word = self.words[number]
+            if word.text in (")", "]"):
+                number = self._matching(number)
+                if self.words[number - 1].ends_value:
+                    number -= 1
+                else:
+                    return number
+            elif word.kind == "attribute":
+                number -= 1
+            else:
+                return number
+        return max(number, 1)
+
+    def _matching(self, closer: int) -> int:
+        level = 0
+        for number in range(closer, 0, -1):
+            level += (self.words[number].text in (")", "]")) - (self.words[number].text in ("(", "["))
+            if level == 0:
+                return number
+        return 1
+
+
+def complain(text: str, offset: int) -> Diagnostic:
+    """The diagnostic for a logical line at one of whose characters the parser could not go on."""
+    words = [Word("begin", "", Span(0, 0))]
+    for match in _TOKEN.finditer(text):
+        if match.lastgroup is not None:
+            words.append(Word(match.lastgroup, match[0], Span(match.start(), match.end())))
+    end = words[-1].span.end
+    words.append(Word("end", "", Span(max(0, end - 1), end)))
+    number = next((n for n, word in enumerate(words) if n and word.span.end > offset), len(words) - 1)
+    if offset >= end:
+        number = len(words) - 1
+    place = Place(tuple(words), number)
+    for kind in KINDS:
+        if (diagnostic := kind(place)) is not None:
+            return diagnostic
+    return _unexpected(place)
+
+
+def _shown(word: Word) -> str:
+    if word.kind == "end":
+        return "the end of the statement"
+    text = word.text if len(word.text) <= 40 else f"{word.text[:37]}..."
+    return f"`{text}`"
+
+
+def _alike(word: str, choices: frozenset[str]) -> str | None:
+    """The choice that a typing error could have turned into this word."""
+    found = process.extractOne(word.lower(), sorted(choices), scorer=OSA.distance, score_cutoff=1 if len(word) < 4 else 2)
+    return found[0] if found else None
+
+
+# --- names ----------------------------------------------------------------------------------------------------------
+
+
+def reserved_word_as_name(place: Place) -> Diagnostic | None:
+    word = place.at
+    if place.at.text == "=":
+        word = place.before
+    elif place.after.text != "=" and place.before.text not in ("def", "dataset") and place.at.text != "(":
+        return None
+    elif place.at.text == "(" and place.before.text in RESERVED_WORDS - {"not", "and", "or"}:
+        word = place.before
+    if word.text not in RESERVED_WORDS:
+        return None
+    message = f"`{word.text}` is a word of the language and cannot be a name"
+    return Diagnostic(codes.NOT_A_NAME, message, word.span, f"choose another, such as `{word.text}_1`")
+
+
+def statement_word_called(place: Place) -> Diagnostic | None:
+    """`output("x")`."""
+    if place.at.text != "(" or place.before.text not in STATEMENT_WORDS:
+        return None
+    word = place.before
+    if word.text == "output":
+        help = 'a class is picked with brackets: `output["name"]`, `output[208]`, `output[top(5)]`'
+    elif word.text in ("bbi", "model", "dataset", "set", "use", "def", "layout") and place.number == 2:
+        help = f"the form of the statement is `{FORMS[word.text]}`"
+    else:
+        help = "an operation has another name"
+    return Diagnostic(codes.NOT_CALLABLE, f"`{word.text}` cannot be called", word.span | place.at.span, help)
+
+
+def number_as_name(place: Place) -> Diagnostic | None:
+    """`3a = ...`, `"x" = ...`."""
+    if place.at.text != "=" or place.before.kind not in ("number", "string"):
+        return None
+    kind = "number" if place.before.kind == "number" else "string"
+    if not place.open and place.number > 2:
+        return None
+    message = f"a {kind} cannot be a name: {_shown(place.before)}"
+    return Diagnostic(codes.NOT_A_NAME, message, place.before.span, "a name begins with a letter and has no quotes")
+
+
+# --- statements -----------------------------------------------------------------------------------------------------
+
+
+def statement_form(place: Place) -> Diagnostic | None:
+    """A statement word, and then not what belongs to it."""
+    word = place.first.text
+    if word not in STATEMENT_WORDS or place.open or place.number < 2 or place.second.text == "=":
+        return None
+    if word in ("input", "output") and not place.second.is_value and place.second.kind != "end":
+        return None
+    texts = [w.text for w in place.words[1 : place.number]]
+    if word == "def" and "=" in texts:
+        return None
+    help = f"its form is `{FORMS[word]}`"
+    at = place.at
+    if word in ("input", "use", "dataset", "output") and place.at.kind in ("word", "number", "attribute"):
+        help = f"the name of a file is a string: {help}"
+        at = Word("word", at.text, at.span | place.words[-2].span)
+    elif word == "set" and at.text == "=":
+        help = f"there is no `=` in it: {help}"
+    elif word == "model" and at.kind == "mark" and at.text in "-/.:" and place.before.kind in ("word", "number"):
+        help = "the name of a model with other characters than letters and digits stands in quotes"
+    elif word == "model" and at.kind == "word" and place.before.kind in ("word", "string"):
+        help = f"several models are separated by commas; {help}"
+        if at.text in ("form", "fom", "frm", "form", "weights", "at", "with"):
+            help = f"did you mean `from`? {help}"
+    if at.kind == "end":
+        return Diagnostic(codes.STATEMENT_FORM, f"this `{word}` statement is not complete", _line(place), help)
+    return Diagnostic(codes.STATEMENT_FORM, f"{_shown(at)} has no place in a `{word}` statement", at.span, help)
+
+
+def misspelt_statement_word(place: Place) -> Diagnostic | None:
+    """`modle inceptionv1`, `Input "a.jpg"`."""
+    if place.number != 2 or place.first.kind != "word" or not (place.at.is_value or place.at.text == "{"):
+        return None
+    if place.first.text.lower() in ("let", "var", "const"):
+        message, help = f"`{place.first.text}` is not a statement", "drop it: `name = value` is enough"
+    elif place.first.text.lower() in ("import", "include", "load"):
+        message, help = f"`{place.first.text}` is not a statement", f"another file comes in with `{FORMS['use']}`"
+    elif place.first.text in ("function", "fn", "define"):
+        message, help = f"`{place.first.text}` is not a statement", f"an operation is made by `{FORMS['def']}`"
+    elif like := _alike(place.first.text, STATEMENT_WORDS):
+        message, help = f"`{place.first.text}` is not a statement", f"did you mean `{like}`? Its form is `{FORMS[like]}`"
+    else:
+        return None
+    return Diagnostic(codes.UNKNOWN_STATEMENT, message, place.first.span, help)
+
+
+def _line(place: Place) -> Span:
+    return place.first.span | place.words[-2].span
+
+
+# --- pipes ----------------------------------------------------------------------------------------------------------
+
+
+def pipe_in_the_air(place: Place) -> Diagnostic | None:
+    if place.before.text != "|" or not (place.at.kind == "end" or place.at.text in (")", "]", ",", "=")):
+        return None
+    help = "add a stage such as `present(featvis)`, or drop the `|`"
+    return Diagnostic(codes.PIPE_IN_THE_AIR, "no stage follows this `|`", place.before.span, help)
+
+
+def pipe_without_head(place: Place) -> Diagnostic | None:
+    if place.at.text != "|":
+        return None
+    if place.before.text == "|":
+        message, help = "there is no stage between these two `|`", "drop one of them, or write the stage"
+        return Diagnostic(codes.PIPE_WITHOUT_HEAD, message, place.before.span | place.at.span, help)
+    if place.before.ends_value:
+        return None
+    help = "a pipe begins with what it shows, such as `mixed4d.channel | ...`"
+    if place.number == 1:
+        help += "; a line that begins with `|` continues the statement above it"
+    return Diagnostic(codes.PIPE_WITHOUT_HEAD, "nothing stands before this `|`", place.at.span, help)
+
+
+def not_a_stage(place: Place) -> Diagnostic | None:
+    if place.before.text != "|":
+        return None
+    help = "after `|` comes the name of an operation, such as `top(8)`"
+    if place.at.kind == "string":
+        help = "after `|` comes the name of an operation, without quotes"
+    return Diagnostic(codes.NOT_A_STAGE, f"{_shown(place.at)} is not an operation", place.at.span, help)
+
+
+def after_a_stage(place: Place) -> Diagnostic | None:
+    """`... | factorize(nmf, 6).spatial`, `... | top(8)[0]`, `... | top 8`."""
+    if place.before.text == "|" or not place.before.ends_value or not place.in_stage:
+        return None
+    stage = place.words[place.value_start]
+    if place.at.kind == "attribute" or place.at.text == "[":
+        what = "an atom" if place.at.kind == "attribute" else "an index"
+        help = f"bind the pipe to a name first: `name = ...`, then `name{place.at.text}{'...]' if place.at.text == '[' else ''}`"
+        return Diagnostic(codes.NOT_CALLABLE, f"{what} cannot follow a stage of a pipe", place.at.span, help)
+    if place.at.is_value and place.before is stage:
+        message = f"the arguments of `{stage.text}` stand in parentheses"
+        span = place.at.span
+        help = f"write `{stage.text}({place.at.text})`" if len(place.at.text) < 40 else f"write `{stage.text}(...)`"
+        if place.at.text in STATEMENT_WORDS or place.after.text == "=":
+            return None
+        return Diagnostic(codes.ARGUMENTS_WITHOUT_PARENTHESES, message, span, help)
+    if place.at.text in _OPERATORS | {"->"} and place.at.text != "not":
+        message = f"`{place.at.text}` cannot follow a stage of a pipe"
+        help = "put the pipe in parentheses, `(a | b) - (c | d)`, or bind it to a name first"
+        return Diagnostic(codes.UNEXPECTED, message, place.at.span, help)
+    return None
+
+
+# --- commas, values, operators --------------------------------------------------------------------------------------
+
+
+def equals_sign(place: Place) -> Diagnostic | None:
+    if place.at.text != "=":
+        return None
+    if place.before.text in ("=", "!", "<", ">"):
+        message, help = "this operator is written without a space in it", f"write `{place.before.text}=`"
+        return Diagnostic(codes.EQUALS_OR_EQUAL, message, place.before.span | place.at.span, help)
+    if place.before.kind == "word" and place.number == 2 and not place.open:
+        return None
+    message = "`=` gives a name to a value; what stands before it here is not a name"
+    if place.open:
+        message = "`=` names an argument; what stands before it here is not a name"
+    return Diagnostic(codes.EQUALS_OR_EQUAL, message, place.at.span, "to compare write `==`")
+
+
+def equal_for_equals(place: Place) -> Diagnostic | None:
+    """`a == b | present(c)` meant as a binding."""
+    if place.open or place.at.text != "|" or place.second.text != "==":
+        return None
+    help = f"to give something a name write a single `=`: `{place.first.text} = ...`"
+    return Diagnostic(codes.EQUALS_OR_EQUAL, "`==` compares", place.second.span, help)
+
+
+def missing_value(place: Place) -> Diagnostic | None:
+    if place.at.ends_value and place.at.text not in (")", "]"):
+        return None
+    if place.before.text == "=":
+        help = "write the value, or drop the name and its `=`"
+        if not place.open:
+            help = "write what the name stands for"
+        return Diagnostic(codes.MISSING_VALUE, "no value follows this `=`", place.before.span, help)
+    if place.before.text in _OPERATORS or place.before.text == "..":
+        if place.at.text in _OPERATORS | {"=", ".."}:
+            message = f"a value is missing between `{place.before.text}` and `{place.at.text}`"
+            return Diagnostic(codes.MISSING_VALUE, message, place.before.span | place.at.span, "write it, or drop one")
+        message = f"no value follows this `{place.before.text}`"
+        return Diagnostic(codes.MISSING_VALUE, message, place.before.span, "write it, or drop the operator")
+    if place.at.text in _OPERATORS and not place.before.ends_value:
+        message = f"no value stands before this `{place.at.text}`"
+        return Diagnostic(codes.MISSING_VALUE, message, place.at.span, "write it, or drop the operator")
+    if place.before.text == "[" and place.at.text == "]" and place.words[place.number - 2].ends_value:
+        help = "write what to pick, such as `[447]`, `[6, 6]` or `[top(5)]`"
+        return Diagnostic(codes.MISSING_VALUE, "there is nothing in these brackets", place.before.span | place.at.span, help)
+    if place.before.text == "(" and place.at.text == ")":
+        help = "write a value between them, or drop them"
+        message = "there is nothing in these parentheses"
+        return Diagnostic(codes.MISSING_VALUE, message, place.before.span | place.at.span, help)
+    return None
+
+
+def comma(place: Place) -> Diagnostic | None:
+    if place.at.text != ",":
+        return None
+    if place.before.text in (",", "(", "["):
+        message, help = "nothing stands before this comma", "drop it, or write what is missing"
+        return Diagnostic(codes.MISPLACED_COMMA, message, place.at.span, help)
+    if place.opener == "(" and not place.words[place.open[-1] - 1].ends_value:
+        message, help = "these parentheses hold a single value", "a list is written with `[` and `]`"
+        opener = place.words[place.open[-1]].span
+        return Diagnostic(codes.MISPLACED_COMMA, message, opener | place.at.span, help)
+    if not place.open:
+        help = "several values are a list: `[a, b]`; several statements stand on lines of their own"
+        return Diagnostic(codes.MISPLACED_COMMA, "a comma has no place outside brackets", place.at.span, help)
+    return None
+
+
+def range_outside_list(place: Place) -> Diagnostic | None:
+    if ".." not in (place.at.text, place.before.text):
+        return None
+    mark = place.at if place.at.text == ".." else place.before
+    if place.opener == "[":
+        message, help = "a range goes from one layer to another", "write `[mixed3a..mixed5a].spatial`: names alone, the atom after the bracket"
+    else:
+        message, help = "a range of layers stands in a list", "write `[mixed3a..mixed5a]`"
+    return Diagnostic(codes.RANGE_OUTSIDE_LIST, message, mark.span, help)
+
+
+def chained_comparison(place: Place) -> Diagnostic | None:
+    if place.at.text not in _COMPARISONS or not place.before.ends_value:
+        return None
+    start = place.open[-1] if place.open else 0
+    earlier = [word for word in place.words[start : place.number] if word.text in _COMPARISONS]
+    if not earlier:
+        return None
+    help = "join two with `and`: `0.1 < value and value < 0.5`"
+    return Diagnostic(codes.CHAINED_COMPARISON, "comparisons cannot be chained", earlier[-1].span | place.at.span, help)
+
+
+def positional_call(place: Place) -> Diagnostic | None:
+    """Parentheses after something that is no name, an index after a number, an atom after a space."""
+    if place.at.text == "(" and place.before.ends_value:
+        message = f"{_shown(place.before)} cannot be called" if place.before.is_value else "this cannot be called"
+        help = "only a name can: `top(8)`"
+        if place.before.text in (")", "]") or place.before.is_value:
+            help += "; between two values stands a comma or an operator"
+        return Diagnostic(codes.NOT_CALLABLE, message, place.at.span, help)
+    if place.at.text == "[" and place.before.kind == "number":
+        return Diagnostic(codes.NOT_CALLABLE, "a number has no index", place.at.span, "a comma may be missing before it")
+    if place.at.kind == "attribute" and place.before.ends_value:
+        help = f"write the path without a space: `{place.before.text}{place.at.text}`"
+        return Diagnostic(codes.UNEXPECTED, "a space stands inside this path", place.before.span | place.at.span, help)
+    if place.at.text == "." and place.before.ends_value:
+        help = "a path is written without spaces, such as `mixed4d.channel`"
+        return Diagnostic(codes.UNEXPECTED, "no name follows this dot", place.at.span, help)
+    if place.at.text == ":":
+        help = "a model stands before its layer without spaces, `a:mixed4d.channel`; an argument is named with `=`"
+        return Diagnostic(codes.UNEXPECTED, "this `:` belongs to nothing", place.at.span, help)
+    return None
+
+
+def side_by_side(place: Place) -> Diagnostic | None:
+    """Two values with nothing between them."""
+    starts = place.at.is_value or place.at.text in ("[", "(", "not")
+    if not (starts and place.before.ends_value):
+        return None
+    if place.open and (place.opener == "[" or place.words[place.open[-1] - 1].ends_value):
+        if place.before.kind == "word" and place.at.kind == "number" and place.words[place.number - 2].text in "([,":
+            help = f"write `{place.before.text}({place.at.text})` or `{place.before.text}={place.at.text}`, or add a comma"
+        else:
+            help = "add the comma"
+        gap = place.before.span | place.at.span
+        message = f"a comma is missing between {_shown(place.before)} and {_shown(place.at)}"
+        return Diagnostic(codes.MISSING_COMMA, message, gap, help)
+    if not place.open and place.at.text in STATEMENT_WORDS or (not place.open and place.after.text == "="):
+        help = "put each statement on a line of its own"
+        return Diagnostic(codes.SEVERAL_STATEMENTS, "a second statement begins here", place.at.span, help)
+    message = f"nothing joins {_shown(place.before)} and {_shown(place.at)}"
+    help = "between them stands a `|` or an operator; a text is a string in quotes"
+    return Diagnostic(codes.SIDE_BY_SIDE, message, place.before.span | place.at.span, help)
+
+
+def _unexpected(place: Place) -> Diagnostic:
+    if place.at.kind == "end":
+        return Diagnostic(codes.UNEXPECTED, "this statement is not complete", place.before.span, None)
+    return Diagnostic(codes.UNEXPECTED, f"{_shown(place.at)} cannot stand here", place.at.span, None)
+
+
+KINDS: Final[tuple[Callable[[Place], Diagnostic | None], ...]] = (
+    reserved_word_as_name,
+    statement_word_called,
+    number_as_name,
+    statement_form,
+    misspelt_statement_word,
+    pipe_in_the_air,
+    equal_for_equals,
+    pipe_without_head,
+    not_a_stage,
+    after_a_stage,
+    range_outside_list,
+    equals_sign,
+    comma,
+    missing_value,
+    chained_comparison,
+    positional_call,
+    side_by_side,
+)

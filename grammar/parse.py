@@ -1,0 +1,182 @@
+"""Text to syntax tree.
+
+    text -> logical lines -> statements -> file
+        scan             build        (blocks)
+
+Logical lines are parsed one by one and cached by their text, with positions counted from the line's beginning and
+shifted afterwards. So a broken line costs nothing but itself, and an editor parses what changed.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any, Final, Literal
+
+from lark import Lark
+from lark.exceptions import UnexpectedInput
+
+from bbilang.grammar import ast, codes
+from bbilang.grammar.ast import File
+from bbilang.grammar.build import RESERVED_WORDS, STATEMENT_WORDS, Builder
+from bbilang.grammar.codes import CODES
+from bbilang.grammar.complain import complain
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.scan import MAX_DEPTH, Piece, scan
+from bbilang.grammar.source import Source, Span
+from bbilang.grammar.walk import first_too_deep, shift
+
+__all__ = ["CODES", "MAX_BYTES", "MAX_DEPTH", "RESERVED_WORDS", "STATEMENT_WORDS", "lost_names", "parse",
+           "parse_recovering"]  # fmt: skip
+
+MAX_BYTES: Final = 256 * 1024
+
+Rule = Literal["statement", "header"]
+
+
+def parse(source: Source | str) -> File:
+    """The syntax tree of a file, or of a single pipe.
+
+    Raises BbiError with every syntax error of the file. A byte order mark is dropped, so positions count in
+    ``File.source``, as an editor shows them.
+    """
+    file, diagnostics = parse_recovering(source)
+    if diagnostics:
+        raise BbiError(diagnostics, file.source)
+    return file
+
+
+def parse_recovering(source: Source | str) -> tuple[File, tuple[Diagnostic, ...]]:
+    """What could be parsed, and what is wrong with the rest, in the order of the text. Never raises.
+
+    ``lost_names`` says which bindings are missing because of that.
+    """
+    source = Source(source) if isinstance(source, str) else source
+    if source.text.startswith("\ufeff"):
+        source = Source(source.text[1:], source.name)
+    if refusal := _too_large(source.text):
+        return File((), span=Span(0, len(source.text)), source=source), (refusal,)
+    scanned = scan(source.text)
+    statements, found = _assemble(scanned.pieces)
+    diagnostics = sorted(
+        (*scanned.diagnostics, *found), key=lambda d: (d.span.start, d.span.end) if d.span else (0, 0)
+    )
+    file = File(statements, span=Span(0, len(source.text)), comments=scanned.comments, source=source)
+    return file, tuple(diagnostics)
+
+
+_BOUND = re.compile(r"^[ \t]*(?:def[ \t]+|dataset[ \t]+)?([^\W\d]\w*)[ \t]*(?:=(?!=)|\()", re.MULTILINE)
+
+
+def lost_names(file: File) -> frozenset[str]:
+    """Names that the text seems to bind and the tree does not: a checker is silent about what they refer to."""
+    if file.source is None:
+        return frozenset()
+    bound: set[str] = set()
+    pending: list[ast.Node] = [file]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Bind | ast.Define | ast.Dataset):
+            bound.add(node.name.text)
+        if isinstance(node, ast.File | ast.Interface):
+            pending.extend(node.statements)
+    return frozenset(_BOUND.findall(file.source.text)) - bound - STATEMENT_WORDS
+
+
+def _too_large(text: str) -> Diagnostic | None:
+    if len(text) <= MAX_BYTES // 4 or len(text.encode("utf-8", "surrogatepass")) <= MAX_BYTES:
+        return None
+    help = "split it with `use`"
+    return Diagnostic(codes.TOO_LARGE, "the source is larger than 256 kB", Span(0, 0), help)
+
+
+# --- blocks ---------------------------------------------------------------------------------------------------------
+
+
+def _assemble(pieces: tuple[Piece, ...]) -> tuple[tuple[Any, ...], list[Diagnostic]]:
+    """Statements out of logical lines, those of a block inside their interface."""
+    diagnostics: list[Diagnostic] = []
+    blocks: list[tuple[ast.Interface | None, Span, list[Any]]] = [(None, Span(0, 0), [])]
+
+    def close(end: int) -> None:
+        header, span, statements = blocks.pop()
+        title = header.title if header else None
+        blocks[-1][2].append(ast.Interface(title, tuple(statements), span=Span(span.start, max(end, span.end))))
+
+    for number, piece in enumerate(pieces):
+        if piece.kind == "close":
+            close(piece.span.end if piece.text else pieces[number - 1].span.end)
+            continue
+        statement, found = parse_line(piece.text, "header" if piece.kind == "open" else "statement")
+        diagnostics += (_moved(diagnostic, piece.span.start) for diagnostic in found)
+        if piece.kind == "open":
+            header = shift(statement, piece.span.start) if statement else None
+            blocks.append((header, piece.span, []))
+        elif statement is not None:
+            if isinstance(statement, ast.Version) and number > 0:
+                message = "the version stands on the first line, before everything else"
+                diagnostics.append(Diagnostic(codes.VERSION_NOT_FIRST, message, piece.span, "move it there"))
+            blocks[-1][2].append(shift(statement, piece.span.start))
+    while len(blocks) > 1:
+        close(pieces[-1].span.end)
+    return tuple(blocks[0][2]), diagnostics
+
+
+def _moved(diagnostic: Diagnostic, by: int) -> Diagnostic:
+    span = diagnostic.span.shift(by) if diagnostic.span else None
+    related = tuple((place.shift(by), word) for place, word in diagnostic.related)
+    return Diagnostic(
+        diagnostic.code, diagnostic.message, span, diagnostic.help, diagnostic.severity, related
+    )
+
+
+# --- one logical line -----------------------------------------------------------------------------------------------
+
+_LOCK = threading.Lock()  # the parser and its builder keep the state of one line
+
+
+@cache
+def _parser() -> tuple[Lark, Builder]:
+    builder = Builder()
+    grammar = files("bbilang.grammar").joinpath("bbi.lark").read_text(encoding="utf-8")
+    parser = Lark(
+        grammar, parser="lalr", lexer="contextual", start=["statement", "header"], transformer=builder,
+        propagate_positions=False, maybe_placeholders=False,
+    )  # fmt: skip
+    return parser, builder
+
+
+@lru_cache(maxsize=4096)
+def parse_line(text: str, rule: Rule = "statement") -> tuple[Any, tuple[Diagnostic, ...]]:
+    """(statement or None, diagnostics) of one logical line, positions counted from its beginning."""
+    with _LOCK:
+        parser, builder = _parser()
+        builder.problems.clear()
+        try:
+            statement: Any = parser.parse(text, start=rule)
+        except UnexpectedInput as unexpected:
+            # What the builder found before that is true as well, but rarely the cause.
+            return None, (complain(text, _offset(unexpected, text)),)
+        problems = tuple(builder.problems)
+    object.__setattr__(statement, "span", Span(0, len(text)))
+    if not problems and (too_deep := _too_deep(statement, text)):
+        problems = (too_deep,)
+    return (None if problems else statement), problems
+
+
+def _offset(unexpected: UnexpectedInput, text: str) -> int:
+    token = getattr(unexpected, "token", None)
+    if token is not None and token.type == "$END":
+        return len(text)
+    offset = unexpected.pos_in_stream if token is None else token.start_pos
+    return len(text) if offset is None else offset
+
+
+def _too_deep(statement: ast.Node, text: str) -> Diagnostic | None:
+    """Sums and negations nest without brackets, so the scanner cannot see them."""
+    if len(text) <= MAX_DEPTH or (node := first_too_deep(statement, MAX_DEPTH)) is None:
+        return None
+    help = "bind a part of it to a name and use the name"
+    return Diagnostic(codes.TOO_DEEP, f"expressions are nested deeper than {MAX_DEPTH}", node.span, help)

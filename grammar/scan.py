@@ -1,0 +1,376 @@
+"""Logical lines: where a statement begins and ends, and where the block of an interface opens and closes.
+
+The scanner knows strings, comments and brackets and nothing else. What shows in single characters (typographic quotes,
+operators of other languages, brackets that do not match) is reported here, and where the meaning is plain also repaired
+with as many characters, so that the rest of the line is parsed and checked. A line beyond repair is left out whole:
+one mistake gives one diagnostic.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from bbilang.grammar import codes
+from bbilang.grammar.ast import Comment
+from bbilang.grammar.build import STATEMENT_WORDS
+from bbilang.grammar.diagnostic import Diagnostic
+from bbilang.grammar.slips import CHARACTERS, OPERATORS, describe
+from bbilang.grammar.source import Span
+
+MAX_DEPTH: Final = 64
+MAX_REPORTS: Final = 50
+
+_CLOSER: Final = {"(": ")", "[": "]", "{": "}"}
+_OPENER: Final = {closer: opener for opener, closer in _CLOSER.items()}
+_TOKEN = re.compile(
+    r"""
+      (?P<space>(?:[ \t]|\r(?=\n))+)
+    | (?P<newline>\n)
+    | (?P<comment>\#[^\n]*)
+    | (?P<string>"(?:[^"\\\n]|\\[^\n])*+"?)
+    | (?P<bracket>[()\[\]{}])
+    | (?P<slip>"""
+    + "|".join(re.escape(slip) for slip in sorted(OPERATORS, key=len, reverse=True))
+    + r""")
+    | (?P<quoted>[“”„‟«»‘’‚‛'`´][^“”„‟«»‘’‚‛'`´"\n]*[“”„‟«»‘’‚‛'`´"]?)
+    | (?P<semicolon>;)
+    | (?P<plain>(?:\w+|!=|[.,:=+\-*/<>|])(?:[ ]*\w+)*+)
+    | (?P<odd>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_CONTINUES = re.compile(r"(?:[ \t\r]*+(?:#[^\n]*+)?\n)*+[ \t\r]*+\|")
+_BLOCK_FOLLOWS = re.compile(r"(?:[ \t\r]*+(?:#[^\n]*+)?\n)*+[ \t\r]*+\{")
+_NEXT_LINE = re.compile(r"[ \t]*([^ \t\r\n#}].*)?")
+_STATEMENT_START = re.compile(rf"(?:{'|'.join(sorted(STATEMENT_WORDS))})\b(?![ \t]*[.(\[,|:)])|[^\W\d]\w*[ \t]*=(?!=)")
+_HEADER = re.compile(r"interface(?![\w.:]|[ \t]*[=|\[(])")
+_INDENTED = re.compile(r"\n([ \t]*)([^ \t\r\n])")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A logical line, the header of a block with its `{`, or a `}`. ``text`` is repaired and lies at ``span``."""
+
+    kind: Literal["line", "open", "close"]
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    pieces: tuple[Piece, ...]
+    comments: tuple[Comment, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def scan(text: str) -> Scan:
+    return _Scanner(text).run()
+
+
+class _Scanner:
+    def __init__(self, text: str):
+        self.text = text
+        self.position = 0
+        self.pieces: list[Piece] = []
+        self.comments: list[Comment] = []
+        self.diagnostics: list[Diagnostic] = []
+        self.blocks: list[int] = []  # offsets of the `{` of open interfaces
+        self.closed_for_them = 0  # blocks that the scanner closed itself, whose `}` may still come
+        self.after_closer = False
+        self.line_begins()
+
+    def line_begins(self) -> None:
+        self.start: int | None = None
+        self.end = 0
+        self.openers: list[int] = []
+        self.broken = False
+        self.known_until = 0  # up to here newlines are known not to end the line
+        self.reported: set[str] = set()
+        self.repairs: list[tuple[int, str]] = []
+
+    def complain(self, code: str, message: str, span: Span, help: str | None = None, *related: tuple[Span, str]) -> None:
+        """At most one diagnostic for the same mistake in a logical line, and none once the line is beyond repair."""
+        if not self.broken and code + message not in self.reported:
+            self.reported.add(code + message)
+            self.diagnostics.append(Diagnostic(code, message, span, help, related=related))
+
+    def repair(self, offset: int, by: str) -> None:
+        self.repairs.append((offset, by))
+
+    # --- the loop ---
+
+    def run(self) -> Scan:
+        while len(self.diagnostics) < MAX_REPORTS:
+            if self.position >= len(self.text):
+                if not self.openers:
+                    self.finish()
+                    break
+                self.never_closed()
+                continue
+            match = _TOKEN.match(self.text, self.position)
+            assert match is not None and match.lastgroup is not None
+            self.position = match.end()
+            kind = match.lastgroup
+            if kind == "space":
+                continue
+            if kind == "newline":
+                self.newline(match.start())
+            elif kind == "comment":
+                self.comment(match)
+            else:
+                self.significant(match.start())
+                getattr(self, kind)(match)
+                if self.start is not None:
+                    self.end = max(self.end, match.end())
+        for offset in self.blocks:
+            self.complain(codes.OPEN_BRACKET, "this `{` is never closed", Span(offset, offset + 1), "add `}`")
+        return Scan(tuple(self.pieces), tuple(self.comments), tuple(self.diagnostics))
+
+    def significant(self, offset: int) -> None:
+        if self.start is not None:
+            return
+        if self.text[offset] == "}" or (self.text[offset] == ";" and not self.openers):
+            return
+        self.start = self.end = offset
+        if self.after_closer:
+            message = "a statement begins on a line of its own"
+            self.complain(codes.SEVERAL_STATEMENTS, message, Span(offset, offset + 1), "put a line end after `}`")
+
+    def newline(self, offset: int) -> None:
+        self.after_closer = False
+        if self.start is None or self.openers or offset < self.known_until:
+            return
+        for continues in (_CONTINUES, _BLOCK_FOLLOWS if self.is_header() else None):
+            if continues and (match := continues.match(self.text, offset + 1)):
+                self.known_until = match.end()
+                return
+        if self.text[self.end - 1] == "|" and not self.broken:
+            self.pipe_at_line_end()
+        else:
+            self.finish()
+
+    def pipe_at_line_end(self) -> None:
+        """Read on where the next line is plainly the next stage."""
+        following = _NEXT_LINE.match(self.text, self.position)
+        if following is None or following[1] is None or _STATEMENT_START.match(following[1]):
+            return self.finish()
+        help = "the next stage takes the `|` with it: begin its line with `|`"
+        self.complain(codes.PIPE_IN_THE_AIR, "this line ends in `|`", Span(self.end - 1, self.end), help)
+
+    def is_header(self) -> bool:
+        return self.start is not None and _HEADER.match(self.text, self.start) is not None
+
+    def finish(self, kind: Literal["line", "open"] = "line") -> None:
+        """The logical line ends here."""
+        if self.start is not None and not self.broken:
+            span = Span(self.start, self.end)
+            self.pieces.append(Piece(kind, span, self.repaired(span)))
+        self.line_begins()
+
+    def repaired(self, span: Span) -> str:
+        text = self.text[span.start : span.end]
+        for offset, by in self.repairs:
+            if span.start <= offset < span.end:
+                text = text[: offset - span.start] + by + text[offset - span.start + len(by) :]
+        return text
+
+    # --- tokens ---
+
+    def plain(self, match: re.Match[str]) -> None:
+        pass
+
+    def comment(self, match: re.Match[str]) -> None:
+        text = match[0].rstrip()
+        line_start = self.text.rfind("\n", 0, match.start()) + 1
+        alone = not self.text[line_start : match.start()].strip(" \t\r")
+        self.comments.append(Comment(text, Span(match.start(), match.start() + len(text)), alone))
+
+    def bracket(self, match: re.Match[str]) -> None:
+        character, offset = match[0], match.start()
+        span = Span(offset, offset + 1)
+        if character == "{" and not self.openers:
+            return self.open_brace(span)
+        if character in _CLOSER:
+            if character == "{":
+                line_start = self.text.rfind("\n", 0, offset) + 1
+                if _HEADER.match(self.text[line_start:offset].lstrip()):
+                    return self.never_closed(before=line_start - 1)
+                self.brace_in_value(span)
+            self.openers.append(offset)
+            if len(self.openers) == MAX_DEPTH + 1:
+                help = "bind a part of it to a name and use the name"
+                self.complain(codes.TOO_DEEP, f"brackets are nested deeper than {MAX_DEPTH}", span, help)
+                self.broken = True
+        elif self.openers:
+            self.close(character, span)
+        elif character == "}":
+            self.close_brace(span)
+        else:
+            help = f"drop it, or add the `{_OPENER[character]}` that it closes"
+            self.complain(codes.STRAY_CLOSER, f"this `{character}` closes nothing", span, help)
+            self.broken = True
+
+    def close(self, character: str, span: Span) -> None:
+        opener = self.text[self.openers[-1]]
+        if _CLOSER[opener] == character:
+            self.openers.pop()
+        elif character == "}" and self.blocks and all(self.text[o] != "{" for o in self.openers):
+            self.never_closed(before=span.start)
+        else:
+            wanted = _CLOSER[opener]
+            related = (Span(self.openers[-1], self.openers[-1] + 1), "opened here")
+            message = f"this `{character}` does not close `{opener}`"
+            if len(self.openers) > 1 and _CLOSER[self.text[self.openers[-2]]] == character:
+                del self.openers[-2:]
+                help = f"add `{wanted}` before it"
+                self.broken_after(codes.STRAY_CLOSER, message, span, help, related)
+            else:
+                self.openers.pop()
+                self.complain(codes.STRAY_CLOSER, message, span, f"write `{wanted}`", related)
+                self.repair(span.start, wanted)
+
+    def broken_after(self, code: str, message: str, span: Span, help: str, *related: tuple[Span, str]) -> None:
+        self.complain(code, message, span, help, *related)
+        self.broken = True
+
+    def open_brace(self, span: Span) -> None:
+        if self.is_header():
+            if self.blocks:
+                related = (Span(self.blocks[-1], self.blocks[-1] + 1), "this block is still open")
+                help = "close the first one with `}` before the next begins"
+                header = Span(self.start, span.start) if self.start is not None else span
+                header = Span(header.start, header.start + len(self.text[header.start : header.end].rstrip()))
+                self.complain(codes.BAD_BLOCK, "an interface cannot contain another", header, help, related)
+                self.pieces.append(Piece("close", Span(header.start, header.start), ""))
+                self.blocks.pop()
+                self.closed_for_them += 1
+            if self.broken:
+                self.broken = False
+                self.pieces.append(Piece("open", Span(self.start or 0, span.start), "interface"))
+                self.line_begins()
+            else:
+                self.finish("open")
+            self.blocks.append(span.start)
+        else:
+            self.brace_in_value(span)
+            self.openers.append(span.start)
+
+    def brace_in_value(self, span: Span) -> None:
+        help = 'lists are written with `[` and `]`; a block belongs to `interface "title" { ... }`'
+        self.broken_after(codes.BAD_BLOCK, "`{` opens the block of an interface and nothing else", span, help)
+
+    def close_brace(self, span: Span) -> None:
+        self.finish()
+        if self.blocks:
+            self.blocks.pop()
+            self.pieces.append(Piece("close", span, "}"))
+            self.after_closer = True
+        elif self.closed_for_them:
+            self.closed_for_them -= 1
+        else:
+            self.complain(codes.STRAY_CLOSER, "this `}` closes nothing", span, "drop it")
+            self.reported.clear()
+
+    def never_closed(self, before: int | None = None) -> None:
+        """Report the innermost open bracket, and go on at the next line that looks like a new statement."""
+        assert self.start is not None
+        *outer, inner = self.openers
+        opener = self.text[inner]
+        related = tuple((Span(offset, offset + 1), "and this one") for offset in outer)
+        help = f"add the missing `{_CLOSER[opener]}`"
+        self.complain(codes.OPEN_BRACKET, f"this `{opener}` is never closed", Span(inner, inner + 1), help, *related)
+        line_start = self.text.rfind("\n", 0, self.start) + 1
+        margin = self.text[line_start : self.start]
+        indent = len(margin.expandtabs(4)) if margin.isspace() else 0
+        end = len(self.text) if before is None else before
+        restart = end
+        for match in _INDENTED.finditer(self.text, inner, end):
+            if len(match[1].expandtabs(4)) <= indent and match[2] not in "|)],#":
+                restart = match.start()
+                break
+        self.position = restart
+        # What was read in between is read again.
+        self.comments = [comment for comment in self.comments if comment.span.start < restart]
+        self.diagnostics = [d for d in self.diagnostics if d.span is None or d.span.start < restart]
+        self.line_begins()
+
+    def string(self, match: re.Match[str]) -> None:
+        if len(match[0]) > 1 and match[0].endswith('"') and self.closed(match[0]):
+            return
+        rest = match[0].rstrip()
+        foreign = re.search(r"[”“„»]", rest)
+        if foreign:
+            span = Span(match.start(), match.start() + foreign.end())
+            message, help = "this string does not end in `\"`", f"`{foreign[0]}` is a typographic quote; write `\"`"
+            self.complain(codes.WRONG_QUOTES, message, span, help)
+        else:
+            help = "add the closing `\"`; a string ends on its line, and `\\n` in it is a line end"
+            span = Span(match.start(), match.start() + len(rest))
+            self.complain(codes.OPEN_STRING, "this string is never closed", span, help)
+        self.broken = True
+        for character in rest:  # what the string swallowed may have closed brackets
+            if self.openers and character == _CLOSER[self.text[self.openers[-1]]]:
+                self.openers.pop()
+
+    @staticmethod
+    def closed(string: str) -> bool:
+        """Whether the last quote is not an escaped one."""
+        body = string[1:-1]
+        return (len(body) - len(body.rstrip("\\"))) % 2 == 0
+
+    def quoted(self, match: re.Match[str]) -> None:
+        text, span = match[0], Span(match.start(), match.end())
+        body = text[1:-1]
+        if len(text) > 1 and text[-1] in "“”„‟«»‘’‚‛'`´\"":
+            help = f'write `"{body}"`' if len(body) < 60 else 'write `"..."`'
+            message = "a string stands in straight double quotes (`\"`)"
+            self.complain(codes.WRONG_QUOTES, message, span, help)
+            self.repair(match.start(), '"')
+            self.repair(match.end() - 1, '"')
+        else:
+            self.position = match.start() + 1
+            span = Span(match.start(), match.start() + 1)
+            help = "strings stand in straight double quotes: `\"text\"`"
+            self.broken_after(codes.WRONG_QUOTES, f"`{text[0]}` begins no string", span, help)
+
+    def semicolon(self, match: re.Match[str]) -> None:
+        span = Span(match.start(), match.end())
+        if self.openers:
+            self.complain(codes.MISPLACED_COMMA, "`;` separates nothing here", span, "write `,`")
+            self.repair(match.start(), ",")
+            return
+        end = self.text.find("\n", match.end())
+        rest = self.text[match.end() : len(self.text) if end < 0 else end].strip(" \t\r;")
+        last = not rest or rest.startswith(("#", "}"))
+        help = "drop it: the line end closes a statement" if last else "put each statement on a line of its own"
+        self.complain(codes.SEVERAL_STATEMENTS, "statements are not separated by `;`", span, help)
+        self.finish()
+
+    def slip(self, match: re.Match[str]) -> None:
+        found = match[0]
+        message, help, instead = OPERATORS[found]
+        span = Span(match.start(), match.end())
+        if found in ("//", "/*"):
+            end = self.text.find("\n", match.start())
+            self.position = len(self.text) if end < 0 else end
+            span = Span(match.start(), match.start() + len(self.text[match.start() : self.position].rstrip()))
+            instead = " " * (span.end - span.start)
+        self.complain(codes.WRONG_OPERATOR, message, span, help)
+        if instead is None:
+            self.broken = True
+        else:
+            self.repair(match.start(), instead)
+
+    def odd(self, match: re.Match[str]) -> None:
+        character, span = match[0], Span(match.start(), match.end())
+        instead = CHARACTERS.get(character, (None, None))[1]
+        if character.isspace() or not character.isprintable():
+            instead = " "
+        message, help = describe(character)
+        self.complain(codes.UNKNOWN_CHARACTER, message, span, help)
+        if instead is None:
+            self.broken = True
+        else:
+            self.repair(match.start(), instead)

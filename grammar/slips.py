@@ -1,0 +1,70 @@
+"""What people bring along from other languages and from word processors: operators and characters that bbi lacks.
+
+Each with what to say and, where the meaning is plain, as many characters to read in its place.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+# slip -> (what is wrong, what to do, what to read instead)
+OPERATORS: Final[dict[str, tuple[str, str, str | None]]] = {
+    "||": ("`||` is not an operator", "a pipe is a single `|`; an alternative is the word `or`", "| "),
+    "|>": ("`|>` is not an operator", "a pipe is `|`", "| "),
+    "&&": ("`&&` is not an operator", "write the word `and`", None),
+    "&": ("`&` is not an operator", "write the word `and`", None),
+    "===": ("`===` is not an operator", "to compare write `==`", "== "),
+    "!==": ("`!==` is not an operator", "to compare write `!=`", "!= "),
+    "=<": ("`=<` is not an operator", "write `<=`", "<="),
+    "=>": ("`=>` is not an operator", "write `>=` to compare, `->` for an attribution between two places", None),
+    "<>": ("`<>` is not an operator", "write `!=`", "!="),
+    ":=": ("`:=` is not an operator", "a name is given with `=`", " ="),
+    "**": ("`**` is not an operator", "the operators of numbers are `+ - * /`", None),
+    "//": ("`//` begins no comment", "a comment begins with `#`", None),
+    "/*": ("`/*` begins no comment", "a comment begins with `#` and ends with its line", None),
+    "≤": ("`≤` is not an operator", "write `<=`", None),
+    "≥": ("`≥` is not an operator", "write `>=`", None),
+    "≠": ("`≠` is not an operator", "write `!=`", None),
+    "→": ("`→` is not an operator", "write `->`", None),
+    "×": ("`×` is not an operator", "write `*`", "*"),
+    "−": ("`−` is not a minus sign of the language", "write `-`", "-"),
+    "–": ("`–` is a dash", "write `-`", "-"),
+    "—": ("`—` is a dash", "write `-`", "-"),
+    "…": ("`…` is not an operator", "a range of layers is written with two dots: `[mixed3a..mixed5a]`", None),
+}  # fmt: skip
+
+# character -> (what to do, what to read instead)
+CHARACTERS: Final[dict[str, tuple[str, str | None]]] = {
+    "!": ("write the word `not`, or `!=` to compare", None),
+    "%": ("write a share as a number, such as `0.1`", None),
+    "$": ("a name is written as it is", " "),
+    "@": ("names of models and files with other characters stand in quotes", None),
+    "?": ("there are no questions in the language; `bbi explain` answers some", None),
+    "\\": ("a line that begins with `|` or stands in brackets goes on by itself", None),
+    "^": ("the operators of numbers are `+ - * /`", None),
+    "~": ("write the word `not`, or a path in quotes", None),
+    "｜": ("write `|`", "|"),
+    "¦": ("write `|`", "|"),
+    "（": ("write `(`", None),
+    "）": ("write `)`", None),
+    "，": ("write `,`", ","),
+    "；": ("drop it", None),
+    "：": ("write `:`", None),
+    "＝": ("write `=`", "="),
+    "。": ("write `.`", None),
+    "·": ("write `*` for a product, `.` in a path", None),
+}  # fmt: skip
+
+
+def describe(character: str) -> tuple[str, str | None]:
+    """(what is wrong, what to do) for a character outside the language."""
+    help = CHARACTERS.get(character, (None, None))[0]
+    if character.isprintable():
+        return f"the character `{character}` has no meaning here", help
+    name = unicodedata.name(character, "control character").lower()
+    if character == "\r":
+        return "a carriage return without a line feed ends no line", "save the file with LF or CRLF line ends"
+    if character.isspace():
+        return f"an invisible character (U+{ord(character):04X}, {name})", "write an ordinary space"
+    return f"an invisible character (U+{ord(character):04X}, {name})", "delete it"
