@@ -37,8 +37,10 @@ def tiff16(path, values):
     """An uncompressed RGB TIFF of 16 bits, little-endian. ``values``: (y, x, 3)."""
     height, width = values.shape[:2]
     data = values.astype("<u2").tobytes()
-    entries = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 3, 134), (259, 3, 1, 1), (262, 3, 1, 2),
-               (273, 4, 1, 140), (277, 3, 1, 3), (278, 4, 1, height), (279, 4, 1, len(data)), (284, 3, 1, 1)]  # fmt: skip
+    entries = [
+        (256, 4, 1, width), (257, 4, 1, height), (258, 3, 3, 134), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 140),
+        (277, 3, 1, 3), (278, 4, 1, height), (279, 4, 1, len(data)), (284, 3, 1, 1),
+    ]  # fmt: skip
     directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *e) for e in entries)
     head = b"II*\0" + struct.pack("<I", 8) + directory + b"\0\0\0\0"
     path.write_bytes(head.ljust(134, b"\0") + struct.pack("<HHH", 16, 16, 16) + data)
