@@ -122,7 +122,7 @@ def adapt(
 
     ``input_size``: (y, x) in pixels, which is also the crop. ``preprocess``: without one, the shorter side is resized
     to fit and RGB in [0, 1] is given as it is. ``output``: the path of the scores (input, class) where the module's own
-    result is not one such vector; a model without any has no classes. Raises BbiError E408 where it cannot be described.
+    result is not one such vector; a model without any has no classes. Raises BbiError E408 if it cannot be described.
     """
     size = (int(input_size[0]), int(input_size[1]))
     preprocess = preprocess.override(crop=size) if preprocess else Preprocess(max(size), size)
