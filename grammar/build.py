@@ -24,7 +24,7 @@ RESERVED_WORDS: Final = frozenset({"and", "or", "not", "true", "false", "none"})
 VERSIONS: Final = (1,)
 
 _NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_BAD_ESCAPE = re.compile(r'\\u[0-9a-fA-F]{4}|\\u[0-9a-fA-F]{0,3}|\\.|[\x00-\x1f]')
+_BAD_ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}|\\u[0-9a-fA-F]{0,3}|\\.|[\x00-\x1f]")
 _CONSTANTS: Final = {"true": True, "false": False, "none": None}
 
 FORMS: Final[dict[str, str]] = {
@@ -111,11 +111,11 @@ class Builder:
 
     def string_from(self, token: Token) -> ast.String:
         if "\\" not in token and token.isprintable():
-            return ast.String(token[1:-1], span=token_span(token))
+            return ast.String(str(token)[1:-1], span=token_span(token))
         found = len(self.problems)
         for part in _BAD_ESCAPE.finditer(token):
             self._check_escape(part[0], Span(token.start_pos + part.start(), token.start_pos + part.end()))
-        value = json.loads(token) if len(self.problems) == found else token[1:-1]
+        value = json.loads(token) if len(self.problems) == found else str(token)[1:-1]
         if any("\ud800" <= character <= "\udfff" for character in value):
             help = "write the character itself"
             self.complain(codes.BAD_ESCAPE, "half of a surrogate pair is not a character", token_span(token), help)
@@ -140,7 +140,7 @@ class Builder:
 
     def path(self, children: list[Any]) -> ast.Path:
         (token,) = children
-        model, colon, name = token.rpartition(":")
+        model, colon, name = str(token).rpartition(":")
         return ast.Path(name, model if colon else None, span=Span(token.start_pos, token.end_pos))
 
     def number(self, children: list[Any]) -> ast.Number:
@@ -211,7 +211,7 @@ class Builder:
 
     def attribute(self, children: list[Any]) -> ast.Attribute:
         value, token = children
-        return ast.Attribute(value, token[1:], span=Span(value.span.start, token.end_pos))
+        return ast.Attribute(value, str(token)[1:], span=Span(value.span.start, token.end_pos))
 
     def unary(self, children: list[Any]) -> ast.Unary:
         token, operand = children

@@ -42,7 +42,7 @@ CODES: Final[dict[str, str]] = {
     TOO_LARGE: "the source is larger than 256 kB",
     TOO_DEEP: "something is nested deeper than 64",
     UNKNOWN_CHARACTER: "a character that the language does not use",
-    WRONG_QUOTES: "a string in quotes other than \"\"",
+    WRONG_QUOTES: 'a string in quotes other than ""',
     OPEN_STRING: "a string without its closing quote",
     BAD_ESCAPE: "a character or an escape that a string cannot hold",
     NOT_A_NUMBER: "something that begins like a number and is none",

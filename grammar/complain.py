@@ -1,8 +1,8 @@
 """From the place where the parser stopped to a sentence that helps: what is wrong, where, and what to do.
 
-Lark knows which terminals could have followed; people know what they meant. So its message is thrown away and the tokens
-around the place are looked at again, by a tuple of small functions that each know one kind of mistake. The first that
-recognizes its own answers.
+Lark knows which terminals could have followed; people know what they meant. So its message is thrown away and the
+tokens around the place are looked at again, by a tuple of small functions that each know one kind of mistake. The first
+that recognizes its own answers.
 """
 
 from __future__ import annotations
@@ -155,7 +155,8 @@ def _shown(word: Word) -> str:
 
 def _alike(word: str, choices: frozenset[str]) -> str | None:
     """The choice that a typing error could have turned into this word."""
-    found = process.extractOne(word.lower(), sorted(choices), scorer=OSA.distance, score_cutoff=1 if len(word) < 4 else 2)
+    errors = 1 if len(word) < 5 else 2
+    found = process.extractOne(word.lower(), sorted(choices), scorer=OSA.distance, score_cutoff=errors)
     return found[0] if found else None
 
 
@@ -225,7 +226,7 @@ def statement_form(place: Place) -> Diagnostic | None:
         help = "the name of a model with other characters than letters and digits stands in quotes"
     elif word == "model" and at.kind == "word" and place.before.kind in ("word", "string"):
         help = f"several models are separated by commas; {help}"
-        if at.text in ("form", "fom", "frm", "form", "weights", "at", "with"):
+        if at.text in ("form", "fom", "frm", "weights", "at", "with"):
             help = f"did you mean `from`? {help}"
     if at.kind == "end":
         return Diagnostic(codes.STATEMENT_FORM, f"this `{word}` statement is not complete", _line(place), help)
@@ -243,7 +244,8 @@ def misspelt_statement_word(place: Place) -> Diagnostic | None:
     elif place.first.text in ("function", "fn", "define"):
         message, help = f"`{place.first.text}` is not a statement", f"an operation is made by `{FORMS['def']}`"
     elif like := _alike(place.first.text, STATEMENT_WORDS):
-        message, help = f"`{place.first.text}` is not a statement", f"did you mean `{like}`? Its form is `{FORMS[like]}`"
+        message = f"`{place.first.text}` is not a statement"
+        help = f"did you mean `{like}`? Its form is `{FORMS[like]}`"
     else:
         return None
     return Diagnostic(codes.UNKNOWN_STATEMENT, message, place.first.span, help)
@@ -293,7 +295,8 @@ def after_a_stage(place: Place) -> Diagnostic | None:
     stage = place.words[place.value_start]
     if place.at.kind == "attribute" or place.at.text == "[":
         what = "an atom" if place.at.kind == "attribute" else "an index"
-        help = f"bind the pipe to a name first: `name = ...`, then `name{place.at.text}{'...]' if place.at.text == '[' else ''}`"
+        written = "name[...]" if place.at.text == "[" else f"name{place.at.text}"
+        help = f"bind the pipe to a name first: `name = ...`, then `{written}`"
         return Diagnostic(codes.NOT_CALLABLE, f"{what} cannot follow a stage of a pipe", place.at.span, help)
     if place.at.is_value and place.before is stage:
         message = f"the arguments of `{stage.text}` stand in parentheses"
@@ -353,7 +356,8 @@ def missing_value(place: Place) -> Diagnostic | None:
         return Diagnostic(codes.MISSING_VALUE, message, place.at.span, "write it, or drop the operator")
     if place.before.text == "[" and place.at.text == "]" and place.words[place.number - 2].ends_value:
         help = "write what to pick, such as `[447]`, `[6, 6]` or `[top(5)]`"
-        return Diagnostic(codes.MISSING_VALUE, "there is nothing in these brackets", place.before.span | place.at.span, help)
+        message = "there is nothing in these brackets"
+        return Diagnostic(codes.MISSING_VALUE, message, place.before.span | place.at.span, help)
     if place.before.text == "(" and place.at.text == ")":
         help = "write a value between them, or drop them"
         message = "there is nothing in these parentheses"
@@ -382,7 +386,8 @@ def range_outside_list(place: Place) -> Diagnostic | None:
         return None
     mark = place.at if place.at.text == ".." else place.before
     if place.opener == "[":
-        message, help = "a range goes from one layer to another", "write `[mixed3a..mixed5a].spatial`: names alone, the atom after the bracket"
+        message = "a range goes from one layer to another"
+        help = "write `[mixed3a..mixed5a].spatial`: names alone, the atom after the bracket"
     else:
         message, help = "a range of layers stands in a list", "write `[mixed3a..mixed5a]`"
     return Diagnostic(codes.RANGE_OUTSIDE_LIST, message, mark.span, help)
@@ -408,7 +413,8 @@ def positional_call(place: Place) -> Diagnostic | None:
             help += "; between two values stands a comma or an operator"
         return Diagnostic(codes.NOT_CALLABLE, message, place.at.span, help)
     if place.at.text == "[" and place.before.kind == "number":
-        return Diagnostic(codes.NOT_CALLABLE, "a number has no index", place.at.span, "a comma may be missing before it")
+        help = "a comma may be missing before it"
+        return Diagnostic(codes.NOT_CALLABLE, "a number has no index", place.at.span, help)
     if place.at.kind == "attribute" and place.before.ends_value:
         help = f"write the path without a space: `{place.before.text}{place.at.text}`"
         return Diagnostic(codes.UNEXPECTED, "a space stands inside this path", place.before.span | place.at.span, help)
@@ -428,13 +434,14 @@ def side_by_side(place: Place) -> Diagnostic | None:
         return None
     if place.open and (place.opener == "[" or place.words[place.open[-1] - 1].ends_value):
         if place.before.kind == "word" and place.at.kind == "number" and place.words[place.number - 2].text in "([,":
-            help = f"write `{place.before.text}({place.at.text})` or `{place.before.text}={place.at.text}`, or add a comma"
+            name, value = place.before.text, place.at.text
+            help = f"write `{name}({value})` or `{name}={value}`, or add a comma"
         else:
             help = "add the comma"
         gap = place.before.span | place.at.span
         message = f"a comma is missing between {_shown(place.before)} and {_shown(place.at)}"
         return Diagnostic(codes.MISSING_COMMA, message, gap, help)
-    if not place.open and place.at.text in STATEMENT_WORDS or (not place.open and place.after.text == "="):
+    if not place.open and (place.at.text in STATEMENT_WORDS or place.after.text == "="):
         help = "put each statement on a line of its own"
         return Diagnostic(codes.SEVERAL_STATEMENTS, "a second statement begins here", place.at.span, help)
     message = f"nothing joins {_shown(place.before)} and {_shown(place.at)}"

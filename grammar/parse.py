@@ -60,9 +60,7 @@ def parse_recovering(source: Source | str) -> tuple[File, tuple[Diagnostic, ...]
         return File((), span=Span(0, len(source.text)), source=source), (refusal,)
     scanned = scan(source.text)
     statements, found = _assemble(scanned.pieces)
-    diagnostics = sorted(
-        (*scanned.diagnostics, *found), key=lambda d: (d.span.start, d.span.end) if d.span else (0, 0)
-    )
+    diagnostics = sorted((*scanned.diagnostics, *found), key=lambda d: (d.span.start, d.span.end) if d.span else (0, 0))
     file = File(statements, span=Span(0, len(source.text)), comments=scanned.comments, source=source)
     return file, tuple(diagnostics)
 
@@ -127,9 +125,7 @@ def _assemble(pieces: tuple[Piece, ...]) -> tuple[tuple[Any, ...], list[Diagnost
 def _moved(diagnostic: Diagnostic, by: int) -> Diagnostic:
     span = diagnostic.span.shift(by) if diagnostic.span else None
     related = tuple((place.shift(by), word) for place, word in diagnostic.related)
-    return Diagnostic(
-        diagnostic.code, diagnostic.message, span, diagnostic.help, diagnostic.severity, related
-    )
+    return Diagnostic(diagnostic.code, diagnostic.message, span, diagnostic.help, diagnostic.severity, related)
 
 
 # --- one logical line -----------------------------------------------------------------------------------------------

@@ -90,7 +90,9 @@ class _Scanner:
         self.reported: set[str] = set()
         self.repairs: list[tuple[int, str]] = []
 
-    def complain(self, code: str, message: str, span: Span, help: str | None = None, *related: tuple[Span, str]) -> None:
+    def complain(
+        self, code: str, message: str, span: Span, help: str | None = None, *related: tuple[Span, str]
+    ) -> None:
         """At most one diagnostic for the same mistake in a logical line, and none once the line is beyond repair."""
         if not self.broken and code + message not in self.reported:
             self.reported.add(code + message)
@@ -303,10 +305,10 @@ class _Scanner:
         foreign = re.search(r"[”“„»]", rest)
         if foreign:
             span = Span(match.start(), match.start() + foreign.end())
-            message, help = "this string does not end in `\"`", f"`{foreign[0]}` is a typographic quote; write `\"`"
+            message, help = 'this string does not end in `"`', f'`{foreign[0]}` is a typographic quote; write `"`'
             self.complain(codes.WRONG_QUOTES, message, span, help)
         else:
-            help = "add the closing `\"`; a string ends on its line, and `\\n` in it is a line end"
+            help = 'add the closing `"`; a string ends on its line, and `\\n` in it is a line end'
             span = Span(match.start(), match.start() + len(rest))
             self.complain(codes.OPEN_STRING, "this string is never closed", span, help)
         self.broken = True
@@ -325,14 +327,14 @@ class _Scanner:
         body = text[1:-1]
         if len(text) > 1 and text[-1] in "“”„‟«»‘’‚‛'`´\"":
             help = f'write `"{body}"`' if len(body) < 60 else 'write `"..."`'
-            message = "a string stands in straight double quotes (`\"`)"
+            message = 'a string stands in straight double quotes (`"`)'
             self.complain(codes.WRONG_QUOTES, message, span, help)
             self.repair(match.start(), '"')
             self.repair(match.end() - 1, '"')
         else:
             self.position = match.start() + 1
             span = Span(match.start(), match.start() + 1)
-            help = "strings stand in straight double quotes: `\"text\"`"
+            help = 'strings stand in straight double quotes: `"text"`'
             self.broken_after(codes.WRONG_QUOTES, f"`{text[0]}` begins no string", span, help)
 
     def semicolon(self, match: re.Match[str]) -> None:
