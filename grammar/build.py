@@ -15,6 +15,7 @@ from lark import Token
 
 from bbilang.grammar import ast, codes
 from bbilang.grammar.diagnostic import Diagnostic
+from bbilang.grammar.place import COMPARISONS
 from bbilang.grammar.source import Span
 
 STATEMENT_WORDS: Final = frozenset(
@@ -43,6 +44,10 @@ FORMS: Final[dict[str, str]] = {
 
 def token_span(token: Token) -> Span:
     return Span(token.start_pos, token.end_pos)
+
+
+def spelling(path: ast.Path) -> str:
+    return path.name if path.model is None else f"{path.model}:{path.name}"
 
 
 def leftmost(value: Any) -> Any:
@@ -82,7 +87,7 @@ class Builder:
                 codes.NOT_A_NAME,
                 f"`{token}` begins a statement and cannot be a name",
                 token_span(token),
-                f"choose another, such as `{token}_1` or `my_{token}`",
+                f"choose another, such as `my_{token}`",
             )
         return ast.Name(self.name_text(token), span=token_span(token))
 
@@ -211,6 +216,9 @@ class Builder:
 
     def attribute(self, children: list[Any]) -> ast.Attribute:
         value, token = children
+        if isinstance(value, ast.Path) and value.span.end - value.span.start == len(spelling(value)):
+            message, help = "a path is written without spaces", f"write `{spelling(value)}{token}`"
+            self.complain(codes.UNEXPECTED, message, Span(value.span.start, token.end_pos), help)
         return ast.Attribute(value, str(token)[1:], span=Span(value.span.start, token.end_pos))
 
     def unary(self, children: list[Any]) -> ast.Unary:
@@ -316,15 +324,21 @@ class Builder:
         if unparenthesized and word in STATEMENT_WORDS - {"input", "output"} and getattr(first, "model", None) is None:
             span = Span(first.span.start, first.span.start + len(word))
             self.complain(codes.STATEMENT_FORM, f"`{word}` begins a statement", span, f"its form is `{FORMS[word]}`")
-        elif isinstance(value, ast.Binary) and value.operator in ("==", "!=", "<", "<=", ">", ">="):
-            self._comparison_alone(value)
+        elif comparison := compared_alone(value):
+            self.complain_comparison(comparison)
         return ast.Show(value)
 
-    def _comparison_alone(self, value: ast.Binary) -> None:
-        if value.span.start != value.left.span.start:
-            return
+    def complain_comparison(self, value: ast.Binary) -> None:
         help = "a condition belongs into `filter(...)`"
         if value.operator == "==" and isinstance(value.left, ast.Path):
             help = f"to give something a name write a single `=`: `{value.left.name} = ...`; {help}"
         gap = Span(value.left.span.end, value.right.span.start)
-        self.complain(codes.EQUALS_OR_EQUAL, f"nothing is shown of a comparison (`{value.operator}`)", gap, help)
+        self.complain(codes.EQUALS_OR_EQUAL, f"`{value.operator}` compares, and shows nothing", gap, help)
+
+
+def compared_alone(value: ast.Expression) -> ast.Binary | None:
+    """The comparison with which a value begins, unless it stands in parentheses."""
+    head = value.head if isinstance(value, ast.Pipe) else value
+    if isinstance(head, ast.Binary) and head.operator in COMPARISONS and value.span.start == head.left.span.start:
+        return head
+    return None

@@ -7,10 +7,7 @@ that recognizes its own answers.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 from rapidfuzz import process
@@ -19,127 +16,13 @@ from rapidfuzz.distance import OSA
 from bbilang.grammar import codes
 from bbilang.grammar.build import FORMS, RESERVED_WORDS, STATEMENT_WORDS
 from bbilang.grammar.diagnostic import Diagnostic
+from bbilang.grammar.place import COMPARISONS, OPERATORS, Place, Word, find
 from bbilang.grammar.source import Span
-
-_TOKEN = re.compile(
-    r"""
-      [ \t\r\n]+ | \#[^\n]*
-    | (?P<string>"(?:[^"\\\n]|\\[^\n])*")
-    | (?P<number>(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\w*(?:\.\w+)*)
-    | (?P<word>(?:[^\W\d]\w*:)?[^\W\d]\w*(?:\.\w+)*)
-    | (?P<attribute>\.[^\W\d]\w*)
-    | (?P<mark>\.\.|->|<=|>=|==|!=|.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_COMPARISONS: Final = frozenset({"<", "<=", ">", ">=", "==", "!="})
-_OPERATORS: Final = _COMPARISONS | {"+", "-", "*", "/", "->", "and", "or", "not"}
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A token of the line; kind `end` stands behind the last, `begin` before the first."""
-
-    kind: str
-    text: str
-    span: Span
-
-    @property
-    def is_value(self) -> bool:
-        """Whether it could be a value, or the beginning of one."""
-        return self.kind in ("string", "number", "word") and self.text not in _OPERATORS
-
-    @property
-    def ends_value(self) -> bool:
-        return self.is_value or self.kind == "attribute" or self.text in (")", "]")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the parser stopped: the token it could not use, those around it, and the brackets it is in."""
-
-    words: tuple[Word, ...]
-    number: int
-
-    @property
-    def at(self) -> Word:
-        return self.words[self.number]
-
-    @property
-    def before(self) -> Word:
-        return self.words[self.number - 1]
-
-    @property
-    def after(self) -> Word:
-        return self.words[min(self.number + 1, len(self.words) - 1)]
-
-    @property
-    def first(self) -> Word:
-        return self.words[1]
-
-    @property
-    def second(self) -> Word:
-        return self.words[min(2, len(self.words) - 1)]
-
-    @cached_property
-    def open(self) -> tuple[int, ...]:
-        """Numbers of the brackets that are open before the place."""
-        stack: list[int] = []
-        for number, word in enumerate(self.words[: self.number]):
-            if word.kind == "mark" and word.text in "([":
-                stack.append(number)
-            elif word.kind == "mark" and word.text in ")]" and stack:
-                stack.pop()
-        return tuple(stack)
-
-    @property
-    def opener(self) -> str:
-        return self.words[self.open[-1]].text if self.open else ""
-
-    @property
-    def in_stage(self) -> bool:
-        """Whether the value before the place is a stage of a pipe."""
-        return self.words[self.value_start - 1].text == "|"
-
-    @property
-    def value_start(self) -> int:
-        """Number of the token with which the value before the place begins: its name, or its bracket."""
-        number = self.number - 1
-        while number > 0:
-            word = self.words[number]
-            if word.text in (")", "]"):
-                number = self._matching(number)
-                if self.words[number - 1].ends_value:
-                    number -= 1
-                else:
-                    return number
-            elif word.kind == "attribute":
-                number -= 1
-            else:
-                return number
-        return max(number, 1)
-
-    def _matching(self, closer: int) -> int:
-        level = 0
-        for number in range(closer, 0, -1):
-            level += (self.words[number].text in (")", "]")) - (self.words[number].text in ("(", "["))
-            if level == 0:
-                return number
-        return 1
 
 
 def complain(text: str, offset: int) -> Diagnostic:
     """The diagnostic for a logical line at one of whose characters the parser could not go on."""
-    words = [Word("begin", "", Span(0, 0))]
-    for match in _TOKEN.finditer(text):
-        if match.lastgroup is not None:
-            words.append(Word(match.lastgroup, match[0], Span(match.start(), match.end())))
-    end = words[-1].span.end
-    words.append(Word("end", "", Span(max(0, end - 1), end)))
-    number = next((n for n, word in enumerate(words) if n and word.span.end > offset), len(words) - 1)
-    if offset >= end:
-        number = len(words) - 1
-    place = Place(tuple(words), number)
+    place = find(text, offset)
     for kind in KINDS:
         if (diagnostic := kind(place)) is not None:
             return diagnostic
@@ -174,7 +57,7 @@ def reserved_word_as_name(place: Place) -> Diagnostic | None:
     if word.text not in RESERVED_WORDS:
         return None
     message = f"`{word.text}` is a word of the language and cannot be a name"
-    return Diagnostic(codes.NOT_A_NAME, message, word.span, f"choose another, such as `{word.text}_1`")
+    return Diagnostic(codes.NOT_A_NAME, message, word.span, "choose another name")
 
 
 def statement_word_called(place: Place) -> Diagnostic | None:
@@ -217,20 +100,28 @@ def statement_form(place: Place) -> Diagnostic | None:
         return None
     help = f"its form is `{FORMS[word]}`"
     at = place.at
-    if word in ("input", "use", "dataset", "output") and place.at.kind in ("word", "number", "attribute"):
-        help = f"the name of a file is a string: {help}"
-        at = Word("word", at.text, at.span | place.words[-2].span)
+    if at.text in STATEMENT_WORDS and place.before.ends_value and place.number > 2:
+        return None
+    if word in ("input", "use") or (word == "dataset" and place.before.text == "="):
+        if at.kind != "end" and place.before.kind != "string":
+            span = at.span | place.words[-2].span
+            name = place.text[span.start : span.end]
+            message, help = f"`{name}` is not a string", f'the name of a file stands in quotes: `"{name}"`'
+            return Diagnostic(codes.STATEMENT_FORM, message, span, help)
     elif word == "set" and at.text == "=":
         help = f"there is no `=` in it: {help}"
     elif word == "model" and at.kind == "mark" and at.text in "-/.:" and place.before.kind in ("word", "number"):
-        help = "the name of a model with other characters than letters and digits stands in quotes"
+        name = place.text[place.before.span.start : place.words[-2].span.end]
+        help = f'a name with other characters than letters and digits stands in quotes: `"{name}"`'
     elif word == "model" and at.kind == "word" and place.before.kind in ("word", "string"):
-        help = f"several models are separated by commas; {help}"
+        help = "several models are separated by commas: `model a = ..., b = ...`"
         if at.text in ("form", "fom", "frm", "weights", "at", "with"):
-            help = f"did you mean `from`? {help}"
+            help = "did you mean `from`?"
     if at.kind == "end":
         return Diagnostic(codes.STATEMENT_FORM, f"this `{word}` statement is not complete", _line(place), help)
-    return Diagnostic(codes.STATEMENT_FORM, f"{_shown(at)} has no place in a `{word}` statement", at.span, help)
+    article = "an" if word[0] in "aeiou" else "a"
+    message = f"{_shown(at)} has no place in {article} `{word}` statement"
+    return Diagnostic(codes.STATEMENT_FORM, message, at.span, help)
 
 
 def misspelt_statement_word(place: Place) -> Diagnostic | None:
@@ -305,7 +196,7 @@ def after_a_stage(place: Place) -> Diagnostic | None:
         if place.at.text in STATEMENT_WORDS or place.after.text == "=":
             return None
         return Diagnostic(codes.ARGUMENTS_WITHOUT_PARENTHESES, message, span, help)
-    if place.at.text in _OPERATORS | {"->"} and place.at.text != "not":
+    if place.at.text in OPERATORS | {"->"} and place.at.text != "not":
         message = f"`{place.at.text}` cannot follow a stage of a pipe"
         help = "put the pipe in parentheses, `(a | b) - (c | d)`, or bind it to a name first"
         return Diagnostic(codes.UNEXPECTED, message, place.at.span, help)
@@ -318,6 +209,9 @@ def after_a_stage(place: Place) -> Diagnostic | None:
 def equals_sign(place: Place) -> Diagnostic | None:
     if place.at.text != "=":
         return None
+    if place.before.text == "=" and place.number == 3:
+        help = "a single one gives a name to a value; to compare write `==` without a space"
+        return Diagnostic(codes.EQUALS_OR_EQUAL, "there is one `=` too many", place.at.span, help)
     if place.before.text in ("=", "!", "<", ">"):
         message, help = "this operator is written without a space in it", f"write `{place.before.text}=`"
         return Diagnostic(codes.EQUALS_OR_EQUAL, message, place.before.span | place.at.span, help)
@@ -329,31 +223,23 @@ def equals_sign(place: Place) -> Diagnostic | None:
     return Diagnostic(codes.EQUALS_OR_EQUAL, message, place.at.span, "to compare write `==`")
 
 
-def equal_for_equals(place: Place) -> Diagnostic | None:
-    """`a == b | present(c)` meant as a binding."""
-    if place.open or place.at.text != "|" or place.second.text != "==":
-        return None
-    help = f"to give something a name write a single `=`: `{place.first.text} = ...`"
-    return Diagnostic(codes.EQUALS_OR_EQUAL, "`==` compares", place.second.span, help)
-
-
 def missing_value(place: Place) -> Diagnostic | None:
     if place.at.ends_value and place.at.text not in (")", "]"):
         return None
+    if place.at.text in OPERATORS and place.before.text not in OPERATORS and not place.before.ends_value:
+        message = f"no value stands before this `{place.at.text}`"
+        return Diagnostic(codes.MISSING_VALUE, message, place.at.span, "write it, or drop the operator")
     if place.before.text == "=":
         help = "write the value, or drop the name and its `=`"
         if not place.open:
             help = "write what the name stands for"
         return Diagnostic(codes.MISSING_VALUE, "no value follows this `=`", place.before.span, help)
-    if place.before.text in _OPERATORS or place.before.text == "..":
-        if place.at.text in _OPERATORS | {"=", ".."}:
+    if place.before.text in OPERATORS or place.before.text == "..":
+        if place.at.text in OPERATORS | {"=", ".."}:
             message = f"a value is missing between `{place.before.text}` and `{place.at.text}`"
             return Diagnostic(codes.MISSING_VALUE, message, place.before.span | place.at.span, "write it, or drop one")
         message = f"no value follows this `{place.before.text}`"
         return Diagnostic(codes.MISSING_VALUE, message, place.before.span, "write it, or drop the operator")
-    if place.at.text in _OPERATORS and not place.before.ends_value:
-        message = f"no value stands before this `{place.at.text}`"
-        return Diagnostic(codes.MISSING_VALUE, message, place.at.span, "write it, or drop the operator")
     if place.before.text == "[" and place.at.text == "]" and place.words[place.number - 2].ends_value:
         help = "write what to pick, such as `[447]`, `[6, 6]` or `[top(5)]`"
         message = "there is nothing in these brackets"
@@ -382,9 +268,10 @@ def comma(place: Place) -> Diagnostic | None:
 
 
 def range_outside_list(place: Place) -> Diagnostic | None:
-    if ".." not in (place.at.text, place.before.text):
+    near = [word for word in (place.at, place.before, place.words[max(place.number - 2, 0)]) if word.text == ".."]
+    if not near or place.at.text == ",":
         return None
-    mark = place.at if place.at.text == ".." else place.before
+    mark = near[0]
     if place.opener == "[":
         message = "a range goes from one layer to another"
         help = "write `[mixed3a..mixed5a].spatial`: names alone, the atom after the bracket"
@@ -394,18 +281,18 @@ def range_outside_list(place: Place) -> Diagnostic | None:
 
 
 def chained_comparison(place: Place) -> Diagnostic | None:
-    if place.at.text not in _COMPARISONS or not place.before.ends_value:
+    if place.at.text not in COMPARISONS or not place.before.ends_value:
         return None
     start = place.open[-1] if place.open else 0
-    earlier = [word for word in place.words[start : place.number] if word.text in _COMPARISONS]
+    earlier = [word for word in place.words[start : place.number] if word.text in COMPARISONS]
     if not earlier:
         return None
     help = "join two with `and`: `0.1 < value and value < 0.5`"
     return Diagnostic(codes.CHAINED_COMPARISON, "comparisons cannot be chained", earlier[-1].span | place.at.span, help)
 
 
-def positional_call(place: Place) -> Diagnostic | None:
-    """Parentheses after something that is no name, an index after a number, an atom after a space."""
+def what_takes_none(place: Place) -> Diagnostic | None:
+    """Parentheses after something that is no name, an index after a number, a dot or a colon in the air."""
     if place.at.text == "(" and place.before.ends_value:
         message = f"{_shown(place.before)} cannot be called" if place.before.is_value else "this cannot be called"
         help = "only a name can: `top(8)`"
@@ -415,9 +302,6 @@ def positional_call(place: Place) -> Diagnostic | None:
     if place.at.text == "[" and place.before.kind == "number":
         help = "a comma may be missing before it"
         return Diagnostic(codes.NOT_CALLABLE, "a number has no index", place.at.span, help)
-    if place.at.kind == "attribute" and place.before.ends_value:
-        help = f"write the path without a space: `{place.before.text}{place.at.text}`"
-        return Diagnostic(codes.UNEXPECTED, "a space stands inside this path", place.before.span | place.at.span, help)
     if place.at.text == "." and place.before.ends_value:
         help = "a path is written without spaces, such as `mixed4d.channel`"
         return Diagnostic(codes.UNEXPECTED, "no name follows this dot", place.at.span, help)
@@ -462,7 +346,6 @@ KINDS: Final[tuple[Callable[[Place], Diagnostic | None], ...]] = (
     statement_form,
     misspelt_statement_word,
     pipe_in_the_air,
-    equal_for_equals,
     pipe_without_head,
     not_a_stage,
     after_a_stage,
@@ -471,6 +354,6 @@ KINDS: Final[tuple[Callable[[Place], Diagnostic | None], ...]] = (
     comma,
     missing_value,
     chained_comparison,
-    positional_call,
+    what_takes_none,
     side_by_side,
 )

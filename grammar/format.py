@@ -284,7 +284,8 @@ class _Writer:
         first = leftmost(value)
         words = STATEMENT_WORDS - {"input", "output"}
         word = isinstance(first, ast.Path) and first.model is None and first.name in words
-        comparison = isinstance(value, ast.Binary) and value.operator in _COMPARISONS
+        head = value.head if isinstance(value, ast.Pipe) else value
+        comparison = isinstance(head, ast.Binary) and head.operator in _COMPARISONS
         if comparison or (word and _flat(value, _PIPE).startswith(first.name)):
             return f"({self.node(value, indent + 1, indent, _PIPE)})"
         return self.node(value, indent, indent, _PIPE)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import threading
+from dataclasses import replace
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Final, Literal
@@ -125,7 +126,7 @@ def _assemble(pieces: tuple[Piece, ...]) -> tuple[tuple[Any, ...], list[Diagnost
 def _moved(diagnostic: Diagnostic, by: int) -> Diagnostic:
     span = diagnostic.span.shift(by) if diagnostic.span else None
     related = tuple((place.shift(by), word) for place, word in diagnostic.related)
-    return Diagnostic(diagnostic.code, diagnostic.message, span, diagnostic.help, diagnostic.severity, related)
+    return replace(diagnostic, span=span, related=related)
 
 
 # --- one logical line -----------------------------------------------------------------------------------------------
@@ -155,11 +156,22 @@ def parse_line(text: str, rule: Rule = "statement") -> tuple[Any, tuple[Diagnost
         except UnexpectedInput as unexpected:
             # What the builder found before that is true as well, but rarely the cause.
             return None, (complain(text, _offset(unexpected, text)),)
-        problems = tuple(builder.problems)
+        problems = tuple(_narrowed(problem, text) for problem in builder.problems)
     object.__setattr__(statement, "span", Span(0, len(text)))
     if not problems and (too_deep := _too_deep(statement, text)):
         problems = (too_deep,)
     return (None if problems else statement), problems
+
+
+def _narrowed(diagnostic: Diagnostic, text: str) -> Diagnostic:
+    """White space at the ends of a span is nobody's fault."""
+    assert diagnostic.span is not None
+    start, end = diagnostic.span.start, diagnostic.span.end
+    found = text[start:end]
+    if not found.strip():
+        return diagnostic
+    span = Span(start + len(found) - len(found.lstrip()), end - len(found) + len(found.rstrip()))
+    return replace(diagnostic, span=span)
 
 
 def _offset(unexpected: UnexpectedInput, text: str) -> int:

@@ -26,7 +26,7 @@ _CLOSER: Final = {"(": ")", "[": "]", "{": "}"}
 _OPENER: Final = {closer: opener for opener, closer in _CLOSER.items()}
 _TOKEN = re.compile(
     r"""
-      (?P<space>(?:[ \t]|\r(?=\n))+)
+      (?P<space>(?:[ \t]|\r(?=\n|\Z))+)
     | (?P<newline>\n)
     | (?P<comment>\#[^\n]*)
     | (?P<string>"(?:[^"\\\n]|\\[^\n])*+"?)
@@ -166,6 +166,9 @@ class _Scanner:
 
     def finish(self, kind: Literal["line", "open"] = "line") -> None:
         """The logical line ends here."""
+        if kind == "line" and self.start is not None and self.is_header():
+            help = 'its statements stand in a block: `interface "title" { ... }`'
+            self.broken_after(codes.BAD_BLOCK, "this interface has no block", Span(self.start, self.end), help)
         if self.start is not None and not self.broken:
             span = Span(self.start, self.end)
             self.pieces.append(Piece(kind, span, self.repaired(span)))
@@ -368,7 +371,7 @@ class _Scanner:
     def odd(self, match: re.Match[str]) -> None:
         character, span = match[0], Span(match.start(), match.end())
         instead = CHARACTERS.get(character, (None, None))[1]
-        if character.isspace() or not character.isprintable():
+        if character.isspace():
             instead = " "
         message, help = describe(character)
         self.complain(codes.UNKNOWN_CHARACTER, message, span, help)
