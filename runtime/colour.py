@@ -1,0 +1,60 @@
+"""Colours of the page: scales that colour-blind readers can read, class colours, and small palette pictures of maps."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import ArrayLike
+from PIL import Image
+
+# Okabe and Ito (2008): distinguishable for every common form of colour blindness, on white and on near-black.
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c00", "#8a6fd1")
+ACCENT = "#d55e00"  # the ring around what is selected
+
+# ColorBrewer RdBu: blue below zero, red above, zero nearly white. Over a photo zero is white and so leaves it as it is.
+DIVERGING = ("#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7", "#fddbc7", "#f4a582", "#d6604d", "#b2182b")
+DIVERGING_OVER = ("#1f6fc4", "#5a9bdc", "#9cc3ec", "#d3e4f7", "#ffffff", "#fde0cd", "#fab58b", "#f07f4a", "#d9480f")
+# Viridis (Smith and van der Walt 2015), for magnitudes; over a photo from white through amber to red.
+SEQUENTIAL = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
+SEQUENTIAL_OVER = ("#ffffff", "#fff1c9", "#ffe08a", "#ffc25c", "#ffa042", "#fa7a36", "#ec5530", "#d6332b", "#b81d2c")
+
+
+def stops(signed: bool, over: bool = False) -> tuple[str, ...]:
+    """The nine colours of a scale, from its lower to its upper end."""
+    if signed:
+        return DIVERGING_OVER if over else DIVERGING
+    return SEQUENTIAL_OVER if over else SEQUENTIAL
+
+
+def series_colour(index: int) -> str:
+    return SERIES[index % len(SERIES)]
+
+
+def colour_map_png(values: ArrayLike, domain: tuple[float, float], signed: bool, over: bool = False) -> bytes:
+    """A map as a palette PNG, one pixel a cell: ``values`` (y, x) on the scale whose ends lie at ``domain``.
+
+    Values beyond the domain take the colour of its end; what is not a number is transparent. ``over`` gives the version
+    to multiply over a photo, whose zero is white.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    low, high = domain
+    share = (array - low) / (high - low) if high > low else np.zeros_like(array)
+    level = 1 + np.rint(np.clip(np.nan_to_num(share), 0, 1) * 254)
+    index = np.where(np.isfinite(array), level, 0).astype(np.uint8)
+    image = Image.fromarray(index, mode=None).convert("L")
+    image.putpalette([0, 0, 0, *_palette(signed, over).ravel().tolist()])
+    file = io.BytesIO()
+    if (index == 0).any():
+        image.save(file, "PNG", optimize=True, transparency=0)
+    else:
+        image.save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def _palette(signed: bool, over: bool) -> np.ndarray:
+    """255 colours (level, rgb), interpolated between the nine of the scale."""
+    colours = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops(signed, over)])
+    at = np.linspace(0, len(colours) - 1, 255)
+    channels = [np.interp(at, np.arange(len(colours)), colours[:, i]) for i in range(3)]
+    return np.rint(np.stack(channels, axis=1)).astype(np.uint8)

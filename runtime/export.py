@@ -1,0 +1,84 @@
+"""A View as a file: a page, a Vega-Lite specification, a picture or a table."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from bbilang.runtime.bundle import write
+from bbilang.runtime.page import render
+from bbilang.runtime.standalone import specification
+from bbilang.runtime.table import long_table
+from bbilang.runtime.vega import Chart, picture_uris
+from bbilang.runtime.viewmodel import Picture, View
+
+FORMATS = ("html", "json", "png", "svg", "pdf", "csv")
+SUFFIX = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+OURS = re.compile(r"picture-[0-9a-f]{16}\.(png|jpg|webp|bin)")
+
+
+def export(view: View, path: str | Path, format: str, styles: Mapping[str, Chart] | None = None) -> Path:
+    """Writes the view to ``path`` as one of ``FORMATS`` and returns the path; all of it or nothing.
+
+    ``json`` also writes the pictures, into the folder ``<name>_files`` beside it. png, svg and pdf show the start states.
+    Raises ValueError for another format, OSError where the file cannot be written.
+    """
+    path = Path(path)
+    if format == "json":
+        return _json(view, path, styles)
+    makers: dict[str, Callable[[], bytes]] = {
+        "html": lambda: render(view, styles).encode(),
+        "csv": lambda: b"\xef\xbb\xbf" + long_table(view).encode(),
+        "png": lambda: _converted(view, styles, "png"),
+        "svg": lambda: _converted(view, styles, "svg"),
+        "pdf": lambda: _converted(view, styles, "pdf"),
+    }
+    if format not in makers:
+        raise ValueError(f"`{format}` is not a format; there are {', '.join(FORMATS)}")
+    write(path, makers[format]())
+    return path
+
+
+def _converted(view: View, styles: Mapping[str, Chart] | None, format: str) -> bytes:
+    import vl_convert
+
+    spec: dict[str, Any] = specification(view, picture_uris(view), styles, live=False)
+    if format == "png":
+        return vl_convert.vegalite_to_png(spec, scale=2)
+    if format == "pdf":
+        return vl_convert.vegalite_to_pdf(spec)
+    return vl_convert.vegalite_to_svg(spec).encode()
+
+
+def _json(view: View, path: Path, styles: Mapping[str, Chart] | None) -> Path:
+    """Pictures under the hash of their content, then the specification; what was there before is left until then."""
+    folder = path.parent / f"{path.stem}_files"
+    names = [_name(picture) for picture in view.pictures]
+    spec = specification(view, [f"{folder.name}/{name}" for name in names], styles)
+    text = json.dumps(spec, ensure_ascii=False, allow_nan=False, indent=1)
+    made: list[Path] = []
+    new = not folder.exists()
+    try:
+        for name, picture in zip(names, view.pictures, strict=True):
+            if not (folder / name).exists():
+                write(folder / name, picture.data)
+                made.append(folder / name)
+        write(path, text.encode())
+    except OSError:
+        for file in made:
+            file.unlink(missing_ok=True)
+        if new and folder.exists():
+            folder.rmdir()
+        raise
+    for file in folder.iterdir() if folder.exists() else ():
+        if OURS.fullmatch(file.name) and file.name not in names:
+            file.unlink(missing_ok=True)
+    return path
+
+
+def _name(picture: Picture) -> str:
+    return f"picture-{sha256(picture.data).hexdigest()[:16]}.{SUFFIX.get(picture.mime, 'bin')}"

@@ -1,0 +1,192 @@
+"""Altair layers placed in pixels. A row of data names its panel and slot; what it shows is in ``frames[panel][state]``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import altair as alt
+
+from bbilang.runtime.colour import ACCENT
+from bbilang.runtime.geometry import Geometry, Quantity
+from bbilang.runtime.viewmodel import Element
+
+Row = Mapping[str, object]
+BLANK = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+FONT = '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
+INK = "currentColor"  # the page's style sheet decides: one chart serves light, dark and print
+
+
+@dataclass(frozen=True)
+class Theme:
+    """What a chart is drawn for: the width at hand in pixels, and what it is drawn over, if anything."""
+
+    room: int = 640
+    over: Geometry | None = None  # of the element that this overlay is drawn into
+    over_element: Element | None = None
+    standalone: bool = False  # no page script: every cell that can be pointed at is a mark of its own
+    ratios: tuple[float, ...] = ()  # height over width of every picture of the page
+    places: dict[str, Geometry] = field(default_factory=dict)
+
+    def geometry(self, element: Element) -> Geometry:
+        """Where this element stands; remembered, since overlays are drawn to it."""
+        self.places[element.id] = Geometry(identifier(element.id), Quantity("room", self.room))
+        return self.places[element.id]
+
+    def under(self, element: Element, geometry: Geometry) -> Theme:
+        return replace(self, over=geometry, over_element=element)
+
+
+def identifier(name: str) -> str:
+    """An element's name as part of a Vega signal's name; different names stay different."""
+    return re.sub(r"[^A-Za-z0-9_]", lambda match: f"_{ord(match[0]):x}_", name)
+
+
+def domain(element: Element) -> tuple[float, float]:
+    """The ends of the element's scale: its legend's, or the extremes of its values; zero is always inside."""
+    if element.legend:
+        low, high = element.legend.domain
+    else:
+        values = [v for p in element.panels for f in p.frames for slot in f.values for v in slot if v is not None]
+        low, high = min(values, default=0.0), max(values, default=1.0)
+    low, high = min(low, 0.0), max(high, 0.0)
+    return (low, high) if high > low else (0.0, 1.0)
+
+
+def number_format(element: Element) -> str:
+    """Digits that suit the scale: two decimals, fewer for hundreds, more for thousandths; a sign where both occur."""
+    low, high = domain(element)
+    size = max(-low, high)
+    digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 0.1 else 3 if size >= 0.01 else 4
+    return f"{'+' if low < 0 < high else ''}.{digits}f"
+
+
+def slots(element: Element) -> int:
+    """The most slots that any frame fills."""
+    frames = (frame for panel in element.panels for frame in panel.frames)
+    return max((max(len(f.atoms), len(f.values), len(f.pictures)) for f in frames), default=0)
+
+
+def series(element: Element) -> int:
+    return max((len(frame.series) for panel in element.panels for frame in panel.frames), default=1)
+
+
+def labelled(element: Element) -> bool:
+    return any(panel.label or panel.labels for panel in element.panels)
+
+
+def rows(element: Element, count: int = 1, **fixed: object) -> list[dict[str, object]]:
+    """One row per panel and slot."""
+    return [{"panel": p, "own": p, "slot": s, **fixed} for p in range(len(element.panels)) for s in range(count)]
+
+
+def chart(element: Element, data: Iterable[Row], **calculated: str) -> alt.Chart:
+    """A chart whose rows know ``frame``, the element's content in its current state, and what is calculated from it."""
+    name = identifier(element.id)
+    frame = f"frames_{name}[datum.own][state_{name}]"
+    return alt.Chart(alt.Data(values=list(data))).transform_calculate(frame=frame, **calculated)
+
+
+def picture(base: alt.Chart, width: str, height: str, **mark: object) -> alt.Chart:
+    """Images of index ``datum.shown`` with their upper left corner at (left, top)."""
+    url = f"datum.shown >= 0 && datum.shown < length(pictures) ? pictures[datum.shown] : {_BLANK}"
+    base = base.transform_calculate(picture=url)
+    size = {"width": alt.ExprRef(width), "height": alt.ExprRef(height)}
+    return base.mark_image(align="left", baseline="top", aspect=False, **size, **mark).encode(
+        _at("left", alt.X), _at("top", alt.Y), url="picture:N"
+    )
+
+
+_BLANK = "blank"  # a param: one transparent pixel
+
+
+def box(base: alt.Chart, fill: str | None = None, **mark: object) -> alt.Chart:
+    """Rectangles from (left, top) to (right, bottom); ``fill`` may be a field that holds the colour."""
+    encoded = base.mark_rect(**mark).encode(_at("left", alt.X), _at("top", alt.Y), x2="right:Q", y2="bottom:Q")
+    return encoded.encode(fill=alt.Fill(f"{fill}:N", scale=None, legend=None)) if fill else encoded
+
+
+def words(base: alt.Chart, text: str, **mark: object) -> alt.Chart:
+    """Text of the field ``text`` at (left, top). Markup in it is text too: Vega makes text nodes."""
+    look = {"align": "left", "baseline": "top", "fontSize": 12, "font": FONT, "color": INK, **mark}
+    return base.mark_text(**look).encode(_at("left", alt.X), _at("top", alt.Y), text=f"{text}:N")
+
+
+def ring(base: alt.Chart, selected: str, **mark: object) -> alt.Chart:
+    """A ring around (left, top, right, bottom) where ``selected`` holds."""
+    look = {"fillOpacity": 0, "stroke": ACCENT, "strokeWidth": 2.5, **mark}
+    return box(base, strokeOpacity=alt.ExprRef(f"{selected} ? 1 : 0"), **look)
+
+
+def panel_labels(element: Element, geometry: Geometry) -> list[alt.Chart]:
+    if not labelled(element):
+        return []
+    place = {"left": geometry.x, "top": f"{geometry.y} - 20", "words": "datum.frame.label"}
+    limit = alt.ExprRef(str(geometry.width))
+    return [words(chart(element, rows(element), **place), "words", fontWeight=600, fontSize=12.5, limit=limit)]
+
+
+def target_layers(element: Element, geometry: Geometry, theme: Theme) -> list[alt.Chart]:
+    """Cells to point at over whole panels: one ring per grid of cells, and what takes the pointer."""
+    if not element.targets:
+        return []
+    name, layers, grids = identifier(element.id), [], []
+    for index, target in enumerate(element.targets):
+        deep, wide = target.shape
+        grids += [
+            {**row, "target": index, "wide": wide, "deep": deep, "cells": list(target.atoms)} for row in rows(element)
+        ]
+    spot = {
+        "cell": f"indexof(datum.cells, selected_{name}[datum.target])",
+        **_cell_box(geometry, "datum.cell % datum.wide", "floor(datum.cell / datum.wide)"),
+    }
+    base = chart(element, grids, **spot)  # dark and light together are seen on every photo
+    for stroke, width in (("#000", 5), ("#fff", 2)):
+        marker = ring(base, "datum.cell >= 0", stroke=stroke, strokeWidth=width)
+        layers.append(marker.properties(name=f"front_{width}_{name}"))
+    if theme.standalone:
+        target = max(element.targets, key=lambda target: target.shape[0] * target.shape[1])
+        cells = [
+            {
+                **row,
+                "target": element.targets.index(target),
+                "i": i,
+                "j": j,
+                "atom": target.atoms[i * target.shape[1] + j],
+                "wide": target.shape[1],
+                "deep": target.shape[0],
+            }
+            for row in rows(element)
+            for i in range(target.shape[0])
+            for j in range(target.shape[1])
+        ]
+        base = chart(element, cells, **_cell_box(geometry, "datum.j", "datum.i"))
+    else:  # page.js finds the cell of every grid under the pointer
+        whole = {
+            "left": geometry.x,
+            "top": geometry.y,
+            "right": f"datum.left + {geometry.width}",
+            "bottom": f"datum.top + {geometry.height}",
+        }
+        base = chart(element, [{**row, "grid": True} for row in rows(element)], **whole)
+    return [*layers, hit(element, base)]
+
+
+def hit(element: Element, base: alt.Chart) -> alt.Chart:
+    """The transparent layer that takes the pointer."""
+    return box(base, color="transparent", cursor="pointer").properties(name=f"front_hit_{identifier(element.id)}")
+
+
+def _cell_box(geometry: Geometry, column: str, row: str) -> dict[str, str]:
+    wide, deep = f"({geometry.width} / datum.wide)", f"({geometry.height} / datum.deep)"
+    return {
+        "left": f"{geometry.x} + ({column}) * {wide}",
+        "top": f"{geometry.y} + ({row}) * {deep}",
+        "right": f"datum.left + {wide}",
+        "bottom": f"datum.top + {deep}",
+    }
+
+
+def _at(name: str, channel: type) -> object:
+    return channel(f"{name}:Q", scale=None, axis=None)

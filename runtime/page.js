@@ -1,0 +1,344 @@
+// The page's state and what reacts to it. Charts hold every state as tables; this script sets integers in them.
+// Nothing is fetched and no text is run as code: Vega's expressions go through its interpreter (ast: true).
+const data = JSON.parse(document.getElementById("bbi-data").textContent);
+const selections = new Map(data.selections.map((s) => [s.id, s]));
+const elements = new Map(data.elements.map((e) => [e.id, e]));
+const PAD = 6; // around a chart, as in vega.py
+const views = new Map(); // id of an element with a chart of its own -> Vega view
+const chosen = new Map(); // selection -> index, only what the reader chose: the rest starts where selection.py says
+
+// Images decoded once and drawn at once: with addresses, Vega would load each anew and show nothing meanwhile.
+const image = (uri) => Object.assign(new Image(), { src: uri });
+const pictures = data.pictures.map(image);
+
+// ---- which frame is shown: as in selection.py -----------------------------------------------------------------------
+
+function choices() {
+  const result = new Map(chosen);
+  const resolve = (id) => {
+    if (!result.has(id)) {
+      const selection = selections.get(id);
+      result.set(id, selection.start);
+      const source = elements.get(selection.startOf);
+      if (source) {
+        source.states.forEach(resolve);
+        const first = firstDrawn(source, selection, stateOf(source, result));
+        if (first >= 0) result.set(id, first);
+      }
+    }
+    return result.get(id);
+  };
+  selections.forEach((_, id) => resolve(id));
+  return result;
+}
+
+function stateOf(element, now) {
+  let index = 0;
+  for (const id of element.states) {
+    const choice = now.get(id);
+    if (choice === null) return element.frames[0].length - 1; // the frame that draws nothing
+    index = index * selections.get(id).atoms.length + choice;
+  }
+  return index;
+}
+
+const indexOfKey = (atoms, key) => atoms.findIndex((atom) => atom[0] === key);
+
+function firstDrawn(element, selection, state) {
+  for (const panel of element.frames)
+    for (const atom of panel[state].atoms) {
+      const index = atom < 0 ? -1 : indexOfKey(selection.atoms, element.atoms[atom][0]);
+      if (index >= 0) return index;
+    }
+  return -1;
+}
+
+// ---- drawing ---------------------------------------------------------------------------------------------------------
+
+const drives = (element) => [...element.targets.map((target) => target.selection), ...element.selects];
+
+function selectedAtoms(element, now) {
+  return drives(element).map((id) => {
+    const choice = now.get(id);
+    return choice === null ? -1 : indexOfKey(element.atoms, selections.get(id).atoms[choice][0]);
+  });
+}
+
+function draw() {
+  const now = choices();
+  for (const element of data.elements) {
+    const view = views.get(element.host);
+    if (!view) continue;
+    view.signal(`state_${element.name}`, stateOf(element, now));
+    const selected = selectedAtoms(element, now);
+    if (String(view.signal(`selected_${element.name}`)) !== String(selected)) view.signal(`selected_${element.name}`, selected);
+  }
+  views.forEach((view) => view.run());
+  describe(now);
+}
+
+// Words beside titles, menus and references say the same as the pictures.
+function describe(now) {
+  for (const place of document.querySelectorAll("[data-now]")) {
+    const pointed = elements.get(place.dataset.now).states.map((id) => selections.get(id)).filter((s) => s.kind === "hover" || s.kind === "click");
+    place.textContent = pointed.map((s) => (now.get(s.id) === null ? "nothing selected" : s.atoms[now.get(s.id)][1])).join(", ");
+  }
+  for (const control of document.querySelectorAll("[data-selection]")) control.value = now.get(control.dataset.selection) ?? -1;
+  for (const output of document.querySelectorAll("[data-output]")) {
+    const selection = selections.get(output.dataset.output);
+    output.textContent = selection.atoms[now.get(selection.id)]?.[1] ?? "";
+    document.querySelectorAll("input[data-selection]").forEach((input) => {
+      if (input.dataset.selection === selection.id) input.setAttribute("aria-valuetext", output.textContent);
+    });
+  }
+  for (const ref of document.querySelectorAll("[data-ref]"))
+    ref.setAttribute("aria-pressed", String(JSON.parse(ref.dataset.ref).some(([id, index]) => now.get(id) === index)));
+}
+
+// ---- choosing --------------------------------------------------------------------------------------------------------
+
+// null goes back to the start
+function choose(changes) {
+  const news = changes.filter(([id, index]) => (chosen.has(id) ? chosen.get(id) : null) !== index);
+  if (!news.length) return;
+  for (const [id, index] of news) index === null ? chosen.delete(id) : chosen.set(id, index);
+  draw();
+  remember();
+  announce(news.map(([id]) => id));
+}
+
+function announce(ids) {
+  const now = choices();
+  document.getElementById("status").textContent = ids
+    .map((id) => {
+      const selection = selections.get(id);
+      const atom = selection.atoms[now.get(id)];
+      return atom ? `${selection.title}: ${atom[1]}${spoken(atom[0], now)}` : `${selection.title}: nothing selected`;
+    })
+    .join("; ");
+}
+
+// The values of the chosen atom, where an element draws it with values.
+function spoken(key, now) {
+  for (const element of data.elements)
+    for (const panel of element.frames) {
+      const frame = panel[stateOf(element, now)];
+      const slot = frame.atoms.findIndex((atom) => atom >= 0 && element.atoms[atom][0] === key);
+      const values = slot < 0 ? [] : (frame.values[slot] ?? []);
+      const words = values.map((v, i) => (v === null ? "" : `${frame.series[i] || "value"} ${v}`)).filter(Boolean);
+      if (words.length) return `, ${words.join(", ")}`;
+    }
+  return "";
+}
+
+// An atom of an element was pointed at or clicked: every selection of that kind which it drives follows.
+function act(element, ids, atom, click) {
+  const changes = [];
+  for (const id of ids) {
+    const selection = selections.get(id);
+    const index = indexOfKey(selection.atoms, element.atoms[atom]?.[0]);
+    if (index < 0 || (!click && selection.kind !== "hover")) continue;
+    changes.push([id, click && selection.resets && chosen.get(id) === index ? null : index]);
+  }
+  choose(changes);
+}
+
+// What lies under the pointer: [[selections, atom], ...]
+function under(element, event, item) {
+  const datum = item?.datum;
+  if (!datum) return [];
+  if (datum.grid) {
+    const box = event.target.getBoundingClientRect();
+    const share = (at, from, size) => Math.min(Math.max((at - from) / size, 0), 0.999999);
+    const point = event.changedTouches?.[0] ?? event;
+    const x = share(point.clientX, box.left, box.width), y = share(point.clientY, box.top, box.height);
+    return element.targets.map(({ selection, shape, atoms }) => [[selection], atoms[Math.floor(y * shape[0]) * shape[1] + Math.floor(x * shape[1])]]);
+  }
+  return datum.atom >= 0 ? [[element.selects, datum.atom]] : [];
+}
+
+function listen(element, view) {
+  let tapped = null; // a tap also makes mouse events: one action is enough
+  const react = (click) => (event, item) => {
+    if (event.pointerType === "touch" && !click) return;
+    for (const [ids, atom] of under(element, event, item)) act(element, ids, atom, click);
+    if (click) tapped = event.timeStamp;
+  };
+  view.addEventListener("pointermove", react(false));
+  view.addEventListener("pointerover", react(false));
+  view.addEventListener("click", react(true));
+}
+
+// ---- keyboard --------------------------------------------------------------------------------------------------------
+
+const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+// Atoms in the order of reading, and how many stand in a row: of the finest grid of cells, or of the slots now drawn.
+function keyboardAtoms(element, view) {
+  const grid = [...element.targets].sort((a, b) => b.atoms.length - a.atoms.length)[0];
+  if (grid) return { atoms: grid.atoms, wide: grid.shape[1], ids: [grid.selection] };
+  const state = stateOf(element, choices());
+  let wide = 1;
+  try { wide = view.signal(`columns_${element.name}`); } catch { /* bars stand one below the other */ }
+  return { atoms: element.frames.flatMap((panel) => panel[state].atoms.filter((atom) => atom >= 0)), wide, ids: element.selects };
+}
+
+function onKey(event, element, view) {
+  const { atoms, wide, ids } = keyboardAtoms(element, view);
+  const cursor = `cursor_${element.name}`;
+  const selected = selectedAtoms(element, choices());
+  if (event.key === "Escape") {
+    view.signal(cursor, -1);
+    choose(drives(element).map((id) => [id, null]));
+    view.run();
+  } else if (event.key === "Enter" || event.key === " ") {
+    const atom = view.signal(cursor) >= 0 ? view.signal(cursor) : selected.find((it) => it >= 0);
+    if (atom >= 0) act(element, ids, atom, true);
+  } else if (event.key in MOVES && atoms.length && !event.altKey && !event.ctrlKey && !event.metaKey) {
+    const [right, down] = MOVES[event.key];
+    let at = atoms.indexOf(view.signal(cursor) >= 0 ? view.signal(cursor) : selected.find((it) => atoms.includes(it)));
+    const next = at < 0 ? 0 : at + right + down * wide;
+    if (next < 0 || next >= atoms.length || (right && at >= 0 && element.targets.length && Math.floor(next / wide) !== Math.floor(at / wide))) return event.preventDefault();
+    view.signal(cursor, atoms[next]).run();
+    document.getElementById("status").textContent = element.atoms[atoms[next]][1];
+    act(element, ids, atoms[next], false);
+  } else return;
+  event.preventDefault();
+}
+
+// ---- the address: #a=output+class=282&cell=... so that a link shows this state --------------------------------------
+
+const pack = (text) => encodeURIComponent(text).replace(/%20/g, "+").replace(/%3D/g, "=").replace(/%2C/g, ",").replace(/%3A/g, ":");
+const unpack = (text) => decodeURIComponent(text.replace(/\+/g, " "));
+
+function remember() {
+  const hash = [...chosen].map(([id, index]) => `${pack(id)}=${pack(selections.get(id).atoms[index][0])}`).join("&");
+  try { history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search); } catch { /* framed without an address */ }
+}
+
+function recall() {
+  chosen.clear();
+  for (const part of location.hash.slice(1).split("&")) {
+    try {
+      const cut = part.indexOf("=");
+      const id = unpack(part.slice(0, cut));
+      const index = indexOfKey(selections.get(id).atoms, unpack(part.slice(cut + 1)));
+      if (index >= 0) chosen.set(id, index);
+    } catch { /* not one of this page's: ignored */ }
+  }
+}
+
+// ---- saving ----------------------------------------------------------------------------------------------------------
+
+function csv(element) {
+  // A text that a spreadsheet would take for a formula is led by an apostrophe; numbers stay numbers.
+  const cell = (v) => {
+    const text = v === null || v === undefined ? "" : typeof v === "string" && /^[=+@\t\r-]/.test(v) ? `'${v}` : String(v);
+    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  const states = element.states.map((id) => selections.get(id));
+  const lines = [[...states.map((s) => s.title || s.id), element.facetAxis || "panel", "slot", element.slotAxis || "atom", element.seriesAxis || "series", "value", "note"]];
+  element.frames.forEach((panel) => {
+    panel.slice(0, -1).forEach((frame, state) => {
+      let rest = state;
+      const labels = states.map((s) => s.atoms.length).reduceRight((out, size) => { out.unshift(rest % size); rest = Math.floor(rest / size); return out; }, []).map((i, k) => states[k].atoms[i][1]);
+      frame.values.forEach((values, slot) => values.forEach((value, k) => {
+        if (value === null && !(frame.atoms[slot] >= 0)) return;
+        lines.push([...labels, frame.label, slot, element.atoms[frame.atoms[slot]]?.[1], frame.series[k], value, frame.notes[slot]]);
+      }));
+    });
+  });
+  return lines.map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";
+}
+
+async function save(kind, element) {
+  const view = views.get(element.host);
+  let blob;
+  if (kind === "csv") blob = new Blob(["\ufeff", csv(element)], { type: "text/csv" });
+  else {
+    view.background("#ffffff"); // a picture goes into somebody's document: dark ink on white
+    if (kind === "svg") blob = new Blob([await view.toSVG()], { type: "image/svg+xml" });
+    else {
+      const canvas = await view.toCanvas(2);
+      blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+    }
+    view.background(null);
+    await view.runAsync();
+  }
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `${element.id}.${kind}` });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+// ---- starting --------------------------------------------------------------------------------------------------------
+
+// Vega-Lite was compiled: let sizes follow their expressions, and give image marks decoded images in place of addresses.
+function patch(element) {
+  return (vega) => {
+    delete vega.width;
+    delete vega.height;
+    for (const signal of vega.signals) {
+      if (signal.name === "pictures") signal.value = pictures;
+      if (signal.name === "blank") signal.value = image(signal.value);
+      if (signal.name.startsWith("frames_")) signal.value = data.elements.find((e) => `frames_${e.name}` === signal.name).frames;
+    }
+    vega.signals.push({ name: "width", update: `total_${element.name}` }, { name: "height", update: `tall_${element.name}` });
+    const walk = (marks) => marks.forEach((mark) => {
+      const update = mark.encode?.update;
+      if (mark.type === "image") { update.image = update.url; delete update.url; }
+      walk(mark.marks ?? []);
+    });
+    walk(vega.marks);
+    return vega;
+  };
+}
+
+async function start() {
+  await Promise.allSettled(pictures.map((picture) => picture.decode()));
+  recall();
+  const room = (place) => Math.max(place.clientWidth - 2 * PAD, 120);
+  for (const place of document.querySelectorAll("[data-chart]")) {
+    const element = elements.get(place.dataset.chart);
+    const spec = data.specs[element.id];
+    spec.params.find((param) => param.name === "room").value = room(place);
+    const { view } = await vegaEmbed(place, spec, { renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: false, patch: patch(element) });
+    views.set(element.id, view);
+    listen(element, view);
+    if (place.hasAttribute("tabindex")) {
+      place.addEventListener("keydown", (event) => onKey(event, element, view));
+      place.addEventListener("blur", () => view.signal(`cursor_${element.name}`, -1).run());
+    }
+    new ResizeObserver(() => {
+      if (view.signal("room") !== room(place)) view.signal("room", room(place)).run();
+    }).observe(place);
+  }
+  draw();
+  document.documentElement.dataset.ready = "";
+}
+
+addEventListener("hashchange", () => { recall(); draw(); });
+document.addEventListener("input", ({ target }) => {
+  if (target.dataset.selection) choose([[target.dataset.selection, Number(target.value)]]);
+});
+document.addEventListener("submit", (event) => event.preventDefault());
+for (const ref of document.querySelectorAll("[data-ref]"))
+  for (const kind of ["pointerenter", "focus", "click"]) ref.addEventListener(kind, () => choose(JSON.parse(ref.dataset.ref)));
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest?.("[data-save]");
+  if (button) save(button.dataset.save, elements.get(button.dataset.element));
+  for (const menu of document.querySelectorAll("details.save[open]")) if (button || !menu.contains(target)) menu.open = false;
+});
+document.addEventListener("keydown", ({ key }) => {
+  if (key === "Escape") document.querySelectorAll("details.save[open]").forEach((menu) => { menu.open = false; menu.querySelector("summary").focus(); });
+});
+
+// Light or dark: the reader's system decides until the button is pressed; nothing is stored.
+const toggle = document.getElementById("theme");
+const system = matchMedia("(prefers-color-scheme: dark)");
+const isDark = () => (document.documentElement.dataset.theme ?? (system.matches ? "dark" : "light")) === "dark";
+const nameToggle = () => { toggle.textContent = isDark() ? "light" : "dark"; toggle.setAttribute("aria-label", `switch to ${toggle.textContent} colours`); };
+toggle.addEventListener("click", () => { document.documentElement.dataset.theme = isDark() ? "light" : "dark"; nameToggle(); });
+system.addEventListener("change", nameToggle);
+toggle.hidden = false;
+nameToggle();
+start();

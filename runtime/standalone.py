@@ -1,0 +1,262 @@
+"""A whole page as one Vega-Lite specification that needs no page script: for notebooks, editors and static pictures."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bbilang.runtime.colour import colour_map_png
+from bbilang.runtime.marks import BLANK, FONT, Theme, identifier
+from bbilang.runtime.page import REFERENCE, weight
+from bbilang.runtime.selection import elements
+from bbilang.runtime.vega import SCHEMA, Chart, attach, layout, table
+from bbilang.runtime.viewmodel import Element, Layout, Selection, View
+
+WIDTH, GAP = 1080, 44  # pixels of the picture, and between elements
+SHARED = ("pictures", "blank", "room")
+
+
+def specification(
+    view: View, pictures: Sequence[str], styles: Mapping[str, Chart] | None = None, live: bool = True
+) -> dict[str, Any]:
+    """One concatenated specification; ``pictures`` are their addresses.
+
+    Live, its menus, sliders and what is pointed at or clicked set its states; else it shows the start states. A click
+    does not reset, and of several grids of cells on one picture the finest takes the pointer.
+    """
+    params: dict[str, dict[str, Any]] = {
+        "pictures": {"name": "pictures", "value": list(pictures)},
+        "blank": {"name": "blank", "value": BLANK},
+    }
+    datasets: dict[str, Any] = {}
+    parts = []
+    for interface in view.interfaces:
+        by_id = {element.id: element for element in interface.elements}
+        placed: set[str] = set()
+
+        def part(node: Layout, room: float, by_id: dict[str, Element] = by_id, placed: set[str] = placed) -> dict[str, Any]:
+            if isinstance(node, str):
+                placed.add(node)
+                return _element(view, by_id[node], int(room), styles, params, datasets)
+            kind, inner = node
+            if kind == "column":
+                return {"vconcat": [part(child, room) for child in inner], "spacing": GAP}
+            weights = [_weight(child, by_id) for child in inner]
+            rooms = [(room - GAP * (len(inner) - 1)) * share / sum(weights) for share in weights]
+            return {"hconcat": [part(child, width) for child, width in zip(inner, rooms, strict=True)], "spacing": GAP}
+
+        body = [part(interface.layout, WIDTH)]
+        body += [part(element.id, WIDTH) for element in interface.elements if element.id not in placed]
+        several = len(view.interfaces) > 1 and interface.title
+        parts.append({"vconcat": body, "spacing": GAP, **(_title(interface.title, [], 18) if several else {})})
+    if live:
+        _interact(view, params, parts)
+    return {
+        "$schema": SCHEMA,
+        **_title(view.title, _says(view), 26),
+        "background": "white",
+        "padding": 28,
+        "params": list(params.values()),
+        "datasets": datasets,
+        "vconcat": [*parts, _footer(view)],
+        "spacing": GAP,
+        "config": {"aria": False, "font": FONT, "view": {"stroke": None}, "concat": {"spacing": GAP}},
+    }
+
+
+def _weight(node: Layout, by_id: Mapping[str, Element]) -> int:
+    if isinstance(node, str):
+        return weight(by_id[node])
+    weights = [_weight(child, by_id) for child in node[1]]
+    return sum(weights) if node[0] == "row" else max(weights, default=1)
+
+
+def _element(
+    view: View,
+    element: Element,
+    room: int,
+    styles: Mapping[str, Chart] | None,
+    params: dict[str, dict[str, Any]],
+    datasets: dict[str, Any],
+) -> dict[str, Any]:
+    """An element's layers under its title, its parameters and data handed up to the whole."""
+    one = layout(view, element, Theme(room=room, standalone=True), styles)
+    attach(one, {f"frames_{identifier(part.id)}": table(part) for part in (element, *element.overlays)})
+    params.update({param["name"]: param for param in one["params"] if param["name"] not in SHARED})
+    datasets.update(one["datasets"])
+    chart = {key: one[key] for key in ("width", "height", "layer")}
+    lines = [line for part in (element, *element.overlays) for line in _words(part, room, part is not element)]
+    keys = [_scale(part, over=part is not element) for part in (element, *element.overlays) if _coloured(part)]
+    chart |= _title(element.title, lines, 14)
+    return {"vconcat": [chart, *keys], "spacing": 8} if keys else chart
+
+
+def _words(element: Element, room: int, named: bool) -> list[str]:
+    words = [element.title] if named and element.title else []
+    if element.caption:
+        words.append(REFERENCE.sub(r"\1", element.caption))
+    if element.legend:
+        it = element.legend
+        words.append(
+            f"{it.quantity}{f' in {it.unit}' if it.unit else ''}, {it.domain[0]:g} to {it.domain[1]:g}"
+            f"{f'; {it.scope}' if it.scope else ''}." + "".join(f" {note}." for note in it.notes)
+        )
+    return [line for word in words for line in textwrap.wrap(word, max(24, int(room / 5.6)))]
+
+
+def _coloured(element: Element) -> bool:
+    return element.legend is not None and element.style in ("heatmap", "matrix")
+
+
+def _scale(element: Element, over: bool) -> dict[str, Any]:
+    """A strip with the colours of a map, from the lower to the upper end of its scale."""
+    low, high = element.legend.domain if element.legend else (0.0, 1.0)
+    strip = colour_map_png(np.linspace(low, high, 128)[None], (low, high), bool(element.legend and element.legend.signed), over)
+    place = {"x": {"value": 40}, "y": {"value": 0}}
+    text = {"type": "text", "baseline": "top", "fontSize": 11}
+    image = {"type": "image", "width": 120, "height": 10, "aspect": False, "align": "left", "baseline": "top"}
+    url = f"data:image/png;base64,{b64encode(strip).decode()}"
+    return {
+        "data": {"values": [{}]},
+        "width": 200,
+        "height": 12,
+        "layer": [
+            {"mark": {**image, "url": url}, "encoding": place},
+            {"mark": {**text, "text": f"{low:g}", "align": "right"}, "encoding": {**place, "x": {"value": 34}}},
+            {"mark": {**text, "text": f"{high:g}", "align": "left"}, "encoding": {**place, "x": {"value": 166}}},
+        ],
+    }
+
+
+def _title(text: str, lines: list[str], size: int) -> dict[str, Any]:
+    look = {"anchor": "start", "fontSize": size, "subtitleFontSize": 11.5, "subtitleColor": "#565d68", "subtitlePadding": 5}
+    return {"title": {"text": text, "subtitle": lines, "offset": 12, **look}}
+
+
+def _says(view: View) -> list[str]:
+    lines = []
+    if view.provenance.random:
+        lines.append("THE WEIGHTS ARE RANDOM: this network has learned nothing.")
+    if view.provenance.draft:
+        lines.append("Draft: made with fewer steps; icons and numbers may change.")
+    lines += view.warnings
+    for prediction in view.predictions:
+        of = f" of {prediction.input}" if len(view.predictions) > 1 else ""
+        top = ", ".join(f"{label} {100 * share:.0f} %" for label, share in prediction.top[:5])
+        lines.append(f"The model says{of}: {top}")
+    return [part for line in lines for part in textwrap.wrap(line, 170)]
+
+
+def _footer(view: View) -> dict[str, Any]:
+    it = view.provenance
+    versions = ", ".join(f"{name} {value}" for name, value in it.versions)
+    settings = "; ".join(f"{name}: {value}" for name, value in it.settings)
+    facts = [f"{it.model}, {it.weights}, {it.fingerprint}", f"seed {it.seed}", it.device, it.passes, settings, versions]
+    lines = textwrap.wrap(" · ".join(fact for fact in facts if fact), 180) or [""]
+    mark = {"type": "text", "text": lines, "align": "left", "baseline": "top", "fontSize": 11, "color": "#565d68"}
+    return {
+        "data": {"values": [{}]},
+        "width": WIDTH,
+        "height": 14 * len(lines),
+        "mark": mark,
+        "encoding": {"x": {"value": 0}, "y": {"value": 0}},
+    }
+
+
+# ---- selections as Vega-Lite parameters ------------------------------------------------------------------------------
+
+
+def _interact(view: View, params: dict[str, dict[str, Any]], parts: list[dict[str, Any]]) -> None:
+    """Replaces the fixed states by expressions over parameters that a menu, a slider or the pointer sets."""
+    selections = {selection.id: selection for selection in view.selections}
+    hits = {layer["name"]: layer for layer in _named(parts)}
+    for selection in view.selections:
+        name = identifier(selection.id)
+        start: str = str(-1 if selection.start is None else selection.start)
+        source = next((e for e in elements(view) if e.id == selection.start_of), None)
+        if source is not None:
+            own = identifier(source.id)
+            params[f"map_{own}_{name}"] = _map(source, selection)
+            first = f"map_{own}_{name}[max(0, frames_{own}[0][state_{own}].atoms[0])]"
+            start = f"(frames_{own}[0][state_{own}].atoms[0] >= 0 ? {first} : {start})"
+        if selection.kind in ("pick", "slider"):
+            params[f"now_{name}"] = {"name": f"now_{name}", "value": int(start) if source is None else 0, "bind": _bind(selection)}
+            continue
+        views = _pointed(view, selection, hits, params)
+        if views:
+            on = "pointerover" if selection.kind == "hover" else "click"
+            select = {"type": "point", "on": on, "fields": [f"of_{name}"], "toggle": False, "clear": "dblclick"}
+            params[f"point_{name}"] = {"name": f"point_{name}", "select": select, "views": views}
+            start = f"isValid(point_{name}.of_{name}) ? point_{name}.of_{name}[0] : {start}"
+        params[f"now_{name}"] = {"name": f"now_{name}", "expr": start}
+    for element in elements(view):
+        name = identifier(element.id)
+        params[f"state_{name}"] = {"name": f"state_{name}", "expr": _state(element, selections)}
+        driven = [*(target.selection for target in element.targets), *element.selects]
+        back = []
+        for each in driven:
+            key = identifier(each)
+            own = {atom.key: i for i, atom in enumerate(element.atoms)}
+            inverse = [own.get(atom.key, -1) for atom in selections[each].atoms]
+            params[f"back_{name}_{key}"] = {"name": f"back_{name}_{key}", "value": inverse}
+            back.append(f"now_{key} >= 0 ? back_{name}_{key}[now_{key}] : -1")
+        params[f"selected_{name}"] = {"name": f"selected_{name}", "expr": f"[{', '.join(back)}]"}
+
+
+def _state(element: Element, selections: Mapping[str, Selection]) -> str:
+    """Row-major index, or that of the frame that draws nothing."""
+    index, valid = "0", []
+    for name in element.states:
+        now = f"now_{identifier(name)}"
+        index = f"({index} * {len(selections[name].atoms)} + {now})"
+        valid.append(f"{now} >= 0")
+    nothing = len(element.panels[0].frames) if element.panels else 0
+    return f"{' && '.join(valid)} ? {index} : {nothing}" if valid else "0"
+
+
+def _pointed(
+    view: View, selection: Selection, hits: Mapping[str, dict[str, Any]], params: dict[str, dict[str, Any]]
+) -> list[str]:
+    """Gives the layers that take the pointer for this selection the index of its atom; their names."""
+    name, found = identifier(selection.id), []
+    for element in elements(view):
+        layer = hits.get(f"front_hit_{identifier(element.id)}")
+        driven = [*(target.selection for target in element.targets), *element.selects]
+        if layer is None or selection.id not in driven:
+            continue
+        key = f"map_{identifier(element.id)}_{name}"
+        params[key] = _map(element, selection)
+        layer["transform"].append({"calculate": f"datum.atom >= 0 ? {key}[datum.atom] : -1", "as": f"of_{name}"})
+        found.append(layer["name"])
+    return found
+
+
+def _map(element: Element, selection: Selection) -> dict[str, Any]:
+    """Index of an element's atom -> index of the selection's."""
+    known = {atom.key: index for index, atom in enumerate(selection.atoms)}
+    value = [known.get(atom.key, -1) for atom in element.atoms]
+    return {"name": f"map_{identifier(element.id)}_{identifier(selection.id)}", "value": value}
+
+
+def _bind(selection: Selection) -> dict[str, Any]:
+    title = re.sub(r"\s+", " ", selection.title or selection.id) + " "
+    if selection.kind == "slider":
+        return {"input": "range", "min": 0, "max": len(selection.atoms) - 1, "step": 1, "name": title}
+    labels = [atom.label for atom in selection.atoms]
+    return {"input": "select", "options": list(range(len(labels))), "labels": labels, "name": title}
+
+
+def _named(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every layer that has a name, however deep."""
+    found = []
+    for part in parts:
+        if "name" in part and "mark" in part:
+            found.append(part)
+        for key in ("vconcat", "hconcat", "layer"):
+            found += _named(part.get(key, []))
+    return found

@@ -1,0 +1,33 @@
+"""Maps of values over positions: one small picture per state, pixels as cells, alone or multiplied over a photo."""
+
+from __future__ import annotations
+
+import altair as alt
+
+from bbilang.runtime.marks import Theme, panel_labels, picture, target_layers
+from bbilang.runtime.marks import chart as layer
+from bbilang.runtime.styles import image
+from bbilang.runtime.viewmodel import Element
+
+
+def chart(element: Element, theme: Theme) -> alt.LayerChart:
+    if theme.over is None or theme.over_element is None:
+        geometry = image.place(element, theme)
+        shown = _layer(element, geometry, [(panel, panel) for panel in range(len(element.panels))])
+        return alt.layer(shown, *panel_labels(element, geometry), *target_layers(element, geometry, theme))
+    return alt.layer(_layer(element, theme.over, matched(element, theme.over_element), blend="multiply", opacity=0.8))
+
+
+def matched(element: Element, under: Element) -> list[tuple[int, int]]:
+    """(panel drawn into, own panel): by label, a single panel into all, else in order."""
+    if len(element.panels) == 1:
+        return [(panel, 0) for panel in range(len(under.panels))]
+    places = {panel.label: index for index, panel in enumerate(under.panels)}
+    pairs = [(places.get(panel.label, own), own) for own, panel in enumerate(element.panels)]
+    return [(panel, own) for panel, own in pairs if panel < len(under.panels)]
+
+
+def _layer(element: Element, geometry: image.Geometry, panels: list[tuple[int, int]], **mark: object) -> alt.Chart:
+    data = [{"panel": panel, "own": own, "slot": 0} for panel, own in panels]
+    base = layer(element, data, left=geometry.x, top=geometry.y, shown="datum.frame.pictures[0]")
+    return picture(base, str(geometry.width), str(geometry.height), smooth=False, **mark)
