@@ -17,6 +17,8 @@ class LayerDescription:
     axes: tuple[str, ...]
     shape: tuple[int, ...]
     nonnegative: bool = False  # ends in a ReLU or ReLU6
+    flops: int = 0  # of a forward of one input that stops after this layer; a multiplication and an addition are two
+    kind: str = ""  # "conv", "norm", "pool", "block", "inner" (a part of a block); empty where nobody said
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:
@@ -35,6 +37,7 @@ class ModelDescription:
     labels: tuple[str, ...] = ()  # one per class, synonyms separated by ", "; empty where unknown
     output: str = ""  # module path that gives the scores; "" is the model's own result
     aliases: Mapping[str, str] = field(default_factory=dict)  # another name -> the short name above
+    flops: int = 0  # of the whole forward of one input, counted as the layers' are
 
     @cached_property
     def by_name(self) -> Mapping[str, LayerDescription]:
@@ -50,11 +53,10 @@ class ModelDescription:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelDescription:
-        layers = tuple(
-            LayerDescription(d["name"], d["module"], tuple(d["axes"]), tuple(d["shape"]), d["nonnegative"])
-            for d in data["layers"]
-        )
-        return cls(
-            data["name"], data["title"], tuple(data["input_size"]), layers, data["classes"],
-            tuple(data["labels"]), data["output"], dict(data["aliases"]),
-        )  # fmt: skip
+        """What `to_json` gave; fields that have a default may be missing."""
+        layers = [LayerDescription(**_tuples(layer, "axes", "shape")) for layer in data["layers"]]
+        return cls(**{**_tuples(data, "input_size", "labels"), "layers": tuple(layers)})
+
+
+def _tuples(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: tuple(value) if name in names else value for name, value in data.items()}

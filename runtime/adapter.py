@@ -97,6 +97,7 @@ class Adapter:
             adapter.description = describe_module(
                 self.module, preprocess.crop, old.name, len(preprocess.mean), output=old.output, title=old.title,
                 labels=old.labels, names={x.name: x.module for x in old.layers}, aliases=old.aliases,
+                kinds={x.name: x.kind for x in old.layers},
             )  # fmt: skip
         return adapter
 

@@ -1,13 +1,15 @@
-"""What the checker needs to know of a module, found by one forward: layers, shapes, which are never negative."""
+"""What is known of a module before it runs, found by one forward: layers, shapes, signs, and what each costs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from bbilang.compiler.description import LayerDescription, ModelDescription
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
@@ -66,28 +68,33 @@ def describe_module(
     labels: tuple[str, ...] = (),
     names: Mapping[str, str] | None = None,
     aliases: Mapping[str, str] | None = None,
+    kinds: Mapping[str, str] | None = None,
 ) -> ModelDescription:
     """One forward on an image of zeros (input=1, channel, y, x); the module is given back as it was found.
 
-    ``names``: short name -> module path; without it every module that ran exactly once under its own path. Layers come
-    in the order in which they finish. Axes by rank: (channel, y, x), (token, channel), (channel,). ``output``: the path
-    whose result (input, class) is the scores; without one, the module's own result, or no classes where that is not
-    one vector. Raises BbiError E408 where the forward fails, or the output is no module or not one vector.
+    ``names``: short name -> module path; without it every module that ran exactly once under its own path. ``kinds``:
+    short name -> kind. Layers come in the order in which they finish, with the FLOPs that were spent until then (as
+    torch.utils.flop_counter counts: convolutions and matrix products). Axes by rank: (channel, y, x), (token, channel),
+    (channel,). ``output``: the path whose result (input, class) is the scores; without one, the module's own result, or
+    no classes where that is not one vector. Raises BbiError E408 where the forward fails, or the output is no module or
+    not one vector.
     """
-    signs, order, result = _run(module, input_size, channels, output)
+    seen = _run(module, input_size, channels, output)
     paths = {path: short for short, path in names.items()} if names is not None else None
     layers = []
-    for path, tensor in order.items():
+    for path, tensor in seen.results.items():
         if tensor is None or tensor.ndim not in AXES or tensor.shape[0] != 1:
             continue
         if paths is not None and path not in paths:
             continue
         short = paths[path] if paths is not None else path
         shape = tuple(tensor.shape[1:])
-        layers.append(LayerDescription(short, path, AXES[tensor.ndim], shape, signs.nonnegative(tensor)))
+        kind = (kinds or {}).get(short, "")
+        nonnegative = seen.signs.nonnegative(tensor)
+        layers.append(LayerDescription(short, path, AXES[tensor.ndim], shape, nonnegative, seen.flops[path], kind))
     if missing := set(names or ()) - {layer.name for layer in layers}:
         raise _error(f"the layers {', '.join(sorted(missing))} of {name} did not run exactly once")
-    scores = order.get(output) if output else result
+    scores = seen.results.get(output) if output else seen.whole
     vector = isinstance(scores, Tensor) and scores.ndim == 2 and scores.shape[0] == 1
     if output and not vector:
         found = f"gives the shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else "gives no single tensor"
@@ -96,35 +103,45 @@ def describe_module(
     if labels and len(labels) != classes:
         raise _error(f"{name} has {classes} classes, but there are {len(labels)} labels")
     size = (int(input_size[0]), int(input_size[1]))
-    return ModelDescription(name, title or name, size, tuple(layers), classes, labels, output, dict(aliases or {}))
+    others = dict(aliases or {})
+    return ModelDescription(name, title or name, size, tuple(layers), classes, labels, output, others, seen.total)
 
 
-def _run(
-    module: nn.Module, input_size: tuple[int, int], channels: int, output: str
-) -> tuple[_Signs, dict[str, Tensor | None], Any]:
-    """Path -> its result, in order of finishing, None where it ran twice; and the result of the whole."""
+@dataclass
+class _Seen:
+    """One forward: by path in order of finishing, the result (None where the module ran twice) and the FLOPs so far."""
+
+    results: dict[str, Tensor | None] = field(default_factory=dict)
+    flops: dict[str, int] = field(default_factory=dict)
+    signs: _Signs = field(default_factory=_Signs)
+    whole: Any = None
+    total: int = 0
+
+
+def _run(module: nn.Module, input_size: tuple[int, int], channels: int, output: str) -> _Seen:
+    """The one forward. Raises E408 where it fails."""
     paths = {child: path for path, child in module.named_modules() if path}
     if output and output not in paths.values():
         raise _error(f"the output `{output}` is not a module of this model")
-    order: dict[str, Tensor | None] = {}
+    seen, counter = _Seen(), FlopCounterMode(display=False)
 
     def hook(child: nn.Module, inputs: Any, value: Any) -> None:
         while isinstance(value, tuple | list) and value:
             value = value[0]
         path = paths[child]
-        order[path] = value if isinstance(value, Tensor) and path not in order else None
+        seen.results[path] = value if isinstance(value, Tensor) and path not in seen.results else None
+        seen.flops[path] = counter.get_total_flops()
 
     modes = {child: child.training for child in module.modules()}
     handles = []
     reference = next(module.parameters(), torch.empty(0))
     image = torch.zeros((1, channels, *input_size), device=reference.device, dtype=reference.dtype)
-    signs = _Signs()
     try:
         for child in modes:
             child.training = False
         handles = [child.register_forward_hook(hook) for child in paths]
-        with torch.no_grad(), signs:
-            result = module(image)
+        with torch.no_grad(), counter, seen.signs:
+            seen.whole = module(image)
     except Exception as e:
         text = str(e).strip().splitlines()
         shape = " x ".join(str(size) for size in image.shape)
@@ -135,7 +152,8 @@ def _run(
             handle.remove()
         for child, training in modes.items():
             child.training = training
-    return signs, order, result
+    seen.total = counter.get_total_flops()
+    return seen
 
 
 def _error(message: str, help: str | None = None) -> BbiError:

@@ -1,10 +1,12 @@
-"""The registry of models: names, descriptions, loaders. `describe` never imports torch."""
+"""The registry of models: names, descriptions, loaders. `describe` imports torch for a crop seen for the first time."""
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import inspect
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from bbilang.compiler.description import ModelDescription
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.adapter import Adapter, describe_module, device_named, suggestion
+from bbilang.runtime.cache import Cache, key_of
 from bbilang.runtime.preprocess import Preprocess
 
 __all__ = ["DEFAULT", "MODELS", "Adapter", "ModelEntry", "Preprocess", "adapt", "describe", "describe_module", "load"]
@@ -76,9 +79,16 @@ def entry_of(name: str) -> ModelEntry:
     raise _error("E401", f"there is no model `{name}`", f"{suggestion(name, names)}`bbi models` lists all")
 
 
-def describe(name: str) -> ModelDescription:
-    """Layers, shapes and labels of a model of the registry, from its shipped JSON: no torch. Raises E401, E409."""
-    return entry_of(name).description
+def describe(name: str, crop: int | tuple[int, int] | None = None) -> ModelDescription:
+    """Layers, shapes, costs and labels of a model of the registry, from its shipped JSON: no torch.
+
+    ``crop``: pixels of a square, or (y, x). One that the JSON is not about describes the definition anew, on the meta
+    device, which takes torch; the next time it comes from the disk cache. Raises E401, E409; E408 for a crop that the
+    model does not take.
+    """
+    entry = entry_of(name)
+    size = entry.description.input_size if crop is None else (crop, crop) if isinstance(crop, int) else tuple(crop)
+    return entry.description if size == entry.description.input_size else _at_size(entry, size)
 
 
 def load(name: str, weights: str | Path | None = None, device: str = "cpu", seed: int = 0) -> Adapter:
@@ -139,6 +149,24 @@ def _shipped(name: str) -> ModelDescription:
     data: Mapping[str, Any] = json.loads((MODELS_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     labels = (MODELS_FOLDER / data["labels"]).read_text(encoding="utf-8").splitlines()
     return ModelDescription.from_json({**data, "labels": labels})
+
+
+@cache
+def _at_size(entry: ModelEntry, size: tuple[int, int]) -> ModelDescription:
+    """A description at another input size: from the disk cache, else made. The key holds the sources that say it."""
+    folder = Path(__file__).parent
+    definitions = sorted((folder / "models").glob("*.py"))
+    sources = (Path(inspect.getfile(ModelDescription)), folder / "describe.py", *definitions)
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    key = key_of({"what": "description", "model": entry.name, "size": size, "sources": digest})
+    store = Cache()
+    if (record := store.get(key)) is not None:
+        return ModelDescription.from_json(json.loads(record[0]))
+    from bbilang.runtime.models.describe import described
+
+    description = described(entry, size, entry.description.labels)
+    store.put(key, json.dumps(description.to_json()).encode(), {"kind": "description"})
+    return description
 
 
 def _carried(entry: ModelEntry) -> Path:

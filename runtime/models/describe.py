@@ -8,19 +8,26 @@ from typing import Any
 
 import torch
 
+from bbilang.compiler.description import ModelDescription
 from bbilang.runtime.describe import describe_module
 from bbilang.runtime.model import MODELS, MODELS_FOLDER, ModelEntry
 
 
-def shipped(entry: ModelEntry) -> dict[str, Any]:
-    """The JSON of one model, from its definition on the meta device; ``labels`` is the name of a file."""
+def described(entry: ModelEntry, size: tuple[int, int], labels: tuple[str, ...] = ()) -> ModelDescription:
+    """A model of the registry at an input size (y, x), from its definition on the meta device: no weights are read."""
     definition = importlib.import_module(entry.definition)
     with torch.device("meta"):
         module = definition.build()
-    size = definition.PREPROCESS.crop
-    names, aliases = definition.layer_names(), definition.aliases()
-    description = describe_module(module, size, entry.name, title=entry.title, names=names, aliases=aliases)
-    return description.to_json() | {"labels": definition.LABELS}
+    return describe_module(
+        module, size, entry.name, title=entry.title, labels=labels,
+        names=definition.layer_names(), aliases=definition.aliases(), kinds=definition.kinds(),
+    )  # fmt: skip
+
+
+def shipped(entry: ModelEntry) -> dict[str, Any]:
+    """The JSON of one model at its own input size; ``labels`` is the name of a file."""
+    definition = importlib.import_module(entry.definition)
+    return described(entry, definition.PREPROCESS.crop).to_json() | {"labels": definition.LABELS}
 
 
 def text(entry: ModelEntry) -> str:

@@ -93,6 +93,11 @@ def layer_names() -> dict[str, str]:
     return {name: name for name in ("stem", *BLOCKS, *inside, "head")}
 
 
+def kinds() -> dict[str, str]:
+    """Short name -> "conv" at either end, "block", "inner" inside of one."""
+    return {name: "inner" if "." in name else "block" if name in BLOCKS else "conv" for name in layer_names()}
+
+
 def aliases() -> dict[str, str]:
     return {}
 

@@ -104,6 +104,12 @@ def layer_names() -> dict[str, str]:
     return {name: name for name in trunk} | {f"mixed{name}": f"inception{name}" for name in INCEPTION}
 
 
+def kinds() -> dict[str, str]:
+    """Short name -> what it is by its name; the mixed layers are the blocks."""
+    starts = {"conv": "conv", "max": "pool", "mixed": "block"}
+    return {name: kind for name in layer_names() for start, kind in starts.items() if name.startswith(start)}
+
+
 def aliases() -> dict[str, str]:
     names = {"conv2d0": "conv1", "conv2d1": "conv2", "conv2d2": "conv3"}
     return names | {f"inception{name}": f"mixed{name}" for name in INCEPTION}

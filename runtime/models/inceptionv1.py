@@ -122,6 +122,16 @@ def layer_names() -> dict[str, str]:
     return {name: name for name in names}
 
 
+def kinds() -> dict[str, str]:
+    """Short name -> what it is by its name; the mixed layers are the blocks, and "inner" is inside of one."""
+    starts = {"conv": "conv", "local": "norm", "max": "pool", "mixed": "block"}
+
+    def kind(name: str) -> str:
+        return "inner" if "." in name else next(kind for start, kind in starts.items() if name.startswith(start))
+
+    return {name: kind(name) for name in layer_names()}
+
+
 def aliases() -> dict[str, str]:
     """TensorFlow's names of the branches, `mixed3a_3x3` -> `mixed3a.conv3x3`."""
     return {f"mixed{mixed}_{theirs}": f"mixed{mixed}.{ours}" for mixed in MIXED for theirs, ours in PARTS.items()}

@@ -17,7 +17,7 @@ def predict(adapter, pictures):
 
 
 def test_logits_equal_those_of_the_unmaintained_package(efficientnet):
-    oracle = pytest.importorskip("efficientnet_lite_pytorch", reason="pip install --no-deps efficientnet-lite-pytorch")
+    oracle = pytest.importorskip("efficientnet_lite_pytorch", reason="without the test extra")
     network = oracle.EfficientNet.from_name("efficientnet-lite0").eval()
     network.load_state_dict(torch.load(_carried(MODELS["efficientnet_lite0"]), weights_only=True))
     images = efficientnet.normalize(torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0)))
