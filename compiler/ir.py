@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bbilang.compiler.types import FieldType
+from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.source import Source, Span
 
 
@@ -130,12 +131,12 @@ class Forward:
 
 @dataclass(frozen=True)
 class Backward:
-    """The backward passes from one target node (one for each of its classes) to ``layers``.
+    """The backward passes from target nodes (one for each class among them) to ``layers``.
 
     ``stops``: at the earliest of the layers; else they go on down to the input, as an unoptimized call does.
     """
 
-    target: Node
+    targets: tuple[Node, ...]
     layers: tuple[str, ...]
     forward: int  # index in Program.forwards
     stops: bool
@@ -144,9 +145,13 @@ class Backward:
 
 @dataclass(frozen=True)
 class Icons:
-    """One run of the visualization engine for the icons that these elements can show."""
+    """One run of the visualization engine for the icons that these elements can show, each icon once.
+
+    ``at_most`` bounds their number: what `top` finds is not known before the numbers are there.
+    """
 
     elements: tuple[str, ...]
+    at_most: int
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,7 @@ class Program:
     output: str = ""
     origins: Mapping[Node, tuple[Span, ...]] = field(default_factory=dict, compare=False, repr=False)
     source: Source | None = field(default=None, compare=False, repr=False)
+    warnings: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def elements(self) -> tuple[Element, ...]:

@@ -70,11 +70,16 @@ class Gradients:
 
 
 @dataclass(frozen=True)
+class Scores:
+    """The operation needs the scores of all classes."""
+
+
+@dataclass(frozen=True)
 class IconsOf:
     """The element needs an icon for every atom that one of its states can show."""
 
 
-Demand = Activations | Gradients | IconsOf
+Demand = Activations | Gradients | Scores | IconsOf
 
 
 class Operation:
@@ -87,6 +92,7 @@ class Operation:
     name: ClassVar[str] = ""
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     content: ClassVar[bool] = False
+    head: ClassVar[bool] = False  # starts a pipe (substrate, output, selection): the text has syntax of its own for it
     example: ClassVar[str] = ""
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
@@ -97,8 +103,13 @@ class Operation:
         """What the kernel will ask of the model."""
         return ()
 
-    def kernel(self, node: Node, field: Any, run: Any) -> Any:
-        """The result as a `runtime.field.Field`, from the input field and ``run`` (values of other nodes, tensors)."""
+    def reduce(self, node: Node, layer: Any, activation: Any, gradient: Any, run: Any) -> Any:
+        """For operations that demand gradients: one target's tensors (input, *layer axes) at one layer, reduced to the
+        atoms' axes (input, *kept axes). Called as each gradient arrives, so that none has to be kept."""
+        raise NotImplementedError
+
+    def kernel(self, node: Node, inputs: tuple[Any, ...], run: Any) -> Any:
+        """The result as a `runtime.field.Field`, from the input fields and ``run`` (values of other nodes, tensors)."""
         raise NotImplementedError
 
 
@@ -146,11 +157,11 @@ class Method:
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     source: ClassVar[str] = ""
 
-    def demands(self, node: Node) -> tuple[Demand, ...]:
-        raise NotImplementedError
+    def contribution(self, activation: Any, gradient: Any) -> Any:
+        """Contribution of every entry of a layer to one target, before the sum over an atom's part.
 
-    def kernel(self, node: Node, layer: str, run: Any) -> Any:
-        """Contribution of every entry of the layer to every target class, before the sum over an atom's part."""
+        Both tensors and the result have the axes (input, *layer axes).
+        """
         raise NotImplementedError
 
 
@@ -200,9 +211,25 @@ PLANNED_OPERATIONS = {
 }
 PLANNED_STYLES = ("grid", "masks", "rgb", "scatter", "sankey", "matrix", "curve", "table", "graph", "atlas")
 PLANNED_METHODS = (
-    "gradient", "input_x_gradient", "integrated_gradients", "smoothgrad", "vargrad", "deconvnet", "guided_backprop",
-    "cam", "grad_cam", "grad_cam_pp", "competitive_input_x_gradient", "lrp", "excitation_backprop",
-    "contrastive_excitation_backprop", "occlusion", "rise", "meaningful_perturbation", "extremal_perturbation",
-    "smooth_pool", "relaxed_pool",
-)  # fmt: skip
+    "gradient",
+    "input_x_gradient",
+    "integrated_gradients",
+    "smoothgrad",
+    "vargrad",
+    "deconvnet",
+    "guided_backprop",
+    "cam",
+    "grad_cam",
+    "grad_cam_pp",
+    "competitive_input_x_gradient",
+    "lrp",
+    "excitation_backprop",
+    "contrastive_excitation_backprop",
+    "occlusion",
+    "rise",
+    "meaningful_perturbation",
+    "extremal_perturbation",
+    "smooth_pool",
+    "relaxed_pool",
+)
 PLANNED_HEADS = {"weights": "draws the kernel between two layers"}

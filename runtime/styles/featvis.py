@@ -220,8 +220,9 @@ def _dots(element: Element, geometry: Geometry) -> alt.Chart:
     """Three dots where slots between are left out."""
     name, pitch = geometry.name, f"({geometry.unit} + {GUTTER})"
     data = [{**row, "slot": element.gap} for row in rows(element)]
+    beside = f"{element.gap} % {geometry.columns} * {pitch} + {(GAP - GUTTER) / 2}"
     place = {
-        "left": f"inside_{name} > 0 ? {geometry.x} + {element.gap} % {geometry.columns} * {pitch} + {(GAP - GUTTER) / 2}"
+        "left": f"inside_{name} > 0 ? {geometry.x} + {beside}"
         f" : {geometry.x} + {geometry.width} / 2",
         "top": f"{geometry.y} + floor({element.gap} / {geometry.columns}) * block_{name} + "
         f"(inside_{name} > 0 ? {geometry.unit} / 2 : {GAP / 2 - BELOW})",

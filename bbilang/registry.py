@@ -1,0 +1,61 @@
+"""Fills the registry: operations, styles and methods from their packages, models from theirs. Imports no torch."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from bbilang.compiler.op import Registry
+
+GROUPS = {
+    "operations": ("bbilang.ops", "OPERATIONS"),
+    "styles": ("bbilang.styles", "STYLES"),
+    "methods": ("bbilang.methods", "METHODS"),
+}
+BUILT_IN = {
+    "operations": "bbilang.runtime.ops",
+    "styles": "bbilang.runtime.styles",
+    "methods": "bbilang.runtime.methods",
+}
+
+
+@cache
+def registry() -> Registry:
+    """Everything built in. A name that is not known makes it look among installed plugins, once a group.
+
+    A plugin names a package or module under one of the entry-point groups `bbilang.ops`, `bbilang.styles`,
+    `bbilang.methods`; its files have a tuple OPERATIONS, STYLES or METHODS.
+    """
+    from bbilang.runtime.model import MODELS, describe
+
+    found = Registry(describe=describe, models=lambda: tuple(MODELS))
+    for group, package in BUILT_IN.items():
+        _load(found, group, package)
+    seen: set[str] = set()
+
+    def discover(group: str, registry: Registry) -> bool:
+        if group in seen:
+            return False
+        seen.add(group)
+        for point in entry_points(group=GROUPS[group][0]):
+            if point.value != BUILT_IN[group]:
+                _load(registry, group, point.value)
+        return True
+
+    found.discover = discover
+    return found
+
+
+def _load(registry: Registry, group: str, package: str) -> None:
+    """Every object in the tuples of a package's modules, under its name."""
+    module = importlib.import_module(package)
+    modules = [module]
+    if hasattr(module, "__path__"):
+        modules += [importlib.import_module(f"{package}.{m.name}") for m in pkgutil.iter_modules(module.__path__)]
+    table: dict[str, Any] = getattr(registry, group)
+    for each in modules:
+        for thing in getattr(each, GROUPS[group][1], ()):
+            table.setdefault(thing.name, thing)

@@ -1,0 +1,493 @@
+"""From the syntax tree to the typed program: every name resolved, every field typed, every axis spent. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from bbilang.compiler.arguments import At, at, bind, describe, literal
+from bbilang.compiler.demand import with_passes
+from bbilang.compiler.description import ModelDescription
+from bbilang.compiler.ir import Element, Interface, ModelSlot, Node, Program
+from bbilang.compiler.op import Parameter, Registry, did_you_mean
+from bbilang.compiler.resolve import Binding, Layers, ModelContext, Poisoned, Resolver
+from bbilang.compiler.select import SELECTIONS
+from bbilang.compiler.settings import PLANNED, SETTINGS
+from bbilang.grammar import ast
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.source import NOWHERE, Span
+
+DEFAULT_MODEL = "efficientnet_lite0"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line or a call says besides the text. It wins over the text, settings one by one."""
+
+    model: str | None = None
+    weights: str | None = None
+    inputs: tuple[str, ...] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)  # "featvis.steps" -> 64
+    description: ModelDescription | None = None  # of a caller's own module
+    expand: Callable[[str], Sequence[str]] = lambda name: (name,)  # a glob or a folder to files
+
+
+def check(file: ast.File, registry: Registry, options: Options = Options()) -> Program:
+    """The typed program of a file. Raises `BbiError` with everything that is wrong, warnings among it.
+
+    registry: operations, styles, methods and models by name. options: model, inputs and settings from outside the text.
+    """
+    program, diagnostics = check_recovering(file, registry, options)
+    if program is None:
+        raise BbiError(diagnostics, file.source)
+    return program
+
+
+def check_recovering(
+    file: ast.File, registry: Registry, options: Options = Options()
+) -> tuple[Program | None, tuple[Diagnostic, ...]]:
+    """The program, or None where there are errors; and all diagnostics in the order of the text."""
+    checker = Checker(file, registry, options)
+    program = checker.run()
+    found = tuple(sorted(checker.diagnostics, key=lambda d: d.span.start if d.span else -1))
+    if any(d.severity == "error" for d in found):
+        return None, found
+    assert program is not None
+    return replace(program, warnings=found), found
+
+
+class Checker:
+    """Walks the statements once: models, inputs and settings first, since types need them; then the rest in order."""
+
+    def __init__(self, file: ast.File, registry: Registry, options: Options):
+        self.file, self.registry, self.options = file, registry, options
+        self.diagnostics: list[Diagnostic] = []
+        self.settings: dict[str, Any] = {}
+        self.output = ""
+        self.names: dict[Node, str] = {}
+        self.taken: set[str] = set()
+        self.bindings: list[tuple[str, Node]] = []
+
+    def run(self) -> Program | None:
+        statements = self.file.statements
+        for statement in statements:
+            if isinstance(statement, ast.Set):
+                self.attempt(self._set, statement)
+        self.attempt(self._overrides)
+        models = self.attempt(self._models, [s for s in statements if isinstance(s, ast.Model)])
+        inputs = self.attempt(self._inputs, [s for s in statements if isinstance(s, ast.Input)])
+        if models is None:
+            return None
+        self.resolver = Resolver(self.registry, models, len(inputs or ()) or 1, self.settings)
+        self.resolver.element_names = self.names
+        loose: list[Element] = []
+        loose_layout: list[ast.Layout] = []
+        interfaces: list[Interface] = []
+        self._look_ahead(statements)
+        for statement in statements:
+            if isinstance(statement, ast.Interface):
+                interfaces += [i for i in [self.attempt(self._interface, statement)] if i is not None]
+            elif isinstance(statement, ast.Layout):
+                loose_layout.append(statement)
+            else:
+                self.attempt(self._statement, statement, loose)
+        if loose:
+            layout = self.attempt(self._layout, loose_layout, loose)
+            interfaces.insert(0, Interface("", tuple(loose), layout))
+        elif loose_layout:
+            self._report(at(loose_layout[0].span, "E308", "this layout has no elements to lay out"))
+        self._unused(self.resolver.scopes[0])
+        errors = any(d.severity == "error" for d in self.diagnostics)
+        if not errors and not any(i.elements for i in interfaces):
+            self._report(
+                at(
+                    NOWHERE,
+                    "E301",
+                    "nothing to show: no pipe ends in `present`",
+                    "for a start: `input | present(image)`",
+                )
+            )
+            errors = True
+        if errors:
+            return None
+        program = Program(
+            tuple(context.slot for context in models.values()),
+            tuple(inputs or ()),
+            tuple(interfaces),
+            tuple(self.bindings),
+            tuple(sorted(self.settings.items())),
+            output=self.output,
+            origins={node: tuple(spans) for node, spans in self.resolver.origins.items()},
+            source=self.file.source,
+        )
+        scored = next(iter(models.values())).description.classes > 0
+        return with_passes(program, self.registry, scored)
+
+    # --- reporting -------------------------------------------------------------------------------------------------
+
+    def attempt(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Run one statement; what it complains of is noted, and the next one goes on."""
+        try:
+            return work(*arguments)
+        except At as error:
+            self._report(error)
+        except Poisoned:
+            pass
+        except BbiError as error:
+            self.diagnostics += error.diagnostics
+        return None
+
+    def _report(self, error: At) -> None:
+        span = error.span if error.span != NOWHERE else None
+        self.diagnostics.append(Diagnostic(error.fail.code, error.fail.message, span, error.fail.help))
+
+    def _warn(self, code: str, message: str, span: Span, help: str | None = None) -> None:
+        self.diagnostics.append(Diagnostic(code, message, span, help, severity="warning"))
+
+    # --- what stands before the pipes ------------------------------------------------------------------------------
+
+    def _set(self, statement: ast.Set) -> None:
+        name = statement.name.text
+        if name not in SETTINGS:
+            listing = f"settings are {', '.join(SETTINGS)}"
+            raise at(statement.name.span, "E220", f"`{name}` is not a setting", did_you_mean(name, SETTINGS, listing))
+        parameters = SETTINGS[name]
+        bare = len(parameters) == 1 and parameters[0].name == "value"
+        if bare != (statement.value is not None):
+            example = f"set {name} {'8' if bare else ''}" if bare else f"set {name}({parameters[0].name}=...)"
+            raise at(
+                statement.span,
+                "E220",
+                f"`{name}` is set {'without' if bare else 'with'} parentheses",
+                f"as in `{example.strip()}`",
+            )
+        arguments = (
+            (ast.Argument(statement.value, span=statement.value.span),)
+            if statement.value is not None
+            else statement.arguments
+        )
+        for argument in arguments:
+            planned = PLANNED.get((name, argument.name or ""))
+            if planned:
+                raise at(argument.span, "E901", f"`{name}({argument.name}=)` is not available yet: {planned}")
+        values, spans = bind(f"set {name}", statement.span, arguments, parameters, self._setting_value)
+        for key in spans:
+            self.settings[name if bare else f"{name}.{key}"] = values[key]
+
+    def _setting_value(self, value: ast.Expression, parameter: Parameter) -> Any:
+        if parameter.kind == "method":
+            resolver = Resolver(self.registry, {}, 1, {})
+            return resolver.method(value)
+        return literal(value, parameter)
+
+    def _overrides(self) -> None:
+        for key, value in self.options.settings.items():
+            group, _, name = key.partition(".")
+            parameters = {p.name: p for p in SETTINGS.get(group, ())}
+            parameter = parameters.get(name or "value")
+            if parameter is None:
+                known = [g if p.name == "value" else f"{g}.{p.name}" for g, ps in SETTINGS.items() for p in ps]
+                raise at(
+                    NOWHERE,
+                    "E220",
+                    f"`{key}` is not a setting",
+                    did_you_mean(key, known, f"settings are {', '.join(known)}"),
+                )
+            self.settings[key] = self._setting_value(_as_expression(value), parameter)
+
+    def _models(self, statements: list[ast.Model]) -> dict[str, ModelContext]:
+        if len(statements) > 1:
+            raise at(
+                statements[1].span,
+                "E223",
+                "a file has one `model` statement",
+                "several models: `model a = ..., b = ...`",
+            )
+        items = statements[0].items if statements else ()
+        if len(items) > 1:
+            raise at(items[1].span, "E901", "several models in one file are not available yet")
+        options = self.options
+        if options.description is not None:
+            slot = ModelSlot("", options.description.name, options.weights)
+            return {"": ModelContext(slot, self._labelled(self._scored(options.description)))}
+        item = items[0] if items else None
+        alias = item.alias.text if item and item.alias else ""
+        name = (
+            options.model
+            or (item and (item.name.value if isinstance(item.name, ast.String) else item.name.name))
+            or DEFAULT_MODEL
+        )
+        from_text = options.model is None and item is not None
+        weights = options.weights or (item.weights.value if from_text and item.weights else None)
+        assert self.registry.describe is not None
+        try:
+            description = self.registry.describe(name)
+        except BbiError as error:
+            span = item.name.span if from_text and item else None
+            raise BbiError([replace(d, span=span) for d in error.diagnostics], self.file.source) from error
+        crop = self.settings.get("preprocess.crop") or self.settings.get("preprocess.size")
+        if crop and (crop, crop) != description.input_size:
+            description = self.registry.describe(name, crop)
+        return {
+            alias: ModelContext(ModelSlot(alias, description.name, weights), self._labelled(self._scored(description)))
+        }
+
+    def _scored(self, description: ModelDescription) -> ModelDescription:
+        """With the scores that `output = "path"` names, for a model without one class vector."""
+        for statement in self.file.statements:
+            if isinstance(statement, ast.Output):
+                path = statement.path
+                layer = description.by_name.get(path.value) or next(
+                    (x for x in description.layers if x.module == path.value), None
+                )
+                if layer is None:
+                    near = did_you_mean(path.value, description.by_name, f"`bbi layers {description.name}` lists all")
+                    raise at(path.span, "E204", f"`{path.value}` is not a layer of {description.name}", near)
+                if layer.axes != ("channel",):
+                    raise at(
+                        path.span,
+                        "E209",
+                        f"`{path.value}` has the axes {', '.join(layer.axes)}, and scores are one vector",
+                    )
+                self.output = layer.module
+                labels = description.labels if layer.shape[0] == description.classes else ()
+                description = replace(description, classes=layer.shape[0], output=layer.module, labels=labels)
+        return description
+
+    def _labelled(self, description: ModelDescription) -> ModelDescription:
+        """With the class names of `set labels`, where there are some."""
+        name = self.settings.get("labels")
+        if name is None:
+            return description
+        statement = next((s for s in self.file.statements if isinstance(s, ast.Set) and s.name.text == "labels"), None)
+        span = statement.value.span if statement and statement.value else NOWHERE
+        try:
+            lines = (self._folder() / name).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise at(
+                span,
+                "E422",
+                f'the labels in "{name}" cannot be read',
+                "a text file in UTF-8 with one class name a line",
+            ) from error
+        labels = tuple(line.strip() for line in lines if line.strip())
+        if len(labels) != description.classes:
+            raise at(
+                span,
+                "E422",
+                f'"{name}" has {len(labels)} labels, and {description.name} has {description.classes} classes',
+            )
+        return replace(description, labels=labels)
+
+    def _folder(self) -> Path:
+        """Where file names in the text start: beside the text."""
+        source = self.file.source
+        return Path(source.name).parent if source and not source.name.startswith("<") else Path()
+
+    def _inputs(self, statements: list[ast.Input]) -> tuple[str, ...]:
+        if self.options.inputs is not None:
+            return tuple(file for name in self.options.inputs for file in self.options.expand(name))
+        files: list[str] = []
+        for literal_name in (name for statement in statements for name in statement.files):
+            name = literal_name.value
+            if not name.startswith("sample:") and not Path(name).is_absolute():
+                name = str(self._folder() / name)
+            try:
+                files += self.options.expand(name)
+            except BbiError as error:
+                raise BbiError(
+                    [replace(d, span=literal_name.span) for d in error.diagnostics], self.file.source
+                ) from error
+        if not files:
+            raise at(
+                NOWHERE,
+                "E420",
+                "no input: the page needs a picture to explain",
+                'add `input "cat.jpg"` to the text, or pass `--input cat.jpg`; `sample:chelsea` is a cat',
+            )
+        return tuple(files)
+
+    # --- statements ------------------------------------------------------------------------------------------------
+
+    def _look_ahead(self, statements: Sequence[ast.Statement]) -> None:
+        self.resolver.later |= {s.name.text: s.name.span for s in statements if isinstance(s, ast.Bind)}
+
+    def _statement(self, statement: ast.Statement, elements: list[Element]) -> None:
+        match statement:
+            case ast.Bind():
+                self._bind(statement, elements)
+            case ast.Show():
+                value = self.resolver.value(statement.value)
+                if not (isinstance(value, Node) and value.op == "present"):
+                    raise at(
+                        statement.span,
+                        "E302",
+                        "this line shows nothing",
+                        "end the pipe with `| present(...)`, or give it a name: `name = ...`",
+                    )
+                self._element(value, f"element-{len(self.taken) + 1}", elements)
+            case ast.Use():
+                raise at(statement.span, "E901", "`use` is not available yet")
+            case ast.Define():
+                raise at(statement.span, "E901", "`def` is not available yet")
+            case ast.Dataset():
+                raise at(statement.span, "E901", "`dataset` is not available yet")
+            case _:
+                pass
+
+    def _bind(self, statement: ast.Bind, elements: list[Element]) -> None:
+        name = statement.name.text
+        scope = self.resolver.scopes[-1]
+        if name in scope and scope[name].span != statement.name.span:
+            raise at(
+                statement.name.span, "E221", f"`{name}` is bound twice", "a name stands for one thing; choose another"
+            )
+        scope[name] = Binding(None, statement.name.span)
+        self.resolver.later.pop(name, None)
+        if self.resolver.model.layer(name) is not None and name != "input":
+            self._warn(
+                "W201",
+                f"`{name}` is also a layer of the model, which this binding hides",
+                statement.name.span,
+                "choose another name",
+            )
+        named = isinstance(statement.value, ast.Call) and statement.value.name in SELECTIONS
+        self.resolver.name = name if named else None
+        try:
+            value = self.resolver.value(statement.value)
+        finally:
+            self.resolver.name = None
+        scope[name].value = value
+        if isinstance(value, Node):
+            self.bindings.append((name, value))
+            if value.op == "present":
+                scope[name].element = True
+                self._element(value, name, elements)
+
+    def _element(self, node: Node, name: str, elements: list[Element]) -> None:
+        identity, number = name, 2
+        while identity in self.taken:
+            identity, number = f"{name}-{number}", number + 1
+        self.taken.add(identity)
+        over = node["over"]
+        self.names.setdefault(node, identity)
+        known = next((e.id for e in elements if e.node == over), None) if over is not None else None
+        if over is not None and known is None:
+            raise at(self.resolver.origins[node][-1], "E307", "`over` names an element of another interface")
+        elements.append(Element(identity, node, node["title"] or "", node["caption"] or "", known))
+
+    def _interface(self, statement: ast.Interface) -> Interface:
+        elements: list[Element] = []
+        layouts: list[ast.Layout] = []
+        with self.resolver.scope() as scope:
+            self._look_ahead(statement.statements)
+            for inner in statement.statements:
+                if isinstance(inner, ast.Layout):
+                    layouts.append(inner)
+                elif isinstance(inner, ast.Bind | ast.Show):
+                    self.attempt(self._statement, inner, elements)
+                elif isinstance(
+                    inner,
+                    ast.Set | ast.Model | ast.Input | ast.Output | ast.Dataset | ast.Use | ast.Define | ast.Version,
+                ):
+                    word = type(inner).__name__.lower()
+                    self._report(
+                        at(
+                            inner.span,
+                            "E223",
+                            f"`{word}` stands outside of `interface`",
+                            "move the line to the top of the file",
+                        )
+                    )
+            layout = self.attempt(self._layout, layouts, elements)
+            self._unused(scope)
+        title = statement.title.value if statement.title else ""
+        if not elements and not any(d.severity == "error" for d in self.diagnostics):
+            raise at(statement.span, "E301", "this interface shows nothing", "end a pipe with `| present(...)`")
+        return Interface(title, tuple(elements), layout)
+
+    def _layout(self, statements: list[ast.Layout], elements: list[Element]) -> Any:
+        """Rows and columns of element ids. What is drawn over another element is not laid out again."""
+        own = [e.id for e in elements if e.over is None]
+        if not statements:
+            return ("column", tuple(own))
+        if len(statements) > 1:
+            raise at(statements[1].span, "E223", "an interface has one layout")
+        placed: list[str] = []
+
+        def place(value: ast.Expression) -> Any:
+            if isinstance(value, ast.Call) and value.name in ("row", "column"):
+                return (value.name, tuple(place(argument.value) for argument in value.arguments))
+            if isinstance(value, ast.Path):
+                if value.name in own:
+                    placed.append(value.name)
+                    self.resolver.find(value.name)
+                    return value.name
+                binding = self.resolver.find(value.name)
+                if binding is not None and binding.value is None:
+                    raise Poisoned
+                drawn = next((e for e in elements if e.id == value.name), None)
+                if drawn is not None:
+                    raise at(
+                        value.span,
+                        "E308",
+                        f"`{value.name}` is drawn over `{drawn.over}` already",
+                        "leave it out of the layout",
+                    )
+                raise at(
+                    value.span,
+                    "E308",
+                    f"`{value.name}` is not an element of this interface",
+                    did_you_mean(value.name, own, f"elements are {', '.join(own) or 'none'}"),
+                )
+            raise at(
+                value.span,
+                "E308",
+                f"{describe(value)} cannot be laid out",
+                "a layout has `row(...)`, `column(...)` and names of elements",
+            )
+
+        layout = place(statements[0].value)
+        left = [name for name in own if name not in placed]
+        if left:
+            names = ", ".join(f"`{name}`" for name in left)
+            self._warn("W308", f"the layout leaves out {names}", statements[0].span, "they follow below it")
+            layout = ("column", (layout, *left))
+        return layout
+
+    def _unused(self, scope: dict[str, Binding]) -> None:
+        for name, binding in scope.items():
+            if (
+                not binding.used
+                and not binding.element
+                and binding.value is not None
+                and not isinstance(binding.value, Layers)
+            ):
+                self._warn(
+                    "W202", f"`{name}` is never used", binding.span, "end it with `| present(...)`, or leave it out"
+                )
+            elif not binding.used and isinstance(binding.value, Layers):
+                self._warn("W202", f"`{name}` is never used", binding.span)
+
+
+def _as_expression(value: Any) -> ast.Expression:
+    """A value from the command line or a call, as the text would write it."""
+    if isinstance(value, bool) or value is None:
+        return ast.Constant(value)
+    if isinstance(value, int | float):
+        return ast.Number(value)
+    if isinstance(value, list | tuple):
+        return ast.List(tuple(_as_expression(v) for v in value))
+    text = str(value)
+    for kind in (int, float):
+        try:
+            return ast.Number(kind(text))
+        except ValueError:
+            pass
+    if text in ("true", "false", "none"):
+        return ast.Constant({"true": True, "false": False, "none": None}[text])
+    if text.startswith("[") and text.endswith("]"):
+        return ast.List(tuple(_as_expression(part.strip()) for part in text[1:-1].split(",")))
+    return ast.Path(text) if text.isidentifier() else ast.String(text)

@@ -1,0 +1,64 @@
+"""Classes by name and index."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import lru_cache
+
+from bbilang.compiler.description import ModelDescription
+from bbilang.compiler.op import Fail, did_you_mean
+
+
+@lru_cache(maxsize=16)
+def _names(labels: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+    """Every whole label and every synonym in lower case, with the classes that it names."""
+    table: dict[str, set[int]] = defaultdict(set)
+    for index, label in enumerate(labels):
+        for name in (label, *label.split(",")):
+            table[name.strip().lower()].add(index)
+    return {name: tuple(sorted(indices)) for name, indices in table.items()}
+
+
+def class_index(description: ModelDescription, name: str) -> int:
+    """The class of a name: a whole label or one of its synonyms, whatever the case.
+
+    A name that is some class's own first synonym as well as another's later one is still ambiguous: it is the reader's
+    choice, not ours.
+    """
+    if not description.labels:
+        raise Fail(
+            "E207",
+            f"the class names of {description.name} are not known",
+            'use the index, as in `output[208]`, or name them: `set labels "labels.txt"`',
+        )
+    names = _names(description.labels)
+    word = name.strip().lower()
+    found = names.get(word, ())
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listing = ", ".join(f"{i} ({description.labels[i]})" for i in found)
+        raise Fail(
+            "E206", f"`{name}` names {len(found)} classes: {listing}", f"use the index, as in `output[{found[0]}]`"
+        )
+    starts = (
+        sorted({index for label, indices in names.items() if label.startswith(word) for index in indices})
+        if word
+        else []
+    )
+    if len(starts) == 1:
+        raise Fail(
+            "E205", f"`{name}` is not a class of {description.name}", f"did you mean `{description.label(starts[0])}`?"
+        )
+    near = did_you_mean(word, names, f"the model has {description.classes} classes; an index works too: `output[208]`")
+    raise Fail("E205", f"`{name}` is not a class of {description.name}", near)
+
+
+def check_index(description: ModelDescription, index: int) -> int:
+    if not 0 <= index < description.classes:
+        raise Fail(
+            "E207",
+            f"class {index} is outside 0..{description.classes - 1}",
+            f"{description.name} has {description.classes} classes, counted from zero",
+        )
+    return index

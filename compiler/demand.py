@@ -1,0 +1,52 @@
+"""What a program asks of its model, pass by pass, before anything is shared: the plan that the optimizer starts from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bbilang.compiler.ir import Backward, Element, Forward, Icons, Node, Program, walk
+from bbilang.compiler.op import Activations, Gradients, IconsOf, Registry, Scores
+
+
+def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
+    """The program with one forward, and one backward, for every node that needs one, as a peer would run it.
+
+    Every forward goes to the end of the network, every backward down to the input. The first forward is the page's own:
+    it says what the model predicts, where the model has class scores (``scored``).
+    """
+    forwards = [Forward((), True, False, ())] if scored else []
+    backwards: list[Backward] = []
+    roots = [element.node for element in program.elements] + [node for _, node in program.bindings]
+    for node in walk(*roots):
+        for demand in registry.operations[node.op].demands(node):
+            match demand:
+                case Scores():
+                    forwards.append(Forward((), True, False, (node,)))
+                case Activations(layers):
+                    forwards.append(Forward(layers, False, False, (node,)))
+                case Gradients(target, layers):
+                    forwards.append(Forward(layers, True, False, (node,)))
+                    backwards.append(Backward((target,), layers, len(forwards) - 1, False, (node,)))
+    icons = []
+    for element in program.elements:
+        demands = registry.styles[element.node["style"]].demands(element.node)
+        for demand in demands:
+            match demand:
+                case IconsOf():
+                    icons.append(Icons((element.id,), icon_bound(element)))
+                case Activations(layers):
+                    forwards.append(Forward(layers, False, False, (element.node,)))
+    return replace(program, forwards=tuple(forwards), backwards=tuple(backwards), icons=tuple(icons))
+
+
+def icon_bound(element: Element) -> int:
+    """The most icons that an element can show: slots x facets x states x inputs, but never more than it has atoms."""
+    return shown_bound(element.node)
+
+
+def shown_bound(node: Node) -> int:
+    count = node.type.state_count
+    for axis in node.type.axes:
+        if axis.name != "class" or node.type.atom == "class":
+            count *= axis.size
+    return count

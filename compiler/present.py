@@ -1,0 +1,180 @@
+"""`present`: the end of a pipe. Every axis must be spent: drawn, laid out, or handed to the reader."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from bbilang.compiler import op as contract
+from bbilang.compiler.arguments import At, at, bind, describe
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Fail, Parameter, Style, did_you_mean
+from bbilang.compiler.types import Axis, FieldType
+from bbilang.grammar import ast
+from bbilang.grammar.source import Span
+
+if TYPE_CHECKING:
+    from bbilang.compiler.resolve import Resolver
+
+INPUT_PICKER = "input"
+PARAMETERS = (
+    Parameter("style", "style", "how to draw: `featvis`, `image`, `heatmap`, `bars`, `swatches`"),
+    Parameter("over", "element", "the element to draw into", None),
+    Parameter("size", "word", "what the area of a mark shows", None, choices=("value", "norm", "magnitude")),
+    Parameter("color", "planned", "what the colour of a mark shows", None),
+    Parameter("opacity", "number", "opacity of what is drawn over another element", None, minimum=0, maximum=1),
+    Parameter("facet", "axis", "the axis that is laid out as small multiples", None),
+    Parameter("title", "text", "a title above the element", None),
+    Parameter("caption", "text", "words under the element; `[words](channel 447)` points at an atom", None),
+)
+
+
+class Presenter:
+    """Types `present(...)` and the rule that every axis must be spent."""
+
+    def __init__(self, resolver: Resolver):
+        self.resolver = resolver
+
+    def present(self, field: Node, call: ast.Call, span: Span) -> Node:
+        resolver = self.resolver
+        if field.type.content == "substrate":
+            field = resolver.with_content(field, call.span)
+
+        def read(value: ast.Expression, parameter: Parameter) -> Any:
+            if parameter.kind == "style":
+                return self._style(value)
+            if parameter.kind == "element":
+                return self._element(value)
+            if parameter.kind == "planned":
+                raise at(value.span, "E901", f"`{parameter.name}=` is not available yet")
+            return resolver.argument(value, parameter, field)
+
+        if not call.arguments:
+            raise at(
+                call.span,
+                "E212",
+                "`present` needs a style",
+                "as in `present(featvis)`, `present(heatmap)`, `present(bars)`",
+            )
+        arguments, spans = bind("present", call.span, call.arguments, PARAMETERS, read)
+        style: Style = resolver.registry.styles[arguments["style"]]
+        type = field.type
+        if arguments["facet"] is not None:
+            type = type.without(arguments["facet"])
+        try:
+            drawn = style.spend(type)
+        except Fail as fail:
+            raise At(fail, spans.get(fail.argument or "style", call.span)) from fail
+        self._nothing_left(type, drawn, style, call.span)
+        states = [axis for axis in type.axes if axis.name == "input" and axis.size > 1]
+        type = replace(field.type, axes=tuple(a for a in field.type.axes if a not in states))
+        type = type.with_states(*(replace(axis, name=INPUT_PICKER) for axis in states))
+        self._bounded(type, call.span)
+        if arguments["size"] == "norm":
+            arguments["size_of"] = self._norms(field, spans["size"])
+        over = arguments["over"]
+        if over is not None:
+            self._fits(arguments, style, over, spans["over"])
+        return resolver.make("present", (field,), arguments, type, span)
+
+    def _norms(self, field: Node, span: Span) -> Node:
+        """The L2 norm of each atom's part, for the same atoms: what `size=norm` shows."""
+        operation = self.resolver.registry.operations["activation"]
+        parameters = {"reduce": "norm"}
+        try:
+            type = operation.type(field.type, parameters)
+        except Fail as fail:
+            raise At(fail, span) from fail
+        return self.resolver.make("activation", (field,), parameters, type, span)
+
+    def _style(self, value: ast.Expression) -> str:
+        name = value.name if isinstance(value, ast.Path | ast.Call) else None
+        registry = self.resolver.registry
+        if name in contract.PLANNED_STYLES:
+            raise at(
+                value.span,
+                "E901",
+                f"the style `{name}` is not available yet",
+                f"available are {', '.join(f'`{s}`' for s in registry.styles)}",
+            )
+        if name is None or registry.find("styles", name) is None:
+            listing = f"styles are {', '.join(f'`{s}`' for s in registry.styles)}"
+            near = did_you_mean(name, [*registry.styles, *contract.PLANNED_STYLES], listing) if name else listing
+            raise at(value.span, "E218", f"{describe(value)} is not a style", near)
+        if isinstance(value, ast.Call) and value.arguments:
+            raise at(value.span, "E213", f"the parameters of `{name}` go to `set {name}(...)`")
+        return name
+
+    def _element(self, value: ast.Expression) -> Node:
+        found = self.resolver.value(value)
+        if isinstance(found, Node) and found.op == "present":
+            return found
+        raise at(
+            value.span,
+            "E307",
+            f"`over` is the name of an element, and {describe(value)} is none",
+            "bind one first: `photo = input | present(image)`",
+        )
+
+    def _nothing_left(self, type: FieldType, drawn: contract.Drawn, style: Style, span: Span) -> None:
+        left = [axis for axis in type.axes if axis.name not in drawn.spent and axis.name != "input"]
+        if not left:
+            return
+        names = ", ".join(f"`{axis.name}`" for axis in left)
+        one = len(left) == 1
+        first = left[0].name
+        ways = f"lay {'it' if one else 'one'} out: `facet={first}`"
+        if first in ("y", "x"):
+            ways = f"draw a map: `present(heatmap, ...)`, or sum: `sum({first})`"
+        hover = (
+            ", or hand it to the reader: `at(hover(...))`"
+            if set(left[0].components) - {"class"}
+            else ", or to the reader: `at(pick(...))`"
+        )
+        raise at(
+            span,
+            "E303",
+            f"{'the axis' if one else 'the axes'} {names} of this field {'is' if one else 'are'} left over: "
+            f"`{style.name}` spends {style.spends}",
+            ways + hover,
+        )
+
+    def _bounded(self, type: FieldType, span: Span) -> None:
+        limit = self.resolver.settings.get("states", 4096)
+        if type.state_count > limit:
+            product = " x ".join(f"{axis.size} ({axis.name})" for axis in type.states)
+            raise at(
+                span,
+                "E305",
+                f"this element has {type.state_count} states ({product}), and {limit} is the limit",
+                f"bound a selection, as in `hover(... | top(40))`, or allow more: `set states {type.state_count}`",
+            )
+
+    def _fits(self, arguments: dict[str, Any], style: Style, over: Node, span: Span) -> None:
+        base = self.resolver.registry.styles[over["style"]]
+        if not style.overlays:
+            raise at(span, "E307", f"`{style.name}` cannot be drawn over another element", "a `heatmap` can")
+        if not base.carries:
+            raise at(span, "E307", f"nothing can be drawn over `{base.name}`", "draw over an `image` or a `heatmap`")
+        if over["facet"] != arguments["facet"]:
+            raise at(
+                span,
+                "E307",
+                f"the two have different facets: {over['facet'] or 'none'} and {arguments['facet'] or 'none'}",
+                "what is drawn over an element matches its facets",
+            )
+
+
+def one_atom_axis(type: FieldType, style: str, spare: tuple[str, ...] = ()) -> Axis:
+    """The one axis of atoms that a row of marks spends. Raises `Fail` where there is none or a choice."""
+    own = [axis for axis in type.atom_axes if axis.name not in spare]
+    if len(own) == 1:
+        return own[0]
+    if not own:
+        raise Fail("E304", f"`{style}` draws one axis of atoms, and this field has none left")
+    names = ", ".join(f"`{axis.name}`" for axis in own)
+    raise Fail(
+        "E303",
+        f"the axes {names} are left over: `{style}` spends one axis of atoms",
+        "choose atoms jointly: `top(8)`, or hand positions to the reader: `at(hover(...))`",
+    )

@@ -1,0 +1,505 @@
+"""From expressions to typed nodes: names, layers, atoms, calls and pipes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from bbilang.compiler import op as contract
+from bbilang.compiler.arguments import At, at, bind, describe, literal
+from bbilang.compiler.description import LayerDescription, ModelDescription
+from bbilang.compiler.ir import ModelSlot, Node
+from bbilang.compiler.op import Fail, Parameter, Registry, did_you_mean
+from bbilang.compiler.present import Presenter
+from bbilang.compiler.select import SELECTIONS, Selector
+from bbilang.compiler.target import Targeter
+from bbilang.compiler.types import ATOM_AXES, ATOMS, Axis, FieldType
+from bbilang.grammar import ast
+from bbilang.grammar.source import Span
+
+INPUT_LAYER = "input"
+
+
+@dataclass
+class Binding:
+    value: Any  # Node, Layers, a literal, or None where its definition was wrong
+    span: Span
+    used: bool = False
+    element: bool = False
+    outer: bool = True
+
+
+@dataclass(frozen=True)
+class Layers:
+    """One or several layers of a model before an atom is chosen."""
+
+    model: str
+    names: tuple[str, ...]
+    listed: bool = False  # written as a list: has an axis `layer` even with one member
+
+
+@dataclass
+class ModelContext:
+    slot: ModelSlot
+    description: ModelDescription
+
+    def layer(self, name: str) -> LayerDescription | None:
+        if name == INPUT_LAYER:
+            return LayerDescription(INPUT_LAYER, "", ("channel", "y", "x"), (3, *self.description.input_size))
+        return self.description.by_name.get(name)
+
+
+class Poisoned(Exception):
+    """Something that failed before is used: say nothing twice."""
+
+
+@dataclass
+class Resolver:
+    """Expressions in, typed nodes out. Raises `At`; remembers for every node the spans that asked for it."""
+
+    registry: Registry
+    models: Mapping[str, ModelContext]
+    inputs: int
+    settings: dict[str, Any]
+    scopes: list[dict[str, Binding]] = field(default_factory=lambda: [{}])
+    origins: dict[Node, list[Span]] = field(default_factory=lambda: defaultdict(list))
+    later: dict[str, Span] = field(default_factory=dict)  # names that the file binds further down
+    name: str | None = None  # of the binding whose value is read now: selections are called so
+    element_names: dict[Node, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.targets = Targeter(self)
+        self.selections = Selector(self)
+        self.presenter = Presenter(self)
+
+    # --- nodes -----------------------------------------------------------------------------------------------------
+
+    def make(self, op: str, inputs: tuple[Node, ...], parameters: dict[str, Any], type: FieldType, span: Span) -> Node:
+        node = Node(op, inputs, tuple(sorted(parameters.items())), type)
+        if span not in self.origins[node]:
+            self.origins[node].append(span)
+        return node
+
+    @property
+    def model(self) -> ModelContext:
+        return next(iter(self.models.values()))
+
+    def context(self, alias: str, span: Span) -> ModelContext:
+        if alias not in self.models:
+            raise at(span, "E421", f"no model is called `{alias}`", did_you_mean(alias, self.models))
+        return self.models[alias]
+
+    def input_axis(self) -> Axis:
+        return Axis("input", self.inputs)
+
+    @contextmanager
+    def scope(self) -> Iterator[dict[str, Binding]]:
+        self.scopes.append({})
+        try:
+            yield self.scopes[-1]
+        finally:
+            self.scopes.pop()
+
+    def find(self, name: str) -> Binding | None:
+        for scope in reversed(self.scopes):
+            if name in scope:
+                scope[name].used = True
+                return scope[name]
+        return None
+
+    def known_names(self) -> list[str]:
+        return [name for scope in self.scopes for name in scope] + ["input", "output"]
+
+    # --- values ----------------------------------------------------------------------------------------------------
+
+    def value(self, expression: ast.Expression) -> Any:
+        """A node, layers or a literal."""
+        match expression:
+            case ast.Number() | ast.Constant():
+                return expression.value
+            case ast.String():
+                return (
+                    self.layers_named(expression.value, None, expression.span)
+                    if self._is_layer(expression.value)
+                    else expression.value
+                )
+            case ast.Path():
+                return self.path(expression)
+            case ast.Attribute():
+                return self.atom_of(self.value(expression.value), expression.name, expression.span)
+            case ast.Index():
+                return self.index(expression)
+            case ast.Call():
+                return self.call(expression)
+            case ast.Pipe():
+                return self.pipe(expression)
+            case ast.List():
+                return self.list(expression)
+            case ast.Binary(operator="->"):
+                raise at(expression.span, "E901", "attribution to an attribution (`->`) is not available yet")
+            case ast.Binary() | ast.Unary():
+                return self.targets.combine(expression)
+        raise at(expression.span, "E234", f"{describe(expression)} has no meaning here")
+
+    def field(self, expression: ast.Expression) -> Node:
+        """A node with values over axes: pipes, substrates, targets."""
+        return self.as_field(self.value(expression), expression)
+
+    def as_field(self, value: Any, expression: ast.Expression) -> Node:
+        if isinstance(value, Layers):
+            return self.substrate(value, "whole", expression.span)
+        if not isinstance(value, Node):
+            raise at(
+                expression.span,
+                "E234",
+                f"{describe(expression)} is not a field",
+                "a pipe starts with a layer and its atoms, as in `mixed4d.channel`",
+            )
+        if value.type.content == "selection":
+            raise at(
+                expression.span,
+                "E234",
+                f"{describe(expression)} is a selection, not a field",
+                "hand it to an operation: `... | at(cell)`",
+            )
+        return value
+
+    def path(self, path: ast.Path) -> Any:
+        if path.model is not None:
+            self.context(path.model, path.span)
+            return self._layer_path(path.name, path.model, path.span)
+        if (binding := self.find(path.name)) is not None:
+            if binding.value is None:
+                raise Poisoned
+            return binding.value
+        head, _, atom = path.name.rpartition(".")
+        if head and (binding := self.find(head)) is not None:
+            if binding.value is None:
+                raise Poisoned
+            return self.atom_of(binding.value, atom, path.span)
+        if path.name == "input":
+            return self.picture(path.span)
+        if path.name == "output" or head == "output":
+            return self.targets.output(path, atom)
+        if head == "input":
+            return self.substrate(Layers(self.model.slot.alias, (INPUT_LAYER,)), atom, path.span)
+        if path.name in self.later:
+            raise at(path.span, "E222", f"`{path.name}` is used before it is bound", "move its line above this one")
+        return self._layer_path(path.name, None, path.span)
+
+    def _is_layer(self, name: str) -> bool:
+        return self.model.layer(name) is not None
+
+    def _layer_path(self, name: str, alias: str | None, span: Span) -> Any:
+        """`mixed4d` or `mixed4d.channel`: the last word is the atom if it is one of the atom words."""
+        context = self.context(alias, span) if alias else self.model
+        head, _, last = name.rpartition(".")
+        if head and last in ATOMS:
+            return self.atom_of(self.layers_named(head, alias, Span(span.start, span.end - len(last) - 1)), last, span)
+        if context.layer(name) is None and head and context.layer(head) is not None:
+            near = did_you_mean(last, ATOMS, f"atoms are {', '.join(ATOMS[:5])}")
+            raise at(Span(span.end - len(last), span.end), "E208", f"`{last}` is not an atom of `{head}`", near)
+        return self.layers_named(name, alias, span)
+
+    def layers_named(self, name: str, alias: str | None, span: Span) -> Layers:
+        context = self.context(alias, span) if alias else self.model
+        layer = context.layer(name)
+        if layer is None:
+            description = context.description
+            names = [*description.by_name, *self.known_names()]
+            near = did_you_mean(name, names)
+            listing = f"`bbi layers {context.slot.name}` lists all"
+            bare = "." not in name and not any(c.isdigit() for c in name)
+            what = (
+                f"`{name}` is neither a name of this file nor a layer of {description.name}"
+                if bare
+                else f"`{name}` is not a layer of {description.name}"
+            )
+            raise at(span, "E201" if bare else "E204", what, f"{near} {listing}" if near else listing)
+        return Layers(context.slot.alias, (layer.name,))
+
+    def picture(self, span: Span) -> Node:
+        y, x = self.model.description.input_size
+        axes = (self.input_axis(), Axis("y", y), Axis("x", x))
+        type = FieldType("picture", "pixel", (INPUT_LAYER,), axes, model=self.model.slot.alias, signed=False)
+        return self.make("input", (), {}, type, span)
+
+    def list(self, expression: ast.List) -> Any:
+        """`[mixed3a, mixed4a]`, `[mixed3a..mixed5a]`: layers. `[output[a], output[b]]`: targets. `[6, 6]`: numbers."""
+        if not expression.items:
+            raise at(expression.span, "E213", "this list is empty")
+        values: list[Any] = []
+        for item in expression.items:
+            if isinstance(item, ast.Range):
+                values.append(self._range(item))
+            else:
+                values.append(self.value(item))
+        if all(isinstance(v, Layers) for v in values):
+            if len({v.model for v in values}) > 1:
+                raise at(expression.span, "E235", "a list of layers is of one model")
+            return Layers(values[0].model, tuple(dict.fromkeys(n for v in values for n in v.names)), listed=True)
+        if all(isinstance(v, Node) and v.type.content == "score" for v in values):
+            return self.targets.stack(values, expression.span)
+        if all(isinstance(v, int | float | str) for v in values):
+            return tuple(values)
+        raise at(expression.span, "E213", "a list holds layers, or targets, or numbers, and this one mixes them")
+
+    def _range(self, item: ast.Range) -> Layers:
+        first, last = self.value(item.first), self.value(item.last)
+        if not (isinstance(first, Layers) and isinstance(last, Layers)):
+            raise at(item.span, "E213", "a range goes from layer to layer")
+        order = [layer.name for layer in self.context(first.model, item.span).description.layers]
+        # A range is of the level of its ends: `[block1a..block3a]` has the blocks, not their insides.
+        depth = first.names[0].count(".")
+        low, high = order.index(first.names[0]), order.index(last.names[0])
+        if low > high:
+            raise at(item.span, "E213", f"`{last.names[0]}` comes before `{first.names[0]}`", "turn the range round")
+        return Layers(first.model, tuple(n for n in order[low : high + 1] if n.count(".") == depth), listed=True)
+
+    # --- substrates ------------------------------------------------------------------------------------------------
+
+    def atom_of(self, value: Any, atom: str, span: Span) -> Node:
+        if isinstance(value, Layers):
+            if atom not in ATOMS:
+                word = Span(span.end - len(atom), span.end)
+                raise at(
+                    word, "E208", f"`{atom}` is not an atom", did_you_mean(atom, ATOMS, f"atoms are {', '.join(ATOMS)}")
+                )
+            return self.substrate(value, atom, span)
+        if isinstance(value, Node) and value.op == "input":
+            return self.substrate(Layers(value.type.model, (INPUT_LAYER,)), atom, span)
+        raise at(span, "E208", f"`.{atom}` needs a layer or a list of layers before it")
+
+    def substrate(self, layers: Layers, atom: str, span: Span) -> Node:
+        context = self.context(layers.model, span)
+        if layers.names == (INPUT_LAYER,) and atom not in ("pixel", "whole"):
+            raise at(span, "E209", f"the input has no atom `{atom}`", "its atoms are `input.pixel`")
+        found = [context.layer(name) for name in layers.names]
+        for name, layer in zip(layers.names, found, strict=True):
+            wanted = {"token"} if atom == "token" else {"y", "x"} if atom in ("spatial", "pixel") else set()
+            if atom in ("group", "class", "example") or (atom == "pixel" and name != INPUT_LAYER):
+                raise at(span, "E209", f"the layer `{name}` has no atom `{atom}`", _atoms_of(layer))
+            if not wanted <= set(layer.axes):
+                raise at(
+                    span,
+                    "E209",
+                    f"`{name}` has the axes {', '.join(layer.axes)}, so no atom `{atom}`",
+                    _atoms_of(layer),
+                )
+        keep = ("y", "x", "token", "channel") if atom == "neuron" else ATOM_AXES[atom]
+        axes = [self.input_axis()]
+        if layers.listed:
+            axes.append(Axis("layer", len(layers.names)))
+            if len({layer.axes for layer in found}) > 1:
+                raise at(span, "E235", "these layers have different axes", "list layers of one kind: maps or vectors")
+        for name in keep:
+            sizes = tuple(layer.sizes[name] for layer in found if name in layer.sizes)
+            if sizes:
+                axes.append(Axis(name, max(sizes), sizes=sizes if layers.listed else ()))
+        signed = not all(layer.nonnegative for layer in found)
+        type = FieldType("substrate", atom, layers.names, tuple(axes), model=layers.model, signed=signed)
+        return self.make("substrate", (), {"model": layers.model, "layers": layers.names, "atom": atom}, type, span)
+
+    def index(self, expression: ast.Index) -> Any:
+        if (
+            isinstance(expression.value, ast.Path)
+            and expression.value.name == "output"
+            and expression.value.model is None
+        ):
+            return self.targets.indexed(expression)
+        node = self.as_field(self.value(expression.value), expression.value)
+        if node.op != "substrate":
+            raise at(expression.span, "E236", "an index picks atoms of a layer or classes of `output`")
+        axes = [axis for axis in node.type.axes if axis.name not in ("input", "layer")]
+        numbers = [literal(a.value, Parameter("index", "integer", "a zero-based index")) for a in expression.arguments]
+        if len(numbers) != len(axes):
+            names = ", ".join(axis.name for axis in axes)
+            raise at(
+                expression.span,
+                "E236",
+                f"{node.type.atom} atoms have {len(axes)} indices ({names}), and {len(numbers)} stand here",
+            )
+        for number, axis, argument in zip(numbers, axes, expression.arguments, strict=True):
+            if not 0 <= number < axis.size:
+                raise at(
+                    argument.span,
+                    "E236",
+                    f"{axis.name} {number} is outside 0..{axis.size - 1}",
+                    "indices count from zero",
+                )
+        fused = Axis(node.type.atom, 1, tuple(axis.name for axis in axes)) if len(axes) != 1 else Axis(axes[0].name, 1)
+        type = node.type.without(*(axis.name for axis in axes))
+        type = FieldType(
+            type.content, type.atom, type.layers, (*type.axes, fused), model=type.model, signed=type.signed
+        )
+        return self.make("pick_atom", (node,), {"index": tuple(numbers)}, type, expression.span)
+
+    # --- calls and pipes -------------------------------------------------------------------------------------------
+
+    def call(self, call: ast.Call) -> Any:
+        if call.name in SELECTIONS:
+            return self.selections.make(call)
+        if call.name in contract.PLANNED_HEADS:
+            raise at(
+                call.name_span, "E901", f"`{call.name}` is not available yet: it {contract.PLANNED_HEADS[call.name]}"
+            )
+        if self.registry.find("operations", call.name) or call.name in contract.PLANNED_OPERATIONS:
+            raise at(
+                call.span,
+                "E234",
+                f"`{call.name}` is an operation and needs a field before it",
+                f"put it after a pipe: `mixed4d.channel | {call.name}(...)`",
+            )
+        names = [*SELECTIONS, *self.registry.operations]
+        raise at(call.name_span, "E210", f"`{call.name}` is not known", did_you_mean(call.name, names))
+
+    def pipe(self, pipe: ast.Pipe) -> Node:
+        field = self.field(pipe.head)
+        for number, stage in enumerate(pipe.stages):
+            field = self.stage(field, stage, pipe.head.span | stage.span, last=number == len(pipe.stages) - 1)
+        return field
+
+    def stage(self, field: Node, call: ast.Call, span: Span, last: bool) -> Node:
+        if field.op == "present":
+            raise at(call.span, "E234", "nothing can follow `present`: what is drawn is no field any more")
+        if call.name in contract.PLANNED_OPERATIONS:
+            raise at(
+                call.name_span,
+                "E901",
+                f"`{call.name}` is not available yet: it {contract.PLANNED_OPERATIONS[call.name]}",
+            )
+        operation = self.registry.find("operations", call.name)
+        if operation is None or operation.head:
+            names = [n for n, o in self.registry.operations.items() if not o.head] + list(contract.PLANNED_OPERATIONS)
+            if call.name in SELECTIONS:
+                raise at(
+                    call.name_span,
+                    "E210",
+                    f"`{call.name}` is a selection, not an operation",
+                    f"write `at({call.name}(...))`",
+                )
+            raise at(call.name_span, "E210", f"`{call.name}` is not an operation", did_you_mean(call.name, names))
+        if call.name == "present":
+            return self.presenter.present(field, call, span)
+        if operation.content and field.op == "input":
+            field = self.substrate(Layers(field.type.model, (INPUT_LAYER,)), "whole", call.span)
+        if not operation.content:
+            field = self.with_content(field, call.span)
+        arguments, spans = bind(
+            call.name,
+            call.span,
+            call.arguments,
+            operation.parameters,
+            lambda value, parameter: self.argument(value, parameter, field),
+        )
+        try:
+            type = operation.type(field.type, arguments)
+        except Fail as fail:
+            raise At(fail, spans.get(fail.argument or "", call.span)) from fail
+        return self.make(call.name, (field,), arguments, type, span)
+
+    def with_content(self, field: Node, span: Span) -> Node:
+        """The field itself, or its activation where nothing was said: the default content."""
+        if field.type.content != "substrate":
+            return field
+        operation = self.registry.operations["activation"]
+        parameters = {p.name: p.default for p in operation.parameters}
+        return self.make("activation", (field,), parameters, operation.type(field.type, parameters), span)
+
+    def argument(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
+        """One argument, read as its parameter's kind asks."""
+        kind = parameter.kind
+        if parameter.kind in ("integer", "number") and isinstance(value, ast.Call) and value.name in SELECTIONS:
+            raise at(value.span, "E901", f"a selection as `{parameter.name}` is not available yet")
+        if kind == "target":
+            return self.targets.target(value)
+        if kind == "atoms":
+            return self.as_field(self.value(value), value)
+        if kind == "selection":
+            return self.selections.read(value)
+        if kind == "condition":
+            return self.condition(value, field.type)
+        if kind == "axis":
+            return self.axis_name(value, field.type, parameter)
+        if kind == "ranking":
+            if isinstance(value, ast.Path) and value.name in parameter.choices:
+                return value.name
+            if isinstance(value, ast.Path) and self.find(value.name) is None and value.name != "output":
+                return literal(value, parameter)
+            return self.targets.target(value)
+        if kind == "method":
+            return self.method(value)
+        if isinstance(value, ast.Path) and kind in ("integer", "number", "text", "flag", "numbers"):
+            binding = self.find(value.name)  # a bound literal
+            if binding is not None and isinstance(binding.value, bool | int | float | str):
+                inner = binding.value
+                node: ast.Expression = (
+                    ast.Constant(inner, span=value.span)
+                    if isinstance(inner, bool)
+                    else ast.String(inner, span=value.span)
+                    if isinstance(inner, str)
+                    else ast.Number(inner, span=value.span)
+                )
+                return literal(node, parameter)
+        return literal(value, parameter)
+
+    def method(self, value: ast.Expression) -> str:
+        if isinstance(value, ast.List):
+            raise at(value.span, "E901", "several methods side by side are not available yet")
+        name = value.name if isinstance(value, ast.Path | ast.Call) else None
+        if name is None:
+            raise at(value.span, "E219", f"{describe(value)} is not an attribution method", "`linear` is the default")
+        if name in contract.PLANNED_METHODS:
+            raise at(
+                value.span, "E901", f"the method `{name}` is not available yet", "`linear` is activation x gradient"
+            )
+        if self.registry.find("methods", name) is None:
+            names = [*self.registry.methods, *contract.PLANNED_METHODS]
+            raise at(value.span, "E219", f"`{name}` is not an attribution method", did_you_mean(name, names))
+        return name
+
+    def axis_name(self, value: ast.Expression, type: FieldType, parameter: Parameter) -> str:
+        if not isinstance(value, ast.Path):
+            raise at(value.span, "E230", f"`{parameter.name}` is the name of an axis, and {describe(value)} is none")
+        if type.axis(value.name) is None:
+            names = [axis.name for axis in type.axes if axis.name != "input" or axis.size > 1]
+            has = f"it has {', '.join(names)}" if names else "it has none left"
+            raise at(value.span, "E230", f"the field has no axis `{value.name}`", f"{has}")
+        return value.name
+
+    def condition(self, value: ast.Expression, type: FieldType) -> tuple:
+        """`value > 0.1 and channel < 100` as nested tuples."""
+        if isinstance(value, ast.Binary) and value.operator in ("and", "or"):
+            return (value.operator, self.condition(value.left, type), self.condition(value.right, type))
+        if isinstance(value, ast.Unary) and value.operator == "not":
+            return ("not", self.condition(value.operand, type))
+        if isinstance(value, ast.Binary) and value.operator in ("<", "<=", ">", ">=", "==", "!="):
+            return (value.operator, self._operand(value.left, type), self._operand(value.right, type))
+        raise at(value.span, "E213", f"{describe(value)} is not a condition", "compare: `value > 0.1`, `channel < 100`")
+
+    def _operand(self, value: ast.Expression, type: FieldType) -> float | str:
+        words = ["value", "magnitude", *(c for axis in type.axes for c in axis.components)]
+        if isinstance(value, ast.Number):
+            return value.value
+        if isinstance(value, ast.Path):
+            if value.name in words:
+                return value.name
+            raise at(
+                value.span,
+                "E215",
+                f"a condition cannot use `{value.name}`",
+                did_you_mean(value.name, words, f"it can use {', '.join(words)}"),
+            )
+        raise at(value.span, "E213", f"a condition compares numbers, and {describe(value)} is none")
+
+
+def _atoms_of(layer: LayerDescription) -> str:
+    has = ["channel", "neuron"]
+    if "y" in layer.axes:
+        has.insert(0, "spatial")
+    if "token" in layer.axes:
+        has.insert(0, "token")
+    return f"it has {', '.join(f'`.{a}`' for a in has)}"

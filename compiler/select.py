@@ -1,0 +1,157 @@
+"""Selections: what a reader can choose, as an axis of states."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bbilang.compiler.arguments import At, at, bind, describe
+from bbilang.compiler.classes import class_index
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Fail, Parameter, suggest
+from bbilang.compiler.types import Axis, FieldType
+from bbilang.grammar import ast
+
+if TYPE_CHECKING:
+    from bbilang.compiler.resolve import Resolver
+
+SELECTIONS = ("hover", "click", "pick", "slider")
+PARAMETERS = (
+    Parameter("of", "atoms", "an element, a field or a substrate whose atoms the reader chooses from"),
+    Parameter("start", "start", "where the page starts; the first atom drawn unless said, `none` for nothing", "first"),
+)
+
+
+class Selector:
+    """Reads `hover(x)`, `click(x)`, `pick(x)` and `slider(...)`."""
+
+    def __init__(self, resolver: Resolver):
+        self.resolver = resolver
+        self.ids: dict[str, str] = {}  # id -> digest of its node
+
+    def read(self, expression: ast.Expression) -> Node:
+        """An argument that must be a selection."""
+        value = self.resolver.value(expression)
+        if isinstance(value, Node) and value.type.content == "selection":
+            return value
+        shown = expression.name if isinstance(expression, ast.Path) else "..."
+        raise at(
+            expression.span,
+            "E233",
+            f"{describe(expression)} is not a selection",
+            f"say how the reader chooses: `hover({shown})`",
+        )
+
+    def make(self, call: ast.Call) -> Node:
+        if call.name == "slider":
+            raise at(call.name_span, "E901", "`slider` is not available yet: it ranges over numbers, for `factorize`")
+        name, self.resolver.name = self.resolver.name, None
+        pending: dict[str, ast.Expression] = {}
+
+        def read(value: ast.Expression, parameter: Parameter) -> Any:
+            if parameter.kind == "atoms":
+                found = self.resolver.as_field(self.resolver.value(value), value)
+                return found if found.type.content != "substrate" or found.op == "substrate" else found
+            pending["start"] = value
+            return None
+
+        arguments, _ = bind(call.name, call.span, call.arguments, PARAMETERS, read)
+        over: Node = arguments["of"]
+        of = call.arguments[0].value
+        axis = self._range(over, of)
+        start: Any = "first"
+        if "start" in pending:
+            start = self._start(pending["start"], axis, over)
+        shown = self.resolver.element_names.get(over) or (of.name if isinstance(of, ast.Path) else None)
+        wanted = name or f"{call.name}-{(shown or over.digest[:6]).replace('.', '-')}"
+        parameters = {"over": over, "start": start, "components": axis.components}
+        key = Node(call.name, (), tuple(sorted({**parameters, "id": name or ""}.items())), over.type).digest
+        identity, number = wanted, 2
+        while self.ids.setdefault(identity, key) != key:
+            identity, number = f"{wanted}-{number}", number + 1
+        axis = Axis(identity, axis.size, axis.components, axis.exact)
+        type = FieldType("selection", over.type.atom, over.type.layers, (axis,), model=over.type.model)
+        return self.resolver.make(call.name, (), {**parameters, "id": identity}, type, call.span)
+
+    def _range(self, over: Node, expression: ast.Expression) -> Axis:
+        """The axis of states: every atom that the thing shows, in any of its own states."""
+        type = over.type
+        if over.op == "present":
+            if over["style"] == "image":
+                raise at(
+                    expression.span,
+                    "E306",
+                    f"{describe(expression)} shows every layer's positions",
+                    "say which: `hover(mixed4d.spatial)`",
+                )
+        axes = type.atom_axes if type.atom != "class" else tuple(a for a in type.axes if a.name == "class")
+        components = tuple(c for axis in axes for c in axis.components)
+        if not components:
+            raise at(
+                expression.span,
+                "E306",
+                f"{describe(expression)} has no atoms to choose from",
+                "a selection ranges over positions, channels, neurons or classes",
+            )
+        size, exact = 1, True
+        for axis in axes:
+            size *= axis.size
+            exact = exact and axis.exact
+        varies = bool(type.states) or any(a.name == "input" and a.size > 1 for a in type.axes)
+        selected = over.op not in ("substrate", "output")
+        if varies and selected:
+            inputs = next((a.size for a in type.axes if a.name == "input"), 1)
+            size, exact = min(size * type.state_count * inputs, self._all(type, components)), False
+        elif over.op == "output" and over["which"][0] == "top" and varies:
+            inputs = next((a.size for a in type.axes if a.name == "input"), 1)
+            size, exact = min(size * inputs, self.resolver.model.description.classes), False
+        return Axis("selection", size, components, exact)
+
+    def _all(self, type: FieldType, components: tuple[str, ...]) -> int:
+        """How many atoms there are at the most."""
+        if components == ("class",):
+            return self.resolver.model.description.classes
+        context = self.resolver.models[type.model]
+        total = 0
+        for name in type.layers:
+            count = 1
+            for component, size in context.layer(name).sizes.items():
+                count *= size if component in components else 1
+            total += count
+        return total
+
+    def _start(self, value: ast.Expression, axis: Axis, over: Node) -> Any:
+        """A place in the range: its number, its coordinates, a class, or nothing."""
+        if isinstance(value, ast.Constant) and value.value is None:
+            return None
+        if isinstance(value, ast.Number) and isinstance(value.value, int):
+            if not 0 <= value.value < axis.size:
+                raise at(
+                    value.span, "E214", f"`start` is {value.value}, and the selection has places 0 to {axis.size - 1}"
+                )
+            return value.value
+        if isinstance(value, ast.List) and all(
+            isinstance(i, ast.Number) and isinstance(i.value, int) for i in value.items
+        ):
+            numbers = tuple(int(i.value) for i in value.items)
+            if len(numbers) != len(axis.components):
+                raise at(
+                    value.span, "E213", f"a place here has {len(axis.components)} numbers: {', '.join(axis.components)}"
+                )
+            for number, component in zip(numbers, axis.components, strict=True):
+                own = over.type.axis(component)
+                if own is not None and own.exact and over.op == "substrate" and not 0 <= number < own.size:
+                    raise at(value.span, "E214", f"{component} {number} is outside 0..{own.size - 1}")
+            return numbers
+        if isinstance(value, ast.String) and axis.components == ("class",):
+            try:
+                return (class_index(self.resolver.model.description, value.value),)
+            except Fail as fail:
+                raise At(fail, value.span) from fail
+        if isinstance(value, ast.Path) and value.name != "none" and suggest(value.name, ["none"]):
+            raise at(value.span, "E213", f"`start` cannot be {describe(value)}", "did you mean `none`?")
+        raise at(
+            value.span,
+            "E213",
+            f"`start` cannot be {describe(value)}",
+            "a place is its number, its coordinates as in `[6, 6]`, a class name, or `none`",
+        )

@@ -1,0 +1,35 @@
+"""What `set` and `--set` may say: the settings, their ranges and defaults."""
+
+from __future__ import annotations
+
+from bbilang.compiler.op import Parameter
+
+# name -> its parameters; a name with one parameter called "value" is set without parentheses.
+SETTINGS: dict[str, tuple[Parameter, ...]] = {
+    "featvis": (
+        Parameter("size", "integer", "side of an icon", 128, unit="px", minimum=16, maximum=1024),
+        Parameter("steps", "integer", "steps of the optimization", 512, minimum=1, maximum=20000),
+        Parameter("rate", "number", "learning rate of Adam", 0.05, minimum=1e-5, maximum=10),
+        Parameter("batch", "integer", "icons optimized together; 8 on a CPU", 8, minimum=1, maximum=4096),
+    ),
+    "attribute": (Parameter("method", "method", "attribution method where the text names none", "linear"),),
+    "preprocess": (
+        Parameter("size", "integer", "shorter side after resizing", None, unit="px", minimum=1, maximum=4096),
+        Parameter(
+            "crop", "integer", "side of the centre crop that the network sees", None, unit="px", minimum=1, maximum=4096
+        ),
+        Parameter("mean", "numbers", "mean of each colour, of RGB in 0..1", None),
+        Parameter("std", "numbers", "deviation of each colour, of RGB in 0..1", None),
+    ),
+    "seed": (Parameter("value", "integer", "seed of everything random", 0, minimum=0, maximum=2**63 - 1),),
+    "states": (Parameter("value", "integer", "most states that an element may have", 4096, minimum=1, maximum=10**7),),
+    "labels": (Parameter("value", "text", "file with one class name a line", None),),
+}
+
+PLANNED = {("featvis", "coherence"): "neighbouring cells that share part of their picture"}
+
+
+def default(name: str) -> object:
+    """The default of `featvis.size`, `seed` ..."""
+    group, _, parameter = name.partition(".")
+    return next(p.default for p in SETTINGS[group] if p.name == (parameter or "value"))

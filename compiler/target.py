@@ -1,0 +1,229 @@
+"""Targets: scores of classes, by name, index, rank or selection, and their sums and differences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from bbilang.compiler.arguments import At, at, describe, literal
+from bbilang.compiler.classes import check_index, class_index
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Fail, Parameter
+from bbilang.compiler.types import Axis, FieldType
+from bbilang.grammar import ast
+from bbilang.grammar.source import Span
+
+if TYPE_CHECKING:
+    from bbilang.compiler.resolve import Resolver
+
+SCORE = Parameter(
+    "score", "word", "logits, or the probability after softmax", "logit", choices=("logit", "probability")
+)
+COUNT = Parameter("k", "integer", "how many of the most probable classes", minimum=1, maximum=1000)
+
+
+class Targeter:
+    """Reads what stands for scores of the output."""
+
+    def __init__(self, resolver: Resolver):
+        self.resolver = resolver
+
+    def target(self, expression: ast.Expression) -> Node:
+        """An argument that names what is attributed to."""
+        value = self.resolver.value(expression)
+        if isinstance(value, str):
+            raise at(expression.span, "E232", f'the text "{value}" is not a target', f'write `output["{value}"]`')
+        if isinstance(value, Node) and value.type.content == "score":
+            return value
+        if isinstance(value, Node) and value.type.content == "selection":
+            name = expression.name if isinstance(expression, ast.Path) else "selection"
+            raise at(
+                expression.span,
+                "E232",
+                f"{describe(expression)} is a selection, not a target",
+                f"write `output[{name}]`",
+            )
+        if isinstance(value, Node) or not isinstance(value, int | float | bool | tuple | type(None)):
+            raise at(
+                expression.span,
+                "E901",
+                "attribution to the atoms of a later layer is not available yet",
+                'targets are `output`, `output["name"]`, sums, differences and lists of them',
+            )
+        raise at(
+            expression.span,
+            "E232",
+            f"{describe(expression)} is not a target",
+            'targets are `output`, `output["name"]`, ...',
+        )
+
+    def _node(
+        self, which: tuple, axes: tuple[Axis, ...], span: Span, score: str, states: tuple[Axis, ...] = ()
+    ) -> Node:
+        resolver = self.resolver
+        unit = "logits" if score == "logit" else "probability"
+        type = FieldType(
+            "score",
+            "class",
+            ("output",),
+            (resolver.input_axis(), *axes),
+            states,
+            resolver.model.slot.alias,
+            score == "logit",
+            unit,
+        )
+        return resolver.make("output", (), {"which": which, "score": score}, type, span)
+
+    def output(self, path: ast.Path, atom: str) -> Node:
+        """`output`: the predicted class. `output.class`: all."""
+        self._classes(path.span)
+        if path.name == "output":
+            return self._node(("predicted",), (), path.span, "logit")
+        if atom != "class":
+            word = Span(path.span.end - len(atom), path.span.end)
+            raise at(word, "E208", f"the output has no atom `{atom}`", "it has `output.class`")
+        return self._node(("all",), (Axis("class", self._classes(path.span)),), path.span, "logit")
+
+    def _classes(self, span: Span) -> int:
+        description = self.resolver.model.description
+        if not description.classes:
+            raise at(
+                span,
+                "E207",
+                f"{description.name} has no class vector",
+                'name the module that gives the scores: `output = "head.logits"`',
+            )
+        return description.classes
+
+    def indexed(self, index: ast.Index) -> Node:
+        """`output["tabby"]`, `output[208]`, `output[top(5)]`, `output[a]`, several of them, `score=probability`."""
+        score, picks = "logit", []
+        total = self._classes(index.value.span)
+        for argument in index.arguments:
+            if argument.name is None:
+                picks.append(argument.value)
+            elif argument.name == "score":
+                score = literal(argument.value, SCORE)
+            else:
+                raise at(argument.span, "E211", f"`output[...]` has no argument `{argument.name}`", "it takes `score=`")
+        if not picks:
+            return self._node(("predicted",), (), index.span, score)
+        if len(picks) == 1:
+            pick = picks[0]
+            if isinstance(pick, ast.Call) and pick.name == "top":
+                if len(pick.arguments) != 1:
+                    raise at(pick.span, "E212", "`top` needs how many classes", "as in `output[top(5)]`")
+                k = literal(pick.arguments[0].value, COUNT)
+                if k > total:
+                    raise at(pick.span, "E214", f"the model has {total} classes, not {k}")
+                return self._node(("top", k), (Axis("class", k),), index.span, score)
+            if not isinstance(pick, ast.Number | ast.String):
+                return self._selected(pick, index.span, score)
+        indices = tuple(self._class(pick) for pick in picks)
+        axes = (Axis("class", len(indices)),) if len(indices) > 1 else ()
+        return self._node(("classes", indices), axes, index.span, score)
+
+    def _class(self, pick: ast.Expression) -> int:
+        description = self.resolver.model.description
+        value = self.resolver.value(pick) if not isinstance(pick, ast.String) else pick.value
+        try:
+            if isinstance(value, str):
+                return class_index(description, value)
+            if isinstance(value, int) and not isinstance(value, bool):
+                return check_index(description, value)
+        except Fail as fail:
+            raise At(fail, pick.span) from fail
+        raise at(
+            pick.span,
+            "E232",
+            f"{describe(pick)} is not a class",
+            "a class is a name in quotes, a number, or a selection of classes",
+        )
+
+    def _selected(self, pick: ast.Expression, span: Span, score: str) -> Node:
+        value: Any = self.resolver.value(pick)
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            return self._node(("classes", (self._class(pick),)), (), span, score)
+        if isinstance(value, Node) and value.type.content == "score":
+            raise at(
+                pick.span, "E233", f"{describe(pick)} is a target already", "write it without `output[...]` around it"
+            )
+        if not (isinstance(value, Node) and value.type.content == "selection"):
+            raise at(
+                pick.span,
+                "E233",
+                f"{describe(pick)} is neither a class nor a selection of classes",
+                'as in `output["tabby"]`, `output[208]`, `output[top(5)]`, `output[pick(output[top(5)])]`',
+            )
+        if value.type.axes[0].components != ("class",):
+            over = ", ".join(value.type.axes[0].components)
+            raise at(
+                pick.span,
+                "E309",
+                f"this selection ranges over {over}, not over classes",
+                "select among classes: `pick(output[top(5)])`",
+            )
+        return self._node(("selected", value), (), span, score, value.type.axes)
+
+    def stack(self, targets: list[Node], span: Span) -> Node:
+        """`[t, u]`: an axis `class` with one place a target."""
+        for target in targets:
+            if target.type.axis("class") is not None:
+                raise at(span, "E213", "a list of targets cannot hold a target that is several classes already")
+        type = FieldType(
+            "score",
+            "class",
+            ("output",),
+            (self.resolver.input_axis(), Axis("class", len(targets))),
+            model=targets[0].type.model,
+            signed=any(t.type.signed for t in targets),
+            unit=targets[0].type.unit,
+        )
+        if len({t.type.unit for t in targets}) > 1:
+            raise at(span, "E213", "these targets have different units: logits and probability")
+        type = type.with_states(*(axis for t in targets for axis in t.type.states))
+        return self.resolver.make("stack", tuple(targets), {}, type, span)
+
+    def combine(self, expression: ast.Binary | ast.Unary) -> Any:
+        """Scores subtract and add; numbers do arithmetic."""
+        resolver = self.resolver
+        operands = (expression.left, expression.right) if isinstance(expression, ast.Binary) else (expression.operand,)
+        values = [resolver.value(operand) for operand in operands]
+        if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+            return _arithmetic(expression, values)
+        if isinstance(expression, ast.Unary) or expression.operator not in "+-":
+            raise at(expression.span, "E232", "only scores and numbers have arithmetic; scores add and subtract")
+        for value, operand in zip(values, operands, strict=True):
+            if not (isinstance(value, Node) and value.type.content == "score"):
+                raise at(
+                    operand.span,
+                    "E232",
+                    f"{describe(operand)} is not a score, and only scores add and subtract",
+                    'as in `output["tabby"] - output["tiger cat"]`',
+                )
+        left, right = values
+        if left.type.unit != right.type.unit:
+            raise at(expression.span, "E213", "these scores have different units: logits and probability")
+        sizes = [t.type.axis("class") for t in values if t.type.axis("class")]
+        if len(sizes) == 2 and sizes[0].size != sizes[1].size:
+            raise at(expression.span, "E231", f"{sizes[0].size} classes and {sizes[1].size} classes do not pair up")
+        base = left if left.type.axis("class") else right
+        type = replace(base.type, signed=True, states=()).with_states(*left.type.states, *right.type.states)
+        sign = 1.0 if expression.operator == "+" else -1.0
+        return resolver.make("combine", (left, right), {"sign": sign}, type, expression.span)
+
+
+def _arithmetic(expression: ast.Binary | ast.Unary, values: list[float]) -> float:
+    if isinstance(expression, ast.Unary):
+        return -values[0]
+    left, right = values
+    match expression.operator:
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "*":
+            return left * right
+        case "/" if right:
+            return left / right
+    raise at(expression.span, "E213", "this arithmetic has no result")

@@ -1,0 +1,99 @@
+"""From a layer's cube of numbers to one number an atom, and from all atoms of a layer to those of a field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bbilang.compiler.description import LayerDescription
+from bbilang.runtime.field import Field, Named
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ORDER = ("y", "x", "token", "channel")
+
+
+def kept_axes(atom: str, layer: LayerDescription) -> tuple[str, ...]:
+    """The axes of a layer that tell its atoms apart: (y, x) of positions, (channel,) of channels."""
+    own = {"neuron": ORDER, "spatial": ("y", "x"), "pixel": ("y", "x"), "channel": ("channel",), "token": ("token",)}
+    return tuple(axis for axis in ORDER if axis in layer.axes and axis in own.get(atom, ()))
+
+
+def reduce_part(cube: Tensor, layer: LayerDescription, atom: str, how: str) -> Tensor:
+    """(input, *layer axes) -> (input, *kept axes): each atom's part by `sum`, `mean`, `max` or `norm` (L2)."""
+    keep = kept_axes(atom, layer)
+    axes = ("input", *layer.axes)
+    rest = [a for a in layer.axes if a not in keep]
+    moved = cube.permute([axes.index(a) for a in ("input", *keep, *rest)])
+    if not rest:
+        return moved.abs() if how == "norm" else moved
+    flat = moved.reshape(*moved.shape[: 1 + len(keep)], -1)
+    match how:
+        case "sum":
+            return flat.sum(-1)
+        case "mean":
+            return flat.mean(-1)
+        case "max":
+            return flat.amax(-1)
+        case "norm":
+            return flat.norm(dim=-1)
+    raise ValueError(how)
+
+
+def gather(frame: Field, maps: dict[str, Any], layers: dict[str, LayerDescription], leading: tuple[str, ...]) -> Named:
+    """The numbers of a field's own atoms out of those of whole layers.
+
+    frame: the field whose atoms, order and states are kept. maps: layer -> array (*leading, *kept axes), where ``leading``
+    ends in `input`. Layers of different size are padded with NaN to the largest.
+    """
+    type = frame.type
+    keep = kept_axes(type.atom, next(iter(layers.values())))
+    if len(type.layers) == 1 and "layer" not in frame.coords:
+        stacked = Named((*leading, *keep), np.asarray(maps[type.layers[0]]))
+    else:
+        shapes = [maps[name].shape for name in type.layers]
+        largest = tuple(map(max, zip(*shapes, strict=True)))
+        padded = np.full((len(shapes), *largest), np.nan, dtype=np.float32)
+        for number, name in enumerate(type.layers):
+            padded[(number, *map(slice, maps[name].shape))] = maps[name]
+        stacked = Named(("layer", *leading, *keep), padded)
+        stacked = take_unless_whole(stacked, "layer", frame.coords["layer"])
+    # Axes that stay whole keep their name; the rest is picked place by place under temporary names, so that a new axis
+    # that is called like an old one (channel, after `top`) does not pair with it.
+    picks = {axis: frame.coords[axis] for axis in keep if not is_whole(frame.coords[axis], axis, stacked.sizes[axis])}
+    stacked = stacked.renamed({axis: f"{axis}*" for axis in picks})
+    for axis, index in picks.items():
+        stacked = stacked.take(f"{axis}*", index)
+    gone = absent_atoms(frame)
+    if gone is not None:
+        dims = tuple(d for d in gone.dims if d in stacked.dims)
+        mask = gone.data.all(tuple(i for i, d in enumerate(gone.dims) if d not in dims))
+        order = [d for d in stacked.dims]
+        stacked = Named(stacked.dims, np.where(Named(dims, mask).spread(order), np.nan, stacked.data))
+    return stacked
+
+
+def absent_atoms(frame: Field) -> Named | None:
+    """Where a field has no value (filtered, or beyond a smaller layer); None where it is whole."""
+    data = frame.values.data
+    if data.strides and all(s == 0 for s in data.strides):  # one number spread over all: a plain substrate
+        return None
+    missing = np.isnan(data)
+    return Named(frame.values.dims, missing) if missing.any() else None
+
+
+def is_whole(index: Named, axis: str, size: int) -> bool:
+    """True where an index is the axis itself, from first to last."""
+    return index.dims == (axis,) and len(index.data) == size and bool((index.data == np.arange(size)).all())
+
+
+def take_unless_whole(array: Named, axis: str, index: Named) -> Named:
+    if is_whole(index, axis, array.sizes[axis]):
+        return array
+    return array.renamed({axis: f"{axis}*"}).take(f"{axis}*", index)
+
+
+def numpy_of(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().float().cpu().numpy()

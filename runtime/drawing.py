@@ -1,0 +1,173 @@
+"""From a field to the plain panels and frames of the view model: what all styles share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from bbilang.compiler.ir import Element
+from bbilang.compiler.op import Drawn
+from bbilang.compiler.types import Axis
+from bbilang.runtime.execute import Results
+from bbilang.runtime.field import Field, Named
+from bbilang.runtime.viewmodel import Atom
+
+DIGITS = 4  # significant digits of the numbers on a page
+
+
+@dataclass
+class Drawing:
+    """One element's field, laid out as states x facets x slots x series. ``picture`` puts an image on the page."""
+
+    element: Element
+    field: Field
+    drawn: Drawn
+    results: Results
+    picture: Callable[[bytes, str, int, int, str], int]  # (data, mime, width, height, alt) -> index
+    prefix: str = ""  # of the model, where there are several
+
+    def __post_init__(self) -> None:
+        self.node = self.element.node
+        type = self.field.type
+        facet = self.node["facet"]
+        self.facet: Axis | None = type.axis(facet) if facet else None
+        arrays = [self.field.values, *self.field.coords.values(), *self.field.names.values()]
+        if self.element.id in self.results.icon_sets:
+            arrays.append(self.results.icon_sets[self.element.id].index)
+        used = {d for array in arrays for d in array.dims}
+        # A state on which nothing depends needs no frames of its own.
+        self.states: tuple[Axis, ...] = tuple(axis for axis in type.states if axis.name in used)
+        self.atoms: list[Atom] = []
+        self._atom_numbers: dict[str, int] = {}
+        self.series_axis = self.drawn.series if self.drawn.series and self.drawn.series.name in used else None
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return tuple(self._size(axis) for axis in self.states)
+
+    def _size(self, axis: Axis) -> int:
+        if axis.name in self.results.selections:
+            return self.results.selections[axis.name].values.data.shape[0]
+        for array in (self.field.values, *self.field.coords.values(), *self.field.names.values()):
+            if axis.name in array.dims:
+                return array.sizes[axis.name]
+        return axis.size
+
+    def grid(self, array: Named, *axes: Axis) -> np.ndarray:
+        """The array over (states, facet, *axes), spread to full size; a lone input is no axis."""
+        wanted = [*self.states, *([self.facet] if self.facet else []), *axes]
+        names = [axis.name for axis in wanted]
+        if "input" in array.dims and "input" not in names:
+            array = array.take("input", Named((), np.array(0)))
+        data = array.spread(names)
+        return np.broadcast_to(data, [self._size(axis) for axis in wanted])
+
+    def each_state(self) -> Iterator[tuple[int, ...]]:
+        yield from product(*(range(size) for size in self.state_sizes))
+
+    def facets(self) -> range:
+        return range(self._size(self.facet)) if self.facet else range(1)
+
+    def place(self, state: tuple[int, ...], facet: int) -> tuple[int, ...]:
+        return (*state, facet) if self.facet else state
+
+    # --- atoms and words -------------------------------------------------------------------------------------------
+
+    def atom(self, components: dict[str, int], layer: str, name: str = "") -> int:
+        """The number of an atom in this element; -1 where any coordinate is absent."""
+        if any(value < 0 for value in components.values()):
+            return -1
+        key = atom_key(self.prefix, layer, components)
+        if key not in self._atom_numbers:
+            self._atom_numbers[key] = len(self.atoms)
+            several = len(self.field.type.layers) > 1
+            self.atoms.append(Atom(key, (f"{layer}, " if several else "") + (name or atom_words(components))))
+        return self._atom_numbers[key]
+
+    def coordinates(self, axis: Axis) -> dict[str, np.ndarray]:
+        """component -> coordinates over (states, facet, slot)."""
+        return {c: self.grid(self.field.coords[c], axis) for c in axis.components if c in self.field.coords}
+
+    def layer_grid(self, *axes: Axis) -> np.ndarray:
+        """Which layer each place belongs to, over (states, facet, *axes)."""
+        if "layer" in self.field.coords:
+            return self.grid(self.field.coords["layer"], *axes)
+        return np.broadcast_to(0, [self._size(a) for a in (*self.states, *([self.facet] if self.facet else []), *axes)])
+
+    def slot_atoms(self, axis: Axis) -> np.ndarray:
+        """Atom numbers over (states, facet, slot)."""
+        columns = {c: v for c, v in self.coordinates(axis).items() if c != "layer"}
+        layers = self.layer_grid(axis)
+        names = self.field.names.get(axis.name)
+        words = self.grid(names, axis) if names is not None else None
+        numbers = np.full(layers.shape, -1)
+        absent = np.isnan(self._any_value(axis))
+        for at in np.ndindex(numbers.shape):
+            if not absent[at]:
+                here = {c: int(v[at]) for c, v in columns.items()}
+                layer = self.field.type.layers[int(layers[at])]
+                numbers[at] = self.atom(here, layer, str(words[at]) if words is not None else "")
+        return numbers
+
+    def _any_value(self, axis: Axis) -> np.ndarray:
+        """NaN over (states, facet, slot) only where no series has a value."""
+        values = self.values(axis)
+        with np.errstate(all="ignore"):
+            gone = np.isnan(values).all(-1)
+        return np.where(gone, np.nan, 0.0)
+
+    def values(self, axis: Axis) -> np.ndarray:
+        """Numbers over (states, facet, slot, series); one series where the field has no such axis."""
+        if self.series_axis is not None:
+            return self.grid(self.field.values, axis, self.series_axis)
+        return self.grid(self.field.values, axis)[..., None]
+
+    def series(self, place: tuple[int, ...]) -> tuple[str, ...]:
+        """Words for the series of one frame."""
+        if self.series_axis is None:
+            return ("",)
+        names = self.field.names.get(self.series_axis.name)
+        if names is None:
+            return tuple(str(i) for i in range(self._size(self.series_axis)))
+        return tuple(str(w) for w in self.grid(names, self.series_axis)[place])
+
+    def facet_words(self, state: tuple[int, ...], facet: int) -> str:
+        """The label of a panel in one state."""
+        if self.facet is None:
+            return ""
+        names = self.field.names.get(self.facet.name)
+        if names is not None:
+            return str(self.grid(names)[self.place(state, facet)])
+        if self.facet.name == "input":
+            return self.results.pictures[facet].name
+        own = {
+            c: int(self.grid(self.field.coords[c])[self.place(state, facet)])
+            for c in self.facet.components
+            if c in self.field.coords
+        }
+        if "layer" in own:
+            layer = self.field.type.layers[own.pop("layer")]
+            return ", ".join([layer, *([atom_words(own)] if own else [])])
+        return atom_words(own) if all(v >= 0 for v in own.values()) else ""
+
+
+def atom_key(prefix: str, layer: str, components: dict[str, int]) -> str:
+    """`mixed4d channel=447`: the same wherever the atom is shown."""
+    return " ".join([f"{prefix}{layer}", *(f"{c}={v}" for c, v in components.items() if c != "layer")])
+
+
+def atom_words(components: dict[str, int]) -> str:
+    """An atom for a reader: "channel 447", "row 6, column 6"."""
+    words = {"y": "row", "x": "column"}
+    return ", ".join(f"{words.get(c, c)} {v}" for c, v in components.items() if c != "layer")
+
+
+def rounded(value: float) -> float | None:
+    """A number as a page carries it; None for one that is not there."""
+    if value != value:
+        return None
+    number = float(f"{value:.{DIGITS}g}")
+    return number if number != 0 else 0.0

@@ -1,0 +1,147 @@
+"""Numbers over named axes, with the atoms that they belong to. What kernels take and give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.types import FieldType
+
+ABSENT = -1  # a coordinate where there is no atom; values are NaN there
+
+
+@dataclass(frozen=True)
+class Named:
+    """An array whose axes have names. Axes that two arrays share are paired; the others spread out."""
+
+    dims: tuple[str, ...]
+    data: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.data.ndim != len(self.dims) or len(set(self.dims)) != len(self.dims):
+            raise ValueError(f"axes {self.dims} for an array of shape {self.data.shape}")
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        return dict(zip(self.dims, self.data.shape, strict=True))
+
+    def spread(self, dims: Sequence[str]) -> np.ndarray:
+        """The data with one axis for each of ``dims``, in that order; size 1 where this array has no such axis."""
+        own = [d for d in dims if d in self.dims]
+        if len(own) != len(self.dims):
+            raise ValueError(f"axes {self.dims} do not all stand in {tuple(dims)}")
+        moved = self.data.transpose([self.dims.index(d) for d in own])
+        shape = iter(moved.shape)
+        return moved.reshape([next(shape) if d in self.dims else 1 for d in dims])
+
+    def ordered(self, dims: Sequence[str]) -> Named:
+        """The same array with its own axes in this order."""
+        if set(dims) != set(self.dims):
+            raise ValueError(f"axes {self.dims} are not {tuple(dims)}")
+        return Named(tuple(dims), self.spread(dims))
+
+    def renamed(self, names: Mapping[str, str]) -> Named:
+        return Named(tuple(names.get(d, d) for d in self.dims), self.data)
+
+    def take(self, dim: str, index: Named) -> Named:
+        """Pick along one axis: the axes of ``index`` take its place, paired with those that both have.
+
+        A negative index is an absent place: NaN, ABSENT or the empty text.
+        """
+        others = [d for d in self.dims if d != dim]
+        dims = [*others, *(d for d in index.dims if d not in others)]
+        sizes = self.sizes | index.sizes
+        places: list[Any] = []
+        for d in self.dims:
+            if d == dim:
+                places.append(
+                    np.broadcast_to(
+                        index.spread(dims), [sizes[x] if x in index.dims or x in others else 1 for x in dims]
+                    )
+                )
+            else:
+                places.append(np.arange(sizes[d]).reshape([sizes[d] if x == d else 1 for x in dims]))
+        data = self.data[tuple(places)]
+        gone = np.broadcast_to(index.spread(dims) < 0, data.shape)
+        if gone.any():
+            data = np.where(gone, absent_like(data), data)
+        return Named(tuple(dims), data)
+
+
+def absent_like(data: np.ndarray) -> Any:
+    """What stands at an absent place of such an array."""
+    if data.dtype.kind == "f":
+        return data.dtype.type(np.nan)
+    return "" if data.dtype.kind in "OU" else ABSENT
+
+
+def union_of(arrays: Iterable[Named]) -> tuple[str, ...]:
+    """All axes of some arrays, in order of appearance."""
+    return tuple(dict.fromkeys(d for array in arrays for d in array.dims))
+
+
+def combine(function: Any, *arrays: Named) -> Named:
+    """An elementwise function of arrays, paired by the names of their axes."""
+    dims = union_of(arrays)
+    return Named(dims, function(*(array.spread(dims) for array in arrays)))
+
+
+@dataclass
+class Field:
+    """A field: values, and for every component of its atoms (channel, y, x, class, layer) the coordinates.
+
+    coords: component -> integers over some of the value's axes. names: axis -> words for its places (classes).
+    index, weight: for targets, the classes and coefficients that make up each score, with a last axis `term`.
+    """
+
+    type: FieldType
+    values: Named
+    coords: dict[str, Named] = field(default_factory=dict)
+    names: dict[str, Named] = field(default_factory=dict)
+    index: Named | None = None
+    weight: Named | None = None
+
+    def take(self, dim: str, index: Named) -> Field:
+        """Pick along one axis, values and coordinates alike."""
+
+        def pick(array: Named) -> Named:
+            return array.take(dim, index) if dim in array.dims else array
+
+        return Field(
+            self.type,
+            pick(self.values),
+            {c: pick(a) for c, a in self.coords.items()},
+            {n: pick(a) for n, a in self.names.items()},
+            pick(self.index) if self.index is not None else None,
+            pick(self.weight) if self.weight is not None else None,
+        )
+
+    def with_values(self, values: Named, type: FieldType) -> Field:
+        return Field(type, values, self.coords, self.names, self.index, self.weight)
+
+    def drop(self, *dims: str) -> Field:
+        """Without what is known of some axes, after they were summed away."""
+        gone = set(dims)
+        coords = {c: a for c, a in self.coords.items() if not gone & set(a.dims)}
+        names = {n: a for n, a in self.names.items() if not gone & set(a.dims)}
+        return Field(self.type, self.values, coords, names)
+
+    def positions(self, component: str, wanted: Named, axis: str) -> Named:
+        """Where along an axis the places with these coordinates are; ABSENT where they are not."""
+        own = self.coords[component]
+        if own.dims == (axis,):
+            table = np.full(int(max(own.data.max(initial=0), wanted.data.max(initial=0))) + 2, ABSENT)
+            table[own.data[own.data >= 0]] = np.flatnonzero(own.data >= 0)
+            return Named(wanted.dims, np.where(wanted.data < 0, ABSENT, table[np.maximum(wanted.data, 0)]))
+        dims = tuple(d for d in union_of((wanted, own)) if d != axis)
+        grid = (*dims, axis)
+        left = wanted.renamed({axis: f"{axis}'"}) if axis in wanted.dims else wanted
+        if left is not wanted:
+            dims = tuple(d for d in union_of((left, own)) if d != axis)
+            grid = (*dims, axis)
+        hit = (left.spread(grid) == own.spread(grid)) & (left.spread(grid) >= 0)
+        found = np.where(hit.any(-1), hit.argmax(-1), ABSENT)
+        return Named(dims, found).renamed({f"{axis}'": axis})

@@ -1,0 +1,72 @@
+"""How to read an element, in words: quantity, unit, and over what it is scaled."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bbilang.runtime import viewmodel as vm
+from bbilang.runtime.drawing import Drawing
+from bbilang.runtime.styles.style_heatmap import domain_of
+
+PLURALS = {
+    "neuron": "neurons",
+    "spatial": "positions",
+    "channel": "channels",
+    "pixel": "pixels",
+    "class": "classes",
+    "token": "tokens",
+    "whole": "the layer",
+    "group": "groups",
+}
+
+
+def legend_of(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> vm.Legend:
+    type = drawing.field.type
+    scope = "one scale for the whole element"
+    if drawing.states:
+        scope += ", over all its states"
+    if type.scope:
+        scope = f"divided by {type.scope}"
+    notes = []
+    gap = drawing.drawn.slots.gap if drawing.drawn.slots else 0
+    if gap:
+        notes.append("the gap stands for everything between the two ends")
+    if drawing.node["size"] is not None:
+        what = "the L2 norm of the atom's part" if drawing.node["size"] == "norm" else "the magnitude of the value"
+        notes.append(f"the area of a mark shows {what}")
+    ends = domain_of(drawing.field.values.data, type.signed)
+    if type.unit == "probability" and not type.signed:
+        ends = (0.0, 1.0)
+    return vm.Legend(quantity_of(drawing), type.unit, scope, ends, type.signed, tuple(notes))
+
+
+def quantity_of(drawing: Drawing) -> str:
+    """ "attribution to tiger cat", "activation", with what was done to it since."""
+    type = drawing.field.type
+    words = {"score": "score"}.get(type.content, type.content)
+    if type.content in ("attribution", "gradient"):
+        link = "to" if type.content == "attribution" else "of"
+        if drawing.field.type.axis("class") is not None and type.atom != "class":
+            words += f" {link} each class"
+        else:
+            names = drawing.field.names.get("class")
+            known = sorted({str(n) for n in np.ravel(names.data)}) if names is not None else []
+            words += f" {link} {known[0]}" if len(known) == 1 else f" {link} the chosen class"
+    return ", ".join([words, *type.steps])
+
+
+def title_of(drawing: Drawing) -> str:
+    """A title for an element that the text gives none."""
+    type = drawing.field.type
+    if drawing.node["style"] == "image":
+        names = [picture.name for picture in drawing.results.pictures]
+        return names[0] if len(names) == 1 else "Input"
+    if type.atom == "class":
+        return "Classes"
+    layers = type.layers[0] if len(type.layers) == 1 else f"{type.layers[0]} to {type.layers[-1]}"
+    kinds = {c for axis in type.axes for c in axis.components} - {"input", "class", "layer"}
+    if type.atom == "neuron" and kinds == {"channel"}:
+        return f"Neurons of {layers}"
+    if type.atom == "neuron" and kinds == {"y", "x"}:
+        return f"Where in {layers}"
+    return f"{PLURALS.get(type.atom, type.atom).capitalize()} of {layers}"

@@ -1,0 +1,85 @@
+"""`activation(reduce=)`: the default content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Activations, Demand, Fail, Operation, Parameter
+from bbilang.compiler.types import FieldType
+from bbilang.runtime.atoms import gather, numpy_of, reduce_part
+from bbilang.runtime.field import Field, Named
+
+
+class Activation(Operation):
+    """How strongly the atoms respond.
+
+    A neuron's is a[y, x, channel]; a position's (or pixel's, or token's) the L2 norm of its vector; a channel's the sum
+    over positions, or their mean, maximum or L2 norm; the whole layer's the L2 norm.
+    """
+
+    name = "activation"
+    content = True
+    example = "block5c.expand.channel | activation(reduce=max) | top(8) | present(featvis)"
+    parameters = (
+        Parameter(
+            "reduce", "word", "how a channel's map becomes one number", "sum", choices=("sum", "mean", "max", "norm")
+        ),
+    )
+
+    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+        require_layer(field, self.name)
+        signed = field.signed if field.atom in ("neuron", "channel") and arguments["reduce"] != "norm" else False
+        return content_type(field, "activation", signed, unit=activation_unit(field.atom, arguments["reduce"]))
+
+    def demands(self, node: Node) -> tuple[Demand, ...]:
+        return (Activations(node.type.layers),)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        (frame,) = inputs
+        type = node.type
+        how = node["reduce"] if type.atom in ("channel", "neuron") else "norm"
+        layers = {name: run.layer(name) for name in type.layers}
+        maps = {n: numpy_of(reduce_part(run.activation(node, n), layer, type.atom, how)) for n, layer in layers.items()}
+        return rebuilt(frame, type, gather(frame, maps, layers, ("input",)))
+
+
+def require_layer(field: FieldType, name: str) -> None:
+    """Contents are of a layer's atoms. Raises `Fail` for classes and pictures."""
+    if field.atom == "class":
+        raise Fail(
+            "E234",
+            f"`{name}` is of the atoms of a layer, and these are classes",
+            "start the pipe with a layer: `mixed4d.channel | ...`",
+        )
+
+
+def activation_unit(atom: str, reduce: str) -> str:
+    """What the number is, for the legend."""
+    if atom == "channel":
+        words = {
+            "sum": "sum over positions",
+            "mean": "mean over positions",
+            "max": "maximum over positions",
+            "norm": "L2 norm",
+        }
+        return f"activation, {words[reduce]}"
+    return "activation" if atom == "neuron" else "activation, L2 norm of the vector"
+
+
+def content_type(field: FieldType, content: str, signed: bool, unit: str) -> FieldType:
+    """Another content for the same atoms, in the same order and states; an axis of classes goes with the old content."""
+    axes = tuple(axis for axis in field.axes if axis.name != "class")
+    return replace(field, content=content, axes=axes, signed=signed, unit=unit, scope="", steps=())
+
+
+def rebuilt(frame: Field, type: FieldType, values: Named, names: dict[str, Named] | None = None) -> Field:
+    """The frame's atoms with new values."""
+    return Field(type, Named(values.dims, np.asarray(values.data, np.float32)), dict(frame.coords), dict(names or {}))
+
+
+OPERATIONS = (Activation(),)

@@ -1,0 +1,140 @@
+"""`abs`, `relu`, `sum`, `mean`, `norm`, `difference`: arithmetic that keeps or spends axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Fail, Operation, Parameter
+from bbilang.compiler.types import FieldType
+from bbilang.runtime.field import Field, Named
+
+AXIS = Parameter("axis", "axis", "the axis that is spent")
+
+
+class Elementwise(Operation):
+    """One number in, one number out; never negative."""
+
+    function: Callable[[np.ndarray], np.ndarray]
+    words = ""
+
+    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+        return replace(field, signed=False, steps=(*field.steps, self.words))
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        (field,) = inputs
+        return field.with_values(Named(field.values.dims, type(self).function(field.values.data)), node.type)
+
+
+class Abs(Elementwise):
+    """The magnitude: how much, whichever way."""
+
+    name = "abs"
+    words = "magnitude"
+    function = staticmethod(np.abs)
+    example = "block5c.expand.spatial | attribute(output) | abs | present(heatmap)"
+
+
+class Relu(Elementwise):
+    """What is positive; the rest becomes 0."""
+
+    name = "relu"
+    words = "positive part"
+    function = staticmethod(lambda data: np.where(np.isnan(data), data, np.maximum(data, 0)))
+    example = "block5c.expand.spatial | attribute(output) | relu | present(heatmap)"
+
+
+class Reduction(Operation):
+    """Spends one axis; absent atoms do not count."""
+
+    parameters = (AXIS,)
+    function: Callable[..., np.ndarray]
+    words = ""
+    keeps_sign = True
+
+    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+        axis = arguments["axis"]
+        if axis == "input":
+            raise Fail("E230", "inputs are not summed: each has its own scores", argument="axis")
+        signed = field.signed and self.keeps_sign
+        return replace(field.without(axis), signed=signed, steps=(*field.steps, f"{self.words} over {axis}"))
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        (field,) = inputs
+        axis = node["axis"]
+        values = field.values
+        if axis not in values.dims:  # the same all along the axis
+            size = field.type.axis(axis).size
+            values = Named((axis, *values.dims), np.broadcast_to(values.data, (size, *values.data.shape)))
+        place = values.dims.index(axis)
+        with np.errstate(all="ignore"):
+            data = type(self).function(values.data, axis=place)
+        data = np.where(np.isnan(values.data).all(place), np.nan, data).astype(np.float32)
+        result = field.with_values(Named(tuple(d for d in values.dims if d != axis), data), node.type).drop(axis)
+        result.type = node.type
+        return result
+
+
+class Sum(Reduction):
+    """The sum along an axis."""
+
+    name = "sum"
+    words = "sum"
+    function = staticmethod(np.nansum)
+    example = "block5c.expand.neuron | attribute(output) | sum(channel) | present(heatmap)"
+
+
+class Mean(Reduction):
+    """The mean along an axis."""
+
+    name = "mean"
+    words = "mean"
+    function = staticmethod(lambda data, axis: np.nansum(data, axis) / np.maximum((~np.isnan(data)).sum(axis), 1))
+    example = "block5c.expand.neuron | activation | mean(channel) | present(heatmap)"
+
+
+class Norm(Reduction):
+    """The L2 norm along an axis."""
+
+    name = "norm"
+    words = "L2 norm"
+    keeps_sign = False
+    function = staticmethod(lambda data, axis: np.sqrt(np.nansum(np.square(data), axis)))
+    example = "block5c.expand.neuron | attribute(output) | norm(channel) | present(heatmap)"
+
+
+class Difference(Operation):
+    """First minus second, along an axis of size 2: what speaks for one class and against the other."""
+
+    name = "difference"
+    parameters = (AXIS,)
+    example = 'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]]) | difference(class) | both(4) | present(bars)'
+
+    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+        axis = field.axis(arguments["axis"])
+        if axis.size != 2 or not axis.exact:
+            raise Fail("E231", f"a difference is of two, and `{axis.name}` has {axis.size}", argument="axis")
+        return replace(field.without(axis.name), signed=True, steps=(*field.steps, f"difference over {axis.name}"))
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        (field,) = inputs
+        axis = node["axis"]
+        first, second = (field.values.take(axis, Named((), np.array(i))) for i in (0, 1))
+        result = field.with_values(Named(first.dims, first.data - second.data), node.type)
+        names = field.names.get(axis)
+        result = result.drop(axis)
+        if names is not None and axis in names.dims:
+            pair = [names.take(axis, Named((), np.array(i))) for i in (0, 1)]
+            words = np.empty(pair[0].data.shape, dtype=object)
+            for place in np.ndindex(words.shape):
+                words[place] = f"{pair[0].data[place]} − {pair[1].data[place]}"
+            result.names[axis] = Named(pair[0].dims, words)
+        result.type = node.type
+        return result
+
+
+OPERATIONS = (Abs(), Relu(), Sum(), Mean(), Norm(), Difference())

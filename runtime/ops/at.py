@@ -1,0 +1,94 @@
+"""`at(selection)`: hand axes to the reader."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Fail, Operation, Parameter
+from bbilang.compiler.types import Axis, FieldType
+from bbilang.runtime.field import Field, Named, union_of
+
+
+class At(Operation):
+    """Turns the axes that a selection ranges over into states: what follows works within each, and the page shows one.
+
+    An atom that the reader can choose and the field does not have gives an empty state.
+    """
+
+    name = "at"
+    parameters = (
+        Parameter("selection", "selection", "what the reader chooses: `hover(...)`, `click(...)`, `pick(...)`"),
+    )
+    example = "block5c.expand.neuron | activation | at(hover(block5c.expand.spatial)) | top(4) | present(featvis)"
+
+    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+        selection: Node = arguments["selection"]
+        state = selection.type.axes[0]
+        touched = _touched(field, state)
+        if "class" not in state.components and selection.type.layers != field.layers:
+            theirs, own = ", ".join(selection.type.layers), ", ".join(field.layers)
+            raise Fail(
+                "E309",
+                f"the selection ranges over atoms of {theirs}, and the field is of {own}",
+                f"select among atoms of {own}",
+                argument="selection",
+            )
+        return field.without(*(axis.name for axis in touched)).with_states(state)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        (field,) = inputs
+        selection = node["selection"]
+        state = selection.type.axes[0]
+        chosen = run.value(selection)
+        for axis in _touched(field.type, state):
+            component = axis.components[0]
+            wanted = chosen.coords[component]
+            if len(axis.components) == 1:
+                field = field.take(axis.name, field.positions(component, wanted, axis.name))
+            else:
+                field = _take_fused(field, axis, chosen)
+        return field.with_values(field.values, node.type)
+
+
+def _touched(field: FieldType, state: Axis) -> list[Axis]:
+    """The axes of the field that the selection stands for. Raises `Fail` where one is missing or only half covered."""
+    touched = []
+    for component in state.components:
+        axis = next((axis for axis in field.axes if component in axis.components), None)
+        if axis is None:
+            has = ", ".join(axis.name for axis in field.axes if axis.name != "input") or "none"
+            raise Fail(
+                "E309",
+                f"the selection ranges over {', '.join(state.components)}, and the field has no axis `{component}` left",
+                f"its axes are: {has}",
+                argument="selection",
+            )
+        if not set(axis.components) <= set(state.components):
+            raise Fail(
+                "E309",
+                f"the field's axis `{axis.name}` is {', '.join(axis.components)} together, and the selection "
+                f"ranges over {', '.join(state.components)} only",
+                "put `at(...)` before `top(...)`",
+                argument="selection",
+            )
+        if axis not in touched:
+            touched.append(axis)
+    return touched
+
+
+def _take_fused(field: Field, axis: Axis, chosen: Field) -> Field:
+    """Places of an axis of several components: all of them must agree."""
+    own = [field.coords[c] for c in axis.components]
+    wanted = [chosen.coords[c] for c in axis.components]
+    dims = tuple(d for d in union_of([*wanted, *own]) if d != axis.name)
+    hit = np.array(True)
+    for a, b in zip(own, wanted, strict=True):
+        hit = hit & (a.spread((*dims, axis.name)) == b.spread((*dims, axis.name)))
+    return field.take(axis.name, Named(dims, np.where(hit.any(-1), hit.argmax(-1), -1)))
+
+
+OPERATIONS = (At(),)

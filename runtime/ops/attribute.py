@@ -1,0 +1,74 @@
+"""`attribute(to, method=)`: how much each atom contributed to a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Demand, Gradients, Operation, Parameter
+from bbilang.compiler.types import FieldType
+from bbilang.runtime.atoms import gather, reduce_part
+from bbilang.runtime.field import Field, Named, combine
+from bbilang.runtime.ops.activation import content_type, rebuilt, require_layer
+from bbilang.runtime.ops.output import TERM
+
+
+class Attribute(Operation):
+    """The inner product of an atom's part with the contribution that the method finds; positive raises the target.
+
+    With the default method, `linear`, that is <part of the activation, d target / d activation>: a first-order estimate
+    of what the target would lose without the atom (Olah et al. 2018).
+    """
+
+    name = "attribute"
+    content = True
+    example = 'block5c.expand.channel | attribute(output["tabby"] - output["tiger cat"]) | both(3) | present(featvis)'
+    parameters = (
+        Parameter("to", "target", "what is explained: `output`, a class, a sum, difference or list of them"),
+        Parameter("method", "method", "the attribution method", None),
+    )
+
+    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+        require_layer(field, self.name)
+        return derivative_type(field, "attribution", arguments["to"], arguments["to"].type.unit, signed=True)
+
+    def demands(self, node: Node) -> tuple[Demand, ...]:
+        return (Gradients(node["to"], node.type.layers),)
+
+    def reduce(self, node: Node, layer: Any, activation: Any, gradient: Any, run: Any) -> Any:
+        method = run.registry.methods[node["method"] or run.program.setting("attribute.method", "linear")]
+        return reduce_part(method.contribution(activation, gradient), layer, node.type.atom, "sum")
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        return of_targets(node, node["to"], inputs[0], run, lambda a, b: a * b)
+
+
+def derivative_type(field: FieldType, content: str, to: Node, unit: str, signed: bool) -> FieldType:
+    """The atoms of the field, the classes and states of the target."""
+    type = content_type(field, content, signed, unit)
+    classes = to.type.axis("class")
+    axes = (*type.axes, classes) if classes else type.axes
+    return replace(type, axes=axes).with_states(*to.type.states)
+
+
+def of_targets(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Field:
+    """Numbers for every class of the target, combined with the target's coefficients, for the frame's atoms."""
+    target = run.value(to)
+    layers = {name: run.layer(name) for name in node.type.layers}
+    every = gather(frame, run.maps(node), layers, ("slot", "input"))
+    slots = run.slots(node, target)  # (..., term) -> slot
+    picked = every.take("slot", slots)
+    summed = combine(weigh, picked, target.weight)
+    axis = summed.dims.index(TERM)
+    values = Named(tuple(d for d in summed.dims if d != TERM), summed.data.sum(axis))
+    result = rebuilt(frame, node.type, values, target.names)
+    if "class" in target.coords:
+        result.coords["class"] = target.coords["class"]
+    else:
+        result.coords.pop("class", None)
+    return result
+
+
+OPERATIONS = (Attribute(),)

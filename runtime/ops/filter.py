@@ -1,0 +1,82 @@
+"""`filter(condition)`: keep atoms by value."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Operation, Parameter
+from bbilang.compiler.types import Axis, FieldType
+from bbilang.runtime.field import Field, Named, combine
+
+COMPARE = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+class Filter(Operation):
+    """Keeps what meets the condition, in the same order: `value > 0.1 and channel < 100`.
+
+    `value` and `magnitude` are the number's own; `channel`, `y`, `x`, `class` ... the atom's coordinates.
+    """
+
+    name = "filter"
+    parameters = (Parameter("condition", "condition", "comparisons joined by `and`, `or`, `not`"),)
+    example = "block5c.expand.channel | attribute(output) | filter(value > 0.05) | top(8) | present(bars)"
+
+    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+        for axis in field.atom_axes:
+            field = field.swap(Axis(axis.name, axis.size, axis.components, False, axis.sizes))
+        return field
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        (field,) = inputs
+        met = _evaluate(node["condition"], field)
+        kept = combine(lambda value, condition: np.where(condition, value, np.nan), field.values, met)
+        field = field.with_values(kept, node.type)
+        own = [axis.name for axis in node.type.atom_axes]
+        return _closed_up(field, own[0]) if len(own) == 1 else field
+
+
+def _evaluate(condition: tuple, field: Field) -> Named:
+    op, *parts = condition
+    if op == "not":
+        inner = _evaluate(parts[0], field)
+        return Named(inner.dims, ~inner.data)
+    if op in ("and", "or"):
+        return combine(np.logical_and if op == "and" else np.logical_or, *(_evaluate(p, field) for p in parts))
+    return combine(COMPARE[op], *(_operand(p, field) for p in parts))
+
+
+def _operand(part: float | str, field: Field) -> Named:
+    if part == "value":
+        return field.values
+    if part == "magnitude":
+        return Named(field.values.dims, np.abs(field.values.data))
+    return field.coords[part] if isinstance(part, str) else Named((), np.array(part))
+
+
+def _closed_up(field: Field, axis: str) -> Field:
+    """Without the holes: what is left moves together, and places that nothing fills in any state fall away."""
+    values = field.values
+    apart = [d for d in values.dims if d == "input" or d not in field.type.names]
+    others = tuple(i for i, d in enumerate(values.dims) if d != axis and d not in apart)
+    there = ~np.isnan(values.data).all(others) if others else ~np.isnan(values.data)
+    dims = tuple(d for i, d in enumerate(values.dims) if i not in others)
+    there = Named(dims, there).ordered((*(d for d in dims if d != axis), axis)).data
+    order = np.argsort(~there, axis=-1, kind="stable")
+    order = np.where(np.take_along_axis(there, order, -1), order, -1)[..., : max(1, int(there.sum(-1).max(initial=0)))]
+    index = Named((*(d for d in dims if d != axis), axis), order)
+    return field.take(axis, index)
+
+
+OPERATIONS = (Filter(),)

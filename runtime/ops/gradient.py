@@ -1,0 +1,58 @@
+"""`gradient(of)`: how fast a target changes with each atom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Demand, Fail, Gradients, Operation, Parameter
+from bbilang.compiler.types import FieldType
+from bbilang.runtime.atoms import reduce_part
+from bbilang.runtime.field import Field
+from bbilang.runtime.ops.activation import require_layer
+from bbilang.runtime.ops.attribute import derivative_type, of_targets
+
+NORMED = ("spatial", "pixel", "token", "whole")
+
+
+class Gradient(Operation):
+    """d target / d atom: a neuron's own, a channel's summed over positions, the L2 norm of a vector's.
+
+    The norm of a difference of targets is not the difference of norms, so vectors take one class at a time.
+    """
+
+    name = "gradient"
+    content = True
+    example = "block5c.expand.channel | gradient(output) | both(4) | present(bars)"
+    parameters = (Parameter("of", "target", "the target that is derived"),)
+
+    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+        require_layer(field, self.name)
+        of: Node = arguments["of"]
+        if field.atom in NORMED and _has_sums(of):
+            raise Fail(
+                "E231",
+                "the norm of a gradient is of one class, and this target is a sum or difference",
+                "use `attribute(...)`, or the atoms `neuron` or `channel`",
+                argument="of",
+            )
+        unit = f"{of.type.unit} per activation"
+        return derivative_type(field, "gradient", of, unit, signed=field.atom not in NORMED)
+
+    def demands(self, node: Node) -> tuple[Demand, ...]:
+        return (Gradients(node["of"], node.type.layers),)
+
+    def reduce(self, node: Node, layer: Any, activation: Any, gradient: Any, run: Any) -> Any:
+        how = "norm" if node.type.atom in NORMED else "sum"
+        return reduce_part(gradient, layer, node.type.atom, how)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        return of_targets(node, node["of"], inputs[0], run, lambda a, b: a * b)
+
+
+def _has_sums(target: Node) -> bool:
+    return target.op == "combine" or any(_has_sums(child) for child in target.inputs)
+
+
+OPERATIONS = (Gradient(),)

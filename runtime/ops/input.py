@@ -1,0 +1,26 @@
+"""`input`: the picture itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Operation
+from bbilang.runtime.field import Field, Named
+
+
+class Input(Operation):
+    """The pictures as the network sees them, brightness (input, y, x) in 0..1; the colours go with the results."""
+
+    name = "input"
+    head = True
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        grey = run.pictures.mean(-1).astype(np.float32) / 255
+        coords = {name: Named((name,), np.arange(size)) for name, size in zip(node.type.names, grey.shape, strict=True)}
+        return Field(node.type, Named(node.type.names, grey), coords)
+
+
+OPERATIONS = (Input(),)

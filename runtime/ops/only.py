@@ -1,0 +1,62 @@
+"""`only(field)`: keep the atoms that another field or element has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Fail, Operation, Parameter
+from bbilang.compiler.types import Axis, FieldType
+from bbilang.runtime.field import Field
+
+
+class Only(Operation):
+    """Keeps those atoms, in their order and in their states: the maps of just the channels that an element shows."""
+
+    name = "only"
+    parameters = (Parameter("field", "atoms", "the field or element whose atoms are kept"),)
+    example = (
+        "icons = block5c.expand.channel | attribute(output) | top(8) | present(featvis)\n"
+        "block5c.expand.neuron | attribute(output) | only(icons) | present(heatmap, facet=channel)"
+    )
+
+    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+        other: FieldType = arguments["field"].type
+        if other.layers != field.layers and "class" not in other.names:
+            raise Fail(
+                "E235",
+                f"these are atoms of {', '.join(other.layers)}, and the field is of {', '.join(field.layers)}",
+                argument="field",
+            )
+        pairs = shared_axes(field, other)
+        if not pairs:
+            raise Fail("E230", "the two have no axis of atoms in common", argument="field")
+        for own, theirs in pairs:
+            field = field.swap(Axis(own.name, theirs.size, own.components, theirs.exact, gap=theirs.gap))
+        return field.with_states(*other.states)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        (field,) = inputs
+        other = run.value(node["field"])
+        for own, theirs in shared_axes(field.type, other.type):
+            component = own.components[0]
+            wanted = other.coords[component]
+            index = field.positions(component, wanted, own.name)
+            field = field.take(own.name, index.renamed({theirs.name: own.name} if theirs.name != own.name else {}))
+        return field.with_values(field.values, node.type)
+
+
+def shared_axes(field: FieldType, other: FieldType) -> list[tuple[Axis, Axis]]:
+    """Axes of the field, and those of the other that hold the same single coordinate."""
+    pairs = []
+    for axis in field.axes:
+        match = next(
+            (o for o in other.axes if o.components == axis.components and axis.name not in ("input", "layer")), None
+        )
+        if match is not None and len(axis.components) == 1:
+            pairs.append((axis, match))
+    return pairs
+
+
+OPERATIONS = (Only(),)

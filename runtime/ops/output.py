@@ -1,0 +1,119 @@
+"""`output`: scores of classes, as targets and as fields."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Demand, Operation, Scores
+from bbilang.runtime.field import Field, Named, combine, union_of
+
+TERM = "term"
+
+
+class Output(Operation):
+    """Scores of the predicted class, of named ones, of the highest k, of all, or of a selected one."""
+
+    name = "output"
+    head = True
+
+    def demands(self, node: Node) -> tuple[Demand, ...]:
+        return (Scores(),)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        scores = run.scores  # (input, class)
+        kind, *rest = node["which"]
+        match kind:
+            case "predicted":
+                index = Named(("input",), scores.argmax(1))
+            case "top":
+                index = Named(("input", "class"), np.argsort(-scores, axis=1, kind="stable")[:, : rest[0]])
+            case "all":
+                index = Named(("class",), np.arange(scores.shape[1]))
+            case "classes":
+                index = Named(("class",), np.array(rest[0])) if len(rest[0]) > 1 else Named((), np.array(rest[0][0]))
+            case "selected":
+                index = run.value(rest[0]).coords["class"]
+        terms = Named((*index.dims, TERM), index.data[..., None])
+        weight = Named((*index.dims, TERM), np.ones((*index.data.shape, 1), np.float32))
+        return target_field(node, terms, weight, run)
+
+
+class Stack(Operation):
+    """`[t, u]`: several targets side by side on the axis `class`."""
+
+    name = "stack"
+    head = True
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        index, weight = _aligned([f.index for f in inputs], [f.weight for f in inputs])
+        dims = tuple(d for d in index[0].dims if d != TERM)
+        stacked = [
+            Named((*dims, "class", TERM), np.stack([a.data for a in arrays], axis=-2)) for arrays in (index, weight)
+        ]
+        return target_field(node, *stacked, run)
+
+
+class Combine(Operation):
+    """`t - u`, `t + u`: one score out of two."""
+
+    name = "combine"
+    head = True
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        index, weight = _aligned([f.index for f in inputs], [f.weight for f in inputs])
+        signed = [weight[0].data, weight[1].data * node["sign"]]
+        joined = Named(index[0].dims, np.concatenate([a.data for a in index], axis=-1))
+        return target_field(node, joined, Named(index[0].dims, np.concatenate(signed, axis=-1)), run)
+
+
+def _aligned(indices: list[Named], weights: list[Named]) -> tuple[list[Named], list[Named]]:
+    """The same axes and number of terms for all; a missing term has weight 0."""
+    dims = tuple(d for d in union_of(indices) if d != TERM)
+    sizes = {d: s for a in indices for d, s in a.sizes.items()}
+    terms = max(a.sizes[TERM] for a in indices)
+
+    def grown(array: Named) -> Named:
+        data = np.broadcast_to(array.spread((*dims, TERM)), [*(sizes[d] for d in dims), array.sizes[TERM]])
+        pad = [(0, 0)] * len(dims) + [(0, terms - data.shape[-1])]
+        return Named((*dims, TERM), np.pad(data, pad))
+
+    return [grown(a) for a in indices], [grown(a) for a in weights]
+
+
+def target_field(node: Node, index: Named, weight: Named, run: Any) -> Field:
+    """A field of scores. index, weight: (..., term), the classes and coefficients that each score is made of."""
+    scores = run.scores
+    if node.type.unit == "probability":
+        scores = run.probabilities
+    table = Named(("input", "class*"), scores)
+    picked = table.take("class*", index)
+    summed = combine(np.multiply, picked, weight)
+    axis = summed.dims.index(TERM)
+    values = Named(tuple(d for d in summed.dims if d != TERM), summed.data.sum(axis, dtype=np.float32))
+    plain = tuple(d for d in index.dims if d != TERM)
+    single = index.data.shape[-1] == 1 and bool((weight.data == 1).all())
+    coords = {"input": Named(("input",), np.arange(len(scores)))}
+    if single:
+        coords["class"] = Named(plain, index.data[..., 0])
+    names = np.empty(index.data.shape[:-1], dtype=object)
+    for place in np.ndindex(names.shape):
+        names[place] = target_words(index.data[place], weight.data[place], run)
+    return Field(node.type, values, coords, {"class": Named(plain, names)}, index, weight)
+
+
+def target_words(classes: np.ndarray, weights: np.ndarray, run: Any) -> str:
+    """ "tabby − tiger cat"."""
+    words = ""
+    for number, weight in zip(classes, weights, strict=True):
+        if weight == 0:
+            continue
+        sign = "−" if weight < 0 else "+"
+        label = run.label(int(number))
+        words += (f" {sign} " if words else "" if weight > 0 else "−") + label
+    return words
+
+
+OPERATIONS = (Output(), Stack(), Combine())

@@ -1,0 +1,33 @@
+"""`sort`: order the atoms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Operation, Parameter
+from bbilang.compiler.types import FieldType
+from bbilang.runtime.field import Field
+from bbilang.runtime.ranking import ALONG, BY, PER, pick_ranked, ranked_axes, ranked_type, ranks, score_of
+
+
+class Sort(Operation):
+    """All atoms in order, the strongest first unless `descending=false`. Ties keep the order of the layer."""
+
+    name = "sort"
+    parameters = (BY, ALONG, PER, Parameter("descending", "flag", "the strongest first", True))
+    example = "output[top(5)] | sort(by=value, descending=false) | present(bars)"
+
+    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+        return ranked_type(field, arguments, None)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        (field,) = inputs
+        axes = ranked_axes(field.type, dict(node.parameters))
+        score = score_of(field, axes, node["per"], node["by"], run)
+        order, _ = ranks(score, axes, ascending=not node["descending"])
+        return pick_ranked(field, node.type, axes, order)
+
+
+OPERATIONS = (Sort(),)

@@ -1,0 +1,74 @@
+"""`top`, `bottom`, `both`: keep the strongest atoms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Operation, Parameter
+from bbilang.compiler.types import FieldType
+from bbilang.runtime.field import Field, Named
+from bbilang.runtime.ranking import ALONG, BY, PER, pick_ranked, ranked_axes, ranked_type, ranks, score_of
+
+K = Parameter("k", "integer", "how many to keep", minimum=1, maximum=100_000)
+
+
+class Keep(Operation):
+    """What the three have in common: the order, from which each takes its end."""
+
+    parameters = (K, ALONG, BY, PER)
+    ascending = False
+
+    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+        return ranked_type(field, arguments, arguments["k"])
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        (field,) = inputs
+        axes = ranked_axes(field.type, dict(node.parameters))
+        order, count = ranks(score_of(field, axes, node["per"], node["by"], run), axes, self.ascending)
+        return pick_ranked(field, node.type, axes, self.chosen(order, count, node["k"]))
+
+    def chosen(self, order: Named, count: np.ndarray, k: int) -> Named:
+        return Named(order.dims, order.data[..., :k])
+
+
+class Top(Keep):
+    """The k strongest atoms, the strongest first. Ranked by the maximum over all other axes; each state apart."""
+
+    name = "top"
+    example = "block5c.expand.channel | attribute(output) | top(8) | present(featvis)"
+
+
+class Bottom(Keep):
+    """The k weakest atoms, the weakest first: by signed value, those most against."""
+
+    name = "bottom"
+    ascending = True
+    example = "block5c.expand.channel | attribute(output) | bottom(8) | present(featvis)"
+
+
+class Both(Keep):
+    """k from each end with a gap between, the strongest first and the weakest last; everything where there are fewer."""
+
+    name = "both"
+    example = 'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]]) | both(3, by=difference) | present(featvis)'
+
+    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+        k = arguments["k"]
+        return ranked_type(field, arguments, 2 * k, gap=k)
+
+    def chosen(self, order: Named, count: np.ndarray, k: int) -> Named:
+        data = order.data
+        if data.shape[-1] <= 2 * k:
+            return order
+        # The k last that are there stand just before the absent ones.
+        last = np.maximum(count[..., None] - k, k) + np.arange(k)
+        tail = np.take_along_axis(data, np.minimum(last, data.shape[-1] - 1), -1)
+        tail = np.where(last < count[..., None], tail, -1)
+        return Named(order.dims, np.concatenate([data[..., :k], tail], -1))
+
+
+OPERATIONS = (Top(), Bottom(), Both())

@@ -1,0 +1,150 @@
+"""Ranking atoms: what `top`, `bottom`, `both` and `sort` share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Fail, Parameter
+from bbilang.compiler.types import Axis, FieldType
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.field import Field, Named
+
+BY = Parameter(
+    "by",
+    "ranking",
+    "`value` (signed), `magnitude`, `difference` (first minus second of two), or a class",
+    "value",
+    choices=("value", "magnitude", "difference"),
+)
+ALONG = Parameter("along", "axis", "the axis that is ranked; the atoms' own axes jointly unless said", None)
+PER = Parameter("per", "axis", "an axis along which each place is ranked apart", None)
+
+
+def ranked_axes(field: FieldType, arguments: Mapping[str, Any]) -> tuple[Axis, ...]:
+    """The axes that are ranked jointly. Raises `Fail` where there is none."""
+    if arguments["along"] is not None:
+        axis = field.axis(arguments["along"])
+        if arguments["along"] == "input":
+            raise Fail("E231", "inputs are not ranked against each other", argument="along")
+        return (axis,)
+    axes = tuple(axis for axis in field.atom_axes if axis.name != arguments["per"])
+    if not axes:
+        raise Fail("E230", "the field has no axis of atoms left to rank", "say which: `along=class`")
+    return axes
+
+
+def ranked_type(field: FieldType, arguments: Mapping[str, Any], k: int | None, gap: int = 0) -> FieldType:
+    """The field with its ranked axes replaced by one of size k (all of them where k is None)."""
+    axes = ranked_axes(field, arguments)
+    by = arguments["by"]
+    if by == "difference":
+        _pair_axis(field, axes)
+    elif isinstance(by, Node) and field.axis("class") is None:
+        raise Fail(
+            "E230", "ranking by a class needs an axis `class`", "as in `attribute(output.class) | top(5, by=...)`", "by"
+        )
+    total = math.prod(axis.size for axis in axes)
+    size = total if k is None else min(k, total)
+    exact = all(axis.exact for axis in axes)
+    name = axes[0].name if len(axes) == 1 else field.atom
+    components = tuple(c for axis in axes for c in axis.components)
+    new = Axis(name, size, components, exact, gap=gap if size > gap and size < total else 0)
+    place = field.axes.index(axes[0])
+    rest = [axis for axis in field.axes if axis not in axes]
+    before = sum(axis in rest for axis in field.axes[:place])
+    return replace(field, axes=(*rest[:before], new, *rest[before:]))
+
+
+def _pair_axis(field: FieldType, ranked: tuple[Axis, ...]) -> Axis:
+    pairs = [axis for axis in field.axes if axis not in ranked and axis.name != "input" and axis.size == 2]
+    if len(pairs) != 1:
+        raise Fail(
+            "E231",
+            f"`by=difference` needs one other axis of size 2, and the field has {len(pairs)}",
+            "attribute to two targets: `attribute([output[a], output[b]])`",
+            argument="by",
+        )
+    return pairs[0]
+
+
+def score_of(field: Field, axes: tuple[Axis, ...], per: str | None, by: Any, run: Any) -> Named:
+    """What atoms are ranked by: the maximum over all other axes; states, inputs and ``per`` stay apart."""
+    values = field.values
+    names = field.type.names
+    ranked = {axis.name for axis in axes}
+    if by == "magnitude":
+        values = Named(values.dims, np.abs(values.data))
+    elif by == "difference":
+        pair = _pair_axis(field.type, axes).name
+        first, second = (values.take(pair, Named((), np.array(i))) for i in (0, 1))
+        values = Named(first.dims, first.data - second.ordered(first.dims).data)
+    elif isinstance(by, Node):
+        values = _of_class(field, run.value(by))
+    others = [i for i, d in enumerate(values.dims) if d in names and d not in ranked and d not in ("input", per)]
+    kept = tuple(d for i, d in enumerate(values.dims) if i not in others)
+    if not others:
+        return values
+    with np.errstate(all="ignore"):
+        filled = np.where(np.isnan(values.data), -np.inf, values.data).max(tuple(others))
+    return Named(kept, np.where(np.isneginf(filled), np.nan, filled))
+
+
+def _of_class(field: Field, target: Field) -> Named:
+    if "class" not in target.coords or "class" not in field.coords or target.coords["class"].data.size != 1:
+        raise BbiError(
+            Diagnostic("E506", "ranking by a class takes one class, and one that the field is attributed to")
+        )
+    wanted = int(target.coords["class"].data.ravel()[0])
+    found = field.positions("class", Named((), np.array(wanted)), "class")
+    if (found.data < 0).any():
+        label = str(target.names["class"].data.ravel()[0])
+        raise BbiError(Diagnostic("E506", f"`{label}` is not among the classes that this field is attributed to"))
+    return field.values.take("class", found)
+
+
+def pick_ranked(field: Field, type: FieldType, axes: tuple[Axis, ...], order: Named) -> Field:
+    """The places in ``order`` (..., rank) of the jointly ranked axes; ``order`` counts row-major over them."""
+    new = axes[0].name if len(axes) == 1 else field.type.atom
+    order = order.renamed({order.dims[-1]: new})
+    sizes = [field.values.sizes.get(axis.name, axis.size) for axis in axes]
+    places = np.unravel_index(np.maximum(order.data, 0), sizes)
+    result = field
+    for axis in axes:  # under temporary names: the new axis may be called like one of the old
+        result = _renamed(result, {axis.name: f"{axis.name}*"})
+    for axis, place in zip(axes, places, strict=True):
+        index = Named(order.dims, np.where(order.data < 0, -1, place))
+        if f"{axis.name}*" in result.values.dims or any(f"{axis.name}*" in a.dims for a in result.coords.values()):
+            result = result.take(f"{axis.name}*", index)
+    return result.with_values(result.values, type)
+
+
+def _renamed(field: Field, names: dict[str, str]) -> Field:
+    return Field(
+        field.type,
+        field.values.renamed(names),
+        {c: a.renamed(names) for c, a in field.coords.items()},
+        {n: a.renamed(names) for n, a in field.names.items()},
+        field.index.renamed(names) if field.index is not None else None,
+        field.weight.renamed(names) if field.weight is not None else None,
+    )
+
+
+def ranks(score: Named, axes: tuple[Axis, ...], ascending: bool = False) -> tuple[Named, np.ndarray]:
+    """All places from the strongest down, (..., rank), and how many are there in each row. Ties: the lower index first;
+    absent atoms come last, as -1."""
+    names = [axis.name for axis in axes]
+    apart = [d for d in score.dims if d not in names]
+    ordered = score.ordered([*apart, *names]).data
+    flat = ordered.reshape(*ordered.shape[: len(apart)], -1)
+    key = flat if ascending else -flat
+    gone = np.isnan(flat)
+    order = np.argsort(np.where(gone, np.inf, key), axis=-1, kind="stable")
+    count = (~gone).sum(-1)
+    order = np.where(np.arange(flat.shape[-1]) < count[..., None], order, -1)
+    return Named((*apart, "rank*"), order), count

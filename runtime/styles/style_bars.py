@@ -1,0 +1,52 @@
+"""`bars`: numbers as lengths."""
+
+from __future__ import annotations
+
+from bbilang.compiler.op import Drawn, Style
+from bbilang.compiler.present import one_atom_axis
+from bbilang.compiler.types import FieldType
+from bbilang.runtime.drawing import Drawing, rounded
+from bbilang.runtime.viewmodel import Frame, Panel
+
+
+def row_of(field: FieldType, style: str) -> Drawn:
+    """One axis of atoms along the row, `class` beside it; or the classes themselves where no atoms are left."""
+    classes = field.axis("class")
+    if field.atom != "class" and not field.atom_axes and classes is not None:
+        return Drawn(("class",), classes, None)
+    slots = one_atom_axis(field, style)
+    return Drawn((slots.name, "class"), slots, classes if classes is not slots else None)
+
+
+def row_panels(drawing: Drawing) -> tuple[Panel, ...]:
+    """Atoms in slots, their numbers a series each."""
+    axis = drawing.drawn.slots
+    atoms, values = drawing.slot_atoms(axis), drawing.values(axis)
+    panels = []
+    for facet in drawing.facets():
+        frames = []
+        for state in drawing.each_state():
+            at = drawing.place(state, facet)
+            numbers = tuple(tuple(rounded(v) for v in row) for row in values[at])
+            frames.append(Frame(tuple(int(a) for a in atoms[at]), (), numbers, drawing.series(at)))
+        labels = tuple(drawing.facet_words(state, facet) for state in drawing.each_state())
+        panels.append(Panel(labels[0], tuple(frames), labels=labels if len(set(labels)) > 1 else ()))
+    return tuple(panels)
+
+
+class Bars(Style):
+    """Horizontal bars in the order of the field. Takes `class` as groups of coloured bars."""
+
+    name = "bars"
+    spends = "one axis of atoms, or `class`"
+    takes = ("class",)
+    example = "block5c.expand.channel | attribute(output) | top(8) | present(bars)"
+
+    def spend(self, field: FieldType) -> Drawn:
+        return row_of(field, self.name)
+
+    def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
+        return row_panels(drawing)
+
+
+STYLES = (Bars(),)

@@ -1,0 +1,167 @@
+"""`featvis`: each atom as a picture that excites it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Activations, Demand, Drawn, Fail, IconsOf, Style
+from bbilang.compiler.present import one_atom_axis
+from bbilang.compiler.types import FieldType
+from bbilang.runtime.drawing import Drawing, rounded
+from bbilang.runtime.field import Field, Named, combine, union_of
+from bbilang.runtime.viewmodel import Frame, Panel
+
+
+class Featvis(Style):
+    """Icons in a row, the numbers under them. An icon maximizes the mean response of the atom's direction: a channel's
+    own, or the activation vector of a position. Takes `class` as rows of bars; `size=value` makes area show magnitude."""
+
+    name = "featvis"
+    spends = "one axis of atoms"
+    takes = ("class",)
+    example = "block5c.expand.channel | attribute(output) | top(8) | present(featvis)"
+
+    def spend(self, field: FieldType) -> Drawn:
+        if field.atom in ("class", "pixel", "whole"):
+            raise Fail(
+                "E304",
+                f"`featvis` shows what excites channels, neurons or positions, and these are atoms `{field.atom}`",
+                "use `bars`, `heatmap` or `image`",
+            )
+        series = field.axis("class")
+        own = [axis for axis in field.atom_axes if axis.name != "layer"]
+        if not own and not field.axis("layer"):
+            return Drawn(("class",), None, series)  # one atom, chosen by the reader
+        slots = one_atom_axis(field, self.name)
+        if (
+            field.atom in ("neuron", "channel")
+            and "channel" not in {c for a in (slots, *field.states) for c in a.components}
+            and not any("channel" in axis.components for axis in field.axes)
+        ):
+            raise Fail("E304", "`featvis` needs to know the channel, and `channel` was summed away")
+        return Drawn((slots.name, "class"), slots, series)
+
+    def demands(self, node: Node) -> tuple[Demand, ...]:
+        if node.type.atom in ("spatial", "token"):
+            return (IconsOf(), Activations(node.type.layers))
+        return (IconsOf(),)
+
+    def objectives(self, node: Node, field: Field, run: Any) -> tuple[Named, list[Any]]:
+        """Numbers into a list of objectives, over the axes that the atoms depend on; -1 where there is no atom."""
+        from bbilang.runtime.visualize import Objective
+
+        components = ("channel",) if "channel" in field.coords else ("y", "x") if "y" in field.coords else ("token",)
+        coords = [field.coords[c] for c in components]
+        if "layer" in field.coords:
+            coords.append(field.coords["layer"])
+        vectors = components != ("channel",)
+        if vectors:
+            coords.append(Named(("input",), np.arange(len(run.images))))
+        dims = union_of(coords)
+        sizes = {d: s for c in coords for d, s in c.sizes.items()}
+        full = [np.broadcast_to(c.spread(dims), [sizes[d] for d in dims]) for c in coords]
+        absent = _absent(field, dims, sizes)
+        objectives: list[Objective] = []
+        numbers: dict[tuple, int] = {}
+        index = np.full([sizes[d] for d in dims], -1)
+        for at in np.ndindex(index.shape):
+            key = tuple(int(column[at]) for column in full)
+            if min(key) < 0 or absent[at]:
+                continue
+            if key not in numbers:
+                layer = node.type.layers[key[len(components)] if "layer" in field.coords else 0]
+                direction: Any = key[0]
+                if vectors:
+                    cube = run.activation(node, layer)[key[-1]]
+                    direction = tuple(
+                        (cube[:, key[0], key[1]] if components == ("y", "x") else cube[key[0]]).float().cpu().tolist()
+                    )
+                numbers[key] = len(objectives)
+                objectives.append(Objective(layer, direction))
+            index[at] = numbers[key]
+        return Named(dims, index), objectives
+
+    def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
+        axis = drawing.drawn.slots
+        if axis is None:
+            return self._single(drawing)
+        atoms = drawing.slot_atoms(axis)
+        values = drawing.values(axis)
+        icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index, axis)
+        sizes = areas(drawing, axis)
+        panels = []
+        for facet in drawing.facets():
+            frames = []
+            for state in drawing.each_state():
+                at = drawing.place(state, facet)
+                chosen = [int(i) if a >= 0 else -1 for i, a in zip(icons[at], atoms[at], strict=True)]
+                frames.append(
+                    Frame(
+                        tuple(int(a) for a in atoms[at]),
+                        tuple(icon_picture(drawing, i) for i in chosen),
+                        tuple(tuple(rounded(v) for v in row) for row in values[at]),
+                        drawing.series(at),
+                        tuple(drawing.results.icons[i].reason if i >= 0 else "" for i in chosen),
+                        tuple(round(float(s), 3) for s in sizes[at]) if sizes is not None else (),
+                    )
+                )
+            words = [drawing.facet_words(state, facet) for state in drawing.each_state()]
+            panels.append(Panel(words[0], tuple(frames), labels=tuple(words) if len(set(words)) > 1 else ()))
+        return tuple(panels)
+
+    def _single(self, drawing: Drawing) -> tuple[Panel, ...]:
+        """One icon a state: the vector at the position that the reader points at."""
+        icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index)
+        series = drawing.series_axis
+        values = drawing.grid(drawing.field.values, series) if series else drawing.grid(drawing.field.values)[..., None]
+        coords = {c: drawing.grid(a) for c, a in drawing.field.coords.items() if c in ("y", "x", "channel", "token")}
+        layers = drawing.layer_grid()
+        panels = []
+        for facet in drawing.facets():
+            frames = []
+            for state in drawing.each_state():
+                at = drawing.place(state, facet)
+                here = {c: int(v[at]) for c, v in coords.items()}
+                atom = drawing.atom(here, drawing.field.type.layers[int(layers[at])])
+                icon = int(icons[at])
+                note = drawing.results.icons[icon].reason if icon >= 0 else ""
+                numbers = (tuple(rounded(v) for v in np.atleast_1d(values[at])),)
+                frames.append(Frame((atom,), (icon_picture(drawing, icon),), numbers, drawing.series(at), (note,)))
+            panels.append(Panel(drawing.facet_words((0,) * len(drawing.states), facet), tuple(frames)))
+        return tuple(panels)
+
+
+def areas(drawing: Drawing, axis: Any) -> np.ndarray | None:
+    """Areas relative to the largest, over (states, facet, slot), where `size=` asks for them."""
+    if drawing.node["size"] is None:
+        return None
+    field = drawing.results.sizes.get(drawing.element.id)
+    values = np.abs(drawing.grid(field.values, axis)) if field is not None else np.abs(drawing.values(axis)).max(-1)
+    values = np.nan_to_num(values)
+    return values / max(float(values.max(initial=0)), 1e-12)
+
+
+def _absent(field: Field, dims: tuple[str, ...], sizes: dict[str, int]) -> np.ndarray:
+    """Where every value that belongs to an atom is missing."""
+    missing = Named(field.values.dims, np.isnan(field.values.data))
+    others = tuple(i for i, d in enumerate(missing.dims) if d not in dims)
+    kept = Named(tuple(d for d in missing.dims if d in dims), missing.data.all(others) if others else missing.data)
+    whole = combine(lambda a, b: a | b, Named(dims, np.zeros([sizes[d] for d in dims], bool)), kept)
+    return whole.ordered(dims).data
+
+
+def icon_picture(drawing: Drawing, number: int) -> int:
+    """The page's picture of an icon, as WebP: a third of a PNG's bytes at no visible loss."""
+    if number < 0:
+        return -1
+    from bbilang.runtime.encode import webp
+
+    icon = drawing.results.icons[number]
+    y, x = icon.picture.shape[:2]
+    return drawing.picture(webp(icon.picture), "image/webp", x, y, "a picture that the network responds to")
+
+
+STYLES = (Featvis(),)

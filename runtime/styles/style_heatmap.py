@@ -1,0 +1,83 @@
+"""`heatmap`: numbers over positions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bbilang.compiler.op import Drawn, Fail, Style
+from bbilang.compiler.types import Axis, FieldType
+from bbilang.runtime.drawing import Drawing, rounded
+from bbilang.runtime.viewmodel import Frame, Panel
+
+MOST_CELLS = 64 * 64  # a finer map is a picture without a number for every cell
+
+
+class Heatmap(Style):
+    """A map of numbers, alone or `over=` a photo: a sequential scale for magnitudes, a diverging one about zero for
+    signed values. One scale for the whole element, all its facets and states."""
+
+    name = "heatmap"
+    spends = "`y` and `x`"
+    overlays = True
+    carries = True
+    example = (
+        "photo = input | present(image)\nblock5c.expand.spatial | attribute(output) | present(heatmap, over=photo)"
+    )
+
+    def spend(self, field: FieldType) -> Drawn:
+        y, x = field.axis("y"), field.axis("x")
+        if y is None or x is None:
+            raise Fail(
+                "E304",
+                "`heatmap` draws over positions, and this field has no `y` and `x` left",
+                "start from `.neuron` or `.spatial` atoms",
+            )
+        return Drawn(("y", "x"), cells=(y.size, x.size))
+
+    def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
+        from bbilang.runtime.colour import colour_map_png
+
+        type = drawing.field.type
+        y, x = type.axis("y"), type.axis("x")
+        values = drawing.grid(drawing.field.values, y, x)
+        ends = domain_of(values, type.signed)
+        over = drawing.node["over"] is not None
+        panels = []
+        for facet in drawing.facets():
+            frames, shape = [], (y.size, x.size)
+            for state in drawing.each_state():
+                at = drawing.place(state, facet)
+                layer = type.layers[int(drawing.layer_grid()[at])]
+                cells = _inside(values[at], drawing, y, x, at)
+                shape = cells.shape
+                data = colour_map_png(np.nan_to_num(cells), ends, type.signed, over)
+                words = f"{type.content} over positions of {layer}"
+                picture = drawing.picture(data, "image/png", shape[1], shape[0], words)
+                if cells.size <= MOST_CELLS:
+                    atoms = [drawing.atom({"y": i, "x": j}, layer) for i in range(shape[0]) for j in range(shape[1])]
+                    numbers = tuple((rounded(v),) for v in cells.ravel())
+                    frames.append(Frame(tuple(atoms), (picture,), numbers))
+                else:
+                    frames.append(Frame((), (picture,)))
+            labels = tuple(drawing.facet_words(state, facet) for state in drawing.each_state())
+            panels.append(Panel(labels[0], tuple(frames), shape, labels if len(set(labels)) > 1 else ()))
+        return tuple(panels)
+
+
+def _inside(cells: np.ndarray, drawing: Drawing, y: Axis, x: Axis, at: tuple[int, ...]) -> np.ndarray:
+    """Without the padding of a smaller layer."""
+    if not y.sizes or len(set(y.sizes)) == 1:
+        return cells
+    layer = int(drawing.layer_grid()[at])
+    return cells[: y.sizes[layer], : x.sizes[layer]]
+
+
+def domain_of(values: np.ndarray, signed: bool) -> tuple[float, float]:
+    """The ends of a scale: symmetric about zero where signed."""
+    with np.errstate(all="ignore"):
+        largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
+    largest = float(f"{largest:.3g}") or 1.0
+    return (-largest, largest) if signed else (0.0, largest)
+
+
+STYLES = (Heatmap(),)

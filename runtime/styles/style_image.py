@@ -1,0 +1,47 @@
+"""`image`: the picture itself."""
+
+from __future__ import annotations
+
+from bbilang.compiler.op import Drawn, Fail, Style
+from bbilang.compiler.types import FieldType
+from bbilang.runtime.drawing import Drawing
+from bbilang.runtime.viewmodel import Frame, Panel
+
+
+class ImageStyle(Style):
+    """The input as the network sees it, resized and cropped. It shows the positions of every layer: selections over
+    positions react to it, and maps are drawn `over=` it."""
+
+    name = "image"
+    spends = "the picture's `y` and `x`"
+    carries = True
+    example = "photo = input | present(image)"
+
+    def spend(self, field: FieldType) -> Drawn:
+        if field.content != "picture":
+            raise Fail(
+                "E304",
+                "`image` shows pictures, and this field is numbers",
+                "draw numbers over positions as a `heatmap`",
+            )
+        y, x = field.axis("y"), field.axis("x")
+        if y is None or x is None:
+            raise Fail("E304", "`image` needs `y` and `x`, and one of them is spent")
+        return Drawn(("y", "x"), cells=(y.size, x.size))
+
+    def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
+        from bbilang.runtime.encode import jpeg
+
+        pictures = drawing.results.pictures
+        numbers = []
+        for picture in pictures:
+            y, x = picture.shown.shape[:2]
+            numbers.append(drawing.picture(jpeg(picture.shown), "image/jpeg", x, y, f"the input {picture.name}"))
+        if drawing.facet:
+            return tuple(Panel(p.name, (Frame(pictures=(n,)),)) for p, n in zip(pictures, numbers, strict=True))
+        if drawing.states:
+            return (Panel("", tuple(Frame(pictures=(n,)) for n in numbers)),)
+        return (Panel("", (Frame(pictures=(numbers[0],)),)),)
+
+
+STYLES = (ImageStyle(),)

@@ -1,0 +1,27 @@
+"""`swatches`: numbers as the strength of a colour."""
+
+from __future__ import annotations
+
+from bbilang.compiler.op import Drawn, Style
+from bbilang.compiler.types import FieldType
+from bbilang.runtime.drawing import Drawing
+from bbilang.runtime.styles.style_bars import row_of, row_panels
+from bbilang.runtime.viewmodel import Panel
+
+
+class Swatches(Style):
+    """Squares whose opacity is the share of the largest magnitude, a row for each class, as in the article's teaser."""
+
+    name = "swatches"
+    spends = "one axis of atoms, or `class`"
+    takes = ("class",)
+    example = 'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]]) | both(3, by=difference) | present(swatches)'
+
+    def spend(self, field: FieldType) -> Drawn:
+        return row_of(field, self.name)
+
+    def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
+        return row_panels(drawing)
+
+
+STYLES = (Swatches(),)
