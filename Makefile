@@ -1,0 +1,50 @@
+# make demo   a page that explains a photograph: build/teaser.html
+# make test   the whole suite (ARGS="-k page" for a part of it)
+# make lint   ruff and the layers between packages
+# make types  mypy
+# make clean  forget .venv, build and caches
+#
+# Each sets up .venv first and installs again only when pyproject.toml or constraints.txt changed.
+# PYTHON=python3.12 takes another Python than the first suitable one.
+
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+CORES := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+# Workers of about 1 GB each; the cores are shared out among them, since torch would take all in every worker.
+WORKERS := $(shell echo $$(( $(CORES) < 4 ? $(CORES) : 4 )))
+THREADS := $(shell echo $$(( $(CORES) / $(WORKERS) )))
+
+.PHONY: demo test lint types clean
+
+demo: .venv/installed-demo
+	@mkdir -p build
+	$(BIN)/bbi run specs/teaser.bbi -o build/teaser.html
+	@echo "$(CURDIR)/build/teaser.html"
+
+test: .venv/installed-test
+	@$(BIN)/python scripts/chromium.py --install
+	OMP_NUM_THREADS=$(THREADS) OPENBLAS_NUM_THREADS=$(THREADS) \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+lint: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: .venv/installed-test
+	$(BIN)/mypy
+
+.venv/bin/python:
+	@sh scripts/venv.sh
+
+.venv/installed-demo: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) '.[demo]'
+	@touch $@
+
+.venv/installed-test: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) '.[demo,test]'
+	@touch $@ .venv/installed-demo
+
+clean:
+	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

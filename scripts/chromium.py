@@ -1,0 +1,48 @@
+"""Prints the path of a Chrome or Chromium for the browser tests; `--install` fetches it on Debian as root.
+
+Order: the environment variable BBI_CHROMIUM, the programs on the path, the usual places of macOS and Windows. Without
+any, one line says what to install, and the browser tests are skipped with that line. Standard library only.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+PLACES = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+)
+MISSING = "browser tests need Chrome or Chromium: install one (Debian: apt-get install chromium), or set BBI_CHROMIUM"
+
+
+def find() -> str | None:
+    """The path of a browser, or None."""
+    given = os.environ.get("BBI_CHROMIUM")
+    if given:
+        return shutil.which(given)
+    on_path = (shutil.which(name) for name in PROGRAMS)
+    in_place = (place for place in PLACES if Path(place).is_file())
+    return next((path for path in (*on_path, *in_place) if path), None)
+
+
+def install() -> None:
+    """Debian's package, where this may be done: as root with apt-get. Quiet, and what it says is shown if it fails."""
+    if not (hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get")):
+        return
+    print("installing Chromium for the browser tests", file=sys.stderr)
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "update"], ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"]):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            print(f"{' '.join(command)}: {done.stderr.strip()[-500:]}", file=sys.stderr)
+            return
+
+
+if __name__ == "__main__":
+    if find() is None and "--install" in sys.argv[1:] and not os.environ.get("BBI_CHROMIUM"):
+        install()
+    print(find() or MISSING)

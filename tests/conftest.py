@@ -1,0 +1,43 @@
+"""For every test: a cache of its own, and a browser where there is one."""
+
+import os
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM = runpy.run_path(str(ROOT / "scripts" / "chromium.py"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory):
+    """Icons are cached outside of the user's folder, and once for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "bbilang-cache"
+    before = os.environ.get("BBI_CACHE_DIR")
+    os.environ["BBI_CACHE_DIR"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["BBI_CACHE_DIR"]
+    else:
+        os.environ["BBI_CACHE_DIR"] = before
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The path of Chrome or Chromium; tests that ask for it are skipped, with what to install, where there is none."""
+    path = CHROMIUM["find"]()
+    if path is None:
+        pytest.skip(CHROMIUM["MISSING"])
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium):
+    """One headless browser of Playwright's for the session; `browser.new_page()` gives each test a page."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="without the test extra")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()

@@ -1,0 +1,120 @@
+"""The wheel has the tree's files under bbilang and nothing else, whether built from the tree or from the sdist."""
+
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+FOLDERS = {
+    "bbilang": "bbilang",
+    "grammar": "bbilang/grammar",
+    "compiler": "bbilang/compiler",
+    "runtime": "bbilang/runtime",
+}
+LINKS = {f"bbilang/{name}" for name in ("grammar", "compiler", "runtime")}
+LEFT_OUT = {"__pycache__", ".DS_Store"}
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Relative paths of the files below, links not followed."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    linked = {path.name for path in folder.iterdir() if path.is_symlink()}
+    return sorted(p for p in found if not LEFT_OUT & set(p.parts) and p.parts[0] not in linked and p.suffix != ".pyc")
+
+
+def expected() -> set[str]:
+    return {f"{place}/{path.as_posix()}" for name, place in FOLDERS.items() for path in files_of(ROOT / name)}
+
+
+def packages_on_disk() -> set[str]:
+    folders = {f"{place}/{path.as_posix()}" for name, place in FOLDERS.items() for path in files_of(ROOT / name)}
+    return {str(Path(file).parent).replace("/", ".") for file in folders if file.endswith(".py")}
+
+
+def test_every_package_is_listed():
+    """One that is missing would work in an editable install and be left out of the wheel."""
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == packages_on_disk() | {"bbilang"}
+
+
+def test_every_extra_and_dependency_is_constrained():
+    """`make` installs the versions that the suite is green with."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {line.partition("==")[0].lower() for line in lines if line and not line.startswith("#")}
+    extras = PROJECT["project"]["optional-dependencies"]
+    wanted = [*PROJECT["project"]["dependencies"], *extras["demo"], *extras["test"]]
+    assert {line.partition(">=")[0].lower() for line in wanted} == pinned
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The wheel from the tree, the sdist, and the wheel from the sdist. Built from a copy: nothing is left here."""
+    pytest.importorskip("build", reason="without the test extra")
+    version = getattr(__import__("setuptools"), "__version__", "0") if find_spec("setuptools") else "0"
+    if int(version.partition(".")[0]) < 77:
+        pytest.skip("without the test extra: setuptools>=77")
+    folder = tmp_path_factory.mktemp("package")
+    tree = folder / "tree"
+    tree.mkdir()
+    for name in (*FOLDERS, "tests", "specs", "scripts", "docs"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tree / name, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    for path in ROOT.iterdir():
+        if path.is_file() and not path.name.startswith("."):
+            shutil.copy(path, tree / path.name)
+
+    def build(*options):
+        command = [sys.executable, "-m", "build", "--no-isolation", *options, str(tree)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+    build("--outdir", str(folder / "both"))  # the sdist, and the wheel from the sdist
+    build("--wheel", "--outdir", str(folder / "wheel"))
+    [sdist], [again], [wheel] = (folder.glob(p) for p in ("both/*.tar.gz", "both/*.whl", "wheel/*.whl"))
+    return wheel, sdist, again
+
+
+def content(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        assert len(names) == len(set(names))
+        return {name: archive.read(name) for name in names if ".dist-info/" not in name}
+
+
+def test_the_wheel_is_the_tree(built):
+    found = content(built[0])
+    assert set(found) == expected()
+    for name, place in FOLDERS.items():
+        for path in files_of(ROOT / name):
+            assert found[f"{place}/{path.as_posix()}"] == (ROOT / name / path).read_bytes(), path
+
+
+def test_the_wheel_says_what_it_is(built):
+    with zipfile.ZipFile(built[0]) as archive:
+        names = [name.partition(".dist-info/")[2] for name in archive.namelist() if ".dist-info/" in name]
+        assert {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"} <= set(names)
+        points = archive.read(next(n for n in archive.namelist() if n.endswith("entry_points.txt"))).decode()
+    assert "bbi = bbilang.cli:main" in points and "[bbilang.ops]" in points
+
+
+def test_the_sdist_makes_the_same_wheel(built):
+    assert content(built[2]) == content(built[0])
+
+
+def test_the_sdist_has_the_tree_once(built):
+    with tarfile.open(built[1]) as archive:
+        names = [name.partition("/")[2] for name in archive.getnames()]
+        assert not [member.name for member in archive if member.issym() or member.islnk()]
+    assert not [name for name in names if any(name.startswith(f"{link}/") for link in LINKS)]
+    for name in FOLDERS:
+        assert {f"{name}/{path.as_posix()}" for path in files_of(ROOT / name)} <= set(names)
+    wanted = {"pyproject.toml", "LICENSE", "Makefile", "constraints.txt", "tests/conftest.py"}
+    assert wanted <= set(names)
+    assert not [name for name in names if name.endswith(".pyc") or name.startswith((".", "build/"))]
