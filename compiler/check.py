@@ -121,6 +121,7 @@ class Checker:
             output=self.output,
             origins={node: tuple(spans) for node, spans in self.resolver.origins.items()},
             source=self.file.source,
+            description=next(iter(models.values())).description,
         )
         scored = next(iter(models.values())).description.classes > 0
         return with_passes(program, self.registry, scored)
@@ -227,7 +228,9 @@ class Checker:
         except BbiError as error:
             span = item.name.span if from_text and item else None
             raise BbiError([replace(d, span=span) for d in error.diagnostics], self.file.source) from error
-        crop = self.settings.get("preprocess.crop") or self.settings.get("preprocess.size")
+        size, crop = self.settings.get("preprocess.size"), self.settings.get("preprocess.crop")
+        if size and not crop:  # a size below the crop takes the crop along
+            crop = min(size, *description.input_size)
         if crop and (crop, crop) != description.input_size:
             description = self.registry.describe(name, crop)
         return {

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.types import FieldType
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.source import Source, Span
@@ -156,7 +157,8 @@ class Icons:
 
 @dataclass(frozen=True)
 class Program:
-    """A checked file. ``origins`` (node -> the spans that asked for it) and ``source`` stand outside equality."""
+    """A checked file. ``origins`` (node -> the spans that asked for it), ``source``, ``description`` (of the model, with
+    the labels and scores that the file names) and ``warnings`` stand outside equality."""
 
     models: tuple[ModelSlot, ...]
     inputs: tuple[str, ...]
@@ -170,6 +172,7 @@ class Program:
     output: str = ""
     origins: Mapping[Node, tuple[Span, ...]] = field(default_factory=dict, compare=False, repr=False)
     source: Source | None = field(default=None, compare=False, repr=False)
+    description: ModelDescription | None = field(default=None, compare=False, repr=False)
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
 
     @property

@@ -41,8 +41,11 @@ class Plan:
         return sum(step.passes for step in own), sum(step.flops for step in own)
 
 
-def plan(program: Program, description: ModelDescription) -> Plan:
+def plan(program: Program) -> Plan:
     """The steps of a program. Each backward stands directly after the forward that it needs."""
+    description = program.description
+    if description is None:
+        raise ValueError("a program without a model's description has no plan")
     inputs = max(len(program.inputs), 1)
     steps: list[Step] = []
     for number, forward in enumerate(program.forwards):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,8 +50,16 @@ class Results:
     probabilities: np.ndarray | None = None  # (input, class)
     labels: Callable[[int], str] = str
     layers: Mapping[str, LayerDescription] = field(default_factory=dict)
-    passes: Any = None
+    passes: Any = None  # everything that ran, icons too
+    model_passes: tuple[int, int] = (0, 0)  # (forward, backward) for the numbers, without icons
+    adapter: Any = None
+    recipe: Any = None
+    draft: bool = False
     timings: list[tuple[Step, float]] = field(default_factory=list)
+
+    def nodes(self) -> Iterator[Node]:
+        """Every node that an element needs, once."""
+        return walk(*(element.node for element in self.program.elements))
 
 
 class Run:
@@ -283,6 +291,8 @@ def execute(
             case "icons":
                 _make_icons(run, results, program.icons[step.index].elements, icons)
         results.timings.append((step, time.perf_counter() - began))
+        if step.kind != "icons":
+            results.model_passes = (run.passes.forwards, run.passes.backwards)
     for node in walk(*(element.node for element in program.elements)):
         if node.type.content == "selection":
             results.selections[node["id"]] = run.value(node)

@@ -1,0 +1,61 @@
+"""bbilang: interpretability interfaces from a few lines of text.
+
+    import bbilang
+    page = bbilang.run("block5c.expand.channel | attribute(output) | top(8) | present(featvis)", input="cat.jpg")
+    page.save("page.html")
+
+`run` is the chain of the stages `parse, check, optimize, plan, execute, view, render`, each of which is here too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = [
+    "BbiError",
+    "Page",
+    "adapt",
+    "check",
+    "execute",
+    "explain",
+    "extract",
+    "optimize",
+    "parse",
+    "plan",
+    "program_from_json",
+    "program_to_json",
+    "render",
+    "run",
+    "tree_from_json",
+    "tree_to_json",
+    "view",
+]
+
+_PLACES = {
+    "BbiError": "bbilang.grammar.diagnostic",
+    "Page": "bbilang.page",
+    "adapt": "bbilang.runtime.model",
+    "extract": "bbilang.runtime.page",
+    "program_from_json": ("bbilang.compiler.serialize", "from_json"),
+    "program_to_json": ("bbilang.compiler.serialize", "to_json"),
+    "tree_from_json": ("bbilang.grammar.serialize", "from_json"),
+    "tree_to_json": ("bbilang.grammar.serialize", "to_json"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, imported on first use: `import bbilang` alone costs nothing."""
+    if name not in __all__:
+        raise AttributeError(f"module 'bbilang' has no attribute {name!r}")
+    import importlib
+
+    place = _PLACES.get(name, "bbilang.api")
+    module, attribute = place if isinstance(place, tuple) else (place, name)
+    value = getattr(importlib.import_module(module), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

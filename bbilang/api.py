@@ -1,0 +1,263 @@
+"""The stages, one function each, and `run`, their chain.
+
+    text -> AST -> typed IR -> optimized IR -> physical plan -> results -> view model -> HTML
+       parse   check      optimize        plan            execute    view          render
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bbilang.inputs as handed
+from bbilang.compiler.check import DEFAULT_MODEL, Options
+from bbilang.compiler.check import check as check_file
+from bbilang.compiler.ir import Program
+from bbilang.compiler.optimize import optimize
+from bbilang.compiler.plan import Plan
+from bbilang.compiler.plan import plan as plan_program
+from bbilang.compiler.settings import default
+from bbilang.grammar import ast
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.parse import parse as parse_source
+from bbilang.grammar.source import Source
+from bbilang.page import Page
+from bbilang.registry import registry
+from bbilang.runtime.progress import Event, Listener
+
+if TYPE_CHECKING:
+    from bbilang.compiler.description import ModelDescription
+    from bbilang.runtime.adapter import Adapter
+    from bbilang.runtime.execute import Results
+    from bbilang.runtime.viewmodel import View
+
+__all__ = ["check", "execute", "explain", "optimize", "parse", "plan", "render", "run", "view"]
+
+
+def run(
+    text: str | Source,
+    *,
+    model: Any = None,
+    input: Any = None,
+    weights: str | None = None,
+    device: str = "auto",
+    settings: Mapping[str, Any] | None = None,
+    optimized: bool = True,
+    draft: bool = False,
+    cache: Any = None,
+    progress: Listener | None = None,
+    title: str = "",
+) -> Page:
+    """Compile a .bbi text to a page.
+
+    model: a name (`bbi models`), a torch.nn.Module or an adapter (`bbilang.adapt`); the text's own, or the default,
+    unless said. input: file names, PIL pictures, uint8 arrays (y, x, 3), or tensors (3, y, x) in [0, 1]; one or a list.
+    weights: a file, or `random`. device: `auto`, `cpu`, `cuda`, `mps`. settings: `{"featvis.steps": 64}`.
+    draft: small icons of few steps, marked on the page. cache: False for none. Raises `BbiError` with everything wrong.
+    """
+    file = parse(text)
+    program = check(file, model=model, input=input, weights=weights, settings=settings)
+    steps = plan(optimize(program) if optimized else program)
+    results = execute(steps, model=model, input=input, device=device, draft=draft, cache=cache, progress=progress)
+    return Page(view(results, title=title), results, steps)
+
+
+def parse(text: str | Source, name: str = "<text>") -> ast.File:
+    """The syntax tree of a text. Raises `BbiError` with every syntax error in it."""
+    return parse_source(text if isinstance(text, Source) else Source(text, name))
+
+
+def check(
+    file: ast.File,
+    *,
+    model: Any = None,
+    input: Any = None,
+    weights: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Program:
+    """The typed program: every name resolved, every field typed, every axis spent. Nothing runs; no torch, unless the
+    model is a module of the caller's. Raises `BbiError` with everything that is wrong."""
+    name, description = None, None
+    if isinstance(model, str):
+        name = model
+    elif model is not None:
+        description = _adapter(model, input).description
+    return check_file(file, registry(), options(name, weights, handed.names_of(handed.listed(input)), settings, description))
+
+
+def options(
+    model: str | None = None,
+    weights: str | None = None,
+    inputs: tuple[str, ...] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    description: ModelDescription | None = None,
+) -> Options:
+    """Options for the checker, which finds files through the runtime."""
+    return Options(model, weights, inputs, dict(settings or {}), description, _expand)
+
+
+def _expand(name: str) -> list[str]:
+    from bbilang.runtime.pictures import expand
+
+    return [name] if name.startswith("picture ") else expand(name)
+
+
+def plan(program: Program) -> Plan:
+    """The passes in order, with what each costs and who asked for it."""
+    return plan_program(program)
+
+
+def execute(
+    steps: Plan,
+    *,
+    model: Any = None,
+    input: Any = None,
+    device: str = "auto",
+    draft: bool = False,
+    cache: Any = None,
+    progress: Listener | None = None,
+) -> Results:
+    """Run a plan: numbers and icons. ``model`` and ``input`` as in `run`; left out, the program's own are loaded."""
+    from bbilang.runtime.execute import execute as execute_plan
+
+    program = steps.program
+    adapter = _loaded(program, model, input, device)
+    given = handed.listed(input) or list(program.inputs)
+    names = handed.names_of(given) or ()
+    expanded: list[tuple[Any, str]] = []
+    for item, name in zip(given, names, strict=True):
+        files = _expand(item) if isinstance(item, str) else [item]
+        expanded += [(file, Path(file).name if isinstance(file, str) else name) for file in files]
+    pictures = [_picture(program, item, name, adapter) for item, name in expanded]
+    recipe = _recipe(program, draft)
+    icons = partial(_icons, recipe=recipe, cache=_cache(cache), progress=progress)
+
+    def watch(words: str, done: int, total: int, left: float | None) -> None:
+        if progress:
+            progress(Event("pass", words, done, total))
+
+    results = execute_plan(steps, registry(), adapter, pictures, icons=icons, watch=watch)
+    results.adapter, results.recipe, results.draft = adapter, recipe, draft
+    return results
+
+
+def _picture(program: Program, item: Any, name: str, adapter: Any) -> Any:
+    """One input, read; a file that cannot be read is reported where the text names it."""
+    try:
+        return handed.picture_of(item, name, adapter)
+    except BbiError as error:
+        spans = [
+            file.span
+            for statement in _inputs_of(program)
+            for file in statement.files
+            if isinstance(item, str) and item.endswith(file.value)
+        ]
+        found = [replace(d, span=d.span or (spans[0] if spans else None)) for d in error.diagnostics]
+        raise BbiError(found, program.source) from error
+
+
+def _inputs_of(program: Program) -> list[ast.Input]:
+    if program.source is None:
+        return []
+    return [s for s in parse_source(program.source).statements if isinstance(s, ast.Input)]
+
+
+def _icons(adapter: Any, objectives: Any, counter: Any, *, recipe: Any, cache: Any, progress: Listener | None) -> list[Any]:
+    """Icons, with word before and while they are made."""
+    from bbilang.runtime.visualize import estimate, visualize
+
+    if progress is None:
+        return visualize(adapter, objectives, recipe, cache, None, counter)
+    count, seconds = estimate(adapter, objectives, recipe, cache)
+    progress(Event("estimate", f"{recipe.size} px, {recipe.steps} steps", len(objectives) - count, count, seconds))
+
+    def tell(done: int, total: int, left: float) -> None:
+        progress(Event("icons", "", done, total, left))
+
+    return visualize(adapter, objectives, recipe, cache, tell if count else None, counter)
+
+
+def _recipe(program: Program, draft: bool) -> Any:
+    from bbilang.runtime.visualize import Recipe
+
+    chosen = {name: program.setting(f"featvis.{name}", default(f"featvis.{name}")) for name in ("size", "steps", "rate", "batch")}
+    recipe = Recipe(**chosen, seed=program.setting("seed", 0))
+    return recipe.draft() if draft else recipe
+
+
+def _cache(cache: Any) -> Any:
+    if cache is False:
+        return None
+    from bbilang.runtime.cache import Cache
+
+    return cache if isinstance(cache, Cache) else Cache()
+
+
+def _adapter(model: Any, input: Any) -> Adapter:
+    """A caller's module as an adapter; its input size is that of the tensor it comes with, else 224 pixels."""
+    from bbilang.runtime.adapter import Adapter
+    from bbilang.runtime.model import adapt
+
+    if isinstance(model, Adapter):
+        return model
+    if not hasattr(model, "named_modules"):
+        help = "give a name, a torch.nn.Module or `bbilang.adapt(module, ...)`"
+        raise BbiError(Diagnostic("E408", f"a {type(model).__name__} is no model", help=help))
+    first = next(iter(handed.listed(input) or ()), None)
+    size = tuple(first.shape[-2:]) if handed.is_tensor(first) else (224, 224)
+    return adapt(model, (int(size[0]), int(size[1])))
+
+
+def _loaded(program: Program, model: Any, input: Any, device: str) -> Adapter:
+    from bbilang.runtime.adapter import device_named
+    from bbilang.runtime.model import load
+
+    slot = program.models[0]
+    if model is not None and not isinstance(model, str):
+        adapter = _adapter(model, input)
+        if device != "auto":
+            device_named(device)
+            adapter.to(device)
+    elif slot.name == "module" or (program.description is not None and slot.name not in registry().models()):
+        help = "pass it again: `execute(plan, model=module)`"
+        raise BbiError(Diagnostic("E408", f"this program was made for a module of the caller's, `{slot.name}`", help=help))
+    else:
+        adapter = load(slot.name or DEFAULT_MODEL, slot.weights, device, seed=program.setting("seed", 0))
+    changes = {key: program.setting(f"preprocess.{key}") for key in ("size", "crop", "mean", "std")}
+    changes = {key: value for key, value in changes.items() if value is not None}
+    if changes:
+        adapter = adapter.with_preprocess(**changes)
+    return replace(adapter, description=program.description) if program.description is not None else adapter
+
+
+def view(results: Results, title: str = "") -> View:
+    """The view model: what each element shows in each state, in plain numbers, strings and images."""
+    from bbilang.runtime.provenance import provenance_of
+    from bbilang.runtime.view import view as build
+
+    return build(results, registry(), provenance_of(results), title)
+
+
+def render(page: View) -> str:
+    """The standalone HTML page of a view model."""
+    from bbilang.runtime.page import render as render_page
+
+    return render_page(page)
+
+
+def explain(
+    text: str | Source,
+    *,
+    model: Any = None,
+    input: Any = None,
+    weights: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Any:
+    """The plan before and after the optimizer (`compiler.explain.Explanation`); `str()` of it is for people."""
+    from bbilang.compiler.explain import Explanation
+
+    program = check(parse(text), model=model, input=input, weights=weights, settings=settings)
+    return Explanation(plan(program), plan(optimize(program)))

@@ -1,0 +1,105 @@
+"""What a run gives: a page to save, show and compute with."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+
+if TYPE_CHECKING:
+    from bbilang.compiler.plan import Plan
+    from bbilang.runtime.execute import Results
+    from bbilang.runtime.viewmodel import View
+
+FORMATS = ("html", "json", "png", "svg", "pdf", "csv")
+
+
+@dataclass(frozen=True)
+class Data:
+    """The numbers of an element. ``values`` has one axis for each name in ``axes``; NaN where there is no atom.
+
+    coords: component ("channel", "y", "x", "class") -> (names of the axes it depends on, integers): which atom stands at
+    each place. labels: axis -> (names of axes, words), for classes.
+    """
+
+    content: str
+    unit: str
+    axes: tuple[str, ...]
+    values: np.ndarray
+    coords: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
+    labels: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A compiled page. In a notebook it shows itself; `save` writes it, `data` gives an element's numbers."""
+
+    view: View
+    results: Results
+    plan: Plan
+
+    def html(self) -> str:
+        """The standalone page."""
+        from bbilang.runtime.page import render
+
+        return render(self.view)
+
+    def save(self, path: str | Path, format: str | None = None) -> Path:
+        """Write the page: html, json, png, svg, pdf or csv, by the file's ending unless said.
+
+        The file is there whole or not at all. Raises BbiError E430 for an unknown format, E431 where it cannot be written.
+        """
+        from bbilang.runtime.export import export
+
+        path = Path(path)
+        wanted = format or path.suffix.lstrip(".").lower() or "html"
+        if wanted not in FORMATS:
+            raise BbiError(Diagnostic("E430", f"there is no format `{wanted}`", help=f"formats are {', '.join(FORMATS)}"))
+        try:
+            return export(self.view, path, wanted)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            help = "nothing was written; choose another place with `-o`"
+            raise BbiError(Diagnostic("E431", f"{path} cannot be written: {reason}", help=help)) from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """The view model as plain dictionaries and lists; pictures as bytes."""
+        return asdict(self.view)
+
+    def data(self, name: str) -> Data:
+        """The numbers of an element, by its name in the text (or `element-1` ...). Raises KeyError for another name."""
+        if name not in self.results.fields:
+            raise KeyError(f"no element is called {name!r}; there are {', '.join(self.results.fields)}")
+        found = self.results.fields[name]
+        values = found.values
+        if "input" in values.dims and values.sizes["input"] == 1:
+            found = found.take("input", _first())
+            values = found.values
+        coords = {c: (a.dims, a.data) for c, a in found.coords.items() if c != "input" or a.data.ndim}
+        labels = {n: (a.dims, a.data) for n, a in found.names.items()}
+        return Data(found.type.content, found.type.unit, values.dims, values.data, coords, labels)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """For notebooks: the whole page in a frame of its own, so that neither's styles reach the other."""
+        import html
+
+        page = html.escape(self.html(), quote=True)
+        frame = (
+            f'<iframe srcdoc="{page}" sandbox="allow-scripts allow-downloads" title="{html.escape(self.view.title)}" '
+            'style="width:100%;height:720px;border:0"></iframe>'
+        )
+        return {"text/html": frame, "text/plain": repr(self)}
+
+    def __repr__(self) -> str:
+        count = sum(len(i.elements) for i in self.view.interfaces)
+        return f"<bbilang page {self.view.title!r}: {count} elements, {self.view.provenance.passes}>"
+
+
+def _first() -> Any:
+    from bbilang.runtime.field import Named
+
+    return Named((), np.array(0))

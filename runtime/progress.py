@@ -1,0 +1,22 @@
+"""What long work says while it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing to tell: ``pass`` before each step of the plan, ``estimate`` before icons are made (``total`` icons in
+    about ``seconds``), ``icons`` while they are (``done`` of ``total``, ``seconds`` left)."""
+
+    kind: Literal["pass", "estimate", "icons"]
+    words: str = ""
+    done: int = 0
+    total: int = 0
+    seconds: float | None = None
+
+
+Listener = Callable[[Event], None]

@@ -1,0 +1,43 @@
+"""The footer of a page: what made the numbers."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from bbilang.runtime.execute import Results
+from bbilang.runtime.viewmodel import Provenance
+
+
+def provenance_of(results: Results) -> Provenance:
+    """Model, weights and their hash, seed, versions, device, passes and settings of a run."""
+    adapter, recipe = results.adapter, results.recipe
+    ran = len(results.icons)
+    parts = [f"{results.model_passes[0]} forward", f"{results.model_passes[1]} backward"]
+    if ran:
+        parts.append(f"{ran} icons")
+    settings: list[tuple[str, str]] = []
+    if ran:
+        settings.append(("icons", f"{recipe.size} px, {recipe.steps} steps"))
+    settings += [(key, _words(value)) for key, value in results.program.settings if not key.startswith("featvis.")]
+    method = results.program.setting("attribute.method", "linear")
+    if any(node.op == "attribute" for node in results.nodes()):
+        settings.append(("attribution", f"{method} (activation x gradient)" if method == "linear" else method))
+    return Provenance(
+        adapter.description.title, adapter.weights, adapter.fingerprint, results.program.setting("seed", 0), versions(),
+        str(adapter.device), ", ".join(parts), results.draft, adapter.random, tuple(settings),
+    )  # fmt: skip
+
+
+def versions() -> tuple[tuple[str, str], ...]:
+    found = []
+    for name in ("bbilang", "torch", "altair"):
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:  # run from a tree that is not installed
+            found.append((name, "unknown"))
+    return tuple(found)
+
+
+def _words(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
