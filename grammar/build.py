@@ -50,6 +50,11 @@ def spelling(path: ast.Path) -> str:
     return path.name if path.model is None else f"{path.model}:{path.name}"
 
 
+def is_plain(path: ast.Path) -> bool:
+    """Whether a path was read without parentheses around it: then its span is as long as it is."""
+    return path.span.end - path.span.start == len(spelling(path))
+
+
 def leftmost(value: Any) -> Any:
     """The node that a value's text begins with, parentheses aside."""
     while True:
@@ -216,7 +221,7 @@ class Builder:
 
     def attribute(self, children: list[Any]) -> ast.Attribute:
         value, token = children
-        if isinstance(value, ast.Path) and value.span.end - value.span.start == len(spelling(value)):
+        if isinstance(value, ast.Path) and is_plain(value):
             message, help = "a path is written without spaces", f"write `{spelling(value)}{token}`"
             self.complain(codes.UNEXPECTED, message, Span(value.span.start, token.end_pos), help)
         return ast.Attribute(value, str(token)[1:], span=Span(value.span.start, token.end_pos))
@@ -319,11 +324,10 @@ class Builder:
     def show(self, children: list[Any]) -> ast.Show:
         (value,) = children
         first = leftmost(value)
-        word = first.name if isinstance(first, ast.Path | ast.Call) else ""
-        unparenthesized = first.span.start == value.span.start
-        if unparenthesized and word in STATEMENT_WORDS - {"input", "output"} and getattr(first, "model", None) is None:
-            span = Span(first.span.start, first.span.start + len(word))
-            self.complain(codes.STATEMENT_FORM, f"`{word}` begins a statement", span, f"its form is `{FORMS[word]}`")
+        plain = isinstance(first, ast.Path) and is_plain(first) and first.span.start == value.span.start
+        if plain and first.name in STATEMENT_WORDS - {"input", "output"} and first.model is None:
+            message, help = f"`{first.name}` begins a statement", f"its form is `{FORMS[first.name]}`"
+            self.complain(codes.STATEMENT_FORM, message, first.span, help)
         elif comparison := compared_alone(value):
             self.complain_comparison(comparison)
         return ast.Show(value)

@@ -119,7 +119,9 @@ def _flat(node: Any, level: int) -> str:
 
 
 def _flat_stage(stage: ast.Call) -> str:
-    return _flat(stage, _PIPE) if stage.arguments else stage.name
+    """`link()` and `link` are the same; what was written stays."""
+    written = stage.span is not NOWHERE and stage.span.end > stage.name_span.end
+    return _flat(stage, _PIPE) if stage.arguments or written else stage.name
 
 
 def _flat_items(items: Iterable[Any]) -> str:
@@ -305,7 +307,7 @@ class _Writer:
                 return self.pipe(node, column, indent)
             case ast.Call(name=name, arguments=arguments):
                 if level < _PIPE and not arguments and not self.holds_comment(node):
-                    return name
+                    return _flat_stage(node)
                 return self.bracket(name, "()", node, arguments, column, indent, suffix=suffix)
             case ast.List(items=items):
                 return self.bracket("", "[]", node, items, column, indent, suffix=suffix)

@@ -176,10 +176,13 @@ class _Scanner:
 
     def repaired(self, span: Span) -> str:
         text = self.text[span.start : span.end]
+        if not self.repairs:
+            return text
+        characters = list(text)
         for offset, by in self.repairs:
             if span.start <= offset < span.end:
-                text = text[: offset - span.start] + by + text[offset - span.start + len(by) :]
-        return text
+                characters[offset - span.start : offset - span.start + len(by)] = by
+        return "".join(characters)
 
     # --- tokens ---
 
@@ -198,9 +201,16 @@ class _Scanner:
         if character == "{" and not self.openers:
             return self.open_brace(span)
         if character in _CLOSER:
+            if character == "{" and self.is_header():
+                inner = self.openers[-1]
+                opener = self.text[inner]
+                message, help = f"this `{opener}` is never closed", f"add the missing `{_CLOSER[opener]}`, or drop it"
+                self.broken_after(codes.OPEN_BRACKET, message, Span(inner, inner + 1), help)
+                self.openers.clear()
+                return self.open_brace(span)
             if character == "{":
                 line_start = self.text.rfind("\n", 0, offset) + 1
-                if _HEADER.match(self.text[line_start:offset].lstrip()):
+                if self.openers[-1] < line_start and _HEADER.match(self.text[line_start:offset].lstrip()):
                     return self.never_closed(before=line_start - 1)
                 self.brace_in_value(span)
             self.openers.append(offset)
@@ -295,6 +305,7 @@ class _Scanner:
             if len(match[1].expandtabs(4)) <= indent and match[2] not in "|)],#":
                 restart = match.start()
                 break
+        assert restart > inner, "every restart is further on"
         self.position = restart
         # What was read in between is read again.
         self.comments = [comment for comment in self.comments if comment.span.start < restart]

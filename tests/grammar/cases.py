@@ -1,9 +1,9 @@
 """Golden files: cases of a title, a text and what is expected, readable in review.
 
-    === title
-    the text
-    --- expected
-    what comes out
+=== title
+the text
+--- expected
+what comes out
 """
 
 from __future__ import annotations

@@ -163,17 +163,34 @@ def test_nesting_at_the_limit_parses() -> None:
     assert parse("a = b" + " | f" * 5_000)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["#\n" * 100_000, "a\n" + "#\n" * 100_000 + "|", "f(\n" * 80_000, "a = b" + "\n|" * 80_000, '"' * 200_000, ";" * 99_999,
-     "{" * 200_000, "interface {" * 20_000, "}\n" * 99_999, "a = " + "1" * 200_000, "“" * 80_000, "\r" * 200_000,
-     "a" + " " * 250_000 + "b", "a = [" + "b," * 90_000 + "]", "a |\n" * 60_000],
-    ids=range(15),
-)  # fmt: skip
+# Texts in which a scanner that looks ahead or back could take quadratic time.
+LONG_TEXTS = {
+    "comments": "#\n" * 30_000,
+    "comments before a pipe": "a\n" + "#\n" * 30_000 + "|",
+    "open brackets on lines": "f(\n" * 20_000,
+    "open brackets": "[" * 50_000,
+    "open braces": "{" * 50_000,
+    "open interfaces": "interface {" * 20_000,
+    "open interfaces on lines": "interface {\n" * 20_000,
+    "closed braces": "}\n" * 30_000,
+    "pipes on lines": "a = b" + "\n|" * 30_000,
+    "pipes at line ends": "a |\n" * 3_000,
+    "quotes": '"' * 200_000,
+    "typographic quotes": "“" * 30_000,
+    "semicolons": ";" * 99_999,
+    "digits": "a = " + "1" * 200_000,
+    "carriage returns": "\r" * 50_000,
+    "spaces": "a" + " " * 250_000 + "b",
+    "backslashes": '"' + "\\" * 200_000,
+    "a long list": "a = [" + "b," * 5_000 + "]",
+}
+
+
+@pytest.mark.parametrize("text", LONG_TEXTS.values(), ids=LONG_TEXTS)
 def test_no_text_takes_long(text: str) -> None:
     began = time.perf_counter()
     parse_recovering(text)
-    assert time.perf_counter() - began < 6
+    assert time.perf_counter() - began < 2
 
 
 def test_a_thousand_elements_are_fast() -> None:
