@@ -16,7 +16,7 @@ SNIPPET = "window.vegaEmbed=vegaEmbed;"
 def javascript() -> str:
     """The libraries, from the cache folder where an undamaged copy of this vl-convert's lies there.
 
-    The folder is ``BBI_CACHE_DIR``, else the user's cache folder; where it cannot be written the text is made each time.
+    The folder is ``BBI_CACHE_DIR``, else the user's cache folder; where that fails the text is made each time.
     """
     path = _folder() / f"vega-{version('vl-convert-python')}.js"
     try:

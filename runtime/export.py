@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
+
+from PIL import Image
 
 from bbilang.runtime.bundle import write
 from bbilang.runtime.page import render
@@ -24,7 +29,7 @@ OURS = re.compile(r"picture-[0-9a-f]{16}\.(png|jpg|webp|bin)")
 def export(view: View, path: str | Path, format: str, styles: Mapping[str, Chart] | None = None) -> Path:
     """Writes the view to ``path`` as one of ``FORMATS`` and returns the path; all of it or nothing.
 
-    ``json`` also writes the pictures, into the folder ``<name>_files`` beside it. png, svg and pdf show the start states.
+    ``json`` also writes the pictures, into the folder ``<name>_files`` beside it; png, svg, pdf show the start states.
     Raises ValueError for another format, OSError where the file cannot be written.
     """
     path = Path(path)
@@ -46,12 +51,43 @@ def export(view: View, path: str | Path, format: str, styles: Mapping[str, Chart
 def _converted(view: View, styles: Mapping[str, Chart] | None, format: str) -> bytes:
     import vl_convert
 
+    if format == "pdf":  # the converter knows no WebP
+        view = replace(view, pictures=tuple(map(_png, view.pictures)))
     spec: dict[str, Any] = specification(view, picture_uris(view), styles, live=False)
     if format == "png":
         return vl_convert.vegalite_to_png(spec, scale=2)
     if format == "pdf":
-        return vl_convert.vegalite_to_pdf(spec)
+        return vl_convert.svg_to_pdf(_flat(vl_convert.vegalite_to_svg(spec)))
     return vl_convert.vegalite_to_svg(spec).encode()
+
+
+def _flat(svg: str) -> str:
+    """The same drawing with fewer groups in groups: the converter to PDF refuses deep ones."""
+    for prefix, address in (("", "http://www.w3.org/2000/svg"), ("xlink", "http://www.w3.org/1999/xlink")):
+        ElementTree.register_namespace(prefix, address)
+    group = "{http://www.w3.org/2000/svg}g"
+
+    def flatten(parent: ElementTree.Element) -> None:
+        children = []
+        for child in parent:
+            flatten(child)
+            if child.tag == group and set(child.attrib) <= {"class", "role", "aria-roledescription", "aria-hidden"}:
+                children += child
+            else:
+                children.append(child)
+        parent[:] = children
+
+    root = ElementTree.fromstring(svg)
+    flatten(root)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _png(picture: Picture) -> Picture:
+    if picture.mime != "image/webp":
+        return picture
+    file = io.BytesIO()
+    Image.open(io.BytesIO(picture.data)).save(file, "PNG")
+    return replace(picture, data=file.getvalue(), mime="image/png")
 
 
 def _json(view: View, path: Path, styles: Mapping[str, Chart] | None) -> Path:

@@ -60,8 +60,8 @@ least, most = _function("min", min), _function("max", max)
 class Geometry:
     """A chart's panels in rows, as many side by side as there is room for; ``params`` are its named quantities.
 
-    ``x`` and ``y`` are expressions for the corner of ``datum.panel``; ``width`` and ``height`` measure one panel without
-    its label, ``total`` and ``tall`` the chart.
+    ``x`` and ``y`` are expressions for the corner of ``datum.panel``; ``width`` and ``height`` measure one panel
+    without its label, ``total`` and ``tall`` the chart.
     """
 
     name: str

@@ -1,10 +1,11 @@
-"""Altair layers placed in pixels. A row of data names its panel and slot; what it shows is in ``frames[panel][state]``."""
+"""Altair layers placed in pixels. A row of data names its panel and slot; ``frames[panel][state]`` what it shows."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import altair as alt
 
@@ -127,50 +128,60 @@ def panel_labels(element: Element, geometry: Geometry) -> list[alt.Chart]:
     return [words(chart(element, rows(element), **place), "words", fontWeight=600, fontSize=12.5, limit=limit)]
 
 
+def cells(element: Element) -> bool:
+    """True where a map's own cells are what to point at: slots row-major over the panel's shape."""
+    return bool(element.selects) and not element.targets and any(panel.shape != (0, 0) for panel in element.panels)
+
+
 def target_layers(element: Element, geometry: Geometry, theme: Theme) -> list[alt.Chart]:
-    """Cells to point at over whole panels: one ring per grid of cells, and what takes the pointer."""
-    if not element.targets:
+    """Cells to point at over whole panels: a marker per grid of cells, and what takes the pointer."""
+    if not element.targets and not cells(element):
         return []
-    name, layers, grids = identifier(element.id), [], []
-    for index, target in enumerate(element.targets):
-        deep, wide = target.shape
-        grids += [
-            {**row, "target": index, "wide": wide, "deep": deep, "cells": list(target.atoms)} for row in rows(element)
-        ]
-    spot = {
-        "cell": f"indexof(datum.cells, selected_{name}[datum.target])",
-        **_cell_box(geometry, "datum.cell % datum.wide", "floor(datum.cell / datum.wide)"),
-    }
+    name = identifier(element.id)
+    grids = _grids(element)
+    which = f"selected_{name}[datum.target]"
+    at = f"{which} >= 0 ? indexof(datum.cells ? datum.cells : datum.frame.atoms, {which}) : -1"
+    spot = {"cell": at, **_cell_box(geometry, "datum.cell % datum.wide", "floor(datum.cell / datum.wide)")}
     base = chart(element, grids, **spot)  # dark and light together are seen on every photo
+    layers = []
     for stroke, width in (("#000", 5), ("#fff", 2)):
         marker = ring(base, "datum.cell >= 0", stroke=stroke, strokeWidth=width)
         layers.append(marker.properties(name=f"front_{width}_{name}"))
     if theme.standalone:
-        target = max(element.targets, key=lambda target: target.shape[0] * target.shape[1])
-        cells = [
-            {
-                **row,
-                "target": element.targets.index(target),
-                "i": i,
-                "j": j,
-                "atom": target.atoms[i * target.shape[1] + j],
-                "wide": target.shape[1],
-                "deep": target.shape[0],
-            }
-            for row in rows(element)
-            for i in range(target.shape[0])
-            for j in range(target.shape[1])
+        finest = max(grids, key=lambda grid: grid["wide"] * grid["deep"])["target"]
+        spots = [
+            {**grid, "cell": cell, "cells": grid["cells"] and grid["cells"][cell]}
+            for grid in grids
+            if grid["target"] == finest
+            for cell in range(grid["wide"] * grid["deep"])
         ]
-        base = chart(element, cells, **_cell_box(geometry, "datum.j", "datum.i"))
-    else:  # page.js finds the cell of every grid under the pointer
-        whole = {
-            "left": geometry.x,
-            "top": geometry.y,
-            "right": f"datum.left + {geometry.width}",
-            "bottom": f"datum.top + {geometry.height}",
-        }
-        base = chart(element, [{**row, "grid": True} for row in rows(element)], **whole)
-    return [*layers, hit(element, base)]
+        place = _cell_box(geometry, "datum.cell % datum.wide", "floor(datum.cell / datum.wide)")
+        atom = "datum.cells === null ? datum.frame.atoms[datum.cell] : datum.cells"
+        return [*layers, hit(element, chart(element, spots, atom=atom, **place))]
+    whole = {  # page.js finds the cell of every grid under the pointer
+        "left": geometry.x,
+        "top": geometry.y,
+        "right": f"datum.left + {geometry.width}",
+        "bottom": f"datum.top + {geometry.height}",
+    }
+    return [*layers, hit(element, chart(element, [{**row, "grid": True} for row in rows(element)], **whole))]
+
+
+def _grids(element: Element) -> list[dict[str, Any]]:
+    """One row per panel and grid of cells; ``cells`` are its atoms, None where they change with the state."""
+    if element.targets:
+        return [
+            {**row, "target": k, "deep": grid.shape[0], "wide": grid.shape[1], "cells": list(grid.atoms)}
+            for k, grid in enumerate(element.targets)
+            for row in rows(element)
+        ]
+    shapes = [panel.shape for panel in element.panels]
+    return [
+        {**row, "target": k, "deep": shape[0], "wide": shape[1], "cells": None}
+        for k in range(len(element.selects))
+        for row, shape in zip(rows(element), shapes, strict=True)
+        if shape != (0, 0)
+    ]
 
 
 def hit(element: Element, base: alt.Chart) -> alt.Chart:

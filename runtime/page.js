@@ -113,7 +113,7 @@ function announce(ids) {
     .map((id) => {
       const selection = selections.get(id);
       const atom = selection.atoms[now.get(id)];
-      return atom ? `${selection.title}: ${atom[1]}${spoken(atom[0], now)}` : `${selection.title}: nothing selected`;
+      return `${selection.title}: ${atom ? atom[1] + spoken(atom[0], now) : "nothing selected"}`;
     })
     .join("; ");
 }
@@ -152,6 +152,10 @@ function under(element, event, item) {
     const share = (at, from, size) => Math.min(Math.max((at - from) / size, 0), 0.999999);
     const point = event.changedTouches?.[0] ?? event;
     const x = share(point.clientX, box.left, box.width), y = share(point.clientY, box.top, box.height);
+    if (!element.targets.length) {
+      const [deep, wide] = element.shapes[datum.panel];
+      return [[element.selects, datum.frame.atoms[Math.floor(y * deep) * wide + Math.floor(x * wide)]]];
+    }
     return element.targets.map(({ selection, shape, atoms }) => [[selection], atoms[Math.floor(y * shape[0]) * shape[1] + Math.floor(x * shape[1])]]);
   }
   return datum.atom >= 0 ? [[element.selects, datum.atom]] : [];
@@ -178,8 +182,8 @@ function keyboardAtoms(element, view) {
   const grid = [...element.targets].sort((a, b) => b.atoms.length - a.atoms.length)[0];
   if (grid) return { atoms: grid.atoms, wide: grid.shape[1], ids: [grid.selection] };
   const state = stateOf(element, choices());
-  let wide = 1;
-  try { wide = view.signal(`columns_${element.name}`); } catch { /* bars stand one below the other */ }
+  let wide = element.shapes[0]?.[1] || 1;
+  if (wide === 1) try { wide = view.signal(`columns_${element.name}`); } catch { /* bars stand one below the other */ }
   return { atoms: element.frames.flatMap((panel) => panel[state].atoms.filter((atom) => atom >= 0)), wide, ids: element.selects };
 }
 
@@ -196,11 +200,11 @@ function onKey(event, element, view) {
     if (atom >= 0) act(element, ids, atom, true);
   } else if (event.key in MOVES && atoms.length && !event.altKey && !event.ctrlKey && !event.metaKey) {
     const [right, down] = MOVES[event.key];
-    let at = atoms.indexOf(view.signal(cursor) >= 0 ? view.signal(cursor) : selected.find((it) => atoms.includes(it)));
+    const at = atoms.indexOf(view.signal(cursor) >= 0 ? view.signal(cursor) : selected.find((it) => it >= 0 && atoms.includes(it)));
     const next = at < 0 ? 0 : at + right + down * wide;
-    if (next < 0 || next >= atoms.length || (right && at >= 0 && element.targets.length && Math.floor(next / wide) !== Math.floor(at / wide))) return event.preventDefault();
+    if (next < 0 || next >= atoms.length || (right && at >= 0 && wide > 1 && Math.floor(next / wide) !== Math.floor(at / wide))) return event.preventDefault();
     view.signal(cursor, atoms[next]).run();
-    document.getElementById("status").textContent = element.atoms[atoms[next]][1];
+    document.getElementById("status").textContent = element.atoms[atoms[next]]?.[1] ?? "";
     act(element, ids, atoms[next], false);
   } else return;
   event.preventDefault();
@@ -262,7 +266,7 @@ async function save(kind, element) {
       const canvas = await view.toCanvas(2);
       blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
     }
-    view.background(null);
+    view.background("transparent");
     await view.runAsync();
   }
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `${element.id}.${kind}` });

@@ -15,8 +15,8 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from bbilang.runtime import bundle, colour
-from bbilang.runtime.marks import identifier, slots
-from bbilang.runtime.selection import elements
+from bbilang.runtime.marks import cells, identifier, slots
+from bbilang.runtime.selection import elements, layered
 from bbilang.runtime.vega import Chart, layouts, picture_uris, table
 from bbilang.runtime.viewmodel import Element, Interface, Layout, Legend, Selection, View
 
@@ -29,15 +29,19 @@ def render(view: View, styles: Mapping[str, Chart] | None = None) -> str:
     """The page of a View as HTML: the same View gives the same bytes. Raises ValueError for an unknown style."""
     script = _text("page.js")
     libraries = bundle.javascript()
-    return _template().render(
-        view=view,
-        interfaces=[_interface(view, interface) for interface in view.interfaces],
-        policy=_policy(libraries, script),
-        style=Markup(_text("page.css")),
-        libraries=Markup(libraries),
-        script=Markup(script),
-        data=Markup(_json(_data(view, styles))),
-        source=Markup(_pack(view.source)),
+    return (
+        _template()
+        .render(
+            view=view,
+            interfaces=[_interface(view, interface) for interface in view.interfaces],
+            policy=_policy(libraries, script),
+            style=Markup(_text("page.css")),
+            libraries=Markup(libraries),
+            script=Markup(script),
+            data=Markup(_json(_data(view, styles))),
+            source=Markup(_pack(view.source)),
+        )
+        .lstrip()
     )
 
 
@@ -70,7 +74,7 @@ def _policy(*scripts: str) -> str:
 
 def _data(view: View, styles: Mapping[str, Chart] | None) -> dict[str, Any]:
     """What page.js works on."""
-    hosts = {overlay.id: e.id for e in elements(view) for overlay in e.overlays}
+    hosts = {part.id: e.id for i in view.interfaces for e in i.elements for part in layered(e)}
     return {
         "selections": [
             {
@@ -90,7 +94,7 @@ def _data(view: View, styles: Mapping[str, Chart] | None) -> dict[str, Any]:
                 "name": identifier(e.id),
                 "style": e.style,
                 "title": e.title,
-                "host": hosts.get(e.id, e.id),
+                "host": hosts[e.id],
                 "states": e.states,
                 "selects": e.selects,
                 "atoms": [[a.key, a.label] for a in e.atoms],
@@ -98,6 +102,7 @@ def _data(view: View, styles: Mapping[str, Chart] | None) -> dict[str, Any]:
                 "seriesAxis": e.series_axis,
                 "facetAxis": e.facet_axis,
                 "frames": table(e),
+                "shapes": [panel.shape for panel in e.panels],
                 "targets": [{"selection": t.selection, "shape": t.shape, "atoms": t.atoms} for t in e.targets],
             }
             for e in elements(view)
@@ -110,7 +115,7 @@ def _data(view: View, styles: Mapping[str, Chart] | None) -> dict[str, Any]:
 def _interface(view: View, interface: Interface) -> dict[str, Any]:
     """What the template lays out: a tree of rows, columns and figures; the menus of this interface."""
     by_id = {element.id: element for element in interface.elements}
-    inside = [inner for element in interface.elements for inner in (element, *element.overlays)]
+    inside = [inner for element in interface.elements for inner in layered(element)]
     used = {name for element in inside for name in (*element.states, *element.selects)}
     used |= {target.selection for element in inside for target in element.targets}
     placed: set[str] = set()
@@ -134,9 +139,9 @@ def _interface(view: View, interface: Interface) -> dict[str, Any]:
 def _figure(view: View, element: Element, used: set[str]) -> dict[str, Any]:
     related = [selection for selection in view.selections if selection.id in used]
     kinds = {selection.id: selection.kind for selection in view.selections}
-    parts = (element, *element.overlays)
+    parts = list(layered(element))
     pointed = [*element.selects, *(target.selection for target in element.targets)]
-    thing = "a position" if element.targets else f"a {element.slot_axis or 'part of it'}"
+    thing = "a position" if element.targets or cells(element) else f"a {element.slot_axis or 'part of it'}"
     return {
         "kind": "element",
         "element": element,
@@ -145,7 +150,7 @@ def _figure(view: View, element: Element, used: set[str]) -> dict[str, Any]:
         "legend": _legend(element, over=False),
         "overlays": [
             {"element": overlay, "caption": _caption(overlay.caption, related), "legend": _legend(overlay, over=True)}
-            for overlay in element.overlays
+            for overlay in parts[1:]
         ],
         "tables": [part for part in parts if any(f.values or f.atoms for p in part.panels for f in p.frames)],
         "live": {part.id: any(kinds[name] in ("hover", "click") for name in part.states) for part in parts},

@@ -11,14 +11,16 @@ from bbilang.runtime.viewmodel import Element, Selection, View
 def elements(view: View) -> Iterator[Element]:
     """Every element of the page, each overlay after the element that it is drawn into."""
 
-    def walk(element: Element) -> Iterator[Element]:
-        yield element
-        for overlay in element.overlays:
-            yield from walk(overlay)
-
     for interface in view.interfaces:
         for element in interface.elements:
-            yield from walk(element)
+            yield from layered(element)
+
+
+def layered(element: Element) -> Iterator[Element]:
+    """An element and all that is drawn over it, from the bottom up."""
+    yield element
+    for overlay in element.overlays:
+        yield from layered(overlay)
 
 
 def state_count(element: Element, selections: Mapping[str, Selection]) -> int:

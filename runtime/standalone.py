@@ -13,7 +13,7 @@ import numpy as np
 from bbilang.runtime.colour import colour_map_png
 from bbilang.runtime.marks import BLANK, FONT, Theme, identifier
 from bbilang.runtime.page import REFERENCE, weight
-from bbilang.runtime.selection import elements
+from bbilang.runtime.selection import elements, layered
 from bbilang.runtime.vega import SCHEMA, Chart, attach, layout, table
 from bbilang.runtime.viewmodel import Element, Layout, Selection, View
 
@@ -39,7 +39,9 @@ def specification(
         by_id = {element.id: element for element in interface.elements}
         placed: set[str] = set()
 
-        def part(node: Layout, room: float, by_id: dict[str, Element] = by_id, placed: set[str] = placed) -> dict[str, Any]:
+        def part(
+            node: Layout, room: float, by_id: dict[str, Element] = by_id, placed: set[str] = placed
+        ) -> dict[str, Any]:
             if isinstance(node, str):
                 placed.add(node)
                 return _element(view, by_id[node], int(room), styles, params, datasets)
@@ -53,7 +55,10 @@ def specification(
         body = [part(interface.layout, WIDTH)]
         body += [part(element.id, WIDTH) for element in interface.elements if element.id not in placed]
         several = len(view.interfaces) > 1 and interface.title
-        parts.append({"vconcat": body, "spacing": GAP, **(_title(interface.title, [], 18) if several else {})})
+        if several:
+            parts.append({"vconcat": body, "spacing": GAP, **_title(interface.title, [], 18)})
+        else:
+            parts += body
     if live:
         _interact(view, params, parts)
     return {
@@ -86,12 +91,12 @@ def _element(
 ) -> dict[str, Any]:
     """An element's layers under its title, its parameters and data handed up to the whole."""
     one = layout(view, element, Theme(room=room, standalone=True), styles)
-    attach(one, {f"frames_{identifier(part.id)}": table(part) for part in (element, *element.overlays)})
+    attach(one, {f"frames_{identifier(part.id)}": table(part) for part in layered(element)})
     params.update({param["name"]: param for param in one["params"] if param["name"] not in SHARED})
     datasets.update(one["datasets"])
     chart = {key: one[key] for key in ("width", "height", "layer")}
-    lines = [line for part in (element, *element.overlays) for line in _words(part, room, part is not element)]
-    keys = [_scale(part, over=part is not element) for part in (element, *element.overlays) if _coloured(part)]
+    lines = [line for part in layered(element) for line in _words(part, room, part is not element)]
+    keys = [_scale(part, over=part is not element) for part in layered(element) if _coloured(part)]
     chart |= _title(element.title, lines, 14)
     return {"vconcat": [chart, *keys], "spacing": 8} if keys else chart
 
@@ -116,7 +121,9 @@ def _coloured(element: Element) -> bool:
 def _scale(element: Element, over: bool) -> dict[str, Any]:
     """A strip with the colours of a map, from the lower to the upper end of its scale."""
     low, high = element.legend.domain if element.legend else (0.0, 1.0)
-    strip = colour_map_png(np.linspace(low, high, 128)[None], (low, high), bool(element.legend and element.legend.signed), over)
+    strip = colour_map_png(
+        np.linspace(low, high, 128)[None], (low, high), bool(element.legend and element.legend.signed), over
+    )
     place = {"x": {"value": 40}, "y": {"value": 0}}
     text = {"type": "text", "baseline": "top", "fontSize": 11}
     image = {"type": "image", "width": 120, "height": 10, "aspect": False, "align": "left", "baseline": "top"}
@@ -134,7 +141,14 @@ def _scale(element: Element, over: bool) -> dict[str, Any]:
 
 
 def _title(text: str, lines: list[str], size: int) -> dict[str, Any]:
-    look = {"anchor": "start", "fontSize": size, "subtitleFontSize": 11.5, "subtitleColor": "#565d68", "subtitlePadding": 5}
+    look = {
+        "anchor": "start",
+        "fontSize": size,
+        "subtitleFontSize": 11.5,
+        "subtitleColor": "#565d68",
+        "subtitlePadding": 5,
+        "frame": "group",
+    }
     return {"title": {"text": text, "subtitle": lines, "offset": 12, **look}}
 
 
@@ -185,7 +199,11 @@ def _interact(view: View, params: dict[str, dict[str, Any]], parts: list[dict[st
             first = f"map_{own}_{name}[max(0, frames_{own}[0][state_{own}].atoms[0])]"
             start = f"(frames_{own}[0][state_{own}].atoms[0] >= 0 ? {first} : {start})"
         if selection.kind in ("pick", "slider"):
-            params[f"now_{name}"] = {"name": f"now_{name}", "value": int(start) if source is None else 0, "bind": _bind(selection)}
+            params[f"now_{name}"] = {
+                "name": f"now_{name}",
+                "value": int(start) if source is None else 0,
+                "bind": _bind(selection),
+            }
             continue
         views = _pointed(view, selection, hits, params)
         if views:

@@ -32,12 +32,12 @@ def _rows(element: Element, states: list[Selection]) -> Iterator[list[object]]:
     atoms = {selection.id: selection.atoms for selection in states}
     for panel in element.panels:
         for state, frame in enumerate(panel.frames):
-            choice = {}
+            choice, rest = {}, state
             for name in reversed(element.states):
-                state, index = divmod(state, len(atoms[name]))
+                rest, index = divmod(rest, len(atoms[name]))
                 choice[name] = atoms[name][index].label
             chosen = [choice.get(selection.id, "") for selection in states]
-            label = panel.labels[panel.frames.index(frame)] if panel.labels else panel.label
+            label = panel.labels[state] if state < len(panel.labels) else panel.label
             for slot, values in enumerate(frame.values):
                 atom = frame.atoms[slot] if slot < len(frame.atoms) else -1
                 note = frame.notes[slot] if slot < len(frame.notes) else ""

@@ -16,7 +16,7 @@ import altair as alt
 
 from bbilang.runtime.geometry import value_of
 from bbilang.runtime.marks import BLANK, FONT, Theme, identifier, series, slots
-from bbilang.runtime.selection import elements, start_choices, start_states
+from bbilang.runtime.selection import elements, layered, start_choices, start_states
 from bbilang.runtime.viewmodel import Element, Frame, View
 
 Chart = Callable[[Element, Theme], alt.LayerChart | dict[str, Any]]
@@ -128,10 +128,9 @@ def _specification(
     back = _layers(element, theme, styles, datasets)
     geometry = theme.places[element.id]
     over = theme.under(element, geometry)
-    drawn = [element]
-    for overlay in element.overlays:
+    drawn = list(layered(element))
+    for overlay in drawn[1:]:
         back += _layers(overlay, over, styles, datasets)
-        drawn.append(overlay)
     front = [layer for layer in back if str(layer.get("name", "")).startswith("front_")]
     params: list[dict[str, Any]] = [
         {"name": "pictures", "value": []},
@@ -156,7 +155,7 @@ def _specification(
         "height": max(1, round(value_of(geometry.tall))),
         "padding": PAD,
         "autosize": "none",
-        "background": None,
+        "background": "transparent",
         "params": params,
         "datasets": datasets,
         "layer": [layer for layer in back if layer not in front] + front,

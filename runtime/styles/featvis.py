@@ -222,8 +222,7 @@ def _dots(element: Element, geometry: Geometry) -> alt.Chart:
     data = [{**row, "slot": element.gap} for row in rows(element)]
     beside = f"{element.gap} % {geometry.columns} * {pitch} + {(GAP - GUTTER) / 2}"
     place = {
-        "left": f"inside_{name} > 0 ? {geometry.x} + {beside}"
-        f" : {geometry.x} + {geometry.width} / 2",
+        "left": f"inside_{name} > 0 ? {geometry.x} + {beside} : {geometry.x} + {geometry.width} / 2",
         "top": f"{geometry.y} + floor({element.gap} / {geometry.columns}) * block_{name} + "
         f"(inside_{name} > 0 ? {geometry.unit} / 2 : {GAP / 2 - BELOW})",
         "words": "'\u22ef'",

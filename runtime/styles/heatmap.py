@@ -15,7 +15,10 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
         geometry = image.place(element, theme)
         shown = _layer(element, geometry, [(panel, panel) for panel in range(len(element.panels))])
         return alt.layer(shown, *panel_labels(element, geometry), *target_layers(element, geometry, theme))
-    return alt.layer(_layer(element, theme.over, matched(element, theme.over_element), blend="multiply", opacity=0.8))
+    strength = element.options.get("opacity", 0.8)
+    return alt.layer(
+        _layer(element, theme.over, matched(element, theme.over_element), blend="multiply", opacity=strength)
+    )
 
 
 def matched(element: Element, under: Element) -> list[tuple[int, int]]:

@@ -1,0 +1,75 @@
+"""One headless Chromium for all tests of the page, and pages that report whatever a page must not do."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bbilang.runtime.page import render
+from bbilang.runtime.viewmodel import View
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[object]:
+    api = pytest.importorskip("playwright.sync_api")
+    found = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine: `apt install chromium`")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[], View]], Path]:
+    """Renders a view once per session."""
+    folder, made = tmp_path_factory.mktemp("pages"), {}
+
+    def write(view: Callable[[], View]) -> Path:
+        if view not in made:
+            made[view] = folder / f"{view.__name__}.html"
+            made[view].write_bytes(render(view()).encode())
+        return made[view]
+
+    return write
+
+
+@pytest.fixture
+def show(chromium, written) -> Iterator[Callable[..., object]]:
+    """Opens a view; at the end, any request, error or refused script of it fails the test."""
+    contexts, troubles = [], []
+
+    def open_page(view: Callable[[], View], hash: str = "", width: int = 1280, **options: object):
+        context = chromium.new_context(viewport={"width": width, "height": 1000}, accept_downloads=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(4000)
+        address = written(view).as_uri()
+        page.on("console", lambda message: troubles.append(f"console: {message.text}"))
+        page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
+        page.on(
+            "request",
+            lambda request: request.url.startswith(("data:", "blob:", address)) or troubles.append(request.url[:200]),
+        )
+        page.goto(address + hash)
+        page.wait_for_selector("html[data-ready]")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert troubles == []

@@ -1,0 +1,204 @@
+"""What a reader does with a page, in a real browser."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import pytest
+import views
+
+pytestmark = pytest.mark.browser
+
+
+def href(page, element: str, layer: int = 0) -> list[str]:
+    """Addresses of the pictures drawn in the image layers of an element, as the DOM has them."""
+    marks = page.locator(f"[data-chart='{element}'] .mark-image").nth(layer).locator("image")
+    return [image.get_attribute("href") or image.get_attribute("xlink:href") for image in marks.all()]
+
+
+def hits(page, element: str):
+    return page.locator(f"[data-chart='{element}'] [class*=front_hit_] path")
+
+
+def test_pointing_at_an_icon_changes_the_overlay_drawn_on_the_photo(show):
+    page = show(views.teaser)
+    before, photo = href(page, "photo", 1), href(page, "photo", 0)
+    shot = page.locator("[data-chart=photo]").screenshot()
+    hits(page, "blocks").nth(4).hover()
+    after = href(page, "photo", 1)
+    assert before != after and after[0].startswith("data:image/png")
+    assert href(page, "photo", 0) == photo
+    assert page.locator("[data-chart=photo]").screenshot() != shot
+    assert "channel" in page.locator("[data-now=where]").inner_text()
+    assert page.url.endswith("#hover-1=mixed4d+channel=12")
+
+
+def test_menus_change_icons_and_the_overlay_starts_at_the_first_icon(show):
+    page = show(views.teaser)
+    icons, overlay = href(page, "blocks"), href(page, "photo", 1)
+    assert page.locator("[data-now=where]").inner_text() == "channel 447"
+    page.get_by_label("b", exact=True).select_option(label="Egyptian cat")
+    assert href(page, "blocks") != icons
+    page.get_by_label("a", exact=True).select_option(label="tabby")
+    assert href(page, "photo", 1) != overlay  # not yet chosen: it follows the first icon
+    assert "tabby" in page.locator("[data-chart=blocks]").inner_text()
+    first = page.locator("[data-now=where]").inner_text()
+    hits(page, "blocks").nth(2).hover()
+    chosen = page.locator("[data-now=where]").inner_text()
+    assert chosen != first
+    page.get_by_label("a", exact=True).select_option(label="tiger cat")
+    assert page.locator("[data-now=where]").inner_text() == chosen  # chosen: it stays, shown or not
+
+
+def test_a_cell_of_the_photo_selects_the_icons(show):
+    page = show(views.dictionary)
+    box = hits(page, "photo").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 2.5 / 14, box["y"] + box["height"] * 11.5 / 14)
+    assert page.locator("[data-now=neurons]").inner_text() == "row 11, column 2"
+    assert page.url.endswith("#cell=mixed4d+y=11,x=2")
+    drawn = href(page, "neurons")
+    page.mouse.move(box["x"] + box["width"] * 12.5 / 14, box["y"] + box["height"] * 1.5 / 14)
+    assert page.locator("[data-now=neurons]").inner_text() == "row 1, column 12"
+    assert href(page, "neurons") != drawn
+
+
+def test_the_address_restores_the_state_and_strange_ones_are_ignored(show):
+    page = show(views.dictionary, "#cell=mixed4d+y=3,x=9&nobody=1&%E0%A4%A&cell=mixed4d+y=99,x=0&__proto__=x")
+    assert page.locator("[data-now=neurons]").inner_text() == "row 3, column 9"
+    page.evaluate("location.hash = '#cell=mixed4d+y=0,x=0'")
+    page.wait_for_function("document.querySelector('[data-now=neurons]').textContent === 'row 0, column 0'")
+    page.evaluate("location.hash = '#cell=nonsense'")
+    page.wait_for_function("document.querySelector('[data-now=neurons]').textContent === 'row 6, column 6'")
+    page = show(views.teaser, "#a=output+class=282")
+    assert page.get_by_label("a", exact=True).evaluate("it => it.selectedOptions[0].text") == "tabby"
+
+
+def test_keyboard(show):
+    page = show(views.dictionary)
+    chart = page.locator("[data-chart=photo]")
+    chart.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    assert page.locator("[data-now=neurons]").inner_text() == "row 7, column 7"
+    assert page.locator("#status").inner_text().startswith("cell: row 7, column 7")
+    assert chart.evaluate("it => getComputedStyle(it).outlineStyle") == "solid"
+    page.keyboard.press("Escape")
+    assert page.locator("[data-now=neurons]").inner_text() == "row 6, column 6"
+    assert "#" not in page.url
+
+
+def test_click_enter_and_a_second_click(show):
+    page = show(views.survey)
+    scores = href, page.locator("[data-now=scores]")
+    hits(page, "bars").nth(3).click()
+    assert scores[1].inner_text() == "channel 271"
+    hits(page, "bars").nth(3).click()
+    assert scores[1].inner_text() == "channel 5"  # a second click goes back
+    page.locator("[data-chart=swatches]").focus()
+    page.keyboard.press("ArrowRight")
+    assert scores[1].inner_text() == "channel 5"  # the cursor moved, nothing was clicked
+    page.keyboard.press("Enter")
+    assert scores[1].inner_text() == "channel 88"
+
+
+def test_picker_of_inputs_and_slider(show):
+    page = show(views.survey)
+    photo = href(page, "photo")
+    page.get_by_label("input", exact=True).select_option(label="flower.jpg")
+    assert href(page, "photo") != photo
+    blank = sum(image.startswith("data:image/gif") for image in href(page, "groups"))
+    slider = page.get_by_label("groups", exact=True)
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("[data-output=n]").inner_text() == "8"
+    assert sum(image.startswith("data:image/gif") for image in href(page, "groups")) == blank - 2 == 0
+
+
+def test_words_of_a_caption_select(show):
+    page = show(views.teaser)
+    page.locator(".ref", has_text="this one").hover()
+    assert page.locator("[data-now=where]").inner_text() == "channel 205"
+    assert page.locator(".ref", has_text="this one").get_attribute("aria-pressed") == "true"
+
+
+def test_touch(show):
+    page = show(views.teaser, width=375, has_touch=True)
+    hits(page, "blocks").nth(1).tap()
+    assert page.locator("[data-now=where]").inner_text() == "channel 128"
+
+
+@pytest.mark.parametrize(
+    "view", [views.teaser, views.dictionary, views.survey, views.hostile], ids=lambda v: v.__name__
+)
+def test_no_horizontal_scroll_on_a_phone_and_icons_are_not_tiny(show, view):
+    page = show(view, width=375)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    for name in ("blocks", "neurons", "groups"):
+        for box in [hit.bounding_box() for hit in hits(page, name).all()]:
+            assert box["width"] >= 80 or box["width"] < 1  # an empty slot takes no pointer
+
+
+def test_dark_and_light(show):
+    page = show(views.teaser, color_scheme="dark")
+    text = "document.querySelector('[data-chart=blocks] text')"
+    colour = f"() => [getComputedStyle(document.body).backgroundColor, getComputedStyle({text}).fill]"
+    paper, ink = page.evaluate(colour)
+    assert (paper, ink) == ("rgb(21, 23, 27)", "rgb(231, 233, 237)")
+    page.locator("#theme").click()
+    assert page.evaluate(colour) == ["rgb(255, 255, 255)", "rgb(28, 31, 36)"]
+
+
+def test_hostile_strings_are_text(show):
+    page = show(views.hostile)
+    assert page.evaluate("window.pwned") is None
+    assert page.locator("img").count() == 0
+    assert page.locator("h1").text_content() == views.HOSTILE
+    assert page.evaluate("document.getElementById('bbi-source').textContent.length") > 100
+    hits(page, "blocks").nth(1).hover()
+    assert "onerror" in page.locator("[data-now=where]").text_content()
+    assert page.evaluate("window.pwned") is None
+
+
+def test_saved_files(show, tmp_path: Path):
+    page = show(views.teaser)
+
+    def saved(name: str) -> bytes:
+        page.locator("#element-blocks .save summary").click()
+        with page.expect_download() as download:
+            page.locator("#element-blocks .save button", has_text=re.compile(name)).click()
+        download.value.save_as(tmp_path / "file")
+        return (tmp_path / "file").read_bytes()
+
+    rows = list(csv.reader(io.StringIO(saved("CSV").decode("utf-8-sig"))))
+    assert rows[0] == ["a", "b", "panel", "slot", "channel", "class", "value", "note"]
+    assert len(rows) == 1 + 9 * 6 * 2  # every state
+    assert rows[1][:2] == ["tiger cat", "tiger cat"] and rows[1][4].startswith("channel ")
+    assert saved("SVG").startswith(b"<svg")
+    assert saved("PNG").startswith(b"\x89PNG")
+
+
+def test_print_is_light(show):
+    page = show(views.teaser, color_scheme="dark")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.locator("#theme").is_hidden()
+
+
+def test_pointing_is_fast(show):
+    """Both charts of the teaser are drawn anew within two frames, median of twenty."""
+    page = show(views.teaser)
+    times = page.evaluate("""async () => {
+        const paths = [...document.querySelectorAll("[class*=front_hit_blocks] path")], times = [];
+        for (let i = 0; i < 20; i++) {
+            const path = paths[i % paths.length], box = path.getBoundingClientRect(), start = performance.now();
+            const at = {bubbles: true, clientX: box.x + 9, clientY: box.y + 9};
+            path.dispatchEvent(new PointerEvent("pointermove", at));
+            times.push(performance.now() - start);
+            await new Promise(requestAnimationFrame);
+        }
+        return times.sort((a, b) => a - b);
+    }""")
+    assert times[10] < 34

@@ -1,0 +1,127 @@
+"""Vega-Lite specifications: valid, with every state inside, whatever a view holds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from dataclasses import replace
+
+import altair
+import numpy as np
+import pytest
+import views
+from PIL import Image
+
+from bbilang.runtime.colour import colour_map_png
+from bbilang.runtime.export import export
+from bbilang.runtime.marks import Theme
+from bbilang.runtime.vega import charts, layouts
+from bbilang.runtime.viewmodel import Element, Frame, Interface, Panel, Selection
+
+
+@pytest.mark.parametrize(
+    "view", [views.teaser, views.dictionary, views.survey, views.hostile], ids=lambda v: v.__name__
+)
+def test_specifications_are_valid_vega_lite(view):
+    for specification in layouts(view()).values():
+        altair.LayerChart.from_dict(specification, validate=True)
+
+
+def test_every_state_is_in_the_specification():
+    view = views.dictionary()
+    specification = charts(view)["neurons"]
+    frames = next(p["value"] for p in specification["params"] if p["name"] == "frames_neurons")
+    assert len(frames[0]) == 14 * 14 + 1  # and one that draws nothing
+    assert next(p["value"] for p in specification["params"] if p["name"] == "state_neurons") == 6 * 14 + 6
+
+
+def test_a_thousand_states_are_quick():
+    view = views.dictionary(35)
+    start = time.perf_counter()
+    charts(view)
+    assert time.perf_counter() - start < 1.5
+
+
+@pytest.mark.parametrize("style", ["featvis", "bars", "swatches", "image", "heatmap"])
+def test_empty_slots_missing_values_and_nothing_at_all(style, tmp_path):
+    frames = (
+        Frame((0, -1, 1), (0, -1, -1), ((1.0, None), (None, None), (float("nan"), 2e-9)), ("a", "b"), ("", "", "dead")),
+        Frame(),
+    )
+    view = views.teaser()
+    atoms = view.interfaces[0].elements[1].atoms
+    element = Element("odd id—ü", style, "", "", "", atoms, (Panel("", frames), Panel("ü", frames)), states=("s",))
+    view = replace(
+        view,
+        interfaces=(Interface("", "odd id—ü", (element,)),),
+        selections=(Selection("s", "pick", "s", atoms[:2], 0),),
+    )
+    for start in (0, 1, None):
+        view = replace(view, selections=(replace(view.selections[0], start=start),))
+        assert export(view, tmp_path / "picture.svg", "svg").stat().st_size > 1000
+
+
+def test_an_unknown_style_is_named():
+    view = views.teaser()
+    element = replace(view.interfaces[0].elements[0], style="hologram")
+    with pytest.raises(ValueError, match="hologram"):
+        charts(replace(view, interfaces=(Interface("", "photo", (element,)),)))
+
+
+def test_narrow_charts_wrap():
+    wide, narrow = (layouts(views.teaser(), Theme(room=room))["blocks"] for room in (1000, 340))
+    assert wide["width"] > 700 and narrow["width"] <= 340 and narrow["height"] > wide["height"]
+
+
+def test_colour_maps():
+    values = np.array([[-1.0, 0.0, 1.0], [float("nan"), 5.0, -5.0]])
+    image = Image.open(io.BytesIO(colour_map_png(values, (-1, 1), True, over=True))).convert("RGBA")
+    assert image.size == (3, 2)
+    assert image.getpixel((1, 0))[:3] == (255, 255, 255)  # zero leaves the photo as it is
+    assert image.getpixel((0, 1))[3] == 0  # not a number: transparent
+    assert image.getpixel((2, 0)) == image.getpixel((1, 1)) != image.getpixel((0, 0)) == image.getpixel((2, 1))
+    assert colour_map_png(values, (-1, 1), True) == colour_map_png(values, (-1, 1), True)
+
+
+@pytest.mark.parametrize(
+    ("format", "begins"), [("png", b"\x89PNG"), ("svg", b"<svg"), ("pdf", b"%PDF"), ("html", b"<!DOC")]
+)
+def test_exports(format, begins, tmp_path):
+    path = export(views.teaser(), tmp_path / f"page.{format}", format)
+    assert path.read_bytes().startswith(begins)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_large_page_as_pdf(tmp_path):
+    assert export(views.survey(), tmp_path / "page.pdf", "pdf").stat().st_size > 10_000
+
+
+def test_long_table(tmp_path):
+    path = export(views.hostile(), tmp_path / "numbers.csv", "csv")
+    rows = list(csv.reader(io.StringIO(path.read_text("utf-8-sig"))))
+    assert rows[0] == ["element", "a", "b", "channel", "facet", "slot", "atom", "series", "value", "note"]
+    assert sum(row[0] == "blocks" for row in rows) == 9 * 6 * 2
+    assert sum(row[0] == "where" for row in rows) == 12 * 196
+
+
+def test_json_is_one_specification_and_its_pictures(tmp_path):
+    path = export(views.teaser(), tmp_path / "teaser.json", "json")
+    specification = json.loads(path.read_text())
+    pictures = next(p["value"] for p in specification["params"] if p["name"] == "pictures")
+    assert pictures and all((tmp_path / picture).is_file() for picture in pictures)
+    binds = [p["bind"] for p in specification["params"] if "bind" in p]
+    assert [bind["labels"] for bind in binds] == [list(views.CLASSES)] * 2
+    export(views.dictionary(), path, "json")  # over it: old pictures go
+    assert len(list((tmp_path / "teaser_files").iterdir())) == len({p.data for p in views.dictionary().pictures})
+
+
+def test_nothing_half_written(tmp_path):
+    target = tmp_path / "there.csv"
+    target.mkdir()
+    with pytest.raises(OSError):
+        export(views.teaser(), target, "csv")
+    assert list(tmp_path.iterdir()) == [target]
+    with pytest.raises(ValueError, match="gif"):
+        export(views.teaser(), tmp_path / "page.gif", "gif")
