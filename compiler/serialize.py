@@ -1,0 +1,193 @@
+"""The JSON form of a typed program: a table of nodes, children before parents, and what refers to them by number.
+
+The form is described by program.schema.json beside this file (JSON Schema 2020-12). A program read back is equal to the
+one that was written and runs the same. A caller's own module is a named slot: it is passed again when the program runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bbilang.compiler.description import ModelDescription
+from bbilang.compiler.ir import Backward, Element, Forward, Icons, Interface, ModelSlot, Node, Program, walk
+from bbilang.compiler.types import Axis, FieldType
+from bbilang.grammar.codes import MALFORMED_TREE
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.source import Source, Span
+
+FORMAT, VERSION = "bbilang-program", 1
+
+
+def to_json(program: Program) -> dict[str, Any]:
+    """The program as dictionaries, lists, numbers, strings and None."""
+    roots = [element.node for element in program.elements] + [node for _, node in program.bindings]
+    roots += [node for b in program.backwards for node in (*b.targets, *b.serves)]
+    roots += [node for f in program.forwards for node in f.serves]
+    nodes = list(walk(*roots))
+    number = {id(node): index for index, node in enumerate(nodes)}
+
+    def many(group: tuple[Node, ...]) -> list[int]:
+        return [number[id(node)] for node in group]
+
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "models": [asdict(slot) for slot in program.models],
+        "inputs": list(program.inputs),
+        "settings": {name: _listed(value) for name, value in program.settings},
+        "output": program.output,
+        "optimized": program.optimized,
+        "nodes": [_node(node, number, program) for node in nodes],
+        "interfaces": [
+            {
+                "title": interface.title,
+                "elements": [
+                    {"id": e.id, "node": number[id(e.node)], "title": e.title, "caption": e.caption, "over": e.over}
+                    for e in interface.elements
+                ],
+                "layout": _listed(interface.layout),
+            }
+            for interface in program.interfaces
+        ],
+        "bindings": [[name, number[id(node)]] for name, node in program.bindings],
+        "forwards": [
+            {"layers": list(f.layers), "scores": f.scores, "stops": f.stops, "serves": many(f.serves)}
+            for f in program.forwards
+        ],
+        "backwards": [
+            {
+                "targets": many(b.targets),
+                "layers": list(b.layers),
+                "forward": b.forward,
+                "stops": b.stops,
+                "serves": many(b.serves),
+            }
+            for b in program.backwards
+        ],
+        "icons": [{"elements": list(i.elements), "at_most": i.at_most} for i in program.icons],
+        "description": program.description.to_json() if program.description else None,
+        "source": {"name": program.source.name, "text": program.source.text} if program.source else None,
+    }
+
+
+def _node(node: Node, number: Mapping[int, int], program: Program) -> dict[str, Any]:
+    def value(item: Any) -> Any:
+        if isinstance(item, Node):
+            return {"node": number[id(item)]}
+        return [value(part) for part in item] if isinstance(item, tuple) else item
+
+    return {
+        "op": node.op,
+        "inputs": [number[id(child)] for child in node.inputs],
+        "parameters": {name: value(item) for name, item in node.parameters},
+        "type": _listed(asdict(node.type)),
+        "spans": [[span.start, span.end] for span in program.spans(node)],
+    }
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _listed(item) for key, item in value.items()}
+    return [_listed(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def from_json(data: Any) -> Program:
+    """The program of a JSON form. Raises `BbiError` where the form is not one that `to_json` gives."""
+    import jsonschema
+
+    problem = next(iter(jsonschema.Draft202012Validator(schema()).iter_errors(data)), None)
+    if problem is not None:
+        raise _malformed(problem.json_path, problem.message.split("\n")[0])
+    try:
+        return _program(data)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise _malformed("$", str(error)) from error
+
+
+def _malformed(path: str, message: str) -> BbiError:
+    shown = message if len(message) < 200 else f"{message[:200]} ..."
+    help = "write it with `bbilang.program_to_json(program)`"
+    return BbiError(
+        Diagnostic(MALFORMED_TREE, f"this is not the JSON form of a program: at {path}: {shown}", help=help)
+    )
+
+
+def _program(data: dict[str, Any]) -> Program:
+    nodes: list[Node] = []
+    origins: dict[Node, tuple[Span, ...]] = {}
+
+    def at(index: int) -> Node:
+        if not 0 <= index < len(nodes):
+            raise ValueError(f"node {index} is used before it is there")
+        return nodes[index]
+
+    def value(item: Any) -> Any:
+        if isinstance(item, dict):
+            return at(item["node"])
+        return tuple(map(value, item)) if isinstance(item, list) else item
+
+    for entry in data["nodes"]:
+        parameters = tuple(sorted((name, value(item)) for name, item in entry["parameters"].items()))
+        node = Node(entry["op"], tuple(map(at, entry["inputs"])), parameters, _type(entry["type"]))
+        nodes.append(node)
+        spans = (Span(start, end) for start, end in entry["spans"])
+        origins[node] = tuple(dict.fromkeys((*origins.get(node, ()), *spans)))
+    interfaces = tuple(
+        Interface(
+            i["title"],
+            tuple(Element(e["id"], at(e["node"]), e["title"], e["caption"], e["over"]) for e in i["elements"]),
+            _tupled(i["layout"]),
+        )
+        for i in data["interfaces"]
+    )
+    source, description = data["source"], data["description"]
+    program = Program(
+        tuple(ModelSlot(m["alias"], m["name"], m["weights"]) for m in data["models"]),
+        tuple(data["inputs"]),
+        interfaces,
+        tuple((name, at(index)) for name, index in data["bindings"]),
+        tuple(sorted((name, _tupled(item)) for name, item in data["settings"].items())),
+        tuple(
+            Forward(tuple(f["layers"]), f["scores"], f["stops"], tuple(map(at, f["serves"]))) for f in data["forwards"]
+        ),
+        tuple(
+            Backward(
+                tuple(map(at, b["targets"])), tuple(b["layers"]), b["forward"], b["stops"], tuple(map(at, b["serves"]))
+            )
+            for b in data["backwards"]
+        ),
+        tuple(Icons(tuple(i["elements"]), i["at_most"]) for i in data["icons"]),
+        data["optimized"],
+        data["output"],
+        origins,
+        Source(source["text"], source["name"]) if source else None,
+        ModelDescription.from_json(description) if description else None,
+    )
+    for backward in program.backwards:
+        if not 0 <= backward.forward < len(program.forwards):
+            raise ValueError(f"a backward needs forward {backward.forward}, which is not there")
+    return program
+
+
+def _type(data: dict[str, Any]) -> FieldType:
+    axes = {name: tuple(_axis(axis) for axis in data[name]) for name in ("axes", "states")}
+    return FieldType(**{**data, **axes, "layers": tuple(data["layers"]), "steps": tuple(data["steps"])})
+
+
+def _axis(data: dict[str, Any]) -> Axis:
+    return Axis(**{**data, "components": tuple(data["components"]), "sizes": tuple(data["sizes"])})
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(map(_tupled, value)) if isinstance(value, list) else value
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the form."""
+    return json.loads((Path(__file__).parent / "program.schema.json").read_text(encoding="utf-8"))
