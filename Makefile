@@ -38,11 +38,13 @@ types: .venv/installed-test
 	@sh scripts/venv.sh
 
 .venv/installed-demo: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) '.[demo]'
+	@echo 'installing bbilang and what it needs into .venv (torch is 200 MB or more; some minutes)'
+	@$(INSTALL) '.[demo]'
 	@touch $@
 
 .venv/installed-test: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) '.[demo,test]'
+	@echo 'installing bbilang, what it needs and what its tests need into .venv (torch is 200 MB or more; some minutes)'
+	@$(INSTALL) '.[demo,test]'
 	@touch $@ .venv/installed-demo
 
 clean:

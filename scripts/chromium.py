@@ -35,7 +35,8 @@ def install() -> None:
         return
     print("installing Chromium for the browser tests", file=sys.stderr)
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update"], ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"]):
+    packages = ["chromium", "fonts-liberation"]
+    for command in (["apt-get", "update"], ["apt-get", "install", "--yes", "--no-install-recommends", *packages]):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode:
             print(f"{' '.join(command)}: {done.stderr.strip()[-500:]}", file=sys.stderr)

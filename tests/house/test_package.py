@@ -8,6 +8,7 @@ import tomllib
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -30,18 +31,16 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(p for p in found if not LEFT_OUT & set(p.parts) and p.parts[0] not in linked and p.suffix != ".pyc")
 
 
-def expected() -> set[str]:
-    return {f"{place}/{path.as_posix()}" for name, place in FOLDERS.items() for path in files_of(ROOT / name)}
-
-
-def packages_on_disk() -> set[str]:
-    folders = {f"{place}/{path.as_posix()}" for name, place in FOLDERS.items() for path in files_of(ROOT / name)}
-    return {str(Path(file).parent).replace("/", ".") for file in folders if file.endswith(".py")}
+def placed(tree: Path) -> dict[str, Path]:
+    """Path in the wheel -> file of the tree."""
+    pairs = ((place, tree / name, path) for name, place in FOLDERS.items() for path in files_of(tree / name))
+    return {f"{place}/{path.as_posix()}": folder / path for place, folder, path in pairs}
 
 
 def test_every_package_is_listed():
     """One that is missing would work in an editable install and be left out of the wheel."""
-    assert set(PROJECT["tool"]["setuptools"]["packages"]) == packages_on_disk() | {"bbilang"}
+    found = {str(Path(file).parent).replace("/", ".") for file in placed(ROOT) if file.endswith(".py")}
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == found
 
 
 def test_every_extra_and_dependency_is_constrained():
@@ -53,9 +52,16 @@ def test_every_extra_and_dependency_is_constrained():
     assert {line.partition(">=")[0].lower() for line in wanted} == pinned
 
 
+class Built(NamedTuple):
+    tree: Path  # a copy of the repository, from which it was all built
+    wheel: Path
+    sdist: Path
+    again: Path  # the wheel built from the sdist
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """The wheel from the tree, the sdist, and the wheel from the sdist. Built from a copy: nothing is left here."""
+    """Two wheels and the sdist, built without a network; from a copy, so that no `build` or `egg-info` is left."""
     pytest.importorskip("build", reason="without the test extra")
     version = getattr(__import__("setuptools"), "__version__", "0") if find_spec("setuptools") else "0"
     if int(version.partition(".")[0]) < 77:
@@ -78,7 +84,7 @@ def built(tmp_path_factory):
     build("--outdir", str(folder / "both"))  # the sdist, and the wheel from the sdist
     build("--wheel", "--outdir", str(folder / "wheel"))
     [sdist], [again], [wheel] = (folder.glob(p) for p in ("both/*.tar.gz", "both/*.whl", "wheel/*.whl"))
-    return wheel, sdist, again
+    return Built(tree, wheel, sdist, again)
 
 
 def content(wheel):
@@ -89,32 +95,51 @@ def content(wheel):
 
 
 def test_the_wheel_is_the_tree(built):
-    found = content(built[0])
-    assert set(found) == expected()
-    for name, place in FOLDERS.items():
-        for path in files_of(ROOT / name):
-            assert found[f"{place}/{path.as_posix()}"] == (ROOT / name / path).read_bytes(), path
+    found, wanted = content(built.wheel), placed(built.tree)
+    assert set(found) == set(wanted)
+    for name, file in wanted.items():
+        assert found[name] == file.read_bytes(), name
 
 
 def test_the_wheel_says_what_it_is(built):
-    with zipfile.ZipFile(built[0]) as archive:
+    with zipfile.ZipFile(built.wheel) as archive:
         names = [name.partition(".dist-info/")[2] for name in archive.namelist() if ".dist-info/" in name]
         assert {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"} <= set(names)
         points = archive.read(next(n for n in archive.namelist() if n.endswith("entry_points.txt"))).decode()
     assert "bbi = bbilang.cli:main" in points and "[bbilang.ops]" in points
 
 
+def test_the_wheel_works_where_there_is_no_tree(built, tmp_path):
+    """Grammar, registry and descriptions find their files; in isolated mode nothing of the tree is on the path."""
+    with zipfile.ZipFile(built.wheel) as archive:
+        archive.extractall(tmp_path)
+    code = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import bbilang.grammar.parse, bbilang.registry
+from bbilang.runtime.model import MODELS, describe
+bbilang.registry.registry()
+print(*(describe(name).flops for name in MODELS))
+print(*{{module.__file__ for name, module in sys.modules.items() if name.startswith("bbilang.")}}, sep="\\n")
+"""
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    flops, *files = done.stdout.splitlines()
+    assert all(int(number) > 0 for number in flops.split())
+    assert files and all(Path(file).is_relative_to(tmp_path) for file in files)
+
+
 def test_the_sdist_makes_the_same_wheel(built):
-    assert content(built[2]) == content(built[0])
+    assert content(built.again) == content(built.wheel)
 
 
 def test_the_sdist_has_the_tree_once(built):
-    with tarfile.open(built[1]) as archive:
+    with tarfile.open(built.sdist) as archive:
         names = [name.partition("/")[2] for name in archive.getnames()]
         assert not [member.name for member in archive if member.issym() or member.islnk()]
     assert not [name for name in names if any(name.startswith(f"{link}/") for link in LINKS)]
     for name in FOLDERS:
-        assert {f"{name}/{path.as_posix()}" for path in files_of(ROOT / name)} <= set(names)
+        assert {f"{name}/{path.as_posix()}" for path in files_of(built.tree / name)} <= set(names)
     wanted = {"pyproject.toml", "LICENSE", "Makefile", "constraints.txt", "tests/conftest.py"}
     assert wanted <= set(names)
     assert not [name for name in names if name.endswith(".pyc") or name.startswith((".", "build/"))]
