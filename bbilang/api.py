@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import bbilang.inputs as handed
 from bbilang.compiler.check import DEFAULT_MODEL, Options
 from bbilang.compiler.check import check as check_file
-from bbilang.compiler.ir import Program
+from bbilang.compiler.ir import Program, walk
 from bbilang.compiler.optimize import optimize
 from bbilang.compiler.plan import Plan
 from bbilang.compiler.plan import plan as plan_program
@@ -106,7 +106,14 @@ def _expand(name: str) -> list[str]:
 
 
 def plan(program: Program) -> Plan:
-    """The passes in order, with what each costs and who asked for it."""
+    """The passes in order, with what each costs and who asked for it. Raises `BbiError` where a program that was read
+    back needs an operation or a style that is not installed here."""
+    known = registry()
+    for node in walk(*(element.node for element in program.elements)):
+        for group, name in (("operations", node.op), *((("styles", node["style"]),) if node.op == "present" else ())):
+            if known.find(group, name) is None:
+                help = "install the plugin that brings it"
+                raise BbiError(Diagnostic("E210", f"the program needs `{name}`, which is not known here", help=help))
     return plan_program(program)
 
 

@@ -64,7 +64,7 @@ class Named:
                 )
             else:
                 places.append(np.arange(sizes[d]).reshape([sizes[d] if x == d else 1 for x in dims]))
-        data = self.data[tuple(places)]
+        data = np.asarray(self.data[tuple(places)])  # a lone word of an object array comes bare
         gone = np.broadcast_to(index.spread(dims) < 0, data.shape)
         if gone.any():
             data = np.where(gone, absent_like(data), data)
