@@ -7,6 +7,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 CHROMIUM = runpy.run_path(str(ROOT / "scripts" / "chromium.py"))
 
 
@@ -26,18 +35,13 @@ def cache_of_the_tests(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def chromium():
-    """The path of Chrome or Chromium; tests that ask for it are skipped, with what to install, where there is none."""
+    """One headless browser of Playwright's for the session; where there is none to start, its tests are skipped with
+    the line that says what to install."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="without the test extra")
     path = CHROMIUM["find"]()
     if path is None:
         pytest.skip(CHROMIUM["MISSING"])
-    return path
-
-
-@pytest.fixture(scope="session")
-def browser(chromium):
-    """One headless browser of Playwright's for the session; `browser.new_page()` gives each test a page."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="without the test extra")
     with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield started
-        started.close()
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
