@@ -106,7 +106,8 @@ def statement_form(place: Place) -> Diagnostic | None:
         if at.kind != "end" and place.before.kind != "string":
             span = at.span | place.words[-2].span
             name = place.text[span.start : span.end]
-            message, help = f"`{name}` is not a string", f'the name of a file stands in quotes: `"{name}"`'
+            quoted = ", ".join(f'"{part.strip()}"' for part in name.split(","))
+            message, help = f"`{name}` is not a string", f"the name of a file stands in quotes: `{quoted}`"
             return Diagnostic(codes.STATEMENT_FORM, message, span, help)
     elif word == "set" and at.text == "=":
         help = f"there is no `=` in it: {help}"
@@ -119,7 +120,7 @@ def statement_form(place: Place) -> Diagnostic | None:
             help = "did you mean `from`?"
     if at.kind == "end":
         return Diagnostic(codes.STATEMENT_FORM, f"this `{word}` statement is not complete", _line(place), help)
-    article = "an" if word[0] in "aeiou" else "a"
+    article = "an" if word[0] in "io" else "a"
     message = f"{_shown(at)} has no place in {article} `{word}` statement"
     return Diagnostic(codes.STATEMENT_FORM, message, at.span, help)
 
@@ -303,10 +304,12 @@ def what_takes_none(place: Place) -> Diagnostic | None:
         help = "a comma may be missing before it"
         return Diagnostic(codes.NOT_CALLABLE, "a number has no index", place.at.span, help)
     if place.at.text == "." and place.before.ends_value:
-        help = "a path is written without spaces, such as `mixed4d.channel`"
+        help = "drop it" if place.after.text == "[" else "a path is written without spaces, such as `mixed4d.channel`"
         return Diagnostic(codes.UNEXPECTED, "no name follows this dot", place.at.span, help)
     if place.at.text == ":":
-        help = "a model stands before its layer without spaces, `a:mixed4d.channel`; an argument is named with `=`"
+        help = "a model stands before its layer without spaces: `a:mixed4d.channel`"
+        if place.opener == "(" and place.before.kind == "word":
+            help = f"an argument is named with `=`: `{place.before.text}={place.after.text}`"
         return Diagnostic(codes.UNEXPECTED, "this `:` belongs to nothing", place.at.span, help)
     return None
 
@@ -330,6 +333,8 @@ def side_by_side(place: Place) -> Diagnostic | None:
         return Diagnostic(codes.SEVERAL_STATEMENTS, "a second statement begins here", place.at.span, help)
     message = f"nothing joins {_shown(place.before)} and {_shown(place.at)}"
     help = "between them stands a `|` or an operator; a text is a string in quotes"
+    if place.at.kind == "word" and place.after.text == "(":
+        help = f"is a `|` missing before `{place.at.text}(...)`?"
     return Diagnostic(codes.SIDE_BY_SIDE, message, place.before.span | place.at.span, help)
 
 

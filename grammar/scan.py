@@ -21,6 +21,7 @@ from bbilang.grammar.source import Span
 
 MAX_DEPTH: Final = 64
 MAX_REPORTS: Final = 50
+MAX_RESTARTS: Final = 5  # each may read to the end of the text
 
 _CLOSER: Final = {"(": ")", "[": "]", "{": "}"}
 _OPENER: Final = {closer: opener for opener, closer in _CLOSER.items()}
@@ -45,7 +46,7 @@ _CONTINUES = re.compile(r"(?:[ \t\r]*+(?:#[^\n]*+)?\n)*+[ \t\r]*+\|")
 _BLOCK_FOLLOWS = re.compile(r"(?:[ \t\r]*+(?:#[^\n]*+)?\n)*+[ \t\r]*+\{")
 _NEXT_LINE = re.compile(r"[ \t]*([^ \t\r\n#}].*)?")
 _STATEMENT_START = re.compile(rf"(?:{'|'.join(sorted(STATEMENT_WORDS))})\b(?![ \t]*[.(\[,|:)])|[^\W\d]\w*[ \t]*=(?!=)")
-_HEADER = re.compile(r"interface(?![\w.:]|[ \t]*[=|\[(])")
+_HEADER = re.compile(r"interface(?![\w.:]|[ \t]*[=|])")
 _INDENTED = re.compile(r"\n([ \t]*)([^ \t\r\n])")
 
 
@@ -79,6 +80,7 @@ class _Scanner:
         self.blocks: list[int] = []  # offsets of the `{` of open interfaces
         self.closed_for_them = 0  # blocks that the scanner closed itself, whose `}` may still come
         self.after_closer = False
+        self.restarts = 0
         self.line_begins()
 
     def line_begins(self) -> None:
@@ -289,27 +291,33 @@ class _Scanner:
             self.reported.clear()
 
     def never_closed(self, before: int | None = None) -> None:
-        """Report the innermost open bracket, and go on at the next line that looks like a new statement."""
+        """Report an open bracket, and go on at the next line that looks like a new statement.
+
+        That is sought behind the outermost open bracket, since others may belong to the statements after it.
+        """
         assert self.start is not None
-        *outer, inner = self.openers
-        opener = self.text[inner]
-        related = tuple((Span(offset, offset + 1), "and this one") for offset in outer)
-        help = f"add the missing `{_CLOSER[opener]}`"
-        self.complain(codes.OPEN_BRACKET, f"this `{opener}` is never closed", Span(inner, inner + 1), help, *related)
         line_start = self.text.rfind("\n", 0, self.start) + 1
         margin = self.text[line_start : self.start]
         indent = len(margin.expandtabs(4)) if margin.isspace() else 0
-        end = len(self.text) if before is None else before
-        restart = end
-        for match in _INDENTED.finditer(self.text, inner, end):
+        restart = len(self.text) if before is None else before
+        self.restarts += before is None
+        for match in _INDENTED.finditer(self.text, self.openers[0], restart):
+            if self.restarts > MAX_RESTARTS:
+                break
             if len(match[1].expandtabs(4)) <= indent and match[2] not in "|)],#":
                 restart = match.start()
                 break
-        assert restart > inner, "every restart is further on"
-        self.position = restart
-        # What was read in between is read again.
+        *outer, inner = (offset for offset in self.openers if offset < restart)
+        opener = self.text[inner]
+        # What was read behind the restart is read again, and what was wrong there does not hide this.
         self.comments = [comment for comment in self.comments if comment.span.start < restart]
         self.diagnostics = [d for d in self.diagnostics if d.span is None or d.span.start < restart]
+        self.broken = self.broken and any(d.span and d.span.start >= self.start for d in self.diagnostics)
+        related = tuple((Span(offset, offset + 1), "and this one") for offset in outer)
+        help = f"add the missing `{_CLOSER[opener]}`"
+        self.complain(codes.OPEN_BRACKET, f"this `{opener}` is never closed", Span(inner, inner + 1), help, *related)
+        assert restart > inner, "every restart is further on"
+        self.position = restart
         self.line_begins()
 
     def string(self, match: re.Match[str]) -> None:
@@ -368,7 +376,7 @@ class _Scanner:
         found = match[0]
         message, help, instead = OPERATORS[found]
         span = Span(match.start(), match.end())
-        if found in ("//", "/*"):
+        if found == "//":
             end = self.text.find("\n", match.start())
             self.position = len(self.text) if end < 0 else end
             span = Span(match.start(), match.start() + len(self.text[match.start() : self.position].rstrip()))

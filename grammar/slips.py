@@ -22,7 +22,6 @@ OPERATORS: Final[dict[str, tuple[str, str, str | None]]] = {
     ":=": ("`:=` is not an operator", "a name is given with `=`", " ="),
     "**": ("`**` is not an operator", "the operators of numbers are `+ - * /`", None),
     "//": ("`//` begins no comment", "a comment begins with `#`", None),
-    "/*": ("`/*` begins no comment", "a comment begins with `#` and ends with its line", None),
     "≤": ("`≤` is not an operator", "write `<=`", None),
     "≥": ("`≥` is not an operator", "write `>=`", None),
     "≠": ("`≠` is not an operator", "write `!=`", None),

@@ -188,9 +188,9 @@ LONG_TEXTS = {
 
 @pytest.mark.parametrize("text", LONG_TEXTS.values(), ids=LONG_TEXTS)
 def test_no_text_takes_long(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     parse_recovering(text)
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_a_thousand_elements_are_fast() -> None:
@@ -198,13 +198,13 @@ def test_a_thousand_elements_are_fast() -> None:
     lines = (f"e{i} = mixed4d.channel | attribute(output) | top({i}) | present(featvis)\n" for i in range(1_000))
     text = "".join(lines)
     parse_line.cache_clear()
-    began = time.perf_counter()
+    began = time.process_time()
     parse(text)
-    first = time.perf_counter() - began
-    began = time.perf_counter()
+    first = time.process_time() - began
+    began = time.process_time()
     parse(text + "one = more\n")
     assert first < 3
-    assert time.perf_counter() - began < first
+    assert time.process_time() - began < first
 
 
 def test_every_code_has_a_title_and_is_used() -> None:

@@ -88,8 +88,8 @@ def test_comments_stay_in_order(file: ast.File, comments: list[tuple[int, bool]]
 
 SNIPPETS = ["mixed4d.channel", "|", "||", " | ", "(", ")", "[", "]", "{", "}", "interface ", '"', "“", "”", "'", "#",
             "\n", "\r\n", "\r", "\t", ";", ",", "=", "==", "->", "..", ".", ":", "not ", "and ", "set ", "model ",
-            "output", "def f(", "bbi 1", "bbi 2", "3", "-", "1e999", "8x", "\\", "\\u", "!", "@", "\u00a0", "\u200b", "\ufeff",
-            "true", " from ", "top(8)", "x = ", '"a\\', "→", "\x00", "é", "²"]  # fmt: skip
+            "output", "def f(", "bbi 1", "bbi 2", "3", "-", "1e999", "8x", "\\", "\\u", "!", "@", "\u00a0", "\u200b",
+            "\ufeff", "true", " from ", "top(8)", "x = ", '"a\\', "→", "\x00", "é", "²"]  # fmt: skip
 
 
 def only_diagnostics(text: str) -> None:
