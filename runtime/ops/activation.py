@@ -60,15 +60,11 @@ def require_layer(field: FieldType, name: str) -> None:
 
 def activation_unit(atom: str, reduce: str) -> str:
     """What the number is, for the legend."""
+    own = "the layer's own units"
     if atom == "channel":
-        words = {
-            "sum": "sum over positions",
-            "mean": "mean over positions",
-            "max": "maximum over positions",
-            "norm": "L2 norm",
-        }
-        return f"activation, {words[reduce]}"
-    return "activation" if atom == "neuron" else "activation, L2 norm of the vector"
+        words = {"sum": "sum", "mean": "mean", "max": "maximum", "norm": "L2 norm"}
+        return f"{own}, {words[reduce]} over positions"
+    return own if atom == "neuron" else f"{own}, L2 norm of the vector"
 
 
 def content_type(field: FieldType, content: str, signed: bool, unit: str) -> FieldType:
