@@ -23,3 +23,38 @@ def test_python_of(path, tmp_path, monkeypatch):
 
 def test_pages_have_examples():
     assert any(path.name == "embedding.md" for path in PAGES)
+
+
+BBI = re.compile(r"^```bbi\n(.*?)^```", re.M | re.S)
+LANGUAGE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", BBI.findall(LANGUAGE), ids=lambda text: text.split("\n")[0][:40])
+def test_language_example(text):
+    import bbilang
+
+    program = bbilang.check(bbilang.parse(text), input=None if "\ninput " in text else "sample:chelsea")
+    assert program.elements
+
+
+def test_what_the_language_guide_lists_is_there():
+    from bbilang.compiler import op
+    from bbilang.registry import registry
+
+    known = registry()
+    operations = [name for name, operation in known.operations.items() if not operation.head]
+    planned = [*op.PLANNED_OPERATIONS, *op.PLANNED_STYLES, *op.PLANNED_HEADS]
+    for name in [*operations, *known.styles, *known.methods, *planned]:
+        assert re.search(rf"`[^`]*\b{name}\b", LANGUAGE), f"docs/language.md does not mention {name}"
+
+
+@pytest.mark.parametrize("group", ["operations", "styles"])
+def test_examples_of_the_registry(group):
+    """Every operation and style has an example, and it compiles."""
+    import bbilang
+    from bbilang.registry import registry
+
+    for name, thing in getattr(registry(), group).items():
+        if not getattr(thing, "head", False):
+            assert thing.example, f"{name} has no example"
+            assert bbilang.check(bbilang.parse(thing.example), input="sample:chelsea").elements, name
