@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
 
 from lark import Token
 
@@ -17,6 +18,8 @@ from bbilang.grammar import ast, codes
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.place import COMPARISONS
 from bbilang.grammar.source import Span
+
+Children: TypeAlias = list[Any]  # what a rule's callback gets; in the class `list` is a rule
 
 STATEMENT_WORDS: Final = frozenset(
     {"bbi", "model", "input", "dataset", "output", "set", "use", "def", "interface", "layout"}
@@ -148,26 +151,26 @@ class Builder:
 
     # --- values ---
 
-    def path(self, children: list[Any]) -> ast.Path:
+    def path(self, children: Children) -> ast.Path:
         (token,) = children
         model, colon, name = str(token).rpartition(":")
         return ast.Path(name, model if colon else None, span=Span(token.start_pos, token.end_pos))
 
-    def number(self, children: list[Any]) -> ast.Number:
+    def number(self, children: Children) -> ast.Number:
         return self.number_from(children[0])
 
-    def negative_number(self, children: list[Any]) -> ast.Number:
+    def negative_number(self, children: Children) -> ast.Number:
         minus, token = children
         return self.number_from(token, "-", minus.start_pos)
 
-    def string(self, children: list[Any]) -> ast.String:
+    def string(self, children: Children) -> ast.String:
         return self.string_from(children[0])
 
-    def constant(self, children: list[Any]) -> ast.Constant:
+    def constant(self, children: Children) -> ast.Constant:
         (token,) = children
         return ast.Constant(_CONSTANTS[token], span=token_span(token))
 
-    def group(self, children: list[Any]) -> Any:
+    def group(self, children: Children) -> Any:
         """Parentheses leave no node; the value's span grows over them, so that carets cover both."""
         left, value, right = children
         fields = dict(value.__dict__, span=Span(left.start_pos, right.end_pos))
@@ -175,22 +178,22 @@ class Builder:
         node.__dict__.update(fields)
         return node
 
-    def list(self, children: list[Any]) -> ast.List:
+    def list(self, children: Children) -> ast.List:
         return ast.List(tuple(children[1:-1]), span=Span(children[0].start_pos, children[-1].end_pos))
 
-    def range(self, children: list[Any]) -> ast.Range:
+    def range(self, children: Children) -> ast.Range:
         first, last = self.path([children[0]]), self.path([children[2]])
         return ast.Range(first, last, span=first.span | last.span)
 
-    def argument(self, children: list[Any]) -> ast.Argument:
+    def argument(self, children: Children) -> ast.Argument:
         (value,) = children
         return ast.Argument(value, span=value.span)
 
-    def named_argument(self, children: list[Any]) -> ast.Argument:
+    def named_argument(self, children: Children) -> ast.Argument:
         token, _, value = children
         return ast.Argument(value, self.name_text(token), span=Span(token.start_pos, value.span.end))
 
-    def once_each(self, arguments: list[ast.Argument]) -> tuple[ast.Argument, ...]:
+    def once_each(self, arguments: Sequence[ast.Argument]) -> tuple[ast.Argument, ...]:
         seen: dict[str, Span] = {}
         for argument in arguments:
             if argument.name is not None:
@@ -202,11 +205,11 @@ class Builder:
                 seen.setdefault(argument.name, span)
         return tuple(arguments)
 
-    def stage(self, children: list[Any]) -> ast.Call:
+    def stage(self, children: Children) -> ast.Call:
         (token,) = children
         return ast.Call(self.name_text(token), span=token_span(token), name_span=token_span(token))
 
-    def call(self, children: list[Any]) -> ast.Call:
+    def call(self, children: Children) -> ast.Call:
         token, right = children[0], children[-1]
         return ast.Call(
             self.name_text(token),
@@ -215,31 +218,31 @@ class Builder:
             name_span=token_span(token),
         )
 
-    def index(self, children: list[Any]) -> ast.Index:
+    def index(self, children: Children) -> ast.Index:
         value, right = children[0], children[-1]
         return ast.Index(value, self.once_each(children[2:-1]), span=Span(value.span.start, right.end_pos))
 
-    def attribute(self, children: list[Any]) -> ast.Attribute:
+    def attribute(self, children: Children) -> ast.Attribute:
         value, token = children
         if isinstance(value, ast.Path) and is_plain(value):
             message, help = "a path is written without spaces", f"write `{spelling(value)}{token}`"
             self.complain(codes.UNEXPECTED, message, Span(value.span.start, token.end_pos), help)
         return ast.Attribute(value, str(token)[1:], span=Span(value.span.start, token.end_pos))
 
-    def unary(self, children: list[Any]) -> ast.Unary:
+    def unary(self, children: Children) -> ast.Unary:
         token, operand = children
         return ast.Unary(str(token), operand, span=Span(token.start_pos, operand.span.end))
 
-    def binary(self, children: list[Any]) -> ast.Binary:
+    def binary(self, children: Children) -> ast.Binary:
         left, token, right = children
         return ast.Binary(str(token), left, right, span=Span(left.span.start, right.span.end))
 
-    def pipe(self, children: list[Any]) -> ast.Pipe:
+    def pipe(self, children: Children) -> ast.Pipe:
         return ast.Pipe(children[0], tuple(children[1:]), span=Span(children[0].span.start, children[-1].span.end))
 
     # --- statements (their spans are set by grammar/parse.py: the whole logical line) ---
 
-    def version(self, children: list[Any]) -> ast.Version:
+    def version(self, children: Children) -> ast.Version:
         number = self.number_from(children[1])
         if number.value not in VERSIONS or isinstance(number.value, float):
             message = f"version {children[1]} of the language is not known"
@@ -247,7 +250,7 @@ class Builder:
             self.complain(codes.UNKNOWN_VERSION, message, number.span, help)
         return ast.Version(int(number.value))
 
-    def model(self, children: list[Any]) -> ast.Model:
+    def model(self, children: Children) -> ast.Model:
         items = children[1:]
         if len(items) > 1:
             for item in items:
@@ -256,7 +259,7 @@ class Builder:
                     self.complain(codes.STATEMENT_FORM, "each of several models needs a name", item.span, help)
         return ast.Model(tuple(items))
 
-    def named_model(self, alias: ast.Name | None, children: list[Any]) -> ast.ModelItem:
+    def named_model(self, alias: ast.Name | None, children: Children) -> ast.ModelItem:
         first, weights = children[0], None
         name = self.string_from(first) if first.type == "STRING" else self.path([first])
         if isinstance(name, ast.Path) and name.model is not None:
@@ -267,34 +270,34 @@ class Builder:
         start = (alias or name).span
         return ast.ModelItem(name, alias, weights, span=start | (weights or name).span)
 
-    def model_item(self, children: list[Any]) -> ast.ModelItem:
+    def model_item(self, children: Children) -> ast.ModelItem:
         return self.named_model(None, children)
 
-    def model_alias(self, children: list[Any]) -> ast.ModelItem:
+    def model_alias(self, children: Children) -> ast.ModelItem:
         return self.named_model(self.new_name(children[0]), children[2:])
 
-    def input(self, children: list[Any]) -> ast.Input:
+    def input(self, children: Children) -> ast.Input:
         return ast.Input(tuple(self.string_from(token) for token in children[1:]))
 
-    def dataset(self, children: list[Any]) -> ast.Dataset:
+    def dataset(self, children: Children) -> ast.Dataset:
         return ast.Dataset(self.new_name(children[1]), self.string_from(children[2]))
 
-    def set_arguments(self, children: list[Any]) -> ast.Set:
+    def set_arguments(self, children: Children) -> ast.Set:
         name = ast.Name(self.name_text(children[1]), span=token_span(children[1]))
         return ast.Set(name, self.once_each(children[3:-1]))
 
-    def set_value(self, children: list[Any]) -> ast.Set:
+    def set_value(self, children: Children) -> ast.Set:
         return ast.Set(ast.Name(self.name_text(children[1]), span=token_span(children[1])), value=children[2])
 
-    def use(self, children: list[Any]) -> ast.Use:
+    def use(self, children: Children) -> ast.Use:
         return ast.Use(self.string_from(children[1]))
 
-    def parameter(self, children: list[Any]) -> ast.Parameter:
+    def parameter(self, children: Children) -> ast.Parameter:
         name = self.new_name(children[0])
         default = children[1] if len(children) > 1 else None
         return ast.Parameter(name.text, default, span=name.span | default.span if default else name.span)
 
-    def define(self, children: list[Any]) -> ast.Define:
+    def define(self, children: Children) -> ast.Define:
         parameters, value = tuple(children[3:-2]), children[-1]
         seen: set[str] = set()
         for parameter in parameters:
@@ -304,13 +307,13 @@ class Builder:
             seen.add(parameter.name)
         return ast.Define(self.new_name(children[1]), parameters, value)
 
-    def layout(self, children: list[Any]) -> ast.Layout:
+    def layout(self, children: Children) -> ast.Layout:
         return ast.Layout(children[1])
 
-    def header(self, children: list[Any]) -> ast.Interface:
+    def header(self, children: Children) -> ast.Interface:
         return ast.Interface(self.string_from(children[1]) if len(children) > 1 else None, ())
 
-    def bind(self, children: list[Any]) -> ast.Bind | ast.Output:
+    def bind(self, children: Children) -> ast.Bind | ast.Output:
         token, value = children
         if token == "output" and isinstance(value, ast.String):
             return ast.Output(value)
@@ -321,7 +324,7 @@ class Builder:
             return ast.Bind(ast.Name(str(token), span=token_span(token)), value)
         return ast.Bind(self.new_name(token), value)
 
-    def show(self, children: list[Any]) -> ast.Show:
+    def show(self, children: Children) -> ast.Show:
         (value,) = children
         first = leftmost(value)
         plain = isinstance(first, ast.Path) and is_plain(first) and first.span.start == value.span.start

@@ -205,9 +205,8 @@ class _Writer:
     def statement(self, statement: ast.Statement, indent: int, following: float) -> None:
         """One statement with the comments inside it and the one at the end of its last line."""
         known = statement.span is not NOWHERE
-        is_block = isinstance(statement, ast.Interface)
         pad, tail = " " * indent, ""
-        if is_block:
+        if is_block := isinstance(statement, ast.Interface):
             self.gap(statement.span.start if known else None, True)
             self.interface(statement, indent)
         else:
@@ -261,7 +260,7 @@ class _Writer:
                 return f"use {_flat(path, _PIPE)}"
             case ast.Set(name=name, arguments=arguments, value=None):
                 return self.bracket(f"set {name.text}", "()", statement, arguments, indent, indent)
-            case ast.Set(name=name, value=value):
+            case ast.Set(name=name, value=ast.Node() as value):
                 return self.after(f"set {name.text} ", value, indent)
             case ast.Define(name=name, parameters=parameters, value=value):
                 head = f"def {name.text}"
