@@ -15,9 +15,9 @@ ACCENT = "#d55e00"  # the ring around what is selected
 # ColorBrewer RdBu: blue below zero, red above, zero nearly white. Over a photo zero is white and so leaves it as it is.
 DIVERGING = ("#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7", "#fddbc7", "#f4a582", "#d6604d", "#b2182b")
 DIVERGING_OVER = ("#1f6fc4", "#5a9bdc", "#9cc3ec", "#d3e4f7", "#ffffff", "#fde0cd", "#fab58b", "#f07f4a", "#d9480f")
-# Viridis (Smith and van der Walt 2015), for magnitudes; over a photo from white through amber to red.
+# Viridis (Smith and van der Walt 2015), for magnitudes; over a photo from white to violet, rare in photographs.
 SEQUENTIAL = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
-SEQUENTIAL_OVER = ("#ffffff", "#fff1c9", "#ffe08a", "#ffc25c", "#ffa042", "#fa7a36", "#ec5530", "#d6332b", "#b81d2c")
+SEQUENTIAL_OVER = ("#ffffff", "#ebe4f7", "#d6c8ef", "#bfa6e6", "#a782db", "#8e5dcc", "#7638b9", "#5f199f", "#4a0080")
 
 
 def stops(signed: bool, over: bool = False) -> tuple[str, ...]:

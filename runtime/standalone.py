@@ -109,7 +109,8 @@ def _words(element: Element, room: int, named: bool) -> list[str]:
         it = element.legend
         words.append(
             f"{it.quantity}{f' in {it.unit}' if it.unit else ''}, {it.domain[0]:g} to {it.domain[1]:g}"
-            f"{f'; {it.scope}' if it.scope else ''}." + "".join(f" {note}." for note in it.notes)
+            + "".join(f"; {part}" for part in (it.scope, *it.notes) if part)
+            + "."
         )
     return [line for word in words for line in textwrap.wrap(word, max(24, int(room / 5.6)))]
 

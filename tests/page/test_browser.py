@@ -65,6 +65,21 @@ def test_a_cell_of_the_photo_selects_the_icons(show):
     assert href(page, "neurons") != drawn
 
 
+def test_cells_of_maps_and_grids_and_an_overlay_on_an_overlay(show):
+    page = show(views.atlas)
+    assert href(page, "photo", 2)[0].startswith("data:image/gif")  # nothing is chosen: nothing is drawn
+    assert page.locator("[data-now=inner]").inner_text() == "nothing selected"
+    box = hits(page, "grid").nth(1).bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 3.5 / 4, box["y"] + box["height"] * 0.5 / 4)
+    assert page.locator("[data-now=inner]").inner_text() == "row 0, column 3"
+    assert href(page, "photo", 2)[0].startswith("data:image/png")
+    page.locator("[data-chart=heat]").focus()
+    page.keyboard.press("ArrowDown")
+    assert page.locator("[data-now=inner]").inner_text() == "row 1, column 3"
+    page.keyboard.press("ArrowRight")  # the end of a row is the end
+    assert page.locator("[data-now=inner]").inner_text() == "row 1, column 3"
+
+
 def test_the_address_restores_the_state_and_strange_ones_are_ignored(show):
     page = show(views.dictionary, "#cell=mixed4d+y=3,x=9&nobody=1&%E0%A4%A&cell=mixed4d+y=99,x=0&__proto__=x")
     assert page.locator("[data-now=neurons]").inner_text() == "row 3, column 9"

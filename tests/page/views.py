@@ -441,6 +441,74 @@ def survey() -> View:
     )
 
 
+def atlas() -> View:
+    """Maps and grids whose own cells are pointed at: a heatmap, and icons over positions with areas, side by side."""
+    album, random = Album(), np.random.default_rng(4)
+    cells = tuple(Atom(f"mixed5a y={y},x={x}", f"row {y}, column {x}") for y in range(4) for x in range(4))
+    field = random.uniform(0.2, 1, (4, 4))
+    icons = tuple(album.icon(700 + i, 48) for i in range(16))
+    every = tuple(range(16))
+    values = tuple((float(v),) for v in field.ravel())
+    heat = Element(
+        "heat",
+        "heatmap",
+        "How strong",
+        "",
+        "A map",
+        cells,
+        (Panel("", (Frame(every, (album.map(field, (0, 1), False),), values),), (4, 4)),),
+        Legend("activation", "norm", "one scale", (0, 1), False),
+        selects=("cell",),
+    )
+    grid = Element(
+        "grid",
+        "featvis",
+        "What",
+        "",
+        "A grid of icons",
+        cells,
+        tuple(
+            Panel(name, (Frame(every, icons, values, sizes=tuple(map(float, field.ravel()))),), (4, 4))
+            for name in ("one", "two")
+        ),
+        selects=("cell",),
+        facet_axis="layer",
+    )
+    inner = Element(
+        "inner",
+        "heatmap",
+        "Its effect",
+        "",
+        "A map",
+        (),
+        (Panel("", tuple(Frame(pictures=(album.map(blob(i, 4), (0, 1), False, True),)) for i in every), (4, 4)),),
+        states=("cell",),
+    )
+    middle = Element(
+        "middle",
+        "heatmap",
+        "Always",
+        "",
+        "A map",
+        (),
+        (Panel("", (Frame(pictures=(album.map(blob(99, 4), (0, 1), False, True),)),), (4, 4)),),
+        overlays=(inner,),
+    )
+    photo = Element(
+        "photo",
+        "image",
+        "Input",
+        "",
+        "A photo",
+        (),
+        (Panel("", (Frame(pictures=(album.photo(size=224),)),)),),
+        overlays=(middle,),
+    )
+    interface = Interface("", ("row", ("heat", "grid", "photo")), (heat, grid, photo))
+    cell = Selection("cell", "hover", "cell", cells, None)
+    return View("Positions", (interface,), (cell,), tuple(album.pictures), (), PROVENANCE, SOURCE)
+
+
 HOSTILE = '</script><img src=x onerror="window.pwned=1">\'&{{7*7}}‮𝔘\u2028é'
 
 
