@@ -102,7 +102,7 @@ def options(
 def _expand(name: str) -> list[str]:
     from bbilang.runtime.pictures import expand
 
-    return [name] if name.startswith("picture ") else expand(name)
+    return [name] if handed.UNNAMED.fullmatch(name) else expand(name)
 
 
 def plan(program: Program) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 
+UNNAMED = re.compile(r"picture \d+")  # what a picture, an array or a tensor is called
 Input = Any  # a file name, a PIL picture, a numpy array or a torch tensor; or a list of them
 
 

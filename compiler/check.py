@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,14 @@ def check(file: ast.File, registry: Registry, options: Options = Options()) -> P
 
 
 def check_recovering(
-    file: ast.File, registry: Registry, options: Options = Options()
+    file: ast.File, registry: Registry, options: Options = Options(), lost: Iterable[str] | None = None
 ) -> tuple[Program | None, tuple[Diagnostic, ...]]:
-    """The program, or None where there are errors; and all diagnostics in the order of the text."""
-    checker = Checker(file, registry, options)
+    """The program, or None where there are errors; and all diagnostics in the order of the text.
+
+    lost: for a text with lines that could not be parsed, the names that they bind (`grammar.parse.lost_names`). Uses of
+    them are no errors, and nothing is said of what only the missing lines would show or use.
+    """
+    checker = Checker(file, registry, options, lost)
     program = checker.run()
     found = tuple(sorted(checker.diagnostics, key=lambda d: d.span.start if d.span else -1))
     if any(d.severity == "error" for d in found):
@@ -61,8 +65,8 @@ def check_recovering(
 class Checker:
     """Walks the statements once: models, inputs and settings first, since types need them; then the rest in order."""
 
-    def __init__(self, file: ast.File, registry: Registry, options: Options):
-        self.file, self.registry, self.options = file, registry, options
+    def __init__(self, file: ast.File, registry: Registry, options: Options, lost: Iterable[str] | None = None):
+        self.file, self.registry, self.options, self.lost = file, registry, options, lost
         self.diagnostics: list[Diagnostic] = []
         self.settings: dict[str, Any] = {}
         self.output = ""
@@ -82,6 +86,7 @@ class Checker:
             return None
         self.resolver = Resolver(self.registry, models, len(inputs or ()) or 1, self.settings)
         self.resolver.element_names = self.names
+        self.resolver.scopes[0].update((name, Binding(None, NOWHERE)) for name in self.lost or ())
         loose: list[Element] = []
         loose_layout: list[ast.Layout] = []
         interfaces: list[Interface] = []
@@ -100,6 +105,8 @@ class Checker:
             self._report(at(loose_layout[0].span, "E308", "this layout has no elements to lay out"))
         self._unused(self.resolver.scopes[0])
         errors = any(d.severity == "error" for d in self.diagnostics)
+        if self.lost is not None:
+            return None
         if not errors and not any(i.elements for i in interfaces):
             self._report(
                 at(
@@ -407,7 +414,8 @@ class Checker:
             layout = self.attempt(self._layout, layouts, elements)
             self._unused(scope)
         title = statement.title.value if statement.title else ""
-        if not elements and not any(d.severity == "error" for d in self.diagnostics):
+        errors = any(d.severity == "error" for d in self.diagnostics)
+        if not elements and not errors and self.lost is None:
             raise at(statement.span, "E301", "this interface shows nothing", "end a pipe with `| present(...)`")
         return Interface(title, tuple(elements), layout)
 
@@ -461,6 +469,8 @@ class Checker:
         return layout
 
     def _unused(self, scope: dict[str, Binding]) -> None:
+        if self.lost is not None:
+            return
         for name, binding in scope.items():
             if (
                 not binding.used
