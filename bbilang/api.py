@@ -25,7 +25,7 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.parse import parse as parse_source
 from bbilang.grammar.source import Source
 from bbilang.page import Page
-from bbilang.registry import registry
+from bbilang.registry import charts, registry
 from bbilang.runtime.progress import Event, Listener
 
 if TYPE_CHECKING:
@@ -96,13 +96,7 @@ def options(
     description: ModelDescription | None = None,
 ) -> Options:
     """Options for the checker, which finds files through the runtime."""
-    return Options(model, weights, inputs, dict(settings or {}), description, _expand)
-
-
-def _expand(name: str) -> list[str]:
-    from bbilang.runtime.pictures import expand
-
-    return [name] if handed.UNNAMED.fullmatch(name) else expand(name)
+    return Options(model, weights, inputs, dict(settings or {}), description, handed.expanded)
 
 
 def plan(program: Program) -> Plan:
@@ -136,7 +130,7 @@ def execute(
     names = handed.names_of(given) or ()
     expanded: list[tuple[Any, str]] = []
     for item, name in zip(given, names, strict=True):
-        files = _expand(item) if isinstance(item, str) else [item]
+        files = handed.expanded(item) if isinstance(item, str) else [item]
         expanded += [(file, Path(file).name if isinstance(file, str) else name) for file in files]
     pictures = [_picture(program, item, name, adapter) for item, name in expanded]
     recipe = _recipe(program, draft)
@@ -252,7 +246,7 @@ def render(page: View) -> str:
     """The standalone HTML page of a view model."""
     from bbilang.runtime.page import render as render_page
 
-    return render_page(page)
+    return render_page(page, charts())
 
 
 def explain(

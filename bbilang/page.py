@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.registry import charts
 
 if TYPE_CHECKING:
     from bbilang.compiler.plan import Plan
@@ -46,7 +47,7 @@ class Page:
         """The standalone page."""
         from bbilang.runtime.page import render
 
-        return render(self.view)
+        return render(self.view, charts())
 
     def save(self, path: str | Path, format: str | None = None) -> Path:
         """Write the page: html, json, png, svg, pdf or csv, by the file's ending unless said.
@@ -60,7 +61,7 @@ class Page:
         if wanted not in FORMATS:
             raise BbiError(Diagnostic("E430", f"there is no format `{wanted}`", help=f"formats are {', '.join(FORMATS)}"))
         try:
-            return export(self.view, path, wanted)
+            return export(self.view, path, wanted, charts())
         except OSError as error:
             reason = error.strerror or str(error)
             help = "nothing was written; choose another place with `-o`"

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from bbilang.compiler.op import Registry
+from bbilang.compiler.op import Registry, Style
 
 GROUPS = {
     "operations": ("bbilang.ops", "OPERATIONS"),
@@ -59,3 +59,8 @@ def _load(registry: Registry, group: str, package: str) -> None:
     for each in modules:
         for thing in getattr(each, GROUPS[group][1], ()):
             table.setdefault(thing.name, thing)
+
+
+def charts() -> dict[str, Any]:
+    """How styles of plugins are drawn, by name; the built-in ones are found by the drawing itself."""
+    return {name: style.chart for name, style in registry().styles.items() if type(style).chart is not Style.chart}

@@ -146,7 +146,8 @@ class Style:
         raise NotImplementedError
 
     def chart(self, element: Any, theme: Any) -> Any:
-        """The element as a Vega-Lite specification, from the view model."""
+        """The element as an Altair chart or a Vega-Lite specification, from the view model. The built-in styles have
+        theirs in runtime/charts, so that nothing but drawing imports Altair."""
         raise NotImplementedError
 
 

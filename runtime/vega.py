@@ -179,6 +179,6 @@ def _style(element: Element, styles: Mapping[str, Chart] | None) -> Chart:
     if styles is not None and element.style in styles:
         return styles[element.style]
     try:
-        return importlib.import_module(f"bbilang.runtime.styles.{element.style}").chart
+        return importlib.import_module(f"bbilang.runtime.charts.{element.style}").chart
     except (ImportError, AttributeError) as error:
         raise ValueError(f"nobody draws the style `{element.style}` of element `{element.id}`") from error

@@ -26,8 +26,8 @@ from bbilang.runtime.marks import (
 from bbilang.runtime.marks import (
     chart as layer,
 )
-from bbilang.runtime.styles import image
-from bbilang.runtime.styles.heatmap import matched
+from bbilang.runtime.charts import image
+from bbilang.runtime.charts.heatmap import matched
 from bbilang.runtime.viewmodel import Element
 
 # Pixels: between icons; an icon's label; a line of values; a line of the key; a remark; under a slot.

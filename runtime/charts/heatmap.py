@@ -6,7 +6,7 @@ import altair as alt
 
 from bbilang.runtime.marks import Theme, panel_labels, picture, target_layers
 from bbilang.runtime.marks import chart as layer
-from bbilang.runtime.styles import image
+from bbilang.runtime.charts import image
 from bbilang.runtime.viewmodel import Element
 
 
