@@ -45,6 +45,13 @@ def names_of(inputs: list[Any] | None) -> tuple[str, ...] | None:
     return tuple(item if isinstance(item, str) else f"picture {number + 1}" for number, item in enumerate(inputs))
 
 
+def expanded(name: str) -> list[str]:
+    """The files that a name stands for; `picture 3` stands for itself."""
+    from bbilang.runtime.pictures import expand
+
+    return [name] if UNNAMED.fullmatch(name) else expand(name)
+
+
 def picture_of(given: Any, name: str, adapter: Any) -> Any:
     """A runtime.execute.Picture: the image as the network takes it, and as it is shown."""
     from PIL import Image
