@@ -12,6 +12,7 @@ from bbilang.compiler.demand import with_passes
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import Element, Interface, ModelSlot, Node, Program
 from bbilang.compiler.op import Parameter, Registry, did_you_mean
+from bbilang.compiler.reach import unreachable
 from bbilang.compiler.resolve import Binding, Layers, ModelContext, Poisoned, Resolver
 from bbilang.compiler.select import SELECTIONS
 from bbilang.compiler.settings import PLANNED, SETTINGS
@@ -107,6 +108,11 @@ class Checker:
         errors = any(d.severity == "error" for d in self.diagnostics)
         if self.lost is not None:
             return None
+        if not errors:
+            shown = [element for interface in interfaces for element in interface.elements]
+            for error in unreachable(shown, self.registry, self.resolver):
+                self._report(error)
+                errors = True
         if not errors and not any(i.elements for i in interfaces):
             self._report(
                 at(
@@ -215,7 +221,7 @@ class Checker:
             )
         items = statements[0].items if statements else ()
         if len(items) > 1:
-            raise at(items[1].span, "E901", "several models in one file are not available yet")
+            self._report(at(items[1].span, "E901", "several models in one file are not available yet"))
         options = self.options
         if options.description is not None:
             slot = ModelSlot("", options.description.name, options.weights)
@@ -240,9 +246,9 @@ class Checker:
             crop = min(size, *description.input_size)
         if crop and (crop, crop) != description.input_size:
             description = self.registry.describe(name, crop)
-        return {
-            alias: ModelContext(ModelSlot(alias, description.name, weights), self._labelled(self._scored(description)))
-        }
+        context = ModelContext(ModelSlot(alias, description.name, weights), self._labelled(self._scored(description)))
+        others = {i.alias.text: context for i in items[1:] if i.alias}  # for now, so that their names say nothing twice
+        return {alias: context} | others
 
     def _scored(self, description: ModelDescription) -> ModelDescription:
         """With the scores that `output = "path"` names, for a model without one class vector."""
@@ -339,10 +345,13 @@ class Checker:
                     )
                 self._element(value, f"element-{len(self.taken) + 1}", elements)
             case ast.Use():
+                self.resolver.open = True
                 raise at(statement.span, "E901", "`use` is not available yet")
             case ast.Define():
+                self.resolver.operations.add(statement.name.text)
                 raise at(statement.span, "E901", "`def` is not available yet")
             case ast.Dataset():
+                self.resolver.scopes[-1][statement.name.text] = Binding(None, statement.name.span)
                 raise at(statement.span, "E901", "`dataset` is not available yet")
             case _:
                 pass
@@ -354,8 +363,8 @@ class Checker:
             raise at(
                 statement.name.span, "E221", f"`{name}` is bound twice", "a name stands for one thing; choose another"
             )
-        scope[name] = Binding(None, statement.name.span)
-        self.resolver.later.pop(name, None)
+        self.resolver.later.setdefault(name, statement.name.span)
+        self.resolver.binding = name
         if self.resolver.model.layer(name) is not None and name != "input":
             self._warn(
                 "W201",
@@ -365,18 +374,19 @@ class Checker:
             )
         named = isinstance(statement.value, ast.Call) and statement.value.name in SELECTIONS
         self.resolver.name = name if named else None
+        value = None
         try:
             value = self.resolver.value(statement.value)
         finally:
-            self.resolver.name = None
-        scope[name].value = value
+            self.resolver.name, self.resolver.binding = None, ""
+            self.resolver.later.pop(name, None)
+            scope[name] = Binding(value, statement.name.span)
         if isinstance(value, Node):
             self.bindings.append((name, value))
             if value.op == "present":
-                scope[name].element = True
-                self._element(value, name, elements)
+                scope[name].element = self._element(value, name, elements)
 
-    def _element(self, node: Node, name: str, elements: list[Element]) -> None:
+    def _element(self, node: Node, name: str, elements: list[Element]) -> str:
         identity, number = name, 2
         while identity in self.taken:
             identity, number = f"{name}-{number}", number + 1
@@ -384,13 +394,15 @@ class Checker:
         over = node["over"]
         self.names.setdefault(node, identity)
         known = next((e.id for e in elements if e.node == over), None) if over is not None else None
-        if over is not None and known is None:
-            raise at(self.resolver.origins[node][-1], "E307", "`over` names an element of another interface")
         elements.append(Element(identity, node, node["title"] or "", node["caption"] or "", known))
+        self.resolver.drawn.append(node)
+        return identity
 
     def _interface(self, statement: ast.Interface) -> Interface:
         elements: list[Element] = []
         layouts: list[ast.Layout] = []
+        outside = self.resolver.later, self.resolver.drawn
+        self.resolver.later, self.resolver.drawn = dict(self.resolver.later), []
         with self.resolver.scope() as scope:
             self._look_ahead(statement.statements)
             for inner in statement.statements:
@@ -413,6 +425,7 @@ class Checker:
                     )
             layout = self.attempt(self._layout, layouts, elements)
             self._unused(scope)
+        self.resolver.later, self.resolver.drawn = outside
         title = statement.title.value if statement.title else ""
         errors = any(d.severity == "error" for d in self.diagnostics)
         if not elements and not errors and self.lost is None:
@@ -427,32 +440,31 @@ class Checker:
         if len(statements) > 1:
             raise at(statements[1].span, "E223", "an interface has one layout")
         placed: list[str] = []
+        named = {name: binding.element for name, binding in self.resolver.scopes[-1].items() if binding.element}
 
         def place(value: ast.Expression) -> Any:
             if isinstance(value, ast.Call) and value.name in ("row", "column"):
                 return (value.name, tuple(place(argument.value) for argument in value.arguments))
             if isinstance(value, ast.Path):
-                if value.name in own:
-                    placed.append(value.name)
-                    self.resolver.find(value.name)
-                    return value.name
                 binding = self.resolver.find(value.name)
                 if binding is not None and binding.value is None:
                     raise Poisoned
-                drawn = next((e for e in elements if e.id == value.name), None)
-                if drawn is not None:
-                    raise at(
-                        value.span,
-                        "E308",
-                        f"`{value.name}` is drawn over `{drawn.over}` already",
-                        "leave it out of the layout",
-                    )
-                raise at(
-                    value.span,
-                    "E308",
-                    f"`{value.name}` is not an element of this interface",
-                    did_you_mean(value.name, own, f"elements are {', '.join(own) or 'none'}"),
-                )
+                identity = named.get(value.name)
+                if identity in placed:
+                    raise at(value.span, "E308", f"`{value.name}` is laid out twice", "leave one of them out")
+                if identity in own:
+                    placed.append(identity)
+                    return identity
+                if identity is not None:
+                    over = next(e.over for e in elements if e.id == identity)
+                    under = next((name for name, each in named.items() if each == over), over)
+                    message = f"`{value.name}` is drawn over `{under}` already"
+                    raise at(value.span, "E308", message, "leave it out of the layout")
+                if value.name in self.resolver.later:
+                    raise at(value.span, "E222", f"`{value.name}` is used before it is bound")
+                listing = ", ".join(f"`{n}`" for n, each in named.items() if each in own)
+                help = did_you_mean(value.name, named, f"elements with a name here: {listing or 'none'}")
+                raise at(value.span, "E308", f"`{value.name}` is not an element of this interface", help)
             raise at(
                 value.span,
                 "E308",
@@ -463,10 +475,19 @@ class Checker:
         layout = place(statements[0].value)
         left = [name for name in own if name not in placed]
         if left:
-            names = ", ".join(f"`{name}`" for name in left)
+            names = self._names_of([e for e in elements if e.id in left], named)
             self._warn("W308", f"the layout leaves out {names}", statements[0].span, "they follow below it")
             layout = ("column", (layout, *left))
         return layout
+
+    def _names_of(self, elements: list[Element], named: Mapping[str, str]) -> str:
+        """Elements in words: by name, or by line where they have none."""
+        words, names = [], {identity: name for name, identity in named.items()}
+        for element in elements:
+            start = self.resolver.origins[element.node][-1].start
+            line = f"the element of line {self.file.source.position(start)[0]}" if self.file.source else element.id
+            words.append(f"`{names[element.id]}`" if element.id in names else line)
+        return ", ".join(words)
 
     def _unused(self, scope: dict[str, Binding]) -> None:
         if self.lost is not None:

@@ -15,8 +15,8 @@ def forward_flops(description: ModelDescription, layers: tuple[str, ...], stops:
 
 
 def backward_flops(description: ModelDescription, layers: tuple[str, ...]) -> int:
-    """FLOPs of one input's backward from the scores to the earliest of the layers: as much as the forward between, since
-    no weight's gradient is computed."""
+    """FLOPs of one input's backward from the scores to the earliest of the layers: as much as the forward between,
+    since     no weight's gradient is computed."""
     return description.flops - min((_upto(description, layer) for layer in layers), default=0)
 
 

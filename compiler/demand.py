@@ -1,4 +1,4 @@
-"""What a program asks of its model, pass by pass, before anything is shared: the plan that the optimizer starts from."""
+"""What a program asks of its model, pass by pass, before anything is shared: what the optimizer starts from."""
 
 from __future__ import annotations
 

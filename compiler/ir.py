@@ -15,7 +15,7 @@ from bbilang.grammar.source import Source, Span
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operation applied. ``parameters`` may hold numbers, strings, None, tuples and other nodes (targets, selections).
+    """One operation applied. ``parameters`` may hold numbers, strings, None, tuples and nodes (targets, selections).
 
     ``digest`` is a hash of the whole expression: two nodes are equal when their digests are.
     """
@@ -157,8 +157,8 @@ class Icons:
 
 @dataclass(frozen=True)
 class Program:
-    """A checked file. ``origins`` (node -> the spans that asked for it), ``source``, ``description`` (of the model, with
-    the labels and scores that the file names) and ``warnings`` stand outside equality."""
+    """A checked file. ``origins`` (node -> the spans that asked for it), ``source``, ``description`` (of the model,
+    with     the labels and scores that the file names) and ``warnings`` stand outside equality."""
 
     models: tuple[ModelSlot, ...]
     inputs: tuple[str, ...]

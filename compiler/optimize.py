@@ -95,7 +95,8 @@ def stop_at_deepest(program: Program) -> Program:
 
 
 def share_backward(program: Program) -> Program:
-    """One backward per target serves every layer (3): equal targets are one, and so are equal classes of different ones.
+    """One backward per target serves every layer (3): equal targets are one, and so are equal classes of different
+    ones.
 
     Targets that depend on what other gradients found stay in a later group.
     """

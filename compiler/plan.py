@@ -120,16 +120,19 @@ def target_classes(target: Node, total: int) -> set[tuple]:
         case "all":
             return {("index", i, *score) for i in range(total)}
     over = rest[0]["over"]
-    if over.op == "output":
+    if over.op == "output" and rest[0].type.axes[0].exact:  # several inputs may share the union of their own classes
         return {(*key, *score) for key in target_classes(over, total)}
     return {("state", rest[0].digest, i, *score) for i in range(rest[0].type.axes[0].size)}
 
 
 def _slots(node: Node) -> int:
-    count = 1
-    for axis in node.type.axes:
-        if axis.name not in ("class", "input") or node.type.atom == "class":
-            count *= axis.size
+    """The atoms that an element surely draws in every state."""
+    type, count = node.type, 1
+    for axis in type.axes:
+        if not axis.exact:
+            return 0
+        if axis.name not in ("class", "input") or type.atom == "class":
+            count *= min(axis.sizes) if axis.sizes else axis.size
     return count
 
 

@@ -59,6 +59,9 @@ class Presenter:
         arguments, spans = bind("present", call.span, call.arguments, PARAMETERS, read)
         style: Style = resolver.registry.styles[arguments["style"]]
         type = field.type
+        over = arguments["over"]
+        if over is not None and arguments["facet"] is None and over["facet"] and type.axis(over["facet"]):
+            arguments["facet"] = over["facet"]  # what is drawn over an element matches its facets
         if arguments["facet"] is not None:
             type = type.without(arguments["facet"])
         try:
@@ -66,13 +69,21 @@ class Presenter:
         except Fail as fail:
             raise At(fail, spans.get(fail.argument or "style", call.span)) from fail
         self._nothing_left(type, drawn, style, call.span)
+        clash = next((axis for axis in type.axes if set(axis.varies) & set(drawn.spent)), None)
+        if clash is not None:
+            other = next(v for v in clash.varies if v in drawn.spent)
+            raise at(
+                call.span,
+                "E303",
+                f"the atoms along `{clash.name}` differ along `{other}`, so they have no common row",
+                f"lay it out: `facet={other}`",
+            )
         states = [axis for axis in type.axes if axis.name == "input" and axis.size > 1]
         type = replace(field.type, axes=tuple(a for a in field.type.axes if a not in states))
         type = type.with_states(*(replace(axis, name=INPUT_PICKER) for axis in states))
         self._bounded(type, call.span)
         if arguments["size"] == "norm":
             arguments["size_of"] = self._norms(field, spans["size"])
-        over = arguments["over"]
         if over is not None:
             self._fits(arguments, style, over, spans["over"])
         return resolver.make("present", (field,), arguments, type, span)
@@ -108,6 +119,9 @@ class Presenter:
     def _element(self, value: ast.Expression) -> Node:
         found = self.resolver.value(value)
         if isinstance(found, Node) and found.op == "present":
+            if found not in self.resolver.drawn:
+                message = f"{describe(value)} is an element of another interface"
+                raise at(value.span, "E307", message, "draw over an element of the same interface")
             return found
         raise at(
             value.span,

@@ -28,8 +28,7 @@ class Binding:
     value: Any  # Node, Layers, a literal, or None where its definition was wrong
     span: Span
     used: bool = False
-    element: bool = False
-    outer: bool = True
+    element: str = ""  # id of the element that it is
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,11 @@ class Resolver:
     scopes: list[dict[str, Binding]] = field(default_factory=lambda: [{}])
     origins: dict[Node, list[Span]] = field(default_factory=lambda: defaultdict(list))
     later: dict[str, Span] = field(default_factory=dict)  # names that the file binds further down
+    binding: str = ""  # the name that the statement read now binds
+    operations: set[str] = field(default_factory=set)  # made by `def`, which is not available yet
+    open: bool = False  # `use`, which is not available yet, may bring any name
     name: str | None = None  # of the binding whose value is read now: selections are called so
+    drawn: list[Node] = field(default_factory=list)  # elements of the interface read now, to draw over
     element_names: dict[Node, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -186,8 +189,12 @@ class Resolver:
             return self.targets.output(path, atom)
         if head == "input":
             return self.substrate(Layers(self.model.slot.alias, (INPUT_LAYER,)), atom, path.span)
-        if path.name in self.later:
-            raise at(path.span, "E222", f"`{path.name}` is used before it is bound", "move its line above this one")
+        for word in (path.name, head):
+            if word in self.later and not self._is_layer(word):
+                span = path.span if word == path.name else Span(path.span.start, path.span.end - len(atom) - 1)
+                if word == self.binding:
+                    raise at(span, "E222", f"`{word}` is used in its own definition", "choose another name")
+                raise at(span, "E222", f"`{word}` is used before it is bound", "move its line above this one")
         return self._layer_path(path.name, None, path.span)
 
     def _is_layer(self, name: str) -> bool:
@@ -208,6 +215,8 @@ class Resolver:
         context = self.context(alias, span) if alias else self.model
         layer = context.layer(name)
         if layer is None:
+            if self.open:
+                raise Poisoned
             description = context.description
             names = [*description.by_name, *self.known_names()]
             near = did_you_mean(name, names)
@@ -314,6 +323,9 @@ class Resolver:
         if node.op != "substrate":
             raise at(expression.span, "E236", "an index picks atoms of a layer or classes of `output`")
         axes = [axis for axis in node.type.axes if axis.name not in ("input", "layer")]
+        if not axes:
+            help = "as in `mixed4d.channel[447]` or `mixed4d.spatial[6, 6]`"
+            raise at(expression.value.span, "E236", "an index needs atoms to pick from: name them before it", help)
         numbers = [literal(a.value, Parameter("index", "integer", "a zero-based index")) for a in expression.arguments]
         if len(numbers) != len(axes):
             names = ", ".join(axis.name for axis in axes)
@@ -330,7 +342,8 @@ class Resolver:
                     f"{axis.name} {number} is outside 0..{axis.size - 1}",
                     "indices count from zero",
                 )
-        fused = Axis(node.type.atom, 1, tuple(axis.name for axis in axes)) if len(axes) != 1 else Axis(axes[0].name, 1)
+        name = axes[0].name if len(axes) == 1 else node.type.atom
+        fused = Axis(name, 1, tuple(axis.name for axis in axes), whole=False)
         type = node.type.without(*(axis.name for axis in axes))
         type = FieldType(
             type.content, type.atom, type.layers, (*type.axes, fused), model=type.model, signed=type.signed
@@ -353,6 +366,8 @@ class Resolver:
                 f"`{call.name}` is an operation and needs a field before it",
                 f"put it after a pipe: `mixed4d.channel | {call.name}(...)`",
             )
+        if call.name in self.operations or self.open:
+            raise Poisoned
         names = [*SELECTIONS, *self.registry.operations]
         raise at(call.name_span, "E210", f"`{call.name}` is not known", did_you_mean(call.name, names))
 
@@ -372,6 +387,8 @@ class Resolver:
                 f"`{call.name}` is not available yet: it {contract.PLANNED_OPERATIONS[call.name]}",
             )
         operation = self.registry.find("operations", call.name)
+        if operation is None and (call.name in self.operations or self.open):
+            raise Poisoned
         if operation is None or operation.head:
             names = [n for n, o in self.registry.operations.items() if not o.head] + list(contract.PLANNED_OPERATIONS)
             if call.name in SELECTIONS:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.arguments import At, at, bind, describe
 from bbilang.compiler.classes import class_index
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Fail, Parameter, suggest
-from bbilang.compiler.types import Axis, FieldType
+from bbilang.compiler.target import TARGET
+from bbilang.compiler.types import ATOMS, Axis, FieldType
 from bbilang.grammar import ast
 
 if TYPE_CHECKING:
@@ -19,6 +21,10 @@ PARAMETERS = (
     Parameter("of", "atoms", "an element, a field or a substrate whose atoms the reader chooses from"),
     Parameter("start", "start", "where the page starts; the first atom drawn unless said, `none` for nothing", "first"),
 )
+
+
+# Words that axes are called by: a selection gets another.
+RESERVED = {*ATOMS, "input", "layer", "y", "x", "class", "target", "term", "slot", "method", "measure"}
 
 
 class Selector:
@@ -50,7 +56,7 @@ class Selector:
         def read(value: ast.Expression, parameter: Parameter) -> Any:
             if parameter.kind == "atoms":
                 found = self.resolver.as_field(self.resolver.value(value), value)
-                return found if found.type.content != "substrate" or found.op == "substrate" else found
+                return found
             pending["start"] = value
             return None
 
@@ -61,13 +67,15 @@ class Selector:
         start: Any = "first"
         if "start" in pending:
             start = self._start(pending["start"], axis, over)
-        shown = self.resolver.element_names.get(over) or (of.name if isinstance(of, ast.Path) else None)
-        wanted = name or f"{call.name}-{(shown or over.digest[:6]).replace('.', '-')}"
+        shown = self.resolver.element_names.get(over) or (of.name if isinstance(of, ast.Path) else over.type.atom)
+        wanted = name if name and name not in RESERVED else f"{call.name}-{(name or shown).replace('.', '-')}"
         parameters = {"over": over, "start": start, "components": axis.components}
         key = Node(call.name, (), tuple(sorted({**parameters, "id": name or ""}.items())), over.type).digest
         identity, number = wanted, 2
         while self.ids.setdefault(identity, key) != key:
             identity, number = f"{wanted}-{number}", number + 1
+        if isinstance(start, tuple) and not _surely_inside(over, start):  # adds a state where it is none of them
+            axis = replace(axis, size=min(axis.size + 1, self._all(over.type, axis.components)), exact=False)
         axis = Axis(identity, axis.size, axis.components, axis.exact)
         type = FieldType("selection", over.type.atom, over.type.layers, (axis,), model=over.type.model)
         return self.resolver.make(call.name, (), {**parameters, "id": identity}, type, call.span)
@@ -92,18 +100,28 @@ class Selector:
                 f"{describe(expression)} has no atoms to choose from",
                 "a selection ranges over positions, channels, neurons or classes",
             )
+        if components == TARGET:
+            raise at(
+                expression.span,
+                "E306",
+                f"{describe(expression)} holds sums or differences, and a reader chooses classes",
+                "select each class by itself, as in `output[a] - output[b]`",
+            )
+        everything = self._all(type, components)
         size, exact = 1, True
         for axis in axes:
             size *= axis.size
             exact = exact and axis.exact
+        if size > everything:  # layers of different sizes
+            size, exact = everything, over.op == "substrate"
         varies = bool(type.states) or any(a.name == "input" and a.size > 1 for a in type.axes)
         selected = over.op not in ("substrate", "output")
         if varies and selected:
             inputs = next((a.size for a in type.axes if a.name == "input"), 1)
-            size, exact = min(size * type.state_count * inputs, self._all(type, components)), False
+            size, exact = min(size * type.state_count * inputs, everything), False
         elif over.op == "output" and over["which"][0] == "top" and varies:
             inputs = next((a.size for a in type.axes if a.name == "input"), 1)
-            size, exact = min(size * inputs, self.resolver.model.description.classes), False
+            size, exact = min(size * inputs, everything), False
         return Axis("selection", size, components, exact)
 
     def _all(self, type: FieldType, components: tuple[str, ...]) -> int:
@@ -118,6 +136,23 @@ class Selector:
                 count *= size if component in components else 1
             total += count
         return total
+
+    def _inside(self, numbers: tuple[int, ...], components: tuple[str, ...], type: FieldType, value: ast.List) -> None:
+        """Coordinates that the layer does not have are an error at their place."""
+        here = dict(zip(components, numbers, strict=True))
+        layers = type.layers
+        if "layer" in here:
+            layers = layers[here["layer"] : here["layer"] + 1] if here["layer"] >= 0 else ()
+        for item, (component, number) in zip(value.items, here.items(), strict=True):
+            if component == "class":
+                size = self.resolver.model.description.classes
+            elif component == "layer":
+                size = len(type.layers)
+            else:
+                context = self.resolver.models[type.model]
+                size = max((context.layer(name).sizes[component] for name in layers), default=0)
+            if not 0 <= number < size:
+                raise at(item.span, "E214", f"{component} {number} is outside 0..{size - 1}", "places count from zero")
 
     def _start(self, value: ast.Expression, axis: Axis, over: Node) -> Any:
         """A place in the range: its number, its coordinates, a class, or nothing."""
@@ -137,11 +172,10 @@ class Selector:
                 raise at(
                     value.span, "E213", f"a place here has {len(axis.components)} numbers: {', '.join(axis.components)}"
                 )
-            for number, component in zip(numbers, axis.components, strict=True):
-                own = over.type.axis(component)
-                if own is not None and own.exact and over.op == "substrate" and not 0 <= number < own.size:
-                    raise at(value.span, "E214", f"{component} {number} is outside 0..{own.size - 1}")
+            self._inside(numbers, axis.components, over.type, value)
             return numbers
+        if isinstance(value, ast.Path) and value.name == "output":
+            raise at(value.span, "E901", "a start outside of the atoms is not available yet")
         if isinstance(value, ast.String) and axis.components == ("class",):
             try:
                 return (class_index(self.resolver.model.description, value.value),)
@@ -155,3 +189,11 @@ class Selector:
             f"`start` cannot be {describe(value)}",
             "a place is its number, its coordinates as in `[6, 6]`, a class name, or `none`",
         )
+
+
+def _surely_inside(over: Node, start: tuple[int, ...]) -> bool:
+    """True where a place is known to be in the range before anything runs."""
+    if over.op == "output":
+        kind, *rest = over["which"]
+        return kind == "all" or (kind == "classes" and start[0] in rest[0])
+    return over.op == "substrate"

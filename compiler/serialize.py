@@ -176,11 +176,11 @@ def _program(data: dict[str, Any]) -> Program:
 
 def _type(data: dict[str, Any]) -> FieldType:
     axes = {name: tuple(_axis(axis) for axis in data[name]) for name in ("axes", "states")}
-    return FieldType(**{**data, **axes, "layers": tuple(data["layers"]), "steps": tuple(data["steps"])})
+    return FieldType(**{**data, **axes, **{n: tuple(data[n]) for n in ("layers", "steps", "spent")}})
 
 
 def _axis(data: dict[str, Any]) -> Axis:
-    return Axis(**{**data, "components": tuple(data["components"]), "sizes": tuple(data["sizes"])})
+    return Axis(**{**data, **{name: tuple(data[name]) for name in ("components", "sizes", "varies")}})
 
 
 def _tupled(value: Any) -> Any:

@@ -22,6 +22,9 @@ SCORE = Parameter(
 COUNT = Parameter("k", "integer", "how many of the most probable classes", minimum=1, maximum=1000)
 
 
+TARGET = ("target",)  # what tells sums and differences of classes apart: their number, not a class
+
+
 class Targeter:
     """Reads what stands for scores of the output."""
 
@@ -170,11 +173,12 @@ class Targeter:
         for target in targets:
             if target.type.axis("class") is not None:
                 raise at(span, "E213", "a list of targets cannot hold a target that is several classes already")
+        sums = any(target.op == "combine" for target in targets)
         type = FieldType(
             "score",
             "class",
             ("output",),
-            (self.resolver.input_axis(), Axis("class", len(targets))),
+            (self.resolver.input_axis(), Axis("class", len(targets), TARGET if sums else ())),
             model=targets[0].type.model,
             signed=any(t.type.signed for t in targets),
             unit=targets[0].type.unit,
@@ -209,6 +213,8 @@ class Targeter:
             raise at(expression.span, "E231", f"{sizes[0].size} classes and {sizes[1].size} classes do not pair up")
         base = left if left.type.axis("class") else right
         type = replace(base.type, signed=True, states=()).with_states(*left.type.states, *right.type.states)
+        if (classes := type.axis("class")) is not None:
+            type = type.swap(replace(classes, components=TARGET))
         sign = 1.0 if expression.operator == "+" else -1.0
         return resolver.make("combine", (left, right), {"sign": sign}, type, expression.span)
 

@@ -24,7 +24,8 @@ class Axis:
 
     ``components`` are the coordinates that a place on the axis has: (channel,), or (y, x, channel) where `top` ranked
     whole neurons. ``sizes`` gives the size in each layer where layers differ. ``gap`` is the slot before which `both`
-    leaves a gap.
+    leaves a gap. ``varies`` names other axes along which the atoms differ (`top(3, per=layer)`); ``whole`` says that
+    the places are all of the layer's, in its order: what a map needs.
     """
 
     name: str
@@ -33,6 +34,8 @@ class Axis:
     exact: bool = True
     sizes: tuple[int, ...] = ()
     gap: int = 0
+    varies: tuple[str, ...] = ()
+    whole: bool = True
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -62,6 +65,7 @@ class FieldType:
     unit: str = ""
     scope: str = ""  # what `normalize` divided by; empty where values are as measured
     steps: tuple[str, ...] = field(default=())  # arithmetic done since the content, in words, for the legend
+    spent: tuple[str, ...] = ()  # components that arithmetic spent: the atoms are no longer those of the layer
 
     def axis(self, name: str) -> Axis | None:
         return next((axis for axis in self.axes if axis.name == name), None)
@@ -69,7 +73,7 @@ class FieldType:
     @property
     def atom_axes(self) -> tuple[Axis, ...]:
         """The axes that tell the atoms apart, among them `layer`."""
-        own = {"layer", "y", "x", "channel", "token", "group", *(("class",) if self.atom == "class" else ())}
+        own = {"layer", "y", "x", "channel", "token", "group", *(("class", "target") if self.atom == "class" else ())}
         return tuple(axis for axis in self.axes if own & set(axis.components))
 
     @property
@@ -85,6 +89,10 @@ class FieldType:
 
     def without(self, *names: str) -> FieldType:
         return replace(self, axes=tuple(axis for axis in self.axes if axis.name not in names))
+
+    def varying(self, name: str) -> Axis | None:
+        """An axis whose atoms differ along the axis ``name``, which therefore cannot go alone."""
+        return next((axis for axis in self.axes if name in axis.varies), None)
 
     def swap(self, new: Axis) -> FieldType:
         """The type with the axis of the same name replaced."""

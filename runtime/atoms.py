@@ -45,8 +45,8 @@ def reduce_part(cube: Tensor, layer: LayerDescription, atom: str, how: str) -> T
 def gather(frame: Field, maps: dict[str, Any], layers: dict[str, LayerDescription], leading: tuple[str, ...]) -> Named:
     """The numbers of a field's own atoms out of those of whole layers.
 
-    frame: the field whose atoms, order and states are kept. maps: layer -> array (*leading, *kept axes), where ``leading``
-    ends in `input`. Layers of different size are padded with NaN to the largest.
+    frame: the field whose atoms, order and states are kept. maps: layer -> array (*leading, *kept axes), where
+    ``leading`` ends in `input`. Layers of different size are padded with NaN to the largest.
     """
     type = frame.type
     keep = kept_axes(type.atom, next(iter(layers.values())))

@@ -15,6 +15,7 @@ from bbilang.runtime.execute import Results
 from bbilang.runtime.field import Field, Named
 from bbilang.runtime.viewmodel import Atom
 
+CLASSES = {"class", "target"}  # atoms of the output, whatever layer was attributed to them
 DIGITS = 4  # significant digits of the numbers on a page
 
 
@@ -83,7 +84,7 @@ class Drawing:
         key = atom_key(self.prefix, layer, components)
         if key not in self._atom_numbers:
             self._atom_numbers[key] = len(self.atoms)
-            several = len(self.field.type.layers) > 1
+            several = len(self.field.type.layers) > 1 and layer in self.field.type.layers
             self.atoms.append(Atom(key, (f"{layer}, " if several else "") + (name or atom_words(components))))
         return self._atom_numbers[key]
 
@@ -108,7 +109,7 @@ class Drawing:
         for at in np.ndindex(numbers.shape):
             if not absent[at]:
                 here = {c: int(v[at]) for c, v in columns.items()}
-                layer = self.field.type.layers[int(layers[at])]
+                layer = self.field.type.layers[int(layers[at])] if set(here) - CLASSES else "output"
                 numbers[at] = self.atom(here, layer, str(words[at]) if words is not None else "")
         return numbers
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -175,16 +176,18 @@ class Run:
             layers = list(forward.layers)
             if any(not b.stops for b in backwards):
                 layers.append("input")
-            serves = forward.serves[0] if forward.serves else None
-            work = lambda: passes.forward(  # noqa: E731
+            asked = [*forward.serves, *(element.node for element in self.program.elements)]
+            scored = self.adapter.description.classes > 0
+            work = partial(
+                passes.forward,
                 self.adapter,
                 self.images,
                 layers,
-                want_output=not forward.stops,
+                want_output=forward.scores or (scored and not forward.stops),
                 grad=bool(backwards),
                 counter=self.passes,
             )
-            self.captured[number] = self.located(serves, work) if serves is not None else work()
+            self.captured[number] = self.located(asked[0], work)
         return self.captured[number]
 
     def backward(self, number: int) -> None:
@@ -211,11 +214,8 @@ class Run:
         found: dict[int, dict[str, list[np.ndarray]]] = {id(n): {x: [] for x in n.type.layers} for n in backward.serves}
         for slot in range(count):
             keep = not last or slot + 1 < count
-            work = (
-                lambda slot=slot, keep=keep: passes.gradients(  # noqa: E731
-                    captured, cotangents[slot : slot + 1], layers, self.passes, keep=keep
-                )
-            )
+            one = cotangents[slot : slot + 1]
+            work = partial(passes.gradients, captured, one, layers, self.passes, keep=keep)
             gradient = self.located(backward.serves[0], work)
             for node in backward.serves:
                 operation = self.registry.operations[node.op]
@@ -227,7 +227,7 @@ class Run:
             self._slots[id(node)] = table
 
     def _classes(self, backward: Backward) -> dict[tuple, int]:
-        """(input, score, class) -> slot: the distinct classes of each input, side by side in as few passes as can be."""
+        """(input, score, class) -> slot: the distinct classes of each input, side by side in the fewest passes."""
         table: dict[tuple, int] = {}
         used = [0] * len(self.images)
         for target in backward.targets:
@@ -266,7 +266,7 @@ def execute(
 ) -> Results:
     """Numbers and icons for every element of a plan.
 
-    icons: makes icons, ``(adapter, objectives, passes) -> icons`` in order (runtime.visualize with a recipe and a cache).
+    icons: makes icons, ``(adapter, objectives, passes) -> icons`` in order (runtime.visualize with recipe and cache).
     watch: told before each step. The model is given back as it was found, whatever happens. Raises `BbiError`.
     """
     run = Run(plan, registry, adapter, inputs)

@@ -28,6 +28,8 @@ PER = Parameter("per", "axis", "an axis along which each place is ranked apart",
 
 def ranked_axes(field: FieldType, arguments: Mapping[str, Any]) -> tuple[Axis, ...]:
     """The axes that are ranked jointly. Raises `Fail` where there is none."""
+    if arguments["per"] is not None and arguments["per"] == arguments["along"]:
+        raise Fail("E231", f"`{arguments['per']}` cannot be ranked and kept apart at once", argument="per")
     if arguments["along"] is not None:
         axis = field.axis(arguments["along"])
         if arguments["along"] == "input":
@@ -42,23 +44,40 @@ def ranked_axes(field: FieldType, arguments: Mapping[str, Any]) -> tuple[Axis, .
 def ranked_type(field: FieldType, arguments: Mapping[str, Any], k: int | None, gap: int = 0) -> FieldType:
     """The field with its ranked axes replaced by one of size k (all of them where k is None)."""
     axes = ranked_axes(field, arguments)
+    ranked = {axis.name for axis in axes}
     by = arguments["by"]
     if by == "difference":
         _pair_axis(field, axes)
-    elif isinstance(by, Node) and field.axis("class") is None:
-        raise Fail(
-            "E230", "ranking by a class needs an axis `class`", "as in `attribute(output.class) | top(5, by=...)`", "by"
-        )
+    elif isinstance(by, Node):
+        _class_axis(field, axes, by)
+    clash = next((axis for axis in field.axes if axis not in axes and ranked & set(axis.varies)), None)
+    if clash is not None:
+        names = ", ".join(f"`{name}`" for name in ranked)
+        message = f"the atoms along `{clash.name}` differ along {names}, which cannot be ranked apart from them"
+        raise Fail("E231", message)
     total = math.prod(axis.size for axis in axes)
     size = total if k is None else min(k, total)
     exact = all(axis.exact for axis in axes)
     name = axes[0].name if len(axes) == 1 else field.atom
     components = tuple(c for axis in axes for c in axis.components)
-    new = Axis(name, size, components, exact, gap=gap if size > gap and size < total else 0)
+    varies = {v for axis in axes for v in axis.varies} - ranked | ({arguments["per"]} - {None, "input"})
+    gap = gap if gap < size < total else 0
+    new = Axis(name, size, components, exact, gap=gap, varies=tuple(sorted(varies)), whole=False)
     place = field.axes.index(axes[0])
     rest = [axis for axis in field.axes if axis not in axes]
     before = sum(axis in rest for axis in field.axes[:place])
-    return replace(field, axes=(*rest[:before], new, *rest[before:]))
+    states = by.type.states if isinstance(by, Node) else ()
+    return replace(field, axes=(*rest[:before], new, *rest[before:])).with_states(*states)
+
+
+def _class_axis(field: FieldType, ranked: tuple[Axis, ...], by: Node) -> None:
+    """Ranking by a class reads one place of the field's axis of classes."""
+    classes = field.axis("class")
+    if classes is None or classes in ranked or classes.components != ("class",):
+        help = "as in `attribute(output.class) | top(5, by=output[208])`"
+        raise Fail("E230", "ranking by a class needs another axis, `class`, and the field has none", help, "by")
+    if by.op != "output" or by.type.axis("class") is not None:
+        raise Fail("E231", "atoms are ranked by one class", "as in `by=output` or `by=output[208]`", "by")
 
 
 def _pair_axis(field: FieldType, ranked: tuple[Axis, ...]) -> Axis:
@@ -96,15 +115,12 @@ def score_of(field: Field, axes: tuple[Axis, ...], per: str | None, by: Any, run
 
 
 def _of_class(field: Field, target: Field) -> Named:
-    if "class" not in target.coords or "class" not in field.coords or target.coords["class"].data.size != 1:
-        raise BbiError(
-            Diagnostic("E506", "ranking by a class takes one class, and one that the field is attributed to")
-        )
-    wanted = int(target.coords["class"].data.ravel()[0])
-    found = field.positions("class", Named((), np.array(wanted)), "class")
+    found = field.positions("class", target.coords["class"], "class")
     if (found.data < 0).any():
-        label = str(target.names["class"].data.ravel()[0])
-        raise BbiError(Diagnostic("E506", f"`{label}` is not among the classes that this field is attributed to"))
+        names = target.names["class"]
+        missing = np.broadcast_to(names.spread(found.dims), found.data.shape)[found.data < 0]
+        message = f"`{missing[0]}` is not among the classes that this field is attributed to"
+        raise BbiError(Diagnostic("E506", message, help="attribute to all: `attribute(output.class)`"))
     return field.values.take("class", found)
 
 

@@ -14,6 +14,8 @@ from bbilang.compiler.types import FieldType
 from bbilang.runtime.atoms import gather, numpy_of, reduce_part
 from bbilang.runtime.field import Field, Named
 
+CLASSES = ("class", "target")  # the components that a content brings along, and not the atoms
+
 
 class Activation(Operation):
     """How strongly the atoms respond.
@@ -56,6 +58,20 @@ def require_layer(field: FieldType, name: str) -> None:
             f"`{name}` is of the atoms of a layer, and these are classes",
             "start the pipe with a layer: `mixed4d.channel | ...`",
         )
+    gone = [c for c in field.spent if c not in CLASSES]
+    if gone:
+        raise Fail(
+            "E234",
+            f"`{name}` is of the atoms of a layer, and arithmetic spent their {', '.join(f'`{c}`' for c in gone)}",
+            f"put `{name}` before it",
+        )
+    varying = field.varying("class")
+    if varying is not None:
+        raise Fail(
+            "E231",
+            f"`{name}` replaces the classes, and the atoms along `{varying.name}` differ by class",
+            "leave out `per=class`",
+        )
 
 
 def activation_unit(atom: str, reduce: str) -> str:
@@ -68,14 +84,15 @@ def activation_unit(atom: str, reduce: str) -> str:
 
 
 def content_type(field: FieldType, content: str, signed: bool, unit: str) -> FieldType:
-    """Another content for the same atoms, in the same order and states; an axis of classes goes with the old content."""
+    """Another content for the same atoms, in the same order and states; classes go with the old content."""
     axes = tuple(axis for axis in field.axes if axis.name != "class")
     return replace(field, content=content, axes=axes, signed=signed, unit=unit, scope="", steps=())
 
 
 def rebuilt(frame: Field, type: FieldType, values: Named, names: dict[str, Named] | None = None) -> Field:
     """The frame's atoms with new values."""
-    return Field(type, Named(values.dims, np.asarray(values.data, np.float32)), dict(frame.coords), dict(names or {}))
+    coords = {c: array for c, array in frame.coords.items() if c not in CLASSES}
+    return Field(type, Named(values.dims, np.asarray(values.data, np.float32)), coords, dict(names or {}))
 
 
 OPERATIONS = (Activation(),)

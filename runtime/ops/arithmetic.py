@@ -48,6 +48,16 @@ class Relu(Elementwise):
     example = "block5c.expand.spatial | attribute(output) | relu | present(heatmap)"
 
 
+def spend(field: FieldType, name: str, words: str, signed: bool) -> FieldType:
+    """The type without an axis that arithmetic spent. Raises `Fail` where other atoms differ along it."""
+    varying = field.varying(name)
+    if varying is not None:
+        message = f"the atoms along `{varying.name}` differ along `{name}`, so there is no {words} over it"
+        raise Fail("E231", message, f"leave out `per={name}`", argument="axis")
+    spent = (*field.spent, *field.axis(name).components)
+    return replace(field.without(name), signed=signed, steps=(*field.steps, f"{words} over {name}"), spent=spent)
+
+
 class Reduction(Operation):
     """Spends one axis; absent atoms do not count."""
 
@@ -60,8 +70,7 @@ class Reduction(Operation):
         axis = arguments["axis"]
         if axis == "input":
             raise Fail("E230", "inputs are not summed: each has its own scores", argument="axis")
-        signed = field.signed and self.keeps_sign
-        return replace(field.without(axis), signed=signed, steps=(*field.steps, f"{self.words} over {axis}"))
+        return spend(field, axis, self.words, signed=field.signed and self.keeps_sign)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
         (field,) = inputs
@@ -112,13 +121,16 @@ class Difference(Operation):
 
     name = "difference"
     parameters = (AXIS,)
-    example = 'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]]) | difference(class) | both(4) | present(bars)'
+    example = (
+        'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
+        "    | difference(class) | both(4) | present(bars)"
+    )
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         axis = field.axis(arguments["axis"])
         if axis.size != 2 or not axis.exact:
             raise Fail("E231", f"a difference is of two, and `{axis.name}` has {axis.size}", argument="axis")
-        return replace(field.without(axis.name), signed=True, steps=(*field.steps, f"difference over {axis.name}"))
+        return spend(field, axis.name, "difference", signed=True)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
         (field,) = inputs
@@ -131,10 +143,15 @@ class Difference(Operation):
             pair = [names.take(axis, Named((), np.array(i))) for i in (0, 1)]
             words = np.empty(pair[0].data.shape, dtype=object)
             for place in np.ndindex(words.shape):
-                words[place] = f"{pair[0].data[place]} − {pair[1].data[place]}"
+                words[place] = " − ".join(_grouped(str(array.data[place])) for array in pair)
             result.names[axis] = Named(pair[0].dims, words)
         result.type = node.type
         return result
+
+
+def _grouped(words: str) -> str:
+    """A sum or difference in parentheses."""
+    return f"({words})" if " − " in words or " + " in words else words
 
 
 OPERATIONS = (Abs(), Relu(), Sum(), Mean(), Norm(), Difference())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,10 @@ class At(Operation):
     parameters = (
         Parameter("selection", "selection", "what the reader chooses: `hover(...)`, `click(...)`, `pick(...)`"),
     )
-    example = "block5c.expand.neuron | activation | at(hover(block5c.expand.spatial)) | top(4) | present(featvis)"
+    example = (
+        "photo = input | present(image)\n"
+        "block5c.expand.neuron | activation | at(hover(block5c.expand.spatial)) | top(4) | present(featvis)"
+    )
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         selection: Node = arguments["selection"]
@@ -37,7 +41,11 @@ class At(Operation):
                 f"select among atoms of {own}",
                 argument="selection",
             )
-        return field.without(*(axis.name for axis in touched)).with_states(state)
+        names = {axis.name for axis in touched}
+        field = field.without(*names).with_states(state)
+        for axis in field.axes:  # what differs along an axis that is a state now differs from state to state
+            field = field.swap(replace(axis, varies=tuple(v for v in axis.varies if v not in names)))
+        return field
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
         (field,) = inputs
@@ -59,11 +67,18 @@ def _touched(field: FieldType, state: Axis) -> list[Axis]:
     touched = []
     for component in state.components:
         axis = next((axis for axis in field.axes if component in axis.components), None)
+        if axis is None and component == "class" and field.axis("class") is not None:
+            raise Fail(
+                "E309",
+                "the selection ranges over classes, and this field is attributed to sums or differences of them",
+                "select inside the target, as in `output[a] - output[b]`",
+                argument="selection",
+            )
         if axis is None:
             has = ", ".join(axis.name for axis in field.axes if axis.name != "input") or "none"
             raise Fail(
                 "E309",
-                f"the selection ranges over {', '.join(state.components)}, and the field has no axis `{component}` left",
+                f"the selection ranges over {', '.join(state.components)}, and the field has no axis `{component}`",
                 f"its axes are: {has}",
                 argument="selection",
             )

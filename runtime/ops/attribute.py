@@ -11,7 +11,7 @@ from bbilang.compiler.op import Demand, Gradients, Operation, Parameter
 from bbilang.compiler.types import FieldType
 from bbilang.runtime.atoms import gather, reduce_part
 from bbilang.runtime.field import Field, Named, combine
-from bbilang.runtime.ops.activation import content_type, rebuilt, require_layer
+from bbilang.runtime.ops.activation import CLASSES, content_type, rebuilt, require_layer
 from bbilang.runtime.ops.output import TERM
 
 
@@ -64,10 +64,7 @@ def of_targets(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Fiel
     axis = summed.dims.index(TERM)
     values = Named(tuple(d for d in summed.dims if d != TERM), summed.data.sum(axis))
     result = rebuilt(frame, node.type, values, target.names)
-    if "class" in target.coords:
-        result.coords["class"] = target.coords["class"]
-    else:
-        result.coords.pop("class", None)
+    result.coords |= {c: target.coords[c] for c in CLASSES if c in target.coords}
     return result
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Operation, Parameter
-from bbilang.compiler.types import Axis, FieldType
+from bbilang.compiler.types import FieldType
 from bbilang.runtime.field import Field, Named, combine
 
 COMPARE = {
@@ -34,8 +35,11 @@ class Filter(Operation):
     example = "block5c.expand.channel | attribute(output) | filter(value > 0.05) | top(8) | present(bars)"
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
-        for axis in field.atom_axes:
-            field = field.swap(Axis(axis.name, axis.size, axis.components, False, axis.sizes))
+        own = field.atom_axes
+        for axis in own:  # a single axis closes up; holes in several stay
+            whole = axis.whole and len(own) > 1
+            gap = axis.gap if len(own) > 1 else 0
+            field = field.swap(replace(axis, exact=False, whole=whole, gap=gap, sizes=axis.sizes if whole else ()))
         return field
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:

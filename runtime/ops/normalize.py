@@ -27,7 +27,10 @@ class Normalize(Operation):
     parameters = (
         Parameter("scope", "word", "within what the largest magnitude becomes 1", "layer", choices=(*WORDS, "pair")),
     )
-    example = "block5c.expand.neuron | activation | at(hover(block5c.expand.channel)) | normalize(scope=channel) | present(heatmap)"
+    example = (
+        "icons = block5c.expand.channel | attribute(output) | top(8) | present(featvis)\n"
+        "block5c.expand.neuron | at(hover(icons)) | normalize(scope=channel) | present(heatmap)"
+    )
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         scope = arguments["scope"]

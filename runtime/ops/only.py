@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bbilang.compiler.ir import Node
@@ -23,17 +24,28 @@ class Only(Operation):
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         other: FieldType = arguments["field"].type
-        if other.layers != field.layers and "class" not in other.names:
+        pairs = shared_axes(field, other)
+        if not pairs:
+            theirs, own = (", ".join(t.names[1:]) or "none" for t in (other, field))
+            raise Fail(
+                "E230",
+                "the two have no axis of atoms in common",
+                f"the axes of those atoms: {theirs}; of the field: {own}",
+                argument="field",
+            )
+        if other.layers != field.layers and any(own.components != ("class",) for own, _ in pairs):
             raise Fail(
                 "E235",
                 f"these are atoms of {', '.join(other.layers)}, and the field is of {', '.join(field.layers)}",
                 argument="field",
             )
-        pairs = shared_axes(field, other)
-        if not pairs:
-            raise Fail("E230", "the two have no axis of atoms in common", argument="field")
         for own, theirs in pairs:
-            field = field.swap(Axis(own.name, theirs.size, own.components, theirs.exact, gap=theirs.gap))
+            missing = [v for v in theirs.varies if v == "class" or field.axis(v) is None]
+            if missing:
+                message = f"those atoms differ along `{missing[0]}`, which the field does not share"
+                raise Fail("E231", message, f"leave out `per={missing[0]}`", argument="field")
+            varies = tuple(sorted({*own.varies, *theirs.varies}))
+            field = field.swap(replace(theirs, name=own.name, components=own.components, varies=varies))
         return field.with_states(*other.states)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:

@@ -75,12 +75,13 @@ def _aligned(indices: list[Named], weights: list[Named]) -> tuple[list[Named], l
     sizes = {d: s for a in indices for d, s in a.sizes.items()}
     terms = max(a.sizes[TERM] for a in indices)
 
-    def grown(array: Named) -> Named:
+    def grown(array: Named, **how: Any) -> Named:
         data = np.broadcast_to(array.spread((*dims, TERM)), [*(sizes[d] for d in dims), array.sizes[TERM]])
         pad = [(0, 0)] * len(dims) + [(0, terms - data.shape[-1])]
-        return Named((*dims, TERM), np.pad(data, pad))
+        return Named((*dims, TERM), np.pad(data, pad, **how))
 
-    return [grown(a) for a in indices], [grown(a) for a in weights]
+    # A missing term repeats a class that is there: a class of its own would cost a pass.
+    return [grown(a, mode="edge") for a in indices], [grown(a) for a in weights]
 
 
 def target_field(node: Node, index: Named, weight: Named, run: Any) -> Field:
@@ -98,6 +99,8 @@ def target_field(node: Node, index: Named, weight: Named, run: Any) -> Field:
     coords = {"input": Named(("input",), np.arange(len(scores)))}
     if single:
         coords["class"] = Named(plain, index.data[..., 0])
+    elif "class" in plain:
+        coords["target"] = Named(("class",), np.arange(index.sizes["class"]))
     names = np.empty(index.data.shape[:-1], dtype=object)
     for place in np.ndindex(names.shape):
         names[place] = target_words(index.data[place], weight.data[place], run)

@@ -8,6 +8,7 @@ import numpy as np
 
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Operation
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.field import Field, Named
 
 
@@ -30,16 +31,26 @@ class Select(Operation):
         columns = [np.broadcast_to(over.coords[c].spread(order), shape).ravel() for c in axis.components]
         atoms = np.stack(columns, axis=1)
         shown = (atoms >= 0).all(1)
-        if set(order) == set(over.values.dims) and np.isnan(over.values.data).any():
-            shown &= ~np.isnan(np.broadcast_to(over.values.spread(order), shape).ravel())
+        shown &= ~np.broadcast_to(_gone(over.values, order).spread(order), shape).ravel()
         atoms = atoms[shown]
         _, first = np.unique(atoms, axis=0, return_index=True)
         atoms = atoms[np.sort(first)]
         start = node["start"]
         if isinstance(start, tuple) and not (len(atoms) and (atoms == np.array(start)).all(1).any()):
             atoms = np.concatenate([atoms.reshape(-1, len(start)), np.array([start])])  # a start outside adds a state
+        if not len(atoms):
+            message = f"there is nothing to {self.name}: no atom is left to choose from"
+            raise BbiError(Diagnostic("E507", message, help="loosen the `filter` before it"))
         coords = {c: Named((axis.name,), atoms[:, i]) for i, c in enumerate(axis.components)}
         return Field(node.type, Named((axis.name,), np.zeros(len(atoms), np.float32)), coords)
+
+
+def _gone(values: Named, dims: tuple[str, ...]) -> Named:
+    """Where an atom has no value at all: filtered out, or beyond the edge of a smaller layer."""
+    missing = np.isnan(values.data)
+    others = tuple(i for i, d in enumerate(values.dims) if d not in dims)
+    kept = tuple(d for d in values.dims if d in dims)
+    return Named(kept, missing.all(others) if others else missing)
 
 
 OPERATIONS = (Select("hover"), Select("click"), Select("pick"))

@@ -12,7 +12,7 @@ from bbilang.runtime.field import Field, Named
 
 
 class Substrate(Operation):
-    """The atoms of one layer, or of several with an axis `layer`. Values are 0, and NaN beyond a smaller layer's edge."""
+    """The atoms of one layer, or of several with an axis `layer`. Values are 0, and NaN beyond a smaller layer."""
 
     name = "substrate"
     head = True

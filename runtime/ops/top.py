@@ -51,10 +51,13 @@ class Bottom(Keep):
 
 
 class Both(Keep):
-    """k from each end with a gap between, the strongest first and the weakest last; everything where there are fewer."""
+    """k from each end with a gap between, the strongest first, the weakest last; everything where there are fewer."""
 
     name = "both"
-    example = 'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]]) | both(3, by=difference) | present(featvis)'
+    example = (
+        'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
+        "    | both(3, by=difference) | present(featvis)"
+    )
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         k = arguments["k"]

@@ -17,7 +17,7 @@ from bbilang.runtime.viewmodel import Frame, Panel
 
 class Featvis(Style):
     """Icons in a row, the numbers under them. An icon maximizes the mean response of the atom's direction: a channel's
-    own, or the activation vector of a position. Takes `class` as rows of bars; `size=value` makes area show magnitude."""
+    own, or the activation vector of a position. Takes `class` as rows of bars; `size=value`: area shows magnitude."""
 
     name = "featvis"
     spends = "one axis of atoms"
@@ -31,17 +31,19 @@ class Featvis(Style):
                 f"`featvis` shows what excites channels, neurons or positions, and these are atoms `{field.atom}`",
                 "use `bars`, `heatmap` or `image`",
             )
+        if "channel" in field.spent:
+            raise Fail("E304", "`featvis` needs to know the channel, and arithmetic spent `channel`", "draw `bars`")
         series = field.axis("class")
         own = [axis for axis in field.atom_axes if axis.name != "layer"]
         if not own and not field.axis("layer"):
             return Drawn(("class",), None, series)  # one atom, chosen by the reader
+        if field.atom == "spatial" and {"y", "x"} <= set(field.names):
+            raise Fail(
+                "E901",
+                "icons at all positions (an activation grid) are not available yet",
+                "choose positions: `top(8)`, or hand them to the reader: `at(hover(...))`",
+            )
         slots = one_atom_axis(field, self.name)
-        if (
-            field.atom in ("neuron", "channel")
-            and "channel" not in {c for a in (slots, *field.states) for c in a.components}
-            and not any("channel" in axis.components for axis in field.axes)
-        ):
-            raise Fail("E304", "`featvis` needs to know the channel, and `channel` was summed away")
         return Drawn((slots.name, "class"), slots, series)
 
     def demands(self, node: Node) -> tuple[Demand, ...]:

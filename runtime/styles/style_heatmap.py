@@ -32,6 +32,13 @@ class Heatmap(Style):
                 "`heatmap` draws over positions, and this field has no `y` and `x` left",
                 "start from `.neuron` or `.spatial` atoms",
             )
+        ranked = next((axis.name for axis in (y, x) if not axis.whole), None)
+        if ranked is not None:
+            raise Fail(
+                "E304",
+                f"`heatmap` draws every position in its place, and `{ranked}` holds chosen places in another order",
+                "draw `bars`, or leave the choice out",
+            )
         return Drawn(("y", "x"), cells=(y.size, x.size))
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:

@@ -15,7 +15,10 @@ class Swatches(Style):
     name = "swatches"
     spends = "one axis of atoms, or `class`"
     takes = ("class",)
-    example = 'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]]) | both(3, by=difference) | present(swatches)'
+    example = (
+        'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
+        "    | both(3, by=difference) | present(swatches)"
+    )
 
     def spend(self, field: FieldType) -> Drawn:
         return row_of(field, self.name)
