@@ -14,7 +14,7 @@ ACCENT = "#d55e00"  # the ring around what is selected
 
 # ColorBrewer RdBu: blue below zero, red above, zero nearly white. Over a photo zero is white and so leaves it as it is.
 DIVERGING = ("#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7", "#fddbc7", "#f4a582", "#d6604d", "#b2182b")
-DIVERGING_OVER = ("#1f6fc4", "#5a9bdc", "#9cc3ec", "#d3e4f7", "#ffffff", "#fde0cd", "#fab58b", "#f07f4a", "#d9480f")
+DIVERGING_OVER = ("#1f6fc4", "#5a9bdc", "#9cc3ec", "#d3e4f7", "#ffffff", "#fbd5cf", "#f2a097", "#e0574f", "#c2001d")
 # Viridis (Smith and van der Walt 2015), for magnitudes; over a photo from white to violet, rare in photographs.
 SEQUENTIAL = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
 SEQUENTIAL_OVER = ("#ffffff", "#ebe4f7", "#d6c8ef", "#bfa6e6", "#a782db", "#8e5dcc", "#7638b9", "#5f199f", "#4a0080")
@@ -35,7 +35,8 @@ def colour_map_png(values: ArrayLike, domain: tuple[float, float], signed: bool,
     """A map as a palette PNG, one pixel a cell: ``values`` (y, x) on the scale whose ends lie at ``domain``.
 
     Values beyond the domain take the colour of its end; what is not a number is transparent. ``over`` gives the version
-    to multiply over a photo, whose zero is white.
+    to lay over a photo: magnitudes from white, to be multiplied; signed values by their ends' colours, the more opaque
+    the larger, since multiplied colours drown in a dark photo.
     """
     array = np.asarray(values, dtype=np.float64)
     low, high = domain
@@ -45,7 +46,9 @@ def colour_map_png(values: ArrayLike, domain: tuple[float, float], signed: bool,
     image = Image.fromarray(index, mode=None).convert("L")
     image.putpalette([0, 0, 0, *_palette(signed, over).ravel().tolist()])
     file = io.BytesIO()
-    if (index == 0).any():
+    if over and signed:
+        image.save(file, "PNG", optimize=True, transparency=bytes([0, *_opacity()]))
+    elif (index == 0).any():
         image.save(file, "PNG", optimize=True, transparency=0)
     else:
         image.save(file, "PNG", optimize=True)
@@ -54,7 +57,16 @@ def colour_map_png(values: ArrayLike, domain: tuple[float, float], signed: bool,
 
 def _palette(signed: bool, over: bool) -> np.ndarray:
     """255 colours (level, rgb), interpolated between the nine of the scale."""
+    if over and signed:  # the ends' colours alone: how much is said by opacity
+        ends = [DIVERGING_OVER[0]] * 127 + [DIVERGING_OVER[-1]] * 128
+        return np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in ends], np.uint8)
     colours = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops(signed, over)])
     at = np.linspace(0, len(colours) - 1, 255)
     channels = [np.interp(at, np.arange(len(colours)), colours[:, i]) for i in range(3)]
     return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
+
+
+def _opacity() -> list[int]:
+    """Opacity (level,) of signed values over a photo: none at zero, nearly full at the ends."""
+    share = np.abs(np.linspace(-1, 1, 255))
+    return np.rint(255 * 0.95 * share**0.75).astype(int).tolist()

@@ -34,7 +34,15 @@ def legend_of(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> vm.Legend:
     if drawing.node["size"] is not None:
         what = "the L2 norm of the atom's part" if drawing.node["size"] == "norm" else "the magnitude of the value"
         notes.append(f"the area of a mark shows {what}")
-    ends = domain_of(drawing.field.values.data, type.signed)
+    values = drawing.field.values.data
+    ends = domain_of(values, type.signed)
+    if (
+        type.signed
+        and drawing.drawn.cells is None
+        and not np.nanmin(values, initial=0.0) < 0 < np.nanmax(values, initial=0.0)
+    ):
+        # Lengths of one sign need no room for the other; colours keep their zero in the middle.
+        ends = (0.0, ends[1]) if np.nanmax(values, initial=0.0) > 0 else (ends[0], 0.0)
     if type.unit == "probability" and not type.signed:
         ends = (0.0, 1.0)
     return vm.Legend(quantity_of(drawing), type.unit, scope, ends, type.signed, tuple(notes))
@@ -51,7 +59,8 @@ def quantity_of(drawing: Drawing) -> str:
         else:
             names = drawing.field.names.get("class")
             known = sorted({str(n) for n in np.ravel(names.data)}) if names is not None else []
-            words += f" {link} {known[0]}" if len(known) == 1 else f" {link} the chosen class"
+            several = "the predicted class" if names is not None and names.dims == ("input",) else "the chosen class"
+            words += f" {link} {known[0] if len(known) == 1 else several}"
     return ", ".join([words, *type.steps])
 
 

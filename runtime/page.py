@@ -33,6 +33,7 @@ def render(view: View, styles: Mapping[str, Chart] | None = None) -> str:
         _template()
         .render(
             view=view,
+            thumbnails=picture_uris(view),
             interfaces=[_interface(view, interface) for interface in view.interfaces],
             policy=_policy(libraries, script),
             style=Markup(_text("page.css")),

@@ -13,6 +13,7 @@ from bbilang.compiler.op import Registry, Style
 from bbilang.compiler.present import INPUT_PICKER
 from bbilang.runtime import viewmodel as vm
 from bbilang.runtime.drawing import Drawing, atom_key, atom_words
+from bbilang.runtime.encode import jpeg
 from bbilang.runtime.execute import Results
 from bbilang.runtime.legend import legend_of, title_of
 
@@ -50,14 +51,15 @@ class _Builder:
                     built[element.over] = replace(under, overlays=(built[element.id], *under.overlays))
             shown = tuple(built[element.id] for element in interface.elements if element.over is None)
             interfaces.append(vm.Interface(interface.title, interface.layout, shown))
+        predictions = self.predictions()  # before the pictures are counted: they may bring thumbnails
         named = [i.title for i in interfaces if i.title]
         source = self.program.source
         return vm.View(
-            title or (named[0] if named else "A look inside the network"),
+            title or (named[0] if named else f"A look inside {provenance.model}"),
             tuple(interfaces),
             self.all_selections(),
             tuple(self.pictures),
-            self.predictions(),
+            predictions,
             provenance,
             source.text if source else "",
             source.name if source and not source.name.startswith("<") else "page.bbi",
@@ -170,15 +172,23 @@ class _Builder:
             found.insert(0, vm.Selection(INPUT_PICKER, "pick", "input", atoms))
         return tuple(found)
 
+    def thumbnail(self, picture: Any) -> int:
+        """A small input beside the prediction, for a page that shows it nowhere else."""
+        y, x = picture.shown.shape[:2]
+        return self.picture(jpeg(picture.shown, 82), "image/jpeg", x, y, f"the input {picture.name}")
+
     def predictions(self) -> tuple[vm.Prediction, ...]:
         """The three most probable classes of each input."""
         probabilities = self.results.probabilities
         if probabilities is None:
             return ()
         found = []
+        shown = any(element.node["style"] == "image" for element in self.program.elements)
         for picture, row in zip(self.results.pictures, probabilities, strict=True):
             best = np.argsort(-row, kind="stable")[:3]
-            found.append(vm.Prediction(picture.name, tuple((self.results.labels(int(i)), float(row[i])) for i in best)))
+            thumbnail = -1 if shown else self.thumbnail(picture)
+            top = tuple((self.results.labels(int(i)), float(row[i])) for i in best)
+            found.append(vm.Prediction(picture.name, top, thumbnail))
         return tuple(found)
 
 

@@ -128,10 +128,14 @@ class Interface:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the model said of one input: the most probable classes, (label, probability) in 0..1."""
+    """What the model said of one input: the most probable classes, (label, probability) in 0..1.
+
+    ``picture`` is the input's thumbnail in ``View.pictures``; -1 where the page shows the input anyway.
+    """
 
     input: str
     top: tuple[tuple[str, float], ...]
+    picture: int = -1
 
 
 @dataclass(frozen=True)

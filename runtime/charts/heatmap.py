@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import altair as alt
 
+from bbilang.runtime.charts import image
 from bbilang.runtime.marks import Theme, panel_labels, picture, target_layers
 from bbilang.runtime.marks import chart as layer
-from bbilang.runtime.charts import image
 from bbilang.runtime.viewmodel import Element
 
 
@@ -16,9 +16,9 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
         shown = _layer(element, geometry, [(panel, panel) for panel in range(len(element.panels))])
         return alt.layer(shown, *panel_labels(element, geometry), *target_layers(element, geometry, theme))
     strength = element.options.get("opacity", 0.8)
-    return alt.layer(
-        _layer(element, theme.over, matched(element, theme.over_element), blend="multiply", opacity=strength)
-    )
+    signed = element.legend is not None and element.legend.signed  # then the picture is transparent at zero
+    blend = {} if signed else {"blend": "multiply"}
+    return alt.layer(_layer(element, theme.over, matched(element, theme.over_element), opacity=strength, **blend))
 
 
 def matched(element: Element, under: Element) -> list[tuple[int, int]]:
