@@ -1,0 +1,37 @@
+"""`match(other, by=)`: atoms of one model or layer matched with those of another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from bbilang.compiler.op import Fail, Operation, Parameter
+from bbilang.compiler.types import Axis, FieldType
+
+
+class Match(Operation):
+    """Pairs each atom with the most similar one of another layer or model: adds an axis `model` of size 2.
+
+    Similarity: correlation of activations over the inputs, or centred kernel alignment (Kornblith 2019).
+    """
+
+    name = "match"
+    available = False
+    plan = "matches atoms of two models or layers"
+    parameters = (
+        Parameter("other", "atoms", "the atoms that these are matched with"),
+        Parameter("by", "word", "what makes two atoms alike", "correlation", choices=("correlation", "cka", "direction")),
+    )
+    example = "block5c.expand.channel | match(block5b.expand.channel) | top(12) | present(featvis, facet=model)"
+
+    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+        other: FieldType = arguments["other"].type
+        if other.atom != field.atom:
+            raise Fail("E235", f"{field.atom} atoms are matched with {field.atom} atoms, and these are {other.atom} atoms",
+                       argument="other")  # fmt: skip
+        axes = (*(a for a in field.axes if a.name != "class"), Axis("model", 2))
+        return replace(field, content="similarity", axes=axes, signed=True, unit=arguments["by"], scope="", steps=())
+
+
+OPERATIONS = (Match(),)
