@@ -1,0 +1,323 @@
+"""The command `bbi`. Each command reads its arguments, calls what does the work, and gives an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+from bbilang.commands import USAGE_ERROR, Command, Commands, misused, taught
+
+ABOUT = """
+    From a few lines of text to a page that shows what a network saw.
+
+    A .bbi text names what to look at, what to ask of it and how to draw it; `bbi run` makes one standalone HTML page of
+    it. For a start:
+
+    $ bbi run -e 'block5c.expand.channel | attribute(output) | top(8)
+    $             | present(featvis)' --input cat.jpg
+"""
+EPILOG = taught("""
+    Exit codes: 0 all is well; 1 there is an error, and error[CODE] says where and what to do; 2 the command line cannot
+    be understood; 130 interrupted with Ctrl-C.
+
+    Environment: BBI_CACHE_DIR, the folder of finished icons; BBI_DEBUG=1, tracebacks; NO_COLOR=1, no colours.
+""")
+
+app = typer.Typer(
+    name="bbi", cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode="rich",
+    pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG,
+)  # fmt: skip
+stored = typer.Typer(cls=Commands, no_args_is_help=True, help="Show or clear the finished icons that are kept on disk.")
+
+
+def command(name: str, panel: str, among: typer.Typer = app) -> Callable[[Any], Any]:
+    """A command whose docstring is its help."""
+
+    def added(function: Any) -> Any:
+        return among.command(name, cls=Command, help=taught(function.__doc__), rich_help_panel=panel or None)(function)
+
+    return added
+
+
+File = Annotated[str | None, typer.Argument(metavar="FILE", help="a .bbi file, or - for stdin", show_default=False)]
+Files = Annotated[list[str] | None, typer.Argument(metavar="FILES", help=".bbi files, folders of them, or - for stdin")]
+Pipe = Annotated[str | None, typer.Option("-e", metavar="PIPE", help="the text itself, in place of a file")]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", "-i", metavar="PICTURE", help="a file, glob, folder or sample:NAME; repeatable"),
+]
+Model = Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help="a name of `bbi models`")]
+Weights = Annotated[
+    str | None, typer.Option(metavar="FILE", help="safetensors or a PyTorch state dict; or the word random")
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="as featvis.steps=64; repeatable")
+]
+Seed = Annotated[int | None, typer.Option(metavar="NUMBER", min=0, help="of everything random; 0 unless said")]
+Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps")]
+Draft = Annotated[bool, typer.Option("--draft", metavar="", help="small icons of few steps, marked on the page")]
+NoOptimize = Annotated[bool, typer.Option("--no-optimize", metavar="", help="run every pass as written")]
+NoCache = Annotated[bool, typer.Option("--no-cache", metavar="", help="make every icon anew, keep none")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="print the path, warnings and errors alone")]
+Json = Annotated[bool, typer.Option("--json", metavar="", help="for programs")]
+OUT = "Output"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import bbilang
+
+        print(f"bbi {bbilang.__version__}")
+        raise typer.Exit
+
+
+@app.callback(help=taught(ABOUT))
+def bbi(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", metavar="", callback=_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    """From a few lines of text to a page that shows what a network saw."""
+
+
+@command("run", "Pages")
+def run(
+    file: File = None,
+    pipe: Pipe = None,
+    input: Inputs = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="PATH", help="the page; FILE.html unless said",
+                                 rich_help_panel=OUT)] = None,
+    format: Annotated[
+        str | None, typer.Option(metavar="NAME", help="html, json, png, svg, pdf or csv; by PATH's ending unless said",
+                                 rich_help_panel=OUT)] = None,
+    title: Annotated[str, typer.Option(metavar="WORDS", help="of the page", rich_help_panel=OUT)] = "",
+    each: Annotated[
+        bool, typer.Option("--each", metavar="", help="a page for every picture, and index.html, in the folder PATH",
+                           rich_help_panel=OUT)] = False,
+    model: Model = None,
+    weights: Weights = None,
+    settings: Settings = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    draft: Draft = False,
+    no_optimize: NoOptimize = False,
+    no_cache: NoCache = False,
+    quiet: Quiet = False,
+) -> Any:  # fmt: skip
+    """Compile a text to a page.
+
+    Icons take most of the time: first it says how many, and about how long. Finished ones are kept, so a second run is
+    quick, and after Ctrl-C the same command goes on from where it was. --draft gives a first look in seconds.
+
+    $ bbi run teaser.bbi
+    $ bbi run -e 'input | present(image)' --input sample:chelsea -o page.html
+    $ bbi run teaser.bbi --input 'photos/*.jpg' --each -o pages --draft
+    $ bbi run teaser.bbi --format csv -o numbers.csv
+    """
+    from bbilang import running
+    from bbilang.request import requested
+
+    request = requested(
+        file, pipe, settings, seed, inputs=_tuple(input), model=model, weights=weights, device=device, draft=draft,
+        optimized=not no_optimize, cache=not no_cache, quiet=quiet, title=title, output=output, format=format,
+    )  # fmt: skip
+    return running.run_each(request) if each else running.run(request)
+
+
+@command("check", "Texts")
+def check(
+    files: Files = None,
+    pipe: Pipe = None,
+    input: Inputs = None,
+    model: Model = None,
+    settings: Settings = None,
+    json: Annotated[bool, typer.Option("--json", metavar="", help="the list of diagnostics, for editors")] = False,
+) -> Any:
+    """Say everything that is wrong with texts.
+
+    Syntax, names, layers, shapes, axes left over: all of it in one run, each with its place and what to do. Nothing
+    runs.
+
+    $ bbi check teaser.bbi
+    $ bbi check specs --json
+    """
+    from bbilang import texting
+    from bbilang.request import settings_of
+
+    return texting.check(files or [], pipe, _tuple(input), model, settings_of(settings), json)
+
+
+@command("explain", "Texts")
+def explain(
+    file: File = None,
+    pipe: Pipe = None,
+    input: Inputs = None,
+    analyze: Annotated[bool, typer.Option("--analyze", metavar="", help="run it too, and measure each step")] = False,
+    model: Model = None,
+    weights: Weights = None,
+    settings: Settings = None,
+    device: Device = "auto",
+    draft: Draft = False,
+    no_optimize: NoOptimize = False,
+    no_cache: NoCache = False,
+    json: Json = False,
+) -> Any:
+    """Show the plan: what will run, and what it costs.
+
+    Which passes go through the network, and which lines asked for them: once as written, once as the optimizer leaves
+    it. Nothing runs, but with --analyze.
+
+    $ bbi explain teaser.bbi
+    $ bbi explain teaser.bbi --analyze --draft
+    """
+    from bbilang import explaining, listing
+    from bbilang.console import result_json
+    from bbilang.request import errors_as, requested
+
+    with errors_as(json):
+        request = requested(
+            file, pipe, settings, None, some_picture=not analyze, inputs=_tuple(input), model=model, weights=weights,
+            device=device, draft=draft, optimized=not no_optimize, cache=not no_cache, quiet=json,
+        )  # fmt: skip
+        found = explaining.analyzed(request) if analyze else explaining.explained(request)
+    if json:
+        result_json(found.to_json())
+    else:
+        listing.show_plan(found, not no_optimize)
+    return 0
+
+
+@command("fmt", "Texts")
+def format_texts(
+    files: Files = None,
+    check: Annotated[
+        bool, typer.Option("--check", metavar="", help="change nothing; exit code 1 if something would change")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", metavar="", help="change nothing; print what would change")] = False,
+) -> Any:
+    """Bring texts into the one form.
+
+    Files are changed in place, whole or not at all; comments, line ends and permissions stay. - reads stdin and writes
+    stdout.
+
+    $ bbi fmt teaser.bbi
+    $ bbi fmt --check --diff specs
+    """
+    from bbilang import texting
+
+    return texting.format_texts(files or [], check, diff)
+
+
+@command("extract", "Pages")
+def extract(
+    page: Annotated[str, typer.Argument(metavar="PAGE", help="a page that bbi made, or - for stdin")],
+    output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="stdout unless said")] = None,
+) -> Any:
+    """Give the text that a page was made from.
+
+    The same, byte by byte; nothing in the page is run.
+
+    $ bbi extract page.html -o page.bbi
+    """
+    from bbilang import texting
+
+    return texting.extract(page, output)
+
+
+@command("models", "What there is")
+def models(json: Json = False) -> Any:
+    """List the models, and where their weights come from."""
+    from bbilang import listing
+    from bbilang.console import result_json
+
+    if json:
+        result_json(listing.models_json())
+    else:
+        listing.show_models()
+    return 0
+
+
+@command("layers", "What there is")
+def layers(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="a name of `bbi models`")], json: Json = False
+) -> Any:
+    """List the layers of a model.
+
+    In forward order, a block before its parts: sizes, whether values are ever negative, and what kind of layer it is.
+
+    $ bbi layers efficientnet_lite0
+    """
+    from bbilang import listing
+    from bbilang.console import result_json
+    from bbilang.request import errors_as
+    from bbilang.runtime.model import describe
+
+    with errors_as(json):
+        description = describe(model)
+    if json:
+        result_json(listing.layers_json(description))
+    else:
+        listing.show_layers(description)
+    return 0
+
+
+@command("show", "", stored)
+def show_cache(json: Json = False) -> Any:
+    """Say where finished icons are, how many, and how much room they take."""
+    from bbilang.console import plural, result, result_json, size
+    from bbilang.runtime.cache import Cache
+
+    found = Cache().stats()
+    if json:
+        result_json({key: found[key] for key in ("folder", "records", "bytes", "limit")})
+    else:
+        result(f"{found['folder']}: {plural(found['records'], 'entry', 'entries')}, {size(found['bytes'])} of at most "
+               f"{size(found['limit'])}")  # fmt: skip
+    return 0
+
+
+@command("clear", "", stored)
+def clear_cache() -> Any:
+    """Forget every finished icon. Pages that were made stay as they are."""
+    from bbilang.console import plural, result, size
+    from bbilang.runtime.cache import Cache
+
+    cache = Cache()
+    freed = cache.stats()["bytes"]
+    result(f"{cache.folder}: {plural(cache.clear(), 'entry', 'entries')} removed, {size(freed)}")
+    return 0
+
+
+app.add_typer(stored, name="cache", rich_help_panel="What there is")
+
+
+def _tuple(values: list[str] | None) -> tuple[str, ...] | None:
+    return tuple(values) if values else None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `bbi`; gives the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a dot gets a question mark
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(args=None if arguments is None else list(arguments), prog_name="bbi", standalone_mode=False)
+        sys.stdout.flush()
+    except USAGE_ERROR as error:
+        code = misused(error)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException as error:
+        from bbilang.faults import handle
+
+        code = handle(error)
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

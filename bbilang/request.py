@@ -1,0 +1,112 @@
+"""What a command line asks for: texts, pictures, model and settings, read into one value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bbilang.compiler.check import Options
+from bbilang.console import report, result_json
+from bbilang.faults import exit_code, misuse
+from bbilang.grammar import ast
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.grammar.parse import parse_recovering
+from bbilang.grammar.source import Source
+from bbilang.texts import program_of, source_of
+
+if TYPE_CHECKING:
+    from bbilang.compiler.ir import Program
+
+KEPT = "interrupted: finished icons are kept, and the same command goes on from there"
+NOT_KEPT = "interrupted: nothing was written"
+DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+SOME_PICTURE = ("picture 1",)  # for a text that leaves its picture to the command line
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for."""
+
+    source: Source
+    inputs: tuple[str, ...] | None = None
+    model: str | None = None
+    weights: str | None = None
+    device: str = "auto"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    draft: bool = False
+    optimized: bool = True
+    cache: bool = True
+    quiet: bool = False
+    title: str = ""
+    output: str | None = None
+    format: str | None = None
+
+    def options(self, *inputs: str) -> Options:
+        return options(self.model, self.weights, inputs or self.inputs, self.settings)
+
+    def program(self) -> Program:
+        """The checked program; warnings are said. Raises BbiError with everything that is wrong."""
+        program = program_of(self.source, self.options())
+        report(program.warnings, self.source)
+        return program
+
+
+def requested(
+    file: str | None, pipe: str | None, settings: Sequence[str] | None, seed: int | None, some_picture: bool = False,
+    **rest: Any,
+) -> Request:  # fmt: skip
+    """The request of a command line. some_picture: nothing runs, so the text may leave its picture open.
+
+    Raises BbiError E440 where the command line makes no sense, E441 where the text cannot be read.
+    """
+    if not DEVICE.fullmatch(rest.get("device", "auto")):
+        misuse(f"there is no device `{rest['device']}`", "devices are auto, cpu, mps, cuda and cuda:1")
+    if not rest.get("inputs"):
+        rest["inputs"] = None
+    chosen = settings_of(settings, seed)
+    source = source_of(file, pipe)
+    if some_picture and rest["inputs"] is None and not names_pictures(source):
+        rest["inputs"] = SOME_PICTURE
+    return Request(source, settings=chosen, **rest)
+
+
+def names_pictures(source: Source) -> bool:
+    file, _ = parse_recovering(source)
+    return any(isinstance(statement, ast.Input) for statement in file.statements)
+
+
+def settings_of(settings: Sequence[str] | None, seed: int | None = None) -> dict[str, Any]:
+    """`featvis.steps=64` -> {"featvis.steps": "64"}; the checker knows names and ranges."""
+    chosen: dict[str, Any] = {}
+    for words in settings or ():
+        name, equals, value = (part.strip() for part in words.partition("="))
+        if not (name and equals and value):
+            misuse(f"--set {words} has no {'value' if name else 'name'}", "as in `--set featvis.steps=64`")
+        chosen[name] = value
+    if seed is not None:
+        chosen["seed"] = seed
+    return chosen
+
+
+def options(
+    model: str | None, weights: str | None, inputs: Sequence[str] | None, settings: Mapping[str, Any]
+) -> Options:
+    """What the checker is told besides the text."""
+    from bbilang.inputs import expanded
+
+    return Options(model, weights, tuple(inputs) if inputs else None, dict(settings), None, expanded)
+
+
+@contextmanager
+def errors_as(json: bool) -> Iterator[None]:
+    """With ``json``, errors go to stdout as the list of diagnostics. Raises SystemExit then."""
+    try:
+        yield
+    except BbiError as error:
+        if not json:
+            raise
+        result_json(error.to_json())
+        raise SystemExit(exit_code(error.diagnostics)) from error

@@ -1,0 +1,200 @@
+"""`bbi run`: one page from a text, or with `--each` a page for every picture and an index of them."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bbilang import api
+from bbilang.compiler.ir import Program
+from bbilang.console import duration, plural, printed, report, result, size
+from bbilang.faults import FINE, WRONG, explained, misuse
+from bbilang.gallery import Entry, index, percent, thumbnail
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.page import FORMATS, Page
+from bbilang.progress import Watch
+from bbilang.request import KEPT, NOT_KEPT, Request
+from bbilang.texts import program_of, write
+
+
+def run(request: Request) -> int:
+    """One page. The place for it is tried before any work."""
+    began = time.monotonic()
+    program = request.program()
+    path, format = place(request)
+    _protect(path, program)
+    try:
+        with Watch(request.quiet) as watch:
+            page = _page(request, program, watch)
+            watch.doing("drawing the page")
+            path = page.save(path, format)
+            for line in predictions(page):
+                watch.line(line)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(KEPT if request.cache else NOT_KEPT) from interrupt
+    result(str(path) if request.quiet else f"{path}  {_summary(page, path, watch, time.monotonic() - began)}")
+    return FINE
+
+
+def _page(request: Request, program: Program, watch: Watch, adapter: Any = None) -> Page:
+    steps = api.plan(api.optimize(program) if request.optimized else program)
+    if adapter is None:
+        watch.doing("loading the network")
+    results = api.execute(
+        steps, model=adapter, device=request.device, draft=request.draft,
+        cache=None if request.cache else False, progress=None if request.quiet else watch,
+    )  # fmt: skip
+    return Page(api.view(results, title=request.title), results, steps)
+
+
+def _summary(page: Page, path: Path, watch: Watch, seconds: float) -> str:
+    """1.4 MB · 1 forward, 6 backward, 24 icons (20 from the cache) · 14 s"""
+    done = page.view.provenance.passes
+    if watch.cached:
+        done += f" ({watch.cached if watch.made else 'all'} from the cache)"
+    notes = ["draft"] if page.view.provenance.draft else []
+    notes += ["random weights"] if page.view.provenance.random else []
+    return " · ".join([size(path.stat().st_size), done, duration(seconds), *notes])
+
+
+def predictions(page: Page) -> list[str]:
+    """What the network said of each picture: a reader first asks whether it was right."""
+    lines = []
+    for prediction in page.view.predictions[:8]:
+        top = ", ".join(f"{label} {percent(share)}" for label, share in prediction.top[:3])
+        lines.append(f"{prediction.input}: {top}")
+    more = len(page.view.predictions) - len(lines)
+    return [*lines, f"and {plural(more, 'more picture')}"] if more > 0 else lines
+
+
+# --- where the page goes --------------------------------------------------------------------------------------------
+
+
+def place(request: Request) -> tuple[Path, str]:
+    """(path, format) of the page. Raises BbiError E430, E431 while nothing is lost yet."""
+    format = request.format
+    name = request.source.name
+    stem = Path("page") if name.startswith("<") else Path(name).with_suffix("")
+    if request.output is None:
+        path = stem.parent / f"{stem.name}.{format or 'html'}"
+    elif request.output.endswith("/") or Path(request.output).is_dir():
+        path = Path(request.output) / f"{stem.name}.{format or 'html'}"
+    else:
+        path = Path(request.output)
+    format = format or path.suffix.lstrip(".").lower() or "html"
+    if format not in FORMATS:
+        help = f"formats are {', '.join(FORMATS)}; `--format` says which, whatever the file is called"
+        raise BbiError(Diagnostic("E430", f"{path}: there is no format `{format}`", help=help))
+    writable(path)
+    return path, format
+
+
+def writable(path: Path) -> None:
+    """Raises BbiError E431 where a file of this name could not be written; folders that are missing can be made."""
+    folder = path.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        help = "nothing was computed yet; choose another place with `-o`"
+        message = f"{path} cannot be written: {folder}: {error.strerror or error}"
+        raise BbiError(Diagnostic("E431", message, help=help)) from error
+
+
+def _protect(path: Path, program: Program) -> None:
+    """A page never takes the place of what it is made from."""
+    sources = [name for name in program.inputs if not name.startswith("sample:")]
+    if program.source is not None:
+        sources.append(program.source.name)
+    sources += [slot.weights for slot in program.models if slot.weights]
+    for name in sources:
+        if path.exists() and Path(name).exists() and path.samefile(name):
+            misuse(f"the page would take the place of {name}", "choose another name with `-o`")
+
+
+# --- a page for every picture ---------------------------------------------------------------------------------------
+
+
+def run_each(request: Request) -> int:
+    """A page for every picture, into a folder, and index.html. A picture that fails is told of; the others go on."""
+    program = request.program()
+    folder = _folder(request)
+    format = request.format or "html"
+    names = _names(program.inputs, format)
+    entries: list[Entry] = []
+    adapter, failed = None, 0
+    try:
+        with Watch(request.quiet) as watch:
+            for number, (picture, name) in enumerate(zip(program.inputs, names, strict=True), 1):
+                watch.line(f"{number} of {len(names)}: {picture}")
+                try:
+                    adapter, entry = _one(request, picture, folder / name, watch, adapter)
+                except (BbiError, OSError) as error:
+                    failed += 1
+                    found = explained(error)
+                    report(found.diagnostics, found.source)
+                    entry = Entry(Path(picture).name, error=found.diagnostics[0].message)
+                entries.append(entry)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(KEPT if request.cache else NOT_KEPT) from interrupt
+    finally:
+        if any(entry.file for entry in entries):
+            words = f"{plural(len(entries) - failed, 'page')} · {_title(program.models[0].name)}"
+            title = request.title or next((i.title for i in program.interfaces if i.title), "") or "Pages"
+            write(folder / "index.html", index(title, words, entries).encode())
+    if failed == len(entries):
+        return WRONG
+    made = f"{plural(len(entries) - failed, 'page')}" + (f", {failed} failed" if failed else "")
+    result(str(folder / "index.html") if request.quiet else f"{folder / 'index.html'}  {made}")
+    return WRONG if failed else FINE
+
+
+def _one(request: Request, picture: str, path: Path, watch: Watch, adapter: Any) -> tuple[Any, Entry]:
+    began = time.monotonic()
+    watch.made = watch.cached = 0
+    page = _page(request, program_of(request.source, request.options(picture)), watch, adapter)
+    watch.doing("drawing the page")
+    page.save(path, request.format or "html")
+    for line in predictions(page):
+        watch.line(f"  {line}")
+    watch.line(f"  {path}  {_summary(page, path, watch, time.monotonic() - began)}")
+    shown = page.results.pictures[0]
+    top = tuple((label, percent(share)) for p in page.view.predictions[:1] for label, share in p.top[:3])
+    return page.results.adapter, Entry(shown.name, path.name, thumbnail(shown.shown), top)
+
+
+def _folder(request: Request) -> Path:
+    name = request.source.name
+    if request.output is None:
+        folder = Path("pages") if name.startswith("<") else Path(name).with_suffix("")
+    else:
+        folder = Path(request.output)
+    if folder.is_file() or (request.output and folder.suffix.lstrip(".") in FORMATS and not folder.is_dir()):
+        misuse(f"--each makes several pages, and {folder} is one file", "name a folder with `-o`")
+    writable(folder / "index.html")
+    return folder
+
+
+def _names(pictures: tuple[str, ...], format: str) -> list[str]:
+    """File names without surprises, each once: `My cat.jpg` -> `My-cat.html`."""
+    names: list[str] = []
+    taken = {"index"}
+    for picture in pictures:
+        stem = re.sub(r"[^\w.+-]+", "-", printed(Path(picture.removeprefix("sample:")).stem)).strip("-.") or "picture"
+        name, number = stem, 2
+        while name.lower() in taken:
+            name, number = f"{stem}-{number}", number + 1
+        taken.add(name.lower())
+        names.append(f"{name}.{format}")
+    return names
+
+
+def _title(model: str) -> str:
+    from bbilang.runtime.model import MODELS
+
+    return MODELS[model].title if model in MODELS else model

@@ -1,0 +1,159 @@
+"""`bbi check`, `bbi fmt` and `bbi extract`: commands about texts. Nothing runs."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bbilang.console import is_terminal, plural, report, result, result_json, result_text, tell
+from bbilang.faults import FINE, WRONG, fail, misuse
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.source import Source
+from bbilang.request import SOME_PICTURE, names_pictures, options
+from bbilang.texts import STDIN, diagnosed, named, read, read_marked, source_of, write
+
+
+def check(
+    files: Sequence[str],
+    pipe: str | None,
+    inputs: Sequence[str] | None,
+    model: str | None,
+    settings: Mapping[str, Any],
+    json: bool,
+) -> int:
+    """Every diagnostic of every text."""
+    if not files and pipe is None:
+        misuse("no text to check", "give files (`bbi check page.bbi`), a pipe (`-e '...'`), or `-` for stdin")
+    listed: list[dict[str, Any]] = []
+    errors = warnings = wrong = fine = 0
+    last = "the text"
+    for name in (None, *files) if pipe is not None else files:
+        try:
+            texts = [source_of(None, pipe)] if name is None else [read(one) for one in named([name])]
+        except BbiError as error:
+            found, texts = error.diagnostics, []
+            listed += error.to_json()
+            errors, wrong = errors + len(found), wrong + 1
+            if not json:
+                report(found)
+        for text in texts:
+            last = "the text" if text.name.startswith("<") else text.name
+            given = inputs or (None if names_pictures(text) else SOME_PICTURE)
+            _, found = diagnosed(text, options(model, None, given, settings))
+            listed += [d.to_json(text) for d in found]
+            count = sum(d.severity == "error" for d in found)
+            errors, warnings = errors + count, warnings + len(found) - count
+            wrong, fine = wrong + bool(count), fine + (not count)
+            if not json:
+                report(found, text)
+    if json:
+        result_json(listed)
+    elif errors:
+        more = f" and {plural(warnings, 'warning')}" if warnings else ""
+        where = f" in {wrong} of {wrong + fine} texts" if wrong + fine > 1 else ""
+        tell(f"{plural(errors, 'error')}{more}{where}")
+    else:
+        more = f", with {plural(warnings, 'warning')}" if warnings else ""
+        result(f"{last} is fine{more}" if fine == 1 else f"all {fine} texts are fine{more}")
+    return WRONG if errors else FINE
+
+
+# --- one form -------------------------------------------------------------------------------------------------------
+
+
+def format_texts(files: Sequence[str], check: bool, diff: bool) -> int:
+    """Each text into the one form; a text with errors stays as it is, and the others go on."""
+    if not files:
+        misuse("no text to format", "give files or folders (`bbi fmt page.bbi`), or `-` for stdin")
+    changed = same = wrong = 0
+    for name in named(files):
+        try:
+            old, new, mark = formatted(name)
+            if diff:
+                _show_difference(old, new)
+            elif old.name == STDIN and not check:
+                result_text(mark + new)
+            if new == old.text:
+                same += 1
+                continue
+            changed += 1
+            if check:
+                (tell if diff or old.name == STDIN else result)(old.name)
+            elif not diff and old.name != STDIN:
+                write(Path(name), (mark + new).encode("utf-8", "surrogatepass"))
+        except BbiError as error:
+            report(error.diagnostics, error.source)
+            wrong += 1
+    parts = [f"{plural(changed, 'text')} {'would change' if check or diff else 'changed'}"] if changed else []
+    parts += [f"{same} already in form"] if same else []
+    parts += [f"{wrong} with errors, left as {'it is' if wrong == 1 else 'they are'}"] if wrong else []
+    if list(files) != ["-"] or check:
+        tell(", ".join(parts))
+    return WRONG if wrong or (check and changed) else FINE
+
+
+def formatted(name: str) -> tuple[Source, str, str]:
+    """(the text as it is, as it should be, its byte order mark); line ends as most of its lines have them."""
+    from bbilang.grammar.format import format_file
+    from bbilang.grammar.parse import parse
+
+    old, mark = read_marked(name)
+    windows = old.text.count("\r\n") * 2 > old.text.count("\n")
+    new = format_file(parse(old))
+    return old, new.replace("\n", "\r\n") if windows else new, mark
+
+
+def _show_difference(old: Source, new: str) -> None:
+    lines = difflib.unified_diff(
+        old.text.splitlines(keepends=True), new.splitlines(keepends=True), old.name, f"{old.name} (formatted)"
+    )
+    text = "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+    if not is_terminal(sys.stdout):
+        result_text(text)
+        return
+    from rich.text import Text
+
+    from bbilang.console import console, printed
+
+    colours = {"+": "green", "-": "red", "@": "cyan"}
+    for line in text.splitlines():
+        bold = line.startswith(("+++", "---"))
+        console(sys.stdout).print(Text(printed(line), "bold" if bold else colours.get(line[:1], "")), soft_wrap=True)
+
+
+# --- back from a page -----------------------------------------------------------------------------------------------
+
+
+def extract(page: str, output: str | None) -> int:
+    """The text that a page carries."""
+    from bbilang.runtime.page import extract as extract_text
+
+    if page == "-":
+        data = sys.stdin.buffer.read()
+    elif not Path(page).is_file():
+        fail("E441", f"{page} is a folder" if Path(page).is_dir() else f"there is no file {page}")
+    else:
+        try:
+            data = Path(page).read_bytes()
+        except OSError as error:
+            raise BbiError(Diagnostic("E441", f"{page} cannot be read: {error.strerror or error}")) from error
+    try:
+        text = extract_text(data.decode("utf-8", "replace"))
+    except ValueError as error:
+        help = "only HTML pages carry their text" if page.endswith((".png", ".svg", ".pdf", ".csv", ".json")) else None
+        message = f"{page} carries no .bbi text: it is not a page made by bbi"
+        raise BbiError(Diagnostic("E442", message, help=help)) from error
+    if output is None:
+        result_text(text)
+        return FINE
+    target = Path(output)
+    if target.is_dir():
+        misuse(f"{output} is a folder", "name a file with `-o`")
+    if target.exists() and page != "-" and target.samefile(page):
+        misuse("the text would take the place of the page", "choose another name with `-o`")
+    write(target, text.encode("utf-8", "surrogatepass"))
+    result(str(target))
+    return FINE
