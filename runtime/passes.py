@@ -424,6 +424,8 @@ class Runner:
     def backward(self, loss: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The gradients of a scalar loss; zero where it does not depend on an input. Frees the graph."""
         self.counter.backward(len(inputs[0]))
+        if not loss.requires_grad:  # the layer does not depend on its input
+            return tuple(torch.zeros_like(x) for x in inputs)
         found = torch.autograd.grad(loss, list(inputs), allow_unused=True)
         return tuple(torch.zeros_like(x) if g is None else g for x, g in zip(inputs, found, strict=True))
 
