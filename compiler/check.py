@@ -74,6 +74,7 @@ class Checker:
         self.names: dict[Node, str] = {}
         self.taken: set[str] = set()
         self.bindings: list[tuple[str, Node]] = []
+        self.resolver: Resolver | None = None
 
     def run(self) -> Program | None:
         statements = self.file.statements
@@ -151,7 +152,16 @@ class Checker:
             pass
         except BbiError as error:
             self.diagnostics += error.diagnostics
+        finally:
+            self._drain(self.resolver)
         return None
+
+    def _drain(self, resolver: Resolver | None) -> None:
+        """What the resolver noted without stopping."""
+        if resolver is not None:
+            for note in resolver.notes:
+                self._report(note)
+            resolver.notes.clear()
 
     def _report(self, error: At) -> None:
         span = error.span if error.span != NOWHERE else None
@@ -193,7 +203,9 @@ class Checker:
     def _setting_value(self, value: ast.Expression, parameter: Parameter) -> Any:
         if parameter.kind == "method":
             resolver = Resolver(self.registry, {}, 1, {})
-            return resolver.method(value)
+            method = resolver.method(value)
+            self._drain(resolver)
+            return method
         return literal(value, parameter)
 
     def _overrides(self) -> None:

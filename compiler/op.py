@@ -48,6 +48,7 @@ class Parameter:
     unit: str = ""
     minimum: float | None = None
     maximum: float | None = None
+    slides: bool = False  # a `slider(...)` may stand here
 
     @property
     def required(self) -> bool:
@@ -92,6 +93,8 @@ class Operation:
     name: ClassVar[str] = ""
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     content: ClassVar[bool] = False
+    available: ClassVar[bool] = True  # False: typed, and refused by `check` until its kernel is there
+    plan: ClassVar[str] = ""  # what it will do, for that message
     head: ClassVar[bool] = False  # starts a pipe (substrate, output, selection): the text has syntax of its own for it
     example: ClassVar[str] = ""
 
@@ -132,6 +135,7 @@ class Style:
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     overlays: ClassVar[bool] = False  # may be drawn `over=` another element
     carries: ClassVar[bool] = False  # other elements may be drawn into it
+    available: ClassVar[bool] = True
     example: ClassVar[str] = ""
 
     def spend(self, field: FieldType) -> Drawn:
@@ -157,6 +161,9 @@ class Method:
     name: ClassVar[str] = ""
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     source: ClassVar[str] = ""
+    available: ClassVar[bool] = True
+    maps_only: ClassVar[bool] = False  # defined at layers with positions only
+    input_only: ClassVar[bool] = False  # defined at the input only
 
     def contribution(self, activation: Any, gradient: Any) -> Any:
         """Contribution of every entry of a layer to one target, before the sum over an atom's part.
@@ -193,44 +200,3 @@ class Registry:
         if name not in table and self.discover is not None:
             self.discover(group, self)
         return table.get(name)
-
-
-# What the language has and a later version of the compiler will run: word -> what it will do.
-PLANNED_OPERATIONS = {
-    "factorize": "finds groups of channels by matrix factorization",
-    "project": "lowers the dimension of the part or of an axis",
-    "link": "attributes between the atoms of several layers",
-    "across": "takes a field for every example of a dataset",
-    "examples": "finds the examples that fire an atom most",
-    "spectrum": "draws examples over the range of an atom's activation",
-    "influence": "finds the examples that moved a score",
-    "ablate": "sets atoms to a value and runs the network again",
-    "steer": "adds to atoms and runs the network again",
-    "effect": "shows what a change did",
-    "match": "matches atoms of two models or layers",
-    "trust": "measures how far an attribution can be believed",
-}
-PLANNED_STYLES = ("grid", "masks", "rgb", "scatter", "sankey", "matrix", "curve", "table", "graph", "atlas")
-PLANNED_METHODS = (
-    "gradient",
-    "input_x_gradient",
-    "integrated_gradients",
-    "smoothgrad",
-    "vargrad",
-    "deconvnet",
-    "guided_backprop",
-    "cam",
-    "grad_cam",
-    "grad_cam_pp",
-    "competitive_input_x_gradient",
-    "lrp",
-    "excitation_backprop",
-    "contrastive_excitation_backprop",
-    "occlusion",
-    "rise",
-    "meaningful_perturbation",
-    "extremal_perturbation",
-    "smooth_pool",
-    "relaxed_pool",
-)
-PLANNED_HEADS = {"weights": "draws the kernel between two layers"}

@@ -56,7 +56,10 @@ class Presenter:
                 "`present` needs a style",
                 "as in `present(featvis)`, `present(heatmap)`, `present(bars)`",
             )
-        arguments, spans = bind("present", call.span, call.arguments, PARAMETERS, read)
+        first = next((a.value for a in call.arguments if a.name in (None, "style")), None)
+        known = resolver.registry.find("styles", first.name) if isinstance(first, ast.Path | ast.Call) else None
+        own = known.parameters if known is not None else ()
+        arguments, spans = bind("present", call.span, call.arguments, (*PARAMETERS, *own), read)
         style: Style = resolver.registry.styles[arguments["style"]]
         type = field.type
         over = arguments["over"]
@@ -101,19 +104,15 @@ class Presenter:
     def _style(self, value: ast.Expression) -> str:
         name = value.name if isinstance(value, ast.Path | ast.Call) else None
         registry = self.resolver.registry
-        if name in contract.PLANNED_STYLES:
-            raise at(
-                value.span,
-                "E901",
-                f"the style `{name}` is not available yet",
-                f"available are {', '.join(f'`{s}`' for s in registry.styles)}",
-            )
         if name is None or registry.find("styles", name) is None:
-            listing = f"styles are {', '.join(f'`{s}`' for s in registry.styles)}"
-            near = did_you_mean(name, [*registry.styles, *contract.PLANNED_STYLES], listing) if name else listing
+            listing = f"styles are {', '.join(f'`{n}`' for n, style in registry.styles.items() if style.available)}"
+            near = did_you_mean(name, registry.styles, listing) if name else listing
             raise at(value.span, "E218", f"{describe(value)} is not a style", near)
         if isinstance(value, ast.Call) and value.arguments:
             raise at(value.span, "E213", f"the parameters of `{name}` go to `set {name}(...)`")
+        if not registry.styles[name].available:
+            here = ", ".join(f"`{n}`" for n, style in registry.styles.items() if style.available)
+            self.resolver.unavailable(value.span, f"the style `{name}`", f"available are {here}")
         return name
 
     def _element(self, value: ast.Expression) -> Node:

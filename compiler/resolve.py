@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from bbilang.compiler import op as contract
 from bbilang.compiler.arguments import At, at, bind, describe, literal
 from bbilang.compiler.description import LayerDescription, ModelDescription
 from bbilang.compiler.ir import ModelSlot, Node
@@ -72,6 +71,7 @@ class Resolver:
     name: str | None = None  # of the binding whose value is read now: selections are called so
     drawn: list[Node] = field(default_factory=list)  # elements of the interface read now, to draw over
     element_names: dict[Node, str] = field(default_factory=dict)
+    notes: list[At] = field(default_factory=list)  # complaints that need not stop the reading
 
     def __post_init__(self) -> None:
         self.targets = Targeter(self)
@@ -79,6 +79,11 @@ class Resolver:
         self.presenter = Presenter(self)
 
     # --- nodes -----------------------------------------------------------------------------------------------------
+
+    def unavailable(self, span: Span, what: str, help: str | None = None) -> None:
+        """Typed, but not to be run yet: said once a place, and the rest is still checked."""
+        if all(note.span != span for note in self.notes):
+            self.notes.append(at(span, "E901", f"{what} is not available yet", help))
 
     def make(self, op: str, inputs: tuple[Node, ...], parameters: dict[str, Any], type: FieldType, span: Span) -> Node:
         node = Node(op, inputs, tuple(sorted(parameters.items())), type)
@@ -355,11 +360,7 @@ class Resolver:
     def call(self, call: ast.Call) -> Any:
         if call.name in SELECTIONS:
             return self.selections.make(call)
-        if call.name in contract.PLANNED_HEADS:
-            raise at(
-                call.name_span, "E901", f"`{call.name}` is not available yet: it {contract.PLANNED_HEADS[call.name]}"
-            )
-        if self.registry.find("operations", call.name) or call.name in contract.PLANNED_OPERATIONS:
+        if self.registry.find("operations", call.name):
             raise at(
                 call.span,
                 "E234",
@@ -372,33 +373,45 @@ class Resolver:
         raise at(call.name_span, "E210", f"`{call.name}` is not known", did_you_mean(call.name, names))
 
     def pipe(self, pipe: ast.Pipe) -> Node:
-        field = self.field(pipe.head)
-        for number, stage in enumerate(pipe.stages):
-            field = self.stage(field, stage, pipe.head.span | stage.span, last=number == len(pipe.stages) - 1)
+        number = -1
+        try:
+            field = self.field(pipe.head)
+            for number, stage in enumerate(pipe.stages):
+                field = self.stage(field, stage, pipe.head.span | stage.span)
+        except (At, Poisoned):
+            self._look_over(pipe.stages[number + 1 :])
+            raise
         return field
 
-    def stage(self, field: Node, call: ast.Call, span: Span, last: bool) -> Node:
+    def _look_over(self, stages: Iterable[ast.Call]) -> None:
+        """What can be said of stages whose field is unknown: that their names are known."""
+        for stage in stages:
+            if stage.name in self.operations or self.open:
+                continue
+            operation = self.registry.find("operations", stage.name)
+            if operation is None or operation.head:
+                self.notes.append(self._unknown_operation(stage))
+            elif stage.name == "present" and stage.arguments:
+                style = stage.arguments[0].value
+                if isinstance(style, ast.Path) and self.registry.find("styles", style.name) is None:
+                    near = did_you_mean(style.name, self.registry.styles)
+                    self.notes.append(at(style.span, "E218", f"`{style.name}` is not a style", near))
+
+    def _unknown_operation(self, call: ast.Call) -> At:
+        names = [n for n, o in self.registry.operations.items() if not o.head]
+        if call.name in SELECTIONS:
+            help = f"write `at({call.name}(...))`"
+            return at(call.name_span, "E210", f"`{call.name}` is a selection, not an operation", help)
+        return at(call.name_span, "E210", f"`{call.name}` is not an operation", did_you_mean(call.name, names))
+
+    def stage(self, field: Node, call: ast.Call, span: Span) -> Node:
         if field.op == "present":
             raise at(call.span, "E234", "nothing can follow `present`: what is drawn is no field any more")
-        if call.name in contract.PLANNED_OPERATIONS:
-            raise at(
-                call.name_span,
-                "E901",
-                f"`{call.name}` is not available yet: it {contract.PLANNED_OPERATIONS[call.name]}",
-            )
         operation = self.registry.find("operations", call.name)
         if operation is None and (call.name in self.operations or self.open):
             raise Poisoned
         if operation is None or operation.head:
-            names = [n for n, o in self.registry.operations.items() if not o.head] + list(contract.PLANNED_OPERATIONS)
-            if call.name in SELECTIONS:
-                raise at(
-                    call.name_span,
-                    "E210",
-                    f"`{call.name}` is a selection, not an operation",
-                    f"write `at({call.name}(...))`",
-                )
-            raise at(call.name_span, "E210", f"`{call.name}` is not an operation", did_you_mean(call.name, names))
+            raise self._unknown_operation(call)
         if call.name == "present":
             return self.presenter.present(field, call, span)
         if operation.content and field.op == "input":
@@ -416,6 +429,8 @@ class Resolver:
             type = operation.type(field.type, arguments)
         except Fail as fail:
             raise At(fail, spans.get(fail.argument or "", call.span)) from fail
+        if not operation.available:
+            self.unavailable(call.name_span, f"`{call.name}`", f"it {operation.plan}")
         return self.make(call.name, (field,), arguments, type, span)
 
     def with_content(self, field: Node, span: Span) -> Node:
@@ -463,20 +478,37 @@ class Resolver:
                 return literal(node, parameter)
         return literal(value, parameter)
 
-    def method(self, value: ast.Expression) -> str:
+    def method(self, value: ast.Expression) -> Any:
+        """A method's name, or (name, parameters) where it was given some, or a list of methods."""
         if isinstance(value, ast.List):
-            raise at(value.span, "E901", "several methods side by side are not available yet")
+            self.unavailable(value.span, "several methods side by side")
+            return tuple(self.method(item) for item in value.items)
         name = value.name if isinstance(value, ast.Path | ast.Call) else None
         if name is None:
             raise at(value.span, "E219", f"{describe(value)} is not an attribution method", "`linear` is the default")
-        if name in contract.PLANNED_METHODS:
-            raise at(
-                value.span, "E901", f"the method `{name}` is not available yet", "`linear` is activation x gradient"
-            )
-        if self.registry.find("methods", name) is None:
-            names = [*self.registry.methods, *contract.PLANNED_METHODS]
-            raise at(value.span, "E219", f"`{name}` is not an attribution method", did_you_mean(name, names))
-        return name
+        method = self.registry.find("methods", name)
+        if method is None:
+            near = did_you_mean(name, self.registry.methods)
+            raise at(value.span, "E219", f"`{name}` is not an attribution method", near)
+        if not method.available:
+            self.unavailable(value.span, f"the method `{name}`", "`linear` is activation x gradient")
+        if not isinstance(value, ast.Call) or not value.arguments:
+            return name
+        arguments, spans = bind(name, value.span, value.arguments, method.parameters, self._method_argument)
+        return (name, tuple((key, arguments[key]) for key in sorted(spans)))
+
+    def _method_argument(self, value: ast.Expression, parameter: Parameter) -> Any:
+        if parameter.kind == "method":
+            return self.method(value)
+        if parameter.kind == "layer":
+            found = self.value(value)
+            if not isinstance(found, Layers):
+                raise at(value.span, "E204", f"`{parameter.name}` is a layer, and {describe(value)} is none")
+            return found.names[0]
+        if parameter.kind == "quoted":  # a word that may stand in quotes
+            word = value.value if isinstance(value, ast.String) else None
+            return word if word in parameter.choices else literal(value, parameter)
+        return literal(value, parameter)
 
     def axis_name(self, value: ast.Expression, type: FieldType, parameter: Parameter) -> str:
         if not isinstance(value, ast.Path):
