@@ -6,7 +6,7 @@ import numpy as np
 
 from bbilang.runtime import viewmodel as vm
 from bbilang.runtime.drawing import Drawing
-from bbilang.runtime.styles.style_heatmap import domain_of
+from bbilang.runtime.styles.heatmap import domain_of
 
 PLURALS = {
     "neuron": "neurons",

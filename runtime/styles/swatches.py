@@ -5,7 +5,7 @@ from __future__ import annotations
 from bbilang.compiler.op import Drawn, Style
 from bbilang.compiler.types import FieldType
 from bbilang.runtime.drawing import Drawing
-from bbilang.runtime.styles.style_bars import row_of, row_panels
+from bbilang.runtime.styles.bars import row_of, row_panels
 from bbilang.runtime.viewmodel import Panel
 
 
