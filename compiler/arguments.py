@@ -11,11 +11,11 @@ from bbilang.grammar.source import Span
 
 
 class At(Exception):
-    """A `Fail` with its place."""
+    """A `Fail` with its place, and other places that take part."""
 
-    def __init__(self, fail: Fail, span: Span):
+    def __init__(self, fail: Fail, span: Span, related: tuple[tuple[Span, str], ...] = ()):
         super().__init__(fail.message)
-        self.fail, self.span = fail, span
+        self.fail, self.span, self.related = fail, span, related
 
 
 def at(span: Span, code: str, message: str, help: str | None = None) -> At:

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bbilang.compiler import uses
 from bbilang.compiler.arguments import At, at, bind, describe, literal
 from bbilang.compiler.demand import with_passes
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import Element, Interface, ModelSlot, Node, Program
+from bbilang.compiler.macros import Macro, check_definition
 from bbilang.compiler.op import Parameter, Registry, did_you_mean
 from bbilang.compiler.reach import unreachable
 from bbilang.compiler.resolve import Binding, Layers, ModelContext, Poisoned, Resolver
@@ -18,7 +20,7 @@ from bbilang.compiler.select import SELECTIONS
 from bbilang.compiler.settings import PLANNED, SETTINGS
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
-from bbilang.grammar.source import NOWHERE, Span
+from bbilang.grammar.source import NOWHERE, Source, Span
 
 DEFAULT_MODEL = "efficientnet_lite0"
 
@@ -33,6 +35,7 @@ class Options:
     settings: Mapping[str, Any] = field(default_factory=dict)  # "featvis.steps" -> 64
     description: ModelDescription | None = None  # of a caller's own module
     expand: Callable[[str], Sequence[str]] = lambda name: (name,)  # a glob or a folder to files
+    root: Path | None = None  # files that a text uses lie in it
 
 
 def check(file: ast.File, registry: Registry, options: Options = Options()) -> Program:
@@ -74,6 +77,7 @@ class Checker:
         self.names: dict[Node, str] = {}
         self.taken: set[str] = set()
         self.bindings: list[tuple[str, Node]] = []
+        self.defined: dict[str, Span] = {}
         self.resolver: Resolver | None = None
 
     def run(self) -> Program | None:
@@ -106,6 +110,9 @@ class Checker:
         elif loose_layout:
             self._report(at(loose_layout[0].span, "E308", "this layout has no elements to lay out"))
         self._unused(self.resolver.scopes[0])
+        for name, span in self.defined.items():
+            if name not in self.resolver.used_macros:
+                self._warn("W202", f"`{name}` is never used", span, "call it, or leave it out")
         errors = any(d.severity == "error" for d in self.diagnostics)
         if self.lost is not None:
             return None
@@ -165,7 +172,8 @@ class Checker:
 
     def _report(self, error: At) -> None:
         span = error.span if error.span != NOWHERE else None
-        self.diagnostics.append(Diagnostic(error.fail.code, error.fail.message, span, error.fail.help))
+        related = tuple(error.related)
+        self.diagnostics.append(Diagnostic(error.fail.code, error.fail.message, span, error.fail.help, related=related))
 
     def _warn(self, code: str, message: str, span: Span, help: str | None = None) -> None:
         self.diagnostics.append(Diagnostic(code, message, span, help, severity="warning"))
@@ -357,21 +365,74 @@ class Checker:
                     )
                 self._element(value, f"element-{len(self.taken) + 1}", elements)
             case ast.Use():
-                self.resolver.open = True
-                raise at(statement.span, "E901", "`use` is not available yet")
+                self._use(
+                    statement, self._folder(), (Path(self.file.source.name).resolve(),) if self.file.source else ()
+                )
             case ast.Define():
-                self.resolver.operations.add(statement.name.text)
-                raise at(statement.span, "E901", "`def` is not available yet")
+                self._define(statement, None)
             case ast.Dataset():
                 self.resolver.scopes[-1][statement.name.text] = Binding(None, statement.name.span)
                 raise at(statement.span, "E901", "`dataset` is not available yet")
             case _:
                 pass
 
+    def _define(self, statement: ast.Define, source: Source | None) -> None:
+        name, resolver = statement.name.text, self.resolver
+        if name in resolver.macros or any(name in scope for scope in resolver.scopes):
+            raise at(
+                statement.name.span, "E221", f"`{name}` is bound twice", "a name stands for one thing; choose another"
+            )
+        if resolver.registry.find("operations", name) is not None or name in SELECTIONS:
+            raise at(statement.name.span, "E221", f"`{name}` is an operation of the language", "choose another name")
+        macro = Macro(statement, source)
+        resolver.macros[name] = None
+        check_definition(macro, resolver)
+        resolver.macros[name] = macro
+        if source is None:
+            self.defined[name] = statement.name.span
+
+    def _use(self, statement: ast.Use, folder: Path, open_files: tuple[Path, ...]) -> None:
+        """Bindings and definitions of another file, as if they stood here; what it shows and sets stays its own."""
+        resolver, before = self.resolver, self.resolver.open
+        resolver.open = True  # until all of it is known, anything may come from it
+        outer = resolver.foreign
+        path, file = uses.read(statement, folder, self.options.root, open_files)
+        resolver.foreign = outer or statement.span
+        try:
+            for inner in file.statements:
+                try:
+                    if isinstance(inner, ast.Use):
+                        self._use(inner, path.parent, (*open_files, path))
+                    elif isinstance(inner, ast.Define):
+                        self._define(inner, file.source)
+                    elif isinstance(inner, ast.Bind):
+                        self._bring(inner)
+                except At as error:
+                    line, column = file.source.position(error.span.start) if file.source else (1, 1)
+                    message = f'"{statement.path.value}" has an error at {line}:{column}: {error.fail.message}'
+                    raise at(statement.path.span, "E243", message, error.fail.help) from error
+        finally:
+            resolver.foreign = outer
+        resolver.open = before
+
+    def _bring(self, statement: ast.Bind) -> None:
+        name, scope = statement.name.text, self.resolver.scopes[0]
+        if name in scope or name in self.resolver.macros:
+            raise at(
+                statement.name.span, "E221", f"`{name}` is bound twice", "a name stands for one thing; choose another"
+            )
+        named = isinstance(statement.value, ast.Call) and statement.value.name in SELECTIONS
+        self.resolver.name = name if named else None
+        try:
+            value = self.resolver.value(statement.value)
+        finally:
+            self.resolver.name = None
+        scope[name] = Binding(value, self.resolver.foreign or statement.name.span, used=True)
+
     def _bind(self, statement: ast.Bind, elements: list[Element]) -> None:
         name = statement.name.text
         scope = self.resolver.scopes[-1]
-        if name in scope and scope[name].span != statement.name.span:
+        if (name in scope and scope[name].span != statement.name.span) or name in self.resolver.macros:
             raise at(
                 statement.name.span, "E221", f"`{name}` is bound twice", "a name stands for one thing; choose another"
             )

@@ -11,6 +11,7 @@ from typing import Any
 from bbilang.compiler.arguments import At, at, bind, describe, literal
 from bbilang.compiler.description import LayerDescription, ModelDescription
 from bbilang.compiler.ir import ModelSlot, Node
+from bbilang.compiler.macros import Macro, expand
 from bbilang.compiler.op import Fail, Parameter, Registry, did_you_mean
 from bbilang.compiler.present import Presenter
 from bbilang.compiler.select import SELECTIONS, Selector
@@ -66,8 +67,11 @@ class Resolver:
     origins: dict[Node, list[Span]] = field(default_factory=lambda: defaultdict(list))
     later: dict[str, Span] = field(default_factory=dict)  # names that the file binds further down
     binding: str = ""  # the name that the statement read now binds
-    operations: set[str] = field(default_factory=set)  # made by `def`, which is not available yet
-    open: bool = False  # `use`, which is not available yet, may bring any name
+    macros: dict[str, Macro | None] = field(default_factory=dict)  # made by `def`; None where that went wrong
+    used_macros: set[str] = field(default_factory=set)
+    depth: int = 0  # of definitions being expanded
+    foreign: Span | None = None  # the `use` whose file is read now: places in it are shown there
+    open: bool = False  # a `use` that failed may have brought any name
     name: str | None = None  # of the binding whose value is read now: selections are called so
     drawn: list[Node] = field(default_factory=list)  # elements of the interface read now, to draw over
     element_names: dict[Node, str] = field(default_factory=dict)
@@ -87,6 +91,7 @@ class Resolver:
 
     def make(self, op: str, inputs: tuple[Node, ...], parameters: dict[str, Any], type: FieldType, span: Span) -> Node:
         node = Node(op, inputs, tuple(sorted(parameters.items())), type)
+        span = self.foreign or span
         if span not in self.origins[node]:
             self.origins[node].append(span)
         return node
@@ -360,6 +365,8 @@ class Resolver:
     def call(self, call: ast.Call) -> Any:
         if call.name in SELECTIONS:
             return self.selections.make(call)
+        if call.name in self.macros:
+            return self._expanded(call, None)
         if self.registry.find("operations", call.name):
             raise at(
                 call.span,
@@ -367,9 +374,9 @@ class Resolver:
                 f"`{call.name}` is an operation and needs a field before it",
                 f"put it after a pipe: `mixed4d.channel | {call.name}(...)`",
             )
-        if call.name in self.operations or self.open:
+        if self.open:
             raise Poisoned
-        names = [*SELECTIONS, *self.registry.operations]
+        names = [*SELECTIONS, *self.macros, *(n for n, o in self.registry.operations.items() if not o.head)]
         raise at(call.name_span, "E210", f"`{call.name}` is not known", did_you_mean(call.name, names))
 
     def pipe(self, pipe: ast.Pipe) -> Node:
@@ -386,19 +393,19 @@ class Resolver:
     def _look_over(self, stages: Iterable[ast.Call]) -> None:
         """What can be said of stages whose field is unknown: that their names are known."""
         for stage in stages:
-            if stage.name in self.operations or self.open:
+            if stage.name in self.macros or self.open:
                 continue
             operation = self.registry.find("operations", stage.name)
             if operation is None or operation.head:
-                self.notes.append(self._unknown_operation(stage))
+                self.notes.append(self.unknown_operation(stage))
             elif stage.name == "present" and stage.arguments:
                 style = stage.arguments[0].value
                 if isinstance(style, ast.Path) and self.registry.find("styles", style.name) is None:
                     near = did_you_mean(style.name, self.registry.styles)
                     self.notes.append(at(style.span, "E218", f"`{style.name}` is not a style", near))
 
-    def _unknown_operation(self, call: ast.Call) -> At:
-        names = [n for n, o in self.registry.operations.items() if not o.head]
+    def unknown_operation(self, call: ast.Call) -> At:
+        names = [*self.macros, *(n for n, o in self.registry.operations.items() if not o.head)]
         if call.name in SELECTIONS:
             help = f"write `at({call.name}(...))`"
             return at(call.name_span, "E210", f"`{call.name}` is a selection, not an operation", help)
@@ -407,11 +414,13 @@ class Resolver:
     def stage(self, field: Node, call: ast.Call, span: Span) -> Node:
         if field.op == "present":
             raise at(call.span, "E234", "nothing can follow `present`: what is drawn is no field any more")
+        if call.name in self.macros:
+            return self.as_field(self._expanded(call, field), call)
         operation = self.registry.find("operations", call.name)
-        if operation is None and (call.name in self.operations or self.open):
+        if operation is None and self.open:
             raise Poisoned
         if operation is None or operation.head:
-            raise self._unknown_operation(call)
+            raise self.unknown_operation(call)
         if call.name == "present":
             return self.presenter.present(field, call, span)
         if operation.content and field.op == "input":
@@ -432,6 +441,16 @@ class Resolver:
         if not operation.available:
             self.unavailable(call.name_span, f"`{call.name}`", f"it {operation.plan}")
         return self.make(call.name, (field,), arguments, type, span)
+
+    def _expanded(self, call: ast.Call, piped: Node | None) -> Any:
+        macro = self.macros[call.name]
+        if macro is None:
+            raise Poisoned
+        self.used_macros.add(call.name)
+        return expand(macro, call, piped, self)
+
+    def bound(self, value: Any, span: Span) -> Binding:
+        return Binding(value, span, used=True)
 
     def with_content(self, field: Node, span: Span) -> Node:
         """The field itself, or its activation where nothing was said: the default content."""
