@@ -59,10 +59,11 @@ def gather(frame: Field, maps: dict[str, Any], layers: dict[str, LayerDescriptio
         for number, name in enumerate(type.layers):
             padded[(number, *map(slice, maps[name].shape))] = maps[name]
         stacked = Named(("layer", *leading, *keep), padded)
-        stacked = take_unless_whole(stacked, "layer", frame.coords["layer"])
     # Axes that stay whole keep their name; the rest is picked place by place under temporary names, so that a new axis
     # that is called like an old one (channel, after `top`) does not pair with it.
     picks = {axis: frame.coords[axis] for axis in keep if not is_whole(frame.coords[axis], axis, stacked.sizes[axis])}
+    if "layer" in stacked.dims and not is_whole(frame.coords["layer"], "layer", stacked.sizes["layer"]):
+        picks = {"layer": frame.coords["layer"], **picks}
     stacked = stacked.renamed({axis: f"{axis}*" for axis in picks})
     for axis, index in picks.items():
         stacked = stacked.take(f"{axis}*", index)
@@ -87,12 +88,6 @@ def absent_atoms(frame: Field) -> Named | None:
 def is_whole(index: Named, axis: str, size: int) -> bool:
     """True where an index is the axis itself, from first to last."""
     return index.dims == (axis,) and len(index.data) == size and bool((index.data == np.arange(size)).all())
-
-
-def take_unless_whole(array: Named, axis: str, index: Named) -> Named:
-    if is_whole(index, axis, array.sizes[axis]):
-        return array
-    return array.renamed({axis: f"{axis}*"}).take(f"{axis}*", index)
 
 
 def numpy_of(tensor: Tensor) -> np.ndarray:

@@ -60,7 +60,7 @@ def ranked_type(field: FieldType, arguments: Mapping[str, Any], k: int | None, g
     exact = all(axis.exact for axis in axes)
     name = axes[0].name if len(axes) == 1 else field.atom
     components = tuple(c for axis in axes for c in axis.components)
-    varies = {v for axis in axes for v in axis.varies} - ranked | ({arguments["per"]} - {None, "input"})
+    varies = {v for axis in axes for v in axis.varies} - ranked | ({arguments["per"]} - {None}) | by_input(field)
     gap = gap if gap < size < total else 0
     new = Axis(name, size, components, exact, gap=gap, varies=tuple(sorted(varies)), whole=False)
     place = field.axes.index(axes[0])
@@ -68,6 +68,11 @@ def ranked_type(field: FieldType, arguments: Mapping[str, Any], k: int | None, g
     before = sum(axis in rest for axis in field.axes[:place])
     states = by.type.states if isinstance(by, Node) else ()
     return replace(field, axes=(*rest[:before], new, *rest[before:])).with_states(*states)
+
+
+def by_input(field: FieldType) -> set[str]:
+    """What is chosen by value is chosen for each input apart."""
+    return {axis.name for axis in field.axes if axis.name == "input" and axis.size > 1}
 
 
 def _class_axis(field: FieldType, ranked: tuple[Axis, ...], by: Node) -> None:

@@ -53,7 +53,8 @@ def spend(field: FieldType, name: str, words: str, signed: bool) -> FieldType:
     varying = field.varying(name)
     if varying is not None:
         message = f"the atoms along `{varying.name}` differ along `{name}`, so there is no {words} over it"
-        raise Fail("E231", message, f"leave out `per={name}`", argument="axis")
+        help = "each input has atoms of its own" if name == "input" else f"leave out `per={name}`"
+        raise Fail("E231", message, help, argument="axis")
     spent = (*field.spent, *field.axis(name).components)
     return replace(field.without(name), signed=signed, steps=(*field.steps, f"{words} over {name}"), spent=spent)
 

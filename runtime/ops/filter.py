@@ -13,6 +13,7 @@ from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Operation, Parameter
 from bbilang.compiler.types import FieldType
 from bbilang.runtime.field import Field, Named, combine
+from bbilang.runtime.ranking import by_input
 
 COMPARE = {
     "<": operator.lt,
@@ -38,8 +39,9 @@ class Filter(Operation):
         own = field.atom_axes
         for axis in own:  # a single axis closes up; holes in several stay
             whole = axis.whole and len(own) > 1
-            gap = axis.gap if len(own) > 1 else 0
-            field = field.swap(replace(axis, exact=False, whole=whole, gap=gap, sizes=axis.sizes if whole else ()))
+            gap, sizes = (axis.gap, axis.sizes) if len(own) > 1 else (0, ())
+            varies = axis.varies if len(own) > 1 else tuple(sorted({*axis.varies, *by_input(field)}))
+            field = field.swap(replace(axis, exact=False, whole=whole, gap=gap, sizes=sizes, varies=varies))
         return field
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:

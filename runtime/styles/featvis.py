@@ -31,8 +31,10 @@ class Featvis(Style):
                 f"`featvis` shows what excites channels, neurons or positions, and these are atoms `{field.atom}`",
                 "use `bars`, `heatmap` or `image`",
             )
-        if "channel" in field.spent:
-            raise Fail("E304", "`featvis` needs to know the channel, and arithmetic spent `channel`", "draw `bars`")
+        needed = ("channel",) if field.atom in ("neuron", "channel") else ("y", "x", "token")
+        lost = next((c for c in needed if c in field.spent), None)
+        if lost is not None:
+            raise Fail("E304", f"`featvis` needs to know the `{lost}`, which arithmetic spent", "draw `bars`")
         series = field.axis("class")
         own = [axis for axis in field.atom_axes if axis.name != "layer"]
         if not own and not field.axis("layer"):
