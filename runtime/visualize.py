@@ -69,19 +69,19 @@ class Objective:
             return
         values = np.asarray(self.direction, dtype=np.float32).reshape(-1) + np.float32(0)  # -0.0 becomes 0.0
         if not np.isfinite(values).all():
-            raise _error("E506", f"a direction in `{self.layer}` is not finite", "look at what it was computed from")
+            raise _error("E510", f"a direction in `{self.layer}` is not finite", "look at what it was computed from")
         object.__setattr__(self, "direction", tuple(values.tolist()))
 
     def vector(self, channels: int) -> Tensor:
-        """The direction as (channel,). Raises BbiError E506 if it does not fit the layer."""
+        """The direction as (channel,). Raises BbiError E510 if it does not fit the layer."""
         if isinstance(self.direction, int):
             if not 0 <= self.direction < channels:
                 text = f"channel {self.direction} of `{self.layer}` does not exist"
-                raise _error("E506", text, f"it has {channels} channels, 0 to {channels - 1}")
+                raise _error("E510", text, f"it has {channels} channels, 0 to {channels - 1}")
             return F.one_hot(torch.tensor(self.direction), channels).float()
         if len(self.direction) != channels:
             text = f"a direction of {len(self.direction)} numbers in `{self.layer}`, which has {channels} channels"
-            raise _error("E506", text, "take the direction from the same layer")
+            raise _error("E510", text, "take the direction from the same layer")
         return torch.tensor(self.direction)
 
 
@@ -112,7 +112,7 @@ def visualize(
 
     ``progress(done icons, all icons, seconds left)`` counts distinct icons and is called about every second. Finished
     icons are in the cache at once, so an interruption (KeyboardInterrupt passes through) loses one batch at most.
-    Out-of-memory halves the batch. Raises BbiError E501, E502 (layers), E504 (memory), E506 (directions).
+    Out-of-memory halves the batch. Raises BbiError E501, E502 (layers), E504 (memory), E510 (directions).
     """
     recipe = recipe or Recipe()
     counter = counter if counter is not None else passes.Passes()
