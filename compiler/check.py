@@ -18,10 +18,12 @@ from bbilang.compiler.reach import unreachable
 from bbilang.compiler.resolve import Binding, Layers, ModelContext, Poisoned, Resolver
 from bbilang.compiler.select import SELECTIONS
 from bbilang.compiler.settings import PLANNED, SETTINGS
+from bbilang.compiler.types import Axis, FieldType
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.source import NOWHERE, Source, Span
 
+MOST_EXAMPLES = 10_000_000
 DEFAULT_MODEL = "efficientnet_lite0"
 
 
@@ -211,7 +213,7 @@ class Checker:
     def _setting_value(self, value: ast.Expression, parameter: Parameter) -> Any:
         if parameter.kind == "method":
             resolver = Resolver(self.registry, {}, 1, {})
-            method = resolver.method(value)
+            method = resolver.reader.method(value)
             self._drain(resolver)
             return method
         return literal(value, parameter)
@@ -371,10 +373,16 @@ class Checker:
             case ast.Define():
                 self._define(statement, None)
             case ast.Dataset():
-                self.resolver.scopes[-1][statement.name.text] = Binding(None, statement.name.span)
-                raise at(statement.span, "E901", "`dataset` is not available yet")
+                self._dataset(statement)
             case _:
                 pass
+
+    def _dataset(self, statement: ast.Dataset) -> None:
+        """A name for a folder of pictures; how many there are is known when it is read."""
+        type = FieldType("dataset", "example", (), (Axis("example", MOST_EXAMPLES, exact=False),))
+        node = self.resolver.make("dataset", (), {"path": statement.path.value}, type, statement.span)
+        self.resolver.scopes[-1][statement.name.text] = Binding(node, statement.name.span)
+        self.resolver.unavailable(statement.span, "`dataset`")
 
     def _define(self, statement: ast.Define, source: Source | None) -> None:
         name, resolver = statement.name.text, self.resolver

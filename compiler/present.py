@@ -47,7 +47,7 @@ class Presenter:
                 return self._element(value)
             if parameter.kind == "planned":
                 raise at(value.span, "E901", f"`{parameter.name}=` is not available yet")
-            return resolver.argument(value, parameter, field)
+            return resolver.reader.argument(value, parameter, field)
 
         if not call.arguments:
             raise at(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bbilang.compiler.arguments import At, at, bind, describe, literal
@@ -14,6 +14,7 @@ from bbilang.compiler.ir import ModelSlot, Node
 from bbilang.compiler.macros import Macro, expand
 from bbilang.compiler.op import Fail, Parameter, Registry, did_you_mean
 from bbilang.compiler.present import Presenter
+from bbilang.compiler.reading import Layers, Reader
 from bbilang.compiler.select import SELECTIONS, Selector
 from bbilang.compiler.target import Targeter
 from bbilang.compiler.types import ATOM_AXES, ATOMS, Axis, FieldType
@@ -29,15 +30,6 @@ class Binding:
     span: Span
     used: bool = False
     element: str = ""  # id of the element that it is
-
-
-@dataclass(frozen=True)
-class Layers:
-    """One or several layers of a model before an atom is chosen."""
-
-    model: str
-    names: tuple[str, ...]
-    listed: bool = False  # written as a list: has an axis `layer` even with one member
 
 
 @dataclass
@@ -81,6 +73,7 @@ class Resolver:
         self.targets = Targeter(self)
         self.selections = Selector(self)
         self.presenter = Presenter(self)
+        self.reader = Reader(self)
 
     # --- nodes -----------------------------------------------------------------------------------------------------
 
@@ -152,7 +145,7 @@ class Resolver:
             case ast.List():
                 return self.list(expression)
             case ast.Binary(operator="->"):
-                raise at(expression.span, "E901", "attribution to an attribution (`->`) is not available yet")
+                return self.targets.chain(expression)
             case ast.Binary() | ast.Unary():
                 return self.targets.combine(expression)
         raise at(expression.span, "E234", f"{describe(expression)} has no meaning here")
@@ -264,6 +257,13 @@ class Resolver:
             return self.targets.stack(values, expression.span)
         if all(isinstance(v, int | float | str) for v in values):
             return tuple(values)
+        if all(isinstance(v, Node) and (v.type.atom == "group" or v.type.content == "score") for v in values):
+            layers = tuple(dict.fromkeys(name for v in values for name in v.type.layers))
+            states = tuple(axis for v in values for axis in v.type.states)
+            type = FieldType("list", "list", layers, (self.input_axis(),), model=values[0].type.model).with_states(
+                *states
+            )
+            return self.make("fields", tuple(values), {}, type, expression.span)
         raise at(expression.span, "E213", "a list holds layers, or targets, or numbers, and this one mixes them")
 
     def _range(self, item: ast.Range) -> Layers:
@@ -288,9 +288,21 @@ class Resolver:
                     word, "E208", f"`{atom}` is not an atom", did_you_mean(atom, ATOMS, f"atoms are {', '.join(ATOMS)}")
                 )
             return self.substrate(value, atom, span)
+        if isinstance(value, Node) and value.op == "factorize" and atom in ("spatial", "channel"):
+            return self.factor(value, atom, span)
         if isinstance(value, Node) and value.op == "input":
             return self.substrate(Layers(value.type.model, (INPUT_LAYER,)), atom, span)
         raise at(span, "E208", f"`.{atom}` needs a layer or a list of layers before it")
+
+    def factor(self, groups: Node, atom: str, span: Span) -> Node:
+        """`g.spatial`: where each group is. `g.channel`: which channels it is made of."""
+        layer = self.context(groups.type.model, span).layer(groups.type.layers[0])
+        names = ("y", "x") if atom == "spatial" else ("channel",)
+        axes = tuple(Axis(name, layer.sizes[name]) for name in names if name in layer.sizes)
+        type = replace(
+            groups.type, content="loading", atom=atom, axes=(*groups.type.axes, *axes), unit="weight in the group"
+        )
+        return self.make("factor", (groups,), {"which": atom}, type, span)
 
     def substrate(self, layers: Layers, atom: str, span: Span) -> Node:
         context = self.context(layers.model, span)
@@ -367,6 +379,8 @@ class Resolver:
             return self.selections.make(call)
         if call.name in self.macros:
             return self._expanded(call, None)
+        if call.name == "weights":
+            return self.weights(call)
         if self.registry.find("operations", call.name):
             raise at(
                 call.span,
@@ -378,6 +392,41 @@ class Resolver:
             raise Poisoned
         names = [*SELECTIONS, *self.macros, *(n for n, o in self.registry.operations.items() if not o.head)]
         raise at(call.name_span, "E210", f"`{call.name}` is not known", did_you_mean(call.name, names))
+
+    def weights(self, call: ast.Call) -> Node:
+        """`weights(from, to)`: the summed kernel of the one linear operation between two layers."""
+        parameters = (Parameter("from", "layer", "the earlier layer"), Parameter("to", "layer", "the later layer"))
+        found, spans = bind(call.name, call.span, call.arguments, parameters, lambda value, _: self.value(value))
+        first, last = found["from"], found["to"]
+        for name, layers in (("from", first), ("to", last)):
+            if not isinstance(layers, Layers) or len(layers.names) != 1:
+                raise at(
+                    spans[name], "E234", f"`{name}` is one layer without an atom", "as in `weights(mixed4c, mixed4d)`"
+                )
+        self.in_order(first.names, last.names, first.model, spans["to"])
+        context = self.context(first.model, call.span)
+        axes = tuple(
+            Axis(f"{end}.channel", context.layer(layers.names[0]).sizes["channel"])
+            for end, layers in (("from", first), ("to", last))
+        )
+        type = FieldType(
+            "weight", "channel", (first.names[0], last.names[0]), axes, model=first.model, unit="sum over the kernel"
+        )
+        self.unavailable(call.name_span, "`weights`", "it draws the kernel between two layers")
+        return self.make("weights", (), {"from": first.names[0], "to": last.names[0]}, type, call.span)
+
+    def in_order(self, earlier: Iterable[str], later: Iterable[str], alias: str, span: Span) -> None:
+        """Attribution goes from earlier layers to later ones. Raises E237."""
+        order = {layer.name: number for number, layer in enumerate(self.context(alias, span).description.layers)}
+        for a in earlier:
+            for b in later:
+                if order.get(a, -1) >= order.get(b, len(order)):
+                    raise at(
+                        span,
+                        "E237",
+                        f"`{b}` does not come after `{a}`",
+                        "attribution goes from an earlier layer to a later one",
+                    )
 
     def pipe(self, pipe: ast.Pipe) -> Node:
         number = -1
@@ -432,7 +481,7 @@ class Resolver:
             call.span,
             call.arguments,
             operation.parameters,
-            lambda value, parameter: self.argument(value, parameter, field),
+            lambda value, parameter: self.reader.argument(value, parameter, field),
         )
         try:
             type = operation.type(field.type, arguments)
@@ -459,109 +508,6 @@ class Resolver:
         operation = self.registry.operations["activation"]
         parameters = {p.name: p.default for p in operation.parameters}
         return self.make("activation", (field,), parameters, operation.type(field.type, parameters), span)
-
-    def argument(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
-        """One argument, read as its parameter's kind asks."""
-        kind = parameter.kind
-        if parameter.kind in ("integer", "number") and isinstance(value, ast.Call) and value.name in SELECTIONS:
-            raise at(value.span, "E901", f"a selection as `{parameter.name}` is not available yet")
-        if kind == "target":
-            return self.targets.target(value)
-        if kind == "atoms":
-            return self.as_field(self.value(value), value)
-        if kind == "selection":
-            return self.selections.read(value)
-        if kind == "condition":
-            return self.condition(value, field.type)
-        if kind == "axis":
-            return self.axis_name(value, field.type, parameter)
-        if kind == "ranking":
-            if isinstance(value, ast.Path) and value.name in parameter.choices:
-                return value.name
-            if isinstance(value, ast.Path) and self.find(value.name) is None and value.name != "output":
-                return literal(value, parameter)
-            return self.targets.target(value)
-        if kind == "method":
-            return self.method(value)
-        if isinstance(value, ast.Path) and kind in ("integer", "number", "text", "flag", "numbers"):
-            binding = self.find(value.name)  # a bound literal
-            if binding is not None and isinstance(binding.value, bool | int | float | str):
-                inner = binding.value
-                node: ast.Expression = (
-                    ast.Constant(inner, span=value.span)
-                    if isinstance(inner, bool)
-                    else ast.String(inner, span=value.span)
-                    if isinstance(inner, str)
-                    else ast.Number(inner, span=value.span)
-                )
-                return literal(node, parameter)
-        return literal(value, parameter)
-
-    def method(self, value: ast.Expression) -> Any:
-        """A method's name, or (name, parameters) where it was given some, or a list of methods."""
-        if isinstance(value, ast.List):
-            self.unavailable(value.span, "several methods side by side")
-            return tuple(self.method(item) for item in value.items)
-        name = value.name if isinstance(value, ast.Path | ast.Call) else None
-        if name is None:
-            raise at(value.span, "E219", f"{describe(value)} is not an attribution method", "`linear` is the default")
-        method = self.registry.find("methods", name)
-        if method is None:
-            near = did_you_mean(name, self.registry.methods)
-            raise at(value.span, "E219", f"`{name}` is not an attribution method", near)
-        if not method.available:
-            self.unavailable(value.span, f"the method `{name}`", "`linear` is activation x gradient")
-        if not isinstance(value, ast.Call) or not value.arguments:
-            return name
-        arguments, spans = bind(name, value.span, value.arguments, method.parameters, self._method_argument)
-        return (name, tuple((key, arguments[key]) for key in sorted(spans)))
-
-    def _method_argument(self, value: ast.Expression, parameter: Parameter) -> Any:
-        if parameter.kind == "method":
-            return self.method(value)
-        if parameter.kind == "layer":
-            found = self.value(value)
-            if not isinstance(found, Layers):
-                raise at(value.span, "E204", f"`{parameter.name}` is a layer, and {describe(value)} is none")
-            return found.names[0]
-        if parameter.kind == "quoted":  # a word that may stand in quotes
-            word = value.value if isinstance(value, ast.String) else None
-            return word if word in parameter.choices else literal(value, parameter)
-        return literal(value, parameter)
-
-    def axis_name(self, value: ast.Expression, type: FieldType, parameter: Parameter) -> str:
-        if not isinstance(value, ast.Path):
-            raise at(value.span, "E230", f"`{parameter.name}` is the name of an axis, and {describe(value)} is none")
-        if type.axis(value.name) is None:
-            names = [axis.name for axis in type.axes if axis.name != "input" or axis.size > 1]
-            has = f"it has {', '.join(names)}" if names else "it has none left"
-            raise at(value.span, "E230", f"the field has no axis `{value.name}`", f"{has}")
-        return value.name
-
-    def condition(self, value: ast.Expression, type: FieldType) -> tuple:
-        """`value > 0.1 and channel < 100` as nested tuples."""
-        if isinstance(value, ast.Binary) and value.operator in ("and", "or"):
-            return (value.operator, self.condition(value.left, type), self.condition(value.right, type))
-        if isinstance(value, ast.Unary) and value.operator == "not":
-            return ("not", self.condition(value.operand, type))
-        if isinstance(value, ast.Binary) and value.operator in ("<", "<=", ">", ">=", "==", "!="):
-            return (value.operator, self._operand(value.left, type), self._operand(value.right, type))
-        raise at(value.span, "E213", f"{describe(value)} is not a condition", "compare: `value > 0.1`, `channel < 100`")
-
-    def _operand(self, value: ast.Expression, type: FieldType) -> float | str:
-        words = ["value", "magnitude", *(c for axis in type.axes for c in axis.components)]
-        if isinstance(value, ast.Number):
-            return value.value
-        if isinstance(value, ast.Path):
-            if value.name in words:
-                return value.name
-            raise at(
-                value.span,
-                "E215",
-                f"a condition cannot use `{value.name}`",
-                did_you_mean(value.name, words, f"it can use {', '.join(words)}"),
-            )
-        raise at(value.span, "E213", f"a condition compares numbers, and {describe(value)} is none")
 
 
 def _atoms_of(layer: LayerDescription) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bbilang.compiler.arguments import At, at, bind, describe
+from bbilang.compiler.arguments import At, at, bind, describe, literal
 from bbilang.compiler.classes import class_index
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Fail, Parameter, suggest
@@ -25,6 +25,13 @@ PARAMETERS = (
 
 # Words that axes are called by: a selection gets another.
 RESERVED = {*ATOMS, "input", "layer", "y", "x", "class", "target", "term", "slot", "method", "measure"}
+
+SLIDER = (
+    Parameter("from", "number", "the lowest number"),
+    Parameter("to", "number", "the highest number"),
+    Parameter("step", "number", "from one number to the next", 1.0, minimum=1e-6),
+    Parameter("start", "number", "where the page starts; the lowest unless said", None),
+)
 
 
 class Selector:
@@ -48,9 +55,9 @@ class Selector:
         )
 
     def make(self, call: ast.Call) -> Node:
-        if call.name == "slider":
-            raise at(call.name_span, "E901", "`slider` is not available yet: it ranges over numbers, for `factorize`")
         name, self.resolver.name = self.resolver.name, None
+        if call.name == "slider":
+            return self._slider(call, name)
         pending: dict[str, ast.Expression] = {}
 
         def read(value: ast.Expression, parameter: Parameter) -> Any:
@@ -79,6 +86,23 @@ class Selector:
         axis = Axis(identity, axis.size, axis.components, axis.exact)
         type = FieldType("selection", over.type.atom, over.type.layers, (axis,), model=over.type.model)
         return self.resolver.make(call.name, (), {**parameters, "id": identity}, type, call.span)
+
+    def _slider(self, call: ast.Call, name: str | None) -> Node:
+        """A number that the reader chooses: every step of the range is a state."""
+        arguments, spans = bind(call.name, call.span, call.arguments, SLIDER, literal)
+        low, high, step, start = (arguments[p.name] for p in SLIDER)
+        if high < low:
+            raise at(spans["to"], "E214", f"the slider ends at {high:g}, before it starts at {low:g}")
+        count = int((high - low) / step + 1e-9) + 1
+        if count > 4096:
+            raise at(call.span, "E305", f"this slider has {count} steps, and 4096 is the most", "take a larger step")
+        if start is not None and not low <= start <= high:
+            raise at(spans["start"], "E214", f"`start` is {start:g}, and the slider goes from {low:g} to {high:g}")
+        identity = name or f"slider-{low:g}-{high:g}"
+        parameters = {"from": low, "to": high, "step": step, "start": start, "id": identity}
+        type = FieldType("selection", "number", (), (Axis(identity, count, ("value",)),))
+        self.resolver.unavailable(call.name_span, "`slider`", "it ranges over the number of groups of `factorize`")
+        return self.resolver.make("slider", (), parameters, type, call.span)
 
     def _range(self, over: Node, expression: ast.Expression) -> Axis:
         """The axis of states: every atom that the thing shows, in any of its own states."""
@@ -181,6 +205,11 @@ class Selector:
                 return (class_index(self.resolver.model.description, value.value),)
             except Fail as fail:
                 raise At(fail, value.span) from fail
+        if isinstance(value, ast.Path | ast.Index):
+            base = value.value if isinstance(value, ast.Index) else value
+            if isinstance(base, ast.Path) and base.name == "output" and base.model is None:
+                self.resolver.unavailable(value.span, "a selection that starts at the output")
+                return self.resolver.value(value)
         if isinstance(value, ast.Path) and value.name != "none" and suggest(value.name, ["none"]):
             raise at(value.span, "E213", f"`start` cannot be {describe(value)}", "did you mean `none`?")
         raise at(

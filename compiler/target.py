@@ -31,8 +31,8 @@ class Targeter:
     def __init__(self, resolver: Resolver):
         self.resolver = resolver
 
-    def target(self, expression: ast.Expression) -> Node:
-        """An argument that names what is attributed to."""
+    def target(self, expression: ast.Expression, field: Node | None = None) -> Node:
+        """An argument that names what is attributed to: scores, or the atoms of a layer after the field's."""
         value = self.resolver.value(expression)
         if isinstance(value, str):
             raise at(expression.span, "E232", f'the text "{value}" is not a target', f'write `output["{value}"]`')
@@ -46,18 +46,37 @@ class Targeter:
                 f"{describe(expression)} is a selection, not a target",
                 f"write `output[{name}]`",
             )
-        if isinstance(value, Node) or not isinstance(value, int | float | bool | tuple | type(None)):
-            raise at(
-                expression.span,
-                "E901",
-                "attribution to the atoms of a later layer is not available yet",
-                'targets are `output`, `output["name"]`, sums, differences and lists of them',
-            )
+        if not isinstance(value, int | float | bool | tuple | type(None)):
+            node = self.resolver.as_field(value, expression)
+            if field is not None and node.type.atom not in ("class", "list") and node.op != "present":
+                self.resolver.in_order(field.type.layers, node.type.layers, node.type.model, expression.span)
+            self.resolver.unavailable(expression.span, "attribution to the atoms of a later layer")
+            return node
         raise at(
             expression.span,
             "E232",
             f"{describe(expression)} is not a target",
             'targets are `output`, `output["name"]`, ...',
+        )
+
+    def chain(self, expression: ast.Binary) -> Node:
+        """`atoms -> target`: the attribution of those atoms to the target, as a target itself."""
+        resolver = self.resolver
+        atoms = resolver.field(expression.left)
+        to = self.target(expression.right, atoms)
+        if atoms.type.atom in ("class", "list"):
+            raise at(
+                expression.left.span,
+                "E232",
+                "before `->` stand the atoms of a layer",
+                "as in `mixed4d.channel[447] -> output`",
+            )
+        type = FieldType(
+            "score", "class", ("output",), (resolver.input_axis(),), model=atoms.type.model, unit=to.type.unit
+        )
+        resolver.unavailable(expression.span, "attribution to an attribution (`->`)")
+        return resolver.make(
+            "chain", (atoms, to), {}, type.with_states(*atoms.type.states, *to.type.states), expression.span
         )
 
     def _node(

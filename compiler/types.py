@@ -73,7 +73,18 @@ class FieldType:
     @property
     def atom_axes(self) -> tuple[Axis, ...]:
         """The axes that tell the atoms apart, among them `layer`."""
-        own = {"layer", "y", "x", "channel", "token", "group", *(("class", "target") if self.atom == "class" else ())}
+        own = {
+            "layer",
+            "y",
+            "x",
+            "channel",
+            "token",
+            "group",
+            "example",
+            "from.channel",
+            "to.channel",
+            *(("class", "target") if self.atom == "class" else ()),
+        }
         return tuple(axis for axis in self.axes if own & set(axis.components))
 
     @property

@@ -66,7 +66,9 @@ def _touched(field: FieldType, state: Axis) -> list[Axis]:
     """The axes of the field that the selection stands for. Raises `Fail` where one is missing or only half covered."""
     touched = []
     for component in state.components:
-        axis = next((axis for axis in field.axes if component in axis.components), None)
+        # Of linked fields the other end's atoms are chosen, and the field's own stay.
+        axis = next((axis for axis in field.axes if f"to.{component}" in axis.components), None)
+        axis = axis or next((axis for axis in field.axes if component in axis.components), None)
         if axis is None and component == "class" and field.axis("class") is not None:
             raise Fail(
                 "E309",
@@ -82,7 +84,7 @@ def _touched(field: FieldType, state: Axis) -> list[Axis]:
                 f"its axes are: {has}",
                 argument="selection",
             )
-        if not set(axis.components) <= set(state.components):
+        if not {c.removeprefix("to.") for c in axis.components} <= set(state.components):
             raise Fail(
                 "E309",
                 f"the field's axis `{axis.name}` is {', '.join(axis.components)} together, and the selection "

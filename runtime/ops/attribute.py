@@ -8,7 +8,7 @@ from typing import Any
 
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Demand, Gradients, Operation, Parameter
-from bbilang.compiler.types import FieldType
+from bbilang.compiler.types import Axis, FieldType
 from bbilang.runtime.atoms import gather, reduce_part
 from bbilang.runtime.field import Field, Named, combine
 from bbilang.runtime.ops.activation import CLASSES, content_type, rebuilt, require_layer
@@ -32,7 +32,11 @@ class Attribute(Operation):
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         require_layer(field, self.name)
-        return derivative_type(field, "attribution", arguments["to"], arguments["to"].type.unit, signed=True)
+        type = derivative_type(field, "attribution", arguments["to"], arguments["to"].type.unit, signed=True)
+        method = arguments["method"]
+        if isinstance(method, tuple) and method[0] == "list":
+            return replace(type, axes=(*type.axes, Axis("method", len(method[1]))))
+        return type
 
     def demands(self, node: Node) -> tuple[Demand, ...]:
         return (Gradients(node["to"], node.type.layers),)
@@ -48,9 +52,20 @@ class Attribute(Operation):
 def derivative_type(field: FieldType, content: str, to: Node, unit: str, signed: bool) -> FieldType:
     """The atoms of the field, the classes and states of the target."""
     type = content_type(field, content, signed, unit)
+    if to.type.content != "score":  # atoms of a later layer: theirs beside the field's own
+        return replace(type, axes=(*type.axes, *linked_axes(to.type))).with_states(*to.type.states)
     classes = to.type.axis("class")
     axes = (*type.axes, classes) if classes else type.axes
     return replace(type, axes=axes).with_states(*to.type.states)
+
+
+def linked_axes(to: FieldType) -> tuple[Axis, ...]:
+    """The axes of the atoms that others are attributed to, under names of their own: `to.channel`. One atom has none."""
+    return tuple(
+        Axis(f"to.{axis.name}", axis.size, tuple(f"to.{c}" for c in axis.components), axis.exact, axis.sizes)
+        for axis in to.axes
+        if axis.name not in ("input", "class") and axis.size > 1
+    )
 
 
 def of_targets(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Field:

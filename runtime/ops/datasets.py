@@ -9,7 +9,7 @@ from typing import Any
 from bbilang.compiler.op import Fail, Operation, Parameter
 from bbilang.compiler.types import Axis, FieldType
 
-DATASET = Parameter("dataset", "dataset", "a dataset that the file names: `dataset photos = \"folder/\"`")
+DATASET = Parameter("dataset", "dataset", 'a dataset that the file names: `dataset photos = "folder/"`')
 
 
 class Across(Operation):
@@ -19,7 +19,9 @@ class Across(Operation):
     available = False
     plan = "takes a field for every example of a dataset"
     parameters = (DATASET,)
-    example = 'dataset photos = "photos/"\nblock5c.expand.channel | across(photos) | mean(example) | top(8) | present(bars)'
+    example = (
+        'dataset photos = "photos/"\nblock5c.expand.channel | across(photos) | mean(example) | top(8) | present(bars)'
+    )
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         if field.axis("example") is not None:
@@ -75,12 +77,17 @@ class Influence(Operation):
     name = "influence"
     available = False
     plan = "finds the examples that moved a score"
-    parameters = (DATASET, Parameter("method", "word", "how it is estimated", "ekfac", choices=("ekfac", "kfac", "tracin", "dot")))
+    parameters = (
+        DATASET,
+        Parameter("method", "word", "how it is estimated", "ekfac", choices=("ekfac", "kfac", "tracin", "dot")),
+    )
     example = 'dataset photos = "photos/"\noutput | influence(photos, method=ekfac) | top(12) | present(image)'
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         axis = arguments["dataset"].type.axes[0]
-        type = replace(field, content="influence", atom="example", signed=True, unit="change of the score", scope="", steps=())
+        type = replace(
+            field, content="influence", atom="example", signed=True, unit="change of the score", scope="", steps=()
+        )
         return replace(type, axes=(*(a for a in field.axes if a.name != "class"), axis))
 
 

@@ -32,8 +32,10 @@ class Factorize(Operation):
     )
     parameters = (
         Parameter("method", "word", "the factorization", choices=METHODS),
-        Parameter("n", "integer", "how many groups", minimum=1, maximum=512),
-        Parameter("of", "contents", "what is factorized: `activation`, `gradient(...)`, `attribute(...)`, or several", None),
+        Parameter("n", "integer", "how many groups", minimum=1, maximum=512, slides=True),
+        Parameter(
+            "of", "contents", "what is factorized: `activation`, `gradient(...)`, `attribute(...)`, or several", None
+        ),
         Parameter("balance", "numbers*", "the weight of each of several contents", None),
         Parameter("compatible", "atoms", "groups of a later layer that these should lead to", None),
         Parameter("along", "axis", "`input`: one factorization for all inputs together", None),
@@ -57,7 +59,9 @@ class Factorize(Operation):
         if compatible is not None and compatible.type.atom != "group":
             raise Fail("E235", "`compatible` is a factorization of a later layer", argument="compatible")
         axes = tuple(axis for axis in field.axes if axis.name == "input")
-        type = replace(field, content="activation", atom="group", axes=(*axes, group), unit="|W| |H|", scope="", steps=())
+        type = replace(
+            field, content="activation", atom="group", axes=(*axes, group), unit="|W| |H|", scope="", steps=()
+        )
         return type.with_states(*field.states, *states)
 
 

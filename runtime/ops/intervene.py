@@ -30,7 +30,14 @@ class Steer(Operation):
     available = False
     plan = "adds to atoms and runs the network again"
     parameters = (
-        Parameter("amount", "number", "how much of the direction is added", unit="x the part's norm", minimum=-100, maximum=100),
+        Parameter(
+            "amount",
+            "number",
+            "how much of the direction is added",
+            unit="x the part's norm",
+            minimum=-100,
+            maximum=100,
+        ),
     )
     example = "block5c.expand.channel | attribute(output) | top(8) | steer(2) | effect(output) | present(bars)"
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Fail, Operation, Parameter
-from bbilang.compiler.types import Axis, FieldType
+from bbilang.compiler.types import FieldType
+from bbilang.runtime.ops.attribute import linked_axes
 
 
 class Link(Operation):
@@ -28,7 +29,9 @@ class Link(Operation):
         "known  = layers.channel | attribute(output) | top(40, per=layer) | present(featvis, facet=layer)\n"
         "layers.channel | link(click(known)) | top(3, per=layer) | present(bars, facet=layer)"
     )
-    parameters = (Parameter("to", "linked", "the atoms linked to: a field, or a selection; neighbours unless said", None),)
+    parameters = (
+        Parameter("to", "linked", "the atoms linked to: a field, or a selection; neighbours unless said", None),
+    )
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         to: Node | None = arguments["to"]
@@ -42,12 +45,7 @@ class Link(Operation):
             return type.with_states(*to.type.axes)
         if to.type.atom == "class":
             raise Fail("E238", "`link` is between layers; to classes it is `attribute(...)`", argument="to")
-        added = tuple(_prefixed(axis) for axis in to.type.axes if axis.name != "input")
-        return replace(type, axes=(*type.axes, *added)).with_states(*to.type.states)
-
-
-def _prefixed(axis: Axis) -> Axis:
-    return Axis(f"to.{axis.name}", axis.size, tuple(f"to.{c}" for c in axis.components), axis.exact, axis.sizes)
+        return replace(type, axes=(*type.axes, *linked_axes(to.type))).with_states(*to.type.states)
 
 
 OPERATIONS = (Link(),)

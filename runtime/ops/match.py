@@ -21,7 +21,9 @@ class Match(Operation):
     plan = "matches atoms of two models or layers"
     parameters = (
         Parameter("other", "atoms", "the atoms that these are matched with"),
-        Parameter("by", "word", "what makes two atoms alike", "correlation", choices=("correlation", "cka", "direction")),
+        Parameter(
+            "by", "word", "what makes two atoms alike", "correlation", choices=("correlation", "cka", "direction")
+        ),
     )
     example = "block5c.expand.channel | match(block5b.expand.channel) | top(12) | present(featvis, facet=model)"
 

@@ -33,9 +33,13 @@ class Project(Operation):
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         fit, method, n = arguments["fit"], arguments["method"], arguments["n"]
         if fit is not None and method in ("tsne", "umap"):
-            raise Fail("E231", f"`{method}` cannot be fitted on one field and applied to another", "use `pca` or `nmf`", "fit")
+            raise Fail(
+                "E231", f"`{method}` cannot be fitted on one field and applied to another", "use `pca` or `nmf`", "fit"
+            )
         if isinstance(fit, str) and fit not in field.layers:
-            raise Fail("E235", f"`{fit}` is not one of this field's layers", f"they are {', '.join(field.layers)}", "fit")
+            raise Fail(
+                "E235", f"`{fit}` is not one of this field's layers", f"they are {', '.join(field.layers)}", "fit"
+            )
         signed = method != "nmf"
         steps = (*field.steps, f"{method}, {n} components")
         if arguments["along"] is not None:
@@ -46,7 +50,9 @@ class Project(Operation):
             axes = tuple(new if a.name == axis.name else a for a in field.axes)
             return replace(field, axes=axes, signed=signed, steps=steps)
         if field.atom not in VECTORS:
-            raise Fail("E238", f"`project` lowers vectors, and a {field.atom} is none", "use `.spatial` atoms, or say `along=`")
+            raise Fail(
+                "E238", f"`project` lowers vectors, and a {field.atom} is none", "use `.spatial` atoms, or say `along=`"
+            )
         return replace(field, axes=(*field.axes, Axis("component", n)), signed=signed, steps=steps)
 
 

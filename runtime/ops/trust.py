@@ -31,11 +31,23 @@ class Trust(Operation):
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         if field.content != "attribution":
-            raise Fail("E238", f"`trust` measures attributions, and this field is {field.content}", "put `attribute(...)` before it")
+            raise Fail(
+                "E238",
+                f"`trust` measures attributions, and this field is {field.content}",
+                "put `attribute(...)` before it",
+            )
         measures = arguments["measure"]
         if isinstance(measures, str):
-            return replace(field, signed=False, unit=measures.replace("_", " "), steps=(*field.steps, f"trust: {measures}"))
-        return replace(field, axes=(*field.axes, Axis("measure", len(measures))), signed=False, unit="", steps=(*field.steps, "trust"))
+            return replace(
+                field, signed=False, unit=measures.replace("_", " "), steps=(*field.steps, f"trust: {measures}")
+            )
+        return replace(
+            field,
+            axes=(*field.axes, Axis("measure", len(measures))),
+            signed=False,
+            unit="",
+            steps=(*field.steps, "trust"),
+        )
 
 
 OPERATIONS = (Trust(),)

@@ -18,6 +18,9 @@ class ImageStyle(Style):
     example = "photo = input | present(image)"
 
     def spend(self, field: FieldType) -> Drawn:
+        example = field.axis("example")
+        if example is not None:  # examples of a dataset, as pictures in a row
+            return Drawn(("example",), example)
         if field.content != "picture":
             raise Fail(
                 "E304",

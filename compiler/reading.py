@@ -1,0 +1,245 @@
+"""Arguments of operations that are more than literals: methods, axes, conditions, rankings, datasets, contents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bbilang.compiler.arguments import at, bind, describe, literal
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Parameter, did_you_mean
+from bbilang.compiler.types import FieldType
+from bbilang.grammar import ast
+
+if TYPE_CHECKING:
+    from bbilang.compiler.resolve import Resolver
+
+# Kinds with a reader of their own.
+READERS = {
+    "method": "_method",
+    "contents": "_contents",
+    "numbers*": "_numbers",
+    "fit": "_fit",
+    "linked": "_linked",
+    "dataset": "_dataset",
+    "measures": "_measures",
+}
+
+
+@dataclass(frozen=True)
+class Layers:
+    """One or several layers of a model before an atom is chosen."""
+
+    model: str
+    names: tuple[str, ...]
+    listed: bool = False  # written as a list: has an axis `layer` even with one member
+
+
+class Reader:
+    """Reads one argument as its parameter's kind asks."""
+
+    def __init__(self, resolver: Resolver):
+        self.resolver = resolver
+
+    def argument(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
+        """One argument, read as its parameter's kind asks."""
+        kind = parameter.kind
+        if kind in ("integer", "number") and (slider := self._slider(value, parameter)) is not None:
+            return slider
+        if kind == "target":
+            return self.resolver.targets.target(value, field)
+        if kind == "atoms":
+            return self.resolver.as_field(self.resolver.value(value), value)
+        if kind == "selection":
+            return self.resolver.selections.read(value)
+        if kind == "condition":
+            return self.condition(value, field.type)
+        if kind == "axis":
+            return self.axis_name(value, field.type, parameter)
+        if kind == "ranking":
+            if isinstance(value, ast.Path) and value.name in parameter.choices:
+                return value.name
+            if isinstance(value, ast.Path) and self.resolver.find(value.name) is None and value.name != "output":
+                return literal(value, parameter)
+            return self.resolver.targets.target(value)
+        if kind in READERS:
+            return getattr(self, READERS[kind])(value, parameter, field)
+        if isinstance(value, ast.Path) and kind in ("integer", "number", "text", "flag", "numbers"):
+            binding = self.resolver.find(value.name)  # a bound literal
+            if binding is not None and isinstance(binding.value, bool | int | float | str):
+                inner = binding.value
+                node: ast.Expression = (
+                    ast.Constant(inner, span=value.span)
+                    if isinstance(inner, bool)
+                    else ast.String(inner, span=value.span)
+                    if isinstance(inner, str)
+                    else ast.Number(inner, span=value.span)
+                )
+                return literal(node, parameter)
+        return literal(value, parameter)
+
+    def method(self, value: ast.Expression) -> Any:
+        """A method's name, or (name, parameters) where it was given some, or a list of methods."""
+        if isinstance(value, ast.List):
+            self.resolver.unavailable(value.span, "several methods side by side")
+            return ("list", tuple(self.method(item) for item in value.items))
+        name = value.name if isinstance(value, ast.Path | ast.Call) else None
+        if name is None:
+            raise at(value.span, "E219", f"{describe(value)} is not an attribution method", "`linear` is the default")
+        method = self.resolver.registry.find("methods", name)
+        if method is None:
+            near = did_you_mean(name, self.resolver.registry.methods)
+            raise at(value.span, "E219", f"`{name}` is not an attribution method", near)
+        if not method.available:
+            self.resolver.unavailable(value.span, f"the method `{name}`", "`linear` is activation x gradient")
+        if not isinstance(value, ast.Call) or not value.arguments:
+            return name
+        arguments, spans = bind(name, value.span, value.arguments, method.parameters, self._method_argument)
+        return (name, tuple((key, arguments[key]) for key in sorted(spans)))
+
+    def _method_argument(self, value: ast.Expression, parameter: Parameter) -> Any:
+        if parameter.kind == "method":
+            return self.method(value)
+        if parameter.kind == "layer":
+            found = self.resolver.value(value)
+            if not isinstance(found, Layers):
+                raise at(value.span, "E204", f"`{parameter.name}` is a layer, and {describe(value)} is none")
+            return found.names[0]
+        if parameter.kind == "quoted":  # a word that may stand in quotes
+            word = value.value if isinstance(value, ast.String) else None
+            return word if word in parameter.choices else literal(value, parameter)
+        return literal(value, parameter)
+
+    def axis_name(self, value: ast.Expression, type: FieldType, parameter: Parameter) -> str:
+        if not isinstance(value, ast.Path):
+            raise at(value.span, "E230", f"`{parameter.name}` is the name of an axis, and {describe(value)} is none")
+        if type.axis(value.name) is None:
+            names = [axis.name for axis in type.axes if axis.name != "input" or axis.size > 1]
+            has = f"it has {', '.join(names)}" if names else "it has none left"
+            raise at(value.span, "E230", f"the field has no axis `{value.name}`", f"{has}")
+        return value.name
+
+    def condition(self, value: ast.Expression, type: FieldType) -> tuple:
+        """`value > 0.1 and channel < 100` as nested tuples."""
+        if isinstance(value, ast.Binary) and value.operator in ("and", "or"):
+            return (value.operator, self.condition(value.left, type), self.condition(value.right, type))
+        if isinstance(value, ast.Unary) and value.operator == "not":
+            return ("not", self.condition(value.operand, type))
+        if isinstance(value, ast.Binary) and value.operator in ("<", "<=", ">", ">=", "==", "!="):
+            return (value.operator, self._operand(value.left, type), self._operand(value.right, type))
+        raise at(value.span, "E213", f"{describe(value)} is not a condition", "compare: `value > 0.1`, `channel < 100`")
+
+    def _operand(self, value: ast.Expression, type: FieldType) -> float | str:
+        words = ["value", "magnitude", *(c for axis in type.axes for c in axis.components)]
+        if isinstance(value, ast.Number):
+            return value.value
+        if isinstance(value, ast.Path):
+            if value.name in words:
+                return value.name
+            raise at(
+                value.span,
+                "E215",
+                f"a condition cannot use `{value.name}`",
+                did_you_mean(value.name, words, f"it can use {', '.join(words)}"),
+            )
+        raise at(value.span, "E213", f"a condition compares numbers, and {describe(value)} is none")
+
+    def _method(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
+        found = self.method(value)
+        for item in value.items if isinstance(value, ast.List) else (value,):
+            method = self.resolver.registry.methods[item.name]
+            layers = field.type.layers
+            if method.input_only and layers != ("input",):
+                raise at(
+                    item.span,
+                    "E238",
+                    f"`{method.name}` is defined at the input only",
+                    "start the pipe with `input.pixel`",
+                )
+            if method.maps_only and field.type.atom in ("whole", "token"):
+                raise at(
+                    item.span,
+                    "E238",
+                    f"`{method.name}` is defined for layers with positions",
+                    "use `.spatial`, `.channel` or `input.pixel`",
+                )
+        return found
+
+    def _slider(self, value: ast.Expression, parameter: Parameter) -> Node | None:
+        """A `slider(...)`, or a name bound to one, where a number may slide."""
+        call = isinstance(value, ast.Call) and value.name in ("slider", "hover", "click", "pick")
+        binding = self.resolver.find(value.name) if isinstance(value, ast.Path) else None
+        found = self.resolver.value(value) if call else binding.value if binding else None
+        if not (isinstance(found, Node) and found.type.content == "selection"):
+            return None
+        if found.op != "slider":
+            raise at(
+                value.span,
+                "E213",
+                f"`{parameter.name}` is a number, and {describe(value)} ranges over atoms",
+                "use `slider(from, to, step)`",
+            )
+        if not parameter.slides:
+            raise at(value.span, "E213", f"`{parameter.name}` cannot slide", "write a number")
+        low, high = found["from"], found["to"]
+        if (parameter.minimum is not None and low < parameter.minimum) or (
+            parameter.maximum is not None and high > parameter.maximum
+        ):
+            raise at(
+                value.span,
+                "E214",
+                f"the slider goes from {low:g} to {high:g}, and `{parameter.name}` from {parameter.minimum:g} to {parameter.maximum:g}",
+            )
+        return found
+
+    def _contents(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
+        """`activation`, `gradient(t)`, `attribute(t)`, or a list of them."""
+        if isinstance(value, ast.List):
+            return tuple(self._contents(item, parameter, field) for item in value.items)
+        name = value.name if isinstance(value, ast.Path | ast.Call) else None
+        operation = self.resolver.registry.find("operations", name) if name else None
+        if operation is None or not operation.content or name in ("factorize", "link"):
+            raise at(
+                value.span,
+                "E215",
+                f"`{parameter.name}` cannot be {describe(value)}",
+                "it can be `activation`, `gradient(...)`, `attribute(...)` or a list of them",
+            )
+        if isinstance(value, ast.Path):
+            missing = next((p.name for p in operation.parameters if p.required), None)
+            if missing:
+                raise at(value.span, "E212", f"`{name}` needs `{missing}`", f"as in `{name}(output)`")
+            return name
+        arguments, spans = bind(
+            value.name, value.span, value.arguments, operation.parameters, lambda v, p: self.argument(v, p, field)
+        )
+        return (value.name, tuple((key, arguments[key]) for key in sorted(spans)))
+
+    def _numbers(self, value: ast.Expression, parameter: Parameter, field: Node) -> tuple[float, ...]:
+        items = value.items if isinstance(value, ast.List) else (value,)
+        if not all(isinstance(item, ast.Number) for item in items):
+            raise at(value.span, "E213", f"`{parameter.name}` is a list of numbers, as in `[1, 0.5]`", parameter.doc)
+        return tuple(float(item.value) for item in items)
+
+    def _fit(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
+        found = self.resolver.value(value)
+        if isinstance(found, Layers) and not found.listed:
+            return found.names[0]
+        return self.resolver.as_field(found, value)
+
+    def _linked(self, value: ast.Expression, parameter: Parameter, field: Node) -> Node:
+        found = self.resolver.value(value)
+        if isinstance(found, Node) and found.type.content == "selection":
+            return found
+        return self.resolver.as_field(found, value)
+
+    def _dataset(self, value: ast.Expression, parameter: Parameter, field: Node) -> Node:
+        found = self.resolver.value(value) if isinstance(value, ast.Path) else None
+        if isinstance(found, Node) and found.op == "dataset":
+            return found
+        raise at(value.span, "E213", f"{describe(value)} is not a dataset", 'name one: `dataset photos = "folder/"`')
+
+    def _measures(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
+        if isinstance(value, ast.List):
+            return tuple(literal(item, parameter) for item in value.items)
+        return literal(value, parameter)
