@@ -62,9 +62,8 @@ def check_recovering(
     checker = Checker(file, registry, options, lost)
     program = checker.run()
     found = tuple(sorted(checker.diagnostics, key=lambda d: d.span.start if d.span else -1))
-    if any(d.severity == "error" for d in found):
+    if program is None or any(d.severity == "error" for d in found):
         return None, found
-    assert program is not None
     return replace(program, warnings=found), found
 
 
