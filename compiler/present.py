@@ -72,9 +72,10 @@ class Presenter:
         except Fail as fail:
             raise At(fail, spans.get(fail.argument or "style", call.span)) from fail
         self._nothing_left(type, drawn, style, call.span)
-        clash = next((axis for axis in type.axes if set(axis.varies) & set(drawn.spent)), None)
+        beside = set(drawn.spent) & set(type.names)  # without the facet
+        clash = next((axis for axis in type.axes if set(axis.varies) & beside), None)
         if clash is not None:
-            other = next(v for v in clash.varies if v in drawn.spent)
+            other = next(v for v in clash.varies if v in beside)
             raise at(
                 call.span,
                 "E303",

@@ -26,7 +26,7 @@ class Only(Operation):
         other: FieldType = arguments["field"].type
         pairs = shared_axes(field, other)
         if not pairs:
-            theirs, own = (", ".join(t.names[1:]) or "none" for t in (other, field))
+            theirs, own = (", ".join(n for n in t.names if n != "input") or "none" for t in (other, field))
             raise Fail(
                 "E230",
                 "the two have no axis of atoms in common",

@@ -1,0 +1,291 @@
+"""What the checker promises of a program holds for the numbers, whatever the program: found with random ones."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from functools import cache
+
+import numpy as np
+import programs
+import pytest
+import tiny
+import torch
+from hypothesis import HealthCheck, assume, given, settings
+from views_hold import assert_consistent
+
+from bbilang.compiler.ir import Node, Program, walk
+from bbilang.compiler.optimize import optimize
+from bbilang.compiler.plan import plan
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime.execute import Results, Run
+from bbilang.runtime.field import Field, Named
+
+PREFIX = """photo = input | present(image)
+p = pick(output[top(3)])
+q = pick(output[top(3)], start=1)
+cell = hover(b.spatial)
+"""
+# Each was wrong once.
+ONCE_WRONG = [
+    "class = pick(output[top(3)])\nb.channel | attribute([output[class], output[2]]) | top(3) | present(bars)",
+    "b.channel | attribute([output[1] - output[2], output[3]]) | top(3) | present(bars)",
+    "[output[1] - output[2], output[3]] | present(bars)",
+    "b.channel | attribute(output.class) | top(3, per=class) | present(bars, facet=class)",
+    "b.channel | attribute(output.class) | top(2, along=class, per=channel) | present(bars, facet=channel)",
+    "[b, c].channel | top(3) | sort() | present(featvis, size=norm)",
+    "[a, b].spatial | attribute(output) | present(heatmap, facet=layer)",
+    "[a, b].neuron | at(pick([a, b].spatial)) | top(3) | present(bars)",
+    'k = pick(output[top(2)], start="eel")\nb.channel | attribute(output[k]) | top(2) | present(bars)',
+    "c.neuron | attribute(output) | top(4) | activation | present(bars)",
+    "b.channel | attribute(output.class) | top(3, by=output[p]) | present(bars)",
+    "e = c.channel | filter(value > 0) | present(bars)\nc.neuron | at(pick(c.spatial)) | only(e) | present(bars)",
+    "c.spatial | sort() | attribute(output[p]) | difference(input) | present(bars)",
+]
+
+several = settings(
+    max_examples=int(os.environ.get("BBI_EXAMPLES", 40)),  # more of them for a thorough search
+    deadline=None,
+    derandomize="BBI_EXAMPLES" not in os.environ,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.mark.parametrize("inputs", [1, 2])
+@several
+@given(text=programs.texts())
+def test_random_program(text, inputs):
+    assert_all(text, inputs)
+
+
+@pytest.mark.parametrize("inputs", [1, 2])
+@pytest.mark.parametrize("text", ONCE_WRONG)
+def test_once_wrong(text, inputs):
+    """Programs that the random ones found, each by another fault; where two inputs are wrong, that is said."""
+    try:
+        tiny.check(PREFIX + text, inputs)
+    except BbiError:
+        assert "difference(input)" in text
+    else:
+        assert_all(PREFIX + text, inputs)
+
+
+def assert_all(text, inputs):
+    """Types, numbers, optimizer, passes and view of one program."""
+    program = checked(text, inputs)
+    better = optimize(program)
+    assert optimize(better) == better
+    assert [element.node.type for element in better.elements] == [element.node.type for element in program.elements]
+    assert_types(better, inputs)
+    one, two = executed(program, inputs), executed(program, inputs, optimized=False)
+    assert_numbers(one, inputs)
+    assert_equal_results(one, two)
+    assert_passes(better, one, inputs)
+    assert_bounds(program, two)
+    assert_bounds(better, one)
+    assert_consistent(tiny.view_of(one))
+
+
+def checked(text: str, inputs: int) -> Program:
+    """The program; a refusal must be one BbiError that says where, and ends the example."""
+    try:
+        return tiny.check(text, inputs)
+    except BbiError as error:
+        assert all(d.span is not None and d.message for d in error.diagnostics)
+        assert all(0 <= d.span.start < d.span.end <= len(text) for d in error.diagnostics)
+        assume(False)
+        raise
+
+
+def started(program: Program, inputs: int) -> Run:
+    return Run(plan(program), tiny.registry(), tiny.adapter(), tiny.pictures(inputs))
+
+
+def executed(program: Program, inputs: int, optimized: bool = True) -> Results:
+    """The results; a refusal while running must say where."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            return tiny.run_program(program, inputs, optimized=optimized)
+        except BbiError as error:
+            assert {d.code for d in error.diagnostics} <= {"E506", "E507"} and all(d.span for d in error.diagnostics)
+            assume(False)
+            raise
+
+
+def nodes_of(program: Program) -> list[Node]:
+    return list(walk(*(element.node for element in program.elements)))
+
+
+# --- types -----------------------------------------------------------------------------------------------------------
+
+
+def assert_typed(node: Node, field: Field, inputs: int) -> None:
+    """Axes, sizes, coordinates and states of a field are what the node's type says."""
+    type, sizes = node.type, field.values.sizes
+    where = (node.op, str(type), sizes)
+    states = {axis.name for axis in type.states}
+    assert set(sizes) <= {*type.names, *states, "input"}, where
+    for axis in (*type.axes, *type.states):
+        size = sizes.get(axis.name, inputs if axis.name == "input" else None)
+        if size is not None:
+            assert size == axis.size if axis.exact else size <= axis.size, where
+    for axis in type.axes:
+        if axis.name == "input":
+            continue
+        assert axis.name in sizes, where
+        for component in axis.components:
+            coordinate = field.coords[component]
+            assert set(coordinate.dims) <= {axis.name, *axis.varies, *states, "input"}, (
+                component,
+                coordinate.dims,
+                where,
+            )
+            assert coordinate.data.dtype.kind == "i"
+        if axis.whole and axis.components == (axis.name,) and axis.name != "class":
+            assert (field.coords[axis.name].data == np.arange(sizes[axis.name])).all()
+
+
+def assert_types(program: Program, inputs: int) -> None:
+    run = started(program, inputs)
+    try:
+        for node in nodes_of(program):
+            field = run.value(node)
+            if node.type.content == "selection":
+                (axis,), (count,) = node.type.axes, field.values.data.shape
+                assert count == axis.size if axis.exact else 1 <= count <= axis.size
+            else:
+                assert_typed(node, field, inputs)
+    except BbiError as error:
+        assert {d.code for d in error.diagnostics} <= {"E506", "E507"}
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+@cache
+def contributions(layer: str, inputs: int) -> torch.Tensor:
+    """activation x d logit / d activation, (class, input, *layer axes), by plain autograd: slow and obvious."""
+    module = tiny.build()
+    values = []
+
+    def keep(_module, _arguments, result):
+        result = result.clone()
+        values.append(result)
+        return result
+
+    getattr(module, layer).register_forward_hook(keep)
+    scores = module(tiny.images(inputs))
+    return torch.stack(
+        [values[0] * torch.autograd.grad(scores[:, k].sum(), values[0], retain_graph=True)[0] for k in range(7)]
+    ).detach()
+
+
+def activations(layer: str, inputs: int) -> torch.Tensor:
+    module, values = tiny.build(), []
+    getattr(module, layer).register_forward_hook(lambda m, a, r: values.append(r.clone()))
+    module(tiny.images(inputs))
+    return values[0].detach()
+
+
+def looked_up(node: Node, field: Field, inputs: int) -> None:
+    """Every number of a content is what the whole layer has at the atom's coordinates."""
+    type = field.type
+    dims = field.values.dims
+    sizes = field.values.sizes
+    grids = {
+        c: np.broadcast_to(a.spread([d for d in dims]), field.values.data.shape)
+        for c, a in field.coords.items()
+        if set(a.dims) <= set(dims)
+    }
+    places = [tuple(at) for at in np.argwhere(~np.isnan(field.values.data))][:40]
+    for at in places:
+        here = {c: int(grid[at]) for c, grid in grids.items()}
+        layer = type.layers[here.get("layer", 0)]
+        row = at[dims.index("input")] if "input" in sizes else 0
+        cube = (
+            activations(layer, inputs)[row]
+            if node.op == "activation"
+            else contributions(layer, inputs)[here["class"], row]
+        )
+        if type.atom in ("neuron", "channel"):
+            cube = cube[here["channel"]]
+        part = cube[..., here["y"], here["x"]] if type.atom in ("neuron", "spatial") else cube
+        if node.op == "activation" and (type.atom in ("spatial", "whole") or node["reduce"] == "norm"):
+            expected = part.norm()
+        else:
+            how = node["reduce"] if node.op == "activation" else "sum"
+            expected = {"sum": torch.sum, "mean": torch.mean, "max": torch.max}[how](part)
+        assert field.values.data[at] == pytest.approx(float(expected), rel=2e-3, abs=2e-4), (node, here)
+
+
+def assert_numbers(results: Results, inputs: int) -> None:
+    for element in results.program.elements:
+        field, node = results.fields[element.id], element.node.inputs[0]
+        arithmetic = node.type.steps or node.type.scope or node.type.spent
+        while node.op in ("top", "bottom", "both", "sort", "filter", "only", "at"):
+            node = node.inputs[0]
+        whole = node.type.layers[0] in ("a", "b", "c") and not arithmetic
+        if node.op == "activation" and whole:
+            looked_up(node, field, inputs)
+        elif node.op == "attribute" and whole and "class" in field.coords and node["to"].type.unit == "logits":
+            looked_up(node, field, inputs)
+
+
+def same(a: Named, b: Named) -> bool:
+    if set(a.dims) != set(b.dims):
+        return False
+    other = b.ordered(a.dims).data
+    if a.data.dtype.kind == "f":
+        return a.data.shape == other.shape and np.allclose(a.data, other, rtol=1e-4, atol=1e-5, equal_nan=True)
+    return a.data.shape == other.shape and bool((a.data == other).all())
+
+
+def assert_equal_results(one: Results, two: Results) -> None:
+    assert list(one.fields) == list(two.fields) and list(one.selections) == list(two.selections)
+    for table in ("fields", "sizes", "selections"):
+        for name, field in getattr(one, table).items():
+            other = getattr(two, table)[name]
+            assert str(field.type) == str(other.type)
+            assert same(field.values, other.values), name
+            assert field.coords.keys() == other.coords.keys()
+            assert all(same(field.coords[c], other.coords[c]) for c in field.coords), name
+    assert all(same(one.icon_sets[name].index, two.icon_sets[name].index) for name in one.icon_sets) or len(
+        one.program.icons
+    ) != len(two.program.icons)
+
+
+# --- passes ----------------------------------------------------------------------------------------------------------
+
+
+def fewest_passes(program: Program, inputs: int) -> tuple[int, int]:
+    """One forward; as many backwards as an input has distinct classes that something is derived of."""
+    run = started(program, inputs)
+    classes: list[set[tuple[str, int]]] = [set() for _ in range(inputs)]
+    for node in nodes_of(program):
+        target = node.get("to") if node.op == "attribute" else node.get("of") if node.op == "gradient" else None
+        if target is not None:
+            field = run.value(target)
+            dims = ("input", *(d for d in field.index.dims if d != "input"))
+            shape = [inputs if d == "input" else field.index.sizes[d] for d in dims]
+            index, weight = (np.broadcast_to(a.spread(dims), shape) for a in (field.index, field.weight))
+            for row in range(inputs):
+                classes[row] |= {(target.type.unit, int(k)) for k in index[row][weight[row] != 0].ravel()}
+    return 1, max(map(len, classes))
+
+
+def assert_passes(program: Program, results: Results, inputs: int) -> None:
+    assert results.model_passes == fewest_passes(program, inputs)
+
+
+def assert_bounds(program: Program, found: Results) -> None:
+    """The plan's numbers are bounds, and exact where it says so."""
+    steps = plan(program).steps
+    total = {kind: sum(step.passes for step in steps if step.kind == kind) for kind in ("forward", "backward", "icons")}
+    backwards = [step for step in steps if step.kind == "backward"]
+    assert found.model_passes[0] == total["forward"]
+    assert found.model_passes[1] <= total["backward"]
+    assert any(step.bound for step in backwards) or found.model_passes[1] == total["backward"]
+    least = max((step.least for step in steps if step.kind == "icons"), default=0)
+    assert least <= len(found.icons) <= total["icons"]
