@@ -6,12 +6,12 @@ import errno
 import os
 import signal
 import sys
-import warnings
 from typing import Any, NoReturn
 
 from bbilang.console import report, tell
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 
+MISUSES = ("E440", "E430")  # of the command line alone
 FINE, WRONG, MISUSE, INTERRUPTED, CLOSED = 0, 1, 2, 130, 141
 
 CODES = {
@@ -22,6 +22,7 @@ CODES = {
     "E902": "not enough memory",
     "E903": "a package is missing",
     "E904": "a file or folder that the system refuses",
+    "W440": "the cache cannot be written",
 }
 PACKAGES = {  # the module -> what pip calls it, where the two differ
     "PIL": "pillow",
@@ -43,7 +44,7 @@ def misuse(message: str, help: str | None = None) -> NoReturn:
 def exit_code(diagnostics: Any) -> int:
     """2 where the command line was at fault, 1 for any other error, 0 for warnings."""
     errors = [d for d in diagnostics if d.severity == "error"]
-    return (MISUSE if all(d.code == "E440" for d in errors) else WRONG) if errors else FINE
+    return (MISUSE if all(d.code in MISUSES for d in errors) else WRONG) if errors else FINE
 
 
 def explained(error: BaseException) -> BbiError:
@@ -111,18 +112,3 @@ def closed() -> int:
         except (OSError, ValueError):
             pass
     return CLOSED
-
-
-def tidy_warnings() -> None:
-    """Python's warnings as ours: bbilang's own in one line, libraries' only with BBI_DEBUG=1."""
-    if os.environ.get("BBI_DEBUG"):
-        return
-    seen: set[str] = set()
-
-    def show(message: Warning | str, category: type, filename: str, *rest: Any, **named: Any) -> None:
-        words = str(message)
-        if category is RuntimeWarning and ("bbilang" in words or "the cache" in words) and words not in seen:
-            seen.add(words)
-            tell(f"warning: {words}")
-
-    warnings.showwarning = show

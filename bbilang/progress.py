@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+import warnings
 from typing import Any
 
-from bbilang.console import console, duration, is_terminal, plural, tell
+from bbilang.console import console, duration, is_terminal, plural, report, tell
+from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.runtime.progress import Event
 
 DOING = {"forward": "running the network", "backward": "asking what the scores depend on", "draw": "computing",
@@ -23,8 +26,12 @@ class Watch:
         self._bar: Any = None
         self._tasks: Any = None  # of unknown length, and of known
         self._began = self._told = time.monotonic()
+        self._warnings = warnings.catch_warnings()
 
     def __enter__(self) -> Watch:
+        self._warnings.__enter__()
+        if not os.environ.get("BBI_DEBUG"):
+            warnings.showwarning = self._warned
         if not self.quiet and is_terminal(sys.stderr):
             from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
@@ -37,9 +44,15 @@ class Watch:
         return self
 
     def __exit__(self, *exception: Any) -> None:
+        self._warnings.__exit__(*exception)
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+    def _warned(self, message: Warning | str, *rest: Any, **named: Any) -> None:
+        """Python's warnings: the cache's own is for the user, those of libraries are for us."""
+        if str(message).startswith("the cache "):
+            report([Diagnostic("W440", str(message), severity="warning")])
 
     def doing(self, words: str) -> None:
         """What is going on now, where something can move."""
@@ -68,7 +81,7 @@ class Watch:
         self.made, self.cached = self.made + event.total, self.cached + event.done
         self._began = self._told = time.monotonic()
         if event.total:
-            more = f"; {event.done} more are in the cache" if event.done else ""
+            more = f"; {event.done} more {'is' if event.done == 1 else 'are'} in the cache" if event.done else ""
             about = f"about {duration(event.seconds)}" if event.seconds is not None else "no telling how long"
             self.line(f"making {plural(event.total, 'icon')} ({event.words}), {about}{more}")
             self.doing("making icons")

@@ -15,6 +15,7 @@ from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.parse import parse_recovering
 from bbilang.grammar.source import Source
+from bbilang.page import FORMATS
 from bbilang.texts import program_of, source_of
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def requested(
         misuse(f"there is no device `{rest['device']}`", "devices are auto, cpu, mps, cuda and cuda:1")
     if not rest.get("inputs"):
         rest["inputs"] = None
+    if (format := rest.get("format")) not in (None, *FORMATS):
+        misuse(f"there is no format `{format}`", f"formats are {', '.join(FORMATS)}")
     chosen = settings_of(settings, seed)
     source = source_of(file, pipe)
     if some_picture and rest["inputs"] is None and not names_pictures(source):

@@ -124,8 +124,9 @@ def run_each(request: Request) -> int:
     """A page for every picture, into a folder, and index.html. A picture that fails is told of; the others go on."""
     program = request.program()
     folder = _folder(request)
-    format = request.format or "html"
-    names = _names(program.inputs, format)
+    names = _names(program.inputs, request.format or "html")
+    for name in names:
+        _protect(folder / name, program)
     entries: list[Entry] = []
     adapter, failed = None, 0
     try:
