@@ -22,6 +22,10 @@ def at(span: Span, code: str, message: str, help: str | None = None) -> At:
     return At(Fail(code, message, help), span)
 
 
+class Poisoned(Exception):
+    """Something that failed before is used: say nothing twice."""
+
+
 Reader = Callable[[ast.Expression, Parameter], Any]
 
 
@@ -38,7 +42,10 @@ def bind(
             if position >= len(parameters):
                 takes = ", ".join(by_name) or "nothing"
                 raise at(
-                    argument.span, "E216", f"`{what}` takes {len(parameters)} arguments at most", f"it takes: {takes}"
+                    argument.span,
+                    "E216",
+                    f"`{what}` takes no more than {_count(len(parameters))}",
+                    f"it takes: {takes}",
                 )
             parameter = parameters[position]
             position += 1
@@ -130,3 +137,7 @@ def literal(value: ast.Expression, parameter: Parameter) -> Any:
 
 def _kind(parameter: Parameter) -> str:
     return "whole number" if parameter.kind == "integer" else "number"
+
+
+def _count(number: int) -> str:
+    return f"{number} argument{'' if number == 1 else 's'}" if number else "no argument"

@@ -50,7 +50,10 @@ def class_index(description: ModelDescription, name: str) -> int:
         raise Fail(
             "E205", f"`{name}` is not a class of {description.name}", f"did you mean `{description.label(starts[0])}`?"
         )
-    near = did_you_mean(word, names, f"the model has {description.classes} classes; an index works too: `output[208]`")
+    spelled = (part.strip() for label in description.labels for part in (label, *label.split(",")))
+    near = did_you_mean(
+        word, spelled, f"the model has {description.classes} classes; an index works too: `output[208]`"
+    )
     raise Fail("E205", f"`{name}` is not a class of {description.name}", near)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from rapidfuzz import process
+from rapidfuzz import fuzz, process
 
 from bbilang.compiler.ir import Node
 from bbilang.compiler.types import Axis, FieldType
@@ -175,7 +175,7 @@ class Method:
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
     """The nearest known word, where one is near enough to be what was meant."""
-    found = process.extractOne(word, list(known), score_cutoff=60)
+    found = process.extractOne(word, list(known), scorer=fuzz.ratio, processor=str.lower, score_cutoff=60)
     return found[0] if found else None
 
 

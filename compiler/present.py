@@ -185,10 +185,13 @@ def one_atom_axis(type: FieldType, style: str, spare: tuple[str, ...] = ()) -> A
     if len(own) == 1:
         return own[0]
     if not own:
-        raise Fail("E304", f"`{style}` draws one axis of atoms, and this field has none left")
+        message = f"`{style}` draws one axis of atoms, and this field has none left"
+        raise Fail("E304", message, "start from atoms, as in `mixed4d.channel`, or attribute to several classes")
     names = ", ".join(f"`{axis.name}`" for axis in own)
     raise Fail(
         "E303",
         f"the axes {names} are left over: `{style}` spends one axis of atoms",
-        "choose atoms jointly: `top(8)`, or hand positions to the reader: `at(hover(...))`",
+        "lay layers out: `facet=layer`, or choose atoms of all jointly: `top(8)`"
+        if "layer" in type.names
+        else "choose atoms jointly: `top(8)`, or hand positions to the reader: `at(hover(...))`",
     )

@@ -81,7 +81,7 @@ class Reader:
     def method(self, value: ast.Expression) -> Any:
         """A method's name, or (name, parameters) where it was given some, or a list of methods."""
         if isinstance(value, ast.List):
-            self.resolver.unavailable(value.span, "several methods side by side")
+            self.resolver.unavailable(value.span, "a list of methods")
             return ("list", tuple(self.method(item) for item in value.items))
         name = value.name if isinstance(value, ast.Path | ast.Call) else None
         if name is None:
@@ -112,7 +112,9 @@ class Reader:
 
     def axis_name(self, value: ast.Expression, type: FieldType, parameter: Parameter) -> str:
         if not isinstance(value, ast.Path):
-            raise at(value.span, "E230", f"`{parameter.name}` is the name of an axis, and {describe(value)} is none")
+            help = f"without quotes: `{parameter.name}={value.value}`" if isinstance(value, ast.String) else None
+            message = f"`{parameter.name}` is the name of an axis, and {describe(value)} is none"
+            raise at(value.span, "E230", message, help)
         if type.axis(value.name) is None:
             names = [axis.name for axis in type.axes if axis.name != "input" or axis.size > 1]
             has = f"it has {', '.join(names)}" if names else "it has none left"
@@ -130,19 +132,24 @@ class Reader:
         raise at(value.span, "E213", f"{describe(value)} is not a condition", "compare: `value > 0.1`, `channel < 100`")
 
     def _operand(self, value: ast.Expression, type: FieldType) -> float | str:
-        words = ["value", "magnitude", *(c for axis in type.axes for c in axis.components)]
+        axes = [axis for axis in type.axes if axis.name != "input" or axis.size > 1]
+        words = ["value", "magnitude", *(c for axis in axes for c in axis.components)]
         if isinstance(value, ast.Number):
             return value.value
         if isinstance(value, ast.Path):
             if value.name in words:
                 return value.name
+            binding = self.resolver.find(value.name)
+            if binding is not None and isinstance(binding.value, int | float):
+                return float(binding.value)
             raise at(
                 value.span,
                 "E215",
                 f"a condition cannot use `{value.name}`",
                 did_you_mean(value.name, words, f"it can use {', '.join(words)}"),
             )
-        raise at(value.span, "E213", f"a condition compares numbers, and {describe(value)} is none")
+        help = "as in `magnitude > 0.1` or `channel < 100`"
+        raise at(value.span, "E213", f"a condition compares numbers, and {describe(value)} is none", help)
 
     def _method(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
         found = self.method(value)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SCORE = Parameter(
     "score", "word", "logits, or the probability after softmax", "logit", choices=("logit", "probability")
 )
-COUNT = Parameter("k", "integer", "how many of the most probable classes", minimum=1, maximum=1000)
+COUNT = Parameter("k", "integer", "how many of the most probable classes", minimum=1)
 
 
 TARGET = ("target",)  # what tells sums and differences of classes apart: their number, not a class
@@ -139,6 +139,8 @@ class Targeter:
                 if k > total:
                     raise at(pick.span, "E214", f"the model has {total} classes, not {k}")
                 return self._node(("top", k), (Axis("class", k),), index.span, score)
+            if isinstance(pick, ast.Path) and pick.name == "top" and self.resolver.find("top") is None:
+                raise at(pick.span, "E212", "`top` needs how many classes", "as in `output[top(5)]`")
             if not isinstance(pick, ast.Number | ast.String):
                 return self._selected(pick, index.span, score)
         indices = tuple(self._class(pick) for pick in picks)
@@ -215,7 +217,8 @@ class Targeter:
         if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
             return _arithmetic(expression, values)
         if isinstance(expression, ast.Unary) or expression.operator not in "+-":
-            raise at(expression.span, "E232", "only scores and numbers have arithmetic; scores add and subtract")
+            help = 'as in `output["tabby"] - output["tiger cat"]`'
+            raise at(expression.span, "E232", "scores add and subtract, and know no other arithmetic", help)
         for value, operand in zip(values, operands, strict=True):
             if not (isinstance(value, Node) and value.type.content == "score"):
                 raise at(
@@ -226,7 +229,8 @@ class Targeter:
                 )
         left, right = values
         if left.type.unit != right.type.unit:
-            raise at(expression.span, "E213", "these scores have different units: logits and probability")
+            message = "these scores have different units: logits and probability"
+            raise at(expression.span, "E213", message, "give both the same `score=`")
         sizes = [t.type.axis("class") for t in values if t.type.axis("class")]
         if len(sizes) == 2 and sizes[0].size != sizes[1].size:
             raise at(expression.span, "E231", f"{sizes[0].size} classes and {sizes[1].size} classes do not pair up")

@@ -1,0 +1,23 @@
+"""What the command line or a call says besides the text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bbilang.compiler.description import ModelDescription
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line or a call says besides the text. It wins over the text, settings one by one."""
+
+    model: str | None = None
+    weights: str | None = None
+    inputs: tuple[str, ...] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)  # "featvis.steps" -> 64
+    description: ModelDescription | None = None  # of a caller's own module
+    expand: Callable[[str], Sequence[str]] = lambda name: (name,)  # a glob or a folder to files
+    root: Path | None = None  # files that a text uses lie in it

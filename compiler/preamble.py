@@ -1,0 +1,210 @@
+"""What stands before the pipes: settings, the model and its scores, class names, inputs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bbilang.compiler.arguments import at, bind, literal
+from bbilang.compiler.description import ModelDescription
+from bbilang.compiler.ir import ModelSlot
+from bbilang.compiler.op import Parameter, did_you_mean
+from bbilang.compiler.report import Reporter
+from bbilang.compiler.resolve import ModelContext, Resolver
+from bbilang.compiler.settings import PLANNED, SETTINGS
+from bbilang.grammar import ast
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.grammar.source import NOWHERE
+
+DEFAULT_MODEL = "efficientnet_lite0"
+
+
+class Preamble(Reporter):
+    """Reads them first, wherever they stand: types need them. Options from outside win over the text."""
+
+    def _set(self, statement: ast.Set) -> None:
+        name = statement.name.text
+        if name not in SETTINGS:
+            listing = f"settings are {', '.join(SETTINGS)}"
+            raise at(statement.name.span, "E220", f"`{name}` is not a setting", did_you_mean(name, SETTINGS, listing))
+        parameters = SETTINGS[name]
+        bare = len(parameters) == 1 and parameters[0].name == "value"
+        if bare != (statement.value is not None):
+            example = f"set {name} {'8' if bare else ''}" if bare else f"set {name}({parameters[0].name}=...)"
+            raise at(
+                statement.span,
+                "E220",
+                f"`{name}` is set {'without' if bare else 'with'} parentheses",
+                f"as in `{example.strip()}`",
+            )
+        arguments = (
+            (ast.Argument(statement.value, span=statement.value.span),)
+            if statement.value is not None
+            else statement.arguments
+        )
+        for argument in arguments:
+            planned = PLANNED.get((name, argument.name or ""))
+            if planned:
+                raise at(argument.span, "E901", f"`{name}({argument.name}=)` is not available yet: {planned}")
+        values, spans = bind(f"set {name}", statement.span, arguments, parameters, self._setting_value)
+        for key in spans:
+            self.settings[name if bare else f"{name}.{key}"] = values[key]
+
+    def _setting_value(self, value: ast.Expression, parameter: Parameter) -> Any:
+        if parameter.kind == "method":
+            resolver = Resolver(self.registry, {}, 1, {})
+            method = resolver.reader.method(value)
+            self._drain(resolver)
+            return method
+        return literal(value, parameter)
+
+    def _overrides(self) -> None:
+        for key, value in self.options.settings.items():
+            group, _, name = key.partition(".")
+            parameters = {p.name: p for p in SETTINGS.get(group, ())}
+            parameter = parameters.get(name or "value")
+            if parameter is None:
+                known = [g if p.name == "value" else f"{g}.{p.name}" for g, ps in SETTINGS.items() for p in ps]
+                raise at(
+                    NOWHERE,
+                    "E220",
+                    f"`{key}` is not a setting",
+                    did_you_mean(key, known, f"settings are {', '.join(known)}"),
+                )
+            self.settings[key] = self._setting_value(_as_expression(value), parameter)
+
+    def _models(self, statements: list[ast.Model]) -> dict[str, ModelContext]:
+        if len(statements) > 1:
+            raise at(
+                statements[1].span,
+                "E223",
+                "a file has one `model` statement",
+                "several models: `model a = ..., b = ...`",
+            )
+        items = statements[0].items if statements else ()
+        if len(items) > 1:
+            self._report(at(items[1].span, "E901", "several models in one file are not available yet"))
+        options = self.options
+        if options.description is not None:
+            slot = ModelSlot("", options.description.name, options.weights)
+            return {"": ModelContext(slot, self._labelled(self._scored(options.description)))}
+        item = items[0] if items else None
+        alias = item.alias.text if item and item.alias else ""
+        name = (
+            options.model
+            or (item and (item.name.value if isinstance(item.name, ast.String) else item.name.name))
+            or DEFAULT_MODEL
+        )
+        from_text = options.model is None and item is not None
+        weights = options.weights or (item.weights.value if from_text and item.weights else None)
+        assert self.registry.describe is not None
+        try:
+            description = self.registry.describe(name)
+        except BbiError as error:
+            span = item.name.span if from_text and item else None
+            raise BbiError([replace(d, span=span) for d in error.diagnostics], self.file.source) from error
+        size, crop = self.settings.get("preprocess.size"), self.settings.get("preprocess.crop")
+        if size and not crop:  # a size below the crop takes the crop along
+            crop = min(size, *description.input_size)
+        if crop and (crop, crop) != description.input_size:
+            description = self.registry.describe(name, crop)
+        context = ModelContext(ModelSlot(alias, description.name, weights), self._labelled(self._scored(description)))
+        others = {i.alias.text: context for i in items[1:] if i.alias}  # for now, so that their names say nothing twice
+        return {alias: context} | others
+
+    def _scored(self, description: ModelDescription) -> ModelDescription:
+        """With the scores that `output = "path"` names, for a model without one class vector."""
+        for statement in self.file.statements:
+            if isinstance(statement, ast.Output):
+                path = statement.path
+                layer = description.by_name.get(path.value) or next(
+                    (x for x in description.layers if x.module == path.value), None
+                )
+                if layer is None:
+                    near = did_you_mean(path.value, description.by_name, f"`bbi layers {description.name}` lists all")
+                    raise at(path.span, "E204", f"`{path.value}` is not a layer of {description.name}", near)
+                if layer.axes != ("channel",):
+                    raise at(
+                        path.span,
+                        "E209",
+                        f"`{path.value}` has the axes {', '.join(layer.axes)}, and scores are one vector",
+                    )
+                self.output = layer.module
+                labels = description.labels if layer.shape[0] == description.classes else ()
+                description = replace(description, classes=layer.shape[0], output=layer.module, labels=labels)
+        return description
+
+    def _labelled(self, description: ModelDescription) -> ModelDescription:
+        """With the class names of `set labels`, where there are some."""
+        name = self.settings.get("labels")
+        if name is None:
+            return description
+        statement = next((s for s in self.file.statements if isinstance(s, ast.Set) and s.name.text == "labels"), None)
+        span = statement.value.span if statement and statement.value else NOWHERE
+        try:
+            lines = (self._folder() / name).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise at(
+                span,
+                "E422",
+                f'the labels in "{name}" cannot be read',
+                "a text file in UTF-8 with one class name a line",
+            ) from error
+        labels = tuple(line.strip() for line in lines if line.strip())
+        if len(labels) != description.classes:
+            raise at(
+                span,
+                "E422",
+                f'"{name}" has {len(labels)} labels, and {description.name} has {description.classes} classes',
+            )
+        return replace(description, labels=labels)
+
+    def _folder(self) -> Path:
+        """Where file names in the text start: beside the text."""
+        source = self.file.source
+        return Path(source.name).parent if source and not source.name.startswith("<") else Path()
+
+    def _inputs(self, statements: list[ast.Input]) -> tuple[str, ...]:
+        if self.options.inputs is not None:
+            return tuple(file for name in self.options.inputs for file in self.options.expand(name))
+        files: list[str] = []
+        for literal_name in (name for statement in statements for name in statement.files):
+            name = literal_name.value
+            if not name.startswith("sample:") and not Path(name).is_absolute():
+                name = str(self._folder() / name)
+            try:
+                files += self.options.expand(name)
+            except BbiError as error:
+                raise BbiError(
+                    [replace(d, span=literal_name.span) for d in error.diagnostics], self.file.source
+                ) from error
+        if not files:
+            raise at(
+                NOWHERE,
+                "E420",
+                "no input: the page needs a picture to explain",
+                'add `input "cat.jpg"` to the text, or pass `--input cat.jpg`; `sample:chelsea` is a cat',
+            )
+        return tuple(files)
+
+
+def _as_expression(value: Any) -> ast.Expression:
+    """A value from the command line or a call, as the text would write it."""
+    if isinstance(value, bool) or value is None:
+        return ast.Constant(value)
+    if isinstance(value, int | float):
+        return ast.Number(value)
+    if isinstance(value, list | tuple):
+        return ast.List(tuple(_as_expression(v) for v in value))
+    text = str(value)
+    for kind in (int, float):
+        try:
+            return ast.Number(kind(text))
+        except ValueError:
+            pass
+    if text in ("true", "false", "none"):
+        return ast.Constant({"true": True, "false": False, "none": None}[text])
+    if text.startswith("[") and text.endswith("]"):
+        return ast.List(tuple(_as_expression(part.strip()) for part in text[1:-1].split(",")))
+    return ast.Path(text) if text.isidentifier() else ast.String(text)

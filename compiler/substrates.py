@@ -1,0 +1,223 @@
+"""Layers and their atoms: what a pipe starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from bbilang.compiler.arguments import Poisoned, at, bind, literal
+from bbilang.compiler.description import LayerDescription, ModelDescription
+from bbilang.compiler.ir import ModelSlot, Node
+from bbilang.compiler.op import Parameter, did_you_mean
+from bbilang.compiler.reading import Layers
+from bbilang.compiler.types import ATOM_AXES, ATOMS, Axis, FieldType
+from bbilang.grammar import ast
+from bbilang.grammar.source import Span
+
+if TYPE_CHECKING:
+    from bbilang.compiler.resolve import Resolver
+
+INPUT_LAYER = "input"
+
+
+@dataclass
+class ModelContext:
+    slot: ModelSlot
+    description: ModelDescription
+
+    def layer(self, name: str) -> LayerDescription | None:
+        if name == INPUT_LAYER:
+            return LayerDescription(INPUT_LAYER, "", ("channel", "y", "x"), (3, *self.description.input_size))
+        return self.description.by_name.get(name)
+
+
+class Substrates:
+    """The part of the resolver that knows layers. ``self`` is the whole resolver."""
+
+    def _is_layer(self: Resolver, name: str) -> bool:
+        return self.model.layer(name) is not None
+
+    def _layer_path(self: Resolver, name: str, alias: str | None, span: Span) -> Any:
+        """`mixed4d` or `mixed4d.channel`: the last word is the atom if it is one of the atom words."""
+        context = self.context(alias, span) if alias else self.model
+        head, _, last = name.rpartition(".")
+        if head and last in ATOMS:
+            return self.atom_of(self.layers_named(head, alias, Span(span.start, span.end - len(last) - 1)), last, span)
+        if context.layer(name) is None and head and context.layer(head) is not None:
+            near = did_you_mean(last, ATOMS, f"atoms are {', '.join(ATOMS[:5])}")
+            raise at(Span(span.end - len(last), span.end), "E208", f"`{last}` is not an atom of `{head}`", near)
+        return self.layers_named(name, alias, span)
+
+    def layers_named(self: Resolver, name: str, alias: str | None, span: Span) -> Layers:
+        context = self.context(alias, span) if alias else self.model
+        layer = context.layer(name)
+        if layer is None:
+            if self.open:
+                raise Poisoned
+            description = context.description
+            names = [*description.by_name, *self.known_names()]
+            near = did_you_mean(name, names)
+            listing = f"`bbi layers {context.slot.name}` lists all"
+            bare = "." not in name and not any(c.isdigit() for c in name)
+            what = (
+                f"`{name}` is neither a name of this file nor a layer of {description.name}"
+                if bare
+                else f"`{name}` is not a layer of {description.name}"
+            )
+            raise at(span, "E201" if bare else "E204", what, f"{near} {listing}" if near else listing)
+        return Layers(context.slot.alias, (layer.name,))
+
+    def picture(self: Resolver, span: Span) -> Node:
+        y, x = self.model.description.input_size
+        axes = (self.input_axis(), Axis("y", y), Axis("x", x))
+        type = FieldType("picture", "pixel", (INPUT_LAYER,), axes, model=self.model.slot.alias, signed=False)
+        return self.make("input", (), {}, type, span)
+
+    def _range(self: Resolver, item: ast.Range) -> Layers:
+        first, last = self.value(item.first), self.value(item.last)
+        if not (isinstance(first, Layers) and isinstance(last, Layers)):
+            raise at(item.span, "E213", "a range goes from layer to layer")
+        order = [layer.name for layer in self.context(first.model, item.span).description.layers]
+        # A range is of the level of its ends: `[block1a..block3a]` has the blocks, not their insides.
+        depth = first.names[0].count(".")
+        low, high = order.index(first.names[0]), order.index(last.names[0])
+        if low > high:
+            raise at(item.span, "E213", f"`{last.names[0]}` comes before `{first.names[0]}`", "turn the range round")
+        return Layers(first.model, tuple(n for n in order[low : high + 1] if n.count(".") == depth), listed=True)
+
+    def atom_of(self: Resolver, value: Any, atom: str, span: Span) -> Node:
+        if isinstance(value, Layers):
+            if atom not in ATOMS:
+                word = Span(span.end - len(atom), span.end)
+                raise at(
+                    word, "E208", f"`{atom}` is not an atom", did_you_mean(atom, ATOMS, f"atoms are {', '.join(ATOMS)}")
+                )
+            return self.substrate(value, atom, span)
+        if isinstance(value, Node) and value.op == "factorize" and atom in ("spatial", "channel"):
+            return self.factor(value, atom, span)
+        if isinstance(value, Node) and value.op == "input":
+            return self.substrate(Layers(value.type.model, (INPUT_LAYER,)), atom, span)
+        raise at(span, "E208", f"`.{atom}` needs a layer or a list of layers before it")
+
+    def factor(self: Resolver, groups: Node, atom: str, span: Span) -> Node:
+        """`g.spatial`: where each group is. `g.channel`: which channels it is made of."""
+        layer = self.context(groups.type.model, span).layer(groups.type.layers[0])
+        names = ("y", "x") if atom == "spatial" else ("channel",)
+        axes = tuple(Axis(name, layer.sizes[name]) for name in names if name in layer.sizes)
+        type = replace(
+            groups.type, content="loading", atom=atom, axes=(*groups.type.axes, *axes), unit="weight in the group"
+        )
+        return self.make("factor", (groups,), {"which": atom}, type, span)
+
+    def substrate(self: Resolver, layers: Layers, atom: str, span: Span) -> Node:
+        context = self.context(layers.model, span)
+        if layers.names == (INPUT_LAYER,) and atom not in ("pixel", "whole"):
+            raise at(span, "E209", f"the input has no atom `{atom}`", "its atoms are `input.pixel`")
+        found = [context.layer(name) for name in layers.names]
+        for name, layer in zip(layers.names, found, strict=True):
+            wanted = {"token"} if atom == "token" else {"y", "x"} if atom in ("spatial", "pixel") else set()
+            if atom in ("group", "class", "example") or (atom == "pixel" and name != INPUT_LAYER):
+                raise at(span, "E209", f"the layer `{name}` has no atom `{atom}`", _atoms_of(layer))
+            if not wanted <= set(layer.axes):
+                raise at(
+                    span,
+                    "E209",
+                    f"`{name}` has the axes {', '.join(layer.axes)}, so no atom `{atom}`",
+                    _atoms_of(layer),
+                )
+        keep = ("y", "x", "token", "channel") if atom == "neuron" else ATOM_AXES[atom]
+        axes = [self.input_axis()]
+        if layers.listed:
+            axes.append(Axis("layer", len(layers.names)))
+            if len({layer.axes for layer in found}) > 1:
+                raise at(span, "E235", "these layers have different axes", "list layers of one kind: maps or vectors")
+        for name in keep:
+            sizes = tuple(layer.sizes[name] for layer in found if name in layer.sizes)
+            if sizes:
+                axes.append(Axis(name, max(sizes), sizes=sizes if layers.listed else ()))
+        signed = not all(layer.nonnegative for layer in found)
+        type = FieldType("substrate", atom, layers.names, tuple(axes), model=layers.model, signed=signed)
+        return self.make("substrate", (), {"model": layers.model, "layers": layers.names, "atom": atom}, type, span)
+
+    def index(self: Resolver, expression: ast.Index) -> Any:
+        if (
+            isinstance(expression.value, ast.Path)
+            and expression.value.name == "output"
+            and expression.value.model is None
+        ):
+            return self.targets.indexed(expression)
+        node = self.as_field(self.value(expression.value), expression.value)
+        if node.op != "substrate":
+            raise at(expression.span, "E236", "an index picks atoms of a layer or classes of `output`")
+        axes = [axis for axis in node.type.axes if axis.name not in ("input", "layer")]
+        if not axes:
+            help = "as in `mixed4d.channel[447]` or `mixed4d.spatial[6, 6]`"
+            raise at(expression.value.span, "E236", "an index needs atoms to pick from: name them before it", help)
+        numbers = [literal(a.value, Parameter("index", "integer", "a zero-based index")) for a in expression.arguments]
+        if len(numbers) != len(axes):
+            names = ", ".join(axis.name for axis in axes)
+            raise at(
+                expression.span,
+                "E236",
+                f"{node.type.atom} atoms have {len(axes)} indices ({names}), and {len(numbers)} stand here",
+            )
+        for number, axis, argument in zip(numbers, axes, expression.arguments, strict=True):
+            if not 0 <= number < axis.size:
+                raise at(
+                    argument.span,
+                    "E236",
+                    f"{axis.name} {number} is outside 0..{axis.size - 1}",
+                    "indices count from zero",
+                )
+        name = axes[0].name if len(axes) == 1 else node.type.atom
+        fused = Axis(name, 1, tuple(axis.name for axis in axes), whole=False)
+        type = node.type.without(*(axis.name for axis in axes))
+        type = FieldType(
+            type.content, type.atom, type.layers, (*type.axes, fused), model=type.model, signed=type.signed
+        )
+        return self.make("pick_atom", (node,), {"index": tuple(numbers)}, type, expression.span)
+
+    def weights(self: Resolver, call: ast.Call) -> Node:
+        """`weights(from, to)`: the summed kernel of the one linear operation between two layers."""
+        parameters = (Parameter("from", "layer", "the earlier layer"), Parameter("to", "layer", "the later layer"))
+        found, spans = bind(call.name, call.span, call.arguments, parameters, lambda value, _: self.value(value))
+        first, last = found["from"], found["to"]
+        for name, layers in (("from", first), ("to", last)):
+            if not isinstance(layers, Layers) or len(layers.names) != 1:
+                raise at(
+                    spans[name], "E234", f"`{name}` is one layer without an atom", "as in `weights(mixed4c, mixed4d)`"
+                )
+        self.in_order(first.names, last.names, first.model, spans["to"])
+        context = self.context(first.model, call.span)
+        axes = tuple(
+            Axis(f"{end}.channel", context.layer(layers.names[0]).sizes["channel"])
+            for end, layers in (("from", first), ("to", last))
+        )
+        type = FieldType(
+            "weight", "channel", (first.names[0], last.names[0]), axes, model=first.model, unit="sum over the kernel"
+        )
+        self.unavailable(call.name_span, "`weights`", "it draws the kernel between two layers")
+        return self.make("weights", (), {"from": first.names[0], "to": last.names[0]}, type, call.span)
+
+    def in_order(self: Resolver, earlier: Iterable[str], later: Iterable[str], alias: str, span: Span) -> None:
+        """Attribution goes from earlier layers to later ones. Raises E237."""
+        order = {layer.name: number for number, layer in enumerate(self.context(alias, span).description.layers)}
+        for a in earlier:
+            for b in later:
+                if order.get(a, -1) >= order.get(b, len(order)):
+                    raise at(
+                        span,
+                        "E237",
+                        f"`{b}` does not come after `{a}`",
+                        "attribution goes from an earlier layer to a later one",
+                    )
+
+
+def _atoms_of(layer: LayerDescription) -> str:
+    has = ["channel", "neuron"]
+    if "y" in layer.axes:
+        has.insert(0, "spatial")
+    if "token" in layer.axes:
+        has.insert(0, "token")
+    return f"it has {', '.join(f'`.{a}`' for a in has)}"
