@@ -37,7 +37,12 @@ def ranked_axes(field: FieldType, arguments: Mapping[str, Any]) -> tuple[Axis, .
         return (axis,)
     axes = tuple(axis for axis in field.atom_axes if axis.name != arguments["per"])
     if not axes:
-        raise Fail("E230", "the field has no axis of atoms left to rank", "say which: `along=class`")
+        help = (
+            "name the atoms: `mixed4d.channel`" if field.atom == "whole" else "put the choice before what spends them"
+        )
+        if field.axis("class") is not None:
+            help = "rank the classes: `along=class`"
+        raise Fail("E230", "the field has no axis of atoms left to rank", help)
     return axes
 
 
