@@ -28,7 +28,10 @@ __all__ = ["DEFAULT_MODEL", "Options", "check", "check_recovering"]
 MOST_EXAMPLES = 10_000_000
 
 
-def check(file: ast.File, registry: Registry, options: Options = Options()) -> Program:
+NONE = Options()  # nothing is said besides the text
+
+
+def check(file: ast.File, registry: Registry, options: Options = NONE) -> Program:
     """The typed program of a file. Raises `BbiError` with everything that is wrong, warnings among it.
 
     registry: operations, styles, methods and models by name. options: model, inputs and settings from outside the text.
@@ -40,7 +43,7 @@ def check(file: ast.File, registry: Registry, options: Options = Options()) -> P
 
 
 def check_recovering(
-    file: ast.File, registry: Registry, options: Options = Options(), lost: Iterable[str] | None = None
+    file: ast.File, registry: Registry, options: Options = NONE, lost: Iterable[str] | None = None
 ) -> tuple[Program | None, tuple[Diagnostic, ...]]:
     """The program, or None where there are errors; and all diagnostics in the order of the text.
 

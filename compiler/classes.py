@@ -9,6 +9,15 @@ from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.op import Fail, did_you_mean
 
 
+SHOWN = 6  # classes that a message lists
+
+
+def listed(names: list[str]) -> str:
+    """`a`, `b` or `c`."""
+    quoted = [f"`{name}`" for name in dict.fromkeys(names)]
+    return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
+
+
 @lru_cache(maxsize=16)
 def _names(labels: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     """Every whole label and every synonym in lower case, with the classes that it names."""
@@ -50,6 +59,11 @@ def class_index(description: ModelDescription, name: str) -> int:
         raise Fail(
             "E205", f"`{name}` is not a class of {description.name}", f"did you mean `{description.label(starts[0])}`?"
         )
+    inside = [
+        label.split(",")[0].strip() for label in description.labels if word in label.lower().split(",")[0].split()
+    ]
+    if 0 < len(inside) <= SHOWN:
+        raise Fail("E205", f"`{name}` is not a class of {description.name}", f"did you mean {listed(inside)}?")
     spelled = (part.strip() for label in description.labels for part in (label, *label.split(",")))
     near = did_you_mean(
         word, spelled, f"the model has {description.classes} classes; an index works too: `output[208]`"

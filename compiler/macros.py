@@ -1,7 +1,7 @@
 """`def name(parameters) = pipe`: operations of a reader's own, expanded where they are called.
 
-A call puts its arguments in the parameters' place in the body, so an argument may be whatever may stand there: a layer, a
-number, a word. As a stage of a pipe, what comes through the pipe is the first argument.
+A call puts its arguments in the parameters' place in the body, so an argument may be whatever may stand there: a
+layer, a number, a word. As a stage of a pipe, what comes through the pipe is the first argument.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _placed(error: At, macro: Macro, call: ast.Call, arguments: tuple[ast.Argume
 
 
 def substitute(node: Any, given: Mapping[str, ast.Expression]) -> Any:
-    """The expression with parameters replaced; `layer.channel` of a parameter `layer` becomes an atom of the argument."""
+    """The expression with parameters replaced; `layer.channel` of a parameter is an atom of its argument."""
     if isinstance(node, ast.Path):
         head, dot, atom = node.name.rpartition(".")
         if node.model is None and node.name in given:

@@ -1,7 +1,8 @@
 """The contract of an operation, a style and a method, and the registry that holds them.
 
-An operation declares; it never touches the model. It says what it takes and gives (``type``), what it needs of the model
-(``demands``) and how numbers become numbers (``kernel``, the only place that may import torch). Adding one is adding a file.
+An operation declares; it never touches the model. It says what it takes and gives (``type``), what it needs of the
+model (``demands``) and how numbers become numbers (``kernel``, the only place that may import torch). Adding one is
+adding a file.
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ Demand = Activations | Gradients | Scores | IconsOf
 class Operation:
     """Field in, field out.
 
-    ``content``: the operation replaces the content and keeps atoms, order and states; a field needs a content before any
-    other operation, and gets `activation` where the text names none.
+    ``content``: the operation replaces the content and keeps atoms, order and states; a field needs a content before
+    any other operation, and gets `activation` where the text names none.
     """
 
     name: ClassVar[str] = ""
@@ -118,7 +119,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a style makes of a field's axes: one axis along the slots, one as series, the rest must be facets or states."""
+    """What a style makes of a field's axes: one axis along the slots, one as series, the rest are facets or states."""
 
     spent: tuple[str, ...]
     slots: Axis | None = None
@@ -186,7 +187,7 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str | None = None) 
 
 @dataclass
 class Registry:
-    """Everything that has a name in the language. Filled by the front door; ``find`` loads a third party's on first use."""
+    """Everything that has a name in the language. Filled by the front door; ``find`` loads plugins on first use."""
 
     operations: dict[str, Operation] = field(default_factory=dict)
     styles: dict[str, Style] = field(default_factory=dict)

@@ -192,11 +192,9 @@ class Reader:
         if (parameter.minimum is not None and low < parameter.minimum) or (
             parameter.maximum is not None and high > parameter.maximum
         ):
-            raise at(
-                value.span,
-                "E214",
-                f"the slider goes from {low:g} to {high:g}, and `{parameter.name}` from {parameter.minimum:g} to {parameter.maximum:g}",
-            )
+            limits = f"{parameter.minimum:g} to {parameter.maximum:g}"
+            message = f"the slider goes from {low:g} to {high:g}, and `{parameter.name}` from {limits}"
+            raise at(value.span, "E214", message)
         return found
 
     def _contents(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:

@@ -244,7 +244,8 @@ class Resolver(Substrates):
         number = -1
         try:
             field = self.field(pipe.head)
-            for number, stage in enumerate(pipe.stages):
+            for number in range(len(pipe.stages)):
+                stage = pipe.stages[number]
                 field = self.stage(field, stage, pipe.head.span | stage.span)
         except (At, Poisoned):
             self._look_over(pipe.stages[number + 1 :])

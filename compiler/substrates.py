@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bbilang.compiler.arguments import Poisoned, at, bind, literal
+from bbilang.compiler.arguments import Poisoned, at, bind
 from bbilang.compiler.description import LayerDescription, ModelDescription
 from bbilang.compiler.ir import ModelSlot, Node
 from bbilang.compiler.op import Parameter, did_you_mean
@@ -154,7 +154,8 @@ class Substrates:
         if not axes:
             help = "as in `mixed4d.channel[447]` or `mixed4d.spatial[6, 6]`"
             raise at(expression.value.span, "E236", "an index needs atoms to pick from: name them before it", help)
-        numbers = [literal(a.value, Parameter("index", "integer", "a zero-based index")) for a in expression.arguments]
+        whole = Parameter("index", "integer", "atoms are picked by their numbers, which count from zero")
+        numbers = [self.reader.argument(a.value, whole, node) for a in expression.arguments]
         if len(numbers) != len(axes):
             names = ", ".join(axis.name for axis in axes)
             raise at(

@@ -60,7 +60,7 @@ def derivative_type(field: FieldType, content: str, to: Node, unit: str, signed:
 
 
 def linked_axes(to: FieldType) -> tuple[Axis, ...]:
-    """The axes of the atoms that others are attributed to, under names of their own: `to.channel`. One atom has none."""
+    """The axes of the atoms that others are attributed to, under their own names: `to.channel`. One atom has none."""
     return tuple(
         Axis(f"to.{axis.name}", axis.size, tuple(f"to.{c}" for c in axis.components), axis.exact, axis.sizes)
         for axis in to.axes

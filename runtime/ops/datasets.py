@@ -46,7 +46,7 @@ class Examples(Operation):
 
 
 class Spectrum(Operation):
-    """Examples over the whole range of an atom's activation, from the lowest to the highest, along the axis `example`."""
+    """Examples over the whole range of an atom's activation, from the lowest to the highest, on an axis `example`."""
 
     name = "spectrum"
     available = False

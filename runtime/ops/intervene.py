@@ -59,7 +59,10 @@ class Effect(Operation):
     available = False
     plan = "shows what a change did"
     parameters = (Parameter("on", "target", "the target whose change is shown"),)
-    example = "block5c.expand.channel | attribute(output) | top(8) | ablate(zero) | effect(output.class) | top(5, along=class) | present(bars)"
+    example = (
+        "block5c.expand.channel | attribute(output) | top(8) | ablate(zero)\n"
+        "    | effect(output.class) | top(5, along=class) | present(bars)"
+    )
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         if field.content != "intervention":

@@ -36,8 +36,8 @@ class Link(Operation):
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         to: Node | None = arguments["to"]
         if field.atom == "class" or (to is None and field.atom != "list"):
-            raise Fail("E238", "`link()` without an argument links the neighbours of a list",
-                       "as in `[early, late, output[top(5)]] | link()`, or say what to link to: `link(layers.spatial)`")  # fmt: skip
+            help = "as in `[early, late, output[top(5)]] | link()`, or say what to link to: `link(layers.spatial)`"
+            raise Fail("E238", "`link()` without an argument links the neighbours of a list", help)
         type = replace(field, content="attribution", signed=True, unit="of the later atom's score", scope="", steps=())
         if to is None:
             return type

@@ -30,8 +30,8 @@ class Match(Operation):
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         other: FieldType = arguments["other"].type
         if other.atom != field.atom:
-            raise Fail("E235", f"{field.atom} atoms are matched with {field.atom} atoms, and these are {other.atom} atoms",
-                       argument="other")  # fmt: skip
+            message = f"{field.atom} atoms are matched with {field.atom} atoms, and these are {other.atom} atoms"
+            raise Fail("E235", message, argument="other")
         axes = (*(a for a in field.axes if a.name != "class"), Axis("model", 2))
         return replace(field, content="similarity", axes=axes, signed=True, unit=arguments["by"], scope="", steps=())
 

@@ -17,8 +17,8 @@ OF_ELEMENTS = (
 
 
 class Trust(Operation):
-    """Measures an attribution: for each atom (path dependence ...) or as a whole (deletion, insertion ...), which goes to the
-    element's legend. Several measures are an axis `measure`.
+    """Measures an attribution: for each atom (path dependence ...) or as a whole (deletion, insertion ...), which goes
+    to the element's legend. Several measures are an axis `measure`.
 
     Random weights: Adebayo 2018; infidelity and sensitivity: Yeh 2019; ROAD: Rong 2022; pointing game: Zhang 2018.
     """

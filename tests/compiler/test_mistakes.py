@@ -1,0 +1,67 @@
+"""What the checker finds and says. `python tests/compiler/test_mistakes.py` writes the messages anew."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1] / "grammar"))
+
+import cases
+
+from bbilang.compiler.check import Options, check_recovering
+from bbilang.compiler.codes import CODES
+from bbilang.grammar.diagnostic import Diagnostic, render
+from bbilang.grammar.parse import parse
+from bbilang.grammar.source import Source
+from bbilang.registry import registry
+
+FILE = str(Path(__file__).parent / "mistakes.txt")
+CASES = cases.read(FILE)
+
+
+def found(text: str) -> tuple[Diagnostic, ...]:
+    """Everything that is wrong with a text about InceptionV1 and a picture of a dog, unless it says otherwise."""
+    model = None if "model " in text.split("interface")[0] else "inceptionv1"
+    inputs = None if text.startswith("# without --input") else ("dog.jpeg",)
+    return check_recovering(parse(Source(text, "page.bbi")), registry(), Options(model=model, inputs=inputs))[1]
+
+
+def messages(text: str) -> str:
+    return render(found(text), Source(text, "page.bbi"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
+def test_mistake(case: cases.Case) -> None:
+    assert messages(case.text) == case.expected
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
+def test_every_message_says_where_and_what(case: cases.Case) -> None:
+    for diagnostic in found(case.text):
+        if diagnostic.code not in ("E301", "E420"):  # about the whole file
+            assert diagnostic.span is not None and case.text[diagnostic.span.start : diagnostic.span.end].strip()
+        assert not diagnostic.message.endswith(".") and not diagnostic.message[0].isupper()
+        assert (diagnostic.code == "E901") == ("available yet" in diagnostic.message)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.title.endswith("planned")], ids=lambda case: case.title)
+def test_what_is_planned_is_the_only_mistake(case: cases.Case) -> None:
+    assert {d.code for d in found(case.text) if d.severity == "error"} == {"E901"}
+
+
+def test_codes_have_a_case() -> None:
+    """Each code of the checker is shown by a mistake, and each mistake has a code that is documented."""
+    shown = {diagnostic.code for case in CASES for diagnostic in found(case.text)}
+    elsewhere = {"E207", "E235", "E237", "E238", "E239", "E241", "E242", "E243"}
+    models = {code for code in shown if code.startswith("E4")}  # the registry's own
+    assert shown - models <= set(CODES)
+    assert set(CODES) - shown - elsewhere == set()
+
+
+if __name__ == "__main__":
+    cases.write(FILE, [replace(case, expected=messages(case.text)) for case in CASES])
