@@ -8,7 +8,6 @@ from functools import lru_cache
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.op import Fail, did_you_mean
 
-
 SHOWN = 6  # classes that a message lists
 
 

@@ -15,8 +15,8 @@ METHODS = ("nmf", "pca", "ica", "kmeans", "svd")
 
 class Factorize(Operation):
     """Groups of channels by factorization of a layer's activations (or gradients, or attributions), flattened to
-    positions x channels: spatial factors W and channel factors H. A group's part is W_g outer H_g, its direction H_g, its
-    value |W_g| |H_g| (Olah et al. 2018). `g.spatial` and `g.channel` are the factors.
+    positions x channels: spatial factors W and channel factors H. A group's part is W_g outer H_g, its
+    direction H_g, its value |W_g| |H_g| (Olah et al. 2018). `g.spatial` and `g.channel` are the factors.
 
     NMF needs values that are never negative: a layer after its ReLU.
     """
