@@ -19,14 +19,19 @@ def spectrum_shape(size: int) -> tuple[int, int, int, int]:
     return 3, size, size // 2 + 1, 2
 
 
-def frequency_scale(size: int) -> Tensor:
-    """(y, x of the real transform): sqrt(w h) / max(frequency, 1 / max(w, h)), frequency in cycles per pixel.
+PIVOT = 1 / 16  # cycles per pixel at which the decay does not change the scale
 
-    It gives every frequency of a natural picture, whose energy falls with 1/f, the same say in a gradient step.
+
+def frequency_scale(size: int, decay: float = 1.0) -> Tensor:
+    """(y, x of the real transform): sqrt(w h) / f ** decay, f = max(frequency, 1 / max(w, h)) in cycles per pixel.
+
+    With decay 1, Lucid's, every frequency of a natural picture, whose amplitude falls with 1/f, has the same say in a
+    gradient step. A higher decay, pivoted at 16 pixels a cycle, gives coarse shapes more and fine noise less.
     """
     y = torch.fft.fftfreq(size)[:, None]
     x = torch.fft.rfftfreq(size)[None, :]
-    return size / torch.sqrt(y * y + x * x).clamp_min(1.0 / size)
+    frequency = torch.sqrt(y * y + x * x).clamp_min(1.0 / size)
+    return size / frequency * (PIVOT / frequency) ** (decay - 1.0)
 
 
 def colour_matrix() -> Tensor:
@@ -43,9 +48,9 @@ def initial_spectrum(size: int, deviation: float, generator: torch.Generator) ->
 class Fourier:
     """Parameters (batch, 3, y, x of the real transform, 2) -> pictures (batch, 3, y, x) in [0, 1]."""
 
-    def __init__(self, size: int, decorrelate: bool = True, device: torch.device | str = "cpu"):
+    def __init__(self, size: int, decorrelate: bool = True, decay: float = 1.0, device: torch.device | str = "cpu"):
         self.size = size
-        self.scale = (frequency_scale(size) / 4.0).to(device)
+        self.scale = (frequency_scale(size, decay) / 4.0).to(device)
         self.colour = colour_matrix().to(device) if decorrelate else None
 
     def __call__(self, spectrum: Tensor) -> Tensor:

@@ -380,11 +380,12 @@ class _Redirected(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
         (x,) = context.saved_tensors
-        low, high = x < 0, x > context.ceiling
-        plain = gradient.masked_fill(low | high, 0.0)
-        opening = gradient.masked_fill((low & (gradient > 0)) | (high & (gradient < 0)), 0.0)
-        passes = (plain != 0).flatten(1).any(1).view(-1, *[1] * (x.dim() - 1))
-        return torch.where(passes, plain, opening), None
+        plain = torch.ops.aten.hardtanh_backward(gradient, x, 0.0, context.ceiling)
+        shut = plain.abs().amax(tuple(range(1, x.dim()))) == 0
+        if bool(shut.any()):  # few images, in few layers: the rest of the work is for them alone
+            values, g = x[shut], gradient[shut]
+            plain[shut] = g.masked_fill(((values <= 0) & (g > 0)) | ((values >= context.ceiling) & (g < 0)), 0.0)
+        return plain, None
 
 
 class _Clamped(torch.autograd.Function):

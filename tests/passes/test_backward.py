@@ -126,9 +126,9 @@ def test_redirected_gradient_equals_its_definition():
     y = x.clone().requires_grad_()
     (got,) = torch.autograd.grad(_Redirected.apply(y, 6.0), y, g)
     for image in range(5):
-        plain = [float(b) if 0 <= a <= 6 else 0.0 for a, b in zip(x[image].flatten(), g[image].flatten(), strict=True)]
+        plain = [float(b) if 0 < a < 6 else 0.0 for a, b in zip(x[image].flatten(), g[image].flatten(), strict=True)]
         opening = [
-            0.0 if (a < 0 and b > 0) or (a > 6 and b < 0) else float(b)
+            0.0 if (a <= 0 and b > 0) or (a >= 6 and b < 0) else float(b)
             for a, b in zip(x[image].flatten(), g[image].flatten(), strict=True)
         ]
         want = plain if any(plain) else opening
