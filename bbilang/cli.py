@@ -177,7 +177,8 @@ def explain(
     """
     from bbilang import explaining, listing
     from bbilang.console import result_json
-    from bbilang.request import errors_as, requested
+    from bbilang.faults import errors_as
+    from bbilang.request import requested
 
     with errors_as(json):
         request = requested(
@@ -254,7 +255,7 @@ def layers(
     """
     from bbilang import listing
     from bbilang.console import result_json
-    from bbilang.request import errors_as
+    from bbilang.faults import errors_as
     from bbilang.runtime.model import describe
 
     with errors_as(json):

@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-USAGE_ERROR = typer.BadParameter.__bases__[0]  # click's, or that of typer's own copy of click
+USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]  # click's, or that of typer's own copy of click
 MEANT = re.compile(r"(.*?)[.,;]? *(?:\(Possible options: (.*)\)|Did you mean (?:one of: )?(.*)\?)", re.DOTALL)
 
 
@@ -65,7 +65,7 @@ def misused(error: Any) -> int:
     from bbilang.faults import MISUSE
     from bbilang.grammar.diagnostic import Diagnostic
 
-    context = getattr(error, "ctx", None)
+    context: Any = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "bbi"
     message = error.format_message().strip().rstrip(".")
     if type(error).__name__ == "NoArgsIsHelpError":

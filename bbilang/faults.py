@@ -6,9 +6,11 @@ import errno
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from bbilang.console import report, tell
+from bbilang.console import report, result_json, tell
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 
 MISUSES = ("E440", "E430")  # of the command line alone
@@ -112,3 +114,15 @@ def closed() -> int:
         except (OSError, ValueError):
             pass
     return CLOSED
+
+
+@contextmanager
+def errors_as(json: bool) -> Iterator[None]:
+    """With ``json``, errors go to stdout as the list of diagnostics. Raises SystemExit then."""
+    try:
+        yield
+    except BbiError as error:
+        if not json:
+            raise
+        result_json(error.to_json())
+        raise SystemExit(exit_code(error.diagnostics)) from error

@@ -92,9 +92,9 @@ def show_layers(model: ModelDescription) -> None:
         listed = ", ".join(f".{atom}" for atom in next(iter(same)))
         result_words(f"Every layer has the atoms {listed}, as in `{model.layers[-1].name}.channel`.")
     if model.aliases:
-        alias, name = next(iter(model.aliases.items()))
+        alias, known = next(iter(model.aliases.items()))
         result_words(
-            f"{plural(len(model.aliases), 'other name')} can be used too, like {alias} for {name}: see --json."
+            f"{plural(len(model.aliases), 'other name')} can be used too, like {alias} for {known}: see --json."
         )
 
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.check import Options
-from bbilang.console import report, result_json
-from bbilang.faults import exit_code, misuse
-from bbilang.grammar import ast
-from bbilang.grammar.diagnostic import BbiError
-from bbilang.grammar.parse import parse_recovering
+from bbilang.console import report
+from bbilang.diagnosing import names_pictures, program_of
+from bbilang.faults import misuse
 from bbilang.grammar.source import Source
 from bbilang.page import FORMATS
-from bbilang.texts import program_of, source_of
+from bbilang.texts import source_of
 
 if TYPE_CHECKING:
     from bbilang.compiler.ir import Program
@@ -76,11 +73,6 @@ def requested(
     return Request(source, settings=chosen, **rest)
 
 
-def names_pictures(source: Source) -> bool:
-    file, _ = parse_recovering(source)
-    return any(isinstance(statement, ast.Input) for statement in file.statements)
-
-
 def settings_of(settings: Sequence[str] | None, seed: int | None = None) -> dict[str, Any]:
     """`featvis.steps=64` -> {"featvis.steps": "64"}; the checker knows names and ranges."""
     chosen: dict[str, Any] = {}
@@ -101,15 +93,3 @@ def options(
     from bbilang.inputs import expanded
 
     return Options(model, weights, tuple(inputs) if inputs else None, dict(settings), None, expanded)
-
-
-@contextmanager
-def errors_as(json: bool) -> Iterator[None]:
-    """With ``json``, errors go to stdout as the list of diagnostics. Raises SystemExit then."""
-    try:
-        yield
-    except BbiError as error:
-        if not json:
-            raise
-        result_json(error.to_json())
-        raise SystemExit(exit_code(error.diagnostics)) from error

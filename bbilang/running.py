@@ -11,13 +11,14 @@ from typing import Any
 from bbilang import api
 from bbilang.compiler.ir import Program
 from bbilang.console import duration, plural, printed, report, result, size
+from bbilang.diagnosing import program_of
 from bbilang.faults import FINE, WRONG, explained, misuse
 from bbilang.gallery import Entry, index, percent, thumbnail
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.page import FORMATS, Page
 from bbilang.progress import Watch
 from bbilang.request import KEPT, NOT_KEPT, Request
-from bbilang.texts import program_of, write
+from bbilang.texts import write
 
 
 def run(request: Request) -> int:
@@ -146,6 +147,8 @@ def run_each(request: Request) -> int:
     finally:
         if any(entry.file for entry in entries):
             words = f"{plural(len(entries) - failed, 'page')} · {_title(program.models[0].name)}"
+            words += " · random weights" if program.models[0].weights == "random" else ""
+            words += " · draft" if request.draft else ""
             title = request.title or next((i.title for i in program.interfaces if i.title), "") or "Pages"
             write(folder / "index.html", index(title, words, entries).encode())
     if failed == len(entries):

@@ -12,8 +12,7 @@ from bbilang.console import is_terminal, plural, report, result, result_json, re
 from bbilang.faults import FINE, WRONG, fail, misuse
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.source import Source
-from bbilang.request import SOME_PICTURE, names_pictures, options
-from bbilang.texts import STDIN, diagnosed, named, read, read_marked, source_of, write
+from bbilang.texts import STDIN, named, read, read_marked, source_of, write
 
 
 def check(
@@ -25,6 +24,9 @@ def check(
     json: bool,
 ) -> int:
     """Every diagnostic of every text."""
+    from bbilang.diagnosing import diagnosed, names_pictures
+    from bbilang.request import SOME_PICTURE, options
+
     if not files and pipe is None:
         misuse("no text to check", "give files (`bbi check page.bbi`), a pipe (`-e '...'`), or `-` for stdin")
     listed: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""The texts that a command works on: read whole, diagnosed whole, written back whole."""
+"""The texts that a command works on: read whole, written back whole."""
 
 from __future__ import annotations
 
@@ -9,17 +9,13 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from bbilang.compiler.check import Options, check_recovering
-from bbilang.compiler.ir import Program
 from bbilang.faults import fail, misuse
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
-from bbilang.grammar.parse import MAX_BYTES, lost_names, parse_recovering
 from bbilang.grammar.source import Source
-from bbilang.registry import registry
 
 MARK = "\ufeff"
 STDIN, PIPE = "<stdin>", "<command line>"
-WHOLE = 16 * MAX_BYTES  # nobody's text: the parser refuses it in one sentence, and no more of it is read
+WHOLE = 4 << 20  # bytes: nobody's text; the parser refuses it in one sentence, and no more of it is read
 
 
 def source_of(file: str | None, pipe: str | None) -> Source:
@@ -99,44 +95,6 @@ def named(files: Iterable[str]) -> Iterator[str]:
                 fail("E441", f"the folder {name} has no .bbi files")
         yield from (one for one in found if one not in seen)
         seen.update(found)
-
-
-def diagnosed(source: Source, options: Options) -> tuple[Program | None, tuple[Diagnostic, ...]]:
-    """The program, or None; and everything wrong with the text, syntax and meaning, in the order of the text.
-
-    What could not be parsed is known by name, so that a broken line makes no errors in lines that use it.
-    """
-    file, syntax = parse_recovering(source)
-    if not syntax:
-        return check_recovering(file, registry(), options)
-    if _lost(file.source, "model", "output", "set", "use"):  # what the rest means depends on these
-        return None, syntax
-    _, meaning = check_recovering(file, registry(), options, lost_names(file))
-    if _lost(file.source, "input"):
-        meaning = tuple(d for d in meaning if d.code != "E420")
-    found = (*syntax, *meaning)
-    return None, tuple(sorted(found, key=lambda d: d.span.start if d.span else -1))
-
-
-def _lost(source: Source | None, *words: str) -> bool:
-    """Whether a line that begins with one of these words could not be parsed."""
-    if source is None:
-        return False
-    file, _ = parse_recovering(source)
-    kept = {source.position(s.span.start)[0] for s in file.statements}
-    lines = source.text.split("\n")
-    return any(
-        line.split(maxsplit=1)[:1] and line.split(maxsplit=1)[0].split("(")[0] in words and number not in kept
-        for number, line in enumerate(lines, 1)
-    )
-
-
-def program_of(source: Source, options: Options) -> Program:
-    """The program of a text. Raises BbiError with everything that is wrong with it."""
-    program, diagnostics = diagnosed(source, options)
-    if program is None:
-        raise BbiError(diagnostics, source)
-    return program
 
 
 def write(path: Path, data: bytes) -> None:
