@@ -87,7 +87,7 @@ def _backward(program: Program, place: int, backward: Backward, description: Mod
     classes: set[tuple] = set()
     for target in backward.targets:
         classes |= target_classes(target, description.classes)
-    varies = len({key[0] for key in classes}) > 1 or any(key[0] in ("rank", "state") for key in classes)
+    varies = len({key[0] for key in classes}) > 1 or any(key[0] == "state" for key in classes)
     words = f"{len(classes)} target{'s' if len(classes) != 1 else ''} to {', '.join(backward.layers)}"
     words += ", stops there" if backward.stops else ", down to the input"
     flops = backward_flops(description, backward.layers if backward.stops else ("input",))
