@@ -8,12 +8,10 @@ company. The forward pass stops at the layer, parameters get no gradient, and ic
 
 from __future__ import annotations
 
-import hashlib
-import io
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,98 +19,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
-from bbilang.runtime.cache import Cache, canonical, key_of
+from bbilang.runtime.cache import Cache
 from bbilang.runtime.fold import folded
+from bbilang.runtime.icon import Icon, Objective, Recipe, icon_key, model_key, pack, seed_of, unpack
 from bbilang.runtime.parametrization import Fourier, initial_spectrum
-from bbilang.runtime.transforms import Transforms, affine, resample
+from bbilang.runtime.transforms import affine, resample
 
-FORMAT = 1  # raise it when the same recipe gives another picture: it is part of the cache key
+__all__ = ["Icon", "Objective", "Recipe", "estimate", "visualize"]
+
 _ADAM = (0.9, 0.999, 1e-8)
 
 Progress = Callable[[int, int, float], None]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How an icon is made. ``size`` pixels a side; ``rate`` is Adam's; ``deviation`` that of the first coefficients;
-    ``decay`` see `frequency_scale`; ``redirect`` counts the first steps in which gradients pass shut ReLUs; ``batch``
-    is fixed, see the module.
-
-    The defaults are Lucid's (`Recipe.lucid`) but for two, found by eye and by measure on EfficientNet-Lite0, whose
-    strided depthwise convolutions invite checkerboards that InceptionV1 does not: decay 1.5 for 1, scales .8 to 1.2 for
-    .9 to 1.1. Shapes are cleaner, and on sizes of 112 to 224 px without transforms the objectives of four channels of
-    `block5c.expand` are 4.33, 3.50, 4.91, 1.40 after 256 steps, where Lucid's give 4.06, 3.63, 4.63, 1.38. A decay of 2
-    blurs (3.77, 2.99, 4.30, 1.25); a rate of .02 leaves pictures pale.
-    """
-
-    size: int = 128
-    steps: int = 512
-    rate: float = 0.05
-    seed: int = 0
-    batch: int = 8
-    decorrelate: bool = True
-    deviation: float = 0.01
-    decay: float = 1.5
-    redirect: int = 16
-    transforms: Transforms = field(default_factory=Transforms)
-
-    @classmethod
-    def lucid(cls, **changes: Any) -> Recipe:
-        """Lucid's defaults throughout, for comparisons like for like."""
-        return replace(cls(decay=1.0, transforms=Transforms(scale=(0.9, 1.1))), **changes)
-
-    def draft(self) -> Recipe:
-        """Small and quick, for a first look at a page."""
-        return replace(self, size=min(self.size, 64), steps=min(self.steps, 64))
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What an icon shows: a channel's index, or a vector over the layer's channels. Equal objectives are equal values.
-
-    The objective's value is the mean over all positions of <direction, activations>, in the layer's own units.
-    """
-
-    layer: str
-    direction: int | tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        if isinstance(self.direction, int | np.integer):
-            object.__setattr__(self, "direction", int(self.direction))
-            return
-        values = np.asarray(self.direction, dtype=np.float32).reshape(-1) + np.float32(0)  # -0.0 becomes 0.0
-        if not np.isfinite(values).all():
-            raise _error("E510", f"a direction in `{self.layer}` is not finite", "look at what it was computed from")
-        object.__setattr__(self, "direction", tuple(values.tolist()))
-
-    def vector(self, channels: int) -> Tensor:
-        """The direction as (channel,). Raises BbiError E510 if it does not fit the layer."""
-        if isinstance(self.direction, int):
-            if not 0 <= self.direction < channels:
-                text = f"channel {self.direction} of `{self.layer}` does not exist"
-                raise _error("E510", text, f"it has {channels} channels, 0 to {channels - 1}")
-            return F.one_hot(torch.tensor(self.direction), channels).float()
-        if len(self.direction) != channels:
-            text = f"a direction of {len(self.direction)} numbers in `{self.layer}`, which has {channels} channels"
-            raise _error("E510", text, "take the direction from the same layer")
-        return torch.tensor(self.direction)
-
-
-@dataclass(frozen=True)
-class Icon:
-    """A finished icon: ``picture`` uint8 (y, x, rgb); ``objective`` measured on the picture itself, without transforms;
-    ``dead`` where nothing could be optimized, then the picture is grey and ``reason`` says why."""
-
-    picture: np.ndarray
-    objective: float
-    dead: bool = False
-    reason: str = ""
-
-
-def _error(code: str, message: str, help: str) -> BbiError:
-    return BbiError(Diagnostic(code, message, help=help))
 
 
 def visualize(
@@ -131,7 +50,7 @@ def visualize(
     """
     recipe = recipe or Recipe()
     counter = counter if counter is not None else passes.Passes()
-    model = _model_key(adapter) if cache is not None else None
+    model = model_key(adapter) if cache is not None else None
     wanted = [_canonical(adapter, objective) for objective in objectives]
     icons: dict[Objective, Icon] = {}
     total = len(dict.fromkeys(wanted))
@@ -140,9 +59,9 @@ def visualize(
     def look_up(keep: Iterable[Objective]) -> list[Objective]:
         """Put what the cache holds for this batch size into `icons`; gives the rest."""
         for objective in keep if cache is not None else ():
-            found = cache.get(_key(model, objective, recipe, batch, adapter)) if objective not in icons else None
+            found = cache.get(icon_key(model, objective, recipe, batch, adapter)) if objective not in icons else None
             if found is not None:
-                icons[objective] = _unpack(*found)
+                icons[objective] = unpack(*found)
         return [objective for objective in keep if objective not in icons]
 
     clock = _Clock(progress, total, recipe.steps)
@@ -158,7 +77,7 @@ def visualize(
                         for objective, icon in zip(group[:batch], ascent.run(group[:batch], clock), strict=True):
                             icons[objective] = icon
                             if cache is not None:
-                                cache.put(_key(model, objective, recipe, batch, adapter), *_pack(icon))
+                                cache.put(icon_key(model, objective, recipe, batch, adapter), *pack(icon))
                         group = group[batch:]
             except BbiError as e:
                 if not passes.is_out_of_memory(e) or batch == 1:
@@ -177,8 +96,8 @@ def estimate(
     recipe = recipe or Recipe()
     wanted = list(dict.fromkeys(_canonical(adapter, objective) for objective in objectives))
     if cache is not None:
-        model = _model_key(adapter)
-        wanted = [o for o in wanted if cache.get(_key(model, o, recipe, recipe.batch, adapter)) is None]
+        model = model_key(adapter)
+        wanted = [o for o in wanted if cache.get(icon_key(model, o, recipe, recipe.batch, adapter)) is None]
     seconds = 0.0
     for layer, group in _by_layer(wanted):
         batch, step = _speed(adapter, layer, recipe, group)
@@ -239,7 +158,7 @@ class _Ascent:
         self.device = torch.device(adapter.device)
         self.fourier = Fourier(recipe.size, recipe.decorrelate, recipe.decay, self.device)
         self.view = recipe.transforms.view_size(recipe.size)
-        example = torch.rand(2, 3, self.view, self.view, generator=torch.Generator().manual_seed(0))
+        example = torch.rand(2, 3, self.view, self.view, generator=torch.Generator().manualseed_of(0))
         self.shape, example = _network_size(adapter, layer, example.to(self.device), counter)
         self.fixed = self.shape != (self.view, self.view)
         self._run = passes.run_to(folded(adapter, layer, example, counter), layer, counter=counter, example=example)
@@ -267,7 +186,7 @@ class _Ascent:
         """Icons of up to ``batch`` objectives; free slots are filled with copies of the first."""
         recipe, first, second = self.recipe, *_ADAM[:2]
         slots = [*objectives, *[objectives[0]] * (self.batch - len(objectives))]
-        sources = [torch.Generator().manual_seed(_seed(recipe, objective)) for objective in slots]
+        sources = [torch.Generator().manualseed_of(seed_of(recipe, objective)) for objective in slots]
         spectrum = torch.stack([initial_spectrum(recipe.size, recipe.deviation, s) for s in sources]).to(self.device)
         draws = torch.stack([recipe.transforms.draw(recipe.steps, s) for s in sources], 1)  # (step, batch, 6)
         maps = affine(draws.flatten(0, 1), recipe.size, self.view).view(recipe.steps, self.batch, 2, 3).to(self.device)
@@ -344,55 +263,3 @@ def _network_size(adapter: Any, layer: str, example: Tensor, counter: passes.Pas
     except Exception:  # a network for one size says so in many ways
         y, x = adapter.description.input_size
         return (int(y), int(x)), F.interpolate(example, (int(y), int(x)), mode="bilinear", align_corners=False)
-
-
-def _seed(recipe: Recipe, objective: Objective) -> int:
-    """An icon's own seed, from the recipe's and the objective alone."""
-    text = canonical([recipe.seed, objective.layer, objective.direction])
-    return int.from_bytes(hashlib.sha256(text).digest()[:7], "big")
-
-
-def _model_key(adapter: Any) -> str:
-    """What the adapter calls its fingerprint, else a sha256 of names, kinds, weights and normalization."""
-    own = getattr(adapter, "fingerprint", None)
-    if own is not None:
-        return str(own() if callable(own) else own)
-    digest = hashlib.sha256()
-    for name, module in adapter.module.named_modules():
-        digest.update(f"{name} {type(module).__qualname__} {module.extra_repr()}\n".encode())
-    for name, values in adapter.module.state_dict().items():
-        digest.update(f"{name} {tuple(values.shape)} {values.dtype}\n".encode())
-        digest.update(values.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    ramp = torch.linspace(0, 1, 3 * 4 * 4).view(1, 3, 4, 4).to(adapter.device)
-    digest.update(adapter.normalize(ramp).detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _key(model: str | None, objective: Objective, recipe: Recipe, batch: int, adapter: Any) -> str:
-    """Everything that an icon's bits depend on, but for the number of threads."""
-    return key_of(
-        {
-            "what": "icon",
-            "format": FORMAT,
-            "torch": torch.__version__,
-            "device": torch.device(adapter.device).type,
-            "model": model,
-            "objective": [objective.layer, objective.direction],
-            "recipe": asdict(replace(recipe, batch=batch)),
-        }
-    )
-
-
-def _pack(icon: Icon) -> tuple[bytes, dict[str, Any]]:
-    from PIL import Image
-
-    stream = io.BytesIO()
-    Image.fromarray(icon.picture).save(stream, "PNG")
-    return stream.getvalue(), {"objective": icon.objective, "dead": icon.dead, "reason": icon.reason}
-
-
-def _unpack(data: bytes, metadata: Mapping[str, Any]) -> Icon:
-    from PIL import Image
-
-    picture = np.array(Image.open(io.BytesIO(data)).convert("RGB"))
-    return Icon(picture, float(metadata["objective"]), bool(metadata["dead"]), str(metadata["reason"]))
