@@ -158,7 +158,7 @@ class _Ascent:
         self.device = torch.device(adapter.device)
         self.fourier = Fourier(recipe.size, recipe.decorrelate, recipe.decay, self.device)
         self.view = recipe.transforms.view_size(recipe.size)
-        example = torch.rand(2, 3, self.view, self.view, generator=torch.Generator().manualseed_of(0))
+        example = torch.rand(2, 3, self.view, self.view, generator=torch.Generator().manual_seed(0))
         self.shape, example = _network_size(adapter, layer, example.to(self.device), counter)
         self.fixed = self.shape != (self.view, self.view)
         self._run = passes.run_to(folded(adapter, layer, example, counter), layer, counter=counter, example=example)
@@ -186,7 +186,7 @@ class _Ascent:
         """Icons of up to ``batch`` objectives; free slots are filled with copies of the first."""
         recipe, first, second = self.recipe, *_ADAM[:2]
         slots = [*objectives, *[objectives[0]] * (self.batch - len(objectives))]
-        sources = [torch.Generator().manualseed_of(seed_of(recipe, objective)) for objective in slots]
+        sources = [torch.Generator().manual_seed(seed_of(recipe, objective)) for objective in slots]
         spectrum = torch.stack([initial_spectrum(recipe.size, recipe.deviation, s) for s in sources]).to(self.device)
         draws = torch.stack([recipe.transforms.draw(recipe.steps, s) for s in sources], 1)  # (step, batch, 6)
         maps = affine(draws.flatten(0, 1), recipe.size, self.view).view(recipe.steps, self.batch, 2, 3).to(self.device)
