@@ -1,7 +1,7 @@
 """The stages, one function each, and `run`, their chain.
 
-    text -> AST -> typed IR -> optimized IR -> physical plan -> results -> view model -> HTML
-       parse   check      optimize        plan            execute    view          render
+text -> AST -> typed IR -> optimized IR -> physical plan -> results -> view model -> HTML
+   parse   check      optimize        plan            execute    view          render
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def check(
         name = model
     elif model is not None:
         description = _adapter(model, input).description
-    return check_file(file, registry(), options(name, weights, handed.names_of(handed.listed(input)), settings, description))
+    inputs = handed.names_of(handed.listed(input))
+    return check_file(file, registry(), options(name, weights, inputs, settings, description))
 
 
 def options(
@@ -166,7 +167,9 @@ def _inputs_of(program: Program) -> list[ast.Input]:
     return [s for s in parse_source(program.source).statements if isinstance(s, ast.Input)]
 
 
-def _icons(adapter: Any, objectives: Any, counter: Any, *, recipe: Any, cache: Any, progress: Listener | None) -> list[Any]:
+def _icons(
+    adapter: Any, objectives: Any, counter: Any, *, recipe: Any, cache: Any, progress: Listener | None
+) -> list[Any]:
     """Icons, with word before and while they are made."""
     from bbilang.runtime.visualize import estimate, visualize
 
@@ -184,7 +187,8 @@ def _icons(adapter: Any, objectives: Any, counter: Any, *, recipe: Any, cache: A
 def _recipe(program: Program, draft: bool) -> Any:
     from bbilang.runtime.visualize import Recipe
 
-    chosen = {name: program.setting(f"featvis.{name}", default(f"featvis.{name}")) for name in ("size", "steps", "rate", "batch")}
+    names = ("size", "steps", "rate", "batch")
+    chosen = {name: program.setting(f"featvis.{name}", default(f"featvis.{name}")) for name in names}
     recipe = Recipe(**chosen, seed=program.setting("seed", 0))
     return recipe.draft() if draft else recipe
 
@@ -224,7 +228,8 @@ def _loaded(program: Program, model: Any, input: Any, device: str) -> Adapter:
             adapter.to(device)
     elif slot.name == "module" or (program.description is not None and slot.name not in registry().models()):
         help = "pass it again: `execute(plan, model=module)`"
-        raise BbiError(Diagnostic("E408", f"this program was made for a module of the caller's, `{slot.name}`", help=help))
+        message = f"this program was made for a module of the caller's, `{slot.name}`"
+        raise BbiError(Diagnostic("E408", message, help=help))
     else:
         adapter = load(slot.name or DEFAULT_MODEL, slot.weights, device, seed=program.setting("seed", 0))
     changes = {key: program.setting(f"preprocess.{key}") for key in ("size", "crop", "mean", "std")}

@@ -62,6 +62,7 @@ Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda
 Draft = Annotated[bool, typer.Option("--draft", metavar="", help="small icons of few steps, marked on the page")]
 NoOptimize = Annotated[bool, typer.Option("--no-optimize", metavar="", help="run every pass as written")]
 NoCache = Annotated[bool, typer.Option("--no-cache", metavar="", help="make every icon anew, keep none")]
+Root = Annotated[str | None, typer.Option(metavar="FOLDER", help="files that a text uses must lie in it")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="print the path, warnings and errors alone")]
 Json = Annotated[bool, typer.Option("--json", metavar="", help="for programs")]
 OUT = "Output"
@@ -102,6 +103,7 @@ def run(
     model: Model = None,
     weights: Weights = None,
     settings: Settings = None,
+    root: Root = None,
     seed: Seed = None,
     device: Device = "auto",
     draft: Draft = False,
@@ -123,8 +125,8 @@ def run(
     from bbilang.request import requested
 
     request = requested(
-        file, pipe, settings, seed, inputs=_tuple(input), model=model, weights=weights, device=device, draft=draft,
-        optimized=not no_optimize, cache=not no_cache, quiet=quiet, title=title, output=output, format=format,
+        file, pipe, settings, seed, root=root, inputs=_tuple(input), model=model, weights=weights, device=device,
+        draft=draft, optimized=not no_optimize, cache=not no_cache, quiet=quiet, title=title, output=output, format=format,
     )  # fmt: skip
     return running.run_each(request) if each else running.run(request)
 
@@ -136,6 +138,7 @@ def check(
     input: Inputs = None,
     model: Model = None,
     settings: Settings = None,
+    root: Root = None,
     json: Annotated[bool, typer.Option("--json", metavar="", help="the list of diagnostics, for editors")] = False,
 ) -> Any:
     """Say everything that is wrong with texts.
@@ -149,7 +152,7 @@ def check(
     from bbilang import texting
     from bbilang.request import settings_of
 
-    return texting.check(files or [], pipe, _tuple(input), model, settings_of(settings), json)
+    return texting.check(files or [], pipe, _tuple(input), model, settings_of(settings), json, root)
 
 
 @command("explain", "Texts")
@@ -161,6 +164,7 @@ def explain(
     model: Model = None,
     weights: Weights = None,
     settings: Settings = None,
+    root: Root = None,
     device: Device = "auto",
     draft: Draft = False,
     no_optimize: NoOptimize = False,
@@ -182,8 +186,8 @@ def explain(
 
     with errors_as(json):
         request = requested(
-            file, pipe, settings, None, some_picture=not analyze, inputs=_tuple(input), model=model, weights=weights,
-            device=device, draft=draft, optimized=not no_optimize, cache=not no_cache, quiet=json,
+            file, pipe, settings, None, root=root, some_picture=not analyze, inputs=_tuple(input), model=model,
+            weights=weights, device=device, draft=draft, optimized=not no_optimize, cache=not no_cache, quiet=json,
         )  # fmt: skip
         found = explaining.analyzed(request) if analyze else explaining.explained(request)
     if json:

@@ -23,8 +23,8 @@ FORMATS = ("html", "json", "png", "svg", "pdf", "csv")
 class Data:
     """The numbers of an element. ``values`` has one axis for each name in ``axes``; NaN where there is no atom.
 
-    coords: component ("channel", "y", "x", "class") -> (names of the axes it depends on, integers): which atom stands at
-    each place. labels: axis -> (names of axes, words), for classes.
+    coords: component ("channel", "y", "x", "class") -> (names of the axes it depends on, integers): which atom stands
+    at each place. labels: axis -> (names of axes, words), for classes.
     """
 
     content: str
@@ -52,14 +52,16 @@ class Page:
     def save(self, path: str | Path, format: str | None = None) -> Path:
         """Write the page: html, json, png, svg, pdf or csv, by the file's ending unless said.
 
-        The file is there whole or not at all. Raises BbiError E430 for an unknown format, E431 where it cannot be written.
+        The file is there whole or not at all. Raises BbiError E430 for an unknown format, E431 where it cannot be
+        written.
         """
         from bbilang.runtime.export import export
 
         path = Path(path)
         wanted = format or path.suffix.lstrip(".").lower() or "html"
         if wanted not in FORMATS:
-            raise BbiError(Diagnostic("E430", f"there is no format `{wanted}`", help=f"formats are {', '.join(FORMATS)}"))
+            help = f"formats are {', '.join(FORMATS)}"
+            raise BbiError(Diagnostic("E430", f"there is no format `{wanted}`", help=help))
         try:
             return export(self.view, path, wanted, charts())
         except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.check import Options
@@ -41,9 +42,10 @@ class Request:
     title: str = ""
     output: str | None = None
     format: str | None = None
+    root: str | None = None
 
     def options(self, *inputs: str) -> Options:
-        return options(self.model, self.weights, inputs or self.inputs, self.settings)
+        return options(self.model, self.weights, inputs or self.inputs, self.settings, self.root)
 
     def program(self) -> Program:
         """The checked program; warnings are said. Raises BbiError with everything that is wrong."""
@@ -87,9 +89,14 @@ def settings_of(settings: Sequence[str] | None, seed: int | None = None) -> dict
 
 
 def options(
-    model: str | None, weights: str | None, inputs: Sequence[str] | None, settings: Mapping[str, Any]
+    model: str | None,
+    weights: str | None,
+    inputs: Sequence[str] | None,
+    settings: Mapping[str, Any],
+    root: str | None = None,
 ) -> Options:
     """What the checker is told besides the text."""
     from bbilang.inputs import expanded
 
-    return Options(model, weights, tuple(inputs) if inputs else None, dict(settings), None, expanded)
+    chosen = tuple(inputs) if inputs else None
+    return Options(model, weights, chosen, dict(settings), None, expanded, Path(root) if root else None)

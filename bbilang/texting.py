@@ -22,6 +22,7 @@ def check(
     model: str | None,
     settings: Mapping[str, Any],
     json: bool,
+    root: str | None = None,
 ) -> int:
     """Every diagnostic of every text."""
     from bbilang.diagnosing import diagnosed, names_pictures
@@ -44,7 +45,7 @@ def check(
         for text in texts:
             last = "the text" if text.name.startswith("<") else text.name
             given = inputs or (None if names_pictures(text) else SOME_PICTURE)
-            _, found = diagnosed(text, options(model, None, given, settings))
+            _, found = diagnosed(text, options(model, None, given, settings, root))
             listed += [d.to_json(text) for d in found]
             count = sum(d.severity == "error" for d in found)
             errors, warnings = errors + count, warnings + len(found) - count
