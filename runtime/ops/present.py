@@ -11,14 +11,19 @@ from bbilang.runtime.field import Field
 
 
 class Present(Operation):
-    """Draws a field. Every axis must be spent: by the style, by `facet=`, or handed to the reader by `at`."""
+    """Draws a field. Every axis must be spent: by the style, by `facet=`, or handed to the reader by `at`.
+
+    Its numbers have the axes in this order: states, then input, then the field's own.
+    """
 
     name = "present"
     parameters = PARAMETERS
     example = 'block5c.expand.spatial | attribute(output) | present(heatmap, title="Where the evidence is")'
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
-        return inputs[0].with_values(inputs[0].values, node.type)
+        values = inputs[0].values
+        order = [axis.name for axis in (*node.type.states, *node.type.axes) if axis.name in values.dims]
+        return inputs[0].with_values(values.ordered(order), node.type)
 
 
 OPERATIONS = (Present(),)

@@ -1,4 +1,4 @@
-"""Published numbers of The Building Blocks of Interpretability (Olah et al. 2018, CC-BY 4.0), through the operations."""
+"""Numbers that The Building Blocks of Interpretability published (Olah et al. 2018, CC-BY 4.0), through operations."""
 
 from __future__ import annotations
 
