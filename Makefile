@@ -2,6 +2,7 @@
 # make test   the whole suite (ARGS="-k page" for a part of it)
 # make lint   ruff and the layers between packages
 # make types  mypy
+# make reference   docs/reference and docs/mistakes.md, from what the language knows of itself
 # make clean  forget .venv, build and caches
 #
 # Each sets up .venv first and installs again only when pyproject.toml or constraints.txt changed.
@@ -14,7 +15,7 @@ CORES := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || e
 WORKERS := $(shell echo $$(( $(CORES) < 4 ? $(CORES) : 4 )))
 THREADS := $(shell echo $$(( $(CORES) / $(WORKERS) )))
 
-.PHONY: demo test lint types clean
+.PHONY: demo test lint types reference clean
 
 demo: .venv/installed-demo
 	@mkdir -p build
@@ -33,6 +34,9 @@ lint: .venv/installed-test
 
 types: .venv/installed-test
 	$(BIN)/mypy
+
+reference: .venv/installed-demo
+	@$(BIN)/python -m bbilang.reference
 
 .venv/bin/python:
 	@sh scripts/venv.sh

@@ -1,8 +1,29 @@
-"""The codes of syntax errors, one constant each, and what they mean. The checker's begin at E200."""
+"""The codes of syntax errors, one constant each, and what each teaches. The checker's begin at E200."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
+
+
+@dataclass(frozen=True)
+class Code:
+    """What the documentation says of a code; what raises it says the rest.
+
+    ``why``: one or two sentences on why it is a mistake and what to do. ``wrong`` and ``right``: .bbi texts on the
+    demo's network and picture, unless they name others or begin with `# without --input`. A line that begins with `$ `
+    is typed in a shell, one with `>>> ` in Python. ``needs``: what ``wrong`` needs besides itself, where it is no text
+    that a check alone refuses. ``files``: texts that stand beside both, by name.
+    """
+
+    title: str
+    why: str
+    wrong: str
+    right: str
+    needs: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+
 
 TOO_LARGE: Final = "E101"
 TOO_DEEP: Final = "E102"
@@ -38,38 +59,220 @@ UNEXPECTED: Final = "E131"
 MALFORMED_TREE: Final = "E132"
 UNWRITABLE_TREE: Final = "E133"
 
-CODES: Final[dict[str, str]] = {
-    TOO_LARGE: "the source is larger than 256 kB",
-    TOO_DEEP: "something is nested deeper than 64",
-    UNKNOWN_CHARACTER: "a character that the language does not use",
-    WRONG_QUOTES: 'a string in quotes other than ""',
-    OPEN_STRING: "a string without its closing quote",
-    BAD_ESCAPE: "a character or an escape that a string cannot hold",
-    NOT_A_NUMBER: "something that begins like a number and is none",
-    OPEN_BRACKET: "a bracket or a block that is never closed",
-    STRAY_CLOSER: "a closing bracket that closes nothing, or something else",
-    BAD_BLOCK: "braces without an interface, an interface without braces or inside another",
-    SEVERAL_STATEMENTS: "more than one statement on a line",
-    PIPE_IN_THE_AIR: "a pipe that ends in `|`",
-    PIPE_WITHOUT_HEAD: "a `|` with nothing before it",
-    WRONG_OPERATOR: "an operator of another language",
-    NOT_A_STAGE: "something after `|` that is not an operation",
-    NOT_A_NAME: "a word that cannot be a name here",
-    STATEMENT_FORM: "a statement that does not have the form of its kind",
-    MISSING_COMMA: "two arguments or items without a comma between them",
-    MISPLACED_COMMA: "a comma too many, or outside brackets",
-    MISSING_VALUE: "a value is missing",
-    EQUALS_OR_EQUAL: "`=` where `==` is meant, or the other way round",
-    ARGUMENTS_WITHOUT_PARENTHESES: "the arguments of an operation without parentheses",
-    CHAINED_COMPARISON: "a comparison of a comparison",
-    RANGE_OUTSIDE_LIST: "a range of layers that is not an item of a list",
-    SIDE_BY_SIDE: "two values with nothing between them",
-    UNKNOWN_VERSION: "a version of the language that this program does not know",
-    VERSION_NOT_FIRST: "the version stands behind other statements",
-    NOT_CALLABLE: "parentheses, an index or an atom after something that takes none",
-    NAMED_TWICE: "an argument or a parameter given twice",
-    UNKNOWN_STATEMENT: "a line that begins with an unknown statement word",
-    UNEXPECTED: "something that cannot stand at this place",
-    MALFORMED_TREE: "the JSON form of a syntax tree is malformed",
-    UNWRITABLE_TREE: "a syntax tree that no source text can spell",
+_PHOTO = "photo = input | present(image)"
+_EVIDENCE = "block5c.expand.channel | attribute(output) | top(8) | present(bars)"
+
+CODES: Final[dict[str, Code]] = {
+    TOO_LARGE: Code(
+        "the source is larger than 256 kB",
+        "So long a text was hardly written by hand, and is refused before it costs time. Put parts of it into files of "
+        "their own and bring them in with `use`.",
+        "$ bbi check huge.bbi",
+        'use "parts.bbi"\nevidence | present(bars)',
+        needs="a text of over 256 kB",
+        files={"parts.bbi": "evidence = block5c.expand.channel | attribute(output) | top(8)\n"},
+    ),
+    TOO_DEEP: Code(
+        "something is nested deeper than 64",
+        "Brackets, sums and blocks may stand in each other 64 deep. Bind an inner part to a name and use the name.",
+        f"deep = {'[' * 65}1{']' * 65}",
+        f'cats = [output["tabby"], output["tiger cat"]]\n{_EVIDENCE.replace("(output)", "(cats)")}',
+    ),
+    UNKNOWN_CHARACTER: Code(
+        "a character that the language does not use",
+        "Outside of strings and comments the language has letters, digits and a few marks. Invisible characters come "
+        "along when a text is copied from a web page.",
+        "block5c.expand.channel | attribute(output) | top(20%) | present(bars)",
+        "block5c.expand.channel | attribute(output) | top(20) | present(bars)",
+    ),
+    WRONG_QUOTES: Code(
+        'a string in quotes other than ""',
+        'Strings stand in straight double quotes, `"`. Word processors turn them into typographic ones.',
+        "photo = input | present(image, title=“The photo”)",
+        'photo = input | present(image, title="The photo")',
+    ),
+    OPEN_STRING: Code(
+        "a string without its closing quote",
+        "A string ends on the line that it begins on; a line end inside it is written `\\n`.",
+        'photo = input | present(image, title="The photo)',
+        'photo = input | present(image, title="The photo")',
+    ),
+    BAD_ESCAPE: Code(
+        "a character or an escape that a string cannot hold",
+        "A backslash in a string begins an escape, as in JSON. A path can have `/` on every system.",
+        'photo = input | present(image, title="photos\\day one")',
+        'photo = input | present(image, title="photos/day one")',
+    ),
+    NOT_A_NUMBER: Code(
+        "something that begins like a number and is none",
+        "Numbers are written 8, 0.5 or 1e-3, without units: the documentation of a parameter names its unit.",
+        "set featvis(size=96px)",
+        f"set featvis(size=96)\n{_PHOTO}",
+    ),
+    OPEN_BRACKET: Code(
+        "a bracket or a block that is never closed",
+        "Inside brackets lines go on, so all that follows would belong to it. Close it where its content ends.",
+        "block5c.expand.channel | attribute(output | top(8) | present(bars)",
+        _EVIDENCE,
+    ),
+    STRAY_CLOSER: Code(
+        "a closing bracket that closes nothing, or something else",
+        "Each `(`, `[` and `{` is closed by its own kind, the last one opened first.",
+        "block5c.expand.channel | attribute(output)) | top(8) | present(bars)",
+        _EVIDENCE,
+    ),
+    BAD_BLOCK: Code(
+        "braces without an interface, an interface without braces or inside another",
+        'Braces do one thing: they hold the statements of an interface, `interface "title" { ... }`. Interfaces follow '
+        "each other, none is inside another.",
+        f'interface "Cats"\n{_PHOTO}',
+        f'interface "Cats" {{\n    {_PHOTO}\n}}',
+    ),
+    SEVERAL_STATEMENTS: Code(
+        "more than one statement on a line",
+        "The end of a line ends a statement, so each begins on a line of its own and no `;` is needed.",
+        f"{_PHOTO}; {_EVIDENCE}",
+        f"{_PHOTO}\n{_EVIDENCE}",
+    ),
+    PIPE_IN_THE_AIR: Code(
+        "a pipe that ends in `|`",
+        "A `|` hands a field to the stage after it. To go on in the next line, begin that line with the `|`.",
+        "block5c.expand.channel |\n    attribute(output) | top(8) | present(bars)",
+        "block5c.expand.channel\n    | attribute(output) | top(8) | present(bars)",
+    ),
+    PIPE_WITHOUT_HEAD: Code(
+        "a `|` with nothing before it",
+        "A pipe starts from something to look at: the atoms of a layer, `input`, `output`, or a name.",
+        "evidence = | attribute(output) | top(8) | present(bars)",
+        "evidence = block5c.expand.channel | attribute(output) | top(8) | present(bars)",
+    ),
+    WRONG_OPERATOR: Code(
+        "an operator of another language",
+        "The words are `and`, `or`, `not`; comparisons are `<` `<=` `>` `>=` `==` `!=`; stages are joined by one `|`.",
+        "block5c.expand.channel || top(8) || present(bars)",
+        "block5c.expand.channel | top(8) | present(bars)",
+    ),
+    NOT_A_STAGE: Code(
+        "something after `|` that is not an operation",
+        "After `|` stands the name of an operation, with its arguments in parentheses. Sums, indices and atoms belong "
+        "to what the pipe starts from.",
+        'block5c.expand.channel | "attribute" | present(bars)',
+        _EVIDENCE,
+    ),
+    NOT_A_NAME: Code(
+        "a word that cannot be a name here",
+        "A name begins with a letter and has letters, digits and `_`. Words that begin statements are taken.",
+        "layout = input | present(image)",
+        _PHOTO,
+    ),
+    STATEMENT_FORM: Code(
+        "a statement that does not have the form of its kind",
+        "Each statement word has one form, which the message shows. Names of files are strings, and `set` has no `=`.",
+        "set seed = 7",
+        f"set seed 7\n{_PHOTO}",
+    ),
+    MISSING_COMMA: Code(
+        "two arguments or items without a comma between them",
+        "Arguments and items of lists are separated by commas.",
+        'photo = input | present(image title="The photo")',
+        'photo = input | present(image, title="The photo")',
+    ),
+    MISPLACED_COMMA: Code(
+        "a comma too many, or outside brackets",
+        "A comma stands between two arguments or items; several values together are a list in brackets, `[a, b]`.",
+        'block5c.expand.channel | attribute(output["tabby"],, method=linear) | top(8) | present(bars)',
+        'block5c.expand.channel | attribute(output["tabby"], method=linear) | top(8) | present(bars)',
+    ),
+    MISSING_VALUE: Code(
+        "a value is missing",
+        "After `=`, and on both sides of an operator, stands a value.",
+        "block5c.expand.channel | attribute(output, method=) | top(8) | present(bars)",
+        "block5c.expand.channel | attribute(output, method=linear) | top(8) | present(bars)",
+    ),
+    EQUALS_OR_EQUAL: Code(
+        "`=` where `==` is meant, or the other way round",
+        "A single `=` gives a name to a value or a value to an argument; `==` compares.",
+        "block5c.expand.channel | filter(value > 0 and channel = 64) | present(bars)",
+        "block5c.expand.channel | filter(value > 0 and channel == 64) | present(bars)",
+    ),
+    ARGUMENTS_WITHOUT_PARENTHESES: Code(
+        "the arguments of an operation without parentheses",
+        "Arguments stand in parentheses, also where there is only one.",
+        "block5c.expand.channel | top 8 | present(bars)",
+        "block5c.expand.channel | top(8) | present(bars)",
+    ),
+    CHAINED_COMPARISON: Code(
+        "a comparison of a comparison",
+        "A comparison is true or false, and there is no more or less of that. Join two comparisons with `and`.",
+        "block5c.expand.channel | filter(0.1 < value < 0.5) | present(bars)",
+        "block5c.expand.channel | filter(value > 0.1 and value < 0.5) | present(bars)",
+    ),
+    RANGE_OUTSIDE_LIST: Code(
+        "a range of layers that is not an item of a list",
+        "`a..b` is every layer from a to b, and several layers are a list: `[a..b]`, whose atoms then have an axis "
+        "`layer`.",
+        "block3a..block5a.channel | top(8) | present(bars)",
+        "[block3a..block5a].channel | top(8) | present(bars)",
+    ),
+    SIDE_BY_SIDE: Code(
+        "two values with nothing between them",
+        "Between two values stands a `|`, an operator or a comma. Words with spaces are a string in quotes.",
+        "block5c.expand.channel attribute(output) | top(8) | present(bars)",
+        _EVIDENCE,
+    ),
+    UNKNOWN_VERSION: Code(
+        "a version of the language that this program does not know",
+        "`bbi 1` says that a text is written in version 1 of the language. A text of a later version needs a later "
+        "bbilang.",
+        f"bbi 2\n{_PHOTO}",
+        f"bbi 1\n{_PHOTO}",
+    ),
+    VERSION_NOT_FIRST: Code(
+        "the version stands behind other statements",
+        "The version says how to read all that follows, so it is the first statement, or left out.",
+        f"{_PHOTO}\nbbi 1",
+        f"bbi 1\n{_PHOTO}",
+    ),
+    NOT_CALLABLE: Code(
+        "parentheses, an index or an atom after something that takes none",
+        "Parentheses call operations and selections, brackets pick atoms and classes. A class is picked by "
+        '`output["name"]`.',
+        'block5c.expand.channel | attribute(output("tabby")) | top(8) | present(bars)',
+        'block5c.expand.channel | attribute(output["tabby"]) | top(8) | present(bars)',
+    ),
+    NAMED_TWICE: Code(
+        "an argument or a parameter given twice",
+        "Which of the two would win? Leave out the one that is not meant.",
+        'photo = input | present(image, title="The photo", title="A cat")',
+        'photo = input | present(image, title="The photo", caption="A cat")',
+    ),
+    UNKNOWN_STATEMENT: Code(
+        "a line that begins with an unknown statement word",
+        "Statements begin with `bbi model input output dataset set use def interface layout`; everything else is "
+        "`name = value` or a pipe.",
+        f"modle efficientnet_lite0\n{_PHOTO}",
+        f"model efficientnet_lite0\n{_PHOTO}",
+    ),
+    UNEXPECTED: Code(
+        "something that cannot stand at this place",
+        "The line reads well up to the place that is underlined, and there nothing of this kind can follow.",
+        'photo = input | present(image, title: "The photo")',
+        'photo = input | present(image, title="The photo")',
+    ),
+    MALFORMED_TREE: Code(
+        "the JSON form of a syntax tree is malformed",
+        "Tools that write syntax trees as JSON keep to `grammar/ast.schema.json`: every node has its kind, its fields "
+        "and a span.",
+        '>>> from_json({"kind": "File"})',
+        ">>> from_json(to_json(parse(text)))",
+        needs="a tree that another program wrote",
+    ),
+    UNWRITABLE_TREE: Code(
+        "a syntax tree that no source text can spell",
+        "A tree that a program made may hold what the grammar cannot say, such as a name with a space. Make its parts "
+        "from text with `parse`.",
+        '>>> tree["statements"][0]["name"]["text"] = "two words"\n>>> from_json(tree)',
+        '>>> tree["statements"][0]["name"]["text"] = "two_words"\n>>> from_json(tree)',
+        needs="a tree that a program made",
+    ),
 }

