@@ -7,7 +7,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
-PAGES = [path for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))] if BLOCK.search(path.read_text("utf-8"))]
+PAGES = [
+    path
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    if BLOCK.search(path.read_text("utf-8"))
+]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -29,10 +33,16 @@ BBI = re.compile(r"^```bbi\n(.*?)^```", re.M | re.S)
 LANGUAGE = (ROOT / "docs" / "language.md").read_text(encoding="utf-8")
 
 
+FILE = re.compile(r"^```bbi (\S+)\n(.*?)^```", re.M | re.S)  # a text that others `use`, under its name
+
+
 @pytest.mark.parametrize("text", BBI.findall(LANGUAGE), ids=lambda text: text.split("\n")[0][:40])
-def test_language_example(text):
+def test_language_example(text, tmp_path, monkeypatch):
     import bbilang
 
+    monkeypatch.chdir(tmp_path)
+    for name, content in FILE.findall(LANGUAGE):
+        (tmp_path / name).write_text(content, encoding="utf-8")
     program = bbilang.check(bbilang.parse(text), input=None if "\ninput " in text else "sample:chelsea")
     assert program.elements
 
