@@ -194,7 +194,7 @@ class _Builder:
 
 def _selection_words(node: Node) -> str:
     """The word beside a menu: the name that the text gives it."""
-    return node["id"].replace("-", " ")
+    return node["id"].replace("-", " ").replace("_", " ")
 
 
 def _alternative(element: vm.Element, drawing: Drawing) -> str:
