@@ -126,11 +126,13 @@ def target_classes(target: Node, total: int) -> set[tuple]:
 
 
 def _slots(node: Node) -> int:
-    """The atoms that an element surely draws in every state."""
+    """The icons that an element surely needs in every state: neurons of one channel share theirs."""
     type, count = node.type, 1
     for axis in type.axes:
         if not axis.exact:
             return 0
+        if type.atom == "neuron" and {"y", "x"} & set(axis.components):
+            continue
         if axis.name not in ("class", "input") or type.atom == "class":
             count *= min(axis.sizes) if axis.sizes else axis.size
     return count

@@ -73,7 +73,7 @@ class Presenter:
             raise At(fail, spans.get(fail.argument or "style", call.span)) from fail
         self._nothing_left(type, drawn, style, call.span)
         beside = set(drawn.spent) & set(type.names)  # without the facet
-        clash = next((axis for axis in type.axes if set(axis.varies) & beside), None)
+        clash = next((axis for axis in field.type.axes if set(axis.varies) & beside), None)
         if clash is not None:
             other = next(v for v in clash.varies if v in beside)
             raise at(

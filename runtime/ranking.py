@@ -62,7 +62,7 @@ def ranked_type(field: FieldType, arguments: Mapping[str, Any], k: int | None, g
         raise Fail("E231", message)
     total = math.prod(axis.size for axis in axes)
     size = total if k is None else min(k, total)
-    exact = all(axis.exact for axis in axes)
+    exact = all(axis.exact for axis in axes) and size <= fewest(axes)
     name = axes[0].name if len(axes) == 1 else field.atom
     components = tuple(c for axis in axes for c in axis.components)
     varies = {v for axis in axes for v in axis.varies} - ranked | ({arguments["per"]} - {None}) | by_input(field)
@@ -73,6 +73,16 @@ def ranked_type(field: FieldType, arguments: Mapping[str, Any], k: int | None, g
     before = sum(axis in rest for axis in field.axes[:place])
     states = by.type.states if isinstance(by, Node) else ()
     return replace(field, axes=(*rest[:before], new, *rest[before:])).with_states(*states)
+
+
+def fewest(axes: tuple[Axis, ...]) -> int:
+    """The atoms that are there along some axes in every layer, where layers differ in size."""
+    ragged = [axis for axis in axes if axis.sizes]
+    even = math.prod(axis.size for axis in axes if not axis.sizes and axis.name != "layer")
+    if not ragged:
+        return math.prod(axis.size for axis in axes)
+    counts = [even * math.prod(sizes) for sizes in zip(*(axis.sizes for axis in ragged), strict=True)]
+    return sum(counts) if any(axis.name == "layer" for axis in axes) else min(counts)
 
 
 def by_input(field: FieldType) -> set[str]:

@@ -45,7 +45,10 @@ class Only(Operation):
                 message = f"those atoms differ along `{missing[0]}`, which the field does not share"
                 raise Fail("E231", message, f"leave out `per={missing[0]}`", argument="field")
             varies = tuple(sorted({*own.varies, *theirs.varies}))
-            field = field.swap(replace(theirs, name=own.name, components=own.components, varies=varies))
+            new = replace(theirs, name=own.name, components=own.components, varies=varies)
+            if not own.whole:  # of atoms that were chosen before, some may be missing
+                new = replace(new, exact=False, whole=False)
+            field = field.swap(new)
         return field.with_states(*other.states)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
