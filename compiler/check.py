@@ -249,10 +249,11 @@ class Checker(Preamble):
                 scope[name].element = self._element(value, name, elements)
 
     def _element(self, node: Node, name: str, elements: list[Element]) -> str:
-        identity, number = name, 2
+        identity, number = name, self.numbers.get(name, 2)
         while identity in self.taken:
             identity, number = f"{name}-{number}", number + 1
         self.taken.add(identity)
+        self.numbers[name] = number
         over = node["over"]
         self.names.setdefault(node, identity)
         known = next((e.id for e in elements if e.node == over), None) if over is not None else None

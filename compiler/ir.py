@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from bbilang.compiler.description import ModelDescription
@@ -27,9 +28,8 @@ class Node:
     digest: str = field(init=False)
 
     def __post_init__(self) -> None:
-        for name, value in self.parameters:
-            _validate(name, value)
-        text = repr((self.op, [n.digest for n in self.inputs], _digestible(self.parameters), self.type))
+        plain = tuple([(name, _digestible(name, value)) for name, value in self.parameters])
+        text = repr((self.op, [n.digest for n in self.inputs], plain, self.type))
         object.__setattr__(self, "digest", hashlib.sha256(text.encode()).hexdigest()[:32])
 
     def __eq__(self, other: object) -> bool:
@@ -51,32 +51,37 @@ class Node:
     def get(self, name: str, default: Any = None) -> Any:
         return next((value for key, value in self.parameters if key == name), default)
 
-    @property
+    @cached_property
     def children(self) -> tuple[Node, ...]:
         """Every node that this one needs: its inputs, and those in its parameters."""
-        return (*self.inputs, *_nodes_in(self.parameters))
+        found = list(self.inputs)
+        for _, value in self.parameters:
+            _collect(value, found)
+        return tuple(found)
 
 
-def _validate(name: str, value: Any) -> None:
-    if isinstance(value, tuple):
-        for item in value:
-            _validate(name, item)
-    elif not (value is None or isinstance(value, bool | int | float | str | Node)):
-        raise TypeError(f"parameter {name} holds a {type(value).__name__}")
+PLAIN = frozenset((type(None), bool, int, float, str))
 
 
-def _digestible(value: Any) -> Any:
+def _digestible(name: str, value: Any) -> Any:
+    """The value with the digests of nodes in their place. Raises TypeError for what no parameter holds."""
+    if type(value) in PLAIN:
+        return value
     if isinstance(value, Node):
         return ("node", value.digest)
-    return tuple(map(_digestible, value)) if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return tuple([_digestible(name, item) for item in value])
+    if isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"parameter {name} holds a {type(value).__name__}")
 
 
-def _nodes_in(value: Any) -> Iterator[Node]:
+def _collect(value: Any, found: list[Node]) -> None:
     if isinstance(value, Node):
-        yield value
+        found.append(value)
     elif isinstance(value, tuple):
         for item in value:
-            yield from _nodes_in(item)
+            _collect(item, found)
 
 
 def walk(*roots: Node) -> Iterator[Node]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 
 from bbilang.compiler.arguments import At, at
 from bbilang.compiler.ir import Element, Node, walk
@@ -10,13 +11,15 @@ from bbilang.compiler.op import Registry
 from bbilang.compiler.resolve import Resolver
 
 POINTED = ("hover", "click")  # a `pick` brings a menu of its own
+PHOTO = ("picture",)
 
 
 def unreachable(elements: Iterable[Element], registry: Registry, resolver: Resolver) -> Iterator[At]:
     """E306 for every selection in use whose atoms no element shows."""
     nodes = list(dict.fromkeys(element.node for element in elements))
+    shown = _shown(nodes, registry)
     for selection in dict.fromkeys(node for node in walk(*nodes) if node.op in POINTED):
-        if not any(_shows(element, selection, registry) for element in nodes):
+        if not _shows(shown, selection):
             axis = selection.type.axes[0]
             what = ", ".join(c for c in axis.components if c != "layer")
             help = _help(axis.components, selection.type.layers)
@@ -24,19 +27,33 @@ def unreachable(elements: Iterable[Element], registry: Registry, resolver: Resol
             yield at(resolver.origins[selection][0], "E306", message, help)
 
 
-def _shows(element: Node, selection: Node, registry: Registry) -> bool:
-    """True where marks or cells of the element are atoms of the selection, whatever the reader chose before."""
+def _shown(elements: Iterable[Node], registry: Registry) -> Mapping[tuple[str, ...], set[str]]:
+    """What tells the marks or cells of elements apart, without `layer` -> the layers whose atoms they are."""
+    found: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for element in elements:
+        style = registry.styles[element["style"]]
+        if style.name == "image":
+            found[PHOTO].add(element.op)
+            continue
+        type = element.type.without(element["facet"]) if element["facet"] else element.type
+        drawn = style.spend(type)
+        components = ("y", "x") if drawn.cells else drawn.slots.components if drawn.slots else ()
+        found[_without_layer(components)].update(type.layers)
+    return found
+
+
+def _shows(shown: Mapping[tuple[str, ...], set[str]], selection: Node) -> bool:
+    """True where marks or cells of some element are atoms of the selection, whatever the reader chose before."""
     wanted, layers = selection.type.axes[0].components, selection.type.layers
-    style = registry.styles[element["style"]]
-    if style.name == "image":
-        return wanted == ("y", "x") and len(layers) == 1  # a photo shows the positions of every layer
-    type = element.type.without(element["facet"]) if element["facet"] else element.type
-    drawn = style.spend(type)
-    shown = ("y", "x") if drawn.cells else drawn.slots.components if drawn.slots else ()
-    if shown == ("class",):
-        return wanted == shown
-    plain = [tuple(c for c in components if c != "layer") for components in (wanted, shown)]
-    return plain[0] == plain[1] and bool(set(layers) & set(element.type.layers))
+    if wanted == ("y", "x") and len(layers) == 1 and PHOTO in shown:  # a photo shows the positions of every layer
+        return True
+    if wanted == ("class",):
+        return wanted in shown
+    return not shown.get(_without_layer(wanted), set()).isdisjoint(layers)
+
+
+def _without_layer(components: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(c for c in components if c != "layer")
 
 
 def _help(components: tuple[str, ...], layers: tuple[str, ...]) -> str:

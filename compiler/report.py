@@ -25,6 +25,7 @@ class Reporter:
         self.output = ""
         self.names: dict[Node, str] = {}
         self.taken: set[str] = set()
+        self.numbers: dict[str, int] = {}  # what comes behind a name that is taken
         self.bindings: list[tuple[str, Node]] = []
         self.defined: dict[str, Span] = {}
         self.resolver: Resolver | None = None

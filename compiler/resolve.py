@@ -40,6 +40,7 @@ class Resolver(Substrates):
     settings: dict[str, Any]
     scopes: list[dict[str, Binding]] = field(default_factory=lambda: [{}])
     origins: dict[Node, list[Span]] = field(default_factory=lambda: defaultdict(list))
+    asked: set[tuple[Node, Span]] = field(default_factory=set)  # the same, to ask quickly
     later: dict[str, Span] = field(default_factory=dict)  # names that the file binds further down
     binding: str = ""  # the name that the statement read now binds
     macros: dict[str, Macro | None] = field(default_factory=dict)  # made by `def`; None where that went wrong
@@ -68,7 +69,8 @@ class Resolver(Substrates):
     def make(self, op: str, inputs: tuple[Node, ...], parameters: dict[str, Any], type: FieldType, span: Span) -> Node:
         node = Node(op, inputs, tuple(sorted(parameters.items())), type)
         span = self.foreign or span
-        if span not in self.origins[node]:
+        if (node, span) not in self.asked:
+            self.asked.add((node, span))
             self.origins[node].append(span)
         return node
 

@@ -117,7 +117,7 @@ class FieldType:
             if axis.name not in known:
                 known.add(axis.name)
                 fresh.append(axis)
-        return replace(self, states=self.states + tuple(fresh))
+        return replace(self, states=self.states + tuple(fresh)) if fresh else self
 
     def __str__(self) -> str:
         where = f" of {', '.join(self.layers)}" if self.layers else ""

@@ -54,7 +54,11 @@ def parse_recovering(source: Source | str) -> tuple[File, tuple[Diagnostic, ...]
 
     ``lost_names`` says which bindings are missing because of that.
     """
-    source = Source(source) if isinstance(source, str) else source
+    return _parsed(Source(source) if isinstance(source, str) else source)
+
+
+@lru_cache(maxsize=4)  # a command asks several times for the tree of one text, and trees do not change
+def _parsed(source: Source) -> tuple[File, tuple[Diagnostic, ...]]:
     if source.text.startswith("\ufeff"):
         source = Source(source.text[1:], source.name)
     if refusal := _too_large(source.text):
@@ -182,9 +186,12 @@ def _offset(unexpected: UnexpectedInput, text: str) -> int:
     return len(text) if offset is None else offset
 
 
+_NESTING = re.compile(r"[(\[|.+\-*/<>=!]|and|or|not")  # each can hold two levels of the tree: a pipe and its stage
+
+
 def _too_deep(statement: ast.Node, text: str) -> Diagnostic | None:
     """Sums and negations nest without brackets, so the scanner cannot see them."""
-    if len(text) <= MAX_DEPTH or (node := first_too_deep(statement, MAX_DEPTH)) is None:
+    if 2 * len(_NESTING.findall(text)) + 8 <= MAX_DEPTH or (node := first_too_deep(statement, MAX_DEPTH)) is None:
         return None
     help = "bind a part of it to a name and use the name"
     return Diagnostic(codes.TOO_DEEP, f"expressions are nested deeper than {MAX_DEPTH}", node.span, help)
