@@ -90,7 +90,7 @@ def describe_module(
         short = paths[path] if paths is not None else path
         shape = tuple(tensor.shape[1:])
         kind = (kinds or {}).get(short, "")
-        nonnegative = seen.signs.nonnegative(tensor)
+        nonnegative = path in seen.nonnegative
         layers.append(LayerDescription(short, path, AXES[tensor.ndim], shape, nonnegative, seen.flops[path], kind))
     if missing := set(names or ()) - {layer.name for layer in layers}:
         raise _error(f"the layers {', '.join(sorted(missing))} of {name} did not run exactly once")
@@ -113,6 +113,7 @@ class _Seen:
 
     results: dict[str, Tensor | None] = field(default_factory=dict)
     flops: dict[str, int] = field(default_factory=dict)
+    nonnegative: set[str] = field(default_factory=set)  # when it finished: a ReLU in place changes it afterwards
     signs: _Signs = field(default_factory=_Signs)
     whole: Any = None
     total: int = 0
@@ -131,6 +132,8 @@ def _run(module: nn.Module, input_size: tuple[int, int], channels: int, output: 
         path = paths[child]
         seen.results[path] = value if isinstance(value, Tensor) and path not in seen.results else None
         seen.flops[path] = counter.get_total_flops()
+        if isinstance(value, Tensor) and seen.signs.nonnegative(value):
+            seen.nonnegative.add(path)
 
     modes = {child: child.training for child in module.modules()}
     handles = []

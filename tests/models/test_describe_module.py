@@ -121,3 +121,10 @@ def test_the_crop_is_the_input_size():
 @pytest.mark.parametrize("size", [(8, 20), (20, 8)])
 def test_fingerprints_of_modules_without_tensors(size):
     assert len(adapt(nn.Flatten(), size).fingerprint) == 16
+
+
+def test_a_relu_in_place_does_not_reach_back():
+    """The convolution's own result has both signs, though the ReLU after it writes into the same memory."""
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True))
+    layers = {layer.name: layer.nonnegative for layer in describe_module(module, (8, 8)).layers}
+    assert layers == {"0": False, "1": True}
