@@ -15,7 +15,7 @@ CORES := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || e
 WORKERS := $(shell echo $$(( $(CORES) < 4 ? $(CORES) : 4 )))
 THREADS := $(shell echo $$(( $(CORES) / $(WORKERS) )))
 
-.PHONY: demo test lint types reference clean
+.PHONY: demo test lint types fuzz reference clean
 
 demo: .venv/installed-demo
 	@mkdir -p build
@@ -34,6 +34,10 @@ lint: .venv/installed-test
 
 types: .venv/installed-test
 	$(BIN)/mypy
+
+fuzz: .venv/installed-test
+	@$(BIN)/pip install --quiet atheris
+	$(BIN)/python scripts/fuzz.py -max_total_time=$(or $(SECONDS_OF_FUZZING),60) -max_len=64
 
 reference: .venv/installed-demo
 	@$(BIN)/python -m bbilang.reference

@@ -126,7 +126,8 @@ def run(
 
     request = requested(
         file, pipe, settings, seed, root=root, inputs=_tuple(input), model=model, weights=weights, device=device,
-        draft=draft, optimized=not no_optimize, cache=not no_cache, quiet=quiet, title=title, output=output, format=format,
+        draft=draft, optimized=not no_optimize, cache=not no_cache, quiet=quiet, title=title, output=output,
+        format=format,
     )  # fmt: skip
     return running.run_each(request) if each else running.run(request)
 

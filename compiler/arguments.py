@@ -85,6 +85,8 @@ def describe(value: ast.Expression) -> str:
             return f"`{value.name}(...)`"
         case ast.Pipe():
             return "a pipe"
+        case ast.Index(value=ast.Path() as path):
+            return f"`{path.name}[...]`"
         case _:
             return "this"
 

@@ -117,6 +117,9 @@ class Selector:
                 )
         axes = type.atom_axes if type.atom != "class" else tuple(a for a in type.axes if a.name == "class")
         components = tuple(c for axis in axes for c in axis.components)
+        if not components and type.atom == "class":
+            message = f"{describe(expression)} is one class, and a reader chooses among several"
+            raise at(expression.span, "E306", message, "as in `pick(output[top(5)])`")
         if not components:
             raise at(
                 expression.span,

@@ -157,12 +157,10 @@ class Targeter:
                 return check_index(description, value)
         except Fail as fail:
             raise At(fail, pick.span) from fail
-        raise at(
-            pick.span,
-            "E232",
-            f"{describe(pick)} is not a class",
-            "a class is a name in quotes, a number, or a selection of classes",
-        )
+        help = "a class is a name in quotes or a number"
+        if isinstance(value, Node) and value.type.content == "selection":
+            help = f"a selection stands alone, as in `[output[{getattr(pick, 'name', '...')}], output[208]]`"
+        raise at(pick.span, "E232", f"{describe(pick)} is not a class", help)
 
     def _selected(self, pick: ast.Expression, span: Span, score: str) -> Node:
         value: Any = self.resolver.value(pick)

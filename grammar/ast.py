@@ -37,7 +37,7 @@ class Constant(Node):
 
 @dataclass(frozen=True)
 class Path(Node):
-    """A dotted name: a binding, a layer with its atom (`mixed4d.channel`), a word (`pca`). `a:mixed4d` names the model."""
+    """A dotted name: a binding, a layer with its atom (`mixed4d.channel`), a word (`pca`); `a:mixed4d` has a model."""
 
     name: str
     model: str | None = None

@@ -1,8 +1,8 @@
 """What a page shows, in plain numbers, strings and images: made by view.py, drawn by vega.py and page.py.
 
-An element's content depends on selections. ``Element.states`` names them, and each panel has one ``Frame`` per combination,
-row-major in that order: with states (a of 6, b of 6) frame ``i * 6 + j`` belongs to (a=i, b=j). A page shows one frame
-at a time; everything that a reader can reach is there already.
+An element's content depends on selections. ``Element.states`` names them, and each panel has one ``Frame`` per
+combination, row-major in that order: with states (a of 6, b of 6) frame ``i * 6 + j`` belongs to (a=i, b=j). A page
+shows one frame at a time; everything that a reader can reach is there already.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Kind = Literal["hover", "click", "pick", "slider"]
 
 @dataclass(frozen=True)
 class Atom:
-    """One thing to point at. ``key`` is the same wherever the atom is shown: `mixed4d channel=447`, `output class=281`."""
+    """One thing to point at. ``key`` is the same wherever the atom is shown: `mixed4d channel=447`, `output class=8`"""
 
     key: str
     label: str  # "channel 447", "row 6, column 6", "tabby"

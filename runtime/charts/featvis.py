@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import altair as alt
 
+from bbilang.runtime.charts import image
+from bbilang.runtime.charts.heatmap import matched
 from bbilang.runtime.colour import series_colour
 from bbilang.runtime.geometry import Geometry, balanced, ceil, floor, if_zero, least, quantity
 from bbilang.runtime.marks import (
@@ -26,8 +28,6 @@ from bbilang.runtime.marks import (
 from bbilang.runtime.marks import (
     chart as layer,
 )
-from bbilang.runtime.charts import image
-from bbilang.runtime.charts.heatmap import matched
 from bbilang.runtime.viewmodel import Element
 
 # Pixels: between icons; an icon's label; a line of values; a line of the key; a remark; under a slot.

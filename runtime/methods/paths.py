@@ -32,7 +32,7 @@ class SmoothPool(Method):
 
 
 class RelaxedPool(Method):
-    """A max pool's gradient shared among the inputs of a window in proportion to their activation: the article's text."""
+    """A max pool's gradient shared among a window's inputs in proportion to their activation: the article's text."""
 
     name = "relaxed_pool"
     available = False

@@ -13,7 +13,10 @@ class Atlas(Style):
     available = False
     spends = "`example`, the positions and two components"
     parameters = (Parameter("bins", "integer", "bins along each side", 20, minimum=2, maximum=200),)
-    example = 'dataset photos = "photos/"\nblock5c.expand.spatial | across(photos) | project(umap, 2) | present(atlas, bins=20)'
+    example = (
+        'dataset photos = "photos/"\n'
+        "block5c.expand.spatial | across(photos) | project(umap, 2) | present(atlas, bins=20)"
+    )
 
     def spend(self, field: FieldType) -> Drawn:
         component, example = field.axis("component"), field.axis("example")

@@ -7,7 +7,7 @@ from bbilang.compiler.types import FieldType
 
 
 class Matrix(Style):
-    """Numbers as coloured cells: atoms by classes, groups by classes, channels by channels; or pairs that `top` kept."""
+    """Numbers as coloured cells: atoms by classes, groups by classes, channels by channels; or pairs `top` kept."""
 
     name = "matrix"
     available = False

@@ -13,7 +13,10 @@ class Scatter(Style):
     name = "scatter"
     available = False
     spends = "one axis of atoms and one of size 2 (`component` or `class`)"
-    example = 'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]]) | top(50, by=magnitude) | present(scatter)'
+    example = (
+        'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
+        "    | top(50, by=magnitude) | present(scatter)"
+    )
 
     def spend(self, field: FieldType) -> Drawn:
         pair = next((a for a in field.axes if a.name in ("component", "class", "model") and a.size == 2), None)

@@ -15,7 +15,6 @@ CLASSES = [
     "output[p]", "[output[p], output[q]]", "output[p] - output[q]", "[output[q], output[6]]",
 ]  # fmt: skip
 AXES = ["layer", "y", "x", "channel", "channel", "class", "class", "neuron", "input"]
-SELECTIONS = ["hover", "click", "pick"]
 
 
 @st.composite
@@ -74,7 +73,8 @@ def stages(draw: st.DrawFn, layer: str, names: list[str]) -> str:
             return f"only({draw(st.sampled_from([*names, other]))})"
         case "at":
             over = draw(st.sampled_from([*names, *(f"{layer}.{atom}" for atom in ("spatial", "channel", "neuron"))]))
-            return f"at({draw(st.sampled_from(['cell', f'pick({over})', 'p']))})"
+            kind = draw(st.sampled_from(["hover", "click"] if over in names else ["pick"]))
+            return f"at({draw(st.sampled_from(['cell', f'{kind}({over})', 'p']))})"
         case "normalize":
             return f"normalize(scope={draw(st.sampled_from(['channel', 'layer', 'global']))})"
         case "sum" | "mean" | "norm" | "difference":

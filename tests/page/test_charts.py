@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import time
 from dataclasses import replace
 
 import altair
@@ -34,11 +33,21 @@ def test_every_state_is_in_the_specification():
     assert next(p["value"] for p in specification["params"] if p["name"] == "state_neurons") == 6 * 14 + 6
 
 
-def test_a_thousand_states_are_quick():
-    view = views.dictionary(35)
-    start = time.perf_counter()
-    charts(view)
-    assert time.perf_counter() - start < 1.5
+def test_a_thousand_states_are_not_validated(monkeypatch):
+    """State tables are attached after Altair's validation, which takes 1.9 s for 1,225 states: it sees none of them."""
+    seen = []
+    monkeypatch.setattr(altair.LayerChart, "to_dict", _noting(altair.LayerChart.to_dict, seen))
+    specification = json.dumps(charts(views.dictionary(35)))
+    assert seen and max(seen) < 100_000 < len(specification)
+
+
+def _noting(to_dict, seen):
+    def noting(self, *arguments, **named):
+        made = to_dict(self, *arguments, **named)
+        seen.append(len(json.dumps(made)))
+        return made
+
+    return noting
 
 
 @pytest.mark.parametrize("style", ["featvis", "bars", "swatches", "image", "heatmap"])
@@ -76,7 +85,8 @@ def test_colour_maps():
     values = np.array([[-1.0, 0.0, 1.0], [float("nan"), 5.0, -5.0]])
     image = Image.open(io.BytesIO(colour_map_png(values, (-1, 1), True, over=True))).convert("RGBA")
     assert image.size == (3, 2)
-    assert image.getpixel((1, 0))[:3] == (255, 255, 255)  # zero leaves the photo as it is
+    assert image.getpixel((1, 0))[3] == 0  # zero leaves the photo as it is
+    assert image.getpixel((2, 0))[3] > 200  # the ends are nearly opaque
     assert image.getpixel((0, 1))[3] == 0  # not a number: transparent
     assert image.getpixel((2, 0)) == image.getpixel((1, 1)) != image.getpixel((0, 0)) == image.getpixel((2, 1))
     assert colour_map_png(values, (-1, 1), True) == colour_map_png(values, (-1, 1), True)

@@ -1,0 +1,40 @@
+"""The gallery's texts: each checks without a word, stands in the formatter's form, and loads no torch to say so."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bbilang
+
+ROOT = Path(__file__).parents[2]
+SPECS = sorted((ROOT / "specs").glob("*.bbi"))
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_checks_and_is_formatted(path):
+    from bbilang.grammar.format import format_file
+
+    text = path.read_text("utf-8")
+    file = bbilang.parse(text)
+    assert format_file(file) == text
+    assert bbilang.check(file).warnings == ()
+
+
+def test_bbi_check_of_the_gallery():
+    done = subprocess.run(
+        [sys.executable, "-m", "bbilang.cli", "check", str(ROOT / "specs")], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_same_file_on_inceptionv1(path):
+    """The language is not of one network: with a layer of InceptionV1 the same file checks there."""
+    text = (
+        path.read_text("utf-8")
+        .replace("model efficientnet_lite0", "model inceptionv1")
+        .replace("block5c.expand", "mixed4d")
+    )
+    assert bbilang.check(bbilang.parse(text)).elements
