@@ -15,7 +15,7 @@ from bbilang.compiler.resolve import ModelContext, Resolver
 from bbilang.compiler.settings import PLANNED, SETTINGS
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.grammar.source import NOWHERE
+from bbilang.grammar.source import NOWHERE, Span
 
 DEFAULT_MODEL = "efficientnet_lite0"
 
@@ -89,29 +89,38 @@ class Preamble(Reporter):
         if options.description is not None:
             slot = ModelSlot("", options.description.name, options.weights)
             return {"": ModelContext(slot, self._labelled(self._scored(options.description)))}
-        item = items[0] if items else None
-        alias = item.alias.text if item and item.alias else ""
-        name = (
-            options.model
-            or (item and (item.name.value if isinstance(item.name, ast.String) else item.name.name))
-            or DEFAULT_MODEL
-        )
-        from_text = options.model is None and item is not None
-        weights = options.weights or (item.weights.value if from_text and item.weights else None)
+        if not items:
+            context = self._model("", options.model or DEFAULT_MODEL, options.weights, NOWHERE)
+            return {context.slot.alias: context}
+        found: dict[str, ModelContext] = {}
+        for number, item in enumerate(items):
+            alias = item.alias.text if item.alias else ""
+            if alias in found:
+                span = item.alias.span if item.alias else item.span
+                raise at(span, "E221", f"two models are called `{alias}`", "choose another name")
+            name = item.name.value if isinstance(item.name, ast.String) else item.name.name
+            weights, span = item.weights.value if item.weights else None, item.name.span
+            if number == 0 and options.model is not None:  # the command line wins over the text
+                name, weights, span = options.model, None, NOWHERE
+            found[alias] = self._model(
+                alias, name, options.weights if number == 0 and options.weights else weights, span
+            )
+        return found
+
+    def _model(self, alias: str, name: str, weights: str | None, span: Span) -> ModelContext:
         assert self.registry.describe is not None
         try:
             description = self.registry.describe(name)
         except BbiError as error:
-            span = item.name.span if from_text and item else None
-            raise BbiError([replace(d, span=span) for d in error.diagnostics], self.file.source) from error
+            place = span if span != NOWHERE else None
+            raise BbiError([replace(d, span=place) for d in error.diagnostics], self.file.source) from error
         size, crop = self.settings.get("preprocess.size"), self.settings.get("preprocess.crop")
         if size and not crop:  # a size below the crop takes the crop along
             crop = min(size, *description.input_size)
         if crop and (crop, crop) != description.input_size:
             description = self.registry.describe(name, crop)
-        context = ModelContext(ModelSlot(alias, description.name, weights), self._labelled(self._scored(description)))
-        others = {i.alias.text: context for i in items[1:] if i.alias}  # for now, so that their names say nothing twice
-        return {alias: context} | others
+        slot = ModelSlot(alias, description.name, weights)
+        return ModelContext(slot, self._labelled(self._scored(description)))
 
     def _scored(self, description: ModelDescription) -> ModelDescription:
         """With the scores that `output = "path"` names, for a model without one class vector."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bbilang.compiler.arguments import at, bind, describe, literal
+from bbilang.compiler.arguments import Poisoned, at, bind, describe, literal
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Parameter, did_you_mean
 from bbilang.compiler.types import FieldType
@@ -176,6 +176,8 @@ class Reader:
         """A `slider(...)`, or a name bound to one, where a number may slide."""
         call = isinstance(value, ast.Call) and value.name in ("slider", "hover", "click", "pick")
         binding = self.resolver.find(value.name) if isinstance(value, ast.Path) else None
+        if binding is not None and binding.value is None:
+            raise Poisoned
         found = self.resolver.value(value) if call else binding.value if binding else None
         if not (isinstance(found, Node) and found.type.content == "selection"):
             return None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Demand, Gradients, Operation, Parameter
+from bbilang.compiler.op import Demand, Fail, Gradients, Operation, Parameter
 from bbilang.compiler.types import Axis, FieldType
 from bbilang.runtime.atoms import gather, reduce_part
 from bbilang.runtime.field import Field, Named, combine
@@ -50,7 +50,10 @@ class Attribute(Operation):
 
 
 def derivative_type(field: FieldType, content: str, to: Node, unit: str, signed: bool) -> FieldType:
-    """The atoms of the field, the classes and states of the target."""
+    """The atoms of the field, the classes and states of the target. Raises `Fail` for a target of another model."""
+    if to.type.model != field.model:
+        raise Fail("E235", f"the target is of the model `{to.type.model}`, and the atoms are of `{field.model}`",
+                   "a model's own atoms speak for its own scores", argument="to")  # fmt: skip
     type = content_type(field, content, signed, unit)
     if to.type.content != "score":  # atoms of a later layer: theirs beside the field's own
         return replace(type, axes=(*type.axes, *linked_axes(to.type))).with_states(*to.type.states)
