@@ -45,3 +45,14 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How much was fuzzed, over all workers."""
+    counts: dict[str, int] = {}
+    for report in terminalreporter.stats.get("", []):  # setups and teardowns
+        for name, value in report.user_properties if report.when == "teardown" else ():
+            if str(name).startswith("fuzzed "):
+                counts[name] = counts.get(name, 0) + value
+    if counts:
+        terminalreporter.write_line(", ".join(f"{name} {count:,}" for name, count in counts.items()))

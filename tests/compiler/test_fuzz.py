@@ -108,6 +108,15 @@ WORDS = [
 COUNTS = {"texts": 0, "accepted": 0, "diagnostics": 0}
 
 
+@pytest.fixture(autouse=True)
+def counted(record_property):
+    """What a test fuzzed stands in the test report: tests/conftest.py sums it up."""
+    before = dict(COUNTS)
+    yield
+    for name, count in COUNTS.items():
+        record_property(f"fuzzed {name}", count - before[name])
+
+
 def checked(text: str) -> None:
     """Parse and check a text as `bbi check` does; every diagnostic can be printed."""
     began = time.process_time()
@@ -269,7 +278,7 @@ def test_grown_texts(text):
     checked(text)
 
 
-@settings(max_examples=150, deadline=None)
+@SLOW
 @given(st.text(max_size=200))
 def test_any_text(text):
     checked(text)
@@ -300,10 +309,3 @@ def test_any_text(text):
 )
 def test_large_texts_take_seconds(text):
     checked(text)
-
-
-def test_counts(record_property):
-    """The fuzzers' counts stand in the test report."""
-    for name, count in COUNTS.items():
-        record_property(name, count)
-    print(f"fuzzed: {COUNTS['texts']} texts, {COUNTS['accepted']} accepted, {COUNTS['diagnostics']} diagnostics")
