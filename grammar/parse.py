@@ -13,13 +13,12 @@ import re
 import threading
 from dataclasses import replace
 from functools import cache, lru_cache
-from importlib.resources import files
 from typing import Any, Final, Literal
 
 from lark import Lark
 from lark.exceptions import UnexpectedInput
 
-from bbilang.grammar import ast, codes
+from bbilang.grammar import ast, codes, tables
 from bbilang.grammar.ast import File
 from bbilang.grammar.build import RESERVED_WORDS, STATEMENT_WORDS, Builder
 from bbilang.grammar.codes import CODES
@@ -141,11 +140,7 @@ _LOCK = threading.Lock()  # the parser and its builder keep the state of one lin
 @cache
 def _parser() -> tuple[Lark, Builder]:
     builder = Builder()
-    grammar = files("bbilang.grammar").joinpath("bbi.lark").read_text(encoding="utf-8")
-    parser = Lark(
-        grammar, parser="lalr", lexer="contextual", start=["statement", "header"], transformer=builder,
-        propagate_positions=False, maybe_placeholders=False,
-    )  # fmt: skip
+    parser = tables.parser(builder)
     return parser, builder
 
 

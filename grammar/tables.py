@@ -1,0 +1,61 @@
+"""The parse tables of bbi.lark, made ahead: `python -m bbilang.grammar.tables` after a change of the grammar.
+
+Lark takes a sixth of a second to make them, which every command would pay. They hold for one version of Lark and one
+text of the grammar; where either is another, the tables are made on the spot, and the parser is the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import lark
+from lark import Lark
+from lark.grammar import Rule
+from lark.lexer import TerminalDef
+
+OPTIONS: dict[str, Any] = {
+    "parser": "lalr",
+    "lexer": "contextual",
+    "start": ["statement", "header"],
+    "propagate_positions": False,
+    "maybe_placeholders": False,
+}
+
+
+def grammar() -> str:
+    return files("bbilang.grammar").joinpath("bbi.lark").read_text(encoding="utf-8")
+
+
+def stamp(text: str) -> str:
+    """What the tables hold for: the version of Lark and the text of the grammar."""
+    return f"{lark.__version__} {hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def parser(builder: Any) -> Lark:
+    """The parser with a builder's callbacks; from the tables where they hold."""
+    text = grammar()
+    try:
+        from bbilang.grammar import table
+
+        if stamp(text) == table.STAMP:
+            return Lark._load_from_dict(table.DATA, table.MEMO, transformer=builder)
+    except (ImportError, AttributeError):
+        pass
+    return Lark(text, transformer=builder, **OPTIONS)
+
+
+def main() -> None:
+    text = grammar()
+    data, memo = Lark(text, **OPTIONS).memo_serialize([TerminalDef, Rule])
+    path = Path(__file__).parent / "table.py"
+    head = (
+        '"""Made by `python -m bbilang.grammar.tables` from bbi.lark; not for editing."""\n\n# ruff: noqa\n# fmt: off\n'
+    )
+    path.write_text(f"{head}STAMP = {stamp(text)!r}\nDATA = {data!r}\nMEMO = {memo!r}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

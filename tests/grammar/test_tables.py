@@ -1,0 +1,18 @@
+"""The parse tables that ship are those of the grammar, and a parser without them is the same."""
+
+from bbilang.grammar import table, tables
+from bbilang.grammar.build import Builder
+from bbilang.grammar.parse import parse, parse_line
+
+LINE = 'a = [mixed3a..mixed5a].spatial | attribute(output["x", score=logit] - b) | filter(value > -0.1 and y < 3)'
+
+
+def test_the_tables_are_of_this_grammar():
+    assert table.STAMP.split()[1] == tables.stamp(tables.grammar()).split()[1], "run `python -m bbilang.grammar.tables`"
+
+
+def test_another_lark_makes_its_own(monkeypatch):
+    loaded = tables.parser(Builder()).parse(LINE, start="statement")
+    monkeypatch.setattr(table, "STAMP", "another")
+    built = tables.parser(Builder()).parse(LINE, start="statement")
+    assert loaded == built == parse_line(LINE)[0] == parse(LINE).statements[0]
