@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Any
 
 from bbilang.compiler.op import Registry, Style
@@ -40,6 +39,8 @@ def registry() -> Registry:
         if group in seen:
             return False
         seen.add(group)
+        from importlib.metadata import entry_points  # a thirtieth of a second, and seldom needed
+
         for point in entry_points(group=GROUPS[group][0]):
             if point.value != BUILT_IN[group]:
                 _load(registry, group, point.value)
