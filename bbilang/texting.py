@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import gc
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,6 +43,8 @@ def check(
             errors, wrong = errors + len(found), wrong + 1
             if not json:
                 report(found)
+        if len(files) + len(texts) > 2:
+            gc.enable()
         for text in texts:
             last = "the text" if text.name.startswith("<") else text.name
             given = inputs or (None if names_pictures(text) else SOME_PICTURE)
@@ -72,6 +75,7 @@ def format_texts(files: Sequence[str], check: bool, diff: bool) -> int:
     if not files:
         misuse("no text to format", "give files or folders (`bbi fmt page.bbi`), or `-` for stdin")
     changed = same = wrong = 0
+    gc.enable()
     for name in named(files):
         try:
             old, new, mark = formatted(name)
