@@ -38,7 +38,9 @@ class Parameter:
     integer, number, flag, text: literals, with ``minimum`` and ``maximum`` in ``unit``.
     word: one of ``choices``. axis: the name of an axis of the field. ranking: a word of ``choices`` or a class.
     target: what can be attributed to. atoms: an element, field or substrate. element: the name of an element.
-    selection, condition, style, method: what they say. words: an axis name or a list of them.
+    selection, condition, style, method, dataset: what they say. numbers: one, or three for the colours; numbers*: any
+    number of them. contents: `activation`, `gradient(t)`, `attribute(t)`. measures: words of ``choices``. linked: atoms or
+    a selection. fit: a field or a layer. layer: a layer. quoted: a word that may stand in quotes. expression: anything.
     """
 
     name: str
@@ -146,8 +148,12 @@ class Style:
     def demands(self, node: Node) -> tuple[Demand, ...]:
         return ()
 
-    def frames(self, drawing: Any) -> Any:
-        """Plain panels for the view model, from numbers. See runtime/drawing.py."""
+    def objectives(self, node: Node, field: Any, run: Any) -> tuple[Any, list[Any]]:
+        """For styles that demand icons: what each atom's icon maximizes, as numbers into a list of objectives."""
+        raise NotImplementedError
+
+    def panels(self, drawing: Any) -> tuple[Any, ...]:
+        """Plain panels for the view model, from numbers (runtime/drawing.py)."""
         raise NotImplementedError
 
     def chart(self, element: Any, theme: Any) -> Any:
