@@ -59,6 +59,8 @@ def run(
     draft: small icons of few steps, marked on the page. cache: False for none. Raises `BbiError` with everything wrong.
     """
     file = parse(text)
+    if model is not None and not isinstance(model, str):
+        model = _adapter(model, input)  # described once, for both stages that need it
     program = check(file, model=model, input=input, weights=weights, settings=settings)
     steps = plan(optimize(program) if optimized else program)
     results = execute(steps, model=model, input=input, device=device, draft=draft, cache=cache, progress=progress)

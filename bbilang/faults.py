@@ -16,16 +16,6 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 MISUSES = ("E440", "E430")  # of the command line alone
 FINE, WRONG, MISUSE, INTERRUPTED, CLOSED = 0, 1, 2, 130, 141
 
-CODES = {
-    "E440": "the command line cannot be understood",
-    "E441": "a text that cannot be read",
-    "E442": "not a page made by bbi",
-    "E900": "something went wrong inside bbilang",
-    "E902": "not enough memory",
-    "E903": "a package is missing",
-    "E904": "a file or folder that the system refuses",
-    "W440": "the cache cannot be written",
-}
 PACKAGES = {  # the module -> what pip calls it, where the two differ
     "PIL": "pillow",
     "skimage": "scikit-image",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 
 from bbilang.runtime.charts import image
+from bbilang.runtime.charts.bars import KEY, key
 from bbilang.runtime.charts.heatmap import matched
 from bbilang.runtime.colour import series_colour
 from bbilang.runtime.geometry import Geometry, balanced, ceil, floor, if_zero, least, quantity
@@ -13,7 +14,6 @@ from bbilang.runtime.marks import (
     box,
     domain,
     hit,
-    identifier,
     labelled,
     number_format,
     panel_labels,
@@ -30,8 +30,8 @@ from bbilang.runtime.marks import (
 )
 from bbilang.runtime.viewmodel import Element
 
-# Pixels: between icons; an icon's label; a line of values; a line of the key; a remark; under a slot.
-GUTTER, LABEL, BAR, KEY, NOTE, BELOW = 18, 22, 17, 19, 16, 16
+# Pixels: between icons; an icon's label; a line of values; a remark; under a slot.
+GUTTER, LABEL, BAR, NOTE, BELOW = 18, 22, 17, 16, 16
 GAP = 30  # pixels for the dots where slots are left out
 SMALL = 92  # pixels: an icon may become this small before the row wraps
 NUMBER = 44  # pixels for a value's digits
@@ -49,7 +49,7 @@ def _row(element: Element, theme: Theme) -> alt.LayerChart:
     lines = series(element) if _has_values(element) else 0
     geometry = _place(element, theme, count, lines)
     slot = _slot(element, geometry)
-    layers = [*panel_labels(element, geometry), *(_key(element) if lines > 1 else [])]
+    layers = [*panel_labels(element, geometry), *(key(element) if lines > 1 else [])]
     layers += _icons(element, geometry, count, slot)
     layers += _labels(element, geometry, count, slot)
     if lines:
@@ -187,18 +187,6 @@ def _values(element: Element, geometry: Geometry, count: int, lines: int, slot: 
         box(layer(element, data, **bar), fill="colour"),
         box(layer(element, data, **axis), color="currentColor", opacity=0.45),
         words(layer(element, data, **number), "number", align="right", fontSize=12),
-    ]
-
-
-def _key(element: Element) -> list[alt.Chart]:
-    """Which colour is which series: in the chart, since it changes with what is picked."""
-    data = [{"panel": 0, "own": 0, "line": i, "colour": series_colour(i)} for i in range(series(element))]
-    place = {"left": "0", "top": f"datum.line * {KEY} + 3", "right": "10", "bottom": f"datum.line * {KEY} + 13"}
-    text = {"left": "17", "top": f"datum.line * {KEY} + 2", "words": "datum.frame.series[datum.line]"}
-    limit = alt.ExprRef(f"total_{identifier(element.id)} - 17")
-    return [
-        box(layer(element, data, **place), fill="colour"),
-        words(layer(element, data, **text), "words", limit=limit, fontSize=12.5),
     ]
 
 

@@ -174,12 +174,12 @@ def test_help(bbi):
 
 
 def test_every_code_is_explained(bbi):
-    from bbilang.faults import CODES
+    from bbilang.runtime.codes import CODES
 
     used = set()
     for path in (ROOT / "bbilang").glob("*.py"):
         used |= set(re.findall(r"\"([EW](?:44|90)\d)\"", path.read_text(encoding="utf-8")))
-    assert used == set(CODES)
+    assert used == {code for code in CODES if re.fullmatch(r"[EW](?:44|90)\d", code)}
 
 
 LIGHT = [
