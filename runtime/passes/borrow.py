@@ -1,0 +1,106 @@
+"""A module borrowed and given back as it was found, results that are tuples or records, the errors of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+
+INPUT = "input"
+
+
+class Stop(BaseException):
+    """Leaves a forward after its deepest demanded layer; not an Exception, so that no model catches it."""
+
+
+def error(code: str, message: str, help: str) -> BbiError:
+    return BbiError(Diagnostic(code, message, help=help))
+
+
+@contextmanager
+def guard_memory(what: str) -> Iterator[None]:
+    """Out of memory, on any device, becomes E504; everything else passes."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as e:
+        if not is_out_of_memory(e):
+            raise
+        raise error(
+            "E504",
+            f"out of memory during {what}",
+            "use fewer inputs at once, a smaller image size, or a smaller batch (`set featvis(batch=4)`)",
+        ) from e
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """True for torch's out-of-memory errors of every device, the CPU's allocator included, and for E504."""
+    if isinstance(error, BbiError):
+        return any(d.code == "E504" for d in error.diagnostics)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+@contextmanager
+def borrowed(module: nn.Module) -> Iterator[list[Any]]:
+    """The module in eval mode with frozen parameters; yields a list for hook handles. All is undone at the end."""
+    training = [(m, m.training) for m in module.modules()]
+    learning = [p for p in module.parameters() if p.requires_grad]
+    handles: list[Any] = []
+    try:
+        for m, _ in training:
+            m.training = False  # not eval(): a train() of the model's own may do more than the reader asked for
+        for p in learning:
+            p.requires_grad_(False)
+        yield handles
+    finally:
+        for handle in reversed(handles):
+            handle.remove()
+        for p in learning:
+            p.requires_grad_(True)
+        for m, mode in training:
+            m.training = mode
+
+
+def tensor_of(result: Any, layer: str) -> Tensor:
+    """A layer's result: a tensor, else the ``logits`` of a record, else its first tensor."""
+    if isinstance(result, Tensor):
+        return result
+    if isinstance(getattr(result, "logits", None), Tensor):
+        return result.logits
+    for part in result.values() if isinstance(result, Mapping) else result if isinstance(result, tuple | list) else ():
+        if isinstance(part, Tensor):
+            return part
+    raise error("E502", f"`{layer}` gives no tensor but {type(result).__name__}", "name a layer inside it")
+
+
+def with_tensor(result: Any, tensor: Tensor) -> Any:
+    """The result with its first tensor replaced, so that what follows reads the replacement."""
+    if isinstance(result, Tensor):
+        return tensor
+    if isinstance(result, tuple | list):
+        at = next(i for i, part in enumerate(result) if isinstance(part, Tensor))
+        parts = [*result[:at], tensor, *result[at + 1 :]]
+        return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
+    return result
+
+
+def shares_memory(out: Tensor, arguments: Sequence[Any]) -> bool:
+    """True for the result of an identity or an in-place module: another reader of its input holds the same memory."""
+    pointer = out.untyped_storage().data_ptr()
+    return any(isinstance(a, Tensor) and a.untyped_storage().data_ptr() == pointer for a in arguments)
+
+
+def check_finite(layer: str, values: Tensor) -> None:
+    if values.is_floating_point() and not bool(torch.isfinite(values).all()):
+        rows = (~torch.isfinite(values.flatten(1))).any(1).nonzero().flatten().tolist() if values.dim() > 1 else []
+        raise error(
+            "E503",
+            f"the activations of `{layer}` are not finite" + (f" (input {rows[0]})" if rows else ""),
+            "look at the input's range and at the weights: some hold NaN or infinity",
+        )

@@ -1,0 +1,125 @@
+"""One forward that captures every demanded layer and stops at the deepest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bbilang.runtime.passes.borrow import (
+    INPUT,
+    Stop,
+    borrowed,
+    check_finite,
+    error,
+    guard_memory,
+    shares_memory,
+    tensor_of,
+    with_tensor,
+)
+from bbilang.runtime.passes.count import Passes
+from bbilang.runtime.passes.watch import check_single, twice
+
+
+@dataclass
+class Captured:
+    """What one forward left: ``activations`` by layer, detached, shaped (input, *layer shape); ``scores`` likewise,
+    (input, class), or None. ``graph`` and ``score_graph`` are the same tensors attached to the autograd graph, for
+    `vjp`; both are emptied by the backward that frees the graph."""
+
+    activations: dict[str, Tensor]
+    scores: Tensor | None
+    graph: dict[str, Tensor] = field(default_factory=dict)
+    score_graph: Tensor | None = None
+
+    def __getitem__(self, layer: str) -> Tensor:
+        return self.activations[layer]
+
+    def free(self) -> None:
+        """Let go of the autograd graph and the memory that it holds."""
+        self.graph, self.score_graph = {}, None
+
+
+def forward(
+    adapter: Any,
+    images: Tensor,
+    layers: Sequence[str],
+    want_output: bool = True,
+    grad: bool = False,
+    counter: Passes | None = None,
+    replace: Mapping[str, Tensor] | None = None,
+) -> Captured:
+    """One forward that captures every layer; it stops at the deepest unless the scores are wanted.
+
+    ``images`` (input, 3, y, x) in [0, 1], before normalization. With ``grad`` the earliest captured layers become
+    leaves of the graph: nothing below them is recorded, and no parameter takes part. A capture is the module's result
+    and stays so when what follows works in place; its gradient counts the paths that leave through the module.
+    ``replace`` puts (input, *layer shape) in the place of a layer's result (ablation, path methods, steering).
+
+    Raises BbiError E501 to E504 (see the module).
+    """
+    counter = counter if counter is not None else Passes()
+    replace = dict(replace or {})
+    layers = list(dict.fromkeys(layers))
+    modules: dict[nn.Module, list[str]] = {}
+    for layer in dict.fromkeys([*layers, *replace]):
+        if layer != INPUT:
+            modules.setdefault(adapter.module_of(layer), []).append(layer)
+    path = adapter.description.output if want_output else ""
+    head = adapter.module.get_submodule(path) if path else None
+    wanted = {m for m, names in modules.items() if set(names) & set(layers)} | ({head} if head is not None else set())
+    whole = want_output and head is None
+    attached: dict[nn.Module, Tensor] = {}
+
+    def capture(module: nn.Module, arguments: tuple[Any, ...], result: Any) -> Any:
+        name = modules.get(module, [path])[0]
+        if module in attached:
+            raise twice(name)
+        kept = tensor_of(result, name)
+        put = next((replace[n] for n in modules.get(module, ()) if n in replace), None)
+        if put is not None:
+            kept = put.detach().to(kept).expand_as(kept).clone()
+        if grad and not kept.requires_grad and kept.is_floating_point():
+            kept = kept.detach().clone().requires_grad_() if shares_memory(kept, arguments) else kept.detach()
+            kept.requires_grad_()
+        elif shares_memory(kept, arguments):
+            kept = kept.clone()
+        attached[module] = kept
+        if not whole and len(attached.keys() & wanted) == len(wanted):
+            raise Stop
+        return with_tensor(result, kept.clone())
+
+    if modules and not whole:
+        check_single(adapter, {m: names[0] for m, names in modules.items()}, images, counter)
+    result = None
+    with torch.inference_mode(False), torch.set_grad_enabled(grad), guard_memory("a forward pass"):
+        pixels = replace.get(INPUT, images).detach().to(adapter.device).clone()
+        if grad and INPUT in layers:
+            pixels.requires_grad_()
+        if wanted or whole:
+            with borrowed(adapter.module) as handles:
+                handles += [m.register_forward_hook(capture) for m in {*modules, *([head] if head else [])}]
+                counter.forward(len(pixels))
+                try:
+                    result = adapter.module(adapter.normalize(pixels))
+                except Stop:
+                    pass
+    graph = {layer: pixels for layer in layers if layer == INPUT}
+    for module, names in modules.items():
+        if module not in attached and set(names) & set(layers):
+            raise error("E502", f"`{names[0]}` did not run in this pass", "name a layer that the model's forward uses")
+        graph |= {name: attached[module] for name in names if name in layers}
+    if head is not None and head not in attached:
+        raise error("E502", f"`{path}`, the scores of this model, did not run", 'set `output = "module.path"`')
+    scores = None if not want_output else tensor_of(result, "output") if head is None else attached[head]
+    for name, value in [*graph.items(), *([("output", scores)] if scores is not None else [])]:
+        check_finite(name, value)
+    return Captured(
+        {layer: graph[layer].detach() for layer in layers},
+        None if scores is None else scores.detach(),
+        {layer: graph[layer] for layer in layers} if grad else {},
+        scores if grad else None,
+    )
