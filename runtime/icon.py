@@ -6,16 +6,19 @@ import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.cache import canonical, key_of
 from bbilang.runtime.transforms import Transforms
+from bbilang.runtime.versions import version_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bbilang.runtime.cache import Cache
 
 FORMAT = 1  # raise it when the same recipe gives another picture: it is part of the cache key
 
@@ -79,6 +82,9 @@ class Objective:
 
     def vector(self, channels: int) -> Tensor:
         """The direction as (channel,). Raises BbiError E510 if it does not fit the layer."""
+        import torch
+        import torch.nn.functional as F
+
         if isinstance(self.direction, int):
             if not 0 <= self.direction < channels:
                 text = f"channel {self.direction} of `{self.layer}` does not exist"
@@ -112,6 +118,8 @@ def model_key(adapter: Any) -> str:
     own = getattr(adapter, "fingerprint", None)
     if own is not None:
         return str(own() if callable(own) else own)
+    import torch
+
     digest = hashlib.sha256()
     for name, module in adapter.module.named_modules():
         digest.update(f"{name} {type(module).__qualname__} {module.extra_repr()}\n".encode())
@@ -123,19 +131,36 @@ def model_key(adapter: Any) -> str:
     return digest.hexdigest()
 
 
+def device_type(adapter: Any) -> str:
+    """ "cpu", "cuda" or "mps"; ``adapter.device`` is torch's, or the words for it."""
+    return str(adapter.device).partition(":")[0]
+
+
 def icon_key(model: str | None, objective: Objective, recipe: Recipe, batch: int, adapter: Any) -> str:
-    """Everything that an icon's bits depend on, but for the number of threads."""
-    return key_of(
-        {
-            "what": "icon",
-            "format": FORMAT,
-            "torch": torch.__version__,
-            "device": torch.device(adapter.device).type,
-            "model": model,
-            "objective": [objective.layer, objective.direction],
-            "recipe": asdict(replace(recipe, batch=batch)),
-        }
-    )
+    """Everything that an icon's bits depend on, but for the number of threads. Imports no torch."""
+    of = _description(model, objective, recipe)
+    return key_of({**of, "batch": batch, "torch": version_of("torch"), "device": device_type(adapter)})
+
+
+def shared_key(model: str | None, objective: Objective, recipe: Recipe) -> str:
+    """The same icon, whoever makes it: any device, batch and version of torch. Under it an imported one is found."""
+    return key_of({**_description(model, objective, recipe), "shared": True})
+
+
+def _description(model: str | None, objective: Objective, recipe: Recipe) -> dict[str, Any]:
+    how = {name: value for name, value in asdict(recipe).items() if name != "batch"}
+    objective_of = [objective.layer, objective.direction]
+    return {"what": "icon", "format": FORMAT, "model": model, "objective": objective_of, "recipe": how}
+
+
+def keep(
+    cache: Cache, icon: Icon, model: str | None, objective: Objective, recipe: Recipe, batch: int, adapter: Any
+) -> None:
+    """Put an icon into the cache, with what lets another machine find it and say who made it."""
+    data, metadata = pack(icon)
+    made = {"device": device_type(adapter), "torch": version_of("torch")}
+    metadata |= {"kind": "icon", "shared": shared_key(model, objective, recipe), "made": made}
+    cache.put(icon_key(model, objective, recipe, batch, adapter), data, metadata)
 
 
 def pack(icon: Icon) -> tuple[bytes, dict[str, Any]]:

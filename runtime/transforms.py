@@ -8,10 +8,11 @@ pixels to the picture's. Grey lies outside the picture. The draws belong to the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 GREY = 0.5
 
@@ -35,6 +36,8 @@ class Transforms:
 
     def draw(self, steps: int, generator: torch.Generator) -> Tensor:
         """(step, 6): shift y, x in pixels; factor; angle in radians; last shift y, x. One icon's whole course."""
+        import torch
+
         u = torch.rand(steps, 6, generator=generator, dtype=torch.float64)
         low, high = self.scale
 
@@ -52,6 +55,8 @@ def affine(draws: Tensor, size: int, view: int) -> Tensor:
     A pixel of the view, counted from its centre, moves by the last shift, turns by the angle, is divided by the factor
     and moves by the first shift: that is where the picture of ``size`` pixels is read.
     """
+    import torch
+
     shift, factor, angle, last = draws[:, :2], draws[:, 2], draws[:, 3], draws[:, 4:]
     cos, sin = torch.cos(angle) / factor, torch.sin(angle) / factor
     turn = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)  # rows and columns: x, y
@@ -61,5 +66,7 @@ def affine(draws: Tensor, size: int, view: int) -> Tensor:
 
 def resample(pictures: Tensor, maps: Tensor, out: int) -> Tensor:
     """Pictures (batch, 3, y, x) in [0, 1] read through maps (batch, 2, 3), bilinear: (batch, 3, out, out)."""
+    import torch.nn.functional as F
+
     grid = F.affine_grid(maps, [len(pictures), 3, out, out], align_corners=False)
     return F.grid_sample(pictures - GREY, grid, "bilinear", "zeros", align_corners=False) + GREY

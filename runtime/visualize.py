@@ -23,7 +23,7 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
 from bbilang.runtime.cache import Cache
 from bbilang.runtime.fold import folded
-from bbilang.runtime.icon import Icon, Objective, Recipe, icon_key, model_key, pack, seed_of, unpack
+from bbilang.runtime.icon import Icon, Objective, Recipe, icon_key, keep, model_key, seed_of, unpack
 from bbilang.runtime.parametrization import Fourier, initial_spectrum
 from bbilang.runtime.transforms import affine, resample
 
@@ -56,13 +56,13 @@ def visualize(
     total = len(dict.fromkeys(wanted))
     batch = recipe.batch
 
-    def look_up(keep: Iterable[Objective]) -> list[Objective]:
+    def look_up(among: Iterable[Objective]) -> list[Objective]:
         """Put what the cache holds for this batch size into `icons`; gives the rest."""
-        for objective in keep if cache is not None else ():
+        for objective in among if cache is not None else ():
             found = cache.get(icon_key(model, objective, recipe, batch, adapter)) if objective not in icons else None
             if found is not None:
                 icons[objective] = unpack(*found)
-        return [objective for objective in keep if objective not in icons]
+        return [objective for objective in among if objective not in icons]
 
     clock = _Clock(progress, total, recipe.steps)
     missing = look_up(list(dict.fromkeys(wanted)))
@@ -77,7 +77,7 @@ def visualize(
                         for objective, icon in zip(group[:batch], ascent.run(group[:batch], clock), strict=True):
                             icons[objective] = icon
                             if cache is not None:
-                                cache.put(icon_key(model, objective, recipe, batch, adapter), *pack(icon))
+                                keep(cache, icon, model, objective, recipe, batch, adapter)
                         group = group[batch:]
             except BbiError as e:
                 if not passes.is_out_of_memory(e) or batch == 1:

@@ -1,0 +1,72 @@
+"""Versions of what is installed, without importing it: read from the names of folders in site-packages."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.(?:dist|egg)-info")
+
+
+def version_of(package: str) -> str:
+    """The version of a distribution, as `importlib.metadata` says it; "unknown" where it is not installed."""
+    name = _plain(package)
+    if (found := _installed().get(name)) is not None:
+        return found
+    from importlib.metadata import PackageNotFoundError, version  # a thirtieth of a second, and seldom needed
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@cache
+def _installed() -> dict[str, str]:
+    """Distribution -> version, the first on the path of imports wins."""
+    found: dict[str, str] = {}
+    for folder in sys.path:
+        try:
+            names = os.listdir(folder or ".")
+        except OSError:  # an archive, or a folder that is not there
+            continue
+        for name in names:
+            if match := INFO.fullmatch(name):
+                found.setdefault(_plain(match["name"]), match["version"])
+    return found
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@cache
+def code_digest() -> str:
+    """A sha256 over every file that this package is made of: what numbers and pages depend on besides their inputs."""
+    import hashlib
+
+    import bbilang
+    import bbilang.compiler
+    import bbilang.grammar
+
+    runtime = Path(__file__).parent
+    front, compiler, grammar = (Path(str(p.__file__)).parent for p in (bbilang, bbilang.compiler, bbilang.grammar))
+    digest = hashlib.sha256()
+    for label, root in (("bbilang", front), ("compiler", compiler), ("grammar", grammar), ("runtime", runtime)):
+        for path in sorted(_sources(root, deep=label != "bbilang")):
+            data = path.read_bytes()
+            digest.update(f"{label}/{path.relative_to(root).as_posix()} {len(data)}\n".encode())
+            digest.update(data)
+    return digest.hexdigest()
+
+
+def _sources(root: Path, deep: bool) -> list[Path]:
+    kinds = (".py", ".json", ".txt", ".html", ".css", ".js", ".lark")
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [f for f in folders if f != "__pycache__"] if deep else []
+        found += [Path(folder, name) for name in names if name.endswith(kinds)]
+    return found
