@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import bbilang.inputs as handed
 from bbilang.compiler.check import DEFAULT_MODEL, Options
@@ -25,11 +25,12 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.parse import parse as parse_source
 from bbilang.grammar.source import Source
 from bbilang.page import Page
-from bbilang.registry import charts, registry
+from bbilang.registry import charts, operation_defaults, registry
 from bbilang.runtime.progress import Event, Listener
 
 if TYPE_CHECKING:
     from bbilang.compiler.description import ModelDescription
+    from bbilang.compiler.explain import Explanation
     from bbilang.runtime.adapter import Adapter
     from bbilang.runtime.execute import Results
     from bbilang.runtime.viewmodel import View
@@ -263,9 +264,13 @@ def explain(
     input: Any = None,
     weights: str | None = None,
     settings: Mapping[str, Any] | None = None,
-) -> Any:
-    """The plan before and after the optimizer (`compiler.explain.Explanation`); `str()` of it is for people."""
+    force: Literal["forward", "reverse"] | None = None,
+) -> Explanation:
+    """The plan before and after the optimizer: `print` it, `.to_svg()` it, or let a notebook show it. Nothing runs.
+
+    force: forward or reverse mode wherever both would do, for doubt.
+    """
     from bbilang.compiler.explain import Explanation
 
     program = check(parse(text), model=model, input=input, weights=weights, settings=settings)
-    return Explanation(plan(program), plan(optimize(program)))
+    return Explanation(plan(program), plan(optimize(program, force=force)), (), operation_defaults())

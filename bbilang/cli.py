@@ -62,6 +62,9 @@ Seed = Annotated[int | None, typer.Option(metavar="NUMBER", min=0, help="of ever
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps")]
 Draft = Annotated[bool, typer.Option("--draft", metavar="", help="small icons of few steps, marked on the page")]
 NoOptimize = Annotated[bool, typer.Option("--no-optimize", metavar="", help="run every pass as written")]
+Force = Annotated[
+    str | None, typer.Option(metavar="MODE", help="reverse or forward mode wherever both would do, for doubt")
+]
 NoCache = Annotated[bool, typer.Option("--no-cache", metavar="", help="make every icon anew, keep none")]
 Root = Annotated[str | None, typer.Option(metavar="FOLDER", help="files that a text uses must lie in it")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="print the path, warnings and errors alone")]
@@ -109,6 +112,7 @@ def run(
     device: Device = "auto",
     draft: Draft = False,
     no_optimize: NoOptimize = False,
+    force: Force = None,
     no_cache: NoCache = False,
     quiet: Quiet = False,
 ) -> Any:  # fmt: skip
@@ -128,8 +132,8 @@ def run(
     gc.enable()
     request = requested(
         file, pipe, settings, seed, root=root, inputs=_tuple(input), model=model, weights=weights, device=device,
-        draft=draft, optimized=not no_optimize, cache=not no_cache, quiet=quiet, title=title, output=output,
-        format=format,
+        draft=draft, optimized=not no_optimize, force=force, cache=not no_cache, quiet=quiet, title=title,
+        output=output, format=format,
     )  # fmt: skip
     return running.run_each(request) if each else running.run(request)
 
@@ -163,6 +167,12 @@ def explain(
     file: File = None,
     pipe: Pipe = None,
     input: Inputs = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="PATH", help="a file; plan.svg is a picture of the plan",
+                                 rich_help_panel=OUT)] = None,
+    format: Annotated[
+        str | None, typer.Option(metavar="NAME", help="text, json, svg, png or pdf; by PATH's ending unless said",
+                                 rich_help_panel=OUT)] = None,
     analyze: Annotated[bool, typer.Option("--analyze", metavar="", help="run it too, and measure each step")] = False,
     model: Model = None,
     weights: Weights = None,
@@ -171,34 +181,32 @@ def explain(
     device: Device = "auto",
     draft: Draft = False,
     no_optimize: NoOptimize = False,
+    force: Force = None,
     no_cache: NoCache = False,
     json: Json = False,
-) -> Any:
+) -> Any:  # fmt: skip
     """Show the plan: what will run, and what it costs.
 
-    Which passes go through the network, and which lines asked for them: once as written, once as the optimizer leaves
-    it. Nothing runs, but with --analyze.
+    What the page is made of, which passes go through the network, and which lines asked for them: once as written, once
+    as the optimizer leaves it. Nothing runs, but with --analyze, which adds the time and the memory of each step.
 
     $ bbi explain teaser.bbi
+    $ bbi explain teaser.bbi -o plan.svg
     $ bbi explain teaser.bbi --analyze --draft
     """
-    from bbilang import explaining, listing
-    from bbilang.console import result_json
+    from bbilang import explaining
     from bbilang.faults import errors_as
     from bbilang.request import requested
 
     gc.enable()
-    with errors_as(json):
+    with errors_as(json or format == "json"):
         request = requested(
-            file, pipe, settings, None, root=root, some_picture=not analyze, inputs=_tuple(input), model=model,
-            weights=weights, device=device, draft=draft, optimized=not no_optimize, cache=not no_cache, quiet=json,
+            file, pipe, settings, None, root=root, some_picture=not analyze, formats=explaining.FORMATS,
+            inputs=_tuple(input), model=model, weights=weights, device=device, draft=draft, optimized=not no_optimize,
+            force=force, cache=not no_cache, quiet=json or format == "json", output=output,
+            format="json" if json else format,
         )  # fmt: skip
-        found = explaining.analyzed(request) if analyze else explaining.explained(request)
-    if json:
-        result_json(found.to_json())
-    else:
-        listing.show_plan(found, not no_optimize)
-    return 0
+        return explaining.explain(request, analyze)
 
 
 @command("fmt", "Texts")

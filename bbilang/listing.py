@@ -1,4 +1,4 @@
-"""Tables: layers of a model, models, steps of a plan. As many columns as they need; narrow enough for 80."""
+"""Tables: layers of a model, models. As many columns as they need; narrow enough for 80."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from bbilang.compiler.description import LayerDescription, ModelDescription
-from bbilang.compiler.explain import Explanation, si
-from bbilang.compiler.plan import Plan, Step
-from bbilang.console import duration, plural, result, result_table, result_words
+from bbilang.compiler.explain import si
+from bbilang.console import plural, result, result_table, result_words
 
 ATOMS = {"y": "spatial", "token": "token", "channel": "channel"}  # the axis that brings an atom -> the atom
 
@@ -135,49 +134,3 @@ def show_models() -> None:
         if model["aliases"]:
             result(f"  also called: {', '.join(model['aliases'])}")
     result("\n`bbi layers NAME` lists the layers of one.")
-
-
-# --- plans ----------------------------------------------------------------------------------------------------------
-
-
-def show_plan(explanation: Explanation, both: bool) -> None:
-    """The steps as written and as they will run, or, without the optimizer, the first alone."""
-    measured = {id(step): seconds for step, seconds in explanation.seconds}
-    plans = [("as written", explanation.before, {}), ("optimized", explanation.after, measured)]
-    for title, plan, times in plans if both else [("as written, not optimized", explanation.before, measured)]:
-        result(title)
-        result_table(_steps(plan, times))
-        result("")
-    if both:
-        result(str(explanation).rsplit("\n\n", 1)[1])
-
-
-def _steps(plan: Plan, times: dict[int, float]) -> Any:
-    columns = [("  step", "left"), ("", "left"), ("passes", "right"), ("FLOP", "right"), ("kept", "right")]
-    made = table(*columns, *([("time", "right")] if times else []), ("lines", "left"))
-    for step in plan.steps:
-        cost = [_passes(step), si(step.flops, "") if step.flops else "", si(step.bytes, "B") if step.bytes else ""]
-        cost += [duration_of(times.get(id(step)))] if times else []
-        made.add_row(f"  {step.kind}", step.words, *cost, _lines(plan, step))
-    return made
-
-
-def _passes(step: Step) -> str:
-    if not step.passes:
-        return ""
-    if step.kind == "icons":
-        return f"{step.least} to {step.passes}" if step.least != step.passes else str(step.passes)
-    return f"up to {step.passes}" if step.bound else str(step.passes)
-
-
-def _lines(plan: Plan, step: Step) -> str:
-    source = plan.program.source
-    if source is None:
-        return ""
-    return ", ".join(map(str, sorted({source.position(span.start)[0] for span in step.asked})))
-
-
-def duration_of(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else duration(seconds)

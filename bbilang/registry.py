@@ -65,3 +65,8 @@ def _load(registry: Registry, group: str, package: str) -> None:
 def charts() -> dict[str, Any]:
     """How styles of plugins are drawn, by name; the built-in ones are found by the drawing itself."""
     return {name: style.chart for name, style in registry().styles.items() if type(style).chart is not Style.chart}
+
+
+def operation_defaults() -> dict[str, dict[str, Any]]:
+    """Operation -> parameter -> the value that it has unless said."""
+    return {name: {p.name: p.default for p in each.parameters} for name, each in registry().operations.items()}

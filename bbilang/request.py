@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bbilang.compiler.check import Options
 from bbilang.console import report
@@ -18,6 +18,7 @@ from bbilang.texts import source_of
 
 if TYPE_CHECKING:
     from bbilang.compiler.ir import Program
+    from bbilang.compiler.plan import Plan
 
 KEPT = "interrupted: finished icons are kept, and the same command goes on from there"
 NOT_KEPT = "interrupted: nothing was written"
@@ -37,6 +38,7 @@ class Request:
     settings: Mapping[str, Any] = field(default_factory=dict)
     draft: bool = False
     optimized: bool = True
+    force: Literal["forward", "reverse"] | None = None
     cache: bool = True
     quiet: bool = False
     title: str = ""
@@ -53,21 +55,32 @@ class Request:
         report(program.warnings, self.source)
         return program
 
+    def planned(self, program: Program) -> Plan:
+        """The plan that will run: optimized, unless the reader said otherwise."""
+        from bbilang import api
+
+        return api.plan(api.optimize(program, force=self.force) if self.optimized else program)
+
 
 def requested(
     file: str | None, pipe: str | None, settings: Sequence[str] | None, seed: int | None, some_picture: bool = False,
-    **rest: Any,
+    formats: Sequence[str] = FORMATS, **rest: Any,
 ) -> Request:  # fmt: skip
-    """The request of a command line. some_picture: nothing runs, so the text may leave its picture open.
+    """The request of a command line. some_picture: nothing runs, so the text may leave its picture open. formats: that
+    the command writes.
 
     Raises BbiError E440 where the command line makes no sense, E441 where the text cannot be read.
     """
     if not DEVICE.fullmatch(rest.get("device", "auto")):
         misuse(f"there is no device `{rest['device']}`", "devices are auto, cpu, mps, cuda and cuda:1")
+    if (force := rest.get("force")) not in (None, "forward", "reverse"):
+        misuse(f"there is no mode `{force}`", "`--force reverse` and `--force forward` are for doubt about the choice")
+    if force and not rest.get("optimized", True):
+        misuse("--force chooses for the optimizer, and --no-optimize leaves it out", "leave one of them out")
     if not rest.get("inputs"):
         rest["inputs"] = None
-    if (format := rest.get("format")) not in (None, *FORMATS):
-        misuse(f"there is no format `{format}`", f"formats are {', '.join(FORMATS)}")
+    if (format := rest.get("format")) not in (None, *formats):
+        misuse(f"there is no format `{format}`", f"formats are {', '.join(formats)}")
     chosen = settings_of(settings, seed)
     source = source_of(file, pipe)
     if some_picture and rest["inputs"] is None and not names_pictures(source):

@@ -41,7 +41,7 @@ def run(request: Request) -> int:
 
 
 def _page(request: Request, program: Program, watch: Watch, adapter: Any = None) -> Page:
-    steps = api.plan(api.optimize(program) if request.optimized else program)
+    steps = request.planned(program)
     if adapter is None:
         watch.doing("loading the network")
     results = api.execute(

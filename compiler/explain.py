@@ -1,96 +1,133 @@
-"""The plan in words: before and after the optimizer, with passes, FLOPs and bytes."""
+"""A program's plan, explained: what the page is made of, and what runs for it, before and after the optimizer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from bbilang.compiler.logical import Defaults
 from bbilang.compiler.plan import Plan, Step
-from bbilang.grammar.source import Source
+from bbilang.compiler.steps import PASSES
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a step took: seconds, the most memory that was in use during it (bytes), passes through the network as
+    counted, and icons made anew and taken from the cache. None where nobody measured."""
+
+    seconds: float
+    peak: int | None = None
+    passes: int | None = None
+    made: int | None = None
+    cached: int | None = None
+
+
+@dataclass(frozen=True)
+class Saving:
+    """One thing that the optimizer reduces: passes of a kind, or FLOPs without those of icons."""
+
+    name: str
+    before: int
+    after: int
+
+    @property
+    def times(self) -> float:
+        """How many times less; 1 where nothing is to be had, infinite where nothing is left."""
+        if self.after:
+            return self.before / self.after
+        return float("inf") if self.before else 1.0
 
 
 @dataclass(frozen=True)
 class Explanation:
     """A program's plan as written (one pass for every node that needs one) and as the optimizer leaves it.
 
-    ``seconds`` are the measured times of the optimized plan's steps, where it was run.
+    ``before`` and ``after`` are one plan where nothing was optimized. ``timings``: a measurement for each step of
+    ``after``, where it was run. ``defaults``: parameters of operations that need not be said. `str()` is for people;
+    `to_json()` for tools (plan.schema.json); `to_svg()` a picture for a slide. A notebook shows the picture.
     """
 
     before: Plan
     after: Plan
-    seconds: Sequence[tuple[Step, float]] = ()
+    timings: Sequence[tuple[Step, Measured]] = ()
+    defaults: Defaults = field(default_factory=dict, repr=False)
 
-    def __str__(self) -> str:
-        blocks = []
-        for title, plan in (("as written", self.before), ("optimized", self.after)):
-            blocks.append("\n".join([title, *self._steps(plan, plan is self.after)]))
-        blocks.append(self._saved())
-        return "\n\n".join(blocks)
+    @property
+    def optimized(self) -> bool:
+        return self.before is not self.after
 
-    def _steps(self, plan: Plan, timed: bool) -> list[str]:
-        source = plan.program.source
-        measured = {id(step): seconds for step, seconds in self.seconds} if timed else {}
-        lines = []
-        for step in plan.steps:
-            cost = [f"{'up to ' if step.bound and step.kind != 'icons' else ''}{_passes(step)}"] if step.passes else []
-            cost += [si(step.flops, "FLOP")] if step.flops else []
-            cost += [si(step.bytes, "B")] if step.bytes else []
-            if id(step) in measured:
-                cost.append(f"{measured[id(step)] * 1000:.0f} ms")
-            lines.append(f"  {step.kind:<8}  {step.words:<58}  {' · '.join(cost):<34} {_lines(source, step)}".rstrip())
-        return lines
+    @property
+    def measured(self) -> Mapping[int, Measured]:
+        """id of a step -> what it took."""
+        return {id(step): found for step, found in self.timings}
 
-    def _saved(self) -> str:
-        words = []
-        for kind in ("forward", "backward"):
-            before, after = self.before.total(kind), self.after.total(kind)
-            if before[0]:
-                words.append(f"{kind} passes {before[0]} -> {after[0]}")
-        flops = [sum(plan.total(kind)[1] for kind in ("forward", "backward")) for plan in (self.before, self.after)]
-        ratio = f", {flops[0] / flops[1]:.1f} times less" if flops[1] and flops[0] > flops[1] else ""
-        return f"{'; '.join(words)}; {si(flops[0], 'FLOP')} -> {si(flops[1], 'FLOP')}{ratio} (without icons)"
+    def savings(self) -> list[Saving]:
+        """Passes of each kind that either plan has, and then the FLOPs of all of them."""
+        totals = [(kind, self.before.total(kind), self.after.total(kind)) for kind in PASSES]
+        found = [Saving(f"{kind} passes", a[0], b[0]) for kind, a, b in totals if a[0] or b[0]]
+        return [*found, Saving("FLOPs", sum(a[1] for _, a, _ in totals), sum(b[1] for _, _, b in totals))]
+
+    def text(self, width: int = 100) -> str:
+        """For people, in lines of at most ``width`` cells (80 is the least that keeps its promise)."""
+        from bbilang.compiler.plan_text import text
+
+        return text(self, width)
 
     def to_json(self) -> dict[str, Any]:
-        """Both plans, for tools."""
-        measured = {id(step): seconds for step, seconds in self.seconds}
-        return {
-            name: [_step_json(step, measured.get(id(step))) for step in plan.steps]
-            for name, plan in (("before", self.before), ("after", self.after))
-        }
+        """Everything, for tools, as plan.schema.json beside this file describes it."""
+        from bbilang.compiler.plan_json import to_json
+
+        return to_json(self)
+
+    def to_svg(self, theme: str = "auto") -> str:
+        """A picture of the plan: standalone SVG, text as text. ``theme``: `auto` (what the reader prefers), `light` or
+        `dark`. Raises ValueError for another."""
+        from bbilang.compiler.diagram import svg
+
+        return svg(self, theme)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return {"text/html": self._repr_html_(), "text/plain": str(self)}
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the picture, as wide as there is room."""
+        return f'<div style="max-width:100%;overflow-x:auto">{self.to_svg()}</div>'
 
 
-def _passes(step: Step) -> str:
-    noun = "icon" if step.kind == "icons" else "pass"
-    count = f"{step.least} to {step.passes}" if step.kind == "icons" and step.least != step.passes else f"{step.passes}"
-    plural = "" if step.passes == 1 else "s" if noun == "icon" else "es"
-    return f"{count} {noun}{plural}"
-
-
-def _lines(source: Source | None, step: Step) -> str:
-    """The lines of the text that asked for a step."""
-    if source is None or not step.asked:
+def passes_words(step: Step) -> str:
+    """`6`, `up to 6`, `6 to 216` (icons), or nothing."""
+    if not step.passes:
         return ""
-    lines = sorted({source.position(span.start)[0] for span in step.asked})
-    return f"line{'s' if len(lines) > 1 else ''} {', '.join(map(str, lines))}"
-
-
-def _step_json(step: Step, seconds: float | None) -> dict[str, Any]:
-    return {
-        "kind": step.kind,
-        "what": step.words,
-        "passes": step.passes,
-        "bound": step.bound,
-        "flops": step.flops,
-        "bytes": step.bytes,
-        "asked": [{"start": span.start, "end": span.end} for span in step.asked],
-        **({"seconds": seconds} if seconds is not None else {}),
-    }
+    if step.kind == "icons":
+        return f"{step.least} to {step.passes}" if step.least != step.passes else str(step.passes)
+    return f"up to {step.passes}" if step.bound else str(step.passes)
 
 
 def si(number: float, unit: str) -> str:
     """1.9 GFLOP, 526 kB."""
     for prefix, size in (("P", 1e15), ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if abs(number) >= size:
+        if abs(number) >= size * 0.9995:
             return f"{number / size:.3g} {prefix}{unit}"
-    return f"{number:g} {unit}"
+    return f"{number:.3g} {unit}"
+
+
+def seconds_words(seconds: float) -> str:
+    """0.4 ms, 41 ms, 2.1 s, 80 s."""
+    if seconds < 0.01:
+        return f"{seconds * 1000:.2g} ms"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def title_of(explanation: Explanation) -> str:
+    """The page's title: that of its interfaces, else the file's name."""
+    program = explanation.before.program
+    titles = [interface.title for interface in program.interfaces if interface.title]
+    if titles:
+        return " · ".join(titles)
+    return program.source.name if program.source else "A page"
