@@ -1,0 +1,39 @@
+"""Groups of an earlier layer that lead to given groups of a later one (Olah et al. 2018, "compatible" groups).
+
+Every activation is split among the later groups that it feeds, so that the factorization tells apart channels that look
+alike here and lead to different groups there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bbilang.runtime.factorization.matrix import Factors, factorize, share_left_out
+
+
+def split(matrix: np.ndarray, attribution: np.ndarray) -> np.ndarray:
+    """(position, channel x later group): every entry in copies, in proportion to |attribution| to each later group.
+
+    matrix (position, channel). attribution (later group, position, channel): of the entry at (position, channel). The
+    copies of an entry add up to it; one without attribution is split evenly.
+    """
+    weight = np.abs(np.asarray(attribution, np.float64))
+    total = weight.sum(0)
+    share = np.where(total > 0, weight / np.where(total > 0, total, 1), 1 / len(weight))
+    return (matrix * share).transpose(1, 2, 0).reshape(len(matrix), -1)
+
+
+def compatible(
+    matrix: np.ndarray, attribution: np.ndarray, n: int, method: str = "nmf", seed: int = 0, device: Any = None
+) -> Factors:
+    """Factors of the split matrix, with H added up over the copies: W (position, n), H (n, channel).
+
+    With one later group this is the plain factorization. Raises what `factorize` raises.
+    """
+    matrix = np.asarray(matrix, np.float64)
+    found = factorize(split(matrix, attribution), method, n, seed, device)
+    channel = found.channel.reshape(n, matrix.shape[1], -1).sum(-1)
+    offset = found.offset.reshape(matrix.shape[1], -1).sum(-1)
+    return Factors(found.spatial, channel, offset, share_left_out(matrix, found.spatial, channel, offset))

@@ -1,0 +1,143 @@
+"""One matrix (position, channel) as W H: the five methods, what they leave out, and what cannot be factorized."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+
+SIGNED = ("pca", "ica", "svd")  # methods whose factors have both signs
+RANKED = ("pca", "svd")  # methods whose components come in an order of their own: by variance
+
+
+@dataclass(frozen=True)
+class Factors:
+    """spatial W (position, group), channel H (group, channel), offset (channel,): the matrix is about W H + offset.
+
+    ``left_out``: the share of the matrix's squared norm that W H + offset leaves out, 0..1.
+    """
+
+    spatial: np.ndarray
+    channel: np.ndarray
+    offset: np.ndarray
+    left_out: float
+
+    @property
+    def values(self) -> np.ndarray:
+        """|W_g| |H_g| of each group: the L2 norm of its part of the matrix, W_g outer H_g."""
+        return np.linalg.norm(self.spatial, axis=0) * np.linalg.norm(self.channel, axis=1)
+
+    def in_order(self, order: np.ndarray) -> Factors:
+        return replace(self, spatial=self.spatial[:, order], channel=self.channel[order])
+
+
+def factorize(matrix: np.ndarray, method: str, n: int, seed: int = 0, device: Any = None, what: str = "") -> Factors:
+    """W (position, n) and H (n, channel) of a matrix (position, channel).
+
+    nmf: Lee and Seung 1999, by coordinate descent (scikit-learn on a CPU, our own in torch elsewhere). pca: Pearson
+    1901, the mean is the offset, H has orthonormal rows. svd: the same without a mean (Eckart and Young 1936). ica:
+    FastICA, Hyvärinen and Oja 2000, H has rows of length 1. kmeans: Lloyd 1982, H are the centres, W is 1 where a
+    position belongs to one. Signs are fixed: in pca, svd and ica the largest number of each row of H is positive.
+
+    ``what`` names the matrix in messages. Raises BbiError E503 (not finite), E511 (all zeros, or fewer than n
+    independent or different rows).
+    """
+    matrix = np.asarray(matrix, np.float64)
+    check(matrix, method, n, what)
+    spatial, channel, offset = METHODS[method](matrix, n, seed, device)
+    if method in SIGNED:
+        spatial, channel = with_fixed_signs(spatial, channel)
+    return Factors(spatial, channel, offset, share_left_out(matrix, spatial, channel, offset))
+
+
+def check(matrix: np.ndarray, method: str, n: int, what: str = "") -> None:
+    """Raises BbiError for a matrix that has no n factors."""
+    name = what or "this matrix"
+    if not np.isfinite(matrix).all():
+        raise BbiError(Diagnostic("E503", f"{name}: {int((~np.isfinite(matrix)).sum())} numbers are not finite"))
+    if not matrix.any():
+        raise BbiError(Diagnostic("E511", f"{name}: all numbers are 0, so there is nothing to factorize",
+                                  help="take a layer that responds to this input"))  # fmt: skip
+    if method == "nmf" and matrix.min() < 0:
+        raise BbiError(Diagnostic("E511", f"{name}: `nmf` needs numbers that are never negative, and the least is "
+                                  f"{matrix.min():.4g}", help="take a layer after its ReLU, or `pca`"))  # fmt: skip
+    if method == "kmeans":
+        found, of = len(np.unique(matrix, axis=0)), "different rows"
+    else:
+        centred = matrix - matrix.mean(0) if method in ("pca", "ica") else matrix
+        found, of = rank(centred), "independent directions"
+    if n > found:
+        raise BbiError(
+            Diagnostic(
+                "E511",
+                f"{name}: {n} groups of only {found} {of}",
+                help=f"ask for at most {found}" if found else "take another layer",
+            )
+        )
+
+
+def rank(matrix: np.ndarray) -> int:
+    """How many independent directions a matrix has, as far as numbers of 32 bits can tell."""
+    values = np.linalg.svd(matrix, compute_uv=False)
+    return int((values > values.max(initial=0) * max(matrix.shape) * np.finfo(np.float32).eps).sum())
+
+
+def share_left_out(matrix: np.ndarray, spatial: np.ndarray, channel: np.ndarray, offset: np.ndarray) -> float:
+    rest = matrix - offset - spatial @ channel
+    return float(np.square(rest).sum() / np.square(matrix).sum())
+
+
+def with_fixed_signs(spatial: np.ndarray, channel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The largest number of each row of H becomes positive; W follows."""
+    largest = np.abs(channel).argmax(1)
+    signs = np.where(channel[np.arange(len(channel)), largest] < 0, -1.0, 1.0)
+    return spatial * signs, channel * signs[:, None]
+
+
+def _nmf(matrix: np.ndarray, n: int, seed: int, device: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    from bbilang.runtime.factorization.nmf import nmf
+
+    return (*nmf(matrix, n, seed, device), np.zeros(matrix.shape[1]))
+
+
+def _svd(matrix: np.ndarray, n: int, seed: int, device: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    return left[:, :n] * values[:n], right[:n], np.zeros(matrix.shape[1])
+
+
+def _pca(matrix: np.ndarray, n: int, seed: int, device: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    mean = matrix.mean(0)
+    spatial, channel, _ = _svd(matrix - mean, n, seed, device)
+    return spatial, channel, mean
+
+
+def _ica(matrix: np.ndarray, n: int, seed: int, device: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    from sklearn.decomposition import FastICA
+
+    from bbilang.runtime.factorization.nmf import quiet
+
+    model = FastICA(n, whiten="unit-variance", random_state=seed, max_iter=1000)
+    with quiet():
+        spatial = model.fit_transform(matrix)
+    length = np.linalg.norm(model.mixing_, axis=0)
+    return spatial * length, (model.mixing_ / length).T, model.mean_
+
+
+def _kmeans(matrix: np.ndarray, n: int, seed: int, device: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    from sklearn.cluster import KMeans
+
+    model = KMeans(n, n_init=4, random_state=seed).fit(matrix)
+    return np.eye(n)[model.labels_], model.cluster_centers_, np.zeros(matrix.shape[1])
+
+
+METHODS: dict[str, Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray]]] = {
+    "nmf": _nmf,
+    "pca": _pca,
+    "ica": _ica,
+    "kmeans": _kmeans,
+    "svd": _svd,
+}
