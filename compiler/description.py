@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
+
+INPUT = "input"
 
 
 @dataclass(frozen=True)
 class LayerDescription:
-    """One layer. ``axes`` names the axes of ``shape``: (channel, y, x), (token, channel) or (channel,)."""
+    """One layer. ``axes`` names the axes of ``shape``: (channel, y, x), (y, x, channel), (token, channel), (channel,).
+
+    Where the tokens of a layer stand for patches of a picture, ``grid`` is their (y, x), and ``prefix`` counts the
+    tokens before it, such as the class token: tokens = prefix + y * x.
+    """
 
     name: str
     module: str  # path in named_modules(), of the module whose output this is
@@ -19,15 +25,30 @@ class LayerDescription:
     nonnegative: bool = False  # ends in a ReLU or ReLU6
     flops: int = 0  # of a forward of one input that stops after this layer; a multiplication and an addition are two
     kind: str = ""  # "conv", "norm", "pool", "block", "inner" (a part of a block); empty where nobody said
+    inputs: tuple[str, ...] = ()  # the layers whose results it is made of, `input` among them; empty where unknown
+    grid: tuple[int, ...] = ()
+    prefix: int = 0
+    bytes: int = 0  # that such a forward reads and writes: inputs, weights and results of every operation
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:
         return dict(zip(self.axes, self.shape, strict=True))
 
+    @property
+    def as_map(self) -> LayerDescription:
+        """The layer as its `.spatial` atoms see it: patches as positions (y, x, channel), without the tokens before."""
+        if not self.grid:
+            return self
+        shape = (*self.grid, self.sizes["channel"])
+        return replace(self, axes=("y", "x", "channel"), shape=shape, grid=(), prefix=0)
+
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """One model: layers in forward order under their short names, input size (y, x) in pixels, class labels."""
+    """One model: layers in forward order under their short names, input size (y, x) in pixels, class labels.
+
+    A model that ``reads`` text has the input size (1, tokens).
+    """
 
     name: str
     title: str
@@ -38,6 +59,8 @@ class ModelDescription:
     output: str = ""  # module path that gives the scores; "" is the model's own result
     aliases: Mapping[str, str] = field(default_factory=dict)  # another name -> the short name above
     flops: int = 0  # of the whole forward of one input, counted as the layers' are
+    reads: str = "image"  # or "text"
+    bytes: int = 0  # of the whole forward
 
     @cached_property
     def by_name(self) -> Mapping[str, LayerDescription]:
@@ -48,13 +71,36 @@ class ModelDescription:
         """The first synonym of a class, or `class 7` where labels are unknown."""
         return self.labels[index].split(",")[0].strip() if self.labels else f"class {index}"
 
+    def edges(self, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
+        """(from, to) among some layers and `input`: the result of one enters the other, and passes none between."""
+        wanted, known = {INPUT, *names}, self.by_name
+
+        def sources(layer: str, seen: set[str]) -> Iterable[str]:
+            for name in known[layer].inputs:
+                if name in wanted:
+                    yield name
+                elif name not in seen and name in known:
+                    seen.add(name)
+                    yield from sources(name, seen)
+
+        own = [layer.name for layer in self.layers if layer.name in wanted]
+        return tuple((source, layer) for layer in own for source in dict.fromkeys(sources(layer, set())))
+
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain data; the rarer fields of a layer only where they say something."""
+        data = asdict(self)
+        for layer in data["layers"]:
+            for name in ("inputs", "grid", "prefix"):
+                if not layer[name]:
+                    del layer[name]
+        if self.reads == "image":
+            del data["reads"]
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelDescription:
         """What `to_json` gave; fields that have a default may be missing."""
-        layers = [LayerDescription(**_tuples(layer, "axes", "shape")) for layer in data["layers"]]
+        layers = [LayerDescription(**_tuples(layer, "axes", "shape", "inputs", "grid")) for layer in data["layers"]]
         return cls(**{**_tuples(data, "input_size", "labels"), "layers": tuple(layers)})
 
 

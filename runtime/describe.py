@@ -2,59 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from bbilang.compiler.description import LayerDescription, ModelDescription
+from bbilang.compiler.description import INPUT, LayerDescription, ModelDescription
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.dataflow import Dataflow, Facts
 
-AXES = {4: ("channel", "y", "x"), 3: ("token", "channel"), 2: ("channel",)}  # by rank, the input's own axis first
-GIVES = {"relu", "relu_", "relu6", "sigmoid", "softmax", "square", "abs", "exp", "softplus"}
-KEEPS = {
-    "cat", "concat", "max_pool2d", "_max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "mean",
-    "flatten", "reshape", "view", "permute", "transpose", "contiguous", "squeeze", "unsqueeze", "dropout",
-    "local_response_norm", "sqrt", "interpolate", "amax",
-}  # fmt: skip
-
-
-class _Signs(TorchFunctionMode):
-    """Remembers which tensors cannot be negative: the results of ReLU, and what pools, joins or reshapes only those."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.known: dict[int, Tensor] = {}  # held, so that no id is used again
-
-    def nonnegative(self, tensor: Tensor) -> bool:
-        return id(tensor) in self.known
-
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        name = getattr(func, "__name__", "")
-        inplace = name.endswith("_") and not name.startswith("__") and args and isinstance(args[0], Tensor)
-        if inplace or (name.startswith("__i") and args):
-            self.known.pop(id(args[0]), None)
-        if isinstance(result, Tensor) and (name in GIVES or (name in KEEPS and self._all_known(args))):
-            self.known[id(result)] = result
-        elif isinstance(result, Tensor) and name in ("hardtanh", "clamp") and _floor(args, kwargs or {}) >= 0:
-            self.known[id(result)] = result
-        return result
-
-    def _all_known(self, args: tuple[Any, ...]) -> bool:
-        first = args[0] if args else ()
-        tensors = list(first) if isinstance(first, list | tuple) else [first]
-        return bool(tensors) and all(isinstance(t, Tensor) and self.nonnegative(t) for t in tensors)
-
-
-def _floor(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float:
-    """The lower bound of a clamp; minus one where there is none that can be read off."""
-    bound = args[1] if len(args) > 1 else kwargs.get("min_val", kwargs.get("min"))
-    return float(bound) if isinstance(bound, int | float) else -1.0
+PASS = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)  # give what they are given
+PASS_NAMES = {"DropPath", "StochasticDepth"}  # the same, of timm, transformers and torchvision
+MOST_PREFIX = 16  # tokens before the patches: a class token, registers
 
 
 def describe_module(
@@ -69,92 +32,169 @@ def describe_module(
     names: Mapping[str, str] | None = None,
     aliases: Mapping[str, str] | None = None,
     kinds: Mapping[str, str] | None = None,
+    reads: str = "image",
 ) -> ModelDescription:
     """One forward on an image of zeros (input=1, channel, y, x); the module is given back as it was found.
 
-    ``names``: short name -> module path; without it every module that ran exactly once under its own path. ``kinds``:
-    short name -> kind. Layers come in the order in which they finish, with the FLOPs that were spent until then (as
-    torch.utils.flop_counter counts: convolutions and matrix products). Axes by rank: (channel, y, x), (token, channel),
-    (channel,). ``output``: the path whose result (input, class) is the scores; without one, the module's own result, or
-    no classes where that is not one vector. Raises BbiError E408 where the forward fails, or the output is no module or
-    not one vector.
+    ``names``: short name -> module path; without it every module that ran exactly once under its own path, but those
+    that give what they are given (dropout). ``kinds``: short name -> kind. Layers come in the order in which they
+    finish, with the FLOPs that were spent until then (as torch.utils.flop_counter counts: convolutions and matrix
+    products). Axes by rank: (channel, y, x) or, where the channel was seen to be last, (y, x, channel); (token,
+    channel); (channel,). Tokens that patches of the picture became have their grid. ``output``: the path whose result
+    (input, class) is the scores; without one, the module's own result, or no classes where that is not one vector.
+    ``reads``: "image", or "text" for a module that takes numbers of tokens (input=1, token), ``input_size`` (1, token).
+    Raises BbiError E408 where the forward fails, or the output is no module or not one vector.
     """
-    seen = _run(module, input_size, channels, output)
+    seen = _run(module, input_size, channels, output, reads, set((names or {}).values()))
     paths = {path: short for short, path in names.items()} if names is not None else None
-    layers = []
-    for path, tensor in seen.results.items():
-        if tensor is None or tensor.ndim not in AXES or tensor.shape[0] != 1:
-            continue
-        if paths is not None and path not in paths:
+    layers, left_out = [], {}
+    for path, result in seen.results.items():
+        axes = result.axes(input_size) if result is not None and (paths is None or path in paths) else ()
+        if result is None or not axes:
+            left_out[path] = result.inputs if result is not None else frozenset()
             continue
         short = paths[path] if paths is not None else path
-        shape = tuple(tensor.shape[1:])
-        kind = (kinds or {}).get(short, "")
-        nonnegative = path in seen.nonnegative
-        layers.append(LayerDescription(short, path, AXES[tensor.ndim], shape, nonnegative, seen.flops[path], kind))
+        grid = seen.grid(result) if reads == "image" and axes == ("token", "channel") else ()
+        layers.append(LayerDescription(
+            short, path, axes, result.shape[1:], result.facts.nonnegative, result.flops, (kinds or {}).get(short, ""),
+            tuple(result.inputs), grid, result.shape[1] - math.prod(grid) if grid else 0,
+        ))  # fmt: skip
+    layers = _joined(layers, left_out)
     if missing := set(names or ()) - {layer.name for layer in layers}:
         raise _error(f"the layers {', '.join(sorted(missing))} of {name} did not run exactly once")
-    scores = seen.results.get(output) if output else seen.whole
-    vector = isinstance(scores, Tensor) and scores.ndim == 2 and scores.shape[0] == 1
+    last = seen.results.get(output) if output else seen.whole
+    vector = last is not None and len(last.shape) == 2 and last.shape[0] == 1
     if output and not vector:
-        found = f"gives the shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else "gives no single tensor"
+        found = f"gives the shape {last.shape}" if last is not None else "gives no single tensor"
         raise _error(f"the output `{output}` of {name} {found}, not one vector of scores (input, class)")
-    classes = int(scores.shape[1]) if vector and isinstance(scores, Tensor) else 0
+    classes = last.shape[1] if vector and last is not None else 0
     if labels and len(labels) != classes:
         raise _error(f"{name} has {classes} classes, but there are {len(labels)} labels")
     size = (int(input_size[0]), int(input_size[1]))
     others = dict(aliases or {})
-    return ModelDescription(name, title or name, size, tuple(layers), classes, labels, output, others, seen.total)
+    return ModelDescription(
+        name, title or name, size, tuple(layers), classes, labels, output, others, seen.total, reads
+    )
+
+
+def _joined(layers: list[LayerDescription], left_out: Mapping[str, frozenset[str]]) -> list[LayerDescription]:
+    """``inputs`` as names, in forward order; in place of a module that is no layer stands what it was made of."""
+    order = {layer.module: number for number, layer in enumerate(layers)}
+    names = {layer.module: layer.name for layer in layers} | {INPUT: INPUT}
+
+    def found(path: str, seen: set[str]) -> set[str]:
+        if path in names:
+            return {path}
+        seen.add(path)
+        return {p for inner in left_out.get(path, ()) if inner not in seen for p in found(inner, seen)}
+
+    return [
+        replace(layer, inputs=tuple(names[path] for path in sorted(
+            {p for path in layer.inputs for p in found(path, set())}, key=lambda path: order.get(path, -1)
+        )))
+        for layer in layers
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What one module gave: the shape with the input's axis first, what is known of it, the layers it came from."""
+
+    shape: tuple[int, ...]
+    facts: Facts
+    inputs: frozenset[str]
+    flops: int = 0
+
+    def axes(self, input_size: tuple[int, int]) -> tuple[str, ...]:
+        """Names for the axes after the first; none for what is no layer, like a table of attention."""
+        rank, channel = len(self.shape), self.facts.channel
+        if self.shape[0] != 1 or rank not in (2, 3, 4):
+            return ()
+        if rank < 4:
+            return ("channel",) if rank == 2 else ("channel", "token") if channel == 1 else ("token", "channel")
+        if channel in (1, None):
+            return ("channel", "y", "x")
+        y, x = self.shape[1:3]  # of a picture's form, not the heads and tokens of attention
+        return ("y", "x", "channel") if channel == 3 and abs(y * input_size[1] - x * input_size[0]) < 1 else ()
 
 
 @dataclass
 class _Seen:
-    """One forward: by path in order of finishing, the result (None where the module ran twice) and the FLOPs so far."""
+    """One forward: by path in order of finishing, what each module gave (None where it ran twice)."""
 
-    results: dict[str, Tensor | None] = field(default_factory=dict)
-    flops: dict[str, int] = field(default_factory=dict)
-    nonnegative: set[str] = field(default_factory=set)  # when it finished: a ReLU in place changes it afterwards
-    signs: _Signs = field(default_factory=_Signs)
-    whole: Any = None
-    total: int = 0
+    results: dict[str, _Result | None] = field(default_factory=dict)
+    whole: _Result | None = None
+    total: int = 0  # FLOPs
+
+    def grid(self, result: _Result) -> tuple[int, ...]:
+        """(y, x) of the patches that tokens stand for: the last map before them with so many positions, or fewer by a
+        class token or registers; none where there is no such map."""
+        tokens, found = result.shape[1], ()
+        for other in self.results.values():
+            if other is result:
+                break
+            if other is not None and len(other.shape) == 4 and other.facts.channel == 1:
+                y, x = other.shape[2:]
+                if 1 < y * x <= tokens <= y * x + MOST_PREFIX:
+                    found = (y, x)
+        return found
 
 
-def _run(module: nn.Module, input_size: tuple[int, int], channels: int, output: str) -> _Seen:
+def tensor_of(value: Any) -> Tensor | None:
+    """A module's result as passes take it: a tensor, the ``logits`` of a record, else its first tensor."""
+    while not isinstance(value, Tensor):
+        if isinstance(getattr(value, "logits", None), Tensor):
+            return value.logits
+        parts = list(value.values()) if isinstance(value, Mapping) else value
+        if not isinstance(parts, tuple | list) or not parts:
+            return None
+        value = next((part for part in parts if isinstance(part, Tensor)), parts[0])
+    return value
+
+
+def _run(
+    module: nn.Module, input_size: tuple[int, int], channels: int, output: str, reads: str, named: set[str]
+) -> _Seen:
     """The one forward. Raises E408 where it fails."""
     paths = {child: path for path, child in module.named_modules() if path}
     if output and output not in paths.values():
         raise _error(f"the output `{output}` is not a module of this model")
-    seen, counter = _Seen(), FlopCounterMode(display=False)
+    seen, counter, flow = _Seen(), FlopCounterMode(display=False), Dataflow()
 
-    def hook(child: nn.Module, inputs: Any, value: Any) -> None:
-        while isinstance(value, tuple | list) and value:
-            value = value[0]
-        path = paths[child]
-        seen.results[path] = value if isinstance(value, Tensor) and path not in seen.results else None
-        seen.flops[path] = counter.get_total_flops()
-        if isinstance(value, Tensor) and seen.signs.nonnegative(value):
-            seen.nonnegative.add(path)
+    def hook(child: nn.Module, arguments: Any, value: Any) -> None:
+        path, tensor = paths[child], tensor_of(value)
+        if (isinstance(child, PASS) or type(child).__name__ in PASS_NAMES) and path not in named and path != output:
+            return
+        if tensor is None or path in seen.results:
+            seen.results[path] = None
+            return
+        facts = flow.of(tensor)
+        seen.results[path] = _Result(tuple(tensor.shape), facts, facts.origins, counter.get_total_flops())
+        flow.put(tensor, origins=frozenset({path}))
 
     modes = {child: child.training for child in module.modules()}
     handles = []
     reference = next(module.parameters(), torch.empty(0))
-    image = torch.zeros((1, channels, *input_size), device=reference.device, dtype=reference.dtype)
+    shape = (1, channels, *input_size) if reads == "image" else (1, input_size[1])
+    example = torch.zeros(shape, device=reference.device, dtype=reference.dtype if reads == "image" else None)
+    flow.put(example, origins=frozenset({INPUT}), channel=1 if reads == "image" else None)
     try:
         for child in modes:
             child.training = False
         handles = [child.register_forward_hook(hook) for child in paths]
-        with torch.no_grad(), counter, seen.signs:
-            seen.whole = module(image)
+        with torch.no_grad(), counter, flow:
+            whole = tensor_of(module(example))
     except Exception as e:
         text = str(e).strip().splitlines()
-        shape = " x ".join(str(size) for size in image.shape)
-        message = f"the model does not take an image of {shape}: {text[0] if text else type(e).__name__}"
+        what = f"an image of {' x '.join(map(str, shape))}" if reads == "image" else f"a text of {shape[1]} tokens"
+        message = f"the model does not take {what}: {text[0] if text else type(e).__name__}"
         raise _error(message, "give input_size=(y, x) and channels= as the model was trained") from e
     finally:
         for handle in handles:
             handle.remove()
         for child, training in modes.items():
             child.training = training
+    seen.whole = None if whole is None else _Result(tuple(whole.shape), flow.of(whole), frozenset())
     seen.total = counter.get_total_flops()
     return seen
 

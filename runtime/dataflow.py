@@ -1,0 +1,133 @@
+"""What is known of tensors while a model runs once: whether they can be negative, which of their axes is the channel,
+and the layers that they come from. Nothing is computed; every call of torch is watched and its result remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+GIVES = {"relu", "relu_", "relu6", "sigmoid", "softmax", "square", "abs", "exp", "softplus"}
+KEEPS = {
+    "cat", "concat", "max_pool2d", "_max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "mean",
+    "flatten", "reshape", "view", "permute", "transpose", "contiguous", "squeeze", "unsqueeze", "dropout",
+    "local_response_norm", "sqrt", "interpolate", "amax",
+}  # fmt: skip
+CHANNEL_SECOND = {"conv1d", "conv2d", "conv_transpose2d", "batch_norm", "group_norm", "instance_norm"}
+CHANNEL_LAST = {"linear", "embedding", "multi_head_attention_forward"}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Of one tensor. ``channel``: its axis, counted from 0; None where nobody knows. ``origins``: the layers, or
+    ``input``, whose results it was made of since."""
+
+    nonnegative: bool = False
+    channel: int | None = None
+    origins: frozenset[str] = frozenset()
+
+
+NOTHING = Facts()
+
+
+class Dataflow(TorchFunctionMode):
+    """Watches every call of a torch function; `of` says what is known of a tensor, `put` sets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._facts: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+
+    def of(self, tensor: Any) -> Facts:
+        return self._facts.get(tensor, NOTHING) if isinstance(tensor, Tensor) else NOTHING
+
+    def put(self, tensor: Tensor, **known: Any) -> None:
+        self._facts[tensor] = replace(self.of(tensor), **known)
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        shapes = [tuple(tensor.shape) for tensor in _tensors(args)]
+        result = func(*args, **kwargs)
+        given = list(_tensors((args, list(kwargs.values()))))
+        origins = frozenset().union(*(self.of(tensor).origins for tensor in given))
+        changed = [args[0]] if _in_place(name) and args and isinstance(args[0], Tensor) else []
+        for tensor in (*changed, *_tensors(result)):
+            if tensor.is_floating_point() or origins:
+                sign = tensor not in changed and self._sign(name, args, kwargs)
+                sign = sign or name == "relu_" or (name in ("hardtanh_", "clamp_") and _floor(args, kwargs) >= 0)
+                axis = _channel(name, args, kwargs, tensor, self.of(given[0]).channel if given else None, shapes)
+                self._facts[tensor] = Facts(sign, axis, origins)
+        return result
+
+    def _sign(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+        """Whether the result of a call cannot be negative: a ReLU's, and what pools, joins or reshapes only those."""
+        if name in ("hardtanh", "clamp"):
+            return _floor(args, kwargs) >= 0
+        first = args[0] if args else ()
+        joined = list(first) if isinstance(first, list | tuple) else [first]
+        known = bool(joined) and all(self.of(tensor).nonnegative for tensor in joined)
+        return name in GIVES or (name in KEEPS and known)
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _tensors(item)
+
+
+def _in_place(name: str) -> bool:
+    return (name.endswith("_") and not name.startswith("__")) or name.startswith("__i") or name == "__setitem__"
+
+
+def _floor(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float:
+    """The lower bound of a clamp; minus one where there is none that can be read off."""
+    bound = args[1] if len(args) > 1 else kwargs.get("min_val", kwargs.get("min"))
+    return float(bound) if isinstance(bound, int | float) else -1.0
+
+
+def _channel(
+    name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor, before: int | None, shapes: list[Any]
+) -> int | None:
+    """The channel axis of a result, from the call's name and that of its first tensor."""
+    rank = result.ndim
+    if name in CHANNEL_SECOND:
+        return 1
+    if name in CHANNEL_LAST:
+        return rank - 1
+    if name == "layer_norm":
+        normalized = args[1] if len(args) > 1 else kwargs.get("normalized_shape", ())
+        return rank - 1 if before is None and len(normalized) == 1 else before
+    if before is None or not shapes or before >= len(shapes[0]):
+        return None
+    if name in ("permute", "transpose", "swapaxes", "movedim", "t", "mT", "__get__") and rank == len(shapes[0]):
+        return _moved(name, args, kwargs, before, rank)
+    if rank == len(shapes[0]):
+        return before
+    size = shapes[0][before]
+    places = [axis for axis, length in enumerate(result.shape) if length == size and axis]
+    if before == len(shapes[0]) - 1 and rank - 1 in places:
+        return rank - 1
+    return before if before in places else places[0] if len(places) == 1 else None
+
+
+def _moved(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], before: int, rank: int) -> int | None:
+    """Where an axis goes."""
+    rest = [a for a in (*args[1:], *kwargs.values()) if not isinstance(a, Tensor)]
+    order = list(range(rank))
+    if name == "permute":
+        numbers = rest[0] if rest and isinstance(rest[0], list | tuple) else rest
+        order = [int(axis) % rank for axis in numbers]
+    elif name in ("transpose", "swapaxes") and len(rest) == 2:
+        first, second = (int(axis) % rank for axis in rest)
+        order[first], order[second] = second, first
+    elif name in ("t", "mT") and rank >= 2:
+        order[-1], order[-2] = order[-2], order[-1]
+    elif name == "movedim":
+        return None
+    return order.index(before) if before in order else None
