@@ -145,3 +145,19 @@ class Field:
         hit = (left.spread(grid) == own.spread(grid)) & (left.spread(grid) >= 0)
         found = np.where(hit.any(-1), hit.argmax(-1), ABSENT)
         return Named(dims, found).renamed({f"{axis}'": axis})
+
+
+@dataclass
+class Linked(Field):
+    """Fields in columns and the links between neighbours: what `link()` gives for a list, and `sankey` draws.
+
+    nodes: one field a column, values over (group) or (class): a group's |W| |H|, a class's score. pairs: one field for
+    each two neighbouring columns, values over (group, to.group), or (group, class) where the later is `output`: the
+    attribution of the earlier atom to the later one. All of them may have an axis `input` and axes of states besides.
+    """
+
+    nodes: tuple[Field, ...] = ()
+    pairs: tuple[Field, ...] = ()
+
+    def with_values(self, values: Named, type: FieldType) -> Linked:
+        return Linked(type, values, self.coords, self.names, None, None, self.nodes, self.pairs)
