@@ -11,9 +11,10 @@ import numpy as np
 from bbilang.compiler.ir import Element
 from bbilang.compiler.op import Drawn
 from bbilang.compiler.types import Axis
+from bbilang.runtime import grouping
 from bbilang.runtime.execute import Results
-from bbilang.runtime.field import Field, Named
-from bbilang.runtime.viewmodel import Atom
+from bbilang.runtime.field import Field, Linked, Named
+from bbilang.runtime.viewmodel import Atom, Panel
 
 CLASSES = {"class", "target"}  # atoms of the output, whatever layer was attributed to them
 DIGITS = 4  # significant digits of the numbers on a page
@@ -38,12 +39,16 @@ class Drawing:
         arrays = [self.field.values, *self.field.coords.values(), *self.field.names.values()]
         if self.element.id in self.results.icon_sets:
             arrays.append(self.results.icon_sets[self.element.id].index)
+        if isinstance(self.field, Linked):
+            arrays += [part.values for part in (*self.field.nodes, *self.field.pairs)]
         used = {d for array in arrays for d in array.dims}
         # A state on which nothing depends needs no frames of its own.
         self.states: tuple[Axis, ...] = tuple(axis for axis in type.states if axis.name in used)
         self.atoms: list[Atom] = []
         self._atom_numbers: dict[str, int] = {}
+        self._cells: dict[tuple, tuple[int, ...]] = {}
         self.series_axis = self.drawn.series if self.drawn.series and self.drawn.series.name in used else None
+        self._layers = self.layer_grid()
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
@@ -81,11 +86,25 @@ class Drawing:
         """The number of an atom in this element; -1 where any coordinate is absent."""
         if any(value < 0 for value in components.values()):
             return -1
-        key = atom_key(self.prefix, layer, components)
+        key = atom_key(self.prefix, grouping.place(self.node, layer, components), components)
+        several = len(self.field.type.layers) > 1 and layer in self.field.type.layers
+        return self._number(key, (f"{layer}, " if several else "") + (name or atom_words(components)))
+
+    def named_atom(self, components: dict[str, int], layer: str) -> int:
+        """An atom that a layer's name alone may tell apart."""
+        return self.atom(components, layer) if components else self._number(layer, layer)
+
+    def group_atom(self, node: Field, group: int, layer: str) -> int:
+        """A group of one of several factorizations, under the same key as where it is drawn alone."""
+        key = atom_key(
+            self.prefix, grouping.place(grouping.member(self.node, layer), layer, {"group": group}), {"group": group}
+        )
+        return self._number(key, f"{layer}, group {group}")
+
+    def _number(self, key: str, label: str) -> int:
         if key not in self._atom_numbers:
             self._atom_numbers[key] = len(self.atoms)
-            several = len(self.field.type.layers) > 1 and layer in self.field.type.layers
-            self.atoms.append(Atom(key, (f"{layer}, " if several else "") + (name or atom_words(components))))
+            self.atoms.append(Atom(key, label))
         return self._atom_numbers[key]
 
     def coordinates(self, axis: Axis) -> dict[str, np.ndarray]:
@@ -128,12 +147,61 @@ class Drawing:
 
     def series(self, place: tuple[int, ...]) -> tuple[str, ...]:
         """Words for the series of one frame."""
-        if self.series_axis is None:
+        axis = self.series_axis
+        if axis is None:
             return ("",)
-        names = self.field.names.get(self.series_axis.name)
-        if names is None:
-            return tuple(str(i) for i in range(self._size(self.series_axis)))
-        return tuple(str(w) for w in self.grid(names, self.series_axis)[place])
+        names = self.field.names.get(axis.name)
+        if names is not None:
+            return tuple(str(w) for w in self.grid(names, axis)[place])
+        columns = self.coordinates(axis)
+        if not columns:
+            return tuple(f"{axis.name} {i}" for i in range(self._size(axis)))
+        every = [{c: int(v[place][i]) for c, v in columns.items()} for i in range(self._size(axis))]
+        return tuple(atom_words(one) if min(one.values()) >= 0 else "" for one in every)
+
+    def series_atoms(self, place: tuple[int, ...]) -> tuple[int, ...]:
+        """The series of one frame as atoms, where they are: classes, channels, groups."""
+        axis = self.series_axis
+        columns = self.coordinates(axis) if axis is not None else {}
+        if not columns or set(axis.components) & {"component", "method", "measure", "target"}:
+            return ()
+        found = []
+        for i, words in enumerate(self.series(place)):
+            here = {c.removeprefix("to."): int(v[place][i]) for c, v in columns.items()}
+            layer = "output" if set(here) <= CLASSES else self.field.type.layers[-1]
+            found.append(self.atom(here, layer, words))
+        return tuple(found)
+
+    def colours(self, place: tuple[int, ...], axis: Axis) -> tuple[str, ...]:
+        """The hues of one frame's groups along an axis; empty where its atoms are no groups."""
+        if axis.components != ("group",) or "group" not in self.field.coords:
+            return ()
+        return grouping.colours(self.grid(self.field.coords["group"], axis)[place], grouping.counts(self)[place])
+
+    def cells(self, place: tuple[int, ...], shape: tuple[int, int]) -> tuple[int, ...]:
+        """The atoms of a map's positions, row by row."""
+        layer = self.layer_at(place)
+        key = (layer, shape)
+        if key not in self._cells:
+            y, x = shape
+            self._cells[key] = tuple(self.atom({"y": i, "x": j}, layer) for i in range(y) for j in range(x))
+        return self._cells[key]
+
+    def layer_at(self, place: tuple[int, ...]) -> str:
+        return self.field.type.layers[int(self._layers[place])]
+
+    def inside(self, cells: np.ndarray, place: tuple[int, ...]) -> np.ndarray:
+        """A map (y, x, ...) without the padding of a smaller layer."""
+        y, x = (self.field.type.axis(name) for name in ("y", "x"))
+        if not y.sizes or len(set(y.sizes)) == 1:
+            return cells
+        layer = int(self._layers[place])
+        return cells[: y.sizes[layer], : x.sizes[layer]]
+
+    def panel(self, frames: list, facet: int, shape: tuple[int, int] = (0, 0)) -> Panel:
+        """One panel under its label, which may change with the state."""
+        labels = tuple(self.facet_words(state, facet) for state in self.each_state())
+        return Panel(labels[0], tuple(frames), shape, labels if len(set(labels)) > 1 else ())
 
     def facet_words(self, state: tuple[int, ...], facet: int) -> str:
         """The label of a panel in one state."""
@@ -161,9 +229,9 @@ def atom_key(prefix: str, layer: str, components: dict[str, int]) -> str:
 
 
 def atom_words(components: dict[str, int]) -> str:
-    """An atom for a reader: "channel 447", "row 6, column 6"."""
+    """An atom for a reader: "channel 447", "row 6, column 6", "from channel 3, to channel 8"."""
     words = {"y": "row", "x": "column"}
-    return ", ".join(f"{words.get(c, c)} {v}" for c, v in components.items() if c != "layer")
+    return ", ".join(f"{words.get(c, c.replace('.', ' '))} {v}" for c, v in components.items() if c != "layer")
 
 
 def rounded(value: float) -> float | None:

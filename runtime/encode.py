@@ -20,3 +20,10 @@ def jpeg(pixels: np.ndarray, quality: int = 90) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, optimize=True, subsampling=0)
     return buffer.getvalue()
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """uint8 (y, x, rgb or rgba) as PNG, for small maps whose every pixel is a number."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()

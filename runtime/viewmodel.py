@@ -32,6 +32,7 @@ class Selection:
     start: int | None = 0  # index in ``atoms``; None shows nothing until the reader points at something
     start_of: str | None = None  # id of an element: the first atom that it draws now, until the reader chooses
     resets: bool = False  # a click on the chosen atom goes back to the start
+    leaves: bool = False  # it goes back to the start when the pointer leaves: what is pointed at, and nothing more
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ class Frame:
     pictures: index in ``View.pictures``: an icon a slot; a heatmap or photo has one picture for the whole panel.
     notes: a remark on a slot ("no gradient: the network never answers to this channel"), empty where none.
     sizes: area of each mark relative to the largest, 0..1, where `size=` asks for it.
+    colours: each slot's own colour ("#rrggbb"), for groups, whose hue is the same wherever they are drawn.
+    series_atoms, series_colours: the same for the series, where they are atoms (classes of a matrix, groups of masks).
+    links: (slot, slot, value) from an earlier to a later mark; ``columns`` is then the column of each slot.
     """
 
     atoms: tuple[int, ...] = ()  # index in ``Element.atoms``
@@ -62,6 +66,11 @@ class Frame:
     series: tuple[str, ...] = ("",)
     notes: tuple[str, ...] = ()
     sizes: tuple[float, ...] = ()
+    colours: tuple[str, ...] = ()
+    series_atoms: tuple[int, ...] = ()
+    series_colours: tuple[str, ...] = ()
+    links: tuple[tuple[int, int, float], ...] = ()
+    columns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,9 @@ def row_panels(drawing: Drawing) -> tuple[Panel, ...]:
         for state in drawing.each_state():
             at = drawing.place(state, facet)
             numbers = tuple(tuple(rounded(v) for v in row) for row in values[at])
-            frames.append(Frame(tuple(int(a) for a in atoms[at]), (), numbers, drawing.series(at)))
-        labels = tuple(drawing.facet_words(state, facet) for state in drawing.each_state())
-        panels.append(Panel(labels[0], tuple(frames), labels=labels if len(set(labels)) > 1 else ()))
+            slots, colours = tuple(int(a) for a in atoms[at]), drawing.colours(at, axis)
+            frames.append(Frame(slots, (), numbers, drawing.series(at), colours=colours))
+        panels.append(drawing.panel(frames, facet))
     return tuple(panels)
 
 

@@ -12,15 +12,17 @@ from bbilang.compiler.present import one_atom_axis
 from bbilang.compiler.types import FieldType
 from bbilang.runtime.drawing import Drawing, rounded
 from bbilang.runtime.field import Field, Named, combine, union_of
+from bbilang.runtime.styles import grid
 from bbilang.runtime.viewmodel import Frame, Panel
 
 
 class Featvis(Style):
-    """Icons in a row, the numbers under them. An icon maximizes the mean response of the atom's direction: a channel's
-    own, or the activation vector of a position. Takes `class` as rows of bars; `size=value`: area shows magnitude."""
+    """Icons in a row, numbers under them; a `grid` where all positions are left. An icon maximizes the mean response of
+    the atom's direction: a channel's own, the activation vector of a position, a group's channel factor. Takes
+    `class` as rows of bars; `size=value`: area shows magnitude, `size=norm` the norm of the atom's part."""
 
     name = "featvis"
-    spends = "one axis of atoms"
+    spends = "one axis of atoms, or `y` and `x`"
     takes = ("class",)
     example = "block5c.expand.channel | attribute(output) | top(8) | present(featvis)"
 
@@ -40,11 +42,7 @@ class Featvis(Style):
         if not own and not field.axis("layer"):
             return Drawn(("class",), None, series)  # one atom, chosen by the reader
         if field.atom == "spatial" and {"y", "x"} <= set(field.names):
-            raise Fail(
-                "E901",
-                "icons at all positions (an activation grid) are not available yet",
-                "choose positions: `top(8)`, or hand them to the reader: `at(hover(...))`",
-            )
+            return grid.spend(field, self.name)
         slots = one_atom_axis(field, self.name)
         return Drawn((slots.name, "class"), slots, series)
 
@@ -54,42 +52,12 @@ class Featvis(Style):
         return (IconsOf(),)
 
     def objectives(self, node: Node, field: Field, run: Any) -> tuple[Named, list[Any]]:
-        """Numbers into a list of objectives, over the axes that the atoms depend on; -1 where there is no atom."""
-        from bbilang.runtime.visualize import Objective
-
-        components = ("channel",) if "channel" in field.coords else ("y", "x") if "y" in field.coords else ("token",)
-        coords = [field.coords[c] for c in components]
-        if "layer" in field.coords:
-            coords.append(field.coords["layer"])
-        vectors = components != ("channel",)
-        if vectors:
-            coords.append(Named(("input",), np.arange(len(run.images))))
-        dims = union_of(coords)
-        sizes = {d: s for c in coords for d, s in c.sizes.items()}
-        full = [np.broadcast_to(c.spread(dims), [sizes[d] for d in dims]) for c in coords]
-        absent = _absent(field, dims, sizes)
-        objectives: list[Objective] = []
-        numbers: dict[tuple, int] = {}
-        index = np.full([sizes[d] for d in dims], -1)
-        for at in np.ndindex(index.shape):
-            key = tuple(int(column[at]) for column in full)
-            if min(key) < 0 or absent[at]:
-                continue
-            if key not in numbers:
-                layer = node.type.layers[key[len(components)] if "layer" in field.coords else 0]
-                direction: Any = key[0]
-                if vectors:
-                    cube = run.activation(node, layer)[key[-1]]
-                    direction = tuple(
-                        (cube[:, key[0], key[1]] if components == ("y", "x") else cube[key[0]]).float().cpu().tolist()
-                    )
-                numbers[key] = len(objectives)
-                objectives.append(Objective(layer, direction))
-            index[at] = numbers[key]
-        return Named(dims, index), objectives
+        return objectives(node, field, run)
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         axis = drawing.drawn.slots
+        if drawing.drawn.cells is not None:
+            return grid.panels(drawing)
         if axis is None:
             return self._single(drawing)
         atoms = drawing.slot_atoms(axis)
@@ -110,11 +78,14 @@ class Featvis(Style):
                         drawing.series(at),
                         tuple(drawing.results.icons[i].reason if i >= 0 else "" for i in chosen),
                         tuple(round(float(s), 3) for s in sizes[at]) if sizes is not None else (),
+                        drawing.colours(at, axis),
                     )
                 )
-            words = [drawing.facet_words(state, facet) for state in drawing.each_state()]
-            panels.append(Panel(words[0], tuple(frames), labels=tuple(words) if len(set(words)) > 1 else ()))
+            panels.append(drawing.panel(frames, facet))
         return tuple(panels)
+
+    def notes(self, drawing: Drawing) -> tuple[str, ...]:
+        return grid.notes(drawing) if drawing.drawn.cells is not None else ()
 
     def _single(self, drawing: Drawing) -> tuple[Panel, ...]:
         """One icon a state: the vector at the position that the reader points at."""
@@ -136,6 +107,65 @@ class Featvis(Style):
                 frames.append(Frame((atom,), (icon_picture(drawing, icon),), numbers, drawing.series(at), (note,)))
             panels.append(Panel(drawing.facet_words((0,) * len(drawing.states), facet), tuple(frames)))
         return tuple(panels)
+
+
+def objectives(node: Node, field: Field, run: Any) -> tuple[Named, list[Any]]:
+    """Numbers into a list of objectives, over the axes that the atoms depend on; -1 where there is no atom."""
+    from bbilang.runtime.visualize import Objective
+
+    components = next(c for c in (("group",), ("channel",), ("y", "x"), ("token",)) if set(c) <= field.coords.keys())
+    apart = _apart(node, components, run)
+    layered = "layer" in field.coords
+    coords = [field.coords[c] for c in (*components, *(("layer",) if layered else ()))]
+    coords += [Named((name,), np.arange(size)) for name, size in apart.items()]
+    dims = union_of(coords)
+    sizes = {d: s for c in coords for d, s in c.sizes.items()}
+    full = [np.broadcast_to(c.spread(dims), [sizes[d] for d in dims]) for c in coords]
+    absent = _absent(field, dims, sizes)
+    objectives: list[Objective] = []
+    numbers: dict[tuple, int] = {}
+    index = np.full([sizes[d] for d in dims], -1)
+    for at in np.ndindex(index.shape):
+        key = tuple(int(column[at]) for column in full)
+        if min(key) < 0 or absent[at]:
+            continue
+        if key not in numbers:
+            layer = node.type.layers[key[len(components)] if layered else 0]
+            place = dict(zip(apart, key[len(key) - len(apart) :], strict=True))
+            direction = _direction(node, components, key[: len(components)], layer, place, run)
+            numbers[key] = len(objectives)
+            objectives.append(Objective(layer, direction))
+        index[at] = numbers[key]
+    return Named(dims, index), objectives
+
+
+def _apart(node: Node, components: tuple[str, ...], run: Any) -> dict[str, int]:
+    """The axes besides the atoms' own on which their directions depend: the input, states of a factorization."""
+    if components == ("channel",):
+        return {}
+    if components == ("group",):
+        from bbilang.runtime.factors import directions
+
+        return {d: s for d, s in directions(node, run).sizes.items() if d not in ("group", "channel")}
+    return {"input": len(run.images)}
+
+
+def _direction(
+    node: Node, components: tuple[str, ...], atom: tuple[int, ...], layer: str, place: dict[str, int], run: Any
+) -> int | tuple[float, ...]:
+    """What an atom's icon maximizes: a channel's number, a group's channel factor, or the vector of a place."""
+    if components == ("channel",):
+        return atom[0]
+    if components == ("group",):
+        from bbilang.runtime.factors import directions
+
+        factors = directions(node, run)
+        wanted = {**place, "group": atom[0]}
+        vector = factors.data[tuple(slice(None) if d == "channel" else wanted[d] for d in factors.dims)]
+        return tuple(vector.tolist())
+    cube = run.activation(node, layer)[place["input"]]
+    vector = cube[:, atom[0], atom[1]] if components == ("y", "x") else cube[atom[0]]
+    return tuple(vector.float().cpu().tolist())
 
 
 def areas(drawing: Drawing, axis: Any) -> np.ndarray | None:

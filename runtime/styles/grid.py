@@ -2,25 +2,134 @@
 
 from __future__ import annotations
 
-from bbilang.compiler.op import Drawn, Fail, Style
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Activations, Demand, Drawn, Fail, IconsOf, Style
 from bbilang.compiler.types import FieldType
+from bbilang.runtime.drawing import Drawing, rounded
+from bbilang.runtime.field import Field, Named
+from bbilang.runtime.styles.heatmap import counts_shown
+from bbilang.runtime.viewmodel import Frame, Panel
 
 
 class Grid(Style):
-    """One icon a position, for the vector there; with `size=norm` a cell's area shows the vector's magnitude."""
+    """One icon a position, for the vector there. With `size=norm` a cell's area shows the vector's L2 norm, with
+    `size=value` the magnitude of its value, as a share of the largest of its layer. Pointing at a cell marks and
+    enlarges the cell at the same place in every grid of the page. `present(featvis)` draws positions like this too."""
 
     name = "grid"
-    available = False
     spends = "`y` and `x`"
     carries = True
     example = "[block4c.expand, block5c.expand].spatial | activation | present(grid, size=norm, facet=layer)"
 
     def spend(self, field: FieldType) -> Drawn:
-        y, x = field.axis("y"), field.axis("x")
-        if y is None or x is None or field.atom not in ("spatial", "neuron"):
-            raise Fail("E304", "`grid` draws an icon at every position, and this field has no `y` and `x` left",
-                       "start from `.spatial` atoms")  # fmt: skip
-        return Drawn(("y", "x"), cells=(y.size, x.size))
+        return spend(field, self.name)
+
+    def demands(self, node: Node) -> tuple[Demand, ...]:
+        return (IconsOf(), Activations(node.type.layers))
+
+    def objectives(self, node: Node, field: Field, run: Any) -> tuple[Named, list[Any]]:
+        from bbilang.runtime.styles.featvis import objectives
+
+        return objectives(node, field, run)
+
+    def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
+        return panels(drawing)
+
+    def notes(self, drawing: Drawing) -> tuple[str, ...]:
+        return notes(drawing)
+
+
+def spend(field: FieldType, style: str) -> Drawn:
+    y, x = field.axis("y"), field.axis("x")
+    if y is None or x is None or field.atom != "spatial" or field.axis("group") is not None:
+        raise Fail("E304", f"`{style}` draws an icon at every position, and this field has no `y` and `x` of positions",
+                   "start from `.spatial` atoms")  # fmt: skip
+    ranked = next((axis.name for axis in (y, x) if not axis.whole), None)
+    if ranked is not None:
+        raise Fail(
+            "E304",
+            f"`{style}` draws every position in its place, and `{ranked}` holds chosen places in another order",
+            "choose positions jointly: `top(8)`",
+        )
+    return Drawn(("y", "x"), cells=(y.size, x.size))
+
+
+def panels(drawing: Drawing) -> tuple[Panel, ...]:
+    """One picture a panel and state, composed of the icons of its cells; what a cell leaves free is transparent."""
+    type = drawing.field.type
+    y, x = type.axis("y"), type.axis("x")
+    icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index, y, x)
+    values = drawing.grid(drawing.field.values, y, x)
+    areas = shares(drawing, values)
+    numbered = counts_shown(values)
+    made = []
+    for facet in drawing.facets():
+        frames, shape = [], values.shape[-2:]
+        for state in drawing.each_state():
+            at = drawing.place(state, facet)
+            cells = drawing.inside(values[at], at)
+            shape = cells.shape
+            here = icons[at][: shape[0], : shape[1]]
+            area = areas[at][: shape[0], : shape[1]] if areas is not None else None
+            frames.append(
+                Frame(
+                    drawing.cells(at, shape),
+                    (_composed(drawing, here, area, drawing.layer_at(at)),),
+                    tuple((rounded(v),) for v in cells.ravel()) if numbered else (),
+                    sizes=tuple(round(float(a), 3) for a in area.ravel()) if area is not None else (),
+                )
+            )
+        made.append(drawing.panel(frames, facet, shape))
+    return tuple(made)
+
+
+def shares(drawing: Drawing, values: np.ndarray) -> np.ndarray | None:
+    """Area of every cell as a share of the largest of its panel in any state, where `size=` asks for it."""
+    if drawing.node["size"] is None:
+        return None
+    type = drawing.field.type
+    field = drawing.results.sizes.get(drawing.element.id)
+    if field is not None:
+        values = drawing.grid(field.values, type.axis("y"), type.axis("x"))
+    values = np.nan_to_num(np.abs(values))
+    others = tuple(i for i in range(values.ndim) if not (drawing.facet and i == len(drawing.states)))
+    return values / np.maximum(values.max(others, keepdims=True), 1e-12)
+
+
+def notes(drawing: Drawing) -> tuple[str, ...]:
+    if drawing.node["size"] is None or drawing.facet is None:
+        return ()
+    return (f"areas are on one scale for each {drawing.facet.name}",)
+
+
+def _composed(drawing: Drawing, icons: np.ndarray, areas: np.ndarray | None, layer: str) -> int:
+    """The page's picture of a grid: every icon in the middle of its cell, its side the root of the cell's share."""
+    from PIL import Image
+
+    from bbilang.runtime.encode import webp
+
+    side = next((drawing.results.icons[i].picture.shape[0] for i in icons.ravel() if i >= 0), 1)
+    deep, wide = icons.shape
+    sheet = np.zeros((deep * side, wide * side, 4), np.uint8)
+    for place in np.ndindex(icons.shape):
+        if icons[place] < 0:
+            continue
+        picture = drawing.results.icons[icons[place]].picture
+        own = side if areas is None else round(side * float(areas[place]) ** 0.5)
+        if own < 1:
+            continue
+        if own != side:
+            picture = np.asarray(Image.fromarray(picture).resize((own, own), Image.Resampling.LANCZOS))
+        top, left = (place[0] * side + (side - own) // 2, place[1] * side + (side - own) // 2)
+        sheet[top : top + own, left : left + own, :3] = picture
+        sheet[top : top + own, left : left + own, 3] = 255
+    pixels = sheet if areas is not None or (icons < 0).any() else sheet[..., :3]
+    words = f"what excites each of the {deep} by {wide} positions of {layer}"
+    return drawing.picture(webp(np.ascontiguousarray(pixels)), "image/webp", wide * side, deep * side, words)
 
 
 STYLES = (Grid(),)

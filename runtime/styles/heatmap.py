@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from bbilang.compiler.op import Drawn, Fail, Style
-from bbilang.compiler.types import Axis, FieldType
+from bbilang.compiler.types import FieldType
 from bbilang.runtime.drawing import Drawing, rounded
 from bbilang.runtime.viewmodel import Frame, Panel
 
 MOST_CELLS = 64 * 64  # a finer map is a picture without a number for every cell
+MOST_NUMBERS = 300_000  # of one element in all its states: about 2 MB of a page; above, only the pictures are carried
 
 
 class Heatmap(Style):
@@ -45,38 +46,30 @@ class Heatmap(Style):
         from bbilang.runtime.colour import colour_map_png
 
         type = drawing.field.type
-        y, x = type.axis("y"), type.axis("x")
-        values = drawing.grid(drawing.field.values, y, x)
+        values = drawing.grid(drawing.field.values, type.axis("y"), type.axis("x"))
         ends = domain_of(values, type.signed)
         over = drawing.node["over"] is not None
+        numbered = counts_shown(values)
         panels = []
         for facet in drawing.facets():
-            frames, shape = [], (y.size, x.size)
+            frames, shape = [], values.shape[-2:]
             for state in drawing.each_state():
                 at = drawing.place(state, facet)
-                layer = type.layers[int(drawing.layer_grid()[at])]
-                cells = _inside(values[at], drawing, y, x, at)
+                cells = drawing.inside(values[at], at)
                 shape = cells.shape
                 data = colour_map_png(np.nan_to_num(cells), ends, type.signed, over)
-                words = f"{type.content} over positions of {layer}"
+                words = f"{type.content} over positions of {drawing.layer_at(at)}"
                 picture = drawing.picture(data, "image/png", shape[1], shape[0], words)
-                if cells.size <= MOST_CELLS:
-                    atoms = [drawing.atom({"y": i, "x": j}, layer) for i in range(shape[0]) for j in range(shape[1])]
-                    numbers = tuple((rounded(v),) for v in cells.ravel())
-                    frames.append(Frame(tuple(atoms), (picture,), numbers))
-                else:
-                    frames.append(Frame((), (picture,)))
-            labels = tuple(drawing.facet_words(state, facet) for state in drawing.each_state())
-            panels.append(Panel(labels[0], tuple(frames), shape, labels if len(set(labels)) > 1 else ()))
+                atoms = drawing.cells(at, shape) if cells.size <= MOST_CELLS else ()
+                numbers = tuple((rounded(v),) for v in cells.ravel()) if numbered and atoms else ()
+                frames.append(Frame(atoms, (picture,), numbers))
+            panels.append(drawing.panel(frames, facet, shape))
         return tuple(panels)
 
 
-def _inside(cells: np.ndarray, drawing: Drawing, y: Axis, x: Axis, at: tuple[int, ...]) -> np.ndarray:
-    """Without the padding of a smaller layer."""
-    if not y.sizes or len(set(y.sizes)) == 1:
-        return cells
-    layer = int(drawing.layer_grid()[at])
-    return cells[: y.sizes[layer], : x.sizes[layer]]
+def counts_shown(values: np.ndarray) -> bool:
+    """True where a page can carry every number of a map in every state, beside its pictures."""
+    return values.size <= MOST_NUMBERS
 
 
 def domain_of(values: np.ndarray, signed: bool) -> tuple[float, float]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from bbilang.compiler.op import Drawn, Fail, Style
 from bbilang.compiler.types import FieldType
+from bbilang.runtime import grouping, hues
+from bbilang.runtime.drawing import Drawing, rounded
+from bbilang.runtime.styles.heatmap import counts_shown
+from bbilang.runtime.viewmodel import Frame, Panel
 
 
 class Masks(Style):
-    """Where each group is: every position tinted by the value-weighted circular mean of the groups' hues."""
+    """Where each group is: every position tinted by the mean of the groups' hues on the circle, weighted by their
+    values, the more the larger the strongest of them. Pointing at a group shows its own map, pointing at a position
+    fades the groups that are not there, in every element that shows them."""
 
     name = "masks"
-    available = False
     spends = "`group`, `y` and `x`"
     overlays = True
     carries = True
@@ -26,7 +33,72 @@ class Masks(Style):
             raise Fail(
                 "E304", "`masks` draws groups over positions", "as in `groups.spatial | present(masks, over=photo)`"
             )
-        return Drawn(("group", "y", "x"), slots=group, cells=(y.size, x.size))
+        return Drawn(("group", "y", "x"), series=group, cells=(y.size, x.size))
+
+    def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
+        type = drawing.field.type
+        axes = [type.axis(name) for name in ("y", "x", "group")]
+        values = drawing.grid(drawing.field.values, *axes)
+        counts = grouping.counts(drawing)
+        numbered = counts_shown(values)
+        panels = []
+        for facet in drawing.facets():
+            frames, shape = [], values.shape[-3:-1]
+            for state in drawing.each_state():
+                at = drawing.place(state, facet)
+                weights = drawing.inside(values[at], at)
+                weights = weights[..., ~np.isnan(weights).all((0, 1))]  # fewer groups in this state
+                shape, count = weights.shape[:2], weights.shape[-1]
+                numbers = group_numbers(drawing, at, count)
+                tints = [mask(weights, numbers, int(counts[at]))]
+                tints += [mask(weights, numbers, int(counts[at]), only=g) for g in range(count)]
+                names = drawing.series(at)[:count]
+                where = f"over positions of {drawing.layer_at(at)}"
+                alts = [f"every group {where}", *(f"{name} {where}" for name in names)]
+                pictures = tuple(_picture(drawing, t, words) for t, words in zip(tints, alts, strict=True))
+                flat = weights.reshape(-1, count)
+                frames.append(
+                    Frame(
+                        drawing.cells(at, shape),
+                        pictures,
+                        tuple(tuple(map(rounded, one)) for one in flat) if numbered else (),
+                        names,
+                        series_atoms=drawing.series_atoms(at)[:count],
+                        series_colours=grouping.colours(numbers, int(counts[at])),
+                    )
+                )
+            panels.append(drawing.panel(frames, facet, shape))
+        return tuple(panels)
+
+    def notes(self, drawing: Drawing) -> tuple[str, ...]:
+        return ("hue: the groups' mean on the circle, weighted by value; strength: the largest of their values",)
+
+
+def group_numbers(drawing: Drawing, at: tuple[int, ...], count: int) -> np.ndarray:
+    if "group" not in drawing.field.coords:
+        return np.arange(count)
+    return drawing.grid(drawing.field.coords["group"], drawing.field.type.axis("group"))[at][:count]
+
+
+def mask(weights: np.ndarray, numbers: np.ndarray, count: int, only: int | None = None) -> np.ndarray:
+    """Groups' values (y, x, group) as uint8 (y, x, rgba): the colour of the mean hue, opaque where the strongest group
+    reaches its own maximum. ``only``: the map of one group."""
+    weights = np.clip(np.nan_to_num(np.asarray(weights, np.float64)), 0, None)
+    strength = weights / np.maximum(weights.max((0, 1), keepdims=True, initial=0), 1e-12)
+    if only is not None:
+        strength = strength * (np.arange(strength.shape[-1]) == only)
+    spread = np.zeros((*weights.shape[:2], max(count, int(numbers.max(initial=0)) + 1)))
+    spread[..., numbers] = strength
+    hue, concentration = hues.mean_hue(spread)
+    colour = hues.rgb(hue, chroma=hues.CHROMA * concentration)
+    opacity = strength.max(-1, initial=0)
+    return np.rint(255 * np.concatenate([colour, opacity[..., None]], axis=-1)).astype(np.uint8)
+
+
+def _picture(drawing: Drawing, pixels: np.ndarray, words: str) -> int:
+    from bbilang.runtime.encode import png
+
+    return drawing.picture(png(pixels), "image/png", pixels.shape[1], pixels.shape[0], words)
 
 
 STYLES = (Masks(),)

@@ -1,16 +1,27 @@
-"""`rgb`: three components as red, green and blue."""
+"""`rgb`: components as colours."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from bbilang.compiler.op import Drawn, Fail, Style
 from bbilang.compiler.types import FieldType
+from bbilang.runtime.drawing import Drawing, rounded
+from bbilang.runtime.styles.heatmap import MOST_CELLS, counts_shown
+from bbilang.runtime.viewmodel import Frame, Panel
+
+CHIPS = {1: ("#ffffff",), 2: ("#ff8000", "#0080ff"), 3: ("#ff0000", "#00ff00", "#0000ff")}
 
 
 class Rgb(Style):
-    """Up to three components over positions as one picture, alone or `over=` another element."""
+    """Up to three components over positions as one picture, alone or multiplied `over=` another element.
+
+    Three are red, green and blue: grey is zero for signed components, black for others, on one scale for the element.
+    Two are orange and blue, as in the article's map of all classes at once: `[t0, (t0 + t1) / 2, t1]` of each panel,
+    minus its mean, divided by its largest magnitude / 1.5, plus 0.3, cut to 0..1 (Olah et al. 2018). One is grey.
+    """
 
     name = "rgb"
-    available = False
     spends = "`y`, `x` and `component` of at most 3"
     overlays = True
     carries = True
@@ -24,7 +35,61 @@ class Rgb(Style):
             )
         if component.size > 3:
             raise Fail("E304", f"`rgb` has three colours, and this field {component.size} components", "project to 3")
-        return Drawn(("y", "x", "component"), cells=(y.size, x.size))
+        return Drawn(("y", "x", "component"), series=component, cells=(y.size, x.size))
+
+    def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
+        from bbilang.runtime.encode import png
+
+        type = drawing.field.type
+        axes = [type.axis(name) for name in ("y", "x", "component")]
+        values = drawing.grid(drawing.field.values, *axes)
+        largest = float(np.nanmax(np.abs(values), initial=0.0))
+        numbered = counts_shown(values)
+        panels = []
+        for facet in drawing.facets():
+            frames, shape = [], values.shape[-3:-1]
+            for state in drawing.each_state():
+                at = drawing.place(state, facet)
+                parts = drawing.inside(values[at], at)
+                shape = parts.shape[:2]
+                pixels = colours(parts, type.signed, largest)
+                words = f"{parts.shape[-1]} components over positions of {drawing.layer_at(at)}"
+                picture = drawing.picture(png(pixels), "image/png", shape[1], shape[0], words)
+                atoms = drawing.cells(at, shape) if shape[0] * shape[1] <= MOST_CELLS else ()
+                numbers = tuple(tuple(map(rounded, one)) for one in parts.reshape(-1, parts.shape[-1]))
+                frames.append(
+                    Frame(
+                        atoms,
+                        (picture,),
+                        numbers if numbered and atoms else (),
+                        drawing.series(at),
+                        series_colours=CHIPS[parts.shape[-1]],
+                    )
+                )
+            panels.append(drawing.panel(frames, facet, shape))
+        return tuple(panels)
+
+    def notes(self, drawing: Drawing) -> tuple[str, ...]:
+        if drawing.field.type.axis("component").size == 2:
+            return ("colours of each panel: minus its mean, over its largest magnitude / 1.5, plus 0.3",)
+        zero = "grey is zero" if drawing.field.type.signed else "black is zero"
+        return (f"the colours add up; {zero}",)
+
+
+def colours(parts: np.ndarray, signed: bool, largest: float) -> np.ndarray:
+    """Components (y, x, component), at most three, as uint8 (y, x, rgb). ``largest`` is the magnitude at full colour of
+    one or three components; two are scaled by themselves."""
+    parts = np.nan_to_num(np.asarray(parts, np.float64))
+    if parts.shape[-1] == 2:
+        first, second = parts[..., 0], parts[..., 1]
+        mixed = np.stack([first, (first + second) / 2, second], axis=-1)
+        mixed = mixed - mixed.mean()
+        shown = mixed / max(float(np.abs(mixed).max(initial=0)) / 1.5, 1e-12) + 0.3
+    else:
+        share = parts / max(largest, 1e-12)
+        shown = (share + 1) / 2 if signed else share
+        shown = np.broadcast_to(shown, (*shown.shape[:2], 3))
+    return np.rint(255 * np.clip(shown, 0, 1)).astype(np.uint8)
 
 
 STYLES = (Rgb(),)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from bbilang.compiler.op import Drawn, Fail, Style
+from typing import Any
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Activations, Demand, Drawn, Fail, IconsOf, Parameter, Style
 from bbilang.compiler.present import one_atom_axis
 from bbilang.compiler.types import FieldType
+from bbilang.runtime.drawing import Drawing, rounded
+from bbilang.runtime.field import Field, Named
+from bbilang.runtime.viewmodel import Frame, Panel
 
 
 class Scatter(Style):
-    """Each atom a point at its two components, or at its numbers for two classes."""
+    """Each atom a point at its two components, or at its numbers for two classes; both axes on one scale. Pointing at a
+    point names it, and with `icons=true` shows what excites it."""
 
     name = "scatter"
-    available = False
     spends = "one axis of atoms and one of size 2 (`component` or `class`)"
+    parameters = (Parameter("icons", "flag", "make an icon for every point, shown where the reader points", False),)
     example = (
         'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
         "    | top(50, by=magnitude) | present(scatter)"
@@ -24,8 +31,56 @@ class Scatter(Style):
             raise Fail(
                 "E304", "`scatter` needs an axis of size 2: two components, or two classes", "as in `project(pca, 2)`"
             )
-        slots = one_atom_axis(field, self.name)
+        own = field.without(pair.name)
+        if field.atom == "spatial" and {"y", "x"} <= set(own.names) and all(own.axis(n).whole for n in ("y", "x")):
+            return Drawn(("y", "x", pair.name), None, pair, (own.axis("y").size, own.axis("x").size))
+        slots = one_atom_axis(own, self.name)
         return Drawn((slots.name, pair.name), slots, pair)
+
+    def demands(self, node: Node) -> tuple[Demand, ...]:
+        if not node["icons"]:
+            return ()
+        vectors = node.type.atom in ("spatial", "token")
+        return (IconsOf(), *((Activations(node.type.layers),) if vectors else ()))
+
+    def objectives(self, node: Node, field: Field, run: Any) -> tuple[Named, list[Any]]:
+        from bbilang.runtime.styles.featvis import objectives
+
+        return objectives(node, field, run)
+
+    def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
+        from bbilang.runtime.styles.featvis import icon_picture
+
+        axis, pair = drawing.drawn.slots, drawing.drawn.series
+        type = drawing.field.type
+        axes = [axis] if axis else [type.axis("y"), type.axis("x")]
+        values = drawing.grid(drawing.field.values, *axes, pair)
+        icons = None
+        if drawing.node.get("icons"):
+            icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index, *axes)
+        atoms = drawing.slot_atoms(axis) if axis else None
+        panels = []
+        for facet in drawing.facets():
+            frames = []
+            for state in drawing.each_state():
+                at = drawing.place(state, facet)
+                inner = values[at] if axis else drawing.inside(values[at], at)
+                own = atoms[at].tolist() if axis else drawing.cells(at, inner.shape[:2])
+                points = inner.reshape(-1, 2)
+                shown = (
+                    icons[at][tuple(slice(n) for n in inner.shape[:-1])].ravel().tolist() if icons is not None else []
+                )
+                frames.append(
+                    Frame(
+                        tuple(own),
+                        tuple(icon_picture(drawing, i) if a >= 0 else -1 for i, a in zip(shown, own, strict=False)),
+                        tuple(tuple(map(rounded, point)) for point in points),
+                        drawing.series(at),
+                        colours=drawing.colours(at, axis) if axis else (),
+                    )
+                )
+            panels.append(drawing.panel(frames, facet))
+        return tuple(panels)
 
 
 STYLES = (Scatter(),)

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 from bbilang.compiler.op import Drawn, Fail, Style
 from bbilang.compiler.types import FieldType
+from bbilang.runtime.drawing import Drawing
+from bbilang.runtime.styles.bars import row_panels
+from bbilang.runtime.styles.matrix import two_axes
+from bbilang.runtime.viewmodel import Panel
 
 
 class Table(Style):
     """One axis as rows; a second, where there is one, as columns."""
 
     name = "table"
-    available = False
     spends = "one axis or two"
+    takes = ("class",)
     example = "block5c.expand.channel | attribute(output[top(5)]) | top(12) | present(table)"
 
     def spend(self, field: FieldType) -> Drawn:
         axes = [axis for axis in field.axes if axis.name != "input"]
         if not 1 <= len(axes) <= 2:
             raise Fail("E304", f"`table` has rows and columns, and this field has {len(axes)} axes")
-        return Drawn(tuple(axis.name for axis in axes), axes[0], axes[1] if len(axes) == 2 else None)
+        if len(axes) == 1:
+            return Drawn((axes[0].name,), axes[0])
+        rows, columns = two_axes(field, self.name)
+        return Drawn((rows.name, columns.name), rows, columns)
+
+    def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
+        return row_panels(drawing)
 
 
 STYLES = (Table(),)
