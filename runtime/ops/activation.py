@@ -92,7 +92,8 @@ def content_type(field: FieldType, content: str, signed: bool, unit: str) -> Fie
 def rebuilt(frame: Field, type: FieldType, values: Named, names: dict[str, Named] | None = None) -> Field:
     """The frame's atoms with new values."""
     coords = {c: array for c, array in frame.coords.items() if c not in CLASSES}
-    return Field(type, Named(values.dims, np.asarray(values.data, np.float32)), coords, dict(names or {}))
+    data = np.asarray(values.data, np.float32)
+    return Field(type, Named(values.dims, data), coords, dict(names or {}), notes=frame.notes)
 
 
 OPERATIONS = (Activation(),)
