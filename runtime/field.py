@@ -95,6 +95,7 @@ class Field:
 
     coords: component -> integers over some of the value's axes. names: axis -> words for its places (classes).
     index, weight: for targets, the classes and coefficients that make up each score, with a last axis `term`.
+    notes: what a reader has to know of the numbers, for the legend.
     """
 
     type: FieldType
@@ -103,6 +104,7 @@ class Field:
     names: dict[str, Named] = field(default_factory=dict)
     index: Named | None = None
     weight: Named | None = None
+    notes: tuple[str, ...] = ()
 
     def take(self, dim: str, index: Named) -> Field:
         """Pick along one axis, values and coordinates alike."""
@@ -117,17 +119,18 @@ class Field:
             {n: pick(a) for n, a in self.names.items()},
             pick(self.index) if self.index is not None else None,
             pick(self.weight) if self.weight is not None else None,
+            self.notes,
         )
 
     def with_values(self, values: Named, type: FieldType) -> Field:
-        return Field(type, values, self.coords, self.names, self.index, self.weight)
+        return Field(type, values, self.coords, self.names, self.index, self.weight, self.notes)
 
     def drop(self, *dims: str) -> Field:
         """Without what is known of some axes, after they were summed away."""
         gone = set(dims)
         coords = {c: a for c, a in self.coords.items() if not gone & set(a.dims)}
         names = {n: a for n, a in self.names.items() if not gone & set(a.dims)}
-        return Field(self.type, self.values, coords, names)
+        return Field(self.type, self.values, coords, names, notes=self.notes)
 
     def positions(self, component: str, wanted: Named, axis: str) -> Named:
         """Where along an axis the places with these coordinates are; ABSENT where they are not."""

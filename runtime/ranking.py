@@ -168,6 +168,7 @@ def _renamed(field: Field, names: dict[str, str]) -> Field:
         {n: a.renamed(names) for n, a in field.names.items()},
         field.index.renamed(names) if field.index is not None else None,
         field.weight.renamed(names) if field.weight is not None else None,
+        field.notes,
     )
 
 
