@@ -4,6 +4,7 @@ A key is the sha256 of a canonical JSON description of everything that the resul
 a line of JSON (checksum, sizes, metadata) and bytes. Files are written beside their place and renamed into it, so that
 a reader sees a whole record or none and several processes may share a folder. Nothing is ever unpickled. Plain files
 were chosen over a database (diskcache) because a damaged record then costs that record, and a full disk costs nothing.
+The limit is kept in the folder (settings.json). What a page in the making needs is held, see `holds`, and stays.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bbilang.runtime.holds import Hold, held
+
 FORMAT = 1
 DEFAULT_LIMIT = 1 << 30
+SETTINGS = "settings.json"
 _STALE_SECONDS = 3600.0
 
 
@@ -34,13 +40,14 @@ def key_of(description: Mapping[str, Any]) -> str:
 
 
 class Cache:
-    """Records under a folder (BBI_CACHE_DIR, else the user's cache folder), at most ``limit`` bytes in all.
+    """Records under a folder (BBI_CACHE_DIR, else the user's cache folder), at most ``limit`` bytes in all: the
+    folder's own setting, else 1 GiB, unless said.
 
     A folder that cannot be written or a full disk gives one warning; reading goes on, and nothing is stored. A damaged
     record is noticed by its checksum, dropped and counted. Records least recently read go first.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None = None, limit: int = DEFAULT_LIMIT):
+    def __init__(self, folder: str | os.PathLike[str] | None = None, limit: int | None = None):
         if folder is None:
             folder = os.environ.get("BBI_CACHE_DIR")
         if folder is None:
@@ -48,10 +55,51 @@ class Cache:
 
             folder = platformdirs.user_cache_dir("bbilang")
         self.folder = Path(folder).expanduser()
-        self.limit = limit
+        self.limit = self._kept_limit() if limit is None else limit
         self.writable = True
         self.hits = self.misses = self.damaged = 0
         self._bytes: int | None = None  # of the records, as far as this process knows; None before the first count
+        self._new = 0  # bytes put since they were counted: other processes put some too
+        self._hold: Hold | None = None
+
+    def _kept_limit(self) -> int:
+        try:
+            limit = json.loads((self.folder / SETTINGS).read_text(encoding="utf-8"))["limit"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return DEFAULT_LIMIT
+        return limit if isinstance(limit, int) and limit >= 0 else DEFAULT_LIMIT
+
+    def set_limit(self, limit: int) -> int:
+        """Keep another limit in bytes, for every process from now on, and apply it; gives the number of records
+        removed. Raises OSError where the folder cannot be written."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, temporary = tempfile.mkstemp(prefix=f".{SETTINGS}.", dir=self.folder)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(canonical({"limit": limit}))
+            os.replace(temporary, self.folder / SETTINGS)
+        except BaseException:
+            _remove(Path(temporary))
+            raise
+        self.limit = limit
+        records = self._records()
+        return self._shrink(limit) if sum(size for _, size, _ in records) > limit else 0
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Records that are read or stored inside are not removed for want of room, by this or another process, before
+        the end. The limit may be passed meanwhile; it is kept again afterwards."""
+        if self._hold is not None:  # held already, for longer
+            yield
+            return
+        self._hold = Hold(self.folder / "holds")
+        try:
+            yield
+        finally:
+            self._hold.release()
+            self._hold = None
+            if self._bytes is not None and self._bytes > self.limit:
+                self._shrink()
 
     def _path(self, key: str) -> Path:
         if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
@@ -73,6 +121,8 @@ class Cache:
             _remove(path)
             return None
         self.hits += 1
+        if self._hold is not None:
+            self._hold.add(key)
         try:
             os.utime(path)
         except OSError:  # read-only folder: the order of removal is then that of writing
@@ -102,10 +152,33 @@ class Cache:
         finally:
             if not self.writable and temporary:
                 _remove(Path(temporary))
-        self._bytes = self._scan_bytes() if self._bytes is None else self._bytes + len(record)
+        if self._hold is not None:
+            self._hold.add(key)
+        self._new += len(record)
+        if self._bytes is None or self._new > self.limit // 16:
+            self._bytes, self._new = self._scan_bytes(), 0
+        else:
+            self._bytes += len(record)
         if self._bytes > self.limit:
             self._shrink()
         return True
+
+    def drop(self, key: str) -> None:
+        """Forget a record whose bytes are whole but say nothing that can be read."""
+        self.damaged += 1
+        _remove(self._path(key))
+
+    def keys(self) -> list[str]:
+        """Of every record, least recently used first."""
+        return [path.name for _, _, path in self._records()]
+
+    def raw(self, key: str) -> bytes | None:
+        """A whole record as it lies in its file, for another cache's `put_raw`; None where it is absent or damaged."""
+        try:
+            record = self._path(key).read_bytes()
+        except OSError:
+            return None
+        return record if _unpack(key, record) is not None else None
 
     def _records(self) -> list[tuple[float, int, Path]]:
         """(time of last use, bytes, path) of every record, oldest first; unfinished files left long ago are removed."""
@@ -118,23 +191,27 @@ class Cache:
             if path.name.startswith(".new-"):
                 if time.time() - status.st_mtime > _STALE_SECONDS:
                     _remove(path)
-            else:
+            elif len(path.name) == 64:
                 found.append((status.st_mtime, status.st_size, path))
         return sorted(found)
 
     def _scan_bytes(self) -> int:
         return sum(size for _, size, _ in self._records())
 
-    def _shrink(self) -> None:
-        """Remove the oldest records down to nine tenths of the limit, so that not every new one counts them all."""
-        records = self._records()
-        total = sum(size for _, size, _ in records)
+    def _shrink(self, target: float | None = None) -> int:
+        """Remove the oldest records that nobody holds down to ``target`` bytes; nine tenths of the limit unless said,
+        so that not every new one counts them all. Gives the number removed."""
+        target = self.limit * 0.9 if target is None else target
+        records, kept = self._records(), held(self.folder / "holds")
+        total, removed = sum(size for _, size, _ in records), 0
         for _, size, path in records:
-            if total <= self.limit * 0.9:
+            if total <= target:
                 break
-            _remove(path)
-            total -= size
-        self._bytes = total
+            if path.name not in kept:
+                removed += _remove(path)
+                total -= size
+        self._bytes, self._new = total, 0
+        return removed
 
     def stats(self) -> dict[str, Any]:
         """Folder, number and bytes of records, limit in bytes, and this process's hits, misses and damaged records."""
@@ -149,6 +226,21 @@ class Cache:
             "damaged": self.damaged,
             "writable": self.writable,
         }
+
+    def kinds(self) -> dict[str, tuple[int, int]]:
+        """Kind of record ("icon", "element", "page" ...) -> (number, bytes)."""
+        count: Counter[str] = Counter()
+        room: Counter[str] = Counter()
+        for _, size, path in self._records():
+            try:
+                with path.open("rb") as file:
+                    file.readline(200)
+                    kind = json.loads(file.readline(1 << 20)).get("kind", "other")
+            except (OSError, ValueError, AttributeError, RecursionError):
+                kind = "damaged"
+            count[str(kind)] += 1
+            room[str(kind)] += size
+        return {kind: (number, room[kind]) for kind, number in sorted(count.items())}
 
     def clear(self) -> int:
         """Remove every record; gives the number removed. Other files in the folder stay."""
@@ -183,4 +275,8 @@ def _unpack(key: str, record: bytes) -> tuple[bytes, dict[str, Any]] | None:
     head, separator, data = rest.partition(b"\n")
     if not separator or first != b"bbilang %d %s" % (FORMAT, _checksum(key, head, data).encode()):
         return None
-    return data, json.loads(head)
+    try:
+        metadata = json.loads(head)
+    except (ValueError, RecursionError):  # nobody wrote this here
+        return None
+    return (data, metadata) if isinstance(metadata, dict) else None
