@@ -17,6 +17,8 @@ ORDER = ("y", "x", "token", "channel")
 
 def kept_axes(atom: str, layer: LayerDescription) -> tuple[str, ...]:
     """The axes of a layer that tell its atoms apart: (y, x) of positions, (channel,) of channels."""
+    if atom == "group":
+        return ("group",)
     own = {"neuron": ORDER, "spatial": ("y", "x"), "pixel": ("y", "x"), "channel": ("channel",), "token": ("token",)}
     return tuple(axis for axis in ORDER if axis in layer.axes and axis in own.get(atom, ()))
 

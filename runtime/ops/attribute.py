@@ -10,6 +10,7 @@ from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Demand, Fail, Gradients, Operation, Parameter
 from bbilang.compiler.types import Axis, FieldType
 from bbilang.runtime.atoms import gather, reduce_part
+from bbilang.runtime.factors import group_maps, reduce_groups, slopes_of
 from bbilang.runtime.field import Field, Named, combine
 from bbilang.runtime.ops.activation import CLASSES, content_type, rebuilt, require_layer
 from bbilang.runtime.ops.output import TERM
@@ -43,7 +44,11 @@ class Attribute(Operation):
 
     def reduce(self, node: Node, layer: Any, activation: Any, gradient: Any, run: Any) -> Any:
         method = run.registry.methods[node["method"] or run.program.setting("attribute.method", "linear")]
-        return reduce_part(method.contribution(activation, gradient), layer, node.type.atom, "sum")
+        contribution = method.contribution(activation, gradient)
+        if node.type.atom == "group":
+            slopes = gradient if method.linear else slopes_of(contribution, activation)
+            return reduce_groups(node, layer, slopes, run)
+        return reduce_part(contribution, layer, node.type.atom, "sum")
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
         return of_targets(node, node["to"], inputs[0], run, lambda a, b: a * b)
@@ -75,7 +80,8 @@ def of_targets(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Fiel
     """Numbers for every class of the target, combined with the target's coefficients, for the frame's atoms."""
     target = run.value(to)
     layers = {name: run.layer(name) for name in node.type.layers}
-    every = gather(frame, run.maps(node), layers, ("slot", "input"))
+    maps, leading = group_maps(node, run) if node.type.atom == "group" else (run.maps(node), ("slot", "input"))
+    every = gather(frame, maps, layers, leading)
     slots = run.slots(node, target)  # (..., term) -> slot
     picked = every.take("slot", slots)
     summed = combine(weigh, picked, target.weight)

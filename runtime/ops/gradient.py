@@ -9,6 +9,7 @@ from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Demand, Fail, Gradients, Operation, Parameter
 from bbilang.compiler.types import FieldType
 from bbilang.runtime.atoms import reduce_part
+from bbilang.runtime.factors import reduce_groups
 from bbilang.runtime.field import Field
 from bbilang.runtime.ops.activation import require_layer
 from bbilang.runtime.ops.attribute import derivative_type, of_targets
@@ -44,6 +45,8 @@ class Gradient(Operation):
         return (Gradients(node["of"], node.type.layers),)
 
     def reduce(self, node: Node, layer: Any, activation: Any, gradient: Any, run: Any) -> Any:
+        if node.type.atom == "group":
+            return reduce_groups(node, layer, gradient, run)
         how = "norm" if node.type.atom in NORMED else "sum"
         return reduce_part(gradient, layer, node.type.atom, how)
 
