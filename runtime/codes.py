@@ -254,6 +254,14 @@ RUNNING: Final[dict[str, Code]] = {
         '>>> Objective("block5c.expand", 64)',
         needs="a call of the engine itself",
     ),
+    "E511": Code(
+        "a factorization that does not exist",
+        "Groups are independent directions of a layer's activations for this picture: a layer that does not respond has "
+        "none, and there are never more than positions or channels. Ask for fewer, or take another layer.",
+        "$ bbi run -e 'block5c.expand | factorize(pca, 400) | present(bars)'",
+        "$ bbi run -e 'block5c.expand | factorize(pca, 4) | present(bars)'",
+        needs="a run",
+    ),
     "E900": Code(
         "something went wrong inside bbilang",
         "This is a fault of ours. With `BBI_DEBUG=1` the command prints where it happened; please send that along.",

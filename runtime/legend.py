@@ -27,7 +27,7 @@ def legend_of(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> vm.Legend:
         scope += ", over all its states"
     if type.scope:
         scope = f"divided by {type.scope}"
-    notes = []
+    notes = list(drawing.field.notes)
     gap = drawing.drawn.slots.gap if drawing.drawn.slots else 0
     if gap:
         notes.append("the gap stands for everything between the two ends")
