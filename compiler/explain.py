@@ -10,6 +10,13 @@ from bbilang.compiler.logical import Defaults
 from bbilang.compiler.plan import Plan, Step
 from bbilang.compiler.steps import PASSES
 
+NAMES = {
+    "forward": "forward passes",
+    "backward": "backward passes",
+    "tangents": "tangents",
+    "reruns": "reruns above a layer",
+}
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -65,7 +72,7 @@ class Explanation:
     def savings(self) -> list[Saving]:
         """Passes of each kind that either plan has, and then the FLOPs of all of them."""
         totals = [(kind, self.before.total(kind), self.after.total(kind)) for kind in PASSES]
-        found = [Saving(f"{kind} passes", a[0], b[0]) for kind, a, b in totals if a[0] or b[0]]
+        found = [Saving(NAMES[kind], a[0], b[0]) for kind, a, b in totals if a[0] or b[0]]
         return [*found, Saving("FLOPs", sum(a[1] for _, a, _ in totals), sum(b[1] for _, _, b in totals))]
 
     def text(self, width: int = 100) -> str:
@@ -103,8 +110,8 @@ def passes_words(step: Step) -> str:
     if not step.passes:
         return ""
     if step.kind == "icons":
-        return f"{step.least} to {step.passes}" if step.least != step.passes else str(step.passes)
-    return f"up to {step.passes}" if step.bound else str(step.passes)
+        return f"{step.least:,} to {step.passes:,}" if step.least != step.passes else f"{step.passes:,}"
+    return f"up to {step.passes:,}" if step.bound else f"{step.passes:,}"
 
 
 def si(number: float, unit: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import Element, Node, Program, walk
 from bbilang.compiler.types import Axis, FieldType
+from bbilang.grammar.source import Span
 
 Defaults = Mapping[str, Mapping[str, Any]]  # operation -> parameter -> the value that it has unless said
 
@@ -35,8 +36,9 @@ class Entry:
     again: bool = False
 
 
-def entries(program: Program, defaults: Defaults | None = None) -> list[Entry]:
-    """A tree for each element, in the page's order. Nodes that are one object get one number and are opened once."""
+def entries(program: Program, defaults: Defaults | None = None, most: int | None = None) -> list[Entry]:
+    """A tree for each element, in the page's order, of no more than ``most``. Nodes that are one object get one number
+    and are opened once."""
     elements = {id(element.node): element for element in program.elements}
     numbers: dict[int, int] = {}
     found: list[Entry] = []
@@ -53,7 +55,7 @@ def entries(program: Program, defaults: Defaults | None = None) -> list[Entry]:
         for place, (name, child) in enumerate(children):
             add(child, (*rails, place < len(children) - 1), name)
 
-    for element in program.elements:
+    for element in program.elements[:most]:
         if id(element.node) not in numbers:
             add(element.node, (), "")
     return found
@@ -148,7 +150,7 @@ def type_words(type: FieldType) -> str:
     """`attribution: 672 channels × 2 classes, in 36 states`."""
     if type.content == "selection":
         size = type.axes[0]
-        return f"the reader's choice of {'up to ' if not size.exact else ''}{size.size}"
+        return f"the reader's choice of {'up to ' if not size.exact else ''}{size.size:,}"
     axes = {axis.name: axis for axis in type.axes}
     parts = []
     for name, axis in axes.items():
@@ -157,27 +159,46 @@ def type_words(type: FieldType) -> str:
         if name == "y" and "x" in axes:
             place = "pixels" if type.content == "picture" else "positions"
             bound = "" if axis.exact and axes["x"].exact else "up to "
-            parts.append(f"{bound}{axis.size} × {axes['x'].size} {place}")
+            parts.append(f"{bound}{axis.size:,} × {axes['x'].size:,} {place}")
         elif name != "x" or "y" not in axes:
             parts.append(_counted(axis))
     shown = " × ".join(parts) or "one number"
     words = shown if type.content == "substrate" else f"{type.content}: {shown}"
     if type.states:
         exact = all(axis.exact for axis in type.states)
-        words += f", in {'' if exact else 'up to '}{type.state_count} states"
+        words += f", in {'' if exact else 'up to '}{type.state_count:,} states"
     return words
 
 
 def _counted(axis: Axis) -> str:
     one, many = NOUNS.get(axis.name, (axis.name, f"{axis.name}s"))
-    return f"{'' if axis.exact else 'up to '}{axis.size} {one if axis.size == 1 else many}"
+    return f"{'' if axis.exact else 'up to '}{axis.size:,} {one if axis.size == 1 else many}"
 
 
 # --- who asked --------------------------------------------------------------------------------------------------------
 
 
-def lines_of(program: Program, spans: Any) -> tuple[int, ...]:
+def lines_of(program: Program, spans: Iterable[Span]) -> tuple[int, ...]:
     """The lines of the text on which operations stand: the last line of each span, as a pipe's stage ends its span."""
     if program.source is None:
         return ()
     return tuple(sorted({program.source.position(max(span.end - 1, span.start))[0] for span in spans}))
+
+
+def line_words(lines: Sequence[int]) -> str:
+    """`7, 8, 12`, `5-12`, and no more than four of them: `5, 13, 21 and 22 more`."""
+    runs: list[list[int]] = []
+    for line in lines:
+        if runs and line == runs[-1][1] + 1:
+            runs[-1][1] = line
+        else:
+            runs.append([line, line])
+    parts = [part for low, high in runs for part in _run(low, high)]
+    if len(parts) <= 4:
+        return ", ".join(parts)
+    told = sum(high - low + 1 for low, high in runs[:3])
+    return f"{', '.join(parts[:3])} and {len(lines) - told} more"
+
+
+def _run(low: int, high: int) -> list[str]:
+    return [str(line) for line in range(low, high + 1)] if high - low < 2 else [f"{low}-{high}"]

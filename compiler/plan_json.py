@@ -92,13 +92,13 @@ def _steps(plan: Plan, explanation: Explanation | None) -> list[dict[str, Any]]:
             "layers": list(reach.layers) if reach else [],
             "elements": list(needed[id(step)]),
             "asked": _asked(plan.program, step.asked),
-            "frees": list(getattr(step, "frees", ())),
+            "frees": [str(free) for free in step.frees],
             "alternatives": [
                 {
                     "mode": way.mode, "passes": way.passes, "flops": way.flops, "bytes": way.bytes,
                     "seconds": way.seconds, "chosen": way.chosen,
                 }
-                for way in getattr(step, "alternatives", ())
+                for way in step.alternatives
             ],
         }  # fmt: skip
         steps.append(entry | (_measured(measured[id(step)]) if id(step) in measured else {}))

@@ -43,10 +43,10 @@ def stretch(program: Program, step: Step) -> Stretch | None:
             return Stretch(INPUT, stop, work.layers)
         case "backward":
             stop = earliest(description, work.layers) if work.stops else INPUT
-            return Stretch(getattr(work, "place", OUTPUT), stop, work.layers)
+            return Stretch(work.place, stop, work.layers)
         case "tangents":
-            return Stretch(work.layer, work.place, (work.layer,))
-    return Stretch(work.layer if work.above else INPUT, work.place, (work.layer,), True)
+            return Stretch(work.layer, work.place, work.layers)
+    return Stretch(work.layer if work.above else INPUT, work.place, work.layers, True)
 
 
 def deepest(description: ModelDescription, layers: tuple[str, ...]) -> str:
@@ -68,6 +68,17 @@ def fraction(description: ModelDescription, place: str) -> float:
     if description.flops:
         return min(layer.flops / description.flops, 1.0)
     return (1 + description.layers.index(layer)) / (1 + len(description.layers))
+
+
+def predicts(program: Program, before: Program) -> int:
+    """The number of the forward that says what the page tells of every picture: what the model predicts. -1 for none.
+
+    As written it is one of its own, which serves no node; later it is the first that gives scores.
+    """
+    if not any(f.scores and not f.serves for f in before.forwards):
+        return -1
+    own = [n for n, f in enumerate(program.forwards) if f.scores and not f.serves]
+    return next(iter(own or [n for n, f in enumerate(program.forwards) if f.scores and not f.picture]), -1)
 
 
 def served(plan: Plan) -> Mapping[int, tuple[str, ...]]:
