@@ -10,8 +10,9 @@ and ``description.output``. Layers go by name; ``"input"`` is the images in [0, 
 Errors: E501 a layer ran twice, E502 a layer never ran, E503 not finite, E504 out of memory, E505 graph already spent.
 """
 
-from bbilang.runtime.passes.backward import gradients, vjp
-from bbilang.runtime.passes.borrow import INPUT, is_out_of_memory
+from bbilang.runtime.memory import is_out_of_memory
+from bbilang.runtime.passes.backward import gradients, vjp, vjp_chunks
+from bbilang.runtime.passes.borrow import INPUT
 from bbilang.runtime.passes.capture import Captured, forward
 from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.runner import Runner, run_to
@@ -29,4 +30,5 @@ __all__ = [
     "run_to",
     "trace",
     "vjp",
+    "vjp_chunks",
 ]

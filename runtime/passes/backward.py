@@ -1,15 +1,105 @@
-"""One backward per target serves every layer; no parameter gets a gradient."""
+"""Vector-Jacobian products: many cotangents at once, one graph for every layer; no parameter gets a gradient."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from bbilang.runtime.memory import chunks, is_out_of_memory
 from bbilang.runtime.passes.borrow import check_finite, error, guard_memory
 from bbilang.runtime.passes.capture import Captured
 from bbilang.runtime.passes.count import Passes
+
+AT_MOST = {"cpu": 32, "cuda": 256}  # cotangents at once: more were not faster
+_LIVE = 4  # gradients as large as the largest that a backward holds at once
+
+
+def vjp_chunks(
+    captured: Captured,
+    outputs: Tensor,
+    cotangents: Tensor,
+    layers: Sequence[str],
+    counter: Passes | None = None,
+    keep: bool = False,
+    create_graph: bool = False,
+    chunk: int | None = None,
+) -> Iterator[tuple[int, dict[str, Tensor]]]:
+    """`vjp` in pieces: yields (start, layer -> (chunk, input, *layer shape)), so that not all are in memory at once.
+
+    The graph is freed after the last chunk unless ``keep``. Raises BbiError as `vjp` does.
+    """
+    missing = [layer for layer in layers if layer not in captured.graph]
+    if missing or not outputs.requires_grad:
+        name = missing[0] if missing else "output"
+        raise error("E505", f"no graph for `{name}`", "run `forward(..., grad=True)` again; `keep=True` keeps a graph")
+    counter = counter if counter is not None else Passes()
+    inputs = [captured.graph[layer] for layer in layers]
+    rows = len(outputs) if outputs.dim() else 1
+    each = sum(x.numel() * x.element_size() for x in inputs) + _LIVE * _largest(outputs)
+    batched = True
+
+    def work(start: int, stop: int) -> dict[str, Tensor]:
+        nonlocal batched
+        some = cotangents[start:stop].to(outputs)
+        with torch.inference_mode(False), torch.enable_grad(), guard_memory("a backward pass"):
+            if batched and stop - start > 1:
+                try:
+                    found = pull(outputs, inputs, some, create_graph)
+                    counter.backward(rows, stop - start)
+                    return dict(zip(layers, found, strict=True))
+                except RuntimeError as e:  # an operation without a batching rule: one by one
+                    if is_out_of_memory(e):
+                        raise
+                    batched = False
+            found = []
+            for one in some:
+                found.append(_one(outputs, inputs, one, create_graph))
+                counter.backward(rows)
+            return {layer: torch.stack(parts) for layer, parts in zip(layers, zip(*found, strict=True), strict=True)}
+
+    size = chunk if chunk else 1 if create_graph else None
+    limit = AT_MOST.get(outputs.device.type, 32)
+    for start, result in chunks(len(cotangents), each, work, limit, outputs.device, size):
+        for layer, value in result.items():
+            check_finite(f"{layer}, gradient", value)
+        yield start, result
+        del result
+    if not (keep or create_graph):
+        captured.free()
+
+
+def _one(outputs: Tensor, inputs: Sequence[Tensor], cotangent: Tensor, create_graph: bool) -> list[Tensor]:
+    """One plain backward; zero where the outputs do not depend on an input."""
+    found = torch.autograd.grad(
+        outputs, inputs, cotangent, retain_graph=True, create_graph=create_graph, allow_unused=True
+    )
+    return [torch.zeros_like(x) if g is None else g for g, x in zip(found, inputs, strict=True)]
+
+
+def pull(outputs: Tensor, inputs: Sequence[Tensor], cotangents: Tensor, create_graph: bool = False) -> list[Tensor]:
+    """One batched backward: cotangents (target, *outputs shape) -> (target, *shape) of each input. Keeps the graph."""
+    found = torch.autograd.grad(
+        outputs, inputs, cotangents, True, create_graph, allow_unused=True, is_grads_batched=True
+    )
+    zero = (len(cotangents),)
+    return [x.new_zeros(zero + x.shape) if g is None else g for g, x in zip(found, inputs, strict=True)]
+
+
+def _largest(outputs: Tensor) -> int:
+    """Bytes of the largest gradient that a backward from here meets."""
+    seen, todo, most = set(), [outputs.grad_fn], outputs.numel() * outputs.element_size()
+    while todo:
+        node = todo.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        for value in node._input_metadata:
+            most = max(most, math.prod(value.shape) * value.dtype.itemsize)
+        todo += [after for after, _ in node.next_functions]
+    return most
 
 
 def vjp(
@@ -20,43 +110,27 @@ def vjp(
     counter: Passes | None = None,
     keep: bool = False,
     create_graph: bool = False,
+    chunk: int | None = None,
 ) -> dict[str, Tensor]:
     """Vector-Jacobian products: for every target and layer, the gradient of <cotangent, outputs>.
 
     ``outputs`` is any function of ``captured.graph`` and ``captured.score_graph``; ``cotangents``
     (target, *outputs shape). Gives layer -> (target, input, *layer shape), zero where a target does not depend on the
-    layer. One backward per target serves every layer. The graph is freed after the last target unless ``keep``;
-    ``create_graph`` keeps it and makes the result differentiable (an attribution to an attribution).
+    layer. Every layer is served by the same backward, and ``chunk`` cotangents share one (None: as memory allows; 1 is
+    the plain loop, which is also taken where an operation cannot be batched). The graph is freed after the last target
+    unless ``keep``; ``create_graph`` keeps it and makes the result differentiable (an attribution to an attribution).
 
     Raises BbiError E503 (not finite), E504 (out of memory), E505 (the graph is spent, or was never recorded).
     """
-    missing = [layer for layer in layers if layer not in captured.graph]
-    if missing or not outputs.requires_grad:
-        name = missing[0] if missing else "output"
-        raise error("E505", f"no graph for `{name}`", "run `forward(..., grad=True)` again; `keep=True` keeps a graph")
-    counter = counter if counter is not None else Passes()
-    inputs = [captured.graph[layer] for layer in layers]
-    cotangents = cotangents.to(outputs)
-    gradients: list[list[Tensor]] = [[] for _ in layers]
-    with torch.inference_mode(False), torch.enable_grad(), guard_memory("a backward pass"):
-        for target, cotangent in enumerate(cotangents):
-            retain = keep or create_graph or target + 1 < len(cotangents)
-            counter.backward(len(outputs) if outputs.dim() else 1)
-            found = torch.autograd.grad(
-                outputs, inputs, cotangent, retain_graph=retain, create_graph=create_graph, allow_unused=True
-            )
-            for rows, gradient, value in zip(gradients, found, inputs, strict=True):
-                rows.append(torch.zeros_like(value) if gradient is None else gradient)
-        shapes = [(0, *value.shape) for value in inputs]
-        result = {
-            layer: torch.stack(rows) if rows else torch.zeros(shape)
-            for layer, rows, shape in zip(layers, gradients, shapes, strict=True)
-        }
-    if not (keep or create_graph):
-        captured.free()
-    for layer, value in result.items():
-        check_finite(f"{layer}, gradient", value)
-    return result
+    parts: dict[str, list[Tensor]] = {layer: [] for layer in layers}
+    values = dict(captured.graph)
+    for _, found in vjp_chunks(captured, outputs, cotangents, layers, counter, keep, create_graph, chunk):
+        for layer, value in found.items():
+            parts[layer].append(value)
+    return {
+        layer: torch.cat(found) if len(found) > 1 else found[0] if found else torch.zeros(0, *values[layer].shape)
+        for layer, found in parts.items()
+    }
 
 
 def gradients(
@@ -66,9 +140,15 @@ def gradients(
     counter: Passes | None = None,
     keep: bool = False,
     create_graph: bool = False,
+    chunk: int | None = None,
 ) -> dict[str, Tensor]:
     """`vjp` that starts at the scores: ``cotangents`` (target, input, class), gives layer ->
     (target, input, *layer shape). A class is a one-hot cotangent, a difference of classes has +1 and -1."""
+    return vjp(captured, scores_of(captured), cotangents, layers, counter, keep, create_graph, chunk)
+
+
+def scores_of(captured: Captured) -> Tensor:
+    """The scores, attached to the graph. Raises E505 where there are none."""
     if captured.score_graph is None:
         raise error("E505", "no graph for `output`", "run `forward(..., want_output=True, grad=True)` again")
-    return vjp(captured, captured.score_graph, cotangents, layers, counter, keep, create_graph)
+    return captured.score_graph

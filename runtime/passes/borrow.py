@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.memory import is_out_of_memory
 
 INPUT = "input"
 
@@ -35,15 +36,6 @@ def guard_memory(what: str) -> Iterator[None]:
             f"out of memory during {what}",
             "use fewer inputs at once, a smaller image size, or a smaller batch (`set featvis(batch=4)`)",
         ) from e
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """True for torch's out-of-memory errors of every device, the CPU's allocator included, and for E504."""
-    if isinstance(error, BbiError):
-        return any(d.code == "E504" for d in error.diagnostics)
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
 
 
 @contextmanager

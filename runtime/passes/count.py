@@ -7,21 +7,42 @@ from dataclasses import dataclass
 
 @dataclass
 class Passes:
-    """What was run: whole or stopped forwards, backwards, and the rows (images) in them. Every function adds to it.
+    """What was run; every function of the passes adds to it.
 
-    ``probes`` are single-image forwards made once per model to learn which of its modules run twice.
+    ``forwards`` whole or stopped ones; ``backwards`` one a cotangent; ``tangents`` one a tangent; ``reruns`` forwards
+    of the network above a layer. ``*_rows``: images in forwards and backwards, inputs in tangents, rows in reruns.
+    ``calls``: batched calls that backwards, tangents and reruns took. ``probes``: what is run once per model to learn
+    which of its modules run twice, and once per layer to see that the network above it, alone, gives the same.
     """
 
     forwards: int = 0
     backwards: int = 0
+    tangents: int = 0
+    reruns: int = 0
     forward_rows: int = 0
     backward_rows: int = 0
+    tangent_rows: int = 0
+    rerun_rows: int = 0
+    calls: int = 0
     probes: int = 0
 
     def forward(self, rows: int) -> None:
         self.forwards += 1
         self.forward_rows += rows
 
-    def backward(self, rows: int) -> None:
-        self.backwards += 1
-        self.backward_rows += rows
+    def backward(self, rows: int, cotangents: int = 1) -> None:
+        """One call for some cotangents, each over all rows."""
+        self.backwards += cotangents
+        self.backward_rows += rows * cotangents
+        self.calls += 1
+
+    def tangent(self, rows: int, tangents: int = 1) -> None:
+        """One call for some tangents, each over all rows."""
+        self.tangents += tangents
+        self.tangent_rows += rows * tangents
+        self.calls += 1
+
+    def rerun(self, rows: int) -> None:
+        self.reruns += 1
+        self.rerun_rows += rows
+        self.calls += 1
