@@ -133,14 +133,43 @@ def cells(element: Element) -> bool:
     return bool(element.selects) and not element.targets and any(panel.shape != (0, 0) for panel in element.panels)
 
 
-def target_layers(element: Element, geometry: Geometry, theme: Theme) -> list[alt.Chart]:
-    """Cells to point at over whole panels: a marker per grid of cells, and what takes the pointer."""
+CHIP = 17  # pixels that a chip takes before a label
+
+
+def coloured(element: Element) -> bool:
+    """True where atoms have colours of their own: groups."""
+    return any(colour for panel in element.panels for frame in panel.frames for colour in frame.colours)
+
+
+def chips(element: Element, data: list[dict[str, object]], place: dict[str, str]) -> list[alt.Chart]:
+    """A square in each slot's own colour with its corner at (left, top)."""
+    if not coloured(element):
+        return []
+    corners = {"right": "datum.left + (datum.colour ? 12 : 0)", "bottom": "datum.top + (datum.colour ? 12 : 0)"}
+    base = chart(element, data, **place, colour="datum.frame.colours[datum.slot]", **corners)
+    return [box(base, fill="colour", cornerRadius=2, **fading(element))]
+
+
+def fading(element: Element) -> dict[str, object]:
+    """The opacity of marks of groups: those that are not at the position pointed at fade."""
+    if not coloured(element):
+        return {}
+    name = identifier(element.id)
+    return {"opacity": alt.ExprRef(f"length(faded_{name}) && datum.atom >= 0 ? faded_{name}[datum.atom] : 1")}
+
+
+def target_layers(element: Element, geometry: Geometry, theme: Theme, spots: bool = False) -> list[alt.Chart]:
+    """Cells to point at over whole panels: a marker per grid of cells, and what takes the pointer. ``spots``: the cell
+    at the place ``spot_<element>`` is marked in every panel, whatever its size."""
     if not element.targets and not cells(element):
         return []
     name = identifier(element.id)
     grids = _grids(element)
     which = f"selected_{name}[datum.target]"
     at = f"{which} >= 0 ? indexof(datum.cells ? datum.cells : datum.frame.atoms, {which}) : -1"
+    if spots:
+        spot = f"floor(spot_{name}[1] * datum.deep) * datum.wide + floor(spot_{name}[0] * datum.wide)"
+        at = f"length(spot_{name}) ? {spot} : {at}"
     spot = {"cell": at, **_cell_box(geometry, "datum.cell % datum.wide", "floor(datum.cell / datum.wide)")}
     base = chart(element, grids, **spot)  # dark and light together are seen on every photo
     layers = []

@@ -14,6 +14,7 @@ from typing import Any
 
 import altair as alt
 
+from bbilang.runtime.flow import flow
 from bbilang.runtime.geometry import value_of
 from bbilang.runtime.marks import BLANK, FONT, Theme, identifier, series, slots
 from bbilang.runtime.selection import elements, layered, start_choices, start_states
@@ -105,6 +106,10 @@ def _frame(frame: Frame, count: int, lines: int, label: str) -> dict[str, Any]:
         "series": [*frame.series, *[""] * (lines - len(frame.series))],
         "notes": list(frame.notes),
         "sizes": [_number(size) for size in frame.sizes],
+        "colours": list(frame.colours),
+        "series_atoms": list(frame.series_atoms),
+        "series_colours": list(frame.series_colours),
+        **({"flow": flow(frame)} if frame.columns else {}),
     }
 
 
@@ -143,6 +148,9 @@ def _specification(
             {"name": f"state_{name}", "value": states[part.id]},
             {"name": f"selected_{name}", "value": selected[part.id]},
             {"name": f"cursor_{name}", "value": -1},
+            {"name": f"faded_{name}", "value": []},
+            {"name": f"spot_{name}", "value": []},
+            {"name": f"lens_{name}", "value": []},
             {"name": f"atoms_{name}", "value": [atom.label for atom in part.atoms]},
             {"name": f"frames_{name}", "value": []},
         ]

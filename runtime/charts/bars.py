@@ -7,9 +7,13 @@ import altair as alt
 from bbilang.runtime.colour import series_colour
 from bbilang.runtime.geometry import Geometry, least, quantity
 from bbilang.runtime.marks import (
+    CHIP,
     Theme,
     box,
+    chips,
+    coloured,
     domain,
+    fading,
     hit,
     identifier,
     labelled,
@@ -72,16 +76,18 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
     }
     label = {
         **slot,
-        "left": f"{geometry.x} + names_{name}",
+        "left": f"{geometry.x} + names_{name} - {CHIP if coloured(element) else 0}",
         "top": f"datum.y0 + {(pitch - SPACE) / 2}",
         "words": f"datum.atom >= 0 ? atoms_{name}[datum.atom] : ''",
     }
-    limit = alt.ExprRef(f"names_{name}")
+    limit = alt.ExprRef(f"names_{name} - {CHIP if coloured(element) else 0}")
+    chip = {**slot, "left": f"{geometry.x} + names_{name} - 12", "top": f"datum.y0 + {(pitch - SPACE) / 2 - 6}"}
     layers = [
         *panel_labels(element, geometry),
         *(key(element) if lines > 1 else []),
-        box(layer(element, data, **bar), fill="colour"),
+        box(layer(element, data, **bar), fill="colour", **fading(element)),
         box(layer(element, data, **axis), color="currentColor", opacity=0.45),
+        *chips(element, rows(element, count), chip),
         words(layer(element, data, **number), "number", align="right", baseline="middle"),
         words(
             layer(element, rows(element, count), **label),

@@ -1,18 +1,21 @@
-"""Icons: a row that wraps, each with its label and its values as bars, or a grid of them over positions."""
+"""Icons: a row that wraps, each with its label and its values as bars; over positions, a grid."""
 
 from __future__ import annotations
 
 import altair as alt
 
-from bbilang.runtime.charts import image
+from bbilang.runtime.charts import grid
 from bbilang.runtime.charts.bars import KEY, key
-from bbilang.runtime.charts.heatmap import matched
 from bbilang.runtime.colour import series_colour
 from bbilang.runtime.geometry import Geometry, balanced, ceil, floor, if_zero, least, quantity
 from bbilang.runtime.marks import (
+    CHIP,
     Theme,
     box,
+    chips,
+    coloured,
     domain,
+    fading,
     hit,
     labelled,
     number_format,
@@ -22,7 +25,6 @@ from bbilang.runtime.marks import (
     rows,
     series,
     slots,
-    target_layers,
     words,
 )
 from bbilang.runtime.marks import (
@@ -40,7 +42,7 @@ VALUE = "#7a869a"  # bars of a single series
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
     if any(panel.shape != (0, 0) for panel in element.panels):
-        return _grid(element, theme)
+        return grid.chart(element, theme)
     return _row(element, theme)
 
 
@@ -133,7 +135,7 @@ def _icons(element: Element, geometry: Geometry, count: int, slot: dict[str, str
         "right": "datum.left + datum.side + 6",
         "bottom": "datum.top + datum.side + 6",
     }
-    result = [picture(shown, "datum.side", "datum.side")]
+    result = [picture(shown, "datum.side", "datum.side", **fading(element))]
     if element.selects:
         chosen = f"datum.atom >= 0 && indexof(selected_{geometry.name}, datum.atom) >= 0"
         result.append(ring(layer(element, rows(element, count), **around), chosen))
@@ -145,9 +147,12 @@ def _icons(element: Element, geometry: Geometry, count: int, slot: dict[str, str
 
 def _labels(element: Element, geometry: Geometry, count: int, slot: dict[str, str]) -> list[alt.Chart]:
     text = f"datum.atom >= 0 ? atoms_{geometry.name}[datum.atom] : ''"
-    place = {**slot, "left": "datum.x0", "top": f"datum.y0 + {geometry.unit} + 7", "words": text}
-    limit = alt.ExprRef(str(geometry.unit))
-    return [words(layer(element, rows(element, count), **place), "words", limit=limit, fontSize=12.5)]
+    aside = CHIP if coloured(element) else 0
+    top = f"datum.y0 + {geometry.unit} + 7"
+    place = {**slot, "left": f"datum.x0 + {aside}", "top": top, "words": text}
+    limit = alt.ExprRef(f"{geometry.unit} - {aside}")
+    label = words(layer(element, rows(element, count), **place), "words", limit=limit, fontSize=12.5)
+    return [label, *chips(element, rows(element, count), {**slot, "left": "datum.x0", "top": f"{top} + 1"})]
 
 
 def _values(element: Element, geometry: Geometry, count: int, lines: int, slot: dict[str, str]) -> list[alt.Chart]:
@@ -216,29 +221,3 @@ def _dots(element: Element, geometry: Geometry) -> alt.Chart:
         "words": "'\u22ef'",
     }
     return words(layer(element, data, **place), "words", align="center", baseline="middle", fontSize=24, opacity=0.75)
-
-
-def _grid(element: Element, theme: Theme) -> alt.LayerChart:
-    """Icons as tiles over positions, or one picture composed of them; over another element on its panels."""
-    over = theme.over is not None and theme.over_element is not None
-    geometry = theme.over if over else image.place(element, theme)
-    pairs = matched(element, theme.over_element) if over else [(i, i) for i in range(len(element.panels))]
-    data = []
-    for panel, own in pairs:
-        deep, wide = element.panels[own].shape
-        whole = all(len(frame.pictures) <= 1 for frame in element.panels[own].frames)
-        deep, wide = (1, 1) if whole else (deep, wide)
-        cells = range(deep * wide)
-        data += [{"panel": panel, "own": own, "slot": slot, "wide": wide, "deep": deep} for slot in cells]
-    place = {
-        "w": f"{geometry.width} / datum.wide",
-        "h": f"{geometry.height} / datum.deep",
-        "scale": "isValid(datum.frame.sizes[datum.slot]) ? sqrt(datum.frame.sizes[datum.slot]) : 1",
-        "left": f"{geometry.x} + (datum.slot % datum.wide + (1 - datum.scale) / 2) * datum.w",
-        "top": f"{geometry.y} + (floor(datum.slot / datum.wide) + (1 - datum.scale) / 2) * datum.h",
-        "shown": "datum.frame.pictures[datum.slot]",
-    }
-    tiles = picture(layer(element, data, **place), "datum.w * datum.scale", "datum.h * datum.scale")
-    if over:
-        return alt.layer(tiles)
-    return alt.layer(tiles, *panel_labels(element, geometry), *target_layers(element, geometry, theme))

@@ -13,12 +13,12 @@ from bbilang.runtime.viewmodel import Element
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
     if theme.over is None or theme.over_element is None:
         geometry = image.place(element, theme)
-        shown = _layer(element, geometry, [(panel, panel) for panel in range(len(element.panels))])
+        shown = map_layer(element, geometry, [(panel, panel) for panel in range(len(element.panels))])
         return alt.layer(shown, *panel_labels(element, geometry), *target_layers(element, geometry, theme))
     strength = element.options.get("opacity", 0.8)
     signed = element.legend is not None and element.legend.signed  # then the picture is transparent at zero
     blend = {} if signed else {"blend": "multiply"}
-    return alt.layer(_layer(element, theme.over, matched(element, theme.over_element), opacity=strength, **blend))
+    return alt.layer(map_layer(element, theme.over, matched(element, theme.over_element), opacity=strength, **blend))
 
 
 def matched(element: Element, under: Element) -> list[tuple[int, int]]:
@@ -30,7 +30,15 @@ def matched(element: Element, under: Element) -> list[tuple[int, int]]:
     return [(panel, own) for panel, own in pairs if panel < len(under.panels)]
 
 
-def _layer(element: Element, geometry: image.Geometry, panels: list[tuple[int, int]], **mark: object) -> alt.Chart:
+def map_layer(
+    element: Element,
+    geometry: image.Geometry,
+    panels: list[tuple[int, int]],
+    shown: str = "datum.frame.pictures[0]",
+    smooth: bool = False,
+    **mark: object,
+) -> alt.Chart:
+    """A small picture stretched over each panel, a pixel a cell."""
     data = [{"panel": panel, "own": own, "slot": 0} for panel, own in panels]
-    base = layer(element, data, left=geometry.x, top=geometry.y, shown="datum.frame.pictures[0]")
-    return picture(base, str(geometry.width), str(geometry.height), smooth=False, **mark)
+    base = layer(element, data, left=geometry.x, top=geometry.y, shown=shown)
+    return picture(base, str(geometry.width), str(geometry.height), smooth=smooth, **mark)

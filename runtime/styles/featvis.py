@@ -164,7 +164,8 @@ def _direction(
         vector = factors.data[tuple(slice(None) if d == "channel" else wanted[d] for d in factors.dims)]
         return tuple(vector.tolist())
     cube = run.activation(node, layer)[place["input"]]
-    vector = cube[:, atom[0], atom[1]] if components == ("y", "x") else cube[atom[0]]
+    where = dict(zip(components, atom, strict=True))
+    vector = cube[tuple(where.get(axis, slice(None)) for axis in run.layer(layer).axes)]
     return tuple(vector.float().cpu().tolist())
 
 

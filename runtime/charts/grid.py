@@ -1,0 +1,84 @@
+"""Icons over positions: one picture a panel, or tiles. The cell pointed at is marked and enlarged in every grid."""
+
+from __future__ import annotations
+
+import altair as alt
+
+from bbilang.runtime.charts import image
+from bbilang.runtime.charts.heatmap import matched
+from bbilang.runtime.geometry import Geometry
+from bbilang.runtime.marks import Theme, panel_labels, picture, ring, target_layers
+from bbilang.runtime.marks import chart as layer
+from bbilang.runtime.viewmodel import Element
+
+LENS = 84  # pixels: a side of the enlarged cell
+
+
+def chart(element: Element, theme: Theme) -> alt.LayerChart:
+    over = theme.over is not None and theme.over_element is not None
+    geometry = theme.over if over else image.place(element, theme)
+    pairs = matched(element, theme.over_element) if over else [(i, i) for i in range(len(element.panels))]
+    tiles = _tiles(element, geometry, pairs)
+    if over:
+        return alt.layer(tiles)
+    lens = _lens(element, geometry)
+    return alt.layer(
+        tiles, *panel_labels(element, geometry), *lens, *target_layers(element, geometry, theme, spots=True)
+    )
+
+
+def _tiles(element: Element, geometry: Geometry, pairs: list[tuple[int, int]]) -> alt.Chart:
+    data = []
+    for panel, own in pairs:
+        deep, wide = element.panels[own].shape
+        whole = all(len(frame.pictures) <= 1 for frame in element.panels[own].frames)
+        deep, wide = (1, 1) if whole else (deep, wide)
+        cells = range(deep * wide)
+        data += [{"panel": panel, "own": own, "slot": s, "wide": wide, "deep": deep, "whole": whole} for s in cells]
+    sized = "!datum.whole && isValid(datum.frame.sizes[datum.slot])"
+    place = {
+        "w": f"{geometry.width} / datum.wide",
+        "h": f"{geometry.height} / datum.deep",
+        "scale": f"{sized} ? sqrt(datum.frame.sizes[datum.slot]) : 1",
+        "left": f"{geometry.x} + (datum.slot % datum.wide + (1 - datum.scale) / 2) * datum.w",
+        "top": f"{geometry.y} + (floor(datum.slot / datum.wide) + (1 - datum.scale) / 2) * datum.h",
+        "shown": "datum.frame.pictures[datum.slot]",
+    }
+    return picture(layer(element, data, **place), "datum.w * datum.scale", "datum.h * datum.scale")
+
+
+def _lens(element: Element, geometry: Geometry) -> list[alt.Chart]:
+    """The enlarged cell beside the marked one; page.js cuts it out of the panel's picture."""
+    name = geometry.name
+    data = [
+        {"panel": i, "own": i, "slot": 0, "deep": panel.shape[0], "wide": panel.shape[1]}
+        for i, panel in enumerate(element.panels)
+    ]
+    shown = f"length(spot_{name}) && length(lens_{name}) > datum.panel"
+    side = f"min({LENS}, {geometry.width} * 0.6)"
+    u, v = f"spot_{name}[0] * {geometry.width}", f"spot_{name}[1] * {geometry.height}"
+    place = {
+        "side": f"{shown} ? {side} : 0",
+        # to the right of the cell and above it, turned to the inside of the panel where it would leave it
+        "left": f"{geometry.x} + ({u} + {geometry.width} / datum.wide + {side} < {geometry.width}"
+        f" ? {u} + {geometry.width} / datum.wide : {u} - {geometry.width} / datum.wide - {side})",
+        "top": f"{geometry.y} + clamp({v} - {side} / 2, 0, {geometry.height} - {side})",
+        "right": "datum.left + datum.side",
+        "bottom": "datum.top + datum.side",
+        "picture": f"{shown} ? lens_{name}[datum.panel] : blank",
+    }
+    base = layer(element, data, **place)
+    ground = base.mark_rect(fill="#fff", stroke="#000", strokeWidth=3).encode(
+        x=alt.X("left:Q", scale=None, axis=None),
+        y=alt.Y("top:Q", scale=None, axis=None),
+        x2="right:Q",
+        y2="bottom:Q",
+        opacity=alt.condition("datum.side > 0", alt.value(1), alt.value(0)),
+    )
+    sides = {"width": alt.ExprRef("datum.side"), "height": alt.ExprRef("datum.side")}
+    shown_image = base.mark_image(align="left", baseline="top", aspect=False, **sides).encode(
+        x=alt.X("left:Q", scale=None, axis=None), y=alt.Y("top:Q", scale=None, axis=None), url="picture:N"
+    )
+    frame = ring(base, "datum.side > 0", stroke="#fff", strokeWidth=1.5)
+    parts = {"ground": ground, "lens": shown_image, "frame": frame}
+    return [part.properties(name=f"front_{kind}_{name}") for kind, part in parts.items()]
