@@ -11,6 +11,7 @@ from bbilang.compiler import ir
 from bbilang.compiler.ir import Node, walk
 from bbilang.compiler.op import Registry, Style
 from bbilang.compiler.present import INPUT_PICKER
+from bbilang.runtime import grouping
 from bbilang.runtime import viewmodel as vm
 from bbilang.runtime.drawing import Drawing, atom_key, atom_words
 from bbilang.runtime.encode import jpeg
@@ -137,13 +138,15 @@ class _Builder:
     def _atoms(self, node: Node) -> tuple[vm.Atom, ...]:
         field = self.results.selections[node["id"]]
         axis = node.type.axes[0]
+        if node.op == "slider":
+            return tuple(vm.Atom(f"{node['id']}={v:g}", f"{v:g}") for v in field.values.data.tolist())
         atoms = []
         for number in range(field.values.data.shape[0]):
             here = {c: int(field.coords[c].data[number]) for c in axis.components}
             layer = node.type.layers[here.get("layer", 0)]
             words = self.results.labels(here["class"]) if axis.components == ("class",) else atom_words(here)
             several = len(node.type.layers) > 1
-            atoms.append(vm.Atom(atom_key("", layer, here), f"{layer}, {words}" if several else words))
+            atoms.append(vm.Atom(atom_key("", grouping.place(node, layer, here), here), f"{layer}, {words}" if several else words))
         return tuple(atoms)
 
     def all_selections(self) -> tuple[vm.Selection, ...]:
