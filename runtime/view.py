@@ -146,7 +146,8 @@ class _Builder:
             layer = node.type.layers[here.get("layer", 0)]
             words = self.results.labels(here["class"]) if axis.components == ("class",) else atom_words(here)
             several = len(node.type.layers) > 1
-            atoms.append(vm.Atom(atom_key("", grouping.place(node, layer, here), here), f"{layer}, {words}" if several else words))
+            key = atom_key("", grouping.place(node, layer, here), here)
+            atoms.append(vm.Atom(key, f"{layer}, {words}" if several else words))
         return tuple(atoms)
 
     def all_selections(self) -> tuple[vm.Selection, ...]:

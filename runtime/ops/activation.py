@@ -12,6 +12,7 @@ from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Activations, Demand, Fail, Operation, Parameter
 from bbilang.compiler.types import FieldType
 from bbilang.runtime.atoms import gather, numpy_of, reduce_part
+from bbilang.runtime.factors import sizes_of_groups
 from bbilang.runtime.field import Field, Named
 
 CLASSES = ("class", "target")  # the components that a content brings along, and not the atoms
@@ -44,6 +45,8 @@ class Activation(Operation):
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
         (frame,) = inputs
         type = node.type
+        if type.atom == "group":
+            return rebuilt(frame, type, sizes_of_groups(frame, node, run))
         how = node["reduce"] if type.atom in ("channel", "neuron") else "norm"
         layers = {name: run.layer(name) for name in type.layers}
         maps = {n: numpy_of(reduce_part(run.activation(node, n), layer, type.atom, how)) for n, layer in layers.items()}
@@ -51,7 +54,13 @@ class Activation(Operation):
 
 
 def require_layer(field: FieldType, name: str) -> None:
-    """Contents are of a layer's atoms. Raises `Fail` for classes and pictures."""
+    """Contents are of a layer's atoms. Raises `Fail` for classes and pictures, factors and projections."""
+    if field.content == "loading":
+        whose = "groups: `groups | ...`" if field.family else "atoms, before they are projected"
+        raise Fail("E238", f"`{name}` is of the atoms of a layer, and these are weights", f"take it of the {whose}")
+    if field.atom == "group" and field.content != "activation":
+        help = "factorize the activations too, as the first: `of=[activation, ...]`"
+        raise Fail("E238", f"`{name}` is of parts of the activations, and these groups are of {field.content}s", help)
     if field.atom == "class":
         raise Fail(
             "E234",
@@ -80,6 +89,8 @@ def activation_unit(atom: str, reduce: str) -> str:
     if atom == "channel":
         words = {"sum": "sum", "mean": "mean", "max": "maximum", "norm": "L2 norm"}
         return f"{own}, {words[reduce]} over positions"
+    if atom == "group":
+        return "|W| |H|"
     return own if atom == "neuron" else f"{own}, L2 norm of the vector"
 
 
