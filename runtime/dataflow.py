@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -56,7 +57,7 @@ class Dataflow(TorchFunctionMode):
         origins = frozenset().union(*(self.of(tensor).origins for tensor in given))
         changed = [args[0]] if _in_place(name) and args and isinstance(args[0], Tensor) else []
         for tensor in (*changed, *_tensors(result)):
-            if tensor.is_floating_point() or origins:
+            if tensor.dtype != torch.bool:  # a mask tells what is there, and is not made of it
                 sign = tensor not in changed and self._sign(name, args, kwargs)
                 sign = sign or name == "relu_" or (name in ("hardtanh_", "clamp_") and _floor(args, kwargs) >= 0)
                 axis = _channel(name, args, kwargs, tensor, self.of(given[0]).channel if given else None, shapes)

@@ -47,11 +47,10 @@ def describe_module(
     """
     seen = _run(module, input_size, channels, output, reads, set((names or {}).values()))
     paths = {path: short for short, path in names.items()} if names is not None else None
-    layers, left_out = [], {}
+    layers = []
     for path, result in seen.results.items():
         axes = result.axes(input_size) if result is not None and (paths is None or path in paths) else ()
         if result is None or not axes:
-            left_out[path] = result.inputs if result is not None else frozenset()
             continue
         short = paths[path] if paths is not None else path
         grid = seen.grid(result) if reads == "image" and axes == ("token", "channel") else ()
@@ -59,7 +58,7 @@ def describe_module(
             short, path, axes, result.shape[1:], result.facts.nonnegative, result.flops, (kinds or {}).get(short, ""),
             tuple(result.inputs), grid, result.shape[1] - math.prod(grid) if grid else 0,
         ))  # fmt: skip
-    layers = _joined(layers, left_out)
+    layers = _joined(layers, seen.sources)
     if missing := set(names or ()) - {layer.name for layer in layers}:
         raise _error(f"the layers {', '.join(sorted(missing))} of {name} did not run exactly once")
     last = seen.results.get(output) if output else seen.whole
@@ -77,8 +76,9 @@ def describe_module(
     )
 
 
-def _joined(layers: list[LayerDescription], left_out: Mapping[str, frozenset[str]]) -> list[LayerDescription]:
-    """``inputs`` as names, in forward order; in place of a module that is no layer stands what it was made of."""
+def _joined(layers: list[LayerDescription], sources: Mapping[str, frozenset[str]]) -> list[LayerDescription]:
+    """``inputs`` as names, in forward order; in place of a module that is no layer stands what it was made of, in that
+    run of it."""
     order = {layer.module: number for number, layer in enumerate(layers)}
     names = {layer.module: layer.name for layer in layers} | {INPUT: INPUT}
 
@@ -86,7 +86,7 @@ def _joined(layers: list[LayerDescription], left_out: Mapping[str, frozenset[str
         if path in names:
             return {path}
         seen.add(path)
-        return {p for inner in left_out.get(path, ()) if inner not in seen for p in found(inner, seen)}
+        return {p for inner in sources.get(path, ()) if inner not in seen for p in found(inner, seen)}
 
     return [
         replace(layer, inputs=tuple(names[path] for path in sorted(
@@ -123,6 +123,7 @@ class _Seen:
     """One forward: by path in order of finishing, what each module gave (None where it ran twice)."""
 
     results: dict[str, _Result | None] = field(default_factory=dict)
+    sources: dict[str, frozenset[str]] = field(default_factory=dict)  # of every run of a module: `path`, `path#2` ...
     whole: _Result | None = None
     total: int = 0  # FLOPs
 
@@ -160,17 +161,23 @@ def _run(
     if output and output not in paths.values():
         raise _error(f"the output `{output}` is not a module of this model")
     seen, counter, flow = _Seen(), FlopCounterMode(display=False), Dataflow()
+    runs: dict[str, int] = {}
 
     def hook(child: nn.Module, arguments: Any, value: Any) -> None:
         path, tensor = paths[child], tensor_of(value)
         if (isinstance(child, PASS) or type(child).__name__ in PASS_NAMES) and path not in named and path != output:
             return
-        if tensor is None or path in seen.results:
+        if tensor is None:
             seen.results[path] = None
             return
-        facts = flow.of(tensor)
-        seen.results[path] = _Result(tuple(tensor.shape), facts, facts.origins, counter.get_total_flops())
-        flow.put(tensor, origins=frozenset({path}))
+        facts, again = flow.of(tensor), path in seen.results
+        runs[path] = runs.get(path, 0) + 1
+        mark = f"{path}#{runs[path]}" if again else path
+        seen.sources[mark] = facts.origins
+        seen.results[path] = None if again else _Result(
+            tuple(tensor.shape), facts, facts.origins, counter.get_total_flops()
+        )  # fmt: skip
+        flow.put(tensor, origins=frozenset({mark}))
 
     modes = {child: child.training for child in module.modules()}
     handles = []

