@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bbilang.compiler.arguments import Poisoned, at, bind, describe, literal
+from bbilang.compiler.arguments import At, Poisoned, at, bind, describe, literal
 from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Parameter, did_you_mean
+from bbilang.compiler.op import Fail, Parameter, did_you_mean
 from bbilang.compiler.types import FieldType
 from bbilang.grammar import ast
 
@@ -191,6 +191,10 @@ class Reader:
         if not parameter.slides:
             raise at(value.span, "E213", f"`{parameter.name}` cannot slide", "write a number")
         low, high = found["from"], found["to"]
+        odd = next((n for n in (low, found["step"]) if parameter.kind == "integer" and n != int(n)), None)
+        if odd is not None:
+            message = f"`{parameter.name}` is a whole number, and the slider comes to others: {low:g} in steps of "
+            raise at(value.span, "E213", f"{message}{found['step']:g}", "slide from a whole number in whole steps")
         if (parameter.minimum is not None and low < parameter.minimum) or (
             parameter.maximum is not None and high > parameter.maximum
         ):
@@ -200,9 +204,11 @@ class Reader:
         return found
 
     def _contents(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
-        """`activation`, `gradient(t)`, `attribute(t)`, or a list of them."""
+        """`activation`, `gradient(t)`, `attribute(t)` of the layer's neurons, or a list of them: nodes."""
         if isinstance(value, ast.List):
             return tuple(self._contents(item, parameter, field) for item in value.items)
+        if isinstance(value, ast.Constant) and value.value is None:
+            return None
         name = value.name if isinstance(value, ast.Path | ast.Call) else None
         operation = self.resolver.registry.find("operations", name) if name else None
         if operation is None or not operation.content or name in ("factorize", "link"):
@@ -212,15 +218,21 @@ class Reader:
                 f"`{parameter.name}` cannot be {describe(value)}",
                 "it can be `activation`, `gradient(...)`, `attribute(...)` or a list of them",
             )
-        if isinstance(value, ast.Path):
-            missing = next((p.name for p in operation.parameters if p.required), None)
-            if missing:
-                raise at(value.span, "E212", f"`{name}` needs `{missing}`", f"as in `{name}(output)`")
-            return name
+        missing = next((p.name for p in operation.parameters if p.required), None)
+        if isinstance(value, ast.Path) and missing:
+            raise at(value.span, "E212", f"`{name}` needs `{missing}`", f"as in `{name}(output)`")
+        given = value.arguments if isinstance(value, ast.Call) else ()
+        neurons = self.resolver.substrate(Layers(field.type.model, field.type.layers), "neuron", value.span)
         arguments, spans = bind(
-            value.name, value.span, value.arguments, operation.parameters, lambda v, p: self.argument(v, p, field)
+            name, value.span, given, operation.parameters, lambda v, p: self.argument(v, p, neurons)
         )
-        return (value.name, tuple((key, arguments[key]) for key in sorted(spans)))
+        try:
+            type = operation.type(neurons.type, arguments)
+        except Fail as fail:
+            raise At(fail, spans.get(fail.argument or "", value.span)) from fail
+        if not operation.available:
+            self.resolver.unavailable(value.span, f"`{name}`", f"it {operation.plan}")
+        return self.resolver.make(name, (neurons,), arguments, type, value.span)
 
     def _numbers(self, value: ast.Expression, parameter: Parameter, field: Node) -> tuple[float, ...]:
         items = value.items if isinstance(value, ast.List) else (value,)

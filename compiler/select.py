@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -77,18 +78,25 @@ class Selector:
         shown = self.resolver.element_names.get(over) or (of.name if isinstance(of, ast.Path) else over.type.atom)
         wanted = name if name and name not in RESERVED else f"{call.name}-{(name or shown).replace('.', '-')}"
         parameters = {"over": over, "start": start, "components": axis.components}
-        key = Node(call.name, (), tuple(sorted({**parameters, "id": name or ""}.items())), over.type).digest
+        identity = self._identity(wanted, call.name, parameters, over.type, name)
+        if isinstance(start, tuple) and not _surely_inside(over, start):  # adds a state where it is none of them
+            most = axis.size if "group" in axis.components else self._all(over.type, axis.components)
+            axis = replace(axis, size=min(axis.size + 1, most), exact=False)
+        axis = Axis(identity, axis.size, axis.components, axis.exact)
+        family = over.type.family if "group" in axis.components else ""
+        type = FieldType("selection", over.type.atom, over.type.layers, (axis,), model=over.type.model, family=family)
+        return self.resolver.make(call.name, (), {**parameters, "id": identity}, type, call.span)
+
+    def _identity(self, wanted: str, op: str, parameters: dict[str, Any], type: FieldType, name: str | None) -> str:
+        """A name of its own for every selection; equal ones are one."""
+        key = Node(op, (), tuple(sorted({**parameters, "id": name or ""}.items())), type).digest
         identity, number = wanted, 2
         while self.ids.setdefault(identity, key) != key:
             identity, number = f"{wanted}-{number}", number + 1
-        if isinstance(start, tuple) and not _surely_inside(over, start):  # adds a state where it is none of them
-            axis = replace(axis, size=min(axis.size + 1, self._all(over.type, axis.components)), exact=False)
-        axis = Axis(identity, axis.size, axis.components, axis.exact)
-        type = FieldType("selection", over.type.atom, over.type.layers, (axis,), model=over.type.model)
-        return self.resolver.make(call.name, (), {**parameters, "id": identity}, type, call.span)
+        return identity
 
     def _slider(self, call: ast.Call, name: str | None) -> Node:
-        """A number that the reader chooses: every step of the range is a state."""
+        """A number that the reader chooses: every step of the range is a state. A start between two adds one."""
         arguments, spans = bind(call.name, call.span, call.arguments, SLIDER, literal)
         low, high, step, start = (arguments[p.name] for p in SLIDER)
         if high < low:
@@ -98,10 +106,17 @@ class Selector:
             raise at(call.span, "E305", f"this slider has {count} steps, and 4096 is the most", "take a larger step")
         if start is not None and not low <= start <= high:
             raise at(spans["start"], "E214", f"`start` is {start:g}, and the slider goes from {low:g} to {high:g}")
-        identity = name or f"slider-{low:g}-{high:g}"
-        parameters = {"from": low, "to": high, "step": step, "start": start, "id": identity}
-        type = FieldType("selection", "number", (), (Axis(identity, count, ("value",)),))
-        self.resolver.unavailable(call.name_span, "`slider`", "it ranges over the number of groups of `factorize`")
+        values = tuple(low + step * number for number in range(count))
+        start = low if start is None else start
+        near = next((value for value in values if abs(start - value) <= 1e-9 * step), None)
+        if near is None:  # between two steps: it adds one
+            values = tuple(sorted((*values, start)))
+        start = start if near is None else near
+        wanted = name if name and name not in RESERVED else f"slider-{low:g}-{high:g}"
+        parameters = {"from": low, "to": high, "step": step, "start": values.index(start), "values": values}
+        identity = self._identity(wanted, call.name, parameters, FieldType("selection", "number", (), ()), name)
+        parameters["id"] = identity
+        type = FieldType("selection", "number", (), (Axis(identity, len(values), ("value",)),))
         return self.resolver.make("slider", (), parameters, type, call.span)
 
     def _range(self, over: Node, expression: ast.Expression) -> Axis:
@@ -134,7 +149,8 @@ class Selector:
                 f"{describe(expression)} holds sums or differences, and a reader chooses classes",
                 "select each class by itself, as in `output[a] - output[b]`",
             )
-        everything = self._all(type, components)
+        own = math.prod(axis.size for axis in axes)
+        everything = own if "group" in components else self._all(type, components)
         size, exact = 1, True
         for axis in axes:
             size *= axis.size
@@ -175,6 +191,8 @@ class Selector:
                 size = self.resolver.model.description.classes
             elif component == "layer":
                 size = len(type.layers)
+            elif component == "group":
+                size = next(axis.size for axis in type.axes if component in axis.components)
             else:
                 context = self.resolver.models[type.model]
                 size = max((context.layer(name).sizes[component] for name in layers), default=0)

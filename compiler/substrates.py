@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.arguments import Poisoned, at, bind
@@ -103,11 +103,11 @@ class Substrates:
     def factor(self: Resolver, groups: Node, atom: str, span: Span) -> Node:
         """`g.spatial`: where each group is. `g.channel`: which channels it is made of."""
         layer = self.context(groups.type.model, span).layer(groups.type.layers[0])
-        names = ("y", "x") if atom == "spatial" else ("channel",)
-        axes = tuple(Axis(name, layer.sizes[name]) for name in names if name in layer.sizes)
-        type = replace(
-            groups.type, content="loading", atom=atom, axes=(*groups.type.axes, *axes), unit="weight in the group"
-        )
+        names = [name for name in layer.axes if (name == "channel") == (atom == "channel")]
+        if not names:
+            raise at(span, "E209", f"`{layer.name}` has no positions, so its groups have no `.spatial`")
+        axes = tuple(Axis(name, layer.sizes[name]) for name in sorted(names, key=("y", "x", "token", "channel").index))
+        type = self.registry.operations["factor"].type(groups.type, {"of": groups, "axes": axes, "which": atom})
         return self.make("factor", (groups,), {"which": atom}, type, span)
 
     def substrate(self: Resolver, layers: Layers, atom: str, span: Span) -> Node:

@@ -11,6 +11,7 @@ import numpy as np
 from bbilang.compiler.description import LayerDescription
 from bbilang.compiler.ir import Node, walk
 from bbilang.compiler.op import Activations, Scores
+from bbilang.runtime.atoms import gather
 from bbilang.runtime.field import Field, Named
 
 if TYPE_CHECKING:
@@ -54,25 +55,34 @@ def positions_of(layer: LayerDescription) -> tuple[str, ...]:
 # --- inner products with gradients ------------------------------------------------------------------------------------
 
 
-def reduce_groups(node: Node, layer: LayerDescription, entries: Tensor, run: Any) -> Tensor:
-    """<W_g outer H_g, entries> for every group: (..., input, *layer axes) -> (..., input, *states, group).
+def reduce_groups(node: Node, layer: LayerDescription, slopes: Tensor, run: Any) -> Tensor:
+    """<W_g outer H_g, slopes> for every group: (..., input, *layer axes) -> (..., input, *states, group).
 
-    Where the factorization itself waits for gradients, the entries as they are: `group_maps` goes on with them.
+    Where the factorization itself waits for gradients, the slopes as they are: `group_maps` goes on with them.
     """
-    if waits(node, run):
-        return entries
-    return contract(entries, layer, run.value(origin(node)))
+    return slopes if waits(node, run) else contract(slopes, layer, run.value(origin(node)))
 
 
-def group_maps(node: Node, run: Any) -> dict[str, np.ndarray]:
-    """layer -> (slot, input, *states, group): what `run.maps` holds for a node of group atoms."""
-    maps: dict[str, np.ndarray] = run.maps(node)
-    if not waits(node, run):
-        return maps
+def slopes_of(contribution: Tensor, activation: Tensor) -> Tensor:
+    """A method's contributions (..., input, *layer axes) per unit of activation, 0 where nothing is active: what a
+    group's part of the activation is multiplied with. Of `linear` that is the gradient."""
+    safe = activation.where(activation != 0, activation.new_ones(()))
+    return (contribution / safe).where(activation != 0, contribution.new_zeros(()))
+
+
+def group_maps(node: Node, run: Any) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """(layer -> (slot, input, *states, group), the names of the axes before `group`): what `run.maps` holds for a node
+    of group atoms. A gradient is per unit of the group's value."""
     import torch
 
+    maps: dict[str, np.ndarray] = run.maps(node)
     groups = run.value(origin(node))
-    return {name: contract(torch.as_tensor(a), run.layer(name), groups).numpy() for name, a in maps.items()}
+    if waits(node, run):
+        maps = {name: contract(torch.as_tensor(a), run.layer(name), groups).numpy() for name, a in maps.items()}
+    if node.type.content == "gradient":
+        sizes = groups.values.spread(("input", *groups.states, "group"))
+        maps = {name: a / np.where(sizes > 0, sizes, np.nan) for name, a in maps.items()}
+    return maps, ("slot", "input", *groups.states)
 
 
 def group_parts(node: Node, layer: LayerDescription, atoms: Sequence[int], run: Any) -> Tensor:
@@ -93,7 +103,7 @@ def waits(node: Node, run: Any) -> bool:
     return any(
         not isinstance(demand, Activations | Scores)
         for child in walk(*origin(node).children)
-        for demand in run.registry.operations[child.op].demands(child)
+        for demand in run.registry.operations[child.op].demands(child, run.registry)
     )
 
 
@@ -127,6 +137,13 @@ def factors(groups: Groups, layer: LayerDescription, device: Any) -> tuple[Tenso
 
 def _sizes(layer: LayerDescription) -> tuple[int, ...]:
     return tuple(layer.sizes[axis] for axis in positions_of(layer))
+
+
+def sizes_of_groups(frame: Field, node: Node, run: Any) -> Named:
+    """|W_g| |H_g| of a frame's own groups."""
+    groups = run.value(origin(node))
+    values = groups.values.ordered((*(d for d in groups.values.dims if d != "group"), "group"))
+    return gather(frame, {node.type.layers[0]: values.data}, {"": run.layer(node.type.layers[0])}, values.dims[:-1])
 
 
 # --- directions -------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import numpy as np
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 
 SIGNED = ("pca", "ica", "svd")  # methods whose factors have both signs
+CENTRED = ("pca", "ica")  # methods about the mean
 RANKED = ("pca", "svd")  # methods whose components come in an order of their own: by variance
 
 
@@ -56,19 +57,15 @@ def factorize(matrix: np.ndarray, method: str, n: int, seed: int = 0, device: An
 
 def check(matrix: np.ndarray, method: str, n: int, what: str = "") -> None:
     """Raises BbiError for a matrix that has no n factors."""
+    check_numbers(matrix, what)
     name = what or "this matrix"
-    if not np.isfinite(matrix).all():
-        raise BbiError(Diagnostic("E503", f"{name}: {int((~np.isfinite(matrix)).sum())} numbers are not finite"))
-    if not matrix.any():
-        raise BbiError(Diagnostic("E511", f"{name}: all numbers are 0, so there is nothing to factorize",
-                                  help="take a layer that responds to this input"))  # fmt: skip
     if method == "nmf" and matrix.min() < 0:
         raise BbiError(Diagnostic("E511", f"{name}: `nmf` needs numbers that are never negative, and the least is "
                                   f"{matrix.min():.4g}", help="take a layer after its ReLU, or `pca`"))  # fmt: skip
     if method == "kmeans":
         found, of = len(np.unique(matrix, axis=0)), "different rows"
     else:
-        centred = matrix - matrix.mean(0) if method in ("pca", "ica") else matrix
+        centred = matrix - matrix.mean(0) if method in CENTRED else matrix
         found, of = rank(centred), "independent directions"
     if n > found:
         raise BbiError(
@@ -78,6 +75,18 @@ def check(matrix: np.ndarray, method: str, n: int, what: str = "") -> None:
                 help=f"ask for at most {found}" if found else "take another layer",
             )
         )
+
+
+def check_numbers(matrix: np.ndarray, what: str = "") -> None:
+    """Raises BbiError E503 for numbers that are not finite, E511 where all are 0."""
+    name = what or "this matrix"
+    wrong = int((~np.isfinite(matrix)).sum())
+    if wrong:
+        raise BbiError(Diagnostic("E503", f"{name}: {wrong} of {matrix.size} numbers are not finite",
+                                  help="look at the weights and at the normalization of the input"))  # fmt: skip
+    if not matrix.any():
+        raise BbiError(Diagnostic("E511", f"{name}: all numbers are 0, so there is nothing to factorize",
+                                  help="take a layer that responds to this input"))  # fmt: skip
 
 
 def rank(matrix: np.ndarray) -> int:

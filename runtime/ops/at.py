@@ -41,6 +41,9 @@ class At(Operation):
                 f"select among atoms of {own}",
                 argument="selection",
             )
+        if "group" in state.components and selection.type.family != field.family:
+            message = "the selection ranges over the groups of another factorization"
+            raise Fail("E309", message, "select among groups of the same one", argument="selection")
         names = {axis.name for axis in touched}
         field = field.without(*names).with_states(state)
         for axis in field.axes:  # what differs along an axis that is a state now differs from state to state

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Fail, Operation, Parameter
-from bbilang.compiler.types import Axis, FieldType
+import numpy as np
 
-METHODS = ("nmf", "pca", "ica", "kmeans", "svd")
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Activations, Demand, Fail, Operation, Parameter, Registry
+from bbilang.compiler.types import Axis, FieldType
+from bbilang.runtime.atoms import numpy_of
+from bbilang.runtime.factorization import matrix
+from bbilang.runtime.factorization.layer import Work, norm_of, words_left_out
+from bbilang.runtime.factors import Groups, positions_of
+from bbilang.runtime.field import Field, Named, combine
+from bbilang.runtime.ranking import by_input
 
 
 class Factorize(Operation):
-    """Groups of channels by factorization of a layer's activations (or gradients, or attributions), flattened to
-    positions x channels: spatial factors W and channel factors H. A group's part is W_g outer H_g, its
-    direction H_g, its value |W_g| |H_g| (Olah et al. 2018). `g.spatial` and `g.channel` are the factors.
+    """Groups of channels by factorization of a layer's activations, flattened to positions x channels: spatial factors
+    W and channel factors H. A group's part is W_g outer H_g, its direction H_g, its value |W_g| |H_g| (Olah et al.
+    2018). `g.spatial` and `g.channel` are the factors. The legend says what share of the squared norm the groups leave
+    out.
 
-    NMF needs values that are never negative: a layer after its ReLU.
+    nmf: parts that only add up (Lee and Seung 1999); for values that are never negative, such as a layer's after its
+    ReLU. pca: directions of most variance about the mean. svd: the same about zero. ica: independent directions
+    (Hyvärinen and Oja 2000). kmeans: every position belongs to one group. Groups stand from left to right, by the
+    centroid of W_g squared; those of pca and svd by variance, each with its largest number of H positive.
+
+    `of=` gradients or attributions groups those instead. Of several, each divided by its norm and times its `balance`,
+    one H is found that suits all, and the groups are parts of the first. What has both signs goes into nmf as its
+    positive and its negative part.
     """
 
     name = "factorize"
-    available = False
-    plan = "finds groups of channels by matrix factorization"
     content = True
     example = (
         "groups = block5c.expand | factorize(nmf, 6)\n"
@@ -31,7 +44,7 @@ class Factorize(Operation):
         "groups | attribute(output[top(5)]) | present(matrix)"
     )
     parameters = (
-        Parameter("method", "word", "the factorization", choices=METHODS),
+        Parameter("method", "word", "the factorization", choices=tuple(matrix.METHODS)),
         Parameter("n", "integer", "how many groups", minimum=1, maximum=512, slides=True),
         Parameter(
             "of", "contents", "what is factorized: `activation`, `gradient(...)`, `attribute(...)`, or several", None
@@ -42,36 +55,133 @@ class Factorize(Operation):
     )
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
-        if field.atom not in ("whole", "neuron") or len(field.layers) != 1:
-            raise Fail("E238", f"`factorize` takes a layer apart, and these are its {field.atom} atoms",
-                       f"write the layer without an atom: `{field.layers[0]} | factorize(...)`")  # fmt: skip
-        if arguments["method"] == "nmf" and field.signed and arguments["of"] in (None, "activation"):
+        method, n, contents = arguments["method"], arguments["n"], _contents(arguments["of"])
+        _is_layer(field)
+        if method == "nmf" and field.signed and (not contents or contents[0].type.content == "activation"):
             raise Fail("E239", f"`nmf` needs values that are never negative, and {field.layers[0]} has both signs",
                        "take a layer after its ReLU, or `pca`", argument="method")  # fmt: skip
+        for content in contents:
+            if content.type.axis("class") is not None:
+                raise Fail("E231", "`factorize` takes the derivatives of one target, and this one is several classes",
+                           "choose one, or hand it to the reader: `output[pick(output[top(5)])]`", "of")  # fmt: skip
         if arguments["along"] not in (None, "input"):
             raise Fail("E231", "`factorize` goes along `input` or not at all", argument="along")
-        n = arguments["n"]
-        states = n.type.axes if isinstance(n, Node) else ()
-        size = n.type.axes[0].size if isinstance(n, Node) else n
-        most = n.get("to") if isinstance(n, Node) else size
-        group = Axis("group", int(most), exact=not isinstance(n, Node))
+        _check_balance(arguments["balance"], contents)
+        sizes = tuple(map(int, n["values"])) if isinstance(n, Node) else (n,)
         compatible = arguments["compatible"]
         if compatible is not None and compatible.type.atom != "group":
             raise Fail("E235", "`compatible` is a factorization of a later layer", argument="compatible")
+        if compatible is not None:
+            raise Fail("E901", "`compatible=` is not available yet", "leave it out", argument="compatible")
+        varies = () if arguments["along"] else tuple(sorted(by_input(field)))
+        group = Axis("group", max(sizes), exact=len(sizes) == 1, varies=varies)
         axes = tuple(axis for axis in field.axes if axis.name == "input")
-        type = replace(
-            field, content="activation", atom="group", axes=(*axes, group), unit="|W| |H|", scope="", steps=()
+        type = replace(field, content="activation", atom="group", axes=(*axes, group), signed=False,
+                       unit="|W| |H|", scope="", steps=(), family=_family(arguments))  # fmt: skip
+        if contents:
+            type = replace(type, content=contents[0].type.content)
+        for content in contents:
+            type = type.with_states(*content.type.states)
+        return type.with_states(*(n.type.axes if isinstance(n, Node) else ()))
+
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        return () if node["of"] is not None else (Activations(node.type.layers),)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        n, layer = node["n"], run.layer(node.type.layers[0])
+        contents = [_cube(node, content, layer, run) for content in _contents(node["of"]) or (None,)]
+        counts = run.value(n).coords["value"].data.round().astype(int) if isinstance(n, Node) else np.array([n])
+        sliding = (n.type.axes[0].name,) if isinstance(n, Node) else ()
+        joint = node["along"] == "input"
+        states = tuple(dict.fromkeys(d for cube in contents for d in cube.dims if d not in ("input", *layer.axes)))
+        work = Work(
+            node["method"],
+            node["balance"] or (1.0,) * len(contents),
+            (*(() if joint else ("input",)), *states),
+            positions_of(layer),
+            run.program.setting("seed", 0),
+            run.adapter.device,
+            f"`{layer.name}`",
         )
-        return type.with_states(*field.states, *states)
+        spatial, channel, rest = work.all(contents, counts, sliding)
+        value = (
+            np.sqrt(np.nansum(np.square(spatial.data), tuple(range(-len(work.places), 0))))
+            if work.places
+            else (np.abs(spatial.data))
+        )
+        value = combine(np.multiply, Named(spatial.dims[: value.ndim], value), norm_of(channel))
+        coords = {axis.name: Named((axis.name,), np.arange(axis.size)) for axis in node.type.axes}
+        notes = (words_left_out(rest, sliding, counts, node.type.content, node["method"] in matrix.CENTRED),)
+        value = value.ordered(("input", *states, *sliding, "group"))
+        return Groups(node.type, value, coords, notes=notes, spatial=spatial, channel=channel, left_out=rest)
 
 
 class Factor(Operation):
     """`g.spatial` (group, y, x) and `g.channel` (group, channel): the factors W and H of a factorization."""
 
     name = "factor"
-    available = False
-    plan = "gives the factors of a factorization"
     head = True
+
+    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+        groups, joint = arguments["of"], arguments["of"]["along"] == "input"
+        split = groups["method"] == "nmf" and groups.type.content != "activation" and arguments["which"] == "spatial"
+        axes = [axis for axis in field.axes if axis.name != "input" or arguments["which"] == "spatial" or not joint]
+        return replace(
+            field,
+            content="loading",
+            atom=arguments["which"],
+            axes=(*axes, *arguments["axes"]),
+            unit="weight in the group",
+            signed=groups["method"] in matrix.SIGNED or split,
+        )
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        (groups,) = inputs
+        values = getattr(groups, node["which"])
+        coords = {axis.name: Named((axis.name,), np.arange(axis.size)) for axis in node.type.axes}
+        return Field(node.type, values, coords, notes=groups.notes)
+
+
+def _cube(node: Node, content: Node | None, layer: Any, run: Any) -> Named:
+    """What is factorized: (*states, input, *layer axes)."""
+    if content is None:
+        return Named(("input", *layer.axes), numpy_of(run.activation(node, layer.name)))
+    return run.value(content).values
+
+
+def _contents(of: Any) -> tuple[Node, ...]:
+    return of if isinstance(of, tuple) else () if of is None else (of,)
+
+
+def _is_layer(field: FieldType) -> None:
+    layer = field.layers[0] if field.layers else "a layer"
+    whole = field.atom == "neuron" and not field.states and not field.spent and all(axis.whole for axis in field.axes)
+    if (field.atom != "whole" and not whole) or len(field.layers) != 1 or field.axis("layer") is not None:
+        raise Fail("E238", f"`factorize` takes a layer apart, and these are its {field.atom} atoms"
+                   if len(field.layers) == 1 else "`factorize` takes one layer apart, and these are several",
+                   f"write the layer without an atom: `{layer} | factorize(...)`")  # fmt: skip
+
+
+def _check_balance(balance: tuple[float, ...] | None, contents: tuple[Node, ...]) -> None:
+    if balance is None:
+        return
+    if len(balance) != max(len(contents), 1):
+        raise Fail("E231", f"`balance` has {len(balance)} weights for {max(len(contents), 1)} contents",
+                   "one for each content of `of=`", argument="balance")  # fmt: skip
+    if min(balance) < 0 or balance[0] == 0:
+        raise Fail("E214", "`balance` holds weights that are positive, or 0 for a content that does not count",
+                   "the groups are parts of the first content, so its weight is not 0", argument="balance")  # fmt: skip
+
+
+def _family(arguments: Mapping[str, Any]) -> str:
+    """`nmf-6`: a name for the groups, equal where they are the same groups of the layer."""
+    n = arguments["n"]
+    known = f"{arguments['method']}-{n['id'] if isinstance(n, Node) else n}"
+    rest = [(name, arguments[name]) for name in ("of", "balance", "compatible", "along") if arguments[name] is not None]
+    if not rest:
+        return known
+    digest = hashlib.sha256(repr(Node("family", (), tuple(rest), FieldType("", "", (), ())).digest).encode())
+    return f"{known}-{digest.hexdigest()[:6]}"
 
 
 OPERATIONS = (Factorize(), Factor())

@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bbilang.compiler.op import Fail, Operation, Parameter
+import numpy as np
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Activations, Demand, Fail, Operation, Parameter, Registry
 from bbilang.compiler.types import Axis, FieldType
+from bbilang.runtime.atoms import gather, kept_axes, numpy_of
+from bbilang.runtime.factorization.layer import percent
+from bbilang.runtime.factorization.lower import LINEAR, lower_layers
+from bbilang.runtime.field import Field, Named
 
 VECTORS = ("spatial", "pixel", "token", "example")
+PART = "part*"  # the axis of an atom's vector
+
+
+@dataclass
+class Projected(Field):
+    """A field over (..., component). ``loadings``: what each component is made of, over (*apart, component, ``along``),
+    for pca and nmf along an axis."""
+
+    loadings: Named | None = None
 
 
 class Project(Operation):
     """Lowers the dimension of each atom's part (the vector at a position) or, with `along=`, of an axis of the field.
+    Each input and state by itself.
 
     The result has an axis `component`. `fit=` names the field, or the member of this field's `layer` axis, on which the
-    projection is fitted; the others are transformed. tsne (van der Maaten 2008) and umap (McInnes 2018) have no `fit=`.
+    projection is fitted; the others are transformed. tsne (van der Maaten and Hinton 2008) and umap (McInnes, Healy and
+    Melville 2018) have no `fit=`.
+
+    Along an axis, layers are projected together, each divided by its mean magnitude, so that
+    `attribute(output.class) | relu | project(nmf, 2, along=class, fit=...)` is the map of all classes at once of Olah
+    et al. 2018. Parts are projected layer by layer. Components of pca have unit length and their largest number is
+    positive.
     """
 
     name = "project"
-    available = False
-    plan = "lowers the dimension of the part or of an axis"
     example = "photo = input | present(image)\nblock5c.expand.spatial | project(pca, 3) | present(rgb, over=photo)"
     parameters = (
         Parameter("method", "word", "the projection", choices=("pca", "nmf", "tsne", "umap")),
@@ -31,8 +52,8 @@ class Project(Operation):
     )
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
-        fit, method, n = arguments["fit"], arguments["method"], arguments["n"]
-        if fit is not None and method in ("tsne", "umap"):
+        fit, method, n, along = (arguments[name] for name in ("fit", "method", "n", "along"))
+        if fit is not None and method not in LINEAR:
             raise Fail(
                 "E231", f"`{method}` cannot be fitted on one field and applied to another", "use `pca` or `nmf`", "fit"
             )
@@ -40,20 +61,144 @@ class Project(Operation):
             raise Fail(
                 "E235", f"`{fit}` is not one of this field's layers", f"they are {', '.join(field.layers)}", "fit"
             )
-        signed = method != "nmf"
-        steps = (*field.steps, f"{method}, {n} components")
-        if arguments["along"] is not None:
-            axis = field.axis(arguments["along"])
-            if axis.size < n:
-                raise Fail("E214", f"`n` is {n}, and `{axis.name}` has {axis.size} places", argument="n")
-            new = Axis("component", n)
-            axes = tuple(new if a.name == axis.name else a for a in field.axes)
-            return replace(field, axes=axes, signed=signed, steps=steps)
-        if field.atom not in VECTORS:
-            raise Fail(
-                "E238", f"`project` lowers vectors, and a {field.atom} is none", "use `.spatial` atoms, or say `along=`"
-            )
-        return replace(field, axes=(*field.axes, Axis("component", n)), signed=signed, steps=steps)
+        if isinstance(fit, Node) and {a.name for a in fit.type.states} - {a.name for a in field.states}:
+            raise Fail("E231", "the field to fit on changes with a selection that this field does not know",
+                       argument="fit")  # fmt: skip
+        if along is not None:
+            _check_along(field, along, n, method, fit)
+            axes = tuple(Axis("component", n) if a.name == along else a for a in field.axes)
+            spent = (*field.spent, *field.axis(along).components)
+        else:
+            if field.atom not in VECTORS or field.family:
+                message = f"`project` lowers vectors, and a {'group' if field.family else field.atom} is none"
+                raise Fail("E238", message, "use `.spatial` atoms, or say `along=`")
+            lost = next((c for c in ("y", "x", "token") if c in field.spent), None)
+            if lost is not None:
+                raise Fail("E238", f"`project` needs to know the `{lost}`, which arithmetic spent", "put it before")
+            axes, spent = (*field.axes, Axis("component", n)), field.spent
+        several = along == "class" and field.content in ("attribution", "gradient")
+        words = f"{field.content} to each class" if several else field.content if along else "activation vectors"
+        steps = (words, *field.steps, f"{method}, {n} component{'s' if n > 1 else ''}")
+        type = replace(field, content="loading", axes=axes, signed=method != "nmf", steps=steps, spent=spent,
+                       unit="of the component")  # fmt: skip
+        return type
+
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        if node["along"] is not None:
+            return ()
+        fit = node["fit"]
+        others = fit.type.layers if isinstance(fit, Node) else ()
+        return (Activations(tuple(dict.fromkeys((*node.type.layers, *others)))),)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        (field,) = inputs
+        along, fit, method, n = (node[name] for name in ("along", "fit", "method", "n"))
+        feature = along or PART
+        table = field.values if along else _vectors(node, field, run)
+        base = None
+        if isinstance(fit, Node):
+            base = run.value(fit).values if along else _vectors(node, run.value(fit), run)
+        atoms = [a.name for a in field.type.atom_axes if a.name != along and a.name in table.dims]
+        apart = [d for d in table.dims if d not in (*atoms, feature)]
+        data = table.ordered((*apart, *atoms, feature)).data
+        outer, inner, deep = data.shape[: len(apart)], data.shape[len(apart) : -1], data.shape[-1]
+        owner = field.coords.get("layer", Named((), np.array(0)))
+        values = np.full((*outer, *inner, n), np.nan, np.float32)
+        loadings = np.full((*outer, n, deep), np.nan, np.float32)
+        shares: list[float] = []
+        seed, what = run.program.setting("seed", 0), " and ".join(f"`{name}`" for name in node.type.layers)
+        for at in np.ndindex(*outer):
+            here = dict(zip(apart, at, strict=True))
+            layers = np.broadcast_to(_at(owner, here).spread(atoms), inner).ravel()
+            rows = data[at].reshape(-1, deep).astype(np.float64)
+            known: Any = node.type.layers.index(fit) if isinstance(fit, str) else None
+            if base is not None:
+                known = _rows(_at(base, here), feature)
+            found, made, left = lower_layers(rows, layers, known, method, n, along is not None, seed, what)
+            values[at] = found.reshape(*inner, n)
+            shares += left
+            if made is not None and made.shape[1] == deep:
+                loadings[at] = made
+        result = _without(field, along)
+        result.coords["component"] = Named(("component",), np.arange(n))
+        made = Named((*apart, "component", feature), loadings) if along and method in LINEAR else None
+        if made is not None and along in field.names:
+            result.names["component"] = strongest(made, field.names[along], along)
+        who = "the components and the mean" if method == "pca" else "the components"
+        left = f"{who} leave out {percent(min(shares), max(shares))} of the squared norm" if shares else ""
+        notes = (*field.notes, *([left] if left else []))
+        numbers = Named((*apart, *atoms, "component"), values)
+        return Projected(node.type, numbers, result.coords, result.names, notes=notes, loadings=made)
+
+
+def _check_along(field: FieldType, along: str, n: int, method: str, fit: Any) -> None:
+    axis = field.axis(along)
+    if along in ("input", "layer"):
+        raise Fail("E231", f"`project` does not lower `{along}`: each is projected by itself", argument="along")
+    if axis.size < n:
+        raise Fail("E214", f"`n` is {n}, and `{axis.name}` has {axis.size} places", argument="n")
+    varying = field.varying(along)
+    if varying is not None or axis.varies or axis.sizes:
+        other = varying or axis
+        raise Fail("E231", f"the places along `{other.name}` differ, so there is no common space", argument="along")
+    if method == "nmf" and field.signed:
+        raise Fail("E239", "`nmf` needs values that are never negative, and these have both signs",
+                   "keep what is positive: `... | relu | project(nmf, ...)`, or use `pca`", "method")  # fmt: skip
+    if isinstance(fit, Node):
+        theirs = fit.type.axis(along)
+        if theirs is None or theirs.size != axis.size:
+            raise Fail("E235", f"the field to fit on has {'no' if theirs is None else 'another'} axis `{along}`",
+                       argument="fit")  # fmt: skip
+
+
+def _vectors(node: Node, field: Field, run: Any) -> Named:
+    """Each atom's vector of channels: the field's axes and `PART`, NaN beyond the channels of a smaller layer."""
+    layers = {name: run.layer(name) for name in field.type.layers}
+    maps = {}
+    for name, layer in layers.items():
+        keep = kept_axes(field.type.atom, layer)
+        order = ("channel", "input", *keep)
+        cube = Named(("input", *layer.axes), numpy_of(run.activation(node, name)))
+        maps[name] = cube.ordered(order).data
+    found = gather(field, maps, layers, (PART, "input"))
+    if np.isnan(field.values.data).any():  # absent atoms have no vector
+        dims = tuple(d for d in field.values.dims if d in found.dims)
+        gone = np.isnan(field.values.data).all(tuple(i for i, d in enumerate(field.values.dims) if d not in dims))
+        found = Named(found.dims, np.where(Named(dims, gone).spread(found.dims), np.nan, found.data))
+    return found
+
+
+def _at(array: Named, place: Mapping[str, int]) -> Named:
+    """The array at one place of some axes."""
+    for name, index in place.items():
+        if name in array.dims:
+            array = array.take(name, Named((), np.array(index)))
+    return array
+
+
+def _rows(array: Named, feature: str) -> np.ndarray:
+    """(row, feature), without rows that are absent."""
+    rows = array.ordered((*(d for d in array.dims if d != feature), feature)).data.astype(np.float64)
+    rows = rows.reshape(-1, rows.shape[-1])
+    return rows[~np.isnan(rows).any(1)]
+
+
+def _without(field: Field, along: str | None) -> Field:
+    """A copy whose coordinates and words know nothing of an axis."""
+    coords = {c: a for c, a in field.coords.items() if along is None or along not in a.dims}
+    names = {c: a for c, a in field.names.items() if along is None or along not in a.dims}
+    return Field(field.type, field.values, coords, names)
+
+
+def strongest(loadings: Named, names: Named, along: str, count: int = 2) -> Named:
+    """Words for each component: the places along the axis that weigh most in it."""
+    dims = loadings.dims[:-1]
+    words = np.empty(loadings.data.shape[:-1], dtype=object)
+    for at in np.ndindex(words.shape):
+        order = np.argsort(-np.abs(loadings.data[at]), kind="stable")[:count]
+        own = _at(names, dict(zip(dims, at, strict=True))).data
+        words[at] = " + ".join(str(own[i]) for i in order)
+    return Named(dims, words)
 
 
 OPERATIONS = (Project(),)

@@ -1,4 +1,4 @@
-"""`hover`, `click`, `pick`: every atom that a reader can choose, as the places of one axis of states."""
+"""`hover`, `click`, `pick`, `slider`: what a reader can choose, as the places of one axis of states."""
 
 from __future__ import annotations
 
@@ -45,6 +45,17 @@ class Select(Operation):
         return Field(node.type, Named((axis.name,), np.zeros(len(atoms), np.float32)), coords)
 
 
+class Slider(Operation):
+    """The numbers that a reader can choose."""
+
+    name = "slider"
+    head = True
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        values = Named((node.type.axes[0].name,), np.array(node["values"], np.float64))
+        return Field(node.type, values, {"value": values})
+
+
 def _gone(values: Named, dims: tuple[str, ...]) -> Named:
     """Where an atom has no value at all: filtered out, or beyond the edge of a smaller layer."""
     missing = np.isnan(values.data)
@@ -53,4 +64,4 @@ def _gone(values: Named, dims: tuple[str, ...]) -> Named:
     return Named(kept, missing.all(others) if others else missing)
 
 
-OPERATIONS = (Select("hover"), Select("click"), Select("pick"))
+OPERATIONS = (Select("hover"), Select("click"), Select("pick"), Slider())

@@ -1,0 +1,116 @@
+"""All factorizations of one layer: every input and state apart, or the inputs together; groups in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bbilang.runtime.factorization.matrix import RANKED, Factors, check_numbers, factorize, share_left_out
+from bbilang.runtime.field import Named
+
+
+@dataclass(frozen=True)
+class Work:
+    """One factorization of a layer's contents. ``apart``: the axes whose places are factorized apart (input, states);
+    ``places``: the layer's axes of positions; ``weights``: the balance of the contents; ``what``: for messages."""
+
+    method: str
+    weights: tuple[float, ...]
+    apart: tuple[str, ...]
+    places: tuple[str, ...]
+    seed: int = 0
+    device: Any = None
+    what: str = ""
+
+    def all(
+        self, contents: Sequence[Named], counts: np.ndarray, sliding: tuple[str, ...] = ()
+    ) -> tuple[Named, Named, Named]:
+        """W (*apart, *sliding, [input,] group, *places), H (*apart, *sliding, group, channel), and the share of the
+        first content's squared norm that is left out (*apart, *sliding).
+
+        contents: over (states, input, *places, channel) in any order. counts: the numbers of groups, one for each place
+        of the axis ``sliding`` where there is one. Groups that a place does not have are NaN.
+        """
+        sizes = {d: s for cube in contents for d, s in cube.sizes.items()}
+        joint = () if "input" in self.apart else ("input",)
+        inner = (*joint, *self.places)
+        cubes = [cube.spread((*self.apart, *inner, "channel")).astype(np.float64) for cube in contents]
+        shape = (*(sizes[d] for d in self.apart), *(len(counts) for _ in sliding))
+        grid, most = tuple(sizes[d] for d in inner), int(max(counts))
+        spatial = np.full((*shape, most, *grid), np.nan, np.float32)
+        channel = np.full((*shape, most, sizes["channel"]), np.nan, np.float32)
+        rest = np.zeros(shape)
+        for at in np.ndindex(*(sizes[d] for d in self.apart)):
+            own = [cube[tuple(i if s > 1 else 0 for i, s in zip(at, cube.shape, strict=False))] for cube in cubes]
+            blocks = [block.reshape(-1, block.shape[-1]) for block in own]
+            where = f"{self.what}, input {at[0]}" if "input" in self.apart and sizes["input"] > 1 else self.what
+            for number, count in enumerate(counts):
+                found = self.one(blocks, int(count), where)
+                found = found.in_order(self.order(found, grid))
+                place = (*at, number) if sliding else at
+                spatial[(*place, slice(0, count))] = found.spatial.T.reshape(-1, *grid)
+                channel[(*place, slice(0, count))] = found.channel
+                rest[place] = found.left_out
+        dims = (*self.apart, *sliding)
+        w = Named((*dims, "group", *inner), spatial)
+        if joint:
+            w = w.ordered((*dims, "input", "group", *self.places))
+        return w, Named((*dims, "group", "channel"), channel), Named(dims, rest)
+
+    def one(self, blocks: list[np.ndarray], n: int, where: str) -> Factors:
+        """The factors of the first block (position, channel), with an H that suits all in proportion to their weights.
+
+        A block with both signs goes into nmf as its positive and its negative part; W is then their difference.
+        """
+        for block in blocks:
+            check_numbers(block, where)
+        scales = [w / np.linalg.norm(b) if len(blocks) > 1 else 1.0 for w, b in zip(self.weights, blocks, strict=True)]
+        rows = [scale * block for scale, block in zip(scales, blocks, strict=True)]
+        signed = self.method == "nmf" and any(block.min() < 0 for block in rows)
+        if signed:
+            rows = [part for block in rows for part in (np.maximum(block, 0), np.maximum(-block, 0))]
+        found = factorize(np.concatenate(rows), self.method, n, self.seed, self.device, where)
+        if len(rows) == 1:
+            return found
+        count = len(blocks[0])
+        spatial = found.spatial[:count] - (found.spatial[count : 2 * count] if signed else 0)
+        spatial, offset = spatial / scales[0], found.offset / scales[0]
+        return Factors(spatial, found.channel, offset, share_left_out(blocks[0], spatial, found.channel, offset))
+
+    def order(self, found: Factors, grid: tuple[int, ...]) -> np.ndarray:
+        """From left to right by the centroid of W squared; by value where there are no positions; or as they come."""
+        if self.method in RANKED:
+            return np.arange(len(found.channel))
+        if not self.places:
+            return np.argsort(-found.values, kind="stable")
+        axis = self.places.index("x" if "x" in self.places else self.places[-1]) - len(self.places)
+        weight = np.moveaxis(np.square(found.spatial).T.reshape(-1, *grid), axis, -1)
+        weight = weight.reshape(len(weight), -1, weight.shape[-1]).sum(1)  # group, place from left to right
+        total = weight.sum(1)
+        centroid = (weight * np.arange(weight.shape[1])).sum(1) / np.where(total > 0, total, 1)
+        return np.argsort(np.where(total > 0, centroid, np.inf), kind="stable")
+
+
+def norm_of(channel: Named) -> Named:
+    """|H_g| over (..., group)."""
+    return Named(channel.dims[:-1], np.linalg.norm(channel.data, axis=-1))
+
+
+def words_left_out(share: Named, sliding: tuple[str, ...], counts: np.ndarray, content: str, mean: bool) -> str:
+    """ "the groups leave out 36 % of the activation's squared norm"; of a slider, for each number of groups."""
+    if sliding and len(counts) <= 12:
+        others = tuple(i for i, d in enumerate(share.dims) if d != sliding[0])
+        ends = zip(counts, share.data.min(others), share.data.max(others), strict=True)
+        each = ", ".join(f"{n} groups {percent(low, high)}" for n, low, high in ends)
+        return f"the share of the {content}'s squared norm that is left out: {each}"
+    who = "the groups and the mean" if mean else "the groups"
+    return f"{who} leave out {percent(share.data.min(), share.data.max())} of the {content}'s squared norm"
+
+
+def percent(low: float, high: float) -> str:
+    """A share, or the range of several, in whole percents; small ones with a digit."""
+    first, last = (f"{100 * v:.0f}" if v >= 0.01 or v < 1e-5 else f"{100 * v:.1g}" for v in (low, high))
+    return f"{first} %" if first == last else f"{first} to {last} %"
