@@ -255,6 +255,15 @@ RUNNING: Final[dict[str, Code]] = {
         "present(bars)'",
         needs="a run",
     ),
+    "E508": Code(
+        "what is above a layer cannot be run alone",
+        "Path and perturbation methods run the network above the layer alone, over what the forward pass left below. "
+        "Here that gives other numbers than the whole network: its forward may be random, or keep a state between "
+        "calls. `method=linear` needs gradients only.",
+        ">>> bbilang.run('layer.channel | attribute(output[1], method=integrated) | present(bars)', model=noisy)",
+        ">>> bbilang.run('layer.channel | attribute(output[1], method=linear) | present(bars)', model=noisy)",
+        needs="a network that is random when it is evaluated",
+    ),
     "E510": Code(
         "a direction that the layer does not have",
         "An icon maximizes the response to a direction in one layer's channels. This concerns callers "

@@ -21,6 +21,7 @@ from bbilang.runtime.passes.borrow import (
     with_tensor,
 )
 from bbilang.runtime.passes.count import Passes
+from bbilang.runtime.passes.cut import Cut, Recorder
 from bbilang.runtime.passes.watch import check_single, twice
 
 
@@ -28,12 +29,14 @@ from bbilang.runtime.passes.watch import check_single, twice
 class Captured:
     """What one forward left: ``activations`` by layer, detached, shaped (input, *layer shape); ``scores`` likewise,
     (input, class), or None. ``graph`` and ``score_graph`` are the same tensors attached to the autograd graph, for
-    `vjp`; both are emptied by the backward that frees the graph."""
+    `vjp`; both are emptied by the backward that frees the graph. ``cuts``: by layer, what `above` goes on from."""
 
     activations: dict[str, Tensor]
     scores: Tensor | None
     graph: dict[str, Tensor] = field(default_factory=dict)
     score_graph: Tensor | None = None
+    images: Tensor | None = None  # (input, 3, y, x) in [0, 1]: what was run
+    cuts: dict[str, Cut] = field(default_factory=dict)
 
     def __getitem__(self, layer: str) -> Tensor:
         return self.activations[layer]
@@ -51,6 +54,7 @@ def forward(
     grad: bool = False,
     counter: Passes | None = None,
     replace: Mapping[str, Tensor] | None = None,
+    cuts: Sequence[str] = (),
 ) -> Captured:
     """One forward that captures every layer; it stops at the deepest unless the scores are wanted.
 
@@ -58,12 +62,14 @@ def forward(
     leaves of the graph: nothing below them is recorded, and no parameter takes part. A capture is the module's result
     and stays so when what follows works in place; its gradient counts the paths that leave through the module.
     ``replace`` puts (input, *layer shape) in the place of a layer's result (ablation, path methods, steering).
+    ``cuts``: layers above which the network will be run again by `above`; they are captured too, and so are the
+    results below them that the network above reads.
 
     Raises BbiError E501 to E504 (see the module).
     """
     counter = counter if counter is not None else Passes()
     replace = dict(replace or {})
-    layers = list(dict.fromkeys(layers))
+    layers = list(dict.fromkeys([*layers, *cuts]))
     modules: dict[nn.Module, list[str]] = {}
     for layer in dict.fromkeys([*layers, *replace]):
         if layer != INPUT:
@@ -73,6 +79,8 @@ def forward(
     wanted = {m for m, names in modules.items() if set(names) & set(layers)} | ({head} if head is not None else set())
     whole = want_output and head is None
     attached: dict[nn.Module, Tensor] = {}
+    cut_at = {layer: adapter.module_of(layer) for layer in cuts if layer != INPUT}
+    recorder = Recorder(adapter.module, cut_at) if cut_at else None
 
     def capture(module: nn.Module, arguments: tuple[Any, ...], result: Any) -> Any:
         name = modules.get(module, [path])[0]
@@ -88,9 +96,12 @@ def forward(
         elif shares_memory(kept, arguments):
             kept = kept.clone()
         attached[module] = kept
+        given = with_tensor(result, kept.clone())
+        if recorder:
+            recorder.give(module, given)
         if not whole and len(attached.keys() & wanted) == len(wanted):
             raise Stop
-        return with_tensor(result, kept.clone())
+        return given
 
     if modules and not whole:
         check_single(adapter, {m: names[0] for m, names in modules.items()}, images, counter)
@@ -101,6 +112,7 @@ def forward(
             pixels.requires_grad_()
         if wanted or whole:
             with borrowed(adapter.module) as handles:
+                handles += recorder.hang() if recorder else []
                 handles += [m.register_forward_hook(capture) for m in {*modules, *([head] if head else [])}]
                 counter.forward(len(pixels))
                 try:
@@ -114,6 +126,11 @@ def forward(
         graph |= {name: attached[module] for name in names if name in layers}
     if head is not None and head not in attached:
         raise error("E502", f"`{path}`, the scores of this model, did not run", 'set `output = "module.path"`')
+    found_cuts = recorder.cuts(pixels.detach()) if recorder else {}
+    if found_cuts is None:  # what is changed in place is known now
+        return forward(adapter, images, layers, want_output, grad, counter, replace, cuts)
+    if INPUT in cuts:
+        found_cuts[INPUT] = Cut(INPUT, "", pixels.detach(), pixels.detach())
     scores = None if not want_output else tensor_of(result, "output") if head is None else attached[head]
     for name, value in [*graph.items(), *([("output", scores)] if scores is not None else [])]:
         check_finite(name, value)
@@ -122,4 +139,6 @@ def forward(
         None if scores is None else scores.detach(),
         {layer: graph[layer] for layer in layers} if grad else {},
         scores if grad else None,
+        pixels.detach(),
+        found_cuts,
     )

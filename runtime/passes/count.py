@@ -26,6 +26,11 @@ class Passes:
     calls: int = 0
     probes: int = 0
 
+    @property
+    def total(self) -> int:
+        """Passes of every kind."""
+        return self.forwards + self.backwards + self.tangents + self.reruns
+
     def forward(self, rows: int) -> None:
         self.forwards += 1
         self.forward_rows += rows

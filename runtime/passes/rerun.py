@@ -1,0 +1,86 @@
+"""Gradients of the network above a layer at activations of one's own: interpolated, perturbed, optimized."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from bbilang.runtime.memory import chunks, is_out_of_memory
+from bbilang.runtime.passes.backward import pull
+from bbilang.runtime.passes.borrow import check_finite, guard_memory
+from bbilang.runtime.passes.count import Passes
+from bbilang.runtime.passes.upper import Upper
+
+AT_MOST = {"cpu": 32, "cuda": 512}  # rows at once: more were not faster
+
+
+def rerun_gradient_chunks(
+    upper: Upper,
+    activations: Tensor,
+    rows: Tensor | None,
+    cotangents: Tensor,
+    place: str = "output",
+    counter: Passes | None = None,
+    chunk: int | None = None,
+) -> Iterator[tuple[int, Tensor]]:
+    """`rerun_gradients` in pieces of some rows: yields (start, (target, chunk, *layer shape))."""
+    counter = counter if counter is not None else upper.counter
+    device = upper.activations.device
+    each = upper.cost.sum + len(cotangents) * (upper.cost.largest * 2 + upper.activations[0].numel() * 4)
+    where = rows if rows is not None else torch.arange(len(activations))
+
+    def work(start: int, stop: int) -> Tensor:
+        point = activations[start:stop].to(upper.activations).detach()
+        seeds = cotangents[:, start:stop]
+        with torch.inference_mode(False), torch.enable_grad(), guard_memory("the network above a layer"):
+            point = point.clone().requires_grad_()
+            value = upper.run(point, where[start:stop].to(device))[place]
+            counter.rerun(len(point))
+            if not value.requires_grad:
+                return torch.zeros(len(seeds), *point.shape, device=device, dtype=point.dtype)
+            return _pull(upper, value, point, seeds.to(value), counter)
+
+    for start, found in chunks(len(activations), each, work, AT_MOST.get(device.type, 32), device, chunk):
+        check_finite(f"{upper.layer}, gradient", found)
+        yield start, found
+        del found
+
+
+def _pull(upper: Upper, value: Tensor, point: Tensor, seeds: Tensor, counter: Passes) -> Tensor:
+    if len(seeds) > 1 and upper.batched.get("vjp", True):
+        try:
+            (found,) = pull(value, [point], seeds)
+            counter.backward(len(point), len(seeds))
+            return found
+        except RuntimeError as e:
+            if is_out_of_memory(e):
+                raise
+            upper.batched["vjp"] = False
+    parts = []
+    for target, seed in enumerate(seeds):
+        (found,) = torch.autograd.grad(value, point, seed, target + 1 < len(seeds), allow_unused=True)
+        parts.append(torch.zeros_like(point) if found is None else found)
+        counter.backward(len(point))
+    return torch.stack(parts) if parts else point.new_zeros(0, *point.shape)
+
+
+def rerun_gradients(
+    upper: Upper,
+    activations: Tensor,
+    rows: Tensor | None,
+    cotangents: Tensor,
+    place: str = "output",
+    counter: Passes | None = None,
+    chunk: int | None = None,
+) -> Tensor:
+    """Gradients of <cotangent, place> at ``activations`` (row, *layer shape) of the inputs ``rows`` (row,);
+    ``cotangents`` (target, row, *place shape), gives (target, row, *layer shape).
+
+    One forward of the network above and one backward a target for ``chunk`` rows at once; None takes as many as memory
+    allows. Raises BbiError E503, E504.
+    """
+    found = rerun_gradient_chunks(upper, activations, rows, cotangents, place, counter, chunk)
+    parts = [some for _, some in found]
+    return torch.cat(parts, 1) if parts else activations.new_zeros(len(cotangents), *activations.shape)

@@ -1,0 +1,111 @@
+"""Jacobian-vector products of the network above a layer: what moves above when the activations move.
+
+Forward mode (torch.func.jvp) under a chunked vmap: the values themselves are computed once a chunk, and the tangents
+of a chunk are one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+import torch.autograd.forward_ad as dual
+from torch import Tensor
+
+from bbilang.runtime.memory import chunks, is_out_of_memory
+from bbilang.runtime.passes.borrow import check_finite, guard_memory
+from bbilang.runtime.passes.count import Passes
+from bbilang.runtime.passes.upper import Upper
+
+AT_MOST = {"cpu": 32, "cuda": 256}  # tangents at once: more were not faster
+_LIVE = 4  # results as large as the largest that a forward holds at once, values and tangents
+
+
+def tangent_chunks(
+    upper: Upper,
+    make: Callable[[int, int], Tensor],
+    total: int,
+    places: Sequence[str] | None = None,
+    counter: Passes | None = None,
+    chunk: int | None = None,
+) -> Iterator[tuple[int, dict[str, Tensor]]]:
+    """`tangents` in pieces: ``make(start, stop)`` gives tangents[start:stop], (chunk, input, *layer shape); yields
+    (start, place -> (chunk, input, *place shape)), so that neither all tangents nor all results are in memory."""
+    counter = counter if counter is not None else upper.counter
+    places = upper.places if places is None else places
+    device = upper.activations.device
+    each = upper.inputs * upper.cost.largest * _LIVE
+
+    def work(start: int, stop: int) -> dict[str, Tensor]:
+        some = make(start, stop).to(upper.activations)
+        counter.tangent(upper.inputs, stop - start)
+        with torch.inference_mode(False), torch.no_grad(), guard_memory("a forward pass of tangents"):
+            found = _push(upper, some)
+        return {place: found[place] for place in places}
+
+    for start, found in chunks(total, each, work, AT_MOST.get(device.type, 32), device, chunk):
+        for place, value in found.items():
+            check_finite(f"{place}, tangent", value)
+        yield start, found
+        del found
+
+
+def tangents(
+    upper: Upper,
+    directions: Tensor,
+    places: Sequence[str] | None = None,
+    counter: Passes | None = None,
+    chunk: int | None = None,
+) -> dict[str, Tensor]:
+    """Jacobian-vector products at the captured activations: ``directions`` (tangent, input, *layer shape), gives
+    place -> (tangent, input, *place shape); zero where a place does not depend on the layer.
+
+    ``chunk`` tangents share one pass; None takes as many as memory allows. Raises BbiError E503, E504.
+    """
+    found = tangent_chunks(upper, lambda start, stop: directions[start:stop], len(directions), places, counter, chunk)
+    parts: dict[str, list[Tensor]] = {place: [] for place in (upper.places if places is None else places)}
+    for _, some in found:
+        for place, value in some.items():
+            parts[place].append(value)
+    return {place: torch.cat(values) if len(values) > 1 else values[0] for place, values in parts.items()}
+
+
+def _push(upper: Upper, some: Tensor) -> dict[str, Tensor]:
+    if upper.batched.get("jvp", True):
+        try:
+            return push(upper, some)
+        except RuntimeError as e:  # an operation that cannot be batched, or works in place
+            if is_out_of_memory(e):
+                raise
+            upper.batched["jvp"] = False
+    return push_rows(upper, some)
+
+
+def push(upper: Upper, some: Tensor) -> dict[str, Tensor]:
+    """vmap over jvp: values once, tangents as a batch."""
+
+    def network(activations: Tensor) -> dict[str, Tensor]:
+        return upper.run(activations, None)
+
+    def one(tangent: Tensor) -> dict[str, Tensor]:
+        return torch.func.jvp(network, (upper.activations,), (tangent,))[1]
+
+    if len(some) == 1:
+        return {place: value[None] for place, value in one(some[0]).items()}
+    return torch.func.vmap(one)(some)
+
+
+def push_rows(upper: Upper, some: Tensor) -> dict[str, Tensor]:
+    """Values and tangents as rows of a batch: twice the work, for code that torch.func cannot transform."""
+    count, inputs = len(some), upper.inputs
+    rows = torch.arange(inputs, device=some.device).repeat(count)
+    with dual.dual_level():
+        moved = dual.make_dual(upper.activations[rows], some.flatten(0, 1))
+        found = upper.run(moved, rows)
+        parts = {place: dual.unpack_dual(value) for place, value in found.items()}
+        return {
+            place: (torch.zeros_like(part.primal) if part.tangent is None else part.tangent.clone()).unflatten(
+                0, (count, inputs)
+            )
+            for place, part in parts.items()
+        }
