@@ -3,13 +3,36 @@
 const data = JSON.parse(document.getElementById("bbi-data").textContent);
 const selections = new Map(data.selections.map((s) => [s.id, s]));
 const elements = new Map(data.elements.map((e) => [e.id, e]));
+// Frames come as numbers of lists that many of them share.
+for (const element of data.elements)
+  element.frames = element.frames.map((panel) => panel.map((numbers) => Object.fromEntries(numbers.map((n, i) => [data.keys[i], data.lists[n]]))));
 const PAD = 6; // around a chart, as in vega.py
 const views = new Map(); // id of an element with a chart of its own -> Vega view
 const chosen = new Map(); // selection -> index, only what the reader chose: the rest starts where selection.py says
 
 // Images decoded once and drawn at once: with addresses, Vega would load each anew and show nothing meanwhile.
+const blank = new Image();
 const image = (uri) => Object.assign(new Image(), { src: uri });
-const pictures = data.pictures.map(image);
+const sheets = data.sheets.map(({ uri }) => image(uri));
+const pictures = data.pictures.map((it) => (typeof it === "string" ? image(it) : null));
+// Small maps of many states lie on shared sheets; each is cut out when it is first shown.
+data.pictures.forEach((it, i) => {
+  if (typeof it !== "string") Object.defineProperty(pictures, i, { get: () => cutMap(it, i), configurable: true, enumerable: true });
+});
+
+function cutMap([sheet, place], i) {
+  const { size, across } = data.sheets[sheet];
+  const made = cut(sheets[sheet], (place % across) * size[0], Math.floor(place / across) * size[1], ...size);
+  Object.defineProperty(pictures, i, { value: made });
+  return made;
+}
+
+function cut(source, left, top, wide, high) {
+  const canvas = Object.assign(document.createElement("canvas"), { width: Math.max(1, Math.round(wide)), height: Math.max(1, Math.round(high)), complete: true });
+  canvas.getContext("2d").drawImage(source, left, top, wide, high, 0, 0, canvas.width, canvas.height);
+  canvas.src = canvas.toDataURL(); // Vega draws images as SVG by their address, into a canvas as they are
+  return canvas;
+}
 
 // ---- which frame is shown: as in selection.py -----------------------------------------------------------------------
 
@@ -42,7 +65,11 @@ function stateOf(element, now) {
   return index;
 }
 
-const indexOfKey = (atoms, key) => atoms.findIndex((atom) => atom[0] === key);
+const places = new WeakMap(); // list of atoms -> key -> index
+function indexOfKey(atoms, key) {
+  if (!places.has(atoms)) places.set(atoms, new Map(atoms.map((atom, i) => [atom[0], i])));
+  return places.get(atoms).get(key) ?? -1;
+}
 
 function firstDrawn(element, selection, state) {
   for (const panel of element.frames)
@@ -66,15 +93,75 @@ function selectedAtoms(element, now) {
 
 function draw() {
   const now = choices();
+  const spot = spotOf(now), faded = fades(now);
   for (const element of data.elements) {
     const view = views.get(element.host);
     if (!view) continue;
-    view.signal(`state_${element.name}`, stateOf(element, now));
-    const selected = selectedAtoms(element, now);
-    if (String(view.signal(`selected_${element.name}`)) !== String(selected)) view.signal(`selected_${element.name}`, selected);
+    const state = stateOf(element, now);
+    view.signal(`state_${element.name}`, state);
+    set(view, `selected_${element.name}`, selectedAtoms(element, now));
+    set(view, `faded_${element.name}`, faded.size ? element.atoms.map((atom) => faded.get(atom[0]) ?? 1) : []);
+    if (element.grid && set(view, `spot_${element.name}`, spot ?? [])) view.signal(`lens_${element.name}`, spot ? lens(element, state, spot) : []);
   }
   views.forEach((view) => view.run());
   describe(now);
+}
+
+// A list signal, only where it changes: what depends on it is drawn anew.
+function set(view, name, list) {
+  if (String(view.signal(name)) === String(list)) return false;
+  view.signal(name, list);
+  return true;
+}
+
+// ---- the same place in every grid, and groups that are not at a place ------------------------------------------------
+
+// key of a position -> [x, y] of its middle, as shares of the picture
+const middles = new Map();
+for (const element of data.elements)
+  element.shapes.forEach(([deep, wide], panel) => {
+    if (!wide) return;
+    const { atoms } = element.frames[panel][0];
+    atoms.forEach((atom, i) => { if (atom >= 0) middles.set(element.atoms[atom][0], [((i % wide) + 0.5) / wide, (Math.floor(i / wide) + 0.5) / deep]); });
+  });
+const recent = []; // hover selections, the last one used first
+
+function spotOf(now) {
+  for (const id of [...recent, ...selections.keys()]) {
+    const { kind, atoms } = selections.get(id);
+    if (kind === "hover" && now.get(id) !== null && middles.has(atoms[now.get(id)][0])) return middles.get(atoms[now.get(id)][0]);
+  }
+  return null;
+}
+
+// The cell at this place of each panel, cut out of the panel's picture without what its size leaves free.
+function lens(element, state, [u, v]) {
+  return element.frames.map((panel, i) => {
+    const frame = panel[state], [deep, wide] = element.shapes[i];
+    const cell = [Math.floor(u * wide), Math.floor(v * deep)], slot = cell[1] * wide + cell[0];
+    const whole = frame.pictures.length === 1;
+    const source = pictures[frame.pictures[whole ? 0 : slot]];
+    if (!source) return blank;
+    if (!whole) return source;
+    const side = source.width / wide, share = Math.sqrt(frame.sizes[slot] ?? 1), own = Math.max(1, side * share);
+    return cut(source, (cell[0] + (1 - share) / 2) * side, (cell[1] + (1 - share) / 2) * side, own, own);
+  });
+}
+
+// key of a group -> opacity, where a position is pointed at on masks
+function fades(now) {
+  const result = new Map();
+  for (const element of data.elements) {
+    if (element.style !== "masks") continue;
+    const frame = element.frames[0][stateOf(element, now)];
+    for (const atom of selectedAtoms(element, now)) {
+      const weights = atom < 0 ? null : frame.values[frame.atoms.indexOf(atom)];
+      if (!weights) continue;
+      const most = Math.max(...weights, 1e-12);
+      frame.series_atoms.forEach((group, i) => result.set(element.atoms[group][0], 0.15 + 0.85 * Math.max(0, weights[i]) / most));
+    }
+  }
+  return result;
 }
 
 // Words beside titles, menus and references say the same as the pictures.
@@ -91,8 +178,29 @@ function describe(now) {
       if (input.dataset.selection === selection.id) input.setAttribute("aria-valuetext", output.textContent);
     });
   }
+  document.querySelectorAll("[data-chips]").forEach((place) => chips(place, elements.get(place.dataset.chips), now));
   for (const ref of document.querySelectorAll("[data-ref]"))
     ref.setAttribute("aria-pressed", String(JSON.parse(ref.dataset.ref).some(([id, index]) => now.get(id) === index)));
+}
+
+// Which colour is which group or component; a group's chip points at the group.
+function chips(place, element, now) {
+  const frame = element.frames[0][stateOf(element, now)];
+  const words = JSON.stringify([frame.series, frame.series_colours]);
+  if (place.dataset.words === words) return;
+  place.dataset.words = words;
+  place.replaceChildren(...frame.series_colours.map((colour, i) => {
+    const key = element.atoms[frame.series_atoms[i]]?.[0];
+    const refs = element.selects.map((id) => [id, indexOfKey(selections.get(id).atoms, key)]).filter(([, index]) => index >= 0);
+    const chip = document.createElement(refs.length ? "button" : "span");
+    if (refs.length) Object.assign(chip, { type: "button" }).dataset.ref = JSON.stringify(refs);
+    chip.className = "chip";
+    const square = document.createElement("i");
+    square.style.background = colour;
+    chip.append(square, frame.series[i]);
+    if (refs.length) listenRef(chip);
+    return chip;
+  }));
 }
 
 // ---- choosing --------------------------------------------------------------------------------------------------------
@@ -101,10 +209,18 @@ function describe(now) {
 function choose(changes) {
   const news = changes.filter(([id, index]) => (chosen.has(id) ? chosen.get(id) : null) !== index);
   if (!news.length) return;
-  for (const [id, index] of news) index === null ? chosen.delete(id) : chosen.set(id, index);
+  for (const [id, index] of news) {
+    index === null ? chosen.delete(id) : chosen.set(id, index);
+    if (index !== null && selections.get(id).kind === "hover") recent.splice(0, recent.length, id, ...recent.filter((it) => it !== id));
+  }
   draw();
-  remember();
-  announce(news.map(([id]) => id));
+  if (news.some(([id]) => !selections.get(id).leaves)) remember();
+  announce(news.filter(([, index]) => index !== null).map(([id]) => id));
+}
+
+// What is only pointed at is let go.
+function leave(ids) {
+  choose(ids.filter((id) => selections.get(id).leaves).map((id) => [id, null]));
 }
 
 function announce(ids) {
@@ -131,16 +247,19 @@ function spoken(key, now) {
   return "";
 }
 
-// An atom of an element was pointed at or clicked: every selection of that kind which it drives follows.
-function act(element, ids, atom, click) {
-  const changes = [];
-  for (const id of ids) {
-    const selection = selections.get(id);
-    const index = indexOfKey(selection.atoms, element.atoms[atom]?.[0]);
-    if (index < 0 || (!click && selection.kind !== "hover")) continue;
-    changes.push([id, click && selection.resets && chosen.get(id) === index ? null : index]);
-  }
-  choose(changes);
+// Atoms of an element, [[selections, atom], ...], were pointed at or clicked: every selection that they drive follows.
+function act(element, pointed, click) {
+  const changes = new Map();
+  for (const [ids, atom] of pointed)
+    for (const id of ids) {
+      const selection = selections.get(id);
+      const index = indexOfKey(selection.atoms, element.atoms[atom]?.[0]);
+      if (index < 0 || changes.has(id) || (!click && selection.kind !== "hover")) continue;
+      changes.set(id, click && selection.resets && chosen.get(id) === index ? null : index);
+    }
+  // what was pointed at before and is not now
+  for (const id of drives(element)) if (selections.get(id).leaves && !changes.has(id)) changes.set(id, null);
+  choose([...changes]);
 }
 
 // What lies under the pointer: [[selections, atom], ...]
@@ -158,19 +277,20 @@ function under(element, event, item) {
     }
     return element.targets.map(({ selection, shape, atoms }) => [[selection], atoms[Math.floor(y * shape[0]) * shape[1] + Math.floor(x * shape[1])]]);
   }
-  return datum.atom >= 0 ? [[element.selects, datum.atom]] : [];
+  return [datum.atom, datum.also].filter((atom) => atom >= 0).map((atom) => [element.selects, atom]);
 }
 
 function listen(element, view) {
   let tapped = null; // a tap also makes mouse events: one action is enough
   const react = (click) => (event, item) => {
     if (event.pointerType === "touch" && !click) return;
-    for (const [ids, atom] of under(element, event, item)) act(element, ids, atom, click);
+    act(element, under(element, event, item), click);
     if (click) tapped = event.timeStamp;
   };
   view.addEventListener("pointermove", react(false));
   view.addEventListener("pointerover", react(false));
   view.addEventListener("click", react(true));
+  view.container().addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") leave(drives(element)); });
 }
 
 // ---- keyboard --------------------------------------------------------------------------------------------------------
@@ -197,7 +317,7 @@ function onKey(event, element, view) {
     view.run();
   } else if (event.key === "Enter" || event.key === " ") {
     const atom = view.signal(cursor) >= 0 ? view.signal(cursor) : selected.find((it) => it >= 0);
-    if (atom >= 0) act(element, ids, atom, true);
+    if (atom >= 0) act(element, [[ids, atom]], true);
   } else if (event.key in MOVES && atoms.length && !event.altKey && !event.ctrlKey && !event.metaKey) {
     const [right, down] = MOVES[event.key];
     const at = atoms.indexOf(view.signal(cursor) >= 0 ? view.signal(cursor) : selected.find((it) => it >= 0 && atoms.includes(it)));
@@ -205,7 +325,7 @@ function onKey(event, element, view) {
     if (next < 0 || next >= atoms.length || (right && at >= 0 && wide > 1 && Math.floor(next / wide) !== Math.floor(at / wide))) return event.preventDefault();
     view.signal(cursor, atoms[next]).run();
     document.getElementById("status").textContent = element.atoms[atoms[next]]?.[1] ?? "";
-    act(element, ids, atoms[next], false);
+    act(element, [[ids, atoms[next]]], false);
   } else return;
   event.preventDefault();
 }
@@ -216,7 +336,7 @@ const pack = (text) => encodeURIComponent(text).replace(/%20/g, "+").replace(/%3
 const unpack = (text) => decodeURIComponent(text.replace(/\+/g, " "));
 
 function remember() {
-  const hash = [...chosen].map(([id, index]) => `${pack(id)}=${pack(selections.get(id).atoms[index][0])}`).join("&");
+  const hash = [...chosen].filter(([id]) => !selections.get(id).leaves).map(([id, index]) => `${pack(id)}=${pack(selections.get(id).atoms[index][0])}`).join("&");
   try { history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search); } catch { /* framed without an address */ }
 }
 
@@ -283,7 +403,7 @@ function patch(element) {
     delete vega.height;
     for (const signal of vega.signals) {
       if (signal.name === "pictures") signal.value = pictures;
-      if (signal.name === "blank") signal.value = image(signal.value);
+      if (signal.name === "blank") signal.value = blank;
       if (signal.name.startsWith("frames_")) signal.value = data.elements.find((e) => `frames_${e.name}` === signal.name).frames;
     }
     vega.signals.push({ name: "width", update: `total_${element.name}` }, { name: "height", update: `tall_${element.name}` });
@@ -298,7 +418,8 @@ function patch(element) {
 }
 
 async function start() {
-  await Promise.allSettled(pictures.map((picture) => picture.decode()));
+  blank.src = Object.values(data.specs)[0]?.params.find((param) => param.name === "blank").value ?? "";
+  await Promise.allSettled([blank, ...sheets, ...data.pictures.map((it, i) => (typeof it === "string" ? pictures[i] : blank))].map((it) => it.decode()));
   recall();
   const room = (place) => Math.max(place.clientWidth - 2 * PAD, 120);
   for (const place of document.querySelectorAll("[data-chart]")) {
@@ -310,7 +431,7 @@ async function start() {
     listen(element, view);
     if (place.hasAttribute("tabindex")) {
       place.addEventListener("keydown", (event) => onKey(event, element, view));
-      place.addEventListener("blur", () => view.signal(`cursor_${element.name}`, -1).run());
+      place.addEventListener("blur", () => { view.signal(`cursor_${element.name}`, -1).run(); leave(drives(element)); });
     }
     new ResizeObserver(() => {
       if (view.signal("room") !== room(place)) view.signal("room", room(place)).run();
@@ -325,8 +446,14 @@ document.addEventListener("input", ({ target }) => {
   if (target.dataset.selection) choose([[target.dataset.selection, Number(target.value)]]);
 });
 document.addEventListener("submit", (event) => event.preventDefault());
-for (const ref of document.querySelectorAll("[data-ref]"))
-  for (const kind of ["pointerenter", "focus", "click"]) ref.addEventListener(kind, () => choose(JSON.parse(ref.dataset.ref)));
+function listenRef(ref) {
+  const refs = () => JSON.parse(ref.dataset.ref);
+  for (const kind of ["pointerenter", "focus", "click"]) ref.addEventListener(kind, () => choose(refs()));
+  for (const kind of ["pointerleave", "blur"]) ref.addEventListener(kind, (event) => { if (event.pointerType !== "touch") leave(refs().map(([id]) => id)); });
+}
+document.querySelectorAll("[data-ref]").forEach(listenRef);
+// A tap beside every picture lets go of what was pointed at.
+document.addEventListener("click", ({ target }) => { if (!target.closest?.(".chart, .ref, .chip")) leave([...selections.keys()]); });
 document.addEventListener("click", ({ target }) => {
   const button = target.closest?.("[data-save]");
   if (button) save(button.dataset.save, elements.get(button.dataset.element));

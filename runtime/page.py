@@ -16,11 +16,13 @@ from markupsafe import Markup
 
 from bbilang.runtime import bundle, colour
 from bbilang.runtime.marks import cells, identifier, slots
+from bbilang.runtime.packing import KEYS, Lists, sheeted
+from bbilang.runtime.pointing import is_grid
+from bbilang.runtime.references import REFERENCE, refers
 from bbilang.runtime.selection import elements, layered
 from bbilang.runtime.vega import Chart, layouts, picture_uris, table
 from bbilang.runtime.viewmodel import Element, Interface, Layout, Legend, Selection, View
 
-REFERENCE = re.compile(r"\[([^\[\]]+)\]\(([^()]+)\)")  # [words](channel 447) in a caption
 NOTHING_ELSE = "base-uri 'none'; form-action 'none'"
 SOURCE = re.compile(r'<script type="text/plain" id="bbi-source"[^>]*>(.*?)</script>', re.DOTALL)
 
@@ -76,6 +78,8 @@ def _policy(*scripts: str) -> str:
 def _data(view: View, styles: Mapping[str, Chart] | None) -> dict[str, Any]:
     """What page.js works on."""
     hosts = {part.id: e.id for i in view.interfaces for e in i.elements for part in layered(e)}
+    lists = Lists()
+    pictures, sheets = sheeted(view.pictures)
     return {
         "selections": [
             {
@@ -86,6 +90,7 @@ def _data(view: View, styles: Mapping[str, Chart] | None) -> dict[str, Any]:
                 "start": s.start,
                 "startOf": s.start_of,
                 "resets": s.resets,
+                "leaves": s.leaves,
             }
             for s in view.selections
         ],
@@ -102,14 +107,18 @@ def _data(view: View, styles: Mapping[str, Chart] | None) -> dict[str, Any]:
                 "slotAxis": e.slot_axis,
                 "seriesAxis": e.series_axis,
                 "facetAxis": e.facet_axis,
-                "frames": table(e),
+                "frames": [[lists.numbers(frame) for frame in panel] for panel in table(e)],
+                "grid": is_grid(e),
                 "shapes": [panel.shape for panel in e.panels],
                 "targets": [{"selection": t.selection, "shape": t.shape, "atoms": t.atoms} for t in e.targets],
             }
             for e in elements(view)
         ],
         "specs": layouts(view, None, styles),
-        "pictures": picture_uris(view),
+        "keys": list(KEYS),
+        "lists": lists.values,
+        "pictures": pictures,
+        "sheets": sheets,
     }
 
 
@@ -149,8 +158,14 @@ def _figure(view: View, element: Element, used: set[str]) -> dict[str, Any]:
         "weight": weight(element),
         "caption": _caption(element.caption, related),
         "legend": _legend(element, over=False),
+        "chips": _chipped(element),
         "overlays": [
-            {"element": overlay, "caption": _caption(overlay.caption, related), "legend": _legend(overlay, over=True)}
+            {
+                "element": overlay,
+                "caption": _caption(overlay.caption, related),
+                "legend": _legend(overlay, over=True),
+                "chips": _chipped(overlay),
+            }
             for overlay in parts[1:]
         ],
         "tables": [part for part in parts if any(f.values or f.atoms for p in part.panels for f in p.frames)],
@@ -158,6 +173,11 @@ def _figure(view: View, element: Element, used: set[str]) -> dict[str, Any]:
         "hint": _hint([kinds[name] for name in pointed if name in kinds], thing),
         "pointed": bool(pointed),
     }
+
+
+def _chipped(element: Element) -> bool:
+    """True where the colours of series are explained by chips."""
+    return any(frame.series_colours for panel in element.panels for frame in panel.frames)
 
 
 def weight(element: Element) -> int:
@@ -173,6 +193,8 @@ def _hint(kinds: list[str], thing: str) -> str:
     if not kinds:
         return ""
     verb = "Point at or tap" if "hover" in kinds else "Click or tap"
+    if {"hover", "click"} <= set(kinds):
+        verb = "Point at, click or tap"
     return f"{verb} {thing}, or use the arrow keys."
 
 
@@ -209,12 +231,11 @@ def _caption(caption: str, selections: list[Selection]) -> list[tuple[str, str]]
 
 
 def _targets(reference: str, selections: list[Selection]) -> str:
-    found = [
-        [selection.id, index]
-        for selection in selections
-        for index, atom in enumerate(selection.atoms)
-        if reference in (atom.key, atom.label)
-    ]
+    found = []
+    for selection in selections:
+        index = next((i for i, atom in enumerate(selection.atoms) if refers(reference, atom)), None)
+        if index is not None:
+            found.append([selection.id, index])
     return json.dumps(found) if found else ""
 
 

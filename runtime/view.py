@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from bbilang.runtime.drawing import Drawing, atom_key, atom_words
 from bbilang.runtime.encode import jpeg
 from bbilang.runtime.execute import Results
 from bbilang.runtime.legend import legend_of, title_of
+from bbilang.runtime.pointing import pointing
 
 CHOOSERS = ("hover", "click")
 
@@ -44,8 +46,10 @@ class _Builder:
 
     def build(self, provenance: vm.Provenance, title: str) -> vm.View:
         interfaces = []
+        every = {e.id: self.element(e) for interface in self.program.interfaces for e in interface.elements}
+        made = pointing(every, {e.id: e.over for i in self.program.interfaces for e in i.elements}, self.explicit)
         for interface in self.program.interfaces:
-            built = {element.id: self.element(element) for element in interface.elements}
+            built = {element.id: made.elements[element.id] for element in interface.elements}
             for element in reversed(interface.elements):  # what is drawn over an overlay goes with it
                 if element.over is not None:
                     under = built[element.over]
@@ -58,7 +62,7 @@ class _Builder:
         return vm.View(
             title or (named[0] if named else f"A look inside {provenance.model}"),
             tuple(interfaces),
-            self.all_selections(),
+            (*self.explicit, *made.selections),
             tuple(self.pictures),
             predictions,
             provenance,
@@ -78,7 +82,10 @@ class _Builder:
         panels = style.panels(drawing)
         legend = legend_of(drawing, panels) if style.name != "image" else None
         drawn = drawing.drawn
-        options: dict[str, object] = {k: node[k] for k in ("opacity",) if node[k] is not None}
+        options: dict[str, object] = {k: node[k] for k in ("opacity", "color") if node[k] is not None}
+        options |= style.options(drawing) if hasattr(style, "options") else {}
+        if legend is not None and hasattr(style, "notes"):
+            legend = replace(legend, notes=(*legend.notes, *style.notes(drawing)))
         gap = drawn.slots.gap if drawn.slots else 0
         count = max((len(f.atoms) for p in panels for f in p.frames), default=0)
         result = vm.Element(
@@ -150,7 +157,9 @@ class _Builder:
             atoms.append(vm.Atom(key, f"{layer}, {words}" if several else words))
         return tuple(atoms)
 
-    def all_selections(self) -> tuple[vm.Selection, ...]:
+    @cached_property
+    def explicit(self) -> tuple[vm.Selection, ...]:
+        """The selections of the text, and the picker of inputs."""
         found = []
         used = {axis.name for element in self.program.elements for axis in element.node.type.states}
         for identity, node in self.selections.items():

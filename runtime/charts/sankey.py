@@ -96,11 +96,13 @@ def _links(element: Element, geometry: Geometry, pitch: str) -> alt.Chart:
         for link in range(most_links)
         for bend in range(4)
     ]
-    chosen = [f"indexof(datum.frame.atoms, selected_{name}[{k}])" for k in range(len(element.selects))]
+    focus = "-1"  # the node pointed at, else the node clicked: selections in their order
+    for k in reversed(range(len(element.selects))):
+        focus = f"selected_{name}[{k}] >= 0 ? indexof(datum.frame.atoms, selected_{name}[{k}]) : ({focus})"
     place = {
         "link": "isValid(datum.frame.flow) ? datum.frame.flow.links[datum.slot] : null",
         "there": "isArray(datum.link)",
-        "focus": f"max(-1, {', '.join(chosen)})" if chosen else "-1",
+        "focus": focus,
         "share": "datum.there && datum.focus >= 0 ? datum.frame.flow.through[datum.focus][datum.slot] : 1",
         "x1": f"datum.there ? {geometry.x} + datum.frame.flow.nodes[datum.link[0]][0] * {pitch} + {NODE} : -99",
         "run": f"{pitch} - {NODE}",

@@ -70,6 +70,10 @@ class Sankey(Style):
             tuple(atoms), (), tuple(numbers), colours=tuple(colours), links=tuple(links), columns=tuple(columns)
         )
 
+    def options(self, drawing: Drawing) -> dict[str, object]:
+        nodes = drawing.field.nodes if isinstance(drawing.field, Linked) else ()
+        return {"columns": tuple("classes" if n.type.atom == "class" else n.type.layers[0] for n in nodes)}
+
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         return (
             "width: magnitude, on one scale for each pair of columns; vermilion raises the later one, blue lowers it",
