@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import bbilang.inputs as handed
@@ -124,29 +123,44 @@ def execute(
     draft: bool = False,
     cache: Any = None,
     progress: Listener | None = None,
+    recall: bool = True,
 ) -> Results:
-    """Run a plan: numbers and icons. ``model`` and ``input`` as in `run`; left out, the program's own are loaded."""
-    from bbilang.runtime.execute import execute as execute_plan
+    """Run a plan: numbers and icons. ``model`` and ``input`` as in `run`; left out, the program's own are loaded.
 
+    recall: what the cache holds is not computed again. Without it every pass runs, so that it can be measured, and
+    only icons come from the cache; ``cache=False`` uses none at all.
+    """
+    from bbilang.recalling import Work
+    from bbilang.recalling import execute as execute_work
+
+    store = _cache(cache)
+    if store is not None and recall:
+        return execute_work(Work(steps, store, model, input, device, draft, progress))
     program = steps.program
     adapter = _loaded(program, model, input, device)
-    given = handed.listed(input) or list(program.inputs)
-    names = handed.names_of(given) or ()
-    expanded: list[tuple[Any, str]] = []
-    for item, name in zip(given, names, strict=True):
-        files = handed.expanded(item) if isinstance(item, str) else [item]
-        expanded += [(file, Path(file).name if isinstance(file, str) else name) for file in files]
-    pictures = [_picture(program, item, name, adapter) for item, name in expanded]
-    recipe = _recipe(program, draft)
-    icons = partial(_icons, recipe=recipe, cache=_cache(cache), progress=progress)
+    pictures = [_picture(program, item, name, adapter) for item, name in handed.pictures(input, program.inputs)]
+    return _run(steps, adapter, pictures, draft, store, progress)
 
+
+def _run(
+    steps: Plan, adapter: Adapter, pictures: list[Any], draft: bool, cache: Any, progress: Listener | None
+) -> Results:
+    """Every pass of a plan."""
+    from bbilang.runtime.execute import execute as execute_plan
+
+    recipe = _recipe(steps.program, draft)
+    icons = partial(_icons, recipe=recipe, cache=cache, progress=progress)
+    results = execute_plan(steps, registry(), adapter, pictures, icons=icons, watch=_watch(progress))
+    results.adapter, results.recipe, results.draft = adapter, recipe, draft
+    return results
+
+
+def _watch(progress: Listener | None) -> Any:
     def watch(words: str, done: int, total: int, left: float | None) -> None:
         if progress:
             progress(Event("pass", words, done, total))
 
-    results = execute_plan(steps, registry(), adapter, pictures, icons=icons, watch=watch)
-    results.adapter, results.recipe, results.draft = adapter, recipe, draft
-    return results
+    return watch
 
 
 def _picture(program: Program, item: Any, name: str, adapter: Any) -> Any:
@@ -188,7 +202,7 @@ def _icons(
 
 
 def _recipe(program: Program, draft: bool) -> Any:
-    from bbilang.runtime.visualize import Recipe
+    from bbilang.runtime.icon import Recipe
 
     names = ("size", "steps", "rate", "batch")
     chosen = {name: program.setting(f"featvis.{name}", default(f"featvis.{name}")) for name in names}

@@ -56,6 +56,7 @@ def analyzed(request: Request) -> Explanation:
             watch.doing("loading the network")
             results = api.execute(
                 explanation.after, device=request.device, draft=request.draft,
+                recall=False,
                 cache=None if request.cache else False, progress=None if request.quiet else watch,
             )  # fmt: skip
     except KeyboardInterrupt as interrupt:

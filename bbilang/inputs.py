@@ -47,9 +47,27 @@ def names_of(inputs: list[Any] | None) -> tuple[str, ...] | None:
 
 def expanded(name: str) -> list[str]:
     """The files that a name stands for; `picture 3` stands for itself."""
-    from bbilang.runtime.pictures import expand
+    from bbilang.runtime import pictures, texts
 
-    return [name] if UNNAMED.fullmatch(name) else expand(name)
+    if UNNAMED.fullmatch(name):
+        return [name]
+    return texts.expand(name) if texts.is_text(name) else pictures.expand(name)
+
+
+def pictures(given: Input | None, named: Sequence[str]) -> list[tuple[Any, str]]:
+    """Every input with its name: those handed over, else those that a program names; globs and folders expanded."""
+    found: list[tuple[Any, str]] = []
+    inputs = listed(given) or list(named)
+    for item, name in zip(inputs, names_of(inputs) or (), strict=True):
+        files = expanded(item) if isinstance(item, str) else [item]
+        found += [(file, _called(file) if isinstance(file, str) else name) for file in files]
+    return found
+
+
+def _called(file: str) -> str:
+    from bbilang.runtime.texts import PREFIX
+
+    return file if file.startswith(PREFIX) else Path(file).name
 
 
 def picture_of(given: Any, name: str, adapter: Any) -> Any:
@@ -58,7 +76,13 @@ def picture_of(given: Any, name: str, adapter: Any) -> Any:
 
     from bbilang.runtime.execute import Picture
     from bbilang.runtime.pictures import read, to_rgb
+    from bbilang.runtime.texts import is_text
 
+    if adapter.description.reads == "text":
+        return _text(given, adapter)
+    if isinstance(given, str) and is_text(given):
+        message = f"{adapter.description.name} looks at pictures, and this is a text"
+        raise _error("E418", message, "as in `input \"sample:chelsea\"`")
     if isinstance(given, str | Path):
         picture = read(given)
         image, shown = adapter.prepare(picture.image)
@@ -71,6 +95,19 @@ def picture_of(given: Any, name: str, adapter: Any) -> Any:
     if is_tensor(given):
         return _tensor(given, name, adapter)
     raise _error("E418", f"a {type(given).__name__} is no input", "give a file name, a picture, an array or a tensor")
+
+
+def _text(given: Any, adapter: Any) -> Any:
+    """A text: the words themselves after `text:`, or the name of a file."""
+    from bbilang.runtime.execute import Picture
+    from bbilang.runtime.texts import is_text, read
+
+    if not (isinstance(given, str) and is_text(given)):
+        message = f"{adapter.description.name} reads text, and this is a picture"
+        raise _error("E418", message, "as in `input \"text:The film was good.\"`, or the name of a .txt file")
+    name, text = read(given)
+    numbers, words = adapter.read(text)
+    return Picture(name, numbers, np.full((1, len(words), 3), 255, np.uint8), words)
 
 
 def _array(given: np.ndarray, name: str, adapter: Any) -> Any:

@@ -55,6 +55,11 @@ class Request:
         report(program.warnings, self.source)
         return program
 
+    @property
+    def recall(self) -> bool:
+        """Whether numbers may come from the cache: who forces a mode wants to see it run."""
+        return self.cache and self.force is None
+
     def planned(self, program: Program) -> Plan:
         """The plan that will run: optimized, unless the reader said otherwise."""
         from bbilang import api

@@ -6,7 +6,7 @@ import re
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bbilang import api
 from bbilang.compiler.ir import Program
@@ -18,7 +18,11 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.page import FORMATS, Page
 from bbilang.progress import Watch
 from bbilang.request import KEPT, NOT_KEPT, Request
+from bbilang.runtime.progress import Event
 from bbilang.texts import write
+
+if TYPE_CHECKING:
+    from bbilang.finished import Finished
 
 
 def run(request: Request) -> int:
@@ -29,14 +33,21 @@ def run(request: Request) -> int:
     _protect(path, program)
     try:
         with Watch(request.quiet) as watch:
-            page = _page(request, program, watch)
-            watch.doing("drawing the page")
-            path = page.save(path, format)
-            for line in predictions(page):
+            page = _finished(request, program, watch) if format == "html" else None
+            if page is None:
+                made = _page(request, program, watch)
+                watch.doing("drawing the page")
+                path = made.save(path, format)
+                lines, done, notes = predictions(made), made.view.provenance.passes, _notes(made)
+            else:
+                write(path, page.html)
+                lines, done, notes = list(page.lines), page.passes, list(page.notes)
+            for line in lines:
                 watch.line(line)
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(KEPT if request.cache else NOT_KEPT) from interrupt
-    result(str(path) if request.quiet else f"{path}  {_summary(page, path, watch, time.monotonic() - began)}")
+    words = _summary(path, done, notes, watch, time.monotonic() - began)
+    result(str(path) if request.quiet else f"{path}  {words}")
     return FINE
 
 
@@ -45,20 +56,49 @@ def _page(request: Request, program: Program, watch: Watch, adapter: Any = None)
     if adapter is None:
         watch.doing("loading the network")
     results = api.execute(
-        steps, model=adapter, device=request.device, draft=request.draft,
+        steps, model=adapter, device=request.device, draft=request.draft, recall=request.recall,
         cache=None if request.cache else False, progress=None if request.quiet else watch,
     )  # fmt: skip
     return Page(api.view(results, title=request.title), results, steps)
 
 
-def _summary(page: Page, path: Path, watch: Watch, seconds: float) -> str:
+def _finished(request: Request, program: Program, watch: Watch) -> Finished | None:
+    """The page, from the cache whole, or made and kept; None where the cache has no part in it."""
+    from bbilang import finished
+    from bbilang.recalling import Work
+    from bbilang.runtime.cache import Cache
+
+    if not (request.cache and request.recall):
+        return None
+    cache = Cache()
+    steps = request.planned(program)
+    key = finished.page_key(Work(steps, cache, device=request.device, draft=request.draft), request.title)
+    page = finished.recall(cache, key) if key is not None else None
+    if page is not None:
+        if page.icons and not request.quiet:
+            watch(Event("estimate", page.words, page.icons, 0, 0.0))
+        return page
+    made = _page(request, program, watch)
+    watch.doing("drawing the page")
+    page = finished.finished(made, made.html().encode(), predictions(made), _notes(made))
+    if key is None:  # what the model is was not known before it was loaded
+        key = finished.page_key(Work(steps, cache, device=request.device, draft=request.draft), request.title)
+    if key is not None:
+        finished.keep(cache, key, page)
+    return page
+
+
+def _summary(path: Path, done: str, notes: list[str], watch: Watch, seconds: float) -> str:
     """1.4 MB · 1 forward, 6 backward, 24 icons (20 from the cache) · 14 s"""
-    done = page.view.provenance.passes
     if watch.cached:
         done += f" ({watch.cached if watch.made else 'all'} from the cache)"
-    notes = ["draft"] if page.view.provenance.draft else []
-    notes += ["random weights"] if page.view.provenance.random else []
     return " · ".join([size(path.stat().st_size), done, duration(seconds), *notes])
+
+
+def _notes(page: Page) -> list[str]:
+    """What is said out loud of a page."""
+    notes = ["draft"] if page.view.provenance.draft else []
+    return notes + (["random weights"] if page.view.provenance.random else [])
 
 
 def predictions(page: Page) -> list[str]:
@@ -166,10 +206,13 @@ def _one(request: Request, picture: str, path: Path, watch: Watch, adapter: Any)
     page.save(path, request.format or "html")
     for line in predictions(page):
         watch.line(f"  {line}")
-    watch.line(f"  {path}  {_summary(page, path, watch, time.monotonic() - began)}")
+    watch.line(
+        f"  {path}  {_summary(path, page.view.provenance.passes, _notes(page), watch, time.monotonic() - began)}"
+    )
     shown = page.results.pictures[0]
     top = tuple((label, percent(share)) for p in page.view.predictions[:1] for label, share in p.top[:3])
-    return page.results.adapter, Entry(shown.name, path.name, thumbnail(shown.shown), top)
+    loaded = page.results.adapter if hasattr(page.results.adapter, "module") else adapter
+    return loaded, Entry(shown.name, path.name, thumbnail(shown.shown), top)
 
 
 def _folder(request: Request) -> Path:

@@ -6,8 +6,9 @@ import os
 import tempfile
 from functools import lru_cache
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
+
+from bbilang.runtime.versions import version_of
 
 SNIPPET = "window.vegaEmbed=vegaEmbed;"
 
@@ -18,7 +19,7 @@ def javascript() -> str:
 
     The folder is ``BBI_CACHE_DIR``, else the user's cache folder; where that fails the text is made each time.
     """
-    path = _folder() / f"vega-{version('vl-convert-python')}.js"
+    path = _folder() / f"vega-{version_of('vl-convert-python')}.js"
     try:
         digest, _, text = path.read_text(encoding="utf-8").partition("\n")
         if digest == _digest(text):

@@ -102,7 +102,7 @@ class Cache:
                 self._shrink()
 
     def _path(self, key: str) -> Path:
-        if len(key) != 64 or not set(key) <= set("0123456789abcdef"):
+        if not _is_key(key):
             raise ValueError(f"a cache key is a sha256 in hexadecimal digits, not {key!r}")
         return self.folder / "records" / key[:2] / key
 
@@ -128,6 +128,13 @@ class Cache:
         except OSError:  # read-only folder: the order of removal is then that of writing
             pass
         return record
+
+    def imported(self, shared: str) -> tuple[bytes, dict[str, Any]] | None:
+        """The record from another machine that a key for any machine leads to, or None."""
+        pointer = self.get(shared)
+        if pointer is None or not _is_key(pointer[0].decode("ascii", "replace")):
+            return None
+        return self.get(pointer[0].decode())
 
     def put(self, key: str, data: bytes, metadata: Mapping[str, Any] | None = None) -> bool:
         """Store a record; True if it is stored. Never raises for what the disk does."""
@@ -247,6 +254,10 @@ class Cache:
         records = self._records()
         self._bytes = None
         return sum(_remove(path) for _, _, path in records)
+
+
+def _is_key(word: str) -> bool:
+    return len(word) == 64 and set(word) <= set("0123456789abcdef")
 
 
 def _remove(path: Path) -> bool:

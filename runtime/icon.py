@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +161,30 @@ def keep(
     made = {"device": device_type(adapter), "torch": version_of("torch")}
     metadata |= {"kind": "icon", "shared": shared_key(model, objective, recipe), "made": made}
     cache.put(icon_key(model, objective, recipe, batch, adapter), data, metadata)
+
+
+def look_up(
+    cache: Cache, objectives: Iterable[Objective], recipe: Recipe, adapter: Any
+) -> tuple[dict[Objective, Icon], list[str]]:
+    """(the icons that the cache holds; who made each of those that came from another machine). Imports no torch where
+    the adapter knows its fingerprint."""
+    model, icons, foreign = model_key(adapter), {}, []
+    for objective in objectives:
+        key = icon_key(model, objective, recipe, recipe.batch, adapter)
+        record, imported = cache.get(key), False
+        if record is None:
+            key, imported = shared_key(model, objective, recipe), True
+            record = cache.imported(key)
+        if record is None:
+            continue
+        try:
+            icons[objective], made = unpack(*record), record[1].get("made", {})
+        except (ValueError, KeyError, TypeError, AttributeError, OSError):  # no icon: it is made again
+            cache.drop(key)
+            continue
+        if imported:
+            foreign.append(f"{made.get('device', 'another device')} with torch {made.get('torch', 'unknown')}")
+    return icons, foreign
 
 
 def pack(icon: Icon) -> tuple[bytes, dict[str, Any]]:

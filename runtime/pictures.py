@@ -47,7 +47,7 @@ def read(spec: str | Path) -> Picture:
     100 million pixels, E415 no such sample, E416 the sample's package is not installed.
     """
     text = str(spec)
-    path = _sample(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else Path(spec)
+    path = path_of(text)
     name = text.removeprefix(PREFIX) if text.startswith(PREFIX) else path.name
     try:
         if not path.is_file():
@@ -57,6 +57,11 @@ def read(spec: str | Path) -> Picture:
         return Picture(name, _decode(path, name))
     except OSError as e:
         raise BbiError(Diagnostic("E411", f"{text} cannot be opened: {e.strerror or e}")) from e
+
+
+def path_of(spec: str) -> Path:
+    """The file that a path or ``sample:NAME`` stands for. Raises BbiError E415, E416."""
+    return _sample(spec.removeprefix(PREFIX)) if spec.startswith(PREFIX) else Path(spec)
 
 
 def expand(spec: str, base_folder: str | Path = ".") -> list[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from bbilang.runtime.execute import Results
+from bbilang.runtime.versions import version_of
 from bbilang.runtime.viewmodel import Provenance
 
 
@@ -23,6 +23,7 @@ def provenance_of(results: Results) -> Provenance:
     method = results.program.setting("attribute.method", "linear")
     if any(node.op == "attribute" for node in results.nodes()):
         settings.append(("attribution", f"{method} (activation x gradient)" if method == "linear" else method))
+    settings += [("imported", words) for words in results.imported]
     return Provenance(
         adapter.description.title, adapter.weights, adapter.fingerprint, results.program.setting("seed", 0), versions(),
         str(adapter.device), ", ".join(parts), results.draft, adapter.random, tuple(settings),
@@ -30,13 +31,7 @@ def provenance_of(results: Results) -> Provenance:
 
 
 def versions() -> tuple[tuple[str, str], ...]:
-    found = []
-    for name in ("bbilang", "torch", "altair"):
-        try:
-            found.append((name, version(name)))
-        except PackageNotFoundError:  # run from a tree that is not installed
-            found.append((name, "unknown"))
-    return tuple(found)
+    return tuple((name, version_of(name)) for name in ("bbilang", "torch", "altair"))
 
 
 def _words(value: Any) -> str:

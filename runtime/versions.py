@@ -7,6 +7,10 @@ import re
 import sys
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bbilang.compiler.op import Registry
 
 INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.(?:dist|egg)-info")
 
@@ -70,3 +74,22 @@ def _sources(root: Path, deep: bool) -> list[Path]:
         folders[:] = [f for f in folders if f != "__pycache__"] if deep else []
         found += [Path(folder, name) for name in names if name.endswith(kinds)]
     return found
+
+
+def plugin_digest(registry: Registry) -> str | None:
+    """A digest of the files of the operations, styles and methods that are not built in; None where one has no file."""
+    import hashlib
+
+    files = set()
+    for thing in (*registry.operations.values(), *registry.styles.values(), *registry.methods.values()):
+        for module in {type(thing).__module__, *(v.__module__ for v in vars(thing).values() if callable(v))}:
+            if module.partition(".")[0] == "bbilang":
+                continue
+            file = getattr(sys.modules.get(module), "__file__", None)
+            if file is None:
+                return None
+            files.add(file)
+    try:
+        return hashlib.sha256(b"".join(Path(file).read_bytes() for file in sorted(files))).hexdigest() if files else ""
+    except OSError:
+        return None

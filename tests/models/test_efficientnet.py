@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bbilang.runtime.model import MODELS, _carried
+from bbilang.runtime.model import MODELS, carried
 from bbilang.runtime.pictures import read
 
 
@@ -19,7 +19,7 @@ def predict(adapter, pictures):
 def test_logits_equal_those_of_the_unmaintained_package(efficientnet):
     oracle = pytest.importorskip("efficientnet_lite_pytorch", reason="without the test extra")
     network = oracle.EfficientNet.from_name("efficientnet-lite0").eval()
-    network.load_state_dict(torch.load(_carried(MODELS["efficientnet_lite0"]), weights_only=True))
+    network.load_state_dict(torch.load(carried(MODELS["efficientnet_lite0"]), weights_only=True))
     images = efficientnet.normalize(torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0)))
     with torch.inference_mode():
         torch.testing.assert_close(efficientnet.module(images), network(images), rtol=0, atol=1e-4)
