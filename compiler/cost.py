@@ -1,32 +1,124 @@
-"""What a pass costs: floating-point operations and bytes, from the model's description."""
+"""What a pass costs: floating-point operations and bytes from the model's description, seconds from the device's speed."""
 
 from __future__ import annotations
 
-from bbilang.compiler.description import ModelDescription
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bbilang.compiler.description import LayerDescription, ModelDescription
 
 BYTES = 4  # of one number: float32
+Force = Literal["reverse", "forward"]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What a device reaches in one kind of pass: a pass of f FLOPs that reads and writes b bytes takes
+    f / ``flops`` + b / ``bytes`` seconds."""
+
+    flops: float  # in a second
+    bytes: float  # in a second
+
+    def seconds(self, flops: float, bytes: float) -> float:
+        return flops / self.flops + bytes / self.bytes
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """The speed of each kind of pass on one device. The defaults are those of two CPU cores; `runtime/calibrate.py`
+    measures them. Only their ratios decide anything."""
+
+    forward: Speed = Speed(6e10, 6e9)
+    reverse: Speed = Speed(4e10, 4e9)  # of batched cotangents
+    tangent: Speed = Speed(4e10, 4e9)  # of batched tangents
+    device: str = ""  # where they were measured; empty for the defaults
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the optimizer decides by: the speeds of the device, and what a reader insists on."""
+
+    speeds: Speeds = field(default_factory=Speeds)
+    force: Force | None = None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Passes and what they cost, for all inputs together."""
+
+    passes: int = 0
+    flops: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.passes + other.passes,
+            self.flops + other.flops,
+            self.bytes + other.bytes,
+            self.seconds + other.seconds,
+        )
+
+
+def passes_cost(description: ModelDescription, speed: Speed, count: int, inputs: int, low: str, place: str) -> Cost:
+    """``count`` passes of one kind between a layer and a place above it, in either direction."""
+    flops, bytes = (
+        count * inputs * flops_between(description, low, place),
+        count * inputs * bytes_between(description, low, place),
+    )
+    return Cost(count, flops, bytes, speed.seconds(flops, bytes))
+
+
+def flops_upto(description: ModelDescription, name: str) -> int:
+    """FLOPs of one input's forward that stops after a layer; of the whole network for `output`."""
+    if name == "output":
+        return description.flops
+    layer = description.by_name.get(name)
+    return layer.flops if layer else 0
+
+
+def bytes_upto(description: ModelDescription, name: str) -> int:
+    """Bytes that one input's forward to a layer reads and writes."""
+    if name == "output":
+        return description.bytes
+    layer = description.by_name.get(name)
+    return layer.bytes if layer else 0
+
+
+def flops_between(description: ModelDescription, low: str, place: str) -> int:
+    """FLOPs of one row between a layer and a place above it: as many back as forth, since no weight's gradient is
+    computed."""
+    return max(flops_upto(description, place) - flops_upto(description, low), 0)
+
+
+def bytes_between(description: ModelDescription, low: str, place: str) -> int:
+    return max(bytes_upto(description, place) - bytes_upto(description, low), 0)
 
 
 def forward_flops(description: ModelDescription, layers: tuple[str, ...], stops: bool) -> int:
     """FLOPs of one input's forward: to the deepest of the layers, or through the whole network."""
     if not stops:
         return description.flops
-    return max((_upto(description, layer) for layer in layers), default=0)
+    return max((flops_upto(description, layer) for layer in layers), default=0)
 
 
-def backward_flops(description: ModelDescription, layers: tuple[str, ...]) -> int:
-    """FLOPs of one input's backward from the scores to the earliest of the layers: as much as the forward between,
-    since     no weight's gradient is computed."""
-    return description.flops - min((_upto(description, layer) for layer in layers), default=0)
+def earliest(description: ModelDescription, layers: tuple[str, ...]) -> str:
+    """The layer among these that a backward reaches last; the input where there is none."""
+    return min(layers, key=lambda name: flops_upto(description, name), default="input")
+
+
+def layer_of(description: ModelDescription, name: str) -> LayerDescription:
+    """The layer's description; `input` is the picture itself."""
+    known = description.by_name.get(name)
+    return known or LayerDescription("input", "", ("channel", "y", "x"), (3, *description.input_size))
 
 
 def captured_bytes(description: ModelDescription, layers: tuple[str, ...]) -> int:
     """Bytes of one input's activations at the layers."""
     total = 0
     for name in layers:
-        layer = description.by_name.get(name)
         count = 1
-        for size in layer.shape if layer else (3, *description.input_size):
+        for size in layer_of(description, name).shape:
             count *= size
         total += count * BYTES
     return total
@@ -35,10 +127,5 @@ def captured_bytes(description: ModelDescription, layers: tuple[str, ...]) -> in
 def icon_flops(description: ModelDescription, layers: tuple[str, ...], size: int, steps: int) -> int:
     """FLOPs of one icon: a forward to the layer and a backward down to the image, each step, at the icon's size."""
     y, x = description.input_size
-    forward = max((_upto(description, layer) for layer in layers), default=0)
+    forward = max((flops_upto(description, layer) for layer in layers), default=0)
     return int(2 * steps * forward * size * size / (y * x))
-
-
-def _upto(description: ModelDescription, name: str) -> int:
-    layer = description.by_name.get(name)
-    return layer.flops if layer else 0

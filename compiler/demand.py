@@ -4,29 +4,44 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bbilang.compiler.ir import Backward, Element, Forward, Icons, Node, Program, walk
-from bbilang.compiler.op import Activations, Gradients, IconsOf, Registry, Scores
+from bbilang.compiler.ir import Ask, Backward, Element, Forward, Icons, Node, Program, Rerun, walk
+from bbilang.compiler.op import Activations, Gradients, IconsOf, Registry, Reruns, Scores
+from bbilang.compiler.targets import places
 
 
 def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
     """The program with one forward, and one backward, for every node that needs one, as a peer would run it.
 
-    Every forward goes to the end of the network, every backward down to the input. The first forward is the page's own:
-    it says what the model predicts, where the model has class scores (``scored``).
+    Every forward goes to the end of the network, every backward down to the input, every rerun through all of it. The
+    first forward is the page's own: it says what the model predicts, where the model has class scores (``scored``).
     """
     forwards = [Forward((), True, False, ())] if scored else []
     backwards: list[Backward] = []
+    reruns: list[Rerun] = []
     roots = [element.node for element in program.elements] + [node for _, node in program.bindings]
     for node in walk(*roots):
-        for demand in registry.operations[node.op].demands(node):
+        for demand in registry.operations[node.op].demands(node, registry):
             match demand:
                 case Scores():
                     forwards.append(Forward((), True, False, (node,)))
                 case Activations(layers):
                     forwards.append(Forward(layers, False, False, (node,)))
-                case Gradients(target, layers):
-                    forwards.append(Forward(layers, True, False, (node,)))
-                    backwards.append(Backward((target,), layers, len(forwards) - 1, False, (node,)))
+                case Gradients(target, layers, parts):
+                    for place, below in places(target, layers, program.description):
+                        above = () if place == "output" else (place,)
+                        forwards.append(Forward((*below, *above), place == "output", False, (node,)))
+                        ask = Ask(target, node, below, parts)
+                        backwards.append(Backward((ask,), len(forwards) - 1, False, place))
+                case Reruns(target, layers, method):
+                    start = registry.methods[method[0]].baseline(dict(method[1]))
+                    for layer in layers:
+                        forwards.append(Forward((layer,), True, False, (node,)))
+                        forward, baseline = len(forwards) - 1, -1
+                        if start is not None:
+                            forwards.append(Forward((layer,), False, False, (node,), start))
+                            baseline = len(forwards) - 1
+                        asks = (Ask(target, node, (layer,)),)
+                        reruns.append(Rerun(asks, forward, layer, method, False, baseline))
     icons = []
     for element in program.elements:
         demands = registry.styles[element.node["style"]].demands(element.node)
@@ -36,7 +51,13 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
                     icons.append(Icons((element.id,), icon_bound(element)))
                 case Activations(layers):
                     forwards.append(Forward(layers, False, False, (element.node,)))
-    return replace(program, forwards=tuple(forwards), backwards=tuple(backwards), icons=tuple(icons))
+    return replace(
+        program,
+        forwards=tuple(forwards),
+        backwards=tuple(backwards),
+        reruns=tuple(reruns),
+        icons=tuple(icons),
+    )
 
 
 def icon_bound(element: Element) -> int:

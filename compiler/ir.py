@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from bbilang.compiler.cost import Choices
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.types import FieldType
 from bbilang.grammar.diagnostic import Diagnostic
@@ -127,26 +128,95 @@ class Interface:
 
 @dataclass(frozen=True)
 class Forward:
-    """One forward pass: captures ``layers``, ``stops`` at the deepest of them unless scores are wanted too."""
+    """One forward pass: captures ``layers``, ``stops`` at the deepest of them unless scores are wanted too.
+
+    ``picture``: a baseline in place of the page's own inputs (`runtime/baselines.py`), empty for those.
+    """
 
     layers: tuple[str, ...]
     scores: bool
     stops: bool
     serves: tuple[Node, ...]
+    picture: str = ""
+
+
+OUTPUT = "output"
 
 
 @dataclass(frozen=True)
-class Backward:
-    """The backward passes from target nodes (one for each class among them) to ``layers``.
+class Ask:
+    """One operation's wish for derivatives of one target at some layers.
 
-    ``stops``: at the earliest of the layers; else they go on down to the input, as an unoptimized call does.
+    ``parts``: what the gradient is multiplied with, by a name that is equal where the parts are equal; empty where the
+    gradient itself is needed, so that tangents cannot serve.
     """
 
-    targets: tuple[Node, ...]
+    target: Node
+    node: Node
     layers: tuple[str, ...]
+    parts: str = ""
+
+
+class Derivatives:
+    """What the three ways to derivatives have in common: who asks (``asks``), after which forward."""
+
+    asks: tuple[Ask, ...]
     forward: int  # index in Program.forwards
+
+    @property
+    def targets(self) -> tuple[Node, ...]:
+        return tuple(dict.fromkeys(ask.target for ask in self.asks))
+
+    @property
+    def serves(self) -> tuple[Node, ...]:
+        return tuple(dict.fromkeys(ask.node for ask in self.asks))
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(layer for ask in self.asks for layer in ask.layers))
+
+
+@dataclass(frozen=True)
+class Backward(Derivatives):
+    """Reverse mode: one cotangent for each class or atom among the targets, back to the layers that ask.
+
+    ``place``: where the targets are, the output or a later layer. ``stops``: each at the earliest layer that asks for
+    it; else they go on down to the input, as an unoptimized call does. ``batched``: many cotangents in one pass.
+    """
+
+    asks: tuple[Ask, ...]
+    forward: int
     stops: bool
-    serves: tuple[Node, ...]
+    place: str = OUTPUT
+    batched: bool = False
+
+
+@dataclass(frozen=True)
+class Tangents(Derivatives):
+    """Forward mode: one tangent for each atom at one layer, through the network above it, serves every target at
+    ``place``."""
+
+    asks: tuple[Ask, ...]
+    forward: int
+    layer: str
+    place: str = OUTPUT
+
+
+@dataclass(frozen=True)
+class Rerun(Derivatives):
+    """Gradients at other activations of one layer than the picture's own: those that ``method`` visits.
+
+    ``above``: only the network above the layer runs again, for all targets; else all of it, for every visit and target,
+    as a call without an optimizer does. ``baseline``: the forward of the picture that a path starts from, or -1.
+    """
+
+    asks: tuple[Ask, ...]
+    forward: int
+    layer: str
+    method: tuple[str, tuple[tuple[str, Any], ...]]
+    above: bool
+    baseline: int = -1
+    place: str = OUTPUT
 
 
 @dataclass(frozen=True)
@@ -163,7 +233,7 @@ class Icons:
 @dataclass(frozen=True)
 class Program:
     """A checked file. ``origins`` (node -> the spans that asked for it), ``source``, ``description`` (of the model,
-    with     the labels and scores that the file names) and ``warnings`` stand outside equality."""
+    with the labels and scores that the file names), ``choices`` and ``warnings`` stand outside equality."""
 
     models: tuple[ModelSlot, ...]
     inputs: tuple[str, ...]
@@ -172,13 +242,20 @@ class Program:
     settings: tuple[tuple[str, Any], ...] = ()
     forwards: tuple[Forward, ...] = ()
     backwards: tuple[Backward, ...] = ()
+    tangents: tuple[Tangents, ...] = ()
+    reruns: tuple[Rerun, ...] = ()
     icons: tuple[Icons, ...] = ()
     optimized: bool = False
     output: str = ""
     origins: Mapping[Node, tuple[Span, ...]] = field(default_factory=dict, compare=False, repr=False)
     source: Source | None = field(default=None, compare=False, repr=False)
     description: ModelDescription | None = field(default=None, compare=False, repr=False)
+    choices: Choices = field(default_factory=Choices, compare=False, repr=False)
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def derivatives(self) -> tuple[Backward | Tangents | Rerun, ...]:
+        return (*self.backwards, *self.tangents, *self.reruns)
 
     @property
     def elements(self) -> tuple[Element, ...]:

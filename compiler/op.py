@@ -67,10 +67,25 @@ class Activations:
 
 @dataclass(frozen=True)
 class Gradients:
-    """The operation needs d target / d activation at the field's layers, and the activations there."""
+    """The operation needs d target / d activation at the field's layers, and the activations there.
+
+    ``parts``: not empty where its numbers are inner products of the gradient with parts that are known before
+    (`Operation.parts`), so that tangents find them as well as cotangents do; equal names stand for equal parts.
+    """
 
     target: Node
     layers: tuple[str, ...]
+    parts: str = ""
+
+
+@dataclass(frozen=True)
+class Reruns:
+    """The operation needs gradients at other activations of its layers than the picture's own: the network above a
+    layer runs again for each that ``method`` visits (path methods, noise)."""
+
+    target: Node
+    layers: tuple[str, ...]
+    method: tuple[str, tuple[tuple[str, Any], ...]]  # name and parameters
 
 
 @dataclass(frozen=True)
@@ -83,7 +98,7 @@ class IconsOf:
     """The element needs an icon for every atom that one of its states can show."""
 
 
-Demand = Activations | Gradients | Scores | IconsOf
+Demand = Activations | Gradients | Reruns | Scores | IconsOf
 
 
 class Operation:
@@ -105,13 +120,24 @@ class Operation:
         """The type of the result. ``arguments`` has a value for every parameter. Raises `Fail`."""
         raise NotImplementedError
 
-    def demands(self, node: Node) -> tuple[Demand, ...]:
-        """What the kernel will ask of the model."""
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        """What the kernel will ask of the model. ``registry``: what the node's words stand for (methods)."""
         return ()
 
     def reduce(self, node: Node, layer: Any, activation: Any, gradient: Any, run: Any) -> Any:
-        """For operations that demand gradients: one target's tensors (input, *layer axes) at one layer, reduced to the
-        atoms' axes (input, *kept axes). Called as each gradient arrives, so that none has to be kept."""
+        """For operations that demand gradients: some targets' gradients (target, input, *layer axes) at one layer, with
+        its activation (input, *layer axes), reduced to the atoms' axes (target, input, *kept axes). Called as gradients
+        arrive, so that none has to be kept."""
+        raise NotImplementedError
+
+    def parts(self, node: Node, layer: Any, activation: Any, atoms: Any, run: Any) -> Any:
+        """For demands with ``parts``: what the gradient is multiplied with, (atom, input, *layer axes), for atoms given
+        by their number in the layer (an array). Their tangents give what `reduce` gives."""
+        raise NotImplementedError
+
+    def collect(self, node: Node, layer: Any, cube: Any, run: Any) -> Any:
+        """For operations that demand reruns: a method's finished contributions (target, input, *layer axes), reduced to
+        (target, input, *kept axes)."""
         raise NotImplementedError
 
     def kernel(self, node: Node, inputs: tuple[Any, ...], run: Any) -> Any:
@@ -163,7 +189,11 @@ class Style:
 
 
 class Method:
-    """One attribution method: how much each atom contributed to the target."""
+    """One attribution method: how much each atom contributed to the target.
+
+    One that needs a single gradient has `contribution`. One that ``reruns`` the network above the layer says which
+    activations it visits and what it makes of the gradients there.
+    """
 
     name: ClassVar[str] = ""
     parameters: ClassVar[tuple[Parameter, ...]] = ()
@@ -171,12 +201,36 @@ class Method:
     available: ClassVar[bool] = True
     maps_only: ClassVar[bool] = False  # defined at layers with positions only
     input_only: ClassVar[bool] = False  # defined at the input only
+    linear: ClassVar[bool] = False  # the contribution is activation x gradient
+    reruns: ClassVar[bool] = False
+    completes: ClassVar[bool] = False  # contributions add up to the score's difference from that at the baseline
 
     def contribution(self, activation: Any, gradient: Any) -> Any:
-        """Contribution of every entry of a layer to one target, before the sum over an atom's part.
+        """Contribution of every entry of a layer to some targets, before the sum over an atom's part.
 
-        Both tensors and the result have the axes (input, *layer axes).
+        activation (input, *layer axes); gradient and the result (target, input, *layer axes).
         """
+        raise NotImplementedError
+
+    def visits(self, parameters: Mapping[str, Any]) -> int:
+        """How many activations are visited for each input."""
+        raise NotImplementedError
+
+    def baseline(self, parameters: Mapping[str, Any]) -> str | None:
+        """The picture that the path starts from (a word of runtime/baselines.py); None where there is no path."""
+        return None
+
+    def visit(self, parameters: Mapping[str, Any], start: int, stop: int, activation: Any, baseline: Any) -> Any:
+        """The activations number start to stop that are visited: (visit, input, *layer axes). ``baseline``: the layer's
+        activation for the baseline picture, (input, *layer axes)."""
+        raise NotImplementedError
+
+    def weights(self, parameters: Mapping[str, Any]) -> Any:
+        """The weight of each visit's gradient in their sum: (visit,), a numpy array."""
+        raise NotImplementedError
+
+    def finish(self, parameters: Mapping[str, Any], total: Any, activation: Any, baseline: Any) -> Any:
+        """Contributions (target, input, *layer axes) from the weighted sum of the gradients, of the same shape."""
         raise NotImplementedError
 
 

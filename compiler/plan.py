@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from bbilang.compiler.cost import backward_flops, captured_bytes, forward_flops, icon_flops
+from bbilang.compiler.cost import captured_bytes, flops_between, forward_flops, icon_flops
 from bbilang.compiler.description import ModelDescription
-from bbilang.compiler.ir import Backward, Node, Program
+from bbilang.compiler.ir import Backward, Forward, Node, Program, Rerun, Tangents, walk
+from bbilang.compiler.mode import joined, lows, tangent_count, ways
+from bbilang.compiler.op import Registry
 from bbilang.compiler.settings import default
+from bbilang.compiler.targets import known_apart, target_keys
 from bbilang.grammar.source import Span
 
-Kind = Literal["forward", "backward", "icons", "draw"]
+Kind = Literal["forward", "backward", "tangents", "reruns", "icons", "draw"]
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One of several ways to the same numbers: reverse mode, or forward mode at some layers. ``seconds`` are estimated
+    from the speeds that the optimizer decided by."""
+
+    mode: str
+    passes: int
+    flops: int
+    bytes: int
+    seconds: float
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Free:
+    """What nobody needs after a step: the autograd graph of a forward, or the activations that it captured."""
+
+    kind: Literal["graph", "activations"]
+    index: int  # in Program.forwards
+
+    def __str__(self) -> str:
+        return f"{self.kind} of forward {self.index + 1}"
 
 
 @dataclass(frozen=True)
@@ -20,7 +49,7 @@ class Step:
     on what `top` finds). ``bytes`` is what the step keeps for later ones."""
 
     kind: Kind
-    index: int  # in Program.forwards, .backwards, .icons or .elements
+    index: int  # in Program.forwards, .backwards, .tangents, .reruns, .icons or .elements
     words: str
     passes: int
     flops: int
@@ -28,6 +57,8 @@ class Step:
     bound: bool = False
     least: int = 0  # icons: the fewest
     asked: tuple[Span, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    frees: tuple[Free, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,31 +72,23 @@ class Plan:
         return sum(step.passes for step in own), sum(step.flops for step in own)
 
 
-def plan(program: Program) -> Plan:
-    """The steps of a program. Each backward stands directly after the forward that it needs."""
+def plan(program: Program, registry: Registry | None = None) -> Plan:
+    """The steps of a program. Derivatives stand directly after the forward that they need.
+
+    registry: for the number of visits of path methods; without it those cost nothing in the plan.
+    """
     description = program.description
     if description is None:
         raise ValueError("a program without a model's description has no plan")
-    inputs = max(len(program.inputs), 1)
     steps: list[Step] = []
     for number, forward in enumerate(program.forwards):
-        what = [", ".join(forward.layers)] if forward.layers else []
-        what += ["scores"] if forward.scores else []
-        stop = forward.stops and forward.layers
-        steps.append(
-            Step(
-                "forward",
-                number,
-                f"{' and '.join(what) or 'the network'}{', stops there' if stop else ''}",
-                1,
-                inputs * forward_flops(description, forward.layers, bool(stop)),
-                inputs * captured_bytes(description, forward.layers),
-                asked=_asked(program, forward.serves),
-            )
-        )
-        for place, backward in enumerate(program.backwards):
-            if backward.forward == number:
-                steps.append(_backward(program, place, backward, description, inputs))
+        steps.append(_forward(program, number, forward, description))
+        if forward.picture:
+            continue
+        steps += [_backward(program, n, b, description) for n, b in enumerate(program.backwards) if b.forward == number]
+        steps += [_tangents(program, n, t, description) for n, t in enumerate(program.tangents) if t.forward == number]
+    for number, rerun in enumerate(program.reruns):
+        steps.append(_rerun(program, number, rerun, description, registry))
     size, count = (program.setting(f"featvis.{n}", default(f"featvis.{n}")) for n in ("size", "steps"))
     for number, icons in enumerate(program.icons):
         elements = [e for e in program.elements if e.id in icons.elements]
@@ -80,49 +103,119 @@ def plan(program: Program) -> Plan:
         states = element.node.type.state_count
         words = f"{element.node['style']} `{element.id}`" + (f", up to {states} states" if states > 1 else "")
         steps.append(Step("draw", number, words, 0, 0, asked=_asked(program, (element.node,))))
-    return Plan(program, tuple(steps))
+    return Plan(program, _with_frees(program, steps))
 
 
-def _backward(program: Program, place: int, backward: Backward, description: ModelDescription, inputs: int) -> Step:
-    classes: set[tuple] = set()
-    for target in backward.targets:
-        classes |= target_classes(target, description.classes)
-    varies = len({key[0] for key in classes}) > 1 or any(key[0] == "state" for key in classes)
-    words = f"{len(classes)} target{'s' if len(classes) != 1 else ''} to {', '.join(backward.layers)}"
+def order(steps: Iterable[Step]) -> list[Step]:
+    """The steps as they are executed: icons last, when all numbers are there."""
+    return sorted(steps, key=lambda step: step.kind == "icons")
+
+
+def _with_frees(program: Program, steps: list[Step]) -> tuple[Step, ...]:
+    """Each step with what nobody needs after it."""
+    last: dict[Free, int] = {}
+    executed = order(steps)
+    derived = {"backward": program.backwards, "tangents": program.tangents, "reruns": program.reruns}
+    for place, step in enumerate(executed):
+        if step.kind == "forward":
+            last[Free("activations", step.index)] = place
+        if step.kind in derived:
+            one = derived[step.kind][step.index]
+            last[Free("activations", one.forward)] = last[Free("graph", one.forward)] = place
+            if isinstance(one, Rerun) and one.baseline >= 0:
+                last[Free("activations", one.baseline)] = place
+        if step.kind == "draw":
+            nodes = {id(node) for node in walk(program.elements[step.index].node)}
+            for number, forward in enumerate(program.forwards):
+                if any(id(node) in nodes for node in forward.serves):
+                    last[Free("activations", number)] = place
+    frees: dict[int, list[Free]] = {}
+    for free, place in last.items():
+        frees.setdefault(id(executed[place]), []).append(free)
+    return tuple(replace(step, frees=tuple(frees.get(id(step), ()))) for step in steps)
+
+
+def _inputs(program: Program) -> int:
+    return max(len(program.inputs), 1)
+
+
+def _forward(program: Program, number: int, forward: Forward, description: ModelDescription) -> Step:
+    inputs = _inputs(program)
+    what = [", ".join(forward.layers)] if forward.layers else []
+    what += ["scores"] if forward.scores else []
+    stop = forward.stops and forward.layers
+    words = f"{' and '.join(what) or 'the network'}{', stops there' if stop else ''}"
+    words += f", of the baseline `{forward.picture}`" if forward.picture else ""
+    flops = inputs * forward_flops(description, forward.layers, bool(stop))
+    kept = inputs * captured_bytes(description, forward.layers)
+    return Step("forward", number, words, 1, flops, kept, asked=_asked(program, forward.serves))
+
+
+def _backward(program: Program, number: int, backward: Backward, description: ModelDescription) -> Step:
+    inputs, place = _inputs(program), backward.place
+    reached = lows(backward.asks, place, description)
+    count = Counter(reached.values() if backward.stops else ["input"] * len(reached))
+    words = f"{_plural(len(reached), 'target')} to {', '.join(sorted(backward.layers))}"
     words += ", stops there" if backward.stops else ", down to the input"
-    flops = backward_flops(description, backward.layers if backward.stops else ("input",))
-    return Step(
-        "backward",
-        place,
-        words,
-        len(classes),
-        inputs * len(classes) * flops,
-        0,
-        varies and len(classes) > 1,
-        asked=_asked(program, backward.serves),
-    )
+    flops = sum(inputs * n * flops_between(description, low, place) for low, n in count.items())
+    bound = len(reached) > 1 and not known_apart(set(reached))
+    asked = _asked(program, backward.serves)
+    return Step("backward", number, words, len(reached), flops, 0, bound, asked=asked,
+                alternatives=_alternatives(program, backward.forward, place))  # fmt: skip
 
 
-def target_classes(target: Node, total: int) -> set[tuple]:
-    """The classes that a target can be made of, by what is known before the network runs: a rank among the scores, an
-    index, or a place of a selection. The same class under two descriptions counts twice: the number is a bound."""
-    if target.op != "output":
-        return {key for child in target.inputs for key in target_classes(child, total)}
-    kind, *rest = target["which"]
-    score = () if target["score"] == "logit" else ("probability",)
-    match kind:
-        case "predicted":
-            return {("rank", 0, *score)}
-        case "top":
-            return {("rank", i, *score) for i in range(rest[0])}
-        case "classes":
-            return {("index", i, *score) for i in rest[0]}
-        case "all":
-            return {("index", i, *score) for i in range(total)}
-    over = rest[0]["over"]
-    if over.op == "output" and rest[0].type.axes[0].exact:  # several inputs may share the union of their own classes
-        return {(*key, *score) for key in target_classes(over, total)}
-    return {("state", rest[0].digest, i, *score) for i in range(rest[0].type.axes[0].size)}
+def _tangents(program: Program, number: int, tangents: Tangents, description: ModelDescription) -> Step:
+    inputs = _inputs(program)
+    derived = {node for d in program.derivatives for node in d.serves}
+    count = tangent_count(tangents, description, derived)
+    keys = {k for target in tangents.targets for k in target_keys(target, tangents.place, description)}
+    words = f"{_plural(count, 'atom')} of {tangents.layer} to {_plural(len(keys), 'target')}"
+    flops = inputs * (count + 1) * flops_between(description, tangents.layer, tangents.place)
+    return Step("tangents", number, words, count, flops, 0, False, asked=_asked(program, tangents.serves),
+                alternatives=_alternatives(program, tangents.forward, tangents.place))  # fmt: skip
+
+
+def _rerun(
+    program: Program, number: int, rerun: Rerun, description: ModelDescription, registry: Registry | None
+) -> Step:
+    inputs, (name, parameters) = _inputs(program), rerun.method
+    visits = registry.methods[name].visits(dict(parameters)) if registry is not None else 0
+    keys = lows(rerun.asks, rerun.place, description)
+    words = f"{name}: {_plural(visits, 'step')} x {_plural(len(keys), 'target')} "
+    if rerun.above:
+        words += f"above {rerun.layer}"
+        row = flops_between(description, rerun.layer, rerun.place)
+        passes, flops = visits, inputs * visits * row * (1 + len(keys))
+    else:
+        words += f"at {rerun.layer}, through the whole network"
+        passes, flops = visits * len(keys), inputs * visits * len(keys) * 2 * description.flops
+    bound = len(keys) > 1 and not known_apart(set(keys))
+    return Step("reruns", number, words, passes, flops, 0, bound, asked=_asked(program, rerun.serves))
+
+
+def _alternatives(program: Program, forward: int, place: str) -> tuple[Alternative, ...]:
+    """What each way to the same derivatives would cost, where there is a choice."""
+    if not program.optimized:
+        return ()
+    tangents = [t for t in program.tangents if (t.forward, t.place) == (forward, place)]
+    parts = [*tangents, *(b for b in program.backwards if (b.forward, b.place) == (forward, place))]
+    found = ways(program, Backward(joined(a for d in parts for a in d.asks), forward, True, place, True))
+    chosen = _units(tangents)
+    return tuple(
+        Alternative(
+            way.words, way.cost.passes, way.cost.flops, way.cost.bytes, way.cost.seconds,
+            _units(way.tangents) == chosen,
+        )
+        for way in (found if len(found) > 1 else ())
+    )  # fmt: skip
+
+
+def _units(tangents: Iterable[Tangents]) -> set[tuple[str, str]]:
+    return {(t.layer, ask.parts) for t in tangents for ask in t.asks}
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _slots(node: Node) -> int:

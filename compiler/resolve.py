@@ -298,6 +298,9 @@ class Resolver(Substrates):
             operation.parameters,
             lambda value, parameter: self.reader.argument(value, parameter, field),
         )
+        for parameter in operation.parameters:  # `set attribute(method=...)` speaks where the text does not
+            if parameter.name not in spans and f"{call.name}.{parameter.name}" in self.settings:
+                arguments[parameter.name] = self.settings[f"{call.name}.{parameter.name}"]
         try:
             type = operation.type(field.type, arguments)
         except Fail as fail:

@@ -14,7 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from bbilang.compiler.description import ModelDescription
-from bbilang.compiler.ir import Backward, Element, Forward, Icons, Interface, ModelSlot, Node, Program, walk
+from bbilang.compiler.ir import (
+    Ask,
+    Backward,
+    Element,
+    Forward,
+    Icons,
+    Interface,
+    ModelSlot,
+    Node,
+    Program,
+    Rerun,
+    Tangents,
+    walk,
+)
 from bbilang.compiler.types import Axis, FieldType
 from bbilang.grammar.codes import MALFORMED_TREE
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
@@ -26,10 +39,17 @@ FORMAT, VERSION = "bbilang-program", 1
 def to_json(program: Program) -> dict[str, Any]:
     """The program as dictionaries, lists, numbers, strings and None."""
     roots = [element.node for element in program.elements] + [node for _, node in program.bindings]
-    roots += [node for b in program.backwards for node in (*b.targets, *b.serves)]
+    roots += [node for d in program.derivatives for node in (*d.targets, *d.serves)]
     roots += [node for f in program.forwards for node in f.serves]
     nodes = list(walk(*roots))
     number = {id(node): index for index, node in enumerate(nodes)}
+
+    def derived(one: Backward | Tangents | Rerun) -> dict[str, Any]:
+        asks = [
+            {"target": number[id(a.target)], "node": number[id(a.node)], "layers": list(a.layers), "parts": a.parts}
+            for a in one.asks
+        ]
+        return {"asks": asks, "forward": one.forward}
 
     def many(group: tuple[Node, ...]) -> list[int]:
         return [number[id(node)] for node in group]
@@ -56,18 +76,29 @@ def to_json(program: Program) -> dict[str, Any]:
         ],
         "bindings": [[name, number[id(node)]] for name, node in program.bindings],
         "forwards": [
-            {"layers": list(f.layers), "scores": f.scores, "stops": f.stops, "serves": many(f.serves)}
+            {
+                "layers": list(f.layers),
+                "scores": f.scores,
+                "stops": f.stops,
+                "serves": many(f.serves),
+                "picture": f.picture,
+            }
             for f in program.forwards
         ],
         "backwards": [
+            {**derived(b), "stops": b.stops, "place": b.place, "batched": b.batched} for b in program.backwards
+        ],
+        "tangents": [{**derived(t), "layer": t.layer, "place": t.place} for t in program.tangents],
+        "reruns": [
             {
-                "targets": many(b.targets),
-                "layers": list(b.layers),
-                "forward": b.forward,
-                "stops": b.stops,
-                "serves": many(b.serves),
+                **derived(r),
+                "layer": r.layer,
+                "method": _listed(r.method),
+                "above": r.above,
+                "baseline": r.baseline,
+                "place": r.place,
             }
-            for b in program.backwards
+            for r in program.reruns
         ],
         "icons": [{"elements": list(i.elements), "at_most": i.at_most} for i in program.icons],
         "description": program.description.to_json() if program.description else None,
@@ -145,6 +176,10 @@ def _program(data: dict[str, Any]) -> Program:
         )
         for i in data["interfaces"]
     )
+
+    def asks(entry: dict[str, Any]) -> tuple[Ask, ...]:
+        return tuple(Ask(at(a["target"]), at(a["node"]), tuple(a["layers"]), a["parts"]) for a in entry["asks"])
+
     source, description = data["source"], data["description"]
     program = Program(
         tuple(ModelSlot(m["alias"], m["name"], m["weights"]) for m in data["models"]),
@@ -153,13 +188,14 @@ def _program(data: dict[str, Any]) -> Program:
         tuple((name, at(index)) for name, index in data["bindings"]),
         tuple(sorted((name, _tupled(item)) for name, item in data["settings"].items())),
         tuple(
-            Forward(tuple(f["layers"]), f["scores"], f["stops"], tuple(map(at, f["serves"]))) for f in data["forwards"]
+            Forward(tuple(f["layers"]), f["scores"], f["stops"], tuple(map(at, f["serves"])), f["picture"])
+            for f in data["forwards"]
         ),
+        tuple(Backward(asks(b), b["forward"], b["stops"], b["place"], b["batched"]) for b in data["backwards"]),
+        tuple(Tangents(asks(t), t["forward"], t["layer"], t["place"]) for t in data["tangents"]),
         tuple(
-            Backward(
-                tuple(map(at, b["targets"])), tuple(b["layers"]), b["forward"], b["stops"], tuple(map(at, b["serves"]))
-            )
-            for b in data["backwards"]
+            Rerun(asks(r), r["forward"], r["layer"], _tupled(r["method"]), r["above"], r["baseline"], r["place"])
+            for r in data["reruns"]
         ),
         tuple(Icons(tuple(i["elements"]), i["at_most"]) for i in data["icons"]),
         data["optimized"],
@@ -168,9 +204,11 @@ def _program(data: dict[str, Any]) -> Program:
         Source(source["text"], source["name"]) if source else None,
         ModelDescription.from_json(description) if description else None,
     )
-    for backward in program.backwards:
-        if not 0 <= backward.forward < len(program.forwards):
-            raise ValueError(f"a backward needs forward {backward.forward}, which is not there")
+    for one in program.derivatives:
+        if not 0 <= one.forward < len(program.forwards):
+            raise ValueError(f"a derivative needs forward {one.forward}, which is not there")
+    if any(not -1 <= r.baseline < len(program.forwards) for r in program.reruns):
+        raise ValueError("a rerun needs the forward of a baseline that is not there")
     return program
 
 

@@ -24,14 +24,14 @@ def kept_axes(atom: str, layer: LayerDescription) -> tuple[str, ...]:
 
 
 def reduce_part(cube: Tensor, layer: LayerDescription, atom: str, how: str) -> Tensor:
-    """(input, *layer axes) -> (input, *kept axes): each atom's part by `sum`, `mean`, `max` or `norm` (L2)."""
+    """(..., *layer axes) -> (..., *kept axes): each atom's part by `sum`, `mean`, `max` or `norm` (L2)."""
     keep = kept_axes(atom, layer)
-    axes = ("input", *layer.axes)
     rest = [a for a in layer.axes if a not in keep]
-    moved = cube.permute([axes.index(a) for a in ("input", *keep, *rest)])
+    leading = cube.dim() - len(layer.axes)
+    moved = cube.permute([*range(leading), *(leading + layer.axes.index(a) for a in (*keep, *rest))])
     if not rest:
         return moved.abs() if how == "norm" else moved
-    flat = moved.reshape(*moved.shape[: 1 + len(keep)], -1)
+    flat = moved.flatten(leading + len(keep))
     match how:
         case "sum":
             return flat.sum(-1)
@@ -42,6 +42,26 @@ def reduce_part(cube: Tensor, layer: LayerDescription, atom: str, how: str) -> T
         case "norm":
             return flat.norm(dim=-1)
     raise ValueError(how)
+
+
+def parts_of(cube: Tensor, layer: LayerDescription, atom: str, atoms: Any) -> Tensor:
+    """The parts of some atoms: (input, *layer axes) -> (atom, input, *layer axes), all else zero.
+
+    atoms: their numbers, counted over the kept axes in order (y, x or channel ...), a numpy array.
+    """
+    import torch
+
+    keep = kept_axes(atom, layer)
+    sizes = [layer.sizes[axis] for axis in keep]
+    numbers = torch.as_tensor(np.asarray(atoms), device=cube.device)
+    mask = torch.zeros(len(numbers), *sizes, device=cube.device, dtype=cube.dtype)
+    mask.flatten(1).scatter_(1, numbers[:, None], 1)
+    order = [1 + keep.index(axis) for axis in layer.axes if axis in keep]
+    mask = mask.permute(0, *order)
+    for position, axis in enumerate(layer.axes):
+        if axis not in keep:
+            mask = mask.unsqueeze(1 + position)
+    return mask.unsqueeze(1) * cube.unsqueeze(0)
 
 
 def gather(frame: Field, maps: dict[str, Any], layers: dict[str, LayerDescription], leading: tuple[str, ...]) -> Named:

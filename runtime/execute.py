@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bbilang.compiler.description import LayerDescription
-from bbilang.compiler.ir import Backward, Node, Program, walk
+from bbilang.compiler.explain import Measured
+from bbilang.compiler.ir import OUTPUT, Backward, Element, Node, Program, Rerun, Tangents, walk
 from bbilang.compiler.op import Registry
-from bbilang.compiler.plan import Plan, Step
+from bbilang.compiler.plan import Free, Plan, Step, order
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.atoms import kept_axes
 from bbilang.runtime.field import Field, Named
-from bbilang.runtime.ops.output import TERM
+
+if TYPE_CHECKING:
+    from bbilang.runtime.derive import Found
 
 Watch = Callable[[str, int, int, float | None], None]  # words, done, in all, seconds left
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One input: ``image`` (channel, y, x) in [0, 1], a torch tensor; ``shown`` uint8 (y, x, rgb)."""
+    """One input: ``image`` (channel, y, x) in [0, 1], a torch tensor; ``shown`` uint8 (y, x, rgb). A text has ``words``
+    for its tokens, whose numbers are its image (token,); what fills it up to the longest has empty ones."""
 
     name: str
     image: Any
     shown: np.ndarray
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,10 +60,13 @@ class Results:
     layers: Mapping[str, LayerDescription] = field(default_factory=dict)
     passes: Any = None  # everything that ran, icons too
     model_passes: tuple[int, int] = (0, 0)  # (forward, backward) for the numbers, without icons
+    tangents: int = 0  # forward-mode passes, likewise
+    reruns: int = 0  # activations at which the network above a layer ran again, likewise
     adapter: Any = None
     recipe: Any = None
     draft: bool = False
-    timings: list[tuple[Step, float]] = field(default_factory=list)
+    timings: list[tuple[Step, Measured]] = field(default_factory=list)
+    imported: tuple[str, ...] = ()  # what came from another machine, in words
 
     def nodes(self) -> Iterator[Node]:
         """Every node that an element needs, once."""
@@ -77,9 +87,10 @@ class Run:
         self.passes = Passes()
         self.captured: dict[int, Any] = {}
         self._values: dict[int, Field] = {}
-        self._maps: dict[int, dict[str, np.ndarray]] = {}
-        self._slots: dict[int, dict[tuple, int]] = {}
+        self._found: dict[tuple[int, str], Found] = {}
         self._done: set[int] = set()
+        self._scores: np.ndarray | None = None
+        self.objectives: dict[str, tuple[Named, list[Any]]] = {}  # element id -> what its icons shall show
 
     # --- what kernels ask ------------------------------------------------------------------------------------------
 
@@ -130,8 +141,10 @@ class Run:
     @property
     def scores(self) -> np.ndarray:
         """(input, class), as the model gives them."""
-        number = next(i for i, f in enumerate(self.program.forwards) if f.scores)
-        return self.forward(number).scores.float().cpu().numpy()
+        if self._scores is None:
+            self.forward(next(i for i, f in enumerate(self.program.forwards) if f.scores and not f.picture))
+        assert self._scores is not None
+        return self._scores
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -139,36 +152,40 @@ class Run:
 
         return torch.from_numpy(self.scores).double().softmax(1).float().numpy()
 
-    def maps(self, node: Node) -> dict[str, np.ndarray]:
-        """layer -> (slot, input, *atom axes): a gradient operation's reduced numbers, one slot a class."""
-        if id(node) not in self._maps:
-            for number, backward in enumerate(self.program.backwards):
-                if any(n is node for n in backward.serves):
-                    self.backward(number)
-        return self._maps[id(node)]
+    def found(self, node: Node, target: Node, place: str = OUTPUT) -> Found:
+        """The table that the numbers of an operation for one target are put into."""
+        from bbilang.runtime.derive import Found
 
-    def slots(self, node: Node, target: Field) -> Named:
-        """(..., term) -> the slot in `maps` of each class that the target is made of; for every input."""
-        table = self._slots[id(node)]
-        index = target.index
-        dims = tuple(d for d in index.dims if d not in ("input", TERM))
-        full = Named(
-            ("input", *dims, TERM), np.broadcast_to(index.spread(("input", *dims, TERM)), self._shape(index, dims))
-        )
-        score = target.type.unit
-        numbers = np.empty(full.data.shape, np.int64)
-        for place in np.ndindex(numbers.shape):
-            numbers[place] = table[(place[0], score, int(full.data[place]))]
-        return Named(full.dims, numbers)
+        key = (id(node), place)
+        if key not in self._found:
+            self._found[key] = Found.of(self, target, place)
+        return self._found[key]
 
-    def _shape(self, index: Named, dims: tuple[str, ...]) -> list[int]:
-        sizes = index.sizes
-        return [len(self.images), *(sizes[d] for d in dims), sizes[TERM]]
+    def maps(self, node: Node, place: str = OUTPUT) -> dict[str, np.ndarray]:
+        """layer -> (slot, input, *atom axes): a derivative operation's reduced numbers, one slot a class or atom."""
+        for step in self.program.derivatives:
+            if step.place == place and any(n is node for n in step.serves):
+                self.derive(step)
+        return self._found[id(node), place].maps
+
+    def slots(self, node: Node, target: Node, place: str = OUTPUT) -> Named:
+        """(input, ..., term) -> the slot in `maps` of each class or atom that the target is made of; -1 for none."""
+        found = self.found(node, target, place)
+        kind, numbers = found.keyed.kind, found.keyed.numbers
+        slots = np.full(numbers.data.shape, -1, np.int64)
+        for place_ in np.ndindex(slots.shape):
+            slots[place_] = found.slots.get((place_[0], (kind, int(numbers.data[place_]))), -1)
+        return Named(numbers.dims, slots)
+
+    def kept_shape(self, node: Node, layer: str) -> list[int]:
+        """The sizes of the axes that tell a node's atoms apart at one layer."""
+        description = self.layer(layer)
+        return [description.sizes[axis] for axis in kept_axes(node.type.atom, description)]
 
     # --- passes ----------------------------------------------------------------------------------------------------
 
     def forward(self, number: int) -> Any:
-        from bbilang.runtime import passes
+        from bbilang.runtime import baselines, passes
 
         if number not in self.captured:
             forward = self.program.forwards[number]
@@ -178,81 +195,51 @@ class Run:
                 layers.append("input")
             asked = [*forward.serves, *(element.node for element in self.program.elements)]
             scored = self.adapter.description.classes > 0
+            derived = [d for d in (*self.program.tangents, *self.program.reruns) if d.forward == number]
+            cuts = tuple(dict.fromkeys(d.layer for d in derived if not isinstance(d, Rerun) or d.above))
+            images = baselines.picture(forward.picture, self.images, self.adapter) if forward.picture else self.images
             work = partial(
                 passes.forward,
                 self.adapter,
-                self.images,
+                images,
                 layers,
                 want_output=forward.scores or (scored and not forward.stops),
                 grad=bool(backwards),
                 counter=self.passes,
+                **({"cuts": cuts} if cuts else {}),
             )
-            self.captured[number] = self.located(asked[0], work)
+            captured = self.captured[number] = self.located(asked[0], work)
+            if forward.scores and not forward.picture and self._scores is None:
+                self._scores = captured.scores.float().cpu().numpy()
         return self.captured[number]
 
-    def backward(self, number: int) -> None:
-        """All targets of one group: each class once, each gradient reduced to atoms as it arrives."""
-        if number in self._done:
+    def derive(self, step: Backward | Tangents | Rerun) -> None:
+        """The numbers of one group of derivatives, once."""
+        if id(step) in self._done:
             return
-        self._done.add(number)
-        import torch
+        self._done.add(id(step))
+        from bbilang.runtime import derive
 
-        from bbilang.runtime import passes
+        work = {Backward: derive.backward, Tangents: derive.tangents, Rerun: derive.rerun}[type(step)]
+        self.located(step.serves[0], partial(work, self, step))
 
-        backward = self.program.backwards[number]
-        table = self._classes(backward)
-        captured = self.forward(backward.forward)
-        count = 1 + max(table.values(), default=-1)
-        scores = captured.scores
-        cotangents = torch.zeros(count, *scores.shape)
-        for (row, unit, index), slot in table.items():
-            cotangents[slot, row] = _cotangent(scores[row].float().cpu(), unit, index)
-        last = not any(
-            b.forward == backward.forward and other not in self._done for other, b in enumerate(self.program.backwards)
+    def last_use(self, step: Backward) -> bool:
+        """True where no other derivative needs the graph of the step's forward."""
+        return all(
+            id(other) in self._done or other.forward != step.forward
+            for other in (*self.program.backwards, *self.program.tangents)
         )
-        layers = list(backward.layers) if backward.stops else ["input", *(x for x in backward.layers if x != "input")]
-        found: dict[int, dict[str, list[np.ndarray]]] = {id(n): {x: [] for x in n.type.layers} for n in backward.serves}
-        for slot in range(count):
-            keep = not last or slot + 1 < count
-            one = cotangents[slot : slot + 1]
-            work = partial(passes.gradients, captured, one, layers, self.passes, keep=keep)
-            gradient = self.located(backward.serves[0], work)
-            for node in backward.serves:
-                operation = self.registry.operations[node.op]
-                for name in node.type.layers:
-                    reduced = operation.reduce(node, self.layer(name), captured[name], gradient[name][0], self)
-                    found[id(node)][name].append(reduced.detach().float().cpu().numpy())
-        for node in backward.serves:
-            self._maps[id(node)] = {name: np.stack(rows) for name, rows in found[id(node)].items()}
-            self._slots[id(node)] = table
 
-    def _classes(self, backward: Backward) -> dict[tuple, int]:
-        """(input, score, class) -> slot: the distinct classes of each input, side by side in the fewest passes."""
-        table: dict[tuple, int] = {}
-        used = [0] * len(self.images)
-        for target in backward.targets:
-            field = self.value(target)
-            index = field.index
-            dims = tuple(d for d in index.dims if d not in ("input", TERM))
-            full = np.broadcast_to(index.spread(("input", *dims, TERM)), self._shape(index, dims))
-            for row in range(len(self.images)):
-                for number in dict.fromkeys(full[row].ravel().tolist()):
-                    key = (row, field.type.unit, int(number))
-                    if key not in table:
-                        table[key] = used[row]
-                        used[row] += 1
-        return table
-
-
-def _cotangent(scores: Any, unit: str, index: int) -> Any:
-    """d score / d logits: one-hot for a logit, p_k (e_k - p) for a probability."""
-    import torch
-
-    hot = torch.nn.functional.one_hot(torch.tensor(index), len(scores)).float()
-    if unit != "probability":
-        return hot
-    p = scores.double().softmax(0)
-    return (p[index] * (hot - p)).float()
+    def release(self, frees: Sequence[Free]) -> None:
+        """Let go of what no later step needs."""
+        for free in frees:
+            captured = self.captured.get(free.index)
+            if captured is None:
+                continue
+            if free.kind == "graph":
+                captured.free()
+            else:
+                self.captured[free.index] = None
 
 
 def execute(
@@ -263,36 +250,41 @@ def execute(
     *,
     icons: Callable[[Any, Sequence[Any], Any], list[Any]],
     watch: Watch | None = None,
+    measure: bool = False,
 ) -> Results:
     """Numbers and icons for every element of a plan.
 
     icons: makes icons, ``(adapter, objectives, passes) -> icons`` in order (runtime.visualize with recipe and cache).
-    watch: told before each step. The model is given back as it was found, whatever happens. Raises `BbiError`.
+    watch: told before each step. measure: each step's peak memory too. The model is given back as it was found, whatever happens. Raises `BbiError`.
     """
+    from bbilang.runtime.memory import peak
+
     run = Run(plan, registry, adapter, inputs)
     program = plan.program
     results = Results(program, {}, {}, pictures=tuple(inputs), labels=run.label, passes=run.passes)
-    work = [step for step in plan.steps if step.kind != "icons"] + [step for step in plan.steps if step.kind == "icons"]
+    work = order(plan.steps)
+    groups = {"backward": program.backwards, "tangents": program.tangents, "reruns": program.reruns}
     for done, step in enumerate(work):
         if watch:
             watch(step.kind, done, len(work), None)
-        began = time.perf_counter()
-        match step.kind:
-            case "forward":
-                run.forward(step.index)
-            case "backward":
-                run.backward(step.index)
-            case "draw":
-                element = program.elements[step.index]
-                results.fields[element.id] = run.value(element.node)
-                size = element.node.get("size_of")
-                if size is not None:
-                    results.sizes[element.id] = run.value(size)
-            case "icons":
-                _make_icons(run, results, program.icons[step.index].elements, icons)
-        results.timings.append((step, time.perf_counter() - began))
+        began, before = time.perf_counter(), run.passes.total
+        with peak(adapter.device) if measure else nullcontext() as most:
+            match step.kind:
+                case "forward":
+                    run.forward(step.index)
+                case "backward" | "tangents" | "reruns":
+                    run.derive(groups[step.kind][step.index])
+                case "draw":
+                    _draw(run, results, program.elements[step.index])
+                case "icons":
+                    _make_icons(run, results, program.icons[step.index].elements, icons)
+            run.release(step.frees)
+        took = time.perf_counter() - began
+        results.timings.append((step, Measured(took, most.bytes if most else None, run.passes.total - before)))
         if step.kind != "icons":
-            results.model_passes = (run.passes.forwards, run.passes.backwards)
+            passes = run.passes
+            results.model_passes = (passes.forwards, passes.backwards)
+            results.tangents, results.reruns = passes.tangents, passes.reruns
     for node in walk(*(element.node for element in program.elements)):
         if node.type.content == "selection":
             results.selections[node["id"]] = run.value(node)
@@ -304,14 +296,24 @@ def execute(
     return results
 
 
+def _draw(run: Run, results: Results, element: Element) -> None:
+    """The element's numbers, and what its icons shall show."""
+    field = results.fields[element.id] = run.value(element.node)
+    size = element.node.get("size_of")
+    if size is not None:
+        results.sizes[element.id] = run.value(size)
+    if any(element.id in icons.elements for icons in run.program.icons):
+        style = run.registry.styles[element.node["style"]]
+        run.objectives[element.id] = style.objectives(element.node, field, run)
+
+
 def _make_icons(run: Run, results: Results, elements: tuple[str, ...], icons: Callable[..., list[Any]]) -> None:
     """One call for all elements: their distinct objectives, each once."""
     known: dict[Any, int] = {}
     for element in run.program.elements:
         if element.id not in elements:
             continue
-        style = run.registry.styles[element.node["style"]]
-        wanted, objectives = style.objectives(element.node, results.fields[element.id], run)
+        wanted, objectives = run.objectives[element.id]
         base = len(results.icons)
         numbers = [base + known.setdefault(o, len(known)) for o in objectives]
         table = np.array([*numbers, -1])

@@ -14,6 +14,7 @@ class Linear(Method):
     """
 
     name = "linear"
+    linear = True
     source = "Olah et al., The Building Blocks of Interpretability, Distill 2018; Shrikumar et al. 2016 at the input"
 
     def contribution(self, activation: Any, gradient: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Methods that follow a path from a baseline, or relax a pool: their parameters."""
+"""Methods that relax a pool: their parameters."""
 
 from __future__ import annotations
 
@@ -7,18 +7,6 @@ from bbilang.compiler.op import Method, Parameter
 CHECKERBOARD = Parameter(
     "checkerboard", "flag", "blend neighbours, so that strided layers leave no checkerboard", False
 )
-
-
-class IntegratedGradients(Method):
-    """The gradient's integral along a straight line from a baseline; complete: it sums to the score's difference."""
-
-    name = "integrated_gradients"
-    available = False
-    parameters = (
-        Parameter("n_steps", "integer", "steps along the path", 50, minimum=1, maximum=100_000),
-        Parameter("baselines", "word", "where the path starts", "zero", choices=("zero", "mean", "blur", "noise")),
-    )
-    source = "Sundararajan, Taly, Yan 2017"
 
 
 class SmoothPool(Method):
@@ -41,4 +29,4 @@ class RelaxedPool(Method):
     source = "Olah et al. 2018"
 
 
-METHODS = (IntegratedGradients(), SmoothPool(), RelaxedPool())
+METHODS = (SmoothPool(), RelaxedPool())

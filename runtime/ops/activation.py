@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Activations, Demand, Fail, Operation, Parameter
+from bbilang.compiler.op import Activations, Demand, Fail, Operation, Parameter, Registry
 from bbilang.compiler.types import FieldType
 from bbilang.runtime.atoms import gather, numpy_of, reduce_part
 from bbilang.runtime.factors import sizes_of_groups
@@ -39,7 +39,7 @@ class Activation(Operation):
         signed = field.signed if field.atom in ("neuron", "channel") and arguments["reduce"] != "norm" else False
         return content_type(field, "activation", signed, unit=activation_unit(field.atom, arguments["reduce"]))
 
-    def demands(self, node: Node) -> tuple[Demand, ...]:
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         return (Activations(node.type.layers),)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Demand, Fail, Gradients, Operation, Parameter
+from bbilang.compiler.op import Demand, Fail, Gradients, Operation, Parameter, Registry, Reruns
 from bbilang.compiler.types import Axis, FieldType
-from bbilang.runtime.atoms import gather, reduce_part
+from bbilang.runtime.atoms import gather, parts_of, reduce_part
 from bbilang.runtime.factors import group_maps, reduce_groups, slopes_of
 from bbilang.runtime.field import Field, Named, combine
 from bbilang.runtime.ops.activation import CLASSES, content_type, rebuilt, require_layer
@@ -28,7 +28,7 @@ class Attribute(Operation):
     example = 'block5c.expand.channel | attribute(output["tabby"] - output["tiger cat"]) | both(3) | present(featvis)'
     parameters = (
         Parameter("to", "target", "what is explained: `output`, a class, a sum, difference or list of them"),
-        Parameter("method", "method", "the attribution method", None),
+        Parameter("method", "method", "the attribution method", "linear"),
     )
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
@@ -39,19 +39,38 @@ class Attribute(Operation):
             return replace(type, axes=(*type.axes, Axis("method", len(method[1]))))
         return type
 
-    def demands(self, node: Node) -> tuple[Demand, ...]:
-        return (Gradients(node["to"], node.type.layers),)
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        name, parameters = named_method(node)
+        kind = registry.methods[name]
+        if kind.reruns:
+            return (Reruns(node["to"], node.type.layers, (name, parameters)),)
+        known = kind.linear and node.type.atom != "group"
+        return (Gradients(node["to"], node.type.layers, f"{node.type.atom} x activation" if known else ""),)
 
     def reduce(self, node: Node, layer: Any, activation: Any, gradient: Any, run: Any) -> Any:
-        method = run.registry.methods[node["method"] or run.program.setting("attribute.method", "linear")]
+        method = run.registry.methods[named_method(node)[0]]
         contribution = method.contribution(activation, gradient)
         if node.type.atom == "group":
             slopes = gradient if method.linear else slopes_of(contribution, activation)
             return reduce_groups(node, layer, slopes, run)
         return reduce_part(contribution, layer, node.type.atom, "sum")
 
+    def parts(self, node: Node, layer: Any, activation: Any, atoms: Any, run: Any) -> Any:
+        return parts_of(activation, layer, node.type.atom, atoms)
+
+    def collect(self, node: Node, layer: Any, cube: Any, run: Any) -> Any:
+        if node.type.atom == "group":
+            return reduce_groups(node, layer, slopes_of(cube, run.activation(node, layer.name)), run)
+        return reduce_part(cube, layer, node.type.atom, "sum")
+
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
         return of_targets(node, node["to"], inputs[0], run, lambda a, b: a * b)
+
+
+def named_method(node: Node) -> tuple[str, tuple[tuple[str, Any], ...]]:
+    """The node's method: its name, and every parameter that was given."""
+    method = node["method"]
+    return (method, ()) if isinstance(method, str) else (method[0], method[1])
 
 
 def derivative_type(field: FieldType, content: str, to: Node, unit: str, signed: bool) -> FieldType:

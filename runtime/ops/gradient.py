@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Demand, Fail, Gradients, Operation, Parameter
+from bbilang.compiler.op import Demand, Fail, Gradients, Operation, Parameter, Registry
 from bbilang.compiler.types import FieldType
-from bbilang.runtime.atoms import reduce_part
+from bbilang.runtime.atoms import parts_of, reduce_part
 from bbilang.runtime.factors import reduce_groups
 from bbilang.runtime.field import Field
 from bbilang.runtime.ops.activation import require_layer
@@ -41,14 +41,21 @@ class Gradient(Operation):
         unit = f"{of.type.unit} per activation"
         return derivative_type(field, "gradient", of, unit, signed=field.atom not in NORMED)
 
-    def demands(self, node: Node) -> tuple[Demand, ...]:
-        return (Gradients(node["of"], node.type.layers),)
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        return (
+            Gradients(
+                node["of"], node.type.layers, "" if node.type.atom in (*NORMED, "group") else f"{node.type.atom} x 1"
+            ),
+        )
 
     def reduce(self, node: Node, layer: Any, activation: Any, gradient: Any, run: Any) -> Any:
         if node.type.atom == "group":
             return reduce_groups(node, layer, gradient, run)
         how = "norm" if node.type.atom in NORMED else "sum"
         return reduce_part(gradient, layer, node.type.atom, how)
+
+    def parts(self, node: Node, layer: Any, activation: Any, atoms: Any, run: Any) -> Any:
+        return parts_of(activation.new_ones(()).expand_as(activation), layer, node.type.atom, atoms)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
         return of_targets(node, node["of"], inputs[0], run, lambda a, b: a * b)

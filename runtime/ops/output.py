@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Demand, Operation, Scores
+from bbilang.compiler.op import Demand, Operation, Registry, Scores
 from bbilang.runtime.field import Field, Named, combine, union_of
 
 TERM = "term"
@@ -19,7 +19,7 @@ class Output(Operation):
     name = "output"
     head = True
 
-    def demands(self, node: Node) -> tuple[Demand, ...]:
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         return (Scores(),)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:

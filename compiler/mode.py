@@ -1,0 +1,160 @@
+"""Forward or reverse mode: attribution of A atoms to T targets needs the lesser of A tangents and T cotangents.
+
+A cotangent serves every layer on its way down; a tangent serves every target, and only its own layer. So what is decided
+is, for each kind of atoms at each layer, whether tangents serve it; cotangents serve the rest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from bbilang.compiler.cost import Cost, earliest, passes_cost
+from bbilang.compiler.description import ModelDescription
+from bbilang.compiler.ir import Ask, Backward, Node, Program, Tangents
+from bbilang.compiler.targets import asked_atoms, atoms_of, target_keys
+
+Unit = tuple[str, str]  # a layer, and the name of the parts of its atoms; empty where only cotangents will do
+MOST = 10  # units of which every choice is tried
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to serve a group, and what it would cost."""
+
+    words: str
+    backward: Backward | None
+    tangents: tuple[Tangents, ...]
+    cost: Cost
+    chosen: bool = False
+
+
+def ways(program: Program, backward: Backward) -> tuple[Way, ...]:
+    """The ways to serve a group of backwards that are worth telling: reverse mode throughout first; then the best mixture
+    and forward mode wherever it can be, where they differ. One is chosen: the cheapest, or what the reader insists on."""
+    if program.description is None or not backward.stops:
+        return (Way("reverse", backward, (), Cost(), True),)
+    group = _Group(program, backward, program.description)
+    best = group.best()
+    told = list(dict.fromkeys([frozenset(), best, group.movable]))
+    chosen = {"reverse": frozenset(), "forward": group.movable, None: best}[program.choices.force]
+    return tuple(group.way(forward, forward == chosen) for forward in told)
+
+
+class _Group:
+    """A group of backwards by the units that ask for each class or atom."""
+
+    def __init__(self, program: Program, backward: Backward, description: ModelDescription):
+        self.program, self.backward, self.description = program, backward, description
+        self.inputs = max(len(program.inputs), 1)
+        derived = {node for d in program.derivatives for node in d.serves}
+        wanted: dict[tuple, set[Unit]] = {}
+        units: dict[Unit, list[Ask]] = {}
+        for ask in backward.asks:
+            own = {(layer, ask.parts) for layer in ask.layers}
+            for unit in own:
+                units.setdefault(unit, []).append(ask)
+            for key in target_keys(ask.target, backward.place, description):
+                wanted.setdefault(key, set()).update(own)
+        self.wanted = Counter(map(frozenset, wanted.values()))
+        self.movable = frozenset(unit for unit in units if unit[1])
+        self.counts = {unit: _atoms(asks, unit[0], description, derived) for unit, asks in units.items()}
+
+    def cost(self, forward: frozenset[Unit]) -> Cost:
+        """What it costs when tangents serve these units, and cotangents the rest."""
+        speeds, place, total = self.program.choices.speeds, self.backward.place, Cost()
+        for layer in {unit[0] for unit in forward}:
+            total += passes_cost(self.description, speeds.forward, 1, self.inputs, layer, place)
+        for unit in forward:
+            total += passes_cost(self.description, speeds.tangent, self.counts[unit], self.inputs, unit[0], place)
+        stops: Counter[str] = Counter()
+        for units, count in self.wanted.items():
+            if rest := units - forward:
+                stops[earliest(self.description, tuple(unit[0] for unit in rest))] += count
+        for low, count in stops.items():
+            total += passes_cost(self.description, speeds.reverse, count, self.inputs, low, place)
+        return total
+
+    def best(self) -> frozenset[Unit]:
+        """The cheapest choice: of all where they are few, else by moving units while that helps."""
+        units = sorted(self.movable)
+        if len(units) <= MOST:
+            every = (frozenset(some) for count in range(len(units) + 1) for some in combinations(units, count))
+            return min(every, key=lambda forward: self.cost(forward).seconds)
+        found: frozenset[Unit] = frozenset()
+        moves = [frozenset([unit]) for unit in units] + [self.movable]
+        while True:
+            near = min((found ^ move for move in moves), key=lambda forward: self.cost(forward).seconds)
+            if self.cost(near).seconds >= self.cost(found).seconds:
+                return found
+            found = near
+
+    def way(self, forward: frozenset[Unit], chosen: bool) -> Way:
+        backward, tangents = self.backward, []
+        for layer in sorted({unit[0] for unit in forward}):
+            asks = [
+                replace(a, layers=(layer,)) for a in backward.asks if layer in a.layers and (layer, a.parts) in forward
+            ]
+            tangents.append(Tangents(tuple(asks), backward.forward, layer, backward.place))
+        left = (
+            replace(ask, layers=tuple(layer for layer in ask.layers if (layer, ask.parts) not in forward))
+            for ask in backward.asks
+        )
+        rest = tuple(ask for ask in left if ask.layers)
+        words = "reverse"
+        if forward:
+            words = "forward" if not rest else f"forward at {', '.join(t.layer for t in tangents)}"
+        kept = replace(backward, asks=rest) if rest else None
+        return Way(words, kept, tuple(tangents), self.cost(forward), chosen)
+
+
+def cotangents(backward: Backward, description: ModelDescription) -> dict[str, int]:
+    """How many cotangents stop at each layer: each at the earliest that asks for it."""
+    count: dict[str, int] = {}
+    for low in lows(backward.asks, backward.place, description).values():
+        count[low] = count.get(low, 0) + 1
+    return count
+
+
+def lows(asks: Iterable[Ask], place: str, description: ModelDescription) -> dict[tuple, str]:
+    """For every class or atom among the targets, the earliest layer that asks for it."""
+    found: dict[tuple, str] = {}
+    for ask in asks:
+        low = earliest(description, ask.layers)
+        for key in target_keys(ask.target, place, description):
+            found[key] = earliest(description, (found.get(key, low), low))
+    return found
+
+
+def tangent_count(tangents: Tangents, description: ModelDescription, derived: set[Node]) -> int:
+    """Atoms at the layer that somebody asks for, those with equal parts once."""
+    kinds = dict.fromkeys(ask.parts for ask in tangents.asks)
+    asks = ([ask for ask in tangents.asks if ask.parts == parts] for parts in kinds)
+    return sum(_atoms(some, tangents.layer, description, derived) for some in asks)
+
+
+def _atoms(asks: Iterable[Ask], layer: str, description: ModelDescription, derived: set[Node]) -> int:
+    """The atoms of one kind at a layer that somebody asks for."""
+    counts, most = {}, 0
+    for ask in asks:
+        frame = ask.node.inputs[0] if ask.node.inputs else ask.node
+        counts[frame] = asked_atoms(frame, layer, description, derived)
+        most = max(most, atoms_of(frame, layer, description))
+    return min(sum(counts.values()), most)
+
+
+def joined(asks: Iterable[Ask]) -> tuple[Ask, ...]:
+    """Each node's wish for each target once."""
+    found: dict[tuple[Node, Node], Ask] = {}
+    for ask in asks:
+        key = (ask.target, ask.node)
+        known = found.get(key)
+        found[key] = replace(ask, layers=union([known.layers, ask.layers])) if known else ask
+    return tuple(found.values())
+
+
+def union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """Every layer of some groups once, in one order."""
+    return tuple(sorted({layer for group in groups for layer in group}))

@@ -1,0 +1,120 @@
+"""What is known of a target before the network runs: where it is, and of how many classes or atoms it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from bbilang.compiler.cost import flops_upto, layer_of
+from bbilang.compiler.description import ModelDescription
+from bbilang.compiler.ir import OUTPUT, Node, walk
+
+ATOM_AXES = {
+    "neuron": ("y", "x", "token", "channel"),
+    "spatial": ("y", "x"),
+    "pixel": ("y", "x"),
+    "channel": ("channel",),
+    "token": ("token",),
+    "whole": (),
+}
+
+
+def places(
+    target: Node, layers: tuple[str, ...], description: ModelDescription | None
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Where the parts of a target are, each with the layers below it: the output, or the later layers of its atoms."""
+    if target.type.content == "score":
+        return ((OUTPUT, layers),)
+    found = []
+    for place in target.type.layers:
+        below = layers
+        if description is not None:
+            below = tuple(x for x in layers if _order(description, x) < _order(description, place))
+        if below:
+            found.append((place, below))
+    return tuple(found)
+
+
+def _order(description: ModelDescription, name: str) -> int:
+    """The layer's number in forward order; the input comes first."""
+    layer = description.by_name.get(name)
+    return description.layers.index(layer) if layer else -1
+
+
+def target_keys(target: Node, place: str, description: ModelDescription) -> set[tuple]:
+    """The classes or atoms that a target can be made of. The same one under two descriptions counts twice: the number
+    is a bound."""
+    if place == OUTPUT:
+        return target_classes(target, description.classes)
+    count = atom_count(target, place, description)
+    whole = count == atoms_of(target, place, description)
+    origin = () if whole and target.type.atom != "group" else (target.digest,)
+    return {("atom", target.type.atom, *origin, i) for i in range(count)}
+
+
+def target_classes(target: Node, total: int) -> set[tuple]:
+    """The classes that a target can be made of, by what is known before the network runs: a rank among the scores, an
+    index, or a place of a selection."""
+    if target.op != "output":
+        return {key for child in target.inputs for key in target_classes(child, total)}
+    kind, *rest = target["which"]
+    score = () if target["score"] == "logit" else ("probability",)
+    match kind:
+        case "predicted":
+            return {("rank", 0, *score)}
+        case "top":
+            return {("rank", i, *score) for i in range(rest[0])}
+        case "classes":
+            return {("index", i, *score) for i in rest[0]}
+        case "all":
+            return {("index", i, *score) for i in range(total)}
+    over = rest[0]["over"]
+    if over.op == "output" and rest[0].type.axes[0].exact:  # several inputs may share the union of their own classes
+        return {(*key, *score) for key in target_classes(over, total)}
+    return {("state", rest[0].digest, i, *score) for i in range(rest[0].type.axes[0].size)}
+
+
+def known_apart(keys: set[tuple]) -> bool:
+    """True where different keys are surely different classes, so that their number is exact."""
+    return len({key[0] for key in keys}) <= 1 and not any(key[0] == "state" for key in keys)
+
+
+def atom_count(node: Node, layer: str, description: ModelDescription) -> int:
+    """The atoms of a field at one layer: all that the layer has, or fewer where its axes say so."""
+    total = atoms_of(node, layer, description)
+    own = {"y", "x", "token", "channel", "group"}
+    axes = [axis for axis in (*node.type.axes, *node.type.states) if own & set(axis.components)]
+    if not axes:
+        return total
+    several = node.type.axis("layer") is not None
+    if several:
+        return total
+    count = 1
+    for axis in axes:
+        count *= axis.size
+    return min(total, count)
+
+
+def atoms_of(node: Node, layer: str, description: ModelDescription) -> int:
+    """The atoms of this kind that a layer has."""
+    if node.type.atom == "group":
+        axis = node.type.axis("group")
+        return axis.size if axis is not None else 1
+    count = 1
+    found = layer_of(description, layer)
+    for axis, size in zip(found.axes, found.shape, strict=True):
+        if axis in ATOM_AXES.get(node.type.atom, ()):
+            count *= size
+    return count
+
+
+def asked_atoms(frame: Node, layer: str, description: ModelDescription, derived: set[Node]) -> int:
+    """The tangents that a field costs at one layer: its atoms there; all of the layer's where the field itself waits for
+    derivatives."""
+    if waits(frame, derived):
+        return atoms_of(frame, layer, description)
+    return atom_count(frame, layer, description)
+
+
+def waits(frame: Node, derived: Collection[Node]) -> bool:
+    """True for a field that is known only after derivatives were taken."""
+    return any(node in derived for node in walk(frame))

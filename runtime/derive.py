@@ -1,0 +1,231 @@
+"""The three ways to derivatives: cotangents, tangents, and gradients where a method visits. Each fills the tables of the
+operations that ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.cost import flops_upto
+from bbilang.compiler.ir import OUTPUT, Ask, Backward, Node, Rerun, Tangents
+from bbilang.compiler.targets import waits
+from bbilang.runtime import passes
+from bbilang.runtime.atoms import numpy_of
+from bbilang.runtime.targets import Key, Keyed, atom_numbers, cotangents, keyed
+
+CHUNK = 64  # cotangents or tangents that are prepared together; passes may take fewer at a time
+
+
+@dataclass
+class Found:
+    """One operation's numbers for one target: ``slots`` (input, class or atom) -> slot; ``maps`` layer -> array (slot,
+    input, *kept axes)."""
+
+    keyed: Keyed
+    slots: dict[tuple[int, Key], int]
+    count: int
+    maps: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, run: Any, target: Node, place: str) -> Found:
+        numbers = keyed(run, target, place)
+        slots: dict[tuple[int, Key], int] = {}
+        count = 0
+        for row in range(len(run.images)):
+            own = numbers.of(row)
+            slots |= {(row, key): slot for slot, key in enumerate(own)}
+            count = max(count, len(own))
+        return cls(numbers, slots, count)
+
+    def put(self, layer: str, places: np.ndarray, values: np.ndarray) -> None:
+        """places (3, n): slot here, slot in values, input. values (slot, input, *kept axes)."""
+        here, there, rows = places
+        if layer not in self.maps:
+            self.maps[layer] = np.full((self.count, *values.shape[1:]), np.nan, np.float32)
+        self.maps[layer][here, rows] = values[there, rows]
+
+
+@dataclass
+class Slots:
+    """Classes or atoms packed side by side into the fewest passes: slot -> input -> key."""
+
+    keys: list[list[Key | None]]
+    place: dict[tuple[int, Key], int]
+
+    @classmethod
+    def of(cls, wanted: list[list[Key]]) -> Slots:
+        """wanted: input -> its keys."""
+        count = max(map(len, wanted), default=0)
+        keys = [[own[slot] if slot < len(own) else None for own in wanted] for slot in range(count)]
+        return cls(keys, {(row, key): slot for row, own in enumerate(wanted) for slot, key in enumerate(own)})
+
+    def shared(self, found: Found) -> np.ndarray:
+        """(3, n): slot in ``found``, slot here, input, for everything that both have."""
+        both = [(slot, self.place[key], key[0]) for key, slot in found.slots.items() if key in self.place]
+        return np.array(both, np.int64).reshape(-1, 3).T
+
+
+def backward(run: Any, step: Backward) -> None:
+    """Reverse mode. Each class or atom is followed down to the earliest layer that asks for it; each gradient is reduced
+    to atoms as it arrives."""
+    asks = [(ask, run.found(ask.node, ask.target, step.place)) for ask in step.asks]
+    captured = run.forward(step.forward)
+    order = {name: flops_upto(run.adapter.description, name) for name in step.layers}
+    groups: dict[str, list[list[Key]]] = {}
+    lowest: dict[tuple[int, Key], str] = {}
+    for ask, found in asks:
+        low = min(ask.layers, key=order.__getitem__)
+        for key in found.slots:
+            lowest[key] = min(lowest.get(key, low), low, key=order.__getitem__)
+    for (row, key), low in lowest.items():
+        groups.setdefault(low, [[] for _ in range(len(run.images))])[row].append(key)
+    outputs = captured.score_graph if step.place == OUTPUT else captured.graph[step.place]
+    value = captured.scores if step.place == OUTPUT else captured[step.place]
+    last = run.last_use(step)
+    for number, (_, wanted) in enumerate(groups.items()):
+        slots = Slots.of(wanted)
+        shared = [(ask, found, slots.shared(found)) for ask, found in asks]
+        layers = list(dict.fromkeys(x for ask, _, places in shared if places.size for x in ask.layers))
+        reach = layers if step.stops else ["input", *(x for x in layers if x != "input")]
+        for start in range(0, len(slots.keys), CHUNK):
+            stop = min(start + CHUNK, len(slots.keys))
+            keep = not (last and number + 1 == len(groups) and stop == len(slots.keys))
+            cotangent = cotangents(run, step.place, slots.keys[start:stop], value)
+            chunk = None if step.batched else 1
+            for offset, gradient in passes.vjp_chunks(
+                captured, outputs, cotangent, reach, run.passes, keep=keep, chunk=chunk
+            ):
+                _reduce(run, shared, captured, gradient, start + offset)
+
+
+def _reduce(run: Any, shared: list[Any], captured: Any, gradient: dict[str, Any], start: int) -> None:
+    count = len(next(iter(gradient.values())))
+    for ask, found, places in shared:
+        mine = places[:, (places[1] >= start) & (places[1] < start + count)] - np.array([[0], [start], [0]])
+        if not mine.size:
+            continue
+        operation = run.registry.operations[ask.node.op]
+        for name in ask.layers:
+            reduced = operation.reduce(ask.node, run.layer(name), captured[name], gradient[name], run)
+            found.put(name, mine, numpy_of(reduced))
+
+
+def tangents(run: Any, step: Tangents) -> None:
+    """Forward mode. One tangent for each atom that is asked for; what comes out serves every target."""
+    captured = run.forward(step.forward)
+    value = captured.scores if step.place == OUTPUT else captured[step.place]
+    layer, activation = run.layer(step.layer), captured[step.layer]
+    with passes.above(run.adapter, captured, step.layer, [step.place]) as upper:
+        for parts in dict.fromkeys(ask.parts for ask in step.asks):
+            asks = [ask for ask in step.asks if ask.parts == parts]
+            founds = [run.found(ask.node, ask.target, step.place) for ask in asks]
+            wanted = [
+                list(dict.fromkeys(k for f in founds for r, k in f.slots if r == row)) for row in range(len(value))
+            ]
+            slots = Slots.of(wanted)
+            cotangent = cotangents(run, step.place, slots.keys, value)
+            first = asks[0].node
+            operation = run.registry.operations[first.op]
+            numbers, total = atoms_asked(run, asks, step.layer)
+
+            def make(
+                start: int, stop: int, operation: Any = operation, node: Node = first, numbers: Any = numbers
+            ) -> Any:
+                return operation.parts(node, layer, activation, numbers[start:stop], run)
+
+            table = np.full((len(slots.keys), len(value), total), np.nan, np.float32)
+            for start, out in passes.tangent_chunks(upper, make, len(numbers), [step.place], run.passes):
+                product = _contract(cotangent, out[step.place])
+                table[:, :, numbers[start : start + product.shape[-1]]] = numpy_of(product)
+            for ask, found in zip(asks, founds, strict=True):
+                shape = run.kept_shape(ask.node, step.layer)
+                found.put(step.layer, slots.shared(found), table.reshape(*table.shape[:2], *shape))
+
+
+def _contract(cotangent: Any, out: Any) -> Any:
+    """(slot, input, *place axes) and (atom, input, *place axes) -> inner products (slot, input, atom)."""
+    import torch
+
+    return torch.einsum("sip,kip->sik", cotangent.flatten(2), out.flatten(2))
+
+
+def atoms_asked(run: Any, asks: list[Ask], layer: str) -> tuple[np.ndarray, int]:
+    """(the numbers of the atoms that somebody asks for, how many the layer has)."""
+    total = int(np.prod(run.kept_shape(asks[0].node, layer)))
+    derived = {node for d in run.program.derivatives for node in d.serves}
+    found: set[int] = set()
+    for ask in asks:
+        frame = ask.node.inputs[0]
+        if waits(frame, derived):
+            return np.arange(total), total
+        numbers = atom_numbers(run.value(frame), run.layer(layer), layer).data
+        found |= set(np.unique(numbers[numbers >= 0]).tolist())
+    return np.array(sorted(found), np.int64), total
+
+
+def rerun(run: Any, step: Rerun) -> None:
+    """Gradients at the activations that a method visits, summed with its weights, finished, and reduced to atoms."""
+    name, given = step.method
+    method = run.registry.methods[name]
+    parameters = {p.name: p.default for p in method.parameters} | dict(given)
+    captured = run.forward(step.forward)
+    activation = captured[step.layer]
+    baseline = run.forward(step.baseline)[step.layer] if step.baseline >= 0 else None
+    asks = [(ask, run.found(ask.node, ask.target, step.place)) for ask in step.asks]
+    wanted = [list(dict.fromkeys(k for _, f in asks for r, k in f.slots if r == row)) for row in range(len(run.images))]
+    slots = Slots.of(wanted)
+    size = CHUNK if step.above else 1
+    for start in range(0, len(slots.keys), size):
+        keys = slots.keys[start : start + size]
+        total = activation.new_zeros(len(keys), *activation.shape)
+        gradients = _above if step.above else _whole
+        weights = method.weights(parameters)
+        for number, gradient in gradients(run, step, method, parameters, captured, baseline, keys):
+            total += float(weights[number]) * gradient
+        cube = method.finish(parameters, total, activation, baseline)
+        for ask, found in asks:
+            places = slots.shared(found)
+            mine = places[:, (places[1] >= start) & (places[1] < start + len(keys))] - np.array([[0], [start], [0]])
+            if mine.size:
+                operation = run.registry.operations[ask.node.op]
+                found.put(step.layer, mine, numpy_of(operation.collect(ask.node, run.layer(step.layer), cube, run)))
+
+
+def _above(
+    run: Any, step: Rerun, method: Any, parameters: Any, captured: Any, baseline: Any, keys: Any
+) -> Iterator[tuple[int, Any]]:
+    """(visit, gradient (slot, input, *layer axes)) from the network above the layer, many visits at a time."""
+    import torch
+
+    activation = captured[step.layer]
+    count, inputs = method.visits(parameters), len(activation)
+    with passes.above(run.adapter, captured, step.layer, [step.place]) as upper:
+        rows = max(1, passes.rerun_rows(upper, len(keys)) // inputs)
+        for start in range(0, count, rows):
+            stop = min(start + rows, count)
+            visited = method.visit(parameters, start, stop, activation, baseline).flatten(0, 1)
+            owners = torch.arange(inputs, device=visited.device).repeat(stop - start)
+
+            def cotangent(value: Any, owners: Any = owners) -> Any:
+                return cotangents(run, step.place, keys, value, owners)
+
+            gradient = passes.rerun_gradients(upper, visited, owners, cotangent, step.place, run.passes)
+            for number, one in enumerate(gradient.unflatten(1, (stop - start, inputs)).unbind(1)):
+                yield start + number, one
+
+
+def _whole(
+    run: Any, step: Rerun, method: Any, parameters: Any, captured: Any, baseline: Any, keys: Any
+) -> Iterator[tuple[int, Any]]:
+    """The same from the whole network, one visit and one target at a time: as a call without an optimizer runs."""
+    activation = captured[step.layer]
+    for number in range(method.visits(parameters)):
+        visited = method.visit(parameters, number, number + 1, activation, baseline)[0]
+        again = passes.forward(
+            run.adapter, run.images, ["input", step.layer], grad=True, counter=run.passes, replace={step.layer: visited}
+        )
+        cotangent = cotangents(run, step.place, keys, again.scores)
+        yield number, passes.gradients(again, cotangent, ["input", step.layer], run.passes, chunk=1)[step.layer]

@@ -1,0 +1,114 @@
+"""What a target is made of while running: classes of the output or atoms of a later layer, by number; and the cotangent
+that each starts a backward pass with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.ir import OUTPUT, Node
+from bbilang.runtime.atoms import kept_axes, parts_of
+from bbilang.runtime.field import Field, Named
+from bbilang.runtime.ops.output import TERM
+
+Key = tuple[Any, int]  # kind (a unit of scores, or a kind of atom), number
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """The numbers of a target's classes or atoms, (input, ..., term); negative where there is none."""
+
+    kind: Any
+    numbers: Named
+
+    def of(self, row: int) -> list[Key]:
+        """Those of one input, each once, in order of appearance."""
+        found = dict.fromkeys(self.numbers.data[row].ravel().tolist())
+        return [(self.kind, number) for number in found if number >= 0]
+
+
+def keyed(run: Any, target: Node, place: str) -> Keyed:
+    """What a target is made of at a place: `output`, or one of the layers that its atoms are of."""
+    field: Field = run.value(target)
+    count = len(run.images)
+    if place == OUTPUT:
+        index, kind = field.index, field.type.unit
+        assert index is not None
+        dims = tuple(d for d in index.dims if d not in ("input", TERM))
+        full = ("input", *dims, TERM)
+        shape = [count, *(index.sizes[d] for d in dims), index.sizes[TERM]]
+        return Keyed(kind, Named(full, np.broadcast_to(index.spread(full), shape)))
+    numbers = atom_numbers(field, run.layer(place), place)
+    dims = tuple(d for d in numbers.dims if d != "input")
+    full = ("input", *dims)
+    shape = [count, *(numbers.sizes[d] for d in dims)]
+    data = np.broadcast_to(numbers.spread(full), shape)[..., None]
+    return Keyed(atom_kind(target), Named((*full, TERM), data))
+
+
+def atom_kind(node: Node) -> tuple[str, ...]:
+    """Equal for atoms whose scores are the same function of the layer's activation."""
+    return ("atom", node.type.atom, *((node.digest,) if node.type.atom == "group" else ()))
+
+
+def atom_numbers(field: Field, layer: Any, name: str) -> Named:
+    """The number of each atom of a field among those of one layer, counted over the kept axes in order; -1 for atoms of
+    other layers and where there is none."""
+    keep = ("group",) if field.type.atom == "group" else kept_axes(field.type.atom, layer)
+    arrays = [field.coords[axis] for axis in keep]
+    owner = field.coords.get("layer")
+    dims = tuple(dict.fromkeys(d for a in [*arrays, *([owner] if owner is not None else [])] for d in a.dims))
+    sizes = {d: s for a in [*arrays, *([owner] if owner is not None else [])] for d, s in a.sizes.items()}
+    shape = [sizes[d] for d in dims]
+    number, absent = np.zeros(shape, np.int64), np.zeros(shape, bool)
+    for axis, array in zip(keep, arrays, strict=True):
+        size = int(array.data.max(initial=0)) + 1 if axis == "group" else layer.sizes[axis]
+        place = np.broadcast_to(array.spread(dims), shape)
+        absent |= (place < 0) | (place >= size)
+        number = number * size + place
+    if owner is not None:
+        absent |= np.broadcast_to(owner.spread(dims), shape) != field.type.layers.index(name)
+    return Named(dims, np.where(absent, -1, number))
+
+
+def cotangents(run: Any, place: str, keys: list[list[Key | None]], value: Any, rows: Any = None) -> Any:
+    """d target / d (scores or activation), (slot, row, *place axes).
+
+    keys: slot -> input -> what the slot stands for there. value: the scores (row, class) or the later layer's activation
+    (row, *layer axes) where the derivative is taken. rows: the input that each row belongs to; the row itself unless
+    said.
+    """
+    import torch
+
+    owners = list(range(len(value))) if rows is None else [int(r) for r in rows]
+    found = torch.zeros(len(keys), *value.shape, device=value.device, dtype=value.dtype)
+    for slot, by_input in enumerate(keys):
+        for row, owner in enumerate(owners):
+            key = by_input[owner]
+            if key is None:
+                continue
+            kind, number = key
+            if place != OUTPUT:
+                found[slot, row] = atom_cotangent(run, place, kind, number, value[row : row + 1], owner)[0]
+            elif kind == "probability":
+                p = value[row].double().softmax(0)
+                hot = torch.nn.functional.one_hot(torch.tensor(number, device=p.device), len(p))
+                found[slot, row] = (p[number] * (hot - p)).to(found)
+            else:
+                found[slot, row, number] = 1
+    return found
+
+
+def atom_cotangent(run: Any, place: str, kind: tuple[str, ...], number: int, value: Any, owner: int) -> Any:
+    """d score / d activation for one atom of a later layer, (1, *layer axes).
+
+    A channel's score is the sum over its positions, a neuron's its activation; that of a position, token or whole layer
+    the L2 norm of its part, with derivative part / |part| (0 where the part is 0).
+    """
+    layer, atom = run.layer(place), kind[1]
+    if atom in ("channel", "neuron"):
+        return parts_of(value.new_ones(()).expand_as(value), layer, atom, [number])[0]
+    part = parts_of(value, layer, atom, [number])[0]
+    return part / part.norm().clamp_min(1e-20)
