@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.passes import Passes, above, forward, rerun_gradients, tangents
+from bbilang.runtime.passes import above, forward, rerun_gradients, tangents
 
 LAYERS = ["input", "first", "second.0", "second", "left", "right", "same", "pair"]
 WAYS = ["hooks"]
