@@ -1,0 +1,106 @@
+"""The peers, each the way that its documentation shows. What cannot be imported is named with the reason, and left out.
+
+They get the network as their users have it (`work.theirs`), the normalized picture, and the same layers and classes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from benchmarks import work
+from benchmarks.harness import Numbers, Way
+
+MODULES = {"captum": "captum.attr", "lucent": "lucent.optvis.render", "grad-cam": "pytorch_grad_cam"}
+OPERATORS = ("nms", "qnms")
+_library: list[Any] = []
+
+
+def define_missing_operators() -> None:
+    """torchvision's wheel for CUDA beside a CPU torch: its Python part imports once the two operators exist that it
+    names while it is imported. They are declared without code, and nothing here calls them."""
+    import torch
+
+    try:
+        importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        for name in [name for name in importlib.sys.modules if name.partition(".")[0] == "torchvision"]:
+            del importlib.sys.modules[name]
+        _library.append(torch.library.Library("torchvision", "DEF"))
+        for name in OPERATORS:
+            _library[0].define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+
+@cache
+def reason_missing(peer: str) -> str:
+    """Why a peer cannot be had here; nothing where it can."""
+    try:
+        if peer != "captum":
+            define_missing_operators()
+        importlib.import_module(MODULES[peer])
+    except (ImportError, RuntimeError, OSError) as error:
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    return ""
+
+
+def ways(
+    wanted: Mapping[str, tuple[str, Callable[[], Any]]],
+    numbers: Callable[[Any], Numbers],
+    shares: Mapping[str, float] | None = None,
+) -> tuple[tuple[Way, ...], dict[str, str]]:
+    """(ways that can be had, name -> why not): of name -> (peer, work)."""
+    found, missing = [], {}
+    for name, (peer, each) in wanted.items():
+        if reason := reason_missing(peer):
+            missing[name] = reason
+        else:
+            found.append(Way(name, "beside", each, numbers, (shares or {}).get(name, 1.0)))
+    return tuple(found), missing
+
+
+def _layer(path: str) -> Any:
+    return work.theirs().get_submodule(path)
+
+
+def captum_linear(paths: Sequence[str], classes: Sequence[int], together: bool) -> dict[str, np.ndarray]:
+    """Layer -> (class, channel): one call per class with a list of layers, or one per class and layer."""
+    from captum.attr import LayerGradientXActivation
+
+    rows: dict[str, list[np.ndarray]] = {path: [] for path in paths}
+    for index in classes:
+        if together:
+            method = LayerGradientXActivation(work.theirs(), [_layer(path) for path in paths])
+            found = method.attribute(work.normalized(), target=index)
+        else:
+            found = [
+                LayerGradientXActivation(work.theirs(), _layer(path)).attribute(work.normalized(), target=index)
+                for path in paths
+            ]
+        for path, each in zip(paths, found, strict=True):
+            rows[path].append(each.detach()[0].sum((1, 2)).numpy())
+    return {path: np.stack(each) for path, each in rows.items()}
+
+
+def captum_positions(path: str, classes: Sequence[int]) -> np.ndarray:
+    """(y * x, class): one call per class."""
+    from captum.attr import LayerGradientXActivation
+
+    method = LayerGradientXActivation(work.theirs(), _layer(path))
+    return np.stack(
+        [method.attribute(work.normalized(), target=c).detach()[0].sum(0).flatten().numpy() for c in classes], 1
+    )
+
+
+def captum_integrated_gradients(path: str, index: int, n_steps: int) -> Any:
+    """(channel, y, x), by the midpoint rule; the layer starts at what it is for a black picture."""
+    from captum.attr import LayerIntegratedGradients
+
+    method = LayerIntegratedGradients(work.theirs(), _layer(path))
+    found = method.attribute(work.normalized(), target=index, n_steps=n_steps, method="riemann_middle")
+    return found.detach()[0]

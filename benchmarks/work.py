@@ -1,0 +1,64 @@
+"""What the rows share: the network and the picture, and ours, a text through the public stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+SAMPLE = "sample:chelsea"
+
+
+@cache
+def adapter() -> Any:
+    """EfficientNet-Lite0 as bbilang loads it, parameters without gradients."""
+    from bbilang.runtime.model import load
+
+    return load("efficientnet_lite0")
+
+
+@cache
+def theirs() -> Any:
+    """The same network as a user of a peer has it: a module in eval mode whose parameters have gradients."""
+    import copy
+
+    return copy.deepcopy(adapter().module).eval().requires_grad_(True)
+
+
+@cache
+def picture() -> Any:
+    """(channel, y, x) in [0, 1]."""
+    from bbilang.inputs import picture_of
+
+    return picture_of(SAMPLE, "chelsea", adapter()).image
+
+
+def normalized() -> Any:
+    """(input=1, channel, y, x), as the network takes it."""
+    return adapter().normalize(picture()[None])
+
+
+@cache
+def ranked() -> tuple[int, ...]:
+    """All classes by their scores, highest first."""
+    import torch
+
+    with torch.no_grad():
+        return tuple(adapter().module(normalized())[0].argsort(descending=True).tolist())
+
+
+def page(text: str, optimized: bool = True) -> Callable[[], Any]:
+    """The text compiled; calling gives its results. Nothing is cached, so every call does all of it."""
+    import bbilang
+
+    program = bbilang.check(bbilang.parse(text), model=adapter(), input=picture())
+    steps = bbilang.plan(bbilang.optimize(program) if optimized else program)
+    return lambda: bbilang.execute(steps, model=adapter(), input=picture(), cache=False)
+
+
+def values(results: Any, place: int, *dims: str) -> np.ndarray:
+    """The numbers of the element at a place of the text, its axes in this order; the axis `input` of size 1 is gone."""
+    field = results.fields[results.program.elements[place].id]
+    return field.values.ordered(("input", *dims)).data[0]
