@@ -16,6 +16,7 @@ from bbilang.runtime import passes
 from bbilang.runtime.atoms import numpy_of
 from bbilang.runtime.targets import Key, Keyed, atom_numbers, cotangents, keyed
 
+ROWS = 256  # activations that are prepared together, likewise
 CHUNK = 64  # cotangents or tangents that are prepared together; passes may take fewer at a time
 
 
@@ -118,7 +119,7 @@ def tangents(run: Any, step: Tangents) -> None:
     captured = run.forward(step.forward)
     value = captured.scores if step.place == OUTPUT else captured[step.place]
     layer, activation = run.layer(step.layer), captured[step.layer]
-    with passes.above(run.adapter, captured, step.layer, [step.place]) as upper:
+    with passes.above(run.adapter, captured, step.layer, [step.place], counter=run.passes) as upper:
         for parts in dict.fromkeys(ask.parts for ask in step.asks):
             asks = [ask for ask in step.asks if ask.parts == parts]
             founds = [run.found(ask.node, ask.target, step.place) for ask in asks]
@@ -182,9 +183,10 @@ def rerun(run: Any, step: Rerun) -> None:
         keys = slots.keys[start : start + size]
         total = activation.new_zeros(len(keys), *activation.shape)
         gradients = _above if step.above else _whole
-        weights = method.weights(parameters)
-        for number, gradient in gradients(run, step, method, parameters, captured, baseline, keys):
-            total += float(weights[number]) * gradient
+        weights = activation.new_tensor(method.weights(parameters))
+        for visits, owners, gradient in gradients(run, step, method, parameters, captured, baseline, keys):
+            shape = (1, -1, *[1] * (activation.dim() - 1))
+            total.index_add_(1, owners, gradient * weights[visits].view(shape))
         cube = method.finish(parameters, total, activation, baseline)
         for ask, found in asks:
             places = slots.shared(found)
@@ -196,36 +198,44 @@ def rerun(run: Any, step: Rerun) -> None:
 
 def _above(
     run: Any, step: Rerun, method: Any, parameters: Any, captured: Any, baseline: Any, keys: Any
-) -> Iterator[tuple[int, Any]]:
-    """(visit, gradient (slot, input, *layer axes)) from the network above the layer, many visits at a time."""
+) -> Iterator[tuple[Any, Any, Any]]:
+    """(visit (row,), input (row,), gradient (slot, row, *layer axes)) from the network above the layer, many visits at
+    a time."""
     import torch
 
     activation = captured[step.layer]
     count, inputs = method.visits(parameters), len(activation)
-    with passes.above(run.adapter, captured, step.layer, [step.place]) as upper:
-        rows = max(1, passes.rerun_rows(upper, len(keys)) // inputs)
-        for start in range(0, count, rows):
-            stop = min(start + rows, count)
+    block = max(1, ROWS // inputs)
+    with passes.above(run.adapter, captured, step.layer, [step.place], counter=run.passes) as upper:
+
+        def cotangent(value: Any, owners: Any) -> Any:
+            return cotangents(run, step.place, keys, value, owners)
+
+        for start in range(0, count, block):
+            stop = min(start + block, count)
             visited = method.visit(parameters, start, stop, activation, baseline).flatten(0, 1)
             owners = torch.arange(inputs, device=visited.device).repeat(stop - start)
-
-            def cotangent(value: Any, owners: Any = owners) -> Any:
-                return cotangents(run, step.place, keys, value, owners)
-
-            gradient = passes.rerun_gradients(upper, visited, owners, cotangent, step.place, run.passes)
-            for number, one in enumerate(gradient.unflatten(1, (stop - start, inputs)).unbind(1)):
-                yield start + number, one
+            visits = torch.arange(start, stop, device=visited.device).repeat_interleave(inputs)
+            for row, gradient in passes.rerun_gradient_chunks(
+                upper, visited, owners, cotangent, step.place, targets=len(keys)
+            ):
+                mine = slice(row, row + gradient.shape[1])
+                yield visits[mine], owners[mine], gradient
 
 
 def _whole(
     run: Any, step: Rerun, method: Any, parameters: Any, captured: Any, baseline: Any, keys: Any
-) -> Iterator[tuple[int, Any]]:
+) -> Iterator[tuple[Any, Any, Any]]:
     """The same from the whole network, one visit and one target at a time: as a call without an optimizer runs."""
+    import torch
+
     activation = captured[step.layer]
+    owners = torch.arange(len(activation), device=activation.device)
     for number in range(method.visits(parameters)):
         visited = method.visit(parameters, number, number + 1, activation, baseline)[0]
         again = passes.forward(
             run.adapter, run.images, ["input", step.layer], grad=True, counter=run.passes, replace={step.layer: visited}
         )
         cotangent = cotangents(run, step.place, keys, again.scores)
-        yield number, passes.gradients(again, cotangent, ["input", step.layer], run.passes, chunk=1)[step.layer]
+        found = passes.gradients(again, cotangent, ["input", step.layer], run.passes, chunk=1)
+        yield torch.full_like(owners, number), owners, found[step.layer]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -20,24 +20,31 @@ def rerun_gradient_chunks(
     upper: Upper,
     activations: Tensor,
     rows: Tensor | None,
-    cotangents: Tensor,
+    cotangents: Tensor | Callable[[Tensor, Tensor], Tensor],
     place: str = "output",
     counter: Passes | None = None,
     chunk: int | None = None,
+    targets: int = 1,
 ) -> Iterator[tuple[int, Tensor]]:
-    """`rerun_gradients` in pieces of some rows: yields (start, (target, chunk, *layer shape))."""
+    """`rerun_gradients` in pieces of some rows: yields (start, (target, chunk, *layer shape)).
+
+    ``cotangents`` may depend on what comes out: a function of the place's value (chunk, *place shape) and the inputs
+    that its rows belong to, which gives (target, chunk, *place shape) for about ``targets`` of them.
+    """
     counter = counter if counter is not None else upper.counter
     device = upper.activations.device
-    each = upper.cost.sum + len(cotangents) * (upper.cost.largest * 2 + upper.activations[0].numel() * 4)
+    count = targets if callable(cotangents) else len(cotangents)
+    each = upper.cost.sum + count * (upper.cost.largest * 2 + upper.activations[0].numel() * 4)
     where = rows if rows is not None else torch.arange(len(activations))
 
     def work(start: int, stop: int) -> Tensor:
         point = activations[start:stop].to(upper.activations).detach()
-        seeds = cotangents[:, start:stop]
         with torch.inference_mode(False), torch.enable_grad(), guard_memory("the network above a layer"):
             point = point.clone().requires_grad_()
             value = upper.run(point, where[start:stop].to(device))[place]
             counter.rerun(len(point))
+            mine = where[start:stop]
+            seeds = cotangents(value.detach(), mine) if callable(cotangents) else cotangents[:, start:stop]
             if not value.requires_grad:
                 return torch.zeros(len(seeds), *point.shape, device=device, dtype=point.dtype)
             return _pull(upper, value, point, seeds.to(value), counter)
