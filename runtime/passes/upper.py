@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from bbilang.runtime.passes.borrow import error, guard_memory, tensor_of
+from bbilang.runtime.memory import is_out_of_memory
+from bbilang.runtime.passes.borrow import borrowed, error, guard_memory, tensor_of
 from bbilang.runtime.passes.capture import Captured, forward
 from bbilang.runtime.passes.count import Passes
-from bbilang.runtime.passes.cut import Cut
+from bbilang.runtime.passes.cut import Cut, versions
+from bbilang.runtime.passes.graph import Section
 from bbilang.runtime.passes.replay import OUTPUT, Replay, same
 
-_known: weakref.WeakKeyDictionary[nn.Module, dict[Any, Cost]] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[nn.Module, dict[Any, Cost | None]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -84,55 +87,81 @@ def above(
                 raise error("E505", f"nothing is kept of the forward below `{layer}`", "run `forward` again")
             cut = forward(adapter, captured.images, [layer], False, counter=counter, cuts=[layer]).cuts[layer]
             captured.cuts[layer] = cut
-        activations = tensor_of(cut.result, layer)
-        run = Replay(adapter, cut, places)
-        with run.ready():
-            cost = _checked(adapter, captured, cut, places, run, activations, counter)
-            yield Upper(layer, places, "hooks", activations, counter, cost, run)
-
-
-def _checked(
-    adapter: Any,
-    captured: Captured,
-    cut: Cut,
-    places: tuple[str, ...],
-    run: Replay,
-    activations: Tensor,
-    counter: Passes,
-) -> Cost:
-    """Once for a model, layer and places: do rows of the captured activations give what the forward gave?"""
-    key = ("hooks", cut.path, cut.layer, places, adapter.description.output)
-    known = _known.setdefault(adapter.module, {})
-    if key in known:
-        return known[key]
-    sizes: list[int] = []
-    rows = torch.tensor([0, min(1, len(activations) - 1), 0], device=activations.device)
-
-    def measure(module: nn.Module, arguments: Any, result: Any) -> None:
-        if isinstance(result, Tensor) and not any(True for _ in module.children()):
-            sizes.append(result.numel() * result.element_size() // len(rows))
-
-    counter.probes += 1
-    hooks = [m.register_forward_hook(measure) for m in adapter.module.modules()]
-    try:
-        with torch.no_grad():
-            found = run(activations[rows], rows)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if not same(found, _expected(captured, places, rows)):
+        check = _Check(adapter, captured, cut, places, counter)
+        activations = tensor_of(cut.result, layer).detach()
+        for one in ("fx", "hooks") if way == "auto" else (way,):
+            with borrowed(adapter.module), ExitStack() as stack:
+                try:
+                    run = Section(adapter, cut, places) if one == "fx" else Replay(adapter, cut, places)
+                except Exception as e:  # Uncut, and what else a graph can meet that the model's own code does not
+                    if one == "hooks" or is_out_of_memory(e):
+                        raise
+                    continue
+                stack.enter_context(run.ready())
+                cost = check(one, run, activations)
+                if cost is not None:
+                    yield Upper(layer, places, one, activations, counter, cost, run)
+                    return
         raise error(
             "E508",
-            f"the network above `{cut.layer}` does not give the same when it is run alone",
+            f"the network above `{layer}` does not give the same when it is run alone",
             "its forward may be random, or keep a state; a method that needs gradients only can be used",
         )
-    each = activations[0].numel() * activations.element_size()
-    known[key] = Cost("hooks", max([each, *sizes]), sum(sizes, each))
-    return known[key]
 
 
-def _expected(captured: Captured, places: Sequence[str], rows: Tensor) -> Mapping[str, Tensor]:
-    values = dict(captured.activations)
-    if captured.scores is not None:
-        values[OUTPUT] = captured.scores
-    return {place: values[place][rows] for place in places if place in values}
+class _Check:
+    """Once for a model, layer, places and way: do rows of the captured activations give what the forward gave?"""
+
+    def __init__(self, adapter: Any, captured: Captured, cut: Cut, places: tuple[str, ...], counter: Passes):
+        self.adapter, self.captured, self.cut, self.places, self.counter = adapter, captured, cut, places, counter
+
+    def __call__(self, way: str, run: Replay | Section, activations: Tensor) -> Cost | None:
+        key = (way, self.cut.layer, self.cut.path, self.places, self.adapter.description.output)
+        known = _known.setdefault(self.adapter.module, {})
+        if key not in known:
+            known[key] = self.look(way, run, activations)
+        return known[key]
+
+    def look(self, way: str, run: Replay | Section, activations: Tensor) -> Cost | None:
+        rows = torch.tensor([0, min(1, len(activations) - 1), 0], device=activations.device)
+        want = self.expected(rows)
+        watched = versions([activations, self.cut.result, [r for _, _, r in self.cut.records]])
+        self.counter.probes += 1
+        try:
+            with torch.no_grad(), Sizes() as sizes:
+                found = run(activations[rows], rows)
+        except Exception as e:
+            if is_out_of_memory(e) or way == "hooks":
+                raise
+            return None  # hooks can more
+        if not same(found, want) or any(x._version != version for x, version in watched):
+            return None
+        each = activations[0].numel() * activations.element_size()
+        bytes_each = [size // len(rows) for size in sizes.found]
+        return Cost(way, max([each, *bytes_each]), sum(bytes_each, each))
+
+    def expected(self, rows: Tensor) -> Mapping[str, Tensor]:
+        values = dict(self.captured.activations)
+        if self.captured.scores is not None:
+            values[OUTPUT] = self.captured.scores
+        missing = [place for place in self.places if place not in values]
+        if missing and len(self.cut.images):
+            layers = [place for place in missing if place != OUTPUT]
+            seen = forward(self.adapter, self.cut.images[:2], layers, OUTPUT in missing, counter=Passes())
+            self.counter.probes += 1
+            values |= seen.activations | ({OUTPUT: seen.scores} if OUTPUT in missing else {})
+        return {place: values[place][rows] for place in self.places}
+
+
+class Sizes(TorchDispatchMode):
+    """Bytes of every new tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[int] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor) and not result._is_view():
+            self.found.append(result.numel() * result.element_size())
+        return result

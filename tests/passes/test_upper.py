@@ -6,7 +6,7 @@ import torch
 from bbilang.runtime.passes import above, forward, rerun_gradients, tangents
 
 LAYERS = ["input", "first", "second.0", "second", "left", "right", "same", "pair"]
-WAYS = ["hooks"]
+WAYS = ["hooks", "fx"]
 
 
 def replaced(adapter, images, layer, activations):

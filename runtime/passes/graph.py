@@ -1,0 +1,277 @@
+"""The network above a layer by torch.fx: its graph, cut at the layer and at the places, and nothing else is run.
+
+Only the order of operations is kept: modules and parameters are the model's own and are looked up when it runs. What
+changes its argument in place is run out of place, and whoever uses this compares it with the model first.
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.node import Node, map_arg
+
+from bbilang.runtime.passes.borrow import INPUT, tensor_of, with_tensor
+from bbilang.runtime.passes.cut import RUN, Cut, spread
+from bbilang.runtime.passes.replay import OUTPUT
+
+_PLAIN = {
+    getattr(operator, f"i{name}"): getattr(operator, name)
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "pow", "matmul", "mod")
+}
+
+
+class Uncut(Exception):
+    """This model, or this layer of it, is not for fx."""
+
+
+class Tracer(fx.Tracer):
+    """Modules without parts are single nodes; what every module gave is noted, by path and call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: dict[str, list[Any]] = {}
+        self.began: dict[str, list[int]] = {}
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return super().is_leaf_module(m, module_qualified_name) or not any(True for _ in m.children())
+
+    def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        path = self.path_of_module(m)
+        size = len(self.graph.nodes)
+        result = super().call_module(m, forward, args, kwargs)
+        self.began.setdefault(path, []).append(size)
+        self.given.setdefault(path, []).append(result)
+        return result
+
+
+class Traced:
+    """The graph of a model: nodes in order, and for every call of a module the tree of nodes that it gave."""
+
+    def __init__(self, module: nn.Module):
+        tracer = Tracer()
+        signature = inspect.signature(module.forward)
+        _, *others = signature.parameters.values()
+        fixed = {p.name: p.default for p in others if p.default is not p.empty}
+        graph = tracer.trace(module, concrete_args=fixed or None)
+        self.nodes = list(graph.nodes)
+        self.order = {node: at for at, node in enumerate(self.nodes)}
+        self.input = next(node for node in self.nodes if node.op == "placeholder")
+        self.result = next(node for node in self.nodes if node.op == "output").args[0]
+        self.given = {path: [_nodes(tree) for tree in trees] for path, trees in tracer.given.items()}
+        self.began = tracer.began
+        self.graph = graph  # nodes refer to it
+        self.varies = {self.input}  # with the images; the rest is made of parameters alone
+        for node in self.nodes:
+            if self.varies.intersection(node.all_input_nodes):
+                self.varies.add(node)
+        for node in self.nodes:
+            if node.op == "call_function" and node.target in (operator.setitem, operator.delitem):
+                raise Uncut("values are written into")
+
+
+def _nodes(tree: Any) -> Any:
+    """Proxies -> their nodes, in tuples, lists and dictionaries."""
+    if isinstance(tree, fx.Proxy):
+        return tree.node
+    if isinstance(tree, tuple | list):
+        return type(tree)(*map(_nodes, tree)) if hasattr(tree, "_fields") else type(tree)(map(_nodes, tree))
+    return {key: _nodes(value) for key, value in tree.items()} if isinstance(tree, dict) else tree
+
+
+_traced: weakref.WeakKeyDictionary[nn.Module, Traced | None] = weakref.WeakKeyDictionary()
+
+
+def traced(module: nn.Module) -> Traced:
+    """The model's graph, traced once, in eval mode. Raises Uncut where torch.fx cannot follow it."""
+    if module not in _traced:
+        try:
+            with out_of_place(module):
+                _traced[module] = Traced(module)
+        except Exception:  # data-dependent control flow, and whatever else stands in a forward
+            _traced[module] = None
+    found = _traced[module]
+    if found is None:
+        raise Uncut("not traceable")
+    return found
+
+
+@contextmanager
+def out_of_place(module: nn.Module) -> Iterator[None]:
+    """Activations that work in place do not, for the time being: in a graph, every value has one meaning."""
+    changed = [m for m in module.modules() if getattr(m, "inplace", None) is True]
+    try:
+        for m in changed:
+            m.inplace = False  # type: ignore[assignment]
+        yield
+    finally:
+        for m in changed:
+            m.inplace = True  # type: ignore[assignment]
+
+
+class Section:
+    """activations (row, *layer shape), rows (row,) or None -> place -> (row, *place shape), by the cut graph."""
+
+    def __init__(self, adapter: Any, cut: Cut, places: Sequence[str]):
+        self.adapter, self.cut = adapter, cut
+        self.inputs = len(cut.images)
+        self.modules = dict(adapter.module.named_modules())
+        self.names = {m: name for name, m in self.modules.items()}
+        self.traced = traced(adapter.module)
+        self.layer = self._node_of(cut.path, cut.result) if cut.layer != INPUT else self.traced.input
+        self.ends = {place: self._end(place) for place in places}
+        self.values = self._recorded()
+        self._plan()
+
+    def _single(self, path: str) -> Any:
+        trees = self.traced.given.get(path, [])
+        if len(trees) != 1:
+            raise Uncut(f"{path} runs {len(trees)} times in the graph")
+        return trees[0]
+
+    def _node_of(self, path: str, result: Any) -> Node:
+        """The node of the layer's (first) tensor; one that was there before the layer began has other readers."""
+        tree = self._single(path)
+        if isinstance(tree, Node):
+            node = tree
+        elif isinstance(tree, tuple | list) and isinstance(result, tuple | list):
+            node = tree[next(i for i, part in enumerate(result) if isinstance(part, Tensor))]
+        else:
+            raise Uncut("a record")
+        if not isinstance(node, Node) or self.traced.order[node] < self.traced.began[path][0]:
+            raise Uncut("the layer gives what it was given")
+        return node
+
+    def _end(self, place: str) -> Any:
+        head = self.adapter.description.output
+        if place == OUTPUT:
+            return self._single(head) if head else self.traced.result
+        return self._single(self.names[self.adapter.module_of(place)])
+
+    def _recorded(self) -> dict[Node, Any]:
+        """What the forward left: values of nodes below the layer."""
+        found: dict[Node, Any] = {}
+        for path, call, result in self.cut.records:
+            trees = self.traced.given.get(path, [])
+            if result is not RUN and call < len(trees):
+                _assign(trees[call], result, found)
+        tree = self._single(self.cut.path) if self.cut.layer != INPUT else None
+        if not isinstance(tree, Node):
+            _assign(tree, self.cut.result, found)
+        if self.cut.layer != INPUT:
+            found[self.traced.input] = self.adapter.normalize(self.cut.images)
+        found.pop(self.layer, None)
+        return found
+
+    def _plan(self) -> None:
+        """Nodes to run, in order, and the values at the border, which are spread to the rows."""
+        above = {self.layer}
+        for node in self.traced.nodes:
+            if above.intersection(node.all_input_nodes):
+                above.add(node)
+        todo: list[Node] = []
+        for end in self.ends.values():
+            map_arg(end, todo.append)
+        run: set[Node] = set()
+        self.border: dict[Node, Any] = {}
+        while todo:
+            node = todo.pop()
+            if node is self.layer or node in run or node in self.border:
+                continue
+            if node in above or node not in self.traced.varies:
+                run.add(node)
+            elif not _has_tensor(value := self._value(node)):  # a size: it is taken anew, from what has rows
+                run.add(node)
+            else:
+                self.border[node] = value
+                continue
+            todo += node.all_input_nodes
+        self.run = [node for node in self.traced.nodes if node in run]
+        last: dict[Node, Node] = {}
+        for node in self.run:
+            for source in node.all_input_nodes:
+                last[source] = node
+        kept: set[Node] = set()
+        for end in self.ends.values():
+            map_arg(end, kept.add)
+        self.frees: dict[Node, list[Node]] = {}
+        for source, node in last.items():
+            if source not in kept:
+                self.frees.setdefault(node, []).append(source)
+
+    def _value(self, node: Node) -> Any:
+        """A value below or beside the layer: as recorded, else computed from what was, once."""
+        order = [node]
+        for at in order:
+            if at not in self.values:
+                order += [n for n in at.all_input_nodes if n not in order]
+        with torch.no_grad():
+            for at in sorted(set(order), key=self.traced.order.__getitem__):
+                if at is self.layer:
+                    raise Uncut("not below the layer")
+                if at not in self.values:
+                    self.values[at] = self._step(at, self.values)
+        return self.values[node]
+
+    def _step(self, node: Node, values: dict[Node, Any]) -> Any:
+        if node.op == "get_attr":
+            return operator.attrgetter(str(node.target))(self.adapter.module)
+        arguments = map_arg(node.args, values.__getitem__)
+        named = map_arg(node.kwargs, values.__getitem__)
+        if node.op == "call_module":
+            return self.modules[str(node.target)](*arguments, **named)
+        if named.get("inplace") is True:
+            named = {**named, "inplace": False}
+        target = node.target
+        if node.op == "call_method":
+            own, *arguments = arguments
+            name = str(target)
+            plain = name[:-1] if name.endswith("_") and not name.endswith("__") else name
+            return getattr(own, plain if hasattr(own, plain) else name)(*arguments, **named)
+        name = getattr(target, "__name__", "")
+        if name.endswith("_") and not name.endswith("__"):
+            target = getattr(torch, name[:-1], target)
+        return _PLAIN.get(target, target)(*arguments, **named)
+
+    def __call__(self, activations: Tensor, rows: Tensor | None) -> dict[str, Tensor]:
+        values = {node: spread(value, rows, self.inputs) for node, value in self.border.items()}
+        start = self.adapter.normalize(activations) if self.cut.layer == INPUT else activations
+        tree = self.traced.given[self.cut.path][0] if self.cut.layer != INPUT else None
+        if isinstance(tree, Node) and not isinstance(self.cut.result, Tensor):
+            start = with_tensor(spread(self.cut.result, rows, self.inputs), start)
+        values[self.layer] = start
+        for node in self.run:
+            values[node] = self._step(node, values)
+            for done in self.frees.get(node, ()):
+                values.pop(done, None)
+        return {place: tensor_of(map_arg(end, values.__getitem__), place) for place, end in self.ends.items()}
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        with out_of_place(self.adapter.module):
+            yield
+
+
+def _assign(tree: Any, value: Any, found: dict[Node, Any]) -> None:
+    if isinstance(tree, Node):
+        found[tree] = value
+    elif isinstance(tree, tuple | list) and isinstance(value, tuple | list):
+        for part, one in zip(tree, value, strict=False):
+            _assign(part, one, found)
+    elif isinstance(tree, dict) and isinstance(value, dict):
+        for key, part in tree.items():
+            _assign(part, value.get(key), found)
+
+
+def _has_tensor(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return any(map(_has_tensor, value))
+    if isinstance(value, dict):
+        return any(map(_has_tensor, value.values()))
+    return isinstance(value, Tensor)
