@@ -63,7 +63,7 @@ def table(
             _wrapped(text, widest[i], row.hang if i == first else "") if columns[i].least else [text]
             for i, text in enumerate(texts)
         ]
-        for number in range(max(map(len, wrapped))):
+        for number in range(max(map(len, wrapped), default=0)):
             line = [part[number] if number < len(part) else "" for part in wrapped]
             if first >= 0 and number >= len(wrapped[first]):
                 line[first] = row.hang.rstrip()

@@ -33,7 +33,8 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
                         ask = Ask(target, node, below, parts)
                         backwards.append(Backward((ask,), len(forwards) - 1, False, place))
                 case Reruns(target, layers, method):
-                    start = registry.methods[method[0]].baseline(dict(method[1]))
+                    kind, parameters = registry.methods[method[0]], dict(method[1])
+                    start, visits = kind.baseline(parameters), kind.visits(parameters)
                     for layer in layers:
                         forwards.append(Forward((layer,), True, False, (node,)))
                         forward, baseline = len(forwards) - 1, -1
@@ -41,7 +42,7 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
                             forwards.append(Forward((layer,), False, False, (node,), start))
                             baseline = len(forwards) - 1
                         asks = (Ask(target, node, (layer,)),)
-                        reruns.append(Rerun(asks, forward, layer, method, False, baseline))
+                        reruns.append(Rerun(asks, forward, layer, method, visits, False, baseline))
     icons = []
     for element in program.elements:
         demands = registry.styles[element.node["style"]].demands(element.node)

@@ -10,7 +10,6 @@ from bbilang.compiler.plan import Plan, Step
 from bbilang.compiler.steps import OUTPUT, Stretch, served, stretch
 
 MOST_ROWS = 12
-SHOWN_LAYERS = 2
 PREDICTIONS = "\0predictions"  # in the place of an element; none can be called so
 
 
@@ -73,8 +72,9 @@ def _words(step: Step, reach: Stretch) -> tuple[str, str]:
 
 
 def _listed(layers: tuple[str, ...]) -> str:
-    shown = ", ".join(layers[:SHOWN_LAYERS])
-    return shown + (f" and {len(layers) - SHOWN_LAYERS} more" if len(layers) > SHOWN_LAYERS else "")
+    """No more than two names, and one where they are long."""
+    shown = 2 if len(", ".join(layers[:2])) <= 20 else 1
+    return ", ".join(layers[:shown]) + (f" and {len(layers) - shown} more" if len(layers) > shown else "")
 
 
 def _notes(step: Step) -> tuple[str, ...]:

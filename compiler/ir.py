@@ -213,7 +213,8 @@ class Rerun(Derivatives):
     asks: tuple[Ask, ...]
     forward: int
     layer: str
-    method: tuple[str, tuple[tuple[str, Any], ...]]
+    method: tuple[str, tuple[tuple[str, Any], ...]]  # name and all parameters
+    visits: int  # for each input
     above: bool
     baseline: int = -1
     place: str = OUTPUT

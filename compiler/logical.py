@@ -72,8 +72,7 @@ def _children(node: Node) -> list[tuple[str, Node]]:
     for name, value in node.parameters:
         unsaid = name in ("over", "which")  # and what has a name is introduced by it
         pairs += [("" if unsaid or child.get("id") else name, child) for child in _nodes(value)]
-    seen: set[int] = set()
-    return [(name, child) for name, child in pairs if not (id(child) in seen or seen.add(id(child)))]
+    return list({id(child): (name, child) for name, child in reversed(pairs)}.values())[::-1]
 
 
 def _nodes(value: Any) -> list[Node]:
@@ -193,12 +192,13 @@ def line_words(lines: Sequence[int]) -> str:
             runs[-1][1] = line
         else:
             runs.append([line, line])
-    parts = [part for low, high in runs for part in _run(low, high)]
-    if len(parts) <= 4:
-        return ", ".join(parts)
-    told = sum(high - low + 1 for low, high in runs[:3])
-    return f"{', '.join(parts[:3])} and {len(lines) - told} more"
-
-
-def _run(low: int, high: int) -> list[str]:
-    return [str(line) for line in range(low, high + 1)] if high - low < 2 else [f"{low}-{high}"]
+    parts = [
+        part for low, high in runs for part in ([(low, high)] if high - low > 1 else [(n, n) for n in (low, high)])
+    ]
+    parts = list(dict.fromkeys(parts))
+    more = 0
+    if len(parts) > 4:
+        more = sum(high - low + 1 for low, high in parts[3:])
+        parts = parts[:3]
+    words = ", ".join(f"{low}-{high}" if high > low else str(low) for low, high in parts)
+    return f"{words} and {more} more" if more else words

@@ -85,7 +85,7 @@ class Reruns:
 
     target: Node
     layers: tuple[str, ...]
-    method: tuple[str, tuple[tuple[str, Any], ...]]  # name and parameters
+    method: tuple[str, tuple[tuple[str, Any], ...]]  # name and all parameters
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from bbilang.compiler.cost import captured_bytes, flops_between, forward_flops, 
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import Backward, Forward, Node, Program, Rerun, Tangents, walk
 from bbilang.compiler.mode import joined, lows, tangent_count, ways
-from bbilang.compiler.op import Registry
 from bbilang.compiler.settings import default
 from bbilang.compiler.targets import known_apart, target_keys
 from bbilang.grammar.source import Span
@@ -72,11 +71,8 @@ class Plan:
         return sum(step.passes for step in own), sum(step.flops for step in own)
 
 
-def plan(program: Program, registry: Registry | None = None) -> Plan:
-    """The steps of a program. Derivatives stand directly after the forward that they need.
-
-    registry: for the number of visits of path methods; without it those cost nothing in the plan.
-    """
+def plan(program: Program) -> Plan:
+    """The steps of a program. Derivatives stand directly after the forward that they need."""
     description = program.description
     if description is None:
         raise ValueError("a program without a model's description has no plan")
@@ -88,7 +84,7 @@ def plan(program: Program, registry: Registry | None = None) -> Plan:
         steps += [_backward(program, n, b, description) for n, b in enumerate(program.backwards) if b.forward == number]
         steps += [_tangents(program, n, t, description) for n, t in enumerate(program.tangents) if t.forward == number]
     for number, rerun in enumerate(program.reruns):
-        steps.append(_rerun(program, number, rerun, description, registry))
+        steps.append(_rerun(program, number, rerun, description))
     size, count = (program.setting(f"featvis.{n}", default(f"featvis.{n}")) for n in ("size", "steps"))
     for number, icons in enumerate(program.icons):
         elements = [e for e in program.elements if e.id in icons.elements]
@@ -175,11 +171,8 @@ def _tangents(program: Program, number: int, tangents: Tangents, description: Mo
                 alternatives=_alternatives(program, tangents.forward, tangents.place))  # fmt: skip
 
 
-def _rerun(
-    program: Program, number: int, rerun: Rerun, description: ModelDescription, registry: Registry | None
-) -> Step:
-    inputs, (name, parameters) = _inputs(program), rerun.method
-    visits = registry.methods[name].visits(dict(parameters)) if registry is not None else 0
+def _rerun(program: Program, number: int, rerun: Rerun, description: ModelDescription) -> Step:
+    inputs, name, visits = _inputs(program), rerun.method[0], rerun.visits
     keys = lows(rerun.asks, rerun.place, description)
     words = f"{name}: {_plural(visits, 'step')} x {_plural(len(keys), 'target')} "
     if rerun.above:

@@ -17,7 +17,7 @@ READING = (
     " lines: who asks for a step, the page's own predictions among them."
 )
 WIDE = 96  # where measurements have columns of their own
-MOST_ELEMENTS = 24  # that are opened in the logical plan
+MOST_ELEMENTS = 12  # that are opened in the logical plan
 MOST_STEPS = 40  # beyond which steps alike are one line
 
 Timed = tuple[Step, Measured | None]
@@ -72,7 +72,7 @@ def _entry_row(program: Program, entry: Entry) -> Row:
     if entry.again:
         shown = entry.element.id if entry.element else entry.words
         return Row(("", f"{rails}{branch}{role}{shown}", f"as in {entry.number}", ""), hang)
-    lines = ", ".join(map(str, lines_of(program, program.spans(entry.node))))
+    lines = line_words(lines_of(program, program.spans(entry.node)))
     return Row(
         (str(entry.number), f"{rails}{branch}{role}{name}{entry.words}", type_words(entry.node.type), lines), hang
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bbilang.compiler.arguments import at, bind, literal
+from bbilang.compiler.arguments import At, at, bind, literal
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import ModelSlot
 from bbilang.compiler.op import Parameter, did_you_mean
@@ -18,10 +19,15 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.source import NOWHERE, Span
 
 DEFAULT_MODEL = "efficientnet_lite0"
+TEXT = "text:"  # before the words of an input that is a text
+FOLDERS, FILE = ("transformers:",), ".pt2"  # what is before a folder's name, and at the end of a file's
+PLACEHOLDER = re.compile(r"picture \d+")  # of a picture that a caller hands over
 
 
 class Preamble(Reporter):
     """Reads them first, wherever they stand: types need them. Options from outside win over the text."""
+
+    reads: str | None = None  # what the model takes, "image" or "text"; None until it is known
 
     def _set(self, statement: ast.Set) -> None:
         name = statement.name.text
@@ -87,6 +93,7 @@ class Preamble(Reporter):
             self._report(at(items[1].span, "E901", "several models in one file are not available yet"))
         options = self.options
         if options.description is not None:
+            self.reads = options.description.reads
             slot = ModelSlot("", options.description.name, options.weights)
             return {"": ModelContext(slot, self._labelled(self._scored(options.description)))}
         if not items:
@@ -109,11 +116,18 @@ class Preamble(Reporter):
 
     def _model(self, alias: str, name: str, weights: str | None, span: Span) -> ModelContext:
         assert self.registry.describe is not None
+        name = self._located(name)
         try:
             description = self.registry.describe(name)
+            if description.reads == "text" and (texts := self._texts()):
+                description = self.registry.describe(name, texts=texts)
         except BbiError as error:
             place = span if span != NOWHERE else None
             raise BbiError([replace(d, span=place) for d in error.diagnostics], self.file.source) from error
+        self.reads = description.reads
+        if description.reads == "text":
+            slot = ModelSlot(alias, description.name, weights)
+            return ModelContext(slot, self._labelled(self._scored(description)))
         size, crop = self.settings.get("preprocess.size"), self.settings.get("preprocess.crop")
         if size and not crop:  # a size below the crop takes the crop along
             crop = min(size, *description.input_size)
@@ -169,6 +183,30 @@ class Preamble(Reporter):
             )
         return replace(description, labels=labels)
 
+    def _located(self, name: str) -> str:
+        """A model's name; where it is that of a file or a folder beside the text, the whole path of that."""
+        prefix = next((p for p in FOLDERS if name.startswith(p)), "")
+        path = self._folder() / name.removeprefix(prefix)
+        beside = bool(prefix or name.endswith(FILE)) and not Path(name.removeprefix(prefix)).exists() and path.exists()
+        return f"{prefix}{path}" if beside else name
+
+    def _texts(self) -> tuple[str, ...]:
+        """The inputs that are texts; what is wrong with inputs is told when they are read."""
+        try:
+            files = self._inputs([s for s in self.file.statements if isinstance(s, ast.Input)])
+        except (BbiError, At):
+            return ()
+        return tuple(file for file in files if _is_text(file))
+
+    def _fitting(self, name: str, span: Span) -> None:
+        """Raises E418 for a text where the model looks at pictures, and for a picture where it reads."""
+        if self.reads is None or PLACEHOLDER.fullmatch(name) or _is_text(name) == (self.reads == "text"):
+            return
+        if self.reads == "text":
+            raise at(span, "E418", "the model reads text, and this is a picture",
+                     'as in `input "text:The film was good."`, or the name of a .txt file')  # fmt: skip
+        raise at(span, "E418", "the model looks at pictures, and this is a text", 'as in `input "sample:chelsea"`')
+
     def _folder(self) -> Path:
         """Where file names in the text start: beside the text."""
         source = self.file.source
@@ -176,11 +214,14 @@ class Preamble(Reporter):
 
     def _inputs(self, statements: list[ast.Input]) -> tuple[str, ...]:
         if self.options.inputs is not None:
+            for name in self.options.inputs:
+                self._fitting(name, NOWHERE)
             return tuple(file for name in self.options.inputs for file in self.options.expand(name))
         files: list[str] = []
         for literal_name in (name for statement in statements for name in statement.files):
             name = literal_name.value
-            if not name.startswith("sample:") and not Path(name).is_absolute():
+            self._fitting(name, literal_name.span)
+            if not name.startswith(("sample:", TEXT)) and not Path(name).is_absolute():
                 name = str(self._folder() / name)
             try:
                 files += self.options.expand(name)
@@ -196,6 +237,10 @@ class Preamble(Reporter):
                 'add `input "cat.jpg"` to the text, or pass `--input cat.jpg`; `sample:chelsea` is a cat',
             )
         return tuple(files)
+
+
+def _is_text(name: str) -> bool:
+    return name.startswith(TEXT) or name.lower().endswith(".txt")
 
 
 def _as_expression(value: Any) -> ast.Expression:

@@ -94,6 +94,7 @@ def to_json(program: Program) -> dict[str, Any]:
                 **derived(r),
                 "layer": r.layer,
                 "method": _listed(r.method),
+                "visits": r.visits,
                 "above": r.above,
                 "baseline": r.baseline,
                 "place": r.place,
@@ -194,7 +195,16 @@ def _program(data: dict[str, Any]) -> Program:
         tuple(Backward(asks(b), b["forward"], b["stops"], b["place"], b["batched"]) for b in data["backwards"]),
         tuple(Tangents(asks(t), t["forward"], t["layer"], t["place"]) for t in data["tangents"]),
         tuple(
-            Rerun(asks(r), r["forward"], r["layer"], _tupled(r["method"]), r["above"], r["baseline"], r["place"])
+            Rerun(
+                asks(r),
+                r["forward"],
+                r["layer"],
+                _tupled(r["method"]),
+                r["visits"],
+                r["above"],
+                r["baseline"],
+                r["place"],
+            )
             for r in data["reruns"]
         ),
         tuple(Icons(tuple(i["elements"]), i["at_most"]) for i in data["icons"]),

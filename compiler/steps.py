@@ -9,11 +9,11 @@ from typing import Any
 
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import Node, Program, walk
-from bbilang.compiler.plan import Plan, Step
+from bbilang.compiler.plan import Kind, Plan, Step
 
 INPUT, OUTPUT = "input", "output"
 GROUPS = {"forward": "forwards", "backward": "backwards", "tangents": "tangents", "reruns": "reruns"}
-PASSES = ("forward", "backward", "tangents", "reruns")  # kinds that run the network for numbers
+PASSES: tuple[Kind, ...] = ("forward", "backward", "tangents", "reruns")  # kinds that run the network for numbers
 
 
 @dataclass(frozen=True)

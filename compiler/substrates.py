@@ -119,6 +119,8 @@ class Substrates:
             wanted = {"token"} if atom == "token" else {"y", "x"} if atom in ("spatial", "pixel") else set()
             if atom in ("group", "class", "example") or (atom == "pixel" and name != INPUT_LAYER):
                 raise at(span, "E209", f"the layer `{name}` has no atom `{atom}`", _atoms_of(layer))
+            if atom == "spatial" and layer.grid:
+                found[layers.names.index(name)] = layer = layer.as_map
             if not wanted <= set(layer.axes):
                 raise at(
                     span,
@@ -217,7 +219,7 @@ class Substrates:
 
 def _atoms_of(layer: LayerDescription) -> str:
     has = ["channel", "neuron"]
-    if "y" in layer.axes:
+    if "y" in layer.as_map.axes:
         has.insert(0, "spatial")
     if "token" in layer.axes:
         has.insert(0, "token")

@@ -19,7 +19,7 @@ COLOURS: Mapping[str, tuple[str, str]] = {  # role -> (on light, on dark)
     "block": ("#ccd3dd", "#434d5b"),
     "chip": ("#ffffff", "#262d36"),
     "forward": ("#1f66c7", "#6aa8ff"),
-    "backward": ("#c4541a", "#ff9a5c"),
+    "backward": ("#b4480f", "#ff9a5c"),
     "tangents": ("#0b7f73", "#3fd0c0"),
     "reruns": ("#6b46b8", "#b79bff"),
     "icons": ("#b02a76", "#ff85c2"),
@@ -154,6 +154,7 @@ class Canvas:
 
     def done(self, width: float, height: float, title: str, desc: str, name: str) -> str:
         """The standalone picture. ``name`` makes its ids unlike those of another picture on the same page."""
+        ground = f'<rect width="100%" height="100%"{self._paint("paper", None)}/>'
         dark = ""
         if self.theme == "auto":
             rules = "".join(
@@ -166,7 +167,9 @@ class Canvas:
             f'viewBox="0 0 {width:g} {height:g}" role="img" aria-labelledby="{name}-title {name}-desc" '
             f'font-family={quoteattr(FONT)} style="max-width:100%;height:auto">'
             f'<title id="{name}-title">{escape(clean(title))}</title>'
-            f'<desc id="{name}-desc">{escape(clean(desc))}</desc>{dark}\n' + "\n".join(self.parts) + "\n</svg>\n"
+            f'<desc id="{name}-desc">{escape(clean(desc))}</desc>{dark}\n'
+            + "\n".join([ground, *self.parts])
+            + "\n</svg>\n"
         )
 
 

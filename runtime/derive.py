@@ -171,7 +171,7 @@ def rerun(run: Any, step: Rerun) -> None:
     """Gradients at the activations that a method visits, summed with its weights, finished, and reduced to atoms."""
     name, given = step.method
     method = run.registry.methods[name]
-    parameters = {p.name: p.default for p in method.parameters} | dict(given)
+    parameters = dict(given)
     captured = run.forward(step.forward)
     activation = captured[step.layer]
     baseline = run.forward(step.baseline)[step.layer] if step.baseline >= 0 else None

@@ -43,7 +43,8 @@ class Attribute(Operation):
         name, parameters = named_method(node)
         kind = registry.methods[name]
         if kind.reruns:
-            return (Reruns(node["to"], node.type.layers, (name, parameters)),)
+            every = {p.name: p.default for p in kind.parameters} | dict(parameters)
+            return (Reruns(node["to"], node.type.layers, (name, tuple(sorted(every.items())))),)
         known = kind.linear and node.type.atom != "group"
         return (Gradients(node["to"], node.type.layers, f"{node.type.atom} x activation" if known else ""),)
 
