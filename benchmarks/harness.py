@@ -84,6 +84,7 @@ class Row:
     tolerance: float
     missing: Mapping[str, str] = field(default_factory=dict)
     expected: Mapping[str, float] = field(default_factory=dict)
+    notes: Callable[[], Mapping[str, str]] = dict  # asked after the ways ran: what else there is to say
 
     @property
     def ours(self) -> Way:

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -107,8 +108,9 @@ def fold(module: nn.Module) -> Network:
 
 
 def normalized(image: Tensor) -> Tensor:
-    """(channel, y, x) in [0, 1] -> (input=1, channel, y, x) as the network was trained on."""
-    return ((image[None] * 255 - 127) / 128).contiguous(memory_format=torch.channels_last)
+    """(channel, y, x) or (input, channel, y, x) in [0, 1] -> (input, channel, y, x) as the network was trained on."""
+    images = image if image.dim() == 4 else image[None]
+    return ((images * 255 - 127) / 128).contiguous(memory_format=torch.channels_last)
 
 
 def up_to(network: Network, image: Tensor, block: str) -> Tensor:
@@ -193,20 +195,51 @@ def _tangents(network: Network, blocks: Sequence[str], x: Tensor, masks: Mapping
 
 
 def integrated_gradients(module: nn.Module, image: Tensor, block: str, index: int, n_steps: int = 50) -> Tensor:
-    """Integrated gradients of a class at ``block.expand`` from zero, by the midpoint rule: (channel, y, x).
+    """Integrated gradients of a class at ``block.expand``: (channel, y, x). The path starts at what the layer is for a
+    black picture; what bypasses the layer stays the picture's own; Gauss-Legendre nodes. Captum's conventions.
 
-    One forward to the layer; then the network above it alone, forward and backward, for every point of the path.
+    One forward of both pictures to the layer; then the network above it alone, forward and backward, for every node.
     """
     network = fold(module)
-    x = up_to(network, image, block)
+    x = up_to(network, torch.stack([image, torch.zeros_like(image)]), block)
     with torch.no_grad():
-        end = network.units[f"{block}.expand"](x)
+        end, start = network.units[f"{block}.expand"](x).split(1)
+    nodes, weights = (torch.from_numpy(each).float() for each in np.polynomial.legendre.leggauss(n_steps))
     total = torch.zeros_like(end)
-    for steps in ((torch.arange(n_steps) + 0.5) / n_steps).split(POINTS):
-        points = (steps[:, None, None, None] * end).requires_grad_()
-        inside = network.rest(block, x, points)
+    for node, weight in zip(nodes.split(POINTS), weights.split(POINTS), strict=True):
+        points = (start + (node[:, None, None, None] + 1) / 2 * (end - start)).requires_grad_()
+        inside = network.rest(block, x[:1], points)
         for name in network.blocks(block)[1:]:
             inside = network.block(name, inside)
         (gradient,) = torch.autograd.grad(network.scores(inside)[:, index].sum(), points)
-        total += gradient.sum(0, keepdim=True)
-    return (end * total / n_steps)[0]
+        total += torch.einsum("n,ncyx->cyx", weight / 2, gradient)
+    return (total * (end - start))[0]
+
+
+def mixed(
+    module: nn.Module, image: Tensor, blocks: Sequence[str], classes: Sequence[int], maps: int, k: int
+) -> dict[str, Tensor]:
+    """What the 200 elements show: for every block the ``k`` channels most excited (value, index) and, for every class,
+    the k with the highest attribution; for the first ``maps`` classes attribution by position.
+
+    Keys ``block``, ``block/class`` and ``block/class/map``. One forward, one cotangent per class.
+    """
+    found: dict[str, Tensor] = {}
+    with captured(fold(module), image, blocks) as (kept, scores):
+        wanted = [kept[name] for name in blocks]
+        for name, values in kept.items():
+            found[name] = _strongest(values.detach()[0].sum((1, 2)), k)
+        for place, index in enumerate(classes):
+            gradients = torch.autograd.grad(scores[0, index], wanted, retain_graph=place + 1 < len(classes))
+            for name, gradient in zip(blocks, gradients, strict=True):
+                product = (gradient * kept[name].detach())[0]
+                found[f"{name}/{index}"] = _strongest(product.sum((1, 2)), k)
+                if place < maps:
+                    found[f"{name}/{index}/map"] = product.sum(0)
+    return found
+
+
+def _strongest(values: Tensor, k: int) -> Tensor:
+    """(value and index, k)"""
+    best = values.topk(k)
+    return torch.stack([best.values, best.indices.to(values.dtype)])

@@ -49,12 +49,13 @@ def ranked() -> tuple[int, ...]:
         return tuple(adapter().module(normalized())[0].argsort(descending=True).tolist())
 
 
-def page(text: str, optimized: bool = True) -> Callable[[], Any]:
-    """The text compiled; calling gives its results. Nothing is cached, so every call does all of it."""
+def page(text: str, **options: Any) -> Callable[[], Any]:
+    """The text compiled, with options of `bbilang.optimize`; calling gives its results. Nothing is cached on disk, so
+    every call runs the network."""
     import bbilang
 
     program = bbilang.check(bbilang.parse(text), model=adapter(), input=picture())
-    steps = bbilang.plan(bbilang.optimize(program) if optimized else program)
+    steps = bbilang.plan(bbilang.optimize(program, **options))
     return lambda: bbilang.execute(steps, model=adapter(), input=picture(), cache=False)
 
 
@@ -62,3 +63,10 @@ def values(results: Any, place: int, *dims: str) -> np.ndarray:
     """The numbers of the element at a place of the text, its axes in this order; the axis `input` of size 1 is gone."""
     field = results.fields[results.program.elements[place].id]
     return field.values.ordered(("input", *dims)).data[0]
+
+
+def atoms(results: Any, place: int, *dims: str) -> np.ndarray:
+    """Which atoms the element at a place shows, by the last of its axes."""
+    field = results.fields[results.program.elements[place].id]
+    coordinates = field.coords[dims[-1]]
+    return coordinates.ordered([d for d in ("input", *dims) if d in coordinates.dims]).data.reshape(-1)

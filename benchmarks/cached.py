@@ -1,0 +1,82 @@
+"""A page whose results are all in the cache, the whole process, beside importing torch.
+
+The gallery's teaser, with icons of 2 steps: what the cache holds is of the same size as after 256.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.compiling import process
+from benchmarks.harness import ROOT, Limit, Numbers, Row, Way
+
+RUN = """
+import sys
+from bbilang.cli import main
+sys.argv = ["bbi", *sys.argv[1:]]
+try:
+    code = main()
+except SystemExit as stop:
+    code = stop.code
+sys.stderr.write(f"torch {int('torch' in sys.modules)} code {int(code or 0)}")
+"""
+SETTINGS = ("--set", "featvis.steps=2")
+
+
+@cache
+def folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory()
+
+
+def run(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """`bbi run` of the teaser with a cache of its own."""
+    place = Path(folder().name)
+    command = [sys.executable, "-c", RUN, "run", str(ROOT / "specs/teaser.bbi"), "-o", str(page), *SETTINGS, *options]
+    environment = os.environ | {"BBI_CACHE_DIR": str(place / "cache")}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+@cache
+def first() -> bytes:
+    """The page of the run that fills the cache."""
+    page = Path(folder().name) / "first.html"
+    done = run(page)
+    if done.returncode or not page.exists():
+        raise ValueError(f"bbi run: {done.stderr[-300:]}")
+    return page.read_bytes()
+
+
+def row(tiny: bool = False) -> Row:
+    """The same at both sizes: two processes."""
+    again = Path(folder().name) / "again.html"
+
+    def work() -> subprocess.CompletedProcess[str]:
+        first()
+        return run(again)
+
+    def ours(done: subprocess.CompletedProcess[str]) -> Numbers:
+        if not done.stderr.endswith("torch 0 code 0"):
+            raise ValueError(f"torch was imported, or the run failed: {done.stderr[-300:]}")
+        return {"differs from the first page": np.array([float(again.read_bytes() != first())])}
+
+    def imported(done: subprocess.CompletedProcess[str]) -> Numbers:
+        return {"differs from the first page": np.array([float(done.returncode)])}
+
+    return Row(
+        "cached",
+        "page from cache, whole process",
+        (
+            Way("bbilang", "ours", work, ours, process=True),
+            Way('python -c "import torch"', "beside", process("-c", "import torch"), imported, process=True),
+        ),
+        (Limit("seconds", 1.0), Limit("times", 1.0, 'python -c "import torch"')),
+        "the page is the same, byte for byte, as that of the run that filled the cache, and torch was not imported",
+        0.0,
+    )

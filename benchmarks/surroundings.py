@@ -1,0 +1,76 @@
+"""On what, with what and at which commit something was measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("bbilang", "torch", "numpy", "captum", "torch-lucent", "grad-cam")
+
+
+def surroundings() -> dict[str, Any]:
+    """Machine, system, versions, threads, load and commit, as a record."""
+    import torch
+
+    return {
+        "machine": {"cpu": processor(), "cores": os.cpu_count(), "memory_gb": memory_gb(), "device": device()},
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
+        "python": platform.python_version(),
+        "versions": {name: found for name in PACKAGES if (found := _version(name))},
+        "threads": torch.get_num_threads(),
+        "load": load(),
+        **commit(),
+    }
+
+
+def processor() -> str:
+    """The name of the CPU, and which vector instructions torch found."""
+    import torch
+
+    name = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    except OSError:
+        pass
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def memory_gb() -> float:
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+
+
+def device() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+
+
+def load() -> float:
+    """Processes that ran or waited over the last minute."""
+    return round(os.getloadavg()[0], 2)
+
+
+def commit() -> dict[str, Any]:
+    """The commit, and whether code that runs differs from it."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+    code = ("bbilang", "compiler", "grammar", "runtime", "benchmarks/*.py")
+    return {
+        "commit": git("rev-parse", "--short=10", "HEAD"),
+        "changed": bool(git("diff", "HEAD", "--name-only", "--", *code)),
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,198 @@
+"""docs/benchmarks.md and its figure, from the last line of each file in benchmarks/results. Writes nothing else.
+
+python -m benchmarks.table
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figure import figure
+from benchmarks.harness import ROOT, ROUNDS, ROWS
+
+RESULTS = Path(__file__).parent / "results"
+PAGE, FIGURE = ROOT / "docs/benchmarks.md", ROOT / "docs/images/benchmarks.svg"
+Record = dict[str, Any]
+
+HEAD = """# Benchmarks
+
+<!-- Written by `make bench` from benchmarks/results; a test holds it to them. -->
+
+The same work in several ways, side by side in one run and in turns; numbers are compared before anything is timed.
+Ours is the public way: a text, compiled, and `bbilang.execute` with nothing cached. The minimum is plain torch written
+by hand for this one network (`benchmarks/minimal.py`). Peers are called as their documentation shows. `make bench` runs
+it all again and writes this page; `make bench ROWS=linear QUICK=1` a part of it.
+"""
+
+
+def last(row: str) -> Record | None:
+    """The last full record of a row; where there is none, the last of any kind."""
+    path = RESULTS / f"{row}.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    records = [json.loads(line) for line in lines if line.strip()]
+    full = [record for record in records if record["rounds"] >= ROUNDS]
+    return (full or records or [None])[-1]
+
+
+def seconds(value: float) -> str:
+    return f"{value:.1f} s" if value >= 10 else f"{value:.2f} s" if value >= 1 else f"{value * 1000:.0f} ms"
+
+
+def megabytes(value: int | None) -> str:
+    return "" if value is None else f"{value / 1e6:,.0f} MB"
+
+
+def times(value: float) -> str:
+    return f"{value:.0f} x" if value >= 20 else f"{value:.1f} x" if value >= 3 else f"{value:.2f} x"
+
+
+def ours_of(record: Record) -> tuple[str, Record]:
+    """(name, way): ours; where there are several, the slowest."""
+    own = {name: way for name, way in record["ways"].items() if way["kind"] == "ours"}
+    return max(own.items(), key=lambda item: item[1]["wall_s"])
+
+
+def verdicts(record: Record) -> list[tuple[str, str, bool | None]]:
+    """(what must be reached, what was measured, whether it is) for every limit; None where a way was not timed."""
+    found: list[tuple[str, str, bool | None]] = []
+    _, ours = ours_of(record)
+    for limit in record["limits"]:
+        value, against = limit["value"], limit["against"]
+        other = record["ways"].get(against)
+        if limit["how"] == "seconds":
+            found.append((f"{value:g} s", seconds(ours["wall_s"]), ours["wall_s"] <= value))
+        elif other is None:
+            found.append((f"{value:g} x, {against}", "not timed", None))
+        elif limit["how"] == "times":
+            ratio = ours["wall_s"] / other["wall_s"]
+            found.append((f"{value:g} x of {against}", times(ratio), ratio <= value))
+        else:
+            ratio = other["wall_s"] / ours["wall_s"]
+            found.append((f"{value:g} x faster than {against}", times(ratio), ratio >= value))
+    return found
+
+
+def beside(record: Record) -> list[str]:
+    """How many times as long as ours each other way takes."""
+    _, ours = ours_of(record)
+    found = []
+    for name, way in record["ways"].items():
+        if way["kind"] == "beside":
+            guess = record["expected"].get(name)
+            expected = f" ({guess:g} x expected)" if guess else ""
+            found.append(f"{name}: {times(way['wall_s'] / ours['wall_s'])}{expected}")
+    found += [f"{name}: results differ, not timed" for name in record["unequal"]]
+    return [*found, *(f"{name}: not installed" for name in record["missing"])]
+
+
+def lines_of(record: Record) -> list[str]:
+    """A record in a few lines, for the terminal."""
+    name, ours = ours_of(record)
+    lines = [f"{record['row']}: {record['title']}", f"  {name} {seconds(ours['wall_s'])}"]
+    for must, measured, reached in verdicts(record):
+        word = {True: "reached", False: "NOT reached", None: "open"}[reached]
+        lines.append(f"  must be within {must}: {measured}, {word}")
+    lines += [f"  {each}" for each in beside(record)]
+    lines += [f"  {way}: {why}" for way, why in {**record["unequal"], **record["missing"], **record["notes"]}.items()]
+    return lines
+
+
+def _summary(records: Sequence[Record]) -> list[str]:
+    lines = ["| work | must reach | measured | beside it, times ours | ours takes | peak memory, ours and minimum |"]
+    lines.append("|---|---|---|---|---|---|")
+    for record in records:
+        own, (_, ours) = verdicts(record), ours_of(record)
+        least = next((way for way in record["ways"].values() if way["kind"] == "minimum"), None)
+        memory = [megabytes(way.get("peak_bytes")) for way in (ours, least) if way is not None]
+        marks = {True: "", False: " **(not reached)**", None: " (open)"}
+        cells = [
+            record["title"] + ("" if record["rounds"] >= ROUNDS else " *(preliminary)*"),
+            "; ".join(must for must, _, _ in own),
+            "; ".join(f"{measured}{marks[reached]}" for _, measured, reached in own),
+            "; ".join(beside(record)),
+            seconds(ours["wall_s"]),
+            ", ".join(filter(None, memory)),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _details(record: Record) -> list[str]:
+    machine, versions = record["machine"], ", ".join(f"{k} {v}" for k, v in record["versions"].items())
+    lines = [f"## {record['title']}", ""]
+    lines.append("| way | median | quartiles | processor time | runs | peak memory | differs from ours by |")
+    lines.append("|---|---|---|---|---|---|---|")
+    for name, way in record["ways"].items():
+        low, high = way["quartiles_s"]
+        error = record["equal"].get(name, 0.0)
+        part = f" ({way['share']:g} of the work, time scaled)" if way["share"] != 1 else ""
+        difference = "" if way["kind"] == "ours" else f"{error:.1e}" if error else "nothing"
+        lines.append(
+            f"| {name}{part} | {seconds(way['wall_s'])} | {seconds(low)} to {seconds(high)} | {seconds(way['cpu_s'])} "
+            f"| {way['runs']} | {megabytes(way.get('peak_bytes'))} | {difference} |"
+        )
+    lines += ["", f"Compared: {record['compared']}; tolerance {record['tolerance']:g} of the largest value."]
+    for way, why in {**record["unequal"], **record["missing"], **record["notes"]}.items():
+        lines.append(f"{way}: {why}.")
+    changed = " with changes" if record["changed"] else ""
+    lines.append(
+        f"{record['when']}, {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']:g} GB, {machine['device']}; "
+        f"{record['system']}, Python {record['python']}, {versions}; {record['threads']} threads; load {record['load']} "
+        f"before and {record['load_after']} after; commit {record['commit']}{changed}."
+    )
+    return [*lines, ""]
+
+
+def page(records: Sequence[Record]) -> str:
+    """The text of docs/benchmarks.md."""
+    blocks = [
+        HEAD.rstrip(),
+        "",
+        *_summary(records),
+        "",
+        "![How long each way takes, ours is 1](images/benchmarks.svg)",
+        "",
+    ]
+    blocks += [
+        "Times are medians of the wall clock; quartiles and processor time stand below. Peak memory is by how much the",
+        "resident set of a process of its own rises while the work is done, after a run that warms up; for work that is a",
+        "process, the peak of that process.",
+        "",
+    ]
+    for record in records:
+        blocks += _details(record)
+    return "\n".join(blocks).rstrip() + "\n"
+
+
+def bars(records: Sequence[Record]) -> list[tuple[str, list[tuple[str, float, str]]]]:
+    """(title, [(way, times ours, kind)]) of every row, for the figure."""
+    found = []
+    for record in records:
+        name, ours = ours_of(record)
+        ways = [(name, 1.0, "ours")]
+        ways += [
+            (other, way["wall_s"] / ours["wall_s"], way["kind"])
+            for other, way in record["ways"].items()
+            if way["kind"] != "ours"
+        ]
+        found.append((record["title"], ways))
+    return found
+
+
+def texts() -> dict[Path, str]:
+    """File -> what it should hold."""
+    records = [record for record in map(last, ROWS) if record is not None]
+    return {PAGE: page(records), FIGURE: figure(bars(records))} if records else {}
+
+
+def write() -> None:
+    for path, text in texts().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
