@@ -86,7 +86,7 @@ def check(
     if isinstance(model, str):
         name = model
     elif model is not None:
-        description = _adapter(model, input).description
+        description = _adapter(model, input).description_for(handed.listed(input) or ())
     inputs = handed.names_of(handed.listed(input))
     return check_file(file, registry(), options(name, weights, inputs, settings, description))
 
@@ -233,6 +233,13 @@ def _adapter(model: Any, input: Any) -> Adapter:
     return adapt(model, (int(size[0]), int(size[1])))
 
 
+def _nameable(name: str) -> bool:
+    """Whether a model can be had by its name, from the registry or another library."""
+    from bbilang.runtime.model import source_of
+
+    return name in registry().models() or source_of(name) is not None
+
+
 def _loaded(program: Program, model: Any, input: Any, device: str) -> Adapter:
     from bbilang.runtime.adapter import device_named
     from bbilang.runtime.model import load
@@ -243,7 +250,7 @@ def _loaded(program: Program, model: Any, input: Any, device: str) -> Adapter:
         if device != "auto":
             device_named(device)
             adapter.to(device)
-    elif slot.name == "module" or (program.description is not None and slot.name not in registry().models()):
+    elif slot.name == "module" or (program.description is not None and not _nameable(slot.name)):
         help = "pass it again: `execute(plan, model=module)`"
         message = f"this program was made for a module of the caller's, `{slot.name}`"
         raise BbiError(Diagnostic("E408", message, help=help))

@@ -149,7 +149,7 @@ def writable(path: Path) -> None:
 
 def _protect(path: Path, program: Program) -> None:
     """A page never takes the place of what it is made from."""
-    sources = [name for name in program.inputs if not name.startswith("sample:")]
+    sources = [name for name in program.inputs if not name.startswith(("sample:", "text:"))]
     if program.source is not None:
         sources.append(program.source.name)
     sources += [slot.weights for slot in program.models if slot.weights]

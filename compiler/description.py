@@ -68,8 +68,9 @@ class ModelDescription:
         return table | {alias: table[name] for alias, name in self.aliases.items()}
 
     def label(self, index: int) -> str:
-        """The first synonym of a class, or `class 7` where labels are unknown."""
-        return self.labels[index].split(",")[0].strip() if self.labels else f"class {index}"
+        """The first synonym of a class, or `class 7` where labels are unknown, or nothing that can be seen."""
+        name = self.labels[index].split(", ")[0].strip() if self.labels else ""
+        return name or f"class {index}"
 
     def edges(self, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
         """(from, to) among some layers and `input`: the result of one enters the other, and passes none between."""

@@ -64,6 +64,10 @@ class Adapter:
             self._hashed = (key, digest.hexdigest()[:16])
         return self._hashed[1]
 
+    def description_for(self, inputs: Iterable[Any]) -> ModelDescription:
+        """The description that holds for these inputs; that of a model which reads text depends on their length."""
+        return self.description
+
     def normalize(self, images: Tensor) -> Tensor:
         """(input, channel, y, x) in [0, 1] -> the same axes, as the model was trained on. Differentiable."""
         return self.preprocess.normalize(images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ ORDER = ("y", "x", "token", "channel")
 
 def kept_axes(atom: str, layer: LayerDescription) -> tuple[str, ...]:
     """The axes of a layer that tell its atoms apart: (y, x) of positions, (channel,) of channels."""
+    layer = layer.as_map if atom == "spatial" else layer
     if atom == "group":
         return ("group",)
     own = {"neuron": ORDER, "spatial": ("y", "x"), "pixel": ("y", "x"), "channel": ("channel",), "token": ("token",)}
@@ -25,9 +27,12 @@ def kept_axes(atom: str, layer: LayerDescription) -> tuple[str, ...]:
 
 def reduce_part(cube: Tensor, layer: LayerDescription, atom: str, how: str) -> Tensor:
     """(..., *layer axes) -> (..., *kept axes): each atom's part by `sum`, `mean`, `max` or `norm` (L2)."""
+    leading = cube.dim() - len(layer.axes)
+    if atom == "spatial" and layer.grid:
+        patches = cube.narrow(leading, layer.prefix, math.prod(layer.grid))
+        cube, layer = patches.unflatten(leading, layer.grid), layer.as_map
     keep = kept_axes(atom, layer)
     rest = [a for a in layer.axes if a not in keep]
-    leading = cube.dim() - len(layer.axes)
     moved = cube.permute([*range(leading), *(leading + layer.axes.index(a) for a in (*keep, *rest))])
     if not rest:
         return moved.abs() if how == "norm" else moved
@@ -51,6 +56,8 @@ def parts_of(cube: Tensor, layer: LayerDescription, atom: str, atoms: Any) -> Te
     """
     import torch
 
+    if atom == "spatial" and layer.grid:  # a patch is a token
+        return parts_of(cube, layer, "token", np.asarray(atoms) + layer.prefix)
     keep = kept_axes(atom, layer)
     sizes = [layer.sizes[axis] for axis in keep]
     numbers = torch.as_tensor(np.asarray(atoms), device=cube.device)

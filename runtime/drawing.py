@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 
 import numpy as np
@@ -48,7 +49,6 @@ class Drawing:
         self._atom_numbers: dict[str, int] = {}
         self._cells: dict[tuple, tuple[int, ...]] = {}
         self.series_axis = self.drawn.series if self.drawn.series and self.drawn.series.name in used else None
-        self._layers = self.layer_grid()
 
     @property
     def state_sizes(self) -> tuple[int, ...]:
@@ -129,8 +129,19 @@ class Drawing:
             if not absent[at]:
                 here = {c: int(v[at]) for c, v in columns.items()}
                 layer = self.field.type.layers[int(layers[at])] if set(here) - CLASSES else "output"
-                numbers[at] = self.atom(here, layer, str(words[at]) if words is not None else "")
+                if set(here) == {"token"} and words is None:
+                    numbers[at] = self.token_atom(here["token"], layer, at)
+                else:
+                    numbers[at] = self.atom(here, layer, str(words[at]) if words is not None else "")
         return numbers
+
+    def token_atom(self, token: int, layer: str, at: tuple[int, ...]) -> int:
+        """A token under its word; -1 for what only fills a shorter text up. Of several texts, each has its own."""
+        names = [axis.name for axis in (*self.states, *([self.facet] if self.facet else []))]
+        row = at[names.index("input")] if "input" in names else 0
+        word = token_word(self.results, layer, token, row)
+        own = {"input": row} if len(self.results.pictures) > 1 and self.results.pictures[row].words else {}
+        return self.atom({**own, "token": token}, layer, word) if word else -1
 
     def _any_value(self, axis: Axis) -> np.ndarray:
         """NaN over (states, facet, slot) only where no series has a value."""
@@ -187,6 +198,10 @@ class Drawing:
             self._cells[key] = tuple(self.atom({"y": i, "x": j}, layer) for i in range(y) for j in range(x))
         return self._cells[key]
 
+    @cached_property
+    def _layers(self) -> np.ndarray:
+        return self.layer_grid()
+
     def layer_at(self, place: tuple[int, ...]) -> str:
         return self.field.type.layers[int(self._layers[place])]
 
@@ -226,6 +241,19 @@ class Drawing:
 def atom_key(prefix: str, layer: str, components: dict[str, int]) -> str:
     """`mixed4d channel=447`: the same wherever the atom is shown."""
     return " ".join([f"{prefix}{layer}", *(f"{c}={v}" for c, v in components.items() if c != "layer")])
+
+
+def token_word(results: Results, layer: str, token: int, row: int = 0) -> str:
+    """A token for a reader: its word in the text, empty where it only fills up; or its patch of the picture."""
+    if row < len(results.pictures) and results.pictures[row].words:
+        return results.pictures[row].words[token]
+    known = results.layers.get(layer)
+    if known is None or not known.grid:
+        return f"token {token}"
+    if token < known.prefix:
+        return "class token" if known.prefix == 1 else f"token {token} before the patches"
+    y, x = divmod(token - known.prefix, known.grid[1])
+    return atom_words({"y": y, "x": x})
 
 
 def atom_words(components: dict[str, int]) -> str:

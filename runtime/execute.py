@@ -255,7 +255,8 @@ def execute(
     """Numbers and icons for every element of a plan.
 
     icons: makes icons, ``(adapter, objectives, passes) -> icons`` in order (runtime.visualize with recipe and cache).
-    watch: told before each step. measure: each step's peak memory too. The model is given back as it was found, whatever happens. Raises `BbiError`.
+    watch: told before each step. measure: each step's peak memory too. The model is given back as it was found,
+    whatever happens. Raises `BbiError`.
     """
     from bbilang.runtime.memory import peak
 

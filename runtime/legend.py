@@ -39,6 +39,7 @@ def legend_of(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> vm.Legend:
     if (
         type.signed
         and drawing.drawn.cells is None
+        and drawing.node["style"] != "heatmap"
         and not np.nanmin(values, initial=0.0) < 0 < np.nanmax(values, initial=0.0)
     ):
         # Lengths of one sign need no room for the other; colours keep their zero in the middle.

@@ -98,7 +98,8 @@ def describe(name: str, crop: int | tuple[int, int] | None = None, texts: Sequen
 
     ``crop``: pixels of a square, or (y, x). One that the JSON is not about describes the definition anew, on the meta
     device, which takes torch; the next time it comes from the disk cache. So does a model of another library.
-    ``texts``: for a model that reads text, those that it is to read: the longest says how many tokens there are.
+    ``texts``: for a model that reads text, those that it is to read, as `input` names them: the longest says how many
+    tokens there are.
     Raises E401, E409, E410, E419; E408 for a crop that the model does not take; E418 for a text that it does not read.
     """
     if (source := source_of(name)) is not None:

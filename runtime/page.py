@@ -203,6 +203,7 @@ def _legend(element: Element, over: bool) -> dict[str, Any] | None:
     if legend is None:
         return None
     low, high = legend.domain
+    words = element.slot_axis == "token" and not legend.signed
     coloured = element.style in ("heatmap", "matrix")
     return {
         "quantity": legend.quantity,
@@ -212,7 +213,7 @@ def _legend(element: Element, over: bool) -> dict[str, Any] | None:
         "low": _number(low),
         "high": _number(high),
         "zero": 100 * -low / (high - low) if low < 0 < high else None,
-        "gradient": ", ".join(colour.stops(legend.signed, over)) if coloured else "",
+        "gradient": ", ".join(colour.stops(legend.signed, over or words)) if coloured else "",
     }
 
 

@@ -14,7 +14,7 @@ from bbilang.compiler.op import Registry, Style
 from bbilang.compiler.present import INPUT_PICKER
 from bbilang.runtime import grouping
 from bbilang.runtime import viewmodel as vm
-from bbilang.runtime.drawing import Drawing, atom_key, atom_words
+from bbilang.runtime.drawing import Drawing, atom_key, atom_words, token_word
 from bbilang.runtime.encode import jpeg
 from bbilang.runtime.execute import Results
 from bbilang.runtime.legend import legend_of, title_of
@@ -130,7 +130,7 @@ class _Builder:
         for identity, node in self.selections.items():
             if node.op in CHOOSERS and node.type.axes[0].components == ("y", "x") and len(node.type.layers) == 1:
                 layer = node.type.layers[0]
-                y, x = (self.results.layers[layer].sizes[a] for a in ("y", "x"))
+                y, x = (self.results.layers[layer].as_map.sizes[a] for a in ("y", "x"))
                 known = {atom.key for atom in self._atoms(node)}
                 cells = tuple(
                     drawing.atom({"y": i, "x": j}, layer) if atom_key("", layer, {"y": i, "x": j}) in known else -1
@@ -151,7 +151,10 @@ class _Builder:
         for number in range(field.values.data.shape[0]):
             here = {c: int(field.coords[c].data[number]) for c in axis.components}
             layer = node.type.layers[here.get("layer", 0)]
-            words = self.results.labels(here["class"]) if axis.components == ("class",) else atom_words(here)
+            if axis.components == ("class",):
+                words = self.results.labels(here["class"])
+            else:
+                words = token_word(self.results, layer, here["token"]) if set(here) == {"token"} else atom_words(here)
             several = len(node.type.layers) > 1
             key = atom_key("", grouping.place(node, layer, here), here)
             atoms.append(vm.Atom(key, f"{layer}, {words}" if several else words))
@@ -199,7 +202,7 @@ class _Builder:
         shown = any(element.node["style"] == "image" for element in self.program.elements)
         for picture, row in zip(self.results.pictures, probabilities, strict=True):
             best = np.argsort(-row, kind="stable")[:3]
-            thumbnail = -1 if shown else self.thumbnail(picture)
+            thumbnail = -1 if shown or picture.words else self.thumbnail(picture)
             top = tuple((self.results.labels(int(i)), float(row[i])) for i in best)
             found.append(vm.Prediction(picture.name, top, thumbnail))
         return tuple(found)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import altair as alt
 
-from bbilang.runtime.charts import image
+from bbilang.runtime.charts import image, words
 from bbilang.runtime.marks import Theme, panel_labels, picture, target_layers
 from bbilang.runtime.marks import chart as layer
 from bbilang.runtime.viewmodel import Element
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
+    if element.slot_axis == "token":
+        return words.chart(element, theme)
     if theme.over is None or theme.over_element is None:
         geometry = image.place(element, theme)
         shown = map_layer(element, geometry, [(panel, panel) for panel in range(len(element.panels))])

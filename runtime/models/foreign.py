@@ -19,6 +19,7 @@ from bbilang.runtime.describe import describe_module
 from bbilang.runtime.models.source import Found, error, short_names
 from bbilang.runtime.models.text import TextAdapter, TextModel, longest_of
 from bbilang.runtime.preprocess import Preprocess
+from bbilang.runtime.texts import read
 from bbilang.runtime.weights import fit, random_state, read_state
 
 TEXT_LENGTH = 16  # tokens, in a description that is about no text yet
@@ -38,7 +39,7 @@ def describe_found(
     found: Found | None = None
     if texts:
         found = source.find(name)
-        size = (1, longest_of(found.words, texts, name))
+        size = (1, longest_of(found.words, [read(text)[1] for text in texts], name))
     depends = source.key(name)
     if depends is None:
         return _described(name, found or source.find(name), size)

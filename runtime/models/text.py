@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.adapter import Adapter
+from bbilang.runtime.texts import is_text, read
 
 if TYPE_CHECKING:
     from bbilang.compiler.description import ModelDescription
@@ -90,7 +91,7 @@ def _first(result: Any) -> Tensor:
 class TextAdapter(Adapter):
     """An adapter of a `TextModel`: its inputs are numbers of tokens (input, token), floating point.
 
-    A description holds for one number of tokens; `for_texts` gives that of the longest of some texts.
+    A description holds for one number of tokens; `description_for` gives that of the longest of some texts.
     """
 
     words: Any = None
@@ -111,9 +112,10 @@ class TextAdapter(Adapter):
             raise _error("E418", f"the text has {len(numbers)} tokens, and {length} were planned for")
         return torch.tensor([*map(float, numbers), *[ABSENT] * missing]), (*words, *[""] * missing)
 
-    def for_texts(self, texts: Sequence[str]) -> ModelDescription:
-        """The description for as many tokens as the longest of the texts has."""
-        return described(self, longest_of(self.words, texts, self.description.name))
+    def description_for(self, inputs: Iterable[Any]) -> ModelDescription:
+        """The description for as many tokens as the longest of the texts has: `text:...`, or names of files."""
+        texts = [read(spec)[1] for spec in inputs if isinstance(spec, str) and is_text(spec)]
+        return described(self, longest_of(self.words, texts, self.description.name)) if texts else self.description
 
 
 def tokens(words: Words, text: str, name: str) -> tuple[list[int], list[str]]:

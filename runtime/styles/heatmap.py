@@ -7,6 +7,7 @@ import numpy as np
 from bbilang.compiler.op import Drawn, Fail, Style
 from bbilang.compiler.types import FieldType
 from bbilang.runtime.drawing import Drawing, rounded
+from bbilang.runtime.styles.bars import row_panels
 from bbilang.runtime.viewmodel import Frame, Panel
 
 MOST_CELLS = 64 * 64  # a finer map is a picture without a number for every cell
@@ -15,10 +16,11 @@ MOST_NUMBERS = 300_000  # of one element in all its states: about 2 MB of a page
 
 class Heatmap(Style):
     """A map of numbers, alone or `over=` a photo: a sequential scale for magnitudes, a diverging one about zero for
-    signed values. One scale for the whole element, all its facets and states."""
+    signed values. One scale for the whole element, all its facets and states. Tokens of a text are its words, each on
+    the colour of its number."""
 
     name = "heatmap"
-    spends = "`y` and `x`"
+    spends = "`y` and `x`, or `token`"
     overlays = True
     carries = True
     example = (
@@ -27,6 +29,9 @@ class Heatmap(Style):
 
     def spend(self, field: FieldType) -> Drawn:
         y, x = field.axis("y"), field.axis("x")
+        token = field.axis("token")
+        if token is not None and y is None and x is None and token.whole:
+            return Drawn(("token",), token)
         if y is None or x is None:
             raise Fail(
                 "E304",
@@ -46,6 +51,8 @@ class Heatmap(Style):
         from bbilang.runtime.colour import colour_map_png
 
         type = drawing.field.type
+        if drawing.drawn.cells is None:
+            return row_panels(drawing)
         values = drawing.grid(drawing.field.values, type.axis("y"), type.axis("x"))
         ends = domain_of(values, type.signed)
         over = drawing.node["over"] is not None
