@@ -1,0 +1,61 @@
+"""Explanations of texts, by the speeds that the cost model assumes: the same on every machine."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from bbilang import api
+from bbilang.compiler.explain import Explanation, Measured
+from bbilang.compiler.optimize import optimize
+from bbilang.grammar.source import Source
+from bbilang.registry import operation_defaults
+
+ROOT = Path(__file__).parents[2]
+SPECS = sorted((ROOT / "specs").glob("*.bbi"))
+LAYERS = ("block1a", "block2a.expand", "block2b.expand", "block3b.expand", "block4c.expand", "block5c.expand",
+          "block6c.expand", "block6d.expand")  # fmt: skip
+HEAD = 'bbi 1\nmodel efficientnet_lite0\ninput "sample:chelsea"\n'
+MODES = (
+    HEAD
+    + """
+one = pick(output.class)
+interface "Where each of 1,000 classes is seen" {
+    map = block5c.spatial | attribute(output[one]) | present(heatmap)
+}
+"""
+)
+MANY = (
+    HEAD
+    + 'interface "Two hundred elements" {\n'
+    + "".join(
+        f"    e{n} = {LAYERS[n % 8]}.channel | attribute(output[{n // 8}]) | top(5) | present(bars)\n"
+        for n in range(200)
+    )
+    + "}\n"
+)
+HOSTILE = '</text><script>alert(1)</script>" onload="x\u202e\x07 \U0001f408猫' + "w" * 300
+
+
+@cache
+def explanation(text: str, name: str = "page.bbi", optimized: bool = True) -> Explanation:
+    program = api.check(api.parse(Source(text, name)))
+    before = api.plan(program)
+    after = api.plan(optimize(program)) if optimized else before
+    return Explanation(before, after, (), operation_defaults())
+
+
+def of(path: Path, optimized: bool = True) -> Explanation:
+    return explanation(path.read_text(encoding="utf-8"), path.name, optimized)
+
+
+def measured(found: Explanation) -> Explanation:
+    """As if it had been run: measurements that no machine made, to see how they are shown."""
+    from dataclasses import replace
+
+    def took(number: int) -> Measured:
+        step = found.after.steps[number]
+        icons = (5, 3) if step.kind == "icons" else (None, None)
+        return Measured(0.0412 * (number + 1), 10_000_000 * (number + 1), step.passes, *icons)
+
+    return replace(found, timings=tuple((step, took(n)) for n, step in enumerate(found.after.steps)))

@@ -1,0 +1,63 @@
+"""The JSON of a plan: by its schema, and with the numbers of the plan itself."""
+
+import json
+
+import jsonschema
+import pytest
+from explanations import MANY, MODES, SPECS, explanation, measured
+
+from bbilang.compiler.ir import walk
+from bbilang.compiler.plan_json import schema
+
+TEXTS = {**{path.stem: path.read_text(encoding="utf-8") for path in SPECS}, "modes": MODES, "many": MANY}
+
+
+@pytest.mark.parametrize("name", [name for name in TEXTS if name != "many"])  # the validator is slow
+@pytest.mark.parametrize("kind", ["plain", "measured", "not optimized"])
+def test_schema(name, kind):
+    found = explanation(TEXTS[name], optimized=kind != "not optimized")
+    data = json.loads(json.dumps((measured(found) if kind == "measured" else found).to_json()))
+    jsonschema.validate(data, schema(), cls=jsonschema.Draft202012Validator)
+    assert data["optimized"] == (kind != "not optimized")
+    assert all(("seconds" in step) == (kind == "measured") for step in data["after"])
+    assert not any("seconds" in step for step in data["before"])
+
+
+def test_the_schema_refuses_what_is_not_a_plan():
+    jsonschema.Draft202012Validator.check_schema(schema())
+    data = explanation(MODES).to_json()
+    for change in ({"version": 2}, {"before": [{}]}, {"more": 1}, {"optimized": "yes"}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**data, **change}, schema())
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_numbers_are_those_of_the_plan(name):
+    found = explanation(TEXTS[name])
+    data = found.to_json()
+    for key, plan in (("before", found.before), ("after", found.after)):
+        assert [(s["kind"], s["passes"], s["flops"]) for s in data[key]] == [
+            (s.kind, s.passes, s.flops) for s in plan.steps
+        ]
+        nodes = list(walk(*(e.node for e in plan.program.elements)))
+        assert len(data["logical"][key]) == len(nodes)
+        numbers = {node["number"] for node in data["logical"][key]}
+        assert all(set(node["needs"]) <= numbers for node in data["logical"][key])
+        for step in data[key]:
+            assert set(step["elements"]) <= {element["id"] for element in data["elements"]}
+            for place in step["asked"]:
+                assert TEXTS[name].count("\n", 0, place["end"] - 1) + 1 == place["line"]
+    flops = next(saved for saved in data["saved"] if saved["name"] == "FLOPs")
+    assert flops["before"] == sum(s["flops"] for s in data["before"] if s["kind"] not in ("icons", "draw"))
+    assert flops["after"] == sum(s["flops"] for s in data["after"] if s["kind"] not in ("icons", "draw"))
+
+
+def test_where_a_step_works():
+    steps = explanation(TEXTS["spatial_and_channel"]).to_json()
+    written = next(step for step in steps["before"] if step["kind"] == "backward")
+    optimized = next(step for step in steps["after"] if step["kind"] == "backward")
+    assert (written["from"], written["to"]) == ("output", "input")
+    assert (optimized["from"], optimized["to"], optimized["layers"]) == ("output", "block5c.expand", ["block5c.expand"])
+    assert optimized["elements"] == ["icons", "maps"]
+    tangents = next(step for step in explanation(MODES).to_json()["after"] if step["kind"] == "tangents")
+    assert (tangents["from"], tangents["to"]) == ("block5c", "output")
