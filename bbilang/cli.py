@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from bbilang.commands import USAGE_ERROR, Command, Commands, misused, taught
+from bbilang.lazily import import_lazily
 
 ABOUT = """
     From a few lines of text to a page that shows what a network saw.
@@ -334,6 +335,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     # Before torch is there: its threads sleep while they wait, where by default they spin. Beside another busy process
     # that took a third of the time; alone it makes no difference.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import_lazily("numpy")
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the shell
             setattr(sys, name, open(os.devnull, "w"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,38 @@ from typer.core import TyperCommand, TyperGroup
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__bases__[0]  # click's, or that of typer's own copy of click
 MEANT = re.compile(r"(.*?)[.,;]? *(?:\(Possible options: (.*)\)|Did you mean (?:one of: )?(.*)\?)", re.DOTALL)
+
+
+def without_pydantic() -> None:
+    """Words and flags are taken as they are. typer 0.29 has pydantic look at each, and importing that takes a sixth of
+    a second; it still does for what is not plain (`--seed x`), and in versions of typer that work in another way."""
+    try:
+        import typer.core as core
+        from typer._coercion import RuntimeParam
+
+        whole = core.build_runtime_param
+    except (ImportError, AttributeError):
+        return
+
+    @dataclass(frozen=True)
+    class Plain(RuntimeParam):
+        descriptor: Any
+
+        def _coerce_value(self, value: Any, param: Any, ctx: Any) -> Any:
+            if self.annotation in (str, bool) and type(value) is self.annotation:
+                return value
+            if self.annotation == list[str] and isinstance(value, list | tuple):
+                if all(type(item) is str for item in value):
+                    return list(value)
+            return whole(self.descriptor)._coerce_value(value, param=param, ctx=ctx)
+
+    def build(descriptor: Any) -> Any:
+        return Plain(descriptor.parameter_info, descriptor.annotation, descriptor)
+
+    core.build_runtime_param = build
+
+
+without_pydantic()
 
 
 class _Helped:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 FIRST = 60.0  # degrees: two groups are orange and blue, which every reader can tell apart
 LIGHTNESS, CHROMA = 0.70, 0.15  # of OKLCh: equally light for every hue, inside sRGB but for little

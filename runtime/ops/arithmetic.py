@@ -35,7 +35,7 @@ class Abs(Elementwise):
 
     name = "abs"
     words = "magnitude"
-    function = staticmethod(np.abs)
+    function = staticmethod(lambda data: np.abs(data))
     example = "block5c.expand.spatial | attribute(output) | abs | present(heatmap)"
 
 
@@ -94,7 +94,7 @@ class Sum(Reduction):
 
     name = "sum"
     words = "sum"
-    function = staticmethod(np.nansum)
+    function = staticmethod(lambda data, axis: np.nansum(data, axis))
     example = "block5c.expand.neuron | attribute(output) | sum(channel) | present(heatmap)"
 
 
