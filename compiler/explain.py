@@ -14,7 +14,7 @@ NAMES = {
     "forward": "forward passes",
     "backward": "backward passes",
     "tangents": "tangents",
-    "reruns": "reruns above a layer",
+    "reruns": "reruns",
 }
 
 

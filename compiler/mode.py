@@ -1,7 +1,7 @@
 """Forward or reverse mode: attribution of A atoms to T targets needs the lesser of A tangents and T cotangents.
 
-A cotangent serves every layer on its way down; a tangent serves every target, and only its own layer. So what is decided
-is, for each kind of atoms at each layer, whether tangents serve it; cotangents serve the rest.
+A cotangent serves every layer on its way down; a tangent serves every target, and only its own layer. So what is
+decided is, for each kind of atoms at each layer, whether tangents serve it; cotangents serve the rest.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Way:
 
 
 def ways(program: Program, backward: Backward) -> tuple[Way, ...]:
-    """The ways to serve a group of backwards that are worth telling: reverse mode throughout first; then the best mixture
-    and forward mode wherever it can be, where they differ. One is chosen: the cheapest, or what the reader insists on."""
+    """The ways to serve a group of backwards that are worth telling: reverse mode throughout; then the best mixture and
+    forward mode wherever it can be, where they differ. One is chosen: the cheapest, or what the reader insists on."""
     if program.description is None or not backward.stops:
         return (Way("reverse", backward, (), Cost(), True),)
     group = _Group(program, backward, program.description)

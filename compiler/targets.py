@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from bbilang.compiler.cost import flops_upto, layer_of
+from bbilang.compiler.cost import layer_of
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import OUTPUT, Node, walk
 
@@ -108,8 +108,8 @@ def atoms_of(node: Node, layer: str, description: ModelDescription) -> int:
 
 
 def asked_atoms(frame: Node, layer: str, description: ModelDescription, derived: set[Node]) -> int:
-    """The tangents that a field costs at one layer: its atoms there; all of the layer's where the field itself waits for
-    derivatives."""
+    """The tangents that a field costs at one layer: its atoms there; all of the layer's where the field itself waits
+    for derivatives."""
     if waits(frame, derived):
         return atoms_of(frame, layer, description)
     return atom_count(frame, layer, description)

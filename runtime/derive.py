@@ -1,5 +1,6 @@
-"""The three ways to derivatives: cotangents, tangents, and gradients where a method visits. Each fills the tables of the
-operations that ask."""
+"""The three ways to derivatives: cotangents, tangents, and gradients where a method visits.
+
+Each fills the tables of the operations that ask."""
 
 from __future__ import annotations
 
@@ -70,8 +71,8 @@ class Slots:
 
 
 def backward(run: Any, step: Backward) -> None:
-    """Reverse mode. Each class or atom is followed down to the earliest layer that asks for it; each gradient is reduced
-    to atoms as it arrives."""
+    """Reverse mode. Each class or atom is followed down to the earliest layer that asks for it; each gradient is
+    reduced to atoms as it arrives."""
     asks = [(ask, run.found(ask.node, ask.target, step.place)) for ask in step.asks]
     captured = run.forward(step.forward)
     order = {name: flops_upto(run.adapter.description, name) for name in step.layers}

@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bbilang.compiler.description import INPUT, LayerDescription, ModelDescription
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.dataflow import Dataflow, Facts
+from bbilang.runtime.traffic import Traffic
 
 PASS = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)  # give what they are given
 PASS_NAMES = {"DropPath", "StochasticDepth"}  # the same, of timm, transformers and torchvision
@@ -56,7 +57,7 @@ def describe_module(
         grid = seen.grid(result) if reads == "image" and axes == ("token", "channel") else ()
         layers.append(LayerDescription(
             short, path, axes, result.shape[1:], result.facts.nonnegative, result.flops, (kinds or {}).get(short, ""),
-            tuple(result.inputs), grid, result.shape[1] - math.prod(grid) if grid else 0,
+            tuple(result.inputs), grid, result.shape[1] - math.prod(grid) if grid else 0, result.bytes,
         ))  # fmt: skip
     layers = _joined(layers, seen.sources)
     if missing := set(names or ()) - {layer.name for layer in layers}:
@@ -72,7 +73,7 @@ def describe_module(
     size = (int(input_size[0]), int(input_size[1]))
     others = dict(aliases or {})
     return ModelDescription(
-        name, title or name, size, tuple(layers), classes, labels, output, others, seen.total, reads
+        name, title or name, size, tuple(layers), classes, labels, output, others, seen.total, reads, seen.bytes
     )
 
 
@@ -104,6 +105,7 @@ class _Result:
     facts: Facts
     inputs: frozenset[str]
     flops: int = 0
+    bytes: int = 0
 
     def axes(self, input_size: tuple[int, int]) -> tuple[str, ...]:
         """Names for the axes after the first; none for what is no layer, like a table of attention."""
@@ -126,6 +128,7 @@ class _Seen:
     sources: dict[str, frozenset[str]] = field(default_factory=dict)  # of every run of a module: `path`, `path#2` ...
     whole: _Result | None = None
     total: int = 0  # FLOPs
+    bytes: int = 0
 
     def grid(self, result: _Result) -> tuple[int, ...]:
         """(y, x) of the patches that tokens stand for: the last map before them with so many positions, or fewer by a
@@ -161,6 +164,7 @@ def _run(
     if output and output not in paths.values():
         raise _error(f"the output `{output}` is not a module of this model")
     seen, counter, flow = _Seen(), FlopCounterMode(display=False), Dataflow()
+    traffic = Traffic()
     runs: dict[str, int] = {}
 
     def hook(child: nn.Module, arguments: Any, value: Any) -> None:
@@ -175,7 +179,7 @@ def _run(
         mark = f"{path}#{runs[path]}" if again else path
         seen.sources[mark] = facts.origins
         seen.results[path] = None if again else _Result(
-            tuple(tensor.shape), facts, facts.origins, counter.get_total_flops()
+            tuple(tensor.shape), facts, facts.origins, counter.get_total_flops(), traffic.bytes
         )  # fmt: skip
         flow.put(tensor, origins=frozenset({mark}))
 
@@ -189,7 +193,7 @@ def _run(
         for child in modes:
             child.training = False
         handles = [child.register_forward_hook(hook) for child in paths]
-        with torch.no_grad(), counter, flow:
+        with torch.no_grad(), counter, traffic, flow:
             whole = tensor_of(module(example))
     except Exception as e:
         text = str(e).strip().splitlines()
@@ -202,7 +206,7 @@ def _run(
         for child, training in modes.items():
             child.training = training
     seen.whole = None if whole is None else _Result(tuple(whole.shape), flow.of(whole), frozenset())
-    seen.total = counter.get_total_flops()
+    seen.total, seen.bytes = counter.get_total_flops(), traffic.bytes
     return seen
 
 

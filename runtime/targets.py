@@ -76,9 +76,9 @@ def atom_numbers(field: Field, layer: Any, name: str) -> Named:
 def cotangents(run: Any, place: str, keys: list[list[Key | None]], value: Any, rows: Any = None) -> Any:
     """d target / d (scores or activation), (slot, row, *place axes).
 
-    keys: slot -> input -> what the slot stands for there. value: the scores (row, class) or the later layer's activation
-    (row, *layer axes) where the derivative is taken. rows: the input that each row belongs to; the row itself unless
-    said.
+    keys: slot -> input -> what the slot stands for there. value: the scores (row, class) or the later layer's
+    activation (row, *layer axes) where the derivative is taken. rows: the input that each row belongs to; the row
+    itself unless said.
     """
     import torch
 

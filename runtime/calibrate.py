@@ -1,0 +1,157 @@
+"""How fast a device is in each kind of pass: measured once, and kept. The optimizer decides by it (`compiler/cost.py`).
+
+A small network of the usual parts (strided, pointwise and depthwise convolutions, batch norm, ReLU) runs forward, with
+batched cotangents and with batched tangents, at sizes where arithmetic and where memory counts; two rates, FLOPs and
+bytes a second, are fitted to each kind.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Any
+
+from bbilang.compiler.cost import Speed, Speeds
+from bbilang.runtime.cache import Cache, key_of
+
+KINDS = ("forward", "reverse", "tangent")
+SIZES = ((32, 16), (16, 96), (64, 64))  # (pixels a side at the first layer, channels)
+BATCH = 16  # cotangents or tangents together
+
+
+def known(cache: Cache | None, device: str = "cpu") -> Speeds | None:
+    """The speeds that were measured on this machine, device and version of torch; None where nobody did. No torch."""
+    record = cache.get(_key(device)) if cache is not None else None
+    if record is None:
+        return None
+    rates = record[1]
+    return Speeds(*(Speed(*rates[kind]) for kind in KINDS), device=str(rates["device"]))
+
+
+def calibrated(cache: Cache | None, device: str = "cpu") -> Speeds:
+    """The speeds of a device, measured now where they are not known; about a second."""
+    found = known(cache, device)
+    if found is None:
+        found = measure(device)
+        if cache is not None:
+            rates: dict[str, Any] = {kind: [getattr(found, kind).flops, getattr(found, kind).bytes] for kind in KINDS}
+            cache.put(_key(device), b"", {**rates, "device": found.device})
+    return found
+
+
+def _key(device: str) -> str:
+    return key_of(
+        {
+            "what": "speeds",
+            "device": device,
+            "machine": [platform.machine(), platform.processor(), os.cpu_count() or 0],
+            "threads": os.environ.get("OMP_NUM_THREADS", ""),
+            "torch": version("torch"),
+        }
+    )
+
+
+def measure(device: str = "cpu") -> Speeds:
+    """The speeds of a device, by running on it."""
+    import numpy as np
+
+    rows: dict[str, list[tuple[int, int, float]]] = {kind: [] for kind in KINDS}
+    for side, channels in SIZES:
+        for kind, (flops, bytes, work) in _work(side, channels, device).items():
+            rows[kind].append((flops, bytes, _fastest(work, device)))
+    speeds: Mapping[str, Speed] = {}
+    for kind, measured in rows.items():
+        table = np.array(measured, float)
+        # Relative errors count alike at every size: each row is divided by its time.
+        scaled = table[:, :2] / table[:, 2:]
+        rates = _nonnegative(scaled, np.ones(len(table)))
+        flops, bytes = (1 / rate if rate > 0 else 1e18 for rate in rates)
+        speeds = {**speeds, kind: Speed(float(flops), float(bytes))}
+    return Speeds(**speeds, device=_name(device))
+
+
+def _nonnegative(matrix: Any, values: Any) -> Any:
+    """Least squares of two unknowns that are not negative."""
+    import numpy as np
+
+    best, least = np.zeros(2), np.inf
+    for columns in ([0, 1], [0], [1]):
+        found = np.zeros(2)
+        found[columns] = np.linalg.lstsq(matrix[:, columns], values, rcond=None)[0]
+        error = float(((matrix @ found - values) ** 2).sum())
+        if (found >= 0).all() and error < least:
+            best, least = found, error
+    return best
+
+
+def _work(side: int, channels: int, device: str) -> dict[str, tuple[int, int, Callable[[], Any]]]:
+    """kind -> (FLOPs, bytes, what runs once)."""
+    import torch
+    from torch import nn
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from bbilang.runtime.traffic import Traffic
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = nn.Sequential(
+            nn.Conv2d(channels, 2 * channels, 1, bias=False), nn.BatchNorm2d(2 * channels), nn.ReLU6(),
+            nn.Conv2d(2 * channels, 2 * channels, 3, 2, 1, groups=2 * channels, bias=False),
+            nn.BatchNorm2d(2 * channels), nn.ReLU6(), nn.Conv2d(2 * channels, channels, 1, bias=False),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 64),
+        ).eval().requires_grad_(False).to(device)  # fmt: skip
+        image = torch.rand(1, channels, side, side).to(device)
+        tangents = torch.rand(BATCH, 1, channels, side, side).to(device)
+    counter, traffic = FlopCounterMode(display=False), Traffic()
+    with torch.no_grad(), counter, traffic:
+        network(image)
+    flops, bytes = counter.get_total_flops(), traffic.bytes
+    cotangents = torch.eye(BATCH, 64, device=device)[:, None]
+
+    def forward() -> Any:
+        with torch.no_grad():
+            return network(image)
+
+    leaf = image.clone().requires_grad_()
+    with torch.enable_grad():
+        scores = network(leaf)
+
+    def reverse() -> Any:
+        return torch.autograd.grad(scores, leaf, cotangents, retain_graph=True, is_grads_batched=True)
+
+    def tangent() -> Any:
+        with torch.no_grad():
+            return torch.func.vmap(lambda t: torch.func.jvp(network, (image,), (t,))[1])(tangents)
+
+    many = BATCH * flops, BATCH * bytes
+    return {"forward": (flops, bytes, forward), "reverse": (*many, reverse), "tangent": (*many, tangent)}
+
+
+def _fastest(work: Callable[[], Any], device: str) -> float:
+    """The least of some runs, in seconds: what others do on the machine only adds to it."""
+    import torch
+
+    def wait() -> None:
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+
+    work()
+    best, until = float("inf"), time.perf_counter() + 0.1
+    while time.perf_counter() < until:
+        wait()
+        began = time.perf_counter()
+        work()
+        wait()
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+def _name(device: str) -> str:
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    return f"{device}, {torch.get_num_threads()} threads"
