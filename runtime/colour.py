@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
 from PIL import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 # Okabe and Ito (2008): distinguishable for every common form of colour blindness, on white and on near-black.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c00", "#8a6fd1")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.metadata
 import importlib.util
 import inspect
 import json
@@ -19,6 +18,7 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.adapter import Adapter, describe_module, device_named, suggestion
 from bbilang.runtime.cache import Cache, key_of
 from bbilang.runtime.preprocess import Preprocess
+from bbilang.runtime.versions import version_of
 
 __all__ = [
     "DEFAULT", "MODELS", "Adapter", "ModelEntry", "Preprocess", "adapt", "adapt_text", "describe", "describe_module",
@@ -232,10 +232,8 @@ def carried(entry: ModelEntry) -> Path:
 
 
 def _package_words(entry: ModelEntry) -> str:
-    try:
-        return f"ImageNet ({entry.package} {importlib.metadata.version(entry.package)})"
-    except importlib.metadata.PackageNotFoundError:  # on the path, but not installed
-        return f"ImageNet ({entry.package})"
+    version = version_of(entry.package)
+    return f"ImageNet ({entry.package} {version})" if version != "unknown" else f"ImageNet ({entry.package})"
 
 
 def _error(code: str, message: str, help: str | None = None) -> BbiError:
