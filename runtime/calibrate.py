@@ -1,16 +1,17 @@
 """How fast a device is in each kind of pass: measured once, and kept. The optimizer decides by it (`compiler/cost.py`).
 
 A small network of the usual parts (strided, pointwise and depthwise convolutions, batch norm, ReLU) runs forward, with
-batched cotangents and with batched tangents, at sizes where arithmetic and where memory counts; two rates, FLOPs and
-bytes a second, are fitted to each kind.
+batched cotangents and with batched tangents, at three sizes. Each kind's two rates, FLOPs and bytes a second, are the
+defaults times one number, the median over the sizes: two rates apart cannot be told from three short runs.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -56,35 +57,16 @@ def _key(device: str) -> str:
 
 def measure(device: str = "cpu") -> Speeds:
     """The speeds of a device, by running on it."""
-    import numpy as np
-
-    rows: dict[str, list[tuple[int, int, float]]] = {kind: [] for kind in KINDS}
+    ratios: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for side, channels in SIZES:
         for kind, (flops, bytes, work) in _work(side, channels, device).items():
-            rows[kind].append((flops, bytes, _fastest(work, device)))
-    speeds: Mapping[str, Speed] = {}
-    for kind, measured in rows.items():
-        table = np.array(measured, float)
-        # Relative errors count alike at every size: each row is divided by its time.
-        scaled = table[:, :2] / table[:, 2:]
-        rates = _nonnegative(scaled, np.ones(len(table)))
-        flops, bytes = (1 / rate if rate > 0 else 1e18 for rate in rates)
-        speeds = {**speeds, kind: Speed(float(flops), float(bytes))}
-    return Speeds(**speeds, device=_name(device))
-
-
-def _nonnegative(matrix: Any, values: Any) -> Any:
-    """Least squares of two unknowns that are not negative."""
-    import numpy as np
-
-    best, least = np.zeros(2), np.inf
-    for columns in ([0, 1], [0], [1]):
-        found = np.zeros(2)
-        found[columns] = np.linalg.lstsq(matrix[:, columns], values, rcond=None)[0]
-        error = float(((matrix @ found - values) ** 2).sum())
-        if (found >= 0).all() and error < least:
-            best, least = found, error
-    return best
+            ratios[kind].append(_fastest(work, device) / getattr(Speeds(), kind).seconds(flops, bytes))
+    times = {kind: statistics.median(found) for kind, found in ratios.items()}
+    plain = Speeds()
+    return Speeds(
+        *(Speed(getattr(plain, k).flops / times[k], getattr(plain, k).bytes / times[k]) for k in KINDS),
+        device=_name(device),
+    )
 
 
 def _work(side: int, channels: int, device: str) -> dict[str, tuple[int, int, Callable[[], Any]]]:
