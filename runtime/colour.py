@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,12 @@ def stops(signed: bool, over: bool = False) -> tuple[str, ...]:
     if signed:
         return DIVERGING_OVER if over else DIVERGING
     return SEQUENTIAL_OVER if over else SEQUENTIAL
+
+
+def shades(signed: bool) -> tuple[str, ...]:
+    """A scale in 33 steps, from its lower to its upper end."""
+    steps = _palette(signed, over=False)[np.rint(np.linspace(0, 254, 33)).astype(int)]
+    return tuple(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in steps.tolist())
 
 
 def series_colour(index: int) -> str:
@@ -58,6 +65,7 @@ def colour_map_png(values: ArrayLike, domain: tuple[float, float], signed: bool,
     return file.getvalue()
 
 
+@lru_cache(maxsize=4)
 def _palette(signed: bool, over: bool) -> np.ndarray:
     """255 colours (level, rgb), interpolated between the nine of the scale."""
     if over and signed:  # the ends' colours alone: how much is said by opacity

@@ -6,6 +6,7 @@ import numpy as np
 
 from bbilang.runtime import viewmodel as vm
 from bbilang.runtime.drawing import Drawing
+from bbilang.runtime.field import Linked
 from bbilang.runtime.styles.heatmap import domain_of
 
 PLURALS = {
@@ -35,10 +36,13 @@ def legend_of(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> vm.Legend:
         what = "the L2 norm of the atom's part" if drawing.node["size"] == "norm" else "the magnitude of the value"
         notes.append(f"the area of a mark shows {what}")
     values = drawing.field.values.data
+    if isinstance(drawing.field, Linked):
+        values = np.concatenate([pair.values.data.ravel() for pair in drawing.field.pairs] or [np.zeros(1)])
     ends = domain_of(values, type.signed)
     if (
         type.signed
         and drawing.drawn.cells is None
+        and drawing.node["style"] not in ("matrix", "scatter")
         and drawing.node["style"] != "heatmap"
         and not np.nanmin(values, initial=0.0) < 0 < np.nanmax(values, initial=0.0)
     ):
@@ -53,6 +57,8 @@ def quantity_of(drawing: Drawing) -> str:
     """ "attribution to tiger cat", "activation", with what was done to it since."""
     type = drawing.field.type
     words = {"score": "score"}.get(type.content, type.content)
+    if isinstance(drawing.field, Linked):
+        return ", ".join([f"{words} to the next column", *type.steps])
     if type.content in ("attribution", "gradient"):
         link = "to" if type.content == "attribution" else "of"
         if drawing.field.type.axis("class") is not None and type.atom != "class":

@@ -26,7 +26,7 @@ from bbilang.runtime.marks import (
 )
 from bbilang.runtime.viewmodel import Element
 
-PLOT, FOOT, SIDE = 200, 84, 52  # pixels: the plot's height; names of places below it; numbers beside it
+PLOT, FOOT, SIDE = 200, 84, 52  # pixels: the plot's height; names of places below it at most; numbers beside it
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
@@ -53,7 +53,7 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
     points = layer(element, data, **at).transform_filter("isValid(datum.value)")
     trace = points.mark_line(strokeWidth=2).encode(x, y, colour, detail="trace:N", order="slot:Q")
     dots = points.mark_circle(size=46, opacity=1).encode(x, y, colour)
-    ticks = [{**one, "at": share} for share in (low, 0.0, high) for one in rows(element)]
+    ticks = [{**one, "at": share} for share in sorted({low, 0.0, high}) for one in rows(element)]
     height = f"{geometry.y} + 6 + ({PLOT} - 12) * (1 - (datum.at - {low:g}) / {high - low:g})"
     rule = {
         "left": f"{geometry.x} + {SIDE - 6}",
@@ -112,4 +112,5 @@ def _place(element: Element, theme: Theme, lines: int) -> Geometry:
     geometry = theme.geometry(element)
     wide = least(620 if len(element.panels) == 1 else 360, geometry.room)
     top = KEY * lines + 10 if lines > 1 else 2
-    return geometry.flow(len(element.panels), wide, quantity(PLOT + FOOT), labelled(element), gutter=36, top=top)
+    foot = min(FOOT, 24 + 4.2 * max((len(atom.label) for atom in element.atoms), default=0))
+    return geometry.flow(len(element.panels), wide, quantity(PLOT + foot), labelled(element), gutter=36, top=top)

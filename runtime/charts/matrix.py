@@ -54,11 +54,10 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
         "bottom": f"datum.atom >= 0 ? datum.y0 + {LINE - 2} : datum.top",
     }
     data = [{**one, "line": line} for line in range(columns) for one in rows(element, count)]
-    stops = colour.stops(signed)
-    ends = [low + (high - low) * i / (len(stops) - 1) for i in range(len(stops))]
-    scale = alt.Scale(type="linear", domain=ends, range=list(stops), clamp=True)
-    shown = box(layer(element, data, **cell), opacity=alt.ExprRef(f"isValid(datum.value) ? {_faded(element)} : 0"))
-    shown = shown.encode(fill=alt.Fill("value:Q", scale=scale, legend=None))
+    shades = colour.shades(signed)  # a scale beside the chips' own colours is more than Vega-Lite can merge
+    cell["shade"] = f"isValid(datum.value) ? {list(shades)}[round(datum.share * {len(shades) - 1})] : 'transparent'"
+    base = layer(element, data, **cell)
+    shown = box(base, fill="shade", opacity=alt.ExprRef(f"isValid(datum.value) ? {_faded(element)} : 0"))
     number = {**cell, "left": f"{cell['left']} + {wide} / 2 - 1", "top": f"datum.y0 + {LINE / 2 - 1}"}
     aside = CHIP if coloured(element) else 0
     label = {
@@ -103,7 +102,8 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
 
 
 def _faded(element: Element) -> str:
-    return str(fading(element)["opacity"].expr) if coloured(element) else "1"
+    faded = fading(element)
+    return f"({faded['opacity'].expr})" if faded else "1"
 
 
 def _names(element: Element, count: int) -> list[dict[str, object]]:

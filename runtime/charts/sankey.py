@@ -52,7 +52,9 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
         "end": last,
         "x1": "datum.right + 6",
         "y1": "(datum.top + datum.bottom) / 2",
-        "words": f"datum.there ? atoms_{name}[datum.atom] : ''",
+        "name": f"datum.there ? atoms_{name}[datum.atom] : ''",  # the column says which layer a group is of
+        "cut": "indexof(datum.name, ', group ')",
+        "words": "datum.cut >= 0 ? slice(datum.name, datum.cut + 2) : datum.name",
     }
     text = words(
         layer(element, lines, **label),

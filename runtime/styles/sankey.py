@@ -76,7 +76,7 @@ class Sankey(Style):
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         return (
-            "width: magnitude, on one scale for each pair of columns; vermilion raises the later one, blue lowers it",
+            "width: magnitude, on one scale for each pair of columns; red raises the later one, blue lowers it",
         )
 
 
