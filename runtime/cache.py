@@ -9,7 +9,6 @@ The limit is kept in the folder (settings.json). What a page in the making needs
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tempfile
@@ -22,21 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from bbilang.runtime.holds import Hold, held
+from bbilang.runtime.record import canonical, is_key, key_of, pack, unpack
 
-FORMAT = 1
+__all__ = ["DEFAULT_LIMIT", "Cache", "canonical", "is_key", "key_of", "unpack"]
+
 DEFAULT_LIMIT = 1 << 30
 SETTINGS = "settings.json"
 _STALE_SECONDS = 3600.0
-
-
-def canonical(description: Any) -> bytes:
-    """The one JSON text of a description made of mappings with string keys, lists, tuples, strings and numbers."""
-    return json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
-def key_of(description: Mapping[str, Any]) -> str:
-    """64 hexadecimal digits; the cache's own format version takes part. Raises TypeError, ValueError on other types."""
-    return hashlib.sha256(canonical({"format": FORMAT, "of": description})).hexdigest()
 
 
 class Cache:
@@ -102,7 +93,7 @@ class Cache:
                 self._shrink()
 
     def _path(self, key: str) -> Path:
-        if not _is_key(key):
+        if not is_key(key):
             raise ValueError(f"a cache key is a sha256 in hexadecimal digits, not {key!r}")
         return self.folder / "records" / key[:2] / key
 
@@ -114,7 +105,7 @@ class Cache:
         except OSError:
             self.misses += 1
             return None
-        record = _unpack(key, data)
+        record = unpack(key, data)
         if record is None:
             self.damaged += 1
             self.misses += 1
@@ -132,13 +123,17 @@ class Cache:
     def imported(self, shared: str) -> tuple[bytes, dict[str, Any]] | None:
         """The record from another machine that a key for any machine leads to, or None."""
         pointer = self.get(shared)
-        if pointer is None or not _is_key(pointer[0].decode("ascii", "replace")):
+        if pointer is None or not is_key(pointer[0].decode("ascii", "replace")):
             return None
         return self.get(pointer[0].decode())
 
     def put(self, key: str, data: bytes, metadata: Mapping[str, Any] | None = None) -> bool:
         """Store a record; True if it is stored. Never raises for what the disk does."""
-        path, record = self._path(key), _pack(key, data, dict(metadata or {}))
+        return self.put_raw(key, pack(key, data, dict(metadata or {})))
+
+    def put_raw(self, key: str, record: bytes) -> bool:
+        """Store a whole record, as `raw` gives it; the caller has looked at it with `unpack`."""
+        path = self._path(key)
         if not self.writable or len(record) > self.limit:
             return False
         temporary = None
@@ -175,6 +170,10 @@ class Cache:
         self.damaged += 1
         _remove(self._path(key))
 
+    def held(self) -> frozenset[str]:
+        """The keys that were read or stored inside `holding`, so far."""
+        return frozenset() if self._hold is None else frozenset(self._hold.keys)
+
     def keys(self) -> list[str]:
         """Of every record, least recently used first."""
         return [path.name for _, _, path in self._records()]
@@ -185,7 +184,7 @@ class Cache:
             record = self._path(key).read_bytes()
         except OSError:
             return None
-        return record if _unpack(key, record) is not None else None
+        return record if unpack(key, record) is not None else None
 
     def _records(self) -> list[tuple[float, int, Path]]:
         """(time of last use, bytes, path) of every record, oldest first; unfinished files left long ago are removed."""
@@ -256,38 +255,9 @@ class Cache:
         return sum(_remove(path) for _, _, path in records)
 
 
-def _is_key(word: str) -> bool:
-    return len(word) == 64 and set(word) <= set("0123456789abcdef")
-
-
 def _remove(path: Path) -> bool:
     try:
         path.unlink()
         return True
     except OSError:
         return False
-
-
-def _checksum(key: str, head: bytes, data: bytes) -> str:
-    """Over key, metadata and bytes, each with its length: a record renamed to another key is damaged too."""
-    digest = hashlib.sha256(f"{key} {len(head)} {len(data)}\n".encode())
-    digest.update(head)
-    digest.update(data)
-    return digest.hexdigest()
-
-
-def _pack(key: str, data: bytes, metadata: dict[str, Any]) -> bytes:
-    head = canonical(metadata)
-    return b"bbilang %d %s\n%s\n%s" % (FORMAT, _checksum(key, head, data).encode(), head, data)
-
-
-def _unpack(key: str, record: bytes) -> tuple[bytes, dict[str, Any]] | None:
-    first, _, rest = record.partition(b"\n")
-    head, separator, data = rest.partition(b"\n")
-    if not separator or first != b"bbilang %d %s" % (FORMAT, _checksum(key, head, data).encode()):
-        return None
-    try:
-        metadata = json.loads(head)
-    except (ValueError, RecursionError):  # nobody wrote this here
-        return None
-    return (data, metadata) if isinstance(metadata, dict) else None

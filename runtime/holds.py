@@ -27,13 +27,13 @@ class Hold:
     def __init__(self, folder: Path):
         self.folder = folder
         self._file: IO[bytes] | None = None
-        self._keys: set[str] = set()
+        self.keys: set[str] = set()
         self._tried = False
 
     def add(self, key: str) -> None:
-        if key in self._keys:
+        if key in self.keys:
             return
-        self._keys.add(key)
+        self.keys.add(key)
         if not self._tried:
             self._tried = True
             with suppress(OSError):

@@ -1,0 +1,51 @@
+"""One record of the cache as bytes: a line with its checksum, a line of JSON, and what it holds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+FORMAT = 1
+
+
+def canonical(description: Any) -> bytes:
+    """The one JSON text of a description made of mappings with string keys, lists, tuples, strings and numbers."""
+    return json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def key_of(description: Mapping[str, Any]) -> str:
+    """64 hexadecimal digits; the cache's own format version takes part. Raises TypeError, ValueError on other types."""
+    return hashlib.sha256(canonical({"format": FORMAT, "of": description})).hexdigest()
+
+
+def is_key(word: str) -> bool:
+    """Whether it is a sha256 in hexadecimal digits."""
+    return len(word) == 64 and set(word) <= set("0123456789abcdef")
+
+
+def _checksum(key: str, head: bytes, data: bytes) -> str:
+    """Over key, metadata and bytes, each with its length: a record renamed to another key is damaged too."""
+    digest = hashlib.sha256(f"{key} {len(head)} {len(data)}\n".encode())
+    digest.update(head)
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def pack(key: str, data: bytes, metadata: dict[str, Any]) -> bytes:
+    head = canonical(metadata)
+    return b"bbilang %d %s\n%s\n%s" % (FORMAT, _checksum(key, head, data).encode(), head, data)
+
+
+def unpack(key: str, record: bytes) -> tuple[bytes, dict[str, Any]] | None:
+    """(bytes, metadata) of a whole record; None where its checksum is not that of this key and these bytes."""
+    first, _, rest = record.partition(b"\n")
+    head, separator, data = rest.partition(b"\n")
+    if not separator or first != b"bbilang %d %s" % (FORMAT, _checksum(key, head, data).encode()):
+        return None
+    try:
+        metadata = json.loads(head)
+    except (ValueError, RecursionError):  # nobody wrote this here
+        return None
+    return (data, metadata) if isinstance(metadata, dict) else None
