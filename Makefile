@@ -3,6 +3,7 @@
 # make lint   ruff and the layers between packages
 # make types  mypy
 # make reference   docs/reference and docs/mistakes.md, from what the language knows of itself
+# make bench  the benchmarks, beside the peers that can be installed: docs/benchmarks.md (ROWS=linear,... QUICK=1)
 # make clean  forget .venv, build and caches
 #
 # Each sets up .venv first and installs again only when pyproject.toml or constraints.txt changed.
@@ -15,7 +16,7 @@ CORES := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || e
 WORKERS := $(shell echo $$(( $(CORES) < 4 ? $(CORES) : 4 )))
 THREADS := $(shell echo $$(( $(CORES) / $(WORKERS) )))
 
-.PHONY: demo test lint types fuzz reference clean
+.PHONY: demo test lint types fuzz reference bench clean
 
 demo: .venv/installed-demo
 	@mkdir -p build
@@ -42,6 +43,14 @@ fuzz: .venv/installed-test
 reference: .venv/installed-demo
 	@$(BIN)/python -m bbilang.reference
 
+# The peers have a virtual environment of their own, which sees .venv's packages.
+bench: .venv-bench/installed
+	@ROWS='$(ROWS)' QUICK='$(QUICK)' .venv-bench/bin/python -W ignore -m benchmarks.bench
+
+.venv-bench/installed: benchmarks/peers.txt scripts/bench_venv.sh | .venv/installed-demo
+	@sh scripts/bench_venv.sh
+	@touch $@
+
 .venv/bin/python:
 	@sh scripts/venv.sh
 
@@ -56,5 +65,5 @@ reference: .venv/installed-demo
 	@touch $@ .venv/installed-demo
 
 clean:
-	rm -rf .venv build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf .venv .venv-bench build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -98,9 +98,10 @@ def captum_positions(path: str, classes: Sequence[int]) -> np.ndarray:
 
 
 def captum_integrated_gradients(path: str, index: int, n_steps: int) -> Any:
-    """(channel, y, x), by the midpoint rule; the layer starts at what it is for a black picture."""
+    """(channel, y, x); the layer starts at what it is for a black picture, and Gauss-Legendre is Captum's default."""
+    import torch
     from captum.attr import LayerIntegratedGradients
 
     method = LayerIntegratedGradients(work.theirs(), _layer(path))
-    found = method.attribute(work.normalized(), target=index, n_steps=n_steps, method="riemann_middle")
-    return found.detach()[0]
+    black = work.adapter().normalize(torch.zeros_like(work.picture())[None])
+    return method.attribute(work.normalized(), black, target=index, n_steps=n_steps).detach()[0]

@@ -139,9 +139,9 @@ def _details(record: Record) -> list[str]:
         lines.append(f"{way}: {why}.")
     changed = " with changes" if record["changed"] else ""
     lines.append(
-        f"{record['when']}, {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']:g} GB, {machine['device']}; "
-        f"{record['system']}, Python {record['python']}, {versions}; {record['threads']} threads; load {record['load']} "
-        f"before and {record['load_after']} after; commit {record['commit']}{changed}."
+        f"{record['when']}, {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']:g} GB, "
+        f"{machine['device']}; {record['system']}, Python {record['python']}, {versions}; {record['threads']} threads; "
+        f"load {record['load']} before and {record['load_after']} after; commit {record['commit']}{changed}."
     )
     return [*lines, ""]
 
@@ -158,8 +158,8 @@ def page(records: Sequence[Record]) -> str:
     ]
     blocks += [
         "Times are medians of the wall clock; quartiles and processor time stand below. Peak memory is by how much the",
-        "resident set of a process of its own rises while the work is done, after a run that warms up; for work that is a",
-        "process, the peak of that process.",
+        "resident set of a process of its own rises while the work is done, after a run that warms up; for work that",
+        "is a process, the peak of that process.",
         "",
     ]
     for record in records:
