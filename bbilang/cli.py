@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import gc
 import os
 import sys
@@ -26,14 +27,14 @@ EPILOG = taught("""
     Exit codes: 0 all is well; 1 there is an error, and error[CODE] says where and what to do; 2 the command line cannot
     be understood; 130 interrupted with Ctrl-C.
 
-    Environment: BBI_CACHE_DIR, the folder of finished icons; BBI_DEBUG=1, tracebacks; NO_COLOR=1, no colours.
+    Environment: BBI_CACHE_DIR, the folder of what is kept; BBI_DEBUG=1, tracebacks; NO_COLOR=1, no colours.
 """)
 
 app = typer.Typer(
     name="bbi", cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode="rich",
     pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG,
 )  # fmt: skip
-stored = typer.Typer(cls=Commands, no_args_is_help=True, help="Show or clear the finished icons that are kept on disk.")
+stored = typer.Typer(cls=Commands, invoke_without_command=True)
 
 
 def command(name: str, panel: str, among: typer.Typer = app) -> Callable[[Any], Any]:
@@ -66,8 +67,20 @@ NoOptimize = Annotated[bool, typer.Option("--no-optimize", metavar="", help="run
 Force = Annotated[
     str | None, typer.Option(metavar="MODE", help="reverse or forward mode wherever both would do, for doubt")
 ]
-NoCache = Annotated[bool, typer.Option("--no-cache", metavar="", help="make every icon anew, keep none")]
+NoCache = Annotated[bool, typer.Option("--no-cache", metavar="", help="compute everything anew, keep nothing")]
 Root = Annotated[str | None, typer.Option(metavar="FOLDER", help="files that a text uses must lie in it")]
+
+
+def _allow(wanted: bool) -> None:
+    if wanted:
+        from bbilang.runtime.models.source import allow_code
+
+        allow_code()
+
+
+AllowCode = Annotated[
+    bool, typer.Option("--allow-code", metavar="", callback=_allow, help="run the code of a model of your own")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="print the path, warnings and errors alone")]
 Json = Annotated[bool, typer.Option("--json", metavar="", help="for programs")]
 OUT = "Output"
@@ -109,6 +122,7 @@ def run(
     weights: Weights = None,
     settings: Settings = None,
     root: Root = None,
+    allow_code: AllowCode = False,
     seed: Seed = None,
     device: Device = "auto",
     draft: Draft = False,
@@ -119,8 +133,8 @@ def run(
 ) -> Any:  # fmt: skip
     """Compile a text to a page.
 
-    Icons take most of the time: first it says how many, and about how long. Finished ones are kept, so a second run is
-    quick, and after Ctrl-C the same command goes on from where it was. --draft gives a first look in seconds.
+    Icons take most of the time: first it says how many, and about how long. What was computed is kept, so a second run
+    is quick, and after Ctrl-C the same command goes on from where it was. --draft gives a first look in seconds.
 
     $ bbi run teaser.bbi
     $ bbi run -e 'input | present(image)' --input sample:chelsea -o page.html
@@ -147,6 +161,7 @@ def check(
     model: Model = None,
     settings: Settings = None,
     root: Root = None,
+    allow_code: AllowCode = False,
     json: Annotated[bool, typer.Option("--json", metavar="", help="the list of diagnostics, for editors")] = False,
 ) -> Any:
     """Say everything that is wrong with texts.
@@ -179,6 +194,7 @@ def explain(
     weights: Weights = None,
     settings: Settings = None,
     root: Root = None,
+    allow_code: AllowCode = False,
     device: Device = "auto",
     draft: Draft = False,
     no_optimize: NoOptimize = False,
@@ -262,19 +278,28 @@ def models(json: Json = False) -> Any:
 
 @command("layers", "What there is")
 def layers(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="a name of `bbi models`")], json: Json = False
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="a name of `bbi models`, timm:NAME, ...")],
+    json: Json = False,
+    format: Annotated[str | None, typer.Option(metavar="NAME", help="table or json")] = None,
+    allow_code: AllowCode = False,
 ) -> Any:
     """List the layers of a model.
 
-    In forward order, a block before its parts: sizes, whether values are ever negative, and what kind of layer it is.
+    A tree in forward order, a block before its parts: sizes, how many numbers there are, whether they are ever
+    negative, and which atoms a text can ask for.
 
     $ bbi layers efficientnet_lite0
+    $ bbi layers timm:vit_base_patch16_224
+    $ bbi layers my_networks:make_network --allow-code
     """
     from bbilang import listing
     from bbilang.console import result_json
-    from bbilang.faults import errors_as
+    from bbilang.faults import errors_as, misuse
     from bbilang.runtime.model import describe
 
+    if format not in (None, "table", "json"):
+        misuse(f"there is no format `{format}`", "formats are table and json")
+    json = json or format == "json"
     with errors_as(json):
         description = describe(model)
     if json:
@@ -284,31 +309,92 @@ def layers(
     return 0
 
 
+STORED = """
+    What is kept on disk: icons, numbers, finished pages.
+
+    What was computed before, by any text, is not computed again. Alone, it says where that is, how many entries of each
+    kind there are, and how much room they take.
+
+    $ bbi cache
+    $ bbi cache --limit 2GB
+    $ bbi cache export icons.bbicache teaser.bbi
+    $ bbi cache import icons.bbicache
+"""
+
+
+@stored.callback(help=taught(STORED))
+def cache(
+    context: typer.Context,
+    limit: Annotated[
+        str | None, typer.Option(metavar="AMOUNT", help="the most room, as 2GB: kept, and applied at once")
+    ] = None,
+    json: Json = False,
+) -> Any:
+    from bbilang import caching
+
+    if limit is not None:
+        caching.limit(limit)
+    elif context.invoked_subcommand is None:
+        caching.show(json)
+
+
 @command("show", "", stored)
 def show_cache(json: Json = False) -> Any:
-    """Say where finished icons are, how many, and how much room they take."""
-    from bbilang.console import plural, result, result_json, size
-    from bbilang.runtime.cache import Cache
+    """Say where the entries are, how many of each kind, and how much room they take."""
+    from bbilang import caching
 
-    found = Cache().stats()
-    if json:
-        result_json({key: found[key] for key in ("folder", "records", "bytes", "limit")})
-    else:
-        result(f"{found['folder']}: {plural(found['records'], 'entry', 'entries')}, {size(found['bytes'])} of at most "
-               f"{size(found['limit'])}")  # fmt: skip
-    return 0
+    return caching.show(json)
 
 
 @command("clear", "", stored)
 def clear_cache() -> Any:
-    """Forget every finished icon. Pages that were made stay as they are."""
-    from bbilang.console import plural, result, size
-    from bbilang.runtime.cache import Cache
+    """Forget everything that is kept. Pages that were made stay as they are."""
+    from bbilang import caching
 
-    cache = Cache()
-    freed = cache.stats()["bytes"]
-    result(f"{cache.folder}: {plural(cache.clear(), 'entry', 'entries')} removed, {size(freed)}")
-    return 0
+    return caching.clear()
+
+
+@command("export", "", stored)
+def export_cache(
+    target: Annotated[str, typer.Argument(metavar="FILE", help="the file to write, as icons.bbicache")],
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXTS", help="only what these .bbi files need")] = None,
+    input: Inputs = None,
+    model: Model = None,
+    weights: Weights = None,
+    settings: Settings = None,
+    seed: Seed = None,
+    device: Device = "auto",
+    draft: Draft = False,
+) -> Any:
+    """Write icons and numbers into one file, for another machine.
+
+    All of them, or what some texts need; options as `bbi run` had them. The other machine needs the same version of bbi
+    for the numbers, and the same weights.
+
+    $ bbi cache export icons.bbicache teaser.bbi
+    """
+    from bbilang import caching
+
+    return caching.export(
+        target, texts or [], settings=settings, seed=seed, inputs=_tuple(input), model=model, weights=weights,
+        device=device, draft=draft,
+    )  # fmt: skip
+
+
+@command("import", "", stored)
+def import_cache(
+    source: Annotated[str, typer.Argument(metavar="FILE", help="a file of `bbi cache export`")],
+) -> Any:
+    """Take icons and numbers from a file that another machine wrote.
+
+    Each entry is looked at first: its checksum, and that it is an icon or numbers. Nothing in the file is run. A page
+    that shows some of it says so at its foot.
+
+    $ bbi cache import icons.bbicache
+    """
+    from bbilang import caching
+
+    return caching.take(source)
 
 
 app.add_typer(stored, name="cache", rich_help_panel="What there is")
@@ -325,7 +411,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _main(arguments)
+        return contextvars.copy_context().run(_main, arguments)  # what is allowed, is allowed to this call
     finally:
         if collecting:
             gc.enable()

@@ -227,3 +227,23 @@ class _Counting:
 
     def __call__(self, event: Event) -> None:
         self.tell(replace(event, done=event.done + self.there) if event.kind == "estimate" else event)
+
+
+def needed(work: Work) -> tuple[frozenset[str], int]:
+    """(the keys of the records that a page needs and the cache has, the number that it lacks). Nothing is computed; a
+    model that the cache does not know yet is loaded, to learn what it is called."""
+    from bbilang.runtime.icon import look_up
+    from bbilang.runtime.store import Store
+
+    with work.cache.holding():
+        subject = work.subject() or work.loaded_subject()
+        if subject is None or work.identities is None:
+            return frozenset(), len(work.program.elements)
+        store = Store(work.cache, work.program, registry(), subject, work.identities)
+        kept = [store.recall(element) for element in work.program.elements]
+        objectives = dict.fromkeys(o for part in kept if part is not None for o in part.objectives)
+        icons, _ = look_up(work.cache, objectives, work.recipe(), subject)
+        lacking = kept.count(None) + len(objectives) - len(icons)
+        if any(forward.scores for forward in work.program.forwards):
+            lacking += store.predictions() is None
+        return work.cache.held(), lacking

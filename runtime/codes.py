@@ -189,9 +189,17 @@ FILES: Final[dict[str, Code]] = {
         "$ bbi extract page.html",
         needs="another file",
     ),
+    "E443": Code(
+        "not a file of `bbi cache export`",
+        "Icons and numbers move to another machine in a file that `bbi cache export` writes; nothing else is taken.",
+        "$ bbi cache import page.html",
+        "$ bbi cache import icons.bbicache",
+        needs="another file",
+    ),
     "W440": Code(
         "the cache cannot be written",
-        "Icons take minutes, so they are kept for the next run. Without a cache everything works, and takes its time.",
+        "Icons take minutes, so they and the numbers are kept for the next run. Without a cache everything works, and "
+        "takes its time.",
         f"$ BBI_CACHE_DIR=/proc/cache {_RUN[2:]}",
         f"$ BBI_CACHE_DIR=/tmp/cache {_RUN[2:]}",
         needs="a place where nothing can be written",
