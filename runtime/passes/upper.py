@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,9 +87,10 @@ def above(
                 raise error("E505", f"nothing is kept of the forward below `{layer}`", "run `forward` again")
             cut = forward(adapter, captured.images, [layer], False, counter=counter, cuts=[layer]).cuts[layer]
             captured.cuts[layer] = cut
-        check = _Check(adapter, captured, cut, places, counter)
         activations = tensor_of(cut.result, layer).detach()
-        for one in ("fx", "hooks") if way == "auto" else (way,):
+        ways = ("fx", "hooks") if way == "auto" else (way,)
+        check = _Check(adapter, captured, cut, places, counter, ways)
+        for one in ways:
             with borrowed(adapter.module), ExitStack() as stack:
                 try:
                     run = Section(adapter, cut, places) if one == "fx" else Replay(adapter, cut, places)
@@ -112,19 +113,29 @@ def above(
 class _Check:
     """Once for a model, layer, places and way: do rows of the captured activations give what the forward gave?"""
 
-    def __init__(self, adapter: Any, captured: Captured, cut: Cut, places: tuple[str, ...], counter: Passes):
-        self.adapter, self.captured, self.cut, self.places, self.counter = adapter, captured, cut, places, counter
+    def __init__(
+        self,
+        adapter: Any,
+        captured: Captured,
+        cut: Cut,
+        places: tuple[str, ...],
+        counter: Passes,
+        ways: Sequence[str],
+    ):
+        self.cut, self.counter = cut, counter
+        self.known = _known.setdefault(adapter.module, {})
+        self.key = (cut.layer, cut.path, places, adapter.description.output)
+        seen = any(self.known.get((way, *self.key)) for way in ways)
+        self.want = {} if seen else self.expected(adapter, captured, places)
 
     def __call__(self, way: str, run: Replay | Section, activations: Tensor) -> Cost | None:
-        key = (way, self.cut.layer, self.cut.path, self.places, self.adapter.description.output)
-        known = _known.setdefault(self.adapter.module, {})
-        if key not in known:
-            known[key] = self.look(way, run, activations)
-        return known[key]
+        key = (way, *self.key)
+        if key not in self.known and self.want:
+            self.known[key] = self.look(way, run, activations)
+        return self.known.get(key)
 
     def look(self, way: str, run: Replay | Section, activations: Tensor) -> Cost | None:
         rows = torch.tensor([0, min(1, len(activations) - 1), 0], device=activations.device)
-        want = self.expected(rows)
         watched = versions([activations, self.cut.result, [r for _, _, r in self.cut.records]])
         self.counter.probes += 1
         try:
@@ -134,23 +145,28 @@ class _Check:
             if is_out_of_memory(e) or way == "hooks":
                 raise
             return None  # hooks can more
-        if not same(found, want) or any(x._version != version for x, version in watched):
+        if not same(found, {place: value[rows] for place, value in self.want.items()}) or any(
+            x._version != version for x, version in watched
+        ):
             return None
         each = activations[0].numel() * activations.element_size()
         bytes_each = [size // len(rows) for size in sizes.found]
         return Cost(way, max([each, *bytes_each]), sum(bytes_each, each))
 
-    def expected(self, rows: Tensor) -> Mapping[str, Tensor]:
-        values = dict(self.captured.activations)
-        if self.captured.scores is not None:
-            values[OUTPUT] = self.captured.scores
-        missing = [place for place in self.places if place not in values]
-        if missing and len(self.cut.images):
+    def expected(self, adapter: Any, captured: Captured, places: tuple[str, ...]) -> dict[str, Tensor]:
+        """place -> what the forward gave there; it is run again for places that it was not asked for."""
+        values = dict(captured.activations)
+        if captured.scores is not None:
+            values[OUTPUT] = captured.scores
+        missing = [place for place in places if place not in values]
+        if missing:
             layers = [place for place in missing if place != OUTPUT]
-            seen = forward(self.adapter, self.cut.images[:2], layers, OUTPUT in missing, counter=Passes())
+            seen = forward(adapter, self.cut.images[:2], layers, OUTPUT in missing, counter=Passes())
             self.counter.probes += 1
-            values |= seen.activations | ({OUTPUT: seen.scores} if OUTPUT in missing else {})
-        return {place: values[place][rows] for place in self.places}
+            values |= seen.activations
+            if OUTPUT in missing and seen.scores is not None:
+                values[OUTPUT] = seen.scores
+        return {place: values[place] for place in places}
 
 
 class Sizes(TorchDispatchMode):
