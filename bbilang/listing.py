@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,8 +14,9 @@ ATOMS = {"y": "spatial", "token": "token", "channel": "channel"}  # the axis tha
 
 
 def atoms(layer: LayerDescription) -> tuple[str, ...]:
-    """What a layer can be asked for: `.neuron`, `.spatial`, `.channel`."""
-    return ("neuron", *(atom for axis, atom in ATOMS.items() if axis in layer.axes))
+    """What a layer can be asked for: `.neuron`, `.spatial`, `.channel`. Tokens that are patches have positions too."""
+    axes = {*layer.axes, *layer.as_map.axes}
+    return ("neuron", *(atom for axis, atom in ATOMS.items() if axis in axes))
 
 
 def table(*columns: tuple[str, str]) -> Any:
@@ -34,6 +36,7 @@ def layers_json(model: ModelDescription) -> dict[str, Any]:
     return {
         "model": model.name,
         "title": model.title,
+        "reads": model.reads,
         "input_size": {"y": model.input_size[0], "x": model.input_size[1]},
         "classes": model.classes,
         "flops": model.flops,
@@ -41,6 +44,8 @@ def layers_json(model: ModelDescription) -> dict[str, Any]:
             {
                 "name": layer.name, "module": layer.module, "shape": dict(layer.sizes), "atoms": list(atoms(layer)),
                 "nonnegative": layer.nonnegative, "kind": layer.kind, "flops": layer.flops,
+                "inputs": list(layer.inputs),
+                **({"grid": list(layer.grid), "prefix": layer.prefix} if layer.grid else {}),
             }
             for layer in model.layers
         ],
@@ -48,53 +53,70 @@ def layers_json(model: ModelDescription) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def tree(model: ModelDescription) -> Iterator[tuple[int, LayerDescription]]:
-    """(depth, layer): in forward order, but a block stands before its parts."""
-    waiting: dict[str, list[LayerDescription]] = {}
+def tree(model: ModelDescription) -> Iterator[tuple[str, str, LayerDescription]]:
+    """(guides, name below its parent, layer): in forward order, but a block stands before its parts."""
     names = {layer.name for layer in model.layers}
+    parts: dict[str, list[LayerDescription]] = {}
     for layer in model.layers:
-        head = layer.name.rpartition(".")[0]
-        if head in names:
-            waiting.setdefault(head, []).append(layer)
-        else:
-            yield from _below(layer, waiting, 0)
+        pieces = layer.name.split(".")
+        heads = (".".join(pieces[:depth]) for depth in range(len(pieces) - 1, 0, -1))
+        parts.setdefault(next((head for head in heads if head in names), ""), []).append(layer)
 
+    def below(parent: str, guides: str) -> Iterator[tuple[str, str, LayerDescription]]:
+        own = parts.get(parent, [])
+        for number, layer in enumerate(own, 1):
+            last = number == len(own)
+            name = layer.name.removeprefix(f"{parent}.") if parent else layer.name
+            yield guides + (("└ " if last else "├ ") if parent else ""), name, layer
+            yield from below(layer.name, guides + (("  " if last else "│ ") if parent else ""))
 
-def _below(
-    layer: LayerDescription, waiting: dict[str, list[LayerDescription]], depth: int
-) -> Iterator[tuple[int, LayerDescription]]:
-    yield depth, layer
-    for part in waiting.pop(layer.name, ()):
-        yield from _below(part, waiting, depth + 1)
+    yield from below("", "")
 
 
 def show_layers(model: ModelDescription) -> None:
-    """The table, a heading, and how to read it."""
+    """The tree with its numbers, a heading, and how to read it."""
     from rich.text import Text
 
-    size, classes = model.input_size, plural(model.classes, "class", "classes")
-    result(f"{model.title}: {size[0]} x {size[1]} pixels, {classes}, {si(model.flops, 'FLOP')} an input\n")
+    result(f"{model.title}: {_input_words(model)}, {_class_words(model)}, {si(model.flops, 'FLOP')} an input\n")
     axes = [a for a in ("channel", "y", "x", "token") if any(a in layer.axes for layer in model.layers)]
-    same = {atoms(layer) for layer in model.layers}
-    columns = [("layer", "left"), *((axis, "right") for axis in axes), ("sign", "left"), ("kind", "left")]
-    made = table(*columns, *([("atoms", "left")] if len(same) > 1 else []))
-    for depth, layer in tree(model):
-        head, dot, last = layer.name.rpartition(".")
-        name = Text.assemble("  " * depth, (head + dot, "dim" if depth else ""), last)
+    made = table(("layer", "left"), *((axis, "right") for axis in axes), ("numbers", "right"), ("sign", "left"))
+    for guides, name, layer in tree(model):
         numbers = [str(layer.sizes.get(axis, "")) for axis in axes]
         sign = "0 or more" if layer.nonnegative else "any"
-        row = [name, *numbers, sign, layer.kind]
-        made.add_row(*row, *([" ".join(atoms(layer))] if len(same) > 1 else []))
+        made.add_row(Text.assemble((guides, "dim"), name), *numbers, si(math.prod(layer.shape), ""), sign)
     result_table(made)
     result("")
-    if len(same) == 1:
-        listed = ", ".join(f".{atom}" for atom in next(iter(same)))
-        result_words(f"Every layer has the atoms {listed}, as in `{model.layers[-1].name}.channel`.")
+    groups: dict[tuple[str, ...], list[LayerDescription]] = {}
+    for layer in model.layers:
+        groups.setdefault(atoms(layer), []).append(layer)
+    for known, layers in groups.items():
+        which = "Every layer has" if len(groups) == 1 else f"Layers of {_shape_words(layers[0])} have"
+        listed = ", ".join(f".{atom}" for atom in known)
+        result_words(f"{which} the atoms {listed}, as in `{layers[-1].name}.{known[-1]}`.")
+    gridded = next((layer for layer in model.layers if layer.grid), None)
+    if gridded is not None:
+        y, x = gridded.grid
+        result_words(f"Tokens are patches of the picture: .spatial has {y} x {x} of them, and not what is before them.")
     if model.aliases:
         alias, known = next(iter(model.aliases.items()))
         result_words(
             f"{plural(len(model.aliases), 'other name')} can be used too, like {alias} for {known}: see --json."
         )
+
+
+def _input_words(model: ModelDescription) -> str:
+    if model.reads == "text":
+        return f"counted for a text of {plural(model.input_size[1], 'token')}"
+    return f"{model.input_size[0]} x {model.input_size[1]} pixels"
+
+
+def _class_words(model: ModelDescription) -> str:
+    return plural(model.classes, "class", "classes") if model.classes else "no classes"
+
+
+def _shape_words(layer: LayerDescription) -> str:
+    words = "positions" if "y" in layer.axes else "tokens" if "token" in layer.axes else "one vector"
+    return "patches" if layer.grid else words
 
 
 # --- models ---------------------------------------------------------------------------------------------------------
@@ -112,11 +134,18 @@ def models_json() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+LIBRARIES = {"timm": "resnet50", "torchvision": "resnet50", "transformers": "google/vit-base-patch16-224"}
+
+
 def installed(entry: Any) -> bool:
     """Whether the package that carries the weights is there."""
+    return bool(entry.package) and known(entry.package)
+
+
+def known(package: str) -> bool:
     import importlib.util
 
-    return bool(entry.package) and importlib.util.find_spec(entry.package.replace("-", "_")) is not None
+    return importlib.util.find_spec(package.replace("-", "_")) is not None
 
 
 def show_models() -> None:
@@ -133,4 +162,10 @@ def show_models() -> None:
             result("  weights: --weights FILE (safetensors or a PyTorch state dict), or --weights random")
         if model["aliases"]:
             result(f"  also called: {', '.join(model['aliases'])}")
+    result("\nmodels of other libraries, with their own weights, preprocessing and labels:")
+    for library, example in LIBRARIES.items():
+        result(f"  {library}:{example}{'' if known(library) else '  (not installed)'}")
+    if not all(map(known, LIBRARIES)):
+        result("  pip install 'bbilang[models]' brings all three")
+    result_words("A model of your own: package.module:factory, or a file of torch.export, with --allow-code.", 2)
     result("\n`bbi layers NAME` lists the layers of one.")

@@ -55,6 +55,11 @@ def source_of(name: str) -> Any | None:
     return None
 
 
+def allow_code() -> None:
+    """From here on in this context, models may run the reader's own code: the command line says so."""
+    _allowed.set(True)
+
+
 @contextmanager
 def code_allowed(allowed: bool = True) -> Iterator[None]:
     """Within it, `model "package.module:factory"` and `model "file.pt2"` may run the reader's own code."""
