@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 INPUT_PICKER = "input"
 PARAMETERS = (
-    Parameter("style", "style", "how to draw: `featvis`, `image`, `heatmap`, `bars`, `swatches`"),
+    Parameter(
+        "style", "style", "how to draw: `featvis`, `image`, `heatmap`, `bars`, `swatches`, `matrix`, `masks` ..."
+    ),
     Parameter("over", "element", "the element to draw into", None),
     Parameter("size", "word", "what the area of a mark shows", None, choices=("value", "norm", "magnitude")),
-    Parameter("color", "planned", "what the colour of a mark shows", None),
+    Parameter("color", "word", "what the colour of a mark shows", None, choices=("value", "sign")),
     Parameter("opacity", "number", "opacity of what is drawn over another element", None, minimum=0, maximum=1),
     Parameter("facet", "axis", "the axis that is laid out as small multiples", None),
     Parameter("title", "text", "a title above the element", None),
@@ -45,8 +47,6 @@ class Presenter:
                 return self._style(value)
             if parameter.kind == "element":
                 return self._element(value)
-            if parameter.kind == "planned":
-                raise at(value.span, "E901", f"`{parameter.name}=` is not available yet")
             return resolver.reader.argument(value, parameter, field)
 
         if not call.arguments:
@@ -88,6 +88,9 @@ class Presenter:
         self._bounded(type, call.span)
         if arguments["size"] == "norm":
             arguments["size_of"] = self._norms(field, spans["size"])
+        if arguments["color"] is not None and not getattr(style, "coloured", False):
+            help = "`bars` and `featvis` can show a number's value or sign by colour"
+            raise at(spans["color"], "E215", f"`{style.name}` has colours of its own", help)
         if over is not None:
             self._fits(arguments, style, over, spans["over"])
         return resolver.make("present", (field,), arguments, type, span)
@@ -168,8 +171,10 @@ class Presenter:
         base = self.resolver.registry.styles[over["style"]]
         if not style.overlays:
             raise at(span, "E307", f"`{style.name}` cannot be drawn over another element", "a `heatmap` can")
-        if not base.carries:
-            raise at(span, "E307", f"nothing can be drawn over `{base.name}`", "draw over an `image` or a `heatmap`")
+        shown = over.type.without(over["facet"]) if over["facet"] else over.type
+        if not base.carries and base.spend(shown).cells is None:  # icons at every position carry, icons in a row do not
+            help = "draw over an `image`, a `heatmap` or a `grid`"
+            raise at(span, "E307", f"nothing can be drawn over `{base.name}`", help)
         if over["facet"] != arguments["facet"]:
             raise at(
                 span,

@@ -39,6 +39,8 @@ def _shown(elements: Iterable[Node], registry: Registry) -> Mapping[tuple[str, .
         drawn = style.spend(type)
         components = ("y", "x") if drawn.cells else drawn.slots.components if drawn.slots else ()
         found[_without_layer(components)].update(type.layers)
+        if drawn.cells and drawn.series:  # masks show their groups too
+            found[_without_layer(drawn.series.components)].update(type.layers)
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import altair as alt
 
-from bbilang.runtime.colour import ACCENT
+from bbilang.runtime.colour import ACCENT, DIVERGING, shades
 from bbilang.runtime.geometry import Geometry, Quantity
 from bbilang.runtime.viewmodel import Element
 
@@ -71,6 +71,22 @@ def slots(element: Element) -> int:
 
 def series(element: Element) -> int:
     return max((len(frame.series) for panel in element.panels for frame in panel.frames), default=1)
+
+
+def bar_colour(element: Element, plain: str) -> str:
+    """The colour of a bar as an expression over ``datum.value``: a series' own, else what `color=` asks for."""
+    how = element.options.get("color")
+    if series(element) > 1 or how not in ("value", "sign"):
+        return "datum.own_colour" if series(element) > 1 else f"'{plain}'"
+    low, high = domain(element)
+    if how == "sign":
+        return f"datum.value < 0 ? '{DIVERGING[1]}' : '{DIVERGING[7]}'"
+    signed = element.legend is not None and element.legend.signed
+    most = max(-low, high)
+    low, high = (-most, most) if signed else (low, high)
+    steps = shades(signed)
+    share = f"clamp((datum.value - {low:g}) / {high - low:g}, 0, 1)"
+    return f"isValid(datum.value) ? {list(steps)}[round({share} * {len(steps) - 1})] : 'transparent'"
 
 
 def labelled(element: Element) -> bool:

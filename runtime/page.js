@@ -101,7 +101,7 @@ function draw() {
     view.signal(`state_${element.name}`, state);
     set(view, `selected_${element.name}`, selectedAtoms(element, now));
     set(view, `faded_${element.name}`, faded.size ? element.atoms.map((atom) => faded.get(atom[0]) ?? 1) : []);
-    if (element.grid && set(view, `spot_${element.name}`, spot ?? [])) view.signal(`lens_${element.name}`, spot ? lens(element, state, spot) : []);
+    if (element.grid && set(view, `spot_${element.name}`, spot?.middle ?? [])) view.signal(`lens_${element.name}`, spot?.chosen ? lens(element, state, spot.middle) : []);
   }
   views.forEach((view) => view.run());
   describe(now);
@@ -129,7 +129,8 @@ const recent = []; // hover selections, the last one used first
 function spotOf(now) {
   for (const id of [...recent, ...selections.keys()]) {
     const { kind, atoms } = selections.get(id);
-    if (kind === "hover" && now.get(id) !== null && middles.has(atoms[now.get(id)][0])) return middles.get(atoms[now.get(id)][0]);
+    const middle = kind === "hover" && now.get(id) !== null && middles.get(atoms[now.get(id)][0]);
+    if (middle) return { middle, chosen: chosen.has(id) };
   }
   return null;
 }

@@ -83,6 +83,8 @@ class _Builder:
         legend = legend_of(drawing, panels) if style.name != "image" else None
         drawn = drawing.drawn
         options: dict[str, object] = {k: node[k] for k in ("opacity", "color") if node[k] is not None}
+        if node["size"] == "value" and field.type.signed:
+            options.setdefault("color", "sign")  # an area says how much, not which way
         options |= style.options(drawing) if hasattr(style, "options") else {}
         if legend is not None and hasattr(style, "notes"):
             legend = replace(legend, notes=(*legend.notes, *style.notes(drawing)))

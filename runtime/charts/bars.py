@@ -9,6 +9,7 @@ from bbilang.runtime.geometry import Geometry, least, quantity
 from bbilang.runtime.marks import (
     CHIP,
     Theme,
+    bar_colour,
     box,
     chips,
     coloured,
@@ -55,12 +56,13 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
         "line_top": f"datum.y0 + datum.line * {BAR} + {(pitch - SPACE - BAR * lines) / 2}",
     }
     data = [
-        {**row, "line": line, "colour": series_colour(line) if lines > 1 else VALUE}
+        {**row, "line": line, "own_colour": series_colour(line)}
         for line in range(lines)
         for row in rows(element, count)
     ]
     bar = {
         **at,
+        "colour": bar_colour(element, VALUE),
         "left": "min(datum.zero, datum.end)",
         "right": "max(datum.zero, datum.end)",
         "top": "datum.line_top + 2",

@@ -11,6 +11,7 @@ from bbilang.runtime.geometry import Geometry, balanced, ceil, floor, if_zero, l
 from bbilang.runtime.marks import (
     CHIP,
     Theme,
+    bar_colour,
     box,
     chips,
     coloured,
@@ -159,7 +160,7 @@ def _values(element: Element, geometry: Geometry, count: int, lines: int, slot: 
     """A line per series under each icon: a bar from zero in the colour of the series, the number at the right."""
     low, high = domain(element)
     data = [
-        {**row, "line": line, "colour": series_colour(line) if lines > 1 else VALUE}
+        {**row, "line": line, "own_colour": series_colour(line)}
         for line in range(lines)
         for row in rows(element, count)
     ]
@@ -175,6 +176,7 @@ def _values(element: Element, geometry: Geometry, count: int, lines: int, slot: 
     }
     bar = {
         **at,
+        "colour": bar_colour(element, VALUE),
         "left": "min(datum.zero, datum.end)",
         "right": "max(datum.zero, datum.end)",
         "top": "datum.line_top",

@@ -7,11 +7,11 @@ import altair as alt
 from bbilang.runtime.charts import image
 from bbilang.runtime.charts.heatmap import matched
 from bbilang.runtime.geometry import Geometry
-from bbilang.runtime.marks import Theme, panel_labels, picture, ring, target_layers
+from bbilang.runtime.marks import Theme, box, panel_labels, picture, ring, rows, target_layers
 from bbilang.runtime.marks import chart as layer
 from bbilang.runtime.viewmodel import Element
 
-LENS = 84  # pixels: a side of the enlarged cell
+LENS = 76  # pixels: a side of the enlarged cell
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
@@ -22,9 +22,17 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
     if over:
         return alt.layer(tiles)
     lens = _lens(element, geometry)
+    ground = [_ground(element, geometry)] if element.overlays else []
     return alt.layer(
-        tiles, *panel_labels(element, geometry), *lens, *target_layers(element, geometry, theme, spots=True)
+        *ground, tiles, *panel_labels(element, geometry), *lens, *target_layers(element, geometry, theme, spots=True)
     )
+
+
+def _ground(element: Element, geometry: Geometry) -> alt.Chart:
+    """White under what the cells leave free, dark pages too: what is multiplied over it could not be seen else."""
+    corners = {"left": geometry.x, "top": geometry.y, "right": f"datum.left + {geometry.width}",
+               "bottom": f"datum.top + {geometry.height}"}  # fmt: skip
+    return box(layer(element, rows(element), **corners), color="#fff")
 
 
 def _tiles(element: Element, geometry: Geometry, pairs: list[tuple[int, int]]) -> alt.Chart:
@@ -54,7 +62,7 @@ def _lens(element: Element, geometry: Geometry) -> list[alt.Chart]:
         {"panel": i, "own": i, "slot": 0, "deep": panel.shape[0], "wide": panel.shape[1]}
         for i, panel in enumerate(element.panels)
     ]
-    shown = f"length(spot_{name}) && length(lens_{name}) > datum.panel"
+    shown = f"length(spot_{name}) > 0 && length(lens_{name}) > datum.panel"
     side = f"min({LENS}, {geometry.width} * 0.6)"
     u, v = f"spot_{name}[0] * {geometry.width}", f"spot_{name}[1] * {geometry.height}"
     place = {

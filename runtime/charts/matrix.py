@@ -62,7 +62,7 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
     aside = CHIP if coloured(element) else 0
     label = {
         **row,
-        "left": f"{geometry.x} + names_{name} - 8",
+        "left": f"{geometry.x} + names_{name} - {8 + aside}",
         "top": f"datum.y0 + {LINE / 2 - 1}",
         "words": f"datum.atom >= 0 ? atoms_{name}[datum.atom] : ''",
     }
@@ -72,13 +72,18 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
         "top": f"{geometry.y} + {head} - 6",
         "words": "datum.line < length(datum.frame.series) ? datum.frame.series[datum.line] : ''",
     }
-    chip = {**row, "left": f"{geometry.x}", "top": f"datum.y0 + {LINE / 2 - 7}"}
+    chip = {**row, "left": f"{geometry.x} + names_{name} - 20", "top": f"datum.y0 + {LINE / 2 - 7}"}
     layers = [
         *panel_labels(element, geometry),
         shown,
-        words(layer(element, data, **number), "number", align="center", baseline="middle", fontSize=11.5).encode(
-            color=alt.Color("ink:N", scale=None, legend=None)
-        ),
+        words(
+            layer(element, data, **number),
+            "number",
+            align="center",
+            baseline="middle",
+            fontSize=11.5,
+            **fading(element),
+        ).encode(color=alt.Color("ink:N", scale=None, legend=None)),
         words(
             layer(element, rows(element, count), **label),
             "words",

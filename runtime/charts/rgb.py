@@ -1,11 +1,11 @@
-"""Components as colours over positions, alone or multiplied over what is below."""
+"""Components as colours over positions, alone or over what is below."""
 
 from __future__ import annotations
 
 import altair as alt
 
 from bbilang.runtime.charts import heatmap, image
-from bbilang.runtime.marks import Theme, panel_labels, target_layers
+from bbilang.runtime.marks import Theme, panel_labels, series, target_layers
 from bbilang.runtime.viewmodel import Element
 
 
@@ -16,4 +16,6 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
         return alt.layer(shown, *panel_labels(element, geometry), *target_layers(element, geometry, theme))
     strength = element.options.get("opacity", 0.6)
     pairs = heatmap.matched(element, theme.over_element)
-    return alt.layer(heatmap.map_layer(element, theme.over, pairs, opacity=strength, blend="multiply"))
+    # Two components leave light what they do not mark; the grey of three would only darken what is below.
+    blend = {"blend": "multiply"} if series(element) == 2 else {}
+    return alt.layer(heatmap.map_layer(element, theme.over, pairs, opacity=strength, **blend))

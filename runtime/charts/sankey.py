@@ -39,10 +39,10 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
         "atom": "datum.frame.atoms[datum.slot]",
         "node": "isValid(datum.frame.flow) ? datum.frame.flow.nodes[datum.slot] : null",
         "there": "datum.atom >= 0 && isValid(datum.node)",
-        "left": f"datum.there ? {geometry.x} + datum.node[0] * {pitch} : -99",
+        "left": f"(datum.there ? {geometry.x} + datum.node[0] * {pitch} : -99)",
         "right": f"datum.left + {NODE}",
-        "top": f"datum.there ? {geometry.y} + {HEAD} + datum.node[1] * {HIGH} : -99",
-        "bottom": f"datum.there ? {geometry.y} + {HEAD} + datum.node[2] * {HIGH} : -99",
+        "top": f"(datum.there ? {geometry.y} + {HEAD} + datum.node[1] * {HIGH} : -99)",
+        "bottom": f"(datum.there ? {geometry.y} + {HEAD} + datum.node[2] * {HIGH} : -99)",
     }
     colour = "datum.frame.colours[datum.slot] ? datum.frame.colours[datum.slot] : '#8a93a3'"
     lines = rows(element, count)

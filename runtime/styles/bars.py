@@ -40,6 +40,7 @@ class Bars(Style):
     name = "bars"
     spends = "one axis of atoms, or `class`"
     takes = ("class",)
+    coloured = True  # `color=` is for its bars
     example = "block5c.expand.channel | attribute(output) | top(8) | present(bars)"
 
     def spend(self, field: FieldType) -> Drawn:

@@ -24,6 +24,7 @@ class Featvis(Style):
     name = "featvis"
     spends = "one axis of atoms, or `y` and `x`"
     takes = ("class",)
+    coloured = True  # `color=` is for its bars
     example = "block5c.expand.channel | attribute(output) | top(8) | present(featvis)"
 
     def spend(self, field: FieldType) -> Drawn:

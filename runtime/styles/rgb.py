@@ -14,7 +14,7 @@ CHIPS = {1: ("#ffffff",), 2: ("#ff8000", "#0080ff"), 3: ("#ff0000", "#00ff00", "
 
 
 class Rgb(Style):
-    """Up to three components over positions as one picture, alone or multiplied `over=` another element.
+    """Up to three components over positions as one picture, alone or `over=` another element.
 
     Three are red, green and blue: grey is zero for signed components, black for others, on one scale for the element.
     Two are orange and blue, as in the article's map of all classes at once: `[t0, (t0 + t1) / 2, t1]` of each panel,

@@ -75,9 +75,7 @@ class Sankey(Style):
         return {"columns": tuple("classes" if n.type.atom == "class" else n.type.layers[0] for n in nodes)}
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
-        return (
-            "width: magnitude, on one scale for each pair of columns; red raises the later one, blue lowers it",
-        )
+        return ("width: magnitude, on one scale for each pair of columns; red raises the later one, blue lowers it",)
 
 
 def _here(drawing: Drawing, array: Named, at: tuple[int, ...]) -> np.ndarray:
