@@ -55,12 +55,19 @@ def _assert_frame(frame: Any, panel: Any, element: Element, view: View) -> None:
     slots = panel.shape[0] * panel.shape[1] if panel.shape != (0, 0) else len(frame.atoms)
     assert len(frame.atoms) in (0, slots) and len(frame.values) in (0, slots)
     assert all(len(row) == len(frame.series) for row in frame.values)
-    if element.style == "featvis":
+    if element.style in ("featvis", "grid") and panel.shape != (0, 0):
+        assert len(frame.pictures) == 1  # one picture composed of the icons
+    elif element.style == "featvis":
         assert len(frame.pictures) == slots
         for atom, picture in zip(frame.atoms, frame.pictures, strict=True):
             assert (atom >= 0) == (picture >= 0)
-    if element.style == "heatmap":
+    if element.style in ("heatmap", "rgb"):
         assert len(frame.pictures) == 1
+    if element.style == "masks":
+        assert len(frame.pictures) == 1 + len(frame.series) == 1 + len(frame.series_atoms)
+    if element.style == "sankey":
+        assert len(frame.columns) == slots and all(0 <= a < slots > b >= 0 for a, b, _ in frame.links)
+    assert len(frame.series_atoms) in (0, len(frame.series)) and len(frame.colours) in (0, slots)
     assert len(frame.sizes) in (0, slots) and all(0 <= size <= 1 for size in frame.sizes)
 
 
