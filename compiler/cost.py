@@ -71,7 +71,7 @@ def passes_cost(description: ModelDescription, speed: Speed, count: int, inputs:
 
 def flops_upto(description: ModelDescription, name: str) -> int:
     """FLOPs of one input's forward that stops after a layer; of the whole network for `output`."""
-    if name == "output":
+    if name == "output" or name.startswith("chain "):
         return description.flops
     layer = description.by_name.get(name)
     return layer.flops if layer else 0
@@ -79,7 +79,7 @@ def flops_upto(description: ModelDescription, name: str) -> int:
 
 def bytes_upto(description: ModelDescription, name: str) -> int:
     """Bytes that one input's forward to a layer reads and writes."""
-    if name == "output":
+    if name == "output" or name.startswith("chain "):
         return description.bytes
     layer = description.by_name.get(name)
     return layer.bytes if layer else 0

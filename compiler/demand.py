@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bbilang.compiler.ir import Ask, Backward, Element, Forward, Icons, Node, Program, Rerun, walk
 from bbilang.compiler.op import Activations, Gradients, IconsOf, Registry, Reruns, Scores
-from bbilang.compiler.targets import places
+from bbilang.compiler.targets import CHAIN, captured_at, places
 
 
 def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
@@ -28,9 +28,10 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
                     forwards.append(Forward(layers, False, False, (node,)))
                 case Gradients(target, layers, parts):
                     for place, below in places(target, layers, program.description):
-                        above = () if place == "output" else (place,)
-                        forwards.append(Forward((*below, *above), place == "output", False, (node,)))
-                        ask = Ask(target, node, below, parts)
+                        above = captured_at(target, place)
+                        scores = target.type.content == "score"
+                        forwards.append(Forward(tuple(dict.fromkeys((*below, *above))), scores, False, (node,)))
+                        ask = Ask(target, node, below, "" if place.startswith(CHAIN) else parts)
                         backwards.append(Backward((ask,), len(forwards) - 1, False, place))
                 case Reruns(target, layers, method):
                     kind, parameters = registry.methods[method[0]], dict(method[1])

@@ -101,6 +101,9 @@ class IconsOf:
 Demand = Activations | Gradients | Reruns | Scores | IconsOf
 
 
+Make = Callable[..., Node]  # (operation, field, **arguments) -> node
+
+
 class Operation:
     """Field in, field out.
 
@@ -119,6 +122,11 @@ class Operation:
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         """The type of the result. ``arguments`` has a value for every parameter. Raises `Fail`."""
         raise NotImplementedError
+
+    def expand(self, field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
+        """The arguments, with nodes among them of operations that this one is made of (``make``): what those demand is
+        shared like everything else."""
+        return arguments
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         """What the kernel will ask of the model. ``registry``: what the node's words stand for (methods)."""

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from bbilang.compiler.arguments import At, Poisoned, at, bind, describe
@@ -307,7 +308,14 @@ class Resolver(Substrates):
             raise At(fail, spans.get(fail.argument or "", call.span)) from fail
         if not operation.available:
             self.unavailable(call.name_span, f"`{call.name}`", f"it {operation.plan}")
+        arguments = dict(operation.expand(field, arguments, partial(self._inner, span)))
         return self.make(call.name, (field,), arguments, type, span)
+
+    def _inner(self, span: Span, name: str, field: Node, **given: Any) -> Node:
+        """A node of an operation that another one is made of."""
+        operation = self.registry.operations[name]
+        arguments = {p.name: p.default for p in operation.parameters} | given
+        return self.make(name, (field,), arguments, operation.type(field.type, arguments), span)
 
     def _expanded(self, call: ast.Call, piped: Node | None) -> Any:
         macro = self.macros[call.name]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.arguments import At, at, describe, literal
 from bbilang.compiler.classes import check_index, class_index
-from bbilang.compiler.ir import Node
+from bbilang.compiler.ir import Node, walk
 from bbilang.compiler.op import Fail, Parameter
 from bbilang.compiler.types import Axis, FieldType
 from bbilang.grammar import ast
@@ -37,6 +37,10 @@ class Targeter:
         if isinstance(value, str):
             raise at(expression.span, "E232", f'the text "{value}" is not a target', f'write `output["{value}"]`')
         if isinstance(value, Node) and value.type.content == "score":
+            chain = next((node for node in walk(value) if node.op == "chain"), None)
+            if chain is not None and field is not None:
+                atoms = chain.inputs[0].type
+                self.resolver.in_order(field.type.layers, atoms.layers, atoms.model, expression.span)
             return value
         if isinstance(value, Node) and value.type.content == "selection":
             name = expression.name if isinstance(expression, ast.Path) else "selection"
@@ -50,7 +54,6 @@ class Targeter:
             node = self.resolver.as_field(value, expression)
             if field is not None and node.type.atom not in ("class", "list") and node.op != "present":
                 self.resolver.in_order(field.type.layers, node.type.layers, node.type.model, expression.span)
-            self.resolver.unavailable(expression.span, "attribution to the atoms of a later layer")
             return node
         raise at(
             expression.span,
@@ -71,10 +74,15 @@ class Targeter:
                 "before `->` stand the atoms of a layer",
                 "as in `mixed4d.channel[447] -> output`",
             )
+        if atoms.type.atom == "group" or len(atoms.type.layers) > 1:
+            what = "atoms of one layer, not its groups" if atoms.type.atom == "group" else "atoms of one layer"
+            raise at(expression.left.span, "E232", f"before `->` stand {what}", "as in `mixed4d.channel[447] -> output`")
+        if to.type.content != "score" or to.type.axis("class") is not None or to.op in ("chain", "combine"):
+            help = "as in `mixed4d.channel[447] -> output`"
+            raise at(expression.right.span, "E232", "after `->` stands the score of one class", help)
         type = FieldType(
             "score", "class", ("output",), (resolver.input_axis(),), model=atoms.type.model, unit=to.type.unit
         )
-        resolver.unavailable(expression.span, "attribution to an attribution (`->`)")
         return resolver.make(
             "chain", (atoms, to), {}, type.with_states(*atoms.type.states, *to.type.states), expression.span
         )
@@ -190,6 +198,8 @@ class Targeter:
     def stack(self, targets: list[Node], span: Span) -> Node:
         """`[t, u]`: an axis `class` with one place a target."""
         for target in targets:
+            if target.op == "chain":
+                raise at(span, "E232", "an attribution (`->`) is a target by itself", "give each its own pipe")
             if target.type.axis("class") is not None:
                 raise at(span, "E213", "a list of targets cannot hold a target that is several classes already")
         sums = any(target.op == "combine" for target in targets)
@@ -225,6 +235,8 @@ class Targeter:
                     f"{describe(operand)} is not a score, and only scores add and subtract",
                     'as in `output["tabby"] - output["tiger cat"]`',
                 )
+            if any(node.op == "chain" for node in walk(value)):
+                raise at(operand.span, "E232", "an attribution (`->`) is a target by itself", "give each its own pipe")
         left, right = values
         if left.type.unit != right.type.unit:
             message = "these scores have different units: logits and probability"

@@ -8,6 +8,7 @@ from bbilang.compiler.cost import layer_of
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import OUTPUT, Node, walk
 
+CHAIN = "chain "  # begins the name of the place where a chain's score is
 ATOM_AXES = {
     "neuron": ("y", "x", "token", "channel"),
     "spatial": ("y", "x"),
@@ -23,7 +24,7 @@ def places(
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Where the parts of a target are, each with the layers below it: the output, or the later layers of its atoms."""
     if target.type.content == "score":
-        return ((OUTPUT, layers),)
+        return ((place_of(target), layers),)
     found = []
     for place in target.type.layers:
         below = layers
@@ -32,6 +33,20 @@ def places(
         if below:
             found.append((place, below))
     return tuple(found)
+
+
+def place_of(target: Node) -> str:
+    """Where the derivatives of scores start: the output, or what an attribution between layers is computed from."""
+    chain = next((node for node in walk(target) if node.op == "chain"), None)
+    return OUTPUT if chain is None else f"{CHAIN}{chain.digest}"
+
+
+def captured_at(target: Node, place: str) -> tuple[str, ...]:
+    """The layers, besides those asked for, that a forward captures for derivatives from a place."""
+    if place.startswith(CHAIN):
+        chain = next(node for node in walk(target) if node.op == "chain")
+        return chain.inputs[0].type.layers
+    return () if place == OUTPUT else (place,)
 
 
 def _order(description: ModelDescription, name: str) -> int:
@@ -43,7 +58,7 @@ def _order(description: ModelDescription, name: str) -> int:
 def target_keys(target: Node, place: str, description: ModelDescription) -> set[tuple]:
     """The classes or atoms that a target can be made of. The same one under two descriptions counts twice: the number
     is a bound."""
-    if place == OUTPUT:
+    if place == OUTPUT or place.startswith(CHAIN):
         return target_classes(target, description.classes)
     count = atom_count(target, place, description)
     whole = count == atoms_of(target, place, description)
@@ -54,6 +69,8 @@ def target_keys(target: Node, place: str, description: ModelDescription) -> set[
 def target_classes(target: Node, total: int) -> set[tuple]:
     """The classes that a target can be made of, by what is known before the network runs: a rank among the scores, an
     index, or a place of a selection."""
+    if target.op == "chain":
+        return {("chain", target.digest, key) for key in target_classes(target.inputs[1], total)}
     if target.op != "output":
         return {key for child in target.inputs for key in target_classes(child, total)}
     kind, *rest = target["which"]

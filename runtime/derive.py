@@ -84,8 +84,8 @@ def backward(run: Any, step: Backward) -> None:
             lowest[key] = min(lowest.get(key, low), low, key=order.__getitem__)
     for (row, key), low in lowest.items():
         groups.setdefault(low, [[] for _ in range(len(run.images))])[row].append(key)
-    outputs = captured.score_graph if step.place == OUTPUT else captured.graph[step.place]
-    value = captured.scores if step.place == OUTPUT else captured[step.place]
+    outputs = run.place(captured, step.place, step.targets)
+    value = outputs.detach()
     last = run.last_use(step)
     for number, (_, wanted) in enumerate(groups.items()):
         slots = Slots.of(wanted)
@@ -118,7 +118,7 @@ def _reduce(run: Any, shared: list[Any], captured: Any, gradient: dict[str, Any]
 def tangents(run: Any, step: Tangents) -> None:
     """Forward mode. One tangent for each atom that is asked for; what comes out serves every target."""
     captured = run.forward(step.forward)
-    value = captured.scores if step.place == OUTPUT else captured[step.place]
+    value = captured.scores if step.place == OUTPUT else captured[step.place]  # a chain has no tangents
     layer, activation = run.layer(step.layer), captured[step.layer]
     with passes.above(run.adapter, captured, step.layer, [step.place], counter=run.passes) as upper:
         for parts in dict.fromkeys(ask.parts for ask in step.asks):

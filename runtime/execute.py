@@ -15,6 +15,7 @@ from bbilang.compiler.description import LayerDescription
 from bbilang.compiler.explain import Measured
 from bbilang.compiler.ir import OUTPUT, Backward, Element, Node, Program, Rerun, Tangents, walk
 from bbilang.compiler.op import Registry
+from bbilang.compiler.targets import CHAIN
 from bbilang.compiler.plan import Free, Plan, Step, order
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.atoms import kept_axes
@@ -89,6 +90,8 @@ class Run:
         self._values: dict[int, Field] = {}
         self._found: dict[tuple[int, str], Found] = {}
         self._done: set[int] = set()
+        self.groups: dict[str, Node] = {}  # digest -> a target whose atoms are groups
+        self._parts: dict[str, Any] = {}
         self._scores: np.ndarray | None = None
         self.objectives: dict[str, tuple[Named, list[Any]]] = {}  # element id -> what its icons shall show
 
@@ -162,11 +165,13 @@ class Run:
         return self._found[key]
 
     def maps(self, node: Node, place: str = OUTPUT) -> dict[str, np.ndarray]:
-        """layer -> (slot, input, *atom axes): a derivative operation's reduced numbers, one slot a class or atom."""
+        """layer -> (slot, input, *atom axes): a derivative operation's reduced numbers, one slot a class or atom. No
+        layer where none lies below the place."""
         for step in self.program.derivatives:
             if step.place == place and any(n is node for n in step.serves):
                 self.derive(step)
-        return self._found[id(node), place].maps
+        found = self._found.get((id(node), place))
+        return found.maps if found else {}
 
     def slots(self, node: Node, target: Node, place: str = OUTPUT) -> Named:
         """(input, ..., term) -> the slot in `maps` of each class or atom that the target is made of; -1 for none."""
@@ -176,6 +181,26 @@ class Run:
         for place_ in np.ndindex(slots.shape):
             slots[place_] = found.slots.get((place_[0], (kind, int(numbers.data[place_]))), -1)
         return Named(numbers.dims, slots)
+
+    def group_parts(self, digest: str, layer: LayerDescription) -> Any:
+        """W_g outer H_g of every group of a target, (group, input, *layer axes); by the digest of its node."""
+        if digest not in self._parts:
+            from bbilang.runtime.factors import group_parts
+
+            node = self.groups[digest]
+            count = self.value(node).type.axis("group").size
+            self._parts[digest] = group_parts(node, layer, range(count), self)
+        return self._parts[digest]
+
+    def place(self, captured: Any, place: str, targets: Sequence[Node]) -> Any:
+        """The tensor that cotangents start from, attached to the graph: scores (input, class), a later layer's
+        activation (input, *layer axes), or an attribution (input, term)."""
+        from bbilang.runtime.chain import score
+
+        if place.startswith(CHAIN):
+            chain = next(node for target in targets for node in walk(target) if node.op == "chain")
+            return score(self, captured, chain)
+        return captured.score_graph if place == OUTPUT else captured.graph[place]
 
     def kept_shape(self, node: Node, layer: str) -> list[int]:
         """The sizes of the axes that tell a node's atoms apart at one layer."""

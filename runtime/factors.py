@@ -70,12 +70,12 @@ def slopes_of(contribution: Tensor, activation: Tensor) -> Tensor:
     return (contribution / safe).where(activation != 0, contribution.new_zeros(()))
 
 
-def group_maps(node: Node, run: Any) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+def group_maps(node: Node, run: Any, place: str = "output") -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
     """(layer -> (slot, input, *states, group), the names of the axes before `group`): what `run.maps` holds for a node
     of group atoms. A gradient is per unit of the group's value."""
     import torch
 
-    maps: dict[str, np.ndarray] = run.maps(node)
+    maps: dict[str, np.ndarray] = run.maps(node, place)
     groups = run.value(origin(node))
     if waits(node, run):
         maps = {name: contract(torch.as_tensor(a), run.layer(name), groups).numpy() for name, a in maps.items()}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.ir import OUTPUT, Node
+from bbilang.compiler.targets import CHAIN
 from bbilang.runtime.atoms import kept_axes, parts_of
 from bbilang.runtime.field import Field, Named
 from bbilang.runtime.ops.output import TERM
@@ -33,8 +34,8 @@ def keyed(run: Any, target: Node, place: str) -> Keyed:
     """What a target is made of at a place: `output`, or one of the layers that its atoms are of."""
     field: Field = run.value(target)
     count = len(run.images)
-    if place == OUTPUT:
-        index, kind = field.index, field.type.unit
+    if place == OUTPUT or place.startswith(CHAIN):
+        index, kind = field.index, place if place.startswith(CHAIN) else field.type.unit
         assert index is not None
         dims = tuple(d for d in index.dims if d not in ("input", TERM))
         full = ("input", *dims, TERM)
@@ -45,6 +46,8 @@ def keyed(run: Any, target: Node, place: str) -> Keyed:
     full = ("input", *dims)
     shape = [count, *(numbers.sizes[d] for d in dims)]
     data = np.broadcast_to(numbers.spread(full), shape)[..., None]
+    if target.type.atom == "group":
+        run.groups[target.digest] = target
     return Keyed(atom_kind(target), Named((*full, TERM), data))
 
 
@@ -90,7 +93,9 @@ def cotangents(run: Any, place: str, keys: list[list[Key | None]], value: Any, r
             if key is None:
                 continue
             kind, number = key
-            if place != OUTPUT:
+            if kind == place:  # the score of a chain, by its number
+                found[slot, row, number] = 1
+            elif place != OUTPUT:
                 found[slot, row] = atom_cotangent(run, place, kind, number, value[row : row + 1], owner)[0]
             elif kind == "probability":
                 p = value[row].double().softmax(0)
@@ -104,10 +109,14 @@ def cotangents(run: Any, place: str, keys: list[list[Key | None]], value: Any, r
 def atom_cotangent(run: Any, place: str, kind: tuple[str, ...], number: int, value: Any, owner: int) -> Any:
     """d score / d activation for one atom of a later layer, (1, *layer axes).
 
-    A channel's score is the sum over its positions, a neuron's its activation; that of a position, token or whole layer
-    the L2 norm of its part, with derivative part / |part| (0 where the part is 0).
+    A channel's score is the sum over its positions, a neuron's its activation. That of a position, token or whole layer
+    is the L2 norm of its part, with derivative part / |part| (0 where the part is 0); that of a group is <part / |part|,
+    activation>, which is the part's norm where groups do not overlap.
     """
     layer, atom = run.layer(place), kind[1]
+    if atom == "group":
+        part = run.group_parts(kind[2], layer)[number, owner : owner + 1]
+        return part / part.norm().clamp_min(1e-20)
     if atom in ("channel", "neuron"):
         return parts_of(value.new_ones(()).expand_as(value), layer, atom, [number])[0]
     part = parts_of(value, layer, atom, [number])[0]

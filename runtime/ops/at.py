@@ -57,7 +57,7 @@ class At(Operation):
         chosen = run.value(selection)
         for axis in _touched(field.type, state):
             component = axis.components[0]
-            wanted = chosen.coords[component]
+            wanted = chosen.coords[component.removeprefix("to.")]
             if len(axis.components) == 1:
                 field = field.take(axis.name, field.positions(component, wanted, axis.name))
             else:
@@ -103,7 +103,7 @@ def _touched(field: FieldType, state: Axis) -> list[Axis]:
 def _take_fused(field: Field, axis: Axis, chosen: Field) -> Field:
     """Places of an axis of several components: all of them must agree."""
     own = [field.coords[c] for c in axis.components]
-    wanted = [chosen.coords[c] for c in axis.components]
+    wanted = [chosen.coords[c.removeprefix("to.")] for c in axis.components]
     dims = tuple(d for d in union_of([*wanted, *own]) if d != axis.name)
     hit = np.array(True)
     for a, b in zip(own, wanted, strict=True):

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Demand, Fail, Gradients, Operation, Parameter, Registry, Reruns
+from bbilang.compiler.targets import place_of
 from bbilang.compiler.types import Axis, FieldType
 from bbilang.runtime.atoms import gather, parts_of, reduce_part
 from bbilang.runtime.factors import group_maps, reduce_groups, slopes_of
@@ -27,13 +30,20 @@ class Attribute(Operation):
     content = True
     example = 'block5c.expand.channel | attribute(output["tabby"] - output["tiger cat"]) | both(3) | present(featvis)'
     parameters = (
-        Parameter("to", "target", "what is explained: `output`, a class, a sum, difference or list of them"),
+        Parameter(
+            "to",
+            "target",
+            "what is explained: `output`, a class, a sum, difference or list of them; the atoms of a later layer; or the "
+            "attribution of such atoms, `atoms -> output`",
+        ),
         Parameter("method", "method", "the attribution method", "linear"),
     )
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         require_layer(field, self.name)
-        type = derivative_type(field, "attribution", arguments["to"], arguments["to"].type.unit, signed=True)
+        to: Node = arguments["to"]
+        unit = to.type.unit if to.type.content == "score" else "of the later atom's score"
+        type = derivative_type(field, "attribution", to, unit, signed=True)
         method = arguments["method"]
         if isinstance(method, tuple) and method[0] == "list":
             return replace(type, axes=(*type.axes, Axis("method", len(method[1]))))
@@ -65,7 +75,8 @@ class Attribute(Operation):
         return reduce_part(cube, layer, node.type.atom, "sum")
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
-        return of_targets(node, node["to"], inputs[0], run, lambda a, b: a * b)
+        of = of_targets if node["to"].type.content == "score" else of_atoms
+        return of(node, node["to"], inputs[0], run, lambda a, b: a * b)
 
 
 def named_method(node: Node) -> tuple[str, tuple[tuple[str, Any], ...]]:
@@ -81,6 +92,9 @@ def derivative_type(field: FieldType, content: str, to: Node, unit: str, signed:
                    "a model's own atoms speak for its own scores", argument="to")  # fmt: skip
     type = content_type(field, content, signed, unit)
     if to.type.content != "score":  # atoms of a later layer: theirs beside the field's own
+        if to.type.atom == "group" and to.type.states:
+            raise Fail("E231", "the groups that are attributed to differ from state to state",
+                       "give `factorize` a number of groups", argument="to")  # fmt: skip
         return replace(type, axes=(*type.axes, *linked_axes(to.type))).with_states(*to.type.states)
     classes = to.type.axis("class")
     axes = (*type.axes, classes) if classes else type.axes
@@ -100,15 +114,48 @@ def of_targets(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Fiel
     """Numbers for every class of the target, combined with the target's coefficients, for the frame's atoms."""
     target = run.value(to)
     layers = {name: run.layer(name) for name in node.type.layers}
-    maps, leading = group_maps(node, run) if node.type.atom == "group" else (run.maps(node), ("slot", "input"))
+    maps, leading = group_maps(node, run) if node.type.atom == "group" else (run.maps(node, place_of(to)), ("slot", "input"))
     every = gather(frame, maps, layers, leading)
-    slots = run.slots(node, target)  # (..., term) -> slot
+    slots = run.slots(node, to, place_of(to))  # (..., term) -> slot
     picked = every.take("slot", slots)
     summed = combine(weigh, picked, target.weight)
     axis = summed.dims.index(TERM)
     values = Named(tuple(d for d in summed.dims if d != TERM), summed.data.sum(axis))
     result = rebuilt(frame, node.type, values, target.names)
     result.coords |= {c: target.coords[c] for c in CLASSES if c in target.coords}
+    return result
+
+
+def of_atoms(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Field:
+    """Numbers for every atom of later layers, for the frame's atoms; NaN where the frame's layer is not the earlier."""
+    target: Field = run.value(to)
+    layers = {name: run.layer(name) for name in node.type.layers}
+    values: Named | None = None
+    for place in to.type.layers:
+        grouped = node.type.atom == "group" and run.maps(node, place)
+        maps, leading = group_maps(node, run, place) if grouped else (run.maps(node, place), ("slot", "input"))
+        if not maps:
+            continue
+        some = next(iter(maps.values()))
+        for name in layers:  # at or above the place
+            if name not in maps:
+                maps = {**maps, name: np.full((*some.shape[:2], *run.kept_shape(node, name)), np.nan, np.float32)}
+        every = gather(frame, {name: maps[name] for name in layers}, layers, leading)
+        slots = run.slots(node, to, place)
+        slots = Named(slots.dims[:-1], slots.data[..., 0])
+        own = set(to.type.names) - {"input"}
+        picked = every.take("slot", slots.renamed({d: f"to.{d}" for d in slots.dims if d in own}))
+        values = picked if values is None else combine(lambda a, b: np.where(np.isnan(a), b, a), values, picked)
+    if values is None:
+        axes = [axis for axis in node.type.axes if axis.name != "input"]
+        values = Named(tuple(axis.name for axis in axes), np.full([axis.size for axis in axes], np.nan, np.float32))
+    for axis in to.type.axes:
+        name = f"to.{axis.name}"
+        if name in values.dims and name not in node.type.names:  # one atom has no axis
+            values = values.take(name, Named((), np.array(0)))
+    result = rebuilt(frame, node.type, values)
+    renamed = {c: a.renamed({d: f"to.{d}" for d in a.dims if d in to.type.names}) for c, a in target.coords.items()}
+    result.coords |= {f"to.{c}": a for c, a in renamed.items() if set(a.dims) <= set(values.dims) and c != "input"}
     return result
 
 

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Fail, Operation, Parameter
+from bbilang.compiler.op import Fail, Make, Operation, Parameter
 from bbilang.compiler.types import FieldType
+from bbilang.runtime.field import Field, Linked, Named, combine
+from bbilang.runtime.ops.activation import rebuilt, require_layer
 from bbilang.runtime.ops.attribute import linked_axes
 
 
@@ -17,12 +21,10 @@ class Link(Operation):
 
     To a field it adds that field's axes under the names `to.layer`, `to.y` ...; to a selection, its states; without an
     argument, on a list of fields, it links neighbours. A position's score is the L2 norm of its vector, a channel's the
-    sum over positions.
+    sum over positions, a group's <its part / |its part|, activation>. Within one layer there is no link.
     """
 
     name = "link"
-    available = False
-    plan = "attributes between the atoms of several layers"
     content = True
     example = (
         "layers = [block4c.expand, block5c.expand]\n"
@@ -35,17 +37,95 @@ class Link(Operation):
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         to: Node | None = arguments["to"]
-        if field.atom == "class" or (to is None and field.atom != "list"):
+        if (field.atom == "list") != (to is None):
             help = "as in `[early, late, output[top(5)]] | link()`, or say what to link to: `link(layers.spatial)`"
-            raise Fail("E238", "`link()` without an argument links the neighbours of a list", help)
+            raise Fail("E238", "`link()` without an argument links the neighbours of a list, and only of a list", help)
         type = replace(field, content="attribution", signed=True, unit="of the later atom's score", scope="", steps=())
         if to is None:
             return type
-        if to.type.content == "selection":
-            return type.with_states(*to.type.axes)
+        require_layer(field, self.name)
         if to.type.atom == "class":
             raise Fail("E238", "`link` is between layers; to classes it is `attribute(...)`", argument="to")
+        if to.type.model != field.model:
+            raise Fail("E235", "`link` is between layers of one model", argument="to")
+        if to.type.content == "selection":
+            return type.with_states(*to.type.axes)
         return replace(type, axes=(*type.axes, *linked_axes(to.type))).with_states(*to.type.states)
 
+    def expand(self, field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
+        """For a list, the attribution of each field to the next; else both readings, and where the selection starts at
+        the output, the attribution to that."""
+        to: Node | None = arguments["to"]
+        if to is None:
+            return {**arguments, "pairs": tuple(_pair(a, b, make) for a, b in zip(field.inputs, field.inputs[1:]))}
+        atoms = make("chosen", to) if to.type.content == "selection" else to
+        nodes = {"down": make("attribute", field, to=atoms), "up": make("attribute", atoms, to=field)}
+        start = to.get("start") if to.type.content == "selection" else None
+        if isinstance(start, Node):
+            nodes["start"] = make("attribute", field, to=start)
+        return {**arguments, **nodes}
 
-OPERATIONS = (Link(),)
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        if node["to"] is None:
+            nodes = tuple(run.value(child) for child in node.inputs[0].inputs)
+            pairs = tuple(run.value(pair) for pair in node["pairs"])
+            first = nodes[0]
+            return Linked(node.type, first.values, first.coords, first.names, None, None, nodes, pairs)
+        return _both_ways(node, inputs[0], run)
+
+
+def _pair(earlier: Node, later: Node, make: Make) -> Node:
+    if earlier.type.content == "score":
+        raise Fail("E238", "classes come last in a list of links", "as in `[early, late, output[top(5)]] | link()`")
+    return make("attribute", earlier, to=later)
+
+
+def _both_ways(node: Node, frame: Field, run: Any) -> Field:
+    """The later atom's score attributed to the earlier one, whichever of the two is the field's own."""
+    to: Node = node["to"]
+    down, up = run.value(node["down"]), run.value(node["up"])
+    own = [axis.name for axis in frame.type.axes if axis.name != "input"]
+    chosen = to.type.content == "selection"
+    other = [axis.name for axis in to.type.axes if axis.name != "input"]
+    # In `up` the ends have changed places: `to.y` is the field's own y, and y the other end's.
+    names = {f"to.{name}": name for name in own} | {name: f"to.{name}" for name in other}
+    sizes = {axis.name: axis.size for axis in frame.type.axes}
+    turned = _with_ones(up.values, [f"to.{n}" for n in own if f"to.{n}" not in up.values.dims and sizes[n] == 1])
+    turned = turned.renamed(names)
+    values = _with_ones(down.values, [])
+    if chosen:
+        states = {f"to.{name}": name for name in other}
+        values, turned = values.renamed(states), turned.renamed(states)
+    extra = [d for d in turned.dims if d not in values.dims]
+    for name in extra:  # one atom has no axis
+        turned = turned.take(name, Named((), np.array(0)))
+    values = combine(lambda a, b: np.where(np.isnan(a), b, a), values, turned)
+    if node.get("start") is not None:
+        state = to.type.axes[0].name
+        outside = Named((state,), (run.value(to).coords[to.type.axes[0].components[0]].data < 0))
+        values = combine(lambda a, b, o: np.where(o, b, a), values, run.value(node["start"]).values, outside)
+    result = rebuilt(frame, node.type, values)
+    result.coords |= {c: a for c, a in down.coords.items() if c.startswith("to.")} if not chosen else {}
+    return result
+
+
+def _with_ones(array: Named, names: list[str]) -> Named:
+    """The array with further axes of size 1."""
+    return Named((*array.dims, *names), array.data.reshape(*array.data.shape, *[1] * len(names)))
+
+
+class Chosen(Operation):
+    """The atoms that a reader can choose, as a field: one axis, called as the selection is."""
+
+    name = "chosen"
+    head = True
+
+    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+        return replace(field, content="substrate")
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        (field,) = inputs
+        return field.with_values(field.values, node.type)
+
+
+OPERATIONS = (Link(), Chosen())

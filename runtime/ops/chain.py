@@ -1,0 +1,40 @@
+"""`atoms -> output`: the attribution of some atoms, as a target of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Demand, Operation, Registry, Scores
+from bbilang.runtime.field import Field, Named
+from bbilang.runtime.ops.output import TERM
+from bbilang.runtime.targets import keyed
+
+
+class Chain(Operation):
+    """How much the atoms contributed to the class: a score that earlier atoms can be attributed to."""
+
+    name = "chain"
+    head = True
+
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        return (Scores(),)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        atoms, to = node.inputs
+        wanted = keyed(run, to, "output")
+        dims = tuple(d for d in wanted.numbers.dims if d != TERM)
+        index = np.zeros(wanted.numbers.data.shape, np.int64)
+        for row in range(len(index)):
+            own = wanted.of(row)
+            for place in np.ndindex(index.shape[1:]):
+                index[(row, *place)] = own.index((wanted.kind, int(wanted.numbers.data[(row, *place)])))
+        target = run.value(to)
+        weight = Named(wanted.numbers.dims, np.broadcast_to(target.weight.spread(wanted.numbers.dims), index.shape))
+        unknown = Named(dims, np.full(index.shape[:-1], np.nan, np.float32))  # nobody shows the score itself
+        return Field(node.type, unknown, {}, {}, Named(wanted.numbers.dims, index), weight)
+
+
+OPERATIONS = (Chain(),)
