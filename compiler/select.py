@@ -79,6 +79,8 @@ class Selector:
         wanted = name if name and name not in RESERVED else f"{call.name}-{(name or shown).replace('.', '-')}"
         parameters = {"over": over, "start": start, "components": axis.components}
         identity = self._identity(wanted, call.name, parameters, over.type, name)
+        if isinstance(start, Node):  # a state of its own
+            axis = replace(axis, size=axis.size + 1, exact=False)
         if isinstance(start, tuple) and not _surely_inside(over, start):  # adds a state where it is none of them
             most = axis.size if "group" in axis.components else self._all(over.type, axis.components)
             axis = replace(axis, size=min(axis.size + 1, most), exact=False)
@@ -219,8 +221,6 @@ class Selector:
                 )
             self._inside(numbers, axis.components, over.type, value)
             return numbers
-        if isinstance(value, ast.Path) and value.name == "output":
-            raise at(value.span, "E901", "a start outside of the atoms is not available yet")
         if isinstance(value, ast.String) and axis.components == ("class",):
             try:
                 return (class_index(self.resolver.model.description, value.value),)
@@ -229,8 +229,7 @@ class Selector:
         if isinstance(value, ast.Path | ast.Index):
             base = value.value if isinstance(value, ast.Index) else value
             if isinstance(base, ast.Path) and base.name == "output" and base.model is None:
-                self.resolver.unavailable(value.span, "a selection that starts at the output")
-                return self.resolver.value(value)
+                return self._outside(value, axis)
         if isinstance(value, ast.Path) and value.name != "none" and suggest(value.name, ["none"]):
             raise at(value.span, "E213", f"`start` cannot be {describe(value)}", "did you mean `none`?")
         raise at(
@@ -239,6 +238,16 @@ class Selector:
             f"`start` cannot be {describe(value)}",
             "a place is its number, its coordinates as in `[6, 6]`, a class name, or `none`",
         )
+
+
+    def _outside(self, value: ast.Expression, axis: Axis) -> Node:
+        """`start=output`: until the reader chooses an atom, what is linked is linked to the output."""
+        if axis.components == ("class",):
+            raise at(value.span, "E213", "this selection is of classes, and starts at one", "name it: `start=\"tabby\"`")
+        target = self.resolver.value(value)
+        if target.type.axis("class") is not None or target.type.states:
+            raise at(value.span, "E213", "a selection starts at one score", "as in `start=output`")
+        return target
 
 
 def _surely_inside(over: Node, start: tuple[int, ...]) -> bool:

@@ -152,6 +152,9 @@ class _Builder:
         atoms = []
         for number in range(field.values.data.shape[0]):
             here = {c: int(field.coords[c].data[number]) for c in axis.components}
+            if min(here.values()) < 0:  # it starts outside of the atoms
+                atoms.append(vm.Atom("output", "the output"))
+                continue
             layer = node.type.layers[here.get("layer", 0)]
             if axis.components == ("class",):
                 words = self.results.labels(here["class"])
@@ -176,6 +179,8 @@ class _Builder:
                 over = node["over"]
                 if over.op == "present" and over.type.states:
                     start_of = self.ids.get(over)
+            elif isinstance(start, Node):
+                start = next(i for i, atom in enumerate(atoms) if atom.key == "output")
             elif isinstance(start, tuple):
                 field = self.results.selections[identity]
                 rows = np.stack([field.coords[c].data for c in node.type.axes[0].components], axis=1)

@@ -38,6 +38,8 @@ class Select(Operation):
         start = node["start"]
         if isinstance(start, tuple) and not (len(atoms) and (atoms == np.array(start)).all(1).any()):
             atoms = np.concatenate([atoms.reshape(-1, len(start)), np.array([start])])  # a start outside adds a state
+        if isinstance(start, Node):  # the output itself: no atom at all
+            atoms = np.concatenate([atoms.reshape(-1, len(axis.components)), np.full((1, len(axis.components)), -1)])
         if not len(atoms):
             message = f"there is nothing to {self.name}: no atom is left to choose from"
             raise BbiError(Diagnostic("E507", message, help="loosen the `filter` before it"))
