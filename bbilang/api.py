@@ -124,33 +124,36 @@ def execute(
     cache: Any = None,
     progress: Listener | None = None,
     recall: bool = True,
+    measure: bool = False,
 ) -> Results:
     """Run a plan: numbers and icons. ``model`` and ``input`` as in `run`; left out, the program's own are loaded.
 
     recall: what the cache holds is not computed again. Without it every pass runs, so that it can be measured, and
-    only icons come from the cache; ``cache=False`` uses none at all.
+    only icons come from the cache; ``cache=False`` uses none at all. measure: each step's peak memory too, for which
+    nothing is recalled.
     """
     from bbilang.recalling import Work
     from bbilang.recalling import execute as execute_work
 
     store = _cache(cache)
-    if store is not None and recall:
+    if store is not None and recall and not measure:
         return execute_work(Work(steps, store, model, input, device, draft, progress))
     program = steps.program
     adapter = _loaded(program, model, input, device)
     pictures = [_picture(program, item, name, adapter) for item, name in handed.pictures(input, program.inputs)]
-    return _run(steps, adapter, pictures, draft, store, progress)
+    return _run(steps, adapter, pictures, draft, store, progress, measure)
 
 
 def _run(
-    steps: Plan, adapter: Adapter, pictures: list[Any], draft: bool, cache: Any, progress: Listener | None
-) -> Results:
+    steps: Plan, adapter: Adapter, pictures: list[Any], draft: bool, cache: Any, progress: Listener | None,
+    measure: bool = False,
+) -> Results:  # fmt: skip
     """Every pass of a plan."""
     from bbilang.runtime.execute import execute as execute_plan
 
     recipe = _recipe(steps.program, draft)
     icons = partial(_icons, recipe=recipe, cache=cache, progress=progress)
-    results = execute_plan(steps, registry(), adapter, pictures, icons=icons, watch=_watch(progress))
+    results = execute_plan(steps, registry(), adapter, pictures, icons=icons, watch=_watch(progress), measure=measure)
     results.adapter, results.recipe, results.draft = adapter, recipe, draft
     return results
 

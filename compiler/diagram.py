@@ -28,7 +28,7 @@ NAMES = {
     "forward": "forward pass",
     "backward": "backward pass",
     "tangents": "tangents: forward mode",
-    "reruns": "the network above a layer, again",
+    "reruns": "the network again, there and back",
     "icons": "icons: there and back, every step",
 }
 

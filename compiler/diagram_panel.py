@@ -204,7 +204,7 @@ def _draw_row(
 ) -> None:
     """Words, arrows below them, the bar and its number."""
     role = row.kind if row.stretch else "muted"
-    words = fit(row.head + row.words, 14, NETWORK + 8)
+    words = fit(row.head + row.words, 14, NETWORK + BAR)
     head = words[: len(row.head)]
     foot = y - 12 if row.stretch else y + 5
     _clear(canvas, x, foot, words, 14)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bbilang.compiler.explain import Measured, passes_words, seconds_words, si
+from bbilang.compiler.ir import Program
 from bbilang.compiler.plan import Plan, Step
-from bbilang.compiler.steps import OUTPUT, Stretch, served, stretch
+from bbilang.compiler.steps import INPUT, OUTPUT, Stretch, served, stretch
 
 MOST_ROWS = 12
 PREDICTIONS = "\0predictions"  # in the place of an element; none can be called so
@@ -40,7 +41,7 @@ def rows(plan: Plan, measured: Callable[[Step], Measured | None], page: int) -> 
     for step in plan.steps:
         reach = stretch(plan.program, step)
         if reach is not None:
-            head, words = _words(step, reach)
+            head, words = _words(plan.program, step, reach)
             own = (PREDICTIONS,) if step.kind == "forward" and step.index == page else ()
             bound = step.bound and step.least != step.passes
             elements = (*own, *needed[id(step)])
@@ -51,24 +52,26 @@ def rows(plan: Plan, measured: Callable[[Step], Measured | None], page: int) -> 
     return _cheapest_last(found) if len(found) > MOST_ROWS else found
 
 
-def _words(step: Step, reach: Stretch) -> tuple[str, str]:
+def _words(program: Program, step: Step, reach: Stretch) -> tuple[str, str]:
     count = passes_words(step)
     times = f"{count} × " if step.passes != 1 else ""
     place = "the scores" if reach.end == OUTPUT else reach.end
+    listed = _listed(reach.layers)
     match step.kind:
         case "forward":
-            keeps = f", keeps {_listed(reach.layers)}" if reach.layers else ""
-            return f"{times}forward", f" to {place}{keeps}"
+            keeps = ", and keeps it" if reach.layers == (reach.end,) else f", keeps {listed}" if listed else ""
+            baseline = " of the baseline" if program.forwards[step.index].picture else ""
+            return f"{times}forward", f"{baseline} to {place}{keeps}"
         case "backward":
             start = "" if reach.start == OUTPUT else f" from {reach.start}"
-            on = ", on to the picture" if reach.end == "input" and "input" not in reach.layers else ""
-            return f"{times}backward", f"{start} to {_listed(reach.layers)}{on}"
+            further = reach.end == INPUT and INPUT not in reach.layers
+            return f"{times}backward", f"{start} to {f'the picture, past {listed}' if further else listed}"
         case "tangents":
             return f"{count} tangent{'s' if step.passes != 1 else ''}", f" from {reach.start} to {place}"
         case "reruns":
-            above = f"above {reach.start}" if reach.start != "input" else "from the picture, again"
-            return f"{times}the network", f" {above}, to {place} and back"
-    return f"{count} icon{'s' if step.passes != 1 else ''}", f" of {_listed(reach.layers)}, {step.words}"
+            whole = " from the picture on" if reach.start == INPUT else f" above {reach.start}"
+            return f"{times}the network", whole + ("" if reach.end == OUTPUT else f", to {place}")
+    return f"{count} icon{'s' if step.passes != 1 else ''}", f" of {listed}, {step.words}"
 
 
 def _listed(layers: tuple[str, ...]) -> str:

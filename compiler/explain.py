@@ -123,7 +123,10 @@ def si(number: float, unit: str) -> str:
 
 
 def seconds_words(seconds: float) -> str:
-    """0.4 ms, 41 ms, 2.1 s, 80 s."""
+    """0.4 ms, 41 ms, 2.1 s, 80 s, 40 min, 3.5 h."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.3g} {unit}"
     if seconds < 0.01:
         return f"{seconds * 1000:.2g} ms"
     if seconds < 1:

@@ -9,7 +9,7 @@ from bbilang.compiler.explain import Explanation, Measured, passes_words, second
 from bbilang.compiler.ir import Program
 from bbilang.compiler.logical import Entry, count, entries, line_words, lines_of, type_words
 from bbilang.compiler.plan import Plan, Step
-from bbilang.compiler.steps import predicts
+from bbilang.compiler.steps import PASSES, predicts
 
 READING = (
     "A pass is one run through the network: forward from the picture to the scores, backward from a target to a layer."
@@ -53,7 +53,7 @@ def _head(program: Program, width: int) -> list[str]:
 def _logical(explanation: Explanation, width: int) -> list[str]:
     program = explanation.after.program
     rows = [_entry_row(program, entry) for entry in entries(program, explanation.defaults, MOST_ELEMENTS)]
-    columns = [Column("", right=True), Column("", least=34), Column("", least=22), Column("line", right=True, least=6)]
+    columns = [Column("", right=True), Column("", least=34), Column("", least=22), Column("line", right=True, least=14)]
     lines = ["LOGICAL PLAN: what the page shows, and what it is made of"]
     lines += table(columns, rows, width)
     if (more := len(program.elements) - MOST_ELEMENTS) > 0:
@@ -106,7 +106,7 @@ def _physical(title: str, words: str, explanation: Explanation, runs: bool, widt
     columns = [
         Column("", right=True), Column("step"), Column("", least=24), Column("passes", right=True),
         Column("FLOP", right=True), Column("kept", right=True), Column("time", right=True), Column("peak", right=True),
-        Column("lines", least=5),
+        Column("lines", least=13),
     ]  # fmt: skip
     return [f"PHYSICAL PLAN, {title}: {words}", *table(columns, rows, width)]
 
@@ -155,7 +155,8 @@ def _step_row(
 
 
 def _counted(step: Step, measured: Measured) -> list[str]:
-    words = [_plural(measured.passes, "pass", "passes")] if measured.passes and measured.passes != step.passes else []
+    passes = measured.passes if step.kind in PASSES and measured.passes != step.passes else None
+    words = [_plural(passes, "pass", "passes")] if passes is not None else []
     if step.kind == "icons" and measured.made is not None:
         words.append(f"{_plural(measured.made, 'icon')} made, {measured.cached or 0} from the cache")
     return words
@@ -166,7 +167,7 @@ def _choice(step: Step) -> list[str]:
     notes = []
     for way in sorted(step.alternatives, key=lambda way: not way.chosen):
         cost = [_plural(way.passes, "pass", "passes"), si(way.flops, "FLOP")]
-        cost += [si(way.bytes, "B")] if way.bytes else []
+        cost += [f"{si(way.bytes, 'B')} moved"] if way.bytes else []
         cost += [f"about {seconds_words(way.seconds)}"] if way.seconds else []
         mode = f"{way.mode} mode" if way.mode in ("reverse", "forward") else way.mode
         notes.append(f"{'chosen:' if way.chosen else 'instead of'} {mode}, {', '.join(cost)}")

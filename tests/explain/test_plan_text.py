@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from explanations import MANY, MODES, SPECS, explanation, measured, of
+from explanations import MANY, MODES, ROOT, SPECS, explanation, measured, of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +27,21 @@ def test_golden(path, width):
     if os.environ.get("BBI_WRITE_GOLDEN"):
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8")
+
+
+def test_the_documentation_shows_what_is_printed():
+    """The text and the picture in docs/explain.md."""
+    page, picture = ROOT / "docs" / "explain.md", ROOT / "docs" / "images" / "plan.svg"
+    known = {path.stem: path for path in SPECS}
+    shown = f"    {of(known['spatial_and_channel']).text(96)}".replace("\n", "\n    ").replace("\n    \n", "\n\n")
+    text = page.read_text(encoding="utf-8")
+    block = re.search(r"(?ms)^    spatial_and_channel\.bbi: .*?among them\.$", text)[0]
+    if os.environ.get("BBI_WRITE_GOLDEN"):
+        page.write_text(text.replace(block, shown), encoding="utf-8")
+        picture.write_text(of(known["teaser"]).to_svg(), encoding="utf-8")
+        block = shown
+    assert block == shown
+    assert picture.read_text(encoding="utf-8") == of(known["teaser"]).to_svg()
 
 
 @pytest.mark.parametrize("text", [*(path.read_text(encoding="utf-8") for path in SPECS), MODES, MANY])
@@ -73,7 +88,7 @@ def test_many_steps_are_told_of_together():
     found = explanation(MANY)
     shown = found.text(80)
     assert shown.count("\n") < 200
-    assert "... and 188 more elements" in shown and "25 alike: 1 target to block1a" in shown
+    assert "... and 188 more elements" in shown and "25 alike: 1 target to block1a" in found.text(120)
     before = found.before
     assert sum(step.passes for step in before.steps if step.kind == "forward") == 401
     assert "forward passes 401 -> 1" in shown and "200 elements, bars" in shown
