@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 READERS = {
     "method": "_method",
     "contents": "_contents",
+    "compatible": "_compatible",
     "numbers*": "_numbers",
     "fit": "_fit",
     "linked": "_linked",
@@ -222,7 +223,7 @@ class Reader:
         if isinstance(value, ast.Path) and missing:
             raise at(value.span, "E212", f"`{name}` needs `{missing}`", f"as in `{name}(output)`")
         given = value.arguments if isinstance(value, ast.Call) else ()
-        neurons = self.resolver.substrate(Layers(field.type.model, field.type.layers), "neuron", value.span)
+        neurons = self._neurons(field, value)
         arguments, spans = bind(
             name, value.span, given, operation.parameters, lambda v, p: self.argument(v, p, neurons)
         )
@@ -233,6 +234,26 @@ class Reader:
         if not operation.available:
             self.resolver.unavailable(value.span, f"`{name}`", f"it {operation.plan}")
         return self.resolver.make(name, (neurons,), arguments, type, value.span)
+
+    def _neurons(self, field: Node, value: ast.Expression) -> Node:
+        return self.resolver.substrate(Layers(field.type.model, field.type.layers), "neuron", value.span)
+
+    def _compatible(self, value: ast.Expression, parameter: Parameter, field: Node) -> Node | None:
+        """Groups of a later layer: the attribution of the layer's neurons to them."""
+        if isinstance(value, ast.Constant) and value.value is None:
+            return None
+        groups = self.resolver.as_field(self.resolver.value(value), value)
+        if groups.type.atom != "group":
+            help = "as in `late = block5c.expand | factorize(nmf, 6)`"
+            raise at(value.span, "E235", f"`{parameter.name}` is a factorization of a later layer", help)
+        self.resolver.in_order(field.type.layers, groups.type.layers, groups.type.model, value.span)
+        operation, neurons = self.resolver.registry.operations["attribute"], self._neurons(field, value)
+        arguments = {p.name: p.default for p in operation.parameters} | {"to": groups}
+        try:
+            type = operation.type(neurons.type, arguments)
+        except Fail as fail:
+            raise At(fail, value.span) from fail
+        return self.resolver.make("attribute", (neurons,), arguments, type, value.span)
 
     def _numbers(self, value: ast.Expression, parameter: Parameter, field: Node) -> tuple[float, ...]:
         items = value.items if isinstance(value, ast.List) else (value,)

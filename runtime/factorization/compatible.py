@@ -26,14 +26,20 @@ def split(matrix: np.ndarray, attribution: np.ndarray) -> np.ndarray:
 
 
 def compatible(
-    matrix: np.ndarray, attribution: np.ndarray, n: int, method: str = "nmf", seed: int = 0, device: Any = None
+    matrix: np.ndarray,
+    attribution: np.ndarray,
+    n: int,
+    method: str = "nmf",
+    seed: int = 0,
+    device: Any = None,
+    what: str = "",
 ) -> Factors:
     """Factors of the split matrix, with H added up over the copies: W (position, n), H (n, channel).
 
     With one later group this is the plain factorization. Raises what `factorize` raises.
     """
     matrix = np.asarray(matrix, np.float64)
-    found = factorize(split(matrix, attribution), method, n, seed, device)
+    found = factorize(split(matrix, attribution), method, n, seed, device, what)
     channel = found.channel.reshape(n, matrix.shape[1], -1).sum(-1)
     offset = found.offset.reshape(matrix.shape[1], -1).sum(-1)
     return Factors(found.spatial, channel, offset, share_left_out(matrix, found.spatial, channel, offset))

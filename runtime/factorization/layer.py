@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from bbilang.runtime.factorization.compatible import compatible
 from bbilang.runtime.factorization.matrix import RANKED, Factors, check_numbers, factorize, share_left_out
 from bbilang.runtime.field import Named
+
+LATER = "to.group"  # the groups of a later layer, in an attribution to them
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,18 @@ class Work:
     what: str = ""
 
     def all(
-        self, contents: Sequence[Named], counts: np.ndarray, sliding: tuple[str, ...] = ()
+        self,
+        contents: Sequence[Named],
+        counts: np.ndarray,
+        sliding: tuple[str, ...] = (),
+        leads: Named | None = None,
     ) -> tuple[Named, Named, Named]:
         """W (*apart, *sliding, [input,] group, *places), H (*apart, *sliding, group, channel), and the share of the
         first content's squared norm that is left out (*apart, *sliding).
 
         contents: over (states, input, *places, channel) in any order. counts: the numbers of groups, one for each place
-        of the axis ``sliding`` where there is one. Groups that a place does not have are NaN.
+        of the axis ``sliding`` where there is one. Groups that a place does not have are NaN. leads: the attribution of
+        each entry to the groups of a later layer, over (input, *places, channel, to.group): see `compatible`.
         """
         sizes = {d: s for cube in contents for d, s in cube.sizes.items()}
         joint = () if "input" in self.apart else ("input",)
@@ -46,9 +54,10 @@ class Work:
         for at in np.ndindex(*(sizes[d] for d in self.apart)):
             own = [cube[tuple(i if s > 1 else 0 for i, s in zip(at, cube.shape, strict=False))] for cube in cubes]
             blocks = [block.reshape(-1, block.shape[-1]) for block in own]
+            split = None if leads is None else self._leads(leads, at, inner)
             where = f"{self.what}, input {at[0]}" if "input" in self.apart and sizes["input"] > 1 else self.what
             for number, count in enumerate(counts):
-                found = self.one(blocks, int(count), where)
+                found = self.one(blocks, int(count), where, split)
                 found = found.in_order(self.order(found, grid))
                 place = (*at, number) if sliding else at
                 spatial[(*place, slice(0, count))] = found.spatial.T.reshape(-1, *grid)
@@ -60,13 +69,21 @@ class Work:
             w = w.ordered((*dims, "input", "group", *self.places))
         return w, Named((*dims, "group", "channel"), channel), Named(dims, rest)
 
-    def one(self, blocks: list[np.ndarray], n: int, where: str) -> Factors:
+    def _leads(self, leads: Named, at: tuple[int, ...], inner: tuple[str, ...]) -> np.ndarray:
+        """(later group, position, channel) at one place."""
+        cube = leads.spread((*self.apart, *inner, "channel", LATER))
+        own = cube[tuple(i if s > 1 else 0 for i, s in zip(at, cube.shape, strict=False))]
+        return own.reshape(-1, *own.shape[-2:]).transpose(2, 0, 1)
+
+    def one(self, blocks: list[np.ndarray], n: int, where: str, leads: np.ndarray | None = None) -> Factors:
         """The factors of the first block (position, channel), with an H that suits all in proportion to their weights.
 
         A block with both signs goes into nmf as its positive and its negative part; W is then their difference.
         """
         for block in blocks:
             check_numbers(block, where)
+        if leads is not None:
+            return compatible(blocks[0], leads, n, self.method, self.seed, self.device, where)
         scales = [w / np.linalg.norm(b) if len(blocks) > 1 else 1.0 for w, b in zip(self.weights, blocks, strict=True)]
         rows = [scale * block for scale, block in zip(scales, blocks, strict=True)]
         signed = self.method == "nmf" and any(block.min() < 0 for block in rows)

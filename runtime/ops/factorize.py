@@ -34,6 +34,9 @@ class Factorize(Operation):
     `of=` gradients or attributions groups those instead. Of several, each divided by its norm and times its `balance`,
     one H is found that suits all, and the groups are parts of the first. What has both signs goes into nmf as its
     positive and its negative part.
+
+    `compatible=` makes groups that lead to given groups of a later layer: every activation is split among those in
+    proportion to the magnitude of its attribution to each, and the copies are added up again in H (Olah et al. 2018).
     """
 
     name = "factorize"
@@ -50,7 +53,7 @@ class Factorize(Operation):
             "of", "contents", "what is factorized: `activation`, `gradient(...)`, `attribute(...)`, or several", None
         ),
         Parameter("balance", "numbers*", "the weight of each of several contents", None),
-        Parameter("compatible", "atoms", "groups of a later layer that these should lead to", None),
+        Parameter("compatible", "compatible", "groups of a later layer that these should lead to", None),
         Parameter("along", "axis", "`input`: one factorization for all inputs together", None),
     )
 
@@ -69,10 +72,8 @@ class Factorize(Operation):
         _check_balance(arguments["balance"], contents)
         sizes = tuple(map(int, n["values"])) if isinstance(n, Node) else (n,)
         compatible = arguments["compatible"]
-        if compatible is not None and compatible.type.atom != "group":
-            raise Fail("E235", "`compatible` is a factorization of a later layer", argument="compatible")
-        if compatible is not None:
-            raise Fail("E901", "`compatible=` is not available yet", "leave it out", argument="compatible")
+        if compatible is not None and contents:
+            raise Fail("E231", "`compatible=` is for groups of the activations, without `of=`", argument="compatible")
         varies = () if arguments["along"] else tuple(sorted(by_input(field)))
         group = Axis("group", max(sizes), exact=len(sizes) == 1, varies=varies)
         axes = tuple(axis for axis in field.axes if axis.name == "input")
@@ -80,7 +81,7 @@ class Factorize(Operation):
                        unit="|W| |H|", scope="", steps=(), family=_family(arguments))  # fmt: skip
         if contents:
             type = replace(type, content=contents[0].type.content)
-        for content in contents:
+        for content in (*contents, *((compatible,) if compatible is not None else ())):
             type = type.with_states(*content.type.states)
         return type.with_states(*(n.type.axes if isinstance(n, Node) else ()))
 
@@ -93,7 +94,7 @@ class Factorize(Operation):
         counts = run.value(n).coords["value"].data.round().astype(int) if isinstance(n, Node) else np.array([n])
         sliding = (n.type.axes[0].name,) if isinstance(n, Node) else ()
         joint = node["along"] == "input"
-        states = tuple(dict.fromkeys(d for cube in contents for d in cube.dims if d not in ("input", *layer.axes)))
+        states = tuple(axis.name for axis in node.type.states if any(axis.name in cube.dims for cube in contents))
         work = Work(
             node["method"],
             node["balance"] or (1.0,) * len(contents),
@@ -103,7 +104,8 @@ class Factorize(Operation):
             run.adapter.device,
             f"`{layer.name}`",
         )
-        spatial, channel, rest = work.all(contents, counts, sliding)
+        leads = run.value(node["compatible"]).values if node["compatible"] is not None else None
+        spatial, channel, rest = work.all(contents, counts, sliding, leads)
         value = (
             np.sqrt(np.nansum(np.square(spatial.data), tuple(range(-len(work.places), 0))))
             if work.places

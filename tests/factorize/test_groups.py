@@ -42,7 +42,9 @@ def slow(layer: str, method: str, n: int, number: int = 0, inputs: int = 1) -> t
     w, h = found.spatial.T.reshape(n, *own.shape[1:]), found.channel
     order = range(n)
     if method not in ("pca", "svd"):
-        order = sorted(order, key=lambda g: sum(x * (w[g, :, x] ** 2).sum() for x in range(8)) / (w[g] ** 2).sum())
+        order = sorted(
+            order, key=lambda g: sum(x * (w[g, :, x] ** 2).sum() for x in range(w.shape[-1])) / (w[g] ** 2).sum()
+        )
     return w[list(order)], h[list(order)]
 
 
@@ -295,12 +297,6 @@ one = g.spatial | at(hover(icons)) | present(heatmap, over=photo)
         ),
         ("b | factorize(nmf, slider(2, 4, 0.5)) | present(bars)", "E213", "whole number", "slider(2, 4, 0.5)"),
         ("b | factorize(nmf, slider(0, 4)) | present(bars)", "E214", "the slider goes", "slider(0, 4)"),
-        (
-            "early = a | factorize(nmf, 2, compatible=b | factorize(nmf, 2))\nearly | present(bars)",
-            "E901",
-            "compatible",
-            "",
-        ),
     ],
 )  # fmt: skip
 def test_mistakes(text, code, words, under):
@@ -335,3 +331,67 @@ def test_a_layer_without_response():
     adapter = adapt(module, (tiny.SIZE, tiny.SIZE), labels=tiny.LABELS, name="tiny")
     error = tiny.refused(lambda: tiny.run(f"b | factorize(nmf, 2) {BARS}", model=adapter))
     assert error.diagnostics[0].code == "E511" and "`b`: all numbers are 0" in error.diagnostics[0].message
+
+
+# --- groups that lead to groups ---------------------------------------------------------------------------------------
+
+
+def slow_leads(late: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Activation x gradient of every entry of `a` to <part / |part|, activation of b> of each later group."""
+    module = tiny.build()
+    below, found = [], []
+    module.a.register_forward_hook(lambda m, i, result: below.append(result.clone()) or below[0])
+    module.b.register_forward_hook(lambda m, i, result: found.append(result.clone()) or found[0])
+    module(tiny.images())
+    rows = []
+    for w, h in zip(*late, strict=True):
+        part = torch.from_numpy(np.einsum("yx,c->cyx", w, h)).float()
+        score = (part / part.norm() * found[0][0]).sum()
+        (slope,) = torch.autograd.grad(score, below[0], retain_graph=True)
+        rows.append((slope * below[0])[0].detach().numpy())
+    return np.stack(rows)  # group, channel, y, x
+
+
+@pytest.mark.parametrize("optimized", [True, False])
+@pytest.mark.parametrize("later", [1, 3])
+def test_compatible_groups(later, optimized):
+    from bbilang.runtime.factorization.compatible import compatible
+
+    text = f"""late = b | factorize(nmf, {later})
+early = a | factorize(nmf, 4, compatible=late)
+early.spatial | present(heatmap, facet=group)
+early | attribute(output[2]) {BARS}"""
+    fields = tiny.run(text, optimized=optimized).fields
+    leads = slow_leads(slow("b", "nmf", later))
+    own = cube("a")[0]
+    rows = leads.reshape(later, 6, -1).transpose(0, 2, 1)
+    plain = compatible(own.reshape(6, -1).T, rows, 4)
+    w = plain.spatial.T.reshape(4, 16, 16)
+    order = np.argsort([(w[g] ** 2).sum(0) @ np.arange(16) / (w[g] ** 2).sum() for g in range(4)], kind="stable")
+    found = fields["element-1"].values.ordered(("input", "group", "y", "x")).data[0]
+    np.testing.assert_allclose(found, w[order], atol=5e-3 * w.max())
+    expected = effect(w[order], plain.channel[order], slopes("a", 2)[0])
+    np.testing.assert_allclose(fields["element-2"].values.data[0], expected, atol=1e-2 * np.abs(expected).max())
+    if later == 1:  # with one later group it is the plain factorization
+        near(found, slow("a", "nmf", 4)[0])
+
+
+@pytest.mark.parametrize(
+    "text, code, words",
+    [
+        ("early = b | factorize(nmf, 2)\na | factorize(nmf, 2, compatible=b.channel) | present(bars)", "E235", "later"),
+        (
+            "g = a | factorize(nmf, 2)\nb | factorize(nmf, 2, compatible=g) | present(bars)",
+            "E237",
+            "does not come after",
+        ),
+        (
+            "g = b | factorize(nmf, 2)\na | factorize(nmf, 2, of=attribute(output), compatible=g) | present(bars)",
+            "E231",
+            "without `of=`",
+        ),
+    ],
+)
+def test_mistakes_about_later_groups(text, code, words):
+    error = tiny.refused(lambda: tiny.check(text))
+    assert any(d.code == code and words in d.message for d in error.diagnostics), tiny.messages(error)
