@@ -31,6 +31,7 @@ KINDS = {  # what an argument is, in words
     "word": "word", "quoted": "word", "axis": "axis of the field", "ranking": "word or class", "target": "target",
     "atoms": "element, field or substrate", "element": "name of an element", "selection": "selection",
     "condition": "condition", "style": "style", "method": "method", "contents": "content or a list of them",
+    "compatible": "groups of a later layer",
     "numbers": "number, or three for red, green and blue", "numbers*": "list of numbers", "fit": "field or layer",
     "linked": "field or selection", "dataset": "name of a dataset", "measures": "measure or a list of them",
     "layer": "layer", "planned": "not available yet", "start": "place, number, class or `none`",
@@ -167,8 +168,7 @@ def _method(method: Method) -> str:
 
 def _selection(name: str) -> str:
     words, example, own = SELECTIONS[name]
-    later = [LATER] if name == "slider" else []
-    return _section(name, [signature(name, own), words, *later, parameters(own), _example(example)])
+    return _section(name, [signature(name, own), words, parameters(own), _example(example)])
 
 
 def _setting(name: str) -> str:

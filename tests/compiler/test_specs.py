@@ -20,7 +20,14 @@ from bbilang.runtime.selection import elements
 ROOT = Path(__file__).parents[2]
 CONTRACT = sorted((ROOT / "tests" / "grammar" / "specs").glob("*.bbi"))
 GALLERY = sorted((ROOT / "specs").glob("*.bbi"))
-CLEAN = {"semantic_dictionary", "spatial_and_channel_together", "teaser"}
+CLEAN = {
+    "an_activation_vector_in_several_bases",
+    "neuron_groups",
+    "principal_components",
+    "semantic_dictionary",
+    "spatial_and_channel_together",
+    "teaser",
+}
 
 
 def diagnostics(path: Path) -> list:
