@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bbilang.runtime.references import references, refers
-from bbilang.runtime.viewmodel import Atom, Element, Selection, Target
+from bbilang.runtime.selection import elements
+from bbilang.runtime.viewmodel import Atom, Element, Selection, Target, View
 
 POINTED, POSITION, FLOW = "pointed", "pointed-position", "flow"
 
@@ -21,16 +22,16 @@ class Pointing:
     selections: tuple[Selection, ...]
 
 
-def pointing(elements: Mapping[str, Element], over: Mapping[str, str | None], known: Sequence[Selection]) -> Pointing:
+def pointing(parts: Mapping[str, Element], over: Mapping[str, str | None], known: Sequence[Selection]) -> Pointing:
     """The elements with what they let the reader point at besides the selections that are ``known``.
 
     ``over``: the element that each is drawn into, None where it stands by itself.
     """
     hovered = {atom.key for s in known if s.kind == "hover" for atom in s.atoms}
-    positions = _fresh(hovered, (_cells(e) for e in elements.values() if is_grid(e) or e.style == "masks"))
-    things = _fresh(hovered, (_things(e) for e in elements.values()))
-    things |= _fresh({a.key for s in known for a in s.atoms} | {*positions, *things}, [_mentioned(elements.values())])
-    nodes = _fresh(set(), (e.atoms for e in elements.values() if e.style == "sankey"))
+    positions = _fresh(hovered, (_cells(e) for e in parts.values() if is_grid(e) or e.style == "masks"))
+    things = _fresh(hovered, (_things(e) for e in parts.values()))
+    things |= _fresh({a.key for s in known for a in s.atoms} | {*positions, *things}, [_mentioned(parts.values())])
+    nodes = _fresh(set(), (e.atoms for e in parts.values() if e.style == "sankey"))
     taken = {s.id for s in known}
     made = []
     for name, kind, title, atoms in (
@@ -42,8 +43,8 @@ def pointing(elements: Mapping[str, Element], over: Mapping[str, str | None], kn
             identity = name if name not in taken else f"{name}-2"
             leaves = kind == "hover"
             made.append(Selection(identity, kind, title, tuple(atoms.values()), None, None, not leaves, leaves))
-    result = {name: _selecting(element, made) for name, element in elements.items()}
-    for element in elements.values():
+    result = {name: _selecting(element, made) for name, element in parts.items()}
+    for element in parts.values():
         host = over.get(element.id)
         if element.style == "masks" and host is not None and positions:
             result[host] = _with_cells(result[host], element, next(s for s in made if s.title == "position"))
@@ -53,6 +54,18 @@ def pointing(elements: Mapping[str, Element], over: Mapping[str, str | None], kn
 def is_grid(element: Element) -> bool:
     """True for icons over positions."""
     return element.style in ("grid", "featvis") and any(panel.shape != (0, 0) for panel in element.panels)
+
+
+def places(view: View) -> dict[str, tuple[float, float]]:
+    """Key of a position -> (x, y) of its cell's middle, as shares of the picture."""
+    found = {}
+    for element in elements(view):
+        for panel in element.panels:
+            deep, wide = panel.shape
+            for i, atom in enumerate(panel.frames[0].atoms if wide and panel.frames else ()):
+                if atom >= 0:
+                    found[element.atoms[atom].key] = ((i % wide + 0.5) / wide, (i // wide + 0.5) / deep)
+    return found
 
 
 def _fresh(known: set[str], parts: Iterable[Iterable[Atom]]) -> dict[str, Atom]:
@@ -72,11 +85,11 @@ def _things(element: Element) -> list[Atom]:
     return [atom for atom in element.atoms if "group=" in atom.key]
 
 
-def _mentioned(elements: Iterable[Element]) -> list[Atom]:
+def _mentioned(parts: Iterable[Element]) -> list[Atom]:
     """Atoms that captions refer to."""
-    elements = list(elements)
-    wanted = [reference for element in elements for reference in references(element.caption)]
-    every = {atom.key: atom for element in elements for atom in element.atoms} if wanted else {}
+    parts = list(parts)
+    wanted = [reference for element in parts for reference in references(element.caption)]
+    every = {atom.key: atom for element in parts for atom in element.atoms} if wanted else {}
     found = (next((atom for atom in every.values() if refers(reference, atom)), None) for reference in wanted)
     return [atom for atom in found if atom is not None]
 

@@ -13,6 +13,7 @@ import numpy as np
 from bbilang.runtime.colour import colour_map_png
 from bbilang.runtime.marks import BLANK, FONT, Theme, identifier
 from bbilang.runtime.page import weight
+from bbilang.runtime.pointing import is_grid, places
 from bbilang.runtime.references import REFERENCE
 from bbilang.runtime.selection import elements, layered
 from bbilang.runtime.vega import SCHEMA, Chart, attach, layout, table
@@ -28,7 +29,7 @@ def specification(
     """One concatenated specification; ``pictures`` are their addresses.
 
     Live, its menus, sliders and what is pointed at or clicked set its states; else it shows the start states. A click
-    does not reset, and of several grids of cells on one picture the finest takes the pointer.
+    does not reset, of several grids of cells on one picture the finest takes the pointer, and no cell is enlarged.
     """
     params: dict[str, dict[str, Any]] = {
         "pictures": {"name": "pictures", "value": list(pictures)},
@@ -210,7 +211,8 @@ def _interact(view: View, params: dict[str, dict[str, Any]], parts: list[dict[st
         views = _pointed(view, selection, hits, params)
         if views:
             on = "pointerover" if selection.kind == "hover" else "click"
-            select = {"type": "point", "on": on, "fields": [f"of_{name}"], "toggle": False, "clear": "dblclick"}
+            clear = "pointerout" if selection.leaves else "dblclick"
+            select = {"type": "point", "on": on, "fields": [f"of_{name}"], "toggle": False, "clear": clear}
             params[f"point_{name}"] = {"name": f"point_{name}", "select": select, "views": views}
             start = f"isValid(point_{name}.of_{name}) ? point_{name}.of_{name}[0] : {start}"
         params[f"now_{name}"] = {"name": f"now_{name}", "expr": start}
@@ -226,6 +228,50 @@ def _interact(view: View, params: dict[str, dict[str, Any]], parts: list[dict[st
             params[f"back_{name}_{key}"] = {"name": f"back_{name}_{key}", "value": inverse}
             back.append(f"now_{key} >= 0 ? back_{name}_{key}[now_{key}] : -1")
         params[f"selected_{name}"] = {"name": f"selected_{name}", "expr": f"[{', '.join(back)}]"}
+    _same_place(view, params)
+    _fade(view, selections, params)
+
+
+def _same_place(view: View, params: dict[str, dict[str, Any]]) -> None:
+    """Every grid of icons marks the cell at the place of the position that is chosen, as in page.js."""
+    grids = [element for element in elements(view) if is_grid(element)]
+    middles = places(view) if grids else {}
+    spot = "[]"
+    for selection in reversed(view.selections):
+        if selection.kind == "hover" and any(atom.key in middles for atom in selection.atoms):
+            name = identifier(selection.id)
+            table = [list(middles.get(atom.key, ())) for atom in selection.atoms]
+            params[f"middle_{name}"] = {"name": f"middle_{name}", "value": table}
+            spot = f"now_{name} >= 0 && length(middle_{name}[now_{name}]) > 0 ? middle_{name}[now_{name}] : ({spot})"
+    for element in grids:
+        name = identifier(element.id)
+        params[f"spot_{name}"] = {"name": f"spot_{name}", "expr": spot}
+
+
+def _fade(view: View, selections: Mapping[str, Selection], params: dict[str, dict[str, Any]]) -> None:
+    """Groups that are not at the position chosen on masks fade, in every element that shows them, as in page.js."""
+    for masks in elements(view):
+        if masks.style != "masks" or not any(frame.values for frame in masks.panels[0].frames):
+            continue
+        own, chosen = identifier(masks.id), "-1"
+        frame = f"frames_{own}[0][state_{own}]"
+        driven = [*(target.selection for target in masks.targets), *masks.selects]
+        for k in range(len(driven)):
+            at = f"indexof({frame}.atoms, selected_{own}[{k}])"
+            chosen = f"selected_{own}[{k}] >= 0 && {at} >= 0 ? {at} : ({chosen})"
+        params[f"cell_{own}"] = {"name": f"cell_{own}", "expr": chosen}
+        numbers = {atom.key: i for i, atom in enumerate(masks.atoms)}
+        for element in elements(view):
+            if element.id == masks.id or not any(atom.key in numbers for atom in element.atoms):
+                continue
+            weights, name = f"{frame}.values[cell_{own}]", identifier(element.id)
+            shares = []
+            for atom in element.atoms:
+                at = f"indexof({frame}.series_atoms, {numbers.get(atom.key, -2)})"
+                share = f"0.15 + 0.85 * max(0, {weights}[{at}]) / max(1e-12, extent({weights})[1])"
+                shares.append(f"({at} >= 0 ? {share} : 1)")
+            faded = f"cell_{own} >= 0 ? [{', '.join(shares)}] : []"
+            params[f"faded_{name}"] = {"name": f"faded_{name}", "expr": faded}
 
 
 def _state(element: Element, selections: Mapping[str, Selection]) -> str:
