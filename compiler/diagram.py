@@ -128,7 +128,7 @@ def _legend(canvas: Canvas, kinds: list[str], y: float, width: float) -> float:
         x += mark + text_width(words, 14) + 26
     reading = (
         "Blocks of the network and arrows are as wide as the FLOPs of one pass.",
-        "A FLOP is one addition or multiplication: M 10⁶, G 10⁹, T 10¹². ≤ is an upper bound.",
+        "A FLOP is one addition or multiplication: M million, G billion, T trillion. ≤ is an upper bound.",
     )
     for line in [" ".join(reading)] if width > 1200 else reading:
         y += 24

@@ -1,0 +1,28 @@
+"""Every example of the registry can be explained, in every form."""
+
+from xml.etree import ElementTree
+
+import pytest
+from explanations import HEAD, explanation
+
+from bbilang.compiler.columns import cell_width
+from bbilang.registry import registry
+
+EXAMPLES = {
+    f"{group}.{name}": thing.example
+    for group in ("operations", "styles")
+    for name, thing in getattr(registry(), group).items()
+    if getattr(thing, "example", "") and not getattr(thing, "head", False) and getattr(thing, "available", True)
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_explained(name):
+    text = EXAMPLES[name] if "model" in EXAMPLES[name] else HEAD.removeprefix("bbi 1\n") + EXAMPLES[name]
+    found = explanation(text)
+    shown = found.text(80)
+    assert max(map(cell_width, shown.splitlines())) <= 80
+    assert name.partition(".")[2] in shown
+    data = found.to_json()
+    assert [step["kind"] for step in data["after"]] == [step.kind for step in found.after.steps]
+    ElementTree.fromstring(found.to_svg())
