@@ -79,6 +79,8 @@ def title_of(drawing: Drawing) -> str:
         return names[0] if len(names) == 1 else "Input"
     if type.atom == "class":
         return "Classes"
+    if type.atom == "whole" and len(type.layers) > 1:
+        return f"Layers {type.layers[0]} to {type.layers[-1]}"
     layers = type.layers[0] if len(type.layers) == 1 else f"{type.layers[0]} to {type.layers[-1]}"
     kinds = {c for axis in type.axes for c in axis.components} - {"input", "class", "layer"}
     if type.atom == "neuron" and kinds == {"channel"}:

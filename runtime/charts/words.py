@@ -37,8 +37,8 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
     geometry, step = _place(element, theme, places)
     low, high = domain(element)
     signed = element.legend is not None and element.legend.signed
-    colours = _colours(stops(signed, over=not signed))
-    inks = ["#111" if _light(colour) else "#fff" for colour in colours]
+    colours = colours_of(stops(signed, over=not signed))
+    inks = ["#111" if is_light(colour) else "#fff" for colour in colours]
     name = geometry.name
     data = [
         {**row, "places": [place[row["slot"]] for place in places], "long": lengths[row["slot"]]}
@@ -111,7 +111,7 @@ def _place(element: Element, theme: Theme, places: list[list[tuple[int, float]]]
     return geometry, step
 
 
-def _colours(scale: tuple[str, ...]) -> list[str]:
+def colours_of(scale: tuple[str, ...]) -> list[str]:
     """A scale's nine colours, with as many between that steps do not show."""
     each = (LEVELS - 1) // (len(scale) - 1)
     found = []
@@ -123,7 +123,7 @@ def _colours(scale: tuple[str, ...]) -> list[str]:
     return [*found, scale[-1]]
 
 
-def _light(colour: str) -> bool:
+def is_light(colour: str) -> bool:
     """Whether dark letters read better on it (relative luminance, WCAG 2)."""
     linear = [(int(colour[i : i + 2], 16) / 255) ** 2.2 for i in (1, 3, 5)]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.18

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from bbilang.compiler.description import INPUT, ModelDescription
 from bbilang.compiler.op import Drawn, Fail, Style
 from bbilang.compiler.types import FieldType
+from bbilang.runtime.drawing import Drawing, rounded
+from bbilang.runtime.viewmodel import Frame, Panel
 
 
 class Graph(Style):
-    """The layers as boxes in forward order, their numbers as colour."""
+    """The layers as boxes from top to bottom in forward order, with their shapes, their numbers as colour. Layers that
+    do not wait for each other stand side by side; a line that goes round others is a skip, and a layer whose own parts
+    are gone round says so."""
 
     name = "graph"
-    available = False
     spends = "`layer`"
     example = "[block1a..block7a].whole | activation | present(graph)"
 
@@ -20,7 +24,64 @@ class Graph(Style):
             raise Fail(
                 "E304", "`graph` draws layers, and this field has no axis `layer`", "as in `[block1a..block7a].whole`"
             )
+        if not layer.whole or layer.components != ("layer",):
+            raise Fail("E304", "`graph` draws every layer in its place, and these are chosen ones", "leave `top` out")
         return Drawn(("layer",), layer)
+
+    def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
+        layers = drawing.field.type.layers
+        atoms = tuple(drawing.named_atom({}, layer) for layer in layers)
+        values = drawing.values(drawing.drawn.slots)
+        panels = []
+        for facet in drawing.facets():
+            frames = []
+            for state in drawing.each_state():
+                numbers = values[drawing.place(state, facet)]
+                frames.append(Frame(atoms, (), tuple(tuple(map(rounded, row)) for row in numbers)))
+            panels.append(drawing.panel(frames, facet))
+        return tuple(panels)
+
+    def options(self, drawing: Drawing) -> dict[str, object]:
+        """What stays as it is in every state: where the boxes stand, what joins them, and their shapes."""
+        description: ModelDescription = drawing.results.adapter.description
+        layers = drawing.field.type.layers
+        edges = edges_of(description, layers)
+        return {
+            "edges": edges,
+            "places": places_of(len(layers), edges),
+            "shapes": tuple(shape_words(description, layer) for layer in layers),
+        }
+
+
+def edges_of(description: ModelDescription, layers: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
+    """(from, to) as numbers of the layers; from each to the next where nothing is known."""
+    number = {layer: i for i, layer in enumerate(layers)}
+    found = [(number[a], number[b]) for a, b in description.edges(layers) if a != INPUT]
+    known = any(layer.inputs for layer in description.layers)
+    return tuple(found) if known else tuple((i, i + 1) for i in range(len(layers) - 1))
+
+
+def places_of(count: int, edges: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int, int], ...]:
+    """(row, place in the row, how many are in it) of each layer: below everything that it is made of."""
+    rows = [0] * count
+    for a, b in sorted(edges, key=lambda edge: edge[1]):
+        rows[b] = max(rows[b], rows[a] + 1)
+    around = {a for a, b in edges if rows[b] - rows[a] > 1}  # their lines leave at the right: nothing stands in the way
+    order = sorted(range(count), key=lambda layer: (layer in around, layer))
+    seen = [0] * (max(rows, default=0) + 1)
+    found = {}
+    for layer in order:
+        found[layer] = (rows[layer], seen[rows[layer]], rows.count(rows[layer]))
+        seen[rows[layer]] += 1
+    return tuple(found[layer] for layer in range(count))
+
+
+def shape_words(description: ModelDescription, name: str) -> str:
+    """ "112 x 14 x 14, skip inside": a layer's shape, and whether its own parts are gone round by what enters it."""
+    layer = description.by_name[name]
+    shape = " x ".join(str(size) for size in layer.shape)
+    parts = [source for source in layer.inputs if source.startswith(f"{name}.")]
+    return f"{shape}, skip inside" if parts and len(parts) < len(layer.inputs) else shape
 
 
 STYLES = (Graph(),)
