@@ -203,8 +203,8 @@ def _legend(element: Element, over: bool) -> dict[str, Any] | None:
     if legend is None:
         return None
     low, high = legend.domain
-    words = element.slot_axis == "token" and not legend.signed
-    coloured = element.style in ("heatmap", "matrix")
+    words = (element.slot_axis == "token" or element.style == "graph") and not legend.signed
+    coloured = element.style in ("heatmap", "matrix", "graph")
     return {
         "quantity": legend.quantity,
         "unit": legend.unit,
