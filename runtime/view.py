@@ -148,7 +148,7 @@ class _Builder:
         field = self.results.selections[node["id"]]
         axis = node.type.axes[0]
         if node.op == "slider":
-            return tuple(vm.Atom(f"{node['id']}={v:g}", f"{v:g}") for v in field.values.data.tolist())
+            return tuple(vm.Atom(f"{v:g}", f"{v:g}") for v in field.values.data.tolist())
         atoms = []
         for number in range(field.values.data.shape[0]):
             here = {c: int(field.coords[c].data[number]) for c in axis.components}
