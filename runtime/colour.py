@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
+
+from bbilang.runtime.encode import palette_png
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -53,16 +53,14 @@ def colour_map_png(values: ArrayLike, domain: tuple[float, float], signed: bool,
     share = (array - low) / (high - low) if high > low else np.zeros_like(array)
     level = 1 + np.rint(np.clip(np.nan_to_num(share), 0, 1) * 254)
     index = np.where(np.isfinite(array), level, 0).astype(np.uint8)
-    image = Image.fromarray(index, mode=None).convert("L")
-    image.putpalette([0, 0, 0, *_palette(signed, over).ravel().tolist()])
-    file = io.BytesIO()
-    if over and signed:
-        image.save(file, "PNG", optimize=True, transparency=bytes([0, *_opacity()]))
-    elif (index == 0).any():
-        image.save(file, "PNG", optimize=True, transparency=0)
-    else:
-        image.save(file, "PNG", optimize=True)
-    return file.getvalue()
+    return palette_png(index, *_tables(signed, over))
+
+
+@lru_cache(maxsize=4)
+def _tables(signed: bool, over: bool) -> tuple[bytes, bytes]:
+    """(palette, opacity) as PNG has them: first what is transparent, then 255 levels."""
+    palette = bytes(3) + _palette(signed, over).tobytes()
+    return palette, bytes([0, *_opacity()]) if over and signed else b"\0"
 
 
 @lru_cache(maxsize=4)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -27,3 +29,38 @@ def png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def palette_png(index: np.ndarray, palette: bytes, opacity: bytes = b"", level: int = 6) -> bytes:
+    """uint8 numbers (y, x) into a palette (3 bytes a colour; ``opacity`` a byte for each of the first) as PNG.
+
+    Thousands of small maps are made for a page: a tenth of the time that Pillow takes.
+    """
+    deep, wide = index.shape
+    rows = np.zeros((deep, wide + 1), np.uint8)  # each row begins with its filter: none, the best for palettes
+    rows[:, 1:] = index
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", wide, deep, 8, 3, 0, 0, 0)), (b"PLTE", palette)]
+    chunks += [(b"tRNS", opacity)] if opacity else []
+    chunks += [(b"IDAT", zlib.compress(rows.tobytes(), level)), (b"IEND", b"")]
+    parts = [struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d)) for t, d in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def palette_of(data: bytes) -> tuple[np.ndarray, bytes, bytes] | None:
+    """What `palette_png` was given, from its result; None for any other picture."""
+    found: dict[bytes, bytes] = {}
+    at = 8
+    while at + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        found[kind] = found.get(kind, b"") + data[at + 8 : at + 8 + size]
+        at += 12 + size
+    header = found.get(b"IHDR", b"")
+    if (
+        len(header) != 13
+        or header[8:] != bytes([8, 3, 0, 0, 0])
+        or set(found) - {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+    ):
+        return None
+    wide, deep = struct.unpack_from(">II", header)
+    rows = np.frombuffer(zlib.decompress(found[b"IDAT"]), np.uint8).reshape(deep, wide + 1)
+    return None if rows[:, 0].any() else (rows[:, 1:], found[b"PLTE"], found.get(b"tRNS", b""))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import json
 from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PIL import Image
+import numpy as np
 
+from bbilang.runtime.encode import palette_of, palette_png
 from bbilang.runtime.viewmodel import Picture
 
 # What a frame holds, in this order: as in vega.py.
@@ -43,7 +42,7 @@ class Lists:
         return [self._number(frame[key]) for key in KEYS if key in frame]
 
     def _number(self, value: Any) -> int:
-        text = json.dumps(value, separators=(",", ":"))
+        text = repr(value)
         if text not in self._numbers:
             self._numbers[text] = len(self.values)
             self.values.append(value)
@@ -53,28 +52,28 @@ class Lists:
 def sheeted(pictures: Sequence[Picture]) -> tuple[list[str | list[int]], list[dict[str, Any]]]:
     """(pictures, sheets): each picture as its address, or as [sheet, place] where it is one of many small maps with one
     palette; a sheet has its address, the ``size`` [wide, high] of its maps and how many lie ``across``."""
-    alike: dict[tuple, list[tuple[int, Image.Image]]] = defaultdict(list)
+    alike: dict[tuple, list[tuple[int, np.ndarray]]] = defaultdict(list)
     for number, picture in enumerate(pictures):
         if picture.mime == "image/png" and picture.width * picture.height <= MOST_PIXELS:
-            image = Image.open(io.BytesIO(picture.data))
-            if image.mode == "P":
-                palette = tuple(image.getpalette() or ())
-                clear = image.info.get("transparency")
-                alike[(image.size, palette, clear)].append((number, image))
-    found: list[str | list[int]] = [_uri(p.mime, p.data) if p.data else "" for p in pictures]
+            parts = palette_of(picture.data)
+            if parts is not None:
+                alike[(parts[0].shape, *parts[1:])].append((number, parts[0]))
+    found: list[str | list[int]] = [""] * len(pictures)
     sheets: list[dict[str, Any]] = []
-    for (size, palette, clear), maps in alike.items():
+    for ((deep, wide), palette, opacity), maps in alike.items():
         if len(maps) < FEWEST:
             continue
         across = min(ACROSS, len(maps))
-        sheet = Image.new("P", (across * size[0], -(-len(maps) // across) * size[1]))
-        sheet.putpalette(list(palette))
-        for place, (number, image) in enumerate(maps):
-            sheet.paste(image, (place % across * size[0], place // across * size[1]))
+        sheet = np.zeros((-(-len(maps) // across) * deep, across * wide), np.uint8)
+        for place, (number, index) in enumerate(maps):
+            top, left = place // across * deep, place % across * wide
+            sheet[top : top + deep, left : left + wide] = index
             found[number] = [len(sheets), place]
-        file = io.BytesIO()
-        sheet.save(file, "PNG", optimize=True, **({} if clear is None else {"transparency": clear}))
-        sheets.append({"uri": _uri("image/png", file.getvalue()), "size": list(size), "across": across})
+        data = palette_png(sheet, palette, opacity, level=9)
+        sheets.append({"uri": _uri("image/png", data), "size": [wide, deep], "across": across})
+    for number, picture in enumerate(pictures):
+        if found[number] == "":
+            found[number] = _uri(picture.mime, picture.data)
     return found, sheets
 
 
