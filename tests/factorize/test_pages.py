@@ -1,4 +1,4 @@
-"""Groups, components and maps of all classes on EfficientNet-Lite0, compiled with tiny icons; the slider in a browser."""
+"""Groups, components and maps of all classes on EfficientNet-Lite0, with tiny icons; the slider in a browser."""
 
 from __future__ import annotations
 
