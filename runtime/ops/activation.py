@@ -90,7 +90,7 @@ def activation_unit(atom: str, reduce: str) -> str:
         words = {"sum": "sum", "mean": "mean", "max": "maximum", "norm": "L2 norm"}
         return f"{own}, {words[reduce]} over positions"
     if atom == "group":
-        return "|W| |H|"
+        return "|W| |H|, the L2 norm of the part"
     return own if atom == "neuron" else f"{own}, L2 norm of the vector"
 
 
