@@ -120,7 +120,7 @@ def tangents(run: Any, step: Tangents) -> None:
     captured = run.forward(step.forward)
     value = captured.scores if step.place == OUTPUT else captured[step.place]  # a chain has no tangents
     layer, activation = run.layer(step.layer), captured[step.layer]
-    with passes.above(run.adapter, captured, step.layer, [step.place], counter=run.passes) as upper:
+    with passes.above(run.network, captured, step.layer, [step.place], counter=run.passes) as upper:
         for parts in dict.fromkeys(ask.parts for ask in step.asks):
             asks = [ask for ask in step.asks if ask.parts == parts]
             founds = [run.found(ask.node, ask.target, step.place) for ask in asks]
@@ -207,7 +207,7 @@ def _above(
     activation = captured[step.layer]
     count, inputs = method.visits(parameters), len(activation)
     block = max(1, ROWS // inputs)
-    with passes.above(run.adapter, captured, step.layer, [step.place], counter=run.passes) as upper:
+    with passes.above(run.network, captured, step.layer, [step.place], counter=run.passes) as upper:
 
         def cotangent(value: Any, owners: Any) -> Any:
             return cotangents(run, step.place, keys, value, owners)
@@ -235,7 +235,7 @@ def _whole(
     for number in range(method.visits(parameters)):
         visited = method.visit(parameters, number, number + 1, activation, baseline)[0]
         again = passes.forward(
-            run.adapter, run.images, ["input", step.layer], grad=True, counter=run.passes, replace={step.layer: visited}
+            run.network, run.images, ["input", step.layer], grad=True, counter=run.passes, replace={step.layer: visited}
         )
         cotangent = cotangents(run, step.place, keys, again.scores)
         found = passes.gradients(again, cotangent, ["input", step.layer], run.passes, chunk=1)
