@@ -54,11 +54,12 @@ def vjp_chunks(
                     if is_out_of_memory(e):
                         raise
                     batched = False
-            found = []
-            for one in some:
-                found.append(_one(outputs, inputs, one, create_graph))
+            result = {x: value.new_empty(len(some), *value.shape) for x, value in zip(layers, inputs, strict=True)}
+            for at, one in enumerate(some):
+                for layer, gradient in zip(layers, _one(outputs, inputs, one, create_graph), strict=True):
+                    result[layer][at] = gradient
                 counter.backward(rows)
-            return {layer: torch.stack(parts) for layer, parts in zip(layers, zip(*found, strict=True), strict=True)}
+            return result
 
     size = chunk if chunk else 1 if create_graph else None
     limit = AT_MOST.get(outputs.device.type, 32)

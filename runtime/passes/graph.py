@@ -186,7 +186,7 @@ class Section:
                 continue
             if node in above or node not in self.traced.varies:
                 run.add(node)
-            elif not _has_tensor(value := self._value(node)):  # a size: it is taken anew, from what has rows
+            elif not has_tensor(value := self._value(node)):  # a size: it is taken anew, from what has rows
                 run.add(node)
             else:
                 self.border[node] = value
@@ -216,10 +216,10 @@ class Section:
                 if at is self.layer:
                     raise Uncut("not below the layer")
                 if at not in self.values:
-                    self.values[at] = self._step(at, self.values)
+                    self.values[at] = self.step(at, self.values)
         return self.values[node]
 
-    def _step(self, node: Node, values: dict[Node, Any]) -> Any:
+    def step(self, node: Node, values: dict[Node, Any]) -> Any:
         if node.op == "get_attr":
             return operator.attrgetter(str(node.target))(self.adapter.module)
         arguments = map_arg(node.args, values.__getitem__)
@@ -239,15 +239,26 @@ class Section:
             target = getattr(torch, name[:-1], target)
         return _PLAIN.get(target, target)(*arguments, **named)
 
-    def __call__(self, activations: Tensor, rows: Tensor | None) -> dict[str, Tensor]:
+    def start(self, activations: Tensor, rows: Tensor | None) -> dict[Node, Any]:
+        """Values at the border and at the layer."""
         values = {node: spread(value, rows, self.inputs) for node, value in self.border.items()}
-        start = self.adapter.normalize(activations) if self.cut.layer == INPUT else activations
+        start: Any = self.adapter.normalize(activations) if self.cut.layer == INPUT else activations
         tree = self.traced.given[self.cut.path][0] if self.cut.layer != INPUT else None
         if isinstance(tree, Node) and not isinstance(self.cut.result, Tensor):
             start = with_tensor(spread(self.cut.result, rows, self.inputs), start)
-        values[self.layer] = start
+        return values | {self.layer: start}
+
+    def everything(self, activations: Tensor) -> dict[Node, Any]:
+        """The value of every node, for the inputs themselves."""
+        values = self.start(activations, None)
         for node in self.run:
-            values[node] = self._step(node, values)
+            values[node] = self.step(node, values)
+        return values
+
+    def __call__(self, activations: Tensor, rows: Tensor | None) -> dict[str, Tensor]:
+        values = self.start(activations, rows)
+        for node in self.run:
+            values[node] = self.step(node, values)
             for done in self.frees.get(node, ()):
                 values.pop(done, None)
         return {place: tensor_of(map_arg(end, values.__getitem__), place) for place, end in self.ends.items()}
@@ -269,9 +280,10 @@ def _assign(tree: Any, value: Any, found: dict[Node, Any]) -> None:
             _assign(part, value.get(key), found)
 
 
-def _has_tensor(value: Any) -> bool:
+def has_tensor(value: Any) -> bool:
+    """Whether there is a tensor in it."""
     if isinstance(value, tuple | list):
-        return any(map(_has_tensor, value))
+        return any(map(has_tensor, value))
     if isinstance(value, dict):
-        return any(map(_has_tensor, value.values()))
+        return any(map(has_tensor, value.values()))
     return isinstance(value, Tensor)

@@ -13,28 +13,33 @@ from bbilang.runtime.passes.borrow import INPUT, Stop, borrowed, error, guard_me
 from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.watch import check_single
 
+OUTPUT = "output"
+
 
 class _Redirected(torch.autograd.Function):
     """ReLU (or ReLU6) whose gradient, where none of an image passes, is let through shut units that it would open.
 
-    The gradient is that of a loss, so a positive one pushes a unit lower (Lucid's redirected gradient).
+    The gradient is that of a loss, so a positive one pushes a unit lower (Lucid's redirected gradient). ``rows``
+    (batch,) says for which images, None for all.
     """
 
     @staticmethod
-    def forward(context: Any, x: Tensor, ceiling: float) -> Tensor:
+    def forward(context: Any, x: Tensor, ceiling: float, rows: Tensor | None) -> Tensor:
         context.save_for_backward(x)
-        context.ceiling = ceiling
+        context.ceiling, context.rows = ceiling, rows
         return x.clamp(0.0, ceiling)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
         (x,) = context.saved_tensors
         plain = torch.ops.aten.hardtanh_backward(gradient, x, 0.0, context.ceiling)
         shut = plain.abs().amax(tuple(range(1, x.dim()))) == 0
+        if context.rows is not None:
+            shut &= context.rows
         if bool(shut.any()):  # few images, in few layers: the rest of the work is for them alone
             values, g = x[shut], gradient[shut]
             plain[shut] = g.masked_fill(((values <= 0) & (g > 0)) | ((values >= context.ceiling) & (g < 0)), 0.0)
-        return plain, None
+        return plain, None, None
 
 
 class _Clamped(torch.autograd.Function):
@@ -55,13 +60,14 @@ class _Clamped(torch.autograd.Function):
 class Runner:
     """Images in [0, 1] (batch, 3, y, x) -> the layer's activation, (batch, channel, y, x), attached to the graph.
 
-    While ``through_relu`` is true, gradients pass ReLU and ReLU6 modules that are shut for a whole image. Only modules
-    can be reached: a model that calls ``torch.relu`` or ``F.relu`` itself keeps its own gradient there.
+    While ``through_relu`` is true, gradients pass ReLU and ReLU6 modules that are shut for a whole image; a boolean
+    tensor (batch,) says for which images. Only modules can be reached: a model that calls ``torch.relu`` or ``F.relu``
+    itself keeps its own gradient there. The layer "output" stands for the scores.
     """
 
     def __init__(self, adapter: Any, layer: str, counter: Passes):
         self.adapter, self.layer, self.counter = adapter, layer, counter
-        self.through_relu = False
+        self.through_relu: bool | Tensor = False
         self._result: Tensor | None = None
 
     def _stop(self, module: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
@@ -70,7 +76,17 @@ class Runner:
 
     def _relu(self, module: nn.Module, ceiling: float) -> Callable[[Tensor], Tensor]:
         plain = module.forward if ceiling != 6.0 else _Clamped.apply
-        return lambda x: _Redirected.apply(x, ceiling) if self.through_relu and x.requires_grad else plain(x)
+
+        def relu(x: Tensor) -> Tensor:
+            which = self.through_relu
+            if which is False or not x.requires_grad:
+                return plain(x)
+            rows = which if isinstance(which, Tensor) else None
+            if rows is not None and len(rows) != len(x):  # this module's first axis is not the images
+                return plain(x)
+            return _Redirected.apply(x, ceiling, rows)
+
+        return relu
 
     def __call__(self, images: Tensor) -> Tensor:
         self.counter.forward(len(images))
@@ -78,7 +94,9 @@ class Runner:
             return images
         self._result = None
         try:
-            self.adapter.module(self.adapter.normalize(images))
+            result = self.adapter.module(self.adapter.normalize(images))
+            if self.layer == OUTPUT:
+                self._result = tensor_of(result, self.layer)
         except Stop:
             pass
         if self._result is None:
@@ -108,7 +126,7 @@ def run_to(
     runner.through_relu = through_relu
     patched: list[tuple[nn.Module, Any]] = []
     with torch.inference_mode(False), torch.enable_grad(), guard_memory(f"a run to `{layer}`"):
-        if layer != INPUT and example is not None:
+        if layer not in (INPUT, OUTPUT) and example is not None:
             check_single(adapter, {adapter.module_of(layer): layer}, example, runner.counter)
         with borrowed(adapter.module) as handles:
             try:
@@ -118,7 +136,10 @@ def run_to(
                         replacement = runner._relu(module, ceiling)
                         patched.append((module, module.__dict__.get("forward")))
                         module.forward = replacement  # type: ignore[method-assign]
-                if layer != INPUT:
+                head = adapter.description.output if layer == OUTPUT else ""
+                if head:
+                    handles.append(adapter.module.get_submodule(head).register_forward_hook(runner._stop))
+                elif layer not in (INPUT, OUTPUT):
                     handles.append(adapter.module_of(layer).register_forward_hook(runner._stop))
                 yield runner
             finally:

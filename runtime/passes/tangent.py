@@ -1,7 +1,8 @@
 """Jacobian-vector products of the network above a layer: what moves above when the activations move.
 
-Forward mode (torch.func.jvp) under a chunked vmap: the values themselves are computed once a chunk, and the tangents
-of a chunk are one batch.
+Where the network above is a traced graph its derivative is written out (`linear`), values once and the tangents of a
+chunk one batch. Elsewhere forward mode (torch.func.jvp) under a chunked vmap, or, for code that works in place, values
+and tangents as rows.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from torch import Tensor
 from bbilang.runtime.memory import chunks, is_out_of_memory
 from bbilang.runtime.passes.borrow import check_finite, guard_memory
 from bbilang.runtime.passes.count import Passes
+from bbilang.runtime.passes.graph import Section
+from bbilang.runtime.passes.linear import Linear
 from bbilang.runtime.passes.upper import Upper
 
 AT_MOST = {"cpu": 32, "cuda": 256}  # tangents at once: more were not faster
@@ -40,7 +43,7 @@ def tangent_chunks(
         some = make(start, stop).to(upper.activations)
         counter.tangent(upper.inputs, stop - start)
         with torch.inference_mode(False), torch.no_grad(), guard_memory("a forward pass of tangents"):
-            found = _push(upper, some)
+            found = _push(upper, some, chunk == 1)
         return {place: found[place] for place in places}
 
     for start, found in chunks(total, each, work, AT_MOST.get(device.type, 32), device, chunk):
@@ -60,7 +63,8 @@ def tangents(
     """Jacobian-vector products at the captured activations: ``directions`` (tangent, input, *layer shape), gives
     place -> (tangent, input, *place shape); zero where a place does not depend on the layer.
 
-    ``chunk`` tangents share one pass; None takes as many as memory allows. Raises BbiError E503, E504.
+    ``chunk`` tangents share one pass; None takes as many as memory allows, 1 is the plain loop over
+    torch.func.jvp. Raises BbiError E503, E504.
     """
     found = tangent_chunks(upper, lambda start, stop: directions[start:stop], len(directions), places, counter, chunk)
     parts: dict[str, list[Tensor]] = {place: [] for place in (upper.places if places is None else places)}
@@ -70,15 +74,25 @@ def tangents(
     return {place: torch.cat(values) if len(values) > 1 else values[0] for place, values in parts.items()}
 
 
-def _push(upper: Upper, some: Tensor) -> dict[str, Tensor]:
-    if upper.batched.get("jvp", True):
-        try:
-            return push(upper, some)
-        except RuntimeError as e:  # an operation that cannot be batched, or works in place
-            if is_out_of_memory(e):
-                raise
-            upper.batched["jvp"] = False
+def _push(upper: Upper, some: Tensor, loop: bool) -> dict[str, Tensor]:
+    """The fastest way that this network allows; ``loop`` asks for the plainest."""
+    tries = [push] if loop or not isinstance(upper.run, Section) else [push_linear, push]
+    for one in tries:
+        if upper.batched.get(one.__name__, True):
+            try:
+                return one(upper, some)
+            except RuntimeError as e:  # an operation that cannot be batched, or works in place, or is not one tensor's
+                if is_out_of_memory(e):
+                    raise
+                upper.batched[one.__name__] = False
     return push_rows(upper, some)
+
+
+def push_linear(upper: Upper, some: Tensor) -> dict[str, Tensor]:
+    """The derivative as a network of its own, whose values were computed once."""
+    if upper.linear is None:
+        upper.linear = Linear(upper.run, upper.activations)  # type: ignore[arg-type]
+    return upper.linear.push(some)
 
 
 def push(upper: Upper, some: Tensor) -> dict[str, Tensor]:

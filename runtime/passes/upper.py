@@ -18,6 +18,7 @@ from bbilang.runtime.passes.capture import Captured, forward
 from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.cut import Cut, versions
 from bbilang.runtime.passes.graph import Section
+from bbilang.runtime.passes.linear import Linear
 from bbilang.runtime.passes.replay import OUTPUT, Replay, same
 
 _known: weakref.WeakKeyDictionary[nn.Module, dict[Any, Cost | None]] = weakref.WeakKeyDictionary()
@@ -47,7 +48,8 @@ class Upper:
     counter: Passes
     cost: Cost
     run: Callable[[Tensor, Tensor | None], dict[str, Tensor]]
-    batched: dict[str, bool] = field(default_factory=dict)  # what torch.func could not batch, learnt on the way
+    batched: dict[str, bool] = field(default_factory=dict)  # what could not be batched, learnt on the way
+    linear: Linear | None = None  # made for the first tangents
 
     @property
     def inputs(self) -> int:

@@ -197,3 +197,12 @@ def test_batched_cotangents_equal_the_loop(double, name):
         for layer in layers:
             torch.testing.assert_close(got[layer], want[layer])
     assert counts == [(7, 7), (7, 3), (7, 1)]
+
+
+@pytest.mark.parametrize(("name", "layer"), [(n, x) for n, x in CASES if n in {"Residual", "Branches", "Twice"}])
+def test_convolutional_networks_have_their_derivative_written_out(double, name, layer):
+    _, adapter, images = double(name)
+    captured = forward(adapter, images, [], cuts=[layer])
+    with above(adapter, captured, layer, way="fx") as upper:
+        tangents(upper, torch.randn(2, *upper.activations.shape))
+        assert upper.linear is not None and not upper.batched, "nothing fell back"
