@@ -134,7 +134,8 @@ def _execute(work: Work, store: Any, subject: Subject) -> Results | None:
         if work.adapter() is not None and str(work.adapter().device).partition(":")[0] != _type(subject):
             return None
         pictures = [api._picture(program, item, name, work.adapter()) for item, name in work.given]
-        fresh = _fresh(work, store, pictures, missing, scored and predicted is None)
+        wanted = missing or [program.elements[0].id]  # where only the predictions are missing
+        fresh = _fresh(work, store, pictures, wanted, scored and predicted is None)
         if fresh is None:
             return _everything(work)
         new, found, passes = fresh

@@ -1,0 +1,126 @@
+"""What was computed before is recalled: the same numbers, the same bytes, and only what is missing is run."""
+
+import json
+
+import numpy as np
+import pytest
+
+import bbilang
+from bbilang.runtime.cache import Cache
+
+ASKS = """
+import sys
+from bbilang.cli import main
+assert main(sys.argv[1:]) == 0
+print(sorted({"torch", "altair", "vl_convert", "pydantic"} & set(sys.modules)))
+"""
+ONE = "where = block2b.spatial | attribute(output) | present(heatmap)\n"
+TWO = ONE + "what = block2b.channel | activation | top(2) | present(bars)\n"
+THREE = TWO + "other = block3b.spatial | attribute(output[2]) | present(heatmap)\n"
+
+
+def run(text, **options):
+    return bbilang.run(text, input="sample:chelsea", **options)
+
+
+def forget(cache, *kinds):
+    """Remove the records of some kinds; gives the number."""
+    found = [key for key in cache.keys() if json.loads(cache.raw(key).split(b"\n", 2)[1])["kind"] in kinds]
+    for key in found:
+        cache._path(key).unlink()
+    return len(found)
+
+
+def assert_equal(page, full):
+    """The fields of two runs, every number of them."""
+    assert page.results.fields.keys() == full.results.fields.keys()
+    for name, field in full.results.fields.items():
+        other = page.results.fields[name]
+        assert other.type == field.type and other.values.dims == field.values.dims
+        np.testing.assert_allclose(other.values.data, field.values.data, rtol=1e-5, atol=1e-6)
+        assert {c: a.dims for c, a in other.coords.items()} == {c: a.dims for c, a in field.coords.items()}
+        for component, array in field.coords.items():
+            np.testing.assert_array_equal(other.coords[component].data, array.data)
+        for axis, words in field.names.items():
+            assert other.names[axis].data.tolist() == words.data.tolist()
+    assert page.results.layers == full.results.layers and page.results.icon_sets.keys() == full.results.icon_sets.keys()
+    for name, icons in full.results.icon_sets.items():
+        np.testing.assert_array_equal(page.results.icon_sets[name].index.data, icons.index.data)
+    np.testing.assert_allclose(page.results.probabilities, full.results.probabilities, rtol=1e-5)
+
+
+def test_a_page_from_the_cache_is_the_same_without_torch(bbi, folder, process):
+    """First all is made; then the page is there; then the page is gone, and its results are there."""
+    assert bbi("run", "page.bbi", "-o", "made.html").code == 0
+    made = (folder / "made.html").read_bytes()
+    for number, kinds in enumerate([(), ("page",)]):
+        assert forget(Cache(), *kinds) == len(kinds)
+        done = process("run", "page.bbi", "-o", f"{number}.html", program=ASKS)
+        out, err = done.communicate(timeout=300)
+        assert done.returncode == 0, err
+        assert (folder / f"{number}.html").read_bytes() == made
+        imported = out.splitlines()[-1]
+        assert "torch" not in imported and (number == 1 or imported == "[]"), imported
+        assert "icons (16 px, 4 steps), all in the cache\n" in err and "chelsea: " in err
+
+
+def test_only_what_is_missing_is_run(folder):
+    first = run(ONE)
+    assert (first.results.passes.forwards, first.results.passes.backwards) == (1, 1)
+    second = run(TWO)  # activations of one layer: no gradient is asked for again
+    assert (second.results.passes.forwards, second.results.passes.backwards) == (1, 0)
+    third = run(THREE)
+    assert third.results.passes.backwards == 1
+    assert third.results.model_passes == (3, 2), "the page names every run that its numbers come from"
+    again = run(THREE)
+    assert again.results.passes is None and again.html() == third.html()
+    full = run(THREE, cache=False)
+    assert full.results.model_passes[0] == 1
+    assert_equal(again, full)
+
+
+@pytest.mark.parametrize("optimized", [True, False])
+def test_recalled_results_are_those_of_a_full_run(folder, optimized):
+    """Any part may be missing: each record is removed in turn."""
+    text = (folder / "page.bbi").read_text()
+    full = bbilang.run(text, cache=False, optimized=optimized)
+    whole = bbilang.run(text, optimized=optimized)
+    assert_equal(whole, full)
+    assert [icon.picture.tobytes() for icon in whole.results.icons] == [
+        icon.picture.tobytes() for icon in full.results.icons
+    ]
+    cache = Cache()
+    numbers = [k for k in cache.keys() if json.loads(cache.raw(k).split(b"\n", 2)[1])["kind"] == "numbers"]
+    assert len(numbers) == 4, "three elements and the predictions"
+    for key in numbers:
+        cache._path(key).unlink()
+        page = bbilang.run(text, optimized=optimized)
+        assert page.results.passes is not None and cache.raw(key) is not None, "made again, and kept again"
+        assert_equal(page, full)
+
+
+def test_what_numbers_depend_on_is_in_the_key(folder):
+    run(ONE)
+    for options in ({"settings": {"seed": 3}}, {"settings": {"preprocess.mean": 0.4}}, {"optimized": False},
+                    {"weights": "random"}):  # fmt: skip
+        assert run(ONE, **options).results.passes is not None, options
+    assert bbilang.run(ONE, input="sample:coffee").results.passes is not None
+    assert run(ONE).results.passes is None
+    assert run(ONE, settings={"featvis.steps": 5}).results.passes is None, "numbers do not depend on icons"
+
+
+def test_changed_sources_make_new_numbers(folder, monkeypatch):
+    from bbilang.runtime import store, subject
+
+    run(ONE)
+    for module in (store, subject):
+        monkeypatch.setattr(module, "code_digest", lambda: "another version")
+    assert run(ONE).results.passes is not None
+
+
+def test_analyze_runs_every_pass(bbi):
+    text = ("explain", "-e", ONE.partition("= ")[2], "-i", "sample:chelsea", "--analyze", "--json")
+    for _ in range(2):
+        plan = json.loads(bbi(*text).out)
+        assert plan and "ms" not in plan
+    assert not [k for k in Cache().keys() if b'"numbers"' in Cache().raw(k)[:300]]

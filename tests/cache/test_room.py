@@ -1,0 +1,157 @@
+"""The limit, several processes at once, damage and full disks."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from bbilang.runtime.cache import Cache, key_of
+
+KEYS = [key_of({"n": n}) for n in range(40)]
+WORK = """
+import sys
+from bbilang.runtime.cache import Cache, key_of
+cache = Cache(sys.argv[1])
+own = [key_of({"own": sys.argv[2], "n": n}) for n in range(10)]
+with cache.holding():
+    for key in own:
+        assert cache.put(key, sys.argv[2].encode() * 2000)
+        for n in range(15):
+            other = key_of({"n": n})
+            cache.put(other, b"%d" % n * 1500)
+            found = cache.get(other)
+            assert found is None or found[0] == b"%d" % n * 1500
+            if n % 5 == 0:
+                cache._shrink(0)
+    for key in own:
+        assert cache.get(key)[0] == sys.argv[2].encode() * 2000, "a page's own records stay while it is made"
+assert cache.damaged == 0 and cache.writable
+"""
+HOLDS = """
+import sys, time
+from bbilang.runtime.cache import Cache, key_of
+cache = Cache(sys.argv[1])
+with cache.holding():
+    cache.put(key_of({"n": 0}), b"x" * 1000)
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def kind_of(cache, key):
+    return json.loads(cache.raw(key).split(b"\n", 2)[1])["kind"]
+
+
+def test_several_processes_write_read_and_shrink(tmp_path):
+    """Each holds its own records while all of them remove what nobody holds."""
+    Cache(tmp_path).set_limit(60_000)
+    running = [
+        subprocess.Popen([sys.executable, "-W", "error", "-c", WORK, str(tmp_path), name], stderr=subprocess.PIPE)
+        for name in "abc"
+    ]
+    for process in running:
+        _, error = process.communicate(timeout=120)
+        assert process.returncode == 0, error.decode()
+    cache = Cache(tmp_path)
+    cache.put(KEYS[30], b"x")
+    cache._shrink()
+    assert cache.stats()["bytes"] <= 60_000 and cache.damaged == 0
+    assert not list((tmp_path / "holds").iterdir()), "nobody holds anything"
+
+
+def test_a_dead_process_holds_nothing(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", HOLDS, str(tmp_path)], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"held\n"
+    cache = Cache(tmp_path)
+    assert cache._shrink(0) == 0 and cache.get(KEYS[0])
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert cache._shrink(0) == 1 and cache.get(KEYS[0]) is None
+
+
+def test_the_limit_is_kept_in_the_folder_and_applied_at_once(bbi, folder):
+    cache = Cache()
+    for key in KEYS:
+        cache.put(key, b"x" * 1000, {"kind": "icon"})
+    done = bbi("cache", "--limit", "20 kB")
+    assert done.code == 0 and "at most 20 kB; " in done.out
+    assert Cache().limit == 20_000 and 10_000 < Cache().stats()["bytes"] <= 20_000
+    assert Cache().get(KEYS[-1]) and Cache().get(KEYS[0]) is None, "the oldest go first"
+    lines = bbi("cache").out.splitlines()
+    assert "of at most 20 kB" in lines[0] and lines[1].split()[1] == "icons,"
+    shown = json.loads(bbi("cache", "--json").out)
+    assert shown["limit"] == 20_000 and shown["kinds"]["icon"]["records"] == shown["records"]
+    assert "at most 2.15 GB\n" in bbi("cache", "--limit", "2GiB").out and Cache().limit == 2 << 30
+    for wrong in ("much", "-1", "2XB", "2 GB GB", ""):
+        assert "error[E440]" in bbi("cache", "--limit", wrong).err
+    (folder / "cache" / "settings.json").write_text("[" * 100_000)
+    assert Cache().limit == 1 << 30, "a damaged setting is none"
+
+
+def test_damaged_records_are_noticed_dropped_and_made_again(bbi, folder):
+    """Every record of a page, one byte of each: the same page again, and every record whole again."""
+    assert bbi("run", "page.bbi", "-o", "first.html").code == 0
+    cache = Cache()
+    keys = cache.keys()
+    assert {kind_of(cache, key) for key in keys} >= {"icon", "numbers", "page", "model"}
+    for key in keys:
+        path = cache._path(key)
+        data = path.read_bytes()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    done = bbi("run", "page.bbi", "-o", "second.html")
+    assert done.code == 0 and "error" not in done.err and "making 3 icons" in done.err
+    assert (folder / "second.html").read_bytes() == (folder / "first.html").read_bytes()
+    assert sorted(Cache().keys()) == sorted(keys) and all(cache.raw(key) is not None for key in keys)
+
+
+def test_records_that_say_nothing_are_made_again(bbi, folder):
+    """Their checksum is right and their content is not: what no version of ours has written."""
+    assert bbi("run", "page.bbi", "-o", "first.html").code == 0
+    cache = Cache()
+    for key in cache.keys():
+        cache.put(key, b"null", {"kind": kind_of(cache, key)})
+    done = bbi("run", "page.bbi", "-o", "second.html")
+    assert done.code == 0 and "error" not in done.err
+    assert (folder / "second.html").read_bytes() == (folder / "first.html").read_bytes()
+
+
+def test_a_full_disk_costs_a_warning(bbi, folder, monkeypatch):
+    whole = os.replace
+
+    def full(source, target):
+        if "records" in str(target):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return whole(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    done = bbi("run", "page.bbi", "-o", "page.html")
+    assert done.code == 0 and done.err.count("warning[W440]") == 1 and (folder / "page.html").stat().st_size > 100_000
+    assert not Cache().keys() and not list((folder / "cache").rglob(".new-*"))
+
+
+def test_ctrl_c_loses_one_batch_at_most(folder, process):
+    """A real SIGINT while icons are made: those that were finished are there, and the numbers too."""
+    (folder / "long.bbi").write_text(
+        'bbi 1\ninput "sample:chelsea"\nset featvis(size=32, steps=48, batch=1)\n'
+        "a = block1a.channel | activation | top(16) | present(featvis)\n"
+    )
+    running = process("run", "long.bbi", "-o", "page.html")
+    deadline = time.monotonic() + 240
+    while running.poll() is None and time.monotonic() < deadline:
+        cache = Cache()
+        if sum(kind_of(cache, key) == "icon" for key in cache.keys() if cache.raw(key)) >= 2:
+            break
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130 and "finished icons are kept" in err and not (folder / "page.html").exists()
+    kept = [kind_of(cache, key) for key in Cache().keys()]
+    made = kept.count("icon")
+    assert 2 <= made < 16 and kept.count("numbers") == 2 and not list((folder / "cache").rglob(".new-*"))
+    again = process("run", "long.bbi", "-o", "page.html")
+    _, err = again.communicate(timeout=240)
+    assert again.returncode == 0 and f"making {16 - made} icons" in err and f"{made} more are in the cache" in err
