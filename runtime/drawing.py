@@ -187,7 +187,9 @@ class Drawing:
         """The hues of one frame's groups along an axis; empty where its atoms are no groups."""
         if axis.components != ("group",) or "group" not in self.field.coords:
             return ()
-        return grouping.colours(self.grid(self.field.coords["group"], axis)[place], grouping.counts(self)[place])
+        numbers = self.grid(self.field.coords["group"], axis)[place]
+        present = ~np.isnan(self.values(axis)[place]).all(-1)
+        return grouping.colours(np.where(present, numbers, -1), grouping.counts(self)[place])
 
     def cells(self, place: tuple[int, ...], shape: tuple[int, int]) -> tuple[int, ...]:
         """The atoms of a map's positions, row by row."""

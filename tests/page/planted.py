@@ -1,5 +1,5 @@
-"""Fields planted where a run would put them: views of the styles that draw positions, groups, links and numbers, made by
-the styles themselves without a model."""
+"""Fields planted where a run would put them: views of the styles that draw positions, groups, links and numbers, made
+by the styles themselves without a model."""
 
 from __future__ import annotations
 
@@ -121,11 +121,17 @@ def positions(layers: tuple[str, ...], *more: Axis, **changes: Any) -> FieldType
 
 
 @cache
-def grids() -> View:
-    """Four layers of icons at every position, and over them a map for each position that the reader points at."""
-    plant, layers = Planting(), tuple(SIZES)
-    norms = [0.2 + blob(i, size[0]) for i, size in enumerate(SIZES.values())]
-    coords = axis_coords(layer=4, y=28, x=28)
+def few_grids() -> View:
+    return grids(("middle", "last"))
+
+
+@cache
+def grids(layers: tuple[str, ...] = tuple(SIZES)) -> View:
+    """Layers of icons at every position, and over them a map for each position that the reader points at."""
+    plant, sizes = Planting(), [SIZES[name] for name in layers]
+    norms = [0.2 + blob(i, size[0]) for i, size in enumerate(sizes)]
+    most = max(deep for deep, _ in sizes)
+    coords = axis_coords(layer=len(layers), y=most, x=most)
     field = Field(positions(layers), Named(("layer", "y", "x"), padded(norms)), coords)
     node = plant.present("grids", "featvis", field, size="norm", facet="layer", title="What each layer sees where")
     plant.results.sizes["grids"] = field
@@ -135,8 +141,8 @@ def grids() -> View:
     plant.icons("grids", Named(("layer", "y", "x"), index), [texture(i) for i in range(len(there))])
     cell = plant.selection("hover", "cell", node, dict(zip(("layer", "y", "x"), there.T, strict=True)))
     u, v = (there[:, 1:] + 0.5).T / np.array([SIZES[layers[i]] for i in there[:, 0]]).T
-    influence = np.full((len(there), 4, 28, 28), np.nan, np.float32)
-    for i, (deep, wide) in enumerate(SIZES.values()):
+    influence = np.full((len(there), len(layers), most, most), np.nan, np.float32)
+    for i, (deep, wide) in enumerate(sizes):
         y, x = (np.mgrid[:deep, :wide] + 0.5) / np.array([deep, wide]).reshape(2, 1, 1)
         distance = (y - u[:, None, None]) ** 2 + (x - v[:, None, None]) ** 2
         influence[:, i, :deep, :wide] = np.exp(-distance / 0.02) * (1 + 0.3 * np.sin(9 * y + 7 * x))
@@ -194,8 +200,8 @@ def components() -> View:
     plant.icons("grid", Named(grid.values.dims, index), [texture(i) for i in range(len(there))])
     pair = np.stack([padded([blob(30 + 2 * i + k, m.shape[0]) for i, m in enumerate(maps)]) for k in (0, 1)], axis=-1)
     type = positions(("middle", "last"), Axis("component", 2), content="attribution", unit="logits")
-    plant.present("two", "rgb", Field(type, Named(("layer", "y", "x", "component"), pair), axis_coords(layer=2, y=14, x=14)),
-                  over="grid", facet="layer")  # fmt: skip
+    two = Field(type, Named(("layer", "y", "x", "component"), pair), axis_coords(layer=2, y=14, x=14))
+    plant.present("two", "rgb", two, over="grid", facet="layer")
     return plant.view("Components as colours", ("column", (("row", ("photo", "alone")), "grid")))
 
 

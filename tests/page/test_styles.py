@@ -1,0 +1,262 @@
+"""Styles of positions, groups, links and numbers: what they draw against slow twins."""
+
+from __future__ import annotations
+
+import io
+import math
+from itertools import pairwise
+
+import numpy as np
+import planted
+import pytest
+from PIL import Image
+from views_hold import assert_consistent
+
+from bbilang.runtime import grouping, hues
+from bbilang.runtime.colour import colour_map_png
+from bbilang.runtime.encode import palette_of, palette_png
+from bbilang.runtime.flow import GHOST, flow
+from bbilang.runtime.packing import KEYS, Lists, sheeted
+from bbilang.runtime.page import render
+from bbilang.runtime.pointing import places
+from bbilang.runtime.references import refers
+from bbilang.runtime.selection import elements
+from bbilang.runtime.styles.masks import mask
+from bbilang.runtime.styles.rgb import colours
+from bbilang.runtime.viewmodel import Atom, Frame, Picture
+
+VIEWS = (
+    planted.few_grids,
+    planted.quiet_grids,
+    planted.components,
+    planted.neuron_groups,
+    planted.flows,
+    planted.numbers,
+)
+
+
+def element(view, name):
+    return next(e for e in elements(view) if e.id == name)
+
+
+@pytest.mark.parametrize("make", VIEWS, ids=lambda make: make.__name__)
+def test_views_hold_together(make):
+    assert_consistent(make())
+
+
+# --- colours ----------------------------------------------------------------------------------------------------------
+
+
+def test_two_components_are_the_article_s_formula():
+    parts = np.random.default_rng(1).normal(0.3, 1, (3, 4, 2))
+    t0, t1 = parts[..., 0], parts[..., 1]
+    every = [[(t0[y, x], (t0[y, x] + t1[y, x]) / 2, t1[y, x]) for x in range(4)] for y in range(3)]
+    mean = sum(v for row in every for one in row for v in one) / 36
+    most = max(abs(v - mean) for row in every for one in row for v in one)
+    drawn = colours(parts, True, 9.0)
+    for y in range(3):
+        for x in range(4):
+            wanted = [min(max((v - mean) / (most / 1.5) + 0.3, 0), 1) * 255 for v in every[y][x]]
+            assert np.abs(drawn[y, x] - np.array(wanted)).max() <= 0.5 + 1e-9
+
+
+@pytest.mark.parametrize(("signed", "zero"), [(True, 128), (False, 0)])
+def test_three_components_are_red_green_and_blue(signed, zero):
+    parts = np.zeros((1, 3, 3))
+    parts[0, 1] = (2.0, 0, -1.0 if signed else 1.0)
+    drawn = colours(parts, signed, 2.0)
+    assert drawn[0, 0].tolist() == [zero] * 3
+    assert drawn[0, 1].tolist() == ([255, 128, 64] if signed else [255, 0, 128])
+
+
+def test_hues_of_two_groups_are_orange_and_blue_and_of_many_all_different():
+    first, second = (hues.rgb(hues.hue(g, 2)) for g in (0, 1))
+    assert first[0] > 0.7 > first[2] and second[2] > 0.7 > second[0]
+    for count in range(1, 11):
+        own = [hues.colour(g, count) for g in range(count)]
+        assert len(set(own)) == count and all(len(c) == 7 and int(c[1:], 16) >= 0 for c in own)
+    assert grouping.colours(np.array([0, -1, 1]), 2) == (hues.colour(0, 2), "", hues.colour(1, 2))
+
+
+def test_masks_are_the_mean_on_the_circle():
+    weights = np.random.default_rng(2).uniform(0, 4, (3, 3, 5))
+    drawn = mask(weights, np.arange(5), 5)
+    for y in range(3):
+        for x in range(3):
+            share = [weights[y, x, g] / weights[..., g].max() for g in range(5)]
+            angles = [math.radians(60 + 72 * g) for g in range(5)]
+            sine = sum(s * math.sin(a) for s, a in zip(share, angles, strict=True))
+            cosine = sum(s * math.cos(a) for s, a in zip(share, angles, strict=True))
+            hue = math.degrees(math.atan2(sine, cosine)) % 360
+            length = math.hypot(sine, cosine) / sum(share)
+            wanted = [*(255 * hues.rgb(hue, chroma=hues.CHROMA * length)), 255 * max(share)]
+            assert np.abs(drawn[y, x] - np.array(wanted)).max() <= 0.5 + 1e-6
+
+
+def test_the_mask_of_one_group_has_its_colour_and_its_shape():
+    weights = planted.factors(4)
+    drawn = mask(weights, np.arange(4), 4, only=2)
+    share = weights[..., 2] / weights[..., 2].max()
+    assert np.array_equal(drawn[..., 3], np.rint(255 * share.astype(np.float64)))
+    red, green, blue = drawn[np.unravel_index(share.argmax(), share.shape)][:3]
+    assert f"#{red:02x}{green:02x}{blue:02x}" == hues.colour(2, 4)
+
+
+def test_a_group_has_one_colour_and_one_key_everywhere():
+    view = planted.neuron_groups()
+    where, groups, effect = (element(view, name) for name in ("where", "groups", "effect"))
+    for state, count in enumerate((2, 4, 6, 8)):
+        own = [hues.colour(g, count) for g in range(count)]
+        assert list(where.panels[0].frames[state].series_colours) == own
+        for other in (groups, effect):
+            frame = other.panels[0].frames[state]
+            assert [c for c in frame.colours if c] == own
+            shown = [other.atoms[a].key for a in frame.atoms if a >= 0]
+            assert shown == [where.atoms[a].key for a in where.panels[0].frames[state].series_atoms]
+
+
+# --- positions --------------------------------------------------------------------------------------------------------
+
+
+def test_the_area_of_a_cell_is_its_share_of_the_largest_of_its_layer():
+    view = planted.quiet_grids()
+    for panel in element(view, "first").panels:
+        (frame,) = panel.frames
+        picture = np.array(Image.open(io.BytesIO(view.pictures[frame.pictures[0]].data)).convert("RGBA"))
+        deep, wide = panel.shape
+        side = picture.shape[0] // deep
+        most = max(value for (value,) in frame.values)
+        for i, (value,) in enumerate(frame.values):
+            top, left = i // wide * side, i % wide * side
+            opaque = (picture[top : top + side, left : left + side, 3] > 127).sum()
+            assert (
+                opaque == round(side * math.sqrt(value / most)) ** 2 or abs(opaque - side**2 * value / most) < 2 * side
+            )
+        assert abs(sum(frame.sizes) - sum(v for (v,) in frame.values) / most) < 1e-3 * len(frame.sizes)
+
+
+def test_places_are_middles_of_cells():
+    found = places(planted.quiet_grids())
+    assert found["last y=0 x=6"] == (6.5 / 7, 0.5 / 7) and found["middle y=13 x=0"] == (0.5 / 14, 13.5 / 14)
+
+
+def test_maps_of_many_states_come_back_from_their_sheet():
+    view = planted.few_grids()
+    pictures, sheets = sheeted(view.pictures)
+    on_sheets = [i for i, p in enumerate(pictures) if not isinstance(p, str)]
+    assert len(on_sheets) > 200 and 2 <= len(sheets) <= 3
+    for i in on_sheets[:: len(on_sheets) // 20]:
+        sheet, place = pictures[i]
+        (wide, high), across = sheets[sheet]["size"], sheets[sheet]["across"]
+        whole = Image.open(io.BytesIO(_bytes(sheets[sheet]["uri"]))).convert("RGBA")
+        left, top = place % across * wide, place // across * high
+        part = whole.crop((left, top, left + wide, top + high))
+        assert np.array_equal(part, Image.open(io.BytesIO(view.pictures[i].data)).convert("RGBA"))
+
+
+def _bytes(uri: str) -> bytes:
+    from base64 import b64decode
+
+    return b64decode(uri.partition(",")[2])
+
+
+def test_palette_pictures_are_what_pillow_reads():
+    index = np.random.default_rng(3).integers(0, 4, (5, 7), np.uint8)
+    palette, opacity = bytes(range(12)), b"\x00\x80"
+    data = palette_png(index, palette, opacity)
+    image = np.array(Image.open(io.BytesIO(data)).convert("RGBA"))
+    for y in range(5):
+        for x in range(7):
+            k = int(index[y, x])
+            assert image[y, x].tolist() == [*palette[3 * k : 3 * k + 3], opacity[k] if k < 2 else 255]
+    back = palette_of(data)
+    assert back is not None and np.array_equal(back[0], index) and back[1:] == (palette, opacity)
+    file = io.BytesIO()
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(file, "PNG")
+    assert palette_of(file.getvalue()) is None
+    assert sheeted([Picture(colour_map_png(np.eye(3), (0, 1), False), "image/png", 3, 3, "")])[1] == []  # too few
+
+
+def test_frames_come_back_from_their_lists():
+    frames = [{key: [i % 2, key] for key in KEYS} for i in range(5)]
+    lists = Lists()
+    numbers = [lists.numbers(frame) for frame in frames]
+    assert [{k: lists.values[n] for k, n in zip(KEYS, one, strict=True)} for one in numbers] == frames
+    assert len(lists.values) == 2 * len(KEYS)
+
+
+def test_a_page_of_many_states_is_small():
+    view = planted.few_grids()
+    assert len(element(view, "influence").panels[0].frames) == 14 * 14 + 7 * 7
+    assert len(render(view).encode()) < 2_000_000
+
+
+# --- numbers and links ------------------------------------------------------------------------------------------------
+
+
+def test_matrix_table_curve_and_points_carry_the_field_s_numbers():
+    view, random = planted.numbers(), np.random.default_rng(9)
+    values = random.normal(0, 1.5, (6, 3)).astype(np.float32)
+    table = element(view, "table").panels[0].frames[0]
+    assert np.allclose(table.values, values, rtol=1e-3) and table.series == planted.LABELS[:3]
+    assert np.allclose(element(view, "curve").panels[0].frames[0].values, random.uniform(2, 9, (4, 1)), rtol=1e-3)
+    assert [a.label for a in element(view, "curve").atoms] == list(planted.SIZES)
+    assert np.allclose(element(view, "points").panels[0].frames[0].values, random.normal(0, 1, (40, 2)), rtol=1e-3)
+
+
+def test_pairs_are_cells_of_the_matrix_of_their_atoms():
+    weights = element(planted.numbers(), "weights")
+    (frame,) = weights.panels[0].frames
+    assert [weights.atoms[a].key for a in frame.atoms] == [f"middle channel={c}" for c in (3, 8, 1)]
+    assert [weights.atoms[a].key for a in frame.series_atoms] == [f"late channel={c}" for c in (7, 2, 9)]
+    assert frame.values == ((1.0, -0.5, None), (0.25, None, 0.75), (None, -2.0, None))
+
+
+def test_flow_of_a_small_network():
+    """Two groups, two groups, two classes: what leads to the first class, by hand."""
+    links = ((0, 2, 3.0), (0, 3, -1.0), (1, 3, 2.0), (2, 4, 1.0), (2, 5, 3.0), (3, 4, -2.0))
+    frame = Frame(tuple(range(6)), (), ((1.0,),) * 6, links=links, columns=(0, 0, 1, 1, 2, 2))
+    made = flow(frame)
+    widths = [link[4] for link in made["links"]]
+    assert np.allclose(np.array(widths[:3]) / widths[1], [3, 1, 2]) and np.allclose(
+        np.array(widths[3:]) / widths[3], [1, 3, 2]
+    )
+    assert sum(widths[:3]) == pytest.approx(sum(widths[3:]), abs=1e-4)
+    assert made["through"][4] == [0.25, 1.0, 1.0, 1.0, GHOST, 1.0]  # of node 2 a quarter goes on to the class
+    assert made["through"][0] == [1.0, 1.0, GHOST, 1.0, 1.0, pytest.approx(1 / 3, abs=1e-3)]
+    for column in (0, 1, 2):
+        spans = sorted(node[1:] for node in made["nodes"] if node[0] == column)
+        assert all(a[1] <= b[0] for a, b in pairwise(spans)) and spans[-1][1] <= 1
+
+
+def test_a_sankey_s_links_are_the_pairs():
+    flowing = element(planted.flows(), "flow")
+    (frame,) = flowing.panels[0].frames
+    assert len(frame.atoms) == 8 + 6 + 5 and len(frame.links) == 8 * 6 + 6 * 5
+    assert frame.columns == (0,) * 8 + (1,) * 6 + (2,) * 5
+    assert flowing.options["columns"] == ("middle", "late", "classes")
+    assert flowing.legend.domain[0] == -flowing.legend.domain[1]
+
+
+# --- captions ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reference", "key", "meant"),
+    [
+        ("channel 447", "late channel=447", True),
+        ("channel 44", "late channel=447", False),
+        ("position 6 4", "late y=6 x=4", True),
+        ("position 6 4", "late y=4 x=6", False),
+        ("late position 6 4", "late y=6 x=4", True),
+        ("early position 6 4", "late y=6 x=4", False),
+        ("group 2", "late/nmf-3fa9 group=2", True),
+        ("late group 2", "late/nmf-3fa9 group=2", True),
+        ("neuron 6 4 12", "late y=6 x=4 channel=12", True),
+        ("tiger cat", "output class=282", True),
+        ("position 6", "late y=6 x=4", False),
+        ("position", "late y=6 x=4", False),
+    ],
+)
+def test_references(reference, key, meant):
+    assert refers(reference, Atom(key, "tiger cat" if "class" in key else "")) == meant
