@@ -97,6 +97,13 @@ def direction_that_is_not_finite(folder: Path) -> None:
     Objective("layer", (0.0, float("nan")))
 
 
+def archive_that_is_a_text(folder: Path) -> None:
+    from bbilang.caching import take
+
+    (folder / "icons.bbicache").write_text("no records")
+    take(str(folder / "icons.bbicache"))
+
+
 def page_without_text(folder: Path) -> None:
     from bbilang.texting import extract
 
@@ -180,6 +187,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "E440": two_texts,
     "E441": text_that_is_not_there,
     "E442": page_without_text,
+    "E443": archive_that_is_a_text,
     "E510": direction_that_is_not_finite,
     "E900": fault_of_ours,
     "E902": no_memory,
