@@ -16,7 +16,7 @@ from bbilang.runtime.atoms import numpy_of
 from bbilang.runtime.factorization import matrix
 from bbilang.runtime.factorization.layer import Work, norm_of, words_left_out
 from bbilang.runtime.factors import Groups, positions_of
-from bbilang.runtime.field import Field, Named, combine
+from bbilang.runtime.field import ABSENT, Field, Named, combine
 from bbilang.runtime.ranking import by_input
 
 
@@ -75,14 +75,14 @@ class Factorize(Operation):
         if compatible is not None and contents:
             raise Fail("E231", "`compatible=` is for groups of the activations, without `of=`", argument="compatible")
         varies = () if arguments["along"] else tuple(sorted(by_input(field)))
-        group = Axis("group", max(sizes), exact=len(sizes) == 1, varies=varies)
+        one = len(sizes) == 1
+        group = Axis("group", max(sizes), exact=one, varies=varies, whole=one)
         axes = tuple(axis for axis in field.axes if axis.name == "input")
-        type = replace(field, content="activation", atom="group", axes=(*axes, group), signed=False,
-                       unit="|W| |H|", scope="", steps=(), family=_family(arguments))  # fmt: skip
-        if contents:
-            type = replace(type, content=contents[0].type.content)
-        for content in (*contents, *((compatible,) if compatible is not None else ())):
-            type = type.with_states(*content.type.states)
+        content = contents[0].type.content if contents else "activation"
+        type = replace(field, content=content, atom="group", axes=(*axes, group), signed=False, scope="", steps=(),
+                       unit="|W| |H|, the L2 norm of the part", family=_family(arguments))  # fmt: skip
+        for child in (*contents, *((compatible,) if compatible is not None else ())):
+            type = type.with_states(*child.type.states)
         return type.with_states(*(n.type.axes if isinstance(n, Node) else ()))
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
@@ -113,6 +113,9 @@ class Factorize(Operation):
         )
         value = combine(np.multiply, Named(spatial.dims[: value.ndim], value), norm_of(channel))
         coords = {axis.name: Named((axis.name,), np.arange(axis.size)) for axis in node.type.axes}
+        if sliding:
+            numbers = np.arange(counts.max())
+            coords["group"] = Named((*sliding, "group"), np.where(numbers < counts[:, None], numbers, ABSENT))
         notes = (words_left_out(rest, sliding, counts, node.type.content, node["method"] in matrix.CENTRED),)
         value = value.ordered(("input", *states, *sliding, "group"))
         return Groups(node.type, value, coords, notes=notes, spatial=spatial, channel=channel, left_out=rest)
@@ -133,7 +136,7 @@ class Factor(Operation):
             content="loading",
             atom=arguments["which"],
             axes=(*axes, *arguments["axes"]),
-            unit="weight in the group",
+            unit="",
             signed=groups["method"] in matrix.SIGNED or split,
         )
 
@@ -141,6 +144,7 @@ class Factor(Operation):
         (groups,) = inputs
         values = getattr(groups, node["which"])
         coords = {axis.name: Named((axis.name,), np.arange(axis.size)) for axis in node.type.axes}
+        coords["group"] = groups.coords["group"]
         return Field(node.type, values, coords, notes=groups.notes)
 
 

@@ -80,7 +80,7 @@ class Project(Operation):
         words = f"{field.content} to each class" if several else field.content if along else "activation vectors"
         steps = (words, *field.steps, f"{method}, {n} component{'s' if n > 1 else ''}")
         type = replace(field, content="loading", axes=axes, signed=method != "nmf", steps=steps, spent=spent,
-                       unit="of the component")  # fmt: skip
+                       unit="")  # fmt: skip
         return type
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:

@@ -228,6 +228,8 @@ def test_a_slider_ranges_over_numbers_of_groups():
     bars = view.interfaces[0].elements[0]
     assert bars.states == ("n",)
     assert [sum(a >= 0 for a in frame.atoms) for frame in bars.panels[0].frames] == [2, 4, 6]
+    icons = view.interfaces[0].elements[1].panels[0].frames
+    assert [sum(bool(c) for c in frame.colours) for frame in icons] == [2, 4, 6]
     assert "2 groups" in " ".join(bars.legend.notes) and "6 groups" in " ".join(bars.legend.notes)
 
 
