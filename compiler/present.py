@@ -93,7 +93,12 @@ class Presenter:
             raise at(spans["color"], "E215", f"`{style.name}` has colours of its own", help)
         if over is not None:
             self._fits(arguments, style, over, spans["over"])
-        return resolver.make("present", (field,), arguments, type, span)
+        node = resolver.make("present", (field,), arguments, type, span)
+        reads = resolver.context(type.model, span).description.reads
+        if reads == "text" and any(isinstance(demand, contract.IconsOf) for demand in style.demands(node)):
+            help = "draw numbers: `bars`, or tokens as words: `heatmap`"
+            raise at(spans["style"], "E304", f"`{style.name}` draws pictures, and the model reads text", help)
+        return node
 
     def _norms(self, field: Node, span: Span) -> Node:
         """The L2 norm of each atom's part, for the same atoms: what `size=norm` shows."""

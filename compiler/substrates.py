@@ -69,6 +69,10 @@ class Substrates:
         return Layers(context.slot.alias, (layer.name,))
 
     def picture(self: Resolver, span: Span) -> Node:
+        if self.model.description.reads == "text":
+            first = next((layer.name for layer in self.model.description.layers if "token" in layer.axes), "")
+            help = f"its words are the tokens of a layer: `{first}.token | attribute(output) | present(heatmap)`"
+            raise at(span, "E209", f"{self.model.description.name} reads text, and this is a picture", help)
         y, x = self.model.description.input_size
         axes = (self.input_axis(), Axis("y", y), Axis("x", x))
         type = FieldType("picture", "pixel", (INPUT_LAYER,), axes, model=self.model.slot.alias, signed=False)

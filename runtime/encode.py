@@ -19,8 +19,13 @@ def webp(pixels: np.ndarray, quality: int = 88) -> bytes:
 
 def jpeg(pixels: np.ndarray, quality: int = 90) -> bytes:
     """uint8 (y, x, rgb) as JPEG, for photographs."""
+    look = {"quality": quality, "subsampling": 0}
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality, optimize=True, subsampling=0)
+    try:
+        Image.fromarray(pixels).save(buffer, "JPEG", optimize=True, **look)
+    except OSError:  # noise does not fit into the buffer that Pillow optimizes in
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "JPEG", **look)
     return buffer.getvalue()
 
 

@@ -123,7 +123,12 @@ def _labels(labels: tuple[str, ...], classes: int, name: str) -> tuple[str, ...]
 
 def _renamed(description: ModelDescription, module: nn.Module) -> ModelDescription:
     """Short names, with the paths as aliases; and what each layer is, by its type."""
-    short = short_names(module)
+    if isinstance(module, TextModel):  # the wrapper is ours, and no part of a name
+        inner = short_names(module.model)
+        own = {path: path for path, _ in module.named_modules() if path and not path.startswith("model.")}
+        short = {**own, **{f"model.{path}": f"model.{path}" if name in own else name for path, name in inner.items()}}
+    else:
+        short = short_names(module)
     modules = dict(module.named_modules())
     names = {short[layer.module] for layer in description.layers}
 

@@ -10,6 +10,7 @@ import re
 import socket
 import urllib.parse
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -157,16 +158,20 @@ def short_names(module: nn.Module) -> dict[str, str]:
             break
         trunk += f"{largest}."
     parts = trunk.split(".")[:-1]
-    found: dict[str, str] = {}
-    taken: set[str] = set()
-    for path in sorted(paths, key=lambda path: -len(path)):  # the deepest of the trunk first: its layers are the most
-        words = path.split(".")
-        common = next((i for i, (a, b) in enumerate(zip(words[:-1], parts, strict=False)) if a != b),
-                      min(len(words) - 1, len(parts)))  # fmt: skip
-        short = ".".join(words[common:])
-        found[path] = path if short in taken else short
-        taken.add(found[path])
-    return {path: found[path] for path in paths}
+    short = {path: _without(path, parts) for path in paths}
+    count = Counter(short.values())
+    whole = set(paths)
+    return {path: name if name == path or (count[name] == 1 and name not in whole) else path
+            for path, name in short.items()}  # fmt: skip
+
+
+def _without(path: str, trunk: list[str]) -> str:
+    """A path without the modules of the trunk before it; the last word always stays."""
+    words = path.split(".")
+    for common, word in enumerate(words[:-1]):
+        if common >= len(trunk) or word != trunk[common]:
+            return ".".join(words[common:])
+    return words[-1]
 
 
 def error(code: str, message: str, help: str | None = None) -> BbiError:

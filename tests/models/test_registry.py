@@ -47,8 +47,8 @@ def test_names_that_do_not_exist(fails):
         describe("inceptionv3")
     with fails("E401", "`bbi models` lists all"):
         load("quux")
-    for name in ("timm:resnet50", "transformers:vit", "mypackage.module:factory", "torchvision:resnet50"):
-        with fails("E409", "not available yet"):
+    for name in ("other:a/b", "torchvison:resnet18/"):
+        with fails("E401", "models of other libraries are called `timm:NAME`"):
             describe(name)
 
 
