@@ -26,11 +26,13 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
                     forwards.append(Forward((), True, False, (node,)))
                 case Activations(layers):
                     forwards.append(Forward(layers, False, False, (node,)))
-                case Gradients(target, layers, parts):
+                case Gradients(target, layers, parts, rule):
                     for place, below in places(target, layers, program.description):
                         above = captured_at(target, place)
                         scores = target.type.content == "score"
-                        forwards.append(Forward(tuple(dict.fromkeys((*below, *above))), scores, False, (node,)))
+                        forwards.append(
+                            Forward(tuple(dict.fromkeys((*below, *above))), scores, False, (node,), rule=rule)
+                        )
                         ask = Ask(target, node, below, "" if place.startswith(CHAIN) else parts)
                         backwards.append(Backward((ask,), len(forwards) - 1, False, place))
                 case Reruns(target, layers, method):

@@ -130,7 +130,8 @@ class Interface:
 class Forward:
     """One forward pass: captures ``layers``, ``stops`` at the deepest of them unless scores are wanted too.
 
-    ``picture``: a baseline in place of the page's own inputs (`runtime/baselines.py`), empty for those.
+    ``picture``: a baseline in place of the page's own inputs (`runtime/baselines.py`), empty for those. ``rule``: the
+    method, with its parameters, that changes the derivatives of what runs.
     """
 
     layers: tuple[str, ...]
@@ -138,6 +139,7 @@ class Forward:
     stops: bool
     serves: tuple[Node, ...]
     picture: str = ""
+    rule: tuple[Any, ...] = ()
 
 
 OUTPUT = "output"

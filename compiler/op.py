@@ -39,8 +39,8 @@ class Parameter:
     word: one of ``choices``. axis: the name of an axis of the field. ranking: a word of ``choices`` or a class.
     target: what can be attributed to. atoms: an element, field or substrate. element: the name of an element.
     selection, condition, style, method, dataset: what they say. numbers: one, or three for the colours; numbers*: any
-    number of them. contents: `activation`, `gradient(t)`, `attribute(t)`. measures: words of ``choices``. linked: atoms
-    or a selection. fit: a field or a layer. layer: a layer. quoted: a word that may stand in quotes.
+    number of them. contents: `activation`, `gradient(t)`, `attribute(t)`. compatible: groups of a later layer. measures:
+    words of ``choices``. linked: atoms or a selection. fit: a field or a layer. layer: a layer. quoted: a word that may stand in quotes.
     """
 
     name: str
@@ -58,6 +58,9 @@ class Parameter:
         return self.default is REQUIRED
 
 
+Rule = tuple[Any, ...]  # (method, parameters) whose rule changes the way back, or nothing
+
+
 @dataclass(frozen=True)
 class Activations:
     """The operation needs the activations of the field's layers."""
@@ -71,11 +74,13 @@ class Gradients:
 
     ``parts``: not empty where its numbers are inner products of the gradient with parts that are known before
     (`Operation.parts`), so that tangents find them as well as cotangents do; equal names stand for equal parts.
+    ``rule``: a method's name and parameters, whose `Method.around` the network runs in; empty for plain derivatives.
     """
 
     target: Node
     layers: tuple[str, ...]
     parts: str = ""
+    rule: Rule = ()
 
 
 @dataclass(frozen=True)
@@ -210,6 +215,7 @@ class Method:
     maps_only: ClassVar[bool] = False  # defined at layers with positions only
     input_only: ClassVar[bool] = False  # defined at the input only
     linear: ClassVar[bool] = False  # the contribution is activation x gradient
+    rule: ClassVar[bool] = False  # the network runs in `around`
     reruns: ClassVar[bool] = False
     completes: ClassVar[bool] = False  # contributions add up to the score's difference from that at the baseline
 
@@ -218,6 +224,11 @@ class Method:
 
         activation (input, *layer axes); gradient and the result (target, input, *layer axes).
         """
+        raise NotImplementedError
+
+    def around(self, parameters: Mapping[str, Any]) -> Any:
+        """For methods with a ``rule``: a context manager that the forward runs in, such as a torch function mode that
+        gives operations another derivative."""
         raise NotImplementedError
 
     def visits(self, parameters: Mapping[str, Any]) -> int:

@@ -105,16 +105,17 @@ def _identical(a: object, b: object) -> bool:
 
 
 def share_forward(program: Program) -> Program:
-    """One forward for the inputs, and one for each baseline, captures every demanded layer (2)."""
-    pictures = list(dict.fromkeys(f.picture for f in program.forwards))
-    if len(pictures) == len(program.forwards):
+    """One forward for the inputs, one for each baseline and one for each rule of derivatives captures every demanded
+    layer (2)."""
+    kinds = list(dict.fromkeys((f.picture, f.rule) for f in program.forwards))
+    if len(kinds) == len(program.forwards):
         return program
     shared = []
-    for picture in pictures:
-        same = [f for f in program.forwards if f.picture == picture]
+    for picture, rule in kinds:
+        same = [f for f in program.forwards if (f.picture, f.rule) == (picture, rule)]
         serves = tuple(dict.fromkeys(node for f in same for node in f.serves))
-        shared.append(Forward(union(f.layers for f in same), any(f.scores for f in same), False, serves, picture))
-    place = {number: pictures.index(f.picture) for number, f in enumerate(program.forwards)}
+        shared.append(Forward(union(f.layers for f in same), any(f.scores for f in same), False, serves, picture, rule))
+    place = {number: kinds.index((f.picture, f.rule)) for number, f in enumerate(program.forwards)}
     moved = {name: tuple(_moved(d, place) for d in getattr(program, name)) for name in DERIVATIVES}
     return replace(program, forwards=tuple(shared), **moved)
 

@@ -142,6 +142,7 @@ def _forward(program: Program, number: int, forward: Forward, description: Model
     stop = forward.stops and forward.layers
     words = f"{' and '.join(what) or 'the network'}{', stops there' if stop else ''}"
     words += f", of the baseline `{forward.picture}`" if forward.picture else ""
+    words += f", with the derivatives of {forward.rule[0]}" if forward.rule else ""
     flops = inputs * forward_flops(description, forward.layers, bool(stop))
     kept = inputs * captured_bytes(description, forward.layers)
     return Step("forward", number, words, 1, flops, kept, asked=_asked(program, forward.serves))

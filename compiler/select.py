@@ -239,11 +239,10 @@ class Selector:
             "a place is its number, its coordinates as in `[6, 6]`, a class name, or `none`",
         )
 
-
     def _outside(self, value: ast.Expression, axis: Axis) -> Node:
         """`start=output`: until the reader chooses an atom, what is linked is linked to the output."""
         if axis.components == ("class",):
-            raise at(value.span, "E213", "this selection is of classes, and starts at one", "name it: `start=\"tabby\"`")
+            raise at(value.span, "E213", "this selection is of classes, and starts at one", 'name it: `start="tabby"`')
         target = self.resolver.value(value)
         if target.type.axis("class") is not None or target.type.states:
             raise at(value.span, "E213", "a selection starts at one score", "as in `start=output`")

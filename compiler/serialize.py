@@ -82,6 +82,7 @@ def to_json(program: Program) -> dict[str, Any]:
                 "stops": f.stops,
                 "serves": many(f.serves),
                 "picture": f.picture,
+                "rule": _listed(f.rule),
             }
             for f in program.forwards
         ],
@@ -189,7 +190,14 @@ def _program(data: dict[str, Any]) -> Program:
         tuple((name, at(index)) for name, index in data["bindings"]),
         tuple(sorted((name, _tupled(item)) for name, item in data["settings"].items())),
         tuple(
-            Forward(tuple(f["layers"]), f["scores"], f["stops"], tuple(map(at, f["serves"])), f["picture"])
+            Forward(
+                tuple(f["layers"]),
+                f["scores"],
+                f["stops"],
+                tuple(map(at, f["serves"])),
+                f["picture"],
+                _tupled(f["rule"]),
+            )
             for f in data["forwards"]
         ),
         tuple(Backward(asks(b), b["forward"], b["stops"], b["place"], b["batched"]) for b in data["backwards"]),

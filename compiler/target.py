@@ -76,7 +76,9 @@ class Targeter:
             )
         if atoms.type.atom == "group" or len(atoms.type.layers) > 1:
             what = "atoms of one layer, not its groups" if atoms.type.atom == "group" else "atoms of one layer"
-            raise at(expression.left.span, "E232", f"before `->` stand {what}", "as in `mixed4d.channel[447] -> output`")
+            raise at(
+                expression.left.span, "E232", f"before `->` stand {what}", "as in `mixed4d.channel[447] -> output`"
+            )
         if to.type.content != "score" or to.type.axis("class") is not None or to.op in ("chain", "combine"):
             help = "as in `mixed4d.channel[447] -> output`"
             raise at(expression.right.span, "E232", "after `->` stands the score of one class", help)

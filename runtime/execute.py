@@ -247,12 +247,17 @@ class Run:
                 want_output=forward.scores or (scored and not forward.stops),
                 grad=bool(backwards),
                 counter=self.passes,
-                **({"cuts": cuts} if cuts else {}),
+                cuts=cuts,
+                around=self._around(forward.rule),
             )
             captured = self.captured[number] = self.located(asked[0], work)
             if forward.scores and not forward.picture and self._scores is None:
                 self._scores = captured.scores.float().cpu().numpy()
         return self.captured[number]
+
+    def _around(self, rule: tuple[Any, ...]) -> Any:
+        """The context that a forward runs in for a method's derivatives; None for plain ones."""
+        return self.registry.methods[rule[0]].around(dict(rule[1])) if rule else None
 
     def derive(self, step: Backward | Tangents | Rerun) -> None:
         """The numbers of one group of derivatives, once."""

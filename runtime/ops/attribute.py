@@ -33,8 +33,8 @@ class Attribute(Operation):
         Parameter(
             "to",
             "target",
-            "what is explained: `output`, a class, a sum, difference or list of them; the atoms of a later layer; or the "
-            "attribution of such atoms, `atoms -> output`",
+            "what is explained: `output`, a class, a sum, difference or list of them; the atoms of a later layer; or "
+            "the attribution of such atoms, `atoms -> output`",
         ),
         Parameter("method", "method", "the attribution method", "linear"),
     )
@@ -55,8 +55,10 @@ class Attribute(Operation):
         if kind.reruns:
             every = {p.name: p.default for p in kind.parameters} | dict(parameters)
             return (Reruns(node["to"], node.type.layers, (name, tuple(sorted(every.items())))),)
-        known = kind.linear and node.type.atom != "group"
-        return (Gradients(node["to"], node.type.layers, f"{node.type.atom} x activation" if known else ""),)
+        known = kind.linear and not kind.rule and node.type.atom != "group"
+        every = {p.name: p.default for p in kind.parameters} | dict(parameters)
+        rule = (name, tuple(sorted(every.items()))) if kind.rule else ()
+        return (Gradients(node["to"], node.type.layers, f"{node.type.atom} x activation" if known else "", rule),)
 
     def reduce(self, node: Node, layer: Any, activation: Any, gradient: Any, run: Any) -> Any:
         method = run.registry.methods[named_method(node)[0]]
@@ -114,7 +116,9 @@ def of_targets(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Fiel
     """Numbers for every class of the target, combined with the target's coefficients, for the frame's atoms."""
     target = run.value(to)
     layers = {name: run.layer(name) for name in node.type.layers}
-    maps, leading = group_maps(node, run) if node.type.atom == "group" else (run.maps(node, place_of(to)), ("slot", "input"))
+    maps, leading = (
+        group_maps(node, run) if node.type.atom == "group" else (run.maps(node, place_of(to)), ("slot", "input"))
+    )
     every = gather(frame, maps, layers, leading)
     slots = run.slots(node, to, place_of(to))  # (..., term) -> slot
     picked = every.take("slot", slots)

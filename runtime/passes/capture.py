@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +56,7 @@ def forward(
     counter: Passes | None = None,
     replace: Mapping[str, Tensor] | None = None,
     cuts: Sequence[str] = (),
+    around: Any = None,
 ) -> Captured:
     """One forward that captures every layer; it stops at the deepest unless the scores are wanted.
 
@@ -63,7 +65,7 @@ def forward(
     and stays so when what follows works in place; its gradient counts the paths that leave through the module.
     ``replace`` puts (input, *layer shape) in the place of a layer's result (ablation, path methods, steering).
     ``cuts``: layers above which the network will be run again by `above`; they are captured too, and so are the
-    results below them that the network above reads.
+    results below them that the network above reads. ``around``: a context manager that the model runs in.
 
     Raises BbiError E501 to E504 (see the module).
     """
@@ -116,7 +118,8 @@ def forward(
                 handles += [m.register_forward_hook(capture) for m in {*modules, *([head] if head else [])}]
                 counter.forward(len(pixels))
                 try:
-                    result = adapter.module(adapter.normalize(pixels))
+                    with around or nullcontext():
+                        result = adapter.module(adapter.normalize(pixels))
                 except Stop:
                     pass
     graph = {layer: pixels for layer in layers if layer == INPUT}
@@ -128,7 +131,7 @@ def forward(
         raise error("E502", f"`{path}`, the scores of this model, did not run", 'set `output = "module.path"`')
     found_cuts = recorder.cuts(pixels.detach()) if recorder else {}
     if found_cuts is None:  # what is changed in place is known now
-        return forward(adapter, images, layers, want_output, grad, counter, replace, cuts)
+        return forward(adapter, images, layers, want_output, grad, counter, replace, cuts, around)
     if INPUT in cuts:
         found_cuts[INPUT] = Cut(INPUT, "", pixels.detach(), pixels.detach())
     scores = None if not want_output else tensor_of(result, "output") if head is None else attached[head]

@@ -1,0 +1,47 @@
+"""`relaxed_pool` and `smooth_pool`: a max pool lets the gradient through to all of a window, not to its maximum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bbilang.compiler.op import Method, Parameter
+
+CHECKERBOARD = Parameter(
+    "checkerboard", "flag", "blend neighbours, so that strided layers leave no checkerboard", False
+)
+
+
+class _Pools(Method):
+    """Activation x gradient with another derivative of max pools; with `checkerboard`, each pool's gradient is blended:
+    a quarter its own, half the mean of the four neighbours, a quarter the mean of the diagonal ones."""
+
+    maps_only = True
+    rule = True
+    linear = True
+    parameters = (CHECKERBOARD,)
+
+    def contribution(self, activation: Any, gradient: Any) -> Any:
+        return activation * gradient
+
+    def around(self, parameters: Mapping[str, Any]) -> Any:
+        from bbilang.runtime.passes.pools import Pools
+
+        return Pools(self.name, bool(parameters["checkerboard"]))
+
+
+class SmoothPool(_Pools):
+    """The gradient of avgpool(x^2) / (.01 + avgpool(|x|)) in place of each max pool's: the article's notebook."""
+
+    name = "smooth_pool"
+    source = "Olah et al. 2018, the notebooks"
+
+
+class RelaxedPool(_Pools):
+    """A max pool's gradient shared among a window's inputs in proportion to their activation: the article's text."""
+
+    name = "relaxed_pool"
+    source = "Olah et al. 2018"
+
+
+METHODS = (SmoothPool(), RelaxedPool())

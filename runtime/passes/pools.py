@@ -1,0 +1,98 @@
+"""Max pools with another derivative: shared among a window, or smooth (Olah et al., Distill 2018)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+BLEND = ((0.0625, 0.125, 0.0625), (0.125, 0.25, 0.125), (0.0625, 0.125, 0.0625))
+
+
+class Pools(TorchFunctionMode):
+    """Inside, every two-dimensional max pool without dilation has the derivative of ``kind``.
+
+    relaxed_pool: a window's gradient goes to its inputs in proportion to their activation, 0 where none is positive.
+    smooth_pool: the gradient of avgpool(x^2) / (.01 + avgpool(|x|)). With ``checkerboard`` what comes out is blended
+    with its neighbours, beyond the border with 0.
+    """
+
+    def __init__(self, kind: str, checkerboard: bool):
+        super().__init__()
+        self.kind, self.checkerboard = kind, checkerboard
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in (F.max_pool2d, torch.max_pool2d) and not kwargs.get("return_indices"):
+            kwargs.pop("return_indices", None)
+            x, window, stride, padding, dilation, ceil = _geometry(*args, **kwargs)
+            if dilation == (1, 1) and x.requires_grad:
+                return _Pool.apply(x, self.kind, self.checkerboard, window, stride, padding, ceil)
+        return func(*args, **kwargs)
+
+
+def _geometry(
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> tuple[Tensor, tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int], bool]:
+    def pair(value: Any) -> tuple[int, int]:
+        parts = tuple(value) if isinstance(value, tuple | list) else (value,)
+        return (int(parts[0]), int(parts[-1]))
+
+    window = pair(kernel_size)
+    return (
+        input,
+        window,
+        pair(stride) if stride not in (None, [], ()) else window,
+        pair(padding),
+        pair(dilation),
+        ceil_mode,
+    )
+
+
+class _Pool(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, x: Tensor, kind: str, checkerboard: bool, *geometry: Any) -> Tensor:
+        context.save_for_backward(x)
+        context.kind, context.checkerboard, context.geometry = kind, checkerboard, geometry
+        window, stride, padding, ceil = geometry
+        return torch.max_pool2d(x, window, stride, padding, 1, ceil)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+        (x,) = context.saved_tensors
+        found = (_smooth if context.kind == "smooth_pool" else _relaxed)(x, gradient, context.geometry)
+        return (blended(found) if context.checkerboard else found, *[None] * 6)
+
+
+def _average(x: Tensor, geometry: Any) -> Tensor:
+    window, stride, padding, ceil = geometry
+    return F.avg_pool2d(x, window, stride, padding, ceil, False)
+
+
+def _spread(gradient: Tensor, x: Tensor, geometry: Any) -> Tensor:
+    """The transpose of `_average`."""
+    window, stride, padding, ceil = geometry
+    return torch.ops.aten.avg_pool2d_backward(gradient.contiguous(), x, window, stride, padding, ceil, False, None)
+
+
+def _relaxed(x: Tensor, gradient: Tensor, geometry: Any) -> Tensor:
+    active = x.clamp_min(0)
+    total = _average(active, geometry)
+    share = gradient / total.where(total > 0, torch.ones_like(total))
+    return active * _spread(share * (total > 0), x, geometry)
+
+
+def _smooth(x: Tensor, gradient: Tensor, geometry: Any) -> Tensor:
+    squares, sizes = _average(x * x, geometry), 0.01 + _average(x.abs(), geometry)
+    rising = 2 * x * _spread(gradient / sizes, x, geometry)
+    return rising - x.sign() * _spread(gradient * squares / sizes.square(), x, geometry)
+
+
+def blended(gradient: Tensor) -> Tensor:
+    """(input, channel, y, x): .25 its own, .5 the mean of four neighbours, .25 the mean of four diagonal ones."""
+    channels = gradient.shape[-3]
+    kernel = torch.tensor(BLEND, dtype=gradient.dtype, device=gradient.device).expand(channels, 1, 3, 3)
+    return F.conv2d(gradient, kernel, padding=1, groups=channels)
