@@ -132,14 +132,14 @@ def execute(
     only icons come from the cache; ``cache=False`` uses none at all. measure: each step's peak memory too, for which
     nothing is recalled.
     """
-    from bbilang.recalling import Work
+    from bbilang.recalling import Own, Work
     from bbilang.recalling import execute as execute_work
 
     store = _cache(cache)
     if store is not None and recall and not measure:
         return execute_work(Work(steps, store, model, input, device, draft, progress))
     program = steps.program
-    adapter = _loaded(program, model, input, device)
+    adapter = model.adapter if isinstance(model, Own) else _loaded(program, model, input, device)
     pictures = [_picture(program, item, name, adapter) for item, name in handed.pictures(input, program.inputs)]
     return _run(steps, adapter, pictures, draft, store, progress, measure)
 

@@ -1,7 +1,7 @@
 """Modules that are imported when something in them is used: a text is checked without a number being computed.
 
-Python's own `importlib.util.LazyLoader` does not serve: in 3.11 a second `import numpy` looks at `__spec__`, and that is
-a use.
+Python's own `importlib.util.LazyLoader` does not serve: in 3.11 a second `import numpy` looks at `__spec__`, and that
+is a use.
 """
 
 from __future__ import annotations

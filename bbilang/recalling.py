@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 PREPROCESS = ("size", "crop", "mean", "std")
 
 
+@dataclass(frozen=True)
+class Own:
+    """The program's own model, loaded by an earlier `execute` of the same command: not a caller's."""
+
+    adapter: Any
+
+
 @dataclass
 class Work:
     """One execution: what is asked of it, and what it takes, found or loaded when it is needed."""
@@ -37,6 +44,10 @@ class Work:
     draft: bool = False
     progress: Listener | None = None
     _adapter: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.model, Own):
+            self.model, self._adapter = None, self.model.adapter
 
     @property
     def program(self) -> Program:

@@ -17,6 +17,7 @@ from bbilang.gallery import Entry, index, percent, thumbnail
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.page import FORMATS, Page
 from bbilang.progress import Watch
+from bbilang.recalling import Own, Work
 from bbilang.request import KEPT, NOT_KEPT, Request
 from bbilang.runtime.progress import Event
 from bbilang.texts import write
@@ -56,8 +57,9 @@ def _page(request: Request, program: Program, watch: Watch, adapter: Any = None)
     if adapter is None:
         watch.doing("loading the network")
     results = api.execute(
-        steps, model=adapter, device=request.device, draft=request.draft, recall=request.recall,
-        cache=None if request.cache else False, progress=None if request.quiet else watch,
+        steps, model=None if adapter is None else Own(adapter), device=request.device, draft=request.draft,
+        recall=request.recall, cache=None if request.cache else False,
+        progress=None if request.quiet else watch,
     )  # fmt: skip
     return Page(api.view(results, title=request.title), results, steps)
 
@@ -65,7 +67,6 @@ def _page(request: Request, program: Program, watch: Watch, adapter: Any = None)
 def _finished(request: Request, program: Program, watch: Watch) -> Finished | None:
     """The page, from the cache whole, or made and kept; None where the cache has no part in it."""
     from bbilang import finished
-    from bbilang.recalling import Work
     from bbilang.runtime.cache import Cache
 
     if not (request.cache and request.recall):

@@ -124,3 +124,17 @@ def test_analyze_runs_every_pass(bbi):
         plan = json.loads(bbi(*text).out)
         assert plan and "ms" not in plan
     assert not [k for k in Cache().keys() if b'"numbers"' in Cache().raw(k)[:300]]
+
+
+def test_a_page_for_each_picture_shares_its_numbers(bbi, folder):
+    """The model is loaded once for several pictures, and is the same model by name: each page is recalled alone."""
+    from PIL import Image
+    from skimage.data import chelsea, coffee
+
+    for name, picture in (("a.png", chelsea()), ("b.png", coffee())):
+        Image.fromarray(picture).save(folder / name)
+    pipe = ("run", "-e", ONE.partition("= ")[2].strip())
+    assert bbi(*pipe, "-i", "*.png", "--each", "-o", "pages").code == 0
+    before = set(Cache().keys())
+    page = bbilang.run(ONE.partition("= ")[2], input="b.png")
+    assert page.results.passes is None and set(Cache().keys()) == before
