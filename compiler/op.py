@@ -39,8 +39,9 @@ class Parameter:
     word: one of ``choices``. axis: the name of an axis of the field. ranking: a word of ``choices`` or a class.
     target: what can be attributed to. atoms: an element, field or substrate. element: the name of an element.
     selection, condition, style, method, dataset: what they say. numbers: one, or three for the colours; numbers*: any
-    number of them. contents: `activation`, `gradient(t)`, `attribute(t)`. compatible: groups of a later layer. measures:
-    words of ``choices``. linked: atoms or a selection. fit: a field or a layer. layer: a layer. quoted: a word that may stand in quotes.
+    number of them. contents: `activation`, `gradient(t)`, `attribute(t)`. compatible: groups of a later layer.
+    measures: words of ``choices``. linked: atoms or a selection. fit: a field or a layer. layer: a layer. quoted: a
+    word that may stand in quotes.
     """
 
     name: str
