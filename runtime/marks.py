@@ -186,7 +186,8 @@ def target_layers(element: Element, geometry: Geometry, theme: Theme, spots: boo
     if spots:
         spot = f"floor(spot_{name}[1] * datum.deep) * datum.wide + floor(spot_{name}[0] * datum.wide)"
         at = f"length(spot_{name}) ? {spot} : {at}"
-    spot = {"cell": at, **_cell_box(geometry, "datum.cell % datum.wide", "floor(datum.cell / datum.wide)")}
+    place = "max(datum.cell, 0)"  # a marker that is not seen stays inside: outside it would move the whole picture
+    spot = {"cell": at, **_cell_box(geometry, f"{place} % datum.wide", f"floor({place} / datum.wide)")}
     base = chart(element, grids, **spot)  # dark and light together are seen on every photo
     layers = []
     for stroke, width in (("#000", 5), ("#fff", 2)):

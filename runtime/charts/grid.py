@@ -64,11 +64,14 @@ def _lens(element: Element, geometry: Geometry) -> list[alt.Chart]:
     ]
     shown = f"length(spot_{name}) > 0 && length(lens_{name}) > datum.panel"
     side = f"min({LENS}, {geometry.width} * 0.6)"
-    u, v = f"spot_{name}[0] * {geometry.width}", f"spot_{name}[1] * {geometry.height}"
+    u, v = (
+        f"(({shown} ? spot_{name}[0] : 0) * {geometry.width})",
+        f"(({shown} ? spot_{name}[1] : 0) * {geometry.height})",
+    )
     place = {
         "side": f"{shown} ? {side} : 0",
         # to the right of the cell and above it, turned to the inside of the panel where it would leave it
-        "left": f"{geometry.x} + ({u} + {geometry.width} / datum.wide + {side} < {geometry.width}"
+        "left": f"{geometry.x} + (!({shown}) ? 0 : {u} + {geometry.width} / datum.wide + {side} < {geometry.width}"
         f" ? {u} + {geometry.width} / datum.wide : {u} - {geometry.width} / datum.wide - {side})",
         "top": f"{geometry.y} + clamp({v} - {side} / 2, 0, {geometry.height} - {side})",
         "right": "datum.left + datum.side",

@@ -39,10 +39,10 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
         "atom": "datum.frame.atoms[datum.slot]",
         "node": "isValid(datum.frame.flow) ? datum.frame.flow.nodes[datum.slot] : null",
         "there": "datum.atom >= 0 && isValid(datum.node)",
-        "left": f"(datum.there ? {geometry.x} + datum.node[0] * {pitch} : -99)",
-        "right": f"datum.left + {NODE}",
-        "top": f"(datum.there ? {geometry.y} + {HEAD} + datum.node[1] * {HIGH} : -99)",
-        "bottom": f"(datum.there ? {geometry.y} + {HEAD} + datum.node[2] * {HIGH} : -99)",
+        "left": f"({geometry.x} + (datum.there ? datum.node[0] : 0) * {pitch})",
+        "right": f"datum.left + (datum.there ? {NODE} : 0)",
+        "top": f"({geometry.y} + {HEAD} + (datum.there ? datum.node[1] : 0) * {HIGH})",
+        "bottom": f"({geometry.y} + {HEAD} + (datum.there ? datum.node[2] : 0) * {HIGH})",
     }
     colour = "datum.frame.colours[datum.slot] ? datum.frame.colours[datum.slot] : '#8a93a3'"
     lines = rows(element, count)
@@ -73,11 +73,12 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
     ]
     if element.selects:
         around = {
-            **node,
+            **{key: node[key] for key in ("atom", "node", "there")},
+            "middle": f"({node['top']} + {node['bottom']}) / 2",
             "left": f"{node['left']} - 5",
-            "right": f"datum.left + {NODE} + (datum.there ? {pitch} * 0.34 : 0)",
-            "top": f"min({node['top']}, ({node['top']} + {node['bottom']}) / 2 - 12)",
-            "bottom": f"max({node['bottom']}, ({node['top']} + {node['bottom']}) / 2 + 12)",
+            "right": f"datum.left + (datum.there ? {NODE} + {pitch} * 0.34 : 0)",
+            "top": f"datum.there ? min({node['top']}, datum.middle - 12) : datum.middle",
+            "bottom": f"datum.there ? max({node['bottom']}, datum.middle + 12) : datum.middle",
         }
         tight = {**node, "left": f"{node['left']} - 3", "right": f"datum.left + {NODE + 6}",
                  "top": f"{node['top']} - 3", "bottom": f"{node['bottom']} + 3"}  # fmt: skip
@@ -106,24 +107,24 @@ def _links(element: Element, geometry: Geometry, pitch: str) -> alt.Chart:
         "there": "isArray(datum.link)",
         "focus": focus,
         "share": "datum.there && datum.focus >= 0 ? datum.frame.flow.through[datum.focus][datum.slot] : 1",
-        "x1": f"datum.there ? {geometry.x} + datum.frame.flow.nodes[datum.link[0]][0] * {pitch} + {NODE} : -99",
+        "x1": f"{geometry.x} + (datum.there ? datum.frame.flow.nodes[datum.link[0]][0] : 0) * {pitch} + {NODE}",
         "run": f"{pitch} - {NODE}",
         "left": "datum.x1 + datum.run * [0, 0.45, 0.55, 1][datum.bend]",
-        "top": f"datum.there ? {geometry.y} + {HEAD} + datum.link[datum.bend < 2 ? 2 : 3] * {HIGH} : -99",
+        "top": f"{geometry.y} + {HEAD} + (datum.there ? datum.link[datum.bend < 2 ? 2 : 3] : 0) * {HIGH}",
         "thick": f"datum.there ? max(0.6, datum.link[4] * {HIGH} * datum.share) : 0",
         "colour": f"datum.there && datum.link[5] < 0 ? '{LOWERS}' : '{RAISES}'",
         "faint": "datum.there ? (datum.share < 0.05 ? 0.12 : 0.55) : 0",
         "trace": "datum.panel + ' ' + datum.slot",
     }
-    line = layer(element, data, **place).mark_line(interpolate="bundle", tension=1, strokeCap="butt")
+    # as properties of the mark: as encodings they would be part of what tells one link from another
+    looks = {"strokeWidth": "datum.thick", "stroke": "datum.colour", "strokeOpacity": "datum.faint"}
+    looks = {name: alt.ExprRef(value) for name, value in looks.items()}
+    line = layer(element, data, **place).mark_line(interpolate="bundle", tension=1, strokeCap="butt", **looks)
     return line.encode(
         alt.X("left:Q", scale=None, axis=None),
         alt.Y("top:Q", scale=None, axis=None),
         detail="trace:N",
         order="bend:Q",
-        strokeWidth=alt.StrokeWidth("thick:Q", scale=None, legend=None),
-        stroke=alt.Stroke("colour:N", scale=None, legend=None),
-        strokeOpacity=alt.StrokeOpacity("faint:Q", scale=None, legend=None),
     )
 
 

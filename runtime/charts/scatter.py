@@ -40,15 +40,15 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
         "atom": "datum.frame.atoms[datum.slot]",
         "v": "datum.frame.values[datum.slot]",
         "there": there,
-        "x0": f"datum.there ? {geometry.x} + {SIDE} + {plot} * (datum.v[0] - {low:g}) / {high - low:g} : -99",
-        "y0": f"datum.there ? {geometry.y} + {plot} * (1 - (datum.v[1] - {low:g}) / {high - low:g}) : -99",
+        "x0": f"datum.there ? {geometry.x} + {SIDE} + {plot} * (datum.v[0] - {low:g}) / {high - low:g} : {geometry.x}",
+        "y0": f"datum.there ? {geometry.y} + {plot} * (1 - (datum.v[1] - {low:g}) / {high - low:g}) : {geometry.y}",
     }
     x, y = alt.X("left:Q", scale=None, axis=None), alt.Y("top:Q", scale=None, axis=None)
     own = "datum.frame.colours[datum.slot]" if coloured(element) else f"'{SERIES[0]}'"
     dot = layer(element, rows(element, count), **at, left="datum.x0", top="datum.y0", colour=own)
     chosen = f"datum.atom >= 0 && (indexof(selected_{name}, datum.atom) >= 0 || cursor_{name} == datum.atom)"
     points = dot.mark_circle(
-        size=alt.ExprRef(f"{chosen} ? 130 : 52"), opacity=0.8, strokeWidth=2,
+        size=alt.ExprRef(f"datum.there ? ({chosen} ? 130 : 52) : 0"), opacity=0.8, strokeWidth=2,
         stroke=alt.ExprRef(f"{chosen} ? '{ACCENT}' : 'transparent'"),
     ).encode(x, y, fill=alt.Fill("colour:N", scale=None, legend=None))  # fmt: skip
     return alt.layer(
@@ -62,8 +62,8 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
 
 def _near() -> dict[str, str]:
     return {
-        "left": f"datum.x0 - {NEAR}",
-        "right": f"datum.x0 + {NEAR}",
+        "left": f"datum.x0 - (datum.there ? {NEAR} : 0)",
+        "right": f"datum.x0 + (datum.there ? {NEAR} : 0)",
         "top": f"datum.y0 - {NEAR}",
         "bottom": f"datum.y0 + {NEAR}",
     }

@@ -38,15 +38,9 @@ def marked(page, element: str) -> list[str]:
 
 
 def lenses(page, element: str) -> list[str]:
-    marks = page.locator(f"[data-chart='{element}'] [class*=front_lens_] image")
-    found = marks.evaluate_all(
-        "nodes => nodes.filter(n => +n.getAttribute('width') > 1).map(n => n.getAttribute('href') || n.getAttribute('xlink:href'))"
-    )  # noqa: E501
-    return found
-
-
-def label(name: str, view, index: int = 0) -> str:
-    return next(e for e in elements(view) if e.id == name).atoms[index].label
+    """Addresses of the enlarged cells that are shown."""
+    marks = page.locator(f"[data-chart='{element}'] [class*=front_lens_] image[width]:not([width='0'])")
+    return marks.evaluate_all("nodes => nodes.map(n => n.getAttribute('href') || n.getAttribute('xlink:href'))")
 
 
 def test_the_same_place_is_marked_and_enlarged_in_every_grid(show):
@@ -130,7 +124,7 @@ def test_more_groups_by_slider_and_a_row_of_the_matrix(show):
     assert page.locator("[data-chips=where] .chip").count() == 4
     assert colours != page.locator("[data-chips=where] .chip i").evaluate_all(
         "nodes => nodes.slice(0, 2).map(n => n.style.background)"
-    )  # noqa: E501
+    )
     before = pictures(page, "photo", 1)
     hits(page, "effect").nth(2).hover()
     assert pictures(page, "photo", 1) != before
@@ -153,7 +147,7 @@ def test_a_clicked_class_scales_the_links_that_lead_to_it(show):
     frame = next(elements(planted.flows())).panels[0].frames[0]
     some = widths(page)
     assert page.url.endswith("#flow=output+class=1")
-    for (start, end, _), before, after in zip(frame.links, whole, some, strict=True):
+    for (_start, end, _), before, after in zip(frame.links, whole, some, strict=True):
         if end == 15:
             assert after == pytest.approx(before)
         elif end > 15 or (end > 13 and end != 15):
@@ -188,7 +182,7 @@ def test_a_point_is_named_and_shows_its_icon(show):
     "view",
     [planted.quiet_grids, planted.neuron_groups, planted.flows, planted.numbers, planted.components],
     ids=lambda v: v.__name__,
-)  # noqa: E501
+)
 def test_on_a_phone(show, view):
     page = show(view, width=390, has_touch=True, color_scheme="dark")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -213,7 +207,8 @@ def test_the_specification_alone_does_the_same(chromium, tmp_path):
 
     def opened(view):
         text = json.dumps(specification(view, picture_uris(view))).replace("<", "\\u003c")
-        script = f'window.view = (await vegaEmbed("#here", {text}, {{renderer: "svg", actions: false}})).view; document.body.dataset.ready = 1'
+        embedded = f'(await vegaEmbed("#here", {text}, {{renderer: "svg", actions: false}})).view'
+        script = f"window.view = {embedded}; document.body.dataset.ready = 1"
         (tmp_path / "one.html").write_text(
             f'<body><div id="here"></div><script type="module">{bundle.javascript()}</script>'
             f'<script type="module">{script}</script>', "utf-8")  # fmt: skip
