@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.models.source import OFFLINE, Found, downloading, error, imported, reachable, version_of
 from bbilang.runtime.preprocess import Preprocess
 
@@ -58,8 +59,15 @@ def find(name: str) -> Found:
         return _wrapped(auto.from_config(config, **common), text, scores)
 
     def trained() -> nn.Module:
-        with downloading(name):
-            found = auto.from_pretrained(own, **fetched)
+        try:
+            with downloading(name):
+                found = auto.from_pretrained(own, **fetched)
+        except BbiError as e:
+            if not local:
+                raise
+            first = str(e.__cause__).strip().splitlines()[0][:160]
+            help = "only safetensors is read: `model.save_pretrained(folder)` writes it"
+            raise error("E403", f"the weights in {own} cannot be read: {first}", help) from e
         return _wrapped(found, text, scores)
 
     words = f"{Path(own).name if local else own} (transformers {version_of('transformers')})"

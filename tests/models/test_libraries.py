@@ -151,7 +151,7 @@ def test_folders_without_safe_weights(vit, fails):
     model, folder = vit
     (folder / "model.safetensors").unlink()
     torch.save(model.state_dict(), folder / "pytorch_model.bin")
-    with fails("E419", "could not be fetched", "safetensors"):
+    with fails("E403", "cannot be read", "safetensors"):
         load(f"transformers:{folder}")
 
 
