@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from bbilang.runtime import passes
+from bbilang.runtime.passes.runner import OUTPUT
 
 TOLERANCE = 1e-4  # of the layer's largest activation
 
@@ -44,19 +45,25 @@ def folded(adapter: Any, layer: str, example: Tensor, counter: passes.Passes | N
     try:
         module = copy.deepcopy(adapter.module)
         copied = FoldedAdapter(adapter, module, adapter.normalize, adapter.device, adapter.description)
-        target = copied.module_of(layer) if layer != passes.INPUT else None
+        target = copied.module_of(layer) if layer not in (passes.INPUT, OUTPUT) else None
         for convolution, norm in found.pairs:
             if found.runs[convolution] == found.runs[norm] == 1 and module.get_submodule(convolution) is not target:
                 _fold_pair(module, convolution, norm)
         module = module.to(memory_format=torch.channels_last)
-        want = passes.forward(adapter, example[:2], [layer], want_output=False, counter=counter)[layer]
-        have = passes.forward(copied, example[:2], [layer], want_output=False, counter=counter)[layer]
+        want, have = (seen(each, layer, example[:2], counter) for each in (adapter, copied))
     except Exception as e:
         if passes.is_out_of_memory(e):
             raise
         return adapter  # not every module can be copied; the original is right, only slower
     equal = want.shape == have.shape and bool((want - have).abs().max() <= TOLERANCE * want.abs().max().clamp_min(1e-3))
     return copied if equal else adapter
+
+
+def seen(adapter: Any, layer: str, images: Tensor, counter: passes.Passes | None = None) -> Tensor:
+    """The layer's activations (input, *layer shape), or the scores (input, class) where it is "output"."""
+    if layer == OUTPUT:
+        return passes.forward(adapter, images, [], counter=counter).scores
+    return passes.forward(adapter, images, [layer], want_output=False, counter=counter)[layer]
 
 
 def _fold_pair(module: nn.Module, convolution: str, norm: str) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from bbilang.runtime.cache import Cache
 
-FORMAT = 1  # raise it when the same recipe gives another picture: it is part of the cache key
+FORMAT = 2  # raise it when the same recipe gives another picture: it is part of the cache key
 
 
 def _error(code: str, message: str, help: str) -> BbiError:
@@ -31,13 +31,18 @@ def _error(code: str, message: str, help: str) -> BbiError:
 class Recipe:
     """How an icon is made. ``size`` pixels a side; ``rate`` is Adam's; ``deviation`` that of the first coefficients;
     ``decay`` see `frequency_scale`; ``redirect`` counts the first steps in which gradients pass shut ReLUs; ``batch``
-    is fixed, see the module.
+    is fixed, see the module. ``parametrization`` "fourier" or "maco", see its module.
+
+    ``steps`` is a quality: the engine takes as many as reach what that many plain steps reach (`schedule_of`) and stops
+    when an icon no longer grows. ``plain`` takes exactly that many, of one rate, on the network as it comes: the twin.
+    ``transparency`` adds an alpha channel and rewards what is transparent: the picture keeps what the objective needs
+    (Mordvintsev, Pezzotti, Schubert, Olah, "Differentiable Image Parameterizations", Distill 2018, last section).
 
     The defaults are Lucid's (`Recipe.lucid`) but for two, chosen by eye on four channels of EfficientNet-Lite0, whose
     strided depthwise convolutions invite checkerboards that InceptionV1 does not: decay 1.5 for 1, scales .8 to 1.2 for
     .9 to 1.1. Shapes are cleaner, and on sizes of 112 to 224 px without transforms the objectives of four channels of
-    `block5c.expand` are 4.33, 3.50, 4.91, 1.40 after 256 steps, where Lucid's give 4.06, 3.63, 4.63, 1.38. A decay of 2
-    blurs (3.77, 2.99, 4.30, 1.25); a rate of .02 leaves pictures pale.
+    `block5c.expand` are 4.33, 3.50, 4.91, 1.40 after 256 plain steps, where Lucid's give 4.06, 3.63, 4.63, 1.38. A
+    decay of 2 blurs (3.77, 2.99, 4.30, 1.25); a plain rate of .02 leaves pictures pale.
     """
 
     size: int = 128
@@ -50,11 +55,14 @@ class Recipe:
     decay: float = 1.5
     redirect: int = 16
     transforms: Transforms = field(default_factory=Transforms)
+    plain: bool = False
+    transparency: bool = False
+    parametrization: str = "fourier"
 
     @classmethod
     def lucid(cls, **changes: Any) -> Recipe:
         """Lucid's defaults throughout, for comparisons like for like."""
-        return replace(cls(decay=1.0, transforms=Transforms(scale=(0.9, 1.1))), **changes)
+        return replace(cls(decay=1.0, transforms=Transforms(scale=(0.9, 1.1)), plain=True), **changes)
 
     def draft(self) -> Recipe:
         """Small and quick, for a first look at a page."""
@@ -62,16 +70,54 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Objective:
-    """What an icon shows: a channel's index, or a vector over the layer's channels. Equal objectives are equal values.
+class Start:
+    """A picture as a value: ``data`` are the bytes of uint8 (y, x, rgb), ``shape`` is (y, x)."""
 
-    The objective's value is the mean over all positions of <direction, activations>, in the layer's own units.
+    shape: tuple[int, int]
+    data: bytes
+
+    @classmethod
+    def of(cls, picture: np.ndarray) -> Start:
+        """From uint8 (y, x, rgb)."""
+        rows = np.ascontiguousarray(picture, np.uint8)
+        return cls((rows.shape[0], rows.shape[1]), rows.tobytes())
+
+    def array(self) -> np.ndarray:
+        return np.frombuffer(self.data, np.uint8).reshape(*self.shape, 3)
+
+
+KINDS = ("direction", "dream", "caricature")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What an icon shows. Equal objectives are equal values. Sources: see `runtime.responses`.
+
+    "direction": <direction, activations>, ``direction`` a channel's index (a class's, where the layer is "output") or a
+    vector over the layer's channels; the mean over all positions, in the layer's own units, or with ``at`` the value at
+    one place, (y, x) of the picture from 0 to 1. ``negative``: as little of it as possible. ``number`` of ``pictures``:
+    one of several that are made together and differ (diversity). "dream": the mean square of all activations.
+    "caricature": likeness to the activations of ``start``. ``start``: the picture to begin with, else noise.
     """
 
     layer: str
-    direction: int | tuple[float, ...]
+    direction: int | tuple[float, ...] = ()
+    kind: str = "direction"
+    at: tuple[float, float] | None = None
+    negative: bool = False
+    number: int = 0
+    pictures: int = 1
+    start: Start | None = None
 
     def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise _error("E510", f"there is no objective `{self.kind}`", f"choose one of {', '.join(KINDS)}")
+        if self.kind == "caricature" and self.start is None:
+            raise _error("E510", "a caricature needs a picture to exaggerate", "give `start`")
+        if self.at is not None and not all(0 <= float(share) <= 1 for share in self.at):
+            raise _error("E510", f"the place {self.at} is outside of the picture", "y and x go from 0 to 1")
+        if not 0 <= self.number < self.pictures:
+            raise _error("E510", f"picture {self.number} of {self.pictures} does not exist", "they count from 0")
         if isinstance(self.direction, int | np.integer):
             object.__setattr__(self, "direction", int(self.direction))
             return
@@ -81,25 +127,36 @@ class Objective:
         object.__setattr__(self, "direction", tuple(values.tolist()))
 
     def vector(self, channels: int) -> Tensor:
-        """The direction as (channel,). Raises BbiError E510 if it does not fit the layer."""
+        """The direction as (channel,), turned round where it is negative. Raises BbiError E510 if it does not fit."""
         import torch
         import torch.nn.functional as F
 
+        sign = -1.0 if self.negative else 1.0
         if isinstance(self.direction, int):
             if not 0 <= self.direction < channels:
                 text = f"channel {self.direction} of `{self.layer}` does not exist"
                 raise _error("E510", text, f"it has {channels} channels, 0 to {channels - 1}")
-            return F.one_hot(torch.tensor(self.direction), channels).float()
+            return F.one_hot(torch.tensor(self.direction), channels).float() * sign
         if len(self.direction) != channels:
             text = f"a direction of {len(self.direction)} numbers in `{self.layer}`, which has {channels} channels"
             raise _error("E510", text, "take the direction from the same layer")
-        return torch.tensor(self.direction)
+        return torch.tensor(self.direction) * sign
+
+    def description(self) -> list[Any]:
+        """What tells it from others, for keys and seeds: layer and direction, then what is not as usual."""
+        usual = Objective(self.layer, 0)
+        names = ("kind", "at", "negative", "number", "pictures")
+        rest = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(usual, name)}
+        if self.start is not None:
+            rest["start"] = [*self.start.shape, hashlib.sha256(self.start.data).hexdigest()]
+        return [self.layer, self.direction, *([rest] if rest else [])]
 
 
 @dataclass(frozen=True)
 class Icon:
-    """A finished icon: ``picture`` uint8 (y, x, rgb); ``objective`` measured on the picture itself, without transforms;
-    ``dead`` where nothing could be optimized, then the picture is grey and ``reason`` says why."""
+    """A finished icon: ``picture`` uint8 (y, x, rgb), with alpha where it has transparency; ``objective`` measured on
+    the picture itself, without transforms; ``dead`` where nothing could be optimized, then the picture is grey and
+    ``reason`` says why."""
 
     picture: np.ndarray
     objective: float
@@ -109,7 +166,7 @@ class Icon:
 
 def seed_of(recipe: Recipe, objective: Objective) -> int:
     """An icon's own seed, from the recipe's and the objective alone."""
-    text = canonical([recipe.seed, objective.layer, objective.direction])
+    text = canonical([recipe.seed, *objective.description()])
     return int.from_bytes(hashlib.sha256(text).digest()[:7], "big")
 
 
@@ -149,8 +206,7 @@ def shared_key(model: str | None, objective: Objective, recipe: Recipe) -> str:
 
 def _description(model: str | None, objective: Objective, recipe: Recipe) -> dict[str, Any]:
     how = {name: value for name, value in asdict(recipe).items() if name != "batch"}
-    objective_of = [objective.layer, objective.direction]
-    return {"what": "icon", "format": FORMAT, "model": model, "objective": objective_of, "recipe": how}
+    return {"what": "icon", "format": FORMAT, "model": model, "objective": objective.description(), "recipe": how}
 
 
 def keep(
@@ -198,5 +254,6 @@ def pack(icon: Icon) -> tuple[bytes, dict[str, Any]]:
 def unpack(data: bytes, metadata: Mapping[str, Any]) -> Icon:
     from PIL import Image
 
-    picture = np.array(Image.open(io.BytesIO(data)).convert("RGB"))
+    opened = Image.open(io.BytesIO(data))
+    picture = np.array(opened.convert("RGBA" if opened.mode == "RGBA" else "RGB"))
     return Icon(picture, float(metadata["objective"]), bool(metadata["dead"]), str(metadata["reason"]))

@@ -2,7 +2,8 @@
 
 Pad, jitter, scale, rotate and jitter again (Olah, Mordvintsev, Schubert, "Feature Visualization", Distill 2017,
 "Transformation robustness"; amounts as in Lucid) are all affine, so they compose into one map from the network's
-pixels to the picture's. Grey lies outside the picture. The draws belong to the icon, not to its place in a batch.
+pixels to the picture's. Outside of it lies grey or its reflection. The draws belong to the icon, not to its place in a
+batch.
 """
 
 from __future__ import annotations
@@ -64,9 +65,13 @@ def affine(draws: Tensor, size: int, view: int) -> Tensor:
     return torch.cat([turn * (view / size), offset[:, :, None] * (2 / size)], 2).float()
 
 
-def resample(pictures: Tensor, maps: Tensor, out: int) -> Tensor:
-    """Pictures (batch, 3, y, x) in [0, 1] read through maps (batch, 2, 3), bilinear: (batch, 3, out, out)."""
+def resample(pictures: Tensor, maps: Tensor, out: int, reflect: bool = False) -> Tensor:
+    """Pictures (batch, channel, y, x) in [0, 1] read through maps (batch, 2, 3), bilinear: (batch, channel, out, out).
+
+    Outside of the picture lies grey, or its own reflection.
+    """
     import torch.nn.functional as F
 
     grid = F.affine_grid(maps, [len(pictures), 3, out, out], align_corners=False)
-    return F.grid_sample(pictures - GREY, grid, "bilinear", "zeros", align_corners=False) + GREY
+    outside = "reflection" if reflect else "zeros"
+    return F.grid_sample(pictures - GREY, grid, "bilinear", outside, align_corners=False) + GREY

@@ -1,9 +1,9 @@
-"""The feature visualization engine: pictures that most excite a channel or a direction of a layer.
+"""The feature visualization engine: pictures that most excite what an objective names in a layer.
 
-An icon maximizes the mean over all positions of <direction, activations> by gradient ascent on Fourier coefficients,
-seen through random transforms (Olah, Mordvintsev, Schubert, "Feature Visualization", Distill 2017). Seeds and
-transforms belong to the icon and batches have one fixed size, so an icon comes out the same, bit for bit, in any
-company. The forward pass stops at the layer, parameters get no gradient, and icons of one layer share batches.
+An icon maximizes its objective by gradient ascent on Fourier coefficients, seen through random transforms (Olah,
+Mordvintsev, Schubert, "Feature Visualization", Distill 2017). Seeds, transforms and schedule belong to the icon and
+batches have one fixed size, so an icon comes out the same, bit for bit, in any company. The forward pass stops at the
+layer, parameters get no gradient, icons of one layer share batches, and a finished icon's slot takes the next.
 """
 
 from __future__ import annotations
@@ -12,26 +12,21 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-
-from bbilang.grammar.diagnostic import BbiError
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime import passes
+from bbilang.runtime.ascent import Ascent, Take, described
 from bbilang.runtime.cache import Cache
-from bbilang.runtime.fold import folded
-from bbilang.runtime.icon import Icon, Objective, Recipe, icon_key, keep, model_key, seed_of, unpack
-from bbilang.runtime.parametrization import Fourier, initial_spectrum
-from bbilang.runtime.transforms import affine, resample
+from bbilang.runtime.icon import Icon, Objective, Recipe, Start, icon_key, keep, model_key, unpack
+from bbilang.runtime.responses import family
+from bbilang.runtime.schedule import schedule_of
 
-__all__ = ["Icon", "Objective", "Recipe", "estimate", "visualize"]
-
-_ADAM = (0.9, 0.999, 1e-8)
+__all__ = ["Icon", "Objective", "Recipe", "Start", "estimate", "make", "visualize"]
 
 Progress = Callable[[int, int, float], None]
+Announce = Callable[[int, float], None]
 
 
 def visualize(
@@ -41,225 +36,171 @@ def visualize(
     cache: Cache | None = None,
     progress: Progress | None = None,
     counter: passes.Passes | None = None,
+    announce: Announce | None = None,
 ) -> list[Icon]:
     """One icon per objective, in their order; equal objectives are made once, cached ones not at all.
 
-    ``progress(done icons, all icons, seconds left)`` counts distinct icons and is called about every second. Finished
-    icons are in the cache at once, so an interruption (KeyboardInterrupt passes through) loses one batch at most.
-    Out-of-memory halves the batch. Raises BbiError E501, E502 (layers), E504 (memory), E510 (directions).
+    ``progress(done icons, all icons, seconds left)`` counts distinct icons and is called about every second.
+    ``announce(icons to make, seconds)`` is called once before the first is made, with what `estimate` gives. Finished
+    icons are in the cache at once, so an interruption (KeyboardInterrupt passes through) loses those in the slots at
+    most. Out-of-memory halves the batch. Raises BbiError E501, E502 (layers), E504 (memory), E510 (objectives).
     """
+    icons: dict[Objective, Icon] = {}
+    wanted = [_canonical(adapter, objective) for objective in objectives]
+    make(adapter, wanted, icons.__setitem__, recipe, cache, progress, counter, announce)
+    return [icons[objective] for objective in wanted]
+
+
+def make(
+    adapter: Any,
+    objectives: Iterable[Objective],
+    take: Take,
+    recipe: Recipe | None = None,
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+    counter: passes.Passes | None = None,
+    announce: Announce | None = None,
+) -> None:
+    """`visualize` for more icons than memory holds: each is handed to ``take(objective, icon)`` once, in the order in
+    which they are found or finished, and not kept."""
     recipe = recipe or Recipe()
     counter = counter if counter is not None else passes.Passes()
     model = model_key(adapter) if cache is not None else None
-    wanted = [_canonical(adapter, objective) for objective in objectives]
-    icons: dict[Objective, Icon] = {}
-    total = len(dict.fromkeys(wanted))
-    batch = recipe.batch
+    missing = list(dict.fromkeys(_canonical(adapter, objective) for objective in objectives))
+    total, batch = len(missing), recipe.batch
+    clock = _Clock(progress, total)
 
     def look_up(among: Iterable[Objective]) -> list[Objective]:
-        """Put what the cache holds for this batch size into `icons`; gives the rest."""
-        for objective in among if cache is not None else ():
-            found = cache.get(icon_key(model, objective, recipe, batch, adapter)) if objective not in icons else None
-            if found is not None:
-                icons[objective] = unpack(*found)
-        return [objective for objective in among if objective not in icons]
+        """Hand over what the cache holds for this batch size; gives the rest."""
+        rest = []
+        for objective in among:
+            found = cache.get(icon_key(model, objective, recipe, batch, adapter)) if cache is not None else None
+            if found is None:
+                rest.append(objective)
+            else:
+                clock.count(take, objective, unpack(*found))
+        return rest
 
-    clock = _Clock(progress, total, recipe.steps)
-    missing = look_up(list(dict.fromkeys(wanted)))
-    groups = _by_layer(missing)
-    for position, (layer, group) in enumerate(groups):
-        later = sum(-(-len(g) // batch) for _, g in groups[position + 1 :])
-        while group:
+    def store(size: int) -> Take:
+        """What puts an icon made in batches of a size into the cache."""
+        return lambda o, icon: keep(cache, icon, model, o, recipe, size, adapter) if cache is not None else None
+
+    missing = look_up(missing)
+    if announce:
+        announce(len(missing), _seconds(adapter, missing, recipe))
+    groups = _by_family(missing)
+    for position, group in enumerate(groups):
+        later = sum(-(-len(g) // batch) for g in groups[position + 1 :]) * schedule_of(recipe).steps
+        left = dict.fromkeys(group)
+        while left:
+            take_in = partial(_finish, left, lambda o, i: clock.count(take, o, i), store(batch))
             try:
-                with _Ascent(adapter, layer, recipe, batch, counter) as ascent:
-                    while group:
-                        clock.begin(len(icons), -(-len(group) // batch) + later)
-                        for objective, icon in zip(group[:batch], ascent.run(group[:batch], clock), strict=True):
-                            icons[objective] = icon
-                            if cache is not None:
-                                keep(cache, icon, model, objective, recipe, batch, adapter)
-                        group = group[batch:]
+                with Ascent(adapter, group[0], recipe, batch, counter) as ascent:
+                    ascent.run(_together(left), take_in, lambda own, later=later: clock.step(own + later))
             except BbiError as e:
-                if not passes.is_out_of_memory(e) or batch == 1:
+                if not passes.is_out_of_memory(e) or batch // 2 < group[0].pictures:
                     raise
                 batch //= 2
-                group = look_up(group)
-    clock.finish(len(icons))
-    return [icons[objective] for objective in wanted]
+                left = dict.fromkeys(look_up(left))
+    clock.finish()
+
+
+def _finish(left: dict[Objective, None], take: Take, store: Take, objective: Objective, icon: Icon) -> None:
+    store(objective, icon)
+    if objective in left:  # a diverse picture's companions may not have been asked for
+        del left[objective]
+        take(objective, icon)
 
 
 def estimate(
     adapter: Any, objectives: Sequence[Objective], recipe: Recipe | None = None, cache: Cache | None = None
 ) -> tuple[int, float]:
-    """(icons to make, seconds): what is not in the cache, at a speed measured on this machine: three steps per layer
-    after a warm-up, once per process. Padded batches are counted whole."""
+    """(icons to make, seconds at most): what is not in the cache, at a speed measured on this machine: three steps per
+    layer after a warm-up, once per process. Padded batches are counted whole, early ends are not foreseen."""
     recipe = recipe or Recipe()
     wanted = list(dict.fromkeys(_canonical(adapter, objective) for objective in objectives))
     if cache is not None:
         model = model_key(adapter)
         wanted = [o for o in wanted if cache.get(icon_key(model, o, recipe, recipe.batch, adapter)) is None]
+    return len(wanted), _seconds(adapter, wanted, recipe)
+
+
+def _seconds(adapter: Any, missing: Sequence[Objective], recipe: Recipe) -> float:
     seconds = 0.0
-    for layer, group in _by_layer(wanted):
-        batch, step = _speed(adapter, layer, recipe, group)
-        seconds += step * recipe.steps * -(-len(group) // batch)
-    return len(wanted), seconds
+    for group in _by_family(missing):
+        batch, step = _speed(adapter, recipe, group)
+        seconds += step * schedule_of(recipe).steps * -(-len(_together(group)) // batch)
+    return seconds
 
 
 _speeds: weakref.WeakKeyDictionary[Any, dict[Any, tuple[int, float]]] = weakref.WeakKeyDictionary()
 
 
-def _speed(adapter: Any, layer: str, recipe: Recipe, group: Sequence[Objective]) -> tuple[int, float]:
-    """(batch that fits in memory, seconds a step), measured once per model, layer and size in this process."""
+def _speed(adapter: Any, recipe: Recipe, group: Sequence[Objective]) -> tuple[int, float]:
+    """(batch that fits in memory, seconds a step), measured once per model, family and recipe in this process."""
     known = _speeds.setdefault(adapter.module, {})
-    key = (layer, recipe.size, recipe.batch, recipe.transforms, str(adapter.device))
+    short = replace(recipe, steps=3, redirect=0)
+    key = (family(group[0]), short, str(adapter.device))
     batch = recipe.batch
     while key not in known:
         try:
-            with _Ascent(adapter, layer, replace(recipe, steps=3, redirect=0), batch, passes.Passes()) as ascent:
-                ascent.run(group[:batch])
-                start = time.perf_counter()
-                ascent.run(group[:batch])
-                known[key] = batch, (time.perf_counter() - start) / 3
+            with Ascent(adapter, group[0], short, batch, passes.Passes()) as ascent:
+                few = _together(group)[:batch]
+                ascent.run(few, _ignore)
+                began = time.perf_counter()
+                ascent.run(few, _ignore)
+                known[key] = batch, (time.perf_counter() - began) / ascent.schedule.steps
         except BbiError as e:
-            if not passes.is_out_of_memory(e) or batch == 1:
+            if not passes.is_out_of_memory(e) or batch // 2 < group[0].pictures:
                 raise
             batch //= 2
     return known[key]
 
 
+def _ignore(objective: Objective, icon: Icon) -> None:
+    pass
+
+
 class _Clock:
     """Tells the caller how far the work is, about once a second."""
 
-    def __init__(self, progress: Progress | None, total: int, steps: int):
-        self.progress, self.total, self.steps = progress, total, steps
+    def __init__(self, progress: Progress | None, total: int):
+        self.progress, self.total = progress, total
         self.start = self.told = time.perf_counter()
-        self.stepped, self.left, self.done = 0, 0, 0
+        self.stepped, self.done = 0, 0
 
-    def begin(self, done: int, batches: int) -> None:
-        self.done, self.left = done, batches * self.steps
+    def count(self, take: Take, objective: Objective, icon: Icon) -> None:
+        self.done += 1
+        take(objective, icon)
 
-    def step(self) -> None:
-        self.stepped, self.left = self.stepped + 1, self.left - 1
+    def step(self, left: int) -> None:
+        self.stepped += 1
         now = time.perf_counter()
         if self.progress and now - self.told >= 1.0:
             self.told = now
-            self.progress(self.done, self.total, (now - self.start) / self.stepped * self.left)
+            self.progress(self.done, self.total, (now - self.start) / self.stepped * left)
 
-    def finish(self, done: int) -> None:
+    def finish(self) -> None:
         if self.progress:
-            self.progress(done, self.total, 0.0)
+            self.progress(self.done, self.total, 0.0)
 
 
-class _Ascent:
-    """Gradient ascent of batches of one fixed size at one layer; hooks and the folded copy live as long as it does."""
-
-    def __init__(self, adapter: Any, layer: str, recipe: Recipe, batch: int, counter: passes.Passes):
-        self.layer, self.recipe, self.batch = layer, recipe, batch
-        self.device = torch.device(adapter.device)
-        self.fourier = Fourier(recipe.size, recipe.decorrelate, recipe.decay, self.device)
-        self.view = recipe.transforms.view_size(recipe.size)
-        example = torch.rand(2, 3, self.view, self.view, generator=torch.Generator().manual_seed(0))
-        self.shape, example = _network_size(adapter, layer, example.to(self.device), counter)
-        self.fixed = self.shape != (self.view, self.view)
-        self._run = passes.run_to(folded(adapter, layer, example, counter), layer, counter=counter, example=example)
-        self.axis = _channel_axis(adapter, layer)
-
-    def __enter__(self) -> _Ascent:
-        self.runner = self._run.__enter__()
-        return self
-
-    def __exit__(self, *exception: Any) -> bool | None:
-        return self._run.__exit__(*exception)
-
-    def fit(self, pictures: Tensor) -> Tensor:
-        """Pictures (batch, 3, y, x) at the size that the network is shown."""
-        if pictures.shape[2:] == self.shape:
-            return pictures
-        return F.interpolate(pictures, self.shape, mode="bilinear", antialias=True, align_corners=False)
-
-    def excite(self, seen: Tensor) -> Tensor:
-        """(batch, 3, y, x) -> the layer's activation averaged over positions, (batch, channel)."""
-        activation = self.runner(seen.contiguous(memory_format=torch.channels_last))
-        return activation.movedim(self.axis, 1).flatten(2).mean(2) if activation.dim() > 2 else activation
-
-    def run(self, objectives: Sequence[Objective], clock: _Clock | None = None) -> list[Icon]:
-        """Icons of up to ``batch`` objectives; free slots are filled with copies of the first."""
-        recipe, first, second = self.recipe, *_ADAM[:2]
-        slots = [*objectives, *[objectives[0]] * (self.batch - len(objectives))]
-        sources = [torch.Generator().manual_seed(seed_of(recipe, objective)) for objective in slots]
-        spectrum = torch.stack([initial_spectrum(recipe.size, recipe.deviation, s) for s in sources]).to(self.device)
-        draws = torch.stack([recipe.transforms.draw(recipe.steps, s) for s in sources], 1)  # (step, batch, 6)
-        maps = affine(draws.flatten(0, 1), recipe.size, self.view).view(recipe.steps, self.batch, 2, 3).to(self.device)
-        mean, square = torch.zeros_like(spectrum), torch.zeros_like(spectrum)
-        alive = torch.zeros(self.batch, dtype=torch.bool, device=self.device)
-        sound = torch.ones_like(alive)
-        directions, side = None, max(self.view, *self.shape)
-        for step in range(recipe.steps):
-            self.runner.through_relu = step < recipe.redirect
-            spectrum.requires_grad_()
-            view = resample(self.fourier(spectrum), maps[step], side)
-            seen = self.excite(self.fit(view))
-            if directions is None:
-                directions = torch.stack([o.vector(seen.shape[1]) for o in slots]).to(seen)
-                unit = directions / directions.norm(dim=1, keepdim=True).clamp_min(1e-20)
-            values = (seen * unit).sum(1)
-            (gradient,) = self.runner.backward(-values.sum(), [spectrum])
-            spectrum = spectrum.detach()
-            sound &= torch.isfinite(values.detach()) & torch.isfinite(gradient.flatten(1).sum(1))
-            if step >= min(recipe.redirect, recipe.steps - 1):
-                alive |= (gradient != 0).flatten(1).any(1)
-            mean.mul_(first).add_(gradient, alpha=1 - first)
-            square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
-            size = recipe.rate * (1 - second ** (step + 1)) ** 0.5 / (1 - first ** (step + 1))
-            spectrum.addcdiv_(mean, square.sqrt().add_(_ADAM[2]), value=-size)
-            if clock:
-                clock.step()
-        with torch.no_grad():
-            pictures = self.fourier(spectrum)
-            measured = (self.excite(self.fit(pictures) if self.fixed else pictures) * directions).sum(1).tolist()
-        rows = (pictures.clamp(0, 1) * 255).round().nan_to_num(128).byte().permute(0, 2, 3, 1).cpu().numpy()
-        grey = np.full_like(rows[0], 128)
-        icons = []
-        for slot in range(len(objectives)):
-            if not sound[slot]:
-                icons.append(Icon(grey, 0.0, True, "its activations or gradients were not finite"))
-            elif not alive[slot]:
-                icons.append(Icon(grey, measured[slot], True, "no gradient reached the picture"))
-            else:
-                icons.append(Icon(rows[slot].copy(), measured[slot]))
-        return icons
-
-
-def _by_layer(objectives: Iterable[Objective]) -> list[tuple[str, list[Objective]]]:
-    groups: dict[str, list[Objective]] = {}
+def _by_family(objectives: Iterable[Objective]) -> list[list[Objective]]:
+    groups: dict[Any, list[Objective]] = {}
     for objective in objectives:
-        groups.setdefault(objective.layer, []).append(objective)
-    return list(groups.items())
+        groups.setdefault(family(objective), []).append(objective)
+    return list(groups.values())
 
 
-def _described(adapter: Any, layer: str) -> Any:
-    return getattr(adapter.description, "by_name", {}).get(layer)
+def _together(objectives: Iterable[Objective]) -> list[Objective]:
+    """With their companions: all pictures of a diverse direction, one after the other."""
+    return list(dict.fromkeys(replace(o, number=n) for o in objectives for n in range(o.pictures)))
 
 
 def _canonical(adapter: Any, objective: Objective) -> Objective:
     """The objective under the layer's first name, so that an alias asks for no second icon."""
-    layer = _described(adapter, objective.layer)
-    return objective if layer is None else Objective(layer.name, objective.direction)
-
-
-def _channel_axis(adapter: Any, layer: str) -> int:
-    """Axis of channels in the layer's result, counting the batch; -1 in a sequence layer."""
-    description = _described(adapter, layer)
-    return 1 + description.axes.index("channel") if description is not None else 1
-
-
-def _network_size(adapter: Any, layer: str, example: Tensor, counter: passes.Passes) -> tuple[tuple[int, int], Tensor]:
-    """(y, x) that the network is shown, and an example of it: the view's own size, else the only one it takes."""
-    try:
-        passes.forward(adapter, example[:1], [layer], want_output=False, counter=counter)
-        return (example.shape[2], example.shape[3]), example
-    except BbiError:
-        raise
-    except Exception:  # a network for one size says so in many ways
-        y, x = adapter.description.input_size
-        return (int(y), int(x)), F.interpolate(example, (int(y), int(x)), mode="bilinear", align_corners=False)
+    if objective.pictures > 1 and objective.kind != "direction":
+        text = f"`{objective.kind}` makes one picture, not {objective.pictures}"
+        raise BbiError(Diagnostic("E510", text, help="several pictures that differ are made of a direction"))
+    layer = described(adapter, objective.layer)
+    return objective if layer is None or layer.name == objective.layer else replace(objective, layer=layer.name)

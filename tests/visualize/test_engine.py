@@ -11,9 +11,11 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
 from bbilang.runtime.cache import Cache
 from bbilang.runtime.fold import FoldedAdapter, folded
+from bbilang.runtime.schedule import schedule_of
 from bbilang.runtime.visualize import Objective, Recipe, estimate, visualize
 
-RECIPE = Recipe(size=32, steps=12, batch=4, redirect=4)
+RECIPE = Recipe(size=32, steps=24, batch=4, redirect=4)
+STEPS = schedule_of(RECIPE).steps
 
 
 def channels(*indices, layer="act2"):
@@ -43,8 +45,8 @@ def test_equal_objectives_are_made_once_and_passes_are_counted(adapter):
     counter = passes.Passes()
     icons = visualize(adapter, [*channels(0, 1, 0), Objective("act1", 2), *channels(0)], RECIPE, counter=counter)
     assert icons[0] is icons[2] is icons[4]
-    assert counter.backwards == 2 * RECIPE.steps, "one batch for each of two layers"
-    assert counter.backward_rows == 2 * RECIPE.steps * RECIPE.batch
+    assert counter.backwards == 2 * STEPS, "one batch for each of two layers"
+    assert counter.backward_rows == 2 * STEPS * RECIPE.batch
 
 
 def test_vectors_and_their_negatives(adapter):
@@ -94,7 +96,7 @@ def test_the_cache_key_holds_what_the_icon_depends_on(adapter, tmp_path, change)
         adapter.normalize = lambda x: x
     counter = passes.Passes()
     visualize(adapter, channels(0), recipe, cache, counter=counter)
-    assert counter.backwards == recipe.steps
+    assert counter.backwards == schedule_of(recipe).steps
 
 
 def test_a_damaged_icon_is_made_again(adapter, tmp_path):
@@ -110,7 +112,7 @@ class Interrupted(passes.Passes):
 
     def backward(self, rows):
         super().backward(rows)
-        if self.backwards == RECIPE.steps + 5:
+        if self.backwards == STEPS + 5:
             raise KeyboardInterrupt
 
 
