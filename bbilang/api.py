@@ -191,17 +191,22 @@ def _icons(
     adapter: Any, objectives: Any, counter: Any, *, recipe: Any, cache: Any, progress: Listener | None
 ) -> list[Any]:
     """Icons, with word before and while they are made."""
-    from bbilang.runtime.visualize import estimate, visualize
+    from bbilang.runtime.visualize import visualize
 
     if progress is None:
         return visualize(adapter, objectives, recipe, cache, None, counter)
-    count, seconds = estimate(adapter, objectives, recipe, cache)
-    progress(Event("estimate", f"{recipe.size} px, {recipe.steps} steps", len(objectives) - count, count, seconds))
+    making = 0
+
+    def announce(count: int, seconds: float) -> None:
+        nonlocal making
+        making = count
+        progress(Event("estimate", f"{recipe.size} px, {recipe.steps} steps", len(objectives) - count, count, seconds))
 
     def tell(done: int, total: int, left: float) -> None:
-        progress(Event("icons", "", done, total, left))
+        if making:
+            progress(Event("icons", "", done, total, left))
 
-    return visualize(adapter, objectives, recipe, cache, tell if count else None, counter)
+    return visualize(adapter, objectives, recipe, cache, tell, counter, announce)
 
 
 def _recipe(program: Program, draft: bool) -> Any:
