@@ -156,7 +156,7 @@ def test_cache(bbi, tmp_path, monkeypatch):
     from bbilang.runtime.cache import Cache, key_of
 
     Cache().put(key_of({"a": 1}), b"x" * 2000)
-    assert re.search(r"cache: 1 entry, 2\.\d+ kB of at most 1\.07 GB$", bbi("cache", "show").out.strip())
+    assert re.search(r"cache: 1 entry, 2\.\d+ kB of at most 1\.07 GB\n +1 other, 2", bbi("cache", "show").out)
     assert json.loads(bbi("cache", "show", "--json").out)["records"] == 1
     assert "1 entry removed" in bbi("cache", "clear").out
     assert "0 entries, 0 B" in bbi("cache", "show").out
