@@ -282,8 +282,8 @@ RUNNING: Final[dict[str, Code]] = {
     ),
     "E511": Code(
         "a factorization that does not exist",
-        "Groups are independent directions of a layer's activations for this picture: a layer that does not respond has "
-        "none, and there are never more than positions or channels. Ask for fewer, or take another layer.",
+        "Groups are independent directions of a layer's activations for this picture: a layer that does not respond "
+        "has none, and there are never more than positions or channels. Ask for fewer, or take another layer.",
         "$ bbi run -e 'block5c.expand | factorize(pca, 400) | present(bars)'",
         "$ bbi run -e 'block5c.expand | factorize(pca, 4) | present(bars)'",
         needs="a run",
