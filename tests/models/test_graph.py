@@ -1,5 +1,8 @@
 """The picture of a network: what joins what, where the boxes stand, and that a browser shows it."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -81,6 +84,12 @@ def test_what_is_no_graph(text, words):
     with pytest.raises(bbilang.BbiError) as caught:
         bbilang.run(text, model=adapt(Fork(), (16, 16)), input=Image.new("RGB", (16, 16)), cache=False)
     assert caught.value.diagnostics[0].code == "E304" and words in caught.value.diagnostics[0].message
+
+
+def test_the_example_of_the_page_about_models():
+    text = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```bbi\n(.*?)^```", text, re.M | re.S)
+    assert bbilang.check(bbilang.parse(example), input="sample:chelsea").elements
 
 
 @pytest.mark.browser
