@@ -19,7 +19,7 @@ from bbilang.runtime.selection import elements, layered
 from bbilang.runtime.vega import SCHEMA, Chart, attach, layout, table
 from bbilang.runtime.viewmodel import Element, Layout, Selection, View
 
-WIDTH, GAP = 1080, 44  # pixels of the picture, and between elements
+WIDTH, GAP, CHIP = 1080, 44, 104  # pixels: of the picture; between elements; of a chip and its word
 SHARED = ("pictures", "blank", "room")
 
 
@@ -99,6 +99,7 @@ def _element(
     chart = {key: one[key] for key in ("width", "height", "layer")}
     lines = [line for part in layered(element) for line in _words(part, room, part is not element)]
     keys = [_scale(part, over=part is not element) for part in layered(element) if _coloured(part)]
+    keys += [_chips(part, room) for part in layered(element) if _chipped(part)]
     chart |= _title(element.title, lines, 14)
     return {"vconcat": [chart, *keys], "spacing": 8} if keys else chart
 
@@ -139,6 +140,38 @@ def _scale(element: Element, over: bool) -> dict[str, Any]:
             {"mark": {**image, "url": url}, "encoding": place},
             {"mark": {**text, "text": f"{low:g}", "align": "right"}, "encoding": {**place, "x": {"value": 34}}},
             {"mark": {**text, "text": f"{high:g}", "align": "left"}, "encoding": {**place, "x": {"value": 166}}},
+        ],
+    }
+
+
+def _chipped(element: Element) -> bool:
+    return any(frame.series_colours for panel in element.panels for frame in panel.frames)
+
+
+def _chips(element: Element, room: int) -> dict[str, Any]:
+    """Which colour is which group or component, in the state shown."""
+    name = identifier(element.id)
+    frame = f"frames_{name}[0][state_{name}]"
+    most = max(len(frame.series) for panel in element.panels for frame in panel.frames)
+    across = max(1, room // CHIP)
+    place = {
+        "data": {"values": [{"series": i, "x": i % across * CHIP, "y": i // across * 20} for i in range(most)]},
+        "width": min(most, across) * CHIP,
+        "height": -(-most // across) * 20,
+    }
+    known = f"datum.series < length({frame}.series)"
+    made = {"colour": f"{known} ? {frame}.series_colours[datum.series] : 'transparent'"}
+    made["words"] = f"{known} ? {frame}.series[datum.series] : ''"
+    at = {"x": {"field": "x", "type": "quantitative", "scale": None, "axis": None},
+          "y": {"field": "y", "type": "quantitative", "scale": None, "axis": None}}  # fmt: skip
+    square = {"type": "square", "size": 140, "opacity": 1, "xOffset": 7, "yOffset": 8, "fill": {"expr": "datum.colour"}}
+    text = {"type": "text", "align": "left", "baseline": "middle", "fontSize": 11.5, "dx": 19, "dy": 8}
+    return {
+        **place,
+        "transform": [{"calculate": value, "as": key} for key, value in made.items()],
+        "layer": [
+            {"mark": square, "encoding": at},
+            {"mark": text, "encoding": {**at, "text": {"field": "words", "type": "nominal"}}},
         ],
     }
 

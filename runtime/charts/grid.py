@@ -11,12 +11,12 @@ from bbilang.runtime.marks import Theme, box, panel_labels, picture, ring, rows,
 from bbilang.runtime.marks import chart as layer
 from bbilang.runtime.viewmodel import Element
 
-LENS = 76  # pixels: a side of the enlarged cell
+LENS, NARROW = 76, 236  # pixels: a side of the enlarged cell; of a panel at least, for fingers
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
     over = theme.over is not None and theme.over_element is not None
-    geometry = theme.over if over else image.place(element, theme)
+    geometry = theme.over if over else image.place(element, theme, NARROW)
     pairs = matched(element, theme.over_element) if over else [(i, i) for i in range(len(element.panels))]
     tiles = _tiles(element, geometry, pairs)
     if over:

@@ -18,11 +18,11 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
     return alt.layer(*layers(element, geometry), *target_layers(element, geometry, theme))
 
 
-def place(element: Element, theme: Theme) -> Geometry:
-    """One panel of 400 pixels or ``options["width"]``, several of 160 to 260; narrower where there is no room."""
+def place(element: Element, theme: Theme, narrow: int = 160) -> Geometry:
+    """One panel of 400 pixels or ``options["width"]``, several of ``narrow`` to 260; less where there is no room."""
     geometry, count = theme.geometry(element), len(element.panels)
     side = float(element.options.get("width") or (400 if count == 1 else 260))
-    across = balanced(count, (geometry.room + GUTTER) / (160 + GUTTER))
+    across = balanced(count, (geometry.room + GUTTER) / (narrow + GUTTER))
     width = floor(least(side, (geometry.room + GUTTER) / across - GUTTER))
     ratio = max((_ratio(panel, theme) for panel in element.panels), default=1.0)
     return geometry.flow(len(element.panels), width, width * ratio, labelled(element), gutter=GUTTER)
