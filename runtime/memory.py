@@ -154,6 +154,12 @@ def give_back(device: Any = "cpu") -> None:
         import torch
 
         getattr(torch, kind).empty_cache()
+    elif sys.platform == "linux":
+        import ctypes
+
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's; others give back by themselves
+        if trim is not None:
+            trim(0)
 
 
 class Peak:
@@ -191,6 +197,7 @@ def peak(device: Any = "cpu") -> Iterator[Peak]:
         mark = high()
         for outer in _open:
             outer._seen = max(outer._seen, mark)
+    give_back(device)  # what is freed but kept would hide what the block takes
     start = now()
     stop = threading.Event()
     thread = None if reset() else threading.Thread(target=_sample, args=(found, stop), daemon=True)

@@ -13,7 +13,7 @@ from bbilang.runtime.passes.borrow import check_finite, error, guard_memory
 from bbilang.runtime.passes.capture import Captured
 from bbilang.runtime.passes.count import Passes
 
-AT_MOST = {"cpu": 32, "cuda": 256}  # cotangents at once: more were not faster
+AT_MOST = {"cpu": 16, "cuda": 256}  # cotangents at once: more were not faster
 _LIVE = 4  # gradients as large as the largest that a backward holds at once
 
 
@@ -62,7 +62,7 @@ def vjp_chunks(
             return result
 
     size = chunk if chunk else 1 if create_graph else None
-    limit = AT_MOST.get(outputs.device.type, 32)
+    limit = AT_MOST.get(outputs.device.type, 16)
     for start, result in chunks(len(cotangents), each, work, limit, outputs.device, size):
         for layer, value in result.items():
             check_finite(f"{layer}, gradient", value)
