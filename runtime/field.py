@@ -163,4 +163,4 @@ class Linked(Field):
     pairs: tuple[Field, ...] = ()
 
     def with_values(self, values: Named, type: FieldType) -> Linked:
-        return Linked(type, values, self.coords, self.names, None, None, self.nodes, self.pairs)
+        return Linked(type, values, self.coords, self.names, nodes=self.nodes, pairs=self.pairs)
