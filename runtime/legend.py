@@ -21,6 +21,9 @@ PLURALS = {
 }
 
 
+BETWEEN = "of the later atom's score"  # the unit of `link`
+
+
 def legend_of(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> vm.Legend:
     type = drawing.field.type
     scope = "one scale for the whole element"
@@ -50,7 +53,8 @@ def legend_of(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> vm.Legend:
         ends = (0.0, ends[1]) if np.nanmax(values, initial=0.0) > 0 else (ends[0], 0.0)
     if type.unit == "probability" and not type.signed:
         ends = (0.0, 1.0)
-    return vm.Legend(quantity_of(drawing), type.unit, scope, ends, type.signed, tuple(notes))
+    unit = f"units {BETWEEN}" if type.unit == BETWEEN else type.unit
+    return vm.Legend(quantity_of(drawing), unit, scope, ends, type.signed, tuple(notes))
 
 
 def quantity_of(drawing: Drawing) -> str:
@@ -59,7 +63,9 @@ def quantity_of(drawing: Drawing) -> str:
     words = {"score": "score"}.get(type.content, type.content)
     if isinstance(drawing.field, Linked):
         return ", ".join([f"{words} to the next column", *type.steps])
-    if type.content in ("attribution", "gradient"):
+    if type.unit == BETWEEN:
+        words += " from the earlier atom to the later one"
+    elif type.content in ("attribution", "gradient"):
         link = "to" if type.content == "attribution" else "of"
         if drawing.field.type.axis("class") is not None and type.atom != "class":
             words += f" {link} each class"
