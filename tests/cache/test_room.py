@@ -1,12 +1,10 @@
-"""The limit, several processes at once, damage and full disks."""
+"""The limit, several processes at once, damage and full disks. Ctrl-C is in tests/cli/test_run.py."""
 
 import errno
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 
 from bbilang.runtime.cache import Cache, key_of
 
@@ -131,27 +129,3 @@ def test_a_full_disk_costs_a_warning(bbi, folder, monkeypatch):
     done = bbi("run", "page.bbi", "-o", "page.html")
     assert done.code == 0 and done.err.count("warning[W440]") == 1 and (folder / "page.html").stat().st_size > 100_000
     assert not Cache().keys() and not list((folder / "cache").rglob(".new-*"))
-
-
-def test_ctrl_c_loses_one_batch_at_most(folder, process):
-    """A real SIGINT while icons are made: those that were finished are there, and the numbers too."""
-    (folder / "long.bbi").write_text(
-        'bbi 1\ninput "sample:chelsea"\nset featvis(size=32, steps=48, batch=1)\n'
-        "a = block1a.channel | activation | top(16) | present(featvis)\n"
-    )
-    running = process("run", "long.bbi", "-o", "page.html")
-    deadline = time.monotonic() + 240
-    while running.poll() is None and time.monotonic() < deadline:
-        cache = Cache()
-        if sum(kind_of(cache, key) == "icon" for key in cache.keys() if cache.raw(key)) >= 2:
-            break
-        time.sleep(0.05)
-    running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=60)
-    assert running.returncode == 130 and "finished icons are kept" in err and not (folder / "page.html").exists()
-    kept = [kind_of(cache, key) for key in Cache().keys()]
-    made = kept.count("icon")
-    assert 2 <= made < 16 and kept.count("numbers") == 2 and not list((folder / "cache").rglob(".new-*"))
-    again = process("run", "long.bbi", "-o", "page.html")
-    _, err = again.communicate(timeout=240)
-    assert again.returncode == 0 and f"making {16 - made} icons" in err and f"{made} more are in the cache" in err
