@@ -7,14 +7,14 @@ decided is, for each kind of atoms at each layer, whether tangents serve it; cot
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 from bbilang.compiler.cost import Cost, earliest, passes_cost
 from bbilang.compiler.description import ModelDescription
-from bbilang.compiler.ir import Ask, Backward, Node, Program, Tangents
-from bbilang.compiler.targets import asked_atoms, atoms_of, target_keys
+from bbilang.compiler.ir import Ask, Backward, Node, Program, Tangents, walk
+from bbilang.compiler.targets import atom_count, atoms_of, target_keys
 
 Unit = tuple[str, str]  # a layer, and the name of the parts of its atoms; empty where only cotangents will do
 MOST = 10  # units of which every choice is tried
@@ -47,9 +47,10 @@ class _Group:
     """A group of backwards by the units that ask for each class or atom."""
 
     def __init__(self, program: Program, backward: Backward, description: ModelDescription):
-        self.program, self.backward, self.description = program, backward, description
+        self.program, self.description = program, description
         self.inputs = max(len(program.inputs), 1)
-        derived = {node for d in program.derivatives for node in d.serves}
+        own = set(backward.serves)
+        backward = replace(backward, asks=tuple(replace(a, narrow=_narrow(a, own)) for a in backward.asks))
         wanted: dict[tuple, set[Unit]] = {}
         units: dict[Unit, list[Ask]] = {}
         for ask in backward.asks:
@@ -58,15 +59,17 @@ class _Group:
                 units.setdefault(unit, []).append(ask)
             for key in target_keys(ask.target, backward.place, description):
                 wanted.setdefault(key, set()).update(own)
+        self.backward = backward
         self.wanted = Counter(map(frozenset, wanted.values()))
         self.movable = frozenset(unit for unit in units if unit[1])
-        self.counts = {unit: _atoms(asks, unit[0], description, derived) for unit, asks in units.items()}
+        self.counts = {unit: _atoms(asks, unit[0], description) for unit, asks in units.items()}
 
     def cost(self, forward: frozenset[Unit]) -> Cost:
         """What it costs when tangents serve these units, and cotangents the rest."""
         speeds, place, total = self.program.choices.speeds, self.backward.place, Cost()
         for layer in {unit[0] for unit in forward}:
-            total += passes_cost(self.description, speeds.forward, 1, self.inputs, layer, place)
+            values = passes_cost(self.description, speeds.forward, 1, self.inputs, layer, place)
+            total += replace(values, passes=0)  # the tangents' own forward is work, and no pass for anybody
         for unit in forward:
             total += passes_cost(self.description, speeds.tangent, self.counts[unit], self.inputs, unit[0], place)
         stops: Counter[str] = Counter()
@@ -128,21 +131,45 @@ def lows(asks: Iterable[Ask], place: str, description: ModelDescription) -> dict
     return found
 
 
-def tangent_count(tangents: Tangents, description: ModelDescription, derived: set[Node]) -> int:
+def tangent_count(tangents: Tangents, description: ModelDescription) -> int:
     """Atoms at the layer that somebody asks for, those with equal parts once."""
     kinds = dict.fromkeys(ask.parts for ask in tangents.asks)
     asks = ([ask for ask in tangents.asks if ask.parts == parts] for parts in kinds)
-    return sum(_atoms(some, tangents.layer, description, derived) for some in asks)
+    return sum(_atoms(some, tangents.layer, description) for some in asks)
 
 
-def _atoms(asks: Iterable[Ask], layer: str, description: ModelDescription, derived: set[Node]) -> int:
+def _atoms(asks: Iterable[Ask], layer: str, description: ModelDescription) -> int:
     """The atoms of one kind at a layer that somebody asks for."""
     counts, most = {}, 0
     for ask in asks:
-        frame = ask.node.inputs[0] if ask.node.inputs else ask.node
-        counts[frame] = asked_atoms(frame, layer, description, derived)
-        most = max(most, atoms_of(frame, layer, description))
+        frame = _frame(ask)
+        total = atoms_of(frame, layer, description)
+        counts[frame] = atom_count(frame, layer, description) if ask.narrow else total
+        most = max(most, total)
     return min(sum(counts.values()), most)
+
+
+def _frame(ask: Ask) -> Node:
+    """The field whose atoms an ask is about."""
+    return ask.node.inputs[0] if ask.node.inputs else ask.node
+
+
+def _narrow(ask: Ask, group: Collection[Node]) -> bool:
+    """True where the field's atoms are known before the group's own derivatives are."""
+    return not any(node in group for node in walk(_frame(ask)))
+
+
+def divided(program: Program, backward: Backward) -> tuple[Backward, ...]:
+    """A group in two, where that costs less: first what the fields of the rest wait for, so that the rest needs tangents
+    of its own atoms only."""
+    group = set(backward.serves)
+    later = tuple(ask for ask in backward.asks if ask.parts and not _narrow(ask, group))
+    first = tuple(ask for ask in backward.asks if ask not in later)
+    if not later or not first or program.description is None or not backward.stops:
+        return (backward,)
+    parts = tuple(replace(backward, asks=asks) for asks in (first, later))
+    costs = [next(way for way in ways(program, b) if way.chosen).cost.seconds for b in (backward, *parts)]
+    return parts if sum(costs[1:]) < costs[0] else (backward,)
 
 
 def joined(asks: Iterable[Ask]) -> tuple[Ask, ...]:
