@@ -52,12 +52,11 @@ def code_digest() -> str:
     """A sha256 over every file that this package is made of: what numbers and pages depend on besides their inputs."""
     import hashlib
 
-    import bbilang
-    import bbilang.compiler
-    import bbilang.grammar
+    from bbilang.compiler import __file__ as compiled
+    from bbilang.grammar import __file__ as written
 
-    runtime = Path(__file__).parent
-    front, compiler, grammar = (Path(str(p.__file__)).parent for p in (bbilang, bbilang.compiler, bbilang.grammar))
+    front = Path(str(sys.modules["bbilang"].__file__)).parent
+    compiler, grammar, runtime = (Path(str(file)).parent for file in (compiled, written, __file__))
     digest = hashlib.sha256()
     for label, root in (("bbilang", front), ("compiler", compiler), ("grammar", grammar), ("runtime", runtime)):
         for path in sorted(_sources(root, deep=label != "bbilang")):
