@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import table
-from benchmarks.harness import ROUNDS, ROUNDS_QUICK, ROWS, Row, Way, alternate, errors, peak_memory, row_named
+from benchmarks.harness import ROUNDS, ROUNDS_QUICK, ROWS, Row, alternate, peak_memory, row_named
 from benchmarks.surroundings import load, surroundings
 
 RESULTS = Path(__file__).parent / "results"
@@ -35,14 +35,14 @@ def measure(row: Row, rounds: int, tell: Callable[[str], None], memory: bool = T
     equal: dict[str, float] = {}
     for way in sorted(row.ways, key=lambda way: way.kind != "ours"):
         tell(f"{way.name}: runs once, is compared")
-        numbers = way.numbers(way.work())
+        numbers = way.compared()
         wanted = numbers if wanted is None else wanted
-        error = equal[way.name] = errors(wanted, numbers)
+        error = equal[way.name] = row.difference(wanted, numbers)
         if error <= row.tolerance:
             kept.append(way)
         else:
             unequal[way.name] = f"differs by {error:.1e} of the largest value, allowed is {row.tolerance:.1e}"
-    timings = alternate(tuple(kept), rounds, tell)
+    timings = alternate(tuple(kept), min(rounds, row.rounds), tell)
     ways = {}
     for way in kept:
         tell(f"{way.name}: peak memory")
@@ -129,8 +129,6 @@ def main() -> int:
         print(f"note: the load of this machine is {load()}; times are only good on a quiet one", file=sys.stderr)
     return int(run(names, chosen.quick, not chosen.no_memory) > 0)
 
-
-__all__ = ["Way", "main", "measure"]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import minimal, work
-from benchmarks.harness import Limit, Numbers, Row, Way
+from benchmarks.harness import KINKS, Limit, Numbers, Row, Way
 
 BLOCKS = ("block3a", "block3b", "block4a", "block4c", "block5a", "block5c", "block6b", "block6c")
 MAPS, KEPT = 4, 8
@@ -60,5 +60,5 @@ def row(tiny: bool = False) -> Row:
         ),
         (Limit("times", 1.3, "minimum"),),
         "every number that an element draws, and which channels",
-        1e-4,
+        KINKS,
     )

@@ -105,3 +105,31 @@ def captum_integrated_gradients(path: str, index: int, n_steps: int) -> Any:
     method = LayerIntegratedGradients(work.theirs(), _layer(path))
     black = work.adapter().normalize(torch.zeros_like(work.picture())[None])
     return method.attribute(work.normalized(), black, target=index, n_steps=n_steps).detach()[0]
+
+
+def lucent(layer: str, channels: Sequence[int], steps: int) -> list[np.ndarray]:
+    """Icons as uint8 (y, x, rgb), one after another with torch-lucent's defaults: 128 px, shown to the network at 224.
+
+    Its own normalization is ImageNet's mean and deviation; this network's takes its place.
+    """
+    import copy
+
+    import torch
+    from lucent.optvis import param, render, transform
+
+    pictures = []
+    for channel in channels:
+        np.random.seed(channel)
+        torch.manual_seed(channel)
+        found = render.render_vis(
+            copy.deepcopy(work.theirs()),  # its hooks stay on the module
+            f"{layer.replace('.', '_')}:{channel}",
+            param_f=lambda: param.image(128),
+            transforms=[*transform.standard_transforms, work.adapter().normalize],
+            thresholds=(steps,),
+            preprocess=False,
+            progress=False,
+            show_image=False,
+        )
+        pictures.append((np.asarray(found[-1])[0] * 255).round().astype(np.uint8))
+    return pictures

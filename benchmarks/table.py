@@ -94,8 +94,11 @@ def lines_of(record: Record) -> list[str]:
     lines = [f"{record['row']}: {record['title']}", f"  {name} {seconds(ours['wall_s'])}"]
     for must, measured, reached in verdicts(record):
         word = {True: "reached", False: "NOT reached", None: "open"}[reached]
-        lines.append(f"  must be within {must}: {measured}, {word}")
+        lines.append(f"  must reach {must}: {measured}, {word}")
     lines += [f"  {each}" for each in beside(record)]
+    least = max(ours["cpu_s"], 1e-6)
+    cpu = [f"{each} {times(way['cpu_s'] / least)}" for each, way in record["ways"].items() if way is not ours]
+    lines.append(f"  by processor time, ours is 1: {', '.join(cpu)}")
     lines += [f"  {way}: {why}" for way, why in {**record["unequal"], **record["missing"], **record["notes"]}.items()]
     return lines
 
@@ -116,7 +119,7 @@ def _summary(records: Sequence[Record]) -> list[str]:
             seconds(ours["wall_s"]),
             ", ".join(filter(None, memory)),
         ]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
     return lines
 
 

@@ -4,6 +4,8 @@ Nothing is timed here. Peers that are not installed are left out of the rows the
 """
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -106,3 +108,31 @@ def test_the_page_and_its_figure_say_what_the_results_say():
 
 def test_every_row_has_a_page_entry_and_a_file():
     assert all((ROOT / f"benchmarks/{name}.py").is_file() for name in ROWS)
+
+
+def test_without_a_gpu_nothing_is_measured():
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    done = subprocess.run([sys.executable, "-m", "benchmarks.gpu"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2 and "no CUDA device" in done.stderr and not done.stdout
+
+
+def test_operations_of_a_step_are_counted_by_torch():
+    """Gradients of pictures alone cost what the forward does; with those of weights it would be three times."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from bbilang.runtime.visualize import Recipe
+    from benchmarks import gpu, work
+
+    recipe = Recipe(size=32, batch=2)
+    side = recipe.transforms.view_size(32)
+    x = work.picture()[None, :, :side, :side]
+    with FlopCounterMode(display=False) as counter:
+        for name, part in work.adapter().module.named_children():
+            if name == "block5c":
+                part.expand(x)
+                break
+            x = part(x)
+    forward = counter.get_total_flops() * recipe.batch
+    assert gpu.step_flops(work.adapter(), recipe) == 2 * forward
