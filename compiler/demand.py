@@ -38,14 +38,16 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
                 case Reruns(target, layers, method):
                     kind, parameters = registry.methods[method[0]], dict(method[1])
                     start, visits = kind.baseline(parameters), kind.visits(parameters)
-                    for layer in layers:
-                        forwards.append(Forward((layer,), True, False, (node,)))
+                    scores = target.type.content == "score"
+                    pairs = [(p, x) for p, below in places(target, layers, program.description) for x in below]
+                    for place, layer in pairs:
+                        forwards.append(Forward((layer, *captured_at(target, place)), scores, False, (node,)))
                         forward, baseline = len(forwards) - 1, -1
                         if start is not None:
                             forwards.append(Forward((layer,), False, False, (node,), start))
                             baseline = len(forwards) - 1
                         asks = (Ask(target, node, (layer,)),)
-                        reruns.append(Rerun(asks, forward, layer, method, visits, False, baseline))
+                        reruns.append(Rerun(asks, forward, layer, method, visits, False, baseline, place))
     icons = []
     for element in program.elements:
         demands = registry.styles[element.node["style"]].demands(element.node)

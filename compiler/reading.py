@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.arguments import At, Poisoned, at, bind, describe, literal
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Fail, Parameter, did_you_mean
+from bbilang.compiler.ir import OUTPUT, Node
+from bbilang.compiler.op import Fail, Operation, Parameter, did_you_mean
+from bbilang.compiler.targets import place_of
 from bbilang.compiler.types import FieldType
 from bbilang.grammar import ast
 
@@ -173,6 +175,19 @@ class Reader:
                 )
         return found
 
+    def suits(self, operation: Operation, arguments: Mapping[str, Any]) -> None:
+        """Raises `Fail` for a method that runs the network again where the target is an attribution."""
+        chained = any(
+            isinstance(node, Node) and place_of(node) != OUTPUT
+            for node in (arguments[p.name] for p in operation.parameters if p.kind == "target")
+        )
+        for name in (p.name for p in operation.parameters if p.kind == "method"):
+            given = arguments[name]
+            method = self.resolver.registry.methods.get(given if isinstance(given, str) else given[0])
+            if chained and method is not None and method.reruns:
+                help = "leave the method out: attribution to an attribution is `linear`"
+                raise Fail("E238", f"`{method.name}` is not of attributions: of classes and of atoms", help, name)
+
     def _slider(self, value: ast.Expression, parameter: Parameter) -> Node | None:
         """A `slider(...)`, or a name bound to one, where a number may slide."""
         call = isinstance(value, ast.Call) and value.name in ("slider", "hover", "click", "pick")
@@ -228,6 +243,7 @@ class Reader:
             name, value.span, given, operation.parameters, lambda v, p: self.argument(v, p, neurons)
         )
         try:
+            self.suits(operation, arguments)
             type = operation.type(neurons.type, arguments)
         except Fail as fail:
             raise At(fail, spans.get(fail.argument or "", value.span)) from fail

@@ -303,12 +303,13 @@ class Resolver(Substrates):
             if parameter.name not in spans and f"{call.name}.{parameter.name}" in self.settings:
                 arguments[parameter.name] = self.settings[f"{call.name}.{parameter.name}"]
         try:
+            self.reader.suits(operation, arguments)
             type = operation.type(field.type, arguments)
+            arguments = dict(operation.expand(field, arguments, partial(self._inner, span)))
         except Fail as fail:
             raise At(fail, spans.get(fail.argument or "", call.span)) from fail
         if not operation.available:
             self.unavailable(call.name_span, f"`{call.name}`", f"it {operation.plan}")
-        arguments = dict(operation.expand(field, arguments, partial(self._inner, span)))
         return self.make(call.name, (field,), arguments, type, span)
 
     def _inner(self, span: Span, name: str, field: Node, **given: Any) -> Node:

@@ -62,7 +62,7 @@ def parts_of(cube: Tensor, layer: LayerDescription, atom: str, atoms: Any) -> Te
     sizes = [layer.sizes[axis] for axis in keep]
     numbers = torch.as_tensor(np.asarray(atoms), device=cube.device)
     mask = torch.zeros(len(numbers), *sizes, device=cube.device, dtype=cube.dtype)
-    mask.flatten(1).scatter_(1, numbers[:, None], 1)
+    mask.view(len(numbers), -1).scatter_(1, numbers[:, None], 1)  # a whole layer is one atom, number 0
     order = [1 + keep.index(axis) for axis in layer.axes if axis in keep]
     mask = mask.permute(0, *order)
     for position, axis in enumerate(layer.axes):

@@ -12,7 +12,7 @@ from bbilang.runtime.atoms import parts_of, reduce_part
 from bbilang.runtime.factors import reduce_groups
 from bbilang.runtime.field import Field
 from bbilang.runtime.ops.activation import require_layer
-from bbilang.runtime.ops.attribute import derivative_type, of_targets
+from bbilang.runtime.ops.attribute import derivative_type, of_atoms, of_targets
 
 NORMED = ("spatial", "pixel", "token", "whole")
 
@@ -26,7 +26,7 @@ class Gradient(Operation):
     name = "gradient"
     content = True
     example = "block5c.expand.channel | gradient(output) | both(4) | present(bars)"
-    parameters = (Parameter("of", "target", "the target that is derived"),)
+    parameters = (Parameter("of", "target", "the target that is derived: a score, or the atoms of a later layer"),)
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         require_layer(field, self.name)
@@ -38,7 +38,8 @@ class Gradient(Operation):
                 "use `attribute(...)`, or the atoms `neuron` or `channel`",
                 argument="of",
             )
-        unit = f"{of.type.unit} per activation"
+        score = of.type.unit if of.type.content == "score" else "of the later atom's score"
+        unit = f"{score} per activation"
         return derivative_type(field, "gradient", of, unit, signed=field.atom not in NORMED)
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
@@ -58,7 +59,8 @@ class Gradient(Operation):
         return parts_of(activation.new_ones(()).expand_as(activation), layer, node.type.atom, atoms)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
-        return of_targets(node, node["of"], inputs[0], run, lambda a, b: a * b)
+        of = of_targets if node["of"].type.content == "score" else of_atoms
+        return of(node, node["of"], inputs[0], run, lambda a, b: a * b)
 
 
 def _has_sums(target: Node) -> bool:
