@@ -178,6 +178,7 @@ class Style:
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     overlays: ClassVar[bool] = False  # may be drawn `over=` another element
     carries: ClassVar[bool] = False  # other elements may be drawn into it
+    coloured: ClassVar[bool] = False  # `color=` says what the colour of its bars shows
     available: ClassVar[bool] = True
     example: ClassVar[str] = ""
 
@@ -195,6 +196,14 @@ class Style:
     def panels(self, drawing: Any) -> tuple[Any, ...]:
         """Plain panels for the view model, from numbers (runtime/drawing.py)."""
         raise NotImplementedError
+
+    def notes(self, drawing: Any) -> tuple[str, ...]:
+        """What the legend says of this way to draw, besides quantity, unit and scale."""
+        return ()
+
+    def options(self, drawing: Any) -> dict[str, object]:
+        """What the chart is told besides the panels."""
+        return {}
 
     def chart(self, element: Any, theme: Any) -> Any:
         """The element as an Altair chart or a Vega-Lite specification, from the view model. The built-in styles have

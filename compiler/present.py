@@ -88,7 +88,7 @@ class Presenter:
         self._bounded(type, call.span)
         if arguments["size"] == "norm":
             arguments["size_of"] = self._norms(field, spans["size"])
-        if arguments["color"] is not None and not getattr(style, "coloured", False):
+        if arguments["color"] is not None and not style.coloured:
             help = "`bars` and `featvis` can show a number's value or sign by colour"
             raise at(spans["color"], "E215", f"`{style.name}` has colours of its own", help)
         if over is not None:

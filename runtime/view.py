@@ -85,8 +85,8 @@ class _Builder:
         options: dict[str, object] = {k: node[k] for k in ("opacity", "color") if node[k] is not None}
         if node["size"] == "value" and field.type.signed:
             options.setdefault("color", "sign")  # an area says how much, not which way
-        options |= style.options(drawing) if hasattr(style, "options") else {}
-        if legend is not None and hasattr(style, "notes"):
+        options |= style.options(drawing)
+        if legend is not None:
             legend = replace(legend, notes=(*legend.notes, *style.notes(drawing)))
         gap = drawn.slots.gap if drawn.slots else 0
         count = max((len(f.atoms) for p in panels for f in p.frames), default=0)
