@@ -150,13 +150,15 @@ class Ask:
     """One operation's wish for derivatives of one target at some layers.
 
     ``parts``: what the gradient is multiplied with, by a name that is equal where the parts are equal; empty where the
-    gradient itself is needed, so that tangents cannot serve.
+    gradient itself is needed, so that tangents cannot serve. ``narrow``: of tangents, only those of the field's own
+    atoms are needed, which are known when they start; else all of the layer's.
     """
 
     target: Node
     node: Node
     layers: tuple[str, ...]
     parts: str = ""
+    narrow: bool = False
 
 
 class Derivatives:

@@ -62,7 +62,7 @@ class _Group:
         self.backward = backward
         self.wanted = Counter(map(frozenset, wanted.values()))
         self.movable = frozenset(unit for unit in units if unit[1])
-        self.counts = {unit: _atoms(asks, unit[0], description) for unit, asks in units.items()}
+        self.counts = {unit: _atoms(asks, unit[0], description, likely=True) for unit, asks in units.items()}
 
     def cost(self, forward: frozenset[Unit]) -> Cost:
         """What it costs when tangents serve these units, and cotangents the rest."""
@@ -138,13 +138,13 @@ def tangent_count(tangents: Tangents, description: ModelDescription) -> int:
     return sum(_atoms(some, tangents.layer, description) for some in asks)
 
 
-def _atoms(asks: Iterable[Ask], layer: str, description: ModelDescription) -> int:
-    """The atoms of one kind at a layer that somebody asks for."""
+def _atoms(asks: Iterable[Ask], layer: str, description: ModelDescription, likely: bool = False) -> int:
+    """The atoms of one kind at a layer that somebody asks for, at the most; ``likely``: what a choice goes by."""
     counts, most = {}, 0
     for ask in asks:
         frame = _frame(ask)
         total = atoms_of(frame, layer, description)
-        counts[frame] = atom_count(frame, layer, description) if ask.narrow else total
+        counts[frame] = atom_count(frame, layer, description, likely) if ask.narrow else total
         most = max(most, total)
     return min(sum(counts.values()), most)
 
@@ -160,8 +160,8 @@ def _narrow(ask: Ask, group: Collection[Node]) -> bool:
 
 
 def divided(program: Program, backward: Backward) -> tuple[Backward, ...]:
-    """A group in two, where that costs less: first what the fields of the rest wait for, so that the rest needs tangents
-    of its own atoms only."""
+    """A group in two, where that costs less: first what the fields of the rest wait for, so that the rest needs
+    tangents of its own atoms only."""
     group = set(backward.serves)
     later = tuple(ask for ask in backward.asks if ask.parts and not _narrow(ask, group))
     first = tuple(ask for ask in backward.asks if ask not in later)

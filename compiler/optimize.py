@@ -11,9 +11,8 @@ from typing import Any
 
 from bbilang.compiler.cost import Choices, Force, Speeds
 from bbilang.compiler.ir import Backward, Forward, Icons, Node, Program, Rerun, walk
-from bbilang.compiler.mode import joined, union, ways
-
-DERIVATIVES = ("backwards", "tangents", "reruns")
+from bbilang.compiler.mode import divided, joined, union, ways
+from bbilang.compiler.rewrite import DERIVATIVES, select_first, unify_equal_nodes
 
 
 def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | None = None) -> Program:
@@ -55,53 +54,6 @@ def _moved(derivatives: Any, place: Mapping[int, int]) -> Any:
     if isinstance(derivatives, Rerun) and derivatives.baseline >= 0:
         derivatives = replace(derivatives, baseline=place[derivatives.baseline])
     return replace(derivatives, forward=place[derivatives.forward])
-
-
-def unify_equal_nodes(program: Program) -> Program:
-    """Equal nodes are one node (1)."""
-    known: dict[Node, Node] = {}
-    done: dict[int, Node] = {}
-
-    def rebuilt(value: object) -> object:
-        if isinstance(value, Node):
-            return done[id(value)]
-        return tuple(map(rebuilt, value)) if isinstance(value, tuple) else value
-
-    for node in walk(*(element.node for element in program.elements)):
-        if node not in known:
-            inputs = tuple(done[id(child)] for child in node.inputs)
-            parameters = tuple((name, rebuilt(value)) for name, value in node.parameters)
-            same = all(a is b for a, b in zip(inputs, node.inputs, strict=True)) and _identical(
-                parameters, node.parameters
-            )
-            known[node] = node if same else Node(node.op, inputs, parameters, node.type)
-        done[id(node)] = known[node]
-
-    def one(nodes: Iterable[Node]) -> tuple[Node, ...]:
-        return tuple(dict.fromkeys(known.get(node, node) for node in nodes))
-
-    interfaces = tuple(
-        replace(i, elements=tuple(replace(e, node=known[e.node]) for e in i.elements)) for i in program.interfaces
-    )
-    return replace(
-        program,
-        interfaces=interfaces,
-        bindings=tuple((name, known.get(node, node)) for name, node in program.bindings),
-        forwards=tuple(replace(f, serves=one(f.serves)) for f in program.forwards),
-        **{
-            name: tuple(
-                replace(d, asks=tuple(replace(a, target=known[a.target], node=known[a.node]) for a in d.asks))
-                for d in getattr(program, name)
-            )
-            for name in DERIVATIVES
-        },
-    )
-
-
-def _identical(a: object, b: object) -> bool:
-    if isinstance(a, tuple) and isinstance(b, tuple):
-        return len(a) == len(b) and all(map(_identical, a, b))
-    return a is b if isinstance(a, Node) else a == b
 
 
 def share_forward(program: Program) -> Program:
@@ -169,7 +121,7 @@ def choose_mode(program: Program) -> Program:
     """Reverse mode, or forward mode for the earliest layers of a group, whichever costs less (5)."""
     backwards: list[Backward] = []
     tangents = list(program.tangents)
-    for backward in program.backwards:
+    for backward in (part for group in program.backwards for part in divided(program, group)):
         best = next(way for way in ways(program, backward) if way.chosen)
         tangents += best.tangents
         backwards += [best.backward] if best.backward else []
@@ -201,6 +153,7 @@ def choose_before_visualizing(program: Program) -> Program:
 RULES: tuple[Callable[[Program], Program], ...] = (
     drop_unshown,
     unify_equal_nodes,
+    select_first,
     share_forward,
     stop_at_deepest,
     share_backward,

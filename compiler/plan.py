@@ -163,12 +163,12 @@ def _backward(program: Program, number: int, backward: Backward, description: Mo
 
 def _tangents(program: Program, number: int, tangents: Tangents, description: ModelDescription) -> Step:
     inputs = _inputs(program)
-    derived = {node for d in program.derivatives for node in d.serves}
-    count = tangent_count(tangents, description, derived)
+    count = tangent_count(tangents, description)
     keys = {k for target in tangents.targets for k in target_keys(target, tangents.place, description)}
     words = f"{_plural(count, 'atom')} of {tangents.layer} to {_plural(len(keys), 'target')}"
     flops = inputs * (count + 1) * flops_between(description, tangents.layer, tangents.place)
-    return Step("tangents", number, words, count, flops, 0, False, asked=_asked(program, tangents.serves),
+    exact = all(axis.exact for ask in tangents.asks for axis in ask.node.type.atom_axes + ask.node.type.states)
+    return Step("tangents", number, words, count, flops, 0, not exact, asked=_asked(program, tangents.serves),
                 alternatives=_alternatives(program, tangents.forward, tangents.place))  # fmt: skip
 
 

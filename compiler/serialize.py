@@ -46,7 +46,13 @@ def to_json(program: Program) -> dict[str, Any]:
 
     def derived(one: Backward | Tangents | Rerun) -> dict[str, Any]:
         asks = [
-            {"target": number[id(a.target)], "node": number[id(a.node)], "layers": list(a.layers), "parts": a.parts}
+            {
+                "target": number[id(a.target)],
+                "node": number[id(a.node)],
+                "layers": list(a.layers),
+                "parts": a.parts,
+                "narrow": a.narrow,
+            }
             for a in one.asks
         ]
         return {"asks": asks, "forward": one.forward}
@@ -180,7 +186,9 @@ def _program(data: dict[str, Any]) -> Program:
     )
 
     def asks(entry: dict[str, Any]) -> tuple[Ask, ...]:
-        return tuple(Ask(at(a["target"]), at(a["node"]), tuple(a["layers"]), a["parts"]) for a in entry["asks"])
+        return tuple(
+            Ask(at(a["target"]), at(a["node"]), tuple(a["layers"]), a["parts"], a["narrow"]) for a in entry["asks"]
+        )
 
     source, description = data["source"], data["description"]
     program = Program(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from bbilang.compiler.cost import layer_of
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import OUTPUT, Node, walk
@@ -95,19 +93,20 @@ def known_apart(keys: set[tuple]) -> bool:
     return len({key[0] for key in keys}) <= 1 and not any(key[0] == "state" for key in keys)
 
 
-def atom_count(node: Node, layer: str, description: ModelDescription) -> int:
-    """The atoms of a field at one layer: all that the layer has, or fewer where its axes say so."""
+def atom_count(node: Node, layer: str, description: ModelDescription, likely: bool = False) -> int:
+    """The most atoms that a field has at one layer: all that the layer has, or fewer where its axes say so.
+
+    likely: of atoms that were chosen from several layers, an even share.
+    """
     total = atoms_of(node, layer, description)
     own = {"y", "x", "token", "channel", "group"}
     axes = [axis for axis in (*node.type.axes, *node.type.states) if own & set(axis.components)]
     if not axes:
         return total
-    several = node.type.axis("layer") is not None
-    if several:
-        return total
     count = 1
     for axis in axes:
-        count *= axis.size
+        share = len(node.type.layers) if likely and "layer" in axis.components else 1
+        count *= -(-axis.size // share)
     return min(total, count)
 
 
@@ -122,16 +121,3 @@ def atoms_of(node: Node, layer: str, description: ModelDescription) -> int:
         if axis in ATOM_AXES.get(node.type.atom, ()):
             count *= size
     return count
-
-
-def asked_atoms(frame: Node, layer: str, description: ModelDescription, derived: set[Node]) -> int:
-    """The tangents that a field costs at one layer: its atoms there; all of the layer's where the field itself waits
-    for derivatives."""
-    if waits(frame, derived):
-        return atoms_of(frame, layer, description)
-    return atom_count(frame, layer, description)
-
-
-def waits(frame: Node, derived: Collection[Node]) -> bool:
-    """True for a field that is known only after derivatives were taken."""
-    return any(node in derived for node in walk(frame))

@@ -12,7 +12,6 @@ import numpy as np
 
 from bbilang.compiler.cost import flops_upto
 from bbilang.compiler.ir import OUTPUT, Ask, Backward, Node, Rerun, Tangents
-from bbilang.compiler.targets import waits
 from bbilang.runtime import passes
 from bbilang.runtime.atoms import numpy_of
 from bbilang.runtime.targets import Key, Keyed, atom_numbers, cotangents, keyed
@@ -157,13 +156,11 @@ def _contract(cotangent: Any, out: Any) -> Any:
 def atoms_asked(run: Any, asks: list[Ask], layer: str) -> tuple[np.ndarray, int]:
     """(the numbers of the atoms that somebody asks for, how many the layer has)."""
     total = int(np.prod(run.kept_shape(asks[0].node, layer)))
-    derived = {node for d in run.program.derivatives for node in d.serves}
     found: set[int] = set()
     for ask in asks:
-        frame = ask.node.inputs[0]
-        if waits(frame, derived):
+        if not ask.narrow:
             return np.arange(total), total
-        numbers = atom_numbers(run.value(frame), run.layer(layer), layer).data
+        numbers = atom_numbers(run.value(ask.node.inputs[0]), run.layer(layer), layer).data
         found |= set(np.unique(numbers[numbers >= 0]).tolist())
     return np.array(sorted(found), np.int64), total
 
@@ -232,11 +229,14 @@ def _whole(
 
     activation = captured[step.layer]
     owners = torch.arange(len(activation), device=activation.device)
+    reach = ["input", step.layer]
+    layers = reach if step.place == OUTPUT else [*reach, step.place]
     for number in range(method.visits(parameters)):
         visited = method.visit(parameters, number, number + 1, activation, baseline)[0]
         again = passes.forward(
-            run.network, run.images, ["input", step.layer], grad=True, counter=run.passes, replace={step.layer: visited}
+            run.network, run.images, layers, grad=True, counter=run.passes, replace={step.layer: visited}
         )
-        cotangent = cotangents(run, step.place, keys, again.scores)
-        found = passes.gradients(again, cotangent, ["input", step.layer], run.passes, chunk=1)
+        value = again.score_graph if step.place == OUTPUT else again.graph[step.place]
+        cotangent = cotangents(run, step.place, keys, value.detach())
+        found = passes.vjp(again, value, cotangent, reach, run.passes, chunk=1)
         yield torch.full_like(owners, number), owners, found[step.layer]

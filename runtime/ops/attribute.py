@@ -117,7 +117,9 @@ def of_targets(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Fiel
     target = run.value(to)
     layers = {name: run.layer(name) for name in node.type.layers}
     maps, leading = (
-        group_maps(node, run) if node.type.atom == "group" else (run.maps(node, place_of(to)), ("slot", "input"))
+        group_maps(node, run, place_of(to))
+        if node.type.atom == "group"
+        else (run.maps(node, place_of(to)), ("slot", "input"))
     )
     every = gather(frame, maps, layers, leading)
     slots = run.slots(node, to, place_of(to))  # (..., term) -> slot

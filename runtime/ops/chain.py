@@ -23,7 +23,7 @@ class Chain(Operation):
         return (Scores(),)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
-        atoms, to = node.inputs
+        to = node.inputs[1]
         wanted = keyed(run, to, "output")
         dims = tuple(d for d in wanted.numbers.dims if d != TERM)
         index = np.zeros(wanted.numbers.data.shape, np.int64)

@@ -57,7 +57,10 @@ class Link(Operation):
         the output, the attribution to that."""
         to: Node | None = arguments["to"]
         if to is None:
-            return {**arguments, "pairs": tuple(_pair(a, b, make) for a, b in zip(field.inputs, field.inputs[1:]))}
+            return {
+                **arguments,
+                "pairs": tuple(_pair(a, b, make) for a, b in zip(field.inputs[:-1], field.inputs[1:], strict=True)),
+            }
         atoms = make("chosen", to) if to.type.content == "selection" else to
         nodes = {"down": make("attribute", field, to=atoms), "up": make("attribute", atoms, to=field)}
         start = to.get("start") if to.type.content == "selection" else None

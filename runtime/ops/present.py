@@ -7,7 +7,7 @@ from typing import Any
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Operation
 from bbilang.compiler.present import PARAMETERS
-from bbilang.runtime.field import Field
+from bbilang.runtime.field import Field, Linked
 
 
 class Present(Operation):
@@ -21,6 +21,8 @@ class Present(Operation):
     example = 'block5c.expand.spatial | attribute(output) | present(heatmap, title="Where the evidence is")'
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        if isinstance(inputs[0], Linked):  # several fields, each with axes of its own
+            return inputs[0].with_values(inputs[0].values, node.type)
         values = inputs[0].values
         order = [axis.name for axis in (*node.type.states, *node.type.axes) if axis.name in values.dims]
         return inputs[0].with_values(values.ordered(order), node.type)
