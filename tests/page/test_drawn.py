@@ -1,4 +1,4 @@
-"""Styles through the language, on a network small enough to look inside: what icons maximize, what is drawn over what."""
+"""Styles through the language, on a network small enough to look inside."""
 
 from __future__ import annotations
 
