@@ -221,7 +221,7 @@ class Run:
     def kept_shape(self, node: Node, layer: str) -> list[int]:
         """The sizes of the axes that tell a node's atoms apart at one layer."""
         description = self.layer(layer)
-        return [description.sizes[axis] for axis in kept_axes(node.type.atom, description)]
+        return [description.every_size[axis] for axis in kept_axes(node.type.atom, description)]
 
     # --- passes ----------------------------------------------------------------------------------------------------
 
@@ -331,7 +331,7 @@ def execute(
         if step.kind != "icons":
             passes = run.passes
             results.model_passes = (passes.forwards, passes.backwards)
-            results.tangents, results.reruns = passes.tangents, passes.reruns
+            results.tangents, results.reruns = passes.tangents, passes.rerun_rows // len(inputs)
     for node in walk(*(element.node for element in program.elements)):
         if node.type.content == "selection":
             results.selections[node["id"]] = run.value(node)
