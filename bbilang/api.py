@@ -19,6 +19,7 @@ from bbilang.compiler.optimize import optimize
 from bbilang.compiler.plan import Plan
 from bbilang.compiler.plan import plan as plan_program
 from bbilang.compiler.settings import default
+from bbilang.deciding import decided, learn
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.parse import parse as parse_source
@@ -62,8 +63,11 @@ def run(
     if model is not None and not isinstance(model, str):
         model = _adapter(model, input)  # described once, for both stages that need it
     program = check(file, model=model, input=input, weights=weights, settings=settings)
-    steps = plan(optimize(program) if optimized else program)
+    kept = _cache(cache)
+    steps = plan(decided(program, kept, device) if optimized else program)
     results = execute(steps, model=model, input=input, device=device, draft=draft, cache=cache, progress=progress)
+    if optimized:
+        learn(steps.program, kept, results.adapter.device)
     return Page(view(results, title=title), results, steps)
 
 

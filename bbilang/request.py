@@ -63,8 +63,12 @@ class Request:
     def planned(self, program: Program) -> Plan:
         """The plan that will run: optimized, unless the reader said otherwise."""
         from bbilang import api
+        from bbilang.deciding import decided
+        from bbilang.runtime.cache import Cache
 
-        return api.plan(api.optimize(program, force=self.force) if self.optimized else program)
+        if not self.optimized:
+            return api.plan(program)
+        return api.plan(decided(program, Cache() if self.cache else None, self.device, self.force))
 
 
 def requested(

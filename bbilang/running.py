@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bbilang import api
 from bbilang.compiler.ir import Program
 from bbilang.console import duration, plural, printed, report, result, size
+from bbilang.deciding import learn
 from bbilang.diagnosing import program_of
 from bbilang.faults import FINE, WRONG, explained, misuse
 from bbilang.gallery import Entry, index, percent, thumbnail
@@ -61,6 +62,10 @@ def _page(request: Request, program: Program, watch: Watch, adapter: Any = None)
         recall=request.recall, cache=None if request.cache else False,
         progress=None if request.quiet else watch,
     )  # fmt: skip
+    if request.cache and request.recall and request.optimized:
+        from bbilang.runtime.cache import Cache
+
+        learn(steps.program, Cache(), results.adapter.device)
     return Page(api.view(results, title=request.title), results, steps)
 
 

@@ -13,21 +13,29 @@ def provenance_of(results: Results) -> Provenance:
     """Model, weights and their hash, seed, versions, device, passes and settings of a run."""
     adapter, recipe = results.adapter, results.recipe
     ran = len(results.icons)
+    counts = {"tangents": results.tangents, "reruns above a layer": results.reruns, "icons": ran}
     parts = [f"{results.model_passes[0]} forward", f"{results.model_passes[1]} backward"]
-    if ran:
-        parts.append(f"{ran} icons")
+    parts += [f"{count} {what}" for what, count in counts.items() if count]
     settings: list[tuple[str, str]] = []
     if ran:
         settings.append(("icons", f"{recipe.size} px, {recipe.steps} steps"))
     settings += [(key, _words(value)) for key, value in results.program.settings if not key.startswith("featvis.")]
-    method = results.program.setting("attribute.method", "linear")
-    if any(node.op == "attribute" for node in results.nodes()):
-        settings.append(("attribution", f"{method} (activation x gradient)" if method == "linear" else method))
+    methods = dict.fromkeys(_method(node["method"]) for node in results.nodes() if node.op == "attribute")
+    if methods:
+        settings.append(("attribution", ", ".join(methods)))
     settings += [("imported", words) for words in results.imported]
     return Provenance(
         adapter.description.title, adapter.weights, adapter.fingerprint, results.program.setting("seed", 0), versions(),
         str(adapter.device), ", ".join(parts), results.draft, adapter.random, tuple(settings),
     )  # fmt: skip
+
+
+def _method(method: Any) -> str:
+    """`linear (activation x gradient)`, `integrated_gradients (n_steps 100)`."""
+    name, given = (method, ()) if isinstance(method, str) else method
+    if name == "linear":
+        return "linear (activation x gradient)"
+    return name + (f" ({', '.join(f'{key} {_words(value)}' for key, value in given)})" if given else "")
 
 
 def versions() -> tuple[tuple[str, str], ...]:
