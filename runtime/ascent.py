@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ class _Course:
     source: torch.Generator
     end: int
     step: int = 0
-    window: float | None = None
+    windows: list[float] = field(default_factory=list)
 
 
 class Ascent:
@@ -171,7 +171,15 @@ class Ascent:
 
     def _step(self, maps: Tensor, sizes: Tensor, judged: Tensor, backgrounds: Tensor | None = None) -> None:
         """All slots: see, score, differentiate, move. Works in place and looks at no value."""
-        coefficients = self.coefficients.detach().requires_grad_()
+        values, gradient = self.ascend(self.coefficients, maps, backgrounds)
+        self.sound &= torch.isfinite(values) & torch.isfinite(gradient.flatten(1).sum(1))
+        self.alive |= judged & (gradient != 0).flatten(1).any(1)
+        self.total += values
+        move(self.coefficients, self.mean, self.square, gradient, sizes * self.picture_of.stride, self.schedule.moments)
+
+    def ascend(self, coefficients: Tensor, maps: Tensor, backgrounds: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(objective of each picture (batch,), gradient of what is to be lowered (batch, *coefficients))."""
+        coefficients = coefficients.detach().requires_grad_()
         pictures = self.picture_of(coefficients)
         view = resample(pictures, maps, self._side, not self.recipe.plain)
         clear = None
@@ -182,15 +190,7 @@ class Ascent:
         if clear is not None:
             values = values * clear
         (gradient,) = self.runner.backward(-values.sum(), [coefficients])
-        values = values.detach()
-        self.sound &= torch.isfinite(values) & torch.isfinite(gradient.flatten(1).sum(1))
-        self.alive |= judged & (gradient != 0).flatten(1).any(1)
-        self.total += values
-        first, second = self.schedule.moments
-        self.mean.mul_(first).add_(gradient, alpha=1 - first)
-        self.square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
-        size = (sizes * self.picture_of.stride).view(-1, *[1] * (gradient.dim() - 1))
-        self.coefficients.sub_(size * self.mean / self.square.sqrt().add_(_EPSILON))
+        return values.detach(), gradient
 
     def _replay(self, given: list[Tensor]) -> None:
         if self._replayed is None:
@@ -222,11 +222,10 @@ class Ascent:
             return False
         if course.step == self.recipe.redirect + _PATIENCE and not bool(self.alive[slot] & self.sound[slot]):
             return True
-        if course.step % WINDOW == 0 and course.step >= self.recipe.redirect + WINDOW:
-            window = float(self.total[slot]) / WINDOW
-            if arrived(window, course.window):
+        if course.step > self.recipe.redirect and (course.step - self.recipe.redirect) % WINDOW == 0:
+            course.windows.append(float(self.total[slot]) / WINDOW)
+            if arrived(course.windows):
                 course.end = min(course.end, course.step + self.schedule.tail)
-            course.window = window
             self.total[slot] = 0.0
         elif course.step == self.recipe.redirect:
             self.total[slot] = 0.0
@@ -252,6 +251,17 @@ class Ascent:
                 yield Icon(grey, objective, True, "no gradient reached the picture")
             else:
                 yield Icon(rows[slot].copy(), objective)
+
+
+def move(
+    coefficients: Tensor, mean: Tensor, square: Tensor, gradient: Tensor, sizes: Tensor, moments: tuple[float, float]
+) -> None:
+    """Adam (Kingma and Ba, ICLR 2015), in place, with a step size (batch,) for each picture, corrections included."""
+    first, second = moments
+    mean.mul_(first).add_(gradient, alpha=1 - first)
+    square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+    size = sizes.view(-1, *[1] * (gradient.dim() - 1))
+    coefficients.sub_(size * mean / square.sqrt().add_(_EPSILON))
 
 
 def described(adapter: Any, layer: str) -> Any:

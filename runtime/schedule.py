@@ -12,15 +12,16 @@ out (.84 and .85), falling rates from the start.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bbilang.runtime.icon import Recipe
 
-SHARE, FIRST = 3 / 8, 32  # of the plain ascent's steps, and as many more: of few steps none can be spared
+SHARE, FIRST = 3 / 8, 48  # of the plain ascent's steps, and as many more: of few steps none can be spared
 WINDOW = 32  # steps over which an icon's objective is averaged before it is judged
-GAIN = 0.005  # an icon whose windows differ by less, in relation to the objective, has arrived
+GAIN = 0.005  # an icon that gains less in two windows, in relation to the objective, has arrived
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,6 @@ def schedule_of(recipe: Recipe) -> Schedule:
     return Schedule(steps, 2 * recipe.rate, (0.9, 0.98), steps // 5, False)
 
 
-def arrived(window: float, before: float | None) -> bool:
-    """Whether the mean objective of a window is no longer above that of the window before."""
-    return before is not None and window - before < GAIN * abs(window)
+def arrived(windows: Sequence[float]) -> bool:
+    """Whether the mean objective of the last window is no longer above that of the second before it."""
+    return len(windows) >= 3 and windows[-1] - windows[-3] < GAIN * abs(windows[-1])
