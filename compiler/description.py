@@ -34,6 +34,11 @@ class LayerDescription:
     def sizes(self) -> Mapping[str, int]:
         return dict(zip(self.axes, self.shape, strict=True))
 
+    @cached_property
+    def every_size(self) -> Mapping[str, int]:
+        """Sizes by axis, with the y and x of the patches that tokens stand for."""
+        return {**self.as_map.sizes, **self.sizes}
+
     @property
     def as_map(self) -> LayerDescription:
         """The layer as its `.spatial` atoms see it: patches as positions (y, x, channel), without the tokens before."""

@@ -67,7 +67,7 @@ def atom_numbers(field: Field, layer: Any, name: str) -> Named:
     shape = [sizes[d] for d in dims]
     number, absent = np.zeros(shape, np.int64), np.zeros(shape, bool)
     for axis, array in zip(keep, arrays, strict=True):
-        size = int(array.data.max(initial=0)) + 1 if axis == "group" else layer.sizes[axis]
+        size = int(array.data.max(initial=0)) + 1 if axis == "group" else layer.every_size[axis]
         place = np.broadcast_to(array.spread(dims), shape)
         absent |= (place < 0) | (place >= size)
         number = number * size + place

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 import torch.autograd.forward_ad as dual
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bbilang.runtime.memory import chunks, is_out_of_memory
 from bbilang.runtime.passes.borrow import check_finite, guard_memory
@@ -42,7 +43,8 @@ def tangent_chunks(
     def work(start: int, stop: int) -> dict[str, Tensor]:
         some = make(start, stop).to(upper.activations)
         counter.tangent(upper.inputs, stop - start)
-        with torch.inference_mode(False), torch.no_grad(), guard_memory("a forward pass of tangents"):
+        plain = sdpa_kernel(SDPBackend.MATH)  # the fused kernels of attention know no forward mode
+        with torch.inference_mode(False), torch.no_grad(), plain, guard_memory("a forward pass of tangents"):
             found = _push(upper, some, chunk == 1)
         return {place: found[place] for place in places}
 

@@ -161,3 +161,16 @@ def test_texts_of_two_lengths_are_as_each_alone(stories):
         there = [slot for slot, atom in enumerate(frame.atoms) if atom >= 0]
         assert [drawn.atoms[frame.atoms[slot]].label for slot in there] == words
         np.testing.assert_allclose([frame.values[slot][0] for slot in there], alone, rtol=2e-3, atol=1e-5)
+
+
+def test_tangents_pass_through_attention(stories):
+    """The fused attention of torch knows no forward mode."""
+    text = bbilang.parse("layers.3.token | attribute(output.class) | sum(class) | present(bars)")
+    given = {"model": stories, "input": "text:Tom had a"}
+    program = bbilang.check(text, **given)
+    found = []
+    for force in ("forward", "reverse"):
+        results = bbilang.execute(bbilang.plan(bbilang.optimize(program, force=force)), cache=False, **given)
+        found.append(next(iter(results.fields.values())).values.data)
+        assert (results.tangents > 0) == (force == "forward")
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-3, atol=1e-3 * np.abs(found[1]).max())
