@@ -119,7 +119,7 @@ def tangents(run: Any, step: Tangents) -> None:
     captured = run.forward(step.forward)
     value = captured.scores if step.place == OUTPUT else captured[step.place]  # a chain has no tangents
     layer, activation = run.layer(step.layer), captured[step.layer]
-    with passes.above(run.network, captured, step.layer, [step.place], counter=run.passes) as upper:
+    with passes.above(run.adapter, captured, step.layer, [step.place], counter=run.passes) as upper:
         for parts in dict.fromkeys(ask.parts for ask in step.asks):
             asks = [ask for ask in step.asks if ask.parts == parts]
             founds = [run.found(ask.node, ask.target, step.place) for ask in asks]
@@ -204,7 +204,7 @@ def _above(
     activation = captured[step.layer]
     count, inputs = method.visits(parameters), len(activation)
     block = max(1, ROWS // inputs)
-    with passes.above(run.network, captured, step.layer, [step.place], counter=run.passes) as upper:
+    with passes.above(run.adapter, captured, step.layer, [step.place], counter=run.passes) as upper:
 
         def cotangent(value: Any, owners: Any) -> Any:
             return cotangents(run, step.place, keys, value, owners)
@@ -234,7 +234,7 @@ def _whole(
     for number in range(method.visits(parameters)):
         visited = method.visit(parameters, number, number + 1, activation, baseline)[0]
         again = passes.forward(
-            run.network, run.images, layers, grad=True, counter=run.passes, replace={step.layer: visited}
+            run.adapter, run.images, layers, grad=True, counter=run.passes, replace={step.layer: visited}
         )
         value = again.score_graph if step.place == OUTPUT else again.graph[step.place]
         cotangent = cotangents(run, step.place, keys, value.detach())

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +20,6 @@ from bbilang.compiler.plan import Free, Plan, Step, order
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.atoms import kept_axes
 from bbilang.runtime.field import Field, Named
-
-WORTH = 8  # times the cost of a forward, from which a network is made ready for many passes
 
 if TYPE_CHECKING:
     from bbilang.runtime.derive import Found
@@ -184,20 +182,6 @@ class Run:
             slots[place_] = found.slots.get((place_[0], (kind, int(numbers.data[place_]))), -1)
         return Named(numbers.dims, slots)
 
-    @cached_property
-    def network(self) -> Any:
-        """The adapter that passes run on: where much is run, a copy made ready for it (`runtime/quick.py`)."""
-        kinds = ("forward", "backward", "tangents", "reruns")
-        flops = sum(step.flops for step in self.plan.steps if step.kind in kinds)
-        if not self.program.optimized or flops < WORTH * len(self.images) * self.adapter.description.flops:
-            return self.adapter
-        from bbilang.runtime.quick import quick
-
-        derived = {place for d in self.program.derivatives for place in (*d.layers, d.place)}
-        layers = {layer for f in self.program.forwards for layer in f.layers} | derived
-        known = self.adapter.description.by_name
-        return quick(self.adapter, [layer for layer in layers if layer in known], self.images, self.passes)
-
     def group_parts(self, digest: str, layer: LayerDescription) -> Any:
         """W_g outer H_g of every group of a target, (group, input, *layer axes); by the digest of its node."""
         if digest not in self._parts:
@@ -241,7 +225,7 @@ class Run:
             images = baselines.picture(forward.picture, self.images, self.adapter) if forward.picture else self.images
             work = partial(
                 passes.forward,
-                self.network,
+                self.adapter,
                 images,
                 layers,
                 want_output=forward.scores or (scored and not forward.stops),
