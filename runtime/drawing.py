@@ -87,7 +87,7 @@ class Drawing:
         if any(value < 0 for value in components.values()):
             return -1
         key = atom_key(self.prefix, grouping.place(self.node, layer, components), components)
-        several = len(self.field.type.layers) > 1 and layer in self.field.type.layers
+        several = len(self.field.type.layers) > 1 and layer in self.field.type.layers and layer != "output"
         return self._number(key, (f"{layer}, " if several else "") + (name or atom_words(components)))
 
     def named_atom(self, components: dict[str, int], layer: str) -> int:

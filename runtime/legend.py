@@ -85,6 +85,9 @@ def title_of(drawing: Drawing) -> str:
         return names[0] if len(names) == 1 else "Input"
     if type.atom == "class":
         return "Classes"
+    if isinstance(drawing.field, Linked):
+        ends = [node.type.layers[0] for node in (drawing.field.nodes[0], drawing.field.nodes[-1])]
+        return f"From {ends[0]} to {'the classes' if drawing.field.nodes[-1].type.atom == 'class' else ends[1]}"
     if type.atom == "whole" and len(type.layers) > 1:
         return f"Layers {type.layers[0]} to {type.layers[-1]}"
     layers = type.layers[0] if len(type.layers) == 1 else f"{type.layers[0]} to {type.layers[-1]}"

@@ -151,7 +151,8 @@ def _figure(view: View, element: Element, used: set[str]) -> dict[str, Any]:
     kinds = {selection.id: selection.kind for selection in view.selections}
     parts = list(layered(element))
     pointed = [*element.selects, *(target.selection for target in element.targets)]
-    thing = "a position" if element.targets or cells(element) else f"a {element.slot_axis.replace('.', ' ') or 'part of it'}"
+    slot = element.slot_axis.replace(".", " ") or "part of it"
+    thing = "a position" if element.targets or cells(element) else f"a {slot}"
     return {
         "kind": "element",
         "element": element,
