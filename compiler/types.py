@@ -67,6 +67,8 @@ class FieldType:
     steps: tuple[str, ...] = field(default=())  # arithmetic done since the content, in words, for the legend
     spent: tuple[str, ...] = ()  # components that arithmetic spent: the atoms are no longer those of the layer
     family: str = ""  # of groups: which factorization of the layer they are of, as in `nmf-6`
+    linked: tuple[str, ...] = ()  # the layers of the atoms that stand under `to.`
+    linked_family: str = ""  # and, where those are groups, their factorization
 
     def axis(self, name: str) -> Axis | None:
         return next((axis for axis in self.axes if axis.name == name), None)

@@ -96,8 +96,9 @@ def activation_unit(atom: str, reduce: str) -> str:
 
 def content_type(field: FieldType, content: str, signed: bool, unit: str) -> FieldType:
     """Another content for the same atoms, in the same order and states; classes go with the old content."""
-    axes = tuple(axis for axis in field.axes if axis.name != "class")
-    return replace(field, content=content, axes=axes, signed=signed, unit=unit, scope="", steps=())
+    axes = tuple(axis for axis in field.axes if axis.name != "class" and not axis.name.startswith("to."))
+    return replace(field, content=content, axes=axes, signed=signed, unit=unit, scope="", steps=(), linked=(),
+                   linked_family="")  # fmt: skip
 
 
 def rebuilt(frame: Field, type: FieldType, values: Named, names: dict[str, Named] | None = None) -> Field:

@@ -32,16 +32,18 @@ class At(Operation):
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         selection: Node = arguments["selection"]
         state = selection.type.axes[0]
-        touched = _touched(field, state)
-        if "class" not in state.components and selection.type.layers != field.layers:
-            theirs, own = ", ".join(selection.type.layers), ", ".join(field.layers)
+        touched = _touched(field, selection.type)
+        other = any(c.startswith("to.") for axis in touched for c in axis.components)
+        layers, family = (field.linked, field.linked_family) if other else (field.layers, field.family)
+        if "class" not in state.components and selection.type.layers != layers:
+            theirs, own = ", ".join(selection.type.layers), ", ".join(layers)
             raise Fail(
                 "E309",
                 f"the selection ranges over atoms of {theirs}, and the field is of {own}",
                 f"select among atoms of {own}",
                 argument="selection",
             )
-        if "group" in state.components and selection.type.family != field.family:
+        if "group" in state.components and selection.type.family != family:
             message = "the selection ranges over the groups of another factorization"
             raise Fail("E309", message, "select among groups of the same one", argument="selection")
         names = {axis.name for axis in touched}
@@ -53,9 +55,8 @@ class At(Operation):
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
         (field,) = inputs
         selection = node["selection"]
-        state = selection.type.axes[0]
         chosen = run.value(selection)
-        for axis in _touched(field.type, state):
+        for axis in _touched(field.type, selection.type):
             component = axis.components[0]
             wanted = chosen.coords[component.removeprefix("to.")]
             if len(axis.components) == 1:
@@ -65,12 +66,14 @@ class At(Operation):
         return field.with_values(field.values, node.type)
 
 
-def _touched(field: FieldType, state: Axis) -> list[Axis]:
+def _touched(field: FieldType, selection: FieldType) -> list[Axis]:
     """The axes of the field that the selection stands for. Raises `Fail` where one is missing or only half covered."""
+    state = selection.axes[0]
     touched = []
     for component in state.components:
-        # Of linked fields the other end's atoms are chosen, and the field's own stay.
-        axis = next((axis for axis in field.axes if f"to.{component}" in axis.components), None)
+        # Of linked fields the other end's atoms are chosen, where they are those; and the field's own stay.
+        theirs = (selection.layers, selection.family) == (field.linked, field.linked_family)
+        axis = next((axis for axis in field.axes if theirs and f"to.{component}" in axis.components), None)
         axis = axis or next((axis for axis in field.axes if component in axis.components), None)
         if axis is None and component == "class" and field.axis("class") is not None:
             raise Fail(

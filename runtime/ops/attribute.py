@@ -97,19 +97,25 @@ def derivative_type(field: FieldType, content: str, to: Node, unit: str, signed:
         if to.type.atom == "group" and to.type.states:
             raise Fail("E231", "the groups that are attributed to differ from state to state",
                        "give `factorize` a number of groups", argument="to")  # fmt: skip
-        return replace(type, axes=(*type.axes, *linked_axes(to.type))).with_states(*to.type.states)
+        return with_linked(type, to.type)
     classes = to.type.axis("class")
     axes = (*type.axes, classes) if classes else type.axes
     return replace(type, axes=axes).with_states(*to.type.states)
 
 
-def linked_axes(to: FieldType) -> tuple[Axis, ...]:
-    """The axes of the atoms that others are attributed to, under their own names: `to.channel`. One atom has none."""
-    return tuple(
-        Axis(f"to.{axis.name}", axis.size, tuple(f"to.{c}" for c in axis.components), axis.exact, axis.sizes)
-        for axis in to.axes
-        if axis.name not in ("input", "class") and axis.size > 1
-    )
+def with_linked(type: FieldType, to: FieldType) -> FieldType:
+    """The type with the axes and states of the atoms that others are attributed to, the axes under their own names:
+    `to.channel`. One atom has none."""
+    theirs = [a for a in to.axes if a.name not in ("input", "class") and not a.name.startswith("to.")]
+    names = {axis.name for axis in theirs}
+    axes = tuple(
+        Axis(f"to.{axis.name}", axis.size, tuple(f"to.{c}" for c in axis.components), axis.exact, axis.sizes,
+             varies=tuple(f"to.{v}" if v in names else v for v in axis.varies))
+        for axis in theirs
+        if axis.size > 1
+    )  # fmt: skip
+    found = replace(type, axes=(*type.axes, *axes), linked=to.layers, linked_family=to.family)
+    return found.with_states(*to.states)
 
 
 def of_targets(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Field:
@@ -137,6 +143,7 @@ def of_atoms(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Field:
     target: Field = run.value(to)
     layers = {name: run.layer(name) for name in node.type.layers}
     values: Named | None = None
+    own = set(to.type.names) - {"input"}
     for place in to.type.layers:
         grouped = node.type.atom == "group" and run.maps(node, place)
         maps, leading = group_maps(node, run, place) if grouped else (run.maps(node, place), ("slot", "input"))
@@ -149,7 +156,6 @@ def of_atoms(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Field:
         every = gather(frame, {name: maps[name] for name in layers}, layers, leading)
         slots = run.slots(node, to, place)
         slots = Named(slots.dims[:-1], slots.data[..., 0])
-        own = set(to.type.names) - {"input"}
         picked = every.take("slot", slots.renamed({d: f"to.{d}" for d in slots.dims if d in own}))
         values = picked if values is None else combine(lambda a, b: np.where(np.isnan(a), b, a), values, picked)
     if values is None:
@@ -160,7 +166,7 @@ def of_atoms(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Field:
         if name in values.dims and name not in node.type.names:  # one atom has no axis
             values = values.take(name, Named((), np.array(0)))
     result = rebuilt(frame, node.type, values)
-    renamed = {c: a.renamed({d: f"to.{d}" for d in a.dims if d in to.type.names}) for c, a in target.coords.items()}
+    renamed = {c: a.renamed({d: f"to.{d}" for d in a.dims if d in own}) for c, a in target.coords.items()}
     result.coords |= {f"to.{c}": a for c, a in renamed.items() if set(a.dims) <= set(values.dims) and c != "input"}
     return result
 

@@ -13,7 +13,7 @@ from bbilang.compiler.op import Fail, Make, Operation, Parameter
 from bbilang.compiler.types import FieldType
 from bbilang.runtime.field import Field, Linked, Named, combine
 from bbilang.runtime.ops.activation import rebuilt, require_layer
-from bbilang.runtime.ops.attribute import linked_axes
+from bbilang.runtime.ops.attribute import with_linked
 
 
 class Link(Operation):
@@ -50,7 +50,7 @@ class Link(Operation):
             raise Fail("E235", "`link` is between layers of one model", argument="to")
         if to.type.content == "selection":
             return type.with_states(*to.type.axes)
-        return replace(type, axes=(*type.axes, *linked_axes(to.type))).with_states(*to.type.states)
+        return with_linked(type, to.type)
 
     def expand(self, field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
         """For a list, the attribution of each field to the next; else both readings, and where the selection starts at
