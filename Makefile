@@ -3,6 +3,7 @@
 # make lint   ruff and the layers between packages
 # make types  mypy
 # make reference   docs/reference and docs/mistakes.md, from what the language knows of itself
+# make docs   the documentation site with its live gallery: build/site (DRAFT=1 for quick icons)
 # make bench  the benchmarks, beside the peers that can be installed: docs/benchmarks.md (ROWS=linear,... QUICK=1)
 # make clean  forget .venv, build and caches
 #
@@ -16,7 +17,7 @@ CORES := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || e
 WORKERS := $(shell echo $$(( $(CORES) < 4 ? $(CORES) : 4 )))
 THREADS := $(shell echo $$(( $(CORES) / $(WORKERS) )))
 
-.PHONY: demo test lint types fuzz reference bench clean
+.PHONY: demo test lint types fuzz reference docs bench clean
 
 demo: .venv/installed-demo
 	@mkdir -p build
@@ -43,6 +44,9 @@ fuzz: .venv/installed-test
 reference: .venv/installed-demo
 	@$(BIN)/python -m bbilang.reference
 
+docs: .venv/installed-docs
+	@$(BIN)/python scripts/docs.py $(if $(DRAFT),--draft)
+
 # The peers have a virtual environment of their own, which sees .venv's packages.
 bench: .venv-bench/installed
 	@ROWS='$(ROWS)' QUICK='$(QUICK)' .venv-bench/bin/python -W ignore -m benchmarks.bench
@@ -61,7 +65,12 @@ bench: .venv-bench/installed
 
 .venv/installed-test: pyproject.toml constraints.txt | .venv/bin/python
 	@echo 'installing bbilang, what it needs and what its tests need into .venv (torch is 200 MB or more; some minutes)'
-	@$(INSTALL) '.[demo,test]'
+	@$(INSTALL) '.[demo,test,docs]'
+	@touch $@ .venv/installed-demo .venv/installed-docs
+
+.venv/installed-docs: pyproject.toml constraints.txt | .venv/bin/python
+	@echo 'installing bbilang, what it needs and what its documentation needs into .venv (torch is 200 MB or more; some minutes)'
+	@$(INSTALL) '.[demo,docs]'
 	@touch $@ .venv/installed-demo
 
 clean:

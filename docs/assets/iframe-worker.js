@@ -1,0 +1,24 @@
+// Search from a folder: over file:// browsers start no worker, so the search's script runs in a hidden frame instead.
+if (location.protocol === "file:") {
+  window.Worker = class extends EventTarget {
+    constructor(url) {
+      super();
+      const frame = document.createElement("iframe");
+      frame.hidden = true;
+      document.body.append(frame);
+      this.scope = frame.contentWindow;
+      const load = (source) => new Promise((done, failed) => {
+        const script = this.scope.document.createElement("script");
+        Object.assign(script, { src: new URL(source, url).href, onload: done, onerror: failed });
+        this.scope.document.body.append(script);
+      });
+      this.scope.importScripts = (...sources) => sources.reduce((before, next) => before.then(() => load(next)), Promise.resolve());
+      this.scope.postMessage = (data) => this.dispatchEvent(new MessageEvent("message", { data }));
+      this.ready = load(url);
+    }
+
+    postMessage(data) {
+      this.ready.then(() => this.scope.dispatchEvent(new MessageEvent("message", { data })));
+    }
+  };
+}
