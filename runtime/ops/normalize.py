@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.ir import Node
+from bbilang.compiler.ir import Node, walk
 from bbilang.compiler.op import Fail, Operation, Parameter
 from bbilang.compiler.types import FieldType
 from bbilang.runtime.field import Field, Named
@@ -16,16 +16,19 @@ from bbilang.runtime.field import Field, Named
 WORDS = {
     "channel": "the largest magnitude of each channel",
     "layer": "the largest magnitude of each layer and input",
+    "pair": "the largest magnitude of each pair of layers",
     "global": "the largest magnitude of all",
 }
 
 
 class Normalize(Operation):
-    """Divides by the largest magnitude within the scope, which the legend names: each channel, each layer, or all."""
+    """Divides by the largest magnitude within the scope, which the legend names: each channel, each layer, each pair of
+    layers that `link` or `attribute` joins, or all. Where the reader chooses the other end, its layer is one of the
+    pair; the output is a layer, too."""
 
     name = "normalize"
     parameters = (
-        Parameter("scope", "word", "within what the largest magnitude becomes 1", "layer", choices=(*WORDS, "pair")),
+        Parameter("scope", "word", "within what the largest magnitude becomes 1", "layer", choices=tuple(WORDS)),
     )
     example = (
         "icons = block5c.expand.channel | attribute(output) | top(8) | present(featvis)\n"
@@ -34,9 +37,12 @@ class Normalize(Operation):
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         scope = arguments["scope"]
-        if scope == "pair":
+        if scope == "pair" and not _joins_layers(field):
             raise Fail(
-                "E901", "the scope `pair` is not available yet: it is for attribution between layers", argument="scope"
+                "E230",
+                "the field does not join layers in pairs",
+                "`link` does, as in `layers.channel | link(root)`; or use `scope=layer`",
+                argument="scope",
             )
         channels = [a for a in (*field.axes, *field.states) if "channel" in a.components]
         if scope == "channel" and not channels:
@@ -45,25 +51,49 @@ class Normalize(Operation):
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
         (field,) = inputs
-        apart = self._apart(node, field)
         values = field.values
+        apart = _apart(node["scope"], field)
+        magnitude = np.abs(np.nan_to_num(values.data, nan=0.0, posinf=np.inf, neginf=-np.inf))
         axes = tuple(i for i, d in enumerate(values.dims) if d not in apart)
-        with np.errstate(all="ignore"):
-            largest = (
-                np.where(np.isnan(values.data), 0, np.abs(values.data)).max(axes, keepdims=True)
-                if axes
-                else np.abs(values.data)
-            )
+        largest = magnitude.max(axes, keepdims=True) if axes else magnitude
+        if node["scope"] == "pair":
+            largest = _over_atoms_of_a_layer(largest, node, values.dims, run)
         data = np.where(largest > 0, values.data / np.where(largest > 0, largest, 1), values.data)
         return field.with_values(Named(values.dims, data), node.type)
 
-    def _apart(self, node: Node, field: Field) -> set[str]:
-        """The axes along which each place is scaled by itself."""
-        if node["scope"] == "global":
-            return set()
-        component = node["scope"]
-        own = set(field.coords[component].dims) if component in field.coords else set()
-        return own | {"input"}
+
+def _joins_layers(field: FieldType) -> bool:
+    """Whether its numbers are between the atoms of two layers."""
+    other = any(axis.name.startswith("to.") for axis in field.axes) or bool(field.states)
+    return field.content == "attribution" and other
+
+
+def _apart(scope: str, field: Field) -> set[str]:
+    """The axes along which each place is scaled by itself."""
+    if scope == "global":
+        return set()
+    found = {"input"}
+    for component in ("layer", "to.layer") if scope == "pair" else (scope,):
+        found |= set(field.coords[component].dims) if component in field.coords else set()
+    if scope == "pair":
+        found |= {state.name for state in field.type.states if "layer" in state.components}
+    return found
+
+
+def _over_atoms_of_a_layer(largest: np.ndarray, node: Node, dims: tuple[str, ...], run: Any) -> np.ndarray:
+    """The largest of all the states whose atoms are of one layer, where it was the largest of each state."""
+    for chosen in walk(node):
+        if chosen.type.content != "selection" or chosen["id"] not in dims:
+            continue
+        layer = run.value(chosen).coords.get("layer")
+        if layer is None:
+            continue
+        largest, axis = largest.copy(), dims.index(chosen["id"])
+        along = np.moveaxis(largest, axis, 0)
+        for number in np.unique(layer.data):
+            same = layer.data == number
+            along[same] = along[same].max(0)
+    return largest
 
 
 OPERATIONS = (Normalize(),)
