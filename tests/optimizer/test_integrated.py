@@ -104,7 +104,7 @@ def test_complete(model, layer, to):
         text = f"{head} | attribute({written}, {METHOD.format(steps, 'blur')}) | present(heatmap)"
         errors.append(abs(float(last(slow.run(text, model), "y", "x").sum()) - difference))
     assert errors[-1] <= max(0.01 * abs(difference), 1e-6), (errors, difference)
-    assert errors[-1] < errors[0] or errors[0] < 1e-6 * abs(difference)  # a straight one needs no steps
+    assert errors[-1] < errors[0] or errors[0] < 1e-5 * abs(difference)  # a straight one needs no steps
 
 
 def test_groups():
