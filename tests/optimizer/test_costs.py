@@ -1,90 +1,20 @@
-"""What a plan costs is what its numbers need: passes, and FLOPs as torch itself counts them.
-
-The bound is derived here from what is asked for, by networks run by hand and every way tried, without the compiler.
-"""
+"""What a plan costs is what its numbers need: passes, and FLOPs as torch itself counts them (`bounds`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from functools import cache
-from itertools import product
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import tiny
 import torch
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from bounds import CLASSES, EVEN, ORDER, Flops, adapter, asked, between, counted, least
+from torch import nn
 
-from bbilang.compiler.cost import Speed, Speeds
 from bbilang.compiler.optimize import optimize
 from bbilang.compiler.plan import Plan, plan
 from bbilang.registry import registry
 from bbilang.runtime.execute import Results, execute
-from bbilang.runtime.model import adapt
-
-ORDER = ("a", "b", "c")  # modules in a row, so that each can be run by hand
-CLASSES = 60
-
-
-class Row(nn.Module):
-    """`a` (4, 16, 16), `b` (12, 4, 4), `c` (6, 4, 4), 60 classes; a batch norm that can be folded."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.a = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU())
-        self.b = nn.Sequential(nn.Conv2d(4, 12, 5, 4, 1), nn.BatchNorm2d(12), nn.ReLU())
-        self.c = nn.Sequential(nn.Conv2d(12, 6, 3, 1, 1), nn.Tanh())
-        self.head = nn.Sequential(nn.Flatten(), nn.Linear(96, CLASSES))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.c(self.b(self.a(x))))
-
-
-SIZES = {"a": {"channel": 4, "spatial": 256}, "b": {"channel": 12, "spatial": 16}, "c": {"channel": 6, "spatial": 16}}
-EVEN = Speeds(*(Speed(1.0, 1e30),) * 3)  # seconds are FLOPs: the least of them is what the optimizer looks for
-
-
-@cache
-def adapter() -> Any:
-    return adapt(tiny.build(Row), (tiny.SIZE, tiny.SIZE), labels=[f"class {n}" for n in range(CLASSES)], name="row")
-
-
-class Flops(FlopCounterMode):
-    """torch's counter without its attribution to modules, whose hooks batched gradients cannot bear."""
-
-    def __init__(self) -> None:
-        super().__init__(display=False)
-        self.mod_tracker = Everything()
-
-
-class Everything:
-    parents = frozenset(("Global",))
-
-    def __enter__(self) -> Everything:
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-
-def counted(work: Any) -> int:
-    """FLOPs of convolutions and matrix products, as torch counts them."""
-    with Flops() as counter:
-        work()
-    return counter.get_total_flops()
-
-
-@cache
-def between(low: str, high: str) -> int:
-    """FLOPs of one input's way from a place to a later one, run by hand."""
-    module, names = adapter().module, ("input", *ORDER, "head")
-    with torch.no_grad():
-        x = tiny.images()
-        for name in names[1 : names.index(low) + 1]:
-            x = getattr(module, name)(x)
-        chosen = names[names.index(low) + 1 : names.index(high) + 1]
-        return counted(lambda: nn.Sequential(*(getattr(module, name) for name in chosen))(x))
 
 
 def back(low: str, high: str) -> int:
@@ -101,51 +31,6 @@ def back(low: str, high: str) -> int:
 def test_a_way_down_costs_what_the_way_up_does():
     for low, high in [("a", "head"), ("b", "head"), ("c", "head"), ("a", "c"), ("b", "c")]:
         assert back(low, high) == between(low, high)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Some atoms of layers for some targets: as the text says it, and as numbers."""
-
-    text: str
-    layers: tuple[str, ...]
-    atom: str
-    targets: tuple[Any, ...]  # classes, or atoms of the place
-    place: str = "head"
-    atoms: int = 0  # fewer than the layer has
-
-    def count(self, layer: str) -> int:
-        return self.atoms or SIZES[layer][self.atom]
-
-
-def least(asked: Iterable[Asked], inputs: int = 1) -> tuple[int, int, int]:
-    """(FLOPs, cotangents, tangents) of the cheapest way: both directions are tried for each kind of atoms at each layer.
-
-    Every number needs a way up or down between its atoms and its target; a way down serves every layer that it meets,
-    a way up every target; the values that a way up needs are run once a layer.
-    """
-    units = sorted({(layer, ask.atom, ask.place) for ask in asked for layer in ask.layers})
-    found = []
-    for choice in product((False, True), repeat=len(units)):
-        up = {unit for unit, chosen in zip(units, choice, strict=True) if chosen}
-        flops = cotangents = tangents = 0
-        for layer, place in {(layer, place) for layer, _, place in up}:
-            flops += between(layer, place)
-        for layer, atom, place in up:
-            own = [ask for ask in asked if layer in ask.layers and (ask.atom, ask.place) == (atom, place)]
-            count = min(sum({ask.text: ask.count(layer) for ask in own}.values()), SIZES[layer][atom])
-            flops, tangents = flops + count * between(layer, place), tangents + count
-        for place in {ask.place for ask in asked}:
-            lowest: dict[Any, int] = {}
-            for ask in asked:
-                rest = [layer for layer in ask.layers if (layer, ask.atom, place) not in up]
-                if ask.place == place and rest:
-                    low = min(map(ORDER.index, rest))
-                    lowest |= {t: min(low, lowest.get(t, low)) for t in ask.targets}
-            cotangents += len(lowest)
-            flops += sum(between(ORDER[low], place) for low in lowest.values())
-        found.append((inputs * flops, cotangents, tangents))
-    return min(found)
 
 
 def planned(text: str, inputs: int, **choices: Any) -> Plan:
@@ -165,10 +50,6 @@ def executed(steps: Plan, inputs: int) -> tuple[Results, int]:
     products = ("convolution", "convolution_backward", "_convolution", "addmm", "mm")
     total = sum(n for op, n in counter.get_flop_counts()["Global"].items() if str(op).split(".")[-1] in products)
     return results, total
-
-
-def asked(text: str, layers: str, atom: str, targets: Iterable[Any], place: str = "head", atoms: int = 0) -> Asked:
-    return Asked(text, tuple(layers), atom, tuple(targets), place, atoms)
 
 
 ALL = range(CLASSES)
@@ -272,6 +153,26 @@ def test_chains_take_two_backwards_a_class():
     first, own = between("b", "head"), between("a", "b")
     assert results.model_passes == (1, 2)
     assert between("input", "head") + first + own <= total <= between("input", "head") + 3 * first + own
+
+
+@pytest.mark.parametrize(
+    "text, cotangents, tangents",
+    [
+        # The strongest positions are known after one cotangent; then only they are asked about.
+        ("b.spatial | attribute(output[2]) | top(3) | attribute(output.class) | top(2, along=class) | present(matrix)",
+         1, 3),
+        # The reader can choose three positions of sixteen.
+        ("k = b.spatial | attribute(output[2]) | top(3) | present(bars)\n"
+         "b.spatial | attribute(output.class) | at(click(k)) | top(4, along=class) | present(bars)", 1, 3),
+    ],
+)  # fmt: skip
+def test_only_atoms_that_can_be_shown_are_asked_about(text, cotangents, tangents):
+    steps = planned(text, 1)
+    above = between("b", "head")
+    assert (steps.total("backward")[0], steps.total("tangents")[0]) == (cotangents, tangents)
+    results, total = executed(steps, 1)
+    assert (results.model_passes[1], results.tangents) == (cotangents, tangents)
+    assert total == between("input", "head") + (cotangents + tangents + 1) * above
 
 
 def test_nothing_that_is_not_asked_for_runs():
