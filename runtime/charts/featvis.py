@@ -7,7 +7,7 @@ import altair as alt
 from bbilang.runtime.charts import grid
 from bbilang.runtime.charts.bars import KEY, key
 from bbilang.runtime.colour import series_colour
-from bbilang.runtime.geometry import Geometry, balanced, ceil, floor, if_zero, least, quantity
+from bbilang.runtime.geometry import Geometry, Quantity, balanced, ceil, floor, if_zero, least, quantity
 from bbilang.runtime.marks import (
     CHIP,
     Theme,
@@ -88,16 +88,14 @@ def _has_notes(element: Element) -> bool:
 def _place(element: Element, theme: Theme, count: int, lines: int) -> Geometry:
     """Named quantities of a row of icons: columns, the extra width or height of a gap, panels in rows."""
     geometry = theme.geometry(element)
-    side = float(element.options.get("icon") or (132 if count <= 3 else 116 if count <= 8 else 96))
-    geometry.columns = geometry.named(
-        "columns", balanced(count, (geometry.room + GUTTER) / (min(side, SMALL) + GUTTER))
-    )
+    wanted = float(element.options.get("icon") or side(count))
+    geometry.columns = geometry.named("columns", columns(geometry, count, wanted))
     # the dots stand in a row, or between two rows where a row ends there
     dots = GAP if element.gap else 0
     inside = geometry.named("inside", if_zero(quantity(element.gap) % geometry.columns, 0, dots))
     between = geometry.named("between", quantity(dots) - inside)
     fit = (geometry.room - inside + GUTTER) / geometry.columns - GUTTER
-    geometry.unit = geometry.named("unit", floor(least(side, fit)))
+    geometry.unit = geometry.named("unit", floor(least(wanted, fit)))
     pitch = geometry.unit + GUTTER
     notes = NOTE if _has_notes(element) else 0
     height = geometry.named("block", geometry.unit + (LABEL + BAR * lines + notes + BELOW))
@@ -105,6 +103,16 @@ def _place(element: Element, theme: Theme, count: int, lines: int) -> Geometry:
     wide = geometry.columns * pitch - GUTTER + inside
     top = KEY * lines + 10 if lines > 1 else 0
     return geometry.flow(len(element.panels), wide, deep, labelled(element), gutter=34, top=top)
+
+
+def side(count: int) -> float:
+    """Pixels of one of ``count`` icons where there is room."""
+    return 132.0 if count <= 3 else 116.0 if count <= 8 else 96.0
+
+
+def columns(geometry: Geometry, count: int, side: float) -> Quantity:
+    """How many of ``count`` icons stand side by side."""
+    return balanced(count, (geometry.room + GUTTER) / (min(side, SMALL) + GUTTER))
 
 
 def _slot(element: Element, geometry: Geometry) -> dict[str, str]:
@@ -147,7 +155,9 @@ def _icons(element: Element, geometry: Geometry, count: int, slot: dict[str, str
 
 
 def _labels(element: Element, geometry: Geometry, count: int, slot: dict[str, str]) -> list[alt.Chart]:
-    text = f"datum.atom >= 0 ? atoms_{geometry.name}[datum.atom] : ''"
+    name = f"atoms_{geometry.name}[datum.atom]"  # what stands above the panel is not said again under each icon
+    name = f"(datum.frame.label ? replace({name}, datum.frame.label + ', ', '') : {name})"
+    text = f"datum.atom >= 0 ? {name} : ''"
     aside = CHIP if coloured(element) else 0
     top = f"datum.y0 + {geometry.unit} + 7"
     place = {**slot, "left": f"datum.x0 + {aside}", "top": top, "words": text}

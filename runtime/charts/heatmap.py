@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import altair as alt
 
-from bbilang.runtime.charts import image, words
-from bbilang.runtime.marks import Theme, panel_labels, picture, target_layers
+from bbilang.runtime.charts import featvis, image, words
+from bbilang.runtime.geometry import floor, least
+from bbilang.runtime.marks import Theme, labelled, panel_labels, picture, target_layers
 from bbilang.runtime.marks import chart as layer
 from bbilang.runtime.viewmodel import Element
 
@@ -14,13 +15,25 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
     if element.slot_axis == "token":
         return words.chart(element, theme)
     if theme.over is None or theme.over_element is None:
-        geometry = image.place(element, theme)
+        geometry = _place(element, theme)
         shown = map_layer(element, geometry, [(panel, panel) for panel in range(len(element.panels))])
         return alt.layer(shown, *panel_labels(element, geometry), *target_layers(element, geometry, theme))
     strength = element.options.get("opacity", 0.8)
     signed = element.legend is not None and element.legend.signed  # then the picture is transparent at zero
     blend = {} if signed else {"blend": "multiply"}
     return alt.layer(map_layer(element, theme.over, matched(element, theme.over_element), opacity=strength, **blend))
+
+
+def _place(element: Element, theme: Theme) -> image.Geometry:
+    """Maps of several channels or groups are as wide as icons in a row: each stands under its own."""
+    if element.facet_axis not in ("channel", "group") or element.targets or len(element.panels) < 4:
+        return image.place(element, theme)
+    geometry, count = theme.geometry(element), len(element.panels)
+    side = featvis.side(count)
+    fit = (geometry.room + featvis.GUTTER) / featvis.columns(geometry, count, side) - featvis.GUTTER
+    width = floor(least(side, fit))
+    ratio = max(panel.shape[0] / max(panel.shape[1], 1) for panel in element.panels)
+    return geometry.flow(count, width, width * ratio, labelled(element), gutter=featvis.GUTTER)
 
 
 def matched(element: Element, under: Element) -> list[tuple[int, int]]:
