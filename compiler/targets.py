@@ -117,6 +117,8 @@ def atoms_of(node: Node, layer: str, description: ModelDescription) -> int:
         return axis.size if axis is not None else 1
     count = 1
     found = layer_of(description, layer)
+    if node.type.atom == "spatial":
+        found = found.as_map
     for axis, size in zip(found.axes, found.shape, strict=True):
         if axis in ATOM_AXES.get(node.type.atom, ()):
             count *= size

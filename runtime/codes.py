@@ -268,8 +268,8 @@ RUNNING: Final[dict[str, Code]] = {
         "Path and perturbation methods run the network above the layer alone, over what the forward pass left below. "
         "Here that gives other numbers than the whole network: its forward may be random, or keep a state between "
         "calls. `method=linear` needs gradients only.",
-        ">>> bbilang.run('layer.channel | attribute(output[1], method=integrated_gradients) | present(bars)', model=noisy)",
-        ">>> bbilang.run('layer.channel | attribute(output[1], method=linear) | present(bars)', model=noisy)",
+        ">>> bbilang.run('a.channel | attribute(output[1], method=integrated_gradients) | present(bars)', model=noisy)",
+        ">>> bbilang.run('a.channel | attribute(output[1], method=linear) | present(bars)', model=noisy)",
         needs="a network that is random when it is evaluated",
     ),
     "E510": Code(

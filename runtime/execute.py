@@ -15,8 +15,8 @@ from bbilang.compiler.description import LayerDescription
 from bbilang.compiler.explain import Measured
 from bbilang.compiler.ir import OUTPUT, Backward, Element, Node, Program, Rerun, Tangents, walk
 from bbilang.compiler.op import Registry
-from bbilang.compiler.targets import CHAIN
 from bbilang.compiler.plan import Free, Plan, Step, order
+from bbilang.compiler.targets import CHAIN
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.atoms import kept_axes
 from bbilang.runtime.field import Field, Named

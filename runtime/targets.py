@@ -110,8 +110,8 @@ def atom_cotangent(run: Any, place: str, kind: tuple[str, ...], number: int, val
     """d score / d activation for one atom of a later layer, (1, *layer axes).
 
     A channel's score is the sum over its positions, a neuron's its activation. That of a position, token or whole layer
-    is the L2 norm of its part, with derivative part / |part| (0 where the part is 0); that of a group is <part / |part|,
-    activation>, which is the part's norm where groups do not overlap.
+    is the L2 norm of its part, with derivative part / |part| (0 where the part is 0); that of a group is the inner
+    product of part / |part| with the activation, which is the part's norm where groups do not overlap.
     """
     layer, atom = run.layer(place), kind[1]
     if atom == "group":
