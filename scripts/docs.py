@@ -1,9 +1,9 @@
-"""The documentation site, `make docs`: the text by mkdocs, and the gallery's live pages by `bbi run`, one for each spec.
+"""The documentation site, `make docs`: the text by mkdocs, and the gallery's live pages by `bbi run`.
 
 python scripts/docs.py [--draft] [--site FOLDER] [--only NAME ...]
 
-Links, anchors and pictures that lead nowhere stop it, and so does a spec whose page fails. Icons come from the cache where
-they are there; without them a page takes minutes on a CPU, and seconds with --draft.
+Links, anchors and pictures that lead nowhere stop it, and so does a spec whose page fails. Icons come from the cache
+where they are there; without them a page may take minutes on a CPU.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ ROOT = Path(__file__).resolve().parents[1]
 SPECS = sorted((ROOT / "specs").glob("*.bbi"))
 
 
-def build(site: Path, names: Sequence[str], draft: bool, options: Sequence[str] = ()) -> None:
-    """Write the whole site, with live pages of the specs that are named. Raises CalledProcessError."""
-    quiet = {**os.environ, "NO_MKDOCS_2_WARNING": "true"}
-    mkdocs = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(site)]
-    subprocess.run(mkdocs, cwd=ROOT, env=quiet, check=True)
-    for name in names:
-        page = site / "gallery" / f"{name}.html"
-        page.parent.mkdir(exist_ok=True)
-        bbi = [sys.executable, "-m", "bbilang.cli", "run", f"specs/{name}.bbi", "-o", str(page), *options]
-        subprocess.run(bbi + ["--draft"] * draft, cwd=ROOT, check=True)
+def text(site: Path) -> None:
+    """Write the site without live pages. Raises CalledProcessError, after mkdocs said why."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(site)]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "true"}, check=True)
+
+
+def live(site: Path, name: str, options: Sequence[str] = ()) -> Path:
+    """Write the page of one spec where the site shows it. Raises CalledProcessError, after `bbi` said why."""
+    page = site / "gallery" / f"{name}.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "bbilang.cli", "run", f"specs/{name}.bbi", "-o", str(page), *options]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return page
 
 
 def main() -> int:
@@ -37,12 +40,15 @@ def main() -> int:
     parser.add_argument("--site", type=Path, default=ROOT / "build" / "site")
     parser.add_argument("--only", nargs="*", metavar="NAME", help="live pages of these specs alone")
     given = parser.parse_args()
+    site = given.site.resolve()
     try:
-        build(given.site.resolve(), given.only or [path.stem for path in SPECS], given.draft)
+        text(site)
+        for name in given.only or [path.stem for path in SPECS]:
+            live(site, name, ["--draft"] if given.draft else [])
     except subprocess.CalledProcessError as failed:
         print(f"stopped: {' '.join(failed.cmd[1:])}", file=sys.stderr)
         return 1
-    print(given.site.resolve() / "index.html")
+    print(site / "index.html")
     return 0
 
 

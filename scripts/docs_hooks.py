@@ -1,7 +1,7 @@
 """What mkdocs does besides for the documentation: a page for each interface of the gallery, colours for .bbi texts.
 
-docs/gallery.md is the one source of the gallery's words and reads well by itself. Each of its sections names its spec in a
-link; here it becomes a page with the spec's text and the live page in a frame, and the gallery becomes cards.
+docs/gallery.md is the one source of the gallery's words and reads well by itself. Each of its sections names its spec
+in a link; here it becomes a page with the spec's text and the live page in a frame, and the gallery becomes cards.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ hide: [toc]
 <p class="figure">{escape(entry.figure.capitalize())}.</p>
 
 <div class="live">
-<p><a href="{live}" target="_blank">Open this page alone</a>. It was made by <code>bbi run specs/{entry.name}.bbi</code>.</p>
+<p><a href="{live}" target="_blank">Open this page alone</a>. <code>bbi run specs/{entry.name}.bbi</code> made it.</p>
 <iframe class="live" src="{live}" title="{escape(entry.heading)}" loading="lazy"></iframe>
 </div>
 """

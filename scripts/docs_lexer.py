@@ -1,4 +1,4 @@
-"""Colours for .bbi texts in the documentation: a Pygments lexer, known to Markdown's highlighter once `register` ran."""
+"""Colours for .bbi texts in the documentation: a Pygments lexer, which its highlighter finds after `register`."""
 
 from pygments.lexer import RegexLexer, bygroups
 from pygments.lexers._mapping import LEXERS

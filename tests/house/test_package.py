@@ -48,7 +48,7 @@ def test_every_extra_and_dependency_is_constrained():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {line.partition("==")[0].lower() for line in lines if line and not line.startswith("#")}
     extras = PROJECT["project"]["optional-dependencies"]
-    wanted = [*PROJECT["project"]["dependencies"], *extras["demo"], *extras["test"]]
+    wanted = [*PROJECT["project"]["dependencies"], *extras["demo"], *extras["docs"], *extras["test"]]
     assert {line.partition(">=")[0].lower() for line in wanted} == pinned
 
 

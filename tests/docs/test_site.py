@@ -1,0 +1,162 @@
+"""The documentation site: every spec is in the gallery, nothing leads nowhere, and nothing outside of it is asked for.
+
+Only the text and one live page with tiny icons are built here; `make docs` builds them all.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import re
+import runpy
+import subprocess
+import threading
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SPECS = sorted((ROOT / "specs").glob("*.bbi"))
+LIVE = "spatial_and_channel"
+TINY = ["--set", "featvis.size=16", "--set", "featvis.steps=2"]
+
+pytest.importorskip("material", reason="without the docs extra")
+DOCS = runpy.run_path(str(ROOT / "scripts" / "docs.py"))
+
+
+class Page(HTMLParser):
+    """What a page of the site refers to, and what can be referred to in it."""
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.links: list[str] = []  # followed by a reader
+        self.loaded: list[str] = []  # fetched by the browser
+        self.anchors: set[str] = set()
+        self.words = ""
+        self.feed(path.read_text("utf-8"))
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attributes}
+        self.anchors |= {found[name] for name in ("id", "name") if name in found}
+        if tag == "a" and "href" in found:
+            self.links.append(found["href"])
+        elif tag == "link" and found.get("rel") in ("stylesheet", "icon", "preload", "preconnect"):
+            self.loaded.append(found["href"])
+        elif "src" in found:
+            self.loaded.append(found["src"])
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("docs") / "site"
+    DOCS["text"](folder)
+    DOCS["live"](folder, LIVE, TINY)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[str, Page]:
+    written = [path for path in site.rglob("*.html") if path.parent.name != "gallery"]
+    return {path.relative_to(site).as_posix(): Page(path) for path in written}
+
+
+@pytest.fixture(scope="module")
+def served(site: Path) -> Iterator[str]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
+def test_every_spec_is_in_the_gallery(spec: Path, pages: dict[str, Page]) -> None:
+    text, name = spec.read_text("utf-8"), f"interfaces/{spec.stem}.html"
+    question = next(line for line in text.splitlines() if line.startswith("# ")).removeprefix("# ")
+    assert question in pages["gallery.html"].words
+    assert pages["gallery.html"].links.count(name) >= 2, "a card and the navigation"
+    own = pages[name]
+    assert text.rstrip() in own.words and f"../gallery/{spec.stem}.html" in {*own.loaded} & {*own.links}
+    looked_for = own.words.partition(text.rstrip())[2].partition("Open this page alone")[0]
+    assert len(re.findall(r"[\w)][.!?](?=\s)", looked_for)) >= 3, "what to look for, in two or three sentences"
+
+
+def test_every_link_and_picture_is_there(site: Path, pages: dict[str, Page]) -> None:
+    lost, checked = set(), 0
+    for name, page in pages.items():
+        base = site if name == "404.html" else (site / name).parent
+        for link in [*page.links, *page.loaded]:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            to = (base / unquote(parts.path)).resolve() if parts.path else site / name
+            checked += 1
+            if name == "404.html" and parts.path.startswith("/"):
+                to = site / unquote(parts.path).lstrip("/")
+            if not to.is_file():
+                lost.add(to.relative_to(site).as_posix())
+            elif parts.fragment and to.suffix == ".html":
+                anchors = pages[to.relative_to(site).as_posix()].anchors
+                assert unquote(parts.fragment) in anchors, f"{name}: {link}"
+    assert checked > 1000
+    assert lost == {f"gallery/{path.stem}.html" for path in SPECS if path.stem != LIVE}, "live pages alone are not here"
+
+
+def test_nothing_comes_from_outside(pages: dict[str, Page]) -> None:
+    for name, page in pages.items():
+        assert page.loaded and not [link for link in page.loaded if urlsplit(link).netloc], name
+
+
+def test_no_path_of_this_machine(site: Path) -> None:
+    for path in site.rglob("*"):
+        if path.suffix in (".html", ".js", ".json", ".css", ".xml", ".svg"):
+            text = path.read_text("utf-8")
+            assert not [place for place in (ROOT, site, Path.home()) if f"{place}/" in text], path.name
+
+
+def test_texts_have_colours(site: Path) -> None:
+    html = (site / "interfaces" / f"{LIVE}.html").read_text("utf-8")
+    assert '<span class="nf">attribute</span>' in html and '<span class="k">interface</span>' in html
+
+
+def test_a_page_that_fails_stops_the_site(tmp_path: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        DOCS["live"](tmp_path, "no_such_spec", TINY)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("over", ["file", "http"])
+def test_in_a_browser(over: str, site: Path, served: str, chromium) -> None:
+    """A reader on a phone in the dark: the live page works, search finds, and no request leaves the site."""
+    base = site.as_uri() if over == "file" else served
+    tab = chromium.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    complaints: list[str] = []
+    inside = (base, "data:", "blob:", "about:")
+    tab.on("request", lambda request: None if request.url.startswith(inside) else complaints.append(request.url))
+    tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    try:
+        tab.goto(f"{base}/interfaces/{LIVE}.html")
+        tab.locator("iframe.live").scroll_into_view_if_needed()
+        live = tab.frame_locator("iframe.live")
+        live.locator("#element-icons .chart svg").first.wait_for()
+        assert live.locator("body").evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches")
+        for page in ("index", "gallery", "language", f"interfaces/{LIVE}", "reference/operations"):
+            tab.goto(f"{base}/{page}.html")
+            assert tab.evaluate("document.documentElement.scrollWidth") <= 390, page
+        tab.set_viewport_size({"width": 1280, "height": 900})
+        tab.locator("input.md-search__input").click()
+        tab.keyboard.type("factorize")
+        tab.locator(".md-search-result__link").first.wait_for()
+        assert "factorize" in tab.locator(".md-search-result__list").inner_text()
+    finally:
+        tab.close()
+    assert not complaints
