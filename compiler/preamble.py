@@ -13,7 +13,7 @@ from bbilang.compiler.ir import ModelSlot
 from bbilang.compiler.op import Parameter, did_you_mean
 from bbilang.compiler.report import Reporter
 from bbilang.compiler.resolve import ModelContext, Resolver
-from bbilang.compiler.settings import PLANNED, SETTINGS
+from bbilang.compiler.settings import SETTINGS
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.source import NOWHERE, Span
@@ -49,10 +49,6 @@ class Preamble(Reporter):
             if statement.value is not None
             else statement.arguments
         )
-        for argument in arguments:
-            planned = PLANNED.get((name, argument.name or ""))
-            if planned:
-                raise at(argument.span, "E901", f"`{name}({argument.name}=)` is not available yet: {planned}")
         values, spans = bind(f"set {name}", statement.span, arguments, parameters, self._setting_value)
         for key in spans:
             self.settings[name if bare else f"{name}.{key}"] = values[key]

@@ -11,6 +11,14 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
         Parameter("steps", "integer", "steps of the optimization", 512, minimum=1, maximum=20000),
         Parameter("rate", "number", "learning rate of Adam", 0.05, minimum=1e-5, maximum=10),
         Parameter("batch", "integer", "icons optimized together; 8 on a CPU", 8, minimum=1, maximum=4096),
+        Parameter(
+            "coherence",
+            "integer",
+            "groups of shared parts of the pictures of a grid; none unless said",
+            None,
+            minimum=1,
+            maximum=64,
+        ),
     ),
     "attribute": (Parameter("method", "method", "attribution method where the text names none", "linear"),),
     "preprocess": (
@@ -25,8 +33,6 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
     "states": (Parameter("value", "integer", "most states that an element may have", 4096, minimum=1, maximum=10**7),),
     "labels": (Parameter("value", "text", "file with one class name a line", None),),
 }
-
-PLANNED = {("featvis", "coherence"): "neighbouring cells that share part of their picture"}
 
 
 def default(name: str) -> object:

@@ -86,6 +86,20 @@ class Start:
         return np.frombuffer(self.data, np.uint8).reshape(*self.shape, 3)
 
 
+@dataclass(frozen=True)
+class Grid:
+    """All the cells of a coherent grid (`runtime.coherent`): ``vectors`` (cell, channel) and the number of groups."""
+
+    digest: str
+    groups: int
+    vectors: Any = field(compare=False, repr=False)
+
+    @classmethod
+    def of(cls, vectors: np.ndarray, groups: int) -> Grid:
+        rows = np.ascontiguousarray(vectors, np.float32)
+        return cls(hashlib.sha256(f"{rows.shape}".encode() + rows.tobytes()).hexdigest(), groups, rows)
+
+
 KINDS = ("direction", "dream", "caricature")
 
 
@@ -97,7 +111,8 @@ class Objective:
     vector over the layer's channels; the mean over all positions, in the layer's own units, or with ``at`` the value at
     one place, (y, x) of the picture from 0 to 1. ``negative``: as little of it as possible. ``number`` of ``pictures``:
     one of several that are made together and differ (diversity). "dream": the mean square of all activations.
-    "caricature": likeness to the activations of ``start``. ``start``: the picture to begin with, else noise.
+    "caricature": likeness to the activations of ``start``. ``start``: the picture to begin with, else noise. ``grid``:
+    the coherent grid that it is the ``cell`` of, and is made with.
     """
 
     layer: str
@@ -108,6 +123,8 @@ class Objective:
     number: int = 0
     pictures: int = 1
     start: Start | None = None
+    grid: Grid | None = None
+    cell: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -149,6 +166,8 @@ class Objective:
         rest = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(usual, name)}
         if self.start is not None:
             rest["start"] = [*self.start.shape, hashlib.sha256(self.start.data).hexdigest()]
+        if self.grid is not None:
+            rest["grid"] = [self.grid.digest, self.grid.groups, self.cell]
         return [self.layer, self.direction, *([rest] if rest else [])]
 
 

@@ -21,7 +21,7 @@ from bbilang.compiler.op import Registry
 from bbilang.runtime.cache import Cache, key_of
 from bbilang.runtime.execute import IconSet, Results
 from bbilang.runtime.field import Named
-from bbilang.runtime.icon import Objective
+from bbilang.runtime.icon import Grid, Objective
 from bbilang.runtime.store_codec import DAMAGED, decode, encode
 from bbilang.runtime.subject import Subject
 from bbilang.runtime.versions import code_digest, plugin_digest, version_of
@@ -151,12 +151,30 @@ class Store:
 
 
 def _plain(objectives: tuple[Objective, ...]) -> list[Any]:
-    return [[o.layer, o.direction if isinstance(o.direction, int) else np.array(o.direction, np.float32)]
-            for o in objectives]  # fmt: skip
+    """[layer, direction, groups, grid, cell]; a grid by its number among them, 0 groups where there is none. An element
+    has every cell of its grids."""
+    grids: dict[str, int] = {}
+    return [
+        [
+            o.layer,
+            o.direction if isinstance(o.direction, int) else np.array(o.direction, np.float32),
+            *((0, 0, 0) if o.grid is None else (o.grid.groups, grids.setdefault(o.grid.digest, len(grids)), o.cell)),
+        ]
+        for o in objectives
+    ]
 
 
 def _objectives(data: Iterable[Any]) -> tuple[Objective, ...]:
-    return tuple(Objective(str(layer), direction) for layer, direction in data)
+    rows = [(str(layer), direction, int(g), int(n), int(c)) for layer, direction, g, n, c in data]
+    cells: dict[tuple[int, int], dict[int, Any]] = {}
+    for _, direction, groups, number, cell in rows:
+        if groups:
+            cells.setdefault((groups, number), {})[cell] = direction
+    grids = {key: Grid.of(np.array([own[c] for c in sorted(own)]), key[0]) for key, own in cells.items()}
+    return tuple(
+        Objective(layer, direction, grid=grids.get((groups, number)) if groups else None, cell=cell)
+        for layer, direction, groups, number, cell in rows
+    )
 
 
 def _made(data: Mapping[str, Any]) -> Made:

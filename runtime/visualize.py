@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -88,7 +88,11 @@ def make(
     missing = look_up(missing)
     if announce:
         announce(len(missing), _seconds(adapter, missing, recipe))
-    groups = _by_family(missing)
+    for objective, icon in _grids(adapter, missing, recipe, counter):
+        store(batch)(objective, icon)
+        if objective in missing:
+            clock.count(take, objective, icon)
+    groups = _by_family([objective for objective in missing if objective.grid is None])
     for position, group in enumerate(groups):
         later = sum(-(-len(g) // batch) for g in groups[position + 1 :]) * schedule_of(recipe).steps
         left = dict.fromkeys(group)
@@ -103,6 +107,19 @@ def make(
                 batch //= 2
                 left = dict.fromkeys(look_up(left))
     clock.finish()
+
+
+def _grids(
+    adapter: Any, missing: Sequence[Objective], recipe: Recipe, counter: passes.Passes
+) -> Iterator[tuple[Objective, Icon]]:
+    """Every cell of the coherent grids of which a cell is missing: they are made together."""
+    from bbilang.runtime.coherent import coherent
+
+    for layer, grid in dict.fromkeys((o.layer, o.grid) for o in missing):
+        if grid is not None:
+            icons = coherent(adapter, layer, grid.vectors, grid.groups, recipe, None, counter)
+            for cell, icon in enumerate(icons):
+                yield Objective(layer, tuple(map(float, grid.vectors[cell])), grid=grid, cell=cell), icon
 
 
 def _finish(left: dict[Objective, None], take: Take, store: Take, objective: Objective, icon: Icon) -> None:

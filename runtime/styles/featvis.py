@@ -137,7 +137,27 @@ def objectives(node: Node, field: Field, run: Any) -> tuple[Named, list[Any]]:
             numbers[key] = len(objectives)
             objectives.append(Objective(layer, direction))
         index[at] = numbers[key]
+    groups = run.program.setting("featvis.coherence")
+    if groups and {"y", "x"} <= set(dims):
+        objectives = _coherent(list(numbers), objectives, groups)
     return Named(dims, index), objectives
+
+
+def _coherent(keys: list[tuple], objectives: list[Any], groups: int) -> list[Any]:
+    """The cells of each layer and input, which share parts of their pictures. keys: (y, x, ...) of each cell."""
+    from dataclasses import replace
+
+    from bbilang.runtime.icon import Grid
+
+    grids: dict[tuple, list[int]] = {}
+    for number, key in enumerate(keys):
+        grids.setdefault(key[2:], []).append(number)
+    found = list(objectives)
+    for numbers in grids.values():
+        cells = Grid.of(np.array([objectives[number].direction for number in numbers]), groups)
+        for cell, number in enumerate(numbers):
+            found[number] = replace(objectives[number], grid=cells, cell=cell)
+    return found
 
 
 def _apart(node: Node, components: tuple[str, ...], run: Any) -> dict[str, int]:
