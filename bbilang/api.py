@@ -218,7 +218,7 @@ def _recipe(program: Program, draft: bool) -> Any:
 
     names = ("size", "steps", "rate", "batch")
     chosen = {name: program.setting(f"featvis.{name}", default(f"featvis.{name}")) for name in names}
-    recipe = Recipe(**chosen, seed=program.setting("seed", 0))
+    recipe = Recipe(**chosen, seed=program.setting("seed", 0), plain=not program.optimized)
     return recipe.draft() if draft else recipe
 
 
