@@ -173,13 +173,14 @@ def divided(program: Program, backward: Backward) -> tuple[Backward, ...]:
 
 
 def joined(asks: Iterable[Ask]) -> tuple[Ask, ...]:
-    """Each node's wish for each target once."""
+    """Each node's wish for each target once, target by target: an order that joining again does not change."""
     found: dict[tuple[Node, Node], Ask] = {}
     for ask in asks:
         key = (ask.target, ask.node)
         known = found.get(key)
         found[key] = replace(ask, layers=union([known.layers, ask.layers])) if known else ask
-    return tuple(found.values())
+    place = {target: number for number, target in enumerate(dict.fromkeys(ask.target for ask in found.values()))}
+    return tuple(sorted(found.values(), key=lambda ask: place[ask.target]))
 
 
 def union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ defaults times one number, the median over the sizes: two rates apart cannot be 
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import statistics
@@ -28,8 +29,13 @@ def known(cache: Cache | None, device: str = "cpu") -> Speeds | None:
     record = cache.get(_key(device)) if cache is not None else None
     if record is None:
         return None
-    rates = record[1]
-    return Speeds(*(Speed(*rates[kind]) for kind in KINDS), device=str(rates["device"]))
+    try:
+        rates = record[1]
+        found = Speeds(*(Speed(*map(float, rates[kind])) for kind in KINDS), device=str(rates["device"]))
+    except (KeyError, TypeError, ValueError):
+        return None  # of another form: measured again
+    every = [rate for kind in KINDS for rate in (getattr(found, kind).flops, getattr(found, kind).bytes)]
+    return found if all(0 < rate < math.inf for rate in every) else None
 
 
 def calibrated(cache: Cache | None, device: str = "cpu") -> Speeds:
