@@ -89,6 +89,11 @@ def test_every_spec_is_in_the_gallery(spec: Path, pages: dict[str, Page]) -> Non
     assert len(re.findall(r"[\w)][.!?](?=\s)", looked_for)) >= 3, "what to look for, in two or three sentences"
 
 
+@pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
+def test_every_spec_is_in_the_readme(spec: Path) -> None:
+    assert f"](specs/{spec.name})" in (ROOT / "README.md").read_text("utf-8")
+
+
 def test_every_link_and_picture_is_there(site: Path, pages: dict[str, Page]) -> None:
     lost, checked = set(), 0
     for name, page in pages.items():
