@@ -1,26 +1,20 @@
 """The hand-written minimum of every row: plain torch for this one network, with nothing of bbilang but the module.
 
-What somebody writes who knows the network, needs these numbers and nothing else: batch norms folded into their
-convolutions, channels last, nothing run twice, no gradient below the earliest layer or of any weight. Of the ways to
-the same numbers (`benchmarks/ways.py` has and measures them) each is the one that was fastest on a CPU:
+What somebody writes who knows the network, needs these numbers and nothing else: nothing runs twice, no gradient goes
+below the earliest layer or to a weight, and of the ways to the same numbers (`benchmarks/ways.py` has and measures
+others) each is the one that was fastest on a CPU.
 
-- Cotangents one after another on one retained graph. `is_grads_batched` takes 1.1 to 1.3 times as long (its batching
-  rules copy), a batch of copies of the picture 1.4 times (the forward is repeated), and a backward written by hand with
-  the masks of ReLU6 shared by the batch comes out even. On the module as it comes, unfolded: 1.5 times.
-- Tangents by hand: one forward of the picture, and beside it batches of 28 tangents through the same convolutions
-  without their biases, times the mask of ReLU6. `torch.func.jvp` under `vmap` takes 1.5 times as long on the same
-  folded network (it adds a convolution with the weight's tangent, which is zero, and spreads masks over the batch),
-  3 times on the module as it comes; `torch.func.linearize` 4 times and more, batched cotangents of 1,000 classes 12.
-- A path in batches of 25 points from the layer up: 1.5 times as fast folded as on the module as it comes.
-
-Folding is part of the work and timed with it, as it is in a page: it takes 10 ms.
+Values are those of the module as it comes: a folded copy rounds otherwise, a unit of ReLU6 within rounding of its
+threshold is then open where it was shut, and gradients move by up to half a percent. The derivative at given values is
+linear and has no thresholds, so there batch norms are folded into the convolutions, laid out channels last, and every
+cotangent or tangent goes through them as a row of a batch, times the masks of ReLU6, which are found once. Folding is
+part of the work and timed with it; it takes 10 ms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -28,123 +22,181 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 TANGENTS = 28  # side by side; 14 to 49 are within 15 %
+COTANGENTS = 10
 POINTS = 25  # of a path
+PARTS = ("expand", "depthwise", "project")
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A convolution with its batch norm folded in, and ReLU6 after it where ``active``."""
+    """The linear part of a unit: a convolution with the scale of its batch norm folded in, no bias."""
 
     weight: Tensor
-    bias: Tensor
     stride: int
     groups: int
-    active: bool
 
-    def linear(self, x: Tensor, bias: Tensor | None) -> Tensor:
-        """The convolution with TensorFlow's SAME padding: (input, channel, y, x) -> (input, channel, y, x)."""
-        kernel = self.weight.shape[-1]
-        pads = []
-        for size in (x.shape[3], x.shape[2]):
+    def pads(self, y: int, x: int) -> list[int]:
+        """TensorFlow's SAME padding: left, right, top, bottom."""
+        kernel, pads = self.weight.shape[-1], []
+        for size in (x, y):
             total = max((-(-size // self.stride) - 1) * self.stride + kernel - size, 0)
             pads += [total // 2, total - total // 2]
-        if pads[0] == pads[1] and pads[2] == pads[3]:
-            return F.conv2d(x, self.weight, bias, self.stride, (pads[2], pads[0]), 1, self.groups)
-        return F.conv2d(F.pad(x, pads), self.weight, bias, self.stride, 0, 1, self.groups)
+        return pads
 
-    def __call__(self, x: Tensor) -> Tensor:
-        x = self.linear(x, self.bias)
-        return F.hardtanh(x, 0.0, 6.0) if self.active else x
+    def push(self, x: Tensor) -> Tensor:
+        """Tangents through it: (tangent, channel, y, x) -> the same axes."""
+        left, right, top, bottom = pads = self.pads(*x.shape[2:])
+        if left == right and top == bottom:
+            return F.conv2d(x, self.weight, None, self.stride, (top, left), 1, self.groups)
+        return F.conv2d(F.pad(x, pads), self.weight, None, self.stride, 0, 1, self.groups)
+
+    def pull(self, gradient: Tensor, y: int, x: int) -> Tensor:
+        """Cotangents back through it, to an input of that size."""
+        if self.weight.shape[-1] == 1:
+            return F.conv2d(gradient, self.weight.transpose(0, 1).contiguous(memory_format=torch.channels_last))
+        left, right, top, bottom = self.pads(y, x)
+        even = left == right and top == bottom  # else the padding is cut off afterwards
+        size = (y, x) if even else (y + top + bottom, x + left + right)
+        like = gradient.new_empty(len(gradient), self.weight.shape[1] * self.groups, *size)
+        like = like.contiguous(memory_format=torch.channels_last)
+        found = torch.ops.aten.convolution_backward(
+            gradient, like, self.weight, None, [self.stride] * 2, [top, left] if even else [0, 0], [1, 1], False,
+            [0, 0], self.groups, [True, False, False],
+        )[0]  # fmt: skip
+        return found if even else found[:, :, top : top + y, left : left + x]
 
 
 @dataclass(frozen=True)
 class Network:
-    """EfficientNet-Lite0, folded: the units by name in order, which blocks add their input, and the classifier."""
+    """The module, its units folded (by name, in order), and the blocks that add their input."""
 
+    module: nn.Module
     units: Mapping[str, Unit]
     residual: frozenset[str]
-    weight: Tensor  # (class, channel)
-    bias: Tensor
 
     def blocks(self, start: str = "", end: str = "") -> list[str]:
         """Names of the blocks from ``start`` on, and before ``end``."""
         names = list(dict.fromkeys(name.partition(".")[0] for name in self.units if "." in name))
         return names[names.index(start) if start else 0 : names.index(end) if end else None]
 
-    def block(self, name: str, x: Tensor, keep: dict[str, Tensor] | None = None) -> Tensor:
-        """One block; ``keep`` collects its expansion, as a leaf of the graph where nothing before it has one."""
-        inside = x
-        if f"{name}.expand" in self.units:
-            inside = self.units[f"{name}.expand"](x)
-            if keep is not None and name in keep:
-                inside = keep[name] = inside if inside.requires_grad else inside.detach().requires_grad_()
-        return self.rest(name, x, inside)
-
-    def rest(self, name: str, x: Tensor, inside: Tensor) -> Tensor:
-        """A block from its expansion on."""
-        out = self.units[f"{name}.project"](self.units[f"{name}.depthwise"](inside))
-        return out + x if name in self.residual else out
-
-    def scores(self, x: Tensor) -> Tensor:
-        """From the last block's result: (input, channel, y, x) -> (input, class)."""
-        return F.linear(self.units["head"](x).mean((2, 3)), self.weight, self.bias)
+    def parts(self, block: str) -> list[str]:
+        return [f"{block}.{part}" for part in PARTS if f"{block}.{part}" in self.units]
 
 
-def fold(module: nn.Module) -> Network:
-    """The module's weights, batch norms folded into convolutions, channels last."""
-    units, residual = {}, set()
+@dataclass
+class Values:
+    """What a forward leaves: masks of ReLU6 (1 or more, channel, y, x) and sizes of inputs by unit, activations of some
+    units, and the scores."""
+
+    masks: dict[str, Tensor] = field(default_factory=dict)
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    kept: dict[str, Tensor] = field(default_factory=dict)
+    scores: Tensor | None = None
+
+
+def fold(module: nn.Module, start: str = "block1a") -> Network:
+    """The scales of batch norms multiplied into the convolutions from a block on, channels last."""
+    units, residual, passed = {}, set(), False
     for name, child in module.named_modules():
+        passed = passed or name == start
         if hasattr(child, "convolution"):
-            convolution, norm = child.convolution, child.norm
-            scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-            weight = (convolution.weight * scale[:, None, None, None]).contiguous(memory_format=torch.channels_last)
-            units[name] = Unit(
-                weight.detach(), (norm.bias - norm.running_mean * scale).detach(),
-                convolution.stride[0], convolution.groups, hasattr(child, "activation"),
-            )  # fmt: skip
+            weight = child.convolution.weight
+            if passed:
+                scale = child.norm.weight * (child.norm.running_var + child.norm.eps).rsqrt()
+                weight = (weight * scale[:, None, None, None]).contiguous(memory_format=torch.channels_last)
+            units[name] = Unit(weight.detach(), child.convolution.stride[0], child.convolution.groups)
         elif getattr(child, "residual", False):
             residual.add(name)
-    return Network(units, frozenset(residual), module.classifier.weight.detach(), module.classifier.bias.detach())
+    return Network(module, units, frozenset(residual))
 
 
 def normalized(image: Tensor) -> Tensor:
     """(channel, y, x) or (input, channel, y, x) in [0, 1] -> (input, channel, y, x) as the network was trained on."""
-    images = image if image.dim() == 4 else image[None]
-    return ((images * 255 - 127) / 128).contiguous(memory_format=torch.channels_last)
+    return ((image if image.dim() == 4 else image[None]) * 255 - 127) / 128
+
+
+def unit(network: Network, name: str, x: Tensor, values: Values | None, keep: Sequence[str] = ()) -> Tensor:
+    """A unit as it comes."""
+    y = network.module.get_submodule(name)(x)
+    if values is not None:
+        values.sizes[name] = (x.shape[2], x.shape[3])
+        if name in keep:
+            values.kept[name] = y
+        if not name.endswith("project"):
+            mask = (y > 0) & (y < 6)
+            values.masks[name] = mask.to(y.dtype).contiguous(memory_format=torch.channels_last)
+    return y
+
+
+def run(network: Network, blocks: Sequence[str], x: Tensor, values: Values | None, keep: Sequence[str] = ()) -> Tensor:
+    """Blocks as they come, one after another."""
+    for block in blocks:
+        before = x
+        for name in network.parts(block):
+            x = unit(network, name, x, values, keep)
+        x = x + before if block in network.residual else x
+    return x
 
 
 def up_to(network: Network, image: Tensor, block: str) -> Tensor:
     """What goes into a block."""
-    with torch.no_grad():
-        x = network.units["stem"](normalized(image))
-        for name in network.blocks(end=block):
-            x = network.block(name, x)
-    return x
+    return run(network, network.blocks(end=block), network.module.stem(normalized(image)), None)
 
 
-@contextmanager
-def captured(network: Network, image: Tensor, blocks: Sequence[str]) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-    """(expansions by block, scores) of one forward, with a graph from the earliest expansion up."""
-    kept: dict[str, Tensor] = dict.fromkeys(blocks, torch.empty(0))
-    x = up_to(network, image, blocks[0])
-    with torch.enable_grad():
-        for name in network.blocks(blocks[0]):
-            x = network.block(name, x, kept)
-        yield kept, network.scores(x)
+def finish(network: Network, x: Tensor, values: Values) -> None:
+    """From the last block's result to the scores (input, class)."""
+    x = unit(network, "head", x, values)
+    values.scores = network.module.classifier(x.mean((2, 3)))
 
 
+def pull(
+    network: Network, blocks: Sequence[str], values: Values, cotangents: Tensor, reached: Callable[[str, Tensor], None]
+) -> None:
+    """Cotangents (cotangent, class) back from the scores; ``reached(unit, gradient)`` with (cotangent, channel, y, x)
+    at the result of every expansion, from the last to that of the first block, where it ends."""
+    gradient = (cotangents @ network.module.classifier.weight)[:, :, None, None] * values.masks["head"]
+    gradient = gradient / gradient[0, 0].numel()
+    gradient = network.units["head"].pull(gradient.contiguous(memory_format=torch.channels_last), *values.sizes["head"])
+    for block in reversed(blocks):
+        skipped = gradient if block in network.residual else None
+        for name in reversed(network.parts(block)):
+            if name.endswith("expand"):
+                reached(name, gradient)
+                if block == blocks[0]:
+                    return
+            if name in values.masks:
+                gradient.mul_(values.masks[name])  # made by the unit above, or by the sum
+            gradient = network.units[name].pull(gradient, *values.sizes[name])
+        gradient = gradient if skipped is None else gradient + skipped
+
+
+@torch.no_grad()
 def linear(module: nn.Module, image: Tensor, blocks: Sequence[str], classes: Sequence[int]) -> dict[str, Tensor]:
     """Linear attribution of the channels of ``block.expand`` to classes: block -> (class, channel).
 
     ``blocks`` in forward order. One forward, one cotangent per class.
     """
-    with captured(fold(module), image, blocks) as (kept, scores):
-        wanted = [kept[name] for name in blocks]
-        found = []
-        for place, index in enumerate(classes):
-            gradients = torch.autograd.grad(scores[0, index], wanted, retain_graph=place + 1 < len(classes))
-            found.append([(g * a.detach())[0].sum((1, 2)) for g, a in zip(gradients, wanted, strict=True)])
-        return {name: torch.stack(rows) for name, rows in zip(blocks, zip(*found, strict=True), strict=True)}
+    found: dict[str, list[Tensor]] = {block: [] for block in blocks}
+    network, values = forward(module, image, blocks)
+
+    def reached(name: str, gradient: Tensor) -> None:
+        if name in values.kept:
+            found[name.partition(".")[0]].append((gradient * values.kept[name]).sum((2, 3)))
+
+    for hot in F.one_hot(torch.tensor(classes), module.classifier.out_features).float().split(COTANGENTS):
+        pull(network, network.blocks(blocks[0]), values, hot, reached)
+    return {block: torch.cat(rows) for block, rows in found.items()}
+
+
+def forward(module: nn.Module, image: Tensor, blocks: Sequence[str]) -> tuple[Network, Values]:
+    """One forward that keeps the expansions of blocks, and the masks above the earliest."""
+    network, values = fold(module, blocks[0]), Values()
+    keep = [f"{block}.expand" for block in blocks]
+    x = up_to(network, image, blocks[0])
+    finish(network, run(network, network.blocks(blocks[0]), x, values, keep), values)
+    for name, kept in values.kept.items():
+        values.kept[name] = kept.contiguous(memory_format=torch.channels_last)
+    return network, values
 
 
 @torch.no_grad()
@@ -153,45 +205,27 @@ def positions(module: nn.Module, image: Tensor, block: str) -> Tensor:
     network = fold(module)
     names = network.blocks()
     above = names[names.index(block) + 1 :]
-    part = up_to(network, image, above[0])
+    values, part = Values(), up_to(network, image, above[0])
+    finish(network, run(network, above, part, values), values)
     y, x = part.shape[2:]
     number = torch.arange(y * x)
     tangents = torch.zeros(y * x, part.shape[1], y, x).contiguous(memory_format=torch.channels_last)
     tangents[number, :, number // x, number % x] = part[0].flatten(1).T
-    values, masks = part, {}
-    for name in above:
-        values = _primal(network, name, values, masks)
-    _primal_unit(network.units["head"], "head", values, masks)
-    return torch.cat([_tangents(network, above, chunk, masks) for chunk in tangents.split(TANGENTS)])
+    return torch.cat([push(network, above, values, chunk) for chunk in tangents.split(TANGENTS)])
 
 
-def _primal_unit(unit: Unit, name: str, x: Tensor, masks: dict[str, Tensor]) -> Tensor:
-    x = unit.linear(x, unit.bias)
-    if unit.active:
-        masks[name] = ((x > 0) & (x < 6)).to(x.dtype)
-        x = x.clamp_(0, 6)
-    return x
-
-
-def _primal(network: Network, block: str, x: Tensor, masks: dict[str, Tensor]) -> Tensor:
-    inside = x
-    for part in ("expand", "depthwise", "project"):
-        inside = _primal_unit(network.units[f"{block}.{part}"], f"{block}.{part}", inside, masks)
-    return inside + x if block in network.residual else inside
-
-
-def _tangents(network: Network, blocks: Sequence[str], x: Tensor, masks: Mapping[str, Tensor]) -> Tensor:
-    """(tangent, channel, y, x) -> (tangent, class): the network's derivative at the picture, applied to each."""
+def push(network: Network, blocks: Sequence[str], values: Values, x: Tensor) -> Tensor:
+    """(tangent, channel, y, x) -> (tangent, class): the network's derivative at the values, applied to each."""
     for block in blocks:
         before = x
-        for part in ("expand", "depthwise", "project"):
-            x = network.units[f"{block}.{part}"].linear(x, None)
-            if f"{block}.{part}" in masks:
-                x.mul_(masks[f"{block}.{part}"])
+        for name in network.parts(block):
+            x = network.units[name].push(x)
+            if name in values.masks:
+                x.mul_(values.masks[name])
         if block in network.residual:
             x.add_(before)
-    x = network.units["head"].linear(x, None).mul_(masks["head"])
-    return F.linear(x.mean((2, 3)), network.weight)
+    x = network.units["head"].push(x).mul_(values.masks["head"])
+    return F.linear(x.mean((2, 3)), network.module.classifier.weight)
 
 
 def integrated_gradients(module: nn.Module, image: Tensor, block: str, index: int, n_steps: int = 50) -> Tensor:
@@ -199,23 +233,31 @@ def integrated_gradients(module: nn.Module, image: Tensor, block: str, index: in
     black picture; what bypasses the layer stays the picture's own; Gauss-Legendre nodes. Captum's conventions.
 
     One forward of both pictures to the layer; then the network above it alone, forward and backward, for every node.
+    Masks differ from node to node here, so that torch's own backward is the faster one.
     """
-    network = fold(module)
-    x = up_to(network, torch.stack([image, torch.zeros_like(image)]), block)
+    blocks = [name for name, _ in module.named_children() if name.startswith("block")]
+    before, after = blocks[: blocks.index(block)], blocks[blocks.index(block) + 1 :]
+    own = module.get_submodule(block)
     with torch.no_grad():
-        end, start = network.units[f"{block}.expand"](x).split(1)
+        x = module.stem(normalized(torch.stack([image, torch.zeros_like(image)])))
+        for name in before:
+            x = module.get_submodule(name)(x)
+        end, start = own.expand(x).split(1)
     nodes, weights = (torch.from_numpy(each).float() for each in np.polynomial.legendre.leggauss(n_steps))
     total = torch.zeros_like(end)
     for node, weight in zip(nodes.split(POINTS), weights.split(POINTS), strict=True):
         points = (start + (node[:, None, None, None] + 1) / 2 * (end - start)).requires_grad_()
-        inside = network.rest(block, x[:1], points)
-        for name in network.blocks(block)[1:]:
-            inside = network.block(name, inside)
-        (gradient,) = torch.autograd.grad(network.scores(inside)[:, index].sum(), points)
+        inside = own.project(own.depthwise(points))
+        inside = inside + x[:1] if own.residual else inside
+        for name in after:
+            inside = module.get_submodule(name)(inside)
+        scores = F.linear(module.head(inside).mean((2, 3)), module.classifier.weight[[index]])
+        (gradient,) = torch.autograd.grad(scores.sum(), points)
         total += torch.einsum("n,ncyx->cyx", weight / 2, gradient)
     return (total * (end - start))[0]
 
 
+@torch.no_grad()
 def mixed(
     module: nn.Module, image: Tensor, blocks: Sequence[str], classes: Sequence[int], maps: int, k: int
 ) -> dict[str, Tensor]:
@@ -224,22 +266,28 @@ def mixed(
 
     Keys ``block``, ``block/class`` and ``block/class/map``. One forward, one cotangent per class.
     """
-    found: dict[str, Tensor] = {}
-    with captured(fold(module), image, blocks) as (kept, scores):
-        wanted = [kept[name] for name in blocks]
-        for name, values in kept.items():
-            found[name] = _strongest(values.detach()[0].sum((1, 2)), k)
-        for place, index in enumerate(classes):
-            gradients = torch.autograd.grad(scores[0, index], wanted, retain_graph=place + 1 < len(classes))
-            for name, gradient in zip(blocks, gradients, strict=True):
-                product = (gradient * kept[name].detach())[0]
-                found[f"{name}/{index}"] = _strongest(product.sum((1, 2)), k)
+    network, values = forward(module, image, blocks)
+    found = {block: strongest(values.kept[f"{block}.expand"][0].sum((1, 2)), k) for block in blocks}
+    places = torch.arange(len(classes)).split(COTANGENTS)
+
+    for some in places:
+
+        def reached(name: str, gradient: Tensor, some: Tensor = some) -> None:
+            if name not in values.kept:
+                return
+            block = name.partition(".")[0]
+            product = gradient * values.kept[name]
+            for place, one, sums in zip(some.tolist(), product, product.sum((2, 3)), strict=True):
+                found[f"{block}/{classes[place]}"] = strongest(sums, k)
                 if place < maps:
-                    found[f"{name}/{index}/map"] = product.sum(0)
+                    found[f"{block}/{classes[place]}/map"] = one.sum(0)
+
+        hot = F.one_hot(torch.tensor(classes)[some], module.classifier.out_features).float()
+        pull(network, network.blocks(blocks[0]), values, hot, reached)
     return found
 
 
-def _strongest(values: Tensor, k: int) -> Tensor:
+def strongest(values: Tensor, k: int) -> Tensor:
     """(value and index, k)"""
     best = values.topk(k)
     return torch.stack([best.values, best.indices.to(values.dtype)])
