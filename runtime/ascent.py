@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bbilang.grammar.diagnostic import BbiError
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime import passes
 from bbilang.runtime.accelerate import half, replayed
 from bbilang.runtime.fold import folded, seen
@@ -51,6 +51,9 @@ class Ascent:
 
     def __init__(self, adapter: Any, objective: Objective, recipe: Recipe, batch: int, counter: passes.Passes):
         self.layer, self.recipe, self.batch, self.counter = objective.layer, recipe, batch, counter
+        if objective.pictures > batch:
+            text = f"{objective.pictures} pictures that differ are made in one batch, which has {batch} places"
+            raise BbiError(Diagnostic("E510", text, help="ask for fewer pictures, or for a larger batch"))
         self.device = torch.device(adapter.device)
         self.schedule = schedule_of(recipe)
         self.picture_of = parametrization(recipe, self.device)

@@ -83,13 +83,13 @@ def test_adam_is_torchs():
 
 
 def test_schedules():
-    assert schedule_of(Recipe(steps=512)).steps == 240 and schedule_of(Recipe(steps=20)).steps == 20
+    assert schedule_of(Recipe(steps=512)).steps == 272 and schedule_of(Recipe(steps=20)).steps == 20
     plain = schedule_of(Recipe(steps=77, plain=True))
     assert (plain.steps, plain.rate, plain.tail, plain.patient) == (77, 0.05, 0, True)
     course = schedule_of(Recipe(steps=512))
-    late = [course.size(step, 224) for step in range(196, 240)]
+    late = [course.size(step, 224) for step in range(218, 272)]
     assert late == sorted(late, reverse=True) and late[-1] < late[0] / 40
-    assert course.size(100, 110) < course.size(100, 240), "an end that is moved up brings the rate down sooner"
+    assert course.size(100, 110) < course.size(100, 272), "an end that is moved up brings the rate down sooner"
     assert arrived([0.9, 0.999, 1.0, 1.001]) and not arrived([0.9, 0.999, 1.0]) and not arrived([1.0, 1.0])
     assert arrived([-1.0, -1.5, -2.0])
 

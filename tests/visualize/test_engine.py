@@ -157,6 +157,14 @@ def test_progress_and_estimate(adapter):
     assert estimate(adapter, channels(0), RECIPE)[1] == pytest.approx(seconds / 2)
 
 
+def test_what_is_to_be_made_is_announced_and_cached_icons_are_read_once(adapter, tmp_path):
+    visualize(adapter, channels(0, 1), RECIPE, Cache(tmp_path))
+    cache, told = Cache(tmp_path), []
+    visualize(adapter, channels(0, 1, 2, 2), RECIPE, cache, announce=lambda *args: told.append(args))
+    ((count, seconds),) = told
+    assert count == 1 and seconds > 0 and (cache.hits, cache.misses) == (2, 1)
+
+
 def test_a_network_of_one_size_gets_that_size(make_stub):
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 20 * 24, 6))
