@@ -41,11 +41,11 @@ def guard_memory(what: str) -> Iterator[None]:
 @contextmanager
 def borrowed(module: nn.Module) -> Iterator[list[Any]]:
     """The module in eval mode with frozen parameters; yields a list for hook handles. All is undone at the end."""
-    training = [(m, m.training) for m in module.modules()]
+    training = [m for m in module.modules() if m.training]
     learning = [p for p in module.parameters() if p.requires_grad]
     handles: list[Any] = []
     try:
-        for m, _ in training:
+        for m in training:
             m.training = False  # not eval(): a train() of the model's own may do more than the reader asked for
         for p in learning:
             p.requires_grad_(False)
@@ -55,8 +55,8 @@ def borrowed(module: nn.Module) -> Iterator[list[Any]]:
             handle.remove()
         for p in learning:
             p.requires_grad_(True)
-        for m, mode in training:
-            m.training = mode
+        for m in training:
+            m.training = True
 
 
 def tensor_of(result: Any, layer: str) -> Tensor:

@@ -23,6 +23,7 @@ from bbilang.runtime.passes.borrow import (
 )
 from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.cut import Cut, Recorder
+from bbilang.runtime.passes.kept import Kept
 from bbilang.runtime.passes.watch import check_single, twice
 
 
@@ -38,13 +39,15 @@ class Captured:
     score_graph: Tensor | None = None
     images: Tensor | None = None  # (input, 3, y, x) in [0, 1]: what was run
     cuts: dict[str, Cut] = field(default_factory=dict)
+    kept: Kept | None = None  # what the modules gave, for cotangents written out (`transposed`)
+    written: dict[Any, Any] = field(default_factory=dict)  # (place, layers) -> their Transposed, or None
 
     def __getitem__(self, layer: str) -> Tensor:
         return self.activations[layer]
 
     def free(self) -> None:
         """Let go of the autograd graph and the memory that it holds."""
-        self.graph, self.score_graph = {}, None
+        self.graph, self.score_graph, self.kept, self.written = {}, None, None, {}
 
 
 def forward(
@@ -83,6 +86,7 @@ def forward(
     attached: dict[nn.Module, Tensor] = {}
     cut_at = {layer: adapter.module_of(layer) for layer in cuts if layer != INPUT}
     recorder = Recorder(adapter.module, cut_at) if cut_at else None
+    kept = None
 
     def capture(module: nn.Module, arguments: tuple[Any, ...], result: Any) -> Any:
         name = modules.get(module, [path])[0]
@@ -116,6 +120,9 @@ def forward(
             with borrowed(adapter.module) as handles:
                 handles += recorder.hang() if recorder else []
                 handles += [m.register_forward_hook(capture) for m in {*modules, *([head] if head else [])}]
+                if grad and around is None and not replace:
+                    kept = Kept(adapter, pixels.detach())
+                    handles += kept.hooks()
                 counter.forward(len(pixels))
                 try:
                     with around or nullcontext():
@@ -144,4 +151,5 @@ def forward(
         scores if grad else None,
         pixels.detach(),
         found_cuts,
+        kept,
     )

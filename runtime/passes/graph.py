@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import operator
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -75,6 +75,25 @@ class Traced:
             if node.op == "call_function" and node.target in (operator.setitem, operator.delitem):
                 raise Uncut("values are written into")
 
+    def single(self, path: str) -> Any:
+        trees = self.given.get(path, [])
+        if len(trees) != 1:
+            raise Uncut(f"{path} runs {len(trees)} times in the graph")
+        return trees[0]
+
+    def layer(self, path: str, result: Any = None) -> Node:
+        """The node of a module's (first) tensor; one that was there before the module began has other readers."""
+        tree = self.single(path)
+        node = tree
+        if isinstance(tree, tuple | list) and (result is None or isinstance(result, tuple | list)):
+            at = next((i for i, part in enumerate(result or ()) if isinstance(part, Tensor)), 0)
+            node = tree[at]
+        elif not isinstance(tree, Node):
+            raise Uncut("a record")
+        if not isinstance(node, Node) or self.order[node] < self.began[path][0]:
+            raise Uncut("the layer gives what it was given")
+        return node
+
 
 def _nodes(tree: Any) -> Any:
     """Proxies -> their nodes, in tuples, lists and dictionaries."""
@@ -124,35 +143,16 @@ class Section:
         self.modules = dict(adapter.module.named_modules())
         self.names = {m: name for name, m in self.modules.items()}
         self.traced = traced(adapter.module)
-        self.layer = self._node_of(cut.path, cut.result) if cut.layer != INPUT else self.traced.input
+        self.layer = self.traced.layer(cut.path, cut.result) if cut.layer != INPUT else self.traced.input
         self.ends = {place: self._end(place) for place in places}
         self.values = self._recorded()
         self._plan()
 
-    def _single(self, path: str) -> Any:
-        trees = self.traced.given.get(path, [])
-        if len(trees) != 1:
-            raise Uncut(f"{path} runs {len(trees)} times in the graph")
-        return trees[0]
-
-    def _node_of(self, path: str, result: Any) -> Node:
-        """The node of the layer's (first) tensor; one that was there before the layer began has other readers."""
-        tree = self._single(path)
-        if isinstance(tree, Node):
-            node = tree
-        elif isinstance(tree, tuple | list) and isinstance(result, tuple | list):
-            node = tree[next(i for i, part in enumerate(result) if isinstance(part, Tensor))]
-        else:
-            raise Uncut("a record")
-        if not isinstance(node, Node) or self.traced.order[node] < self.traced.began[path][0]:
-            raise Uncut("the layer gives what it was given")
-        return node
-
     def _end(self, place: str) -> Any:
         head = self.adapter.description.output
         if place == OUTPUT:
-            return self._single(head) if head else self.traced.result
-        return self._single(self.names[self.adapter.module_of(place)])
+            return self.traced.single(head) if head else self.traced.result
+        return self.traced.single(self.names[self.adapter.module_of(place)])
 
     def _recorded(self) -> dict[Node, Any]:
         """What the forward left: values of nodes below the layer."""
@@ -161,7 +161,7 @@ class Section:
             trees = self.traced.given.get(path, [])
             if result is not RUN and call < len(trees):
                 _assign(trees[call], result, found)
-        tree = self._single(self.cut.path) if self.cut.layer != INPUT else None
+        tree = self.traced.single(self.cut.path) if self.cut.layer != INPUT else None
         if not isinstance(tree, Node):
             _assign(tree, self.cut.result, found)
         if self.cut.layer != INPUT:
@@ -219,25 +219,8 @@ class Section:
                     self.values[at] = self.step(at, self.values)
         return self.values[node]
 
-    def step(self, node: Node, values: dict[Node, Any]) -> Any:
-        if node.op == "get_attr":
-            return operator.attrgetter(str(node.target))(self.adapter.module)
-        arguments = map_arg(node.args, values.__getitem__)
-        named = map_arg(node.kwargs, values.__getitem__)
-        if node.op == "call_module":
-            return self.modules[str(node.target)](*arguments, **named)
-        if named.get("inplace") is True:
-            named = {**named, "inplace": False}
-        target = node.target
-        if node.op == "call_method":
-            own, *arguments = arguments
-            name = str(target)
-            plain = name[:-1] if name.endswith("_") and not name.endswith("__") else name
-            return getattr(own, plain if hasattr(own, plain) else name)(*arguments, **named)
-        name = getattr(target, "__name__", "")
-        if name.endswith("_") and not name.endswith("__"):
-            target = getattr(torch, name[:-1], target)
-        return _PLAIN.get(target, target)(*arguments, **named)
+    def step(self, node: Node, values: Mapping[Node, Any]) -> Any:
+        return run_node(self.modules, node, values)
 
     def start(self, activations: Tensor, rows: Tensor | None) -> dict[Node, Any]:
         """Values at the border and at the layer."""
@@ -267,6 +250,28 @@ class Section:
     def ready(self) -> Iterator[None]:
         with out_of_place(self.adapter.module):
             yield
+
+
+def run_node(modules: Mapping[str, Any], node: Node, values: Mapping[Node, Any]) -> Any:
+    """One operation of a model's graph; what it does in place is done out of place."""
+    if node.op == "get_attr":
+        return operator.attrgetter(str(node.target))(modules[""])
+    arguments = map_arg(node.args, values.__getitem__)
+    named = map_arg(node.kwargs, values.__getitem__)
+    if node.op == "call_module":
+        return modules[str(node.target)](*arguments, **named)
+    if named.get("inplace") is True:
+        named = {**named, "inplace": False}
+    target = node.target
+    if node.op == "call_method":
+        own, *arguments = arguments
+        name = str(target)
+        plain = name[:-1] if name.endswith("_") and not name.endswith("__") else name
+        return getattr(own, plain if hasattr(own, plain) else name)(*arguments, **named)
+    name = getattr(target, "__name__", "")
+    if name.endswith("_") and not name.endswith("__"):
+        target = getattr(torch, name[:-1], target)
+    return _PLAIN.get(target, target)(*arguments, **named)
 
 
 def _assign(tree: Any, value: Any, found: dict[Node, Any]) -> None:
