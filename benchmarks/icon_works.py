@@ -35,7 +35,7 @@ def row(tiny: bool = False) -> Row:
     from bbilang.runtime.visualize import Recipe
 
     icons = icons_module()
-    count, steps, size = (2, 24, 48) if tiny else (COUNT, STEPS, SIZE)
+    count, steps, size = (1, 8, 32) if tiny else (COUNT, STEPS, SIZE)
     objectives, recipe = chosen(count), Recipe(size=size, steps=steps)
     timed = min(TIMED, steps)
     channels = [o.direction for o in objectives]
