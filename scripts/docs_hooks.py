@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SPECS, DOCS = ROOT / "specs", ROOT / "docs"
 SECTION = re.compile(r"^## (.+)\n\n\[`specs/\w+\.bbi`\]\(\.\./specs/(\w+)\.bbi\)(.*)\n\n((?:(?!^## ).*\n?)*)", re.M)
 ANCHORED = re.compile(r'^<a id="([\w-]+)"></a>\n\n(#+ .+)$', re.M)
+PIPES = re.compile(r"(`+)([^`\n]*\\\|.*?)\1")  # code with an escaped pipe, as GitHub wants it in tables
 NAMED = re.compile(r"^```bbi ([\w.]+)$", re.M)
 
 
@@ -76,7 +77,14 @@ def on_files(files: Any, config: Any) -> Any:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     if page.file.src_uri == "gallery.md":
         return cards(markdown, config.extra["entries"])
-    return NAMED.sub(r'```bbi title="\1"', ANCHORED.sub(r"\2 {#\1}", markdown))
+    lines = [PIPES.sub(code, line) if line.startswith("|") else line for line in markdown.split("\n")]
+    return NAMED.sub(r'```bbi title="\1"', ANCHORED.sub(r"\2 {#\1}", "\n".join(lines)))
+
+
+def code(match: re.Match[str]) -> str:
+    """A span of code in a table as HTML in which nothing means anything to Markdown, which would show the escapes."""
+    said = match[2].strip().replace("\\|", "|")
+    return f"<code>{''.join(c if c.isalnum() or c == ' ' else f'&#{ord(c)};' for c in said)}</code>"
 
 
 def interface(entry: Entry) -> str:

@@ -127,6 +127,13 @@ def test_no_path_of_this_machine(site: Path) -> None:
             assert not [place for place in (ROOT, site, Path.home()) if f"{place}/" in text], path.name
 
 
+def test_markdown_is_understood(pages: dict[str, Page]) -> None:
+    """What GitHub reads, mkdocs reads too: pipes in tables, fences with a file's name, lists after a line."""
+    for name, page in pages.items():
+        lost = re.findall(r"\\\||```|^\|.*\|$|^- .*|\{[#.:].*\}", page.words, re.M)
+        assert not lost, (name, lost[:3])
+
+
 def test_texts_have_colours(site: Path) -> None:
     html = (site / "interfaces" / f"{LIVE}.html").read_text("utf-8")
     assert '<span class="nf">attribute</span>' in html and '<span class="k">interface</span>' in html
