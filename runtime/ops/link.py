@@ -21,7 +21,8 @@ class Link(Operation):
 
     To a field it adds that field's axes under the names `to.layer`, `to.y` ...; to a selection, its states; without an
     argument, on a list of fields, it links neighbours. A position's score is the L2 norm of its vector, a channel's the
-    sum over positions, a group's <its part / |its part|, activation>. Within one layer there is no link.
+    sum over positions, a group's <its part / |its part|, activation>. Within one layer there is no link; an atom that a
+    reader chooses stands in its own layer with its own score, so that it can be seen, and clicked again.
     """
 
     name = "link"
@@ -64,6 +65,8 @@ class Link(Operation):
         atoms = make("chosen", to) if to.type.content == "selection" else to
         nodes = {"down": make("attribute", field, to=atoms), "up": make("attribute", atoms, to=field)}
         start = to.get("start") if to.type.content == "selection" else None
+        if to.type.content == "selection":
+            nodes["own"] = make("activation", field)
         if isinstance(start, Node):
             nodes["start"] = make("attribute", field, to=start)
         return {**arguments, **nodes}
@@ -102,6 +105,9 @@ def _both_ways(node: Node, frame: Field, run: Any) -> Field:
     for name in extra:  # one atom has no axis
         turned = turned.take(name, Named((), np.array(0)))
     values = combine(lambda a, b: np.where(np.isnan(a), b, a), values, turned)
+    if chosen:
+        itself = _itself(frame, to, run)
+        values = combine(lambda a, b, o: np.where(o, b, a), values, run.value(node["own"]).values, itself)
     if node.get("start") is not None:
         state = to.type.axes[0].name
         outside = Named((state,), (run.value(to).coords[to.type.axes[0].components[0]].data < 0))
@@ -109,6 +115,22 @@ def _both_ways(node: Node, frame: Field, run: Any) -> Field:
     result = rebuilt(frame, node.type, values)
     result.coords |= {c: a for c, a in down.coords.items() if c.startswith("to.")} if not chosen else {}
     return result
+
+
+def _itself(frame: Field, to: Node, run: Any) -> Named:
+    """Over (state, the atoms' axes): whether it is the atom that is chosen."""
+    theirs, own = to.type.layers, frame.type.layers
+    state, chosen = to.type.axes[0], run.value(to).coords
+    # a layer's number is its place in the field's own list; -1 stands for the output
+    numbers = np.array([*(own.index(name) if name in own else -2 for name in theirs), -1])
+    layer = chosen.get("layer", Named((), np.array(0)))
+    wanted = {"layer": Named(layer.dims, numbers[layer.data])}
+    wanted |= {c: chosen[c] for c in state.components if c != "layer"}
+    found = Named((), np.array(True))
+    for component, number in wanted.items():
+        known = frame.coords.get(component, Named((), np.array(0)))
+        found = combine(lambda a, b, c: a & (b == c), found, known, number)
+    return found
 
 
 def _with_ones(array: Named, names: list[str]) -> Named:

@@ -191,6 +191,8 @@ def test_links_to_a_selection_that_starts_at_the_output(inputs, force):
                     target = score(found[order[high[0]]][0], "channel", high[1])
                     slopes = slope(target, found[order[low[0]]])[0]
                     want[state, other, index] = float((part(found[order[low[0]]][0], "channel", low[1]) * slopes).sum())
+                elif index == channel:  # the chosen atom stands in its own layer
+                    want[state, other, index] = float(score(found[order[layer]][0], "channel", channel))
         assert sum(layer < 0 for layer in starts[::2]) == 1
         close(array, want)
 

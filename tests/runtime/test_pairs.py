@@ -34,10 +34,9 @@ def test_of_what_the_reader_chooses():
     for end in (-1, 0, 1, 2):
         for layer in range(3):
             rows = [state for state in range(len(ends)) if ends[state] == end]
-            if end != layer:  # within a layer there is no link
-                most = max(abs(v) for s in rows for v in before[s, layer].ravel() if v == v)
-                for state in rows:
-                    expected[state, layer] = before[state, layer] / most
+            most = max(abs(v) for s in rows for v in before[s, layer].ravel() if v == v)
+            for state in rows:
+                expected[state, layer] = before[state, layer] / most
     np.testing.assert_allclose(after, expected, rtol=1e-6)
     assert divided.type.scope == "the largest magnitude of each pair of layers"
 
@@ -46,3 +45,22 @@ def test_of_what_joins_no_layers():
     error = tiny.refused(lambda: tiny.check("a.channel | activation | normalize(scope=pair) | top(3) | present(bars)"))
     assert [d.code for d in error.diagnostics] == ["E230"]
     assert "does not join layers" in tiny.messages(error)
+
+
+def test_the_chosen_atom_stands_in_its_own_layer():
+    """With its own score, and alone: within one layer there is no link."""
+    for optimized in (True, False):
+        results = tiny.run(f"{CHOSEN}layers.channel | link(root) | present(bars, facet=layer)", optimized=optimized)
+        linked = next(iter(results.fields.values())).values.ordered(("root", "layer", "channel", "input")).data[..., 0]
+        chosen = next(iter(results.selections.values())).coords
+        for state, (layer, channel) in enumerate(zip(chosen["layer"].data, chosen["channel"].data, strict=True)):
+            if layer < 0:
+                continue
+            name = "abc"[layer]
+            score = tiny.values(f"{name}.channel | activation | top(8) | sort(by=magnitude) | present(bars)", "channel")
+            places = tiny.coordinates(
+                f"{name}.channel | activation | top(8) | sort(by=magnitude) | present(bars)", "channel"
+            )
+            own = linked[state, layer]
+            assert np.flatnonzero(np.isfinite(own)).tolist() == [channel]
+            np.testing.assert_allclose(own[channel], score[places.tolist().index(channel)], rtol=1e-5)
