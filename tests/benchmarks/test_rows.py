@@ -6,6 +6,7 @@ Nothing is timed here. Peers that are not installed are left out of the rows the
 import json
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -136,3 +137,28 @@ def test_operations_of_a_step_are_counted_by_torch():
             x = part(x)
     forward = counter.get_total_flops() * recipe.batch
     assert gpu.step_flops(work.adapter(), recipe) == 2 * forward
+
+
+def test_the_figure_is_xml_with_every_way_in_it():
+    record = record_with(1.0, 0.5) | {"title": "a < b & c"}
+    found = ElementTree.fromstring(table.figure(table.bars([record])))
+    words = [each.text for each in found.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"a < b & c", "bbilang", "minimum", "1 x", "0.5 x"} <= set(words)
+
+
+def test_an_interruption_keeps_what_is_finished(tmp_path, monkeypatch, capsys):
+    def named(name):
+        if name == "second":
+            raise KeyboardInterrupt
+        return made(name=name)
+
+    for module in (bench, table):
+        monkeypatch.setattr(module, "RESULTS", tmp_path)
+    monkeypatch.setattr(bench, "row_named", named)
+    monkeypatch.setattr(table, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(table, "FIGURE", tmp_path / "page.svg")
+    monkeypatch.setattr(table, "ROWS", ("first", "second"))
+    assert bench.run(["first", "second"], quick=True, memory=False) == 1
+    assert (tmp_path / "first.jsonl").exists() and not (tmp_path / "second.jsonl").exists()
+    assert "kept: first" in capsys.readouterr().err
+    assert "made / up" in (tmp_path / "page.md").read_text(encoding="utf-8")
