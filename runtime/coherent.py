@@ -4,13 +4,12 @@ A cell's picture is to_rgb(.7 unique + .5 sum over groups of share * group) in t
 group is a picture that all cells share and a cell's share of it is the spatial factor of a non-negative factorization
 of all the cells' vectors, divided by its largest (Olah, Satyanarayan, Johnson, Carter, Schubert, Ye, Mordvintsev, "The
 Building Blocks of Interpretability", Distill 2018, activation grids, and its notebook). All cells climb together, so
-the grid and not a cell is what the cache knows.
+a cell is known by its whole grid (`runtime.icon.Grid`), to the cache too.
 """
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import asdict
+import warnings
 from typing import Any
 
 import numpy as np
@@ -20,10 +19,8 @@ from torch import Tensor
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime import passes
 from bbilang.runtime.ascent import Ascent, described, move
-from bbilang.runtime.cache import Cache, key_of
-from bbilang.runtime.icon import Icon, Objective, Recipe, device_type, model_key, pack, seed_of, unpack
+from bbilang.runtime.icon import Icon, Objective, Recipe, seed_of
 from bbilang.runtime.transforms import affine
-from bbilang.runtime.versions import version_of
 
 OWN, SHARED = 0.7, 0.5  # the article's
 
@@ -35,7 +32,9 @@ def shares(vectors: np.ndarray, groups: int) -> np.ndarray:
 
     positive = np.maximum(np.asarray(vectors, np.float64), 0)
     groups = min(groups, *positive.shape)
-    found = NMF(groups, init="nndsvd", max_iter=400).fit_transform(positive) if positive.any() else positive[:, :groups]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # not to the last digit: shares need none
+        found = NMF(groups, init="nndsvd").fit_transform(positive) if positive.any() else positive[:, :groups]
     return found / np.maximum(found.max(0, keepdims=True), 1e-12)
 
 
@@ -45,13 +44,12 @@ def coherent(
     vectors: np.ndarray,
     groups: int = 6,
     recipe: Recipe | None = None,
-    cache: Cache | None = None,
     counter: passes.Passes | None = None,
 ) -> list[Icon]:
     """One icon per row of ``vectors`` (cell, channel), in their order, with that many shared pictures.
 
-    Memory grows with the cells' coefficients; activations are bounded by the recipe's batch. Raises BbiError E504
-    (memory), E510 (vectors).
+    Memory grows with the cells' coefficients; activations are bounded by the recipe's batch, which out-of-memory
+    halves. Raises BbiError E504 (memory), E510 (vectors).
     """
     recipe = recipe or Recipe()
     known = described(adapter, layer)
@@ -62,18 +60,17 @@ def coherent(
     if groups < 1 or recipe.transparency:
         text = "a coherent grid has at least one group and no transparency"
         raise BbiError(Diagnostic("E510", text, help="as in `coherence=6`"))
-    keys = _keys(adapter, objectives, groups, recipe) if cache is not None else []
-    held = [cache.get(key) for key in keys] if cache is not None else []
-    if held and all(record is not None for record in held):
-        return [unpack(*record) for record in held if record is not None]
-    with Ascent(adapter, objectives[0], recipe, recipe.batch, counter or passes.Passes()) as ascent:
-        for objective in objectives:
-            ascent.response.check(objective)
-        icons = _climb(ascent, objectives, torch.tensor(shares(vectors, groups)).float())
-    for key, icon in zip(keys, icons, strict=False):
-        data, metadata = pack(icon)
-        cache.put(key, data, {**metadata, "kind": "icon"})
-    return icons
+    share, batch = torch.tensor(shares(vectors, groups)).float(), recipe.batch
+    while True:
+        try:
+            with Ascent(adapter, objectives[0], recipe, batch, counter or passes.Passes()) as ascent:
+                for objective in objectives:
+                    ascent.response.check(objective)
+                return _climb(ascent, objectives, share)
+        except BbiError as e:
+            if not passes.is_out_of_memory(e) or batch == 1:
+                raise
+            batch //= 2
 
 
 def _climb(ascent: Ascent, objectives: list[Objective], share: Tensor) -> list[Icon]:
@@ -94,7 +91,7 @@ def _climb(ascent: Ascent, objectives: list[Objective], share: Tensor) -> list[I
         ascent.runner.through_relu = step < recipe.redirect
         size = schedule.size(step, schedule.steps) * ascent.picture_of.stride
         own_gradient, group_gradient = torch.zeros_like(own), torch.zeros_like(group)
-        for cells in _batches(len(own), recipe.batch):
+        for cells in _batches(len(own), ascent.batch):
             _place(ascent, objectives, cells)
             maps = affine(draws[step, cells], recipe.size, ascent.view).to(device)
             values, gradient = ascent.ascend(mixed(own[cells], group, share[cells]), maps)
@@ -142,18 +139,3 @@ def _finished(ascent: Ascent, objectives: list[Objective], coefficients: Tensor,
             else:
                 icons.append(Icon(np.full_like(row, 128), 0.0, True, "no gradient reached the picture"))
     return icons
-
-
-def _keys(adapter: Any, objectives: list[Objective], groups: int, recipe: Recipe) -> list[str]:
-    text = b"".join(np.asarray(o.direction, np.float32).tobytes() for o in objectives)
-    grid = {
-        "what": "coherent grid",
-        "model": model_key(adapter),
-        "layer": objectives[0].layer,
-        "vectors": hashlib.sha256(text).hexdigest(),
-        "groups": groups,
-        "recipe": asdict(recipe),
-        "torch": version_of("torch"),
-        "device": device_type(adapter),
-    }
-    return [key_of({**grid, "cell": cell}) for cell in range(len(objectives))]

@@ -11,10 +11,10 @@ moment that forgets sooner (.98); the rate falls to zero in the last fifth.
 - block3b.expand, 4 icons, 224 steps: .998 and 1.009.
 
 What does not reach the same objective sooner: half the resolution first (.59 and .60 after 128 coarse and 64 fine steps
-in block5c.expand: features have a size in pixels); crops, also where the receptive field is small (block3b.expand, 67
+in block5c.expand: features have a size in pixels); crops, also where the receptive field is small (block3b.expand, 35
 px: .963 and .966 on 96 px at 63 % of the time, .915 and .918 on 64 px at 38 %; a tile of 64 px, repeated, .961 and .990
-at 34 %, but the repetition shows); transforms that fade out (.84 and .85 of 8 channels after 128 steps); rates that fall
-from the start.
+at 34 %, but the repetition shows); transforms that fade out (.84 and .85 of 8 channels after 128 steps); rates that
+fall from the start.
 """
 
 from __future__ import annotations

@@ -88,9 +88,10 @@ def make(
     missing = look_up(missing)
     if announce:
         announce(len(missing), _seconds(adapter, missing, recipe))
+    asked = set(missing)
     for objective, icon in _grids(adapter, missing, recipe, counter):
         store(batch)(objective, icon)
-        if objective in missing:
+        if objective in asked:
             clock.count(take, objective, icon)
     groups = _by_family([objective for objective in missing if objective.grid is None])
     for position, group in enumerate(groups):
@@ -117,7 +118,7 @@ def _grids(
 
     for layer, grid in dict.fromkeys((o.layer, o.grid) for o in missing):
         if grid is not None:
-            icons = coherent(adapter, layer, grid.vectors, grid.groups, recipe, None, counter)
+            icons = coherent(adapter, layer, grid.vectors, grid.groups, recipe, counter)
             for cell, icon in enumerate(icons):
                 yield Objective(layer, tuple(map(float, grid.vectors[cell])), grid=grid, cell=cell), icon
 

@@ -10,6 +10,7 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
 from bbilang.runtime.cache import Cache
 from bbilang.runtime.coherent import coherent, mixed, shares
+from bbilang.runtime.icon import Grid
 from bbilang.runtime.visualize import Objective, Recipe, visualize
 
 RECIPE = Recipe(size=24, steps=24, batch=2, redirect=4)
@@ -56,14 +57,33 @@ def test_a_batch_that_is_filled_up_counts_its_cells_once(adapter):
         assert np.abs(a.picture.astype(int) - b.picture).mean() < 0.5
 
 
-def test_a_grid_is_kept_and_recalled(adapter, tmp_path):
-    first = coherent(adapter, "act2", LEFT @ PARTS, 2, RECIPE, Cache(tmp_path))
+def cells(groups):
+    grid = Grid.of(LEFT @ PARTS, groups)
+    return [Objective("act2", row, grid=grid, cell=cell) for cell, row in enumerate(grid.vectors)]
+
+
+def test_a_grid_is_kept_whole_and_recalled(adapter, tmp_path):
+    short = replace(RECIPE, steps=6)
+    first = visualize(adapter, cells(2)[:1], short, Cache(tmp_path))
     counter = passes.Passes()
-    again = coherent(adapter, "act2", LEFT @ PARTS, 2, RECIPE, Cache(tmp_path), counter)
-    assert all(np.array_equal(a.picture, b.picture) for a, b in zip(first, again, strict=True))
-    assert counter == passes.Passes()
-    coherent(adapter, "act2", LEFT @ PARTS, 1, RECIPE, Cache(tmp_path), counter)
+    again = visualize(adapter, cells(2), short, Cache(tmp_path), counter=counter)
+    assert np.array_equal(again[0].picture, first[0].picture) and counter == passes.Passes()
+    direct = coherent(adapter, "act2", cells(2)[0].grid.vectors, 2, short)
+    assert all(np.array_equal(a.picture, b.picture) for a, b in zip(again, direct, strict=True))
+    visualize(adapter, cells(1), short, Cache(tmp_path), counter=counter)
     assert counter.backwards > 0, "another number of groups is another grid"
+
+
+def test_out_of_memory_halves_a_grids_batch(adapter):
+    class Small(passes.Passes):
+        def forward(self, rows):
+            if rows > 2:
+                raise MemoryError
+
+    short = replace(RECIPE, steps=2)
+    halved = coherent(adapter, "act2", LEFT @ PARTS, 2, replace(short, batch=4), Small())
+    want = coherent(adapter, "act2", LEFT @ PARTS, 2, short)
+    assert all(np.array_equal(a.picture, b.picture) for a, b in zip(halved, want, strict=True))
 
 
 def test_a_cell_that_nothing_excites_is_said_to_be(adapter):
