@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.fx.node import Node
 
 from bbilang.runtime.memory import chunks, is_out_of_memory
-from bbilang.runtime.passes.backward import pull
-from bbilang.runtime.passes.borrow import check_finite, guard_memory
+from bbilang.runtime.passes.backward import AGREE, pull
+from bbilang.runtime.passes.borrow import INPUT, check_finite, guard_memory
 from bbilang.runtime.passes.count import Passes
+from bbilang.runtime.passes.graph import Section
+from bbilang.runtime.passes.replay import same
+from bbilang.runtime.passes.transposed import Network, Transposed
 from bbilang.runtime.passes.upper import Upper
 
 AT_MOST = {"cpu": 32, "cuda": 512}  # rows at once: more were not faster
@@ -39,11 +44,20 @@ def rerun_gradient_chunks(
 
     def work(start: int, stop: int) -> Tensor:
         point = activations[start:stop].to(upper.activations).detach()
+        mine = where[start:stop]
+        network = _network(upper, place, point, mine)
+        if network is not None:
+            with torch.inference_mode(False), torch.no_grad(), guard_memory("the network above a layer"):
+                value, made = _forward(upper, network, point, mine.to(device), place)
+                counter.rerun(len(point))
+                seeds = cotangents(value, mine) if callable(cotangents) else cotangents[:, start:stop]
+                found = made.pull(seeds.to(value), [upper.layer])[upper.layer]
+                counter.backward(len(point), len(seeds))
+                return found
         with torch.inference_mode(False), torch.enable_grad(), guard_memory("the network above a layer"):
             point = point.clone().requires_grad_()
             value = upper.run(point, where[start:stop].to(device))[place]
             counter.rerun(len(point))
-            mine = where[start:stop]
             seeds = cotangents(value.detach(), mine) if callable(cotangents) else cotangents[:, start:stop]
             if not value.requires_grad:
                 return torch.zeros(len(seeds), *point.shape, device=device, dtype=point.dtype)
@@ -53,6 +67,77 @@ def rerun_gradient_chunks(
         check_finite(f"{upper.layer}, gradient", found)
         yield start, found
         del found
+
+
+def _network(upper: Upper, place: str, point: Tensor, rows: Tensor) -> Network | None:
+    """What `transposed` goes down, where it has a rule for everything and gives what autograd gives: looked at once."""
+    section = upper.run
+    if not isinstance(section, Section) or upper.layer == INPUT or not upper.batched.get("transposed", True):
+        return None
+    network = upper.networks.get(place)
+    if network is not None:
+        return network
+    upper.batched["transposed"] = False
+    try:
+        end = section.ends[place]
+        if not isinstance(end, Node):
+            return None
+        network = Network(section.modules, section.traced.nodes, {upper.layer: section.layer}, end)
+        key = ("transposed", upper.layer, place)
+        if key not in upper.known:
+            upper.known[key] = _agrees(upper, network, point[:2], rows[:2].to(point.device), place)
+        if not upper.known[key]:
+            return None
+    except Exception as e:  # no rule
+        if is_out_of_memory(e):
+            raise
+        return None
+    upper.batched["transposed"] = True
+    upper.networks[place] = network
+    return network
+
+
+def _forward(upper: Upper, network: Network, point: Tensor, rows: Tensor, place: str) -> tuple[Tensor, Transposed]:
+    """The place's value at the rows, and the way down again; every value is let go after its last use."""
+    section = upper.run
+    assert isinstance(section, Section)
+    made = Transposed(network, len(point), {upper.layer: point.shape})
+    order = iter(network.run)
+    following = next(order, None)
+    values = section.start(point, rows)
+    for node in section.run:
+        values[node] = section.step(node, values)
+        if node is following:
+            made.add(node, RowValues(values))
+            following = next(order, None)
+        for done in section.frees.get(node, ()):
+            values.pop(done, None)
+    return values[network.place], made
+
+
+class RowValues:
+    """The values of the nodes that have run."""
+
+    def __init__(self, values: dict[Node, Any]):
+        self.values = values
+
+    def value(self, node: Node) -> Any:
+        return self.values[node]
+
+    like = value
+
+
+def _agrees(upper: Upper, network: Network, point: Tensor, rows: Tensor, place: str) -> bool:
+    upper.counter.probes += 1
+    with torch.inference_mode(False):
+        with torch.no_grad():
+            value, made = _forward(upper, network, point, rows, place)
+            seed = torch.randn(value.shape, generator=torch.Generator().manual_seed(0), dtype=value.dtype).to(value)
+            found = made.pull(seed[None], [upper.layer])[upper.layer][0]
+        with torch.enable_grad():
+            point = point.clone().requires_grad_()
+            (want,) = torch.autograd.grad(upper.run(point, rows)[place], point, seed)
+    return same({place: found}, {place: want}, AGREE)
 
 
 def _pull(upper: Upper, value: Tensor, point: Tensor, seeds: Tensor, counter: Passes) -> Tensor:

@@ -20,8 +20,9 @@ from bbilang.runtime.passes.cut import Cut, versions
 from bbilang.runtime.passes.graph import Section
 from bbilang.runtime.passes.linear import Linear
 from bbilang.runtime.passes.replay import OUTPUT, Replay, same
+from bbilang.runtime.passes.transposed import Network
 
-_known: weakref.WeakKeyDictionary[nn.Module, dict[Any, Cost | None]] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[nn.Module, dict[Any, Any]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Upper:
     run: Callable[[Tensor, Tensor | None], dict[str, Tensor]]
     batched: dict[str, bool] = field(default_factory=dict)  # what could not be batched, learnt on the way
     linear: Linear | None = None  # made for the first tangents
+    known: dict[Any, Any] = field(default_factory=dict)  # what was learnt of this model
+    networks: dict[str, Network] = field(default_factory=dict)  # place -> what cotangents go down
 
     @property
     def inputs(self) -> int:
@@ -103,7 +106,7 @@ def above(
                 stack.enter_context(run.ready())
                 cost = check(one, run, activations)
                 if cost is not None:
-                    yield Upper(layer, places, one, activations, counter, cost, run)
+                    yield Upper(layer, places, one, activations, counter, cost, run, known=check.known)
                     return
         raise error(
             "E508",
