@@ -102,7 +102,7 @@ class _Group:
             ]
             tangents.append(Tangents(tuple(asks), backward.forward, layer, backward.place))
         left = (
-            replace(ask, layers=tuple(layer for layer in ask.layers if (layer, ask.parts) not in forward))
+            replace(ask, layers=tuple(layer for layer in ask.layers if (layer, ask.parts) not in forward), narrow=False)
             for ask in backward.asks
         )
         rest = tuple(ask for ask in left if ask.layers)
