@@ -160,7 +160,12 @@ def test_in_a_browser(over: str, site: Path, served: str, chromium) -> None:
         tab.locator("iframe.live").scroll_into_view_if_needed()
         live = tab.frame_locator("iframe.live")
         live.locator("#element-icons .chart svg").first.wait_for()
-        assert live.locator("body").evaluate("() => matchMedia('(prefers-color-scheme: dark)').matches")
+        assert live.locator("#theme").inner_text() == "light", "dark as the system is"
+        if over == "http":  # between files, a frame is a stranger to its page
+            height = tab.locator("iframe.live").bounding_box()["height"]
+            assert abs(height - live.locator("body").evaluate("node => node.offsetHeight")) < 40
+            tab.locator(".md-header__option label:not([hidden])").first.click()
+            live.locator("#theme", has_text="dark").wait_for()
         for page in ("index", "gallery", "language", f"interfaces/{LIVE}", "reference/operations"):
             tab.goto(f"{base}/{page}.html")
             assert tab.evaluate("document.documentElement.scrollWidth") <= 390, page
