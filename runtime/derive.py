@@ -103,15 +103,25 @@ def backward(run: Any, step: Backward) -> None:
 
 
 def _reduce(run: Any, shared: list[Any], captured: Any, gradient: dict[str, Any], start: int) -> None:
+    """Gradients of some slots, (slot, input, *layer axes), into the tables of those who ask; of each its own slots."""
     count = len(next(iter(gradient.values())))
+    same: dict[Any, Any] = {}  # what was reduced already for somebody with equal parts
     for ask, found, places in shared:
-        mine = places[:, (places[1] >= start) & (places[1] < start + count)] - np.array([[0], [start], [0]])
-        if not mine.size:
+        here, there, rows = places[:, (places[1] >= start) & (places[1] < start + count)]
+        if not here.size:
             continue
+        slots, index = np.unique(there - start, return_inverse=True)
         operation = run.registry.operations[ask.node.op]
         for name in ask.layers:
-            reduced = operation.reduce(ask.node, run.layer(name), captured[name], gradient[name], run)
-            found.put(name, mine, numpy_of(reduced))
+            key = (ask.node.op, ask.parts, name, slots.tobytes()) if ask.parts else None
+            if key not in same or key is None:
+                part = gradient[name] if len(slots) == count else gradient[name][slots.tolist()]
+                reduced = numpy_of(operation.reduce(ask.node, run.layer(name), captured[name], part, run))
+                if key is not None:
+                    same[key] = reduced
+            else:
+                reduced = same[key]
+            found.put(name, np.stack([here, index, rows]), reduced)
 
 
 def tangents(run: Any, step: Tangents) -> None:
