@@ -113,3 +113,17 @@ def balanced(count: int, fit: Quantity) -> Quantity:
     whole = quantity(max(count, 1))
     fit = least(whole, most(1, floor(fit)))
     return ceil(whole / ceil(whole / fit))
+
+
+ICON_GUTTER = 18  # pixels between icons in a row
+SMALL_ICON = 92  # pixels: an icon may become this small before the row wraps
+
+
+def icon_side(count: int) -> float:
+    """Pixels of a side of each of ``count`` icons in a row, where there is room."""
+    return 132.0 if count <= 3 else 116.0 if count <= 8 else 96.0
+
+
+def icon_columns(room: Quantity, count: int, side: float) -> Quantity:
+    """How many of ``count`` icons stand side by side."""
+    return balanced(count, (room + ICON_GUTTER) / (min(side, SMALL_ICON) + ICON_GUTTER))

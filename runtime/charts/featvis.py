@@ -7,7 +7,8 @@ import altair as alt
 from bbilang.runtime.charts import grid
 from bbilang.runtime.charts.bars import KEY, key
 from bbilang.runtime.colour import series_colour
-from bbilang.runtime.geometry import Geometry, Quantity, balanced, ceil, floor, if_zero, least, quantity
+from bbilang.runtime.geometry import ICON_GUTTER as GUTTER
+from bbilang.runtime.geometry import Geometry, ceil, floor, icon_columns, icon_side, if_zero, least, quantity
 from bbilang.runtime.marks import (
     CHIP,
     Theme,
@@ -34,9 +35,8 @@ from bbilang.runtime.marks import (
 from bbilang.runtime.viewmodel import Element
 
 # Pixels: between icons; an icon's label; a line of values; a remark; under a slot.
-GUTTER, LABEL, BAR, NOTE, BELOW = 18, 22, 17, 16, 16
+LABEL, BAR, NOTE, BELOW = 22, 17, 16, 16
 GAP = 30  # pixels for the dots where slots are left out
-SMALL = 92  # pixels: an icon may become this small before the row wraps
 NUMBER = 44  # pixels for a value's digits
 VALUE = "#7a869a"  # bars of a single series
 
@@ -88,8 +88,8 @@ def _has_notes(element: Element) -> bool:
 def _place(element: Element, theme: Theme, count: int, lines: int) -> Geometry:
     """Named quantities of a row of icons: columns, the extra width or height of a gap, panels in rows."""
     geometry = theme.geometry(element)
-    wanted = float(element.options.get("icon") or side(count))
-    geometry.columns = geometry.named("columns", columns(geometry, count, wanted))
+    wanted = float(element.options.get("icon") or icon_side(count))
+    geometry.columns = geometry.named("columns", icon_columns(geometry.room, count, wanted))
     # the dots stand in a row, or between two rows where a row ends there
     dots = GAP if element.gap else 0
     inside = geometry.named("inside", if_zero(quantity(element.gap) % geometry.columns, 0, dots))
@@ -103,16 +103,6 @@ def _place(element: Element, theme: Theme, count: int, lines: int) -> Geometry:
     wide = geometry.columns * pitch - GUTTER + inside
     top = KEY * lines + 10 if lines > 1 else 0
     return geometry.flow(len(element.panels), wide, deep, labelled(element), gutter=34, top=top)
-
-
-def side(count: int) -> float:
-    """Pixels of one of ``count`` icons where there is room."""
-    return 132.0 if count <= 3 else 116.0 if count <= 8 else 96.0
-
-
-def columns(geometry: Geometry, count: int, side: float) -> Quantity:
-    """How many of ``count`` icons stand side by side."""
-    return balanced(count, (geometry.room + GUTTER) / (min(side, SMALL) + GUTTER))
 
 
 def _slot(element: Element, geometry: Geometry) -> dict[str, str]:

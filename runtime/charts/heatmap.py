@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import altair as alt
 
-from bbilang.runtime.charts import featvis, image, words
-from bbilang.runtime.geometry import floor, least
+from bbilang.runtime.charts import image, words
+from bbilang.runtime.geometry import ICON_GUTTER, floor, icon_columns, icon_side, least
 from bbilang.runtime.marks import Theme, labelled, panel_labels, picture, target_layers
 from bbilang.runtime.marks import chart as layer
 from bbilang.runtime.viewmodel import Element
@@ -29,11 +29,11 @@ def _place(element: Element, theme: Theme) -> image.Geometry:
     if element.facet_axis not in ("channel", "group") or element.targets or len(element.panels) < 4:
         return image.place(element, theme)
     geometry, count = theme.geometry(element), len(element.panels)
-    side = featvis.side(count)
-    fit = (geometry.room + featvis.GUTTER) / featvis.columns(geometry, count, side) - featvis.GUTTER
+    side = icon_side(count)
+    fit = (geometry.room + ICON_GUTTER) / icon_columns(geometry.room, count, side) - ICON_GUTTER
     width = floor(least(side, fit))
     ratio = max(panel.shape[0] / max(panel.shape[1], 1) for panel in element.panels)
-    return geometry.flow(count, width, width * ratio, labelled(element), gutter=featvis.GUTTER)
+    return geometry.flow(count, width, width * ratio, labelled(element), gutter=ICON_GUTTER)
 
 
 def matched(element: Element, under: Element) -> list[tuple[int, int]]:
