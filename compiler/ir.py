@@ -167,15 +167,15 @@ class Derivatives:
     asks: tuple[Ask, ...]
     forward: int  # index in Program.forwards
 
-    @property
+    @cached_property
     def targets(self) -> tuple[Node, ...]:
         return tuple(dict.fromkeys(ask.target for ask in self.asks))
 
-    @property
+    @cached_property
     def serves(self) -> tuple[Node, ...]:
         return tuple(dict.fromkeys(ask.node for ask in self.asks))
 
-    @property
+    @cached_property
     def layers(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(layer for ask in self.asks for layer in ask.layers))
 
@@ -258,11 +258,11 @@ class Program:
     choices: Choices = field(default_factory=Choices, compare=False, repr=False)
     warnings: tuple[Diagnostic, ...] = field(default=(), compare=False, repr=False)
 
-    @property
+    @cached_property
     def derivatives(self) -> tuple[Backward | Tangents | Rerun, ...]:
         return (*self.backwards, *self.tangents, *self.reruns)
 
-    @property
+    @cached_property
     def elements(self) -> tuple[Element, ...]:
         return tuple(element for interface in self.interfaces for element in interface.elements)
 

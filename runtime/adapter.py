@@ -76,9 +76,12 @@ class Adapter:
         """The module whose output is a layer: a short name, an alias, or a path of ``named_modules()``. Raises E204."""
         known = self.description.by_name
         path = known[layer].module if layer in known else layer
+        if path:
+            try:
+                return self.module.get_submodule(path)
+            except AttributeError:
+                pass
         modules = dict(self.module.named_modules())
-        if path and path in modules:
-            return modules[path]
         name = self.description.name
         close = suggestion(layer, [*known, *modules])
         raise _error("E204", f"`{layer}` is not a layer of {name}", f"{close}`bbi layers {name}` lists all")

@@ -115,13 +115,19 @@ def _reduce(run: Any, shared: list[Any], captured: Any, gradient: dict[str, Any]
         for name in ask.layers:
             key = (ask.node.op, ask.parts, name, slots.tobytes()) if ask.parts else None
             if key not in same or key is None:
-                part = gradient[name] if len(slots) == count else gradient[name][slots.tolist()]
+                part = gradient[name][_slice(slots)]
                 reduced = numpy_of(operation.reduce(ask.node, run.layer(name), captured[name], part, run))
                 if key is not None:
                     same[key] = reduced
             else:
                 reduced = same[key]
             found.put(name, np.stack([here, index, rows]), reduced)
+
+
+def _slice(slots: np.ndarray) -> Any:
+    """Places in order as a slice where they are neighbours, so that nothing is copied."""
+    first, last = int(slots[0]), int(slots[-1]) + 1
+    return slice(first, last) if last - first == len(slots) else slots.tolist()
 
 
 def tangents(run: Any, step: Tangents) -> None:

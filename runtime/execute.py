@@ -90,6 +90,10 @@ class Run:
         self._values: dict[int, Field] = {}
         self._found: dict[tuple[int, str], Found] = {}
         self._done: set[int] = set()
+        self._steps: dict[tuple[int, str], list[Any]] = {}  # (a node, where its targets are) -> what finds its numbers
+        for step in self.program.derivatives:
+            for served in dict.fromkeys(id(ask.node) for ask in step.asks):
+                self._steps.setdefault((served, step.place), []).append(step)
         self.groups: dict[str, Node] = {}  # digest -> a target whose atoms are groups
         self._parts: dict[str, Any] = {}
         self._scores: np.ndarray | None = None
@@ -167,9 +171,8 @@ class Run:
     def maps(self, node: Node, place: str = OUTPUT) -> dict[str, np.ndarray]:
         """layer -> (slot, input, *atom axes): a derivative operation's reduced numbers, one slot a class or atom. No
         layer where none lies below the place."""
-        for step in self.program.derivatives:
-            if step.place == place and any(n is node for n in step.serves):
-                self.derive(step)
+        for step in self._steps.get((id(node), place), ()):
+            self.derive(step)
         found = self._found.get((id(node), place))
         return found.maps if found else {}
 
