@@ -1,14 +1,13 @@
 """The derivative of the network above a layer, written out: at the captured values it is a linear network.
 
-Made from the cut graph, values once. Tangents are then rows of one batch: a convolution or a linear layer is itself
-without its bias, a batch norm is folded into the convolution before it, ReLU and ReLU6 are masks, sums and
-concatenations are themselves; whatever else there is goes through torch.func, operation by operation. Measured on
-EfficientNet-Lite0 above `block5c.expand`, vmap over jvp takes twice as long.
+Made from the cut graph, values once. Tangents are then rows of one batch, channels last: a convolution or a linear
+layer is itself without its bias, a batch norm is folded into the convolution before it, ReLU and ReLU6 are masks, sums
+and means are themselves; whatever else there is goes through torch.func, operation by operation. What nobody else
+reads is written over. Cotangents go the other way in `transposed`.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -17,14 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.fx.node import Node
 
-from bbilang.runtime.models.same import SameConv2d
 from bbilang.runtime.passes.borrow import INPUT
 from bbilang.runtime.passes.graph import Section, has_tensor
+from bbilang.runtime.passes.transposed import CONVOLUTIONS, NORMS, RELU, RELU6, SUMS, laid, scale_of
 
 Rule = Callable[[dict[Node, Tensor]], Tensor]  # tangents of the sources, (tangent * input, ...) -> those of the node
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, SameConv2d)
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-_SUMS = (operator.add, operator.iadd, torch.add)
+_POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten)
 
 
 class Linear:
@@ -38,14 +35,17 @@ class Linear:
             values = section.everything(activations)
             self.ends = {place: self.end(end, values) for place, end in section.ends.items()}
             self.shapes = {place: values[end] for place, end in self.ends.items()}
+            self.dtype = activations.dtype
             norms = self.folded()
             moving = {section.layer}
+            self.fresh: set[Node] = set()  # whose tangents are tensors of their own, which one operation reads
             self.rules: list[tuple[Node, Rule]] = []
             for node in section.run:
                 if moving.isdisjoint(node.all_input_nodes) or not has_tensor(values[node]):
                     continue
                 moving.add(node)
                 if node in norms.values():
+                    self.own(node)
                     self.rules.append((node, _same(node.args[0])))
                 else:
                     self.rules.append((node, self.rule(node, values, moving, norms.get(node))))
@@ -62,7 +62,7 @@ class Linear:
         section, found = self.section, {}
         for node in section.run:
             source = node.args[0] if node.args else None
-            if not (self.kind(node, _NORMS) and isinstance(source, Node) and self.kind(source, _CONVOLUTIONS)):
+            if not (self.kind(node, NORMS) and isinstance(source, Node) and self.kind(source, CONVOLUTIONS)):
                 continue
             readers = sum(source in other.all_input_nodes for other in section.run)
             alone = source in section.run and readers == 1 and source not in self.ends.values()
@@ -83,29 +83,34 @@ class Linear:
     def rule(self, node: Node, values: dict[Node, Any], moving: set[Node], norm: Node | None) -> Rule:
         source = node.args[0] if node.args else None
         if isinstance(source, Node) and source in moving:
-            if self.kind(node, _CONVOLUTIONS) or self.kind(node, (nn.Linear,)):
+            if self.kind(node, CONVOLUTIONS) or self.kind(node, (nn.Linear,)):
+                self.own(node)
                 return self.convolved(node, source, norm)
             if self.kind(node, (nn.Identity, nn.Dropout, nn.Dropout2d)):
                 return _same(source)
-            if self.kind(node, (nn.ReLU,)) or (node.target in (torch.relu, F.relu) and len(node.args) == 1):
-                return self.masked(source, values[source] > 0, values[source])
-            if self.kind(node, (nn.ReLU6,)) or (node.target is F.relu6 and len(node.args) == 1):
-                return self.masked(source, (values[source] > 0) & (values[source] < 6), values[source])
-        if node.target in _SUMS and len(node.args) == 2 and not node.kwargs:
+            if self.kind(node, (nn.ReLU,)) or (node.target in RELU and len(node.args) == 1):
+                return self.masked(node, source, values[source] > 0)
+            if self.kind(node, (nn.ReLU6,)) or (node.target in RELU6 and len(node.args) == 1):
+                return self.masked(node, source, (values[source] > 0) & (values[source] < 6))
+            if self.kind(node, _POOLS) or _keeps_rows(node, values[source]):
+                return lambda moved: self.section.step(node, moved)
+        if node.target in SUMS and len(node.args) == 2 and not node.kwargs:
             terms = [x for x in node.args if isinstance(x, Node) and x in moving]
             shapes = [values[x].shape for x in terms]
             shape = torch.broadcast_shapes(*(values[x].shape for x in node.args if isinstance(x, Node)))
             if all(s == shape for s in shapes):
-                return _sum(terms)
+                ready = next((x for x in terms if x in self.fresh), None)
+                if len(terms) == 2 and terms[0] is not terms[1]:
+                    self.own(node)
+                return _sum(terms, ready)
         return self.generic(node, values, moving)
 
     def convolved(self, node: Node, source: Node, norm: Node | None) -> Rule:
         module = self.module(node)
         weight = module.weight
         if norm is not None:
-            scale = self.module(norm)
-            factor = (scale.running_var + scale.eps).rsqrt() * (1.0 if scale.weight is None else scale.weight)
-            weight = weight * factor.view(-1, *[1] * (weight.dim() - 1))
+            weight = weight * scale_of(self.module(norm)).view(-1, *[1] * (weight.dim() - 1))
+        weight = laid(weight)
         bias = module.bias
 
         def apply(moved: dict[Node, Tensor]) -> Tensor:
@@ -114,11 +119,17 @@ class Linear:
 
         return apply
 
-    def masked(self, source: Node, mask: Tensor, like: Tensor) -> Rule:
-        passed = mask.to(like.dtype)
+    def own(self, node: Node) -> None:
+        if len(node.users) == 1 and node not in self.ends.values():
+            self.fresh.add(node)
+
+    def masked(self, node: Node, source: Node, mask: Tensor) -> Rule:
+        passed, ready = laid(mask.to(self.dtype)), source in self.fresh
+        self.own(node)
 
         def apply(moved: dict[Node, Tensor]) -> Tensor:
-            return (moved[source].unflatten(0, (-1, self.inputs)) * passed).flatten(0, 1)
+            rows = moved[source].unflatten(0, (-1, self.inputs))
+            return (rows.mul_(passed) if ready else rows * passed).flatten(0, 1)
 
         return apply
 
@@ -144,7 +155,7 @@ class Linear:
 
     def push(self, some: Tensor) -> dict[str, Tensor]:
         section = self.section
-        moved: dict[Node, Tensor] = {section.layer: some.flatten(0, 1)}
+        moved: dict[Node, Tensor] = {section.layer: laid(some.flatten(0, 1))}
         for node, rule in self.rules:
             moved[node] = rule(moved)
             for done in section.frees.get(node, ()):
@@ -162,5 +173,23 @@ def _same(source: Any) -> Rule:
     return lambda moved: moved[source]
 
 
-def _sum(terms: list[Node]) -> Rule:
-    return lambda moved: moved[terms[0]] if len(terms) == 1 else moved[terms[0]] + moved[terms[1]]
+def _sum(terms: list[Node], ready: Node | None) -> Rule:
+    """``ready``: the term that may be written over."""
+    if len(terms) == 1:
+        return _same(terms[0])
+    if ready is None or terms[0] is terms[1]:
+        return lambda moved: moved[terms[0]] + moved[terms[1]]
+    (other,) = (x for x in terms if x is not ready)
+    return lambda moved: moved[ready].add_(moved[other])
+
+
+def _keeps_rows(node: Node, value: Tensor) -> bool:
+    """A mean or a flattening that leaves the first axis alone."""
+    if node.target in (torch.flatten, "flatten"):
+        return len(node.args) > 1 and node.args[1] == 1 and not node.kwargs
+    if node.target in (torch.mean, "mean") and len(node.args) > 1 and set(node.kwargs) <= {"keepdim"}:
+        dims = (node.args[1],) if isinstance(node.args[1], int) else node.args[1]
+        return (
+            isinstance(dims, tuple | list) and bool(dims) and all(isinstance(d, int) and d % value.dim() for d in dims)
+        )
+    return node.target is F.adaptive_avg_pool2d

@@ -182,7 +182,7 @@ class Transposed:
 
     def _gate(self, source: Node, value: Tensor, top: float | None) -> Rule:
         """Of ReLU and ReLU6 by what they gave: open where that lies above 0, and below ``top``."""
-        at = self._laid(value.detach())
+        at = laid(value.detach(), self.layout)
         if top is None:
             apply = lambda g, out: torch.ops.aten.threshold_backward.grad_input(g, at, 0, grad_input=out)  # noqa: E731
         else:
@@ -198,9 +198,6 @@ class Transposed:
             return [(source, out, True)]
 
         return rule
-
-    def _laid(self, value: Tensor) -> Tensor:
-        return value.contiguous(memory_format=self.layout) if value.dim() == 4 else value
 
     def _convolution(self, node: Node, source: Node, module: Any, values: Values) -> Rule:
         dims = module.weight.dim() - 2
@@ -226,7 +223,7 @@ class Transposed:
                 return _pointwise(source, weight.flatten(1))
         if set(module.stride) == {1} and size == tuple(values.like(node).shape[2:]) and whole and dims <= 2:
             turned = weight.flip(tuple(range(2, dims + 2))) if max(module.kernel_size) > 1 else weight
-            turned = self._laid(turned.transpose(0, 1) if groups == 1 else turned)
+            turned = laid(turned.transpose(0, 1) if groups == 1 else turned, self.layout)
             convolve = F.conv2d if dims == 2 else F.conv1d
             back = [(s - before, s - after) for s, (before, after) in zip(spans, pads, strict=True)]
             even = all(a == b and a >= 0 for a, b in back)
@@ -238,7 +235,7 @@ class Transposed:
                 return [(source, convolve(wide, turned, None, 1, padding, module.dilation, groups), True)]
 
             return turned_round
-        weight = self._laid(weight)
+        weight = laid(weight, self.layout)
         even = all(a == b for a, b in pads)
         padding = [a for a, _ in pads] if even else [0] * dims
         wide = list(size) if even else [s + a + b for s, (a, b) in zip(size, pads, strict=True)]
@@ -268,7 +265,7 @@ class Transposed:
             for axis in () if keep else axes:
                 gradient = gradient.unsqueeze(axis)
             wide = (gradient * share).expand(len(gradient), *shape[1:])
-            return [(source, self._laid(wide) if wide.dim() == 4 else wide.contiguous(), True)]
+            return [(source, laid(wide, self.layout) if wide.dim() == 4 else wide.contiguous(), True)]
 
         return rule
 
@@ -284,7 +281,7 @@ class Transposed:
 
         def rule(gradient: Tensor, own: bool) -> Parts:
             pieces = zip(parts, gradient.split(sizes, axis), strict=True)
-            return [(x, self._laid(piece), False) for x, piece in pieces if isinstance(x, Node)]
+            return [(x, laid(piece, self.layout), False) for x, piece in pieces if isinstance(x, Node)]
 
         return rule
 
@@ -353,6 +350,11 @@ def _pointwise(source: Node, weight: Tensor) -> Rule:
         ]
 
     return rule
+
+
+def laid(value: Tensor, layout: torch.memory_format = torch.channels_last) -> Tensor:
+    """With channel, y and x in this order of memory."""
+    return value.contiguous(memory_format=layout) if value.dim() == 4 else value
 
 
 def scale_of(norm: Any) -> Tensor:
