@@ -4,8 +4,8 @@ Measured on EfficientNet-Lite0 at 128 px by `benchmarks/heldout.py`, at 128 and 
 What is changed: no grey border around the picture, which goes on outside as its reflection; twice the rate and a second
 moment that forgets sooner (.98); the rate falls to zero in the last fifth.
 
-- block5c.expand, 32 icons, 272 steps: .990 and .988; 240 steps: .980 and .978. Ends after one window of 32 steps without
-  gain of .5 % instead of two saved 28 % of 224 steps a batch and cost 5 %.
+- block5c.expand, 32 icons, 272 steps: .990 and .988; 240 steps: .980 and .978. Ends after one window of 32 steps
+  without gain of .5 % instead of two saved 28 % of 224 steps a batch and cost 5 %.
 - block5c.expand, 4 icons, 128 steps: plain ones .87 and .90, without the border .89 and .91, reflected .91 and .92,
   a rate of .08 and .99 for the second moment .91 and .94.
 - block3b.expand, 4 icons, 224 steps: .998 and 1.009.
