@@ -1,0 +1,89 @@
+"""The interfaces of channels: the reader asks why, and where, and what feeds them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def test_teaser(read, shown):
+    reader = read("teaser")
+    blocks, net = reader.data("blocks"), reader.data("net")
+    shown(reader.numbers("blocks"), blocks.values[0, 1].T)
+    shown(reader.numbers("net"), blocks.values[0, 1, :, 0] - blocks.values[0, 1, :, 1])
+    before = reader.pictures("photo")
+    reader.point("blocks", 3)
+    channel = blocks.coords["channel"][1][0, 1, 3]
+    assert f"channel {channel}" in reader.tab.locator("#element-photo figcaption").inner_text()
+    assert f"channel={channel}" in reader.tab.url
+    after = reader.pictures("photo")
+    assert after[0] == before[0] and after[1:] != before[1:]  # the photo stays, the map over it changes
+    icons = reader.pictures("blocks")
+    reader.tab.locator("select").nth(1).select_option(label="lynx")
+    reader.rest()
+    lynx = reader.tab.locator("select").nth(1).evaluate("node => node.selectedIndex")
+    assert reader.pictures("blocks") != icons and "lynx" in reader.texts("blocks")
+    shown(reader.numbers("blocks"), blocks.values[0, lynx].T)
+    shown(reader.numbers("net"), net.values[0, lynx])
+    place = reader.tab.url
+    reader.tab.goto("about:blank")
+    reader.tab.goto(place)  # the address shows this state again
+    reader.tab.wait_for_selector("html[data-ready]")
+    assert reader.tab.locator("select").nth(1).evaluate("node => node.selectedOptions[0].textContent").strip() == "lynx"
+
+
+def test_spatial_and_channel(read, shown):
+    """Under each icon the map whose sum is the number."""
+    reader = read("spatial_and_channel")
+    icons, maps = reader.data("icons"), reader.data("maps")
+    shown(reader.numbers("icons"), icons.values)
+    np.testing.assert_allclose(maps.values.sum((0, 1)), icons.values, rtol=1e-4)
+    assert len(reader.pictures("maps")) == len(reader.pictures("icons")) == 8
+    for number, channel in enumerate(icons.coords["channel"][1]):
+        assert f"channel {channel}" in reader.texts("icons")
+        icon, found = reader.box("icons", number), reader.text_mark("maps", f"channel {channel}")
+        assert abs(icon["x"] - found["x"]) < 3  # it stands under its own
+
+
+def test_channel_attribution(read, shown):
+    """Two layers, and two channels a layer to click, so that the test is short."""
+    fewer = (
+        ("block3b.expand, block4b.expand, ", ""),
+        (" block5b.expand,", ""),
+        ("top(12, per=layer)", "top(2, per=layer)"),
+        ("output.class", "output[top(8)]"),
+    )  # fmt: skip
+    reader = read("channel_attribution", *fewer)
+    icons, classes = reader.data("icons"), reader.data("classes")
+    channels = reader.atoms("icons", "channel")
+    assert icons.axes == ("root", "layer", "channel")
+    start = len(icons.values) - 1  # the output comes after the channels
+    assert "the output" in reader.words("icons")
+    shown(reader.numbers("icons"), icons.values[start])
+    photo, drawn = reader.pictures("photo"), reader.pictures("icons")
+    pointed = channels[start, 1, 1]
+    reader.point("icons", 4)  # the second of the later layer
+    assert f"block5c.expand, channel {pointed}" in reader.words("classes")
+    assert reader.pictures("photo")[0] == photo[0] and reader.pictures("photo")[1:] != photo[1:]
+    (state,) = [
+        i for i, place in enumerate(zip(*(classes.coords[c][1].tolist() for c in ("layer", "channel")), strict=True))
+        if place == (1, pointed)
+    ]  # fmt: skip
+    shown(reader.numbers("classes"), classes.values[state])
+    first = channels[start, 1, 0]
+    reader.click("icons", 3)
+    assert (
+        f"block5c.expand, channel {first}" in reader.words("icons")
+        and f"root=block5c.expand+channel={first}" in reader.tab.url
+    )
+    now = next(i for i, row in enumerate(icons.values) if np.isfinite(row[1]).sum() == 1 and channels[i, 1, 0] == first)
+    shown(reader.numbers("icons"), icons.values[now])  # what feeds it, and itself in its own layer
+    assert reader.pictures("icons") != drawn
+    reader.click("icons", 3)  # again: back to the output
+    assert "the output" in reader.words("icons") and "root=" not in reader.tab.url
+    shown(reader.numbers("icons"), icons.values[start])
+    assert reader.pictures("icons") == drawn
+    tab = read("channel_attribution", *fewer, width=390, color_scheme="dark").tab
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390

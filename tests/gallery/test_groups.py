@@ -1,0 +1,83 @@
+"""The interfaces of groups: how many, where, and what they say about the classes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def test_neuron_groups(read, shown):
+    """The slider by its keys; a group alone on the photo; the groups that are not at a place fade."""
+    reader = read("neuron_groups")
+    icons, effects = reader.data("icons"), reader.data("effects")
+    shown(reader.numbers("icons"), icons.values[2])
+    shown(reader.numbers("effects"), effects.values[2].T)
+    before, drawn = reader.pictures("photo"), reader.pictures("icons")
+    reader.tab.locator("input[type=range]").focus()
+    reader.tab.keyboard.press("ArrowLeft")
+    reader.rest()
+    assert reader.tab.locator("output").inner_text() == "4"
+    shown(reader.numbers("icons"), icons.values[1])
+    shown(reader.numbers("effects"), effects.values[1].T)
+    assert reader.tab.locator(".chip").count() == 4
+    blank = "data:image/gif"  # of the slots that this state leaves empty
+    assert [sum(not p.startswith(blank) for p in icons) for icons in (drawn, reader.pictures("icons"))] == [6, 4]
+    four = reader.pictures("photo")
+    assert four[0] == before[0] and four[1:] != before[1:]
+    reader.point("icons", 1)  # only this group's map
+    alone = reader.pictures("photo")
+    assert alone[0] == four[0] and alone[1:] != four[1:]
+    reader.away()
+    assert reader.pictures("photo") == four
+    where = reader.data("where").values[1, :4]
+    y, x = np.unravel_index(
+        np.argmax(where[0] / where[0].max() - (where[1:] / where[1:].max((1, 2), keepdims=True)).max(0)), (14, 14)
+    )
+    reader.point_at_cell("photo", int(y), int(x), (14, 14))
+    opacity = reader.tab.eval_on_selector_all(
+        "#element-icons svg image", "all => all.map(n => Number(n.getAttribute('opacity') ?? 1))"
+    )[:4]
+    assert opacity[0] == max(opacity) and min(opacity) < 0.5
+
+
+def test_principal_components(read, shown):
+    """Three colours over the photo, an icon for each component; the numbers of the map are the layer's own."""
+    reader = read("principal_components")
+    shown(reader.numbers("components"), reader.data("components").values)
+    assert len(reader.pictures("photo")) == 2 and len(reader.pictures("components")) == 3
+    overview = reader.data("overview").values.reshape(-1, 3)
+    norms = np.sqrt((overview**2).sum(0))
+    np.testing.assert_allclose(norms, reader.data("components").values, rtol=1e-3)  # |W| |H| with |H| = 1
+    assert "component 2" in reader.words("photo")
+
+
+def test_groups_across_layers(read, shown):
+    """Clicking a class leaves what flows into it; pointing at a group shows its icon and its map."""
+    reader = read("groups_across_layers")
+    shown(reader.numbers("late_icons"), reader.data("late_icons").values)
+    shown(reader.numbers("early_icons"), reader.data("early_icons").values)
+
+    def widths():
+        return reader.tab.eval_on_selector_all(
+            "#element-flow svg path[stroke-width]", "all => all.map(n => Number(n.getAttribute('stroke-width')))"
+        )
+
+    linked = reader.compiled.page.results.fields["flow"]
+    pairs = [np.asarray(pair.values.data)[0] for pair in linked.pairs]
+    assert [pair.shape for pair in pairs] == [(6, 6), (6, 5)]
+    before = widths()
+    reader.point_at_words("flow", "tabby")
+    box = reader.text_mark("flow", "tabby")
+    reader.tab.mouse.click(box["x"] + 4, box["y"] + box["height"] / 2)
+    reader.rest()
+    after = widths()
+    assert after != before and sum(after) < sum(before) / 2
+    reader.tab.keyboard.press("Escape")
+    reader.away()
+    photo = reader.pictures("photo")
+    reader.point("late_icons", 2)
+    assert reader.pictures("photo")[1:] != photo[1:]
+    reader.away()
+    assert reader.pictures("photo") == photo

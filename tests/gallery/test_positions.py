@@ -1,0 +1,97 @@
+"""The interfaces in which a reader points at a place: the numbers and the pictures follow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def test_semantic_dictionary(read, shown):
+    """Pointing at the photo: the four strongest neurons of the cell, by the layer's own activations."""
+    reader = read("semantic_dictionary")
+    words = reader.data("words")
+    start = 6 * 14 + 4
+    shown(reader.numbers("words"), words.values[start])
+    before = reader.pictures("words")
+    reader.point_at_cell("photo", 0, 12, (14, 14))
+    assert "row 0, column 12" in reader.words("words")
+    shown(reader.numbers("words"), words.values[12])
+    assert all(f"channel {c}" in reader.texts("words") for c in words.coords["channel"][1][12])
+    assert reader.pictures("words") != before
+    reader.tab.locator("#element-photo .chart").focus()
+    reader.tab.keyboard.press("ArrowDown")
+    reader.rest()
+    assert "row 1, column 12" in reader.words("words")
+    reader.tab.locator("button.ref", has_text="nose").hover()  # words of the caption jump to places
+    reader.rest()
+    assert "row 11, column 9" in reader.words("words")
+    shown(reader.numbers("words"), words.values[11 * 14 + 9])
+
+
+def test_activation_vector(read, shown):
+    """One place for all bases: the vector's norm, its components, its groups, its neurons."""
+    reader = read("activation_vector")
+    reader.point_at_cell("photo", 11, 9, (14, 14))
+    cell = 11 * 14 + 9
+    for element in ("vector", "in_components", "in_groups", "in_neurons"):
+        assert "row 11, column 9" in reader.words(element)
+        shown(reader.numbers(element), reader.data(element).values[cell])
+    icons = {element: reader.pictures(element) for element in ("vector", "in_neurons")}
+    reader.point_at_cell("photo", 2, 6, (14, 14))
+    assert all(reader.pictures(element) != before for element, before in icons.items())
+    field = reader.compiled.page.results.fields["vector"].values.data.ravel()
+    strongest = np.sort(reader.data("in_neurons").values, axis=1)
+    assert (np.sqrt((strongest**2).sum(1)) <= field * (1 + 1e-5)).all()
+
+
+def test_activation_grids(read, shown):
+    """The cell at the same place in every grid is enlarged, and the areas are the norms."""
+    reader = read("activation_grids")
+    grids = reader.data("grids")
+    assert grids.values.shape == (3, 14, 14) and np.isfinite(grids.values[2]).sum() == 49
+    before = reader.pictures("grids")
+    reader.point_at_cell("grids", 3, 2, (14, 14))
+    lenses = set(reader.pictures("grids")) - set(before)
+    assert len(lenses) == 3  # one for each layer
+    reader.point_at_cell("grids", 5, 5, (7, 7), picture=2)
+    others = set(reader.pictures("grids")) - set(before)
+    assert len(others) == 3 and others.isdisjoint(lenses)
+    reader.tab.locator("button.ref", has_text="nose").hover()
+    reader.rest()
+    assert set(reader.pictures("grids")) - set(before) not in (lenses, others)
+    frame = reader.compiled.page.view.interfaces[0].elements[1].panels[0].frames[0]
+    norms = grids.values[0].ravel()
+    np.testing.assert_allclose(frame.sizes, norms / norms.max(), rtol=1e-3)
+
+
+def test_spatial_attribution(read, shown):
+    """Fewer classes for the map of all of them, so that the test is short: the passes are asserted on the whole spec
+    elsewhere. Pointing at a cell: its classes, and a map over every layer; pointing at a class: another."""
+    fewer = (("output.class", "output[top(8)]"), ("block4c.expand, ", ""))
+    reader = read("spatial_attribution", *fewer)
+    here, influence = reader.data("here"), reader.data("influence")
+    assert reader.numbers("here") == [] and "nothing selected" in reader.words("here")
+    before = reader.pictures("grids")
+    reader.point_at_cell("grids", 3, 2, (7, 7), picture=1)
+    cell = next(
+        i for i, place in enumerate(zip(*(here.coords[c][1].tolist() for c in ("layer", "y", "x")), strict=True))
+        if place == (1, 3, 2)
+    )  # fmt: skip
+    assert "block6c.expand, row 3, column 2" in reader.words("here")
+    shown(reader.numbers("here"), here.values[cell])
+    pointed = reader.pictures("grids")
+    assert len(set(pointed) - set(before)) >= 2  # the map over the other layer, and the enlarged cells
+    assert np.isnan(influence.values[cell, 1]).all() and np.nanmax(np.abs(influence.values[cell, 0])) <= 1
+    assert np.isclose(np.nanmax(np.abs(influence.values[:, 0][here.coords["layer"][1] == 1])), 1)
+    reader.tab.keyboard.press("Escape")
+    reader.away()
+    still = reader.pictures("grids")
+    names = reader.data("classes").labels["class"][1].ravel().tolist()
+    reader.point_at_words("classes", names[1])
+    assert names[1] in reader.words("grids") and reader.pictures("grids") != still
+    shown(reader.numbers("classes"), reader.data("classes").values)
+    reader.away()
+    tab = read("spatial_attribution", *fewer, width=390, color_scheme="dark").tab
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
