@@ -133,6 +133,9 @@ def _written(captured: Captured, place: str, layers: Sequence[str]) -> Transpose
         raise NotImplementedError("a place that is not one tensor")
     network = Network(kept.modules, graph.nodes, at, end)
     values = KeptValues(kept, graph.nodes, graph.input)
+    values.values |= {node: captured[layer] for layer, node in at.items()}  # even if the model has written over them
+    if place != OUTPUT:
+        values.values[end] = captured[place]
     made = Transposed(network, len(kept.images), {layer: captured[layer].shape for layer in layers})
     with borrowed(module), out_of_place(module):
         for node in network.run:

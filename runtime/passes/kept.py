@@ -87,7 +87,9 @@ class KeptValues:
     def like(self, node: Node) -> Any:
         """Something of the value's shape and type: what was kept, else on the device "meta"."""
         if node not in self.likes:
-            if node in self.given:
+            if node in self.values:
+                found = self.values[node]
+            elif node in self.given:
                 found = self.given[node][0]
             elif node is self.start or node.op == "get_attr":
                 found = self.value(node)

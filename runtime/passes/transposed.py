@@ -96,6 +96,7 @@ class Transposed:
         self.network, self.rows, self.shapes, self.layout = network, rows, shapes, layout
         self.rules: list[tuple[Node, Rule]] = []
 
+    @torch.no_grad()
     def pull(self, cotangents: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """(cotangent, row, *place shape) -> layer -> (cotangent, row, *layer shape); zero where nothing goes."""
         network, count = self.network, len(cotangents)
