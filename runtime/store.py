@@ -126,6 +126,8 @@ class Store:
 
     def keep(self, element: Element, kept: Kept) -> None:
         """Write an element's record. What cannot be written as plain numbers is not kept."""
+        if any(o != Objective(o.layer, o.direction, grid=o.grid, cell=o.cell) for o in kept.objectives):
+            return  # of icons only directions are written
         data = {
             "parts": dict(kept.parts),
             "selections": dict(kept.selections),
