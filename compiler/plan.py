@@ -9,10 +9,10 @@ from typing import Literal
 
 from bbilang.compiler.cost import captured_bytes, flops_between, forward_flops, icon_flops
 from bbilang.compiler.description import ModelDescription
-from bbilang.compiler.ir import Backward, Forward, Node, Program, Rerun, Tangents, walk
+from bbilang.compiler.ir import OUTPUT, Backward, Forward, Node, Program, Rerun, Tangents, walk
 from bbilang.compiler.mode import joined, lows, tangent_count, ways
 from bbilang.compiler.settings import default
-from bbilang.compiler.targets import known_apart, target_keys
+from bbilang.compiler.targets import CHAIN, captured_at, known_apart, target_keys
 from bbilang.grammar.source import Span
 
 Kind = Literal["forward", "backward", "tangents", "reruns", "icons", "draw"]
@@ -156,8 +156,12 @@ def _backward(program: Program, number: int, backward: Backward, description: Mo
     words += ", stops there" if backward.stops else ", down to the input"
     flops = sum(inputs * n * flops_between(description, low, place) for low, n in count.items())
     bound = len(reached) > 1 and not known_apart(set(reached))
-    asked = _asked(program, backward.serves)
-    return Step("backward", number, words, len(reached), flops, 0, bound, asked=asked,
+    asked, passes = _asked(program, backward.serves), len(reached)
+    if place.startswith(CHAIN):  # first the slope itself, with a graph of its own; its curve costs at most as much
+        (layer,) = captured_at(backward.targets[0], place)
+        flops += inputs * 2 * passes * flops_between(description, layer, OUTPUT)
+        bound, passes = True, 2 * passes
+    return Step("backward", number, words, passes, flops, 0, bound, asked=asked,
                 alternatives=_alternatives(program, backward.forward, place))  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import strategies as st
 
 from bbilang.registry import registry
@@ -14,12 +16,26 @@ CLASSES = [
     "output[0, score=probability]",
     "output[p]", "[output[p], output[q]]", "output[p] - output[q]", "[output[q], output[6]]",
 ]  # fmt: skip
-AXES = ["layer", "y", "x", "channel", "channel", "class", "class", "neuron", "input"]
+LATER = [
+    "c.channel", "c.channel[2]", "b.spatial[1, 2]", "c.neuron[1, 2, 3]", "c.whole", "c.spatial", "[b, c].channel",
+    "late", "strongest", "b.channel[3] -> output", "c.spatial[1, 1] -> output[2]", "c.channel -> output[p]",
+    "late -> output", "c.channel[4] -> output[1, score=probability]",
+]  # fmt: skip
+LINKED = ["root", "c.spatial", "b.channel", "[a, b, c].channel", "[b, c].spatial", "late", "strongest", "cell"]
+AXES = ["layer", "y", "x", "channel", "channel", "class", "class", "neuron", "input", "to.channel", "group"]
 
 
 @st.composite
-def targets(draw: st.DrawFn) -> str:
-    return draw(st.sampled_from(CLASSES))
+def targets(draw: st.DrawFn, later: bool = True) -> str:
+    return draw(st.sampled_from(LATER if later and draw(st.integers(0, 2)) == 0 else CLASSES))
+
+
+@st.composite
+def methods(draw: st.DrawFn) -> str:
+    if draw(st.integers(0, 4)):
+        return ""
+    word = draw(st.sampled_from(["zero", "mean", "blur", "noise"]))
+    return f", method=integrated_gradients(n_steps={draw(st.integers(1, 3))}, baselines={word})"
 
 
 @st.composite
@@ -56,12 +72,21 @@ def conditions(draw: st.DrawFn) -> str:
 @st.composite
 def stages(draw: st.DrawFn, layer: str, names: list[str]) -> str:
     """One operation with its arguments. ``names``: earlier fields and elements of the program."""
-    name = draw(st.sampled_from(sorted(n for n, o in registry().operations.items() if _drawn(n, o))))
+    known = sorted(n for n, o in registry().operations.items() if _drawn(n, o))
+    name = draw(st.sampled_from([*known, "attribute", "attribute", "link"]))
     match name:
         case "activation":
             return f"activation(reduce={draw(st.sampled_from(['sum', 'mean', 'max', 'norm']))})"
-        case "attribute" | "gradient":
-            return f"{name}({draw(targets())})"
+        case "attribute":
+            return f"attribute({draw(targets())}{draw(methods())})"
+        case "gradient":
+            return f"gradient({draw(targets())})"
+        case "link":
+            return f"link({draw(st.sampled_from(LINKED))})"
+        case "factorize":
+            return f"factorize({draw(st.sampled_from(['nmf', 'pca']))}, {draw(st.integers(1, 3))})"
+        case "project":
+            return "project(pca, 2)"
         case "top" | "bottom" | "both":
             return f"{name}({draw(st.integers(1, 4))}{draw(ranking())})"
         case "sort":
@@ -74,7 +99,7 @@ def stages(draw: st.DrawFn, layer: str, names: list[str]) -> str:
         case "at":
             over = draw(st.sampled_from([*names, *(f"{layer}.{atom}" for atom in ("spatial", "channel", "neuron"))]))
             kind = draw(st.sampled_from(["hover", "click"] if over in names else ["pick"]))
-            return f"at({draw(st.sampled_from(['cell', f'{kind}({over})', 'p']))})"
+            return f"at({draw(st.sampled_from(['cell', f'{kind}({over})', 'p', 'root', 'pick(late)']))})"
         case "normalize":
             return f"normalize(scope={draw(st.sampled_from(['channel', 'layer', 'global']))})"
         case "sum" | "mean" | "norm" | "difference":
@@ -90,16 +115,18 @@ def _drawn(name: str, operation: object) -> bool:
 def pipes(draw: st.DrawFn, names: list[str]) -> str:
     layer = draw(st.sampled_from(LAYERS))
     head = f"{layer}.{draw(st.sampled_from(MAPS))}"
-    if draw(st.integers(0, 9)) == 0:
+    if draw(st.integers(0, 4)) == 0:
         head = draw(
-            st.sampled_from(["input.pixel", "head.channel", "output.class", "output[top(4)]", "b.neuron[1, 2, 3]"])
+            st.sampled_from(
+                ["input.pixel", "head.channel", "output.class", "output[top(4)]", "b.neuron[1, 2, 3]", "early", "late"]
+            )
         )
     return " | ".join([head, *draw(st.lists(stages(layer, names), min_size=0, max_size=3))])
 
 
 @st.composite
 def presentations(draw: st.DrawFn) -> str:
-    style = draw(st.sampled_from(["bars", "featvis", "heatmap", "swatches", "bars"]))
+    style = draw(st.sampled_from(["bars", "featvis", "heatmap", "swatches", "bars", "matrix", "matrix"]))
     facet = draw(
         st.sampled_from(["", "", "", "", "", ", facet=layer", ", facet=class", ", facet=input", ", facet=channel"])
     )
@@ -116,10 +143,29 @@ def texts(draw: st.DrawFn) -> str:
         "p = pick(output[top(3)])",
         "q = pick(output[top(3)], start=1)",
         f"cell = hover({draw(st.sampled_from(['a', 'b', 'c', '[a, b]']))}.spatial)",
+        f"late = b | factorize({draw(st.sampled_from(['nmf, 3', 'pca, 2']))})",
+        f"early = a | factorize({draw(st.sampled_from(['nmf, 2', 'pca, 2', 'nmf, 2, compatible=late']))})",
+        "strongest = c.channel | attribute(output) | top(2)",
+        "known = [a, b, c].channel | attribute(output) | top(2, per=layer) | present(bars, facet=layer)",
+        f"root = click(known{draw(st.sampled_from(['', ', start=output']))})",
     ]
+    if draw(st.integers(0, 5)) == 0:
+        lists = ["[early, late, output[top(2)]]", "[early, late]", "[late, output]", "[late, early]"]
+        lines.append(f"{draw(st.sampled_from(lists))} | link() | present(sankey)")
     names: list[str] = []
     for number in range(draw(st.integers(1, 3))):
         ending = draw(st.sampled_from(["", " | PRESENT", " | PRESENT", " | PRESENT"]))
         lines.append(f"e{number} = {draw(pipes(names))}{ending.replace('PRESENT', draw(presentations()))}")
         names.append(f"e{number}")
-    return "\n".join(lines)
+    return "\n".join(_used(lines))
+
+
+def _used(lines: list[str]) -> list[str]:
+    """Without bindings that nothing names; presented ones of the pipes are elements."""
+    kept: list[str] = []
+    for line in reversed(lines):
+        name = line.partition(" = ")[0]
+        shown = "present" in line and name != "known"
+        if shown or any(re.search(rf"\b{name}\b", other.partition(" = ")[2] or other) for other in kept):
+            kept.append(line)
+    return kept[::-1]

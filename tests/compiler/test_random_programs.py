@@ -12,6 +12,7 @@ import pytest
 import tiny
 import torch
 from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from views_hold import assert_consistent
 
 from bbilang.compiler.ir import Node, Program, walk
@@ -48,6 +49,9 @@ ONCE_WRONG = [
     "c.spatial | sort() | attribute(output[p]) | difference(input) | present(bars)",
 ]
 
+KINDS = ("forward", "backward", "tangents", "reruns", "icons")
+RUNNING = {"E506", "E507", "E511", "E512"}  # what only shows while running
+
 several = settings(
     max_examples=int(os.environ.get("BBI_EXAMPLES", 40)),  # more of them for a thorough search
     deadline=None,
@@ -59,9 +63,9 @@ several = settings(
 
 @pytest.mark.parametrize("inputs", [1, 2])
 @several
-@given(text=programs.texts())
-def test_random_program(text, inputs):
-    assert_all(text, inputs)
+@given(text=programs.texts(), force=st.sampled_from([None, None, "forward", "reverse"]))
+def test_random_program(text, inputs, force):
+    assert_all(text, inputs, force)
 
 
 @pytest.mark.parametrize("inputs", [1, 2])
@@ -76,14 +80,14 @@ def test_once_wrong(text, inputs):
         assert_all(PREFIX + text, inputs)
 
 
-def assert_all(text, inputs):
-    """Types, numbers, optimizer, passes and view of one program."""
+def assert_all(text, inputs, force=None):
+    """Types, numbers, optimizer, passes and view of one program, in the mode that is forced."""
     program = checked(text, inputs)
-    better = optimize(program)
+    better = optimize(program, force=force)
     assert optimize(better) == better
     assert [element.node.type for element in better.elements] == [element.node.type for element in program.elements]
     assert_types(better, inputs)
-    one, two = executed(program, inputs), executed(program, inputs, optimized=False)
+    one, two = executed(better, inputs), executed(program, inputs)
     assert_numbers(one, inputs)
     assert_equal_results(one, two)
     assert_passes(better, one, inputs)
@@ -107,14 +111,14 @@ def started(program: Program, inputs: int) -> Run:
     return Run(plan(program), tiny.registry(), tiny.adapter(), tiny.pictures(inputs))
 
 
-def executed(program: Program, inputs: int, optimized: bool = True) -> Results:
+def executed(program: Program, inputs: int) -> Results:
     """The results; a refusal while running must say where."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         try:
-            return tiny.run_program(program, inputs, optimized=optimized)
+            return tiny.run_program(program, inputs, optimized=False)
         except BbiError as error:
-            assert {d.code for d in error.diagnostics} <= {"E506", "E507"} and all(d.span for d in error.diagnostics)
+            assert {d.code for d in error.diagnostics} <= RUNNING and all(d.span for d in error.diagnostics)
             assume(False)
             raise
 
@@ -163,7 +167,7 @@ def assert_types(program: Program, inputs: int) -> None:
             else:
                 assert_typed(node, field, inputs)
     except BbiError as error:
-        assert {d.code for d in error.diagnostics} <= {"E506", "E507"}
+        assert {d.code for d in error.diagnostics} <= RUNNING
 
 
 # --- numbers ---------------------------------------------------------------------------------------------------------
@@ -264,33 +268,91 @@ def assert_equal_results(one: Results, two: Results) -> None:
 # --- passes ----------------------------------------------------------------------------------------------------------
 
 
-def fewest_passes(program: Program, inputs: int) -> tuple[int, int]:
-    """One forward; as many backwards as an input has distinct classes that something is derived of."""
-    run = started(program, inputs)
-    classes: list[set[tuple[str, int]]] = [set() for _ in range(inputs)]
+Wanted = dict[tuple[str, int], list[set[tuple]]]
+
+
+def wanted(program: Program, inputs: int) -> tuple[Wanted, bool]:
+    """(place and round -> the classes or atoms of each input that something is derived of, whether that is all).
+
+    A round ends where a target is known only after derivatives. Chains and methods that run the network again take
+    passes of their own."""
+    run, found, all_of_it = started(program, inputs), {}, True
+    rounds: dict[int, int] = {}
     for node in nodes_of(program):
         target = node.get("to") if node.op == "attribute" else node.get("of") if node.op == "gradient" else None
-        if target is not None:
-            field = run.value(target)
-            dims = ("input", *(d for d in field.index.dims if d != "input"))
-            shape = [inputs if d == "input" else field.index.sizes[d] for d in dims]
-            index, weight = (np.broadcast_to(a.spread(dims), shape) for a in (field.index, field.weight))
+        rounds[id(node)] = max((rounds[id(child)] for child in node.children), default=0) + (target is not None)
+        if target is None:
+            continue
+        if node.get("method", "linear") != "linear" or any(n.op == "chain" for n in walk(target)):
+            all_of_it = False
+            continue
+        field = run.value(target)
+        for place in ["output"] if target.type.content == "score" else above(target, node):
+            own = found.setdefault((place, rounds_of(target, rounds)), [set() for _ in range(inputs)])
             for row in range(inputs):
-                classes[row] |= {(target.type.unit, int(k)) for k in index[row][weight[row] != 0].ravel()}
-    return 1, max(map(len, classes))
+                own[row] |= classes(field, row, inputs) if place == "output" else atoms(field, target, place, row)
+    return found, all_of_it
+
+
+def rounds_of(target: Node, rounds: dict[int, int]) -> int:
+    return max((rounds[id(n)] for n in walk(target) if id(n) in rounds), default=0)
+
+
+def above(target: Node, node: Node) -> list[str]:
+    """The target's layers that come after any of the node's."""
+    order = ["input", "a", "b", "c", "head"]
+    return [x for x in target.type.layers if any(order.index(y) < order.index(x) for y in node.type.layers)]
+
+
+def classes(field: Field, row: int, inputs: int) -> set[tuple]:
+    dims = ("input", *(d for d in field.index.dims if d != "input"))
+    shape = [inputs if d == "input" else field.index.sizes[d] for d in dims]
+    index, weight = (np.broadcast_to(a.spread(dims), shape)[row] for a in (field.index, field.weight))
+    return {(field.type.unit, int(k)) for k in index[weight != 0].ravel()}
+
+
+def atoms(field: Field, target: Node, place: str, row: int) -> set[tuple]:
+    """Coordinates of the atoms of one layer, for one input; absent ones are none."""
+    names = [c for c in ("layer", "y", "x", "channel", "group") if c in field.coords]
+    arrays = [field.coords[c].take("input", Named((), np.array(row))) if "input" in field.coords[c].dims
+              else field.coords[c] for c in names]  # fmt: skip
+    sizes = {d: s for a in arrays for d, s in a.sizes.items()}
+    grid = [np.broadcast_to(a.spread(list(sizes)), list(sizes.values())).ravel() for a in arrays]
+    layers = tiny.adapter().description.by_name[place].sizes
+    found = set()
+    for at in zip(*grid, strict=True) if grid else [()]:
+        named = dict(zip(names, at, strict=True))
+        own = "layer" not in named or target.type.layers[named["layer"]] == place
+        if own and all(0 <= v < layers.get(c, 1 << 30) for c, v in named.items() if c != "layer"):
+            kind = target.digest if target.type.atom == "group" else target.type.atom
+            found.add((kind, *(int(v) for c, v in named.items() if c != "layer")))
+    return found
 
 
 def assert_passes(program: Program, results: Results, inputs: int) -> None:
-    assert results.model_passes == fewest_passes(program, inputs)
+    """One forward for the pictures, and one for each baseline. As many cotangents as an input has distinct classes and
+    atoms that something is derived of, where forward mode has none of them; never more."""
+    assert results.model_passes[0] == len({(f.picture, f.rule) for f in program.forwards})
+    found, all_of_it = wanted(program, inputs)
+    cotangents = sum(max(map(len, rows)) for rows in found.values())
+    if all_of_it:
+        assert results.model_passes[1] <= cotangents
+        if not program.tangents:
+            assert results.model_passes[1] == cotangents
+    if program.choices.force == "reverse":
+        assert results.tangents == 0
+    assert results.reruns == sum(rerun.visits for rerun in program.reruns)
 
 
 def assert_bounds(program: Program, found: Results) -> None:
     """The plan's numbers are bounds, and exact where it says so."""
     steps = plan(program).steps
-    total = {kind: sum(step.passes for step in steps if step.kind == kind) for kind in ("forward", "backward", "icons")}
+    total = {kind: sum(step.passes for step in steps if step.kind == kind) for kind in KINDS}
+    again = sum(step.passes for step in steps if step.kind == "reruns")
+    targets = sum(rerun.visits * 40 for rerun in program.reruns)
     backwards = [step for step in steps if step.kind == "backward"]
-    assert found.model_passes[0] == total["forward"]
-    assert found.model_passes[1] <= total["backward"]
-    assert any(step.bound for step in backwards) or found.model_passes[1] == total["backward"]
+    assert total["forward"] <= found.model_passes[0] <= total["forward"] + (0 if program.optimized else again)
+    assert found.model_passes[1] <= total["backward"] + targets and found.tangents <= total["tangents"]
+    assert any(step.bound for step in backwards) or targets or found.model_passes[1] == total["backward"]
     least = max((step.least for step in steps if step.kind == "icons"), default=0)
     assert least <= len(found.icons) <= total["icons"]

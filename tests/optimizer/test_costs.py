@@ -149,10 +149,12 @@ def test_integrated_gradients_run_only_the_network_above(layer, classes, inputs)
 def test_chains_take_two_backwards_a_class():
     """One through the network above the later layer, whose graph is kept; one down both ways to the earlier."""
     text = "a.channel | attribute(b.channel[3] -> output[2]) | present(bars)"
-    results, total = executed(planned(text, 1), 1)
+    steps = planned(text, 1)
+    results, total = executed(steps, 1)
     first, own = between("b", "head"), between("a", "b")
     assert results.model_passes == (1, 2)
-    assert between("input", "head") + first + own <= total <= between("input", "head") + 3 * first + own
+    assert steps.total("backward") == (2, 3 * first + own)
+    assert 2 * first + own <= total - between("input", "head") <= 3 * first + own
 
 
 @pytest.mark.parametrize(
