@@ -27,14 +27,3 @@ def test_bbi_check_of_the_gallery():
         [sys.executable, "-m", "bbilang.cli", "check", str(ROOT / "specs")], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
-def test_same_file_on_inceptionv1(path):
-    """The language is not of one network: with a layer of InceptionV1 the same file checks there."""
-    text = (
-        path.read_text("utf-8")
-        .replace("model efficientnet_lite0", "model inceptionv1")
-        .replace("block5c.expand", "mixed4d")
-    )
-    assert bbilang.check(bbilang.parse(text)).elements
