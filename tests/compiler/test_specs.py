@@ -100,7 +100,7 @@ def test_gallery(path):
     else:
         assert (*one.model_passes, one.tangents) == PASSES[path.stem]
     if path.stem == "channel_attribution":  # as written it takes minutes; tests/optimizer compares smaller links
-        assert_bounds(steps.program, one)
+        assert one.model_passes[1] <= steps.total("backward")[0] and one.tangents <= steps.total("tangents")[0]
         assert_consistent(tiny.view_of(one))
         return
     as_written, two = results_of(path, False)
