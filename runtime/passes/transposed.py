@@ -4,6 +4,9 @@ Cotangents are rows of one batch and go down node by node. Nothing is recorded a
 from the values that the original network had, batch norms are folded into the convolutions of the derivative alone.
 The transpose of a convolution of stride 1 that keeps the size is a convolution with the kernel turned round; torch has
 faster kernels for it than for a backward. Whatever has no rule goes through autograd, that one operation alone.
+
+EfficientNet-Lite0 from `block3b.expand` up, one CPU thread, 10 at once: 14 ms a cotangent channels last (25 otherwise)
+and 25 ms once; autograd takes 31 ms on the module as it comes.
 """
 
 from __future__ import annotations

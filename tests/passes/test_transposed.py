@@ -152,11 +152,15 @@ def test_rows_of_a_path_have_gates_of_their_own(double):
         assert (counter.backward_rows, counter.rerun_rows, counter.reruns) == (10, 5, 3)
 
 
-def test_the_real_network_in_float32():
+@pytest.mark.parametrize(
+    ("name", "weights", "layers"),
+    [("efficientnet_lite0", None, ["block5c", "block6c.expand"]), ("googlenet", "random", ["mixed4d", "mixed5a"])],
+)
+def test_real_networks_in_float32(name, weights, layers):
     from bbilang.runtime.model import load
 
-    adapter = load("efficientnet_lite0")
-    layers = ["block5c", "block6c.expand"]
+    torch.manual_seed(0)
+    adapter = load(name, weights=weights)
     images = torch.rand(1, 3, *adapter.description.input_size, generator=torch.Generator().manual_seed(0))
     captured = forward(adapter, images, layers, grad=True)
     seeds = torch.eye(1000)[:COUNT, None]
