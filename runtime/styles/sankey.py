@@ -50,7 +50,7 @@ class Sankey(Style):
         columns: list[int] = []
         place: list[dict[int, int]] = []  # of each column: position in the field -> slot
         for column, node in enumerate(field.nodes):
-            values = _here(drawing, node.values, at)
+            values = np.atleast_1d(_here(drawing, node.values, at))  # one class has no axis
             present = [i for i, value in enumerate(values) if value == value]
             place.append({})
             for i in present:
@@ -63,6 +63,8 @@ class Sankey(Style):
         links = []
         for column, pair in enumerate(field.pairs):
             values = _here(drawing, pair.values, at)
+            if values.ndim == 1:  # to one atom or class
+                values = values[:, None]
             for i, j in np.argwhere(np.isfinite(values)).tolist():
                 if i in place[column] and j in place[column + 1] and values[i, j] != 0:
                     links.append((place[column][i], place[column + 1][j], rounded(float(values[i, j]))))
@@ -95,10 +97,11 @@ def _atom(drawing: Drawing, node: Field, i: int, at: tuple[int, ...], count: int
     """A node of a column: (number of its atom, its colour)."""
     axis = "class" if node.type.atom == "class" else "group"
     coord = node.coords.get(axis)
-    number = int(_here(drawing, coord, at)[i]) if coord is not None else i
+    number = int(np.atleast_1d(_here(drawing, coord, at))[i]) if coord is not None else i
     if axis == "class":
         names = node.names.get("class")
-        words = str(_here(drawing, names, at)[i]) if names is not None else drawing.results.labels(number)
+        known = np.atleast_1d(_here(drawing, names, at)) if names is not None else None
+        words = drawing.results.labels(number) if known is None else str(known[i])
         return drawing.atom({"class": number}, "output", words), ""
     layer = node.type.layers[0]
     return drawing.group_atom(node, number, layer), grouping.colours(np.array([number]), count)[0]
