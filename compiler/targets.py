@@ -58,10 +58,28 @@ def target_keys(target: Node, place: str, description: ModelDescription) -> set[
     is a bound."""
     if place == OUTPUT or place.startswith(CHAIN):
         return target_classes(target, description.classes)
-    count = atom_count(target, place, description)
-    whole = count == atoms_of(target, place, description)
-    origin = () if whole and target.type.atom != "group" else (target.digest,)
-    return {("atom", target.type.atom, *origin, i) for i in range(count)}
+    count, atom = atom_count(target, place, description), target.type.atom
+    if atom == "group" and target.type.layers == (place,) and all(axis.exact for axis in target.type.axes):
+        return {("group", target.digest, i) for i in range(count)}
+    number = _number(target, place, description) if target.op == "pick_atom" else None
+    if number is not None:
+        return {("atom", atom, number)}
+    whole = count == atoms_of(target, place, description) and atom != "group"
+    return {("atom", atom, i) if whole else ("some", target.digest, i) for i in range(count)}
+
+
+def _number(target: Node, place: str, description: ModelDescription) -> int | None:
+    """The number of a picked atom among those of a layer; None where the layer has none."""
+    found, number = layer_of(description, place), 0
+    axes = [axis for axis in ("y", "x", "token", "channel") if axis in ATOM_AXES.get(target.type.atom, ())]
+    axes = [axis for axis in axes if axis in found.axes]
+    if len(axes) != len(target["index"]):
+        return None
+    for axis, index in zip(axes, target["index"], strict=True):
+        if not 0 <= index < found.sizes[axis]:
+            return None
+        number = number * found.sizes[axis] + index
+    return number
 
 
 def target_classes(target: Node, total: int) -> set[tuple]:
@@ -90,7 +108,8 @@ def target_classes(target: Node, total: int) -> set[tuple]:
 
 def known_apart(keys: set[tuple]) -> bool:
     """True where different keys are surely different classes, so that their number is exact."""
-    return len({key[0] for key in keys}) <= 1 and not any(key[0] == "state" for key in keys)
+    kinds = {key[0] for key in keys}
+    return len(kinds) <= 1 and not kinds & {"state", "some"}
 
 
 def atom_count(node: Node, layer: str, description: ModelDescription, likely: bool = False) -> int:

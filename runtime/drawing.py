@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from bbilang.compiler.ir import Element
+from bbilang.compiler.ir import Element, Node
 from bbilang.compiler.op import Drawn
 from bbilang.compiler.types import Axis
 from bbilang.runtime import grouping
@@ -82,11 +82,11 @@ class Drawing:
 
     # --- atoms and words -------------------------------------------------------------------------------------------
 
-    def atom(self, components: dict[str, int], layer: str, name: str = "") -> int:
-        """The number of an atom in this element; -1 where any coordinate is absent."""
+    def atom(self, components: dict[str, int], layer: str, name: str = "", node: Node | None = None) -> int:
+        """The number of an atom in this element, or of another ``node``'s; -1 where any coordinate is absent."""
         if any(value < 0 for value in components.values()):
             return -1
-        key = atom_key(self.prefix, grouping.place(self.node, layer, components), components)
+        key = atom_key(self.prefix, grouping.place(node or self.node, layer, components), components)
         several = len(self.field.type.layers) > 1 and layer in self.field.type.layers and layer != "output"
         return self._number(key, (f"{layer}, " if several else "") + (name or atom_words(components)))
 
@@ -176,11 +176,14 @@ class Drawing:
         columns = self.coordinates(axis) if axis is not None else {}
         if not columns or set(axis.components) & {"component", "method", "measure", "target"}:
             return ()
+        linked = any(c.startswith("to.") for c in columns)
+        layers = self.field.type.linked if linked else self.field.type.layers
+        node = grouping.later(self.node) if linked else self.node
         found = []
         for i, words in enumerate(self.series(place)):
             here = {c.removeprefix("to."): int(v[place][i]) for c, v in columns.items()}
-            layer = "output" if set(here) <= CLASSES else self.field.type.layers[-1]
-            found.append(self.atom(here, layer, words))
+            own = layers[here.pop("layer", -1)]
+            found.append(self.atom(here, "output" if set(here) <= CLASSES else own, words, node))
         return tuple(found)
 
     def colours(self, place: tuple[int, ...], axis: Axis) -> tuple[str, ...]:

@@ -32,6 +32,15 @@ def member(node: Node, layer: str) -> Node:
     return found[0] if found else node
 
 
+def later(node: Node) -> Node:
+    """The field whose atoms others are attributed to; the node itself where there is none."""
+    found = node
+    while not isinstance(found.get("to"), Node) and found.inputs:
+        found = found.inputs[0]
+    to = found.get("to")
+    return to if isinstance(to, Node) else node
+
+
 def place(node: Node, layer: str, components: dict[str, int]) -> str:
     """The first word of an atom's key: the layer; for a group the factorization too, since a layer may have several."""
     source = factorization(node) if "group" in components else None

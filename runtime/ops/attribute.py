@@ -110,7 +110,7 @@ def with_linked(type: FieldType, to: FieldType) -> FieldType:
     names = {axis.name for axis in theirs}
     axes = tuple(
         Axis(f"to.{axis.name}", axis.size, tuple(f"to.{c}" for c in axis.components), axis.exact, axis.sizes,
-             varies=tuple(f"to.{v}" if v in names else v for v in axis.varies))
+             varies=tuple(f"to.{v}" if v in names else v for v in axis.varies), whole=axis.whole)
         for axis in theirs
         if axis.size > 1
     )  # fmt: skip
@@ -167,7 +167,9 @@ def of_atoms(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Field:
             values = values.take(name, Named((), np.array(0)))
     result = rebuilt(frame, node.type, values)
     renamed = {c: a.renamed({d: f"to.{d}" for d in a.dims if d in own}) for c, a in target.coords.items()}
-    result.coords |= {f"to.{c}": a for c, a in renamed.items() if set(a.dims) <= set(values.dims) and c != "input"}
+    result.coords |= {
+        f"to.{c}": a for c, a in renamed.items() if set(a.dims) <= set(values.dims) and c not in ("input", *CLASSES)
+    }
     return result
 
 

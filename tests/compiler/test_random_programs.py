@@ -238,8 +238,12 @@ def assert_numbers(results: Results, inputs: int) -> None:
         whole = node.type.layers[0] in ("a", "b", "c") and not arithmetic
         if node.op == "activation" and whole:
             looked_up(node, field, inputs)
-        elif node.op == "attribute" and whole and "class" in field.coords and node["to"].type.unit == "logits":
+        elif node.op == "attribute" and whole and node["method"] == "linear" and of_logits(node, field):
             looked_up(node, field, inputs)
+
+
+def of_logits(node: Node, field: Field) -> bool:
+    return "class" in field.coords and node["to"].type.unit == "logits" and not any(n.op == "chain" for n in walk(node))
 
 
 def same(a: Named, b: Named) -> bool:

@@ -91,7 +91,7 @@ def _assert_selection(selection: Any, view: View, ids: set[str]) -> None:
 def _reachable(element: Element, selection: str) -> set[int]:
     inside = {atom for target in element.targets if target.selection == selection for atom in target.atoms}
     frames = [frame for panel in element.panels for frame in panel.frames]
-    return {atom for atom in inside.union(*(frame.atoms for frame in frames)) if atom >= 0}
+    return {atom for atom in inside.union(*((*f.atoms, *f.series_atoms) for f in frames)) if atom >= 0}
 
 
 def _placed(layout: Any) -> Any:
