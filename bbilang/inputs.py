@@ -82,7 +82,7 @@ def picture_of(given: Any, name: str, adapter: Any) -> Any:
         return _text(given, adapter)
     if isinstance(given, str) and is_text(given):
         message = f"{adapter.description.name} looks at pictures, and this is a text"
-        raise _error("E418", message, "as in `input \"sample:chelsea\"`")
+        raise _error("E418", message, 'as in `input "sample:chelsea"`')
     if isinstance(given, str | Path):
         picture = read(given)
         image, shown = adapter.prepare(picture.image)
@@ -104,7 +104,7 @@ def _text(given: Any, adapter: Any) -> Any:
 
     if not (isinstance(given, str) and is_text(given)):
         message = f"{adapter.description.name} reads text, and this is a picture"
-        raise _error("E418", message, "as in `input \"text:The film was good.\"`, or the name of a .txt file")
+        raise _error("E418", message, 'as in `input "text:The film was good."`, or the name of a .txt file')
     name, text = read(given)
     numbers, words = adapter.read(text)
     return Picture(name, numbers, np.full((1, len(words), 3), 255, np.uint8), words)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 GAP = 2  # cells between two columns
+NARROW = 8  # no column that wraps gets narrower
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ def table(
     for i, column in sorted(enumerate(columns), key=lambda pair: -widest[pair[0]]):
         if column.least and over > 0:
             less = min(over, max(widest[i] - column.least, 0))
+            widest[i] -= less
+            over -= less
+    for i, column in enumerate(columns):  # rather narrow than too wide
+        if column.least and over > 0:
+            less = min(over, max(widest[i] - NARROW, 0))
             widest[i] -= less
             over -= less
     lines = []

@@ -145,7 +145,8 @@ def _forward(program: Program, number: int, forward: Forward, description: Model
     words += f", with the derivatives of {forward.rule[0]}" if forward.rule else ""
     flops = inputs * forward_flops(description, forward.layers, bool(stop))
     kept = inputs * captured_bytes(description, forward.layers)
-    return Step("forward", number, words, 1, flops, kept, asked=_asked(program, forward.serves))
+    runs = not stop or set(forward.layers) != {"input"}  # a baseline of the pixels themselves is there already
+    return Step("forward", number, words, int(runs), flops, kept, asked=_asked(program, forward.serves))
 
 
 def _backward(program: Program, number: int, backward: Backward, description: ModelDescription) -> Step:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bbilang.compiler.cost import layer_of
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import OUTPUT, Node, walk
+from bbilang.compiler.types import Axis
 
 CHAIN = "chain "  # begins the name of the place where a chain's score is
 ATOM_AXES = {
@@ -64,7 +65,8 @@ def target_keys(target: Node, place: str, description: ModelDescription) -> set[
     number = _number(target, place, description) if target.op == "pick_atom" else None
     if number is not None:
         return {("atom", atom, number)}
-    whole = count == atoms_of(target, place, description) and atom != "group"
+    among = any("layer" in axis.components for axis in _own_axes(target))  # how many are of this layer is not known
+    whole = count == atoms_of(target, place, description) and atom != "group" and not among
     return {("atom", atom, i) if whole else ("some", target.digest, i) for i in range(count)}
 
 
@@ -112,21 +114,19 @@ def known_apart(keys: set[tuple]) -> bool:
     return len(kinds) <= 1 and not kinds & {"state", "some"}
 
 
-def atom_count(node: Node, layer: str, description: ModelDescription, likely: bool = False) -> int:
-    """The most atoms that a field has at one layer: all that the layer has, or fewer where its axes say so.
-
-    likely: of atoms that were chosen from several layers, an even share.
-    """
+def atom_count(node: Node, layer: str, description: ModelDescription) -> int:
+    """The atoms of a field at one layer: all that the layer has, or fewer where its axes say so."""
     total = atoms_of(node, layer, description)
-    own = {"y", "x", "token", "channel", "group"}
-    axes = [axis for axis in (*node.type.axes, *node.type.states) if own & set(axis.components)]
-    if not axes:
-        return total
+    axes = _own_axes(node)
     count = 1
     for axis in axes:
-        share = len(node.type.layers) if likely and "layer" in axis.components else 1
-        count *= -(-axis.size // share)
-    return min(total, count)
+        count *= axis.size
+    return min(total, count) if axes else total
+
+
+def _own_axes(node: Node) -> list[Axis]:
+    own = {"y", "x", "token", "channel", "group"}
+    return [axis for axis in (*node.type.axes, *node.type.states) if own & set(axis.components)]
 
 
 def atoms_of(node: Node, layer: str, description: ModelDescription) -> int:

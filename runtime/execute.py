@@ -325,7 +325,7 @@ def execute(
     if any(f.scores for f in program.forwards):
         results.probabilities = run.probabilities
     results.layers = {
-        name: run.layer(name) for e in program.elements for name in e.node.type.layers if name not in ("output",)
+        name: run.layer(name) for node in results.nodes() for name in node.type.layers if name not in ("output",)
     }
     return results
 

@@ -29,7 +29,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     torch = sys.modules.get("torch")
     if isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError)):
         return True
-    words = ("can't allocate memory", "not enough memory", "out of memory", "could not create a memory object")
+    words = (
+        "can't allocate memory",
+        "not enough memory",
+        "out of memory",
+        "could not create a memory object",
+        "could not create a primitive",
+    )
     return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
 
 

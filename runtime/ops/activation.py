@@ -74,6 +74,15 @@ def require_layer(field: FieldType, name: str) -> None:
             f"`{name}` is of the atoms of a layer, and arithmetic spent their {', '.join(f'`{c}`' for c in gone)}",
             f"put `{name}` before it",
         )
+    mixed = next(
+        (a for a in field.axes if 0 < sum(c.startswith("to.") for c in a.components) < len(a.components)), None
+    )
+    if mixed is not None:
+        raise Fail(
+            "E234",
+            f"`{name}` is of the atoms of a layer, and `{mixed.name}` pairs them with later ones",
+            f"put `{name}` before they are chosen together",
+        )
     varying = field.varying("class")
     if varying is not None:
         raise Fail(
@@ -103,7 +112,7 @@ def content_type(field: FieldType, content: str, signed: bool, unit: str) -> Fie
 
 def rebuilt(frame: Field, type: FieldType, values: Named, names: dict[str, Named] | None = None) -> Field:
     """The frame's atoms with new values."""
-    coords = {c: array for c, array in frame.coords.items() if c not in CLASSES}
+    coords = {c: array for c, array in frame.coords.items() if c not in CLASSES and not c.startswith("to.")}
     data = np.asarray(values.data, np.float32)
     return Field(type, Named(values.dims, data), coords, dict(names or {}), notes=frame.notes)
 

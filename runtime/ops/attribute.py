@@ -159,8 +159,9 @@ def of_atoms(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Field:
         picked = every.take("slot", slots.renamed({d: f"to.{d}" for d in slots.dims if d in own}))
         values = picked if values is None else combine(lambda a, b: np.where(np.isnan(a), b, a), values, picked)
     if values is None:
-        axes = [axis for axis in node.type.axes if axis.name != "input"]
-        values = Named(tuple(axis.name for axis in axes), np.full([axis.size for axis in axes], np.nan, np.float32))
+        sizes = {**frame.values.sizes, **{f"to.{name}": size for name, size in target.values.sizes.items()}}
+        axes = {axis.name: sizes.get(axis.name, axis.size) for axis in node.type.axes if axis.name != "input"}
+        values = Named(tuple(axes), np.full(tuple(axes.values()), np.nan, np.float32))
     for axis in to.type.axes:
         name = f"to.{axis.name}"
         if name in values.dims and name not in node.type.names:  # one atom has no axis
@@ -168,7 +169,9 @@ def of_atoms(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Field:
     result = rebuilt(frame, node.type, values)
     renamed = {c: a.renamed({d: f"to.{d}" for d in a.dims if d in own}) for c, a in target.coords.items()}
     result.coords |= {
-        f"to.{c}": a for c, a in renamed.items() if set(a.dims) <= set(values.dims) and c not in ("input", *CLASSES)
+        f"to.{c}": a
+        for c, a in renamed.items()
+        if set(a.dims) <= {"input", *values.dims} and c not in ("input", *CLASSES)
     }
     return result
 

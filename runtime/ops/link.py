@@ -12,7 +12,7 @@ from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Fail, Make, Operation, Parameter
 from bbilang.compiler.types import FieldType
 from bbilang.runtime.field import Field, Linked, Named, combine
-from bbilang.runtime.ops.activation import rebuilt, require_layer
+from bbilang.runtime.ops.activation import content_type, rebuilt, require_layer
 from bbilang.runtime.ops.attribute import with_linked
 
 
@@ -41,7 +41,7 @@ class Link(Operation):
         if (field.atom == "list") != (to is None):
             help = "as in `[early, late, output[top(5)]] | link()`, or say what to link to: `link(layers.spatial)`"
             raise Fail("E238", "`link()` without an argument links the neighbours of a list, and only of a list", help)
-        type = replace(field, content="attribution", signed=True, unit="of the later atom's score", scope="", steps=())
+        type = content_type(field, "attribution", signed=True, unit="of the later atom's score")
         if to is None:
             return type
         require_layer(field, self.name)

@@ -125,6 +125,30 @@ def pipes(draw: st.DrawFn, names: list[str]) -> str:
 
 
 @st.composite
+def aimed(draw: st.DrawFn) -> str:
+    """Attribution between layers that a style can draw: what chance alone seldom writes."""
+    head = draw(
+        st.sampled_from(["a.channel", "b.channel", "[a, b].channel", "a.whole", "early", "late", "input.pixel"])
+    )
+    single = ["c.channel[2]", "c.neuron[1, 2, 3]", "c.spatial[1, 1]", "c.whole", *(x for x in LATER if "->" in x)]
+    several = ["c.channel", "strongest", "late", "output[2, 5]", "output[p]"]
+    kind = draw(st.sampled_from(["attribute", "attribute", "gradient", "link"]))
+    method = draw(methods()) if kind == "attribute" else ""
+    facet = ", facet=layer" if head[0] == "[" else ""
+    picture = head == "input.pixel"
+    if kind == "link":
+        one = draw(st.sampled_from(["root", "root", "c.channel", "strongest"]))
+        ending = draw(st.sampled_from([f"top(2) | present(bars{facet})", f"present(bars{facet})", "present(matrix)"]))
+        return f"{head} | link({one}) | {ending}"
+    if picture or draw(st.booleans()):
+        ending = f"present(heatmap{facet})" if picture else f"present(bars{facet})"
+        return f"{head} | {kind}({draw(st.sampled_from(single))}{method}) | {ending}"
+    over = draw(st.sampled_from(["", "", "at(pick(c.channel)) | ", "at(pick(late)) | ", "abs | "]))
+    style = "bars" if "pick" in over else draw(st.sampled_from(["matrix", "bars"]))
+    return f"{head} | {kind}({draw(st.sampled_from(several))}{method}) | {over}present({style}{facet})"
+
+
+@st.composite
 def presentations(draw: st.DrawFn) -> str:
     style = draw(st.sampled_from(["bars", "featvis", "heatmap", "swatches", "bars", "matrix", "matrix"]))
     facet = draw(
@@ -154,6 +178,10 @@ def texts(draw: st.DrawFn) -> str:
         lines.append(f"{draw(st.sampled_from(lists))} | link() | present(sankey)")
     names: list[str] = []
     for number in range(draw(st.integers(1, 3))):
+        if draw(st.integers(0, 2)) == 0:
+            lines.append(f"e{number} = {draw(aimed())}")
+            names.append(f"e{number}")
+            continue
         ending = draw(st.sampled_from(["", " | PRESENT", " | PRESENT", " | PRESENT"]))
         lines.append(f"e{number} = {draw(pipes(names))}{ending.replace('PRESENT', draw(presentations()))}")
         names.append(f"e{number}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import tiny
-from test_random_programs import PREFIX, assert_bounds, assert_equal_results, assert_passes, assert_types, executed
+from test_random_programs import PREFIX, assert_bounds, assert_equal_results, assert_passes, assert_types
 from views_hold import assert_consistent
 
 from bbilang.compiler.optimize import optimize
@@ -36,7 +36,7 @@ def test_whole_programs(text, inputs):
     better = optimize(program)
     assert optimize(better) == better
     assert_types(better, inputs)
-    one, two = executed(program, inputs), executed(program, inputs, optimized=False)
+    one, two = tiny.run_program(program, inputs), tiny.run_program(program, inputs, optimized=False)
     assert_equal_results(one, two)
     if "compatible" not in text:  # whose targets are groups, not classes
         assert_passes(better, one, inputs)
