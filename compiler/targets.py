@@ -114,14 +114,20 @@ def known_apart(keys: set[tuple]) -> bool:
     return len(kinds) <= 1 and not kinds & {"state", "some"}
 
 
-def atom_count(node: Node, layer: str, description: ModelDescription) -> int:
-    """The atoms of a field at one layer: all that the layer has, or fewer where its axes say so."""
+def atom_count(node: Node, layer: str, description: ModelDescription, likely: bool = False) -> int:
+    """The most atoms that a field has at one layer: all that the layer has, or fewer where its axes say so.
+
+    likely: of atoms that were chosen from several layers, an even share.
+    """
     total = atoms_of(node, layer, description)
     axes = _own_axes(node)
+    if not axes:
+        return total
     count = 1
     for axis in axes:
-        count *= axis.size
-    return min(total, count) if axes else total
+        share = len(node.type.layers) if likely and "layer" in axis.components else 1
+        count *= -(-axis.size // share)
+    return min(total, count)
 
 
 def _own_axes(node: Node) -> list[Axis]:
