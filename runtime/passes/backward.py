@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx.node import Node
 
+from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.memory import chunks, is_out_of_memory
 from bbilang.runtime.passes.borrow import INPUT, borrowed, check_finite, error, guard_memory
 from bbilang.runtime.passes.capture import Captured
@@ -53,13 +54,18 @@ def vjp_chunks(
     written = None if create_graph or chunk == 1 else transposed(captured, outputs, layers, len(cotangents), counter)
 
     def work(start: int, stop: int) -> dict[str, Tensor]:
-        nonlocal batched
+        nonlocal batched, written
         some = cotangents[start:stop].to(outputs)
         if written is not None:
-            with torch.inference_mode(False), torch.no_grad(), guard_memory("a backward pass"):
-                found = written.pull(some.detach(), layers)
-            counter.backward(rows, stop - start)
-            return found
+            try:
+                with torch.inference_mode(False), torch.no_grad(), guard_memory("a backward pass"):
+                    found = written.pull(some.detach(), layers)
+                counter.backward(rows, stop - start)
+                return found
+            except BbiError as e:  # not even one fits: the graph, which needs less
+                if stop - start > 1 or not is_out_of_memory(e):
+                    raise
+                written = None
         with torch.inference_mode(False), torch.enable_grad(), guard_memory("a backward pass"):
             if batched and stop - start > 1:
                 try:
