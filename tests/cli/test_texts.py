@@ -85,8 +85,8 @@ def test_explain_analyze(bbi, tmp_path):
     done = bbi("explain", "-e", GOOD, "--analyze")
     assert done.code == 0, done.err
     assert (
-        re.search(r"^ +step .* time +peak ", done.out, re.MULTILINE)
-        and len(re.findall(r" (\d+ ms|[\d.]+ s) ", done.out)) >= 2
+        re.search(r"^ +step .* time +peak |measured: took .*, peak memory ", done.out, re.MULTILINE)
+        and len(re.findall(r" (\d+ ms|[\d.]+ s)[ ,]", done.out)) >= 2
     )
 
 
