@@ -77,7 +77,7 @@ def ranked_type(field: FieldType, arguments: Mapping[str, Any], k: int | None, g
 
 def fewest(axes: tuple[Axis, ...]) -> int:
     """The atoms that are there along some axes in every layer, where layers differ in size."""
-    if any(axis.name == "to.layer" or axis.name.startswith("to.") and axis.sizes for axis in axes):
+    if any(axis.name == "to.layer" or (axis.name.startswith("to.") and axis.sizes) for axis in axes):
         return 0  # within a layer there is no link
     ragged = [axis for axis in axes if axis.sizes]
     even = math.prod(axis.size for axis in axes if not axis.sizes and axis.name != "layer")

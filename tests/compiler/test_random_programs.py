@@ -47,6 +47,18 @@ ONCE_WRONG = [
     "b.channel | attribute(output.class) | top(3, by=output[p]) | present(bars)",
     "e = c.channel | filter(value > 0) | present(bars)\nc.neuron | at(pick(c.spatial)) | only(e) | present(bars)",
     "c.spatial | sort() | attribute(output[p]) | difference(input) | present(bars)",
+    "a.whole | attribute(b.channel) | present(bars)",
+    "late = b | factorize(nmf, 3)\n[late, output] | link() | present(sankey)",
+    "late = b | factorize(pca, 2)\nc.channel | link(late) | present(matrix)",
+    "strongest = c.channel | attribute(output) | top(2)\na.channel | attribute(strongest) | present(matrix)",
+    "strongest = c.channel | attribute(output) | top(2)\nb.neuron[1, 2, 3] | gradient(strongest) | present(matrix)",
+    "a.channel | attribute(c.channel, method=integrated_gradients(n_steps=2)) | present(matrix)",
+    "b.channel | attribute(output.class) | link(c.channel) | present(matrix)",
+    "b.channel | link(cell) | abs | present(swatches)",
+    "known = [a, b, c].channel | attribute(output) | top(2, per=layer) | present(bars, facet=layer)\n"
+    "a.channel | link(click(known)) | present(bars)",
+    "input.pixel | attribute(c.channel[2], method=integrated_gradients(n_steps=3)) | present(heatmap)",
+    "a.spatial | attribute(c.spatial) | at(pick(c.spatial)) | present(heatmap)",
 ]
 
 KINDS = ("forward", "backward", "tangents", "reruns", "icons")
