@@ -128,7 +128,7 @@ def run(counter, rows, targets):
 run(Passes(), 1, 2)  # what is imported late is there
 memory.free_bytes = lambda device: 1 << 40  # as if all would fit: only the allocator says no
 used = psutil.Process().memory_info().vms
-resource.setrlimit(resource.RLIMIT_AS, (used + 80 * {MEGA}, -1))
+resource.setrlimit(resource.RLIMIT_AS, (used + 52 * {MEGA}, -1))
 short = Passes()
 got = run(short, 48, 40)
 resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
