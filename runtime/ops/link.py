@@ -49,6 +49,11 @@ class Link(Operation):
             raise Fail("E238", "`link` is between layers; to classes it is `attribute(...)`", argument="to")
         if to.type.model != field.model:
             raise Fail("E235", "`link` is between layers of one model", argument="to")
+        if {axis.name for axis in to.type.axes} & {axis.name for axis in field.states}:
+            help = "link before the atoms are chosen"
+            raise Fail(
+                "E238", "which atoms these are depends on the choice that they are linked to", help, argument="to"
+            )
         if to.type.content == "selection":
             return type.with_states(*to.type.axes)
         return with_linked(type, to.type)

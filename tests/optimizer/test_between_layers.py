@@ -243,6 +243,7 @@ def test_what_cannot_be_derived_is_refused():
         ("a.channel | attribute(b.channel[1] -> output, method=integrated_gradients) | present(bars)", "E238"),
         ("g = b | factorize(nmf, 2)\n[output[1], g] | link() | present(sankey)", "E238"),
         ("[b].spatial | link([a, b, c].channel) | both(2) | present(bars)", "E303"),
+        ("root = pick(c.channel)\na.neuron | link(root) | top(3) | link(root) | present(bars)", "E238"),
         ("output.class | link(a.channel) | present(matrix)", "E234"),
     ]:
         error = tiny.refused(lambda text=text: tiny.check(text))
