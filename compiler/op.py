@@ -228,6 +228,7 @@ class Method:
     rule: ClassVar[bool] = False  # the network runs in `around`
     reruns: ClassVar[bool] = False
     completes: ClassVar[bool] = False  # contributions add up to the score's difference from that at the baseline
+    insensitive: ClassVar[str] = ""  # a sentence with its reference, where the result hardly depends on the class
 
     def contribution(self, activation: Any, gradient: Any) -> Any:
         """Contribution of every entry of a layer to some targets, before the sum over an atom's part.
