@@ -5,7 +5,6 @@ The gallery's teaser, with icons of 2 steps: what the cache holds is of the same
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.compiling import process
+from benchmarks.compiling import environment, process
 from benchmarks.harness import ROOT, Limit, Numbers, Row, Way
 
 RUN = """
@@ -39,8 +38,8 @@ def folder() -> tempfile.TemporaryDirectory[str]:
 def run(page: Path, text: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     """`bbi run` with a cache of its own."""
     command = [sys.executable, "-c", RUN, "run", *text, "-o", str(page)]
-    environment = os.environ | {"BBI_CACHE_DIR": str(Path(folder().name) / "cache")}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    variables = environment() | {"BBI_CACHE_DIR": str(Path(folder().name) / "cache")}
+    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
 
 
 @cache

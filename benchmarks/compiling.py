@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,9 +23,15 @@ sys.stderr.write(f"torch {int('torch' in sys.modules)} code {int(code or 0)}")
 """
 
 
+def environment() -> dict[str, str]:
+    """That of a user, in which Python keeps compiled modules; some build machines forbid it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def process(*arguments: str) -> Callable[[], subprocess.CompletedProcess[str]]:
     """A Python process of its own, with what it wrote."""
-    return lambda: subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, *arguments]
+    return lambda: subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True)
 
 
 def row(tiny: bool = False) -> Row:
