@@ -7,7 +7,7 @@
 # make bench  the benchmarks, beside the peers that can be installed: docs/benchmarks.md (ROWS=linear,... QUICK=1)
 # make clean  forget .venv, build and caches
 #
-# Each sets up .venv first and installs again only when pyproject.toml or constraints.txt changed.
+# Each sets up .venv first and installs again only when pyproject.toml, constraints.txt or tests/peers.txt changed.
 # PYTHON=python3.12 takes another Python than the first suitable one.
 
 BIN := .venv/bin
@@ -51,7 +51,7 @@ docs: .venv/installed-docs
 bench: .venv-bench/installed
 	@ROWS='$(ROWS)' QUICK='$(QUICK)' .venv-bench/bin/python -W ignore -m benchmarks.bench
 
-.venv-bench/installed: benchmarks/peers.txt scripts/bench_venv.sh | .venv/installed-demo
+.venv-bench/installed: benchmarks/peers.txt scripts/bench_venv.sh scripts/no_deps.sh | .venv/installed-demo
 	@sh scripts/bench_venv.sh
 	@touch $@
 
@@ -63,9 +63,10 @@ bench: .venv-bench/installed
 	@$(INSTALL) '.[demo]'
 	@touch $@
 
-.venv/installed-test: pyproject.toml constraints.txt | .venv/bin/python
+.venv/installed-test: pyproject.toml constraints.txt tests/peers.txt | .venv/bin/python
 	@echo 'installing bbilang, what it needs and what its tests need into .venv (torch is 200 MB or more; some minutes)'
 	@$(INSTALL) '.[demo,test,docs]'
+	@sh scripts/no_deps.sh $(BIN)/python tests/peers.txt
 	@touch $@ .venv/installed-demo .venv/installed-docs
 
 .venv/installed-docs: pyproject.toml constraints.txt | .venv/bin/python

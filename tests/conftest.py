@@ -2,8 +2,10 @@
 
 import os
 import runpy
+import sys
 from pathlib import Path
 
+import libraries
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -16,6 +18,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+sys.meta_path.insert(0, libraries.OPERATORS)  # a torchvision that was built for CUDA
 CHROMIUM = runpy.run_path(str(ROOT / "scripts" / "chromium.py"))
 
 

@@ -1,9 +1,8 @@
 """Models of timm, torchvision and transformers, with weights drawn or shipped: nothing is fetched."""
 
-import importlib.util
 import json
-from pathlib import Path
 
+import libraries
 import numpy as np
 import pytest
 import torch
@@ -13,9 +12,6 @@ import bbilang
 from bbilang.runtime.model import describe, load
 from bbilang.runtime.preprocess import Preprocess
 
-SPEC = importlib.util.spec_from_file_location("libraries", Path(__file__).with_name("libraries.py"))
-libraries = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(libraries)
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)).resize((300, 260))
 
 
