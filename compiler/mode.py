@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from bbilang.compiler.cost import Cost, earliest, passes_cost
+from bbilang.compiler.cost import Cost, Speed, earliest, flops_upto, passes_cost
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import Ask, Backward, Node, Program, Tangents, walk
 from bbilang.compiler.targets import atom_count, atoms_of, target_keys
@@ -64,20 +64,34 @@ class _Group:
         self.movable = frozenset(unit for unit in units if unit[1])
         self.counts = {unit: _atoms(asks, unit[0], description, likely=True) for unit, asks in units.items()}
 
+        speeds = program.choices.speeds
+        layers = {unit[0] for unit in units}
+        self.depth = {layer: flops_upto(description, layer) for layer in layers}
+        self.values = {layer: replace(self._passes(speeds.forward, 1, layer), passes=0) for layer in layers}
+        self.tangents = {unit: self._passes(speeds.tangent, self.counts[unit], unit[0]) for unit in units}
+        self.known: dict[frozenset[Unit], Cost] = {}
+
+    def _passes(self, speed: Speed, count: int, low: str) -> Cost:
+        return passes_cost(self.description, speed, count, self.inputs, low, self.backward.place)
+
     def cost(self, forward: frozenset[Unit]) -> Cost:
         """What it costs when tangents serve these units, and cotangents the rest."""
-        speeds, place, total = self.program.choices.speeds, self.backward.place, Cost()
+        if forward not in self.known:
+            self.known[forward] = self._cost(forward)
+        return self.known[forward]
+
+    def _cost(self, forward: frozenset[Unit]) -> Cost:
+        total = Cost()
         for layer in {unit[0] for unit in forward}:
-            values = passes_cost(self.description, speeds.forward, 1, self.inputs, layer, place)
-            total += replace(values, passes=0)  # the tangents' own forward is work, and no pass for anybody
+            total += self.values[layer]  # the tangents' own forward is work, and no pass for anybody
         for unit in forward:
-            total += passes_cost(self.description, speeds.tangent, self.counts[unit], self.inputs, unit[0], place)
+            total += self.tangents[unit]
         stops: Counter[str] = Counter()
         for units, count in self.wanted.items():
             if rest := units - forward:
-                stops[earliest(self.description, tuple(unit[0] for unit in rest))] += count
+                stops[min((unit[0] for unit in rest), key=self.depth.__getitem__)] += count
         for low, count in stops.items():
-            total += passes_cost(self.description, speeds.reverse, count, self.inputs, low, place)
+            total += self._passes(self.program.choices.speeds.reverse, count, low)
         return total
 
     def best(self) -> frozenset[Unit]:

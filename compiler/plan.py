@@ -12,7 +12,7 @@ from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import OUTPUT, Backward, Forward, Node, Program, Rerun, Tangents, walk
 from bbilang.compiler.mode import joined, lows, tangent_count, ways
 from bbilang.compiler.settings import default
-from bbilang.compiler.targets import CHAIN, captured_at, known_apart, target_keys
+from bbilang.compiler.targets import CHAIN, captured_at, known_apart, score_keys, target_keys
 from bbilang.grammar.source import Span
 
 Kind = Literal["forward", "backward", "tangents", "reruns", "icons", "draw"]
@@ -77,12 +77,17 @@ def plan(program: Program) -> Plan:
     if description is None:
         raise ValueError("a program without a model's description has no plan")
     steps: list[Step] = []
+    others = Others(program)
     for number, forward in enumerate(program.forwards):
         steps.append(_forward(program, number, forward, description))
         if forward.picture:
             continue
-        steps += [_backward(program, n, b, description) for n, b in enumerate(program.backwards) if b.forward == number]
-        steps += [_tangents(program, n, t, description) for n, t in enumerate(program.tangents) if t.forward == number]
+        for n, backward in enumerate(program.backwards):
+            if backward.forward == number:
+                steps.append(_backward(program, n, backward, description, others))
+        for n, tangents in enumerate(program.tangents):
+            if tangents.forward == number:
+                steps.append(_tangents(program, n, tangents, description, others))
     for number, rerun in enumerate(program.reruns):
         steps.append(_rerun(program, number, rerun, description))
     size, count = (program.setting(f"featvis.{n}", default(f"featvis.{n}")) for n in ("size", "steps"))
@@ -149,7 +154,9 @@ def _forward(program: Program, number: int, forward: Forward, description: Model
     return Step("forward", number, words, int(runs), flops, kept, asked=_asked(program, forward.serves))
 
 
-def _backward(program: Program, number: int, backward: Backward, description: ModelDescription) -> Step:
+def _backward(
+    program: Program, number: int, backward: Backward, description: ModelDescription, others: Others
+) -> Step:
     inputs, place = _inputs(program), backward.place
     reached = lows(backward.asks, place, description)
     count = Counter(reached.values() if backward.stops else ["input"] * len(reached))
@@ -163,10 +170,12 @@ def _backward(program: Program, number: int, backward: Backward, description: Mo
         flops += inputs * 2 * passes * flops_between(description, layer, OUTPUT)
         bound, passes = True, 2 * passes
     return Step("backward", number, words, passes, flops, 0, bound, asked=asked,
-                alternatives=_alternatives(program, backward.forward, place))  # fmt: skip
+                alternatives=others.to(backward.forward, place))  # fmt: skip
 
 
-def _tangents(program: Program, number: int, tangents: Tangents, description: ModelDescription) -> Step:
+def _tangents(
+    program: Program, number: int, tangents: Tangents, description: ModelDescription, others: Others
+) -> Step:
     inputs = _inputs(program)
     count = tangent_count(tangents, description)
     keys = {k for target in tangents.targets for k in target_keys(target, tangents.place, description)}
@@ -174,39 +183,58 @@ def _tangents(program: Program, number: int, tangents: Tangents, description: Mo
     flops = inputs * (count + 1) * flops_between(description, tangents.layer, tangents.place)
     exact = all(axis.exact for ask in tangents.asks for axis in ask.node.type.atom_axes + ask.node.type.states)
     return Step("tangents", number, words, count, flops, 0, not exact, asked=_asked(program, tangents.serves),
-                alternatives=_alternatives(program, tangents.forward, tangents.place))  # fmt: skip
+                alternatives=others.to(tangents.forward, tangents.place))  # fmt: skip
 
 
 def _rerun(program: Program, number: int, rerun: Rerun, description: ModelDescription) -> Step:
-    inputs, name, visits = _inputs(program), rerun.method[0], rerun.visits
-    keys = lows(rerun.asks, rerun.place, description)
-    words = f"{name}: {_plural(visits, 'step')} x {_plural(len(keys), 'target')} "
-    if rerun.above:
-        words += f"above {rerun.layer}"
-        row = flops_between(description, rerun.layer, rerun.place)
-        passes, flops = visits, inputs * visits * row * (1 + len(keys))
-    else:
-        words += f"at {rerun.layer}, through the whole network"
-        passes, flops = visits * len(keys), inputs * visits * len(keys) * 2 * description.flops
-    bound = len(keys) > 1 and not known_apart(set(keys))
-    return Step("reruns", number, words, passes, flops, 0, bound, asked=_asked(program, rerun.serves))
+    inputs, visits = _inputs(program), rerun.visits
+    name = rerun.method[0] or ", ".join(dict.fromkeys(ask.node.op for ask in rerun.asks))
+    kind = score_keys if rerun.finds == "masks" else target_keys
+    keys = {key for target in rerun.targets for key in kind(target, rerun.place, description)}
+    noun = {"gradients": "step", "masks": "step"}.get(rerun.finds, "changed layer" if rerun.above else "changed input")
+    words = f"{name}: {_plural(visits, noun)} x {_plural(len(keys), 'target')} "
+    words += f"above {rerun.layer}" if rerun.above else f"at {rerun.layer}, through the whole network"
+    row = flops_between(description, rerun.layer, rerun.place) if rerun.above else description.flops
+    # Rows that run, for each input, and how often a row goes through: forth, and back for each target where it has to.
+    rows, times = {
+        "gradients": (visits, 1 + len(keys)) if rerun.above else (visits * len(keys), 2),
+        "values": (visits, 1) if rerun.above else (visits * len(keys), 1),
+        "masks": (visits * len(keys), 2),
+    }[rerun.finds]
+    bound = len(keys) > 1 and not known_apart(keys)
+    flops = inputs * rows * times * row
+    return Step("reruns", number, words, rows, flops, 0, bound, asked=_asked(program, rerun.serves))
 
 
-def _alternatives(program: Program, forward: int, place: str) -> tuple[Alternative, ...]:
-    """What each way to the same derivatives would cost, where there is a choice."""
-    if not program.optimized:
-        return ()
-    tangents = [t for t in program.tangents if (t.forward, t.place) == (forward, place)]
-    parts = [*tangents, *(b for b in program.backwards if (b.forward, b.place) == (forward, place))]
-    found = ways(program, Backward(joined(a for d in parts for a in d.asks), forward, True, place, True))
-    chosen = _units(tangents)
-    return tuple(
-        Alternative(
-            way.words, way.cost.passes, way.cost.flops, way.cost.bytes, way.cost.seconds,
-            _units(way.tangents) == chosen,
-        )
-        for way in (found if len(found) > 1 else ())
-    )  # fmt: skip
+class Others:
+    """What each way to the same derivatives would cost, where there is a choice; found once for all their steps."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.found: dict[tuple[int, str], tuple[Alternative, ...]] = {}
+
+    def to(self, forward: int, place: str) -> tuple[Alternative, ...]:
+        """The ways to derivatives of a place by one forward."""
+        key = (forward, place)
+        if key not in self.found:
+            self.found[key] = self._ways(forward, place)
+        return self.found[key]
+
+    def _ways(self, forward: int, place: str) -> tuple[Alternative, ...]:
+        program = self.program
+        if not program.optimized:
+            return ()
+        tangents = [t for t in program.tangents if (t.forward, t.place) == (forward, place)]
+        parts = [*tangents, *(b for b in program.backwards if (b.forward, b.place) == (forward, place))]
+        found = ways(program, Backward(joined(a for d in parts for a in d.asks), forward, True, place, True))
+        chosen = _units(tangents)
+        return tuple(
+            Alternative(
+                way.words, way.cost.passes, way.cost.flops, way.cost.bytes, way.cost.seconds,
+                _units(way.tangents) == chosen,
+            )
+            for way in (found if len(found) > 1 else ())
+        )  # fmt: skip
 
 
 def _units(tangents: Iterable[Tangents]) -> set[tuple[str, str]]:
