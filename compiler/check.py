@@ -62,6 +62,28 @@ class Checker(Preamble):
     """Walks the statements once: models, inputs and settings first, since types need them; then the rest in order."""
 
     def run(self) -> Program | None:
+        found = self.read()
+        if found is None or not self.complete(found[1]):
+            return None
+        assert self.resolver is not None
+        inputs, interfaces = found
+        models = self.resolver.models
+        program = Program(
+            tuple(context.slot for context in models.values()),
+            inputs,
+            interfaces,
+            tuple(self.bindings),
+            tuple(sorted(self.settings.items())),
+            output=self.output,
+            origins={node: tuple(spans) for node, spans in self.resolver.origins.items()},
+            source=self.file.source,
+            description=next(iter(models.values())).description,
+        )
+        scored = next(iter(models.values())).description.classes > 0
+        return with_passes(program, self.registry, scored)
+
+    def read(self) -> tuple[tuple[str, ...], tuple[Interface, ...]] | None:
+        """Inputs and interfaces, statement by statement; None where there is no model to read them with."""
         statements = self.file.statements
         for statement in statements:
             if isinstance(statement, ast.Set):
@@ -94,39 +116,26 @@ class Checker(Preamble):
         for name, span in self.defined.items():
             if name not in self.resolver.used_macros:
                 self._warn("W202", f"`{name}` is never used", span, "call it, or leave it out")
-        errors = any(d.severity == "error" for d in self.diagnostics)
-        if self.lost is not None:
-            return None
-        if not errors:
-            shown = [element for interface in interfaces for element in interface.elements]
-            for error in unreachable(shown, self.registry, self.resolver):
-                self._report(error)
-                errors = True
-        if not errors and not any(i.elements for i in interfaces):
-            self._report(
-                at(
-                    NOWHERE,
-                    "E301",
-                    "nothing to show: no pipe ends in `present`",
-                    "for a start: `input | present(image)`",
-                )
-            )
-            errors = True
-        if errors:
-            return None
-        program = Program(
-            tuple(context.slot for context in models.values()),
-            tuple(inputs or ()),
-            tuple(interfaces),
-            tuple(self.bindings),
-            tuple(sorted(self.settings.items())),
-            output=self.output,
-            origins={node: tuple(spans) for node, spans in self.resolver.origins.items()},
-            source=self.file.source,
-            description=next(iter(models.values())).description,
-        )
-        scored = next(iter(models.values())).description.classes > 0
-        return with_passes(program, self.registry, scored)
+        return tuple(inputs or ()), tuple(interfaces)
+
+    def complete(self, interfaces: Sequence[Interface]) -> bool:
+        """Whether nothing is wrong; says what only shows in the whole: selections out of reach, nothing to show."""
+        if self.lost is not None or any(d.severity == "error" for d in self.diagnostics):
+            return False
+        shown = [element for interface in interfaces for element in interface.elements]
+        wrong = list(self.unreachable(shown))
+        for error in wrong:
+            self._report(error)
+        if wrong:
+            return False
+        if not shown:
+            help = "for a start: `input | present(image)`"
+            self._report(at(NOWHERE, "E301", "nothing to show: no pipe ends in `present`", help))
+        return bool(shown)
+
+    def unreachable(self, shown: Sequence[Element]) -> Iterable[At]:
+        """Selections that nobody could use."""
+        return unreachable(shown, self.registry, self.resolver)
 
     # --- statements ------------------------------------------------------------------------------------------------
 

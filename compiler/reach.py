@@ -12,13 +12,28 @@ from bbilang.compiler.resolve import Resolver
 
 POINTED = ("hover", "click")  # a `pick` brings a menu of its own
 PHOTO = ("picture",)
+Showing = tuple[
+    tuple[tuple[tuple[str, ...], tuple[str, ...]], ...], tuple[Node, ...]
+]  # marks of an element; selections
 
 
-def unreachable(elements: Iterable[Element], registry: Registry, resolver: Resolver) -> Iterator[At]:
-    """E306 for every selection in use whose atoms no element shows."""
+def unreachable(
+    elements: Iterable[Element], registry: Registry, resolver: Resolver, memo: dict[Node, Showing] | None = None
+) -> Iterator[At]:
+    """E306 for every selection in use whose atoms no element shows. ``memo``: what was found of elements before."""
+    memo = {} if memo is None else memo
     nodes = list(dict.fromkeys(element.node for element in elements))
-    shown = _shown(nodes, registry)
-    for selection in dict.fromkeys(node for node in walk(*nodes) if node.op in POINTED):
+    shown: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    used: dict[Node, None] = {}
+    for node in nodes:
+        if node not in memo:
+            pointed = tuple(dict.fromkeys(inner for inner in walk(node) if inner.op in POINTED))
+            memo[node] = (tuple(_shown(node, registry)), pointed)
+        marks, pointed = memo[node]
+        for components, layers in marks:
+            shown[components].update(layers)
+        used |= dict.fromkeys(pointed)
+    for selection in used:
         if not _shows(shown, selection):
             axis = selection.type.axes[0]
             what = ", ".join(c for c in axis.components if c != "layer")
@@ -27,21 +42,18 @@ def unreachable(elements: Iterable[Element], registry: Registry, resolver: Resol
             yield at(resolver.origins[selection][0], "E306", message, help)
 
 
-def _shown(elements: Iterable[Node], registry: Registry) -> Mapping[tuple[str, ...], set[str]]:
-    """What tells the marks or cells of elements apart, without `layer` -> the layers whose atoms they are."""
-    found: dict[tuple[str, ...], set[str]] = defaultdict(set)
-    for element in elements:
-        style = registry.styles[element["style"]]
-        if style.name == "image":
-            found[PHOTO].add(element.op)
-            continue
-        type = element.type.without(element["facet"]) if element["facet"] else element.type
-        drawn = style.spend(type)
-        components = ("y", "x") if drawn.cells else drawn.slots.components if drawn.slots else ()
-        found[_without_layer(components)].update(type.layers)
-        if drawn.cells and drawn.series:  # masks show their groups too
-            found[_without_layer(drawn.series.components)].update(type.layers)
-    return found
+def _shown(element: Node, registry: Registry) -> Iterator[Marks]:
+    """What tells the marks or cells of an element apart, without `layer`, and the layers whose atoms they are."""
+    style = registry.styles[element["style"]]
+    if style.name == "image":
+        yield PHOTO, (element.op,)
+        return
+    type = element.type.without(element["facet"]) if element["facet"] else element.type
+    drawn = style.spend(type)
+    components = ("y", "x") if drawn.cells else drawn.slots.components if drawn.slots else ()
+    yield _without_layer(components), type.layers
+    if drawn.cells and drawn.series:  # masks show their groups too
+        yield _without_layer(drawn.series.components), type.layers
 
 
 def _shows(shown: Mapping[tuple[str, ...], set[str]], selection: Node) -> bool:
