@@ -1,10 +1,10 @@
-"""Icons: a row that wraps, each with its label and its values as bars; over positions, a grid."""
+"""Icons: a row that wraps, each with its label and its value as a bar, of several classes as swatches; or a grid."""
 
 from __future__ import annotations
 
 import altair as alt
 
-from bbilang.runtime.charts import grid
+from bbilang.runtime.charts import grid, swatches
 from bbilang.runtime.charts.bars import KEY, key
 from bbilang.runtime.colour import series_colour
 from bbilang.runtime.geometry import ICON_GUTTER as GUTTER
@@ -19,6 +19,7 @@ from bbilang.runtime.marks import (
     domain,
     fading,
     hit,
+    identifier,
     labelled,
     number_format,
     panel_labels,
@@ -49,14 +50,17 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
 
 def _row(element: Element, theme: Theme) -> alt.LayerChart:
     count = max(slots(element), 1)
-    lines = series(element) if _has_values(element) else 0
+    swatched = series(element) > 1 and "color" not in element.options
+    lines = (swatches.lines_of(element) if swatched else series(element)) if _has_values(element) else 0
     geometry = _place(element, theme, count, lines)
     slot = _slot(element, geometry)
-    layers = [*panel_labels(element, geometry), *(key(element) if lines > 1 else [])]
+    layers = [*panel_labels(element, geometry)]
+    if lines > 1:
+        layers += _swatch_key(element) if swatched else key(element)
     layers += _icons(element, geometry, count, slot)
     layers += _labels(element, geometry, count, slot)
     if lines:
-        layers += _values(element, geometry, count, lines, slot)
+        layers += (_swatches if swatched else _values)(element, geometry, count, slot)
     layers += _notes(element, geometry, count, lines, slot)
     if element.gap:
         layers.append(_dots(element, geometry))
@@ -156,12 +160,52 @@ def _labels(element: Element, geometry: Geometry, count: int, slot: dict[str, st
     return [label, *chips(element, rows(element, count), {**slot, "left": "datum.x0", "top": f"{top} + 1"})]
 
 
-def _values(element: Element, geometry: Geometry, count: int, lines: int, slot: dict[str, str]) -> list[alt.Chart]:
+def _swatches(element: Element, geometry: Geometry, count: int, slot: dict[str, str]) -> list[alt.Chart]:
+    """A line per class under each icon, and one for the net of two: the stronger, the more opaque; with the number."""
+    data = swatches.line_rows(element, count)
+    top = f"datum.y0 + {geometry.unit} + {LABEL + 2} + datum.line * {BAR}"
+    at = {**slot, **swatches.amounts(element), "line_top": top}
+    swatch = {
+        **at,
+        "left": "datum.x0",
+        "right": "datum.x0 + 13",
+        "top": "datum.line_top",
+        "bottom": "isValid(datum.value) ? datum.line_top + 13 : datum.top",
+    }
+    number = {**at, "left": f"datum.x0 + min({geometry.unit}, 20 + {NUMBER - 4})", "top": "datum.line_top + 0.5"}
+    look = {"fillOpacity": alt.ExprRef("datum.share"), "stroke": "currentColor", "strokeOpacity": 0.25}
+    return [
+        box(layer(element, data, **swatch), fill="colour", **look),
+        words(layer(element, data, **number), "number", align="right", fontSize=12),
+    ]
+
+
+def _swatch_key(element: Element) -> list[alt.Chart]:
+    """What the lines of swatches are, in their order; the net takes the colour of the class that it speaks for."""
+    net = series(element) == 2
+    data = [
+        {"panel": 0, "own": 0, "line": i, "part": part, "colour": series_colour(part if net and not i else i - net)}
+        for i in range(swatches.lines_of(element))
+        for part in range(2 if net and not i else 1)
+    ]
+    place = {"left": "datum.part * 5", "top": f"datum.line * {KEY} + 3", "bottom": f"datum.line * {KEY} + 13"}
+    right = f"{'datum.line == 0 ? datum.left + 5 : 10' if net else '10'}"
+    name = f"({swatches.name_of_line(element)})"
+    text = {"left": "17", "top": f"datum.line * {KEY} + 2", "words": name}
+    limit = alt.ExprRef(f"total_{identifier(element.id)} - 17")
+    lines = [row for row in data if row["part"] == 0]
+    return [
+        box(layer(element, data, **place, right=right), fill="colour"),
+        words(layer(element, lines, **text), "words", limit=limit, fontSize=12.5),
+    ]
+
+
+def _values(element: Element, geometry: Geometry, count: int, slot: dict[str, str]) -> list[alt.Chart]:
     """A line per series under each icon: a bar from zero in the colour of the series, the number at the right."""
     low, high = domain(element)
     data = [
         {**row, "line": line, "own_colour": series_colour(line)}
-        for line in range(lines)
+        for line in range(series(element))
         for row in rows(element, count)
     ]
     track = f"({geometry.unit} - {NUMBER})"

@@ -28,45 +28,63 @@ from bbilang.runtime.viewmodel import Element
 CELL, LINE, HEAD, BELOW = 76, 22, 20, 18  # pixels: a column; a row; the columns' names; under a block
 
 
+def lines_of(element: Element) -> int:
+    """A line for each class; of two also their net, which comes first."""
+    classes = series(element)
+    return classes + (classes == 2)
+
+
+def line_rows(element: Element, count: int) -> list[dict[str, object]]:
+    """One row of data for each line and slot, with the colour of its class."""
+    net = series(element) == 2
+    return [
+        {**row, "line": line, "own_colour": series_colour(line - net)}
+        for line in range(lines_of(element))
+        for row in rows(element, count)
+    ]
+
+
+def amounts(element: Element) -> dict[str, str]:
+    """What a swatch says at (slot, line): ``value``, the ``number`` in digits, ``colour`` and ``share``, its opacity:
+    the magnitude as a share of the largest. The net has no sign, but the colour of the class that it speaks for."""
+    signed = number_format(element)
+    low, high = domain(element)
+    value, colour, digits = "datum.v[datum.line]", "datum.own_colour", f"'{signed}'"
+    if series(element) == 2:
+        net = "isValid(datum.v[0]) && isValid(datum.v[1]) ? abs(datum.v[0] - datum.v[1]) : null"
+        value = f"datum.line > 0 ? datum.v[datum.line - 1] : {net}"
+        winner = f"datum.v[0] >= datum.v[1] ? '{series_colour(0)}' : '{series_colour(1)}'"
+        colour = f"datum.line == 0 ? ({winner}) : datum.own_colour"
+        digits = f"datum.line > 0 ? '{signed}' : '{signed.lstrip('+')}'"
+    return {
+        "v": "datum.frame.values[datum.slot]",
+        "value": value,
+        "colour": colour,
+        "share": f"isValid(datum.value) ? min(1, abs(datum.value) / {max(-low, high):g}) : 0",
+        "number": f"isValid(datum.value) ? format(datum.value, {digits}) : ''",
+    }
+
+
+def name_of_line(element: Element) -> str:
+    """What a line is called, as an expression."""
+    if series(element) != 2:
+        return "datum.frame.series[datum.line]"
+    return "datum.line > 0 ? datum.frame.series[datum.line - 1] : 'net evidence'"
+
+
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
-    count, classes = max(slots(element), 1), series(element)
-    net = classes == 2  # the first row: which class it speaks for, and by how much
-    lines = classes + net
+    count, lines = max(slots(element), 1), lines_of(element)
     geometry = _place(element, theme, count, lines)
     name = geometry.name
-    signed = number_format(element)
-    digits = f"datum.line > 0 ? '{signed}' : '{signed.lstrip('+')}'" if net else f"'{signed}'"  # the net has no sign
-    low, high = domain(element)
     column, block = f"datum.slot % {geometry.columns}", f"floor(datum.slot / {geometry.columns})"
     slot = {
         "atom": "datum.frame.atoms[datum.slot]",
         "x0": f"{geometry.x} + names_{name} + {column} * {CELL}",
         "y0": f"{geometry.y} + {block} * {LINE * lines + HEAD + BELOW}",
     }
-    if net:
-        value = (
-            "datum.line > 0 ? datum.v[datum.line - 1] : "
-            "isValid(datum.v[0]) && isValid(datum.v[1]) ? abs(datum.v[0] - datum.v[1]) : null"
-        )
-        winner = f"datum.v[0] >= datum.v[1] ? '{series_colour(0)}' : '{series_colour(1)}'"
-        colour = f"datum.line == 0 ? ({winner}) : datum.own_colour"
-        words_of_line = "datum.line > 0 ? datum.frame.series[datum.line - 1] : 'net evidence'"
-    else:
-        value, colour, words_of_line = "datum.v[datum.line]", "datum.own_colour", "datum.frame.series[datum.line]"
-    cell = {
-        **slot,
-        "v": "datum.frame.values[datum.slot]",
-        "value": value,
-        "colour": colour,
-        "share": f"isValid(datum.value) ? min(1, abs(datum.value) / {max(-low, high):g}) : 0",
-        "number": f"isValid(datum.value) ? format(datum.value, {digits}) : ''",
-        "line_top": f"datum.y0 + {HEAD} + datum.line * {LINE}",
-    }
-    data = [
-        {**row, "line": line, "own_colour": series_colour(line - net)}
-        for line in range(lines)
-        for row in rows(element, count)
-    ]
+    words_of_line = name_of_line(element)
+    cell = {**slot, **amounts(element), "line_top": f"datum.y0 + {HEAD} + datum.line * {LINE}"}
+    data = line_rows(element, count)
     swatch = {
         **cell,
         "left": "datum.x0",

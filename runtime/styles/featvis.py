@@ -19,7 +19,8 @@ from bbilang.runtime.viewmodel import Frame, Panel
 class Featvis(Style):
     """Icons in a row, numbers under them; a `grid` where all positions are left. An icon maximizes the mean response of
     the atom's direction: a channel's own, the activation vector of a position, a group's channel factor. Takes
-    `class` as rows of bars; `size=value`: area shows magnitude, `size=norm` the norm of the atom's part."""
+    `class` as rows of swatches, the more opaque the larger the magnitude, and for two classes their net; as bars with
+    `color=`. `size=value`: area shows magnitude, `size=norm` the norm of the atom's part."""
 
     name = "featvis"
     spends = "one axis of atoms, or `y` and `x`"
@@ -86,7 +87,13 @@ class Featvis(Style):
         return tuple(panels)
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
-        return grid.notes(drawing) if drawing.drawn.cells is not None else ()
+        if drawing.drawn.cells is not None:
+            return grid.notes(drawing)
+        classes = drawing._size(drawing.series_axis) if drawing.series_axis is not None else 1
+        if classes < 2 or drawing.node["color"] is not None:
+            return ()
+        net = "; the net is the difference of the two, in the colour of the class that it speaks for"
+        return (f"the more opaque a swatch, the larger the magnitude{net if classes == 2 else ''}",)
 
     def _single(self, drawing: Drawing) -> tuple[Panel, ...]:
         """One icon a state: the vector at the position that the reader points at."""

@@ -10,9 +10,25 @@ pytestmark = pytest.mark.browser
 
 def test_teaser(read, shown):
     reader = read("teaser")
-    blocks, net = reader.data("blocks"), reader.data("net")
-    shown(reader.numbers("blocks"), blocks.values[0, 1].T)
-    shown(reader.numbers("net"), blocks.values[0, 1, :, 0] - blocks.values[0, 1, :, 1])
+    blocks = reader.data("blocks")
+
+    def rows(why, rather_than):
+        """The net evidence without its sign, the evidence for either class."""
+        own, other = blocks.values[why, rather_than].T
+        return [np.abs(own - other), own, other]
+
+    def swatches():
+        marks = "#element-blocks svg path[fill-opacity]"
+        read = "all => all.map(n => [n.getAttribute('fill'), Number(n.getAttribute('fill-opacity'))])"
+        return [(fill, opacity) for fill, opacity in reader.tab.eval_on_selector_all(marks, read) if opacity]
+
+    shown(reader.numbers("blocks"), rows(0, 1))
+    drawn = swatches()
+    assert len(drawn) == 18 and len({fill for fill, _ in drawn[6:12]}) == len({fill for fill, _ in drawn[12:]}) == 1
+    assert [fill for fill, _ in drawn[:6]] == [drawn[6][0]] * 3 + [drawn[12][0]] * 3  # the net: for one, for the other
+    opacities = np.array([opacity for _, opacity in drawn])
+    largest = np.nanmax(np.abs(blocks.values))  # over all states
+    np.testing.assert_allclose(opacities, np.ravel(np.abs(rows(0, 1))) / largest, atol=0.01)
     before = reader.pictures("photo")
     reader.point("blocks", 3)
     channel = blocks.coords["channel"][1][0, 1, 3]
@@ -25,8 +41,7 @@ def test_teaser(read, shown):
     reader.rest()
     lynx = reader.tab.locator("select").nth(1).evaluate("node => node.selectedIndex")
     assert reader.pictures("blocks") != icons and "lynx" in reader.texts("blocks")
-    shown(reader.numbers("blocks"), blocks.values[0, lynx].T)
-    shown(reader.numbers("net"), net.values[0, lynx])
+    shown(reader.numbers("blocks"), rows(0, lynx))
     place = reader.tab.url
     reader.tab.goto("about:blank")
     reader.tab.goto(place)  # the address shows this state again
