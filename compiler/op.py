@@ -86,12 +86,29 @@ class Gradients:
 
 @dataclass(frozen=True)
 class Reruns:
-    """The operation needs gradients at other activations of its layers than the picture's own: the network above a
-    layer runs again for each that ``method`` visits (path methods, noise)."""
+    """The operation needs a method that runs the network above a layer again for each activation that it visits
+    (`Method.finds` says what for): gradients there (path methods, noise), values (masks), or masks that are learned."""
 
     target: Node
     layers: tuple[str, ...]
     method: tuple[str, tuple[tuple[str, Any], ...]]  # name and all parameters
+
+
+@dataclass(frozen=True)
+class Values:
+    """The operation needs the target's own value, and no derivative, at other activations of its layers than the
+    picture's own: ``visits`` of them for each input, which its `Operation.changed` makes (curves, noise, occlusion).
+
+    The network above the layer runs once for each, whatever the number of targets. The kernel reads what comes out from
+    ``run.maps(node, place)[layer]``, (slot, input, visit), with ``run.slots`` for the slot of each class or atom, and
+    at the picture's own activations from ``run.own(node, place)``, (slot, input). ``baseline``: a word of
+    runtime/baselines.py whose activations `changed` will ask for; empty for none.
+    """
+
+    target: Node
+    layers: tuple[str, ...]
+    visits: int
+    baseline: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,7 +121,7 @@ class IconsOf:
     """The element needs an icon for every atom that one of its states can show."""
 
 
-Demand = Activations | Gradients | Reruns | Scores | IconsOf
+Demand = Activations | Gradients | Reruns | Values | Scores | IconsOf
 
 
 Make = Callable[..., Node]  # (operation, field, **arguments) -> node
@@ -152,6 +169,15 @@ class Operation:
     def collect(self, node: Node, layer: Any, cube: Any, run: Any) -> Any:
         """For operations that demand reruns: a method's finished contributions (target, input, *layer axes), reduced to
         (target, input, *kept axes)."""
+        raise NotImplementedError
+
+    def changed(
+        self, node: Node, layer: Any, start: int, stop: int, activation: Any, baseline: Any, run: Any
+    ) -> Any:
+        """For operations that demand `Values`: the activations number start to stop at which the target's value is
+        asked for, (visit, input, *layer axes). A visit's must not depend on the others of its chunk, which may have any
+        size. ``activation`` and ``baseline``: the layer's for the pictures and for the baseline, (input, *layer axes).
+        """
         raise NotImplementedError
 
     def kernel(self, node: Node, inputs: tuple[Any, ...], run: Any) -> Any:
@@ -211,22 +237,45 @@ class Style:
         raise NotImplementedError
 
 
+AXIOMS = {
+    "sensitivity_a": "a part in which input and baseline alone differ, where the scores differ too, gets a contribution "
+    "(Sundararajan et al. 2017)",
+    "sensitivity_b": "a part that the score does not depend on gets none (Sundararajan et al. 2017; dummy)",
+    "implementation_invariance": "two networks that compute the same function get the same contributions, such as one "
+    "before and after its batch norms are folded (Sundararajan et al. 2017)",
+    "completeness": "contributions add up to what the score differs by from that at the baseline (Sundararajan et al. "
+    "2017)",
+    "linearity": "the contributions to a f + b g are a times those to f plus b times those to g (Sundararajan et al. "
+    "2017)",
+    "symmetry": "parts that may change places without changing the function, with equal values here and at the "
+    "baseline, get equal contributions (Sundararajan et al. 2017)",
+    "conservation": "in a network without biases, contributions add up to the same at every layer: the score, or, of "
+    "probabilities, 1 (Bach et al. 2015)",
+}
+
+
 class Method:
     """One attribution method: how much each atom contributed to the target.
 
     One that needs a single gradient has `contribution`. One that ``reruns`` the network above the layer says which
-    activations it visits and what it makes of the gradients there.
+    activations it visits and what it makes of the gradients there (`visit`, `weights`, `finish`), or, where it ``finds``
+    values, how it masks positions and what it makes of the target's values then (`mask`, `credit`, `settle`), or, where
+    it finds masks, how it learns them (`learn`).
     """
 
     name: ClassVar[str] = ""
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     source: ClassVar[str] = ""
+    axioms: ClassVar[tuple[str, ...]] = ()  # those of `AXIOMS` that it satisfies at the input, with any parameters
     available: ClassVar[bool] = True
     maps_only: ClassVar[bool] = False  # defined at layers with positions only
     input_only: ClassVar[bool] = False  # defined at the input only
     linear: ClassVar[bool] = False  # the contribution is activation x gradient
     rule: ClassVar[bool] = False  # the network runs in `around`
     reruns: ClassVar[bool] = False
+    finds: ClassVar[str] = "gradients"  # what the reruns are for: `gradients`, `values` of masked layers, `masks`
+    keeps: ClassVar[bool] = False  # of masks: what they keep gets the credit; else what they hide
+    atoms: ClassVar[tuple[str, ...]] = ()  # the atoms that it is defined for; all where empty
     completes: ClassVar[bool] = False  # contributions add up to the score's difference from that at the baseline
     insensitive: ClassVar[str] = ""  # a sentence with its reference, where the result hardly depends on the class
 
@@ -261,6 +310,34 @@ class Method:
 
     def finish(self, parameters: Mapping[str, Any], total: Any, activation: Any, baseline: Any) -> Any:
         """Contributions (target, input, *layer axes) from the weighted sum of the gradients, of the same shape."""
+        raise NotImplementedError
+
+    def suits(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> None:
+        """Raises `Fail` for parameters that a layer of this size, (y, x), cannot have. For methods with ``atoms``."""
+
+    def masks(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> int:
+        """How many masks a layer of this size has; of one that learns them: how many steps that takes."""
+        raise NotImplementedError
+
+    def mask(self, parameters: Mapping[str, Any], start: int, stop: int, size: tuple[int, int], seed: int) -> Any:
+        """Masks number start to stop, (mask, y, x) in [0, 1], a torch tensor on the CPU: 1 keeps what the layer has at
+        a position, 0 puts the `baseline`'s there. The same whatever the chunk."""
+        raise NotImplementedError
+
+    def credit(self, parameters: Mapping[str, Any], values: Any, own: Any) -> Any:
+        """What each mask's positions get, those that it ``keeps`` or those that it hides: (target, row).
+
+        values (target, row): the target's for a masked layer; own (target, row): for the layer as it is.
+        """
+        raise NotImplementedError
+
+    def settle(self, parameters: Mapping[str, Any], total: Any, hidden: Any) -> Any:
+        """Contributions (target, input, y, x) from what positions got from all masks, of the same shape. hidden (y, x):
+        the sum of 1 - mask."""
+        raise NotImplementedError
+
+    def learn(self, parameters: Mapping[str, Any], task: Any) -> Any:
+        """Masks (row, y, x) by gradient steps, for all rows of a `runtime.learning.Task` at once."""
         raise NotImplementedError
 
 

@@ -20,6 +20,9 @@ class IntegratedGradients(Method):
     name = "integrated_gradients"
     reruns = True
     completes = True
+    axioms = (
+        "sensitivity_a", "sensitivity_b", "implementation_invariance", "completeness", "linearity", "symmetry",
+    )  # fmt: skip
     parameters = (
         Parameter("n_steps", "integer", "steps along the path", 50, minimum=1, maximum=100_000),
         Parameter("baselines", "word", "the picture that the path starts from", "zero", choices=WORDS),

@@ -15,6 +15,7 @@ class Linear(Method):
 
     name = "linear"
     linear = True
+    axioms = ("sensitivity_b", "implementation_invariance", "linearity", "symmetry")
     source = "Olah et al., The Building Blocks of Interpretability, Distill 2018; Shrikumar et al. 2016 at the input"
 
     def contribution(self, activation: Any, gradient: Any) -> Any:
