@@ -247,6 +247,32 @@ def format_texts(
     return texting.format_texts(files or [], check, diff)
 
 
+@command("new", "Texts")
+def new(
+    file: Annotated[str | None, typer.Argument(metavar="FILE", help="to write; first.bbi unless said")] = None,
+    model: Model = None,
+    input: Annotated[
+        str | None, typer.Option("--input", "-i", metavar="PICTURE", help="a file, glob, folder or sample:NAME")
+    ] = None,
+    show: Annotated[str | None, typer.Option(metavar="WORD", help="what to look at: channels, classes, ...")] = None,
+    layer: Annotated[str | None, typer.Option(metavar="NAME", help="of `bbi layers`; a good one unless said")] = None,
+    force: Annotated[bool, typer.Option("--force", metavar="", help="write over a file that is there")] = False,
+    allow_code: AllowCode = False,
+) -> Any:
+    """Write a first text, after three questions.
+
+    Which network, which picture, what to look at. What an option says is not asked; without a terminal nothing is, and
+    the rest takes its default. The text checks, and its comments say what each line does.
+
+    $ bbi new
+    $ bbi new cat.bbi --model efficientnet_lite0 --input cat.jpg --show channels
+    """
+    from bbilang.new import new as write
+
+    gc.enable()
+    return write(file, model, input, show, layer, force)
+
+
 @command("extract", "Pages")
 def extract(
     page: Annotated[str, typer.Argument(metavar="PAGE", help="a page that bbi made, or - for stdin")],
@@ -261,6 +287,23 @@ def extract(
     from bbilang import texting
 
     return texting.extract(page, output)
+
+
+@command("examples", "What there is")
+def examples(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="of one; all are listed unless said")] = None,
+    output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="copy it into a file")] = None,
+    force: Annotated[bool, typer.Option("--force", metavar="", help="write over a file that is there")] = False,
+) -> Any:
+    """List the texts of the gallery, print one, or copy one.
+
+    $ bbi examples
+    $ bbi examples teaser
+    $ bbi examples teaser -o teaser.bbi
+    """
+    from bbilang.examples import examples as show
+
+    return show(name, output, force)
 
 
 @command("models", "What there is")

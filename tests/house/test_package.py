@@ -19,8 +19,9 @@ FOLDERS = {
     "grammar": "bbilang/grammar",
     "compiler": "bbilang/compiler",
     "runtime": "bbilang/runtime",
+    "specs": "bbilang/specs",
 }
-LINKS = {f"bbilang/{name}" for name in ("grammar", "compiler", "runtime")}
+LINKS = {f"bbilang/{name}" for name in ("grammar", "compiler", "runtime", "specs")}
 LEFT_OUT = {"__pycache__", ".DS_Store"}
 
 
@@ -69,7 +70,7 @@ def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("package")
     tree = folder / "tree"
     tree.mkdir()
-    for name in (*FOLDERS, "tests", "specs", "scripts", "docs"):
+    for name in (*FOLDERS, "tests", "scripts", "docs"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, tree / name, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
     for path in ROOT.iterdir():
@@ -120,11 +121,14 @@ import bbilang.grammar.parse, bbilang.registry
 from bbilang.runtime.model import MODELS, describe
 bbilang.registry.registry()
 print(*(describe(name).flops for name in MODELS))
+from bbilang.examples import texts
+print(*texts())
 print(*{{module.__file__ for name, module in sys.modules.items() if name.startswith("bbilang.")}}, sep="\\n")
 """
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    flops, *files = done.stdout.splitlines()
+    flops, examples, *files = done.stdout.splitlines()
+    assert examples.split() == sorted(path.stem for path in (ROOT / "specs").glob("*.bbi"))
     assert all(int(number) > 0 for number in flops.split())
     assert files and all(Path(file).is_relative_to(tmp_path) for file in files)
 
