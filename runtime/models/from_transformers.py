@@ -7,6 +7,7 @@ theirs runs: no `trust_remote_code`, and weights from safetensors alone.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -46,6 +47,8 @@ def find(name: str) -> Found:
     if local and not (Path(own) / "config.json").is_file():
         raise error("E401", f"the folder {own} has no config.json", "write one with `model.save_pretrained(folder)`")
     transformers = imported("transformers")
+    if importlib.util.find_spec("torchvision"):
+        imported("torchvision")  # transformers imports it where it is installed, and fails where that fails
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     config = _config(transformers, own, name, local)

@@ -1,6 +1,9 @@
 """Models of timm, torchvision and transformers, with weights drawn or shipped: nothing is fetched."""
 
 import json
+import os
+import subprocess
+import sys
 
 import libraries
 import numpy as np
@@ -141,6 +144,18 @@ def test_a_folder_of_transformers(vit):
         expected = model((image - 0.5) / 0.5).logits
     torch.testing.assert_close(adapter.module(adapter.normalize(image)).logits, expected)
     assert page.view.predictions[0].top[0][0] == ("ant", "bee", "cat")[int(expected.argmax())]
+
+
+def test_a_torchvision_that_cannot_be_imported(vit, tmp_path):
+    """One that was built for another torch: transformers would fail in words of its own."""
+    broken = tmp_path / "path" / "torchvision"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    line = "import sys; from bbilang.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", line, "layers", f"transformers:{vit[1]}"]
+    environment = os.environ | {"PYTHONPATH": str(broken.parent)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode and "error[E410]: torchvision is installed and cannot be imported" in done.stderr
 
 
 def test_folders_without_safe_weights(vit, fails):
