@@ -14,8 +14,6 @@ POINTED = ("hover", "click")  # a `pick` brings a menu of its own
 PHOTO = ("picture",)
 Marks = tuple[tuple[str, ...], tuple[str, ...]]  # what tells them apart, and the layers whose atoms they are
 Showing = tuple[tuple[Marks, ...], tuple[Node, ...]]  # the marks of an element, the selections in it
-    tuple[tuple[tuple[str, ...], tuple[str, ...]], ...], tuple[Node, ...]
-]  # marks of an element; selections
 
 
 def unreachable(
