@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bbilang.compiler.cost import layer_of
 from bbilang.compiler.ir import Ask, Backward, Element, Forward, Icons, Node, Program, Rerun, walk
-from bbilang.compiler.op import Activations, Gradients, IconsOf, Registry, Reruns, Scores
+from bbilang.compiler.op import Activations, Gradients, IconsOf, Registry, Reruns, Scores, Values, bound
 from bbilang.compiler.targets import CHAIN, captured_at, places
 
 
@@ -26,28 +27,32 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
                     forwards.append(Forward((), True, False, (node,)))
                 case Activations(layers):
                     forwards.append(Forward(layers, False, False, (node,)))
-                case Gradients(target, layers, parts, rule):
+                case Gradients(target, layers, parts, rule, combined):
                     for place, below in places(target, layers, program.description):
                         above = captured_at(target, place)
                         scores = target.type.content == "score"
                         forwards.append(
                             Forward(tuple(dict.fromkeys((*below, *above))), scores, False, (node,), rule=rule)
                         )
-                        ask = Ask(target, node, below, "" if place.startswith(CHAIN) else parts)
+                        parts = "" if place.startswith(CHAIN) else parts
+                        ask = Ask(target, node, below, parts, combined=combined)
                         backwards.append(Backward((ask,), len(forwards) - 1, False, place))
-                case Reruns(target, layers, method):
-                    kind, parameters = registry.methods[method[0]], dict(method[1])
-                    start, visits = kind.baseline(parameters), kind.visits(parameters)
-                    scores = target.type.content == "score"
-                    pairs = [(p, x) for p, below in places(target, layers, program.description) for x in below]
-                    for place, layer in pairs:
-                        forwards.append(Forward((layer, *captured_at(target, place)), scores, False, (node,)))
-                        forward, baseline = len(forwards) - 1, -1
-                        if start is not None:
-                            forwards.append(Forward((layer,), False, False, (node,), start))
-                            baseline = len(forwards) - 1
-                        asks = (Ask(target, node, (layer,)),)
-                        reruns.append(Rerun(asks, forward, layer, method, visits, False, baseline, place))
+                case Reruns(target, layers, method, combined):
+                    kind, parameters = bound(registry, method)
+                    start = kind.baseline(parameters)
+                    for place, layer in below_of(target, layers, program):
+                        if kind.finds == "gradients":
+                            visits = kind.visits(parameters)
+                        else:
+                            visits = kind.masks(parameters, map_size(program, layer))
+                        ask = Ask(target, node, (layer,), combined=combined)
+                        rerun = Rerun((ask,), 0, layer, method, visits, False, -1, place, kind.finds)
+                        reruns.append(with_forwards(forwards, rerun, node, start))
+                case Values(target, layers, visits, start):
+                    for place, layer in below_of(target, layers, program):
+                        rerun = Rerun((Ask(target, node, (layer,)),), 0, layer, ("", ()), visits, False, -1, place,
+                                      "values")  # fmt: skip
+                        reruns.append(with_forwards(forwards, rerun, node, start))
     icons = []
     for element in program.elements:
         demands = registry.styles[element.node["style"]].demands(element.node)
@@ -64,6 +69,30 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
         reruns=tuple(reruns),
         icons=tuple(icons),
     )
+
+
+def below_of(target: Node, layers: tuple[str, ...], program: Program) -> list[tuple[str, str]]:
+    """(where a part of the target is, a layer below it): the network runs again from one to the other."""
+    return [(place, x) for place, below in places(target, layers, program.description) for x in below]
+
+
+def map_size(program: Program, layer: str) -> tuple[int, int]:
+    """(y, x) of a layer with positions."""
+    assert program.description is not None
+    sizes = layer_of(program.description, layer).as_map.sizes
+    return sizes["y"], sizes["x"]
+
+
+def with_forwards(forwards: list[Forward], rerun: Rerun, node: Node, picture: str | None) -> Rerun:
+    """The rerun after its own forward, and after that of the baseline ``picture`` where it has one."""
+    (target,) = rerun.targets
+    scores = target.type.content == "score"
+    forwards.append(Forward((rerun.layer, *captured_at(target, rerun.place)), scores, False, (node,)))
+    number, baseline = len(forwards) - 1, -1
+    if picture:
+        forwards.append(Forward((rerun.layer,), False, False, (node,), picture))
+        baseline = len(forwards) - 1
+    return replace(rerun, forward=number, baseline=baseline)
 
 
 def icon_bound(element: Element) -> int:

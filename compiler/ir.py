@@ -151,7 +151,8 @@ class Ask:
 
     ``parts``: what the gradient is multiplied with, by a name that is equal where the parts are equal; empty where the
     gradient itself is needed, so that tangents cannot serve. ``narrow``: of tangents, only those of the field's own
-    atoms are needed, which are known when they start; else all of the layer's.
+    atoms are needed, which are known when they start; else all of the layer's. ``combined``: a sum or difference of
+    classes is followed as one score, because what is asked for is not the sum of what its classes give.
     """
 
     target: Node
@@ -159,6 +160,7 @@ class Ask:
     layers: tuple[str, ...]
     parts: str = ""
     narrow: bool = False
+    combined: bool = False
 
 
 class Derivatives:
@@ -208,8 +210,10 @@ class Tangents(Derivatives):
 
 @dataclass(frozen=True)
 class Rerun(Derivatives):
-    """Gradients at other activations of one layer than the picture's own: those that ``method`` visits.
+    """The network again at other activations of one layer than the picture's own: those that ``method`` visits.
 
+    ``finds``: `gradients` there; the targets' `values`, so that one run serves all of them; or `masks` that are learned
+    by ``visits`` steps for each target. ``method``'s name is empty where the operation makes the activations itself.
     ``above``: only the network above the layer runs again, for all targets; else all of it, for every visit and target,
     as a call without an optimizer does. ``baseline``: the forward of the picture that a path starts from, or -1.
     """
@@ -222,6 +226,7 @@ class Rerun(Derivatives):
     above: bool
     baseline: int = -1
     place: str = OUTPUT
+    finds: str = "gradients"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from itertools import combinations
 from bbilang.compiler.cost import Cost, Speed, earliest, flops_upto, passes_cost
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import Ask, Backward, Node, Program, Tangents, walk
-from bbilang.compiler.targets import atom_count, atoms_of, target_keys
+from bbilang.compiler.targets import ask_keys, atom_count, atoms_of
 
 Unit = tuple[str, str]  # a layer, and the name of the parts of its atoms; empty where only cotangents will do
 MOST = 10  # units of which every choice is tried
@@ -57,7 +57,7 @@ class _Group:
             own = {(layer, ask.parts) for layer in ask.layers}
             for unit in own:
                 units.setdefault(unit, []).append(ask)
-            for key in target_keys(ask.target, backward.place, description):
+            for key in ask_keys(ask, backward.place, description):
                 wanted.setdefault(key, set()).update(own)
         self.backward = backward
         self.wanted = Counter(map(frozenset, wanted.values()))
@@ -140,7 +140,7 @@ def lows(asks: Iterable[Ask], place: str, description: ModelDescription) -> dict
     found: dict[tuple, str] = {}
     for ask in asks:
         low = earliest(description, ask.layers)
-        for key in target_keys(ask.target, place, description):
+        for key in ask_keys(ask, place, description):
             found[key] = earliest(description, (found.get(key, low), low))
     return found
 

@@ -76,12 +76,14 @@ class Gradients:
     ``parts``: not empty where its numbers are inner products of the gradient with parts that are known before
     (`Operation.parts`), so that tangents find them as well as cotangents do; equal names stand for equal parts.
     ``rule``: a method's name and parameters, whose `Method.around` the network runs in; empty for plain derivatives.
+    ``combined``: a sum or difference of classes is one score, since the numbers are not sums over its classes.
     """
 
     target: Node
     layers: tuple[str, ...]
     parts: str = ""
     rule: Rule = ()
+    combined: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Reruns:
     target: Node
     layers: tuple[str, ...]
     method: tuple[str, tuple[tuple[str, Any], ...]]  # name and all parameters
+    combined: bool = False  # as in `Gradients`
 
 
 @dataclass(frozen=True)
@@ -272,6 +275,7 @@ class Method:
     input_only: ClassVar[bool] = False  # defined at the input only
     linear: ClassVar[bool] = False  # the contribution is activation x gradient
     rule: ClassVar[bool] = False  # the network runs in `around`
+    layered: ClassVar[bool] = False  # `maps` of the layer that the parameter `layer` names, resized to the field's own
     reruns: ClassVar[bool] = False
     finds: ClassVar[str] = "gradients"  # what the reruns are for: `gradients`, `values` of masked layers, `masks`
     keeps: ClassVar[bool] = False  # of masks: what they keep gets the credit; else what they hide
@@ -283,6 +287,18 @@ class Method:
         """Contribution of every entry of a layer to some targets, before the sum over an atom's part.
 
         activation (input, *layer axes); gradient and the result (target, input, *layer axes).
+        """
+        raise NotImplementedError
+
+    def additive(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether contributions to a sum of scores are the sums of those to each: then classes are followed one by
+        one, and serve every sum that they are in. Else a sum or difference is followed as one score."""
+        return True
+
+    def maps(self, activation: Any, gradient: Any) -> Any:
+        """For methods with ``layer``: one number a position, (target, input, y, x), from a layer's maps.
+
+        activation (input, channel, y, x); gradient (target, input, channel, y, x).
         """
         raise NotImplementedError
 
@@ -339,6 +355,27 @@ class Method:
     def learn(self, parameters: Mapping[str, Any], task: Any) -> Any:
         """Masks (row, y, x) by gradient steps, for all rows of a `runtime.learning.Task` at once."""
         raise NotImplementedError
+
+
+def bound(registry: Registry, method: Any, **more: Any) -> tuple[Method, dict[str, Any]]:
+    """A method and all of its parameters, from a name or (name, parameters): those that were given, and defaults. A
+    method among them is such a pair itself. ``more``: what methods get besides, such as the file's seed."""
+    name, given = (method, ()) if isinstance(method, str) else method
+    kind: Method = registry.methods[name]
+    values = {p.name: p.default for p in kind.parameters} | dict(given)
+    inner = {p.name: bound(registry, values[p.name], **more) for p in kind.parameters if p.kind == "method"}
+    return kind, values | inner | more
+
+
+def spelled(registry: Registry, method: Any) -> tuple[str, tuple[tuple[str, Any], ...]]:
+    """(name, all parameters in order) of a method that was given some of them: equal where the methods are."""
+    name, given = (method, ()) if isinstance(method, str) else method
+    kind: Method = registry.methods[name]
+    values = {p.name: p.default for p in kind.parameters} | dict(given)
+    for p in kind.parameters:
+        if p.kind == "method":
+            values[p.name] = spelled(registry, values[p.name])
+    return name, tuple(sorted(values.items()))
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:

@@ -52,6 +52,7 @@ def to_json(program: Program) -> dict[str, Any]:
                 "layers": list(a.layers),
                 "parts": a.parts,
                 "narrow": a.narrow,
+                "combined": a.combined,
             }
             for a in one.asks
         ]
@@ -105,6 +106,7 @@ def to_json(program: Program) -> dict[str, Any]:
                 "above": r.above,
                 "baseline": r.baseline,
                 "place": r.place,
+                "finds": r.finds,
             }
             for r in program.reruns
         ],
@@ -187,7 +189,8 @@ def _program(data: dict[str, Any]) -> Program:
 
     def asks(entry: dict[str, Any]) -> tuple[Ask, ...]:
         return tuple(
-            Ask(at(a["target"]), at(a["node"]), tuple(a["layers"]), a["parts"], a["narrow"]) for a in entry["asks"]
+            Ask(at(a["target"]), at(a["node"]), tuple(a["layers"]), a["parts"], a["narrow"], a["combined"])
+            for a in entry["asks"]
         )
 
     source, description = data["source"], data["description"]
@@ -220,6 +223,7 @@ def _program(data: dict[str, Any]) -> Program:
                 r["above"],
                 r["baseline"],
                 r["place"],
+                r["finds"],
             )
             for r in data["reruns"]
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bbilang.compiler.cost import layer_of
 from bbilang.compiler.description import ModelDescription
-from bbilang.compiler.ir import OUTPUT, Node, walk
+from bbilang.compiler.ir import OUTPUT, Ask, Node, walk
 from bbilang.compiler.types import Axis
 
 CHAIN = "chain "  # begins the name of the place where a chain's score is
@@ -68,6 +68,22 @@ def target_keys(target: Node, place: str, description: ModelDescription) -> set[
     among = any("layer" in axis.components for axis in _own_axes(target))  # how many are of this layer is not known
     whole = count == atoms_of(target, place, description) and atom != "group" and not among
     return {("atom", atom, i) if whole else ("some", target.digest, i) for i in range(count)}
+
+
+def score_keys(target: Node, place: str, description: ModelDescription) -> set[tuple]:
+    """The scores that a target is made of: as `target_keys`, but a sum or difference of classes is one."""
+    if place != OUTPUT or target.op == "output":
+        return target_keys(target, place, description)
+    if target.op != "combine":
+        return {key for child in target.inputs for key in score_keys(child, place, description)}
+    classes, states = target.type.axis("class"), target.type.state_count
+    count = (classes.size if classes else 1) * states
+    return {("combined" if states == 1 else "state", target.digest, i) for i in range(count)}
+
+
+def ask_keys(ask: Ask, place: str, description: ModelDescription) -> set[tuple]:
+    """The classes, scores or atoms that an ask's target can be made of, as the ask follows them."""
+    return (score_keys if ask.combined else target_keys)(ask.target, place, description)
 
 
 def _number(target: Node, place: str, description: ModelDescription) -> int | None:

@@ -49,6 +49,15 @@ def reduce_part(cube: Tensor, layer: LayerDescription, atom: str, how: str) -> T
     raise ValueError(how)
 
 
+def as_maps(cube: Tensor, layer: LayerDescription) -> Tensor:
+    """(..., *layer axes) -> (..., channel, y, x); patches as positions, without the tokens before them."""
+    leading = cube.dim() - len(layer.axes)
+    if layer.grid:
+        cube = cube.narrow(leading, layer.prefix, math.prod(layer.grid)).unflatten(leading, layer.grid)
+        layer = layer.as_map
+    return cube.permute([*range(leading), *(leading + layer.axes.index(axis) for axis in ("channel", "y", "x"))])
+
+
 def parts_of(cube: Tensor, layer: LayerDescription, atom: str, atoms: Any) -> Tensor:
     """The parts of some atoms: (input, *layer axes) -> (atom, input, *layer axes), all else zero.
 

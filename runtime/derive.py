@@ -31,8 +31,8 @@ class Found:
     maps: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, run: Any, target: Node, place: str) -> Found:
-        numbers = keyed(run, target, place)
+    def of(cls, run: Any, target: Node, place: str, combined: bool = False) -> Found:
+        numbers = keyed(run, target, place, combined)
         slots: dict[tuple[int, Key], int] = {}
         count = 0
         for row in range(len(run.images)):

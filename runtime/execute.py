@@ -95,6 +95,7 @@ class Run:
             for served in dict.fromkeys(id(ask.node) for ask in step.asks):
                 self._steps.setdefault((served, step.place), []).append(step)
         self.groups: dict[str, Node] = {}  # digest -> a target whose atoms are groups
+        self.watch: Watch | None = None
         self._parts: dict[str, Any] = {}
         self._scores: np.ndarray | None = None
         self.objectives: dict[str, tuple[Named, list[Any]]] = {}  # element id -> what its icons shall show
@@ -165,8 +166,16 @@ class Run:
 
         key = (id(node), place)
         if key not in self._found:
-            self._found[key] = Found.of(self, target, place)
+            asks = [ask for step in self._steps.get(key, ()) for ask in step.asks if ask.node is node]
+            self._found[key] = Found.of(self, target, place, any(ask.combined for ask in asks))
         return self._found[key]
+
+    def own(self, node: Node, place: str = OUTPUT) -> np.ndarray:
+        """(slot, input): the value of what each slot of `maps` stands for, for the pictures as they are. Of operations
+        that demand `Values`."""
+        from bbilang.runtime.values import own_values
+
+        return own_values(self, self._found[id(node), place], self._steps[id(node), place][0])
 
     def maps(self, node: Node, place: str = OUTPUT) -> dict[str, np.ndarray]:
         """layer -> (slot, input, *atom axes): a derivative operation's reduced numbers, one slot a class or atom. No
@@ -209,6 +218,11 @@ class Run:
         """The sizes of the axes that tell a node's atoms apart at one layer."""
         description = self.layer(layer)
         return [description.every_size[axis] for axis in kept_axes(node.type.atom, description)]
+
+    def tell(self, words: str, done: int, total: int) -> None:
+        """How far long work is."""
+        if self.watch:
+            self.watch(words, done, total, None)
 
     # --- passes ----------------------------------------------------------------------------------------------------
 
@@ -254,6 +268,10 @@ class Run:
         from bbilang.runtime import derive
 
         work = {Backward: derive.backward, Tangents: derive.tangents, Rerun: derive.rerun}[type(step)]
+        if isinstance(step, Rerun) and step.finds != "gradients":
+            from bbilang.runtime import learning, values
+
+            work = {"values": values.values, "masks": learning.masks}[step.finds]
         self.located(step.serves[0], partial(work, self, step))
 
     def last_use(self, step: Backward) -> bool:
@@ -294,6 +312,7 @@ def execute(
     from bbilang.runtime.memory import peak
 
     run = Run(plan, registry, adapter, inputs)
+    run.watch = watch
     program = plan.program
     results = Results(program, {}, {}, pictures=tuple(inputs), labels=run.label, passes=run.passes)
     work = order(plan.steps)

@@ -24,14 +24,20 @@ class Keyed:
     kind: Any
     numbers: Named
 
+    @property
+    def combined(self) -> bool:
+        """True where numbers stand for sums and differences of classes, by their place in ``run.combined``."""
+        return isinstance(self.kind, tuple) and self.kind[0] == "combined"
+
     def of(self, row: int) -> list[Key]:
         """Those of one input, each once, in order of appearance."""
         found = dict.fromkeys(self.numbers.data[row].ravel().tolist())
         return [(self.kind, number) for number in found if number >= 0]
 
 
-def keyed(run: Any, target: Node, place: str) -> Keyed:
-    """What a target is made of at a place: `output`, or one of the layers that its atoms are of."""
+def keyed(run: Any, target: Node, place: str, combined: bool = False) -> Keyed:
+    """What a target is made of at a place: `output`, or one of the layers that its atoms are of. ``combined``: sums and
+    differences of classes are scores of their own, with numbers of their own."""
     field: Field = run.value(target)
     count = len(run.images)
     if place == OUTPUT or place.startswith(CHAIN):
@@ -40,6 +46,9 @@ def keyed(run: Any, target: Node, place: str) -> Keyed:
         dims = tuple(d for d in index.dims if d not in ("input", TERM))
         full = ("input", *dims, TERM)
         shape = [count, *(index.sizes[d] for d in dims), index.sizes[TERM]]
+        weight = field.weight
+        if combined and weight is not None and (shape[-1] > 1 or bool((weight.data != 1).any())):
+            return _wholes(run, target, field)
         return Keyed(kind, Named(full, np.broadcast_to(index.spread(full), shape)))
     numbers = atom_numbers(field, run.layer(place), place)
     dims = tuple(d for d in numbers.dims if d != "input")
@@ -95,6 +104,10 @@ def cotangents(run: Any, place: str, keys: list[list[Key | None]], value: Any, r
             kind, number = key
             if kind == place:  # the score of a chain, by its number
                 found[slot, row, number] = 1
+            elif kind[0] == "whole":
+                for index, factor in run.wholes[kind][number]:
+                    one = cotangents(run, place, [[(kind[1], index)]], value[row : row + 1], [0])
+                    found[slot, row] += factor * one[0, 0]
             elif place != OUTPUT:
                 found[slot, row] = atom_cotangent(run, place, kind, number, value[row : row + 1], owner)[0]
             elif kind == "probability":

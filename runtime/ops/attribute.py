@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Demand, Fail, Gradients, Operation, Parameter, Registry, Reruns
+from bbilang.compiler.op import Demand, Fail, Gradients, Operation, Parameter, Registry, Reruns, bound, spelled
 from bbilang.compiler.targets import place_of
 from bbilang.compiler.types import Axis, FieldType
-from bbilang.runtime.atoms import gather, parts_of, reduce_part
+from bbilang.runtime.atoms import as_maps, gather, parts_of, reduce_part
 from bbilang.runtime.factors import group_maps, reduce_groups, slopes_of
 from bbilang.runtime.field import Field, Named, combine
 from bbilang.runtime.ops.activation import CLASSES, content_type, rebuilt, require_layer
@@ -50,18 +50,19 @@ class Attribute(Operation):
         return type
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
-        name, parameters = named_method(node)
-        kind = registry.methods[name]
+        kind, parameters = bound(registry, node["method"])
+        layers = (parameters["layer"],) if kind.layered and parameters["layer"] else node.type.layers
+        combined = not kind.additive(parameters)
         if kind.reruns:
-            every = {p.name: p.default for p in kind.parameters} | dict(parameters)
-            return (Reruns(node["to"], node.type.layers, (name, tuple(sorted(every.items())))),)
+            return (Reruns(node["to"], layers, spelled(registry, node["method"]), combined),)
         known = kind.linear and not kind.rule and node.type.atom != "group"
-        every = {p.name: p.default for p in kind.parameters} | dict(parameters)
-        rule = (name, tuple(sorted(every.items()))) if kind.rule else ()
-        return (Gradients(node["to"], node.type.layers, f"{node.type.atom} x activation" if known else "", rule),)
+        rule = spelled(registry, node["method"]) if kind.rule else ()
+        return (Gradients(node["to"], layers, f"{node.type.atom} x activation" if known else "", rule, combined),)
 
     def reduce(self, node: Node, layer: Any, activation: Any, gradient: Any, run: Any) -> Any:
         method = run.registry.methods[named_method(node)[0]]
+        if method.layered:
+            return method.maps(as_maps(activation, layer), as_maps(gradient, layer))
         contribution = method.contribution(activation, gradient)
         if node.type.atom == "group":
             slopes = gradient if method.linear else slopes_of(contribution, activation)
@@ -85,6 +86,19 @@ def named_method(node: Node) -> tuple[str, tuple[tuple[str, Any], ...]]:
     """The node's method: its name, and every parameter that was given."""
     method = node["method"]
     return (method, ()) if isinstance(method, str) else (method[0], method[1])
+
+
+def at_layers(maps: dict[str, np.ndarray], layers: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The maps (slot, input, y, x) of another layer resized to those of the field, bilinearly; the field's own as they
+    are."""
+    import torch
+
+    if set(maps) & set(layers) or not maps:
+        return maps
+    (found,) = maps.values()
+    tensor, resize = torch.from_numpy(found), torch.nn.functional.interpolate
+    sizes = {name: (layer.as_map.sizes["y"], layer.as_map.sizes["x"]) for name, layer in layers.items()}
+    return {name: resize(tensor, size, mode="bilinear", align_corners=False).numpy() for name, size in sizes.items()}
 
 
 def derivative_type(field: FieldType, content: str, to: Node, unit: str, signed: bool) -> FieldType:
@@ -125,12 +139,13 @@ def of_targets(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Fiel
     maps, leading = (
         group_maps(node, run, place_of(to))
         if node.type.atom == "group"
-        else (run.maps(node, place_of(to)), ("slot", "input"))
+        else (at_layers(run.maps(node, place_of(to)), layers), ("slot", "input"))
     )
     every = gather(frame, maps, layers, leading)
     slots = run.slots(node, to, place_of(to))  # (..., term) -> slot
     picked = every.take("slot", slots)
-    summed = combine(weigh, picked, target.weight)
+    together = run.found(node, to, place_of(to)).keyed.combined  # a difference was explained as one score
+    summed = combine(weigh, picked, Named((TERM,), np.ones(1, np.float32)) if together else target.weight)
     axis = summed.dims.index(TERM)
     values = Named(tuple(d for d in summed.dims if d != TERM), summed.data.sum(axis))
     result = rebuilt(frame, node.type, values, target.names)
@@ -149,6 +164,7 @@ def of_atoms(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Field:
         maps, leading = group_maps(node, run, place) if grouped else (run.maps(node, place), ("slot", "input"))
         if not maps:
             continue
+        maps = maps if grouped else at_layers(maps, layers)
         some = next(iter(maps.values()))
         for name in layers:  # at or above the place
             if name not in maps:
