@@ -241,8 +241,8 @@ class Style:
 
 
 AXIOMS = {
-    "sensitivity_a": "a part in which input and baseline alone differ, where the scores differ too, gets a contribution "
-    "(Sundararajan et al. 2017)",
+    "sensitivity_a": "a part in which alone input and baseline differ, where the scores differ too, gets a "
+    "contribution (Sundararajan et al. 2017)",
     "sensitivity_b": "a part that the score does not depend on gets none (Sundararajan et al. 2017; dummy)",
     "implementation_invariance": "two networks that compute the same function get the same contributions, such as one "
     "before and after its batch norms are folded (Sundararajan et al. 2017)",
