@@ -95,6 +95,7 @@ class Run:
             for served in dict.fromkeys(id(ask.node) for ask in step.asks):
                 self._steps.setdefault((served, step.place), []).append(step)
         self.groups: dict[str, Node] = {}  # digest -> a target whose atoms are groups
+        self.combined: dict[str, Any] = {}  # digest of a target -> its sums' classes and weights, (input, sum, term)
         self.watch: Watch | None = None
         self._parts: dict[str, Any] = {}
         self._scores: np.ndarray | None = None
@@ -268,10 +269,8 @@ class Run:
         from bbilang.runtime import derive
 
         work = {Backward: derive.backward, Tangents: derive.tangents, Rerun: derive.rerun}[type(step)]
-        if isinstance(step, Rerun) and step.finds != "gradients":
-            from bbilang.runtime import learning, values
-
-            work = {"values": values.values, "masks": learning.masks}[step.finds]
+        if isinstance(step, Rerun) and step.finds == "values":
+            from bbilang.runtime.values import values as work
         self.located(step.serves[0], partial(work, self, step))
 
     def last_use(self, step: Backward) -> bool:

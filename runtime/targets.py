@@ -48,7 +48,11 @@ def keyed(run: Any, target: Node, place: str, combined: bool = False) -> Keyed:
         shape = [count, *(index.sizes[d] for d in dims), index.sizes[TERM]]
         weight = field.weight
         if combined and weight is not None and (shape[-1] > 1 or bool((weight.data != 1).any())):
-            return _wholes(run, target, field)
+            own = ("combined", target.digest, kind)
+            table = [np.broadcast_to(a.spread(full), shape).reshape(count, -1, shape[-1]) for a in (index, weight)]
+            run.combined[target.digest] = (table[0], table[1])
+            number = np.where((table[0] < 0).any(-1), -1, np.arange(table[0].shape[1]))
+            return Keyed(own, Named(full, number.reshape(*shape[:-1], 1)))
         return Keyed(kind, Named(full, np.broadcast_to(index.spread(full), shape)))
     numbers = atom_numbers(field, run.layer(place), place)
     dims = tuple(d for d in numbers.dims if d != "input")
@@ -104,10 +108,10 @@ def cotangents(run: Any, place: str, keys: list[list[Key | None]], value: Any, r
             kind, number = key
             if kind == place:  # the score of a chain, by its number
                 found[slot, row, number] = 1
-            elif kind[0] == "whole":
-                for index, factor in run.wholes[kind][number]:
-                    one = cotangents(run, place, [[(kind[1], index)]], value[row : row + 1], [0])
-                    found[slot, row] += factor * one[0, 0]
+            elif kind[0] == "combined":
+                for index, factor in zip(*(table[owner, number] for table in run.combined[kind[1]]), strict=True):
+                    one = cotangents(run, place, [[(kind[2], int(index))]], value[row : row + 1], [0])
+                    found[slot, row] += float(factor) * one[0, 0]
             elif place != OUTPUT:
                 found[slot, row] = atom_cotangent(run, place, kind, number, value[row : row + 1], owner)[0]
             elif kind == "probability":
