@@ -290,6 +290,13 @@ FIELDS: Final[dict[str, Code]] = {
         "block5c | factorize(nmf, 6) | present(featvis)",
         "block5c.expand | factorize(nmf, 6) | present(featvis)",
     ),
+    "E245": Code(
+        "a method whose parameters the layer cannot have",
+        "A window or a grid is counted in the layer's positions, and cannot be larger than the layer. The message says "
+        "how many it has.",
+        "input.pixel | attribute(output, method=occlusion(window=400)) | present(heatmap)",
+        "input.pixel | attribute(output, method=occlusion(window=40)) | present(heatmap)",
+    ),
     "E303": Code(
         "an axis left over",
         "Every axis of a field is drawn by the style, laid out (`facet=`), spent (`top`, `sum` ...) or handed to the "

@@ -12,7 +12,7 @@ from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import OUTPUT, Backward, Forward, Node, Program, Rerun, Tangents, walk
 from bbilang.compiler.mode import joined, lows, tangent_count, ways
 from bbilang.compiler.settings import default
-from bbilang.compiler.targets import CHAIN, captured_at, known_apart, score_keys, target_keys
+from bbilang.compiler.targets import CHAIN, ask_keys, captured_at, known_apart, target_keys
 from bbilang.grammar.source import Span
 
 Kind = Literal["forward", "backward", "tangents", "reruns", "icons", "draw"]
@@ -154,9 +154,7 @@ def _forward(program: Program, number: int, forward: Forward, description: Model
     return Step("forward", number, words, int(runs), flops, kept, asked=_asked(program, forward.serves))
 
 
-def _backward(
-    program: Program, number: int, backward: Backward, description: ModelDescription, others: Others
-) -> Step:
+def _backward(program: Program, number: int, backward: Backward, description: ModelDescription, others: Others) -> Step:
     inputs, place = _inputs(program), backward.place
     reached = lows(backward.asks, place, description)
     count = Counter(reached.values() if backward.stops else ["input"] * len(reached))
@@ -173,9 +171,7 @@ def _backward(
                 alternatives=others.to(backward.forward, place))  # fmt: skip
 
 
-def _tangents(
-    program: Program, number: int, tangents: Tangents, description: ModelDescription, others: Others
-) -> Step:
+def _tangents(program: Program, number: int, tangents: Tangents, description: ModelDescription, others: Others) -> Step:
     inputs = _inputs(program)
     count = tangent_count(tangents, description)
     keys = {k for target in tangents.targets for k in target_keys(target, tangents.place, description)}
@@ -189,9 +185,8 @@ def _tangents(
 def _rerun(program: Program, number: int, rerun: Rerun, description: ModelDescription) -> Step:
     inputs, visits = _inputs(program), rerun.visits
     name = rerun.method[0] or ", ".join(dict.fromkeys(ask.node.op for ask in rerun.asks))
-    kind = score_keys if rerun.finds == "masks" else target_keys
-    keys = {key for target in rerun.targets for key in kind(target, rerun.place, description)}
-    noun = {"gradients": "step", "masks": "step"}.get(rerun.finds, "changed layer" if rerun.above else "changed input")
+    keys = {key for ask in rerun.asks for key in ask_keys(ask, rerun.place, description)}
+    noun = "step" if rerun.finds != "values" else "mask" if rerun.method[0] else "change"
     words = f"{name}: {_plural(visits, noun)} x {_plural(len(keys), 'target')} "
     words += f"above {rerun.layer}" if rerun.above else f"at {rerun.layer}, through the whole network"
     row = flops_between(description, rerun.layer, rerun.place) if rerun.above else description.flops

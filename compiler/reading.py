@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.arguments import At, Poisoned, at, bind, describe, literal
+from bbilang.compiler.cost import layer_of
 from bbilang.compiler.ir import OUTPUT, Node
-from bbilang.compiler.op import Fail, Operation, Parameter, did_you_mean
+from bbilang.compiler.op import Fail, Operation, Parameter, bound, did_you_mean
 from bbilang.compiler.targets import place_of
 from bbilang.compiler.types import FieldType
 from bbilang.grammar import ast
+from bbilang.grammar.source import Span
 
 if TYPE_CHECKING:
     from bbilang.compiler.resolve import Resolver
@@ -159,6 +161,8 @@ class Reader:
         for item in value.items if isinstance(value, ast.List) else (value,):
             method = self.resolver.registry.methods[item.name]
             layers = field.type.layers
+            if method.atoms:
+                self._suited(method, found, field, item.span)
             if method.input_only and layers != ("input",):
                 raise at(
                     item.span,
@@ -174,6 +178,20 @@ class Reader:
                     "use `.spatial`, `.channel` or `input.pixel`",
                 )
         return found
+
+    def _suited(self, method: Any, given: Any, field: Node, span: Span) -> None:
+        """Complains of atoms that a method is not for, and of parameters that a layer cannot have."""
+        if field.type.atom not in method.atoms:
+            help = f"use `{field.type.layers[0]}.{'pixel' if field.type.layers == ('input',) else 'spatial'}`"
+            raise at(span, "E238", f"`{method.name}` is of positions, and these are {field.type.atom}s", help)
+        _, parameters = bound(self.resolver.registry, given)
+        description = self.resolver.models[field.type.model].description
+        for layer in field.type.layers:
+            sizes = layer_of(description, layer).as_map.sizes
+            try:
+                method.suits(parameters, (sizes["y"], sizes["x"]))
+            except Fail as fail:
+                raise At(fail, span) from fail
 
     def suits(self, operation: Operation, arguments: Mapping[str, Any]) -> None:
         """Raises `Fail` for a method that runs the network again where the target is an attribution."""

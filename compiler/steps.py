@@ -46,7 +46,7 @@ def stretch(program: Program, step: Step) -> Stretch | None:
             return Stretch(work.place, stop, work.layers)
         case "tangents":
             return Stretch(work.layer, work.place, work.layers)
-    return Stretch(work.layer if work.above else INPUT, work.place, work.layers, True)
+    return Stretch(work.layer if work.above else INPUT, work.place, work.layers, work.finds != "values")
 
 
 def deepest(description: ModelDescription, layers: tuple[str, ...]) -> str:

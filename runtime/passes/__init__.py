@@ -20,6 +20,7 @@ from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.cut import Cut
 from bbilang.runtime.passes.rerun import rerun_gradient_chunks, rerun_gradients
 from bbilang.runtime.passes.runner import Runner, run_to
+from bbilang.runtime.passes.scores import score_chunks, value_chunks
 from bbilang.runtime.passes.tangent import tangent_chunks, tangents
 from bbilang.runtime.passes.upper import Upper, above
 from bbilang.runtime.passes.watch import Trace, trace
@@ -39,10 +40,12 @@ __all__ = [
     "rerun_gradient_chunks",
     "rerun_gradients",
     "run_to",
+    "score_chunks",
     "scores_of",
     "tangent_chunks",
     "tangents",
     "trace",
+    "value_chunks",
     "vjp",
     "vjp_chunks",
 ]

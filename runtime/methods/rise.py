@@ -1,0 +1,71 @@
+"""`rise`: random masks, weighted by the score that they leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bbilang.compiler.op import Fail, Method, Parameter
+from bbilang.runtime.baselines import WORDS
+
+
+class Rise(Method):
+    """The expected score of a randomly masked picture, given that a position is kept: the mean over masks of score x
+    mask, divided by `p` (equation 6).
+
+    A mask is a grid of `cells` x `cells` cells, each kept with probability `p`, enlarged bilinearly to one cell more
+    than the picture along each side and cut out at a random offset of less than a cell. Mask number i follows from the
+    file's seed and i alone. One run of the network for a mask serves every class. The authors take probabilities,
+    `output[score=probability]`, and multiply normalized pictures by the mask, which shows the mean colour where it is 0
+    (`baselines=mean`). At a hidden layer the mask keeps positions of that layer. Its error falls as 1 / sqrt(masks).
+    """
+
+    name = "rise"
+    reruns = True
+    finds = "values"
+    keeps = True
+    maps_only = True
+    atoms = ("pixel", "spatial")
+    parameters = (
+        Parameter("n_masks", "integer", "how many masks", 4000, minimum=1, maximum=1_000_000),
+        Parameter("cells", "integer", "cells along each side of a mask", 7, minimum=1, maximum=64),
+        Parameter("p", "number", "share of the cells that stay", 0.5, minimum=0.01, maximum=0.99),
+        Parameter("baselines", "word", "the picture that shows where a mask is 0", "mean", choices=WORDS),
+    )
+    source = "Petsiuk, Das, Saenko 2018"
+
+    def suits(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> None:
+        if parameters["cells"] > min(size):
+            message = f"masks of {parameters['cells']} cells a side do not fit {size[0]} x {size[1]} positions"
+            raise Fail("E245", message, f"`cells` is at most {min(size)} here")
+
+    def baseline(self, parameters: Mapping[str, Any]) -> str:
+        return str(parameters["baselines"])
+
+    def masks(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> int:
+        return int(parameters["n_masks"])
+
+    def mask(self, parameters: Mapping[str, Any], start: int, stop: int, size: tuple[int, int], seed: int) -> Any:
+        import numpy as np
+        import torch
+
+        cells, p = int(parameters["cells"]), float(parameters["p"])
+        cell = [-(-side // cells) for side in size]
+        grids, offsets = np.empty((stop - start, 1, cells, cells), np.float32), []
+        for number in range(start, stop):
+            random = np.random.Generator(np.random.Philox(key=[seed, number]))
+            grids[number - start, 0] = random.random((cells, cells)) < p
+            offsets.append((int(random.integers(cell[0])), int(random.integers(cell[1]))))
+        larger = [(cells + 1) * side for side in cell]
+        smooth = torch.nn.functional.interpolate(torch.from_numpy(grids), larger, mode="bilinear", align_corners=False)
+        cut = [m[0, y : y + size[0], x : x + size[1]] for m, (y, x) in zip(smooth, offsets, strict=True)]
+        return torch.stack(cut)
+
+    def credit(self, parameters: Mapping[str, Any], values: Any, own: Any) -> Any:
+        return values
+
+    def settle(self, parameters: Mapping[str, Any], total: Any, hidden: Any) -> Any:
+        return total / (int(parameters["n_masks"]) * float(parameters["p"]))
+
+
+METHODS = (Rise(),)
