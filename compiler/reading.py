@@ -86,8 +86,10 @@ class Reader:
     def method(self, value: ast.Expression) -> Any:
         """A method's name, or (name, parameters) where it was given some, or a list of methods."""
         if isinstance(value, ast.List):
-            self.resolver.unavailable(value.span, "a list of methods")
-            return ("list", tuple(self.method(item) for item in value.items))
+            return ("list", tuple(self.one_method(item) for item in value.items))
+        return self.one_method(value)
+
+    def one_method(self, value: ast.Expression) -> Any:
         name = value.name if isinstance(value, ast.Path | ast.Call) else None
         if name is None:
             raise at(value.span, "E219", f"{describe(value)} is not an attribution method", "`linear` is the default")
@@ -104,7 +106,7 @@ class Reader:
 
     def _method_argument(self, value: ast.Expression, parameter: Parameter) -> Any:
         if parameter.kind == "method":
-            return self.method(value)
+            return self.one_method(value)
         if parameter.kind == "layer":
             found = self.resolver.value(value)
             if not isinstance(found, Layers):
@@ -162,7 +164,7 @@ class Reader:
             method = self.resolver.registry.methods[item.name]
             layers = field.type.layers
             if method.atoms:
-                self._suited(method, found, field, item.span)
+                self._suited(method, self.one_method(item), field, item.span)
             if method.input_only and layers != ("input",):
                 raise at(
                     item.span,
@@ -193,6 +195,36 @@ class Reader:
             except Fail as fail:
                 raise At(fail, span) from fail
 
+    def placed(self, operation: Operation, arguments: dict[str, Any], field: Node) -> None:
+        """Gives methods that weight the maps of one layer that layer, where the field is of others: the last with
+        positions below the target. Raises `Fail` for a layer without positions, or that is not below the target."""
+        targets = [arguments[p.name] for p in operation.parameters if p.kind == "target"]
+        for name in (p.name for p in operation.parameters if p.kind == "method"):
+            arguments[name] = self._placed(arguments[name], field, targets, name)
+
+    def _placed(self, given: Any, field: Node, targets: list[Any], argument: str) -> Any:
+        if not isinstance(given, str) and given[0] == "list":
+            return ("list", tuple(self._placed(item, field, targets, argument) for item in given[1]))
+        kind, parameters = bound(self.resolver.registry, given)
+        wanted = parameters.get("layer")
+        if not kind.layered or (wanted is None and field.type.layers != ("input",)):
+            return given
+        description = self.resolver.models[field.type.model].description
+        later = {x for t in targets if isinstance(t, Node) and t.type.content != "score" for x in t.type.layers}
+        below = list(description.layers)
+        if later:
+            below = below[: min(i for i, layer in enumerate(below) if layer.name in later)]
+        sized = [(x.name, x.as_map.sizes) for x in below]
+        maps = [name for name, sizes in sized if sizes.get("y", 1) * sizes.get("x", 1) > 1]
+        if wanted is not None and description.by_name[wanted].name not in maps:
+            message = f"`{wanted}` has no positions, or is not below the target"
+            raise Fail("E238", message, f"as in `{kind.name}(layer={maps[-1]})`" if maps else None, argument)
+        if not maps:
+            raise Fail("E238", f"no layer below the target has positions, as `{kind.name}` needs", None, argument)
+        chosen = description.by_name[wanted].name if wanted is not None else maps[-1]
+        others = () if isinstance(given, str) else tuple(item for item in given[1] if item[0] != "layer")
+        return (kind.name, tuple(sorted((*others, ("layer", chosen)))))
+
     def suits(self, operation: Operation, arguments: Mapping[str, Any]) -> None:
         """Raises `Fail` for a method that runs the network again where the target is an attribution."""
         chained = any(
@@ -201,10 +233,11 @@ class Reader:
         )
         for name in (p.name for p in operation.parameters if p.kind == "method"):
             given = arguments[name]
-            method = self.resolver.registry.methods.get(given if isinstance(given, str) else given[0])
-            if chained and method is not None and method.reruns:
-                help = "leave the method out: attribution to an attribution is `linear`"
-                raise Fail("E238", f"`{method.name}` is not of attributions: of classes and of atoms", help, name)
+            for each in given[1] if given[0] == "list" else (given,):
+                method = self.resolver.registry.methods.get(each if isinstance(each, str) else each[0])
+                if chained and method is not None and method.reruns:
+                    help = "leave the method out: attribution to an attribution is `linear`"
+                    raise Fail("E238", f"`{method.name}` is not of attributions: of classes and of atoms", help, name)
 
     def _slider(self, value: ast.Expression, parameter: Parameter) -> Node | None:
         """A `slider(...)`, or a name bound to one, where a number may slide."""

@@ -303,6 +303,7 @@ class Resolver(Substrates):
             if parameter.name not in spans and f"{call.name}.{parameter.name}" in self.settings:
                 arguments[parameter.name] = self.settings[f"{call.name}.{parameter.name}"]
         try:
+            self.reader.placed(operation, arguments, field)
             self.reader.suits(operation, arguments)
             type = operation.type(field.type, arguments)
             arguments = dict(operation.expand(field, arguments, partial(self._inner, span)))

@@ -272,6 +272,15 @@ RUNNING: Final[dict[str, Code]] = {
         ">>> bbilang.run('a.channel | attribute(output[1], method=linear) | present(bars)', model=noisy)",
         needs="a network that is random when it is evaluated",
     ),
+    "E515": Code(
+        "a method that is not defined for this network",
+        "Some attribution methods have a rule for one kind of network: deconvnet and guided backpropagation for ReLU and "
+        "ReLU6, class activation maps for global average pooling and one linear layer. The message says what is in the "
+        "way.",
+        ">>> bbilang.run('input.pixel | attribute(output, method=guided_backprop) | present(heatmap)', model=with_silu)",
+        ">>> bbilang.run('input.pixel | attribute(output, method=gradient) | present(heatmap)', model=with_silu)",
+        needs="a network of another kind",
+    ),
     "E510": Code(
         "a direction that the layer does not have",
         "An icon maximizes the response to a direction in one layer's channels. This concerns callers "

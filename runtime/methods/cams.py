@@ -17,24 +17,4 @@ class Cam(Method):
     source = "Zhou et al. 2016"
 
 
-class GradCam(Method):
-    """Maps weighted by the mean gradient of each channel, then ReLU."""
-
-    name = "grad_cam"
-    available = False
-    maps_only = True
-    parameters = (LAYER,)
-    source = "Selvaraju et al. 2017"
-
-
-class GradCamPlusPlus(Method):
-    """Grad-CAM with weights from higher derivatives."""
-
-    name = "grad_cam_pp"
-    available = False
-    maps_only = True
-    parameters = (LAYER,)
-    source = "Chattopadhay et al. 2018"
-
-
-METHODS = (Cam(), GradCam(), GradCamPlusPlus())
+METHODS = (Cam(),)

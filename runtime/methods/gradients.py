@@ -11,22 +11,6 @@ NOISE = Parameter(
 )
 
 
-class GradientMethod(Method):
-    """The derivative itself (Simonyan 2014)."""
-
-    name = "gradient"
-    available = False
-    source = "Simonyan, Vedaldi, Zisserman 2014"
-
-
-class InputXGradient(Method):
-    """Activation x gradient: `linear` under the name it has at the input (Shrikumar 2016)."""
-
-    name = "input_x_gradient"
-    available = False
-    source = "Shrikumar et al. 2016"
-
-
 class SmoothGrad(Method):
     """The mean over noisy copies of the input."""
 
@@ -45,22 +29,6 @@ class VarGrad(Method):
     source = "Adebayo et al. 2018"
 
 
-class Deconvnet(Method):
-    """Backward signals pass a ReLU where they are positive."""
-
-    name = "deconvnet"
-    available = False
-    source = "Zeiler and Fergus 2014"
-
-
-class GuidedBackprop(Method):
-    """Backward signals pass a ReLU where they and the activation are positive."""
-
-    name = "guided_backprop"
-    available = False
-    source = "Springenberg et al. 2015"
-
-
 class Competitive(Method):
     """Input x gradient, kept where this class claims more than every other."""
 
@@ -69,4 +37,4 @@ class Competitive(Method):
     source = "Gupta and Arora 2019"
 
 
-METHODS = (GradientMethod(), InputXGradient(), SmoothGrad(), VarGrad(), Deconvnet(), GuidedBackprop(), Competitive())
+METHODS = (SmoothGrad(), VarGrad(), Competitive())

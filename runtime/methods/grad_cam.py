@@ -1,0 +1,38 @@
+"""`grad_cam`: maps weighted by the mean gradient of each channel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bbilang.compiler.op import Method, Parameter
+
+LAYER = Parameter(
+    "layer", "layer", "the layer whose maps are weighted; at the input the last with positions unless said", None
+)
+
+
+class GradCam(Method):
+    """max(0, sum over channels k of w_k A_k[y, x]), with w_k the mean over positions of d target / d A_k.
+
+    At the input it is made of the last layer with positions below the target (or `layer=`), and resized to the picture
+    bilinearly; at a hidden layer, of that layer itself unless `layer=` names another. Defined for positions: `.spatial`
+    and `input.pixel`. It demands the layer's activation and one backward for each score, which stops there. Captum:
+    `LayerGradCam` with `relu_attributions=True`.
+    """
+
+    name = "grad_cam"
+    maps_only = True
+    layered = True
+    atoms = ("pixel", "spatial")
+    parameters = (LAYER,)
+    source = "Selvaraju et al. 2017, equations 1 and 2"
+
+    def additive(self, parameters: Mapping[str, Any]) -> bool:
+        return False
+
+    def maps(self, activation: Any, gradient: Any) -> Any:
+        return (gradient.mean((-2, -1), keepdim=True) * activation).sum(-3).clamp_min(0)
+
+
+METHODS = (GradCam(),)

@@ -1,0 +1,24 @@
+"""`gradient`: the derivative itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bbilang.compiler.op import Method
+
+
+class GradientMethod(Method):
+    """d target / d activation, summed over an atom's part: how fast the target changes, and not how much is there.
+
+    The plain sensitivity map; its papers show the magnitude (`| abs`), or the largest of the three colours. Defined at
+    every layer. It demands one backward pass for each class. Captum: `Saliency(abs=False)`.
+    """
+
+    name = "gradient"
+    source = "Simonyan, Vedaldi, Zisserman 2014; Baehrens et al. 2010"
+
+    def contribution(self, activation: Any, gradient: Any) -> Any:
+        return gradient
+
+
+METHODS = (GradientMethod(),)

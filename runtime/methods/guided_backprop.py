@@ -1,0 +1,41 @@
+"""`guided_backprop`: backward signals pass a ReLU where they and the activation are positive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bbilang.compiler.op import Method
+
+
+class GuidedBackprop(Method):
+    """The gradient with every ReLU's derivative replaced: max(0, signal) where the unit was active, else 0.
+
+    ReLU6 passes it where 0 < unit < 6. Functions that are no rectifier (sigmoid, tanh, softmax) keep their derivative;
+    SiLU, GELU, ELU and other smooth rectifiers, for which the paper has no rule, are refused. Defined at every layer,
+    to classes, differences and atoms of later layers. It demands one forward with these derivatives, shared with others
+    of the method, and one backward for each score. Captum: `GuidedBackprop`.
+    """
+
+    name = "guided_backprop"
+    rule = True
+    insensitive = (
+        "Guided backprop draws much the same map for every class, and hardly changes when the upper layers get random "
+        "weights: it recovers edges of the picture more than reasons for a class (Adebayo et al. 2018; Nie, Zhang, "
+        "Patel 2018; Sixt, Granz, Landgraf 2020)."
+    )
+    source = "Springenberg, Dosovitskiy, Brox, Riedmiller 2015"
+
+    def contribution(self, activation: Any, gradient: Any) -> Any:
+        return gradient
+
+    def additive(self, parameters: Mapping[str, Any]) -> bool:
+        return False
+
+    def around(self, parameters: Mapping[str, Any]) -> Any:
+        from bbilang.runtime.passes.rectifiers import Rectifiers
+
+        return Rectifiers(self.name)
+
+
+METHODS = (GuidedBackprop(),)

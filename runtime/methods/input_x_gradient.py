@@ -1,0 +1,25 @@
+"""`input_x_gradient`: `linear` under the name that it has at the input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bbilang.compiler.op import Method
+
+
+class InputXGradient(Method):
+    """activation x d target / d activation: `linear` under the name that it has at the input, and the same passes.
+
+    Contributions add up to the score where the network is piecewise linear without biases. Defined at every layer; here
+    the input is the picture in [0, 1], before the model's normalization. Captum: `InputXGradient`.
+    """
+
+    name = "input_x_gradient"
+    linear = True
+    source = "Shrikumar et al. 2016"
+
+    def contribution(self, activation: Any, gradient: Any) -> Any:
+        return activation * gradient
+
+
+METHODS = (InputXGradient(),)
