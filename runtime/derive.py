@@ -95,6 +95,8 @@ def backward(run: Any, step: Backward) -> None:
             stop = min(start + CHUNK, len(slots.keys))
             keep = not (last and number + 1 == len(groups) and stop == len(slots.keys))
             cotangent = cotangents(run, step.place, slots.keys[start:stop], value)
+            if captured.relevance is not None:
+                cotangent = captured.relevance.seed(outputs, cotangent, step.place)
             chunk = None if step.batched else 1
             for offset, gradient in passes.vjp_chunks(
                 captured, outputs, cotangent, reach, run.passes, keep=keep, chunk=chunk
@@ -103,25 +105,26 @@ def backward(run: Any, step: Backward) -> None:
 
 
 def _reduce(run: Any, shared: list[Any], captured: Any, gradient: dict[str, Any], start: int) -> None:
-    """Gradients of some slots, (slot, input, *layer axes), into the tables of those who ask; of each its own slots."""
+    """Gradients of some slots, (slot, input, *layer axes), into the tables of those who ask; of each its own slots.
+    Those with equal parts are served by one product with all slots that any of them asks for."""
     count = len(next(iter(gradient.values())))
-    same: dict[Any, Any] = {}  # what was reduced already for somebody with equal parts
-    for ask, found, places in shared:
+    asked = []
+    together: dict[Any, set[int]] = {}
+    for number, (ask, found, places) in enumerate(shared):
         here, there, rows = places[:, (places[1] >= start) & (places[1] < start + count)]
-        if not here.size:
-            continue
-        slots, index = np.unique(there - start, return_inverse=True)
-        operation = run.registry.operations[ask.node.op]
-        for name in ask.layers:
-            key = (ask.node.op, ask.parts, name, slots.tobytes()) if ask.parts else None
-            if key not in same or key is None:
-                part = gradient[name][_slice(slots)]
-                reduced = numpy_of(operation.reduce(ask.node, run.layer(name), captured[name], part, run))
-                if key is not None:
-                    same[key] = reduced
-            else:
-                reduced = same[key]
-            found.put(name, np.stack([here, index, rows]), reduced)
+        for name in ask.layers if here.size else ():
+            key = (ask.node.op, ask.parts, name) if ask.parts else (number, name)
+            together.setdefault(key, set()).update((there - start).tolist())
+            asked.append((key, ask, found, name, here, there - start, rows))
+    reduced: dict[Any, tuple[np.ndarray, np.ndarray]] = {}
+    for key, ask, found, name, here, there, rows in asked:
+        if key not in reduced:
+            slots = np.array(sorted(together[key]))
+            operation = run.registry.operations[ask.node.op]
+            part = gradient[name][_slice(slots)]
+            reduced[key] = slots, numpy_of(operation.reduce(ask.node, run.layer(name), captured[name], part, run))
+        slots, values = reduced[key]
+        found.put(name, np.stack([here, np.searchsorted(slots, there), rows]), values)
 
 
 def _slice(slots: np.ndarray) -> Any:
