@@ -28,11 +28,12 @@ def icons_module() -> Any:
 
 
 def chosen(count: int) -> list[Any]:
-    """Channels evenly over the layer."""
+    """Channels evenly over the layer, each between two of those by which the number of steps was chosen
+    (`benchmarks/icons.py`)."""
     from bbilang.runtime.visualize import Objective
 
     channels = work.adapter().description.by_name[LAYER].shape[0]
-    return [Objective(LAYER, round(i * channels / count)) for i in range(count)]
+    return [Objective(LAYER, round((i + 0.5) * channels / count)) for i in range(count)]
 
 
 def row(tiny: bool = False) -> Row:
