@@ -14,6 +14,7 @@ from bbilang.compiler.op import Drawn
 from bbilang.compiler.types import Axis
 from bbilang.runtime import grouping
 from bbilang.runtime.execute import Results
+from bbilang.runtime.factorization.layer import word
 from bbilang.runtime.field import Field, Linked, Named
 from bbilang.runtime.viewmodel import Atom, Panel
 
@@ -80,6 +81,13 @@ class Drawing:
     def place(self, state: tuple[int, ...], facet: int) -> tuple[int, ...]:
         return (*state, facet) if self.facet else state
 
+    @property
+    def slot_word(self) -> str:
+        """What a slot is, for tables and hints: the axis; what pca, svd and ica find are components."""
+        slots = self.drawn.slots
+        name = slots.name if slots else ""
+        return word(self.field.type.family.partition("-")[0]) if name == "group" else name
+
     # --- atoms and words -------------------------------------------------------------------------------------------
 
     def atom(self, components: dict[str, int], layer: str, name: str = "", node: Node | None = None) -> int:
@@ -88,7 +96,10 @@ class Drawing:
             return -1
         key = atom_key(self.prefix, grouping.place(node or self.node, layer, components), components)
         several = len(self.field.type.layers) > 1 and layer in self.field.type.layers and layer != "output"
-        return self._number(key, (f"{layer}, " if several else "") + (name or atom_words(components)))
+        return self._number(key, (f"{layer}, " if several else "") + (name or self.words(components)))
+
+    def words(self, components: dict[str, int]) -> str:
+        return atom_words(components, self.field.type.family)
 
     def named_atom(self, components: dict[str, int], layer: str) -> int:
         """An atom that a layer's name alone may tell apart."""
@@ -99,7 +110,7 @@ class Drawing:
         key = atom_key(
             self.prefix, grouping.place(grouping.member(self.node, layer), layer, {"group": group}), {"group": group}
         )
-        return self._number(key, f"{layer}, group {group}")
+        return self._number(key, f"{layer}, {atom_words({'group': group}, node.type.family)}")
 
     def _number(self, key: str, label: str) -> int:
         if key not in self._atom_numbers:
@@ -168,7 +179,7 @@ class Drawing:
         if not columns:
             return tuple(f"{axis.name} {i}" for i in range(self._size(axis)))
         every = [{c: int(v[place][i]) for c, v in columns.items()} for i in range(self._size(axis))]
-        return tuple(atom_words(one) if min(one.values()) >= 0 else "" for one in every)
+        return tuple(self.words(one) if min(one.values()) >= 0 else "" for one in every)
 
     def series_atoms(self, place: tuple[int, ...]) -> tuple[int, ...]:
         """The series of one frame as atoms, where they are: classes, channels, groups."""
@@ -239,8 +250,8 @@ class Drawing:
         }
         if "layer" in own:
             layer = self.field.type.layers[own.pop("layer")]
-            return ", ".join([layer, *([atom_words(own)] if own else [])])
-        return atom_words(own) if all(v >= 0 for v in own.values()) else ""
+            return ", ".join([layer, *([self.words(own)] if own else [])])
+        return self.words(own) if all(v >= 0 for v in own.values()) else ""
 
 
 def atom_key(prefix: str, layer: str, components: dict[str, int]) -> str:
@@ -261,9 +272,10 @@ def token_word(results: Results, layer: str, token: int, row: int = 0) -> str:
     return atom_words({"y": y, "x": x})
 
 
-def atom_words(components: dict[str, int]) -> str:
-    """An atom for a reader: "channel 447", "row 6, column 6", "from channel 3, to channel 8"."""
-    words = {"y": "row", "x": "column"}
+def atom_words(components: dict[str, int], family: str = "") -> str:
+    """An atom for a reader: "channel 447", "row 6, column 6", "from channel 3, to channel 8". What pca, svd and ica
+    find are components (``family``: see types)."""
+    words = {"y": "row", "x": "column", "group": word(family.partition("-")[0])}
     return ", ".join(f"{words.get(c, c.replace('.', ' '))} {v}" for c, v in components.items() if c != "layer")
 
 

@@ -95,7 +95,9 @@ class Field:
 
     coords: component -> integers over some of the value's axes. names: axis -> words for its places (classes).
     index, weight: for targets, the classes and coefficients that make up each score, with a last axis `term`.
-    notes: what a reader has to know of the numbers, for the legend.
+    notes: what a reader has to know of the numbers, for the legend. shares: (words with a `{}` in them, shares of 1
+    over some of the value's axes, the note whose place they take where all of those axes are states): what is true of
+    each state by itself, as "the neurons shown hold {} of the vector".
     """
 
     type: FieldType
@@ -105,6 +107,7 @@ class Field:
     index: Named | None = None
     weight: Named | None = None
     notes: tuple[str, ...] = ()
+    shares: tuple[tuple[str, Named, str], ...] = ()
 
     def take(self, dim: str, index: Named) -> Field:
         """Pick along one axis, values and coordinates alike."""
@@ -120,17 +123,19 @@ class Field:
             pick(self.index) if self.index is not None else None,
             pick(self.weight) if self.weight is not None else None,
             self.notes,
+            tuple((words, pick(share), note) for words, share, note in self.shares),
         )
 
     def with_values(self, values: Named, type: FieldType) -> Field:
-        return Field(type, values, self.coords, self.names, self.index, self.weight, self.notes)
+        return Field(type, values, self.coords, self.names, self.index, self.weight, self.notes, self.shares)
 
     def drop(self, *dims: str) -> Field:
         """Without what is known of some axes, after they were summed away."""
         gone = set(dims)
         coords = {c: a for c, a in self.coords.items() if not gone & set(a.dims)}
         names = {n: a for n, a in self.names.items() if not gone & set(a.dims)}
-        return Field(self.type, self.values, coords, names, notes=self.notes)
+        shares = tuple(share for share in self.shares if not gone & set(share[1].dims))
+        return Field(self.type, self.values, coords, names, notes=self.notes, shares=shares)
 
     def positions(self, component: str, wanted: Named, axis: str) -> Named:
         """Where along an axis the places with these coordinates are; ABSENT where they are not."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from bbilang.compiler.ir import Node
 from bbilang.runtime import viewmodel as vm
 from bbilang.runtime.drawing import Drawing
-from bbilang.runtime.field import Linked
+from bbilang.runtime.factorization.layer import percent, word
+from bbilang.runtime.field import Linked, Named
 from bbilang.runtime.styles.heatmap import domain_of
 
 PLURALS = {
@@ -21,6 +25,29 @@ PLURALS = {
 }
 
 
+def remarked(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> tuple[vm.Panel, ...]:
+    """The panels with what is true of each of their states alone: shares over axes that are all states or facets."""
+    shares = [(words, drawing.grid(share)) for words, share, _ in own_shares(drawing)]
+    if not shares:
+        return panels
+    found = []
+    for facet, panel in enumerate(panels):
+        frames = []
+        for frame, state in zip(panel.frames, drawing.each_state(), strict=True):
+            at = drawing.place(state, facet)
+            known = [words.format(percent(own[at], own[at])) for words, own in shares if own[at] == own[at]]
+            frames.append(replace(frame, remark="; ".join(known)))
+        found.append(replace(panel, frames=tuple(frames)))
+    return tuple(found)
+
+
+def own_shares(drawing: Drawing) -> list[tuple[str, Named, str]]:
+    """The field's shares that have one number for each state and facet."""
+    known = {axis.name for axis in (*drawing.states, *([drawing.facet] if drawing.facet else []))}
+    lone = {"input"} if len(drawing.results.pictures) == 1 else set()
+    return [share for share in drawing.field.shares if set(share[1].dims) <= known | lone]
+
+
 BETWEEN = "of the later atom's score"  # the unit of `link`
 
 
@@ -31,7 +58,8 @@ def legend_of(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> vm.Legend:
         scope += ", over all its states"
     if type.scope:
         scope = f"divided by {type.scope}"
-    notes = list(drawing.field.notes)
+    replaced = {note for _, _, note in own_shares(drawing)}
+    notes = [note for note in drawing.field.notes if note not in replaced]
     gap = drawing.drawn.slots.gap if drawing.drawn.slots else 0
     if gap:
         notes.append("the gap stands for everything between the two ends")
@@ -63,8 +91,10 @@ def quantity_of(drawing: Drawing) -> str:
     words = {"score": "score"}.get(type.content, type.content)
     if isinstance(drawing.field, Linked):
         return ", ".join([f"{words} to the next column", *type.steps])
-    if type.unit == BETWEEN:
-        words += " from the earlier atom to the later one"
+    link = _link(drawing) if type.content == "attribution" else None
+    if type.unit == BETWEEN or link is not None:
+        starts = link is not None and isinstance(link.get("start"), Node)
+        words += f" from the earlier atom to the later one{', or to the output' if starts else ''}"
     elif type.content in ("attribution", "gradient"):
         link = "to" if type.content == "attribution" else "of"
         if drawing.field.type.axis("class") is not None and type.atom != "class":
@@ -75,6 +105,14 @@ def quantity_of(drawing: Drawing) -> str:
             several = "the predicted class" if names is not None and names.dims == ("input",) else "the chosen class"
             words += f" {link} {known[0] if len(known) == 1 else several}"
     return ", ".join([words, *type.steps])
+
+
+def _link(drawing: Drawing) -> Node | None:
+    """What links the atoms of two layers: the later one's score is attributed to the earlier one."""
+    node = drawing.node
+    while node.inputs and node.op != "link":
+        node = node.inputs[0]
+    return node if node.op == "link" else None
 
 
 def title_of(drawing: Drawing) -> str:
@@ -92,6 +130,8 @@ def title_of(drawing: Drawing) -> str:
         return f"Layers {type.layers[0]} to {type.layers[-1]}"
     layers = type.layers[0] if len(type.layers) == 1 else f"{type.layers[0]} to {type.layers[-1]}"
     kinds = {c for axis in type.axes for c in axis.components} - {"input", "class", "layer"}
+    if type.family and type.atom == "group":
+        return f"{word(type.family.partition('-')[0]).capitalize()}s of {layers}"
     if type.atom == "neuron" and kinds == {"channel"}:
         return f"Neurons of {layers}"
     if type.atom == "neuron" and kinds == {"y", "x"}:

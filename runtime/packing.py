@@ -24,6 +24,7 @@ KEYS = (
     "colours",
     "series_atoms",
     "series_colours",
+    "remark",
     "flow",
 )
 MOST_PIXELS = 64 * 64  # of a map that goes on a sheet

@@ -171,6 +171,12 @@ function describe(now) {
     const pointed = elements.get(place.dataset.now).states.map((id) => selections.get(id)).filter((s) => s.kind === "hover" || s.kind === "click");
     place.textContent = pointed.map((s) => (now.get(s.id) === null ? "nothing selected" : s.atoms[now.get(s.id)][1])).join(", ");
   }
+  for (const place of document.querySelectorAll("[data-remark]")) {
+    const element = elements.get(place.dataset.remark), state = stateOf(element, now);
+    const said = element.frames.map((panel) => panel[state]).filter((frame) => frame.remark);
+    place.textContent = said.map((frame) => (frame.label ? `${frame.label}: ` : "") + frame.remark).join("; ");
+    if (said.length) place.append(".");
+  }
   for (const control of document.querySelectorAll("[data-selection]")) control.value = now.get(control.dataset.selection) ?? -1;
   for (const output of document.querySelectorAll("[data-output]")) {
     const selection = selections.get(output.dataset.output);

@@ -160,12 +160,14 @@ def _figure(view: View, element: Element, used: set[str]) -> dict[str, Any]:
         "caption": _caption(element.caption, related),
         "legend": _legend(element, over=False),
         "chips": _chipped(element),
+        "remarks": remarks(element),
         "overlays": [
             {
                 "element": overlay,
                 "caption": _caption(overlay.caption, related),
                 "legend": _legend(overlay, over=True),
                 "chips": _chipped(overlay),
+                "remarks": remarks(overlay),
             }
             for overlay in parts[1:]
         ],
@@ -179,6 +181,11 @@ def _figure(view: View, element: Element, used: set[str]) -> dict[str, Any]:
 def _chipped(element: Element) -> bool:
     """True where the colours of series are explained by chips."""
     return any(frame.series_colours for panel in element.panels for frame in panel.frames)
+
+
+def remarks(element: Element) -> bool:
+    """True where something is said of a state alone."""
+    return any(frame.remark for panel in element.panels for frame in panel.frames)
 
 
 def weight(element: Element) -> int:

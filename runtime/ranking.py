@@ -171,6 +171,7 @@ def _renamed(field: Field, names: dict[str, str]) -> Field:
         field.index.renamed(names) if field.index is not None else None,
         field.weight.renamed(names) if field.weight is not None else None,
         field.notes,
+        tuple((words, share.renamed(names), note) for words, share, note in field.shares),
     )
 
 

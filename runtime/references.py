@@ -7,7 +7,7 @@ import re
 from bbilang.runtime.viewmodel import Atom
 
 REFERENCE = re.compile(r"\[([^\[\]]+)\]\(([^()]+)\)")  # [words](channel 447) in a caption
-COORDINATES = {"position": ("y", "x"), "neuron": ("y", "x", "channel")}
+COORDINATES = {"position": ("y", "x"), "neuron": ("y", "x", "channel"), "component": ("group",)}
 
 
 def references(caption: str) -> list[str]:

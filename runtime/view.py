@@ -17,7 +17,7 @@ from bbilang.runtime import viewmodel as vm
 from bbilang.runtime.drawing import Drawing, atom_key, atom_words, token_word
 from bbilang.runtime.encode import jpeg
 from bbilang.runtime.execute import Results
-from bbilang.runtime.legend import legend_of, title_of
+from bbilang.runtime.legend import legend_of, remarked, title_of
 from bbilang.runtime.pointing import pointing
 
 CHOOSERS = ("hover", "click")
@@ -79,7 +79,7 @@ class _Builder:
         field = self.results.fields[element.id]
         inner = field.type.without(node["facet"]) if node["facet"] else field.type
         drawing = Drawing(element, field, style.spend(inner), self.results, self.picture)
-        panels = style.panels(drawing)
+        panels = remarked(drawing, style.panels(drawing))
         legend = legend_of(drawing, panels) if style.name != "image" else None
         drawn = drawing.drawn
         options: dict[str, object] = {k: node[k] for k in ("opacity", "color") if node[k] is not None}
@@ -102,7 +102,7 @@ class _Builder:
             tuple(axis.name for axis in drawing.states),
             (),
             gap if 0 < gap < count else 0,
-            drawn.slots.name if drawn.slots else "position" if drawn.cells else "",
+            drawing.slot_word if drawn.slots else "position" if drawn.cells else "",
             "class" if drawing.series_axis else "",
             drawing.facet.name if drawing.facet else "",
             options=options,
@@ -159,7 +159,11 @@ class _Builder:
             if axis.components == ("class",):
                 words = self.results.labels(here["class"])
             else:
-                words = token_word(self.results, layer, here["token"]) if set(here) == {"token"} else atom_words(here)
+                words = (
+                    token_word(self.results, layer, here["token"])
+                    if set(here) == {"token"}
+                    else atom_words(here, node.type.family)
+                )
             several = len(node.type.layers) > 1
             key = atom_key("", grouping.place(node, layer, here), here)
             atoms.append(vm.Atom(key, f"{layer}, {words}" if several else words))

@@ -57,6 +57,7 @@ class Frame:
     sizes: area of each mark relative to the largest, 0..1, where `size=` asks for it.
     colours: each slot's own colour ("#rrggbb"), for groups, whose hue is the same wherever they are drawn.
     series_atoms, series_colours: the same for the series, where they are atoms (classes of a matrix, groups of masks).
+    remark: what is true of this state alone ("the neurons shown hold 17 % of the vector"), for the legend.
     links: (slot, slot, value) from an earlier to a later mark; ``columns`` is then the column of each slot.
     """
 
@@ -71,6 +72,7 @@ class Frame:
     series_colours: tuple[str, ...] = ()
     links: tuple[tuple[int, int, float], ...] = ()
     columns: tuple[int, ...] = ()
+    remark: str = ""
 
 
 @dataclass(frozen=True)

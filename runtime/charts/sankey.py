@@ -53,7 +53,7 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
         "x1": "datum.right + 6",
         "y1": "(datum.top + datum.bottom) / 2",
         "name": f"datum.there ? atoms_{name}[datum.atom] : ''",  # the column says which layer a group is of
-        "cut": "indexof(datum.name, ', group ')",
+        "cut": "max(indexof(datum.name, ', group '), indexof(datum.name, ', component '))",
         "words": "datum.cut >= 0 ? slice(datum.name, datum.cut + 2) : datum.name",
     }
     text = words(

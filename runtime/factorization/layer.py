@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bbilang.runtime.factorization.compatible import compatible
-from bbilang.runtime.factorization.matrix import RANKED, Factors, check_numbers, factorize, share_left_out
+from bbilang.runtime.factorization.matrix import CENTRED, RANKED, SIGNED, Factors, check_numbers, factorize, with_rest
 from bbilang.runtime.field import Named
 
 LATER = "to.group"  # the groups of a later layer, in an attribution to them
@@ -34,9 +34,10 @@ class Work:
         counts: np.ndarray,
         sliding: tuple[str, ...] = (),
         leads: Named | None = None,
-    ) -> tuple[Named, Named, Named]:
-        """W (*apart, *sliding, [input,] group, *places), H (*apart, *sliding, group, channel), and the share of the
-        first content's squared norm that is left out (*apart, *sliding).
+    ) -> tuple[Named, Named, Named, Named]:
+        """W (*apart, *sliding, [input,] group, *places), H (*apart, *sliding, group, channel), the share of the first
+        content's squared norm that is left out (*apart, *sliding), and the same of the vector at each position
+        (*apart, *sliding, [input,] *places).
 
         contents: over (states, input, *places, channel) in any order. counts: the numbers of groups, one for each place
         of the axis ``sliding`` where there is one. Groups that a place does not have are NaN. leads: the attribution of
@@ -51,6 +52,7 @@ class Work:
         spatial = np.full((*shape, most, *grid), np.nan, np.float32)
         channel = np.full((*shape, most, sizes["channel"]), np.nan, np.float32)
         rest = np.zeros(shape)
+        rest_at = np.full((*shape, *grid), np.nan, np.float32)
         for at in np.ndindex(*(sizes[d] for d in self.apart)):
             own = [cube[tuple(i if s > 1 else 0 for i, s in zip(at, cube.shape, strict=False))] for cube in cubes]
             blocks = [block.reshape(-1, block.shape[-1]) for block in own]
@@ -62,12 +64,13 @@ class Work:
                 place = (*at, number) if sliding else at
                 spatial[(*place, slice(0, count))] = found.spatial.T.reshape(-1, *grid)
                 channel[(*place, slice(0, count))] = found.channel
-                rest[place] = found.left_out
+                rest[place], rest_at[place] = found.left_out, found.left_out_at.reshape(grid)
         dims = (*self.apart, *sliding)
         w = Named((*dims, "group", *inner), spatial)
         if joint:
             w = w.ordered((*dims, "input", "group", *self.places))
-        return w, Named((*dims, "group", "channel"), channel), Named(dims, rest)
+        there = Named((*dims, *inner), rest_at)
+        return w, Named((*dims, "group", "channel"), channel), Named(dims, rest), there
 
     def _leads(self, leads: Named, at: tuple[int, ...], inner: tuple[str, ...]) -> np.ndarray:
         """(later group, position, channel) at one place."""
@@ -95,7 +98,7 @@ class Work:
         count = len(blocks[0])
         spatial = found.spatial[:count] - (found.spatial[count : 2 * count] if signed else 0)
         spatial, offset = spatial / scales[0], found.offset / scales[0]
-        return Factors(spatial, found.channel, offset, share_left_out(blocks[0], spatial, found.channel, offset))
+        return with_rest(blocks[0], spatial, found.channel, offset)
 
     def order(self, found: Factors, grid: tuple[int, ...]) -> np.ndarray:
         """From left to right by the centroid of W squared; by value where there are no positions; or as they come."""
@@ -116,15 +119,23 @@ def norm_of(channel: Named) -> Named:
     return Named(channel.dims[:-1], np.linalg.norm(channel.data, axis=-1))
 
 
-def words_left_out(share: Named, sliding: tuple[str, ...], counts: np.ndarray, content: str, mean: bool) -> str:
+def word(method: str) -> str:
+    """What the atoms of a factorization are called."""
+    return "component" if method in SIGNED else "group"
+
+
+def who(method: str) -> str:
+    return f"the {word(method)}s{' and the mean' if method in CENTRED else ''}"
+
+
+def words_left_out(share: Named, sliding: tuple[str, ...], counts: np.ndarray, content: str, method: str) -> str:
     """ "the groups leave out 36 % of the activation's squared norm"; of a slider, for each number of groups."""
     if sliding and len(counts) <= 12:
         others = tuple(i for i, d in enumerate(share.dims) if d != sliding[0])
         ends = zip(counts, share.data.min(others), share.data.max(others), strict=True)
-        each = ", ".join(f"{n} groups {percent(low, high)}" for n, low, high in ends)
+        each = ", ".join(f"{n} {word(method)}s {percent(low, high)}" for n, low, high in ends)
         return f"the share of the {content}'s squared norm that is left out: {each}"
-    who = "the groups and the mean" if mean else "the groups"
-    return f"{who} leave out {percent(share.data.min(), share.data.max())} of the {content}'s squared norm"
+    return f"{who(method)} leave out {percent(share.data.min(), share.data.max())} of the {content}'s squared norm"
 
 
 def percent(low: float, high: float) -> str:

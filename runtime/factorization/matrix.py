@@ -19,13 +19,15 @@ RANKED = ("pca", "svd")  # methods whose components come in an order of their ow
 class Factors:
     """spatial W (position, group), channel H (group, channel), offset (channel,): the matrix is about W H + offset.
 
-    ``left_out``: the share of the matrix's squared norm that W H + offset leaves out, 0..1.
+    ``left_out``: the share of the matrix's squared norm that W H + offset leaves out, 0..1; ``left_out_at`` the same of
+    each position (position,), NaN where the matrix is 0 throughout.
     """
 
     spatial: np.ndarray
     channel: np.ndarray
     offset: np.ndarray
     left_out: float
+    left_out_at: np.ndarray
 
     @property
     def values(self) -> np.ndarray:
@@ -52,7 +54,7 @@ def factorize(matrix: np.ndarray, method: str, n: int, seed: int = 0, device: An
     spatial, channel, offset = METHODS[method](matrix, n, seed, device)
     if method in SIGNED:
         spatial, channel = with_fixed_signs(spatial, channel)
-    return Factors(spatial, channel, offset, share_left_out(matrix, spatial, channel, offset))
+    return with_rest(matrix, spatial, channel, offset)
 
 
 def check(matrix: np.ndarray, method: str, n: int, what: str = "") -> None:
@@ -95,9 +97,11 @@ def rank(matrix: np.ndarray) -> int:
     return int((values > values.max(initial=0) * max(matrix.shape) * np.finfo(np.float32).eps).sum())
 
 
-def share_left_out(matrix: np.ndarray, spatial: np.ndarray, channel: np.ndarray, offset: np.ndarray) -> float:
-    rest = matrix - offset - spatial @ channel
-    return float(np.square(rest).sum() / np.square(matrix).sum())
+def with_rest(matrix: np.ndarray, spatial: np.ndarray, channel: np.ndarray, offset: np.ndarray) -> Factors:
+    """The factors with what they leave out of the matrix."""
+    rest, whole = np.square(matrix - offset - spatial @ channel).sum(1), np.square(matrix).sum(1)
+    at = np.divide(rest, whole, out=np.full(len(rest), np.nan), where=whole > 0)
+    return Factors(spatial, channel, offset, float(rest.sum() / whole.sum()), at)
 
 
 def with_fixed_signs(spatial: np.ndarray, channel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -114,7 +114,7 @@ def rebuilt(frame: Field, type: FieldType, values: Named, names: dict[str, Named
     """The frame's atoms with new values."""
     coords = {c: array for c, array in frame.coords.items() if c not in CLASSES and not c.startswith("to.")}
     data = np.asarray(values.data, np.float32)
-    return Field(type, Named(values.dims, data), coords, dict(names or {}), notes=frame.notes)
+    return Field(type, Named(values.dims, data), coords, dict(names or {}), notes=frame.notes, shares=frame.shares)
 
 
 OPERATIONS = (Activation(),)

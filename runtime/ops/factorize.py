@@ -14,7 +14,7 @@ from bbilang.compiler.op import Activations, Demand, Fail, Operation, Parameter,
 from bbilang.compiler.types import Axis, FieldType
 from bbilang.runtime.atoms import numpy_of
 from bbilang.runtime.factorization import matrix
-from bbilang.runtime.factorization.layer import Work, norm_of, words_left_out
+from bbilang.runtime.factorization.layer import Work, norm_of, who, words_left_out
 from bbilang.runtime.factors import Groups, positions_of
 from bbilang.runtime.field import ABSENT, Field, Named, combine
 from bbilang.runtime.ranking import by_input
@@ -105,7 +105,7 @@ class Factorize(Operation):
             f"`{layer.name}`",
         )
         leads = run.value(node["compatible"]).values if node["compatible"] is not None else None
-        spatial, channel, rest = work.all(contents, counts, sliding, leads)
+        spatial, channel, rest, rest_at = work.all(contents, counts, sliding, leads)
         value = (
             np.sqrt(np.nansum(np.square(spatial.data), tuple(range(-len(work.places), 0))))
             if work.places
@@ -116,9 +116,19 @@ class Factorize(Operation):
         if sliding:
             numbers = np.arange(counts.max())
             coords["group"] = Named((*sliding, "group"), np.where(numbers < counts[:, None], numbers, ABSENT))
-        notes = (words_left_out(rest, sliding, counts, node.type.content, node["method"] in matrix.CENTRED),)
+        notes = (words_left_out(rest, sliding, counts, node.type.content, node["method"]),)
         value = value.ordered(("input", *states, *sliding, "group"))
-        return Groups(node.type, value, coords, notes=notes, spatial=spatial, channel=channel, left_out=rest)
+        there = f"{who(node['method'])} leave out {{}} of the squared norm of the vector there"
+        return Groups(
+            node.type,
+            value,
+            coords,
+            notes=notes,
+            shares=((there, rest_at, notes[0]),),
+            spatial=spatial,
+            channel=channel,
+            left_out=rest,
+        )
 
 
 class Factor(Operation):
@@ -145,7 +155,8 @@ class Factor(Operation):
         values = getattr(groups, node["which"])
         coords = {axis.name: Named((axis.name,), np.arange(axis.size)) for axis in node.type.axes}
         coords["group"] = groups.coords["group"]
-        return Field(node.type, values, coords, notes=groups.notes)
+        shares = groups.shares if node["which"] == "spatial" else ()
+        return Field(node.type, values, coords, notes=groups.notes, shares=shares)
 
 
 def _cube(node: Node, content: Node | None, layer: Any, run: Any) -> Named:

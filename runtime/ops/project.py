@@ -190,7 +190,7 @@ def _without(field: Field, along: str | None) -> Field:
     return Field(field.type, field.values, coords, names)
 
 
-def strongest(loadings: Named, names: Named, along: str, count: int = 2) -> Named:
+def strongest(loadings: Named, names: Named, along: str, count: int = 3) -> Named:
     """Words for each component: the places along the axis that weigh most in it."""
     dims = loadings.dims[:-1]
     words = np.empty(loadings.data.shape[:-1], dtype=object)

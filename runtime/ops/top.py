@@ -10,7 +10,7 @@ import numpy as np
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Operation, Parameter
 from bbilang.compiler.types import FieldType
-from bbilang.runtime.field import Field, Named
+from bbilang.runtime.field import Field, Named, combine
 from bbilang.runtime.ranking import ALONG, BY, PER, pick_ranked, ranked_axes, ranked_type, ranks, score_of
 
 K = Parameter("k", "integer", "how many to keep", minimum=1, maximum=100_000)
@@ -29,10 +29,30 @@ class Keep(Operation):
         (field,) = inputs
         axes = ranked_axes(field.type, dict(node.parameters))
         order, count = ranks(score_of(field, axes, node["per"], node["by"], run), axes, self.ascending)
-        return pick_ranked(field, node.type, axes, self.chosen(order, count, node["k"]))
+        kept = pick_ranked(field, node.type, axes, self.chosen(order, count, node["k"]))
+        if field.type.content == "activation" and field.type.atom == "neuron":
+            if [axis.components for axis in axes] == [("channel",)] and not field.type.axis("class"):
+                kept.shares = (*kept.shares, share_shown(field, kept, axes[0].name, node.type))
+        return kept
 
     def chosen(self, order: Named, count: np.ndarray, k: int) -> Named:
         return Named(order.dims, order.data[..., :k])
+
+
+def share_shown(field: Field, kept: Field, axis: str, type: FieldType) -> tuple[str, Named, str]:
+    """What share of the squared norm of each vector of channels (along ``axis``) the neurons kept hold."""
+
+    def energy(values: Named, along: str) -> Named:
+        place = values.dims.index(along)
+        dims = values.dims[:place] + values.dims[place + 1 :]
+        return Named(dims, np.nansum(np.square(values.data, dtype=np.float64), axis=place))
+
+    new = next(a.name for a in type.axes if a.components == ("channel",))
+    part, whole = energy(kept.values, new), energy(field.values, axis)
+    share = combine(
+        lambda a, b: np.divide(a, b, out=np.full(np.broadcast(a, b).shape, np.nan), where=b > 0), part, whole
+    )
+    return "the neurons shown hold {} of the squared norm of the whole vector", share, ""
 
 
 class Top(Keep):

@@ -8,7 +8,9 @@ import tiny
 import torch
 from tiny import values
 
+from bbilang.runtime.factorization.layer import percent
 from bbilang.runtime.factorization.matrix import factorize
+from bbilang.runtime.references import refers
 
 BARS = "| present(bars)"
 PHOTO = "photo = input | present(image)\n"
@@ -193,6 +195,50 @@ def test_the_share_left_out_stands_in_the_legend():
     view = tiny.view_of(tiny.run(f"b | factorize(nmf, 2) {BARS}"))
     (note,) = [n for n in view.interfaces[0].elements[0].legend.notes if "leave out" in n]
     assert f"{100 * share:.0f} %" in note or f"{100 * share:.1g} %" in note
+
+
+def test_the_share_of_the_position_shown():
+    """What is left out of the vector at the place that the reader points at stands in place of the layer's."""
+    w, h = slow("b", "nmf", 2)
+    own = cube("b")[0]  # channel, y, x
+    rest = ((own - np.einsum("gyx,gc->cyx", w, h)) ** 2).sum(0) / (own**2).sum(0)
+    text = "photo = input | present(image)\ng = b | factorize(nmf, 2)\ncell = hover(b.spatial)\n"
+    view = tiny.view_of(
+        tiny.run(f"{text}shown = g.spatial | at(cell) {BARS}\nall = g.spatial | present(masks, over=photo)")
+    )
+    photo, shown = view.interfaces[0].elements
+    said = [frame.remark for frame in shown.panels[0].frames]
+    assert len(set(said)) > 4 and not any("leave out" in note for note in shown.legend.notes)
+    for words, share in zip(said, rest.ravel(), strict=True):
+        assert words == f"the groups leave out {percent(share, share)} of the squared norm of the vector there"
+    masks = photo.overlays[0]  # all positions at once: the layer's share
+    assert not any(frame.remark for frame in masks.panels[0].frames)
+    assert any("leave out" in note for note in masks.legend.notes)
+
+
+def test_the_share_that_the_neurons_shown_hold():
+    own = cube("b")[0]
+    flat = own.reshape(len(own), -1).T
+    held = np.array([sum(sorted((v * v for v in row), reverse=True)[:3]) / sum(v * v for v in row) for row in flat])
+    text = "photo = input | present(image)\n"
+    view = tiny.view_of(tiny.run(f"{text}b.neuron | activation | at(hover(b.spatial)) | top(3) {BARS}"))
+    said = [frame.remark for frame in view.interfaces[0].elements[1].panels[0].frames]
+    assert said == [f"the neurons shown hold {percent(s, s)} of the squared norm of the whole vector" for s in held]
+    jointly = tiny.view_of(tiny.run(f"b.neuron | activation | top(3) {BARS}"))  # of no one vector
+    assert not any(frame.remark for frame in jointly.interfaces[0].elements[0].panels[0].frames)
+
+
+def test_what_pca_finds_are_components():
+    over = "b.spatial | project(pca, 2) | present(rgb, over=photo)"
+    for method, word in (("pca", "component"), ("svd", "component"), ("nmf", "group")):
+        view = tiny.view_of(tiny.run(f"{PHOTO}icons = b | factorize({method}, 2) | present(featvis)\n{over}"))
+        photo, icons = view.interfaces[0].elements
+        assert [atom.label for atom in icons.atoms] == [f"{word} 0", f"{word} 1"] and icons.slot_axis == word
+        assert photo.overlays[0].panels[0].frames[0].series == ("component 0", "component 1")
+        assert (
+            any(f"the {word}s" in note for note in icons.legend.notes) and icons.title == f"{word.capitalize()}s of b"
+        )
+        assert refers(f"{word} 1", icons.atoms[1]) and refers(f"b {word} 1", icons.atoms[1])
 
 
 def test_tokens_are_positions_too():

@@ -54,7 +54,7 @@ def test_every_published_factorization(photo):
     early, late = data["num_4a"], data["num_4d"]
     assert file.shape == (2, len(early) * len(late), 14, 14, max(late))
     for place, n in enumerate(late):
-        spatial, channel, _ = Work("nmf", (1.0,), (), ("y", "x")).all(
+        spatial, channel, *_ = Work("nmf", (1.0,), (), ("y", "x")).all(
             [Named(("input", "y", "x", "channel"), cube[None])], np.array([n])
         )
         found = spatial.ordered(("input", "group", "y", "x")).data[0]
@@ -236,7 +236,7 @@ def test_the_seed_decides():
 def test_groups_stand_from_left_to_right():
     source = np.random.default_rng(1)
     cube = source.random((2, 5, 7, 9))  # input, y, x, channel
-    spatial, channel, _ = Work("nmf", (1.0,), ("input",), ("y", "x")).all(
+    spatial, channel, *_ = Work("nmf", (1.0,), ("input",), ("y", "x")).all(
         [Named(("input", "y", "x", "channel"), cube)], np.array([4])
     )
     assert spatial.dims == ("input", "group", "y", "x") and channel.dims == ("input", "group", "channel")
@@ -247,7 +247,7 @@ def test_groups_stand_from_left_to_right():
 
 def test_inputs_together_share_directions():
     cube = np.random.default_rng(1).random((2, 5, 7, 9))
-    spatial, channel, rest = Work("nmf", (1.0,), (), ("y", "x")).all(
+    spatial, channel, rest, _ = Work("nmf", (1.0,), (), ("y", "x")).all(
         [Named(("input", "y", "x", "channel"), cube)], np.array([4])
     )
     assert channel.dims == ("group", "channel") and rest.dims == ()

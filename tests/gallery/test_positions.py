@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+
+import bbilang
 
 pytestmark = pytest.mark.browser
 
@@ -20,6 +24,11 @@ def test_semantic_dictionary(read, shown):
     shown(reader.numbers("words"), words.values[12])
     assert all(f"channel {c}" in reader.texts("words") for c in words.coords["channel"][1][12])
     assert reader.pictures("words") != before
+    cube = bbilang.run("block5c.expand.neuron | activation | at(hover(block5c.expand.spatial)) | present(bars)",
+                       input="sample:chelsea").data("element-1")  # fmt: skip
+    whole = (cube.values.astype(float) ** 2).sum(-1)
+    held = 100 * (words.values.astype(float) ** 2).sum(-1) / whole
+    assert f"hold {held[12]:.0f} % of the squared norm" in reader.words("words")
     reader.tab.locator("#element-photo .chart").focus()
     reader.tab.keyboard.press("ArrowDown")
     reader.rest()
@@ -27,6 +36,7 @@ def test_semantic_dictionary(read, shown):
     reader.tab.locator("button.ref", has_text="nose").hover()  # words of the caption jump to places
     reader.rest()
     assert "row 11, column 9" in reader.words("words")
+    assert f"hold {held[11 * 14 + 9]:.0f} % of the squared norm" in reader.words("words")
     shown(reader.numbers("words"), words.values[11 * 14 + 9])
 
 
@@ -38,9 +48,12 @@ def test_activation_vector(read, shown):
     for element in ("vector", "in_components", "in_groups", "in_neurons"):
         assert "row 11, column 9" in reader.words(element)
         shown(reader.numbers(element), reader.data(element).values[cell])
+    left = {e: re.search(r"leave out (\d+) %", reader.words(e))[1] for e in ("in_components", "in_groups")}
+    assert "component 2" in reader.texts("in_components") and "group 2" in reader.texts("in_groups")
     icons = {element: reader.pictures(element) for element in ("vector", "in_neurons")}
     reader.point_at_cell("photo", 2, 6, (14, 14))
     assert all(reader.pictures(element) != before for element, before in icons.items())
+    assert all(f"leave out {share} %" not in reader.words(element) for element, share in left.items())
     field = reader.compiled.page.results.fields["vector"].values.data.ravel()
     strongest = np.sort(reader.data("in_neurons").values, axis=1)
     assert (np.sqrt((strongest**2).sum(1)) <= field * (1 + 1e-5)).all()
@@ -69,7 +82,7 @@ def test_activation_grids(read, shown):
 def test_spatial_attribution(read, shown):
     """Fewer classes for the map of all of them, so that the test is short: the passes are asserted on the whole spec
     elsewhere. Pointing at a cell: its classes, and a map over every layer; pointing at a class: another."""
-    fewer = (("output.class", "output[top(8)]"), ("block4c.expand, ", ""))
+    fewer = (("output[top(50)]", "output[top(8)]"), ("block4c.expand, ", ""))
     reader = read("spatial_attribution", *fewer)
     here, influence = reader.data("here"), reader.data("influence")
     assert reader.numbers("here") == [] and "nothing selected" in reader.words("here")
@@ -87,6 +100,7 @@ def test_spatial_attribution(read, shown):
     assert np.isclose(np.nanmax(np.abs(influence.values[:, 0][here.coords["layer"][1] == 1])), 1)
     reader.tab.keyboard.press("Escape")
     reader.away()
+    assert "attribution from the earlier atom to the later one" in reader.words("grids")
     still = reader.pictures("grids")
     names = reader.data("classes").labels["class"][1].ravel().tolist()
     reader.point_at_words("classes", names[1])
