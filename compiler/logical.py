@@ -105,11 +105,23 @@ def operation_words(node: Node, program: Program, defaults: Defaults) -> str:
             continue
         if (name in ("k", "style", "selection", "field", "of", "over") and node.op != "present") or name == "style":
             first.append(words)
-        else:
+        elif name == "method" and isinstance(value, tuple):
+            rest.append(f"{name}={method_words(value)}")
+        elif name != "each":  # of a list of methods: they stand below
             rest.append(f"{name}={words}")
     listed = ", ".join(first + rest)
     name = f"{node['id']} = {node.op}" if node.get("id") else node.op
     return f"{name}({listed})" if listed else name
+
+
+def method_words(method: Any) -> str:
+    """`smoothgrad(of=linear, n_samples=10)`, `[linear, rise]`."""
+    if not isinstance(method, tuple):
+        return f"{method:g}" if isinstance(method, float) else str(method)
+    name, given = method
+    if name == "list":
+        return f"[{', '.join(map(method_words, given))}]"
+    return f"{name}({', '.join(f'{key}={method_words(value)}' for key, value in given)})"
 
 
 def _which(which: tuple[Any, ...], program: Program, score: str) -> str:

@@ -16,6 +16,7 @@ from bbilang.runtime import grouping
 from bbilang.runtime.execute import Results
 from bbilang.runtime.factorization.layer import word
 from bbilang.runtime.field import Field, Linked, Named
+from bbilang.runtime.ops.several import scaled
 from bbilang.runtime.viewmodel import Atom, Panel
 
 CLASSES = {"class", "target"}  # atoms of the output, whatever layer was attributed to them
@@ -35,6 +36,7 @@ class Drawing:
 
     def __post_init__(self) -> None:
         self.node = self.element.node
+        self.field = scaled(self.field)  # of several methods, each to its own scale
         type = self.field.type
         facet = self.node["facet"]
         self.facet: Axis | None = type.axis(facet) if facet else None

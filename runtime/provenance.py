@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bbilang.compiler.logical import method_words
 from bbilang.runtime.execute import Results
 from bbilang.runtime.versions import version_of
 from bbilang.runtime.viewmodel import Provenance
@@ -20,7 +21,8 @@ def provenance_of(results: Results) -> Provenance:
     if ran:
         settings.append(("icons", f"{recipe.size} px, {recipe.steps} steps"))
     settings += [(key, _words(value)) for key, value in results.program.settings if not key.startswith("featvis.")]
-    methods = dict.fromkeys(_method(node["method"]) for node in results.nodes() if node.op == "attribute")
+    attributions = (node for node in results.nodes() if node.op == "attribute" and not node.get("each"))
+    methods = dict.fromkeys(_method(node["method"]) for node in attributions)
     if methods:
         settings.append(("attribution", ", ".join(methods)))
     settings += [("imported", words) for words in results.imported]
@@ -31,11 +33,8 @@ def provenance_of(results: Results) -> Provenance:
 
 
 def _method(method: Any) -> str:
-    """`linear (activation x gradient)`, `integrated_gradients (n_steps 100)`."""
-    name, given = (method, ()) if isinstance(method, str) else method
-    if name == "linear":
-        return "linear (activation x gradient)"
-    return name + (f" ({', '.join(f'{key} {_words(value)}' for key, value in given)})" if given else "")
+    """`linear (activation x gradient)`, `integrated_gradients(n_steps=100)`."""
+    return "linear (activation x gradient)" if method == "linear" else method_words(method)
 
 
 def versions() -> tuple[tuple[str, str], ...]:

@@ -14,6 +14,7 @@ from bbilang.compiler.op import Fail, Parameter
 from bbilang.compiler.types import Axis, FieldType
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.field import Field, Named
+from bbilang.runtime.ops.several import comparable
 
 BY = Parameter(
     "by",
@@ -49,6 +50,7 @@ def ranked_axes(field: FieldType, arguments: Mapping[str, Any]) -> tuple[Axis, .
 def ranked_type(field: FieldType, arguments: Mapping[str, Any], k: int | None, gap: int = 0) -> FieldType:
     """The field with its ranked axes replaced by one of size k (all of them where k is None)."""
     axes = ranked_axes(field, arguments)
+    comparable(field, "a ranking", arguments["per"])
     ranked = {axis.name for axis in axes}
     by = arguments["by"]
     if by == "difference":

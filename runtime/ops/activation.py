@@ -15,7 +15,8 @@ from bbilang.runtime.atoms import gather, numpy_of, reduce_part
 from bbilang.runtime.factors import sizes_of_groups
 from bbilang.runtime.field import Field, Named
 
-CLASSES = ("class", "target")  # the components that a content brings along, and not the atoms
+REPLACED = ("class", "method")  # the axes that a content brings along
+CLASSES = ("class", "target")  # and the components
 
 
 class Activation(Operation):
@@ -83,13 +84,14 @@ def require_layer(field: FieldType, name: str) -> None:
             f"`{name}` is of the atoms of a layer, and `{mixed.name}` pairs them with later ones",
             f"put `{name}` before they are chosen together",
         )
-    varying = field.varying("class")
-    if varying is not None:
-        raise Fail(
-            "E231",
-            f"`{name}` replaces the classes, and the atoms along `{varying.name}` differ by class",
-            "leave out `per=class`",
-        )
+    for replaced, words in zip(REPLACED, ("classes", "methods"), strict=True):
+        varying = field.varying(replaced)
+        if varying is not None:
+            raise Fail(
+                "E231",
+                f"`{name}` replaces the {words}, and the atoms along `{varying.name}` differ by {replaced}",
+                f"leave out `per={replaced}`",
+            )
 
 
 def activation_unit(atom: str, reduce: str) -> str:
@@ -104,8 +106,8 @@ def activation_unit(atom: str, reduce: str) -> str:
 
 
 def content_type(field: FieldType, content: str, signed: bool, unit: str) -> FieldType:
-    """Another content for the same atoms, in the same order and states; classes go with the old content."""
-    axes = tuple(axis for axis in field.axes if axis.name != "class" and not axis.name.startswith("to."))
+    """Another content for the same atoms, in the same order and states; classes and methods go with the old content."""
+    axes = tuple(axis for axis in field.axes if axis.name not in REPLACED and not axis.name.startswith("to."))
     return replace(field, content=content, axes=axes, signed=signed, unit=unit, scope="", steps=(), linked=(),
                    linked_family="")  # fmt: skip
 

@@ -12,6 +12,7 @@ from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Fail, Operation, Parameter
 from bbilang.compiler.types import FieldType
 from bbilang.runtime.field import Field, Named
+from bbilang.runtime.ops.several import comparable
 
 AXIS = Parameter("axis", "axis", "the axis that is spent")
 
@@ -71,6 +72,8 @@ class Reduction(Operation):
         axis = arguments["axis"]
         if axis == "input":
             raise Fail("E230", "inputs are not summed: each has its own scores", argument="axis")
+        if axis == "method":
+            comparable(field, f"`{self.name}`")
         return spend(field, axis, self.words, signed=field.signed and self.keeps_sign)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:

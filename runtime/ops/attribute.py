@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Demand, Fail, Gradients, Operation, Parameter, Registry, Reruns, bound, spelled
+from bbilang.compiler.op import Demand, Fail, Gradients, Make, Operation, Parameter, Registry, Reruns, bound, spelled
 from bbilang.compiler.targets import place_of
 from bbilang.compiler.types import Axis, FieldType
 from bbilang.runtime.atoms import as_maps, gather, parts_of, reduce_part
@@ -17,6 +17,7 @@ from bbilang.runtime.factors import group_maps, reduce_groups, slopes_of
 from bbilang.runtime.field import Field, Named, combine
 from bbilang.runtime.ops.activation import CLASSES, content_type, rebuilt, require_layer
 from bbilang.runtime.ops.output import TERM
+from bbilang.runtime.ops.several import apart, beside, listed
 
 
 class Attribute(Operation):
@@ -44,12 +45,15 @@ class Attribute(Operation):
         to: Node = arguments["to"]
         unit = to.type.unit if to.type.content == "score" else "of the later atom's score"
         type = derivative_type(field, "attribution", to, unit, signed=True)
-        method = arguments["method"]
-        if isinstance(method, tuple) and method[0] == "list":
-            return replace(type, axes=(*type.axes, Axis("method", len(method[1]))))
-        return type
+        methods = listed(arguments["method"])
+        return replace(type, axes=(*type.axes, Axis("method", len(methods)))) if methods else type
+
+    def expand(self, field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
+        return apart(field, arguments, make)
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        if listed(node["method"]):
+            return ()
         kind, parameters = bound(registry, node["method"])
         layers = (parameters["layer"],) if kind.layered and parameters["layer"] else node.type.layers
         combined = not kind.additive(parameters)
@@ -78,6 +82,8 @@ class Attribute(Operation):
         return reduce_part(cube, layer, node.type.atom, "sum")
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        if listed(node["method"]):
+            return beside(node, run)
         of = of_targets if node["to"].type.content == "score" else of_atoms
         return of(node, node["to"], inputs[0], run, lambda a, b: a * b)
 

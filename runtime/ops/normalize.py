@@ -17,14 +17,15 @@ WORDS = {
     "channel": "the largest magnitude of each channel",
     "layer": "the largest magnitude of each layer and input",
     "pair": "the largest magnitude of each pair of layers",
+    "method": "the largest magnitude of each method and input",
     "global": "the largest magnitude of all",
 }
 
 
 class Normalize(Operation):
-    """Divides by the largest magnitude within the scope, which the legend names: each channel, each layer, each pair of
-    layers that `link` or `attribute` joins, or all. Where the reader chooses the other end, its layer is one of the
-    pair; the output is a layer, too."""
+    """Divides by the largest magnitude within the scope, which the legend names: each channel, each layer, each method
+    of several, each pair of layers that `link` or `attribute` joins, or all. Where the reader chooses the other end,
+    its layer is one of the pair; the output is a layer, too."""
 
     name = "normalize"
     parameters = (
@@ -44,6 +45,8 @@ class Normalize(Operation):
                 "`link` does, as in `layers.channel | link(root)`; or use `scope=layer`",
                 argument="scope",
             )
+        if scope == "method" and field.axis("method") is None:
+            raise Fail("E230", "the field is of one method", "use `scope=layer`", argument="scope")
         channels = [a for a in (*field.axes, *field.states) if "channel" in a.components]
         if scope == "channel" and not channels:
             raise Fail("E230", "the field has no channels to normalize apart", "use `scope=layer`", argument="scope")
@@ -72,7 +75,7 @@ def _apart(scope: str, field: Field) -> set[str]:
     """The axes along which each place is scaled by itself."""
     if scope == "global":
         return set()
-    found = {"input"}
+    found = {"input", *(["method"] if scope == "method" else [])}
     for component in ("layer", "to.layer") if scope == "pair" else (scope,):
         found |= set(field.coords[component].dims) if component in field.coords else set()
     if scope == "pair":
