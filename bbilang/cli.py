@@ -273,6 +273,31 @@ def new(
     return write(file, model, input, show, layer, force)
 
 
+@command("lsp", "Texts")
+def lsp(
+    stdio: Annotated[
+        bool, typer.Option("--stdio", metavar="", help="the standard streams, as without options")
+    ] = False,
+    tcp: Annotated[int | None, typer.Option(metavar="PORT", min=0, max=65535, help="a port of this machine")] = None,
+    websocket: Annotated[
+        int | None, typer.Option(metavar="PORT", min=0, max=65535, help="a port of this machine, for a page")
+    ] = None,
+    origin: Annotated[
+        list[str] | None, typer.Option(metavar="ADDRESS", help="a page that may open the websocket; repeatable")
+    ] = None,
+) -> Any:
+    """Serve an editor: what is wrong, what is possible, what is meant.
+
+    The language server: diagnostics while typing, completion at every character, hover, rename, quick fixes. An editor
+    starts it; docs/editors.md says how. It needs pip install 'bbilang[lsp]'.
+
+    $ bbi lsp
+    """
+    from bbilang.lsp.starting import start
+
+    return start(tcp, websocket, origin or [])
+
+
 @command("extract", "Pages")
 def extract(
     page: Annotated[str, typer.Argument(metavar="PAGE", help="a page that bbi made, or - for stdin")],

@@ -1,4 +1,4 @@
-"""What mkdocs does besides for the documentation: a page for each interface of the gallery, colours for .bbi texts.
+"""What mkdocs does besides for the documentation: a page for each interface of the gallery.
 
 docs/gallery.md is the one source of the gallery's words and reads well by itself. Each of its sections names its spec
 in a link; here it becomes a page with the spec's text and the live page in a frame, and the gallery becomes cards.
@@ -12,7 +12,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import docs_lexer
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
@@ -57,7 +56,6 @@ def entries(gallery: str) -> list[Entry]:
 
 def on_config(config: Any) -> Any:
     """The interfaces stand in the navigation; a page that no benchmark has written yet does not."""
-    docs_lexer.register()
     config.extra["entries"] = entries((DOCS / "gallery.md").read_text(encoding="utf-8"))
     for section in config.nav:
         for pages in section.values():

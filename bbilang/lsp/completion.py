@@ -1,0 +1,377 @@
+"""Everything that may stand at a place: what an editor offers at every character."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Parameter
+from bbilang.compiler.present import PARAMETERS as PRESENT
+from bbilang.compiler.reading import Layers
+from bbilang.compiler.resolve import Resolver
+from bbilang.compiler.select import PARAMETERS as SELECTION
+from bbilang.compiler.select import SELECTIONS, SLIDER
+from bbilang.compiler.settings import SETTINGS
+from bbilang.compiler.target import SCORE
+from bbilang.compiler.types import ATOMS, FieldType
+from bbilang.lsp.cursor import Cursor, Frame, cursor_at
+from bbilang.lsp.document import Document
+from bbilang.lsp.quoted import Choice, quoted
+from bbilang.lsp.trying import drawn, fits
+from bbilang.lsp.words import ATOM_WORDS, STATEMENTS, kind_words, layer_words, value_words
+
+MOST = 150  # choices of one answer: more would take longer to send than to type on
+LAYOUTS = {"row": "side by side", "column": "one above the other"}
+Choices = Iterator[Choice]
+
+
+def complete(document: Document, offset: int) -> tuple[list[Choice], bool, Cursor]:
+    """The choices at a place, whether there are more, and what stands there."""
+    cursor = cursor_at(document.text, offset)
+    if cursor.comment or (cursor.word is not None and cursor.word.kind == "number"):
+        return [], False, cursor
+    offers = _Offers(document, cursor)
+    typed = cursor.typed.lower().strip('"')
+    seen: set[tuple[str, str]] = set()
+    found: list[Choice] = []
+    for choice in quoted(document, cursor) if cursor.in_string else offers.here():
+        if (choice.label, choice.kind) not in seen and _meant(typed, choice):
+            seen.add((choice.label, choice.kind))
+            found.append(choice)
+        if len(found) > 4 * MOST:
+            break
+    found.sort(key=lambda choice: (choice.rank, not choice.label.lower().startswith(typed)))
+    return found[:MOST], len(found) > MOST, cursor
+
+
+def _meant(typed: str, choice: Choice) -> bool:
+    """Whether what is typed is some of the choice's characters in their order."""
+    letters = iter((choice.match or choice.label).lower())
+    return all(letter in letters for letter in typed)
+
+
+def parameters_of(document: Document, cursor: Cursor, frame: Frame) -> tuple[Parameter, ...]:
+    """What the call takes whose bracket is open."""
+    registry, name = document.registry, frame.callee
+    if cursor.first == "set" and frame is cursor.frames[min(1, len(cursor.frames) - 1)]:
+        return SETTINGS.get(name, ())
+    if name == "present":
+        style = next((s for s in registry.styles.values() if s.name == _first_word(cursor, frame)), None)
+        return (*PRESENT, *(style.parameters if style else ()))
+    if name in SELECTIONS:
+        return SLIDER if name == "slider" else SELECTION
+    if name in registry.methods and not frame.stage:
+        return registry.methods[name].parameters
+    if (operation := registry.operations.get(name)) is not None and not operation.head:
+        return operation.parameters
+    resolver = document.resolver_at(cursor.start)
+    macro = resolver.macros.get(name) if resolver is not None else None
+    if macro is not None:
+        return macro.parameters()[1 if frame.stage else 0 :]
+    return ()
+
+
+def _first_word(cursor: Cursor, frame: Frame) -> str:
+    end = min((i for i in (cursor.text.find(c, frame.start) for c in ",)\n") if i >= 0), default=len(cursor.text))
+    return cursor.text[frame.start : end].strip()
+
+
+class _Offers:
+    def __init__(self, document: Document, cursor: Cursor):
+        self.document, self.cursor = document, cursor
+        self.registry = document.registry
+        self.resolver: Resolver | None = document.resolver_at(cursor.start)
+
+    def here(self) -> Choices:
+        cursor, frame = self.cursor, self.cursor.frame
+        if self._behind_dot():
+            yield from self._atoms_behind_value()
+        elif cursor.is_stage:
+            yield from self._stages()
+        elif len(cursor.frames) == 1 or frame.opener == "{":
+            yield from self._at_statement()
+        elif frame.opener == "[":
+            yield from self._in_index() if frame.callee else self._values()
+        elif cursor.first == "layout":
+            yield from self._elements()
+            yield from self._layouts()
+        elif frame.callee:
+            yield from self._in_call()
+        else:
+            yield from self._values()
+
+    # --- statements ---
+
+    def _at_statement(self) -> Choices:
+        cursor, frame = self.cursor, self.cursor.frame
+        if frame.name is not None or frame.pipes or (frame.tokens and frame.tokens[-1].kind == "operator"):
+            yield from self._values()
+        elif not frame.tokens:
+            words = ("set", "model", "input", "use") if cursor.text[: cursor.start].strip() == "" else ()
+            for word, (form, about) in STATEMENTS.items():
+                rank = "2" if word in words else "3"
+                yield Choice(word, "keyword", form, about, rank=rank, insert=f"{word} ", about=("statement", word))
+            yield from self._values()
+        elif cursor.first == "set" and len(frame.tokens) == 1:
+            for name, own in SETTINGS.items():
+                bare = own[0].name == "value"
+                form = name if bare else f"{name}({', '.join(p.name for p in own)})"
+                yield Choice(name, "setting", form, own[0].doc if bare else "", insert=f"{name} " if bare else name,
+                             call=not bare, about=("setting", name))  # fmt: skip
+        elif cursor.first == "model" and len(frame.tokens) == 1:
+            yield from self._models()
+        elif cursor.first == "model":
+            yield Choice("from", "keyword", 'from "weights.pt"', "a file of weights", insert="from ")
+        elif cursor.first == "layout" and len(frame.tokens) == 1:
+            yield from self._layouts()
+
+    def _models(self) -> Choices:
+        for name in self.registry.models():
+            yield Choice(name, "model", "of the registry", about=("model", name))
+
+    def _layouts(self) -> Choices:
+        for name, words in LAYOUTS.items():
+            yield Choice(name, "function", words, call=True)
+
+    # --- stages ---
+
+    def _stages(self) -> Choices:
+        field = self.document.field(self.cursor.before, self.cursor.start)
+        for operation in self.registry.operations.values():
+            if operation.head or not operation.available:
+                continue
+            if field is not None and self.resolver is not None and not fits(field, operation, self.resolver):
+                continue
+            rank = "1" if operation.content or operation.name in ("top", "present", "at") else "2"
+            own = PRESENT if operation.name == "present" else operation.parameters
+            needs = ", ".join(p.name if p.required else f"{p.name}=" for p in own[:4])
+            yield Choice(operation.name, "operation", f"({needs})" if needs else "", rank=rank,
+                         call=any(p.required for p in own), about=("operation", operation.name))  # fmt: skip
+        yield from self._macros()
+
+    def _macros(self) -> Choices:
+        for name, macro in (self.resolver.macros if self.resolver else {}).items():
+            if macro is not None:
+                own = ", ".join(p.name for p in macro.parameters())
+                yield Choice(name, "function", f"def {name}({own})", rank="2", call=True, about=("name", name))
+
+    # --- arguments ---
+
+    def _in_call(self) -> Choices:
+        cursor, frame = self.cursor, self.cursor.frame
+        if frame.callee == "top" and self._in_output():
+            return
+        own = parameters_of(self.document, cursor, frame)
+        field = self.document.field(cursor.piped(frame), cursor.start) if frame.stage else None
+        if frame.name is not None:
+            yield from self._argument(next((p for p in own if p.name == frame.name), None), field)
+            return
+        if frame.tokens:  # in the midst of an expression
+            here = own[frame.argument] if frame.argument < len(own) and not frame.given else None
+            if here is not None and here.kind == "condition":
+                yield from self._argument(here, field)
+            yield from self._values()
+            return
+        if frame.argument < len(own) and not frame.given:
+            yield from self._argument(own[frame.argument], field)
+        elif not own:
+            yield from self._values()
+        given = {*frame.given, *(p.name for p in own[: frame.argument - len(frame.given)])}
+        for parameter in own:
+            if parameter.name not in given:
+                name, words = parameter.name, kind_words(parameter)
+                yield Choice(name, "parameter", words, parameter.doc, rank="4", insert=f"{name}=")
+
+    def _in_output(self) -> bool:
+        frames = self.cursor.frames
+        return len(frames) > 1 and frames[-2].opener == "[" and frames[-2].callee == "output"
+
+    def _argument(self, parameter: Parameter | None, field: Node | None) -> Choices:
+        if parameter is None:
+            yield from self._values()
+            return
+        make: dict[str, Callable[[Parameter, FieldType | None], Choices]] = {
+            "axis": self._axes, "flag": self._flags, "style": self._styles, "method": self._methods,
+            "condition": self._condition, "element": self._drawn, "contents": self._contents,
+            "dataset": self._datasets, "selection": self._selecting, "target": self._targets,
+        }  # fmt: skip
+        for choice in parameter.choices:
+            yield Choice(choice, "word", parameter.name, parameter.doc, rank="0")
+        if parameter.kind == "style" and field is not None:
+            yield from self._fitting_styles(field)
+        elif parameter.kind in make:
+            yield from make[parameter.kind](parameter, field.type if field else None)
+        elif parameter.kind in ("atoms", "linked", "fit", "compatible", "layer", "expression"):
+            yield from self._values()
+        elif parameter.kind == "ranking":
+            yield from self._output("2")
+            yield from self._bindings()
+        elif parameter.kind in ("integer", "number", "numbers"):
+            yield from self._numbers(parameter)
+        if parameter.default is None and parameter.kind not in ("text", "element"):
+            yield Choice("none", "word", "nothing", rank="5")
+
+    def _axes(self, parameter: Parameter, type: FieldType | None) -> Choices:
+        for axis in type.axes if type else ():
+            if axis.name != "input" or axis.size > 1:
+                yield Choice(axis.name, "axis", str(axis), parameter.doc, rank="0")
+
+    def _flags(self, parameter: Parameter, type: FieldType | None) -> Choices:
+        for word in ("true", "false"):
+            yield Choice(word, "word", parameter.name, parameter.doc, rank="0")
+
+    def _styles(self, parameter: Parameter, type: FieldType | None) -> Choices:
+        for name, style in self.registry.styles.items():
+            if style.available:
+                yield Choice(name, "style", f"spends {style.spends}", rank="1", about=("style", name))
+
+    def _fitting_styles(self, field: Node) -> Choices:
+        for name, style in self.registry.styles.items():
+            if style.available and self.resolver is not None:
+                how = drawn(field, style, self.resolver)
+                if how is None:
+                    yield Choice(name, "style", f"spends {style.spends}", rank="6", about=("style", name))
+                elif how[0]:
+                    yield Choice(name, "style", f"with facet={how[1]}", rank="1", insert=f"{name}, facet={how[1]}",
+                                 about=("style", name))  # fmt: skip
+                else:
+                    yield Choice(name, "style", f"spends {style.spends}", rank="0", about=("style", name))
+
+    def _methods(self, parameter: Parameter, type: FieldType | None) -> Choices:
+        for name, method in self.registry.methods.items():
+            if method.available and not (method.input_only and type is not None and type.layers != ("input",)):
+                own = ", ".join(f"{p.name}=" for p in method.parameters)
+                yield Choice(name, "method", f"({own})" if own else "", rank="0", about=("method", name))
+
+    def _condition(self, parameter: Parameter, type: FieldType | None) -> Choices:
+        yield Choice("value", "word", "the signed number", rank="0")
+        yield Choice("magnitude", "word", "its absolute", rank="0")
+        for axis in type.axes if type else ():
+            if axis.name != "input" or axis.size > 1:
+                yield from (Choice(c, "axis", "a place on the axis", rank="1") for c in axis.components)
+        for word in ("and", "or", "not"):
+            yield Choice(word, "keyword", rank="2")
+
+    def _drawn(self, parameter: Parameter, type: FieldType | None) -> Choices:
+        yield from self._elements()
+
+    def _elements(self) -> Choices:
+        for choice in self._bindings():
+            if choice.detail.startswith("element"):
+                yield choice
+
+    def _contents(self, parameter: Parameter, type: FieldType | None) -> Choices:
+        for name in ("activation", "gradient", "attribute"):
+            yield Choice(name, "operation", "a content", rank="0", call=name != "activation",
+                         about=("operation", name))  # fmt: skip
+
+    def _datasets(self, parameter: Parameter, type: FieldType | None) -> Choices:
+        for choice in self._bindings():
+            if "example" in choice.detail:
+                yield choice
+
+    def _selecting(self, parameter: Parameter, type: FieldType | None) -> Choices:
+        yield from self._selections("0")
+        for choice in self._bindings():
+            if choice.detail.startswith(SELECTIONS):
+                yield choice
+
+    def _targets(self, parameter: Parameter, type: FieldType | None) -> Choices:
+        yield from self._output("0")
+        yield from self._values()
+
+    def _numbers(self, parameter: Parameter) -> Choices:
+        if not parameter.required and isinstance(parameter.default, int | float):
+            yield Choice(f"{parameter.default:g}", "number", "the default", parameter.doc, rank="0")
+        if parameter.slides:
+            yield Choice("slider", "selection", "(from, to, step)", "a number that the reader chooses", rank="1",
+                         call=True, about=("selection", "slider"))  # fmt: skip
+        for name, binding in self.document.names_at(self.cursor.start).items():
+            value = binding.value
+            is_slider = isinstance(value, Node) and value.op == "slider"
+            if (isinstance(value, int | float) and not isinstance(value, bool)) or is_slider:
+                yield Choice(name, "variable", value_words(value), rank="1", about=("name", name))
+
+    # --- values ---
+
+    def _in_index(self) -> Choices:
+        frame = self.cursor.frame
+        if frame.callee != "output":
+            yield from self._numbers(Parameter("index", "integer", "", slides=False))
+            return
+        if frame.name == "score":
+            yield from (Choice(word, "word", SCORE.doc, rank="0") for word in SCORE.choices)
+            return
+        yield Choice("top", "function", "the k most probable classes", rank="0", call=True)
+        for choice in self._bindings():
+            if "class" in choice.detail and choice.detail.startswith(SELECTIONS):
+                yield choice
+        yield from self._selections("2")
+        yield Choice("score", "parameter", "logit or probability", rank="4", insert="score=")
+        for choice in quoted(self.document, self.cursor):
+            yield choice
+
+    def _values(self) -> Choices:
+        yield from self._path_atoms()
+        yield from self._bindings()
+        yield from self._output("2")
+        yield Choice("input", "substrate", "the picture", rank="2")
+        yield Choice("input.pixel", "substrate", "the RGB of every position", rank="3")
+        yield from self._selections("4")
+        yield from self._macros()
+        yield from self._layers()
+
+    def _output(self, rank: str) -> Choices:
+        description = self.document.description_at(self.cursor.start)
+        if description is not None and description.classes:
+            yield Choice("output", "substrate", "the class that the model predicts", rank=rank)
+            yield Choice("output.class", "substrate", f"all {description.classes} classes", rank=rank)
+
+    def _selections(self, rank: str) -> Choices:
+        for name in SELECTIONS:
+            if name != "slider" or self.cursor.frame.name is not None:
+                yield Choice(name, "selection", "what the reader chooses", rank=rank, call=True,
+                             about=("selection", name))  # fmt: skip
+
+    def _bindings(self) -> Choices:
+        for name, binding in self.document.names_at(self.cursor.start).items():
+            yield Choice(name, "variable", value_words(binding.value), rank="1", about=("name", name))
+
+    def _layers(self) -> Choices:
+        description = self.document.description_at(self.cursor.start)
+        if description is None:
+            return
+        head = self.cursor.typed.rpartition(":")[0]
+        prefix = f"{head}:" if head and self.resolver is not None and head in self.resolver.models else ""
+        for layer in description.layers:
+            yield Choice(f"{prefix}{layer.name}", "layer", layer_words(layer), rank="5", about=("layer", layer.name))
+        for alias, name in description.aliases.items():
+            yield Choice(f"{prefix}{alias}", "layer", f"is {name}", rank="6", about=("layer", name))
+
+    def _path_atoms(self) -> Choices:
+        """`block5c.expand.`: the atoms of the layer, of layers or of groups that the word begins with."""
+        head, dot, _ = self.cursor.typed.rpartition(".")
+        if not dot or not head:
+            return
+        for atom in self._atoms_of(head):
+            yield Choice(f"{head}.{atom}", "atom", ATOM_WORDS[atom], rank="0", about=("atom", atom))
+
+    def _behind_dot(self) -> bool:
+        last = self.cursor.frame.tokens[-1] if self.cursor.frame.tokens else None
+        start = self.cursor.word.start if self.cursor.word else self.cursor.offset
+        return last is not None and last.text == "." and last.end == start
+
+    def _atoms_behind_value(self) -> Choices:
+        frame = self.cursor.frame
+        for atom in self._atoms_of(self.cursor.text[frame.begin : frame.tokens[-1].start]):
+            yield Choice(atom, "atom", ATOM_WORDS[atom], rank="0", about=("atom", atom))
+
+    def _atoms_of(self, words: str) -> list[str]:
+        if words.strip() == "output":
+            return ["class"]
+        value = self.document.value(words, self.cursor.start)
+        if isinstance(value, Node) and value.op not in ("factorize", "input"):
+            return []
+        if not isinstance(value, Layers | Node) or self.resolver is None:
+            return []
+        return [atom for atom in ATOMS if self.document.value(f"({words.strip()}).{atom}", self.cursor.start)]

@@ -1,0 +1,170 @@
+"""What is said of the word under the pointer: the doc string, and the field that it makes here."""
+
+from __future__ import annotations
+
+from bbilang.compiler.ir import Node
+from bbilang.compiler.op import Parameter
+from bbilang.compiler.reading import Layers
+from bbilang.compiler.settings import SETTINGS
+from bbilang.grammar import ast
+from bbilang.lsp.completion import parameters_of
+from bbilang.lsp.cursor import Cursor, Frame, Token, cursor_at, tokens
+from bbilang.lsp.document import Document
+from bbilang.lsp.words import (
+    ATOM_WORDS,
+    SELECTIONS,
+    STATEMENTS,
+    field_words,
+    kind_words,
+    layer_words,
+    method_words,
+    model_words,
+    operation_words,
+    parameter_words,
+    selection_words,
+    statement_words,
+    style_words,
+    value_words,
+)
+
+
+def hover(document: Document, offset: int) -> tuple[str, int, int] | None:
+    """(Markdown, beginning, end of the word) or None where there is nothing to say."""
+    token, cursor = token_at(document.text, offset)
+    if token is None or cursor is None or cursor.comment:
+        return None
+    words = _about(document, token, cursor)
+    return (words, token.start, token.end) if words else None
+
+
+def token_at(text: str, offset: int) -> tuple[Token | None, Cursor | None]:
+    """The word or string that a place touches, and what stands around its end."""
+    cursor = cursor_at(text, offset)
+    line_end = text.find("\n", offset)
+    for token in tokens(text, cursor.start, len(text) if line_end < 0 else line_end):
+        if token.start <= offset <= token.end and token.kind in ("path", "string"):
+            inside = token.end - 1 if token.kind == "string" and token.text.endswith('"') and len(token.text) > 1 else 0
+            return token, cursor_at(text, inside or token.end)
+        if token.start > offset:
+            break
+    return None, None
+
+
+def _about(document: Document, token: Token, cursor: Cursor) -> str | None:
+    frame, text, registry = cursor.frame, document.text, document.registry
+    if token.kind == "string":
+        return _quoted(document, token, cursor)
+    behind = text[token.end : token.end + 40].lstrip(" ")
+    named = behind.startswith("=") and not behind.startswith("==")
+    if cursor.is_stage:
+        return _stage(document, token, cursor)
+    if named and frame.callee:
+        own = next((p for p in parameters_of(document, cursor, frame) if p.name == token.text), None)
+        return f"`{own.name}`: {parameter_words(own)}" if own else None
+    if token.start == cursor.start and token.text in STATEMENTS and not named:
+        return statement_words(token.text)
+    if cursor.first == "set" and len(cursor.frames) == 1 and token.text in SETTINGS:
+        return "\n".join(f"- `{p.name}`: {kind_words(p)}. {p.doc}" for p in SETTINGS[token.text])
+    if cursor.first == "model" and token.text in registry.models():
+        return model_words(registry.describe(token.text)) if registry.describe else None
+    parameter = _parameter(document, cursor, frame)
+    if parameter is not None and (words := _word(document, token, parameter)):
+        return words
+    if token.text in SELECTIONS and behind.startswith("("):
+        whole = text[token.start : call_end(text, token.end)]
+        value = document.value(whole, cursor.start)
+        made = f"**{value_words(value)}**\n\n" if value is not None else ""
+        return made + selection_words(token.text)
+    if token.text in registry.methods and behind.startswith("("):
+        return method_words(registry.methods[token.text])
+    return value_about(document, token.text, cursor, named)
+
+
+def _parameter(document: Document, cursor: Cursor, frame: Frame) -> Parameter | None:
+    """The parameter whose argument the place is in, where it is the whole argument."""
+    own = parameters_of(document, cursor, frame) if frame.callee else ()
+    if frame.name is not None:
+        return next((p for p in own if p.name == frame.name), None)
+    return own[frame.argument] if frame.argument < len(own) and not frame.given else None
+
+
+def _word(document: Document, token: Token, parameter: Parameter) -> str | None:
+    registry = document.registry
+    if parameter.kind == "style" and token.text in registry.styles:
+        return style_words(registry.styles[token.text])
+    if parameter.kind == "method" and token.text in registry.methods:
+        return method_words(registry.methods[token.text])
+    if token.text in parameter.choices or parameter.kind == "axis":
+        return f"`{parameter.name}={token.text}`\n\n{parameter_words(parameter)}"
+    return None
+
+
+def _stage(document: Document, token: Token, cursor: Cursor) -> str | None:
+    before = cursor.before
+    field = document.field(before, cursor.start)
+    whole = document.text[cursor.frame.begin : call_end(document.text, token.end)]
+    gives = document.field(whole, cursor.start)
+    operation = document.registry.operations.get(token.text)
+    if operation is not None and not operation.head:
+        return operation_words(operation, field, gives)
+    return value_about(document, token.text, cursor, False)
+
+
+def call_end(text: str, offset: int) -> int:
+    """Behind the closing bracket of a call whose name ends at a place; the place itself where there is none."""
+    depth = 0
+    for token in tokens(text, offset, min(len(text), offset + 4000)):
+        depth += (token.text in ("(", "[") and token.kind == "operator") - (token.text in (")", "]"))
+        if depth <= 0:
+            return token.end if token.text in (")", "]") else offset
+    return offset
+
+
+def _quoted(document: Document, token: Token, cursor: Cursor) -> str | None:
+    name = token.text.strip('"')
+    description = document.description_at(cursor.start)
+    if cursor.frame.opener == "[" and cursor.frame.callee == "output" and description is not None:
+        node = document.value(f"output[{token.text}]", cursor.start)
+        which = node["which"] if isinstance(node, Node) and node.op == "output" else ()
+        if len(which) > 1 and isinstance(which[1], tuple):
+            return f"class {which[1][0]}: {description.labels[which[1][0]]}" if description.labels else None
+    if cursor.first == "model" and document.registry.describe and name in document.registry.models():
+        return model_words(document.registry.describe(name))
+    if description is not None and name in description.by_name:
+        return f"layer **{name}**: {layer_words(description.by_name[name])}"
+    return None
+
+
+def value_about(document: Document, name: str, cursor: Cursor, named: bool) -> str | None:
+    """What a name or a path stands for."""
+    text = document.text
+    here = len(text) if named else cursor.start
+    resolver = document.resolver_at(here)
+    if resolver is None:
+        return None
+    if (macro := resolver.macros.get(name)) is not None:
+        span = macro.definition.span
+        where = macro.source.text if macro.source else text
+        return f"```bbi\n{where[span.start : span.end].strip()}\n```"
+    names = document.names_at(here)
+    if name in names:
+        binding = names[name]
+        line = text[binding.span.start : _statement_end(document, binding.span.start)].strip()
+        return f"**{value_words(binding.value)}**\n\n```bbi\n{line}\n```"
+    description = document.description_at(cursor.start)
+    if description is not None and name in description.by_name:
+        layer = description.by_name[name]
+        alias = f" (`{layer.name}`)" if layer.name != name else ""
+        return f"layer **{name}**{alias}: {layer_words(layer)}\n\nmodule `{layer.module}`"
+    value = document.value(name, cursor.start)
+    if isinstance(value, Layers | Node):
+        words = value_words(value) if isinstance(value, Layers) else field_words(value.type)
+        atom = name.rpartition(".")[2]
+        more = f"\n\n`{atom}`: {ATOM_WORDS[atom]}" if atom in ATOM_WORDS else ""
+        return f"**{words}**{more}"
+    return None
+
+
+def _statement_end(document: Document, start: int) -> int:
+    line = next((line for line in document.lines.lines if line.start <= start <= line.end), None)
+    return line.end if line is not None and not isinstance(line.statement, ast.Interface) else start

@@ -1,0 +1,138 @@
+"""Names of bindings: where they are introduced, where they are used, and other names for them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bbilang.grammar import ast
+from bbilang.grammar.build import RESERVED_WORDS, STATEMENT_WORDS
+from bbilang.lsp.completion import parameters_of
+from bbilang.lsp.cursor import Cursor, Token
+from bbilang.lsp.document import Document
+from bbilang.lsp.hover import token_at
+
+WORDS = ("axis", "word", "style", "method", "quoted", "measures", "flag", "text")  # arguments that name no binding
+_NAME = re.compile(r"[^\W\d]\w*")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """``block``: (beginning, end) of the interface that the name belongs to; None where all of the file can use it."""
+
+    name: str
+    start: int
+    end: int
+    block: tuple[int, int] | None
+
+
+class Refused(Exception):
+    """A name that cannot be given; the words say why."""
+
+
+def definitions(document: Document) -> list[Definition]:
+    found, blocks = [], document.blocks()
+    for line in document.lines.lines:
+        statement = line.statement
+        if isinstance(statement, ast.Bind | ast.Define | ast.Dataset):
+            span = statement.name.span.shift(line.start)
+            block = next((b for b in blocks if b[0] <= line.start <= b[1]), None)
+            found.append(Definition(statement.name.text, span.start, span.end, block))
+        elif isinstance(statement, ast.Model):
+            for item in statement.items:
+                if item.alias is not None:
+                    span = item.alias.span.shift(line.start)
+                    found.append(Definition(item.alias.text, span.start, span.end, None))
+    return found
+
+
+def definition_at(document: Document, offset: int) -> Definition | None:
+    """The definition that the word at a place is of, or refers to."""
+    token, cursor = token_at(document.text, offset)
+    if token is None or cursor is None or token.kind != "path":
+        return None
+    known = definitions(document)
+    own = next((d for d in known if d.start <= offset <= d.end), None)
+    if own is not None:
+        return own
+    if not _refers(document, token, cursor):
+        return None
+    for name in dict.fromkeys((token.text, token.text.rpartition(".")[0], token.text.partition(":")[0])):
+        if found := _seen_from(known, name, token.start):
+            return found
+    return None
+
+
+def _seen_from(known: list[Definition], name: str, place: int) -> Definition | None:
+    """The definition of a name that a place sees: that of its own interface before that of the file."""
+    same = [d for d in known if d.name == name]
+    inside = [d for d in same if d.block is not None and d.block[0] <= place <= d.block[1]]
+    return next(iter(inside or [d for d in same if d.block is None]), None)
+
+
+def _refers(document: Document, token: Token, cursor: Cursor) -> bool:
+    """Whether a word is a reference to a binding, and not an argument's name, an axis, a style or an operation."""
+    frame, behind = cursor.frame, document.text[token.end : token.end + 20].lstrip(" ")
+    if behind.startswith("=") and not behind.startswith("==") and len(cursor.frames) > 1:
+        return False
+    if token.start == cursor.start and behind.startswith("=") and not behind.startswith("=="):
+        return True
+    if cursor.first == "def" and token.text.partition(".")[0] in _parameters_of_def(document.text, cursor):
+        return False
+    if cursor.is_stage:
+        return any(d.name == token.text for d in definitions(document))
+    if frame.callee and frame.opener == "(":
+        own = parameters_of(document, cursor, frame)
+        named = [p for p in own if p.name == frame.name]
+        at = own[frame.argument : frame.argument + 1] if not frame.given and frame.name is None else ()
+        for parameter in named or at:
+            if parameter.kind in WORDS or token.text in parameter.choices:
+                return False
+    return True
+
+
+def _parameters_of_def(text: str, cursor: Cursor) -> set[str]:
+    head = text[cursor.start : cursor.offset].partition("(")[2].partition(")")[0]
+    return set(_NAME.findall(head))
+
+
+def references(document: Document, definition: Definition) -> list[tuple[int, int]]:
+    """Every place where the name stands, its introduction among them, in the order of the text."""
+    text, found = document.text, []
+    known = definitions(document)
+    for match in re.finditer(rf"(?<![\w.:]){re.escape(definition.name)}(?!\w)", text):
+        if match.start() == definition.start:
+            found.append(match.span())
+            continue
+        token, cursor = token_at(text, match.start())
+        if token is None or cursor is None or cursor.comment or token.kind != "path" or token.start != match.start():
+            continue
+        if token.text not in (definition.name, f"{definition.name}.{token.text.rpartition('.')[2]}"):
+            if not token.text.startswith(f"{definition.name}:"):
+                continue
+        if _refers(document, token, cursor) and _seen_from(known, definition.name, match.start()) == definition:
+            found.append(match.span())
+    return found
+
+
+def renamed(document: Document, definition: Definition, name: str) -> list[tuple[int, int]]:
+    """The places that get the new name. Raises `Refused`."""
+    if not _NAME.fullmatch(name):
+        raise Refused(f"`{name}` is not a name: a letter, then letters, digits and underscores")
+    if name in STATEMENT_WORDS or name in RESERVED_WORDS:
+        raise Refused(f"`{name}` is a word of the language")
+    for other in definitions(document):
+        if other.name == name and other != definition and (other.block in (None, definition.block)
+                                                           or definition.block is None):  # fmt: skip
+            raise Refused(f"`{name}` is bound already")
+    operations = document.registry.operations
+    if name in operations and any(d == definition for d in definitions(document) if _is_def(document, d)):
+        raise Refused(f"`{name}` is an operation of the language")
+    description = document.description_at(definition.start)
+    if description is not None and name in description.by_name:
+        raise Refused(f"`{name}` is a layer of {description.name}, which the name would hide")
+    return references(document, definition)
+
+
+def _is_def(document: Document, definition: Definition) -> bool:
+    return document.text[: definition.start].rstrip(" \t").endswith("def")

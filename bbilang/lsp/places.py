@@ -1,0 +1,52 @@
+"""Places in a text: character offsets here; in the protocol lines and units of UTF-16, or of what the editor asked."""
+
+from __future__ import annotations
+
+from lsprotocol import types
+
+from bbilang.grammar.source import Source, Span
+
+SURROGATES = 0x10000  # characters from here on are two units of UTF-16
+
+
+class Places:
+    """Of one text. ``encoding``: utf-16 unless the editor and the server agreed on another."""
+
+    def __init__(self, source: Source, encoding: str = "utf-16"):
+        self.source, self.encoding = source, str(getattr(encoding, "value", encoding))
+
+    def _units(self, text: str) -> int:
+        if text.isascii() or self.encoding == "utf-32":
+            return len(text)
+        if self.encoding == "utf-8":
+            return len(text.encode("utf-8", "surrogatepass"))
+        return len(text) + sum(ord(character) >= SURROGATES for character in text)
+
+    def position(self, offset: int) -> types.Position:
+        offset = min(max(offset, 0), len(self.source.text))
+        line, column = self.source.position(offset)
+        start = offset - column + 1
+        return types.Position(line - 1, self._units(self.source.text[start:offset]))
+
+    def offset(self, position: types.Position) -> int:
+        """The nearest place there is: editors may ask behind the end of a line."""
+        starts = self.source.line_starts
+        if position.line >= len(starts):
+            return len(self.source.text)
+        start = starts[max(position.line, 0)]
+        end = starts[position.line + 1] - 1 if position.line + 1 < len(starts) else len(self.source.text)
+        line = self.source.text[start:end]
+        if line.isascii() or self.encoding == "utf-32":
+            return start + min(max(position.character, 0), len(line))
+        units = 0
+        for number, character in enumerate(line):
+            if units >= position.character:
+                return start + number
+            units += self._units(character)
+        return end
+
+    def range(self, start: int, end: int) -> types.Range:
+        return types.Range(self.position(start), self.position(max(start, end)))
+
+    def span(self, span: Span) -> types.Range:
+        return self.range(span.start, span.end)
