@@ -97,10 +97,12 @@ def literal(value: ast.Expression, parameter: Parameter) -> Any:
     if isinstance(value, ast.Constant) and value.value is None and parameter.default is None:
         return None
     if kind in ("integer", "number"):
+        if isinstance(value, ast.Path) and value.name in parameter.choices:
+            return value.name
         if not isinstance(value, ast.Number):
-            raise at(
-                value.span, "E213", f"`{name}` is a {_kind(parameter)}, and {describe(value)} is none", parameter.doc
-            )
+            words = "".join(f" or `{choice}`" for choice in parameter.choices)
+            message = f"`{name}` is a {_kind(parameter)}{words}, and {describe(value)} is none"
+            raise at(value.span, "E213", message, parameter.doc)
         number = value.value
         if kind == "integer" and number != int(number):
             raise at(value.span, "E213", f"`{name}` is a whole number, and {number} is none")

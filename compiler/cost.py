@@ -8,6 +8,7 @@ from typing import Literal
 from bbilang.compiler.description import LayerDescription, ModelDescription
 
 BYTES = 4  # of one number: float32
+SLOTS = 64  # classes or atoms that are followed down together; passes may take fewer at a time
 Force = Literal["reverse", "forward"]
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bbilang.compiler.cost import layer_of
 from bbilang.compiler.ir import Ask, Backward, Element, Forward, Icons, Node, Program, Rerun, walk
-from bbilang.compiler.op import Activations, Gradients, IconsOf, Registry, Reruns, Scores, Values, bound
+from bbilang.compiler.op import Activations, Gradients, IconsOf, Registry, Reruns, Scores, Trials, Values, bound
 from bbilang.compiler.targets import CHAIN, captured_at, places
 
 
@@ -39,20 +39,30 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
                         backwards.append(Backward((ask,), len(forwards) - 1, False, place))
                 case Reruns(target, layers, method, combined):
                     kind, parameters = bound(registry, method)
-                    start = kind.baseline(parameters)
+                    start, tries = kind.baseline(parameters), len(kind.attempts(parameters))
+                    classes = program.description.classes if program.description else 0
+                    rivals = kind.rivals(parameters, classes)
                     for place, layer in below_of(target, layers, program):
                         if kind.finds == "gradients":
                             visits = kind.visits(parameters)
                         else:
                             visits = kind.masks(parameters, map_size(program, layer))
                         ask = Ask(target, node, (layer,), combined=combined)
-                        rerun = Rerun((ask,), 0, layer, method, visits, False, -1, place, kind.finds)
+                        rerun = Rerun((ask,), 0, layer, method, visits, False, -1, place, kind.finds,
+                                      int(kind.completes), tries > 1, rivals)  # fmt: skip
                         reruns.append(with_forwards(forwards, rerun, node, start))
                 case Values(target, layers, visits, start):
                     for place, layer in below_of(target, layers, program):
                         rerun = Rerun((Ask(target, node, (layer,)),), 0, layer, ("", ()), visits, False, -1, place,
                                       "values")  # fmt: skip
                         reruns.append(with_forwards(forwards, rerun, node, start))
+                case Trials(target, layers, words):
+                    names = ("of", "again", "classes", "rows", "each", "gradients")
+                    asked = tuple((name, getattr(demand, name)) for name in names)
+                    visits = demand.again + demand.rows + demand.each + demand.gradients
+                    rerun = Rerun((Ask(target, node, layers),), 0, layers[0], (words, asked), visits, False,
+                                  finds="trust")  # fmt: skip
+                    reruns.append(with_forwards(forwards, rerun, node, demand.baseline))
     icons = []
     for element in program.elements:
         demands = registry.styles[element.node["style"]].demands(element.node)

@@ -212,8 +212,9 @@ class Tangents(Derivatives):
 class Rerun(Derivatives):
     """The network again at other activations of one layer than the picture's own: those that ``method`` visits.
 
-    ``finds``: `gradients` there; the targets' `values`, so that one run serves all of them; or `masks` that are learned
-    by ``visits`` steps for each target. ``method``'s name is empty where the operation makes the activations itself.
+    ``finds``: `gradients` there; the targets' `values`, so that one run serves all of them; `masks` that are learned
+    by ``visits`` steps for each target; or whether an attribution deserves `trust`, by what ``method`` says
+    (`op.Trials`). ``method``'s name is empty where the operation makes the activations itself.
     ``above``: only the network above the layer runs again, for all targets; else all of it, for every visit and target,
     as a call without an optimizer does. ``baseline``: the forward of the picture that a path starts from, or -1.
     """
@@ -227,6 +228,9 @@ class Rerun(Derivatives):
     baseline: int = -1
     place: str = OUTPUT
     finds: str = "gradients"
+    extra: int = 0  # forward passes besides: of the score at the baseline
+    bound: bool = False  # no more visits than that
+    rivals: int = 0  # classes that are followed down besides the targets
 
 
 @dataclass(frozen=True)

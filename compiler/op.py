@@ -115,6 +115,26 @@ class Values:
 
 
 @dataclass(frozen=True)
+class Trials:
+    """The operation puts an attribution to the test and runs the network for it by itself: the attribution ``again``,
+    to ``classes`` others where that is not 0; ``rows`` changed activations of its layer, ``each`` more for every
+    target, and ``gradients`` from which every target is followed down. ``words`` name the test. ``of``: equal for tests
+    that are one. ``baseline``: the picture that the attribution's own path starts from, empty for none.
+    """
+
+    target: Node
+    layers: tuple[str, ...]
+    words: str
+    of: str
+    again: int = 0
+    classes: int = 0
+    rows: int = 0
+    each: int = 0
+    gradients: int = 0
+    baseline: str = ""
+
+
+@dataclass(frozen=True)
 class Scores:
     """The operation needs the scores of all classes."""
 
@@ -124,7 +144,7 @@ class IconsOf:
     """The element needs an icon for every atom that one of its states can show."""
 
 
-Demand = Activations | Gradients | Reruns | Values | Scores | IconsOf
+Demand = Activations | Gradients | Reruns | Values | Trials | Scores | IconsOf
 
 
 Make = Callable[..., Node]  # (operation, field, **arguments) -> node
@@ -183,6 +203,10 @@ class Operation:
         """
         raise NotImplementedError
 
+    def trial(self, node: Node, words: str, run: Any) -> Any:
+        """For operations that demand `Trials`: runs the one that ``words`` name, once."""
+        raise NotImplementedError
+
     def kernel(self, node: Node, inputs: tuple[Any, ...], run: Any) -> Any:
         """The result as a `runtime.field.Field`, from the input fields and ``run`` (values of other nodes, tensors)."""
         raise NotImplementedError
@@ -221,6 +245,10 @@ class Style:
     def objectives(self, node: Node, field: Any, run: Any) -> tuple[Any, list[Any]]:
         """For styles that demand icons: what each atom's icon maximizes, as numbers into a list of objectives."""
         raise NotImplementedError
+
+    def drawn(self, field: Any) -> Any:
+        """What of a field is drawn: itself, or what it carries along."""
+        return field
 
     def panels(self, drawing: Any) -> tuple[Any, ...]:
         """Plain panels for the view model, from numbers (runtime/drawing.py)."""
@@ -307,17 +335,42 @@ class Method:
         gives operations another derivative."""
         raise NotImplementedError
 
+    def ruled(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether the network runs in `around` where it runs again."""
+        return self.rule
+
     def visits(self, parameters: Mapping[str, Any]) -> int:
-        """How many activations are visited for each input."""
-        raise NotImplementedError
+        """How many activations are visited for each input; of a method that goes on until it is good enough, the most.
+        That of a single gradient visits the layer's own."""
+        return 1
+
+    def attempts(self, parameters: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+        """Parameters to try one after the other until the completeness error is below the parameter `tolerance`."""
+        return (parameters,)
+
+    def rivals(self, parameters: Mapping[str, Any], classes: int) -> int:
+        """How many classes compete with the target (`compete`): those with the highest scores; 0 for none."""
+        return 0
 
     def baseline(self, parameters: Mapping[str, Any]) -> str | None:
         """The picture that the path starts from (a word of runtime/baselines.py); None where there is no path."""
         return None
 
     def visit(self, parameters: Mapping[str, Any], start: int, stop: int, activation: Any, baseline: Any) -> Any:
-        """The activations number start to stop that are visited: (visit, input, *layer axes). ``baseline``: the layer's
-        activation for the baseline picture, (input, *layer axes)."""
+        """The activations number start to stop that are visited: (visit, input, *layer axes), whatever the chunk.
+        ``baseline``: the layer's activation for the baseline picture, (input, *layer axes)."""
+        return activation[None].expand(stop - start, *activation.shape)
+
+    def gather(self, parameters: Mapping[str, Any], activation: Any, baseline: Any) -> Any:
+        """What takes the gradients in (runtime/gathering.py): an object with `add(visit, point, gradient)`, called for
+        every visit in order with the activation visited (input, *layer axes) and the gradient there (target, input,
+        *layer axes), and `result()`, the contributions. None: their sum by `weights`, then `finish`; for a method of a
+        single gradient, `contribution`."""
+        return None
+
+    def compete(self, contribution: Any, highest: Any, lowest: Any) -> Any:
+        """For methods with `rivals`: what is left of contributions (target, input, *layer axes), from the highest and
+        lowest of all rivals at each entry, (input, *layer axes)."""
         raise NotImplementedError
 
     def weights(self, parameters: Mapping[str, Any]) -> Any:
@@ -350,6 +403,10 @@ class Method:
     def settle(self, parameters: Mapping[str, Any], total: Any, hidden: Any) -> Any:
         """Contributions (target, input, y, x) from what positions got from all masks, of the same shape. hidden (y, x):
         the sum of 1 - mask."""
+        raise NotImplementedError
+
+    def bytes_each(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> int:
+        """Memory that learning one mask for pictures of this size, (y, x), takes besides the network's."""
         raise NotImplementedError
 
     def learn(self, parameters: Mapping[str, Any], task: Any) -> Any:

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bbilang.compiler.cost import captured_bytes, flops_between, forward_flops, icon_flops
+from bbilang.compiler.cost import SLOTS, captured_bytes, flops_between, forward_flops, icon_flops
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import OUTPUT, Backward, Forward, Node, Program, Rerun, Tangents, walk
 from bbilang.compiler.mode import joined, lows, tangent_count, ways
 from bbilang.compiler.settings import default
 from bbilang.compiler.targets import CHAIN, ask_keys, captured_at, known_apart, target_keys
+from bbilang.compiler.trials import cost_of
 from bbilang.grammar.source import Span
 
 Kind = Literal["forward", "backward", "tangents", "reruns", "icons", "draw"]
@@ -183,21 +184,33 @@ def _tangents(program: Program, number: int, tangents: Tangents, description: Mo
 
 
 def _rerun(program: Program, number: int, rerun: Rerun, description: ModelDescription) -> Step:
+    if rerun.finds == "trust":
+        passes, flops, bound = cost_of(program, rerun, description)
+        words = f"trust: {rerun.method[0].replace('_', ' ')} of {', '.join(rerun.layers)}"
+        flops, asked = flops * _inputs(program), _asked(program, rerun.serves)
+        return Step("reruns", number, words, passes, flops, 0, bound, asked=asked)
     inputs, visits = _inputs(program), rerun.visits
     name = rerun.method[0] or ", ".join(dict.fromkeys(ask.node.op for ask in rerun.asks))
     keys = {key for ask in rerun.asks for key in ask_keys(ask, rerun.place, description)}
+    count = len(keys)
+    if rerun.rivals:
+        count = min(count + rerun.rivals, description.classes)
     noun = "step" if rerun.finds != "values" else "mask" if rerun.method[0] else "change"
-    words = f"{name}: {_plural(visits, noun)} x {_plural(len(keys), 'target')} "
+    words = f"{name}: {'up to ' if rerun.bound else ''}{_plural(visits, noun)} x {_plural(count, 'target')} "
     words += f"above {rerun.layer}" if rerun.above else f"at {rerun.layer}, through the whole network"
     row = flops_between(description, rerun.layer, rerun.place) if rerun.above else description.flops
     # Rows that run, for each input, and how often a row goes through: forth, and back for each target where it has to.
     rows, times = {
-        "gradients": (visits, 1 + len(keys)) if rerun.above else (visits * len(keys), 2),
+        "gradients": (visits, 1 + count) if rerun.above else (visits * count, 2),
         "values": (visits, 1) if rerun.above else (visits * len(keys), 1),
         "masks": (visits * len(keys), 2),
     }[rerun.finds]
-    bound = len(keys) > 1 and not known_apart(keys)
-    flops = inputs * rows * times * row
+    bound = rerun.bound or 0 < rerun.rivals < description.classes or (len(keys) > 1 and not known_apart(keys))
+    extra = rerun.extra * (1 if rerun.above else count)
+    if rerun.finds == "gradients" and rerun.above:  # slots that do not go down together: another way up for the rest
+        extra += visits * (max(count - 1, 0) // SLOTS)
+    flops = inputs * (rows * times + extra) * row
+    rows += extra
     return Step("reruns", number, words, rows, flops, 0, bound, asked=_asked(program, rerun.serves))
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.arguments import At, Poisoned, at, bind, describe, literal
 from bbilang.compiler.cost import layer_of
-from bbilang.compiler.ir import OUTPUT, Node
-from bbilang.compiler.op import Fail, Operation, Parameter, bound, did_you_mean
+from bbilang.compiler.ir import OUTPUT, Node, walk
+from bbilang.compiler.op import Fail, Method, Operation, Parameter, bound, did_you_mean
 from bbilang.compiler.targets import place_of
 from bbilang.compiler.types import FieldType
 from bbilang.grammar import ast
@@ -38,6 +38,13 @@ class Layers:
     model: str
     names: tuple[str, ...]
     listed: bool = False  # written as a list: has an axis `layer` even with one member
+
+
+def _of_classes(target: Any) -> bool:
+    """Whether a target is scores of classes, and no sum or difference of them."""
+    return isinstance(target, Node) and target.type.content == "score" and not any(
+        node.op in ("combine", "chain") for node in walk(target)
+    )  # fmt: skip
 
 
 class Reader:
@@ -106,7 +113,7 @@ class Reader:
 
     def _method_argument(self, value: ast.Expression, parameter: Parameter) -> Any:
         if parameter.kind == "method":
-            return self.one_method(value)
+            return self._inner(value)
         if parameter.kind == "layer":
             found = self.resolver.value(value)
             if not isinstance(found, Layers):
@@ -116,6 +123,20 @@ class Reader:
             word = value.value if isinstance(value, ast.String) else None
             return word if word in parameter.choices else literal(value, parameter)
         return literal(value, parameter)
+
+    def _inner(self, value: ast.Expression) -> Any:
+        """A method that another one is made of: one of gradients at the field's own layer, with a known number of
+        visits."""
+        found = self.one_method(value)
+        kind, parameters = bound(self.resolver.registry, found)
+        plain = kind.reruns or type(kind).contribution is not Method.contribution
+        if kind.layered or not plain or kind.finds != "gradients" or kind.rivals(parameters, 2):
+            help = "`gradient`, `linear`, `integrated_gradients` and `guided_backprop` are, among others"
+            raise at(value.span, "E238", f"`{kind.name}` is no method of gradients at the layer itself", help)
+        if len(kind.attempts(parameters)) > 1:
+            help = f"as in `{kind.name}(n_steps=20)`"
+            raise at(value.span, "E238", f"inside another method, `{kind.name}` needs a number of steps", help)
+        return found
 
     def axis_name(self, value: ast.Expression, type: FieldType, parameter: Parameter) -> str:
         if not isinstance(value, ast.Path):
@@ -234,7 +255,11 @@ class Reader:
         for name in (p.name for p in operation.parameters if p.kind == "method"):
             given = arguments[name]
             for each in given[1] if given[0] == "list" else (given,):
-                method = self.resolver.registry.methods.get(each if isinstance(each, str) else each[0])
+                method, own = bound(self.resolver.registry, each)
+                scores = [arguments[p.name] for p in operation.parameters if p.kind == "target"]
+                if method.rivals(own, 2) and any(not _of_classes(target) for target in scores):
+                    message = f"`{method.name}` is a competition among classes, and this is no class"
+                    raise Fail("E238", message, "explain a class, or a list of them", name)
                 if chained and method is not None and method.reruns:
                     help = "leave the method out: attribution to an attribution is `linear`"
                     raise Fail("E238", f"`{method.name}` is not of attributions: of classes and of atoms", help, name)

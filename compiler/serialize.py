@@ -107,6 +107,9 @@ def to_json(program: Program) -> dict[str, Any]:
                 "baseline": r.baseline,
                 "place": r.place,
                 "finds": r.finds,
+                "extra": r.extra,
+                "bound": r.bound,
+                "rivals": r.rivals,
             }
             for r in program.reruns
         ],
@@ -224,6 +227,9 @@ def _program(data: dict[str, Any]) -> Program:
                 r["baseline"],
                 r["place"],
                 r["finds"],
+                r["extra"],
+                r["bound"],
+                r["rivals"],
             )
             for r in data["reruns"]
         ),
@@ -244,7 +250,7 @@ def _program(data: dict[str, Any]) -> Program:
 
 def _type(data: dict[str, Any]) -> FieldType:
     axes = {name: tuple(_axis(axis) for axis in data[name]) for name in ("axes", "states")}
-    return FieldType(**{**data, **axes, **{n: tuple(data[n]) for n in ("layers", "steps", "spent", "linked")}})
+    return FieldType(**{**data, **axes, **{n: tuple(data[n]) for n in ("layers", "steps", "spent", "linked", "curves")}})
 
 
 def _axis(data: dict[str, Any]) -> Axis:

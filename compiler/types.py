@@ -69,6 +69,7 @@ class FieldType:
     family: str = ""  # of groups: which factorization of the layer they are of, as in `nmf-6`
     linked: tuple[str, ...] = ()  # the layers of the atoms that stand under `to.`
     linked_family: str = ""  # and, where those are groups, their factorization
+    curves: tuple[str, ...] = ()  # measures of `trust` that can be drawn in its place: `present(curve)`
 
     def axis(self, name: str) -> Axis | None:
         return next((axis for axis in self.axes if axis.name == name), None)

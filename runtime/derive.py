@@ -10,25 +10,29 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.cost import flops_upto
+from bbilang.compiler.cost import SLOTS, flops_upto
 from bbilang.compiler.ir import OUTPUT, Ask, Backward, Node, Rerun, Tangents
+from bbilang.compiler.op import bound
 from bbilang.runtime import passes
 from bbilang.runtime.atoms import numpy_of
+from bbilang.runtime.gathering import gather
 from bbilang.runtime.targets import Key, Keyed, atom_numbers, cotangents, keyed
 
 ROWS = 256  # activations that are prepared together, likewise
-CHUNK = 64  # cotangents or tangents that are prepared together; passes may take fewer at a time
+CHUNK = SLOTS
+Keys = list[list[Key | None]]  # slot -> input -> what the slot stands for there
 
 
 @dataclass
 class Found:
     """One operation's numbers for one target: ``slots`` (input, class or atom) -> slot; ``maps`` layer -> array (slot,
-    input, *kept axes)."""
+    input, *kept axes). ``checks``: layer -> (3, slot, input), of methods that are complete."""
 
     keyed: Keyed
     slots: dict[tuple[int, Key], int]
     count: int
     maps: dict[str, np.ndarray] = field(default_factory=dict)
+    checks: dict[str, np.ndarray] = field(default_factory=dict)  # layer -> (completeness error, difference, steps)
 
     @classmethod
     def of(cls, run: Any, target: Node, place: str, combined: bool = False) -> Found:
@@ -185,77 +189,197 @@ def atoms_asked(run: Any, asks: list[Ask], layer: str) -> tuple[np.ndarray, int]
 
 
 def rerun(run: Any, step: Rerun) -> None:
-    """Gradients at the activations that a method visits, summed with its weights, finished, and reduced to atoms."""
-    name, given = step.method
-    method = run.registry.methods[name]
-    parameters = dict(given)
+    """What a method makes of the gradients at the activations that it visits, reduced to atoms."""
+    seed = int(run.program.setting("seed", 0))
+    kind, parameters = bound(run.registry, step.method, seed=(seed,), at=run.layer(step.layer))
     captured = run.forward(step.forward)
     activation = captured[step.layer]
     baseline = run.forward(step.baseline)[step.layer] if step.baseline >= 0 else None
+    work = _Rerun(run, step, kind, captured, activation, baseline)
     asks = [(ask, run.found(ask.node, ask.target, step.place)) for ask in step.asks]
     wanted = [list(dict.fromkeys(k for _, f in asks for r, k in f.slots if r == row)) for row in range(len(run.images))]
+    own = max(map(len, wanted))
+    if step.rivals:
+        wanted = [_with_rivals(run, row, keys, step.rivals) for row, keys in enumerate(wanted)]
     slots = Slots.of(wanted)
+    ends = _Ends(work) if kind.completes else None
     size = CHUNK if step.above else 1
+    held: list[tuple[int, Any]] = []
+    highest = lowest = None
     for start in range(0, len(slots.keys), size):
-        keys = slots.keys[start : start + size]
-        total = activation.new_zeros(len(keys), *activation.shape)
-        gradients = _above if step.above else _whole
-        weights = activation.new_tensor(method.weights(parameters))
-        for visits, owners, gradient in gradients(run, step, method, parameters, captured, baseline, keys):
-            shape = (1, -1, *[1] * (activation.dim() - 1))
-            total.index_add_(1, owners, gradient * weights[visits].view(shape))
-        cube = method.finish(parameters, total, activation, baseline)
-        for ask, found in asks:
-            places = slots.shared(found)
-            mine = places[:, (places[1] >= start) & (places[1] < start + len(keys))] - np.array([[0], [start], [0]])
-            if mine.size:
-                operation = run.registry.operations[ask.node.op]
-                found.put(step.layer, mine, numpy_of(operation.collect(ask.node, run.layer(step.layer), cube, run)))
+        cube, check = _tried(work, parameters, slots.keys[start : start + size], ends)
+        if not step.rivals:
+            _put(run, step, asks, slots, start, cube, check)
+            continue
+        high, low = cube.amax(0), cube.amin(0)
+        highest = high if highest is None else highest.maximum(high)
+        lowest = low if lowest is None else lowest.minimum(low)
+        if start < own:
+            held.append((start, cube[: own - start].clone()))
+    for start, cube in held:
+        _put(run, step, asks, slots, start, kind.compete(cube, highest, lowest), None)
 
 
-def _above(
-    run: Any, step: Rerun, method: Any, parameters: Any, captured: Any, baseline: Any, keys: Any
-) -> Iterator[tuple[Any, Any, Any]]:
-    """(visit (row,), input (row,), gradient (slot, row, *layer axes)) from the network above the layer, many visits at
-    a time."""
+def _with_rivals(run: Any, row: int, keys: list[Key], count: int) -> list[Key]:
+    """An input's own classes, and those with the highest scores besides."""
+    kinds = dict.fromkeys(kind for kind, _ in keys)
+    order = np.argsort(-run.scores[row], kind="stable")[:count].tolist()
+    return list(dict.fromkeys([*keys, *((kind, number) for kind in kinds for number in order)]))
+
+
+def _put(run: Any, step: Rerun, asks: list[Any], slots: Slots, start: int, cube: Any, check: Any) -> None:
+    """Contributions of some slots, (slot, input, *layer axes), into the tables of those who ask."""
+    for ask, found in asks:
+        places = slots.shared(found)
+        mine = places[:, (places[1] >= start) & (places[1] < start + len(cube))] - np.array([[0], [start], [0]])
+        if mine.size:
+            operation = run.registry.operations[ask.node.op]
+            found.put(step.layer, mine, numpy_of(operation.collect(ask.node, run.layer(step.layer), cube, run)))
+            if check is not None:
+                here, there, rows = mine
+                table = found.checks.setdefault(step.layer, np.full((3, found.count, len(run.images)), np.nan))
+                table[:, here, rows] = check[:, there, rows]
+
+
+@dataclass
+class _Rerun:
+    """What all parts of a rerun work on."""
+
+    run: Any
+    step: Rerun
+    kind: Any
+    captured: Any
+    activation: Any  # (input, *layer axes)
+    baseline: Any
+
+
+def _tried(work: _Rerun, parameters: Any, keys: Keys, ends: _Ends | None) -> tuple[Any, np.ndarray | None]:
+    """Contributions (slot, input, *layer axes), and where the scores at both ends are known (error, difference of the
+    scores, steps), (3, slot, input). A slot of an input keeps what the first attempt below the tolerance found."""
+    attempts = work.kind.attempts(parameters)
+    cube: Any = None
+    check: np.ndarray | None = None
+    pending, left = list(range(len(keys))), keys
+    for own in attempts:
+        found = _visited(work, own, left)
+        if ends is None:
+            return found, None
+        difference = ends.difference(left)
+        error = np.abs(found.double().flatten(2).sum(-1).cpu().numpy() - difference)
+        now = np.stack([error, difference, np.full(error.shape, float(own["n_steps"]))])
+        if cube is None or check is None:
+            cube, check = found, now
+        else:
+            for number, slot in enumerate(pending):
+                for row, key in enumerate(left[number]):
+                    if key is not None:
+                        cube[slot, row], check[:, slot, row] = found[number, row], now[:, number, row]
+        open_ = check[0] > float(own["tolerance"]) * np.abs(check[1])
+        pending = [slot for slot in range(len(keys)) if any(open_[slot, r] for r, k in enumerate(keys[slot]) if k)]
+        left = [[k if open_[slot, r] else None for r, k in enumerate(keys[slot])] for slot in pending]
+        if not pending:
+            break
+    return cube, check
+
+
+def _visited(work: _Rerun, parameters: Any, keys: Keys) -> Any:
+    """Contributions (slot, input, *layer axes) of one attempt."""
+    takes = gather(work.kind, parameters, work.activation, work.baseline)
+    pieces = (_above if work.step.above else _whole)(work, parameters, keys)
+    for number, (point, gradient) in enumerate(_by_visit(pieces, len(work.activation))):
+        takes.add(number, point, gradient)
+    return takes.result()
+
+
+def _by_visit(pieces: Iterator[tuple[Any, Any]], inputs: int) -> Iterator[tuple[Any, Any]]:
+    """(activation (row, *layer axes), gradient (slot, row, *layer axes)) of any rows in order, as whole visits of
+    ``inputs`` rows: what is gathered does not depend on the chunks."""
     import torch
 
-    activation = captured[step.layer]
+    points: Any = None
+    gradients: Any = None
+    for point, gradient in pieces:
+        points = point if points is None else torch.cat([points, point])
+        gradients = gradient if gradients is None else torch.cat([gradients, gradient], 1)
+        while points is not None and len(points) >= inputs:
+            yield points[:inputs], gradients[:, :inputs]
+            points, gradients = points[inputs:], gradients[:, inputs:]
+            if not len(points):
+                points = gradients = None
+
+
+def _around(work: _Rerun, parameters: Any) -> Any:
+    """Makes the context that the network runs in for the method's derivatives; None for plain ones."""
+    return (lambda: work.kind.around(parameters)) if work.kind.ruled(parameters) else None
+
+
+def _above(work: _Rerun, parameters: Any, keys: Keys) -> Iterator[tuple[Any, Any]]:
+    """(activation, gradient) of rows in order from the network above the layer, many visits at a time."""
+    import torch
+
+    run, step, method, activation = work.run, work.step, work.kind, work.activation
     count, inputs = method.visits(parameters), len(activation)
     block = max(1, ROWS // inputs)
-    with passes.above(run.adapter, captured, step.layer, [step.place], counter=run.passes) as upper:
+    with passes.above(run.adapter, work.captured, step.layer, [step.place], counter=run.passes) as upper:
 
         def cotangent(value: Any, owners: Any) -> Any:
             return cotangents(run, step.place, keys, value, owners)
 
         for start in range(0, count, block):
             stop = min(start + block, count)
-            visited = method.visit(parameters, start, stop, activation, baseline).flatten(0, 1)
+            visited = method.visit(parameters, start, stop, activation, work.baseline).flatten(0, 1)
             owners = torch.arange(inputs, device=visited.device).repeat(stop - start)
-            visits = torch.arange(start, stop, device=visited.device).repeat_interleave(inputs)
             for row, gradient in passes.rerun_gradient_chunks(
-                upper, visited, owners, cotangent, step.place, targets=len(keys)
+                upper, visited, owners, cotangent, step.place, targets=len(keys), around=_around(work, parameters)
             ):
-                mine = slice(row, row + gradient.shape[1])
-                yield visits[mine], owners[mine], gradient
+                yield visited[row : row + gradient.shape[1]], gradient
 
 
-def _whole(
-    run: Any, step: Rerun, method: Any, parameters: Any, captured: Any, baseline: Any, keys: Any
-) -> Iterator[tuple[Any, Any, Any]]:
+def _whole(work: _Rerun, parameters: Any, keys: Keys) -> Iterator[tuple[Any, Any]]:
     """The same from the whole network, one visit and one target at a time: as a call without an optimizer runs."""
-    import torch
-
-    activation = captured[step.layer]
-    owners = torch.arange(len(activation), device=activation.device)
+    run, step, method = work.run, work.step, work.kind
     reach = ["input", step.layer]
     layers = reach if step.place == OUTPUT else [*reach, step.place]
+    around = _around(work, parameters)
     for number in range(method.visits(parameters)):
-        visited = method.visit(parameters, number, number + 1, activation, baseline)[0]
+        visited = method.visit(parameters, number, number + 1, work.activation, work.baseline)[0]
         again = passes.forward(
-            run.adapter, run.images, layers, grad=True, counter=run.passes, replace={step.layer: visited}
-        )
+            run.adapter, run.images, layers, grad=True, counter=run.passes, replace={step.layer: visited},
+            around=around() if around else None,
+        )  # fmt: skip
         value = again.score_graph if step.place == OUTPUT else again.graph[step.place]
         cotangent = cotangents(run, step.place, keys, value.detach())
         found = passes.vjp(again, value, cotangent, reach, run.passes, chunk=1)
-        yield torch.full_like(owners, number), owners, found[step.layer]
+        yield visited, found[step.layer]
+
+
+class _Ends:
+    """The scores at the picture and at the baseline, between which contributions should add up."""
+
+    def __init__(self, work: _Rerun):
+        self.work = work
+        self.here = work.captured.scores if work.step.place == OUTPUT else work.captured[work.step.place]
+        self.there: Any = None
+
+    def difference(self, keys: Keys) -> np.ndarray:
+        """(slot, input)."""
+        from bbilang.runtime.values import scores_at
+
+        run, place = self.work.run, self.work.step.place
+        if self.there is None or not self.work.step.above:
+            self.there = self._there()
+        return numpy_of(scores_at(run, place, keys, self.here) - scores_at(run, place, keys, self.there))
+
+    def _there(self) -> Any:
+        import torch
+
+        run, step, point = self.work.run, self.work.step, self.work.baseline
+        if not step.above:
+            layers = [step.layer] if step.place == OUTPUT else [step.layer, step.place]
+            again = passes.forward(run.adapter, run.images, layers, counter=run.passes, replace={step.layer: point})
+            return again.scores if step.place == OUTPUT else again[step.place]
+        with (
+            passes.above(run.adapter, self.work.captured, step.layer, [step.place], counter=run.passes) as upper,
+            torch.no_grad(),
+        ):
+            return upper(point, torch.arange(len(point), device=point.device))[step.place]

@@ -63,6 +63,7 @@ class Results:
     model_passes: tuple[int, int] = (0, 0)  # (forward, backward) for the numbers, without icons
     tangents: int = 0  # forward-mode passes, likewise
     reruns: int = 0  # activations at which the network above a layer ran again, likewise
+    trusted: int = 0  # passes for each input that the measures of `trust` took, in whole or part of the network
     adapter: Any = None
     recipe: Any = None
     draft: bool = False
@@ -86,6 +87,8 @@ class Run:
         self.pictures = np.stack([picture.shown for picture in inputs])
         self.images = torch.stack([picture.image for picture in inputs]).to(adapter.device)
         self.passes = Passes()
+        self.trusting = Passes()  # what the measures of `trust` run, apart
+        self.findings: dict[tuple[int, str], Any] = {}  # (a `trust`, a measure) -> what it found
         self.captured: dict[int, Any] = {}
         self._values: dict[int, Field] = {}
         self._found: dict[tuple[int, str], Found] = {}
@@ -186,6 +189,11 @@ class Run:
         found = self._found.get((id(node), place))
         return found.maps if found else {}
 
+    def checks(self, node: Node) -> list[np.ndarray]:
+        """How far the contributions to a node's targets are from adding up: (error, difference of the scores, steps),
+        each (3, slot, input), from a method that is complete."""
+        return [check for (owner, _), f in self._found.items() if owner == id(node) for check in f.checks.values()]
+
     def slots(self, node: Node, target: Node, place: str = OUTPUT) -> Named:
         """(input, ..., term) -> the slot in `maps` of each class or atom that the target is made of; -1 for none."""
         found = self.found(node, target, place)
@@ -271,6 +279,10 @@ class Run:
         work = {Backward: derive.backward, Tangents: derive.tangents, Rerun: derive.rerun}[type(step)]
         if isinstance(step, Rerun) and step.finds == "values":
             from bbilang.runtime.values import values as work
+        elif isinstance(step, Rerun) and step.finds == "masks":
+            from bbilang.runtime.learning import masks as work
+        if isinstance(step, Rerun) and step.finds == "trust":
+            from bbilang.runtime.trust.trials import trial as work
         self.located(step.serves[0], partial(work, self, step))
 
     def last_use(self, step: Backward) -> bool:
@@ -337,6 +349,7 @@ def execute(
             passes = run.passes
             results.model_passes = (passes.forwards, passes.backwards)
             results.tangents, results.reruns = passes.tangents, passes.rerun_rows // len(inputs)
+    results.trusted = run.trusting.rows // len(inputs)
     for node in walk(*(element.node for element in program.elements)):
         if node.type.content == "selection":
             results.selections[node["id"]] = run.value(node)

@@ -8,50 +8,76 @@ from typing import Any
 from bbilang.compiler.op import Method, Parameter
 from bbilang.runtime.baselines import WORDS
 
+AUTO = tuple(8 * 2**k for k in range(7))  # steps that `n_steps=auto` tries: 8 to 512
+RULES = ("gausslegendre", "riemann_left", "riemann_right", "riemann_middle", "riemann_trapezoid")
+
 
 class IntegratedGradients(Method):
     """(a - a') x the mean gradient on the straight line from a' to a. Complete: contributions add up to the difference
-    of the scores at both ends.
+    of the scores at both ends, and the legend says to within what share of it they do.
 
     a' is what the layer makes of the baseline picture, and what bypasses the layer stays the picture's own. The mean is
-    taken at the nodes of a Gauss-Legendre quadrature, as Captum's `LayerIntegratedGradients` does.
+    taken at the nodes of a quadrature, as Captum's `LayerIntegratedGradients` does. `n_steps=auto` takes 8 steps, and
+    twice as many until the error is below `tolerance`, 512 at most; each class goes as far as it needs. Defined at
+    every layer, to classes, differences and atoms of later layers. It demands the network above the layer once for each
+    step, a backward of it for each step and class, and one forward for the score at the baseline.
     """
 
     name = "integrated_gradients"
     reruns = True
     completes = True
-    axioms = (
-        "sensitivity_a", "sensitivity_b", "implementation_invariance", "completeness", "linearity", "symmetry",
-    )  # fmt: skip
     parameters = (
-        Parameter("n_steps", "integer", "steps along the path", 50, minimum=1, maximum=100_000),
+        Parameter(
+            "n_steps", "integer", "steps along the path; `auto`: until the completeness error is below `tolerance`", 50,
+            choices=("auto",), minimum=1, maximum=100_000,
+        ),
         Parameter("baselines", "word", "the picture that the path starts from", "zero", choices=WORDS),
-    )
+        Parameter("quadrature", "word", "where the steps are, in Captum's words", RULES[0], choices=RULES),
+        Parameter(
+            "tolerance", "number", "the completeness error that `n_steps=auto` goes below", 0.01,
+            unit="of the scores' difference", minimum=1e-6, maximum=1,
+        ),
+    )  # fmt: skip
     source = "Sundararajan, Taly, Yan 2017"
 
+    def attempts(self, parameters: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+        if parameters["n_steps"] != "auto":
+            return (parameters,)
+        return tuple({**parameters, "n_steps": steps} for steps in AUTO)
+
     def visits(self, parameters: Mapping[str, Any]) -> int:
-        return int(parameters["n_steps"])
+        return sum(int(own["n_steps"]) for own in self.attempts(parameters))
 
     def baseline(self, parameters: Mapping[str, Any]) -> str:
         return str(parameters["baselines"])
 
     def visit(self, parameters: Mapping[str, Any], start: int, stop: int, activation: Any, baseline: Any) -> Any:
-        along = activation.new_tensor(quadrature(self.visits(parameters))[0][start:stop])
+        places = quadrature(int(parameters["n_steps"]), parameters["quadrature"])[0]
+        along = activation.new_tensor(places[start:stop])
         return baseline + along.view(-1, *[1] * activation.dim()) * (activation - baseline)
 
     def weights(self, parameters: Mapping[str, Any]) -> Any:
-        return quadrature(self.visits(parameters))[1]
+        return quadrature(int(parameters["n_steps"]), parameters["quadrature"])[1]
 
     def finish(self, parameters: Mapping[str, Any], total: Any, activation: Any, baseline: Any) -> Any:
         return total * (activation - baseline)
 
 
-def quadrature(count: int) -> tuple[Any, Any]:
-    """(places in [0, 1], weights that add up to 1) of the Gauss-Legendre rule with this many nodes."""
+def quadrature(count: int, rule: str = RULES[0]) -> tuple[Any, Any]:
+    """(places in [0, 1], weights) of a rule with this many nodes, as Captum has them: the weights of its trapezoids,
+    which are count - 1 of width 1 / (count - 1), add up to (count - 1) / count."""
     import numpy as np
 
-    nodes, weights = np.polynomial.legendre.leggauss(count)
-    return (nodes + 1) / 2, weights / 2
+    if rule == "gausslegendre":
+        nodes, weights = np.polynomial.legendre.leggauss(count)
+        return (nodes + 1) / 2, weights / 2
+    width = 1 / count
+    weights = np.full(count, width)
+    if rule == "riemann_trapezoid":
+        weights[[0, -1]] /= 2
+        return np.linspace(0, 1, count), weights
+    first = {"riemann_left": 0.0, "riemann_middle": width / 2, "riemann_right": width}[rule]
+    return first + np.arange(count) * width, weights
 
 
 METHODS = (IntegratedGradients(),)

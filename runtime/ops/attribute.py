@@ -77,6 +77,8 @@ class Attribute(Operation):
         return parts_of(activation, layer, node.type.atom, atoms)
 
     def collect(self, node: Node, layer: Any, cube: Any, run: Any) -> Any:
+        if run.registry.methods[named_method(node)[0]].layered:
+            return as_maps(cube, layer).sum(-3)
         if node.type.atom == "group":
             return reduce_groups(node, layer, slopes_of(cube, run.activation(node, layer.name)), run)
         return reduce_part(cube, layer, node.type.atom, "sum")
@@ -85,7 +87,9 @@ class Attribute(Operation):
         if listed(node["method"]):
             return beside(node, run)
         of = of_targets if node["to"].type.content == "score" else of_atoms
-        return of(node, node["to"], inputs[0], run, lambda a, b: a * b)
+        found = of(node, node["to"], inputs[0], run, lambda a, b: a * b)
+        found.notes += completeness(run.checks(node))
+        return found
 
 
 def named_method(node: Node) -> tuple[str, tuple[tuple[str, Any], ...]]:
@@ -105,6 +109,20 @@ def at_layers(maps: dict[str, np.ndarray], layers: Mapping[str, Any]) -> dict[st
     tensor, resize = torch.from_numpy(found), torch.nn.functional.interpolate
     sizes = {name: (layer.as_map.sizes["y"], layer.as_map.sizes["x"]) for name, layer in layers.items()}
     return {name: resize(tensor, size, mode="bilinear", align_corners=False).numpy() for name, size in sizes.items()}
+
+
+def completeness(checks: list[np.ndarray]) -> tuple[str, ...]:
+    """What a legend says of (completeness error, difference of the scores, steps), each (3, slot, input)."""
+    rows = np.concatenate([c.reshape(3, -1) for c in checks], 1) if checks else np.full((3, 0), np.nan)
+    error, difference, steps = rows[:, np.isfinite(rows[0])]
+    if not error.size:
+        return ()
+    share = 100 * (error / np.maximum(np.abs(difference), 1e-12)).max()
+    low, high = int(steps.min()), int(steps.max())
+    words = f"{low}" if low == high else f"{low} to {high}"
+    exact = f"{share:.2g} %" if share < 1000 else "more than 1,000 %"
+    return (f"completeness: contributions add up to the difference of the scores at both ends, to within {exact} of it "
+            f"({words} steps)",)  # fmt: skip
 
 
 def derivative_type(field: FieldType, content: str, to: Node, unit: str, signed: bool) -> FieldType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -30,11 +31,13 @@ def rerun_gradient_chunks(
     counter: Passes | None = None,
     chunk: int | None = None,
     targets: int = 1,
+    around: Callable[[], Any] | None = None,
 ) -> Iterator[tuple[int, Tensor]]:
     """`rerun_gradients` in pieces of some rows: yields (start, (target, chunk, *layer shape)).
 
     ``cotangents`` may depend on what comes out: a function of the place's value (chunk, *place shape) and the inputs
-    that its rows belong to, which gives (target, chunk, *place shape) for about ``targets`` of them.
+    that its rows belong to, which gives (target, chunk, *place shape) for about ``targets`` of them. ``around``: makes
+    the context that the network runs in, for derivatives that are not its own.
     """
     counter = counter if counter is not None else upper.counter
     device = upper.activations.device
@@ -45,7 +48,7 @@ def rerun_gradient_chunks(
     def work(start: int, stop: int) -> Tensor:
         point = activations[start:stop].to(upper.activations).detach()
         mine = where[start:stop]
-        network = _network(upper, place, point, mine)
+        network = _network(upper, place, point, mine) if around is None else None
         if network is not None:
             with torch.inference_mode(False), torch.no_grad(), guard_memory("the network above a layer"):
                 value, made = _forward(upper, network, point, mine.to(device), place)
@@ -56,7 +59,8 @@ def rerun_gradient_chunks(
                 return found
         with torch.inference_mode(False), torch.enable_grad(), guard_memory("the network above a layer"):
             point = point.clone().requires_grad_()
-            value = upper.run(point, where[start:stop].to(device))[place]
+            with around() if around else nullcontext():
+                value = upper.run(point, where[start:stop].to(device))[place]
             counter.rerun(len(point))
             seeds = cotangents(value.detach(), mine) if callable(cotangents) else cotangents[:, start:stop]
             if not value.requires_grad:

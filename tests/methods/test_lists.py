@@ -116,7 +116,7 @@ def test_five_methods_three_layers_and_ten_classes_are_one_plan():
     plan = bbilang.plan(bbilang.optimize(program))
     assert plan.total("forward")[0] == 1 + 1 + 1  # the picture, the baseline, smooth_pool's derivatives
     assert plan.total("backward")[0] == CLASSES * 2  # plain derivatives, and smooth_pool's
-    assert plan.total("reruns")[0] == len(LAYERS) * STEPS
+    assert plan.total("reruns")[0] == len(LAYERS) * (STEPS + 1)  # and one for the score at the baseline
     assert plan.total("tangents")[0] == 0
     written = bbilang.plan(program)
     assert written.total("backward")[0] == CLASSES * len(LAYERS) * 4

@@ -139,10 +139,10 @@ def test_integrated_gradients_run_only_the_network_above(layer, classes, inputs)
     steps = planned(text, inputs)
     above, below = between(layer, "head"), between("input", layer)
     results, total = executed(steps, inputs)
-    least_of_it = steps_along * above * (1 + len(classes))
-    assert steps.total("reruns") == (steps_along, inputs * least_of_it)
+    least_of_it = (steps_along * (1 + len(classes)) + 1) * above  # one forward more, for the score at the baseline
+    assert steps.total("reruns") == (steps_along + 1, inputs * least_of_it)
     assert total == inputs * (between("input", "head") + below + least_of_it)
-    assert results.reruns == steps_along and results.model_passes[0] == 2
+    assert results.reruns == steps_along + 1 and results.model_passes[0] == 2
     assert results.passes.backward_rows == inputs * steps_along * len(classes)
 
 

@@ -1,0 +1,22 @@
+"""`smoothgrad`: the mean of a method over noisy copies."""
+
+from __future__ import annotations
+
+from bbilang.runtime.methods.noise import Noisy
+
+
+class SmoothGrad(Noisy):
+    """The mean of a method's contributions over `n_samples` copies of the layer's activation (at the input: of the
+    picture) with normal noise, whose standard deviation is `noise` times the range of the picture's own values there.
+
+    `of` is any method of gradients: `smoothgrad(of=linear)`, `smoothgrad(of=integrated_gradients(n_steps=20))`,
+    `smoothgrad(of=guided_backprop)`, or `smoothgrad` and `vargrad` themselves. Defined wherever that method is; the
+    paper adds the noise to the input. It demands n_samples times the visits of `of`, run above the layer only and in
+    batches. `set seed` says which noise. Captum: `NoiseTunnel`, `nt_type="smoothgrad"`.
+    """
+
+    name = "smoothgrad"
+    source = "Smilkov, Thorat, Kim, Viégas, Wattenberg 2017"
+
+
+METHODS = (SmoothGrad(),)

@@ -1,0 +1,22 @@
+"""`vargrad`: the variance of a method over noisy copies."""
+
+from __future__ import annotations
+
+from bbilang.runtime.methods.noise import Noisy
+
+
+class VarGrad(Noisy):
+    """The variance of a method's contributions over noisy copies: (1 / n) sum of (contribution - mean)^2, entry by
+    entry of the layer, then summed over an atom's part. Never negative; where `smoothgrad` shows what is common to the
+    samples, it shows what is not.
+
+    Parameters, where it is defined and what it demands: as `smoothgrad`, with the same noise for the same seed. Captum:
+    `NoiseTunnel`, `nt_type="vargrad"`.
+    """
+
+    name = "vargrad"
+    variance = True
+    source = "Adebayo, Gilmer, Goodfellow, Kim 2018, Local explanation methods ... lack sensitivity to parameter values"
+
+
+METHODS = (VarGrad(),)
