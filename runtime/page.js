@@ -177,7 +177,11 @@ function describe(now) {
     place.textContent = said.map((frame) => (frame.label ? `${frame.label}: ` : "") + frame.remark).join("; ");
     if (said.length) place.append(".");
   }
-  for (const control of document.querySelectorAll("[data-selection]")) control.value = now.get(control.dataset.selection) ?? -1;
+  for (const control of document.querySelectorAll("[data-selection]")) {
+    const index = now.get(control.dataset.selection) ?? -1;
+    if (control.type === "checkbox") control.checked = index === 1;
+    else control.value = control.options && ![...control.options].some((it) => it.value === String(index)) ? -1 : index; // a group of a flow is on no menu of classes
+  }
   for (const output of document.querySelectorAll("[data-output]")) {
     const selection = selections.get(output.dataset.output);
     output.textContent = selection.atoms[now.get(selection.id)]?.[1] ?? "";
@@ -450,7 +454,8 @@ async function start() {
 
 addEventListener("hashchange", () => { recall(); draw(); });
 document.addEventListener("input", ({ target }) => {
-  if (target.dataset.selection) choose([[target.dataset.selection, Number(target.value)]]);
+  const { selection } = target.dataset, index = target.type === "checkbox" ? Number(target.checked) : Number(target.value);
+  if (selection) choose([[selection, index < 0 ? null : index]]);
 });
 document.addEventListener("submit", (event) => event.preventDefault());
 function listenRef(ref) {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
@@ -142,8 +142,33 @@ def _interface(view: View, interface: Interface) -> dict[str, Any]:
     return {
         "title": interface.title,
         "layout": {"kind": "column", "parts": [root, *rest]} if rest else root,
-        "controls": [s for s in view.selections if s.id in used and s.kind in ("pick", "slider")],
+        "controls": [
+            *(_control(s) for s in view.selections if s.id in used and s.kind in ("pick", "slider")),
+            *_flows(interface, view.selections),
+        ],
     }
+
+
+def _control(selection: Selection) -> dict[str, Any]:
+    """A menu, a slider, or for the numbers 0 and 1 a switch."""
+    labels = [atom.label for atom in selection.atoms]
+    kind = "switch" if selection.kind == "slider" and labels == ["0", "1"] else selection.kind
+    return {"kind": kind, "id": selection.id, "title": selection.title, "options": list(enumerate(labels))}
+
+
+def _flows(interface: Interface, selections: Sequence[Selection]) -> Iterator[dict[str, Any]]:
+    """For each flow that ends in several classes a menu of them: what clicking a class does, where it is not drawn."""
+    drawn = [element for element in interface.elements if element.style == "sankey"]
+    for element in drawn:
+        for selection in selections:
+            if selection.kind != "click" or not selection.resets or selection.id not in element.selects:
+                continue
+            own = {atom.key for atom in element.atoms}
+            classes = [(i, atom.label) for i, atom in enumerate(selection.atoms)
+                       if atom.key in own and re.fullmatch(r"\S*output class=\d+", atom.key)]  # fmt: skip
+            if len(classes) > 1:
+                title = "what leads to" if len(drawn) == 1 else f"{element.title}: what leads to"
+                yield {"kind": "flow", "id": selection.id, "title": title, "options": [(-1, "all of them"), *classes]}
 
 
 def _figure(view: View, element: Element, used: set[str]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""`factorize(method, n, of=, balance=, compatible=, along=)`: new atoms, groups of channels."""
+"""`factorize(method, n, of=, balance=, compatible=, align=, along=)`: new atoms, groups of channels."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +37,7 @@ class Factorize(Operation):
 
     `compatible=` makes groups that lead to given groups of a later layer: every activation is split among those in
     proportion to the magnitude of its attribution to each, and the copies are added up again in H (Olah et al. 2018).
+    `align=0` leaves them plain; with `align=slider(0, 1)` a switch on the page shows either.
     """
 
     name = "factorize"
@@ -54,6 +55,15 @@ class Factorize(Operation):
         ),
         Parameter("balance", "numbers*", "the weight of each of several contents", None),
         Parameter("compatible", "compatible", "groups of a later layer that these should lead to", None),
+        Parameter(
+            "align",
+            "integer",
+            "0: `compatible=` is left out; 1, the default: not",
+            None,
+            minimum=0,
+            maximum=1,
+            slides=True,
+        ),
         Parameter("along", "axis", "`input`: one factorization for all inputs together", None),
     )
 
@@ -75,6 +85,9 @@ class Factorize(Operation):
         if compatible is not None and contents:
             raise Fail("E231", "`compatible=` is for groups of the activations, without `of=`", argument="compatible")
         varies = () if arguments["along"] else tuple(sorted(by_input(field)))
+        align = arguments["align"]
+        if align is not None and compatible is None:
+            raise Fail("E231", "`align=` says whether groups are found for those of `compatible=`", argument="align")
         one = len(sizes) == 1
         group = Axis("group", max(sizes), exact=one, varies=varies, whole=one)
         axes = tuple(axis for axis in field.axes if axis.name == "input")
@@ -83,7 +96,9 @@ class Factorize(Operation):
                        unit="|W| |H|, the L2 norm of the part", family=_family(arguments))  # fmt: skip
         for child in (*contents, *((compatible,) if compatible is not None else ())):
             type = type.with_states(*child.type.states)
-        return type.with_states(*(n.type.axes if isinstance(n, Node) else ()))
+        for number in (n, align):
+            type = type.with_states(*(number.type.axes if isinstance(number, Node) else ()))
+        return type
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         return () if node["of"] is not None else (Activations(node.type.layers),)
@@ -105,7 +120,11 @@ class Factorize(Operation):
             f"`{layer.name}`",
         )
         leads = run.value(node["compatible"]).values if node["compatible"] is not None else None
-        spatial, channel, rest, rest_at = work.all(contents, counts, sliding, leads)
+        align = node["align"]
+        flags = run.value(align).coords["value"].data.round() if isinstance(align, Node) else (align is None or align,)
+        every = [work.all(contents, counts, sliding, leads if flag else None) for flag in flags]
+        aligned = (align.type.axes[0].name,) if isinstance(align, Node) else ()
+        spatial, channel, rest, rest_at = (_stacked(arrays, aligned) for arrays in zip(*every, strict=True))
         value = (
             np.sqrt(np.nansum(np.square(spatial.data), tuple(range(-len(work.places), 0))))
             if work.places
@@ -117,14 +136,16 @@ class Factorize(Operation):
             numbers = np.arange(counts.max())
             coords["group"] = Named((*sliding, "group"), np.where(numbers < counts[:, None], numbers, ABSENT))
         notes = (words_left_out(rest, sliding, counts, node.type.content, node["method"]),)
-        value = value.ordered(("input", *states, *sliding, "group"))
+        value = value.ordered(("input", *states, *aligned, *sliding, "group"))
+        content = f"{who(node['method'])} leave out {{}} of the {node.type.content}'s squared norm"
+        own = ((content, rest, notes[0]),) if aligned else ()
         there = f"{who(node['method'])} leave out {{}} of the squared norm of the vector there"
         return Groups(
             node.type,
             value,
             coords,
             notes=notes,
-            shares=((there, rest_at, notes[0]),),
+            shares=((there, rest_at, notes[0]), *own),
             spatial=spatial,
             channel=channel,
             left_out=rest,
@@ -166,6 +187,11 @@ def _cube(node: Node, content: Node | None, layer: Any, run: Any) -> Named:
     return run.value(content).values
 
 
+def _stacked(arrays: Sequence[Named], axis: tuple[str, ...]) -> Named:
+    """The arrays of several states as one, with an axis for those; the array itself where it is alone."""
+    return Named((*axis, *arrays[0].dims), np.stack([a.data for a in arrays])) if axis else arrays[0]
+
+
 def _contents(of: Any) -> tuple[Node, ...]:
     return of if isinstance(of, tuple) else () if of is None else (of,)
 
@@ -194,7 +220,11 @@ def _family(arguments: Mapping[str, Any]) -> str:
     """`nmf-6`: a name for the groups, equal where they are the same groups of the layer."""
     n = arguments["n"]
     known = f"{arguments['method']}-{n['id'] if isinstance(n, Node) else n}"
-    rest = [(name, arguments[name]) for name in ("of", "balance", "compatible", "along") if arguments[name] is not None]
+    rest = [
+        (name, arguments[name])
+        for name in ("of", "balance", "compatible", "align", "along")
+        if arguments[name] is not None
+    ]
     if not rest:
         return known
     digest = hashlib.sha256(repr(Node("family", (), tuple(rest), FieldType("", "", (), ())).digest).encode())

@@ -8,8 +8,10 @@ import tiny
 import torch
 from tiny import values
 
+from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.factorization.layer import percent
 from bbilang.runtime.factorization.matrix import factorize
+from bbilang.runtime.page import render
 from bbilang.runtime.references import refers
 
 BARS = "| present(bars)"
@@ -239,6 +241,28 @@ def test_what_pca_finds_are_components():
             any(f"the {word}s" in note for note in icons.legend.notes) and icons.title == f"{word.capitalize()}s of b"
         )
         assert refers(f"{word} 1", icons.atoms[1]) and refers(f"b {word} 1", icons.atoms[1])
+
+
+def test_a_switch_between_aligned_and_plain_groups():
+    late = f"{PHOTO}late = b | factorize(nmf, 2)\n"
+    text = "a | factorize(nmf, 3{}) " + BARS
+    plain = values(late + text.format(""), "group")
+    aligned = values(late + text.format(", compatible=late"), "group")
+    assert not np.allclose(plain, aligned)
+    np.testing.assert_array_equal(values(late + text.format(", compatible=late, align=0"), "group"), plain)
+    np.testing.assert_array_equal(values(late + text.format(", compatible=late, align=1"), "group"), aligned)
+    switched = tiny.run(late + text.format(", compatible=late, align=slider(0, 1, start=1)"))
+    (field,) = [f for f in switched.fields.values() if f.type.atom == "group"]
+    both = field.values.ordered(("slider-0-1", "input", "group")).data[:, 0]
+    np.testing.assert_array_equal(both, [plain, aligned])
+    view = tiny.view_of(switched)
+    shown = next(e for e in view.interfaces[0].elements if e.style == "bars")
+    assert len({frame.remark for frame in shown.panels[0].frames}) == 2  # each state says what its own groups leave out
+    html = render(view)
+    assert 'role="switch"' in html and 'type="range"' not in html
+    with pytest.raises(BbiError, match="compatible") as refused:
+        tiny.check(f"a | factorize(nmf, 3, align=0) {BARS}")
+    assert refused.value.diagnostics[0].code == "E231"
 
 
 def test_tokens_are_positions_too():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import bbilang
+
 pytestmark = pytest.mark.browser
 
 
@@ -57,7 +59,7 @@ def test_groups_across_layers(read, shown):
     """Clicking a class leaves what flows into it; pointing at a group shows its icon and its map."""
     reader = read("groups_across_layers")
     shown(reader.numbers("late_icons"), reader.data("late_icons").values)
-    shown(reader.numbers("early_icons"), reader.data("early_icons").values)
+    shown(reader.numbers("early_icons"), reader.data("early_icons").values[1])
 
     def widths():
         return reader.tab.eval_on_selector_all(
@@ -65,9 +67,42 @@ def test_groups_across_layers(read, shown):
         )
 
     linked = reader.compiled.page.results.fields["flow"]
-    pairs = [np.asarray(pair.values.data)[0] for pair in linked.pairs]
-    assert [pair.shape for pair in pairs] == [(6, 6), (6, 5)]
+    shapes = [{d: s for d, s in pair.values.sizes.items() if d != "input"} for pair in linked.pairs]
+    assert list(shapes[0].values()) == [2, 6, 6] and list(shapes[1].values()) == [6, 5]
     before = widths()
+    menu, switch = reader.tab.get_by_label("what leads to"), reader.tab.get_by_label("align")
+    menu.focus()
+    reader.tab.keyboard.press("ArrowDown")  # the first class
+    reader.rest()
+    first = menu.evaluate("node => node.selectedOptions[0].textContent")
+    followed = widths()
+    assert sum(followed) < sum(before) and "flow=output+class=" in reader.tab.url
+    menu.select_option(label="all of them")
+    reader.rest()
+    assert widths() == before and "flow=" not in reader.tab.url
+    box = reader.text_mark("flow", first)
+    reader.tab.mouse.click(box["x"] + 4, box["y"] + box["height"] / 2)
+    reader.away()
+    assert widths() == followed  # a click on the class is the same
+    assert menu.evaluate("node => node.selectedOptions[0].textContent") == first
+    reader.tab.locator("#element-flow .chart").focus()
+    reader.tab.keyboard.press("Escape")
+    reader.away()
+    assert widths() == before and menu.input_value() == "-1"
+    early, icons = reader.data("early_icons"), reader.pictures("early_icons")
+    assert switch.get_attribute("role") == "switch" and switch.is_checked()
+    switch.focus()
+    reader.tab.keyboard.press("Space")
+    reader.rest()
+    assert not switch.is_checked() and "align=0" in reader.tab.url
+    assert widths() != before and reader.pictures("early_icons") != icons
+    shown(reader.numbers("early_icons"), early.values[0])  # plain groups
+    plain = bbilang.run("block4c.expand | factorize(nmf, 6) | present(bars)", input="sample:chelsea")
+    np.testing.assert_allclose(early.values[0], plain.data("element-1").values, rtol=1e-4)
+    switch.click()
+    reader.rest()
+    assert switch.is_checked() and widths() == before and reader.pictures("early_icons") == icons
+    shown(reader.numbers("early_icons"), early.values[1])
     reader.point_at_words("flow", "tabby")
     box = reader.text_mark("flow", "tabby")
     reader.tab.mouse.click(box["x"] + 4, box["y"] + box["height"] / 2)
