@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,9 @@ from bbilang.runtime.passes.cut import Cut, Recorder
 from bbilang.runtime.passes.kept import Kept
 from bbilang.runtime.passes.watch import check_single, twice
 
+if TYPE_CHECKING:
+    from bbilang.runtime.relevance.follow import Relevance
+
 
 @dataclass
 class Captured:
@@ -41,13 +44,14 @@ class Captured:
     cuts: dict[str, Cut] = field(default_factory=dict)
     kept: Kept | None = None  # what the modules gave, for cotangents written out (`transposed`)
     written: dict[Any, Any] = field(default_factory=dict)  # (place, layers) -> their Transposed, or None
+    relevance: Relevance | None = None  # what the forward ran in, where backward passes give relevance
 
     def __getitem__(self, layer: str) -> Tensor:
         return self.activations[layer]
 
     def free(self) -> None:
         """Let go of the autograd graph and the memory that it holds."""
-        self.graph, self.score_graph, self.kept, self.written = {}, None, None, {}
+        self.graph, self.score_graph, self.kept, self.written, self.relevance = {}, None, None, {}, None
 
 
 def forward(
@@ -68,7 +72,8 @@ def forward(
     and stays so when what follows works in place; its gradient counts the paths that leave through the module.
     ``replace`` puts (input, *layer shape) in the place of a layer's result (ablation, path methods, steering).
     ``cuts``: layers above which the network will be run again by `above`; they are captured too, and so are the
-    results below them that the network above reads. ``around``: a context manager that the model runs in.
+    results below them that the network above reads. ``around``: a context manager that the model runs in; inside a
+    `Relevance` gradients are relevance, and its ``seed`` says what a backward starts with.
 
     Raises BbiError E501 to E504 (see the module).
     """
@@ -123,10 +128,13 @@ def forward(
                 if grad and around is None and not replace:
                     kept = Kept(adapter, pixels.detach())
                     handles += kept.hooks()
+                relevance = around if hasattr(around, "seed") else None
+                handles += _named(adapter.module, relevance) if relevance else []
                 counter.forward(len(pixels))
                 try:
+                    start = relevance.start(adapter, pixels) if relevance else None
                     with around or nullcontext():
-                        result = adapter.module(adapter.normalize(pixels))
+                        result = adapter.module(adapter.normalize(pixels) if start is None else start)
                 except Stop:
                     pass
     graph = {layer: pixels for layer in layers if layer == INPUT}
@@ -152,4 +160,14 @@ def forward(
         pixels.detach(),
         found_cuts,
         kept,
+        relevance=around if hasattr(around, "seed") else None,
     )
+
+
+def _named(module: nn.Module, relevance: Relevance) -> list[Any]:
+    """Hooks that tell which module runs, for messages."""
+    handles: list[Any] = []
+    for name, part in module.named_modules():
+        handles.append(part.register_forward_pre_hook(lambda m, a, name=name: relevance.enter(name)))
+        handles.append(part.register_forward_hook(lambda m, a, result: relevance.leave()))
+    return handles

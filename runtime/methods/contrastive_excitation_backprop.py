@@ -1,0 +1,36 @@
+"""`contrastive_excitation_backprop`: excitation backprop of a target, minus that of its opposite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bbilang.compiler.op import Method
+from bbilang.runtime.methods.excitation_backprop import OPTIONS
+
+
+class ContrastiveExcitationBackprop(Method):
+    """Excitation backprop from the target, minus that from its opposite, a unit with the weights -w: positive where
+    something speaks for this target rather than for all else.
+
+    At the target's own layer P(j) = x_j w_j+ / (sum of x w+) - x_j (-w_j)+ / (sum of x (-w)+); from there down as
+    `excitation_backprop`, which is linear, so that both go in one pass. Positive and negative add up to 0 where both
+    have excitatory inputs. The map of the paper is the positive part of the sum over channels.
+    """
+
+    name = "contrastive_excitation_backprop"
+    rule = True
+    axioms = ("sensitivity_b", "implementation_invariance")
+    source = "Zhang et al. 2016, section 3.3; TorchRay"
+
+    def contribution(self, activation: Any, gradient: Any) -> Any:
+        return gradient
+
+    def around(self, parameters: Mapping[str, Any]) -> Any:
+        from bbilang.runtime.relevance.follow import Relevance
+        from bbilang.runtime.relevance.rules import contrast, excitation
+
+        return Relevance(self.name, lambda kind, raw: excitation, OPTIONS, excites=True, contrast=contrast)
+
+
+METHODS = (ContrastiveExcitationBackprop(),)

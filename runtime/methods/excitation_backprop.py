@@ -1,0 +1,38 @@
+"""`excitation_backprop`: the chance that an entry wins when one is drawn from the target on down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bbilang.compiler.op import Method
+
+OPTIONS = {"bias": False, "canonize": True, "stabilizer": 0.0, "epsilon": 0.0}
+
+
+class ExcitationBackprop(Method):
+    """P(j) = sum over i of x_j w_ij+ P(i) / (sum over k of x_k w_ik+), from P = 1 at the target: each unit hands its
+    chance of winning to what it read, in proportion to activation x positive weight.
+
+    Biases take nothing; activations count where they are not negative; sums and average pools share in proportion, max
+    pools give to the winner, activations pass; batch norms are folded first (TorchRay passes them, which is the same
+    where their scale is positive). Chances add up to 1 where no unit is without an excitatory input. A hidden target
+    starts in proportion to the activation of its entries.
+    """
+
+    name = "excitation_backprop"
+    rule = True
+    axioms = ("sensitivity_b", "implementation_invariance", "conservation")
+    source = "Zhang et al. 2016, equation 5; TorchRay"
+
+    def contribution(self, activation: Any, gradient: Any) -> Any:
+        return gradient
+
+    def around(self, parameters: Mapping[str, Any]) -> Any:
+        from bbilang.runtime.relevance.follow import Relevance
+        from bbilang.runtime.relevance.rules import excitation
+
+        return Relevance(self.name, lambda kind, raw: excitation, OPTIONS, excites=True)
+
+
+METHODS = (ExcitationBackprop(),)

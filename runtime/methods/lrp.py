@@ -1,0 +1,69 @@
+"""`lrp`: layer-wise relevance propagation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bbilang.compiler.op import Method, Parameter
+from bbilang.runtime.relevance.composites import COMPOSITES, RULES, composite_of
+
+_SAID = "the composite's unless said"
+
+
+class Lrp(Method):
+    """The score, shared out on the way back: each operation hands what it got to what it read, by a rule that keeps the
+    sum. A composite says which rule goes where.
+
+    What reaches a layer is its relevance, and adds up to the score less what biases took (`bias=false`: they take
+    nothing). Rules, composites and defaults are zennit's. Batch norms are folded into the layer before them
+    (`canonize=false`: relevance goes through them); sums share in proportion; max pools give to the winner; average
+    pools share by value; activations pass. Attention and the scale of a layer norm are taken as given (Ali et al.
+    2022), and a gate (sigmoid or softmax, times a signal) gives all to the signal (Arras et al. 2019). An operation
+    without a rule is an error that names it. A pixel has the relevance of its normalized value.
+    """
+
+    name = "lrp"
+    rule = True
+    axioms = ("linearity",)
+    parameters = (
+        Parameter(
+            "composite",
+            "quoted",
+            "which rule goes where: epsilon for linear layers; z_plus, gamma or alpha_beta for convolutions; z_box or "
+            "flat for the layer that reads the picture",
+            "epsilon_plus",
+            choices=tuple(COMPOSITES),
+        ),
+        Parameter("epsilon", "number", "stabilizer of the epsilon rule", 1e-6, minimum=0, maximum=100),
+        Parameter("gamma", "number", "weight of the positive part in the gamma rule", 0.25, minimum=0, maximum=100),
+        Parameter(
+            "alpha",
+            "number",
+            "weight of what raises in the alpha_beta rule; beta = alpha - 1",
+            2,
+            minimum=1,
+            maximum=100,
+        ),
+        Parameter("stabilizer", "number", "stabilizer of all other rules", 1e-6, minimum=0, maximum=100),
+        Parameter("convolution", "word", f"rule of convolutions; {_SAID}", None, choices=RULES),
+        Parameter("linear", "word", f"rule of linear layers; {_SAID}", None, choices=RULES),
+        Parameter("first", "word", f"rule of the layers that read the picture; {_SAID}", None, choices=RULES),
+        Parameter("bias", "flag", "biases take a share, which is lost", True),
+        Parameter("canonize", "flag", "fold batch norms into the layer before them", True),
+    )
+    source = "Bach et al. 2015; Montavon et al. 2019; Anders et al. 2021 (zennit)"
+
+    def contribution(self, activation: Any, gradient: Any) -> Any:
+        return gradient
+
+    def around(self, parameters: Mapping[str, Any]) -> Any:
+        from bbilang.runtime.relevance.follow import Relevance
+        from bbilang.runtime.relevance.rules import BY_NAME
+
+        every = {p.name: p.default for p in self.parameters} | dict(parameters)
+        composite = composite_of(every)
+        return Relevance(self.name, lambda kind, raw: BY_NAME[composite.rule(kind, raw)], every)
+
+
+METHODS = (Lrp(),)

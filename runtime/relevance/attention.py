@@ -1,0 +1,114 @@
+"""Attention and normalization: weights of attention and the scale of a normalization are taken as given, so that what
+is left is linear, and relevance is shared in proportion (Ali et al. 2022, equations 8 and 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bbilang.runtime.relevance.calls import Called
+from bbilang.runtime.relevance.follow import Relevance
+from bbilang.runtime.relevance.marks import gated
+from bbilang.runtime.relevance.path import KEY
+from bbilang.runtime.relevance.redistribute import Proportion
+
+
+def softmax(mode: Relevance, call: Called) -> Tensor | None:
+    """A gate: products with it scale the other factor. Nothing goes back through itself."""
+    result = call.run(*call.arguments, **call.named)
+    result.grad_fn.metadata[KEY] = mode.where("softmax")
+    return gated(result)
+
+
+def attended(share: Callable[..., Tensor], mode: Relevance, call: Called) -> Tensor | None:
+    """softmax(q k') v: all goes to the values, in proportion to attention x value."""
+    given = call.bound("query", "key", "value")
+    query, key, value = (given[name] for name in ("query", "key", "value"))
+    if len({id(x) for x in (query, key, value)}) != 3:  # one tensor stands for two
+        clones = (query, key, value.clone())
+        call = Called(call.name, False, call.run, (*clones, *call.arguments[3:]), _without(call.named))
+        value = clones[2]
+    fixed = {id(x): x.detach() for x in call.arguments[:2] if isinstance(x, Tensor)}
+    fixed |= {id(x): x.detach() for name, x in call.named.items() if name in ("query", "key", "attn_mask")
+              and isinstance(x, Tensor)}  # fmt: skip
+    return share(mode, call, fixed, (value,)) if value.requires_grad else None
+
+
+def _without(named: Any) -> dict[str, Any]:
+    return {name: value for name, value in named.items() if name not in ("query", "key", "value")}
+
+
+def heads(mode: Relevance, call: Called) -> Tensor | Any | None:
+    """`nn.MultiheadAttention`, written out, so that each of its parts has its own rule."""
+    names = (
+        "query", "key", "value", "embed_dim_to_check", "num_heads", "in_proj_weight", "in_proj_bias", "bias_k",
+        "bias_v", "add_zero_attn", "dropout_p", "out_proj_weight", "out_proj_bias", "training", "key_padding_mask",
+        "need_weights", "attn_mask",
+    )  # fmt: skip
+    given = call.bound(*names)
+    refused = ("bias_k", "bias_v", "key_padding_mask", "attn_mask", "use_separate_proj_weight", "is_causal")
+    if any(given.get(name) is not None and given.get(name) is not False for name in (*refused, "add_zero_attn")):
+        return None
+    query, key, value = given["query"], given["key"], given["value"]
+    if query is not key or key is not value or query.dim() != 3:
+        return None
+    count, width = given["num_heads"], query.shape[2]
+    with mode:
+        tokens = F.linear(query, given["in_proj_weight"], given["in_proj_bias"])
+        length, rows = tokens.shape[:2]
+        q, k, v = (
+            part.reshape(length, rows * count, width // count).transpose(0, 1).unflatten(0, (rows, count))
+            for part in tokens.chunk(3, dim=2)
+        )
+        weights = torch.softmax(q @ k.transpose(2, 3) * (width // count) ** -0.5, dim=-1)
+        mixed = (weights @ v).flatten(0, 1).transpose(0, 1).reshape(length, rows, width)
+        result = F.linear(mixed, given["out_proj_weight"], given["out_proj_bias"])
+    if not given.get("need_weights", True):
+        return result, None
+    averaged = given.get("average_attn_weights", True)
+    return result, weights.detach().mean(1) if averaged else weights.detach()
+
+
+def normalized(mode: Relevance, call: Called) -> Tensor | None:
+    """x less its mean, times a scale that is taken as given. Probabilities go through, as in a batch norm."""
+    x = call.arguments[0]
+    if mode.excites:
+        return mode.passes(call, x)
+    weight, bias, given = call.named.get("weight"), call.named.get("bias"), call.arguments
+    eps = call.named.get("eps")
+    if call.name == "group_norm":
+        return _held(mode, call, x, given[1], weight, bias, 1e-5 if eps is None else eps)
+    dims = tuple(range(x.dim() - len(given[1]), x.dim()))
+    centred = call.name == "layer_norm"
+    small = eps if eps is not None else 1e-5 if centred else torch.finfo(x.dtype).eps
+    with torch.no_grad():
+        middle = x.mean(dims, keepdim=True) if centred else torch.zeros_like(x)
+        scale = ((x - middle).square().mean(dims, keepdim=True) + small).rsqrt()
+
+    def run(x: Tensor) -> Tensor:
+        y = (x - x.mean(dims, keepdim=True) if centred else x) * scale
+        y = y if weight is None else y * weight
+        return y if bias is None else y + bias
+
+    return mode.make(call, Proportion(run, (x,), mode.options["stabilizer"]), x)
+
+
+def _held(mode: Relevance, call: Called, x: Tensor, groups: int, weight: Any, bias: Any, eps: float) -> Tensor:
+    def grouped(x: Tensor) -> Tensor:
+        return x.reshape(len(x), groups, -1)
+
+    shape = (1, -1, *[1] * (x.dim() - 2))
+    with torch.no_grad():
+        scale = (grouped(x).var(2, unbiased=False, keepdim=True) + eps).rsqrt()
+
+    def run(x: Tensor) -> Tensor:
+        wide = grouped(x)
+        y = ((wide - wide.mean(2, keepdim=True)) * scale).view_as(x)
+        y = y if weight is None else y * weight.view(shape)
+        return y if bias is None else y + bias.view(shape)
+
+    return mode.make(call, Proportion(run, (x,), mode.options["stabilizer"]), x)

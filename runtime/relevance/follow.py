@@ -1,0 +1,154 @@
+"""The torch function mode that a forward runs in: it gives operations their way back, and follows what tensors are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from bbilang.compiler.ir import OUTPUT
+from bbilang.compiler.targets import CHAIN
+from bbilang.runtime.passes.borrow import error
+from bbilang.runtime.relevance.calls import Called, called, tensors_in
+from bbilang.runtime.relevance.marks import PLAIN, Mark, mark_of, marked
+from bbilang.runtime.relevance.path import KEY, look, undefined
+from bbilang.runtime.relevance.redistribute import Pass, Step, applied
+from bbilang.runtime.relevance.rules import Rule
+
+SAME = frozenset(("detach", "clone", "contiguous", "requires_grad_", "identity", "alias"))  # the same values again
+
+
+class Relevance(TorchFunctionMode):
+    """Inside, backward passes give relevance.
+
+    ``rule_of``: (kind, reads the picture) -> rule of a layer with weights. ``options``: of the rules. ``excites``:
+    relevance is a probability, and only non-negative activations take part. ``contrast``: the rule of the first layer
+    below a target.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        rule_of: Callable[[str, bool], Rule],
+        options: Mapping[str, Any],
+        excites: bool = False,
+        contrast: Rule | None = None,
+    ):
+        super().__init__()
+        self.method, self.rule_of, self.options = method, rule_of, options
+        self.excites, self.contrast = excites, contrast
+        self.inside: list[str] = []  # modules that are running, outermost first
+
+    # --- what `passes.forward` and `derive` call -------------------------------------------------------------------
+
+    def start(self, adapter: Any, pixels: Tensor) -> Tensor:
+        """What the model reads, with the relevance of a normalized pixel that of the pixel, and its range known."""
+        given: Tensor = adapter.normalize(pixels.detach())
+        if given.shape != pixels.shape or not given.is_floating_point():
+            return adapter.normalize(pixels)  # type: ignore[no-any-return]
+        if pixels.requires_grad:
+            given = applied(Pass(adapter.normalize), pixels)
+        ends = [adapter.normalize(torch.full_like(pixels[:1], end)) for end in (0.0, 1.0)]
+        return marked(given, Mark(pixels=(torch.minimum(*ends), torch.maximum(*ends))))
+
+    def enter(self, name: str) -> None:
+        self.inside.append(name)
+
+    def leave(self) -> None:
+        self.inside.pop()
+
+    def seed(self, outputs: Tensor, cotangents: Tensor, place: str) -> Tensor:
+        """What the way back begins with, (slot, input, *place axes): the target's own share of its score; or, where
+        relevance is a probability, 1 in all, in proportion to the activation of the target's entries.
+
+        Raises BbiError E515 where the way down from ``outputs`` (input, *place axes) meets an operation without rule.
+        """
+        if place.startswith(CHAIN):
+            raise undefined(self.method, "a target that is itself an attribution")
+        if not outputs.requires_grad:
+            what = "the scores" if place == OUTPUT else f"`{place}`"
+            raise error("E505", f"no graph for {what}", "take a layer below the target")
+        look(outputs, self.method)
+        value = outputs.detach()
+        if not self.excites:
+            return cotangents * value
+        chance = (cotangents if place == OUTPUT else cotangents * value).clamp_min(0)
+        total = chance.flatten(2).sum(2).view(*chance.shape[:2], *[1] * (chance.dim() - 2))
+        return chance / total.where(total > 0, torch.ones_like(total))
+
+    # --- what operations call --------------------------------------------------------------------------------------
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if name in ("__get__", "__set__", "__delete__"):
+            return func(*args, **kwargs)
+        found = [x for x in tensors_in((args, kwargs)) if x.is_floating_point()]
+        call = called(func, args, kwargs)
+        read = [] if call.name in SAME else [m.weighted for m in map(mark_of, call.sources) if m.weighted is not None]
+        if torch.is_grad_enabled() and any(x.requires_grad for x in found):
+            from bbilang.runtime.relevance.operations import HANDLERS
+
+            handle = HANDLERS.get(call.name)
+            result = handle(self, call) if handle else None
+            if result is not None:
+                for layer in read:
+                    layer.readers += 1
+                return call.written(result)
+        result = func(*args, **kwargs)
+        for layer in read if tensors_in(result) else ():  # not to ask it for its shape
+            layer.readers += 1
+        self.follow(call, found, result)
+        return result
+
+    def follow(self, call: Called, sources: Sequence[Tensor], result: Any) -> None:
+        """Marks for the results of an operation that has no way back of its own."""
+        results = [x for x in tensors_in(result) if x.is_floating_point()]
+        if not results or not sources:
+            return
+        marks = [mark_of(x) for x in sources]
+        same = marks[0].weighted if call.name in SAME else None
+        gate = any(m.gate for m in marks)
+        pixels = self.range(call, len(results))
+        for x, own in zip(results, pixels, strict=True):
+            if same is not None or gate or own is not None:
+                marked(x, Mark(same, own, gate))
+            if x.grad_fn is not None and KEY not in x.grad_fn.metadata:
+                x.grad_fn.metadata[KEY] = self.where(call.name)
+
+    def range(self, call: Called, count: int = 1) -> Sequence[tuple[Tensor, Tensor] | None]:
+        """The values that results can have, where all that varies is the picture still."""
+        varying = [x for x in call.sources if x.requires_grad]
+        pixels = [mark_of(x).pixels for x in varying]
+        if not pixels or any(p is None for p in pixels) or call.inplace:
+            return [None] * count
+        try:
+            ends = [
+                tensors_in(call.with_sources({id(x): p[side] for x, p in zip(varying, pixels, strict=True) if p}))
+                for side in (0, 1)
+            ]
+        except RuntimeError:  # such as a view to fixed sizes: the ends are of one picture
+            return [None] * count
+        if any(len(end) != count for end in ends):
+            return [None] * count
+        return [(torch.minimum(a, b), torch.maximum(a, b)) for a, b in zip(*ends, strict=True)]
+
+    def where(self, name: str) -> str:
+        """An operation in words, for messages."""
+        return f"`{name}` in `{self.inside[-1]}`" if self.inside and self.inside[-1] else f"`{name}`"
+
+    def make(self, call: Called, step: Step, *sources: Tensor, mark: Mark = PLAIN) -> Tensor:
+        """The operation's result with its way back."""
+        result = applied(step, *sources)
+        if result.grad_fn is not None:
+            result.grad_fn.metadata[KEY] = self.where(call.name)
+        return marked(result, mark)
+
+    def passes(self, call: Called, source: Tensor, gate: bool = False) -> Tensor:
+        """The result of a map of one entry to one entry."""
+        (pixels,) = self.range(call)
+        step = Pass(lambda x: call.with_sources({id(source): x}))
+        return self.make(call, step, source, mark=Mark(pixels=pixels, gate=gate))

@@ -1,0 +1,160 @@
+"""The way back through one operation: what comes from above is passed on, or shared among what went in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Piece:
+    """``call`` of ``inputs``: one linear map that relevance is shared by; ``sign`` is what it counts in its group."""
+
+    inputs: tuple[Tensor, ...]
+    call: Callable[..., Tensor]
+    sign: float = 1.0
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pieces with one denominator, z = sum of sign x piece: relevance R becomes
+
+        coefficient x sum over pieces of sign x input * transposed piece (gate * R / (z + epsilon sign(z))).
+
+    With ``epsilon`` 0 it is R / z, and 0 where z is.
+    """
+
+    pieces: tuple[Piece, ...]
+    coefficient: float = 1.0
+    gate: Tensor | None = None
+    epsilon: float = 1e-6
+
+
+class Step:
+    """One operation. ``value`` gives its result, ``prepare`` what the way back needs, once; ``back`` takes relevance of
+    the result's shape to one of the shape of each source."""
+
+    def value(self, *sources: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        pass
+
+    def back(self, relevance: Tensor) -> Sequence[Tensor | None]:
+        raise NotImplementedError
+
+
+class _Redistribute(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, step: Step, *sources: Tensor) -> Tensor:
+        context.step = step
+        found = step.value(*sources)
+        pointers = {source.untyped_storage().data_ptr() for source in sources}
+        return found.clone() if found.untyped_storage().data_ptr() in pointers else found
+
+    @staticmethod
+    def backward(context: Any, relevance: Tensor) -> Any:  # type: ignore[override]
+        return (None, *context.step.back(relevance))
+
+
+def applied(step: Step, *sources: Tensor) -> Tensor:
+    """The operation's result, attached to the graph with ``step`` as its way back."""
+    return _Redistribute.apply(step, *sources)  # type: ignore[no-any-return]
+
+
+NODE = "_RedistributeBackward"  # what autograd calls such a node
+
+
+class Pass(Step):
+    """Relevance goes through as it is: activations, and other maps of one entry to one entry."""
+
+    def __init__(self, call: Callable[[Tensor], Tensor]):
+        self.call = call
+
+    def value(self, *sources: Tensor) -> Tensor:
+        (source,) = sources
+        return self.call(source)
+
+    def back(self, relevance: Tensor) -> Sequence[Tensor | None]:
+        return (relevance,)
+
+
+class Shared(Step):
+    """Relevance is shared by groups of pieces, made from the sources when the way back begins."""
+
+    def __init__(self, call: Callable[..., Tensor], sources: Sequence[Tensor], overwritten: bool = False):
+        self.call = call
+        self.sources = tuple(s.detach().clone() if overwritten else s.detach() for s in sources)
+        self.versions = [s._version for s in self.sources]
+        self.prepared: Any = None
+
+    def value(self, *sources: Tensor) -> Tensor:
+        return self.call(*sources)
+
+    def groups(self) -> list[Group]:
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        if self.prepared is None:
+            self.prepared = self.made(self.groups())
+
+    def made(self, groups: Sequence[Group]) -> list[tuple[tuple[Tensor, ...], Tensor, Tensor]]:
+        """(leaves, result, factor) of each piece: relevance times factor goes back through result to leaves."""
+        if any(s._version != v for s, v in zip(self.sources, self.versions, strict=True)):
+            raise NotImplementedError("what it read was changed in place after that")
+        found = []
+        with torch.enable_grad():
+            for group in groups:
+                leaves = [tuple(x.detach().requires_grad_() for x in piece.inputs) for piece in group.pieces]
+                results = [piece.call(*own) for piece, own in zip(group.pieces, leaves, strict=True)]
+                with torch.no_grad():
+                    z = sum(piece.sign * r for piece, r in zip(group.pieces, results, strict=True))
+                    factor = group.coefficient * inverse(z, group.epsilon)
+                    factor = factor if group.gate is None else factor * group.gate
+                for piece, own, result in zip(group.pieces, leaves, results, strict=True):
+                    found.append((own, result, factor if piece.sign == 1 else piece.sign * factor))
+        return found
+
+    def back(self, relevance: Tensor) -> Sequence[Tensor | None]:
+        self.prepare()
+        return self.pulled(self.prepared, relevance)
+
+    def pulled(self, prepared: Any, relevance: Tensor) -> Sequence[Tensor]:
+        leaves = [leaf for own, _, _ in prepared for leaf in own]
+        results = [result for _, result, _ in prepared]
+        given = [relevance * factor for _, _, factor in prepared]
+        slopes = torch.autograd.grad(results, leaves, given, retain_graph=True)
+        shares = [leaf.detach() * slope for leaf, slope in zip(leaves, slopes, strict=True)]
+        width = len(self.sources)
+        return [sum(shares[at::width][1:], shares[at]) for at in range(width)]
+
+
+def inverse(z: Any, epsilon: float) -> Tensor:
+    """1 / (z + epsilon sign(z)), the sign of 0 being 1; without epsilon 0 where z is 0."""
+    if epsilon == 0:
+        return torch.where(z == 0, torch.zeros_like(z), 1 / torch.where(z == 0, torch.ones_like(z), z))
+    return 1 / torch.where(z >= 0, z + epsilon, z - epsilon)
+
+
+class Proportion(Shared):
+    """Shares in proportion to what each source gives to the sum: sums, means, average pools and other linear maps
+    without weights. ``positive``: to its positive part (excitation backprop)."""
+
+    def __init__(
+        self,
+        call: Callable[..., Tensor],
+        sources: Sequence[Tensor],
+        epsilon: float,
+        positive: bool = False,
+        overwritten: bool = False,
+    ):
+        super().__init__(call, sources, overwritten)
+        self.epsilon, self.positive = epsilon, positive
+
+    def groups(self) -> list[Group]:
+        inputs = tuple(s.clamp_min(0) for s in self.sources) if self.positive else self.sources
+        return [Group((Piece(inputs, self.call),), epsilon=self.epsilon)]

@@ -1,0 +1,85 @@
+"""A layer with weights on the way back, with the batch norm that read its result folded in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bbilang.runtime.relevance.redistribute import Shared
+from bbilang.runtime.relevance.rules import Layer, Rule
+
+Call = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+
+class Weighted(Shared):
+    """A convolution or linear layer. Batch norms and readers become known while the forward goes on, so its rule is
+    made when the way back begins.
+
+    ``axis``: of the weight's axes the one of results, for folding; None where none can be folded in. ``contrast``: the
+    way back of a target's own layer in contrastive excitation backprop, in place of ``rule``.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        axis: int | None,
+        groups: int,
+        rule: Rule,
+        contrast: Rule | None,
+        options: Mapping[str, Any],
+        pixels: tuple[Tensor, Tensor] | None,
+    ):
+        super().__init__(lambda leaf: call(leaf, weight, bias), (x,))
+        self.weighted, self.weight, self.bias = call, weight.detach(), None if bias is None else bias.detach()
+        self.axis, self.split = axis, groups
+        self.rule, self.contrast, self.options, self.pixels = rule, contrast, options, pixels
+        self.readers = 0  # operations that read its result
+        self.norm: tuple[Tensor, Tensor] | None = None  # (scale, shift) by channel of a batch norm that did
+        self.contrasts = False
+        self._both: dict[bool, Any] = {}
+
+    def layer(self) -> Layer:
+        weight, bias = self.folded()
+        seen = bias if self.options["bias"] else None
+        low, high = self.pixels or (None, None)
+        return Layer(self.weighted, self.sources[0], weight, bias, seen, low, high)
+
+    def folded(self) -> tuple[Tensor, Tensor | None]:
+        """Weight and bias with the batch norm in them, where it alone read the result (Guillemot et al. 2020)."""
+        if self.norm is None or self.readers != 1 or self.axis is None or not self.options["canonize"]:
+            return self.weight, self.bias
+        scale, shift = self.norm
+        bias = shift if self.bias is None else self.bias * scale + shift
+        weight = self.weight
+        if self.axis == 0 or self.split == 1:
+            shape = [1] * weight.dim()
+            shape[self.axis] = -1
+            return weight * scale.view(shape), bias
+        wide = weight.unflatten(0, (self.split, -1))  # transposed convolutions in groups: (group, from, to, ...)
+        scale = scale.view(self.split, 1, -1, *[1] * (weight.dim() - 2))
+        return (wide * scale).flatten(0, 1), bias
+
+    def prepare(self) -> None:
+        if self.contrasts not in self._both:
+            rule = self.contrast if self.contrasts and self.contrast else self.rule
+            with torch.no_grad():
+                groups = rule(self.layer(), self.options)
+            self._both[self.contrasts] = self.made(groups)
+        self.prepared = self._both[self.contrasts]
+
+    def back(self, relevance: Tensor) -> Sequence[Tensor | None]:
+        self.prepare()
+        return self.pulled(self.prepared, relevance)
+
+
+def norm_of(mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Any:
+    """(scale, shift) by channel of a batch norm in eval mode."""
+    scale = (variance + eps).rsqrt() if weight is None else weight / (variance + eps).sqrt()
+    shift = -mean * scale
+    return scale.detach(), (shift if bias is None else shift + bias).detach()
