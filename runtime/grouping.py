@@ -59,6 +59,9 @@ def counts(drawing: Drawing) -> np.ndarray:
     return drawing.grid(Named((), np.array(known)))
 
 
-def colours(groups: np.ndarray, count: int) -> tuple[str, ...]:
-    """A colour for each slot, from its group's number; empty where there is no group."""
+def colours(groups: np.ndarray, count: int, family: str = "") -> tuple[str, ...]:
+    """A colour for each slot, from its group's number; empty where there is no group. Up to three principal components
+    have those of `rgb`."""
+    if family.partition("-")[0] == "pca" and count in hues.COMPONENTS:
+        return tuple(hues.COMPONENTS[int(count)][g] if g >= 0 else "" for g in groups.astype(int))
     return tuple(hues.colour(int(g), int(count)) if g >= 0 else "" for g in groups)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 FIRST = 60.0  # degrees: two groups are orange and blue, which every reader can tell apart
+COMPONENTS = {1: ("#ffffff",), 2: ("#ff8000", "#0080ff"), 3: ("#ff0000", "#00ff00", "#0000ff")}  # of `rgb`
 LIGHTNESS, CHROMA = 0.70, 0.15  # of OKLCh: equally light for every hue, inside sRGB but for little
 
 

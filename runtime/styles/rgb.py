@@ -6,11 +6,10 @@ import numpy as np
 
 from bbilang.compiler.op import Drawn, Fail, Style
 from bbilang.compiler.types import FieldType
+from bbilang.runtime import hues
 from bbilang.runtime.drawing import Drawing, rounded
 from bbilang.runtime.styles.heatmap import MOST_CELLS, counts_shown
 from bbilang.runtime.viewmodel import Frame, Panel
-
-CHIPS = {1: ("#ffffff",), 2: ("#ff8000", "#0080ff"), 3: ("#ff0000", "#00ff00", "#0000ff")}
 
 
 class Rgb(Style):
@@ -63,7 +62,7 @@ class Rgb(Style):
                         (picture,),
                         numbers if numbered and atoms else (),
                         drawing.series(at),
-                        series_colours=CHIPS[parts.shape[-1]],
+                        series_colours=hues.COMPONENTS[parts.shape[-1]],
                     )
                 )
             panels.append(drawing.panel(frames, facet, shape))

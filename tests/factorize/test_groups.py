@@ -236,7 +236,9 @@ def test_what_pca_finds_are_components():
         view = tiny.view_of(tiny.run(f"{PHOTO}icons = b | factorize({method}, 2) | present(featvis)\n{over}"))
         photo, icons = view.interfaces[0].elements
         assert [atom.label for atom in icons.atoms] == [f"{word} 0", f"{word} 1"] and icons.slot_axis == word
-        assert photo.overlays[0].panels[0].frames[0].series == ("component 0", "component 1")
+        overlay, row = photo.overlays[0].panels[0].frames[0], icons.panels[0].frames[0]
+        assert overlay.series == ("component 0", "component 1")
+        assert (row.colours == overlay.series_colours) == (method == "pca")  # one component, one colour
         assert (
             any(f"the {word}s" in note for note in icons.legend.notes) and icons.title == f"{word.capitalize()}s of b"
         )
