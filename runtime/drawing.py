@@ -103,9 +103,9 @@ class Drawing:
     def words(self, components: dict[str, int]) -> str:
         return atom_words(components, self.field.type.family)
 
-    def named_atom(self, components: dict[str, int], layer: str) -> int:
-        """An atom that a layer's name alone may tell apart."""
-        return self.atom(components, layer) if components else self._number(layer, layer)
+    def named_atom(self, components: dict[str, int], layer: str, words: str = "") -> int:
+        """An atom that a layer's name alone may tell apart; ``words`` in the place of its own."""
+        return self.atom(components, layer, words) if components else self._number(layer, layer)
 
     def group_atom(self, node: Field, group: int, layer: str) -> int:
         """A group of one of several factorizations, under the same key as where it is drawn alone."""

@@ -279,6 +279,8 @@ class Run:
         work = {Backward: derive.backward, Tangents: derive.tangents, Rerun: derive.rerun}[type(step)]
         if isinstance(step, Rerun) and step.finds == "values":
             from bbilang.runtime.values import values as work
+        if isinstance(step, Rerun) and step.finds == "trust":
+            from bbilang.runtime.trust.trials import trial as work
         elif isinstance(step, Rerun) and step.finds == "masks":
             from bbilang.runtime.learning import masks as work
         if isinstance(step, Rerun) and step.finds == "trust":

@@ -97,7 +97,8 @@ class Field:
     index, weight: for targets, the classes and coefficients that make up each score, with a last axis `term`.
     notes: what a reader has to know of the numbers, for the legend. shares: (words with a `{}` in them, shares of 1
     over some of the value's axes, the note whose place they take where all of those axes are states): what is true of
-    each state by itself, as "the neurons shown hold {} of the vector".
+    each state by itself, as "the neurons shown hold {} of the vector". trust: what measures of trust found, each
+    (title, words, what it means, source, a warning or the empty text). curves: measure -> what `present(curve)` draws.
     """
 
     type: FieldType
@@ -108,6 +109,8 @@ class Field:
     weight: Named | None = None
     notes: tuple[str, ...] = ()
     shares: tuple[tuple[str, Named, str], ...] = ()
+    trust: tuple[tuple[str, ...], ...] = ()
+    curves: dict[str, Field] = field(default_factory=dict)
 
     def take(self, dim: str, index: Named) -> Field:
         """Pick along one axis, values and coordinates alike."""
@@ -124,10 +127,15 @@ class Field:
             pick(self.weight) if self.weight is not None else None,
             self.notes,
             tuple((words, pick(share), note) for words, share, note in self.shares),
+            self.trust,
+            {name: c.take(dim, index) if dim in c.values.dims else c for name, c in self.curves.items()},
         )
 
     def with_values(self, values: Named, type: FieldType) -> Field:
-        return Field(type, values, self.coords, self.names, self.index, self.weight, self.notes, self.shares)
+        return Field(
+            type, values, self.coords, self.names, self.index, self.weight, self.notes, self.shares, self.trust,
+            self.curves,
+        )  # fmt: skip
 
     def drop(self, *dims: str) -> Field:
         """Without what is known of some axes, after they were summed away."""
@@ -135,7 +143,8 @@ class Field:
         coords = {c: a for c, a in self.coords.items() if not gone & set(a.dims)}
         names = {n: a for n, a in self.names.items() if not gone & set(a.dims)}
         shares = tuple(share for share in self.shares if not gone & set(share[1].dims))
-        return Field(self.type, self.values, coords, names, notes=self.notes, shares=shares)
+        told = {"notes": self.notes, "shares": shares, "trust": self.trust, "curves": self.curves}
+        return Field(self.type, self.values, coords, names, **told)
 
     def positions(self, component: str, wanted: Named, axis: str) -> Named:
         """Where along an axis the places with these coordinates are; ABSENT where they are not."""

@@ -12,6 +12,7 @@ from bbilang.runtime.drawing import Drawing
 from bbilang.runtime.factorization.layer import percent, word
 from bbilang.runtime.field import Linked, Named
 from bbilang.runtime.styles.heatmap import domain_of
+from bbilang.runtime.trust.reach import reach_of
 
 PLURALS = {
     "neuron": "neurons",
@@ -69,6 +70,7 @@ def legend_of(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> vm.Legend:
     values = drawing.field.values.data
     if isinstance(drawing.field, Linked):
         values = np.concatenate([pair.values.data.ravel() for pair in drawing.field.pairs] or [np.zeros(1)])
+    values = reach_of(drawing.field, values)
     ends = domain_of(values, type.signed)
     if (
         type.signed

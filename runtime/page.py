@@ -243,6 +243,7 @@ def _legend(element: Element, over: bool) -> dict[str, Any] | None:
         "unit": legend.unit,
         "scope": legend.scope,
         "notes": legend.notes,
+        "trust": legend.trust,
         "low": _number(low),
         "high": _number(high),
         "zero": 100 * -low / (high - low) if low < 0 < high else None,

@@ -14,7 +14,8 @@ def provenance_of(results: Results) -> Provenance:
     """Model, weights and their hash, seed, versions, device, passes and settings of a run."""
     adapter, recipe = results.adapter, results.recipe
     ran = len(results.icons)
-    counts = {"tangents": results.tangents, "reruns above a layer": results.reruns, "icons": ran}
+    counts = {"tangents": results.tangents, "reruns above a layer": results.reruns}
+    counts |= {"for trust": results.trusted, "icons": ran}
     parts = [f"{results.model_passes[0]} forward", f"{results.model_passes[1]} backward"]
     parts += [f"{count} {what}" for what, count in counts.items() if count]
     settings: list[tuple[str, str]] = []

@@ -115,6 +115,8 @@ def _words(element: Element, room: int, named: bool) -> list[str]:
             + "".join(f"; {part}" for part in (it.scope, *it.notes) if part)
             + "."
         )
+        words = [*(f"\u26a0 {warning}" for warning in it.warnings), *words]
+        words += [f"{one.title} ({one.source}): {one.words}. {one.means.capitalize()}." for one in it.trust]
     return [line for word in words for line in textwrap.wrap(word, max(24, int(room / 5.6)))]
 
 

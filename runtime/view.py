@@ -19,6 +19,7 @@ from bbilang.runtime.encode import jpeg
 from bbilang.runtime.execute import Results
 from bbilang.runtime.legend import legend_of, remarked, title_of
 from bbilang.runtime.pointing import pointing
+from bbilang.runtime.trust.told import trust_of, warnings_of
 
 CHOOSERS = ("hover", "click")
 
@@ -76,7 +77,7 @@ class _Builder:
     def element(self, element: ir.Element) -> vm.Element:
         node = element.node
         style: Style = self.registry.styles[node["style"]]
-        field = self.results.fields[element.id]
+        field = style.drawn(self.results.fields[element.id])
         inner = field.type.without(node["facet"]) if node["facet"] else field.type
         drawing = Drawing(element, field, style.spend(inner), self.results, self.picture)
         panels = remarked(drawing, style.panels(drawing))
@@ -87,7 +88,8 @@ class _Builder:
             options.setdefault("color", "sign")  # an area says how much, not which way
         options |= style.options(drawing)
         if legend is not None:
-            legend = replace(legend, notes=(*legend.notes, *style.notes(drawing)))
+            notes, warned = (*legend.notes, *style.notes(drawing)), warnings_of(drawing, self.registry)
+            legend = replace(legend, notes=notes, trust=trust_of(drawing), warnings=warned)
         gap = drawn.slots.gap if drawn.slots else 0
         count = max((len(f.atoms) for p in panels for f in p.frames), default=0)
         result = vm.Element(

@@ -86,6 +86,16 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Trusted:
+    """What one measure of trust found, and what that means and does not mean."""
+
+    title: str  # "path dependence"
+    words: str
+    means: str
+    source: str  # "Adebayo et al. 2018"
+
+
+@dataclass(frozen=True)
 class Legend:
     """How to read an element: always printed."""
 
@@ -95,6 +105,8 @@ class Legend:
     domain: tuple[float, float]  # values at the ends of the scale; symmetric about 0 where signed
     signed: bool
     notes: tuple[str, ...] = ()  # "dots: channels between are left out"
+    trust: tuple[Trusted, ...] = ()  # how far the numbers can be believed
+    warnings: tuple[str, ...] = ()  # what a reader must not miss: shown above the picture
 
 
 @dataclass(frozen=True)

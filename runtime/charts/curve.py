@@ -73,7 +73,7 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
         "words": f"datum.atom >= 0 ? atoms_{name}[datum.atom] : ''",
     }
     limit = alt.ExprRef(f"min({FOOT * 1.3}, 400)")
-    shown = "true" if count <= 24 else f"datum.slot % {-(-count // 24)} == 0"
+    shown = "true" if count <= 14 else f"datum.slot % {-(-count // 14)} == 0"
     place["words"] = f"{shown} ? ({place['words']}) : ''"
     layers = [
         *panel_labels(element, geometry),

@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
-from bbilang.compiler.op import Fail, Operation, Parameter
-from bbilang.compiler.types import Axis, FieldType
+import numpy as np
 
-OF_ATOMS = ("path_dependence", "input_sensitivity", "shift_invariance", "falsifiability")
-OF_ELEMENTS = (
-    "completeness", "agreement", "random_weights", "class_sensitivity", "infidelity", "deletion", "insertion",
-    "pointing_game", "road",
-)  # fmt: skip
+from bbilang.compiler.ir import OUTPUT, Node
+from bbilang.compiler.op import Demand, Fail, Make, Operation, Parameter, Registry, Trials
+from bbilang.compiler.targets import place_of
+from bbilang.compiler.trials import tested
+from bbilang.compiler.types import Axis, FieldType
+from bbilang.runtime.field import Field, Named
+from bbilang.runtime.ops.attribute import named_method
+from bbilang.runtime.trust.agreement import OTHERS
+from bbilang.runtime.trust.measure import Measure
+from bbilang.runtime.trust.trials import MEASURES, finding
+
+MOST_TAKEN_OUT = 64  # shown atoms that a measure takes out one by one
+OF_ATOMS = tuple(name for name, measure in MEASURES.items() if measure.of_atoms)
+OWN = "attribution"
 
 
 class Trust(Operation):
-    """Measures an attribution: for each atom (path dependence ...) or as a whole (deletion, insertion ...), which goes
-    to the element's legend. Several measures are an axis `measure`.
+    """Puts an attribution to the test. Measures of atoms stand beside it on an axis `measure`, as whiskers or bars;
+    those of the whole attribution go to the element's legend, and some can be drawn: `present(curve)`.
 
-    Random weights: Adebayo 2018; infidelity and sensitivity: Yeh 2019; ROAD: Rong 2022; pointing game: Zhang 2018.
+    A test that the attribution fails is told on the element. Tests are of all atoms of the layer, whatever `top` shows.
     """
 
     name = "trust"
-    available = False
-    plan = "measures how far an attribution can be believed"
-    parameters = (Parameter("measure", "measures", "one measure or a list", choices=(*OF_ATOMS, *OF_ELEMENTS)),)
+    parameters = (
+        Parameter("measure", "measures", "one measure or a list", choices=tuple(MEASURES)),
+        Parameter("n", "integer", "random paths, noisy copies or other classes that a measure draws", 10,
+                  minimum=2, maximum=10_000),
+    )  # fmt: skip
     example = "block5c.expand.channel | attribute(output) | top(8) | trust(path_dependence) | present(bars)"
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
@@ -36,18 +46,113 @@ class Trust(Operation):
                 f"`trust` measures attributions, and this field is {field.content}",
                 "put `attribute(...)` before it",
             )
-        measures = arguments["measure"]
-        if isinstance(measures, str):
-            return replace(
-                field, signed=False, unit=measures.replace("_", " "), steps=(*field.steps, f"trust: {measures}")
-            )
-        return replace(
-            field,
-            axes=(*field.axes, Axis("measure", len(measures))),
-            signed=False,
-            unit="",
-            steps=(*field.steps, "trust"),
+        beside = [m for m in measures_of(arguments["measure"]) if m.of_atoms]
+        if field.axis("measure") is not None and beside:
+            raise Fail("E238", "the attribution has measures beside it already", "list them: `trust([..., ...])`")
+        curves = tuple(m.name for m in measures_of(arguments["measure"]) if m.curve)
+        field = replace(field, curves=(*field.curves, *curves))
+        return replace(field, axes=(*field.axes, Axis("measure", 1 + len(beside)))) if beside else field
+
+    def expand(self, field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
+        measures = measures_of(arguments["measure"])
+        attribution = _suited(field)
+        (layer,) = attribution.type.layers
+        for measure in measures:
+            if measure.input_only and layer != "input":
+                help = "start the pipe with `input.pixel`"
+                raise Fail("E238", f"`{measure.name}` is defined at the input only", help, "measure")
+            if measure.of_shown and _shown(field) > MOST_TAKEN_OUT:
+                message = f"`{measure.name}` takes every shown atom out, and these are {_shown(field)}"
+                raise Fail("E238", message, "choose some before it: `top(8)`", "measure")
+        others: list[Node] = []
+        if any(measure.name == "agreement" for measure in measures):
+            own, to = named_method(attribution)[0], attribution["to"]
+            for method in OTHERS:
+                if own != (method if isinstance(method, str) else method[0]):
+                    others.append(make("attribute", attribution.inputs[0], to=to, method=method))
+        names = tuple(measure.name for measure in measures)
+        return {**arguments, "measure": names if len(names) > 1 else names[0], "others": tuple(others)}
+
+    def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
+        attribution = tested(node)
+        name, given = named_method(attribution)
+        method = registry.methods[name]
+        baseline = method.baseline({p.name: p.default for p in method.parameters} | dict(given)) or ""
+        found = []
+        for measure in measures_of(node["measure"]):
+            cost = measure.cost(_shown(node.inputs[0]) if measure.of_shown else node["n"])
+            of = node.digest if measure.of_shown else f"{attribution.digest} {node['n']}"
+            asked = asdict(cost) | {"of": of, "baseline": baseline}
+            found.append(Trials(attribution["to"], attribution.type.layers, measure.name, **asked))
+        return tuple(found)
+
+    def trial(self, node: Node, words: str, run: Any) -> Any:
+        return finding(node, words, run)
+
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        (field,) = inputs
+        measures = measures_of(node["measure"])
+        found = [finding(node, measure.name, run) for measure in measures]
+        told = tuple(
+            (measure.title, one.words, measure.means, measure.source, one.warning)
+            for measure, one in zip(measures, found, strict=True)
         )
+        beside = [(m, one.spread) for m, one in zip(measures, found, strict=True) if m.of_atoms]
+        values = field.values
+        names = dict(field.names)
+        if beside:
+            dims = tuple(dict.fromkeys(d for a in (values, *(s for _, s in beside)) for d in a.dims))
+            arrays = np.broadcast_arrays(values.spread(dims), *(s.spread(dims) for _, s in beside))
+            values = Named((*dims, "measure"), np.stack(arrays, -1).astype(np.float32))
+            words = np.empty(1 + len(beside), dtype=object)
+            words[:] = [OWN, *(f"± {m.title}" if m.interval else m.title for m, _ in beside)]
+            names["measure"] = Named(("measure",), words)
+        curves = dict(field.curves) | {
+            m.name: one.curve for m, one in zip(measures, found, strict=True) if one.curve is not None
+        }
+        result = field.with_values(values, node.type)
+        result.names, result.curves, result.trust = names, curves, (*field.trust, *told)
+        return result
+
+
+def measures_of(names: str | tuple[str, ...]) -> tuple[Measure, ...]:
+    """Each once, in order."""
+    return tuple(MEASURES[name] for name in dict.fromkeys((names,) if isinstance(names, str) else names))
+
+
+def _shown(field: Node) -> int:
+    """How many atoms the element can show of each target."""
+    count = 1
+    for axis in field.type.atom_axes:
+        count *= axis.size
+    return count
+
+
+def _suited(field: Node) -> Node:
+    """The attribution before a `trust`. Raises `Fail` for one that it has no measure of."""
+    attribution = tested(field)
+    to = attribution.get("to")
+    if to is None or attribution["to"].type.content != "score" or place_of(to) != OUTPUT:
+        help = "attribute to classes: `attribute(output)`"
+        raise Fail("E238", "`trust` measures attributions to classes, and this one is to other atoms", help)
+    if isinstance(attribution["method"], tuple) and attribution["method"][0] == "list":
+        raise Fail("E238", "`trust` measures one method", "give each method an element of its own")
+    if attribution.type.atom == "group":
+        help = "measure the layer's channels: `... .channel | attribute(output) | trust(...)`"
+        raise Fail("E238", "`trust` measures atoms of a layer, and these are groups", help)
+    if len(attribution.type.layers) > 1:
+        raise Fail("E238", "`trust` measures the atoms of one layer", "give each layer an element of its own")
+    if attribution.inputs[0].op != "substrate":
+        help = "put what chooses after it: `... | attribute(output) | trust(...) | at(...)`"
+        raise Fail("E238", "`trust` needs the attribution of all atoms of a layer", help)
+    if field.type.states != attribution.type.states:
+        help = "put `at(...)` after `trust(...)`"
+        raise Fail("E238", "`trust` measures all states together", help)
+    changed = (field.type.steps, field.type.scope, field.type.spent)
+    if changed != (attribution.type.steps, attribution.type.scope, attribution.type.spent):
+        raise Fail("E238", "`trust` measures the attribution itself, not what arithmetic made of it",
+                   "put `trust(...)` before the arithmetic")  # fmt: skip
+    return attribution
 
 
 OPERATIONS = (Trust(),)

@@ -31,6 +31,11 @@ class Passes:
         """Passes of every kind."""
         return self.forwards + self.backwards + self.tangents + self.reruns
 
+    @property
+    def rows(self) -> int:
+        """Images, inputs and rows that went through, in passes of every kind."""
+        return self.forward_rows + self.backward_rows + self.tangent_rows + self.rerun_rows
+
     def forward(self, rows: int) -> None:
         self.forwards += 1
         self.forward_rows += rows

@@ -10,12 +10,14 @@ from bbilang.runtime.viewmodel import Frame, Panel
 
 
 def row_of(field: FieldType, style: str) -> Drawn:
-    """One axis of atoms along the row, `class` beside it; or the classes themselves where no atoms are left."""
-    classes = field.axis("class")
+    """One axis of atoms along the row, `class` beside it, or what `trust` puts there; or the classes themselves where
+    no atoms are left."""
+    classes = field.axis("class") or field.axis("measure")
     if field.atom != "class" and not field.atom_axes and classes is not None:
         return Drawn(("class",), classes, None)
     slots = one_atom_axis(field, style)
-    return Drawn((slots.name, "class"), slots, classes if classes is not slots else None)
+    beside = classes if classes is not slots else None
+    return Drawn((slots.name, beside.name if beside else "class"), slots, beside)
 
 
 def row_panels(drawing: Drawing) -> tuple[Panel, ...]:
@@ -35,11 +37,12 @@ def row_panels(drawing: Drawing) -> tuple[Panel, ...]:
 
 
 class Bars(Style):
-    """Horizontal bars in the order of the field. Takes `class` as groups of coloured bars."""
+    """Horizontal bars in the order of the field. Takes `class` as groups of coloured bars, and from `trust` how far
+    each number may be off: as whiskers, or as a bar beside it."""
 
     name = "bars"
     spends = "one axis of atoms, or `class`"
-    takes = ("class",)
+    takes = ("class", "measure")
     coloured = True  # `color=` is for its bars
     example = "block5c.expand.channel | attribute(output) | top(8) | present(bars)"
 
@@ -48,6 +51,13 @@ class Bars(Style):
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         return row_panels(drawing)
+
+    def options(self, drawing: Drawing) -> dict[str, object]:
+        axis = drawing.series_axis
+        if axis is None or axis.name != "measure":
+            return {}
+        words = drawing.field.names["measure"].data.tolist()
+        return {"whiskers": [place for place, word in enumerate(words) if word.startswith("±")]}
 
 
 STYLES = (Bars(),)

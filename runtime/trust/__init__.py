@@ -1,0 +1,1 @@
+"""Measures of how far an attribution can be believed: one file a family, each with a tuple `MEASURES`."""

@@ -1,0 +1,302 @@
+"""One attribution that is put to the test: its numbers for every atom of its layer, and the ways to ask the network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bbilang.compiler.ir import OUTPUT, Node, Rerun
+from bbilang.runtime import baselines
+from bbilang.runtime.atoms import kept_axes
+from bbilang.runtime.field import Field, Named
+from bbilang.runtime.ops.output import TERM
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PROBABILITY = "probability"
+Make = Callable[[int, int], "tuple[Tensor, Tensor]"]  # (start, stop) -> rows (row, *layer axes), inputs (row,)
+
+
+@dataclass
+class Case:
+    """What a measure is given. Axes: ``input``; ``target``, the classes and states that are attributed to, flattened
+    in order; ``atom``, all atoms of the layer, flattened over its kept axes in order (y, x, channel ...)."""
+
+    node: Node  # the `trust`
+    attribution: Node  # the `attribute` that it is of
+    frame: Field  # the atoms that are shown, with their attribution
+    step: Rerun
+    run: Any
+    n: int
+
+    # --- what is known -------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        return self.attribution.type.layers[0]
+
+    @cached_property
+    def layer(self) -> Any:
+        return self.run.layer(self.name)
+
+    @property
+    def seed(self) -> int:
+        return int(self.run.program.setting("seed", 0))
+
+    def generator(self, use: int = 0) -> Any:
+        """Random numbers for one use; the same in every run with the same `set seed`."""
+        import torch
+
+        return torch.Generator().manual_seed(1_000_003 * (self.seed + 1) + use)
+
+    @property
+    def inputs(self) -> int:
+        return len(self.run.images)
+
+    @cached_property
+    def keep(self) -> tuple[str, ...]:
+        """The axes that tell the atoms apart."""
+        return kept_axes(self.attribution.type.atom, self.layer)
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        layer = self.layer.as_map if self.attribution.type.atom == "spatial" else self.layer
+        return tuple(layer.sizes[axis] for axis in self.keep)
+
+    @property
+    def atoms(self) -> int:
+        return math.prod(self.sizes)
+
+    @cached_property
+    def full(self) -> Field:
+        return self.run.value(self.attribution)
+
+    @cached_property
+    def targets(self) -> tuple[str, ...]:
+        """The axes that are flattened into ``target``: `class`, and states of what is attributed to."""
+        return tuple(d for d in self.full.values.dims if d not in ("input", *self.keep))
+
+    @cached_property
+    def target_sizes(self) -> tuple[int, ...]:
+        return tuple(self.full.values.sizes[d] for d in self.targets)
+
+    def flat(self, values: Named) -> np.ndarray:
+        """(input, target, atom) of a field's values over all atoms."""
+        spread = values.spread(("input", *self.targets, *self.keep))
+        shape = (self.inputs, *self.target_sizes, *self.sizes)
+        return np.broadcast_to(spread, shape).reshape(self.inputs, -1, self.atoms).astype(np.float64)
+
+    @cached_property
+    def attributions(self) -> np.ndarray:
+        """(input, target, atom)."""
+        return self.flat(self.full.values)
+
+    def unflat(self, data: np.ndarray) -> Named:
+        """(input, target, atom) back to named axes."""
+        dims = ("input", *self.targets, *self.keep)
+        return Named(dims, np.asarray(data, np.float32).reshape(self.inputs, *self.target_sizes, *self.sizes))
+
+    def shown(self, data: np.ndarray) -> Named:
+        """(input, target, atom) -> the numbers of the atoms that the element shows, over the axes of its values."""
+        from bbilang.runtime.atoms import gather
+
+        target = (self.inputs, *self.target_sizes)
+        maps = np.asarray(data, np.float32).reshape(*target, *self.sizes)
+        maps = np.moveaxis(maps, 0, len(self.targets))  # (target ..., input, *kept axes)
+        return gather(self.frame, {self.name: maps}, {self.name: self.layer}, (*self.targets, "input"))
+
+    # --- targets -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def target(self) -> Field:
+        return self.run.value(self.attribution["to"])
+
+    @cached_property
+    def index(self) -> np.ndarray:
+        """(input, target, term): the classes that each target is made of."""
+        return self._terms(self.target.index)
+
+    @cached_property
+    def weight(self) -> np.ndarray:
+        return self._terms(self.target.weight)
+
+    def _terms(self, array: Any) -> np.ndarray:
+        spread = array.spread(("input", *self.targets, TERM))
+        shape = (self.inputs, *self.target_sizes, array.sizes[TERM])
+        return np.array(np.broadcast_to(spread, shape)).reshape(self.inputs, -1, array.sizes[TERM])
+
+    @property
+    def probable(self) -> bool:
+        """Whether scores are probabilities already."""
+        return self.attribution["to"].type.unit == PROBABILITY
+
+    @property
+    def single(self) -> bool:
+        """Whether each target is one class, and no sum or difference."""
+        return self.index.shape[-1] == 1 and bool((self.weight == 1).all())
+
+    def values(self, scores: Tensor, owners: Tensor, probability: bool | None = None) -> Tensor:
+        """(row, target): the targets' values, from scores (row, class) in logits."""
+        import torch
+
+        probability = self.probable if probability is None else probability
+        scores = scores.double().softmax(-1) if probability else scores.double()
+        index = torch.as_tensor(self.index, device=scores.device)[owners.to(scores.device)]
+        weight = torch.as_tensor(self.weight, device=scores.device, dtype=scores.dtype)[owners.to(scores.device)]
+        picked = scores.gather(1, index.flatten(1)).view_as(index)
+        return (picked * weight).sum(-1)
+
+    def cotangent(self, scores: Tensor, owners: Tensor) -> Tensor:
+        """(target, row, class): d target / d scores."""
+        import torch
+
+        index = torch.as_tensor(self.index, device=scores.device)[owners.to(scores.device)]
+        weight = torch.as_tensor(self.weight, device=scores.device, dtype=scores.dtype)[owners.to(scores.device)]
+        slope = torch.zeros(*index.shape[:2], scores.shape[1], device=scores.device, dtype=scores.dtype)
+        slope.scatter_add_(2, index, weight)
+        if self.probable:
+            p = scores.double().softmax(-1).to(scores)[:, None]
+            slope = p * (slope - (p * slope).sum(-1, keepdim=True))
+        return slope.transpose(0, 1)
+
+    # --- the network ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def captured(self) -> Any:
+        return self.run.forward(self.step.forward)
+
+    @cached_property
+    def activation(self) -> Tensor:
+        """(input, *layer axes)."""
+        return self.captured[self.name]
+
+    @property
+    def baseline_word(self) -> str | None:
+        """The picture that the method's own path starts from; None where it has none."""
+        from bbilang.runtime.ops.attribute import named_method
+
+        name, given = named_method(self.attribution)
+        method = self.run.registry.methods[name]
+        return method.baseline({p.name: p.default for p in method.parameters} | dict(given))
+
+    @cached_property
+    def baseline(self) -> Tensor:
+        """(input, *layer axes): what an atom is replaced with. What the layer makes of the method's own baseline
+        picture, else 0: no activation, or black."""
+        import torch
+
+        if self.step.baseline >= 0:
+            return self.run.forward(self.step.baseline)[self.name]
+        return torch.zeros_like(self.activation)
+
+    @property
+    def baseline_words(self) -> str:
+        if self.step.baseline >= 0:
+            return f"what the layer makes of the baseline picture `{self.baseline_word}`"
+        return "black" if self.name == "input" else "zero activation"
+
+    def picture(self, word: str) -> Tensor:
+        """A baseline picture of the inputs, (input, channel, y, x)."""
+        return baselines.picture(word, self.run.images, self.run.adapter)
+
+    def entries(self, masks: Tensor) -> Tensor:
+        """Masks over atoms (row, atom) as masks over the layer's entries, which broadcast over (row, *layer axes)."""
+        rows = len(masks)
+        layer = self.layer
+        if self.attribution.type.atom == "spatial" and layer.grid:  # patches; what stands before them stays
+            whole = masks.new_ones(rows, layer.sizes["token"])
+            whole[:, layer.prefix :] = masks
+            masks, keep, sizes = whole, ("token",), (layer.sizes["token"],)
+        else:
+            keep, sizes = self.keep, self.sizes
+        cube = masks.view(rows, *sizes)
+        cube = cube.permute(0, *(1 + keep.index(axis) for axis in layer.axes if axis in keep))
+        for position, axis in enumerate(layer.axes):
+            if axis not in keep:
+                cube = cube.unsqueeze(1 + position)
+        return cube
+
+    def mixed(self, kept: Tensor, owners: Tensor, baseline: Tensor | None = None) -> Tensor:
+        """Activations with some atoms at the baseline: kept (row, atom) is 1 where an atom stays, 0 where it goes."""
+        base = self.baseline if baseline is None else baseline
+        owners = owners.to(self.activation.device)
+        share = self.entries(kept.to(self.activation))
+        return base[owners] + share * (self.activation[owners] - base[owners])
+
+    def scores(self, make: Make, count: int) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """(start, scores (row, class), inputs (row,)) of ``count`` changed activations of the layer."""
+        from bbilang.runtime import passes
+
+        counter = self.run.trusting
+        if self.step.above:
+            yield from passes.score_chunks(self.run.adapter, self.captured, self.name, make, count, OUTPUT, counter)
+            return
+        for start in range(count):
+            rows, owners = make(start, start + 1)
+            images = self.run.images[owners.to(self.run.images.device)]
+            again = passes.forward(
+                self.run.adapter, images, [self.name], grad=False, counter=counter, replace={self.name: rows}
+            )
+            yield start, again.scores, owners
+
+    def gradients(self, make: Make, count: int) -> Iterator[tuple[int, Tensor]]:
+        """(start, (target, row, *layer axes)): d target / d activation at ``count`` changed activations."""
+        from bbilang.runtime import passes
+
+        counter, targets = self.run.trusting, self.index.shape[1]
+        if self.step.above:
+            with passes.above(self.run.adapter, self.captured, self.name, [OUTPUT], counter=counter) as upper:
+                block = 64
+                for begin in range(0, count, block):
+                    rows, owners = make(begin, min(begin + block, count))
+                    for start, found in passes.rerun_gradient_chunks(
+                        upper, rows, owners, self.cotangent, OUTPUT, counter, targets=targets
+                    ):
+                        yield begin + start, found
+            return
+        for start in range(count):
+            rows, owners = make(start, start + 1)
+            images = self.run.images[owners.to(self.run.images.device)]
+            again = passes.forward(
+                self.run.adapter, images, [self.name], grad=True, counter=counter, replace={self.name: rows}
+            )
+            cotangent = self.cotangent(again.score_graph.detach(), owners)
+            yield start, passes.vjp(again, again.score_graph, cotangent, [self.name], counter, chunk=1)[self.name]
+
+    def reduced(self, cube: Tensor) -> np.ndarray:
+        """(target, row, *layer axes) -> (target, row, atom), summed over each atom's part, in float64."""
+        from bbilang.runtime.atoms import reduce_part
+
+        found = reduce_part(cube.double(), self.layer, self.attribution.type.atom, "sum")
+        return found.flatten(2).cpu().numpy()
+
+    # --- what the element shows ------------------------------------------------------------------------------------
+
+    @cached_property
+    def slots(self) -> tuple[str, ...]:
+        """The axes of the shown atoms."""
+        return tuple(d for d in self.frame.values.dims if d not in ("input", *self.targets))
+
+    def shown_atoms(self) -> np.ndarray:
+        """(input, target, place): the number of each shown atom among all of its layer; -1 where there is none."""
+        from bbilang.runtime.targets import atom_numbers
+
+        numbers = atom_numbers(self.frame, self.layer, self.name)
+        sizes = {**dict(zip(self.targets, self.target_sizes, strict=True)), **self.frame.values.sizes}
+        dims = ("input", *self.targets, *self.slots)
+        shape = [self.inputs, *(sizes[d] for d in dims[1:])]
+        spread = np.broadcast_to(numbers.spread(dims), shape)
+        gone = np.isnan(np.broadcast_to(self.frame.values.spread(dims), shape))
+        return np.where(gone, -1, spread).reshape(self.inputs, self.index.shape[1], -1)
+
+    def placed(self, data: np.ndarray) -> Named:
+        """(input, target, place) back to the axes of the element's values."""
+        sizes = self.frame.values.sizes
+        shape = (self.inputs, *self.target_sizes, *(sizes[d] for d in self.slots))
+        return Named(("input", *self.targets, *self.slots), np.asarray(data, np.float32).reshape(shape))

@@ -1,0 +1,76 @@
+"""`class_sensitivity`: is the attribution about this class, or about any?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bbilang.runtime.field import Field, Named
+from bbilang.runtime.ops.output import TERM
+from bbilang.runtime.trust.again import Again
+from bbilang.runtime.trust.case import Case
+from bbilang.runtime.trust.measure import Cost, Finding, Measure
+from bbilang.runtime.trust.numbers import mean_of, number, over, rank_correlation
+
+FAILS = 0.9
+OTHER = "other*"  # the axis of other classes
+
+
+class ClassSensitivity(Measure):
+    """The attribution to the class beside those to other classes, drawn at random: how alike are they by rank?"""
+
+    name = "class_sensitivity"
+    title = "class sensitivity"
+    source = "Sixt, Granz, Landgraf 2020, random logit"
+    formula = "mean over random other classes d of Spearman's rank correlation over atoms of A(class) and A(d)"
+    means = (
+        "near 1: the attribution would be much the same for any class, so it cannot say why this one; near 0: it is "
+        "about this class, which does not make it right"
+    )
+
+    def cost(self, n: int) -> Cost:
+        return Cost(again=1, classes=n)
+
+    def find(self, case: Case) -> Finding:
+        total = case.run.adapter.description.classes
+        own = case.attributions
+        n = min(case.n, total - 1)
+        others = other_classes(case, n)  # (input, target, other)
+        again = Again(case, target=with_classes(case, others)).attributions(OTHER)[0]  # (input, target, other, atom)
+        alike = np.moveaxis(rank_correlation(own[:, :, None], again), -1, 0)  # (other, input, target)
+        mean = alike.mean(0)
+        words = f"rank correlation with the attribution to {n} other classes: {over(mean)}"
+        warning = ""
+        if mean_of(mean) >= FAILS:
+            warning = (
+                f"This attribution hardly depends on the class: to other classes it is nearly the same (rank "
+                f"correlation {number(mean_of(mean))}). It cannot say why the network chose this one."
+            )
+        return Finding(words, warning, values={"correlation": alike, "others": others})
+
+
+def other_classes(case: Case, n: int) -> np.ndarray:
+    """(input, target, other): classes that the target is not made of, by the seed."""
+    total = case.run.adapter.description.classes
+    random = np.random.default_rng([case.seed, 11])
+    order = random.permutation(total)
+    found = np.empty((*case.index.shape[:2], n), np.int64)
+    for place in np.ndindex(*found.shape[:2]):
+        own = set(case.index[place].tolist())
+        free = [c for c in order.tolist() if c not in own] or order.tolist()
+        found[place] = [free[i % len(free)] for i in range(n)]
+    return found
+
+
+def with_classes(case: Case, classes: np.ndarray) -> Field:
+    """The target with other classes in the place of each: classes (input, target, other)."""
+    target = case.target
+    dims = ("input", *case.targets, OTHER)
+    data = classes.reshape(case.inputs, *case.target_sizes, classes.shape[-1])
+    index = Named((*dims, TERM), data[..., None])
+    return Field(
+        target.type, target.values, {c: a for c, a in target.coords.items() if c != "class"}, target.names, index,
+        Named((*dims, TERM), np.ones((*data.shape, 1), np.float32)), target.notes,
+    )  # fmt: skip
+
+
+MEASURES = (ClassSensitivity(),)

@@ -1,0 +1,151 @@
+"""`deletion` and `insertion`: what the score does while atoms go, or come, in the order of the attribution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.types import Axis, FieldType
+from bbilang.runtime.field import Field, Named
+from bbilang.runtime.trust.case import Case
+from bbilang.runtime.trust.measure import Cost, Finding, Measure
+from bbilang.runtime.trust.numbers import area, mean_of, number, over
+
+STEPS = 20
+ORDERS = 4  # random ones, to compare with
+
+
+class Curve(Measure):
+    """What both have in common."""
+
+    curve = True
+    source = "Petsiuk, Das, Saenko 2018"
+    removes = True
+
+    def cost(self, n: int) -> Cost:
+        return Cost(rows=(STEPS + 1) * ORDERS, each=STEPS + 1)
+
+    def fill(self, case: Case) -> Any:
+        """What stands in the place of an atom that is not there, (input, *layer axes)."""
+        return case.baseline
+
+    def filled(self, case: Case) -> str:
+        return case.baseline_words
+
+    def find(self, case: Case) -> Finding:
+        best = np.argsort(-case.attributions, axis=-1, kind="stable")  # (input, target, atom)
+        random = np.random.default_rng([case.seed, 5])
+        chance = [np.broadcast_to(random.permutation(case.atoms), (case.inputs, 1, case.atoms)) for _ in range(ORDERS)]
+        scores = np.stack([self.along(case, order) for order in (best, *chance)])  # (order, input, target, step)
+        areas = area(scores)
+        own, chance = areas[0], areas[1:].mean(0)
+        unit = "probability" if self.probable(case) else case.attribution["to"].type.unit or "score"
+        verb = "removed" if self.removes else "added"
+        words = (
+            f"area under the curve of the {unit} while atoms are {verb}, the strongest first, {self.filled(case)} in "
+            f"the place of the missing: {over(own)}, in random order {over(chance)}"
+        )
+        warning = ""
+        fails = mean_of(own - chance) >= 0 if self.removes else mean_of(own - chance) <= 0
+        if fails:
+            what = "lowers the score no faster" if self.removes else "raises the score no faster"
+            warning = (
+                f"This attribution fails {self.name}: to have the atoms that it names first "
+                f"{verb} {what} than a random order does (areas {number(mean_of(own))} and {number(mean_of(chance))})."
+            )
+        lines = {"by the attribution": scores[0], "in random order": scores[1:].mean(0)}
+        lines = {word: np.moveaxis(line, -1, 0) for word, line in lines.items()}
+        steps = [f"{round(100 * i / STEPS)} %" for i in range(STEPS + 1)]
+        field = curve_field(case, lines, steps, f"score while atoms are {verb}", unit)
+        return Finding(words, warning, curve=field, values={"scores": scores, "area": own, "random": chance})
+
+    def probable(self, case: Case) -> bool:
+        """Petsiuk's curves are of the class's probability; of sums and differences of classes, of their logits."""
+        return case.probable or case.single
+
+    def along(self, case: Case, order: np.ndarray) -> np.ndarray:
+        """(input, target, step): the score with the first atoms of an order gone, or there. order (input, target, atom)
+        or (input, 1, atom), where one row serves all targets."""
+        import torch
+
+        inputs, columns, atoms = order.shape
+        targets = case.index.shape[1]
+        place = np.empty(order.shape, np.int64)
+        np.put_along_axis(place, order, np.broadcast_to(np.arange(atoms), order.shape), -1)
+        base, count = self.fill(case), inputs * columns * (STEPS + 1)
+
+        def make(start: int, stop: int) -> tuple[Any, Any]:
+            rows = np.arange(start, stop)
+            owner, column, step = rows // (columns * (STEPS + 1)), rows // (STEPS + 1) % columns, rows % (STEPS + 1)
+            gone = place[owner, column] < np.round(step * atoms / STEPS)[:, None]
+            kept = torch.from_numpy(~gone if self.removes else gone).to(case.activation)
+            owners = torch.from_numpy(owner)
+            return case.mixed(kept, owners, base), owners
+
+        found = np.empty((inputs, targets, STEPS + 1))
+        for start, scores, owners in case.scores(make, count):
+            values = case.values(scores, owners, self.probable(case)).cpu().numpy()  # (row, target)
+            for row, line in enumerate(values, start):
+                owner, column, step = row // (columns * (STEPS + 1)), row // (STEPS + 1) % columns, row % (STEPS + 1)
+                found[owner, slice(None) if columns == 1 else column, step] = line if columns == 1 else line[column]
+        return found
+
+
+class Deletion(Curve):
+    """The score while the atoms go, those first that the attribution names: a low area is good."""
+
+    name = "deletion"
+    title = "deletion"
+    formula = "area under score(share of atoms at the baseline, the most attributed first), by trapezoids"
+    means = (
+        "a curve that falls at once says that the atoms named first matter to the score; it does not say that they "
+        "matter alone, and removing them gives the network what it never saw"
+    )
+
+
+class Insertion(Curve):
+    """The score while the atoms come, those first that the attribution names: a high area is good. At the input they
+    come into the blurred picture, elsewhere into the baseline."""
+
+    name = "insertion"
+    title = "insertion"
+    removes = False
+    formula = "area under score(share of atoms at their value, the most attributed first), by trapezoids"
+    means = (
+        "a curve that rises at once says that the atoms named first are enough for the score; it does not say that "
+        "others would not do as well"
+    )
+
+    def fill(self, case: Case) -> Any:
+        return case.picture("blur") if case.name == "input" else case.baseline
+
+    def filled(self, case: Case) -> str:
+        return "the blurred picture" if case.name == "input" else case.baseline_words
+
+
+def curve_field(case: Case, lines: Mapping[str, Any], steps: Sequence[str], what: str, unit: str = "") -> Field:
+    """What `present(curve)` draws: lines, each (step, input, target), over axes `step` and `measure`; ``what``: the
+    quantity in words."""
+    data = np.stack([np.asarray(line, np.float32) for line in lines.values()], -1)
+    data = data.reshape(len(steps), case.inputs, *case.target_sizes, len(lines))
+    dims = ("step", "input", *case.targets, "measure")
+    own = case.frame.type
+    type = FieldType(
+        what, "whole", (), (*(a for a in own.axes if a.name in ("input", "class")), Axis("step", len(steps)),
+        Axis("measure", len(lines))), own.states, own.model, signed=bool((data < 0).any()), unit=unit,
+    )  # fmt: skip
+    names = {"step": Named(("step",), _words(steps)), "measure": Named(("measure",), _words(list(lines)))}
+    if "class" in case.targets and "class" in case.full.names:
+        names["class"] = case.full.names["class"]
+    return Field(type, Named(dims, data), {}, names)
+
+
+def _words(words: Sequence[str]) -> Any:
+    found = np.empty(len(words), dtype=object)
+    found[:] = words
+    return found
+
+
+MEASURES = (Deletion(), Insertion())

@@ -1,0 +1,119 @@
+"""`random_weights`: does the attribution notice that the network has forgotten everything?"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from bbilang.runtime.trust.again import Again
+from bbilang.runtime.trust.case import Case
+from bbilang.runtime.trust.curves import curve_field
+from bbilang.runtime.trust.measure import Cost, Finding, Measure
+from bbilang.runtime.trust.numbers import mean_of, number, rank_correlation
+
+STAGES = 6
+FAILS = 0.5  # rank correlation with the attribution of a network whose weights are all random ...
+CHANCE = 2.0  # ... and beyond what chance gives for so many atoms: so many standard deviations, 1 / sqrt(atoms - 1)
+
+
+class RandomWeights(Measure):
+    """Weights are replaced with random ones from the last layer down, cascading: the attribution of each network so far
+    forgotten is compared with that of the trained one by rank, with its signs and without.
+
+    A random tensor is drawn from the normal distribution with the mean and the standard deviation of the trained one:
+    values keep their scale, so that deep networks neither vanish nor overflow; running statistics stay. The network is
+    a copy: the reader's own is never changed.
+    """
+
+    name = "random_weights"
+    title = "random weights"
+    source = "Adebayo et al. 2018, cascading randomization"
+    formula = "Spearman's rank correlation over atoms of A(network) and A(network with its last layers random)"
+    means = (
+        "near 0: the attribution depends on what the network has learned; near 1: it would look the same for a network "
+        "that knows nothing, whatever else speaks for it; a low number does not say that the attribution is right"
+    )
+    curve = True
+
+    def cost(self, n: int) -> Cost:
+        return Cost(again=STAGES)
+
+    def find(self, case: Case) -> Finding:
+        own = case.attributions
+        names, signed, plain = [], [], []
+        for name, adapter in cascade(case.run.adapter, case.seed):
+            found = Again(case, adapter=adapter).attributions()[0]
+            names.append(name)
+            signed.append(rank_correlation(own, found))
+            plain.append(rank_correlation(np.abs(own), np.abs(found)))
+        values = {"signed": np.stack(signed), "magnitude": np.stack(plain), "names": names}  # (stage, input, target)
+        last = [mean_of(values[kind][-1]) for kind in ("signed", "magnitude")]
+        words = (
+            f"rank correlation with the attribution of a network whose weights are all random: {number(last[0])}, of "
+            f"magnitudes {number(last[1])}; with only `{names[0]}` random: {number(mean_of(signed[0]))}, "
+            f"{number(mean_of(plain[0]))}"
+        )
+        warning = ""
+        if max(last) >= max(FAILS, CHANCE / np.sqrt(max(case.atoms - 1, 1))):
+            which = "order" if last[0] >= last[1] else "order by magnitude"
+            warning = (
+                f"This attribution fails the test of random weights: its {which} hardly changes when the network has "
+                f"forgotten everything (rank correlation {number(max(last))}, where 0 would show that it depends on "
+                "the weights). It may say more about the picture and the architecture than about what was learned."
+            )
+        lines = {"with signs": values["signed"], "magnitudes": values["magnitude"]}
+        ones = np.ones((1, *values["signed"].shape[1:]))
+        lines = {word: np.concatenate([ones, array]) for word, array in lines.items()}
+        steps = ["trained", *(f"down to {name}" for name in names[:-1]), "all random"]
+        return Finding(words, warning, curve=curve_field(case, lines, steps, "rank correlation"), values=values)
+
+
+def stages(module: Any) -> list[tuple[str, list[Any]]]:
+    """The modules with parameters of their own from the last to the first, in `STAGES` parts: (name of the part's
+    deepest module, its modules). The first part is the last module alone."""
+    own = [(name, child) for name, child in module.named_modules() if any(True for _ in child.parameters(False))]
+    own.reverse()
+    parts = [own[:1], *(list(part) for part in _split(own[1:], STAGES - 1))]
+    parts += [[] for _ in range(STAGES - len(parts))]  # a network of fewer modules is all random earlier
+    names, known = [], ""
+    for part in parts:
+        known = part[-1][0] if part else known
+        names.append(known or "the network")
+    return [(name, [child for _, child in part]) for name, part in zip(names, parts, strict=True)]
+
+
+def _split(items: list[Any], count: int) -> list[list[Any]]:
+    """In order, as even as can be; no empty part."""
+    edges = np.linspace(0, len(items), min(count, len(items)) + 1).round().astype(int)
+    return [items[a:b] for a, b in pairwise(edges)]
+
+
+def cascade(adapter: Any, seed: int) -> Iterator[tuple[str, Any]]:
+    """(how far down, an adapter of a copy that is random so far), from the last layer to the whole network. Every
+    network is a copy of its own: passes remember what they learn of a module."""
+    module = copy.deepcopy(adapter.module)
+    for stage, (name, children) in enumerate(stages(module)):
+        for number_, child in enumerate(children):
+            randomize(child, 7919 * (seed + 1) + 131 * stage + number_)
+        yield name, replace(adapter, module=copy.deepcopy(module), random=True, _hashed=None)
+
+
+def randomize(module: Any, seed: int) -> None:
+    """Other numbers in a module's own parameters, in place."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters(False):
+            fresh = torch.randn(parameter.shape, generator=generator).to(parameter)
+            several = parameter.numel() > 1
+            deviation = parameter.std() if several else parameter.abs().mean()
+            parameter.copy_(fresh * deviation + (parameter.mean() if several else 0))
+
+
+MEASURES = (RandomWeights(),)

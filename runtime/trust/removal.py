@@ -1,0 +1,170 @@
+"""`falsifiability`, `completeness` and `infidelity`: what the attribution claims about scores, and what they do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bbilang.runtime.trust.case import Case
+from bbilang.runtime.trust.measure import Cost, Finding, Measure
+from bbilang.runtime.trust.numbers import mean_of, number, over
+
+SETS = 20  # random ones
+SUBSETS = 100
+INCOMPLETE = 0.05  # of the difference of the scores
+
+
+def fall_of(case: Case, kept: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """(row, target): what the score loses when some atoms go to the baseline; kept (row, atom) is 1 where one stays."""
+    import torch
+
+    own = case.values(case.captured.scores, torch.arange(case.inputs)).cpu().numpy()  # (input, target)
+
+    def make(start: int, stop: int) -> tuple[Any, Any]:
+        rows = torch.from_numpy(owners[start:stop])
+        return case.mixed(torch.from_numpy(kept[start:stop]).to(case.activation), rows), rows
+
+    found = np.empty((len(kept), own.shape[1]))
+    for start, scores, rows in case.scores(make, len(kept)):
+        values = case.values(scores, rows).cpu().numpy()
+        found[start : start + len(values)] = own[rows.cpu().numpy()] - values
+    return found
+
+
+class Falsifiability(Measure):
+    """The claim "without these atoms the score falls by so much" is put to the test: each shown atom is taken out
+    alone, all of them together, and random sets of as many atoms of the layer."""
+
+    name = "falsifiability"
+    title = "fall without it"
+    source = "the article's last section asks for it; ablation as in Zeiler and Fergus 2014"
+    formula = "score - score without the atom, for each atom; the same for all shown atoms and for random sets"
+    means = (
+        "a bar as long as the attribution's says that the claim holds for this atom alone; atoms can stand in for each "
+        "other, so that all together matter more or less than the sum"
+    )
+    of_atoms = True
+    of_shown = True
+
+    def cost(self, n: int) -> Cost:
+        return Cost(each=n + 1 + SETS)  # n: the shown atoms
+
+    def find(self, case: Case) -> Finding:
+        numbers = case.shown_atoms()  # (input, target, place): -1 for none
+        inputs, targets, places = numbers.shape
+        random = np.random.default_rng([case.seed, 3])
+        rows, owners, column = [], [], []
+        for i in range(inputs):
+            for t in range(targets):
+                own = numbers[i, t]
+                sets = [own[p : p + 1] for p in range(places)] + [own]
+                sets += [random.choice(case.atoms, (own >= 0).sum(), replace=False) for _ in range(SETS)]
+                for chosen in sets:
+                    kept = np.ones(case.atoms, np.float32)
+                    kept[chosen[chosen >= 0]] = 0
+                    rows.append(kept)
+                    owners.append(i)
+                    column.append(t)
+        falls = fall_of(case, np.stack(rows), np.array(owners))
+        falls = falls[np.arange(len(rows)), column].reshape(inputs, targets, -1)
+        alone, together, chance = falls[..., :places], falls[..., places], falls[..., places + 1 :]
+        own = np.take_along_axis(case.attributions, np.maximum(numbers, 0), -1)
+        claim = np.where(numbers >= 0, own, 0).sum(-1)
+        alone = np.where(numbers >= 0, alone, np.nan)
+        beaten = (chance >= together[..., None]).mean(-1)
+        words = (
+            f"taken out together these atoms are claimed to cost {over(claim)} and cost {over(together)}; random sets "
+            f"of as many atoms cost {number(mean_of(chance))} on average, and {over(100 * beaten)} % of {SETS} cost at "
+            "least as much"
+        )
+        warning = ""
+        if mean_of(beaten) >= 0.5 and mean_of(claim) > 0:
+            warning = (
+                "The claim of this attribution is false here: without these atoms the score falls no more than without "
+                f"random ones ({number(mean_of(together))}, random {number(mean_of(chance))})."
+            )
+        values = {"alone": alone, "together": together, "claim": claim, "random": chance}
+        return Finding(words, warning, spread=case.placed(alone), values=values)
+
+
+class Completeness(Measure):
+    """What the contributions add up to, beside the score's difference from that at the baseline."""
+
+    name = "completeness"
+    title = "completeness"
+    source = "Sundararajan, Taly, Yan 2017"
+    formula = "sum over atoms of A(atom) - (score(x) - score(baseline))"
+    means = (
+        "0: the numbers share out the whole difference of the scores; that does not say that each got its right share. "
+        "Methods that promise no completeness cannot fail it"
+    )
+
+    def cost(self, n: int) -> Cost:
+        return Cost(rows=1)
+
+    def find(self, case: Case) -> Finding:
+        from bbilang.runtime.ops.attribute import named_method
+
+        method = case.run.registry.methods[named_method(case.attribution)[0]]
+        kept = np.zeros((case.inputs, case.atoms), np.float32)
+        difference = fall_of(case, kept, np.arange(case.inputs))  # (input, target)
+        total = case.attributions.sum(-1)
+        error = total - difference
+        with np.errstate(all="ignore"):
+            share = np.abs(error) / np.abs(difference)
+        words = (
+            f"all atoms add up to {over(total)}, the score's difference from {case.baseline_words} is "
+            f"{over(difference)}: they miss it by {over(np.abs(error))}"
+        )
+        if np.nanmean(share) < 10:
+            words += f", {over(100 * share)} %"
+        warning = ""
+        if method.completes and np.nanmean(share) > INCOMPLETE:
+            warning = (
+                f"`{method.name}` promises that its numbers add up to the difference of the scores, and here they miss "
+                f"it by {over(100 * share)} %: more steps are needed."
+            )
+        elif not method.completes:
+            words += f"; `{method.name}` does not promise that they agree"
+        return Finding(words, warning, values={"error": error, "difference": difference, "total": total})
+
+
+class Infidelity(Measure):
+    """Random sets of atoms go to the baseline: does the score fall by what the attribution says that they are worth?"""
+
+    name = "infidelity"
+    title = "infidelity"
+    source = "Yeh et al. 2019"
+    formula = (
+        "mean over random sets S of (sum of A over S - (score(x) - score(x without S)))^2, and as a share of the mean "
+        "squared fall, after the best common factor of A"
+    )
+    means = (
+        "0: the attribution foretells what any set of atoms is worth; it says nothing about one atom alone, and sets "
+        "at the baseline are no natural pictures"
+    )
+
+    def cost(self, n: int) -> Cost:
+        return Cost(rows=SUBSETS)
+
+    def find(self, case: Case) -> Finding:
+        random = np.random.default_rng([case.seed, 7])
+        share = random.random((SUBSETS, 1))
+        gone = random.random((SUBSETS, case.atoms)) < share  # sets of every size
+        kept = np.repeat(~gone, case.inputs, 0).astype(np.float32)
+        falls = fall_of(case, kept, np.tile(np.arange(case.inputs), SUBSETS)).reshape(SUBSETS, case.inputs, -1)
+        claims = np.einsum("sa,ita->sit", gone.astype(np.float64), case.attributions)
+        raw = ((claims - falls) ** 2).mean(0)
+        with np.errstate(all="ignore"):
+            factor = (claims * falls).sum(0) / (claims**2).sum(0)
+            scaled = ((factor * claims - falls) ** 2).mean(0) / (falls**2).mean(0)
+        words = (
+            f"over {SUBSETS} random sets of atoms the mean squared error of the fall that the attribution foretells is "
+            f"{over(raw)}; after the best common factor {over(100 * scaled)} % of the fall stay unexplained"
+        )
+        values = {"infidelity": raw, "scaled": scaled, "claims": claims, "falls": falls}
+        return Finding(words, values=values)
+
+
+MEASURES = (Falsifiability(), Completeness(), Infidelity())

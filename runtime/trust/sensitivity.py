@@ -1,0 +1,128 @@
+"""`input_sensitivity` and `shift_invariance`: what the attribution does when the picture hardly changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bbilang.runtime.trust.again import Again, of_pictures
+from bbilang.runtime.trust.case import Case
+from bbilang.runtime.trust.measure import Cost, Finding, Measure
+from bbilang.runtime.trust.numbers import over
+
+RADIUS = 0.02  # of the pictures' range
+SHIFT = 0.1  # likewise
+FAILS = 1.0  # max-sensitivity: the change is as large as the attribution itself
+
+
+class InputSensitivity(Measure):
+    """The largest change of each atom's attribution over copies of the picture with a little noise, uniform in
+    [-0.02, 0.02] in every entry; for all atoms together Yeh's max-sensitivity."""
+
+    name = "input_sensitivity"
+    title = "input sensitivity"
+    source = "Yeh et al. 2019, max-sensitivity"
+    formula = (
+        "max over noise e, |e| <= .02, of |A(x + e) - A(x)| for each atom; of ||A(x + e) - A(x)|| / ||A(x)|| for all"
+    )
+    means = (
+        "large: pictures that look the same to a reader get other attributions; small does not say that the "
+        "attribution is right, a constant one has 0"
+    )
+    of_atoms = True
+    interval = True
+
+    def cost(self, n: int) -> Cost:
+        return Cost(again=n)
+
+    def find(self, case: Case) -> Finding:
+        own = case.attributions
+        largest, ratio = np.zeros_like(own), np.zeros(own.shape[:-1])
+        size = np.linalg.norm(own, axis=-1)
+        for found in of_pictures(case, noisy(case)):
+            change = found - own
+            largest = np.maximum(largest, np.abs(change).max(0))
+            with np.errstate(all="ignore"):
+                share = np.linalg.norm(change, axis=-1) / size
+            ratio = np.maximum(ratio, share.max(0))
+        words = (
+            f"whiskers: the largest change over {case.n} copies with noise up to {RADIUS} of the range; over all atoms "
+            f"the largest relative change (max-sensitivity) is {over(ratio)}"
+        )
+        warning = ""
+        if np.nanmean(ratio) >= FAILS:
+            warning = (
+                "This attribution is not stable: noise that nobody sees changes it by as much as it is large "
+                f"(max-sensitivity {over(ratio)})."
+            )
+        return Finding(
+            words, warning, spread=case.shown(largest), values={"largest": largest, "max_sensitivity": ratio}
+        )
+
+
+def noisy(case: Case) -> list[Any]:
+    """The inputs with noise, (input, channel, y, x) in each copy."""
+    import torch
+
+    generator, images = case.generator(2), case.run.images
+    found = []
+    for _ in range(case.n):
+        noise = (torch.rand(images.shape, generator=generator) * 2 - 1) * RADIUS
+        found.append(images + noise.to(images))
+    return found
+
+
+class ShiftInvariance(Measure):
+    """The change of each atom's attribution when a constant is added to the picture and taken away again by the
+    network's first step: nothing that the network computes changes."""
+
+    name = "shift_invariance"
+    title = "shift invariance"
+    source = "Kindermans et al. 2017, input invariance"
+    formula = "|A(f', x + s) - A(f, x)| for each atom, with f'(x) = f(x - s) and s = .1"
+    means = (
+        "not 0: the attribution depends on where zero lies in the picture's scale, which means nothing to the network; "
+        "0 says that this one constant does not matter, and no more"
+    )
+    of_atoms = True
+    interval = True
+
+    def cost(self, n: int) -> Cost:
+        return Cost(again=1)
+
+    def find(self, case: Case) -> Finding:
+        own = case.attributions
+        adapter = shifted(case.run.adapter, SHIFT)
+        found = Again(case, adapter=adapter, images=case.run.images + SHIFT).attributions()[0]
+        change = np.abs(found - own)
+        size = np.linalg.norm(own, axis=-1)
+        with np.errstate(all="ignore"):
+            ratio = np.linalg.norm(found - own, axis=-1) / size
+        words = (
+            f"whiskers: the change when {SHIFT} is added to the picture and the network takes it away; over all atoms "
+            f"the relative change is {over(ratio)}"
+        )
+        warning = ""
+        if np.nanmean(ratio) >= 0.1:
+            warning = (
+                f"This attribution fails shift invariance: a constant that the network never sees changes it by "
+                f"{over(100 * ratio)} % (Kindermans et al. 2017)."
+            )
+        return Finding(words, warning, spread=case.shown(change), values={"change": change, "ratio": ratio})
+
+
+def shifted(adapter: Any, shift: float) -> Any:
+    """The same network for pictures that are brighter by a constant."""
+
+    class Shifted(type(adapter)):  # type: ignore[misc]
+        def normalize(self, images: Any) -> Any:
+            return super().normalize(images - shift)
+
+    made = replace(adapter, _hashed=None)
+    made.__class__ = Shifted
+    return made
+
+
+MEASURES = (InputSensitivity(), ShiftInvariance())

@@ -1,0 +1,45 @@
+"""Every measure by name, and the run of one of them for one `trust`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bbilang.compiler.ir import Node, Rerun
+from bbilang.compiler.trials import tested
+from bbilang.runtime.trust import (
+    agreement,
+    classes,
+    curves,
+    path_dependence,
+    random_weights,
+    removal,
+    road,
+    sensitivity,
+)
+from bbilang.runtime.trust.case import Case
+from bbilang.runtime.trust.measure import Finding, Measure
+
+FILES = (path_dependence, sensitivity, removal, agreement, random_weights, classes, curves, road)
+MEASURES: dict[str, Measure] = {measure.name: measure for file in FILES for measure in file.MEASURES}
+
+
+def trial(run: Any, step: Rerun) -> None:
+    """One step of the plan: a measure of the attributions that share it."""
+    for ask in step.asks:
+        finding(ask.node, step.method[0], run)
+
+
+def finding(node: Node, name: str, run: Any) -> Finding:
+    """What a measure says of the attribution before a `trust`; found once."""
+    key = (id(node), name)
+    if key not in run.findings:
+        attribution = tested(node)
+        step = next(
+            r for r in run.program.reruns
+            if r.finds == "trust" and r.method[0] == name and any(a.node is node for a in r.asks)
+        )  # fmt: skip
+        frame = run.value(node.inputs[0])
+        run.value(attribution)  # its own passes are not the measure's
+        case = Case(node, attribution, frame, step, run, node["n"])
+        run.findings[key] = MEASURES[name].find(case)
+    return run.findings[key]
