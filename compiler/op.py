@@ -289,9 +289,9 @@ class Method:
     """One attribution method: how much each atom contributed to the target.
 
     One that needs a single gradient has `contribution`. One that ``reruns`` the network above the layer says which
-    activations it visits and what it makes of the gradients there (`visit`, `weights`, `finish`), or, where it ``finds``
-    values, how it masks positions and what it makes of the target's values then (`mask`, `credit`, `settle`), or, where
-    it finds masks, how it learns them (`learn`).
+    activations it visits and what it makes of the gradients there (`visit`, `weights`, `finish`); or, where it
+    ``finds`` values, how it masks positions and what it makes of the target's values then (`mask`, `credit`, `settle`);
+    or, where it finds masks, how it learns them (`learn`).
     """
 
     name: ClassVar[str] = ""

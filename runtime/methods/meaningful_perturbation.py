@@ -1,0 +1,101 @@
+"""`meaningful_perturbation`: the smallest blur that destroys the score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bbilang.compiler.op import Fail, Method, Parameter
+from bbilang.runtime.baselines import blurred
+
+BETA, RATE = 3, 0.1  # power of the total variation, learning rate of Adam
+MASK_BLUR = 5.0 / 224  # standard deviation of the mask's own blur, of the shorter side
+
+
+class MeaningfulPerturbation(Method):
+    """The share of blur at each position, 1 - m, for the mask m that minimizes score + `l1` |1 - m| + `tv` |grad m|^3
+    (equations 5 and 6): where the least blur destroys the score.
+
+    m has `cells` x `cells` cells, is enlarged bilinearly and smoothed; where it is 0, the picture is blurred with a
+    standard deviation of `blur`. Both norms are sums over cells. Adam takes `steps` steps with rate 0.1 from a mask of
+    ones; at each the picture is moved by less than `jitter` pixels, drawn from the file's seed. The authors minimize
+    the probability, `output[score=probability]`; a logit is not bounded below, and asks for a larger `l1`. All targets
+    are learned in one batch. A sum or difference of classes is one score.
+    """
+
+    name = "meaningful_perturbation"
+    reruns = True
+    finds = "masks"
+    maps_only = True
+    input_only = True
+    atoms = ("pixel",)
+    parameters = (
+        Parameter("steps", "integer", "steps of the optimization", 500, minimum=1, maximum=100_000),
+        Parameter("l1", "number", "weight of the masked area", 1e-4, unit="score per cell", minimum=0, maximum=1e6),
+        Parameter("tv", "number", "weight of the mask's total variation", 1e-2, unit="score", minimum=0, maximum=1e6),
+        Parameter("cells", "integer", "cells of the mask along each side", 28, minimum=2, maximum=512),
+        Parameter("blur", "number", "standard deviation of the blur", 10.0, unit="px", minimum=0.1, maximum=1000),
+        Parameter("jitter", "integer", "moves of the picture are shorter than this", 4, unit="px", minimum=1,
+                  maximum=64),
+    )  # fmt: skip
+    source = "Fong and Vedaldi 2017"
+
+    def additive(self, parameters: Mapping[str, Any]) -> bool:
+        return False
+
+    def suits(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> None:
+        if parameters["cells"] > min(size):
+            message = f"a mask of {parameters['cells']} cells a side does not fit {size[0]} x {size[1]} px"
+            raise Fail("E245", message, f"`cells` is at most {min(size)} here")
+
+    def masks(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> int:
+        return int(parameters["steps"])
+
+    def bytes_each(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> int:
+        return 4 * size[0] * size[1] * 3 * 10
+
+    def learn(self, parameters: Mapping[str, Any], task: Any) -> Any:
+        import torch
+
+        steps, cells = int(parameters["steps"]), int(parameters["cells"])
+        l1, tv = float(parameters["l1"]), float(parameters["tv"])
+        hidden = blurred(task.pictures, float(parameters["blur"]))
+        with torch.inference_mode(False), torch.enable_grad():
+            mask = torch.ones(len(task.pictures), 1, cells, cells).to(task.pictures).requires_grad_()
+            adam = torch.optim.Adam([mask], lr=RATE)
+            for step in range(steps):
+                large = enlarged(mask, task.size)
+                y, x = jitter(task.seed, step, int(parameters["jitter"]))
+                shown, blur = (torch.roll(p, (y, x), (2, 3)) for p in (task.pictures, hidden))
+                pictures = blur + large * (shown - blur)
+                gradient = task.gradient(pictures.detach())
+                rows = (mask[:, :, 1:] - mask[:, :, :-1]).abs().pow(BETA).sum()
+                columns = (mask[..., 1:] - mask[..., :-1]).abs().pow(BETA).sum()
+                # The gradient of the score, row by row; no row's part of the sum depends on another's mask.
+                loss = (pictures * gradient).sum() + l1 * (1 - mask).abs().sum() + tv * (rows + columns)
+                adam.zero_grad()
+                loss.backward()
+                adam.step()
+                with torch.no_grad():
+                    mask.clamp_(0, 1)
+                task.tell(step + 1)
+            return (1 - enlarged(mask.detach(), task.size))[:, 0]
+
+
+def enlarged(mask: Any, size: tuple[int, int]) -> Any:
+    """(row, 1, cell, cell) -> (row, 1, y, x), bilinear, then smoothed."""
+    import torch
+
+    large = torch.nn.functional.interpolate(mask, size, mode="bilinear", align_corners=False)
+    return blurred(large, MASK_BLUR * min(size))
+
+
+def jitter(seed: int, step: int, most: int) -> tuple[int, int]:
+    """How far the picture is moved at a step, (y, x)."""
+    import numpy as np
+
+    random = np.random.Generator(np.random.Philox(key=[seed, step]))
+    return int(random.integers(most)), int(random.integers(most))
+
+
+METHODS = (MeaningfulPerturbation(),)
