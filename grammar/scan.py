@@ -184,7 +184,7 @@ class _Scanner:
         for offset, by in self.repairs:
             if span.start <= offset < span.end:
                 characters[offset - span.start : offset - span.start + len(by)] = by
-        return "".join(characters)
+        return "".join(characters)[: len(text)]  # what a `//` hides may lie beyond the line
 
     # --- tokens ---
 

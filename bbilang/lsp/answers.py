@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from lsprotocol import types
 
 from bbilang.grammar.diagnostic import Diagnostic
@@ -83,13 +85,19 @@ def signature_help(document: Document, offset: int) -> types.SignatureHelp | Non
     return types.SignatureHelp([signature], active_signature=0, active_parameter=found.active)
 
 
-def symbols(document: Document, places: Places) -> list[types.DocumentSymbol]:
-    def symbol(part: Part) -> types.DocumentSymbol:
-        return types.DocumentSymbol(
-            part.name or " ", SYMBOLS[part.kind], places.range(part.start, part.end),
-            places.range(part.name_start, part.name_end), part.detail or None,
-            children=[symbol(child) for child in part.children] or None,
-        )  # fmt: skip
+def symbols(document: Document, places: Places) -> list[dict[str, Any]]:
+    """DocumentSymbol[], as it is sent."""
+
+    def symbol(part: Part) -> dict[str, Any]:
+        found = {
+            "name": part.name or " ", "kind": int(SYMBOLS[part.kind]), "range": places.plain(part.start, part.end),
+            "selectionRange": places.plain(part.name_start, part.name_end),
+        }  # fmt: skip
+        if part.detail:
+            found["detail"] = part.detail
+        if part.children:
+            found["children"] = [symbol(child) for child in part.children]
+        return found
 
     return [symbol(part) for part in outline(document)]
 

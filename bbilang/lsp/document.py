@@ -20,11 +20,11 @@ from bbilang.grammar.parse import _too_large, lost_names, parse_line
 from bbilang.grammar.source import Source
 from bbilang.lsp.describing import Describer, Pending
 from bbilang.lsp.lines import Lines
-from bbilang.lsp.rechecking import Memory, RememberingChecker, checked
+from bbilang.lsp.rechecking import Memory, RememberingChecker, checked, statements_of
 from bbilang.registry import registry
 
 SOME_PICTURE = ("picture 1",)  # for a text that leaves its picture to the command line
-_STATEMENT = re.compile(r"^[ \t]*(model|output|set|use|input)(?=[ \t(]|$)", re.MULTILINE)
+_STATEMENT = re.compile(r"^[ \t]*(model|output|set|use|input)(?=[ \t\r(]|$)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ class Document:
         self.source = Source(self.text, self.name)
         self.version += 1
         self._state = None
+        self._blocks: list[tuple[int, int]] | None = None
         self._resolvers: dict[int, Resolver | None] = {}
         self.refusal = _too_large(self.text)
         self.lines = Lines("", (), ()) if self.refusal else self.lines.edited(self.text)
@@ -80,17 +81,17 @@ class Document:
         if self.refusal:
             return State(None, (self.refusal,))
         syntax = self.lines.diagnostics()
-        options = self.options
+        file = ast.File(statements_of(self.lines), source=self.source)
+        options = self._options(file)
         lost: frozenset[str] | None = None
         if syntax:
-            file = ast.File(_all_statements(self.lines), source=self.source)
             lost = lost_names(file)
         try:
-            checker, meaning = checked(self.lines, self.source, self.registry, options, lost, self.memory)
+            checker, meaning = checked(file, self.registry, options, lost, self.memory)
         except Pending:
             return State(None, syntax)
         if syntax:
-            words = self._lost_words()
+            words = self._lost_words(file)
             if words & {"model", "output", "set", "use"}:  # what the rest means depends on these
                 meaning = ()
             if "input" in words:
@@ -98,14 +99,17 @@ class Document:
         found = tuple(sorted((*syntax, *meaning), key=lambda d: d.span.start if d.span else -1))
         return State(checker if checker.started else None, found)
 
-    def _lost_words(self) -> set[str]:
-        """The words of statements that could not be parsed."""
-        kept = {line.start for line in self.lines.lines if line.statement is not None}
-        return {match[1] for match in _STATEMENT.finditer(self.text) if match.start(1) not in kept}
+    def _lost_words(self, file: ast.File) -> set[str]:
+        """The words of statements that could not be parsed, or stand where they do not count."""
+        kept = {self.source.position(statement.span.start)[0] for statement in file.statements}
+        return {m[1] for m in _STATEMENT.finditer(self.text) if self.source.position(m.start(1))[0] not in kept}
 
     @property
     def options(self) -> Options:
-        named = any(isinstance(line.statement, ast.Input) for line in self.lines.lines)
+        return self._options(ast.File(statements_of(self.lines), source=self.source))
+
+    def _options(self, file: ast.File) -> Options:
+        named = any(isinstance(statement, ast.Input) for statement in file.statements)
         return Options(inputs=None if named else SOME_PICTURE, expand=self._expand)
 
     def _expand(self, name: str) -> Sequence[str]:
@@ -186,6 +190,11 @@ class Document:
 
     def blocks(self) -> list[tuple[int, int]]:
         """(beginning, end) of every interface."""
+        if self._blocks is None:
+            self._blocks = self._found_blocks()
+        return self._blocks
+
+    def _found_blocks(self) -> list[tuple[int, int]]:
         found: list[tuple[int, int]] = []
         opened: int | None = None
         for line in self.lines.lines:
@@ -218,7 +227,3 @@ class Document:
         if isinstance(value, Layers) and resolver is not None:
             value = resolver.as_field(value, ast.Path("layer"))
         return value if isinstance(value, Node) and value.type.content != "selection" else None
-
-
-def _all_statements(lines: Lines) -> tuple[Any, ...]:
-    return tuple(line.statement for line in lines.lines if line.statement is not None)

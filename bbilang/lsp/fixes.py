@@ -8,11 +8,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.source import Source
 from bbilang.lsp.document import Document
 from bbilang.lsp.hover import call_end
-from bbilang.lsp.rechecking import checked
+from bbilang.lsp.rechecking import checked, statements_of
 from bbilang.lsp.trying import drawn
 
 _CODE = re.compile(r"`([^`]+)`")
@@ -156,7 +157,8 @@ def _mends(document: Document, d: Diagnostic, fix: Fix) -> bool:
     lost = checker.lost if checker is not None else None
     if document.lines.diagnostics():
         lost = None
-    _, found = checked(lines, Source(text, document.name), document.registry, document.options, lost, document.memory)
+    file = ast.File(statements_of(lines), source=Source(text, document.name))
+    _, found = checked(file, document.registry, document.options, lost, document.memory)
     errors = [each for each in found if each.severity == "error"]
     was_syntax = any(_key(each) == _key(d) for each in document.lines.diagnostics())
     if was_syntax:

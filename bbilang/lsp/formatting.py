@@ -13,6 +13,8 @@ from bbilang.lsp.document import Document
 def formatted(document: Document) -> list[tuple[int, int, str]] | None:
     """(beginning, end, what comes in its place) for every run of lines that changes; None for a text with errors."""
     old = document.text
+    if document.lines.diagnostics():
+        return None
     try:
         new = format_file(parse(document.source))
     except BbiError:

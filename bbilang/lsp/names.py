@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 
 from bbilang.grammar import ast
 from bbilang.grammar.build import RESERVED_WORDS, STATEMENT_WORDS
+from bbilang.grammar.parse import _BOUND
 from bbilang.lsp.completion import parameters_of
 from bbilang.lsp.cursor import Cursor, Token
 from bbilang.lsp.document import Document
@@ -43,7 +45,20 @@ def definitions(document: Document) -> list[Definition]:
                 if item.alias is not None:
                     span = item.alias.span.shift(line.start)
                     found.append(Definition(item.alias.text, span.start, span.end, None))
+    known = {definition.start for definition in found}
+    for match in _BOUND.finditer(document.text):  # in lines that could not be parsed
+        start = match.start(1)
+        if start not in known and match[1] not in STATEMENT_WORDS and not _within(document, start):
+            block = next((b for b in blocks if b[0] <= start <= b[1]), None)
+            found.append(Definition(match[1], start, match.end(1), block))
     return found
+
+
+def _within(document: Document, place: int) -> bool:
+    """Whether a place is in a line that was parsed."""
+    lines = document.lines.lines
+    number = bisect_right(lines, place, key=lambda line: line.start) - 1
+    return number >= 0 and lines[number].statement is not None and place < lines[number].end
 
 
 def definition_at(document: Document, offset: int) -> Definition | None:

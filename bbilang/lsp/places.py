@@ -45,6 +45,15 @@ class Places:
             units += self._units(character)
         return end
 
+    def plain(self, start: int, end: int) -> dict[str, dict[str, int]]:
+        """A range as it is sent: an answer with thousands of them is made faster."""
+        found = []
+        for offset in (start, max(start, end)):
+            line, column = self.source.position(offset)
+            begin = offset - column + 1
+            found.append({"line": line - 1, "character": self._units(self.source.text[begin:offset])})
+        return {"start": found[0], "end": found[1]}
+
     def range(self, start: int, end: int) -> types.Range:
         return types.Range(self.position(start), self.position(max(start, end)))
 

@@ -20,7 +20,7 @@ from bbilang.compiler.resolve import Binding, Resolver
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.parse import _moved
-from bbilang.grammar.source import Source, Span
+from bbilang.grammar.source import Span
 from bbilang.grammar.walk import shift
 from bbilang.lsp.lines import Lines
 
@@ -160,11 +160,9 @@ def _placed(statement: Any, start: int, end: int) -> Any:
 class RememberingChecker(Checker):
     """The checker of `bbi check`, which finds in ``memory`` what it knows already."""
 
-    def __init__(
-        self, file: ast.File, registry: Any, options: Options, lost: Iterable[str] | None, memory: Memory, text: str
-    ):
+    def __init__(self, file: ast.File, registry: Any, options: Options, lost: Iterable[str] | None, memory: Memory):
         super().__init__(file, registry, options, lost)
-        self.memory, self.text = memory, text
+        self.memory, self.text = memory, file.source.text if file.source else ""
         self.scope_of: dict[int, Scope] = {}  # beginning of an interface -> its own names
         self.interfaces: tuple[Interface, ...] = ()
         self.digest = 0
@@ -228,14 +226,17 @@ class RememberingChecker(Checker):
             return super()._statement(statement, elements)
         start = statement.span.start
         key = (self.text[start : statement.span.end], inside)
-        for record in self.memory.records.get(key, ()):
+        doubled = isinstance(statement, ast.Bind) and (
+            statement.name.text in resolver.scopes[-1] or dict.__contains__(resolver.macros, statement.name.text)
+        )
+        for record in () if doubled else self.memory.records.get(key, ()):
             if self._holds(record):
                 self.memory.hits += 1
                 self._again(statement, record, elements)
                 break
         else:
             self.memory.misses += 1
-            self._anew(shift(whole, start), key, elements)
+            self._anew(shift(whole, start), key, elements, keep=not doubled)
         if isinstance(statement, ast.Bind):
             self.digest = hash((self.digest, statement.name.text))
 
@@ -287,16 +288,13 @@ class RememberingChecker(Checker):
         elif record.value is not None:
             self._element(record.value, f"element-{len(self.taken) + 1}", elements)
 
-    def _anew(self, statement: Any, key: tuple[str, bool], elements: list[Element]) -> None:
+    def _anew(self, statement: Any, key: tuple[str, bool], elements: list[Element], keep: bool) -> None:
         """Read it, and remember what it looked up."""
         resolver, start = self.resolver, statement.span.start
         assert isinstance(resolver, Noting)
         record = Record(self.digest, {}, {}, {}, [])
         before, drawn = len(self.diagnostics), len(elements)
         resolver.record, resolver.macros.seen, self.names.seen = record, record.macros, record.elements  # type: ignore
-        doubled = isinstance(statement, ast.Bind) and (
-            statement.name.text in resolver.scopes[-1] or dict.__contains__(resolver.macros, statement.name.text)
-        )
         try:
             # In the way that `attempt` does it, which then finds nothing left to report.
             self.attempt(super()._statement, statement, elements)
@@ -304,7 +302,7 @@ class RememberingChecker(Checker):
             resolver.record, resolver.macros.seen, self.names.seen = None, None, None  # type: ignore
         found = self.diagnostics[before:]
         resolver.origins.later.append((0, record.origins))  # type: ignore[attr-defined]
-        if doubled or any(d.related or d.span is None or d.span.start < start for d in found):
+        if not keep or any(d.related or d.span is None or d.span.start < start for d in found):
             return
         if isinstance(statement, ast.Bind):
             record.value = resolver.scopes[-1][statement.name.text].value
@@ -339,9 +337,8 @@ def _called(ids: Mapping[str, str], wanted: str, digest: str) -> str:
 
 
 def checked(
-    lines: Lines, source: Source, registry: Any, options: Options, lost: Iterable[str] | None, memory: Memory
+    file: ast.File, registry: Any, options: Options, lost: Iterable[str] | None, memory: Memory
 ) -> tuple[RememberingChecker, tuple[Diagnostic, ...]]:
-    """The checker after it has read the text, and what is wrong with its meaning."""
-    file = ast.File(statements_of(lines), span=Span(0, len(source.text)), source=source)
-    checker = RememberingChecker(file, registry, options, lost, memory, source.text)
+    """The checker after it has read the text, and what is wrong with its meaning. ``file``: of `statements_of`."""
+    checker = RememberingChecker(file, registry, options, lost, memory)
     return checker, checker.check()

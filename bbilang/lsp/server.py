@@ -218,7 +218,7 @@ def _whole(made: Server) -> None:
         return None if edits is None else [types.TextEdit(places.range(a, b), text) for a, b, text in edits]
 
     @made.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
-    def symbols(ls: Server, params: types.DocumentSymbolParams) -> list[types.DocumentSymbol]:
+    def symbols(ls: Server, params: types.DocumentSymbolParams) -> Any:
         document = ls.document(params.text_document.uri)
         return answers.symbols(document, ls.places(document))
 

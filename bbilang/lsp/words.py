@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from bbilang.compiler.check import MOST_EXAMPLES
@@ -39,6 +40,7 @@ STATEMENTS = {
 }
 
 
+@lru_cache(maxsize=8192)
 def field_words(type: FieldType) -> str:
     """`channel: 672 · attribution to 2 classes`: the axes, and what the numbers are."""
     axes = [axis for axis in type.axes if axis.name != "input" or axis.size > 1]
