@@ -26,13 +26,13 @@ Keys = list[list[Key | None]]  # slot -> input -> what the slot stands for there
 @dataclass
 class Found:
     """One operation's numbers for one target: ``slots`` (input, class or atom) -> slot; ``maps`` layer -> array (slot,
-    input, *kept axes). ``checks``: layer -> (3, slot, input), of methods that are complete."""
+    input, *kept axes). ``checks``: layer -> (4, slot, input), of methods that are complete."""
 
     keyed: Keyed
     slots: dict[tuple[int, Key], int]
     count: int
     maps: dict[str, np.ndarray] = field(default_factory=dict)
-    checks: dict[str, np.ndarray] = field(default_factory=dict)  # layer -> (completeness error, difference, steps)
+    checks: dict[str, np.ndarray] = field(default_factory=dict)  # layer -> what `_tried` says
 
     @classmethod
     def of(cls, run: Any, target: Node, place: str, combined: bool = False) -> Found:
@@ -237,7 +237,7 @@ def _put(run: Any, step: Rerun, asks: list[Any], slots: Slots, start: int, cube:
             found.put(step.layer, mine, numpy_of(operation.collect(ask.node, run.layer(step.layer), cube, run)))
             if check is not None:
                 here, there, rows = mine
-                table = found.checks.setdefault(step.layer, np.full((3, found.count, len(run.images)), np.nan))
+                table = found.checks.setdefault(step.layer, np.full((4, found.count, len(run.images)), np.nan))
                 table[:, here, rows] = check[:, there, rows]
 
 
@@ -255,7 +255,8 @@ class _Rerun:
 
 def _tried(work: _Rerun, parameters: Any, keys: Keys, ends: _Ends | None) -> tuple[Any, np.ndarray | None]:
     """Contributions (slot, input, *layer axes), and where the scores at both ends are known (error, difference of the
-    scores, steps), (3, slot, input). A slot of an input keeps what the first attempt below the tolerance found."""
+    scores, steps, tolerance), (4, slot, input). A slot of an input keeps what the first attempt below the tolerance
+    found."""
     attempts = work.kind.attempts(parameters)
     cube: Any = None
     check: np.ndarray | None = None
@@ -266,7 +267,8 @@ def _tried(work: _Rerun, parameters: Any, keys: Keys, ends: _Ends | None) -> tup
             return found, None
         difference = ends.difference(left)
         error = np.abs(found.double().flatten(2).sum(-1).cpu().numpy() - difference)
-        now = np.stack([error, difference, np.full(error.shape, float(own["n_steps"]))])
+        asked = own["tolerance"] if len(attempts) > 1 else np.nan
+        now = np.stack([error, difference, *(np.full(error.shape, float(x)) for x in (own["n_steps"], asked))])
         if cube is None or check is None:
             cube, check = found, now
         else:

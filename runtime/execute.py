@@ -190,8 +190,8 @@ class Run:
         return found.maps if found else {}
 
     def checks(self, node: Node) -> list[np.ndarray]:
-        """How far the contributions to a node's targets are from adding up: (error, difference of the scores, steps),
-        each (3, slot, input), from a method that is complete."""
+        """How far the contributions to a node's targets are from adding up, from a method that is complete: (error,
+        difference of the scores, steps, tolerance), each (4, slot, input)."""
         return [check for (owner, _), f in self._found.items() if owner == id(node) for check in f.checks.values()]
 
     def slots(self, node: Node, target: Node, place: str = OUTPUT) -> Named:
@@ -279,8 +279,6 @@ class Run:
         work = {Backward: derive.backward, Tangents: derive.tangents, Rerun: derive.rerun}[type(step)]
         if isinstance(step, Rerun) and step.finds == "values":
             from bbilang.runtime.values import values as work
-        if isinstance(step, Rerun) and step.finds == "trust":
-            from bbilang.runtime.trust.trials import trial as work
         elif isinstance(step, Rerun) and step.finds == "masks":
             from bbilang.runtime.learning import masks as work
         if isinstance(step, Rerun) and step.finds == "trust":

@@ -112,17 +112,19 @@ def at_layers(maps: dict[str, np.ndarray], layers: Mapping[str, Any]) -> dict[st
 
 
 def completeness(checks: list[np.ndarray]) -> tuple[str, ...]:
-    """What a legend says of (completeness error, difference of the scores, steps), each (3, slot, input)."""
-    rows = np.concatenate([c.reshape(3, -1) for c in checks], 1) if checks else np.full((3, 0), np.nan)
-    error, difference, steps = rows[:, np.isfinite(rows[0])]
+    """What a legend says of (completeness error, difference of the scores, steps, tolerance), each (4, slot, input)."""
+    rows = np.concatenate([c.reshape(4, -1) for c in checks], 1) if checks else np.full((4, 0), np.nan)
+    error, difference, steps, tolerance = rows[:, np.isfinite(rows[0])]
     if not error.size:
         return ()
     share = 100 * (error / np.maximum(np.abs(difference), 1e-12)).max()
+    asked = 100 * tolerance.max()
+    missed = f"; the tolerance of {asked:g} % was not reached" if share > asked else ""
     low, high = int(steps.min()), int(steps.max())
     words = f"{low}" if low == high else f"{low} to {high}"
     exact = f"{share:.2g} %" if share < 1000 else "more than 1,000 %"
     return (f"completeness: contributions add up to the difference of the scores at both ends, to within {exact} of it "
-            f"({words} steps)",)  # fmt: skip
+            f"({words} steps){missed}",)  # fmt: skip
 
 
 def derivative_type(field: FieldType, content: str, to: Node, unit: str, signed: bool) -> FieldType:
