@@ -184,8 +184,6 @@ class Reader:
         for item in value.items if isinstance(value, ast.List) else (value,):
             method = self.resolver.registry.methods[item.name]
             layers = field.type.layers
-            if method.atoms:
-                self._suited(method, self.one_method(item), field, item.span)
             if method.input_only and layers != ("input",):
                 raise at(
                     item.span,
@@ -200,6 +198,8 @@ class Reader:
                     f"`{method.name}` is defined for layers with positions",
                     "use `.spatial`, `.channel` or `input.pixel`",
                 )
+            if method.atoms:
+                self._suited(method, self.one_method(item), field, item.span)
         return found
 
     def _suited(self, method: Any, given: Any, field: Node, span: Span) -> None:
