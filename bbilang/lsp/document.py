@@ -78,10 +78,12 @@ class Document:
         return self._state
 
     def _checked(self) -> State:
-        if self.refusal:
-            return State(None, (self.refusal,))
-        syntax = self.lines.diagnostics()
-        file = ast.File(statements_of(self.lines), source=self.source)
+        return State(None, (self.refusal,)) if self.refusal else self.checked(self.lines, self.source)
+
+    def checked(self, lines: Lines, source: Source) -> State:
+        """What is known of this text, or of another that it might become."""
+        syntax = lines.diagnostics()
+        file = ast.File(statements_of(lines), source=source)
         options = self._options(file)
         lost: frozenset[str] | None = None
         if syntax:
@@ -101,12 +103,9 @@ class Document:
 
     def _lost_words(self, file: ast.File) -> set[str]:
         """The words of statements that could not be parsed, or stand where they do not count."""
-        kept = {self.source.position(statement.span.start)[0] for statement in file.statements}
-        return {m[1] for m in _STATEMENT.finditer(self.text) if self.source.position(m.start(1))[0] not in kept}
-
-    @property
-    def options(self) -> Options:
-        return self._options(ast.File(statements_of(self.lines), source=self.source))
+        source = file.source or self.source
+        kept = {source.position(statement.span.start)[0] for statement in file.statements}
+        return {m[1] for m in _STATEMENT.finditer(source.text) if source.position(m.start(1))[0] not in kept}
 
     def _options(self, file: ast.File) -> Options:
         named = any(isinstance(statement, ast.Input) for statement in file.statements)

@@ -8,12 +8,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.source import Source
 from bbilang.lsp.document import Document
 from bbilang.lsp.hover import call_end
-from bbilang.lsp.rechecking import checked, statements_of
 from bbilang.lsp.trying import drawn
 
 _CODE = re.compile(r"`([^`]+)`")
@@ -145,26 +143,19 @@ def _line_left_out(document: Document, start: int) -> Iterator[Fix]:
 
 def _mends(document: Document, d: Diagnostic, fix: Fix) -> bool:
     """Whether the diagnostic is gone with the fix, and nothing else is wrong because of it."""
-    before = document.state.diagnostics
     text = document.text[: fix.start] + fix.text + document.text[fix.end :]
     lines = document.lines.edited(text)
-    syntax = lines.diagnostics()
-    wrong = [each for each in before if each.severity == "error"]
-    if syntax:
-        old = [each for each in document.lines.diagnostics()]
-        return len(syntax) < len(old) and all(_key(each) != _key(d) for each in syntax)
-    checker = document.state.checker
-    lost = checker.lost if checker is not None else None
-    if document.lines.diagnostics():
-        lost = None
-    file = ast.File(statements_of(lines), source=Source(text, document.name))
-    _, found = checked(file, document.registry, document.options, lost, document.memory)
-    errors = [each for each in found if each.severity == "error"]
-    was_syntax = any(_key(each) == _key(d) for each in document.lines.diagnostics())
-    if was_syntax:
-        return True
-    same = sum(_key(each) == _key(d) for each in found) < sum(_key(each) == _key(d) for each in before)
-    return same and len(errors) <= len(wrong) - (d.severity == "error")
+    before, was = document.state.diagnostics, document.lines.diagnostics()
+    if any(_key(each) == _key(d) for each in was):  # of the syntax: what the line means then is another question
+        now = lines.diagnostics()
+        return len(now) < len(was) and sum(_key(e) == _key(d) for e in now) < sum(_key(e) == _key(d) for e in was)
+    after = document.checked(lines, Source(text, document.name)).diagnostics
+    fewer = sum(_key(e) == _key(d) for e in after) < sum(_key(e) == _key(d) for e in before)
+    return fewer and _errors(after) <= _errors(before) - (d.severity == "error")
+
+
+def _errors(found: tuple[Diagnostic, ...]) -> int:
+    return sum(each.severity == "error" for each in found)
 
 
 def _key(d: Diagnostic) -> tuple[str, str]:

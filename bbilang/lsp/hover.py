@@ -7,6 +7,7 @@ from bbilang.compiler.op import Parameter
 from bbilang.compiler.reading import Layers
 from bbilang.compiler.settings import SETTINGS
 from bbilang.grammar import ast
+from bbilang.grammar.source import NOWHERE
 from bbilang.lsp.completion import parameters_of
 from bbilang.lsp.cursor import Cursor, Frame, Token, cursor_at, tokens
 from bbilang.lsp.document import Document
@@ -149,6 +150,8 @@ def value_about(document: Document, name: str, cursor: Cursor, named: bool) -> s
     names = document.names_at(here)
     if name in names:
         binding = names[name]
+        if binding.span is NOWHERE:
+            return "not known: the line that binds it cannot be read"
         line = text[binding.span.start : _statement_end(document, binding.span.start)].strip()
         return f"**{value_words(binding.value)}**\n\n```bbi\n{line}\n```"
     description = document.description_at(cursor.start)

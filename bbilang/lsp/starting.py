@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import os
+import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
@@ -34,7 +37,10 @@ def start(tcp: int | None, websocket: int | None, origins: Sequence[str]) -> int
             fail("E410", "--websocket needs websockets, which is not installed", "pip install websockets")
         asyncio.run(_serve(made, websocket, origins))
     else:
-        made.start_io()
+        # The streams belong to the protocol: what prints, prints where an editor shows its logs.
+        stdin, stdout = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+        with contextlib.redirect_stdout(sys.stderr):
+            made.start_io(stdin, stdout)
     return 0
 
 
