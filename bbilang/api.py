@@ -31,6 +31,7 @@ from bbilang.runtime.progress import Event, Listener
 if TYPE_CHECKING:
     from bbilang.compiler.description import ModelDescription
     from bbilang.compiler.explain import Explanation
+    from bbilang.recalling import Early
     from bbilang.runtime.adapter import Adapter
     from bbilang.runtime.execute import Results
     from bbilang.runtime.viewmodel import View
@@ -129,19 +130,20 @@ def execute(
     progress: Listener | None = None,
     recall: bool = True,
     measure: bool = False,
+    early: Early | None = None,
 ) -> Results:
     """Run a plan: numbers and icons. ``model`` and ``input`` as in `run`; left out, the program's own are loaded.
 
     recall: what the cache holds is not computed again. Without it every pass runs, so that it can be measured, and
     only icons come from the cache; ``cache=False`` uses none at all. measure: each step's peak memory too, for which
-    nothing is recalled.
+    nothing is recalled. early: told of the numbers before icons are made, and of each icon (`bbi watch`).
     """
     from bbilang.recalling import Own, Work
     from bbilang.recalling import execute as execute_work
 
     store = _cache(cache)
     if store is not None and recall and not measure:
-        return execute_work(Work(steps, store, model, input, device, draft, progress))
+        return execute_work(Work(steps, store, model, input, device, draft, progress, early))
     program = steps.program
     adapter = model.adapter if isinstance(model, Own) else _loaded(program, model, input, device)
     pictures = [_picture(program, item, name, adapter) for item, name in handed.pictures(input, program.inputs)]
@@ -192,13 +194,14 @@ def _inputs_of(program: Program) -> list[ast.Input]:
 
 
 def _icons(
-    adapter: Any, objectives: Any, counter: Any, *, recipe: Any, cache: Any, progress: Listener | None
-) -> list[Any]:
+    adapter: Any, objectives: Any, counter: Any, *, recipe: Any, cache: Any, progress: Listener | None,
+    take: Any = None,
+) -> list[Any]:  # fmt: skip
     """Icons, with word before and while they are made."""
     from bbilang.runtime.visualize import visualize
 
     if progress is None:
-        return visualize(adapter, objectives, recipe, cache, None, counter)
+        return visualize(adapter, objectives, recipe, cache, None, counter, None, take)
     making = 0
 
     def announce(count: int, seconds: float) -> None:
@@ -210,7 +213,7 @@ def _icons(
         if making:
             progress(Event("icons", "", done, total, left))
 
-    return visualize(adapter, objectives, recipe, cache, tell, counter, announce)
+    return visualize(adapter, objectives, recipe, cache, tell, counter, announce, take)
 
 
 def _recipe(program: Program, draft: bool) -> Any:

@@ -153,6 +153,45 @@ def run(
     return running.run_each(request) if each else running.run(request)
 
 
+@command("watch", "Pages")
+def watch(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="a .bbi file")],
+    input: Inputs = None,
+    port: Annotated[
+        int, typer.Option(metavar="NUMBER", min=0, max=65535, help="of 127.0.0.1; a free one unless said",
+                          rich_help_panel=OUT, show_default=False)] = 0,
+    open_it: Annotated[
+        bool, typer.Option("--open", metavar="", help="open the browser", rich_help_panel=OUT)] = False,
+    title: Annotated[str, typer.Option(metavar="WORDS", help="of the page", rich_help_panel=OUT)] = "",
+    model: Model = None,
+    weights: Weights = None,
+    settings: Settings = None,
+    root: Root = None,
+    allow_code: AllowCode = False,
+    seed: Seed = None,
+    device: Device = "auto",
+    draft: Draft = False,
+) -> Any:  # fmt: skip
+    """Show the page in the browser while you write.
+
+    It is made anew whenever FILE is saved: what did not change is not computed again, icons appear as they are made,
+    and an error stands in the page, with its place. The address holds a token, and only this machine can reach it.
+    Ctrl-C ends it.
+
+    $ bbi watch page.bbi
+    $ bbi watch page.bbi --draft --open
+    """
+    from bbilang.preview.watch import watch as begin
+    from bbilang.request import requested
+
+    gc.enable()
+    request = requested(
+        file, None, settings, seed, root=root, inputs=_tuple(input), model=model, weights=weights, device=device,
+        draft=draft, title=title,
+    )  # fmt: skip
+    return begin(request, port, open_it)
+
+
 @command("check", "Texts")
 def check(
     files: Files = None,

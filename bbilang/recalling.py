@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import bbilang.inputs as handed
 from bbilang.compiler.check import DEFAULT_MODEL
@@ -32,6 +32,19 @@ class Own:
     adapter: Any
 
 
+class Early(Protocol):
+    """Who wants to see results before they are whole."""
+
+    def numbers(self, results: Results, objectives: Sequence[Objective]) -> None:
+        """Everything but the icons is there; these are the objectives of ``results.icons`` to come, in order."""
+
+    def icon(self, objective: Objective, icon: Icon) -> None:
+        """One of them is there: first come those that the cache holds."""
+
+    def making(self) -> None:
+        """The others are made from here on."""
+
+
 @dataclass
 class Work:
     """One execution: what is asked of it, and what it takes, found or loaded when it is needed."""
@@ -43,6 +56,7 @@ class Work:
     device: str = "auto"
     draft: bool = False
     progress: Listener | None = None
+    early: Early | None = None
     _adapter: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -156,11 +170,14 @@ def _execute(work: Work, store: Any, subject: Subject) -> Results | None:
     holder = work.adapter() if work.loaded else subject
     results.pictures = tuple(api._picture(program, item, name, holder) for item, name in work.given)
     results.passes = passes
+    results.adapter = holder
+    results.recipe, results.draft = work.recipe(), work.draft
+    if work.early is not None:
+        work.early.numbers(results, [objective for objectives in steps for objective in objectives])
     foreign: dict[str, int] = {}
     for objectives in steps:
         results.icons += _icons(work, subject, objectives, passes, foreign)
     results.adapter = work.adapter() if work.loaded else subject
-    results.recipe, results.draft = work.recipe(), work.draft
     numbers = {part.made.device for part in (*kept.values(), *([predicted] if predicted else [])) if part.imported}
     results.imported = (
         *(f"{count} {'icon' if count == 1 else 'icons'} made on {whose}" for whose, count in sorted(foreign.items())),
@@ -218,11 +235,20 @@ def _icons(
     icons, others = look_up(work.cache, objectives, recipe, model)
     for made in others:
         foreign[made] = foreign.get(made, 0) + 1
+    if work.early is not None:
+        for objective, icon in icons.items():
+            work.early.icon(objective, icon)
     missing = [objective for objective in objectives if objective not in icons]
     if missing:
         there = len(objectives) - len(missing)
         listener = None if work.progress is None else _Counting(work.progress, there)
-        made = api._icons(work.adapter(), missing, counter, recipe=recipe, cache=work.cache, progress=listener)
+        take = None
+        if work.early is not None:
+            work.early.making()
+            take = work.early.icon
+        made = api._icons(
+            work.adapter(), missing, counter, recipe=recipe, cache=work.cache, progress=listener, take=take
+        )
         icons |= dict(zip(missing, made, strict=True))
     elif work.progress is not None:
         words = f"{recipe.size} px, {recipe.steps} steps"

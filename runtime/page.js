@@ -453,6 +453,13 @@ async function start() {
 }
 
 addEventListener("hashchange", () => { recall(); draw(); });
+// The live preview, which has this page in a frame of its own, brings pictures as they are made: [[number, address], ...].
+addEventListener("bbi-pictures", async ({ detail }) => {
+  const made = detail.map(([number, uri]) => [number, image(uri)]);
+  await Promise.allSettled(made.map(([, it]) => it.decode()));
+  for (const [number, it] of made) pictures[number] = it;
+  for (const view of views.values()) try { view.signal("pictures", pictures, { force: true }).run(); } catch { /* draws none */ }
+});
 document.addEventListener("input", ({ target }) => {
   const { selection } = target.dataset, index = target.type === "checkbox" ? Number(target.checked) : Number(target.value);
   if (selection) choose([[selection, index < 0 ? null : index]]);

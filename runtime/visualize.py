@@ -37,17 +37,30 @@ def visualize(
     progress: Progress | None = None,
     counter: passes.Passes | None = None,
     announce: Announce | None = None,
+    take: Take | None = None,
 ) -> list[Icon]:
     """One icon per objective, in their order; equal objectives are made once, cached ones not at all.
 
     ``progress(done icons, all icons, seconds left)`` counts distinct icons and is called about every second.
-    ``announce(icons to make, seconds)`` is called once before the first is made, with what `estimate` gives. Finished
+    ``announce(icons to make, seconds)`` is called once before the first is made, with what `estimate` gives, and
+    ``take(objective, icon)`` for each of the objectives as soon as its icon is there. Finished
     icons are in the cache at once, so an interruption (KeyboardInterrupt passes through) loses those in the slots at
     most. Out-of-memory halves the batch. Raises BbiError E501, E502 (layers), E504 (memory), E510 (objectives).
     """
     icons: dict[Objective, Icon] = {}
     wanted = [_canonical(adapter, objective) for objective in objectives]
-    make(adapter, wanted, icons.__setitem__, recipe, cache, progress, counter, announce)
+
+    asked: dict[Objective, list[Objective]] = {}
+    for objective, canonical in zip(objectives, wanted, strict=True):
+        asked.setdefault(canonical, []).append(objective)
+
+    def keep_and_tell(made: Objective, icon: Icon) -> None:
+        icons[made] = icon
+        if take is not None:
+            for one in asked.get(made, ()):
+                take(one, icon)
+
+    make(adapter, wanted, keep_and_tell, recipe, cache, progress, counter, announce)
     return [icons[objective] for objective in wanted]
 
 

@@ -1,0 +1,120 @@
+"""The server of the preview: a frame around the page, the page, and a stream of what changes.
+
+Python's own: five addresses for one reader, and a thread for each connection, since a stream stays open. A framework
+would bring five packages for no fewer lines.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit
+
+from bbilang.preview.guard import ADDRESS, Guard
+from bbilang.preview.shown import Shown, State
+
+EVERY = 10.0  # seconds after which a stream without news shows that it is there
+SHELL = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; frame-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+FILES = {"/": ("shell.html", "text/html"), "/shell.js": ("shell.js", "text/javascript"),
+         "/shell.css": ("shell.css", "text/css")}  # fmt: skip
+
+
+class Server(ThreadingHTTPServer):
+    """Listens on 127.0.0.1, at a port of the system's choice where ``port`` is 0. Raises OSError where it is taken."""
+
+    daemon_threads = True
+
+    def __init__(self, shown: Shown, port: int = 0):
+        super().__init__((ADDRESS, port), _Handler)
+        self.shown = shown
+        self.guard = Guard(self.server_address[1])
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A reader who went away is no error."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "bbi", ""
+    timeout = 60
+
+    def do_GET(self) -> None:
+        reason = self.server.guard.refused(self.path, self.headers)
+        path = urlsplit(self.path).path
+        if reason is not None:
+            self._text(HTTPStatus.FORBIDDEN, reason)
+        elif path == "/" and self.server.guard.asked(self.path):  # out of the address bar, and out of the history
+            self._answer(
+                HTTPStatus.SEE_OTHER, b"", "text/plain", {"Location": "/", "Set-Cookie": self.server.guard.cookie}
+            )
+        elif path in FILES:
+            name, kind = FILES[path]
+            self._answer(
+                HTTPStatus.OK, _file(name), kind, {"Content-Security-Policy": SHELL, "X-Frame-Options": "DENY"}
+            )
+        elif path.startswith("/page/") and self.server.shown.state.html:
+            self._answer(HTTPStatus.OK, self.server.shown.state.html, "text/html", {"X-Frame-Options": "SAMEORIGIN"})
+        elif path == "/events":
+            self._stream()
+        else:
+            self._text(HTTPStatus.NOT_FOUND, "there is nothing here")
+
+    def _text(self, status: HTTPStatus, words: str) -> None:
+        self._answer(status, f"{words}\n".encode(), "text/plain", {})
+
+    def _answer(self, status: HTTPStatus, body: bytes, kind: str, more: dict[str, str]) -> None:
+        self._begin(status, kind, {"Content-Length": str(len(body)), **more})
+        self.wfile.write(body)
+
+    def _begin(self, status: HTTPStatus, kind: str, more: dict[str, str]) -> None:
+        self.send_response(status)
+        always = {
+            "Content-Type": f"{kind}; charset=utf-8", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin",
+            "Cross-Origin-Opener-Policy": "same-origin",
+        }  # fmt: skip
+        for name, value in (always | more).items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _stream(self) -> None:
+        """Server-sent events: the state, and again whenever it changes; of the pictures those that are new."""
+        self.close_connection = True
+        self._begin(HTTPStatus.OK, "text/event-stream", {"Connection": "close"})
+        state, page, seen = self.server.shown.state, 0, 0
+        while True:
+            if state is not None:
+                since = seen if state.page == page else 0
+                self._send(f"data: {json.dumps(_told(state, since))}\n\n")
+                page, seen = state.page, state.number
+            else:
+                self._send(": still here\n\n")
+            if state is not None and state.ended:
+                return
+            state = self.server.shown.wait(seen, EVERY)
+
+    def _send(self, words: str) -> None:
+        self.wfile.write(words.encode())
+        self.wfile.flush()
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Nothing: the terminal is for what the text does."""
+
+
+def _told(state: State, since: int) -> dict[str, Any]:
+    pictures = [[place, address] for place, (number, address) in state.pictures.items() if number > since]
+    return {"page": state.page, "words": state.words, "busy": state.busy, "errors": state.errors, "ended": state.ended,
+            "pictures": pictures}  # fmt: skip
+
+
+@cache
+def _file(name: str) -> bytes:
+    return (files("bbilang.preview") / name).read_bytes()

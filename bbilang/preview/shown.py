@@ -1,0 +1,70 @@
+"""What the browser shows now, handed from the thread that works to those that answer requests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from threading import Condition
+
+
+@dataclass(frozen=True)
+class State:
+    """``number`` counts changes, ``page`` the pages; ``pictures``: number of a picture -> (the change that brought it,
+    its address), of the icons that came after the page."""
+
+    number: int = 0
+    page: int = 0
+    html: bytes = field(default=b"", repr=False)
+    pictures: dict[int, tuple[int, str]] = field(default_factory=dict, repr=False)
+    words: str = "starting"
+    busy: bool = True
+    errors: str = ""
+    ended: bool = False
+
+
+class Shown:
+    """The state; whoever waits is woken when it changes."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._state = State()
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    def say(self, words: str, busy: bool = True) -> None:
+        self._set(words=words, busy=busy)
+
+    def page(self, html: bytes, words: str, busy: bool = False) -> None:
+        """A page takes the place of the one before. The same page again stays as it is."""
+        with self._changed:
+            if html == self._state.html:
+                self._set(words=words, busy=busy, errors="")
+            else:
+                self._set(html=html, page=self._state.page + 1, pictures={}, words=words, busy=busy, errors="")
+
+    def icons(self, pictures: dict[int, str], words: str) -> None:
+        """Pictures of the page that is shown."""
+        with self._changed:
+            number = self._state.number + 1
+            new = {place: (number, address) for place, address in pictures.items()}
+            self._set(pictures={**self._state.pictures, **new}, words=words)
+
+    def errors(self, text: str, words: str) -> None:
+        """What is wrong, over the last page that was right."""
+        self._set(errors=text, words=words, busy=False)
+
+    def end(self) -> None:
+        self._set(ended=True, busy=False)
+
+    def wait(self, number: int, seconds: float) -> State | None:
+        """The state, once it is another than the one of that number; None where that takes too long."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._state.number != number, seconds):
+                return None
+            return self._state
+
+    def _set(self, **changes: object) -> None:
+        with self._changed:
+            self._state = replace(self._state, number=self._state.number + 1, **changes)  # type: ignore[arg-type]
+            self._changed.notify_all()
