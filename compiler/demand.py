@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bbilang.compiler.cost import layer_of
 from bbilang.compiler.ir import Ask, Backward, Element, Forward, Icons, Node, Program, Rerun, walk
-from bbilang.compiler.op import Activations, Gradients, IconsOf, Registry, Reruns, Scores, Trials, Values, bound
+from bbilang.compiler.op import Activations, Gradients, IconsOf, Registry, Reruns, Scores, Trials, bound
 from bbilang.compiler.targets import CHAIN, captured_at, places
 
 
@@ -50,11 +50,6 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
                         ask = Ask(target, node, (layer,), combined=combined)
                         rerun = Rerun((ask,), 0, layer, method, visits, False, -1, place, kind.finds,
                                       int(kind.completes), tries > 1, rivals)  # fmt: skip
-                        reruns.append(with_forwards(forwards, rerun, node, start))
-                case Values(target, layers, visits, start):
-                    for place, layer in below_of(target, layers, program):
-                        rerun = Rerun((Ask(target, node, (layer,)),), 0, layer, ("", ()), visits, False, -1, place,
-                                      "values")  # fmt: skip
                         reruns.append(with_forwards(forwards, rerun, node, start))
                 case Trials(target, layers, words):
                     names = ("of", "again", "classes", "rows", "each", "gradients")

@@ -214,7 +214,7 @@ class Rerun(Derivatives):
 
     ``finds``: `gradients` there; the targets' `values`, so that one run serves all of them; `masks` that are learned
     by ``visits`` steps for each target; or whether an attribution deserves `trust`, by what ``method`` says
-    (`op.Trials`). ``method``'s name is empty where the operation makes the activations itself.
+    (`op.Trials`).
     ``above``: only the network above the layer runs again, for all targets; else all of it, for every visit and target,
     as a call without an optimizer does. ``baseline``: the forward of the picture that a path starts from, or -1.
     """

@@ -98,23 +98,6 @@ class Reruns:
 
 
 @dataclass(frozen=True)
-class Values:
-    """The operation needs the target's own value, and no derivative, at other activations of its layers than the
-    picture's own: ``visits`` of them for each input, which its `Operation.changed` makes (curves, noise, occlusion).
-
-    The network above the layer runs once for each, whatever the number of targets. The kernel reads what comes out from
-    ``run.maps(node, place)[layer]``, (slot, input, visit), with ``run.slots`` for the slot of each class or atom, and
-    at the picture's own activations from ``run.own(node, place)``, (slot, input). ``baseline``: a word of
-    runtime/baselines.py whose activations `changed` will ask for; empty for none.
-    """
-
-    target: Node
-    layers: tuple[str, ...]
-    visits: int
-    baseline: str = ""
-
-
-@dataclass(frozen=True)
 class Trials:
     """The operation puts an attribution to the test and runs the network for it by itself: the attribution ``again``,
     to ``classes`` others where that is not 0; ``rows`` changed activations of its layer, ``each`` more for every
@@ -144,7 +127,7 @@ class IconsOf:
     """The element needs an icon for every atom that one of its states can show."""
 
 
-Demand = Activations | Gradients | Reruns | Values | Trials | Scores | IconsOf
+Demand = Activations | Gradients | Reruns | Trials | Scores | IconsOf
 
 
 Make = Callable[..., Node]  # (operation, field, **arguments) -> node
@@ -192,15 +175,6 @@ class Operation:
     def collect(self, node: Node, layer: Any, cube: Any, run: Any) -> Any:
         """For operations that demand reruns: a method's finished contributions (target, input, *layer axes), reduced to
         (target, input, *kept axes)."""
-        raise NotImplementedError
-
-    def changed(
-        self, node: Node, layer: Any, start: int, stop: int, activation: Any, baseline: Any, run: Any
-    ) -> Any:
-        """For operations that demand `Values`: the activations number start to stop at which the target's value is
-        asked for, (visit, input, *layer axes). A visit's must not depend on the others of its chunk, which may have any
-        size. ``activation`` and ``baseline``: the layer's for the pictures and for the baseline, (input, *layer axes).
-        """
         raise NotImplementedError
 
     def trial(self, node: Node, words: str, run: Any) -> Any:

@@ -133,8 +133,7 @@ def run_above(program: Program) -> Program:
     groups: dict[tuple, list[Rerun]] = {}
     for rerun in program.reruns:
         for target in rerun.targets:
-            own = () if rerun.method[0] else rerun.serves  # activations that an operation makes are its own
-            key = (rerun.forward, rerun.layer, rerun.method, own, rerun.baseline, rerun.place, level(target, program))
+            key = (rerun.forward, rerun.layer, rerun.method, rerun.baseline, rerun.place, level(target, program))
             groups.setdefault(key, []).append(replace(rerun, asks=tuple(a for a in rerun.asks if a.target == target)))
     merged = [
         replace(members[0], asks=joined(a for r in members for a in r.asks), above=True)

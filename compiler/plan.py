@@ -189,13 +189,12 @@ def _rerun(program: Program, number: int, rerun: Rerun, description: ModelDescri
         words = f"trust: {rerun.method[0].replace('_', ' ')} of {', '.join(rerun.layers)}"
         flops, asked = flops * _inputs(program), _asked(program, rerun.serves)
         return Step("reruns", number, words, passes, flops, 0, bound, asked=asked)
-    inputs, visits = _inputs(program), rerun.visits
-    name = rerun.method[0] or ", ".join(dict.fromkeys(ask.node.op for ask in rerun.asks))
+    inputs, name, visits = _inputs(program), rerun.method[0], rerun.visits
     keys = {key for ask in rerun.asks for key in ask_keys(ask, rerun.place, description)}
     count = len(keys)
     if rerun.rivals:
         count = min(count + rerun.rivals, description.classes)
-    noun = "step" if rerun.finds != "values" else "mask" if rerun.method[0] else "change"
+    noun = "mask" if rerun.finds == "values" else "step"
     words = f"{name}: {'up to ' if rerun.bound else ''}{_plural(visits, noun)} x {_plural(count, 'target')} "
     words += f"above {rerun.layer}" if rerun.above else f"at {rerun.layer}, through the whole network"
     row = flops_between(description, rerun.layer, rerun.place) if rerun.above else description.flops

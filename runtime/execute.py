@@ -174,13 +174,6 @@ class Run:
             self._found[key] = Found.of(self, target, place, any(ask.combined for ask in asks))
         return self._found[key]
 
-    def own(self, node: Node, place: str = OUTPUT) -> np.ndarray:
-        """(slot, input): the value of what each slot of `maps` stands for, for the pictures as they are. Of operations
-        that demand `Values`."""
-        from bbilang.runtime.values import own_values
-
-        return own_values(self, self._found[id(node), place], self._steps[id(node), place][0])
-
     def maps(self, node: Node, place: str = OUTPUT) -> dict[str, np.ndarray]:
         """layer -> (slot, input, *atom axes): a derivative operation's reduced numbers, one slot a class or atom. No
         layer where none lies below the place."""

@@ -1,7 +1,7 @@
-"""Values of targets where the network above a layer runs again: of masked layers, and of what an operation makes.
+"""Values of targets where the network above a layer runs again, on masked activations.
 
 One run of the network serves every target. As written, without the optimizer, each target has all of the network run
-for each change."""
+for each mask."""
 
 from __future__ import annotations
 
@@ -29,20 +29,13 @@ def values(run: Any, step: Rerun) -> None:
     activation = captured[step.layer]
     baseline = run.forward(step.baseline)[step.layer] if step.baseline >= 0 else None
     own = scores_at(run, step.place, slots.keys, value_of(captured, step.place))
-    take = (Masked if step.method[0] else Changed)(run, step, activation, baseline, own)
+    take = Masked(run, step, activation, baseline, own)
     for which, start, value, owners in (_above if step.above else _whole)(run, step, captured, take, len(slots.keys)):
         keys = [slots.keys[slot] for slot in which]
         take.take(which, start, scores_at(run, step.place, keys, value, owners), owners)
     found = take.result()
     for _, table in asks:
         table.put(step.layer, slots.shared(table), found)
-
-
-def own_values(run: Any, found: Any, step: Rerun) -> np.ndarray:
-    """(slot, input): what a table's targets are worth for the pictures as they are."""
-    wanted = [[key for row, key in found.slots if row == number] for number in range(len(run.images))]
-    value = value_of(run.forward(step.forward), step.place)
-    return numpy_of(scores_at(run, step.place, Slots.of(wanted).keys, value))
 
 
 def value_of(captured: Any, place: str) -> Any:
@@ -53,8 +46,8 @@ def value_of(captured: Any, place: str) -> Any:
 Chunk = tuple[list[int], int, Any, Any]  # slots, number of the first row, value at the place, input of each row
 
 
-def _above(run: Any, step: Rerun, captured: Any, take: Any, count: int) -> Iterator[Chunk]:
-    """Rows, input by input of each change, through the network above the layer; for all slots at once."""
+def _above(run: Any, step: Rerun, captured: Any, take: Masked, count: int) -> Iterator[Chunk]:
+    """Rows, input by input of each mask, through the network above the layer; for all slots at once."""
     inputs, every = len(run.images), list(range(count))
     total = step.visits * inputs
     for start, value, owners in passes.score_chunks(
@@ -77,8 +70,8 @@ def rows_of(changed: Callable[[int, int], Any], inputs: int) -> Callable[[int, i
     return make
 
 
-def _whole(run: Any, step: Rerun, captured: Any, take: Any, count: int) -> Iterator[Chunk]:
-    """The same from the whole network, one change and one target at a time: as a call without an optimizer runs."""
+def _whole(run: Any, step: Rerun, captured: Any, take: Masked, count: int) -> Iterator[Chunk]:
+    """The same from the whole network, one mask and one target at a time: as a call without an optimizer runs."""
     import torch
 
     inputs = len(run.images)
@@ -88,28 +81,6 @@ def _whole(run: Any, step: Rerun, captured: Any, take: Any, count: int) -> Itera
             changed = take.changed(visit, visit + 1)[0]
             again = passes.forward(run.adapter, run.images, layers, counter=run.passes, replace={step.layer: changed})
             yield [slot], visit * inputs, value_of(again, step.place), torch.arange(inputs)
-
-
-class Changed:
-    """Activations that the operation makes: the values themselves, (slot, input, visit)."""
-
-    def __init__(self, run: Any, step: Rerun, activation: Any, baseline: Any, own: Any):
-        self.run, self.step, self.activation, self.baseline, self.own = run, step, activation, baseline, own
-        self.node = step.asks[0].node
-        self.operation, self.layer = run.registry.operations[self.node.op], run.layer(step.layer)
-        self.name = self.node.op
-        self.found = np.full((*own.shape, step.visits), np.nan, np.float32)
-
-    def changed(self, start: int, stop: int) -> Any:
-        return self.operation.changed(self.node, self.layer, start, stop, self.activation, self.baseline, self.run)
-
-    def take(self, slots: list[int], start: int, scores: Any, owners: Any) -> None:
-        """scores (slot, row), of the rows from number start."""
-        visits = (start + np.arange(len(owners))) // self.own.shape[1]
-        self.found[np.array(slots)[:, None], numpy_of(owners).astype(int), visits] = numpy_of(scores)
-
-    def result(self) -> np.ndarray:
-        return self.found
 
 
 @dataclass
