@@ -43,10 +43,10 @@ class InputSensitivity(Measure):
         size = np.linalg.norm(own, axis=-1)
         for found in of_pictures(case, noisy(case)):
             change = found - own
-            largest = np.maximum(largest, np.abs(change).max(0))
+            largest = np.maximum(largest, np.abs(change))
             with np.errstate(all="ignore"):
                 share = np.linalg.norm(change, axis=-1) / size
-            ratio = np.maximum(ratio, share.max(0))
+            ratio = np.maximum(ratio, share)
         words = (
             f"whiskers: the largest change over {case.n} copies with noise up to {RADIUS} of the range; over all atoms "
             f"the largest relative change (max-sensitivity) is {over(ratio)}"

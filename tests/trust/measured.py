@@ -1,0 +1,60 @@
+"""A text run up to its `trust`, and what each measure found; networks of which the right answer is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import slow
+import tiny
+import torch
+from torch import nn
+
+from bbilang.compiler.ir import walk
+from bbilang.compiler.optimize import optimize
+from bbilang.compiler.plan import plan
+from bbilang.registry import registry
+from bbilang.runtime.execute import Run
+from bbilang.runtime.model import adapt
+
+
+def found(text: str, model: Any = "residual", inputs: int = 1, optimized: bool = True) -> dict[str, Any]:
+    """measure -> `Finding` of the only `trust`; the run under ``run``, its node under ``node``."""
+    own = slow.adapter(model) if isinstance(model, str) else model
+    program = tiny.check(text, inputs, own)
+    steps = plan(optimize(program) if optimized else program)
+    run = Run(steps, registry(), replace(own, description=program.description), tiny.pictures(inputs))
+    (node,) = (n for n in walk(*(e.node for e in run.program.elements)) if n.op == "trust")
+    result: dict[str, Any] = {"field": run.value(node), "run": run, "node": node, "plan": steps}
+    return result | {name: finding for (_, name), finding in run.findings.items()}
+
+
+class Product(nn.Module):
+    """`a` (2, 1, 1) is the mean of the picture's first two colours; the scores are their product, sum and first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.AdaptiveAvgPool2d(1)
+        self.scale = nn.Parameter(torch.ones(len(tiny.LABELS)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a = self.a(x[:, :2]).flatten(1)
+        scores = torch.stack([a[:, 0] * a[:, 1], a.sum(1), a[:, 0]], 1)
+        return torch.cat([scores, scores.new_zeros(len(x), len(tiny.LABELS) - 3)], 1) * self.scale
+
+
+class Same(nn.Module):
+    """Every class is the same sum of the channels of `a`, each its own positive number of times; nothing is learned but
+    these numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.AvgPool2d(4)
+        self.scale = nn.Parameter(torch.linspace(1, 2, len(tiny.LABELS)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (self.a(x) ** 2).sum((1, 2, 3))[:, None] * self.scale
+
+
+def planted(kind: type[nn.Module]) -> Any:
+    return adapt(kind(), (tiny.SIZE, tiny.SIZE), labels=tiny.LABELS, name="planted")
