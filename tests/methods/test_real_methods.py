@@ -1,4 +1,4 @@
-"""The methods on EfficientNet-Lite0 and a photo, beside Captum's on the same module with the normalization before it."""
+"""The methods on EfficientNet-Lite0 and a photo, beside Captum's on the same module after the normalization."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ def close(values, expected, rtol=1e-5):
     ("input_x_gradient", lambda n: attr.InputXGradient(n).attribute),
     ("guided_backprop", lambda n: attr.GuidedBackprop(n).attribute),
     ("deconvnet", lambda n: attr.Deconvolution(n).attribute),
-    ("integrated_gradients(n_steps=3)", lambda n: lambda x, t: attr.IntegratedGradients(n).attribute(x, x * 0, t, n_steps=3)),
+    ("integrated_gradients(n_steps=3)",
+     lambda n: lambda x, t: attr.IntegratedGradients(n).attribute(x, x * 0, t, n_steps=3)),
 ])  # fmt: skip
 def test_as_captum(method, oracle, network, photo):
     close(found(method), oracle(network)(photo.clone().requires_grad_(), TABBY))
