@@ -22,11 +22,13 @@ class ExtremalPerturbation(Method):
     As TorchRay's `extremal_perturbation` (preservation, blur): the mask is a smooth maximum of bumps of radius `sigma`
     on a grid of `step` pixels; it selects from a pyramid of eight blurs of up to 20 px; its sorted values are drawn
     to those of a mask of exactly that area, with a weight that grows from 300 by 0.35 % at each of `steps` steps of
-    gradient ascent with momentum. The picture is mirrored at every second step (`jitter`). All targets are learned in
-    one batch. A sum or difference of classes is one score.
+    gradient ascent with momentum. The area is counted with a margin of `sigma` around the picture. The picture is
+    mirrored at every second step (`jitter`). All targets are learned in one batch. A sum or difference of classes is
+    one score.
     """
 
     name = "extremal_perturbation"
+    axioms = ("implementation_invariance",)
     reruns = True
     finds = "masks"
     maps_only = True
