@@ -10,6 +10,7 @@ from functools import lru_cache
 from bbilang.compiler.select import SELECTIONS
 from bbilang.compiler.types import ATOMS
 from bbilang.grammar.build import RESERVED_WORDS, STATEMENT_WORDS
+from bbilang.grammar.parse import _BOUND
 from bbilang.lsp.cursor import Token, tokens
 from bbilang.lsp.document import Document
 
@@ -115,13 +116,8 @@ def coloured(document: Document, start: int = 0, end: int | None = None) -> list
 
 
 def _names(document: Document) -> set[str]:
-    checker = document.state.checker
-    if checker is None or checker.resolver is None:
-        return set()
-    found = set(checker.resolver.scopes[0])
-    for scope in checker.scope_of.values():
-        found.update(scope)
-    return found
+    """The names that the text binds, as far as its lines look so: colours do not wait for the checker."""
+    return {*_BOUND.findall(document.text)} - STATEMENT_WORDS
 
 
 def _units(text: str) -> int:

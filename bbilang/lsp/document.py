@@ -18,6 +18,7 @@ from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.parse import _too_large, lost_names, parse_line
 from bbilang.grammar.source import Source
+from bbilang.grammar.walk import shift
 from bbilang.lsp.describing import Describer, Pending
 from bbilang.lsp.lines import Lines
 from bbilang.lsp.rechecking import Memory, RememberingChecker, checked, statements_of
@@ -47,6 +48,7 @@ class Document:
         self.lines = Lines("", (), ())
         self.version = 0
         self.text = ""
+        self.introduced: tuple[int, list[Any]] = (0, [])  # (version, what names.py found in it)
         self._state: State | None = None
         self._before: tuple[str, State] | None = None
         self.update(text)
@@ -213,6 +215,14 @@ class Document:
         if resolver is None or not isinstance(statement, ast.Show):
             return None
         return self.meaning(statement.value, resolver)
+
+    def bound_here(self, offset: int) -> Any:
+        """The value that the statement at a place binds."""
+        line = next((line for line in self.lines.lines if line.start <= offset < line.end), None)
+        resolver = self.resolver_at(line.start) if line is not None else None
+        if line is None or resolver is None or not isinstance(line.statement, ast.Bind):
+            return None
+        return self.meaning(shift(line.statement.value, line.start), resolver)
 
     def meaning(self, expression: ast.Expression, resolver: Resolver) -> Any:
         try:

@@ -139,8 +139,11 @@ def _quoted(document: Document, token: Token, cursor: Cursor) -> str | None:
 def value_about(document: Document, name: str, cursor: Cursor, named: bool) -> str | None:
     """What a name or a path stands for."""
     text = document.text
-    here = len(text) if named else cursor.start
+    here = cursor.start
     resolver = document.resolver_at(here)
+    if named and (value := document.bound_here(here)) is not None:
+        line = text[here : _statement_end(document, here)].strip()
+        return f"**{value_words(value)}**\n\n```bbi\n{line}\n```"
     if resolver is None:
         return None
     if (macro := resolver.macros.get(name)) is not None:

@@ -33,6 +33,15 @@ class Refused(Exception):
 
 
 def definitions(document: Document) -> list[Definition]:
+    """Every name that the text introduces; found once for each version of it."""
+    version, known = document.introduced
+    if version != document.version:
+        known = _definitions(document)
+        document.introduced = document.version, known
+    return known
+
+
+def _definitions(document: Document) -> list[Definition]:
     found, blocks = [], document.blocks()
     for line in document.lines.lines:
         statement = line.statement

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlparse
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol
 
 import bbilang
 from bbilang.lsp import answers
@@ -26,11 +27,20 @@ TRIGGERS = ["|", ".", "(", "[", '"', "=", ",", " ", ":", "/"]
 LEGEND = types.SemanticTokensLegend(list(KINDS), [])
 
 
+class Protocol(LanguageServerProtocol):
+    """An answer of thousands of parts is made as it is sent, and goes past what turns objects into JSON."""
+
+    def _serialize_message(self, data: Any) -> dict[str, Any]:
+        if isinstance(data, types.DocumentSymbolResponse):
+            return {"id": data.id, "jsonrpc": data.jsonrpc, "result": data.result}
+        return super()._serialize_message(data)
+
+
 class Server(LanguageServer):
     """``texts``: what the editor holds open."""
 
     def __init__(self) -> None:
-        super().__init__("bbi", bbilang.__version__, max_workers=1)
+        super().__init__("bbi", bbilang.__version__, max_workers=1, protocol_cls=Protocol)
         self.texts: dict[str, Document] = {}
         self.waiting: dict[str, asyncio.TimerHandle] = {}
         self.loop: asyncio.AbstractEventLoop | None = None
