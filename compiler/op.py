@@ -246,8 +246,8 @@ AXIOMS = {
     "sensitivity_a": "a part in which alone input and baseline differ, where the scores differ too, gets a "
     "contribution (Sundararajan et al. 2017)",
     "sensitivity_b": "a part that the score does not depend on gets none (Sundararajan et al. 2017; dummy)",
-    "implementation_invariance": "two networks that compute the same function get the same contributions, such as one "
-    "before and after its batch norms are folded (Sundararajan et al. 2017)",
+    "implementation_invariance": "contributions do not depend on how a function is written: they are the same before "
+    "and after batch norms are folded (Sundararajan et al. 2017, of any two networks with the same function)",
     "completeness": "contributions add up to what the score differs by from that at the baseline (Sundararajan et al. "
     "2017)",
     "linearity": "the contributions to a f + b g are a times those to f plus b times those to g (Sundararajan et al. "
@@ -271,7 +271,7 @@ class Method:
     name: ClassVar[str] = ""
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     source: ClassVar[str] = ""
-    axioms: ClassVar[tuple[str, ...]] = ()  # those of `AXIOMS` that it satisfies at the input, with any parameters
+    axioms: ClassVar[tuple[str, ...]] = ()  # those of `AXIOMS`, in order, that it satisfies at the input by default
     available: ClassVar[bool] = True
     maps_only: ClassVar[bool] = False  # defined at layers with positions only
     input_only: ClassVar[bool] = False  # defined at the input only

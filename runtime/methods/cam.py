@@ -22,6 +22,7 @@ class Cam(Method):
     """
 
     name = "cam"
+    axioms = ("implementation_invariance", "linearity")
     maps_only = True
     reruns = True
     layered = True

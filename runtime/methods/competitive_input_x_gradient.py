@@ -17,6 +17,7 @@ class Competitive(Method):
     """
 
     name = "competitive_input_x_gradient"
+    axioms = ("sensitivity_b", "implementation_invariance", "symmetry")
     reruns = True
     parameters = (
         Parameter("rivals", "integer", "how many classes compete; all unless said", None, minimum=1, maximum=1_000_000),

@@ -19,6 +19,7 @@ class Deconvnet(Method):
     """
 
     name = "deconvnet"
+    axioms = ("sensitivity_b", "implementation_invariance", "symmetry")
     rule = True
     insensitive = (
         "Deconvnet draws much the same map for every class, and for random weights: it recovers edges of the picture "

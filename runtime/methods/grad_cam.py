@@ -22,6 +22,7 @@ class GradCam(Method):
     """
 
     name = "grad_cam"
+    axioms = ("implementation_invariance",)
     maps_only = True
     layered = True
     atoms = ("pixel", "spatial")

@@ -21,6 +21,7 @@ class GradCamPlusPlus(Method):
     """
 
     name = "grad_cam_pp"
+    axioms = ("implementation_invariance",)
     maps_only = True
     layered = True
     atoms = ("pixel", "spatial")

@@ -15,6 +15,7 @@ class GradientMethod(Method):
     """
 
     name = "gradient"
+    axioms = ("sensitivity_b", "implementation_invariance", "linearity", "symmetry")
     source = "Simonyan, Vedaldi, Zisserman 2014; Baehrens et al. 2010"
 
     def contribution(self, activation: Any, gradient: Any) -> Any:

@@ -18,6 +18,7 @@ class GuidedBackprop(Method):
     """
 
     name = "guided_backprop"
+    axioms = ("sensitivity_b", "implementation_invariance", "symmetry")
     rule = True
     insensitive = (
         "Guided backprop draws much the same map for every class, and hardly changes when the upper layers get random "

@@ -24,6 +24,10 @@ class IntegratedGradients(Method):
     """
 
     name = "integrated_gradients"
+    axioms = (
+        "sensitivity_a", "sensitivity_b", "implementation_invariance", "completeness",
+        "linearity", "symmetry", "conservation",
+    )  # fmt: skip
     reruns = True
     completes = True
     parameters = (

@@ -24,8 +24,8 @@ class Lrp(Method):
     """
 
     name = "lrp"
+    axioms = ("sensitivity_b", "implementation_invariance", "linearity", "symmetry", "conservation")
     rule = True
-    axioms = ("linearity",)
     parameters = (
         Parameter(
             "composite",

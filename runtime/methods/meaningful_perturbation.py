@@ -24,6 +24,7 @@ class MeaningfulPerturbation(Method):
     """
 
     name = "meaningful_perturbation"
+    axioms = ("implementation_invariance",)
     reruns = True
     finds = "masks"
     maps_only = True

@@ -21,6 +21,7 @@ class Occlusion(Method):
     """
 
     name = "occlusion"
+    axioms = ("sensitivity_a", "implementation_invariance", "linearity")
     reruns = True
     finds = "values"
     maps_only = True

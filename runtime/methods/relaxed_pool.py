@@ -17,6 +17,7 @@ class _Pools(Method):
     a quarter its own, half the mean of the four neighbours, a quarter the mean of the diagonal ones."""
 
     maps_only = True
+    axioms = ("sensitivity_b", "implementation_invariance", "linearity", "symmetry")
     rule = True
     linear = True
     parameters = (CHECKERBOARD,)

@@ -21,6 +21,7 @@ class Rise(Method):
     """
 
     name = "rise"
+    axioms = ("implementation_invariance", "linearity")
     reruns = True
     finds = "values"
     keeps = True

@@ -15,6 +15,7 @@ class VarGrad(Noisy):
     """
 
     name = "vargrad"
+    axioms = ("sensitivity_b", "implementation_invariance")
     variance = True
     source = "Adebayo, Gilmer, Goodfellow, Kim 2018, Local explanation methods ... lack sensitivity to parameter values"
 
