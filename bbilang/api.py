@@ -167,7 +167,7 @@ def _run(
 def _watch(progress: Listener | None) -> Any:
     def watch(words: str, done: int, total: int, left: float | None) -> None:
         if progress:
-            progress(Event("pass", words, done, total))
+            progress(Event("pass" if left is None else "work", words, done, total, left))
 
     return watch
 

@@ -13,7 +13,7 @@ from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.runtime.progress import Event
 
 DOING = {"forward": "running the network", "backward": "asking what the scores depend on", "draw": "computing",
-         "icons": "measuring how long the icons will take"}  # fmt: skip
+         "reruns": "running the network again", "icons": "measuring how long the icons will take"}  # fmt: skip
 EVERY = 10.0  # seconds between two lines where nothing can move
 
 
@@ -72,10 +72,22 @@ class Watch:
         match event.kind:
             case "pass":
                 self.doing(DOING.get(event.words, event.words))
+            case "work":
+                self._work(event)
             case "estimate":
                 self._estimated(event)
             case "icons":
                 self._icons(event)
+
+    def _work(self, event: Event) -> None:
+        now, left = time.monotonic(), event.seconds or 0.0
+        share = event.done / max(event.total, 1)
+        words = f"{event.words}: {share:.0%}" + (f", about {duration(left)} left" if left else "")
+        if self._bar is not None:
+            self._move(words, share)
+        elif now - self._told >= EVERY:
+            self._told = now
+            self.line(words)
 
     def _estimated(self, event: Event) -> None:
         self.made, self.cached = self.made + event.total, self.cached + event.done

@@ -24,7 +24,7 @@ from bbilang.runtime.field import Field, Named
 if TYPE_CHECKING:
     from bbilang.runtime.derive import Found
 
-Watch = Callable[[str, int, int, float | None], None]  # words, done, in all, seconds left
+Watch = Callable[[str, int, int, float | None], None]  # words, done, in all, seconds left (None: between steps)
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ class Run:
         self.groups: dict[str, Node] = {}  # digest -> a target whose atoms are groups
         self.combined: dict[str, Any] = {}  # digest of a target -> its sums' classes and weights, (input, sum, term)
         self.watch: Watch | None = None
+        self._working = ("", 0.0, 0)  # long work: its words, since when, and how much of it was done then
         self._parts: dict[str, Any] = {}
         self._scores: np.ndarray | None = None
         self.objectives: dict[str, tuple[Named, list[Any]]] = {}  # element id -> what its icons shall show
@@ -222,9 +223,14 @@ class Run:
         return [description.every_size[axis] for axis in kept_axes(node.type.atom, description)]
 
     def tell(self, words: str, done: int, total: int) -> None:
-        """How far long work is."""
+        """How far a step is that takes long: so many parts of all are done. ``words`` name the work."""
+        now = time.monotonic()
+        if words != self._working[0]:
+            self._working = (words, now, done)
+        _, began, first = self._working
         if self.watch:
-            self.watch(words, done, total, None)
+            left = (now - began) / (done - first) * (total - done) if done > first else 0.0
+            self.watch(words, done, total, left)
 
     # --- passes ----------------------------------------------------------------------------------------------------
 

@@ -61,8 +61,7 @@ def masks(run: Any, step: Rerun) -> None:
             owners, keys = [owner for _, owner, _ in own], [key for _, _, key in own]
 
             def tell(done: int) -> None:
-                words = f"{method.name}: step {done} of {step.visits}"
-                run.tell(words, start * step.visits + done * len(own), len(rows) * step.visits)
+                run.tell(method.name, start * step.visits + done * len(own), len(rows) * step.visits)
 
             task = Task(run.images[owners], mean, seed, lambda pictures: gradient(pictures, owners, keys), tell)
             return numpy_of(method.learn(parameters, task))

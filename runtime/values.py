@@ -53,7 +53,7 @@ def _above(run: Any, step: Rerun, captured: Any, take: Masked, count: int) -> It
     for start, value, owners in passes.score_chunks(
         run.adapter, captured, step.layer, rows_of(take.changed, inputs), total, step.place, run.passes
     ):
-        run.tell(f"{take.name}: {(start + len(value)) // inputs} of {step.visits}", start + len(value), total)
+        run.tell(f"{take.name} at {step.layer}", start + len(value), total)
         yield every, start, value, owners
 
 

@@ -104,6 +104,8 @@ class Work:
         match event.kind:
             case "pass":
                 self.shown.say(DOING.get(event.words, event.words))
+            case "work":
+                self.shown.say(f"{event.words}: {event.done / max(event.total, 1):.0%}")
             case "estimate" if event.total:
                 about = f", about {duration(event.seconds)}" if event.seconds is not None else ""
                 self.shown.say(f"making {plural(event.total, 'icon')}{about}: grey squares are still to come")

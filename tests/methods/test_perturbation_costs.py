@@ -150,3 +150,24 @@ def test_what_cannot_be(text, code, words):
     (found,) = caught.value.diagnostics
     assert found.code == code and found.span is not None
     assert words in found.message + (found.help or "")
+
+
+@pytest.mark.parametrize(
+    "method", ["rise(n_masks=70, cells=4)", "occlusion(window=8)", "extremal_perturbation(steps=5)"]
+)
+def test_long_work_says_how_far_it_is(method, capsys):
+    import bbilang
+    from bbilang.progress import Watch
+    from bbilang.runtime.progress import Event
+
+    events: list[Event] = []
+    text = f"input.pixel | attribute(output[2], method={method}) | present(heatmap)"
+    bbilang.run(text, model=slow.adapter("residual"), input=tiny.images(1)[0], cache=False, progress=events.append)
+    work = [event for event in events if event.kind == "work"]
+    shares = [event.done / event.total for event in work]
+    assert shares == sorted(shares) and shares[-1] == 1 and len({event.words for event in work}) == 1
+    assert method.partition("(")[0] in work[0].words and all(event.seconds >= 0 for event in work)
+    with Watch() as watch:
+        watch._told = -100.0
+        watch(work[-1])
+    assert f"{work[-1].words}: 100%" in capsys.readouterr().err
