@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from bbilang.compiler.cost import flops_between, forward_flops
+from bbilang.compiler.cost import SLOTS, flops_between, forward_flops
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import Node, Program, Rerun
 from bbilang.compiler.mode import lows, tangent_count
@@ -67,14 +67,25 @@ def _again(program: Program, node: Node, description: ModelDescription, classes:
                 passes += atoms
                 flops += (atoms + 1) * flops_between(description, own.layer, own.place)
             else:
-                forwards.setdefault(own.baseline, set()).add(own.layer) if own.baseline >= 0 else None
+                if own.baseline >= 0:
+                    forwards.setdefault(own.baseline, set()).add(own.layer)
+                alone = count
+                if own.rivals:
+                    count = min(count + own.rivals, description.classes)
                 row = flops_between(description, own.layer, own.place) if own.above else description.flops
-                each = {"gradients": 1 + count, "values": 1 if own.above else count, "masks": 2 * count}[own.finds]
-                if own.finds == "gradients" and not own.above:
-                    each = 2 * count
-                passes += own.visits * each
-                flops += own.visits * each * row
-                bound = bound or own.finds == "masks"
+                rows = (
+                    own.visits
+                    * {
+                        "gradients": 1 + count if own.above else 2 * count,
+                        "values": 1 if own.above else alone,
+                        "masks": 2 * alone,
+                    }[own.finds]
+                )
+                rows += own.extra * (1 if own.above else count)
+                if own.finds == "gradients" and own.above:
+                    rows += own.visits * (max(count - 1, 0) // SLOTS)
+                passes, flops = passes + rows, flops + rows * row
+                bound = bound or own.bound or own.finds == "masks" or own.rivals > 0
     for number, layers in forwards.items():
         forward = program.forwards[number]
         if forward.picture and layers == {"input"}:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.ir import OUTPUT, Node
-from bbilang.compiler.op import Demand, Fail, Make, Operation, Parameter, Registry, Trials
+from bbilang.compiler.op import Demand, Fail, Make, Operation, Parameter, Registry, Trials, bound
 from bbilang.compiler.targets import place_of
 from bbilang.compiler.trials import tested
 from bbilang.compiler.types import Axis, FieldType
@@ -17,7 +17,7 @@ from bbilang.runtime.field import Field, Named
 from bbilang.runtime.ops.attribute import named_method
 from bbilang.runtime.trust.agreement import OTHERS
 from bbilang.runtime.trust.measure import Measure
-from bbilang.runtime.trust.trials import MEASURES, finding
+from bbilang.runtime.trust.trials import MEASURES, beside, finding
 
 MOST_TAKEN_OUT = 64  # shown atoms that a measure takes out one by one
 OF_ATOMS = tuple(name for name, measure in MEASURES.items() if measure.of_atoms)
@@ -46,12 +46,12 @@ class Trust(Operation):
                 f"`trust` measures attributions, and this field is {field.content}",
                 "put `attribute(...)` before it",
             )
-        beside = [m for m in measures_of(arguments["measure"]) if m.of_atoms]
-        if field.axis("measure") is not None and beside:
+        more = [m for m in measures_of(arguments["measure"]) if m.of_atoms]
+        if field.axis("measure") is not None and more:
             raise Fail("E238", "the attribution has measures beside it already", "list them: `trust([..., ...])`")
         curves = tuple(m.name for m in measures_of(arguments["measure"]) if m.curve)
         field = replace(field, curves=(*field.curves, *curves))
-        return replace(field, axes=(*field.axes, Axis("measure", 1 + len(beside)))) if beside else field
+        return replace(field, axes=(*field.axes, Axis("measure", 1 + len(more)))) if more else field
 
     def expand(self, field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
         measures = measures_of(arguments["measure"])
@@ -76,8 +76,8 @@ class Trust(Operation):
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         attribution = tested(node)
         name, given = named_method(attribution)
-        method = registry.methods[name]
-        baseline = method.baseline({p.name: p.default for p in method.parameters} | dict(given)) or ""
+        method, parameters = bound(registry, (name, given))
+        baseline = method.baseline(parameters) or ""
         found = []
         for measure in measures_of(node["measure"]):
             cost = measure.cost(_shown(node.inputs[0]) if measure.of_shown else node["n"])
@@ -97,15 +97,15 @@ class Trust(Operation):
             (measure.title, one.words, measure.means, measure.source, one.warning)
             for measure, one in zip(measures, found, strict=True)
         )
-        beside = [(m, one.spread) for m, one in zip(measures, found, strict=True) if m.of_atoms]
+        spreads = [(m, beside(node, m.name, run)) for m in measures if m.of_atoms]
         values = field.values
         names = dict(field.names)
-        if beside:
-            dims = tuple(dict.fromkeys(d for a in (values, *(s for _, s in beside)) for d in a.dims))
-            arrays = np.broadcast_arrays(values.spread(dims), *(s.spread(dims) for _, s in beside))
+        if spreads:
+            dims = tuple(dict.fromkeys(d for a in (values, *(s for _, s in spreads)) for d in a.dims))
+            arrays = np.broadcast_arrays(values.spread(dims), *(s.spread(dims) for _, s in spreads))
             values = Named((*dims, "measure"), np.stack(arrays, -1).astype(np.float32))
-            words = np.empty(1 + len(beside), dtype=object)
-            words[:] = [OWN, *(f"± {m.title}" if m.interval else m.title for m, _ in beside)]
+            words = np.empty(1 + len(spreads), dtype=object)
+            words[:] = [OWN, *(f"± {m.title}" if m.interval else m.title for m, _ in spreads)]
             names["measure"] = Named(("measure",), words)
         curves = dict(field.curves) | {
             m.name: one.curve for m, one in zip(measures, found, strict=True) if one.curve is not None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bbilang.compiler.ir import OUTPUT, Node, Rerun
+from bbilang.compiler.op import bound
 from bbilang.runtime import baselines
 from bbilang.runtime.atoms import kept_axes
 from bbilang.runtime.field import Field, Named
@@ -179,11 +180,8 @@ class Case:
     @property
     def baseline_word(self) -> str | None:
         """The picture that the method's own path starts from; None where it has none."""
-        from bbilang.runtime.ops.attribute import named_method
-
-        name, given = named_method(self.attribution)
-        method = self.run.registry.methods[name]
-        return method.baseline({p.name: p.default for p in method.parameters} | dict(given))
+        method, parameters = bound(self.run.registry, self.attribution["method"])
+        return method.baseline(parameters)
 
     @cached_property
     def baseline(self) -> Tensor:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bbilang.runtime.field import Field, Named
+import numpy as np
+
+from bbilang.runtime.field import Field
 
 if TYPE_CHECKING:
     from bbilang.runtime.trust.case import Case
@@ -30,14 +32,14 @@ class Finding:
     """What a measure says of one attribution.
 
     words: the result for the legend, with its numbers. warning: a sentence for the reader where the attribution fails
-    the measure, empty where it does not. spread: for measures of atoms, a number for each shown atom over the axes of
-    the frame's values, in the attribution's unit. curve: for curves, what `present(curve)` draws. values: the bare
-    numbers, (input, target), by name, for tests and tables.
+    the measure, empty where it does not. spread: for measures of atoms, a number for every atom of the layer, (input,
+    target, atom), in the attribution's unit; of shown ones (input, target, place). curve: for curves, what
+    `present(curve)` draws. values: the bare numbers, (input, target), by name, for tests and tables.
     """
 
     words: str
     warning: str = ""
-    spread: Named | None = None
+    spread: np.ndarray | None = None
     curve: Field | None = None
     values: dict[str, Any] = field(default_factory=dict)
 

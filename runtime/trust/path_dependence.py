@@ -48,7 +48,7 @@ class PathDependence(Measure):
             f"all atoms it is {number(100 * float(np.nanmean(share)))} % of the mean size of an attribution, and the "
             f"paths' own mean lies {number(100 * float(np.nanmean(away)))} % away from what is shown"
         )
-        return Finding(words, spread=case.shown(spread), values={"spread": spread, "mean": middle, "paths": paths})
+        return Finding(words, spread=spread, values={"spread": spread, "mean": middle, "paths": paths})
 
     def paths(self, case: Case) -> np.ndarray:
         """(path, input, target, atom)."""

@@ -85,7 +85,7 @@ class Falsifiability(Measure):
                 f"random ones ({number(mean_of(together))}, random {number(mean_of(chance))})."
             )
         values = {"alone": alone, "together": together, "claim": claim, "random": chance}
-        return Finding(words, warning, spread=case.placed(alone), values=values)
+        return Finding(words, warning, spread=alone, values=values)
 
 
 class Completeness(Measure):

@@ -57,9 +57,7 @@ class InputSensitivity(Measure):
                 "This attribution is not stable: noise that nobody sees changes it by as much as it is large "
                 f"(max-sensitivity {over(ratio)})."
             )
-        return Finding(
-            words, warning, spread=case.shown(largest), values={"largest": largest, "max_sensitivity": ratio}
-        )
+        return Finding(words, warning, spread=largest, values={"largest": largest, "max_sensitivity": ratio})
 
 
 def noisy(case: Case) -> list[Any]:
@@ -110,7 +108,7 @@ class ShiftInvariance(Measure):
                 f"This attribution fails shift invariance: a constant that the network never sees changes it by "
                 f"{over(100 * ratio)} % (Kindermans et al. 2017)."
             )
-        return Finding(words, warning, spread=case.shown(change), values={"change": change, "ratio": ratio})
+        return Finding(words, warning, spread=change, values={"change": change, "ratio": ratio})
 
 
 def shifted(adapter: Any, shift: float) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from bbilang.compiler.ir import Node, Rerun
 from bbilang.compiler.trials import tested
+from bbilang.runtime.field import Named
 from bbilang.runtime.trust import (
     agreement,
     classes,
@@ -30,16 +31,25 @@ def trial(run: Any, step: Rerun) -> None:
 
 
 def finding(node: Node, name: str, run: Any) -> Finding:
-    """What a measure says of the attribution before a `trust`; found once."""
-    key = (id(node), name)
+    """What a measure says of the attribution before a `trust`; found once for all that share the step."""
+    case = case_of(node, name, run)
+    key = (id(case.step), name)
     if key not in run.findings:
-        attribution = tested(node)
-        step = next(
-            r for r in run.program.reruns
-            if r.finds == "trust" and r.method[0] == name and any(a.node is node for a in r.asks)
-        )  # fmt: skip
-        frame = run.value(node.inputs[0])
-        run.value(attribution)  # its own passes are not the measure's
-        case = Case(node, attribution, frame, step, run, node["n"])
+        run.value(case.attribution)  # its own passes are not the measure's
         run.findings[key] = MEASURES[name].find(case)
     return run.findings[key]
+
+
+def beside(node: Node, name: str, run: Any) -> Named:
+    """What a measure of atoms says of those that the element shows, over the axes of its values."""
+    case, found = case_of(node, name, run), finding(node, name, run)
+    assert found.spread is not None
+    return case.placed(found.spread) if MEASURES[name].of_shown else case.shown(found.spread)
+
+
+def case_of(node: Node, name: str, run: Any) -> Case:
+    step = next(
+        r for r in run.program.reruns
+        if r.finds == "trust" and r.method[0] == name and any(a.node is node for a in r.asks)
+    )  # fmt: skip
+    return Case(node, tested(node), run.value(node.inputs[0]), step, run, node["n"])
