@@ -14,7 +14,7 @@ const chosen = new Map(); // selection -> index, only what the reader chose: the
 const blank = new Image();
 const image = (uri) => Object.assign(new Image(), { src: uri });
 const sheets = data.sheets.map(({ uri }) => image(uri));
-const pictures = data.pictures.map((it) => (typeof it === "string" ? image(it) : null));
+let pictures = data.pictures.map((it) => (typeof it === "string" ? image(it) : null));
 // Small maps of many states lie on shared sheets; each is cut out when it is first shown.
 data.pictures.forEach((it, i) => {
   if (typeof it !== "string") Object.defineProperty(pictures, i, { get: () => cutMap(it, i), configurable: true, enumerable: true });
@@ -457,8 +457,9 @@ addEventListener("hashchange", () => { recall(); draw(); });
 addEventListener("bbi-pictures", async ({ detail }) => {
   const made = detail.map(([number, uri]) => [number, image(uri)]);
   await Promise.allSettled(made.map(([, it]) => it.decode()));
-  for (const [number, it] of made) pictures[number] = it;
-  for (const view of views.values()) try { view.signal("pictures", pictures, { force: true }).run(); } catch { /* draws none */ }
+  pictures = Object.defineProperties([], Object.getOwnPropertyDescriptors(pictures)); // Vega looks whether it is another; maps stay uncut
+  for (const [number, value] of made) Object.defineProperty(pictures, number, { value, configurable: true, enumerable: true });
+  for (const view of views.values()) try { view.signal("pictures", pictures).run(); } catch { /* draws none */ }
 });
 document.addEventListener("input", ({ target }) => {
   const { selection } = target.dataset, index = target.type === "checkbox" ? Number(target.checked) : Number(target.value);

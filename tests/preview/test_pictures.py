@@ -12,22 +12,28 @@ from bbilang.runtime.encode import webp
 
 TEXT = """input "sample:coffee"
 set featvis(size=16, steps=2)
-place = hover(block4b.spatial, start=[3, 3])
+place = hover(block7a.spatial, start=[3, 3])
 photo = input | present(image)
-icons = block4b.neuron | activation | at(place) | top(2) | present(featvis)
+icons = block7a.neuron | activation | at(place) | top(2) | present(featvis)
 """
 
 
 @pytest.mark.browser
 def test_a_picture_that_comes_later(chromium, tmp_path):
-    path = bbilang.run(TEXT.replace("block4b.spatial", "block7a.spatial").replace("block4b.neuron", "block7a.neuron"),
-                       settings={"featvis.batch": 8}).save(tmp_path / "page.html")  # fmt: skip
+    path = bbilang.run(TEXT).save(tmp_path / "page.html")
     pictures = json.loads(re.search(r'id="bbi-data">(.*?)</script>', path.read_text(), re.S)[1])["pictures"]
     page = chromium.new_page()
     troubles = []
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.goto(path.as_uri())
     page.wait_for_selector("html[data-ready]")
+
+    def until(condition):
+        for _ in range(200):
+            if condition():
+                return
+            page.wait_for_timeout(50)
+        raise AssertionError(drawn())
 
     def drawn():
         script = "[...document.querySelectorAll('#element-icons image')].map((it) => it.getAttribute('href') ?? '')"
@@ -38,17 +44,13 @@ def test_a_picture_that_comes_later(chromium, tmp_path):
     new = "data:image/webp;base64," + base64.b64encode(webp(np.full((16, 16, 3), 200, np.uint8))).decode()
     send = "([number, address]) => dispatchEvent(new CustomEvent('bbi-pictures', {detail: [[number, address]]}))"
     page.evaluate(send, [pictures.index(before[1]), new])
-    for _ in range(100):
-        if drawn() == [before[0], new]:
-            break
-        page.wait_for_timeout(50)
-    assert drawn() == [before[0], new]
+    until(lambda: drawn() == [before[0], new])
     page.focus('[data-chart="photo"]')
-    page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(200)
-    assert drawn() != [before[0], new], "another place has other icons"
-    page.keyboard.press("ArrowLeft")
-    page.wait_for_timeout(200)
-    assert drawn() == [before[0], new], "and this place has kept the new one"
+    for key in ["ArrowUp"] * 3:
+        page.keyboard.press(key)
+    until(lambda: drawn() != [before[0], new])  # another place has other icons
+    for key in ["ArrowDown"] * 3:
+        page.keyboard.press(key)
+    until(lambda: drawn() == [before[0], new])  # and this one has kept the new one
     assert troubles == []
     page.close()
