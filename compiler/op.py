@@ -152,6 +152,10 @@ class Operation:
         """The type of the result. ``arguments`` has a value for every parameter. Raises `Fail`."""
         raise NotImplementedError
 
+    def refined(self, type: FieldType, arguments: Mapping[str, Any], registry: Registry) -> FieldType:
+        """The type with what the words among the arguments stand for (methods): their unit and sign."""
+        return type
+
     def expand(self, field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
         """The arguments, with nodes among them of operations that this one is made of (``make``): what those demand is
         shared like everything else."""
@@ -282,6 +286,8 @@ class Method:
     finds: ClassVar[str] = "gradients"  # what the reruns are for: `gradients`, `values` of masked layers, `masks`
     keeps: ClassVar[bool] = False  # of masks: what they keep gets the credit; else what they hide
     atoms: ClassVar[tuple[str, ...]] = ()  # the atoms that it is defined for; all where empty
+    unit: ClassVar[str] = ""  # of its numbers, where they are not in the target's
+    signed: ClassVar[bool] = True  # whether its numbers can be negative
     completes: ClassVar[bool] = False  # contributions add up to the score's difference from that at the baseline
     insensitive: ClassVar[str] = ""  # a sentence with its reference, where the result hardly depends on the class
 
@@ -291,6 +297,10 @@ class Method:
         activation (input, *layer axes); gradient and the result (target, input, *layer axes).
         """
         raise NotImplementedError
+
+    def note(self, parameters: Mapping[str, Any]) -> str:
+        """What a reader has to know of the numbers, for the legend: where they are no contributions."""
+        return ""
 
     def additive(self, parameters: Mapping[str, Any]) -> bool:
         """Whether contributions to a sum of scores are the sums of those to each: then classes are followed one by
@@ -374,9 +384,9 @@ class Method:
         """
         raise NotImplementedError
 
-    def settle(self, parameters: Mapping[str, Any], total: Any, hidden: Any) -> Any:
+    def settle(self, parameters: Mapping[str, Any], total: Any, hidden: Any, mean: Any) -> Any:
         """Contributions (target, input, y, x) from what positions got from all masks, of the same shape. hidden (y, x):
-        the sum of 1 - mask."""
+        the sum of 1 - mask. mean (target, input): of the credits of all masks."""
         raise NotImplementedError
 
     def bytes_each(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> int:

@@ -320,7 +320,7 @@ class Reader:
         )
         try:
             self.suits(operation, arguments)
-            type = operation.type(neurons.type, arguments)
+            type = operation.refined(operation.type(neurons.type, arguments), arguments, self.resolver.registry)
         except Fail as fail:
             raise At(fail, spans.get(fail.argument or "", value.span)) from fail
         if not operation.available:

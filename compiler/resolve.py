@@ -305,7 +305,7 @@ class Resolver(Substrates):
         try:
             self.reader.placed(operation, arguments, field)
             self.reader.suits(operation, arguments)
-            type = operation.type(field.type, arguments)
+            type = operation.refined(operation.type(field.type, arguments), arguments, self.registry)
             arguments = dict(operation.expand(field, arguments, partial(self._inner, span)))
         except Fail as fail:
             raise At(fail, spans.get(fail.argument or "", call.span)) from fail
@@ -317,7 +317,8 @@ class Resolver(Substrates):
         """A node of an operation that another one is made of."""
         operation = self.registry.operations[name]
         arguments = {p.name: p.default for p in operation.parameters} | given
-        return self.make(name, (field,), arguments, operation.type(field.type, arguments), span)
+        type = operation.refined(operation.type(field.type, arguments), arguments, self.registry)
+        return self.make(name, (field,), arguments, type, span)
 
     def _expanded(self, call: ast.Call, piped: Node | None) -> Any:
         macro = self.macros[call.name]

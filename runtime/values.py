@@ -102,6 +102,7 @@ class Masked:
         self.size = sizes["y"], sizes["x"]
         self.total = self.activation.new_zeros(*self.own.shape, *self.size)
         self.hidden = self.activation.new_zeros(self.size)
+        self.mean = self.activation.new_zeros(self.own.shape)
 
     def masks(self, start: int, stop: int) -> Any:
         """Masks number start to stop, (mask, y, x), on the layer's device; the last ones are kept."""
@@ -129,12 +130,13 @@ class Masked:
             if bool(mine.any()):
                 own = masks[visits[mine]]
                 part = own if self.method.keeps else 1 - own
+                self.mean[slots, number] += weights[:, mine].sum(1) / self.step.visits
                 self.total[slots, number] += torch.einsum("tr,ryx->tyx", weights[:, mine], part)
                 if number == 0 and 0 in slots:
                     self.hidden += (1 - own).sum(0)
 
     def result(self) -> np.ndarray:
-        return numpy_of(self.method.settle(self.parameters, self.total, self.hidden))
+        return numpy_of(self.method.settle(self.parameters, self.total, self.hidden, self.mean))
 
 
 def over_axes(masks: Any, layer: Any) -> Any:

@@ -34,6 +34,7 @@ class ExtremalPerturbation(Method):
     maps_only = True
     input_only = True
     atoms = ("pixel",)
+    unit, signed = "share kept", False
     parameters = (
         Parameter("area", "number", "share of the picture that stays", 0.1, minimum=0.001, maximum=1),
         Parameter("steps", "integer", "steps of the optimization", 800, minimum=1, maximum=100_000),
@@ -42,6 +43,10 @@ class ExtremalPerturbation(Method):
         Parameter("jitter", "flag", "mirror the picture at every second step", True),
     )
     source = "Fong, Patrick, Vedaldi 2019; TorchRay"
+
+    def note(self, parameters: Mapping[str, Any]) -> str:
+        area = float(parameters["area"])
+        return f"a mask of {area:.3g} of the area: 1 where the picture is kept, 0 where it is blurred"
 
     def additive(self, parameters: Mapping[str, Any]) -> bool:
         return False
@@ -188,8 +193,8 @@ def _blurred(images: Any, deviation: float) -> Any:
 
 
 def chosen(levels: Any, mask: Any) -> Any:
-    """Pictures (row, 3, y, x) from the levels (row, level, 3, y, x) that a mask (row, 1, y, x) points at; linear between
-    two of them."""
+    """Pictures (row, 3, y, x) from the levels (row, level, 3, y, x) that a mask (row, 1, y, x) points at, linearly
+    between two of them."""
     import torch
 
     place = mask * (LEVELS - 1)

@@ -30,6 +30,7 @@ class MeaningfulPerturbation(Method):
     maps_only = True
     input_only = True
     atoms = ("pixel",)
+    unit, signed = "share of blur", False
     parameters = (
         Parameter("steps", "integer", "steps of the optimization", 500, minimum=1, maximum=100_000),
         Parameter("l1", "number", "weight of the masked area", 1e-4, unit="score per cell", minimum=0, maximum=1e6),
@@ -40,6 +41,9 @@ class MeaningfulPerturbation(Method):
                   maximum=64),
     )  # fmt: skip
     source = "Fong and Vedaldi 2017"
+
+    def note(self, parameters: Mapping[str, Any]) -> str:
+        return "a mask: 1 where the picture is blurred to destroy the score, 0 where it is kept"
 
     def additive(self, parameters: Mapping[str, Any]) -> bool:
         return False

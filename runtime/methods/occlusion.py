@@ -69,7 +69,7 @@ class Occlusion(Method):
     def credit(self, parameters: Mapping[str, Any], values: Any, own: Any) -> Any:
         return own - values
 
-    def settle(self, parameters: Mapping[str, Any], total: Any, hidden: Any) -> Any:
+    def settle(self, parameters: Mapping[str, Any], total: Any, hidden: Any, mean: Any) -> Any:
         return total / hidden.clamp_min(1)
 
 

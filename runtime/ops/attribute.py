@@ -48,6 +48,12 @@ class Attribute(Operation):
         methods = listed(arguments["method"])
         return replace(type, axes=(*type.axes, Axis("method", len(methods)))) if methods else type
 
+    def refined(self, type: FieldType, arguments: Mapping[str, Any], registry: Registry) -> FieldType:
+        if listed(arguments["method"]):
+            return type
+        kind, _ = bound(registry, arguments["method"])
+        return replace(type, unit=kind.unit or type.unit, signed=kind.signed)
+
     def expand(self, field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
         return apart(field, arguments, make)
 
@@ -88,7 +94,9 @@ class Attribute(Operation):
             return beside(node, run)
         of = of_targets if node["to"].type.content == "score" else of_atoms
         found = of(node, node["to"], inputs[0], run, lambda a, b: a * b)
-        found.notes += completeness(run.checks(node))
+        kind, parameters = bound(run.registry, node["method"])
+        note = kind.note(parameters)
+        found.notes += (*completeness(run.checks(node)), *([note] if note else []))
         return found
 
 

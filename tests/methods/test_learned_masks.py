@@ -151,3 +151,13 @@ def test_extremal_perturbation_against_a_loop(to, written, optimized):
     want = extremal("residual", to, 0.2, 10, 4, 8.0)
     assert want.min() < 0.9
     close(found, want, 3e-3)
+
+
+@pytest.mark.parametrize("method, unit", [("extremal_perturbation(steps=1)", "share kept"),
+                                          ("meaningful_perturbation(steps=1)", "share of blur")])  # fmt: skip
+def test_a_mask_is_no_contribution(method, unit):
+    """Its unit is not the score's, it has no sign, and the legend says what it is."""
+    results = slow.run(f"input.pixel | attribute(output[2], method={method}) | present(heatmap)", "residual")
+    (field,) = results.fields.values()
+    assert (field.type.unit, field.type.signed) == (unit, False)
+    assert any("1 where the picture is" in note for note in field.notes)

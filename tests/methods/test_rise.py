@@ -38,18 +38,33 @@ def masks(count: int, cells: int, p: float, size: tuple[int, int], seed: int = 0
     return np.stack(found)
 
 
-def by_hand(model, layer, count, cells, p, word, to, inputs=1) -> np.ndarray:
+def by_hand(model, layer, count, cells, p, word, to, inputs=1, center=False) -> np.ndarray:
     images = tiny.images(inputs)
     start, own = (slow.values(model, x)[0][layer].detach() for x in (baseline(word, images), images))
     size = tuple(own.shape[2:])
-    total = np.zeros((inputs, *size))
-    for mask in masks(count, cells, p, size):
+    total, every, scores = np.zeros((inputs, *size)), masks(count, cells, p, size), np.zeros(inputs)
+    for mask in every:
         keep = torch.tensor(mask)
         for number in range(inputs):
             image = images[number : number + 1]
             at = keep * own[number : number + 1] + (1 - keep) * start[number : number + 1]
-            total[number] += value(*slow.values(model, image, {layer: at}), 0, to).item() * mask
+            score = value(*slow.values(model, image, {layer: at}), 0, to).item()
+            scores[number] += score / count
+            total[number] += score * mask
+    if center:
+        total -= scores[:, None, None] * every.sum(0)
     return total / count / p
+
+
+@pytest.mark.parametrize("layer", ["b", "input"])
+def test_centered(layer):
+    """The mean over masks of (score - mean score) x mask / p."""
+    head = "input.pixel" if layer == "input" else f"{layer}.spatial"
+    text = f"{head} | attribute(output[2], method=rise(n_masks=30, cells=4, center=true)) | present(heatmap)"
+    results = slow.run(text, "residual", 2)
+    want = by_hand("residual", layer, 30, 4, 0.5, "mean", ("class", 2), 2, center=True)
+    close(last(results, "y", "x"), want, 1e-3)
+    assert "less that of all" in next(iter(results.fields.values())).notes[0]
 
 
 @pytest.mark.parametrize("optimized", [True, False])
