@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bbilang.compiler.op import Method
-from bbilang.runtime.methods.excitation_backprop import OPTIONS
+from bbilang.runtime.methods.excitation_backprop import SUMS, options
 
 
 class ContrastiveExcitationBackprop(Method):
@@ -19,8 +19,9 @@ class ContrastiveExcitationBackprop(Method):
     """
 
     name = "contrastive_excitation_backprop"
+    axioms = ("sensitivity_b", "implementation_invariance", "symmetry")
     rule = True
-    axioms = ("sensitivity_b", "implementation_invariance")
+    parameters = (SUMS,)
     source = "Zhang et al. 2016, section 3.3; TorchRay"
 
     def contribution(self, activation: Any, gradient: Any) -> Any:
@@ -30,7 +31,8 @@ class ContrastiveExcitationBackprop(Method):
         from bbilang.runtime.relevance.follow import Relevance
         from bbilang.runtime.relevance.rules import contrast, excitation
 
-        return Relevance(self.name, lambda kind, raw: excitation, OPTIONS, excites=True, contrast=contrast)
+        own = options(parameters)
+        return Relevance(self.name, lambda kind, raw: excitation, own, excites=True, contrast=contrast)
 
 
 METHODS = (ContrastiveExcitationBackprop(),)

@@ -5,24 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.op import Method
+from bbilang.compiler.op import Method, Parameter
 
-OPTIONS = {"bias": False, "canonize": True, "stabilizer": 0.0, "epsilon": 0.0}
+SUMS = Parameter(
+    "sums",
+    "word",
+    "how sums of branches and average pools share: by what each gives, of either sign, or by its positive part only, "
+    "so that chances stay between 0 and 1",
+    "signed",
+    choices=("signed", "positive"),
+)
+
+
+def options(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What the rules are told."""
+    positive = dict(parameters).get("sums", SUMS.default) == "positive"
+    return {"bias": False, "canonize": True, "stabilizer": 0.0, "epsilon": 0.0, "positive": positive}
 
 
 class ExcitationBackprop(Method):
     """P(j) = sum over i of x_j w_ij+ P(i) / (sum over k of x_k w_ik+), from P = 1 at the target: each unit hands its
     chance of winning to what it read, in proportion to activation x positive weight.
 
-    Biases take nothing; activations count where they are not negative; sums and average pools share in proportion, max
-    pools give to the winner, activations pass; batch norms are folded first (TorchRay passes them, which is the same
-    where their scale is positive). Chances add up to 1 where no unit is without an excitatory input. A hidden target
-    starts in proportion to the activation of its entries.
+    Biases take nothing; what layers with weights read counts where it is not negative; sums and average pools share in
+    proportion, max pools give to the winner, activations pass; batch norms are folded first (TorchRay passes them,
+    which is the same where their scale is positive). Chances add up to 1 where no unit is without an excitatory input.
+    A hidden target starts in proportion to the activation of its entries.
     """
 
     name = "excitation_backprop"
+    axioms = ("sensitivity_b", "implementation_invariance", "symmetry", "conservation")
     rule = True
-    axioms = ("sensitivity_b", "implementation_invariance", "conservation")
+    parameters = (SUMS,)
     source = "Zhang et al. 2016, equation 5; TorchRay"
 
     def contribution(self, activation: Any, gradient: Any) -> Any:
@@ -32,7 +46,7 @@ class ExcitationBackprop(Method):
         from bbilang.runtime.relevance.follow import Relevance
         from bbilang.runtime.relevance.rules import excitation
 
-        return Relevance(self.name, lambda kind, raw: excitation, OPTIONS, excites=True)
+        return Relevance(self.name, lambda kind, raw: excitation, options(parameters), excites=True)
 
 
 METHODS = (ExcitationBackprop(),)

@@ -61,7 +61,7 @@ class Lrp(Method):
         from bbilang.runtime.relevance.follow import Relevance
         from bbilang.runtime.relevance.rules import BY_NAME
 
-        every = {p.name: p.default for p in self.parameters} | dict(parameters)
+        every = {p.name: p.default for p in self.parameters} | dict(parameters) | {"positive": False}
         composite = composite_of(every)
         return Relevance(self.name, lambda kind, raw: BY_NAME[composite.rule(kind, raw)], every)
 

@@ -104,4 +104,7 @@ _INPLACE = frozenset(("iadd", "isub", "imul", "itruediv", "ipow", "imatmul", "if
 
 @cache
 def _parameters(func: Any) -> tuple[str, ...]:
-    return tuple(inspect.signature(func).parameters)
+    try:
+        return tuple(inspect.signature(func).parameters)
+    except ValueError:  # a method of a tensor, wrapped
+        return ()

@@ -114,10 +114,15 @@ class Relevance(TorchFunctionMode):
         gate = any(m.gate for m in marks)
         pixels = self.range(call, len(results))
         for x, own in zip(results, pixels, strict=True):
-            if same is not None or gate or own is not None:
-                marked(x, Mark(same, own, gate))
-            if x.grad_fn is not None and KEY not in x.grad_fn.metadata:
-                x.grad_fn.metadata[KEY] = self.where(call.name)
+            if same is not None or gate or own is not None or call.name == "pad":
+                marked(x, Mark(same, own, gate, self.padded(call)))
+        below = {x.grad_fn for x in sources}
+        todo = [x.grad_fn for x in results]
+        while todo:  # every node of this operation, and none of what came before
+            node = todo.pop()
+            if node is not None and node not in below and KEY not in node.metadata:
+                node.metadata[KEY] = self.where(call.name)
+                todo += [after for after, _ in node.next_functions]
 
     def range(self, call: Called, count: int = 1) -> Sequence[tuple[Tensor, Tensor] | None]:
         """The values that results can have, where all that varies is the picture still."""
@@ -135,6 +140,15 @@ class Relevance(TorchFunctionMode):
         if any(len(end) != count for end in ends):
             return [None] * count
         return [(torch.minimum(a, b), torch.maximum(a, b)) for a, b in zip(*ends, strict=True)]
+
+    def padded(self, call: Called) -> Tensor | None:
+        """Which entries of a padded tensor are not padding."""
+        given = call.bound("input", "pad", "mode", "value")
+        if call.name != "pad" or given.get("mode", "constant") != "constant" or given.get("value"):
+            return None
+        x = given["input"]
+        present = mark_of(x).present
+        return call.with_sources({id(x): torch.ones_like(x) if present is None else present})  # type: ignore[no-any-return]
 
     def where(self, name: str) -> str:
         """An operation in words, for messages."""

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 class Mark:
     """``weighted``: the layer whose result it is. ``pixels``: the (least, greatest) values that it can have, where no
     weights stand between it and the picture. ``gate``: it comes out of a softmax or sigmoid, so that a product with it
-    scales the other factor."""
+    scales the other factor. ``present``: 1 for its entries, 0 for zeros that were put around them."""
 
     weighted: Weighted | None = None
     pixels: tuple[Tensor, Tensor] | None = None
     gate: bool = False
+    present: Tensor | None = None
 
 
 PLAIN = Mark()

@@ -59,9 +59,9 @@ def _weighted(
 ) -> Tensor | None:
     if weight.requires_grad or (isinstance(bias, Tensor) and bias.requires_grad) or not x.requires_grad:
         return None
-    pixels = mark_of(x).pixels
-    rule = mode.rule_of(kind, pixels is not None)
-    layer = Weighted(run, x, weight, bias, axis, groups, rule, mode.contrast, mode.options, pixels)
+    mark = mark_of(x)
+    rule = mode.rule_of(kind, mark.pixels is not None)
+    layer = Weighted(run, x, weight, bias, axis, groups, rule, mode.contrast, mode.options, mark)
     return mode.make(call, layer, x, mark=Mark(weighted=layer))
 
 
@@ -103,7 +103,7 @@ def shared(mode: Relevance, call: Called, fixed: Mapping[int, Tensor], sources: 
         return call.with_sources({**fixed, **dict(zip(keys, values, strict=True))})  # type: ignore[no-any-return]
 
     pixels = mode.range(call)[0]
-    step = Proportion(run, sources, epsilon, mode.excites, call.inplace)
+    step = Proportion(run, sources, epsilon, mode.options["positive"], call.inplace)
     return mode.make(call, step, *sources, mark=Mark(pixels=pixels))
 
 
@@ -120,9 +120,9 @@ def summed(mode: Relevance, call: Called) -> Tensor | None:
 
 
 def difference(mode: Relevance, call: Called) -> Tensor | None:
-    """As a sum; of probabilities only where nothing that varies is taken away."""
+    """As a sum; by positive parts only where nothing that varies is taken away."""
     sources = [x for x in call.sources if x.requires_grad]
-    if mode.excites and len(sources) > 1:
+    if mode.options["positive"] and len(sources) > 1:
         return None
     return summed(mode, call)
 

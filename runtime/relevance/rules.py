@@ -20,13 +20,14 @@ from bbilang.runtime.relevance.redistribute import Group, Piece
 class Layer:
     """A linear map y = call(x, weight, whole_bias), its batch norm folded in. ``bias``: what the rule sees of the bias,
     None where biases take no share. ``low`` and ``high``: the least and greatest values that x can have, where x is the
-    picture, else None."""
+    picture, else None. ``ones``: 1 for the entries of x, 0 for padding that was put around them."""
 
     call: Callable[[Tensor, Tensor, Tensor | None], Tensor]
     x: Tensor
     weight: Tensor
     whole_bias: Tensor | None
     bias: Tensor | None
+    ones: Tensor
     low: Tensor | None = None
     high: Tensor | None = None
 
@@ -99,13 +100,13 @@ def z_box(layer: Layer, options: Mapping[str, Any]) -> list[Group]:
 def w_square(layer: Layer, options: Mapping[str, Any]) -> list[Group]:
     """w squared, whatever the values are (Montavon et al. 2017)."""
     square = None if layer.bias is None else layer.bias.square()
-    piece = layer.piece(torch.ones_like(layer.x), layer.weight.square(), square)
+    piece = layer.piece(layer.ones, layer.weight.square(), square)
     return [Group((piece,), epsilon=options["stabilizer"])]
 
 
 def flat(layer: Layer, options: Mapping[str, Any]) -> list[Group]:
     """The same for everything that the layer read there (Lapuschkin et al. 2019)."""
-    piece = layer.piece(torch.ones_like(layer.x), torch.ones_like(layer.weight))
+    piece = layer.piece(layer.ones, torch.ones_like(layer.weight))
     return [Group((piece,), epsilon=options["stabilizer"])]
 
 

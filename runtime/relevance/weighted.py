@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bbilang.runtime.relevance.marks import Mark
 from bbilang.runtime.relevance.redistribute import Shared
 from bbilang.runtime.relevance.rules import Layer, Rule
 
@@ -19,7 +20,7 @@ class Weighted(Shared):
     made when the way back begins.
 
     ``axis``: of the weight's axes the one of results, for folding; None where none can be folded in. ``contrast``: the
-    way back of a target's own layer in contrastive excitation backprop, in place of ``rule``.
+    way back of a target's own layer in contrastive excitation backprop, in place of ``rule``. ``mark``: of x.
     """
 
     def __init__(
@@ -33,12 +34,12 @@ class Weighted(Shared):
         rule: Rule,
         contrast: Rule | None,
         options: Mapping[str, Any],
-        pixels: tuple[Tensor, Tensor] | None,
+        mark: Mark,
     ):
         super().__init__(lambda leaf: call(leaf, weight, bias), (x,))
         self.weighted, self.weight, self.bias = call, weight.detach(), None if bias is None else bias.detach()
         self.axis, self.split = axis, groups
-        self.rule, self.contrast, self.options, self.pixels = rule, contrast, options, pixels
+        self.rule, self.contrast, self.options, self.mark = rule, contrast, options, mark
         self.readers = 0  # operations that read its result
         self.norm: tuple[Tensor, Tensor] | None = None  # (scale, shift) by channel of a batch norm that did
         self.contrasts = False
@@ -47,8 +48,9 @@ class Weighted(Shared):
     def layer(self) -> Layer:
         weight, bias = self.folded()
         seen = bias if self.options["bias"] else None
-        low, high = self.pixels or (None, None)
-        return Layer(self.weighted, self.sources[0], weight, bias, seen, low, high)
+        x, (low, high) = self.sources[0], self.mark.pixels or (None, None)
+        ones = torch.ones_like(x) if self.mark.present is None else self.mark.present
+        return Layer(self.weighted, x, weight, bias, seen, ones, low, high)
 
     def folded(self) -> tuple[Tensor, Tensor | None]:
         """Weight and bias with the batch norm in them, where it alone read the result (Guillemot et al. 2020)."""
