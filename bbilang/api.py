@@ -219,7 +219,7 @@ def _icons(
 def _recipe(program: Program, draft: bool) -> Any:
     from bbilang.runtime.icon import Recipe
 
-    names = ("size", "steps", "rate", "batch")
+    names = ("size", "steps", "rate", "batch", "parametrization", "transparency")
     chosen = {name: program.setting(f"featvis.{name}", default(f"featvis.{name}")) for name in names}
     recipe = Recipe(**chosen, seed=program.setting("seed", 0), plain=not program.optimized)
     return recipe.draft() if draft else recipe

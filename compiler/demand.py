@@ -64,7 +64,7 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
         for demand in demands:
             match demand:
                 case IconsOf():
-                    icons.append(Icons((element.id,), icon_bound(element)))
+                    icons.append(Icons((element.id,), icon_bound(element, program)))
                 case Activations(layers):
                     forwards.append(Forward(layers, False, False, (element.node,)))
     return replace(
@@ -100,9 +100,10 @@ def with_forwards(forwards: list[Forward], rerun: Rerun, node: Node, picture: st
     return replace(rerun, forward=number, baseline=baseline)
 
 
-def icon_bound(element: Element) -> int:
-    """The most icons that an element can show: slots x facets x states x inputs, but never more than it has atoms."""
-    return shown_bound(element.node)
+def icon_bound(element: Element, program: Program) -> int:
+    """The most icons that an element can show: slots x facets x states x inputs x pictures of each atom."""
+    own = element.node.get("diversity")
+    return shown_bound(element.node) * ((program.setting("featvis.diversity") if own is None else own) or 1)
 
 
 def shown_bound(node: Node) -> int:

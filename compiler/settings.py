@@ -4,6 +4,30 @@ from __future__ import annotations
 
 from bbilang.compiler.op import Parameter
 
+# What icons show: for a file by `set featvis(...)`, for an element by `present(featvis, ...)`. None: as usual.
+OBJECTIVE = (
+    Parameter("negative", "flag", "icons of as little of the atom as possible, the other end of its direction", None),
+    Parameter(
+        "diversity",
+        "integer",
+        "pictures of each atom that differ; a tile holds all of them",
+        None,
+        minimum=1,
+        maximum=8,
+    ),
+    Parameter("place", "flag", "the response at the atom's own position, not the mean over all of them", None),
+    Parameter(
+        "start", "word", "what the ascent starts from: `noise`, or the `input`", None, choices=("noise", "input")
+    ),
+    Parameter(
+        "objective",
+        "word",
+        "a whole layer's picture maximizes likeness to its activations (`caricature`) or their size (`dream`)",
+        None,
+        choices=("caricature", "dream"),
+    ),
+)
+
 # name -> its parameters; a name with one parameter called "value" is set without parentheses.
 SETTINGS: dict[str, tuple[Parameter, ...]] = {
     "featvis": (
@@ -19,6 +43,15 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
             minimum=1,
             maximum=64,
         ),
+        *OBJECTIVE,
+        Parameter(
+            "parametrization",
+            "word",
+            "what is optimized: all Fourier coefficients, or only their phases (maco)",
+            "fourier",
+            choices=("fourier", "maco"),
+        ),
+        Parameter("transparency", "flag", "what the objective does not need becomes transparent", False),
     ),
     "attribute": (Parameter("method", "method", "attribution method where the text names none", "linear"),),
     "preprocess": (

@@ -368,7 +368,8 @@ def _draw(run: Run, results: Results, element: Element) -> None:
         results.sizes[element.id] = run.value(size)
     if any(element.id in icons.elements for icons in run.program.icons):
         style = run.registry.styles[element.node["style"]]
-        run.objectives[element.id] = style.objectives(element.node, field, run)
+        wanted = partial(style.objectives, element.node, field, run)
+        run.objectives[element.id] = run.located(element.node, wanted)
 
 
 def _make_icons(run: Run, results: Results, elements: tuple[str, ...], icons: Callable[..., list[Any]]) -> None:

@@ -21,7 +21,8 @@ def provenance_of(results: Results) -> Provenance:
     settings: list[tuple[str, str]] = []
     if ran:
         settings.append(("icons", f"{recipe.size} px, {recipe.steps} steps"))
-    settings += [(key, _words(value)) for key, value in results.program.settings if not key.startswith("featvis.")]
+    usual = ("featvis.size", "featvis.steps")
+    settings += [(key, _words(value)) for key, value in results.program.settings if key not in usual]
     attributions = (node for node in results.nodes() if node.op == "attribute" and not node.get("each"))
     methods = dict.fromkeys(_method(node["method"]) for node in attributions)
     if methods:

@@ -27,6 +27,7 @@ from bbilang.runtime.subject import Subject
 from bbilang.runtime.versions import code_digest, plugin_digest, version_of
 
 FORMAT = 1
+HOW = ("size", "steps", "rate", "batch", "parametrization", "transparency")  # what they show is not among these
 BY_ELEMENT = ("fields", "sizes")  # fields of Results that this file keeps for each element, besides icons
 ELSEWHERE = ("program", "selections", "icons", "icon_sets", "pictures", "probabilities", "labels", "layers", "passes",
              "adapter", "recipe", "draft", "timings", "imported")  # fmt: skip
@@ -69,7 +70,8 @@ class Store:
 
     def __init__(self, cache: Cache, program: Program, registry: Registry, subject: Subject, inputs: Sequence[str]):
         self.cache, self._plugins = cache, plugin_digest(registry)
-        settings = [[key, value] for key, value in program.settings if not key.startswith("featvis.")]
+        how = {f"featvis.{name}" for name in HOW}  # how icons are made is part of their own keys
+        settings = [[key, value] for key, value in program.settings if key not in how]
         labels = hashlib.sha256("\n".join(subject.description.labels).encode()).hexdigest()
         self._shared = {
             "format": FORMAT,
@@ -223,8 +225,9 @@ def parts_of(results: Results, asked: Sequence[Objective], made: Made) -> dict[s
 
 
 def _local(index: Named, asked: Sequence[Objective]) -> tuple[Named, tuple[Objective, ...]]:
-    """The element's own objectives, and the index into them."""
-    used = sorted({int(number) for number in index.data.ravel().tolist() if number >= 0})
+    """The element's own objectives, those of several pictures that differ together, and the index into them."""
+    first = {int(number) for number in index.data.ravel().tolist() if number >= 0}
+    used = sorted({number + n for number in first for n in range(asked[number].pictures)})
     place = np.full(len(asked) + 1, -1)
     place[used] = np.arange(len(used))
     return Named(index.dims, place[index.data]), tuple(asked[number] for number in used)

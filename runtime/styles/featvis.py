@@ -9,9 +9,11 @@ import numpy as np
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Activations, Demand, Drawn, Fail, IconsOf, Style
 from bbilang.compiler.present import one_atom_axis
+from bbilang.compiler.settings import OBJECTIVE
 from bbilang.compiler.types import FieldType
 from bbilang.runtime.drawing import Drawing, rounded
-from bbilang.runtime.field import Field, Named, combine, union_of
+from bbilang.runtime.field import Field, Named
+from bbilang.runtime.objectives import diversity, objectives, words_of
 from bbilang.runtime.styles import grid
 from bbilang.runtime.viewmodel import Frame, Panel
 
@@ -20,15 +22,22 @@ class Featvis(Style):
     """Icons in a row, numbers under them; a `grid` where all positions are left. An icon maximizes the mean response of
     the atom's direction: a channel's own, the activation vector of a position, a group's channel factor. Takes
     `class` as rows of swatches, the more opaque the larger the magnitude, and for two classes their net; as bars with
-    `color=`. `size=value`: area shows magnitude, `size=norm` the norm of the atom's part."""
+    `color=`. `size=value`: area shows magnitude, `size=norm` the norm of the atom's part.
+
+    `negative=`, `diversity=`, `place=` and `start=` ask for other pictures; `set featvis(...)` does for a whole file
+    (Olah, Mordvintsev, Schubert 2017). The picture of a `.whole` layer is a caricature of the input: what the layer
+    sees in it, exaggerated (Carter et al. 2019); or a dream (Mordvintsev, Olah, Tyka 2015)."""
 
     name = "featvis"
     spends = "one axis of atoms, or `y` and `x`"
     takes = ("class",)
     coloured = True  # `color=` is for its bars
+    parameters = OBJECTIVE
     example = "block5c.expand.channel | attribute(output) | top(8) | present(featvis)"
 
     def spend(self, field: FieldType) -> Drawn:
+        if field.atom == "whole" and field.content == "activation" and field.layers != ("input",):
+            return Drawn(())  # one picture of each layer
         if field.atom in ("class", "pixel", "whole"):
             raise Fail(
                 "E304",
@@ -88,12 +97,13 @@ class Featvis(Style):
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         if drawing.drawn.cells is not None:
-            return grid.notes(drawing)
+            return (*grid.notes(drawing), *words_of(drawing.node, drawing.results))
         classes = drawing._size(drawing.series_axis) if drawing.series_axis is not None else 1
         if classes < 2 or drawing.node["color"] is not None:
-            return ()
+            return words_of(drawing.node, drawing.results)
         net = "; the net is the difference of the two, in the colour of the class that it speaks for"
-        return (f"the more opaque a swatch, the larger the magnitude{net if classes == 2 else ''}",)
+        opaque = f"the more opaque a swatch, the larger the magnitude{net if classes == 2 else ''}"
+        return (opaque, *words_of(drawing.node, drawing.results))
 
     def _single(self, drawing: Drawing) -> tuple[Panel, ...]:
         """One icon a state: the vector at the position that the reader points at."""
@@ -108,93 +118,13 @@ class Featvis(Style):
             for state in drawing.each_state():
                 at = drawing.place(state, facet)
                 here = {c: int(v[at]) for c, v in coords.items()}
-                atom = drawing.atom(here, drawing.field.type.layers[int(layers[at])])
+                atom = drawing.named_atom(here, drawing.field.type.layers[int(layers[at])])
                 icon = int(icons[at])
                 note = drawing.results.icons[icon].reason if icon >= 0 else ""
                 numbers = (tuple(rounded(v) for v in np.atleast_1d(values[at])),)
                 frames.append(Frame((atom,), (icon_picture(drawing, icon),), numbers, drawing.series(at), (note,)))
             panels.append(Panel(drawing.facet_words((0,) * len(drawing.states), facet), tuple(frames)))
         return tuple(panels)
-
-
-def objectives(node: Node, field: Field, run: Any) -> tuple[Named, list[Any]]:
-    """Numbers into a list of objectives, over the axes that the atoms depend on; -1 where there is no atom."""
-    from bbilang.runtime.visualize import Objective
-
-    components = next(c for c in (("group",), ("channel",), ("y", "x"), ("token",)) if set(c) <= field.coords.keys())
-    apart = _apart(node, components, run)
-    layered = "layer" in field.coords
-    coords = [field.coords[c] for c in (*components, *(("layer",) if layered else ()))]
-    coords += [Named((name,), np.arange(size)) for name, size in apart.items()]
-    dims = union_of(coords)
-    sizes = {d: s for c in coords for d, s in c.sizes.items()}
-    full = [np.broadcast_to(c.spread(dims), [sizes[d] for d in dims]) for c in coords]
-    absent = _absent(field, dims, sizes)
-    objectives: list[Objective] = []
-    numbers: dict[tuple, int] = {}
-    index = np.full([sizes[d] for d in dims], -1)
-    for at in np.ndindex(index.shape):
-        key = tuple(int(column[at]) for column in full)
-        if min(key) < 0 or absent[at]:
-            continue
-        if key not in numbers:
-            layer = node.type.layers[key[len(components)] if layered else 0]
-            place = dict(zip(apart, key[len(key) - len(apart) :], strict=True))
-            direction = _direction(node, components, key[: len(components)], layer, place, run)
-            numbers[key] = len(objectives)
-            objectives.append(Objective(layer, direction))
-        index[at] = numbers[key]
-    groups = run.program.setting("featvis.coherence")
-    if groups and {"y", "x"} <= set(dims):
-        objectives = _coherent(list(numbers), objectives, groups)
-    return Named(dims, index), objectives
-
-
-def _coherent(keys: list[tuple], objectives: list[Any], groups: int) -> list[Any]:
-    """The cells of each layer and input, which share parts of their pictures. keys: (y, x, ...) of each cell."""
-    from dataclasses import replace
-
-    from bbilang.runtime.icon import Grid
-
-    grids: dict[tuple, list[int]] = {}
-    for number, key in enumerate(keys):
-        grids.setdefault(key[2:], []).append(number)
-    found = list(objectives)
-    for numbers in grids.values():
-        cells = Grid.of(np.array([objectives[number].direction for number in numbers]), groups)
-        for cell, number in enumerate(numbers):
-            found[number] = replace(objectives[number], grid=cells, cell=cell)
-    return found
-
-
-def _apart(node: Node, components: tuple[str, ...], run: Any) -> dict[str, int]:
-    """The axes besides the atoms' own on which their directions depend: the input, states of a factorization."""
-    if components == ("channel",):
-        return {}
-    if components == ("group",):
-        from bbilang.runtime.factors import directions
-
-        return {d: s for d, s in directions(node, run).sizes.items() if d not in ("group", "channel")}
-    return {"input": len(run.images)}
-
-
-def _direction(
-    node: Node, components: tuple[str, ...], atom: tuple[int, ...], layer: str, place: dict[str, int], run: Any
-) -> int | tuple[float, ...]:
-    """What an atom's icon maximizes: a channel's number, a group's channel factor, or the vector of a place."""
-    if components == ("channel",):
-        return atom[0]
-    if components == ("group",):
-        from bbilang.runtime.factors import directions
-
-        factors = directions(node, run)
-        wanted = {**place, "group": atom[0]}
-        vector = factors.data[tuple(slice(None) if d == "channel" else wanted[d] for d in factors.dims)]
-        return tuple(vector.tolist())
-    cube = run.activation(node, layer)[place["input"]]
-    where = dict(zip(components, atom, strict=True))
-    vector = cube[tuple(where.get(axis, slice(None)) for axis in run.layer(layer).axes)]
-    return tuple(vector.float().cpu().tolist())
 
 
 def areas(drawing: Drawing, axis: Any) -> np.ndarray | None:
@@ -207,24 +137,37 @@ def areas(drawing: Drawing, axis: Any) -> np.ndarray | None:
     return values / max(float(values.max(initial=0)), 1e-12)
 
 
-def _absent(field: Field, dims: tuple[str, ...], sizes: dict[str, int]) -> np.ndarray:
-    """Where every value that belongs to an atom is missing."""
-    missing = Named(field.values.dims, np.isnan(field.values.data))
-    others = tuple(i for i, d in enumerate(missing.dims) if d not in dims)
-    kept = Named(tuple(d for d in missing.dims if d in dims), missing.data.all(others) if others else missing.data)
-    whole = combine(lambda a, b: a | b, Named(dims, np.zeros([sizes[d] for d in dims], bool)), kept)
-    return whole.ordered(dims).data
-
-
 def icon_picture(drawing: Drawing, number: int) -> int:
-    """The page's picture of an icon, as WebP: a third of a PNG's bytes at no visible loss."""
+    """The page's picture of an icon, as WebP: a third of a PNG's bytes at no visible loss. Several that differ are one
+    tile."""
     if number < 0:
         return -1
     from bbilang.runtime.encode import webp
 
-    icon = drawing.results.icons[number]
-    y, x = icon.picture.shape[:2]
-    return drawing.picture(webp(icon.picture), "image/webp", x, y, "a picture that the network responds to")
+    count = diversity(drawing.node, drawing.results.program)
+    pixels = tile([icon.picture for icon in drawing.results.icons[number : number + count]])
+    y, x = pixels.shape[:2]
+    return drawing.picture(webp(pixels), "image/webp", x, y, "a picture that the network responds to")
+
+
+def tile(pictures: list[np.ndarray]) -> np.ndarray:
+    """Pictures (y, x, rgb or rgba) of one size as one: rows as long as columns, places that are left transparent."""
+    if len(pictures) == 1:
+        return pictures[0]
+    wide = int(np.ceil(len(pictures) ** 0.5))
+    deep, (y, x) = -(-len(pictures) // wide), pictures[0].shape[:2]
+    sheet = np.zeros((deep * y, wide * x, 4), np.uint8)
+    for number, picture in enumerate(pictures):
+        top, left = number // wide * y, number % wide * x
+        sheet[top : top + y, left : left + x] = with_alpha(picture)
+    return sheet
+
+
+def with_alpha(picture: np.ndarray) -> np.ndarray:
+    """(y, x, rgba): opaque where the picture has no alpha."""
+    if picture.shape[-1] == 4:
+        return picture
+    return np.concatenate([picture, np.full((*picture.shape[:2], 1), 255, np.uint8)], axis=-1)
 
 
 STYLES = (Featvis(),)

@@ -125,9 +125,11 @@ def _composed(drawing: Drawing, icons: np.ndarray, areas: np.ndarray | None, lay
         if own != side:
             picture = np.asarray(Image.fromarray(picture).resize((own, own), Image.Resampling.LANCZOS))
         top, left = (place[0] * side + (side - own) // 2, place[1] * side + (side - own) // 2)
-        sheet[top : top + own, left : left + own, :3] = picture
-        sheet[top : top + own, left : left + own, 3] = 255
-    pixels = sheet if areas is not None or (icons < 0).any() else sheet[..., :3]
+        part = sheet[top : top + own, left : left + own]
+        part[..., : picture.shape[-1]] = picture
+        if picture.shape[-1] == 3:
+            part[..., 3] = 255
+    pixels = sheet if (sheet[..., 3] < 255).any() else sheet[..., :3]
     words = f"what excites each of the {deep} by {wide} positions of {layer}"
     return drawing.picture(webp(np.ascontiguousarray(pixels)), "image/webp", wide * side, deep * side, words)
 
