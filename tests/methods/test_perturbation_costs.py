@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import slow
@@ -171,3 +174,13 @@ def test_long_work_says_how_far_it_is(method, capsys):
         watch._told = -100.0
         watch(work[-1])
     assert f"{work[-1].words}: 100%" in capsys.readouterr().err
+
+
+def test_the_guides_examples_are_right():
+    import bbilang
+
+    text = (Path(__file__).parents[2] / "docs" / "perturbation.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```bbi\n(.*?)^```", text, re.M | re.S)
+    assert len(blocks) == 3
+    for block in blocks:
+        assert bbilang.check(bbilang.parse(block), input="sample:chelsea").elements
