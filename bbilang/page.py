@@ -88,14 +88,9 @@ class Page:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """For notebooks: the whole page in a frame of its own, so that neither's styles reach the other."""
-        import html
+        from bbilang.framing import framed
 
-        page = html.escape(self.html(), quote=True)
-        frame = (
-            f'<iframe srcdoc="{page}" sandbox="allow-scripts allow-downloads" title="{html.escape(self.view.title)}" '
-            'style="width:100%;height:720px;border:0"></iframe>'
-        )
-        return {"text/html": frame, "text/plain": repr(self)}
+        return {"text/html": framed(self.html(), self.view.title), "text/plain": repr(self)}
 
     def __repr__(self) -> str:
         count = sum(len(i.elements) for i in self.view.interfaces)

@@ -453,6 +453,9 @@ async function start() {
 }
 
 addEventListener("hashchange", () => { recall(); draw(); });
+// A notebook, which has this page in a frame without rights, is told how high it is, and nothing else.
+if (parent !== window)
+  new ResizeObserver(() => parent.postMessage({ bbi: "height", pixels: document.body.getBoundingClientRect().height }, "*")).observe(document.body);
 // The live preview, which has this page in a frame of its own, brings pictures as they are made: [[number, address], ...].
 addEventListener("bbi-pictures", async ({ detail }) => {
   const made = detail.map(([number, uri]) => [number, image(uri)]);

@@ -1,0 +1,177 @@
+"""Notebooks: `%load_ext bbilang`, and a cell that begins with `%%bbi` is a text.
+
+    %%bbi --model net --input photo
+    block4b.channel | attribute(output) | top(8) | present(featvis)
+
+What stands after an option is a variable of the notebook where there is one of that name, and the words themselves
+elsewhere. The page is bound to `_bbi`, or to the name after `--name`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import html
+import shlex
+import time
+from typing import Any, NoReturn
+
+from bbilang.console import duration, plural
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+
+EVERY = 0.25  # seconds between two words on how far the work is
+NAME = "_bbi"
+
+
+class CellError(BbiError):
+    """What is wrong with a cell: shown as the command line shows it, without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython prints in place of one."""
+        from bbilang.console import printed
+
+        return printed(str(self)).splitlines()
+
+
+def load(shell: Any) -> None:
+    """What `%load_ext bbilang` does."""
+
+    def bbi(line: str, cell: str) -> None:
+        run_cell(shell, line, cell)
+
+    bbi.__doc__ = _parser().format_help()
+    shell.register_magic_function(bbi, "cell", "bbi")
+
+
+def run_cell(shell: Any, line: str, cell: str) -> None:
+    """The page of a cell, shown and bound to a name. Raises CellError."""
+    from bbilang.faults import explained
+
+    shown = _Shown()
+    try:
+        name, page, height = _page(shell.user_ns, line, cell, shown)
+        shell.user_ns[name] = page
+        shown.page(page, height)
+    except KeyboardInterrupt:
+        shown.say("interrupted: finished icons are kept, and the same cell goes on from there")
+        raise
+    except Exception as error:
+        found = explained(error)
+        shown.say("")
+        raise CellError(found.diagnostics, found.source) from None
+
+
+def _page(variables: dict[str, Any], line: str, cell: str, shown: _Shown) -> tuple[str, Any, int | None]:
+    from bbilang import api
+    from bbilang.grammar.source import Source
+    from bbilang.request import settings_of
+
+    try:
+        asked = _parser().parse_args(shlex.split(line))
+    except ValueError as error:  # a quote that is not closed
+        _misused(str(error))
+    if asked.name and not asked.name.isidentifier():
+        _misused(f"`{asked.name}` is no name for a variable")
+    source = Source(cell, "<cell>")
+    inputs = [_meant(variables, word) for word in asked.input or ()]
+    model = _meant(variables, asked.model) if asked.model else _named_model(variables, source)
+    page = api.run(
+        source, model=model, input=inputs or None, weights=asked.weights, device=asked.device,
+        settings=settings_of(asked.set, asked.seed), draft=asked.draft, title=asked.title, progress=shown,
+    )  # fmt: skip
+    return asked.name or NAME, page, asked.height
+
+
+def _meant(variables: dict[str, Any], word: str) -> Any:
+    """A variable where there is one of that name, else the word."""
+    return variables.get(word, word) if word.isidentifier() else word
+
+
+def _named_model(variables: dict[str, Any], source: Any) -> Any:
+    """The variable that a cell names in `model net`: a network, where no model of the registry is called so."""
+    from bbilang.grammar import ast
+    from bbilang.grammar.parse import parse_recovering
+    from bbilang.registry import registry
+    from bbilang.runtime.adapter import Adapter
+
+    file, _ = parse_recovering(source)
+    named = [item.name for s in file.statements if isinstance(s, ast.Model) for item in s.items]
+    if len(named) != 1 or not isinstance(named[0], ast.Path):
+        return None
+    name = source.text[named[0].span.start : named[0].span.end]
+    value = variables.get(name)
+    network = isinstance(value, Adapter) or hasattr(value, "named_modules")
+    return value if network and name not in registry().models() else None
+
+
+# --- the line after %%bbi -------------------------------------------------------------------------------------------
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        _misused(message)
+
+
+def _misused(message: str) -> NoReturn:
+    raise BbiError(Diagnostic("E440", f"%%bbi: {message}", help="`%%bbi?` says what can be asked"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser("%%bbi", description="The page of a text.", add_help=False, allow_abbrev=False)
+    parser.add_argument("-m", "--model", metavar="NAME", help="a variable with a network, or a name of `bbi models`")
+    parser.add_argument("-i", "--input", metavar="NAME", action="append",
+                        help="a variable with a picture, an array or a tensor, or a file; repeatable")  # fmt: skip
+    parser.add_argument("--weights", metavar="FILE", help="safetensors or a PyTorch state dict; or the word random")
+    parser.add_argument("-s", "--set", metavar="NAME=VALUE", action="append", help="as featvis.steps=64; repeatable")
+    parser.add_argument("--seed", metavar="NUMBER", type=int, help="of everything random")
+    parser.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
+    parser.add_argument("--draft", action="store_true", help="small icons of few steps, marked on the page")
+    parser.add_argument("--title", metavar="WORDS", default="", help="of the page")
+    parser.add_argument("--height", metavar="PIXELS", type=int, help="of the frame; the page's own unless said")
+    parser.add_argument("--name", metavar="NAME", help=f"the variable for the page; {NAME} unless said")
+    return parser
+
+
+# --- what stands below the cell -------------------------------------------------------------------------------------
+
+
+class _Shown:
+    """One output: first how far the work is, then the page."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+        self._told = 0.0
+
+    def __call__(self, event: Any) -> None:
+        """Told by the runtime."""
+        from bbilang.progress import DOING
+
+        if event.kind == "pass":
+            self.say(DOING.get(event.words, event.words), seldom=True)
+        elif event.kind == "estimate" and event.total:
+            about = f", about {duration(event.seconds)}" if event.seconds is not None else ""
+            self.say(f"making {plural(event.total, 'icon')} ({event.words}){about}", event.done / event.total)
+        elif event.kind == "icons":
+            left = f", about {duration(event.seconds)} left" if event.seconds else ""
+            self.say(f"{event.done} of {plural(event.total, 'icon')}{left}", event.done / event.total, True)
+
+    def say(self, words: str, share: float | None = None, seldom: bool = False) -> None:
+        now = time.monotonic()
+        if seldom and now - self._told < EVERY:
+            return
+        self._told = now
+        bar = "" if share is None else f'<progress value="{share:.3f}"></progress> '
+        self._show({"text/plain": words, "text/html": f"{bar}{html.escape(words)}" if words else ""})
+
+    def page(self, page: Any, height: int | None) -> None:
+        from bbilang.framing import framed
+
+        bundle = {"text/html": framed(page.html(), page.view.title, height), "text/plain": repr(page)}
+        self._show(bundle)
+
+    def _show(self, bundle: dict[str, str]) -> None:
+        from IPython.display import display
+
+        if self._handle is None:
+            self._handle = display(bundle, raw=True, display_id=True)
+        else:
+            self._handle.update(bundle, raw=True)
