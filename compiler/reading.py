@@ -247,7 +247,8 @@ class Reader:
         return (kind.name, tuple(sorted((*others, ("layer", chosen)))))
 
     def suits(self, operation: Operation, arguments: Mapping[str, Any]) -> None:
-        """Raises `Fail` for a method that runs the network again where the target is an attribution."""
+        """Raises `Fail` for a method that has no gradient, or runs the network again, where the target is an
+        attribution."""
         chained = any(
             isinstance(node, Node) and place_of(node) != OUTPUT
             for node in (arguments[p.name] for p in operation.parameters if p.kind == "target")
@@ -260,7 +261,7 @@ class Reader:
                 if method.rivals(own, 2) and any(not _of_classes(target) for target in scores):
                     message = f"`{method.name}` is a competition among classes, and this is no class"
                     raise Fail("E238", message, "explain a class, or a list of them", name)
-                if chained and method is not None and method.reruns:
+                if chained and method is not None and (method.reruns or method.redistributes):
                     help = "leave the method out: attribution to an attribution is `linear`"
                     raise Fail("E238", f"`{method.name}` is not of attributions: of classes and of atoms", help, name)
 
