@@ -21,6 +21,8 @@ class ContrastiveExcitationBackprop(Method):
     name = "contrastive_excitation_backprop"
     axioms = ("sensitivity_b", "implementation_invariance", "symmetry")
     rule = True
+    redistributes = True
+    unit = "difference of chances of winning"
     parameters = (SUMS,)
     source = "Zhang et al. 2016, section 3.3; TorchRay"
 

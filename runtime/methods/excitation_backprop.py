@@ -36,6 +36,13 @@ class ExcitationBackprop(Method):
     name = "excitation_backprop"
     axioms = ("sensitivity_b", "implementation_invariance", "symmetry", "conservation")
     rule = True
+    redistributes = True
+    unit = "chance of winning"
+    insensitive = (
+        "Excitation backprop draws much the same map for every class: products of non-negative matrices forget what "
+        "they started from (Sixt, Granz, Landgraf 2020). `contrastive_excitation_backprop` is its cure (Zhang et al. "
+        "2016)."
+    )
     parameters = (SUMS,)
     source = "Zhang et al. 2016, equation 5; TorchRay"
 

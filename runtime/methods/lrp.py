@@ -26,6 +26,7 @@ class Lrp(Method):
     name = "lrp"
     axioms = ("sensitivity_b", "implementation_invariance", "linearity", "symmetry", "conservation")
     rule = True
+    redistributes = True
     parameters = (
         Parameter(
             "composite",

@@ -15,6 +15,7 @@ from bbilang.registry import registry
 from bbilang.runtime import passes
 from bbilang.runtime.model import adapt
 from bbilang.runtime.preprocess import Preprocess
+from bbilang.runtime.relevance.marks import Mark, marked
 
 LINEAR = "lrp(convolution=epsilon, bias=false)"
 
@@ -504,3 +505,84 @@ def test_what_cannot_be_said_is_refused_with_its_place(words):
 def test_the_default_is_shown_in_the_plan():
     program = bbilang.optimize(tiny.check("a.channel | attribute(output[1], method=lrp) | present(bars)"))
     assert any(f.rule and f.rule[0] == "lrp" for f in program.forwards)
+
+
+def test_an_attribution_is_no_target():
+    for method in ("lrp", "excitation_backprop"):
+        text = f"a.channel | attribute(b.channel[1] -> output[2], method={method}) | present(bars)"
+        assert tiny.refused(lambda text=text: tiny.check(text)).diagnostics[0].code == "E238"
+
+
+# --- what does not hold of every network and rule (test_axioms.py has what does of most): a counterexample each -------
+
+
+class Units(nn.Module):
+    """A layer of rectified units, and their weighted sum, of two numbers."""
+
+    def __init__(self, weights, biases, sums):
+        super().__init__()
+        self.a, self.head = nn.Linear(2, len(weights)), nn.Linear(len(weights), 1, bias=False)
+        self.a.weight.data, self.a.bias.data = torch.tensor(weights), torch.tensor(biases)
+        self.head.weight.data = torch.tensor([sums])
+
+    def forward(self, x):
+        return self.head(self.a(x).relu())
+
+
+def shares(x, units, method="lrp", **options):
+    """Relevance of two numbers."""
+    mode, x = registry().methods[method].around(options), torch.tensor([x], requires_grad=True)
+    marked(x, Mark(pixels=(torch.zeros(1, 2), torch.ones(1, 2))))
+    for part in units.parameters():
+        part.requires_grad_(False)
+    with mode:
+        y = units(x)
+    (found,) = torch.autograd.grad(y, x, mode.seed(y, torch.ones(1, 1, 1), "output")[0])
+    return found[0].tolist()
+
+
+def test_sensitivity_a_what_alone_changed_the_score_may_get_nothing():
+    units = Units([[-1.0, 0.0]], [1.0], [-1.0])  # -relu(1 - x): -1 at 0, 0 at 2
+    assert shares([2.0, 0.0], units) == [0, 0] and float(units(torch.zeros(1, 2))) == -1
+
+
+@pytest.mark.parametrize("method", ["lrp", "excitation_backprop"])
+def test_sensitivity_b_what_does_not_matter_may_get_some(method):
+    """relu(x + y) - relu(x): with y = 0 nothing depends on x; one path through each unit."""
+    units = Units([[1.0, 1.0], [1.0, 0.0]], [0.0, 0.0], [2.0, -1.0])
+    assert shares([1.0, 1.0], units, method)[0] != 0
+    flat = Units([[0.0, 1.0]], [0.0], [1.0])  # the first does not enter at all
+    assert shares([1.0, 1.0], flat, first="flat")[0] == pytest.approx(0.5, abs=1e-5)
+
+
+@pytest.mark.parametrize(("method", "options"), [("lrp", {"linear": "z_plus"}), ("excitation_backprop", {})])
+def test_implementation_invariance_two_ways_to_write_one_function(method, options):
+    """relu(x - y) + y and relu(y - x) + x are both the greater of two positive numbers."""
+    one = Units([[1.0, -1.0], [0.0, 1.0]], [0.0, 0.0], [1.0, 1.0])
+    two = Units([[-1.0, 1.0], [1.0, 0.0]], [0.0, 0.0], [1.0, 1.0])
+    at = torch.tensor([[3.0, 2.0]])
+    assert float(one(at)) == float(two(at)) == 3
+    assert shares([3.0, 2.0], one, method, **options) != pytest.approx(shares([3.0, 2.0], two, method, **options))
+
+
+def test_symmetry_two_that_may_change_places_may_get_different_shares():
+    units = Units([[1.0, -1.0], [0.0, 1.0]], [0.0, 0.0], [1.0, 1.0])  # the greater of two
+    assert shares([1.0, 1.0], units) == pytest.approx([0, 1], abs=1e-5)
+
+
+def test_completeness_a_bias_takes_a_share():
+    units = Units([[1.0, 0.0]], [1.0], [1.0])
+    assert shares([1.0, 0.0], units) == pytest.approx([1, 0]) and float(units(torch.tensor([[1.0, 0.0]]))) == 2
+
+
+def test_conservation_a_unit_that_nothing_excites_hands_nothing_on():
+    units = Units([[1.0, 0.0]], [0.0], [-1.0])
+    assert shares([1.0, 0.0], units) == pytest.approx([-1, 0], abs=1e-5)
+    assert sum(shares([1.0, 0.0], units, linear="z_plus")) == 0
+    assert sum(shares([1.0, 0.0], units, "excitation_backprop")) == 0
+
+
+def test_linearity_chances_do_not_grow_with_the_score():
+    one, two = (Units([[1.0, 1.0]], [0.0], [factor]) for factor in (1.0, 2.0))
+    assert shares([1.0, 3.0], one, "excitation_backprop") == shares([1.0, 3.0], two, "excitation_backprop")
+    assert shares([1.0, 3.0], two) == pytest.approx([2, 6])
