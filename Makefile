@@ -5,6 +5,7 @@
 # make reference   docs/reference and docs/mistakes.md, from what the language knows of itself
 # make docs   the documentation site with its live gallery: build/site (DRAFT=1 for quick icons)
 # make bench  the benchmarks, beside the peers that can be installed: docs/benchmarks.md (ROWS=linear,... QUICK=1)
+# make vscode the extension for VS Code: build/bbi.vsix (needs Node 20 or newer)
 # make clean  forget .venv, build and caches
 #
 # Each sets up .venv first and installs again only when pyproject.toml, constraints.txt or tests/peers.txt changed.
@@ -17,7 +18,7 @@ CORES := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || e
 WORKERS := $(shell echo $$(( $(CORES) < 4 ? $(CORES) : 4 )))
 THREADS := $(shell echo $$(( $(CORES) / $(WORKERS) )))
 
-.PHONY: demo test lint types fuzz reference docs bench clean
+.PHONY: demo test lint types fuzz reference docs bench vscode clean
 
 demo: .venv/installed-demo
 	@mkdir -p build
@@ -73,6 +74,11 @@ bench: .venv-bench/installed
 	@echo 'installing bbilang, what it needs and what its documentation needs into .venv (torch is 200 MB or more; some minutes)'
 	@$(INSTALL) '.[demo,docs]'
 	@touch $@ .venv/installed-demo
+
+vscode:
+	@mkdir -p build
+	cd editors/vscode && npm install --no-audit --no-fund --no-package-lock --loglevel=error && npm run --silent package
+	@echo "$(CURDIR)/build/bbi.vsix"
 
 clean:
 	rm -rf .venv .venv-bench build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache *.egg-info

@@ -45,7 +45,10 @@ def complete(document: Document, offset: int) -> tuple[list[Choice], bool, Curso
 
 
 def _meant(typed: str, choice: Choice) -> bool:
-    """Whether what is typed is some of the choice's characters in their order."""
+    """Whether what is typed is some of the choice's characters in their order; of a class, of which there are many, a
+    part of its name."""
+    if choice.kind == "class":
+        return typed in choice.label.lower()
     letters = iter((choice.match or choice.label).lower())
     return all(letter in letters for letter in typed)
 

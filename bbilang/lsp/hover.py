@@ -16,11 +16,11 @@ from bbilang.lsp.words import (
     SELECTIONS,
     STATEMENTS,
     field_words,
-    kind_words,
     layer_words,
     method_words,
     model_words,
     operation_words,
+    parameter_list,
     parameter_words,
     selection_words,
     statement_words,
@@ -65,7 +65,7 @@ def _about(document: Document, token: Token, cursor: Cursor) -> str | None:
     if token.start == cursor.start and token.text in STATEMENTS and not named:
         return statement_words(token.text)
     if cursor.first == "set" and len(cursor.frames) == 1 and token.text in SETTINGS:
-        return "\n".join(f"- `{p.name}`: {kind_words(p)}. {p.doc}" for p in SETTINGS[token.text])
+        return parameter_list(SETTINGS[token.text])
     if cursor.first == "model" and token.text in registry.models():
         return model_words(registry.describe(token.text)) if registry.describe else None
     parameter = _parameter(document, cursor, frame)

@@ -8,11 +8,11 @@ from bbilang.lsp.document import Document
 from bbilang.lsp.words import (
     ATOM_WORDS,
     STATEMENTS,
-    kind_words,
     layer_words,
     method_words,
     model_words,
     operation_words,
+    parameter_list,
     selection_words,
     statement_words,
     style_words,
@@ -47,5 +47,5 @@ def about(documents: Iterable[Document], group: str, name: str) -> str | None:
     if group == "atom" and name in ATOM_WORDS:
         return ATOM_WORDS[name]
     if group == "setting" and name in SETTINGS:
-        return "\n".join(f"- `{p.name}`: {kind_words(p)}. {p.doc}" for p in SETTINGS[name])
+        return parameter_list(SETTINGS[name])
     return None

@@ -153,9 +153,9 @@ def kind_words(parameter: Parameter) -> str:
     if parameter.choices:
         words += f": {', '.join(parameter.choices)}"
     elif low is not None and high is not None:
-        words += f", {low:g} to {high:g}{unit}"
+        words += f", {_number(low)} to {_number(high)}{unit}"
     elif low is not None:
-        words += f", at least {low:g}{unit}"
+        words += f", at least {_number(low)}{unit}"
     if not parameter.required and parameter.default not in (None, "first"):
         default = str(parameter.default).lower() if isinstance(parameter.default, bool) else parameter.default
         words += f"; {default} unless said"
@@ -163,8 +163,17 @@ def kind_words(parameter: Parameter) -> str:
 
 
 def _parameters(own: Iterable[Parameter]) -> list[str]:
-    rows = [f"- `{p.name}`: {kind_words(p)}. {p.doc}" for p in own]
-    return ["\n".join(rows)] if rows else []
+    listed = parameter_list(own)
+    return [listed] if listed else []
+
+
+def parameter_list(own: Iterable[Parameter]) -> str:
+    """A line for each parameter."""
+    return "\n".join(f"- `{p.name}` ({kind_words(p)}): {p.doc}" for p in own)
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 def _code(words: str) -> str:
