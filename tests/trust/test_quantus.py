@@ -66,11 +66,11 @@ def test_deletion_is_pixel_flipping(quantus, monkeypatch):
     own = run.value(node.inputs[0]).values.ordered(("input", "channel", "y", "x")).data
     activation = slow.values("residual", tiny.images(2))[0]["b"].detach().numpy()
     metric = quantus.PixelFlipping(
-        features_in_step=32, perturb_baseline="black", abs=False, normalise=False, disable_warnings=True,
+        features_in_step=32, perturb_baseline=0.0, abs=False, normalise=False, disable_warnings=True,
         display_progressbar=False,
     )  # fmt: skip
     want = metric(
-        model=Above(2), x_batch=activation, y_batch=np.array([CLASS, CLASS]), a_batch=own.astype(np.float64),
+        model=Above(2).eval(), x_batch=activation, y_batch=np.array([CLASS, CLASS]), a_batch=own.astype(np.float64),
         softmax=True, channel_first=True, batch_size=2,
     )  # fmt: skip
     got = one["deletion"].values["scores"][0, :, 0, 1:]
@@ -104,7 +104,7 @@ def test_max_sensitivity(quantus):
             return slow.values("residual", x.double())[1]
 
     want = metric(
-        model=Whole(), x_batch=images, y_batch=np.array([CLASS, CLASS]), a_batch=explain(None, images, None),
+        model=Whole().eval(), x_batch=images, y_batch=np.array([CLASS, CLASS]), a_batch=explain(None, images, None),
         explain_func=explain, channel_first=True, softmax=False, batch_size=2,
     )  # fmt: skip
     np.testing.assert_allclose(got, np.asarray(want), rtol=2e-3)
