@@ -84,7 +84,7 @@ def picture(page, name):
 
 def test_completion(opened):
     """After a `|`: the operations that fit the field; the choice is written with its brackets."""
-    page = opened(HEAD + EVIDENCE + "evidence")
+    page = opened(HEAD + EVIDENCE + "evidence", height=470)
     put_cursor(page, "\nevidence", " | bo")
     page.wait_for_selector(".cm-tooltip-autocomplete li >> text=both")
     labels = page.locator(".cm-tooltip-autocomplete .cm-completionLabel").all_inner_texts()
