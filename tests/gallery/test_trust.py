@@ -1,0 +1,83 @@
+"""Can I trust this: whiskers that are the numbers, curves, what stands below them, and warnings above the picture."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+NAME = "can_i_trust_this"
+GUIDED = (
+    "attribute(output)\n        | trust(deletion)",
+    "attribute(output, method=guided_backprop)\n        | trust(deletion)",
+)
+
+
+@pytest.mark.browser
+def test_whiskers_stand_at_the_numbers(read):
+    page = read(NAME)
+    data = page.data("channels")
+    values = data.values.reshape(-1, 2)
+    assert data.axes[-1] == "measure" and values.shape == (8, 2)
+    texts = [text for text in page.texts("channels") if "±" in text and text[0].isdigit()]
+    own, off = zip(*(map(float, text.split(" ±")) for text in texts), strict=True)
+    np.testing.assert_allclose(own, values[:, 0], atol=0.006)
+    np.testing.assert_allclose(off, values[:, 1], atol=0.006)
+    assert "± path dependence" in page.texts("channels")
+    # Whiskers are drawn to scale: their lengths are as the spreads.
+    boxes = page.tab.eval_on_selector_all(
+        "#element-channels svg .mark-rect path",
+        "all => all.map(n => n.getBBox()).map(b => [b.x, b.y, b.width, b.height])",
+    )
+    wide = sorted(box[2] for box in boxes if 1.2 < box[3] < 1.8 and box[2] > 4)
+    lengths = np.sort(2 * values[:, 1])
+    assert len([w for w in wide if w > 12.1]) >= 6
+    np.testing.assert_allclose(np.array(wide[-4:]) / wide[-1], lengths[-4:] / lengths[-1], atol=0.03)
+
+
+@pytest.mark.browser
+def test_what_stands_below(read):
+    page = read(NAME)
+    for element, measures in {
+        "channels": ["path dependence", "random weights", "class sensitivity", "agreement", "completeness"],
+        "removed": ["deletion"],
+        "forgets": ["random weights"],
+    }.items():
+        terms = page.tab.locator(f"#element-{element} .trust dt").all_inner_texts()
+        assert [
+            re.sub(r"\s*\(?(Olah|Adebayo|Sixt|Krishna|Sundararajan|Petsiuk).*", "", t).strip() for t in terms
+        ] == measures
+        assert all(page.tab.locator(f"#element-{element} .trust em").all_inner_texts())
+    words = page.words("channels")
+    assert "does not say" in words and "Adebayo et al. 2018" in words
+    assert page.tab.locator(".distrust").count() == 0  # it passes all of them
+
+
+@pytest.mark.browser
+def test_curves(read):
+    page = read(NAME)
+    assert {"by the attribution", "in random order"} <= set(page.texts("removed"))
+    assert {"trained", "all random"} <= set(page.texts("forgets"))
+    assert page.tab.locator("#element-removed svg .mark-line path").count() == 2
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_method_that_ignores_the_class_is_marked(read, scheme):
+    page = read(NAME, GUIDED, color_scheme=scheme)
+    (note,) = page.tab.locator("#element-removed .distrust").all()
+    assert note.get_attribute("role") == "note" and "guided_backprop" in note.inner_text()
+    assert "Adebayo" in note.inner_text() or "Nie" in note.inner_text()
+    icon = note.locator("svg")
+    assert icon.get_attribute("aria-hidden") == "true" and icon.bounding_box()["width"] >= 16
+    above = page.tab.locator("#element-removed .chart").bounding_box()["y"]
+    assert note.bounding_box()["y"] < above
+    assert page.tab.locator("#element-channels .distrust").count() == 0
+
+
+def test_the_page_without_a_browser(compiled):
+    """A reader of the file, of JSON and of the picture is told as well."""
+    view = compiled(NAME, GUIDED).page.view
+    (element,) = (e for i in view.interfaces for e in i.elements if e.id == "removed")
+    assert element.legend.warnings and element.legend.trust[0].title == "deletion"
