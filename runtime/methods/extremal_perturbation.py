@@ -150,7 +150,11 @@ class Bumps:
         return torch.exp(-2 * (distance / self.sigma - 0.5).clamp_min(0) ** 2).flatten(0, 1)[None]
 
     def mask(self, heights: Any) -> tuple[Any, Any]:
-        """(row, 1, *grid) in [0, 1] -> masks (row, 1, y, x): of the picture, and with the margin."""
+        """(row, 1, *grid) in [0, 1] -> masks (row, 1, y, x): of the picture, and with the margin.
+
+        In the order of TorchRay's operations, bit by bit: many values of the first masks differ by rounding alone, and
+        which of them count as small decides where the mask begins to shrink.
+        """
         import torch.nn.functional as F
 
         seen = F.unfold(heights, (self.around, self.around), padding=(self.padding, self.padding))
