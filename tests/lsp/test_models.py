@@ -1,0 +1,70 @@
+"""Models that the server cannot know without torch: another process describes them, and the text waits."""
+
+import threading
+
+import pytest
+
+from bbilang.lsp import describing
+from bbilang.lsp.completion import complete
+from bbilang.lsp.describing import Describer
+from bbilang.lsp.document import Document
+
+PAGE = 'input "sample:chelsea"\nblock5c.expand.channel | attribute(output) | top(8) | present(bars)\n'
+
+
+def codes(document):
+    return [d.code for d in document.state.diagnostics]
+
+
+@pytest.mark.slow
+def test_another_size_is_described_beside_the_server():
+    """It takes torch; until it is there nothing is said of the pipes, and then the shapes are those of that size."""
+    ready = threading.Event()
+    document = Document("<text>", "set preprocess(crop=160)\n" + PAGE, Describer(ready.set))
+    assert codes(document) == [] and document.state.checker is None
+    offset = document.text.index("block5c") + 9
+    assert complete(document, offset)[0] == [] or all(c.kind != "layer" for c in complete(document, offset)[0])
+    assert ready.wait(120)
+    document.forget()
+    assert codes(document) == []
+    details = {c.label: c.detail for c in complete(document, offset)[0]}
+    assert details["block5c.expand"].startswith("channel: 672, y: 10, x: 10")
+
+
+def test_a_model_that_cannot_be_described_is_an_error_at_its_name(monkeypatch):
+    """What the other process found wrong, in its words; here one that finds something at once."""
+    said = """print('{"wrong": [["E410", "torchvision is not installed", "install it"]]}')"""
+    monkeypatch.setattr(describing, "ASK", said)
+    ready = threading.Event()
+    document = Document("<text>", 'model "torchvision:no_such_network"\n' + PAGE, Describer(ready.set))
+    assert codes(document) == []
+    assert ready.wait(120)
+    document.forget()
+    (error,) = document.state.diagnostics
+    assert (error.code, error.help) == ("E410", "install it") and document.text[
+        error.span.start : error.span.end
+    ].startswith('"torchvision:')
+
+
+def test_a_process_that_fails_is_an_error_too(monkeypatch):
+    monkeypatch.setattr(describing, "ASK", "import sys; sys.exit('no room left')")
+    ready = threading.Event()
+    document = Document("<text>", 'model "timm:anything"\n' + PAGE, Describer(ready.set))
+    assert codes(document) == []
+    assert ready.wait(60)
+    document.forget()
+    assert codes(document) == ["E408"]
+
+
+def test_code_of_the_reader_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "trap.py").write_text("raise SystemExit('code was run')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    document = Document(str(tmp_path / "page.bbi"), 'model "trap:network"\n' + PAGE)
+    assert codes(document) == ["E409"]
+
+
+def test_an_unknown_name_of_the_registry():
+    document = Document("<text>", "model efficientnet\n" + PAGE)
+    assert codes(document) == ["E401"]
+    document.update("model efficientnet_lite0\n" + PAGE)
+    assert codes(document) == []
