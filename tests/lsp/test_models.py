@@ -41,7 +41,8 @@ def test_a_model_that_cannot_be_described_is_an_error_at_its_name(monkeypatch):
     assert ready.wait(120)
     document.forget()
     (error,) = document.state.diagnostics
-    assert (error.code, error.help) == ("E410", "install it") and document.text[
+    assert (error.code, error.help) == ("E410", "install it")
+    assert document.text[error.span.start : error.span.end] == '"torchvision:no_such_network"'
         error.span.start : error.span.end
     ].startswith('"torchvision:')
 
