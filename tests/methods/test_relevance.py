@@ -1,5 +1,8 @@
 """Relevance through whole networks: targets and layers, conservation, folding, attention, refusals, passes."""
 
+import re
+from pathlib import Path
+
 import blocks
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from bbilang.registry import registry
 from bbilang.runtime import passes
 from bbilang.runtime.model import adapt
 from bbilang.runtime.preprocess import Preprocess
+from bbilang.runtime.relevance.composites import COMPOSITES, RULES
 from bbilang.runtime.relevance.marks import Mark, marked
 
 LINEAR = "lrp(convolution=epsilon, bias=false)"
@@ -586,3 +590,12 @@ def test_linearity_chances_do_not_grow_with_the_score():
     one, two = (Units([[1.0, 1.0]], [0.0], [factor]) for factor in (1.0, 2.0))
     assert shares([1.0, 3.0], one, "excitation_backprop") == shares([1.0, 3.0], two, "excitation_backprop")
     assert shares([1.0, 3.0], two) == pytest.approx([2, 6])
+
+
+def test_the_guide():
+    """Its texts check, and it names every rule, composite and parameter."""
+    guide = (Path(__file__).parents[2] / "docs" / "relevance.md").read_text(encoding="utf-8")
+    for text in re.findall(r"^```bbi\n(.*?)^```", guide, re.M | re.S):
+        assert bbilang.check(bbilang.parse(text), input="sample:chelsea").elements
+    for name in (*RULES, *COMPOSITES, "canonize=false", "bias=false", "sums=positive"):
+        assert f"`{name}`" in guide
