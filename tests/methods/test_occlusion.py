@@ -1,6 +1,8 @@
-"""Occlusion at the input and at hidden layers, against a loop over windows in float64 and against Captum."""
+"""Occlusion at the input and at hidden layers, against a loop over windows in float64; Captum: test_conformance.py."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +10,12 @@ import slow
 import tiny
 import torch
 from slow import close, last, score
+
+from bbilang.compiler.optimize import optimize
+from bbilang.compiler.plan import plan
+from bbilang.registry import registry
+from bbilang.runtime.execute import execute
+from bbilang.runtime.model import adapt
 
 MEAN = torch.tensor(slow.MEAN).view(3, 1, 1)
 
@@ -79,3 +87,70 @@ def test_targets(to, written, optimized):
     text = f"b.spatial | attribute({written}, method=occlusion(window=3, stride=2)) | present(heatmap)"
     found = last(slow.run(text, "residual", optimized=optimized), "y", "x")
     close(found, by_hand("residual", "b", 3, 2, "mean", to), 3e-4)
+
+
+@pytest.mark.parametrize("optimized", [True, False])
+def test_groups_as_targets(optimized):
+    """A group is worth <its part / |its part|, activation>."""
+    text = "late = b | factorize(nmf, 2)\nlate.spatial | present(heatmap, facet=group)\n"
+    text += "late.channel | present(matrix)\n"
+    text += "a.spatial | attribute(late, method=occlusion(window=5, stride=4)) | present(heatmap, facet=to.group)"
+    results = slow.run(text, "tiny", optimized=optimized)
+    found = last(results, "to.group", "y", "x")[0]
+    spatial, channel, *_ = results.fields.values()
+    w = torch.tensor(spatial.values.ordered(("input", "group", "y", "x")).data[0]).double()
+    h = torch.tensor(channel.values.ordered(("input", "group", "channel")).data[0]).double()
+    images = tiny.images(1)
+    # The network of the tests takes pictures as they are: where its normalization gives 0 is black.
+    start, own = (slow.values("tiny", x)[0] for x in (torch.zeros_like(images), images))
+    want, times = np.zeros((2, *found.shape[1:])), np.zeros(found.shape[1:])
+    for y, x in windows(found.shape[1:], 5, 4):
+        at = own["a"].detach().clone()
+        at[:, :, y : y + 5, x : x + 5] = start["a"].detach()[:, :, y : y + 5, x : x + 5]
+        lost = own["b"][0] - slow.values("tiny", images, {"a": at})[0]["b"][0]
+        times[y : y + 5, x : x + 5] += 1
+        for group in range(2):
+            part = torch.einsum("yx,c->cyx", w[group], h[group])
+            want[group, y : y + 5, x : x + 5] += (lost * part / part.norm()).sum().item()
+    close(found, want / times, 3e-4)
+
+
+@pytest.mark.parametrize("optimized", [True, False])
+def test_tokens_that_stand_for_patches(optimized):
+    """In a network of tokens with one before them, a window hides patches, and that token stays."""
+
+    class Patches(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.patch = torch.nn.Conv2d(3, 4, 8, 8)
+            self.block = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.GELU())
+            self.head = torch.nn.Linear(6, 3)
+
+        def forward(self, x):
+            tokens = self.patch(x).flatten(2).transpose(1, 2)
+            tokens = torch.cat([tokens.mean(1, keepdim=True), tokens], 1)
+            return self.head(self.block(tokens).square().mean(1))
+
+    model = tiny.build(Patches)
+    adapted = adapt(model, (32, 32), labels=("one", "two", "three"), name="patches")
+    (block,) = [layer for layer in adapted.description.layers if layer.name == "block"]
+    grid = replace(block, grid=(4, 4), prefix=1)
+    layers = tuple(grid if layer is block else layer for layer in adapted.description.layers)
+    adapted = replace(adapted, description=replace(adapted.description, layers=layers))
+    text = "block.spatial | attribute(output[1], method=occlusion(window=2, stride=2)) | present(heatmap)"
+    program = tiny.check(text, 1, adapted)
+    steps = plan(optimize(program) if optimized else program)
+    own = replace(adapted, description=program.description)
+    found = last(execute(steps, registry(), own, tiny.pictures(1), icons=tiny.fake_icons), "y", "x")[0]
+    images, kept = tiny.images(1), []
+    model.block.register_forward_hook(lambda *a: kept.append(a[2]))
+    with torch.no_grad():
+        score = model(images)[0, 1]
+        model(torch.zeros_like(images))
+        want = np.zeros((4, 4))
+        for y, x in windows((4, 4), 2, 2):
+            at = kept[0].clone()
+            for row, column in ((y + i, x + j) for i in range(2) for j in range(2)):
+                at[0, 1 + row * 4 + column] = kept[1][0, 1 + row * 4 + column]
+            want[y : y + 2, x : x + 2] = (score - model.head(at.square().mean(1))[0, 1]).item()
+    close(found, want, 1e-4)
