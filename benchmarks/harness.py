@@ -29,7 +29,8 @@ from typing import Any, Literal
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
-ROWS = ("linear", "positions", "integrated", "icon_steps", "icon_works", "compiling", "cached", "mixed")
+METHODS = ("grad_cam", "smoothgrad", "lrp", "occlusion", "rise")  # rows that share benchmarks/attributions.py
+ROWS = ("linear", "positions", "integrated", "icon_steps", "icon_works", "compiling", "cached", "mixed", *METHODS)
 ROUNDS, ROUNDS_QUICK, FEWEST = 9, 3, 3
 BUDGET = 90.0  # seconds for a way that is no way of ours; after that it rests, once it ran FEWEST times
 
@@ -105,6 +106,8 @@ class Row:
 
 def row_named(name: str, tiny: bool = False) -> Row:
     """The row of ``benchmarks/<name>.py``; ``tiny`` for the same work on a small scale."""
+    if name in METHODS:
+        return importlib.import_module("benchmarks.attributions").row(tiny, name)
     return importlib.import_module(f"benchmarks.{name}").row(tiny)
 
 

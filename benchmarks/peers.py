@@ -15,7 +15,12 @@ import numpy as np
 from benchmarks import work
 from benchmarks.harness import Numbers, Way
 
-MODULES = {"captum": "captum.attr", "lucent": "lucent.optvis.render", "grad-cam": "pytorch_grad_cam"}
+MODULES = {
+    "captum": "captum.attr",
+    "lucent": "lucent.optvis.render",
+    "grad-cam": "pytorch_grad_cam",
+    "zennit": "zennit.composites",
+}
 OPERATORS = ("nms", "qnms")
 _library: list[Any] = []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("bbilang", "torch", "numpy", "captum", "torch-lucent", "grad-cam")
+PACKAGES = ("bbilang", "torch", "numpy", "captum", "torch-lucent", "grad-cam", "zennit")
 
 
 def surroundings() -> dict[str, Any]:

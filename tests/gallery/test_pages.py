@@ -9,8 +9,9 @@ import pytest
 import bbilang
 
 ROOT = Path(__file__).parents[2]
-# The two whose numbers take long are compiled by their own tests, of fewer layers, classes or channels.
-NAMES = sorted({path.stem for path in (ROOT / "specs").glob("*.bbi")} - {"spatial_attribution", "channel_attribution"})
+# Those whose numbers take long are compiled by their own tests, of fewer layers, classes, channels or steps.
+LONG = {"spatial_attribution", "channel_attribution", "methods_side_by_side", "which_pixels_which_concepts"}
+NAMES = sorted({path.stem for path in (ROOT / "specs").glob("*.bbi")} - LONG)
 
 
 @pytest.mark.browser
