@@ -454,8 +454,8 @@ async function start() {
 
 addEventListener("hashchange", () => { recall(); draw(); });
 // A notebook, which has this page in a frame without rights, is told how high it is, and nothing else.
-if (parent !== window)
-  new ResizeObserver(() => parent.postMessage({ bbi: "height", pixels: document.body.getBoundingClientRect().height }, "*")).observe(document.body);
+const tellHeight = () => { if (parent !== window) parent.postMessage({ bbi: "height", pixels: document.body.getBoundingClientRect().height }, "*"); };
+new ResizeObserver(tellHeight).observe(document.body); // says nothing while the frame is out of sight
 // The live preview, which has this page in a frame of its own, brings pictures as they are made: [[number, address], ...].
 addEventListener("bbi-pictures", async ({ detail }) => {
   const made = detail.map(([number, uri]) => [number, image(uri)]);
@@ -495,4 +495,4 @@ toggle.addEventListener("click", () => { document.documentElement.dataset.theme 
 system.addEventListener("change", nameToggle);
 toggle.hidden = false;
 nameToggle();
-start();
+start().then(tellHeight);

@@ -154,6 +154,7 @@ class _Early:
         self.new = False
         results = replace(self.results, icons=list(self.icons))
         view = api.view(results, title=self.request.title)
+        self.cost = time.monotonic() - now
         if self.view is None:
             page = api.render(view).encode()
             self.work.shown.page(page, self.work.shown.state.words, busy=True)
@@ -166,7 +167,6 @@ class _Early:
             return
         self.view = view
         self.told = time.monotonic()
-        self.cost = self.told - now
 
 
 def _address(picture: Any) -> str:
