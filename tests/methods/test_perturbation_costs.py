@@ -184,3 +184,37 @@ def test_the_guides_examples_are_right():
     assert len(blocks) == 3
     for block in blocks:
         assert bbilang.check(bbilang.parse(block), input="sample:chelsea").elements
+
+
+def test_learning_too_many_masks_at_once_is_halved(monkeypatch):
+    from bbilang.runtime.methods.extremal_perturbation import ExtremalPerturbation
+
+    text = "input.pixel | attribute([output[2], output[5]], method=extremal_perturbation(steps=3))"
+    text += " | present(heatmap, facet=class)"
+    want = last(slow.run(text, "residual", 2), "class", "y", "x")
+    learn, seen = ExtremalPerturbation.learn, []
+
+    def small(self, parameters, task):
+        seen.append(len(task.pictures))
+        if seen[-1] > 1:
+            raise MemoryError
+        return learn(self, parameters, task)
+
+    monkeypatch.setattr(ExtremalPerturbation, "learn", small)
+    found = last(slow.run(text, "residual", 2), "class", "y", "x")
+    assert seen == [4, 2, 1, 1, 1, 1] and np.abs(found - want).max() < 1e-4
+
+
+def test_maps_come_from_the_cache(tmp_path):
+    import bbilang
+    from bbilang.runtime.cache import Cache
+
+    text = "input.pixel | attribute(output[2], method=rise(n_masks={}, cells=4)) | present(heatmap)"
+    cache, ran = Cache(tmp_path), []
+    for count in (12, 12, 13):
+        page = bbilang.run(
+            text.format(count), model="efficientnet_lite0", weights="random", input="sample:chelsea", cache=cache,
+            settings={"preprocess.size": 32, "preprocess.crop": 32},
+        )  # fmt: skip
+        ran.append(page.results.passes.rerun_rows if page.results.passes else 0)
+    assert ran == [12, 0, 13]
