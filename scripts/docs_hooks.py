@@ -117,7 +117,7 @@ def cards(markdown: str, found: list[Entry]) -> str:
 
 
 def card(entry: Entry) -> str:
-    image = f"images/gallery-{entry.name}.png"
+    image = f"images/gallery-{entry.name}.webp"
     picture = f'<img src="{image}" alt="" loading="lazy">' if (DOCS / image).exists() else ""
     href = f"interfaces/{entry.name}.html"
     return (

@@ -126,7 +126,7 @@ class Terminal:
 
 def test_three_questions(tmp_path):
     (tmp_path / "first.bbi").write_text("mine")
-    (tmp_path / "dog.jpg").write_bytes((ROOT / "docs" / "images" / "teaser.png").read_bytes())
+    (tmp_path / "dog.jpg").write_bytes((ROOT / "docs" / "images" / "tutorial-first.png").read_bytes())
     terminal = Terminal(tmp_path, "new")
     terminal.until("Write over it? (yes or no) [no]: ", "yes\n")
     terminal.until("Three questions")
