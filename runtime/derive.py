@@ -351,6 +351,8 @@ def _whole(work: _Rerun, parameters: Any, keys: Keys) -> Iterator[tuple[Any, Any
         )  # fmt: skip
         value = again.score_graph if step.place == OUTPUT else again.graph[step.place]
         cotangent = cotangents(run, step.place, keys, value.detach())
+        if again.relevance is not None:
+            cotangent = again.relevance.seed(value, cotangent, step.place)
         found = passes.vjp(again, value, cotangent, reach, run.passes, chunk=1)
         yield visited, found[step.layer]
 

@@ -132,9 +132,10 @@ def forward(
                 handles += _named(adapter.module, relevance) if relevance else []
                 counter.forward(len(pixels))
                 try:
-                    start = relevance.start(adapter, pixels) if relevance else None
+                    if relevance is not None:
+                        relevance.begin(pixels)
                     with around or nullcontext():
-                        result = adapter.module(adapter.normalize(pixels) if start is None else start)
+                        result = adapter.module(adapter.normalize(pixels))
                 except Stop:
                     pass
     graph = {layer: pixels for layer in layers if layer == INPUT}

@@ -59,13 +59,18 @@ def rerun_gradient_chunks(
                 return found
         with torch.inference_mode(False), torch.enable_grad(), guard_memory("the network above a layer"):
             point = point.clone().requires_grad_()
-            with around() if around else nullcontext():
+            mode = around() if around else None
+            relevance = mode if hasattr(mode, "seed") else None
+            if relevance is not None and upper.layer == INPUT:
+                relevance.begin(point)
+            with mode or nullcontext():
                 value = upper.run(point, where[start:stop].to(device))[place]
             counter.rerun(len(point))
             seeds = cotangents(value.detach(), mine) if callable(cotangents) else cotangents[:, start:stop]
             if not value.requires_grad:
                 return torch.zeros(len(seeds), *point.shape, device=device, dtype=point.dtype)
-            return _pull(upper, value, point, seeds.to(value), counter)
+            seeds = seeds.to(value) if relevance is None else relevance.seed(value, seeds.to(value), place)
+            return _pull(upper, value, point, seeds, counter)
 
     for start, found in chunks(len(activations), each, work, AT_MOST.get(device.type, 32), device, chunk):
         check_finite(f"{upper.layer}, gradient", found)

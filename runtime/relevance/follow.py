@@ -44,15 +44,12 @@ class Relevance(TorchFunctionMode):
 
     # --- what `passes.forward` and `derive` call -------------------------------------------------------------------
 
-    def start(self, adapter: Any, pixels: Tensor) -> Tensor:
-        """What the model reads, with the relevance of a normalized pixel that of the pixel, and its range known."""
-        given: Tensor = adapter.normalize(pixels.detach())
-        if given.shape != pixels.shape or not given.is_floating_point():
-            return adapter.normalize(pixels)  # type: ignore[no-any-return]
-        if pixels.requires_grad:
-            given = applied(Pass(adapter.normalize), pixels)
-        ends = [adapter.normalize(torch.full_like(pixels[:1], end)) for end in (0.0, 1.0)]
-        return marked(given, Mark(pixels=(torch.minimum(*ends), torch.maximum(*ends))))
+    def begin(self, pixels: Tensor) -> None:
+        """Says that these are the picture, in [0, 1]: until the first weights its range is known, and relevance goes
+        through what prepares it."""
+        if pixels.is_floating_point():
+            some = pixels.detach()[:1]
+            marked(pixels, Mark(pixels=(torch.zeros_like(some), torch.ones_like(some))))
 
     def enter(self, name: str) -> None:
         self.inside.append(name)

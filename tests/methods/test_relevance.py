@@ -599,3 +599,19 @@ def test_the_guide():
         assert bbilang.check(bbilang.parse(text), input="sample:chelsea").elements
     for name in (*RULES, *COMPOSITES, "canonize=false", "bias=false", "sums=positive"):
         assert f"`{name}`" in guide
+
+
+@pytest.mark.parametrize("optimized", [True, False])
+@pytest.mark.parametrize("at", ["b.channel", "input.pixel"])
+@pytest.mark.parametrize(
+    "method", ["lrp(composite=epsilon_gamma_box)", "excitation_backprop", "contrastive_excitation_backprop"]
+)
+def test_the_mean_over_copies_without_noise_is_the_method_itself(method, at, optimized):
+    draw = "bars" if at == "b.channel" else "heatmap"
+    own, mean = (
+        tiny.run(f"{at} | attribute(output[3], method={m}) | present({draw})", inputs=2, optimized=optimized)
+        .fields["element-1"]
+        .values.data
+        for m in (method, f"smoothgrad(of={method}, n_samples=2, noise=0)")
+    )
+    np.testing.assert_allclose(mean, own, rtol=1e-4, atol=1e-6 * abs(own).max())
