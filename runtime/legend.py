@@ -94,7 +94,7 @@ def quantity_of(drawing: Drawing) -> str:
     if isinstance(drawing.field, Linked):
         return ", ".join([f"{words} to the next column", *type.steps])
     link = _link(drawing) if type.content == "attribution" else None
-    if type.unit == BETWEEN or link is not None:
+    if type.unit == BETWEEN or link is not None or _of_atoms(drawing):
         starts = link is not None and isinstance(link.get("start"), Node)
         words += f" from the earlier atom to the later one{', or to the output' if starts else ''}"
     elif type.content in ("attribution", "gradient"):
@@ -117,6 +117,14 @@ def _link(drawing: Drawing) -> Node | None:
     return node if node.op == "link" else None
 
 
+def _of_atoms(drawing: Drawing) -> bool:
+    """Whether what is drawn was attributed to atoms of a later layer, whatever was done to it since."""
+    node = drawing.node
+    while node.inputs and node.op != "attribute":
+        node = node.inputs[0]
+    return node.op == "attribute" and node["to"].type.content != "score"
+
+
 def title_of(drawing: Drawing) -> str:
     """A title for an element that the text gives none."""
     type = drawing.field.type
@@ -125,6 +133,8 @@ def title_of(drawing: Drawing) -> str:
         return names[0] if len(names) == 1 else "Input"
     if type.atom == "class":
         return "Classes"
+    if not type.layers:  # a measure's curve is about no layer's atoms
+        return type.content.capitalize()
     if isinstance(drawing.field, Linked):
         ends = [node.type.layers[0] for node in (drawing.field.nodes[0], drawing.field.nodes[-1])]
         return f"From {ends[0]} to {'the classes' if drawing.field.nodes[-1].type.atom == 'class' else ends[1]}"

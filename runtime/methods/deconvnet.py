@@ -19,6 +19,7 @@ class Deconvnet(Method):
     """
 
     name = "deconvnet"
+    unit = "score per unit of activation, by the method's rule"
     axioms = ("sensitivity_b", "implementation_invariance", "symmetry")
     rule = True
     insensitive = (

@@ -25,6 +25,7 @@ class GradCam(Method):
     axioms = ("implementation_invariance",)
     maps_only = True
     layered = True
+    signed = False
     atoms = ("pixel", "spatial")
     parameters = (LAYER,)
     source = "Selvaraju et al. 2017, equations 1 and 2"

@@ -24,6 +24,7 @@ class GradCamPlusPlus(Method):
     axioms = ("implementation_invariance",)
     maps_only = True
     layered = True
+    signed = False
     atoms = ("pixel", "spatial")
     parameters = (LAYER,)
     source = "Chattopadhay, Sarkar, Howlader, Balasubramanian 2018"

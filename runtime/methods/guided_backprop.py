@@ -18,6 +18,7 @@ class GuidedBackprop(Method):
     """
 
     name = "guided_backprop"
+    unit = "score per unit of activation, by the method's rule"
     axioms = ("sensitivity_b", "implementation_invariance", "symmetry")
     rule = True
     insensitive = (

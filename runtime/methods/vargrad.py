@@ -17,6 +17,8 @@ class VarGrad(Noisy):
     name = "vargrad"
     axioms = ("sensitivity_b", "implementation_invariance")
     variance = True
+    signed = False
+    unit = "variance of the contributions"
     source = "Adebayo, Gilmer, Goodfellow, Kim 2018, Local explanation methods ... lack sensitivity to parameter values"
 
 

@@ -76,7 +76,8 @@ def _apart(scope: str, field: Field) -> set[str]:
     if scope == "global":
         return set()
     found = {"input", *(["method"] if scope == "method" else [])}
-    for component in ("layer", "to.layer") if scope == "pair" else (scope,):
+    own = scope if scope in field.coords else f"to.{scope}"  # what is attributed to atoms may have those alone
+    for component in ("layer", "to.layer") if scope == "pair" else (own,):
         found |= set(field.coords[component].dims) if component in field.coords else set()
     if scope == "pair":
         found |= {state.name for state in field.type.states if "layer" in state.components}

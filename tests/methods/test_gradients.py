@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import bbilang
 from bbilang.grammar.diagnostic import BbiError
 
 RULED = ["deconvnet", "guided_backprop"]
@@ -282,3 +283,23 @@ def test_where_cams_are_not_defined(text, words):
         blocks.attributed(text, "residual")
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.code == "E238" and words in diagnostic.message
+
+
+def test_each_later_channel_to_its_own_scale():
+    """Maps of the input attributed to the channels that the reader points at: the largest of each is 1."""
+    text = (
+        "known = body.channel | attribute(output) | top(3)\nicons = known | present(bars)\n"
+        "input.pixel | attribute(known, method={}) | at(hover(icons)) {} | present(heatmap)"
+    )
+    plain = blocks.attributed(text.format("gradient", ""), "residual")
+    found = blocks.attributed(text.format("gradient", "| normalize(scope=channel)"), "residual")
+    assert plain.shape == (3, 12, 12)
+    close(found, plain / np.abs(plain).max((1, 2), keepdims=True))
+
+
+def test_what_is_never_negative_has_a_scale_from_zero():
+    model = blocks.adapter("residual")
+    for method, signed in (("grad_cam", False), ("grad_cam_pp", False), ("vargrad", False), ("gradient", True)):
+        text = f"input.pixel | attribute(output[1], method={method}) | present(heatmap)"
+        program = bbilang.check(bbilang.parse(text), model=model, input=blocks.image())
+        assert program.elements[0].node.type.signed is signed

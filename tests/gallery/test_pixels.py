@@ -1,0 +1,33 @@
+"""Which pixels, which concepts: a concept is pointed at and its pixels are shown; a place, and its concepts are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.browser
+
+QUICK = ("of=input_x_gradient", "of=input_x_gradient, n_samples=2")
+
+
+def test_which_pixels_which_concepts(read, shown):
+    reader = read("which_pixels_which_concepts", QUICK)
+    icons, found = reader.data("icons"), reader.data("found")
+    shown(reader.numbers("icons"), icons.values)
+    channels = icons.coords["channel"][1]
+    before = {name: reader.pictures(name) for name in ("region", "pixels", "photo")}
+    assert all(f"channel {channels[0]}" in reader.words(name) for name in ("region", "pixels"))
+    reader.point("icons", 4)
+    for name in ("region", "pixels"):
+        assert reader.pictures(name) != before[name] and f"channel {channels[4]}" in reader.words(name)
+    assert reader.pictures("photo") == before["photo"]
+    for name in ("region", "pixels"):
+        maps = reader.data(name).values
+        assert maps.shape == (6, 224, 224) and maps.min() >= 0 and np.allclose(maps.max((1, 2)), 1)
+    reader.point_at_cell("photo", 11, 9, (14, 14))
+    assert "row 11, column 9" in reader.words("found")
+    shown(reader.numbers("found"), found.values.reshape(14 * 14, 6)[11 * 14 + 9])
+    assert f"channel {channels[4]}" in reader.words("pixels")  # the other choice stays
+    np.testing.assert_allclose(found.values.reshape(-1, 6).sum(0), icons.values, rtol=1e-4)
+    tab = read("which_pixels_which_concepts", QUICK, width=390, color_scheme="dark").tab
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
