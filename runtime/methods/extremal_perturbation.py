@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from bbilang.compiler.op import Fail, Method, Parameter
@@ -70,6 +69,7 @@ class ExtremalPerturbation(Method):
         bumps = Bumps(task.size, int(parameters["step"]), float(parameters["sigma"]))
         with torch.inference_mode(False), torch.enable_grad():
             levels = pyramid(task.pictures, task.mean)
+            weights = bumps.weights.to(task.pictures)
             heights = torch.ones(len(task.pictures), 1, *bumps.grid).to(task.pictures).requires_grad_()
             total = bumps.out[0] * bumps.out[1]
             sorted_mask = torch.ones(total).to(task.pictures)
@@ -77,7 +77,7 @@ class ExtremalPerturbation(Method):
             ascent = torch.optim.SGD([heights], lr=RATE, momentum=MOMENTUM, dampening=MOMENTUM)
             weight, shown = WEIGHT, None
             for step in range(int(parameters["steps"])):
-                shown, mask = bumps.mask(heights)
+                shown, mask = bumps.mask(heights, weights)
                 pictures = chosen(levels, shown)
                 if parameters["jitter"] and step % 2 == 0:
                     pictures = pictures.flip(3)
@@ -135,7 +135,7 @@ class Bumps:
         """(y, x) of the mask with its margin."""
         return tuple(self.step * side - self.step + 1 for side in self.cells)  # type: ignore[return-value]
 
-    @cached_property
+    @property
     def weights(self) -> Any:
         """(1, bump, y, x): how much each bump that a pixel sees weighs there."""
         import torch
@@ -149,8 +149,9 @@ class Bumps:
         distance = (y[:, None, :, None] + x[None, :, None, :]).float().sqrt()
         return torch.exp(-2 * (distance / self.sigma - 0.5).clamp_min(0) ** 2).flatten(0, 1)[None]
 
-    def mask(self, heights: Any) -> tuple[Any, Any]:
-        """(row, 1, *grid) in [0, 1] -> masks (row, 1, y, x): of the picture, and with the margin.
+    def mask(self, heights: Any, weights: Any) -> tuple[Any, Any]:
+        """(row, 1, *grid) in [0, 1] -> masks (row, 1, y, x): of the picture, and with the margin. weights: those of the
+        bumps, on the device.
 
         In the order of TorchRay's operations, bit by bit: many values of the first masks differ by rounding alone, and
         which of them count as small decides where the mask begins to shrink.
@@ -161,7 +162,7 @@ class Bumps:
         seen = seen.unflatten(2, self.cells)
         y, x = self.out
         seen = seen.repeat_interleave(self.step, 2)[:, :, :y].repeat_interleave(self.step, 3)[..., :x]
-        seen = seen * self.weights.to(seen)
+        seen = seen * weights
         mask = (seen * F.softmax(COLDNESS * seen, 1)).sum(1, keepdim=True).clamp(0, 1)
         margin = round(self.sigma)
         return mask[:, :, margin : margin + self.size[0], margin : margin + self.size[1]], mask

@@ -117,7 +117,7 @@ def test_masks_and_blurred_pictures():
     for size, step, sigma in (((32, 32), 4, 8.0), ((32, 32), 5, 7.0), ((32, 32), 8, 3.0)):
         made = Bumps(size, step, sigma)
         heights = torch.rand(2, 1, *made.grid, generator=torch.Generator().manual_seed(3))
-        shown, whole = made.mask(heights)
+        shown, whole = made.mask(heights, made.weights)
         margin = round(sigma)
         for row in range(2):
             want = bumps(heights[row, 0].double(), step, sigma)
