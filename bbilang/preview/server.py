@@ -7,10 +7,12 @@ would bring five packages for no fewer lines.
 from __future__ import annotations
 
 import json
+import os
 from functools import cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
+from socketserver import TCPServer
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,8 +38,15 @@ class Server(ThreadingHTTPServer):
         self.shown = shown
         self.guard = Guard(self.server_address[1])
 
+    def server_bind(self) -> None:
+        """Without looking up what this machine is called: nothing asks the network."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = ADDRESS, self.server_address[1]
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A reader who went away is no error."""
+        if os.environ.get("BBI_DEBUG"):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -61,6 +61,22 @@ def test_networks_of_a_library(bbi, name):
     assert bbi("check", ".")[0] == 0
 
 
+def test_a_model_that_reads_text():
+    from bbilang.compiler.description import LayerDescription, ModelDescription
+    from bbilang.grammar.format import format_file
+    from bbilang.grammar.parse import parse
+    from bbilang.grammar.source import Source
+
+    layers = tuple(LayerDescription(f"layer.{n}", f"layer.{n}", ("token", "channel"), (7, 16)) for n in range(4))
+    model = ModelDescription("transformers:moods", "Moods", (1, 7), layers, 2, ("glad", "sad"), reads="text")
+    [look] = newtexts.looks(model)
+    text = newtexts.text(
+        model, model.name, "text:good day", look, newtexts.first(newtexts.proposals(model)), "words.bbi"
+    )
+    assert 'model "transformers:moods"' in text and 'input "text:good day"' in text and "layer.3.token" in text
+    assert format_file(parse(Source(text))) == text and "featvis" not in text, "icons are pictures"
+
+
 def test_layers_come_from_the_description():
     found = newtexts.proposals(describe("inceptionv1"))
     sizes = [layer.every_size["y"] for layer in found]
