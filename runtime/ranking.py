@@ -36,6 +36,9 @@ def ranked_axes(field: FieldType, arguments: Mapping[str, Any]) -> tuple[Axis, .
         if arguments["along"] == "input":
             raise Fail("E231", "inputs are not ranked against each other", argument="along")
         return (axis,)
+    if field.axis("measure") is not None:
+        message = "the attribution has measures beside it, which are not ranked with it"
+        raise Fail("E231", message, "put what chooses atoms before `trust(...)`")
     axes = tuple(axis for axis in field.atom_axes if axis.name != arguments["per"])
     if not axes:
         help = (
@@ -174,6 +177,8 @@ def _renamed(field: Field, names: dict[str, str]) -> Field:
         field.weight.renamed(names) if field.weight is not None else None,
         field.notes,
         tuple((words, share.renamed(names), note) for words, share, note in field.shares),
+        field.trust,
+        field.curves,
     )
 
 

@@ -22,6 +22,7 @@ from bbilang.runtime.trust.trials import MEASURES, beside, finding
 MOST_TAKEN_OUT = 64  # shown atoms that a measure takes out one by one
 OF_ATOMS = tuple(name for name, measure in MEASURES.items() if measure.of_atoms)
 OWN = "attribution"
+LATER = {"pointing_game": "it will say whether the strongest atoms lie in boxes of a COCO or VOC file"}
 
 
 class Trust(Operation):
@@ -33,13 +34,17 @@ class Trust(Operation):
 
     name = "trust"
     parameters = (
-        Parameter("measure", "measures", "one measure or a list", choices=tuple(MEASURES)),
+        Parameter("measure", "measures", "one measure or a list", choices=(*MEASURES, *LATER)),
         Parameter("n", "integer", "random paths, noisy copies or other classes that a measure draws", 10,
                   minimum=2, maximum=10_000),
     )  # fmt: skip
     example = "block5c.expand.channel | attribute(output) | top(8) | trust(path_dependence) | present(bars)"
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+        names = arguments["measure"]
+        later = [name for name in ((names,) if isinstance(names, str) else names) if name in LATER]
+        if later:
+            raise Fail("E901", f"the measure `{later[0]}` is not available yet", LATER[later[0]], "measure")
         if field.content != "attribution":
             raise Fail(
                 "E238",
@@ -140,6 +145,8 @@ def _suited(field: Node) -> Node:
     if attribution.type.atom == "group":
         help = "measure the layer's channels: `... .channel | attribute(output) | trust(...)`"
         raise Fail("E238", "`trust` measures atoms of a layer, and these are groups", help)
+    if attribution.type.atom == "whole":
+        raise Fail("E238", "`trust` compares atoms, and a whole layer is one", "name them: `... .channel | ...`")
     if len(attribution.type.layers) > 1:
         raise Fail("E238", "`trust` measures the atoms of one layer", "give each layer an element of its own")
     if attribution.inputs[0].op != "substrate":
