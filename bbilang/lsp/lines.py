@@ -88,7 +88,7 @@ class Lines:
         kept = [_moved_line(line, moved) for line in lines[high:]] if moved else lines[high:]
         slips = [d for d in outside if d.span and d.span.start < begin]
         slips += [_moved(d, begin) for d in scanned.diagnostics]
-        slips += [_moved(d, moved) for d in outside if d.span and d.span.start >= stop]
+        slips += [_moved(d, moved) for d in below]
         return Lines(text, (*lines[:low], *fresh, *kept), tuple(slips))
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
