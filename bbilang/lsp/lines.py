@@ -74,9 +74,8 @@ class Lines:
         if _OF_BLOCKS.search(old, begin, stop) or _OF_BLOCKS.search(text, begin, stop + moved):
             return None
         scanned = scan(text[begin : stop + moved])
-        if any(d.code in UNBALANCED for d in scanned.diagnostics) and any(
-            d.span.start >= stop for d in outside if d.span
-        ):
+        below = [d for d in outside if d.span and d.span.start >= stop]
+        if below and any(d.code in UNBALANCED for d in scanned.diagnostics):
             return None  # a bracket that stays open here may close in what is wrong there
         fresh = [_line(Piece(p.kind, p.span.shift(begin), p.text)) for p in scanned.pieces]
         if high < len(lines):  # the window's last line is one that stands as it stood, or all may be another text
