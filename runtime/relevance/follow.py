@@ -114,7 +114,7 @@ class Relevance(TorchFunctionMode):
             if same is not None or gate or own is not None or call.name == "pad":
                 marked(x, Mark(same, own, gate, self.padded(call)))
         below = {x.grad_fn for x in sources}
-        todo = [x.grad_fn for x in results]
+        todo: list[Any] = [x.grad_fn for x in results]
         while todo:  # every node of this operation, and none of what came before
             node = todo.pop()
             if node is not None and node not in below and KEY not in node.metadata:
@@ -154,8 +154,9 @@ class Relevance(TorchFunctionMode):
     def make(self, call: Called, step: Step, *sources: Tensor, mark: Mark = PLAIN) -> Tensor:
         """The operation's result with its way back."""
         result = applied(step, *sources)
-        if result.grad_fn is not None:
-            result.grad_fn.metadata[KEY] = self.where(call.name)
+        node: Any = result.grad_fn
+        if node is not None:
+            node.metadata[KEY] = self.where(call.name)
         return marked(result, mark)
 
     def passes(self, call: Called, source: Tensor, gate: bool = False) -> Tensor:
