@@ -274,9 +274,9 @@ RUNNING: Final[dict[str, Code]] = {
     ),
     "E515": Code(
         "a method that is not defined for this network",
-        "Some attribution methods have a rule for one kind of network: deconvnet and guided backpropagation for ReLU "
-        "and ReLU6, class activation maps for global average pooling and one linear layer, relevance (`lrp`, excitation "
-        "backprop) for the operations of docs/relevance.md. The message says what is in the way.",
+        "Some methods have rules for some networks: deconvnet and guided backpropagation for ReLU and ReLU6, class "
+        "activation maps for global average pooling and one linear layer, relevance for the operations in its guide. "
+        "The message says what is in the way.",
         ">>> bbilang.run('input.pixel | attribute(output, method=deconvnet) | present(heatmap)', model=with_silu)",
         ">>> bbilang.run('input.pixel | attribute(output, method=gradient) | present(heatmap)', model=with_silu)",
         needs="a network of another kind",
