@@ -18,7 +18,8 @@ from bbilang.runtime.trust.numbers import mean_of, number, rank_correlation
 
 STAGES = 6
 FAILS = 0.5  # rank correlation with the attribution of a network whose weights are all random ...
-CHANCE = 2.0  # ... and beyond what chance gives for so many atoms: so many standard deviations, 1 / sqrt(atoms - 1)
+UNMOVED = 0.9  # with that of a network of which the last layer alone is random: nothing that it says is known any more
+CHANCE = 3.0  # ... and beyond what chance gives for so many atoms: so many standard deviations, 1 / sqrt(atoms - 1)
 
 
 class RandomWeights(Measure):
@@ -59,6 +60,12 @@ class RandomWeights(Measure):
             f"{number(mean_of(plain[0]))}"
         )
         warning = ""
+        first = max(mean_of(values[kind][0]) for kind in ("signed", "magnitude"))
+        if first >= max(UNMOVED, CHANCE / np.sqrt(max(case.atoms - 1, 1))):
+            warning = (
+                "This attribution fails the test of random weights: when the last layer is random, and with it every "
+                f"score, it stays as it was (rank correlation {number(first)}). It cannot be about what the scores say."
+            )
         if max(last) >= max(FAILS, CHANCE / np.sqrt(max(case.atoms - 1, 1))):
             which = "order" if last[0] >= last[1] else "order by magnitude"
             warning = (

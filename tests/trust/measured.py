@@ -56,5 +56,21 @@ class Same(nn.Module):
         return (self.a(x) ** 2).sum((1, 2, 3))[:, None] * self.scale
 
 
+class Narrow(nn.Module):
+    """All classes read one channel of `a`, whose positions were rectified."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Sequential(nn.Conv2d(3, 1, 3, 2, 1), nn.ReLU())
+        self.head = nn.Linear(1, len(tiny.LABELS))
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            nn.init.normal_(self.a[0].weight, 0.2, 0.3)
+            nn.init.uniform_(self.head.weight, 0.5, 1.5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.a(x).mean((2, 3)))
+
+
 def planted(kind: type[nn.Module]) -> Any:
     return adapt(kind(), (tiny.SIZE, tiny.SIZE), labels=tiny.LABELS, name="planted")
