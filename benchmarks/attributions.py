@@ -140,7 +140,7 @@ def lrp(tiny: bool) -> Row:
 
 
 def occlusion(tiny: bool) -> Row:
-    chosen, window, stride = classes(tiny), 112 if tiny else 56, 112 if tiny else 28
+    chosen, window, stride = classes(tiny, 5), 112 if tiny else 56, 112 if tiny else 28
 
     def captum() -> np.ndarray:
         from captum.attr import Occlusion
