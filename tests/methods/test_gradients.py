@@ -110,10 +110,10 @@ def test_at_a_hidden_layer_and_to_its_atoms(method):
     one, two, three, four = network.body
     a, b, c = one(stem), two(one(stem)), three(two(one(stem)))
     signal = torch.zeros_like(c)
-    signal[:, 1] = 1
+    signal[:, 3] = 1
     for module, x in ((four, c), (three, b), (two, a), (one, stem)):
         signal = step_back(module, x, signal, method)
-    found = blocks.attributed(f"stem.channel | attribute(body.channel[1], method={method}) | present(bars)", "relu6")
+    found = blocks.attributed(f"stem.channel | attribute(body.channel[3], method={method}) | present(bars)", "relu6")
     close(found, signal.sum((2, 3))[0])
     lists = blocks.attributed(
         f"stem.channel | attribute([output[1], output[3] - output[1]], method={method}) | present(matrix)", "relu6",
