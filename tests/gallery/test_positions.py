@@ -24,9 +24,8 @@ def test_semantic_dictionary(read, shown):
     shown(reader.numbers("words"), words.values[12])
     assert all(f"channel {c}" in reader.texts("words") for c in words.coords["channel"][1][12])
     assert reader.pictures("words") != before
-    cube = bbilang.run("block5c.expand.neuron | activation | at(hover(block5c.expand.spatial)) | present(bars)",
-                       input="sample:chelsea").data("element-1")  # fmt: skip
-    whole = (cube.values.astype(float) ** 2).sum(-1)
+    norms = bbilang.run("block5c.expand.spatial | activation | present(heatmap)", input="sample:chelsea")
+    whole = norms.data("element-1").values.astype(float).ravel() ** 2
     held = 100 * (words.values.astype(float) ** 2).sum(-1) / whole
     assert f"hold {held[12]:.0f} % of the squared norm" in reader.words("words")
     reader.tab.locator("#element-photo .chart").focus()
