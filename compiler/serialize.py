@@ -250,7 +250,8 @@ def _program(data: dict[str, Any]) -> Program:
 
 def _type(data: dict[str, Any]) -> FieldType:
     axes = {name: tuple(_axis(axis) for axis in data[name]) for name in ("axes", "states")}
-    return FieldType(**{**data, **axes, **{n: tuple(data[n]) for n in ("layers", "steps", "spent", "linked", "curves")}})
+    words = ("layers", "steps", "spent", "linked", "curves")
+    return FieldType(**{**data, **axes, **{n: tuple(data[n]) for n in words}})
 
 
 def _axis(data: dict[str, Any]) -> Axis:

@@ -139,5 +139,5 @@ def test_links_lead_somewhere(name: str) -> None:
 def test_the_guide_lists_what_is_not_available() -> None:
     text = (DOCS / "language.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"`([a-z_]+)`", text.split("## Not yet")[1].split("\n## ")[0]))
-    for group, thing in EVERYTHING:
+    for _, thing in EVERYTHING:
         assert (thing.name in listed) == (not thing.available), f"docs/language.md, Not yet: {thing.name}"
