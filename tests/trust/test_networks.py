@@ -76,7 +76,7 @@ def test_every_stage_of_forgetting(optimized):
 
 
 def test_one_that_does_not_see_the_scores_fails():
-    """Guided backprop through a layer with one channel is one map whatever the weights of the classes, but for a factor."""
+    """Guided backprop through a layer with one channel is one map for all classes, but for a factor."""
     line = "input.pixel | attribute(output, method=guided_backprop) | trust(random_weights) | present(heatmap)"
     finding = found(line, planted(Narrow))["random_weights"]
     assert finding.values["magnitude"][0, 0, 0] == pytest.approx(1)
