@@ -49,9 +49,9 @@ def _again(program: Program, node: Node, description: ModelDescription, classes:
     forwards: dict[int, set[str]] = {}
     for kind in ("backwards", "tangents", "reruns"):
         for one in getattr(program, kind):
-            if getattr(one, "finds", "") == "trust" or not any(a.node is node or a.node == node for a in one.asks):
+            if getattr(one, "finds", "") == "trust" or not any(a.node is node for a in one.asks):
                 continue
-            own = replace(one, asks=tuple(a for a in one.asks if a.node == node))
+            own = replace(one, asks=tuple(a for a in one.asks if a.node is node))
             forwards.setdefault(one.forward, set()).update(own.layers)
             keys = {key for ask in own.asks for key in ask_keys(ask, own.place, description)}
             count = classes or len(keys)
