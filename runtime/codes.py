@@ -241,9 +241,9 @@ RUNNING: Final[dict[str, Code]] = {
         "a graph that is spent",
         "Gradients need the graph of a forward pass, which is freed when they have been taken. This concerns callers "
         "of `runtime.passes`.",
-        ">>> captured = forward(adapter, images, ['layer'])\n>>> vjp(captured, outputs, ['layer'], cotangents)",
-        ">>> captured = forward(adapter, images, ['layer'], grad=True)\n"
-        ">>> vjp(captured, outputs, ['layer'], cotangents)",
+        '>>> captured = forward(adapter, images, ["layer"])\n>>> vjp(captured, outputs, ["layer"], cotangents)',
+        '>>> captured = forward(adapter, images, ["layer"], grad=True)\n'
+        '>>> vjp(captured, outputs, ["layer"], cotangents)',
         needs="a call of the passes themselves",
     ),
     "E506": Code(
@@ -268,8 +268,8 @@ RUNNING: Final[dict[str, Code]] = {
         "Path and perturbation methods run the network above the layer alone, over what the forward pass left below. "
         "Here that gives other numbers than the whole network: its forward may be random, or keep a state between "
         "calls. `method=linear` needs gradients only.",
-        ">>> bbilang.run('a.channel | attribute(output[1], method=integrated_gradients) | present(bars)', model=noisy)",
-        ">>> bbilang.run('a.channel | attribute(output[1], method=linear) | present(bars)', model=noisy)",
+        '>>> bbilang.run("a.channel | attribute(output[1], method=integrated_gradients) | present(bars)", model=noisy)',
+        '>>> bbilang.run("a.channel | attribute(output[1], method=linear) | present(bars)", model=noisy)',
         needs="a network that is random when it is evaluated",
     ),
     "E515": Code(

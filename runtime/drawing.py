@@ -205,9 +205,7 @@ class Drawing:
             return ()
         numbers = self.grid(self.field.coords["group"], axis)[place]
         present = ~np.isnan(self.values(axis)[place]).all(-1)
-        return grouping.colours(
-            np.where(present, numbers, -1), grouping.counts(self)[place], self.field.type.family
-        )
+        return grouping.colours(np.where(present, numbers, -1), grouping.counts(self)[place], self.field.type.family)
 
     def cells(self, place: tuple[int, ...], shape: tuple[int, int]) -> tuple[int, ...]:
         """The atoms of a map's positions, row by row."""
