@@ -277,8 +277,8 @@ RUNNING: Final[dict[str, Code]] = {
         "Some methods have rules for some networks: deconvnet and guided backpropagation for ReLU and ReLU6, class "
         "activation maps for global average pooling and one linear layer, relevance for the operations in its guide. "
         "The message says what is in the way.",
-        ">>> bbilang.run('input.pixel | attribute(output, method=deconvnet) | present(heatmap)', model=with_silu)",
-        ">>> bbilang.run('input.pixel | attribute(output, method=gradient) | present(heatmap)', model=with_silu)",
+        '>>> bbilang.run("input.pixel | attribute(output, method=deconvnet) | present(heatmap)", model=with_silu)',
+        '>>> bbilang.run("input.pixel | attribute(output, method=gradient) | present(heatmap)", model=with_silu)',
         needs="a network of another kind",
     ),
     "E510": Code(
