@@ -86,10 +86,10 @@ def picture_of(given: Any, name: str, adapter: Any) -> Any:
     if isinstance(given, str | Path):
         picture = read(given)
         image, shown = adapter.prepare(picture.image)
-        return Picture(picture.name, image, shown)
+        return Picture(picture.name, image, shown, size=picture.image.size)
     if isinstance(given, Image.Image):
         image, shown = adapter.prepare(to_rgb(given))
-        return Picture(name, image, shown)
+        return Picture(name, image, shown, size=given.size)
     if isinstance(given, np.ndarray):
         return _array(given, name, adapter)
     if is_tensor(given):

@@ -34,7 +34,8 @@ KINDS = {  # what an argument is, in words
     "compatible": "groups of a later layer",
     "numbers": "number, or three for red, green and blue", "numbers*": "list of numbers", "fit": "field or layer",
     "linked": "field or selection", "dataset": "name of a dataset", "measures": "measure or a list of them",
-    "layer": "layer", "planned": "not available yet", "start": "place, number, class or `none`",
+    "layer": "layer", "boxes": "name of a file in quotes",
+    "planned": "not available yet", "start": "place, number, class or `none`",
 }  # fmt: skip
 
 SELECTIONS = {  # name -> (what it is, an example, its parameters)

@@ -9,6 +9,7 @@ from typing import Any
 
 from bbilang.compiler import uses
 from bbilang.compiler.arguments import At, Poisoned, at, describe
+from bbilang.compiler.boxes import Place
 from bbilang.compiler.demand import with_passes
 from bbilang.compiler.ir import Element, Interface, Node, Program
 from bbilang.compiler.macros import Macro, check_definition
@@ -95,6 +96,7 @@ class Checker(Preamble):
             return None
         self.resolver = Resolver(self.registry, models, len(inputs or ()) or 1, self.settings)
         self.resolver.element_names = self.names
+        self.resolver.files = Place(self._folder(), self.options.root, inputs or ())
         self.resolver.scopes[0].update((name, Binding(None, NOWHERE)) for name in self.lost or ())
         loose: list[Element] = []
         loose_layout: list[ast.Layout] = []

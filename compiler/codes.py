@@ -297,6 +297,14 @@ FIELDS: Final[dict[str, Code]] = {
         "input.pixel | attribute(output, method=occlusion(window=400)) | present(heatmap)",
         "input.pixel | attribute(output, method=occlusion(window=40)) | present(heatmap)",
     ),
+    "E246": Code(
+        "boxes that cannot be read",
+        "Boxes are a JSON file like COCO's or VOC's, beside the text, and go by the names of the pictures' files. "
+        "Every box has an inside.",
+        'input.pixel | attribute(output) | trust(pointing_game, boxes="cats.json") | present(heatmap)',
+        'input.pixel | attribute(output) | trust(pointing_game, boxes="cat.json") | present(heatmap)',
+        files={"cat.json": '[{"name": "tabby", "bndbox": {"xmin": 60, "ymin": 20, "xmax": 440, "ymax": 300}}]\n'},
+    ),
     "E303": Code(
         "an axis left over",
         "Every axis of a field is drawn by the style, laid out (`facet=`), spent (`top`, `sum` ...) or handed to the "

@@ -105,6 +105,8 @@ def operation_words(node: Node, program: Program, defaults: Defaults) -> str:
             continue
         if (name in ("k", "style", "selection", "field", "of", "over") and node.op != "present") or name == "style":
             first.append(words)
+        elif name == "boxes":  # what the file says, and not its name
+            rest.append(f"boxes={len(value)} of them")
         elif name == "method" and isinstance(value, tuple):
             rest.append(f"{name}={method_words(value)}")
         elif name != "each":  # of a list of methods: they stand below

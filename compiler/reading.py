@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bbilang.compiler import boxes
 from bbilang.compiler.arguments import At, Poisoned, at, bind, describe, literal
 from bbilang.compiler.cost import layer_of
 from bbilang.compiler.ir import OUTPUT, Node, walk
@@ -28,6 +29,7 @@ READERS = {
     "linked": "_linked",
     "dataset": "_dataset",
     "measures": "_measures",
+    "boxes": "_boxes",
 }
 
 
@@ -365,6 +367,16 @@ class Reader:
         if isinstance(found, Node) and found.type.content == "selection":
             return found
         return self.resolver.as_field(found, value)
+
+    def _boxes(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
+        """What a file of boxes says of the page's pictures: its content, so that a changed file is another program."""
+        if isinstance(value, ast.Constant) and value.value is None:
+            return None
+        name = self.argument(value, Parameter(parameter.name, "text", parameter.doc), field)
+        try:
+            return boxes.read(name, self.resolver.files)
+        except Fail as fail:
+            raise At(fail, value.span) from fail
 
     def _dataset(self, value: ast.Expression, parameter: Parameter, field: Node) -> Node:
         found = self.resolver.value(value) if isinstance(value, ast.Path) else None

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from bbilang.compiler.arguments import At, Poisoned, at, bind, describe
+from bbilang.compiler.boxes import Place
 from bbilang.compiler.ir import Node
 from bbilang.compiler.macros import Macro, expand
 from bbilang.compiler.op import Fail, Registry, did_you_mean
@@ -53,6 +54,7 @@ class Resolver(Substrates):
     drawn: list[Node] = field(default_factory=list)  # elements of the interface read now, to draw over
     element_names: dict[Node, str] = field(default_factory=dict)
     notes: list[At] = field(default_factory=list)  # complaints that need not stop the reading
+    files: Place = field(default_factory=Place)  # where names of files start
 
     def __post_init__(self) -> None:
         self.targets = Targeter(self)

@@ -297,6 +297,14 @@ RUNNING: Final[dict[str, Code]] = {
         "$ bbi run -e 'block5c.expand | factorize(pca, 4) | present(bars)'",
         needs="a run",
     ),
+    "E516": Code(
+        "no box of what is attributed to",
+        "The names of a file's categories are compared with the names of the class. Boxes are in the pixels of the "
+        "picture that was annotated, and of single classes.",
+        '$ bbi run -e \'input.pixel | attribute(output["tabby"]) | trust(pointing_game, boxes="dogs.json") | ...\'',
+        '$ bbi run -e \'input.pixel | attribute(output["tabby"]) | trust(pointing_game, boxes="cats.json") | ...\'',
+        needs="a file of boxes and a run",
+    ),
     "E900": Code(
         "something went wrong inside bbilang",
         "This is a fault of ours. With `BBI_DEBUG=1` the command prints where it happened; please send that along.",

@@ -30,12 +30,14 @@ Watch = Callable[[str, int, int, float | None], None]  # words, done, in all, se
 @dataclass(frozen=True)
 class Picture:
     """One input: ``image`` (channel, y, x) in [0, 1], a torch tensor; ``shown`` uint8 (y, x, rgb). A text has ``words``
-    for its tokens, whose numbers are its image (token,); what fills it up to the longest has empty ones."""
+    for its tokens, whose numbers are its image (token,); what fills it up to the longest has empty ones. ``size``:
+    (width, height) of the picture before it was resized and cropped; (0, 0) where it was not."""
 
     name: str
     image: Any
     shown: np.ndarray
     words: tuple[str, ...] = ()
+    size: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ class Run:
 
         self.plan, self.program, self.registry, self.adapter = plan, plan.program, registry, adapter
         self.pictures = np.stack([picture.shown for picture in inputs])
+        self.originals = [p.size if all(p.size) else (p.shown.shape[1], p.shown.shape[0]) for p in inputs]
         self.images = torch.stack([picture.image for picture in inputs]).to(adapter.device)
         self.passes = Passes()
         self.trusting = Passes()  # what the measures of `trust` run, apart

@@ -87,26 +87,51 @@ class Preprocess:
         from PIL import Image
 
         picture = picture.convert("RGB") if self.squashed else _shorten(picture.convert("RGB"))
-        width, height = picture.size
         crop_y, crop_x = self.crop
-        if (width, height) == (crop_x, crop_y):
+        if picture.size == (crop_x, crop_y):
             return np.array(picture)
-        scale = self.resize / min(width, height)
-        target = (self.resize, self.resize) if self.squashed else (round(width * scale), round(height * scale))
+        target, (left, top) = self._placed(picture.size)
         if target != picture.size:
             picture = picture.resize(target, getattr(Image.Resampling, self.interpolation.upper()))
-        top, left = round((target[1] - crop_y) / 2), round((target[0] - crop_x) / 2)
         return np.array(picture.crop((left, top, left + crop_x, top + crop_y)))
+
+    def boxed(self, box: Sequence[float], size: tuple[int, int]) -> tuple[float, float, float, float]:
+        """(left, top, right, bottom) in pixels of a picture of ``size`` (width, height) -> in pixels of what `display`
+        makes of it; what lies outside of the crop is not cut off."""
+        crop_y, crop_x = self.crop
+        middle = (0, 0, *size) if self.squashed else _middle(size)
+        whole = (middle[2] - middle[0], middle[3] - middle[1])
+        if whole == (crop_x, crop_y):
+            target, corner = whole, (0, 0)
+        else:
+            target, corner = self._placed(whole)
+        left, top, right, bottom = (
+            (value - middle[k % 2]) * target[k % 2] / whole[k % 2] - corner[k % 2] for k, value in enumerate(box)
+        )
+        return left, top, right, bottom
+
+    def _placed(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The size (width, height) that a picture is resized to, and the left upper corner (x, y) of its crop."""
+        width, height = size
+        scale = self.resize / min(width, height)
+        target = (self.resize, self.resize) if self.squashed else (round(width * scale), round(height * scale))
+        return target, (round((target[0] - self.crop[1]) / 2), round((target[1] - self.crop[0]) / 2))
 
 
 def _shorten(picture: Image) -> Image:
     """The middle of a strip: resized whole, one of 1 x 10,000 pixels would take gigabytes."""
-    width, height = picture.size
+    middle = _middle(picture.size)
+    return picture if middle == (0, 0, *picture.size) else picture.crop(middle)
+
+
+def _middle(size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) of what of a picture is resized: all but of long strips."""
+    width, height = size
     short = min(width, height)
     if max(width, height) <= LONGEST * short:
-        return picture
+        return 0, 0, width, height
     left, top = max(0, (width - LONGEST * short) // 2), max(0, (height - LONGEST * short) // 2)
-    return picture.crop((left, top, min(width, left + LONGEST * short), min(height, top + LONGEST * short)))
+    return left, top, min(width, left + LONGEST * short), min(height, top + LONGEST * short)
 
 
 def _numbers(name: str, value: Any, count: int, kind: type) -> tuple[Any, ...]:

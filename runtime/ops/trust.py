@@ -22,7 +22,7 @@ from bbilang.runtime.trust.trials import MEASURES, beside, finding
 MOST_TAKEN_OUT = 64  # shown atoms that a measure takes out one by one
 OF_ATOMS = tuple(name for name, measure in MEASURES.items() if measure.of_atoms)
 OWN = "attribution"
-LATER = {"pointing_game": "it will say whether the strongest atoms lie in boxes of a COCO or VOC file"}
+BOXED = tuple(name for name, measure in MEASURES.items() if measure.boxed)
 
 
 class Trust(Operation):
@@ -34,17 +34,21 @@ class Trust(Operation):
 
     name = "trust"
     parameters = (
-        Parameter("measure", "measures", "one measure or a list", choices=(*MEASURES, *LATER)),
+        Parameter("measure", "measures", "one measure or a list", choices=tuple(MEASURES)),
         Parameter("n", "integer", "random paths, noisy copies or other classes that a measure draws", 10,
                   minimum=2, maximum=10_000),
+        Parameter("boxes", "boxes", "a JSON file of boxes, as COCO or VOC has them, for `pointing_game` and "
+                  "`localization`", None),
     )  # fmt: skip
     example = "block5c.expand.channel | attribute(output) | top(8) | trust(path_dependence) | present(bars)"
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         names = arguments["measure"]
-        later = [name for name in ((names,) if isinstance(names, str) else names) if name in LATER]
-        if later:
-            raise Fail("E901", f"the measure `{later[0]}` is not available yet", LATER[later[0]], "measure")
+        boxed = [measure.name for measure in measures_of(names) if measure.boxed]
+        if boxed and arguments["boxes"] is None:
+            raise Fail("E212", f"`{boxed[0]}` needs `boxes`", 'a file of boxes: `boxes="cat.json"`', "measure")
+        if arguments["boxes"] is not None and not boxed:
+            raise Fail("E238", "no measure here looks at `boxes`", f"{' and '.join(BOXED)} do", "boxes")
         if field.content != "attribution":
             raise Fail(
                 "E238",
@@ -66,6 +70,10 @@ class Trust(Operation):
             if measure.input_only and layer != "input":
                 help = "start the pipe with `input.pixel`"
                 raise Fail("E238", f"`{measure.name}` is defined at the input only", help, "measure")
+            if measure.boxed and attribution.type.atom not in ("pixel", "spatial"):
+                help = "start the pipe with `input.pixel`, or with the positions of a layer: `block5c.expand.spatial`"
+                message = f"`{measure.name}` is of maps, and these are {attribution.type.atom}s"
+                raise Fail("E238", message, help, "measure")
             if measure.of_shown and _shown(field) > MOST_TAKEN_OUT:
                 message = f"`{measure.name}` takes every shown atom out, and these are {_shown(field)}"
                 raise Fail("E238", message, "choose some before it: `top(8)`", "measure")
@@ -86,7 +94,7 @@ class Trust(Operation):
         found = []
         for measure in measures_of(node["measure"]):
             cost = measure.cost(_shown(node.inputs[0]) if measure.of_shown else node["n"])
-            of = node.digest if measure.of_shown else f"{attribution.digest} {node['n']}"
+            of = node.digest if measure.of_shown or measure.boxed else f"{attribution.digest} {node['n']}"
             asked = asdict(cost) | {"of": of, "baseline": baseline}
             found.append(Trials(attribution["to"], attribution.type.layers, measure.name, **asked))
         return tuple(found)

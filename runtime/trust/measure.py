@@ -57,6 +57,7 @@ class Measure:
     curve: ClassVar[bool] = False  # can be drawn as `curve`
     interval: ClassVar[bool] = False  # of atoms: how far the attribution may be off, drawn as whiskers
     input_only: ClassVar[bool] = False
+    boxed: ClassVar[bool] = False  # compares a map with the boxes of a file
 
     def cost(self, n: int) -> Cost:
         """``n``: the samples that the text asks for; of what takes out shown atoms, their number."""

@@ -11,6 +11,7 @@ from bbilang.runtime.trust import (
     agreement,
     classes,
     curves,
+    localization,
     path_dependence,
     random_weights,
     removal,
@@ -20,7 +21,7 @@ from bbilang.runtime.trust import (
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Finding, Measure
 
-FILES = (path_dependence, sensitivity, removal, agreement, random_weights, classes, curves, road)
+FILES = (path_dependence, sensitivity, removal, agreement, random_weights, classes, curves, road, localization)
 MEASURES: dict[str, Measure] = {measure.name: measure for file in FILES for measure in file.MEASURES}
 
 
