@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SPECS, DOCS = ROOT / "specs", ROOT / "docs"
 SECTION = re.compile(r"^## (.+)\n\n\[`specs/\w+\.bbi`\]\(\.\./specs/(\w+)\.bbi\)(.*)\n\n((?:(?!^## ).*\n?)*)", re.M)
 ANCHORED = re.compile(r'^<a id="([\w-]+)"></a>\n\n(#+ .+)$', re.M)
+LOCAL = re.compile(r"\]\((?=[\w/-]+\.(?:md|svg|webp|png))([\w/-]+)")
 PIPES = re.compile(r"(`+)([^`\n]*\\\|.*?)\1")  # code with an escaped pipe, as GitHub wants it in tables
 NAMED = re.compile(r"^```bbi ([\w.]+)$", re.M)
 
@@ -88,6 +89,7 @@ def code(match: re.Match[str]) -> str:
 def interface(entry: Entry) -> str:
     """The page of one interface: its question, its text, what to look for, and the page that the text makes."""
     live = f"../gallery/{entry.name}.html"
+    words = LOCAL.sub(r"](../\1", entry.words)  # they were written one folder above
     return f"""---
 hide: [toc]
 ---
@@ -100,7 +102,7 @@ hide: [toc]
 {entry.text.rstrip()}
 ```
 
-{entry.words}
+{words}
 
 <p class="figure">{escape(entry.figure.capitalize())}.</p>
 

@@ -28,6 +28,7 @@ OTHERWISE = {"activation_grids_with_magnitude_and_coherence": (", coherence=6", 
 PASSES = {
     "activation_grids": (1, 0, 0),
     "activation_vector": (1, 0, 0),
+    "can_i_trust_this": (2, 2, 0),  # with the baseline, and a way down for all steps, of the path that should agree
     "groups_across_layers": (1, 11, 0),
     "methods_side_by_side": (3, 10, 0),  # a forward for each rule of derivatives; steps of integrated gradients besides
     "neuron_groups": (1, 5, 0),
@@ -57,7 +58,7 @@ SHORTER = {
     ),
     "spatial_attribution": (
         ("block4c.expand, block5c.expand, ", "block5c.expand, "),
-        ("output.class", "output[top(8)]"),
+        ("output[top(50)]", "output[top(8)]"),
     ),
 }
 

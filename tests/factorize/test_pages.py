@@ -52,9 +52,11 @@ two = groups.spatial | at(cell) | present(featvis, size=value)
     assert field.values.sizes == {"cell": 196, "input": 1, "group": 3} and (field.values.data < 0).any()
     two = page.results.fields["two"]
     assert (two.values.data >= 0).all()
-    legends = [element.legend for element in page.view.interfaces[0].elements[1:]]
-    assert any("the groups and the mean leave out" in note for note in legends[0].notes)
-    assert any("the groups leave out" in note for note in legends[1].notes)
+    for element, words in zip(
+        page.view.interfaces[0].elements[1:], ("components and the mean leave out", "groups leave out"), strict=True
+    ):
+        remarks = {frame.remark for panel in element.panels for frame in panel.frames}
+        assert len(remarks) > 10 and all(words in remark for remark in remarks)
 
 
 def test_components_over_the_photo_and_all_classes_at_once():

@@ -23,6 +23,7 @@ LAYERS = {
     "block4b.expand": "mixed4a",
     "block4c.expand": "mixed4b",
     "block5b.expand": "mixed4c",
+    "layer=block5b)": "layer=mixed4c)",
     "block5c.expand": "mixed4d",
     "block6c.expand": "mixed5a",
 }
