@@ -265,7 +265,9 @@ def neuron_groups() -> View:
     coords = axis_coords(group=8) | {"class": Named(("class",), np.arange(5))}
     matrix = Field(type, Named(("n", "group", "class"), effect), coords, names)
     to = Node("output", (), (), FieldType("score", "class", ("output",), (Axis("class", 5),)))
-    plant.present("effect", "matrix", matrix, Node("attribute", (source,), (("to", to),), type), title="Effect on classes")
+    plant.present(
+        "effect", "matrix", matrix, Node("attribute", (source,), (("to", to),), type), title="Effect on classes"
+    )
     return plant.view("Neuron groups", ("row", ("photo", ("column", ("groups", "effect")))))
 
 
