@@ -358,7 +358,9 @@ def assert_passes(program: Program, results: Results, inputs: int) -> None:
             assert results.model_passes[1] == cotangents
     if program.choices.force == "reverse":
         assert results.tangents == 0
-    assert results.reruns == sum(rerun.visits for rerun in program.reruns)
+    assert {rerun.method[0] for rerun in program.reruns} <= {"integrated_gradients"}
+    # The steps of each path, and its baseline once: contributions should add up from the score there.
+    assert results.reruns == sum(rerun.visits + 1 for rerun in program.reruns) == plan(program).total("reruns")[0]
 
 
 def assert_bounds(program: Program, found: Results) -> None:
