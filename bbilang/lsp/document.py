@@ -178,7 +178,7 @@ class Document:
         above = [{name: b for name, b in scope.items() if b.span.start < offset} for scope in scopes]
         found = Resolver(self.registry, known.models, known.inputs, known.settings, scopes=above)
         found.macros = {name: macro for name, macro in dict(known.macros).items()}
-        found.element_names = dict(checker.names)
+        found.element_names, found.files = dict(checker.names), known.files
         found.drawn = [b.value for b in above[-1].values() if isinstance(b.value, Node) and b.value.op == "present"]
         return found
 
