@@ -111,8 +111,9 @@ def test_completion_of_layers_and_classes(opened):
     put_cursor(page, "output[", '"tab')
     page.wait_for_selector(".cm-tooltip-autocomplete li >> text=tabby")
     picture(page, "classes")
+    page.wait_for_timeout(300)  # CodeMirror takes no key for a list that has just come
     page.keyboard.press("Enter")
-    assert 'attribute(output["tabby"])' in text_of(page)
+    page.wait_for_function("view.state.doc.toString().includes('attribute(output[\"tabby\"])')")
 
 
 def test_hover(opened):
