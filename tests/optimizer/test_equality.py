@@ -7,6 +7,7 @@ On the real network with its weights, at 64 pixels, so that runs without an opti
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -33,6 +34,15 @@ MOST = {
     "reverse": 1100,
     "as written": 300,
 }  # passes that are run; the rest is left to smaller networks
+# As written, each class, step, sample and random draw is a pass of its own: fewer of them are compared.
+FEWER = (
+    (r"output\.class", "output[top(6)]"),
+    (r"n_steps=\d+", "n_steps=2"),
+    (r"n_samples=\d+", "n_samples=2"),
+    (r"n_masks=\d+", "n_masks=3"),
+    (r"occlusion,", "occlusion(window=32, stride=32),"),
+    (r"trust\((\[[^\]]+\]|\w+)\)", r"trust(\1, n=3)"),
+)
 RAN: set[tuple[str, ...]] = set()  # the same derivatives under another presentation are not forced again
 
 
@@ -64,11 +74,19 @@ def adapter():
     return load("efficientnet_lite0").with_preprocess(size=SIZE, crop=SIZE)
 
 
-def results_of(program) -> Results:
+@cache
+def precise():
+    """The network in float64."""
+    return replace(adapter(), module=deepcopy(adapter().module).double())
+
+
+def results_of(program, doubles: bool = False) -> Results:
     from bbilang.inputs import picture_of
 
-    own = replace(adapter(), description=program.description)
+    own = replace(precise() if doubles else adapter(), description=program.description)
     pictures = [picture_of(name, name, own) for name in program.inputs]
+    if doubles:
+        pictures = [replace(picture, image=picture.image.double()) for picture in pictures]
     return execute(plan(program), registry(), own, pictures, icons=tiny.fake_icons)
 
 
@@ -120,10 +138,17 @@ def test_every_way_gives_the_same(name):
         if way != "chosen" and better != ways["chosen"] and passes <= MOST[way] and work not in RAN:
             RAN.add(work)
             same_results(results_of(better), want)
-    few = re.sub(r"output\.class", "output[top(6)]", text)  # each is a pass of its own
+    few = text
+    for old, new in FEWER:
+        few = re.sub(old, new, few)
     written = check(parse(Source(few, "page.bbi")), registry(), Options())
     steps = plan(written)
     if sum(steps.total(kind)[0] for kind in ("forward", "backward", "reruns")) > MOST["as written"]:
         assert name in ("spec channel_attribution", "operations link"), "links of many channels alone are too many"
         return
-    same_results(want if few == text else results_of(optimize(written)), results_of(written))
+    # Some of many noisy copies bring a ReLU so near to its threshold that a batch rounds it to the other side, and
+    # single pixels differ by half a thousandth: in float64 none does, and one row at a time is the same in float32 too.
+    doubles = bool(re.search("smoothgrad|vargrad", few))
+    same_results(
+        want if few == text and not doubles else results_of(optimize(written), doubles), results_of(written, doubles)
+    )
