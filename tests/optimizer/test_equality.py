@@ -43,6 +43,7 @@ FEWER = (
     (r"occlusion,", "occlusion(window=32, stride=32),"),
     (r"trust\((\[[^\]]+\]|\w+)\)", r"trust(\1, n=3)"),
 )
+NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
 RAN: set[tuple[str, ...]] = set()  # the same derivatives under another presentation are not forced again
 
 
@@ -108,6 +109,13 @@ def same_field(one: Field, two: Field, where: object) -> None:
     assert one.coords.keys() == two.coords.keys(), where
     for component, array in one.coords.items():
         same(array, two.coords[component], (where, component))
+    assert one.curves.keys() == two.curves.keys() and len(one.trust) == len(two.trust), where
+    for measure, curve in one.curves.items():
+        same_field(curve, two.curves[measure], (where, measure))
+    for told, other in zip(one.trust, two.trust, strict=True):  # title, words with numbers, meaning, source, warning
+        assert (told[0], NUMBER.split(told[1]), told[2:4]) == (other[0], NUMBER.split(other[1]), other[2:4]), where
+        numbers = [[float(x.replace(",", "")) for x in NUMBER.findall(words)] for words in (told[1], other[1])]
+        assert numbers[0] == pytest.approx(numbers[1], rel=0.02) and bool(told[4]) == bool(other[4]), where
     if isinstance(one, Linked):
         assert isinstance(two, Linked)
         for number, (a, b) in enumerate(zip((*one.nodes, *one.pairs), (*two.nodes, *two.pairs), strict=True)):
