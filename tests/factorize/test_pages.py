@@ -22,7 +22,7 @@ to     = groups | attribute(output[top(3)]) | present(matrix)
 
 @pytest.fixture(scope="module")
 def page():
-    return bbilang.run(GROUPS, settings=TINY)
+    return bbilang.run(GROUPS, settings=TINY, cache=False)
 
 
 def test_neuron_groups(page):
