@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bbilang.runtime.holds import Hold, held
+from bbilang.runtime.holds import Hold, alone, held
 from bbilang.runtime.record import canonical, is_key, key_of, pack, unpack
 
 __all__ = ["DEFAULT_LIMIT", "Cache", "canonical", "is_key", "key_of", "unpack"]
@@ -116,6 +116,8 @@ class Cache:
             self._hold.add(key)
         try:
             os.utime(path)
+        except FileNotFoundError:  # removed between reading and holding
+            self.put_raw(key, data)
         except OSError:  # read-only folder: the order of removal is then that of writing
             pass
         return record
@@ -142,6 +144,8 @@ class Cache:
             handle, temporary = tempfile.mkstemp(prefix=".new-", dir=path.parent)
             with os.fdopen(handle, "wb") as file:
                 file.write(record)
+            if self._hold is not None:
+                self._hold.add(key)  # before others can see it
             os.replace(temporary, path)
         except OSError as e:
             self.writable = False
@@ -154,8 +158,6 @@ class Cache:
         finally:
             if not self.writable and temporary:
                 _remove(Path(temporary))
-        if self._hold is not None:
-            self._hold.add(key)
         self._new += len(record)
         if self._bytes is None or self._new > self.limit // 16:
             self._bytes, self._new = self._scan_bytes(), 0
@@ -208,14 +210,16 @@ class Cache:
         """Remove the oldest records that nobody holds down to ``target`` bytes; nine tenths of the limit unless said,
         so that not every new one counts them all. Gives the number removed."""
         target = self.limit * 0.9 if target is None else target
-        records, kept = self._records(), held(self.folder / "holds")
+        records, holds = self._records(), self.folder / "holds"
         total, removed = sum(size for _, size, _ in records), 0
-        for _, size, path in records:
-            if total <= target:
-                break
-            if path.name not in kept:
-                removed += _remove(path)
-                total -= size
+        with alone(holds):
+            kept = held(holds)
+            for _, size, path in records:
+                if total <= target:
+                    break
+                if path.name not in kept:
+                    removed += _remove(path)
+                    total -= size
         self._bytes, self._new = total, 0
         return removed
 

@@ -1,7 +1,8 @@
 """Which records somebody needs now: one file for each process at work, with a key on each line.
 
 A holder keeps its file locked (flock) for as long as it lives, so a file that can be locked belongs to nobody and is
-removed. Where there are no such locks a file counts for a day.
+removed. Where there are no such locks a file counts for a day. Nobody begins to hold a record while another looks who
+holds it and removes it, see `alone`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +21,23 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _DAY = 86400.0
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Inside, no other process is inside for the same folder. Without locks, or such a folder, nothing is kept out."""
+    if fcntl is None:
+        yield
+        return
+    handle = None
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 class Hold:
@@ -39,7 +58,7 @@ class Hold:
             with suppress(OSError):
                 self._open()
         if self._file is not None:
-            with suppress(OSError):
+            with suppress(OSError), alone(self.folder):
                 self._file.write(key.encode() + b"\n")
                 self._file.flush()
 

@@ -5,8 +5,9 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
-from bbilang.runtime.cache import Cache, key_of
+from bbilang.runtime.cache import Cache, key_of, unpack
 
 KEYS = [key_of({"n": n}) for n in range(40)]
 WORK = """
@@ -58,6 +59,29 @@ def test_several_processes_write_read_and_shrink(tmp_path):
     cache._shrink()
     assert cache.stats()["bytes"] <= 60_000 and cache.damaged == 0
     assert not list((tmp_path / "holds").iterdir()), "nobody holds anything"
+
+
+def test_a_record_is_held_before_others_can_see_it(tmp_path, monkeypatch):
+    """Another process that looks for room between the two would remove what was just put."""
+    cache, other, replace = Cache(tmp_path), Cache(tmp_path), os.replace
+
+    def shrunk(source, target):
+        replace(source, target)
+        if Path(target).name in KEYS:
+            other._shrink(0)
+
+    monkeypatch.setattr(os, "replace", shrunk)
+    with cache.holding():
+        assert cache.put(KEYS[0], b"x") and cache.get(KEYS[0])
+    assert other._shrink(0) == 1
+
+
+def test_a_record_that_goes_between_reading_and_holding_comes_back(tmp_path, monkeypatch):
+    cache, other = Cache(tmp_path), Cache(tmp_path)
+    cache.put(KEYS[0], b"x")
+    monkeypatch.setattr("bbilang.runtime.cache.unpack", lambda *a: (other._shrink(0), unpack(*a))[1])
+    with cache.holding():
+        assert cache.get(KEYS[0])[0] == b"x" and other.get(KEYS[0])[0] == b"x"
 
 
 def test_a_dead_process_holds_nothing(tmp_path):
