@@ -8,8 +8,7 @@ from pathlib import Path
 
 from bbilang.console import plural, result, result_table, result_text, tell
 from bbilang.faults import FINE, misuse
-from bbilang.running import writable
-from bbilang.texts import write
+from bbilang.texts import writable, write
 
 
 @cache

@@ -15,8 +15,7 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.progress import Watch
 from bbilang.registry import operation_defaults
 from bbilang.request import KEPT, NOT_KEPT, Request
-from bbilang.running import writable
-from bbilang.texts import write
+from bbilang.texts import writable, write
 
 FORMATS = ("text", "json", "svg", "png", "pdf")
 ENDINGS = {"txt": "text", "json": "json", "svg": "svg", "png": "png", "pdf": "pdf"}

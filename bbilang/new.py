@@ -13,8 +13,7 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.source import Source
 from bbilang.newtexts import Look, first, looks, proposals, spelled, text
 from bbilang.request import options
-from bbilang.running import writable
-from bbilang.texts import write
+from bbilang.texts import writable, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.frozen import frozen
 from bbilang.registry import charts
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 FORMATS = ("html", "json", "png", "svg", "pdf", "csv")
 
 
-@dataclass(frozen=True)
+@frozen
 class Data:
     """The numbers of an element. ``values`` has one axis for each name in ``axes``; NaN where there is no atom.
 
@@ -35,7 +36,7 @@ class Data:
     labels: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@frozen
 class Page:
     """A compiled page. In a notebook it shows itself; `save` writes it, `data` gives an element's numbers."""
 

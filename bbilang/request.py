@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,6 +12,7 @@ from bbilang.compiler.check import Options
 from bbilang.console import report
 from bbilang.diagnosing import names_pictures, program_of
 from bbilang.faults import misuse
+from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Source
 from bbilang.page import FORMATS
 from bbilang.texts import source_of
@@ -26,7 +27,7 @@ DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 SOME_PICTURE = ("picture 1",)  # for a text that leaves its picture to the command line
 
 
-@dataclass(frozen=True)
+@frozen
 class Request:
     """What the command line asks for."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from bbilang.progress import Watch
 from bbilang.recalling import Own, Work
 from bbilang.request import KEPT, NOT_KEPT, Request
 from bbilang.runtime.progress import Event
-from bbilang.texts import write
+from bbilang.texts import writable, write
 
 if TYPE_CHECKING:
     from bbilang.finished import Finished
@@ -137,20 +136,6 @@ def place(request: Request) -> tuple[Path, str]:
         raise BbiError(Diagnostic("E430", f"{path}: there is no format `{format}`", help=help))
     writable(path)
     return path, format
-
-
-def writable(path: Path) -> None:
-    """Raises BbiError E431 where a file of this name could not be written; folders that are missing can be made."""
-    folder = path.parent
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        help = "nothing was computed yet; choose another place with `-o`"
-        message = f"{path} cannot be written: {folder}: {error.strerror or error}"
-        raise BbiError(Diagnostic("E431", message, help=help)) from error
 
 
 def _protect(path: Path, program: Program) -> None:

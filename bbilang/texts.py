@@ -97,6 +97,20 @@ def named(files: Iterable[str]) -> Iterator[str]:
         seen.update(found)
 
 
+def writable(path: Path) -> None:
+    """Raises BbiError E431 where a file of this name could not be written; folders that are missing can be made."""
+    folder = path.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        help = "nothing was computed yet; choose another place with `-o`"
+        message = f"{path} cannot be written: {folder}: {error.strerror or error}"
+        raise BbiError(Diagnostic("E431", message, help=help)) from error
+
+
 def write(path: Path, data: bytes) -> None:
     """Put bytes where a file is or will be: all of them or none. A file's permissions stay; a link stays a link.
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks import table
 from benchmarks.harness import ROUNDS, ROUNDS_QUICK, ROWS, Row, alternate, peak_memory, row_named
-from benchmarks.surroundings import load, surroundings
+from benchmarks.surroundings import load, processor_seconds, surroundings
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -31,6 +31,7 @@ RESULTS = Path(__file__).parent / "results"
 def measure(row: Row, rounds: int, tell: Callable[[str], None], memory: bool = True) -> dict[str, Any]:
     """Compare, time in turns, measure memory: the record of a row."""
     started = surroundings()
+    stolen, spent = processor_seconds()
     wanted, unequal, kept = None, {}, []
     equal: dict[str, float] = {}
     for way in sorted(row.ways, key=lambda way: way.kind != "ours"):
@@ -48,6 +49,7 @@ def measure(row: Row, rounds: int, tell: Callable[[str], None], memory: bool = T
         tell(f"{way.name}: peak memory")
         peak = peak_memory(row.name, way.name) if memory else None
         ways[way.name] = {"kind": way.kind, **timings[way.name].to_json(way.share), "peak_bytes": peak}
+    stolen, spent = (now - before for now, before in zip(processor_seconds(), (stolen, spent), strict=True))
     return {
         "row": row.name,
         "title": row.title,
@@ -55,6 +57,7 @@ def measure(row: Row, rounds: int, tell: Callable[[str], None], memory: bool = T
         "rounds": rounds,
         **started,
         "load_after": load(),
+        "stolen": round(stolen / max(spent, 1e-9), 3),
         "compared": row.compared,
         "tolerance": row.tolerance,
         "equal": equal,

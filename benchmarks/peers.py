@@ -20,6 +20,7 @@ MODULES = {
     "lucent": "lucent.optvis.render",
     "grad-cam": "pytorch_grad_cam",
     "zennit": "zennit.composites",
+    "torchray": "torchray.attribution.extremal_perturbation",
 }
 OPERATORS = ("nms", "qnms")
 _library: list[Any] = []

@@ -9,8 +9,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("bbilang", "torch", "numpy", "captum", "torch-lucent", "grad-cam", "zennit")
+PACKAGES = ("bbilang", "torch", "numpy", "captum", "torch-lucent", "grad-cam", "zennit", "torchray")
 
 
 def surroundings() -> dict[str, Any]:
@@ -54,6 +56,12 @@ def device() -> str:
 def load() -> float:
     """Processes that ran or waited over the last minute."""
     return round(os.getloadavg()[0], 2)
+
+
+def processor_seconds() -> tuple[float, float]:
+    """(what other machines on the same processors took, all) since the start; Linux calls the first steal."""
+    times = psutil.cpu_times()
+    return getattr(times, "steal", 0.0), sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
 
 
 def commit() -> dict[str, Any]:

@@ -141,10 +141,11 @@ def _details(record: Record) -> list[str]:
     for way, why in {**record["unequal"], **record["missing"], **record["notes"]}.items():
         lines.append(f"{way}: {why}.")
     changed = " with changes" if record["changed"] else ""
+    stolen = f", {record['stolen']:.1%} of the processors' time went to other machines" if "stolen" in record else ""
     lines.append(
         f"{record['when']}, {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']:g} GB, "
         f"{machine['device']}; {record['system']}, Python {record['python']}, {versions}; {record['threads']} threads; "
-        f"load {record['load']} before and {record['load_after']} after; commit {record['commit']}{changed}."
+        f"load {record['load']} before and {record['load_after']} after{stolen}; commit {record['commit']}{changed}."
     )
     return [*lines, ""]
 

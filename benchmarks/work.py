@@ -49,14 +49,15 @@ def ranked() -> tuple[int, ...]:
         return tuple(adapter().module(normalized())[0].argsort(descending=True).tolist())
 
 
-def page(text: str, **options: Any) -> Callable[[], Any]:
+def page(text: str, model: Any = None, **options: Any) -> Callable[[], Any]:
     """The text compiled, with options of `bbilang.optimize`; calling gives its results. Nothing is cached on disk, so
-    every call runs the network."""
+    every call runs the network: EfficientNet-Lite0 unless another ``model`` is given."""
     import bbilang
 
-    program = bbilang.check(bbilang.parse(text), model=adapter(), input=picture())
+    model = adapter() if model is None else model
+    program = bbilang.check(bbilang.parse(text), model=model, input=picture())
     steps = bbilang.plan(bbilang.optimize(program, **options))
-    return lambda: bbilang.execute(steps, model=adapter(), input=picture(), cache=False)
+    return lambda: bbilang.execute(steps, model=model, input=picture(), cache=False)
 
 
 def values(results: Any, place: int, *dims: str) -> np.ndarray:

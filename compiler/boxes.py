@@ -6,11 +6,11 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from bbilang.compiler.op import Fail
+from bbilang.grammar.frozen import frozen
 
 LARGEST = 32 * 1024 * 1024
 MOST = 10_000  # boxes of one page
@@ -25,7 +25,7 @@ HELP = (
 Row = tuple[int, str, int, int, float, float, float, float]
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """Where names of files start, the folder that they may not leave, and the names of the page's pictures."""
 

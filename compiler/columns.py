@@ -5,13 +5,14 @@ from __future__ import annotations
 import textwrap
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from bbilang.grammar.frozen import frozen
 
 GAP = 2  # cells between two columns
 NARROW = 8  # no column that wraps gets narrower
 
 
-@dataclass(frozen=True)
+@frozen
 class Column:
     """``least`` 0: as wide as its widest cell. Else the column wraps at words, down to ``least`` cells."""
 
@@ -20,7 +21,7 @@ class Column:
     least: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """``hang``: what stands before the continuation lines of the column that wraps first. ``notes``: lines below the
     row, indented and wrapped."""
@@ -32,6 +33,8 @@ class Row:
 
 def cell_width(text: str) -> int:
     """Cells of a terminal: two for a wide character, none for a combining one."""
+    if text.isascii():
+        return len(text)
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 

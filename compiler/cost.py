@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from bbilang.compiler.description import LayerDescription, ModelDescription
+from bbilang.grammar.frozen import frozen
 
 BYTES = 4  # of one number: float32
 SLOTS = 64  # classes or atoms that are followed down together; passes may take fewer at a time
 Force = Literal["reverse", "forward"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Speed:
     """What a device reaches in one kind of pass: a pass of f FLOPs that reads and writes b bytes takes
     f / ``flops`` + b / ``bytes`` seconds."""
@@ -24,7 +25,7 @@ class Speed:
         return flops / self.flops + bytes / self.bytes
 
 
-@dataclass(frozen=True)
+@frozen
 class Speeds:
     """The speed of each kind of pass on one device. The defaults are those of two CPU cores; `runtime/calibrate.py`
     measures them. Only their ratios decide anything."""
@@ -35,7 +36,7 @@ class Speeds:
     device: str = ""  # where they were measured; empty for the defaults
 
 
-@dataclass(frozen=True)
+@frozen
 class Choices:
     """What the optimizer decides by: the speeds of the device, and what a reader insists on."""
 
@@ -43,7 +44,7 @@ class Choices:
     force: Force | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Cost:
     """Passes and what they cost, for all inputs together."""
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from functools import cached_property
 from typing import Any
+
+from bbilang.grammar.frozen import frozen
 
 INPUT = "input"
 
 
-@dataclass(frozen=True)
+@frozen
 class LayerDescription:
     """One layer. ``axes`` names the axes of ``shape``: (channel, y, x), (y, x, channel), (token, channel), (channel,).
 
@@ -48,7 +50,7 @@ class LayerDescription:
         return replace(self, axes=("y", "x", "channel"), shape=shape, grid=(), prefix=0)
 
 
-@dataclass(frozen=True)
+@frozen
 class ModelDescription:
     """One model: layers in forward order under their short names, input size (y, x) in pixels, class labels.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.diagram_rows import PREDICTIONS, Row, rows
@@ -12,6 +11,7 @@ from bbilang.compiler.explain import Measured, seconds_words, si
 from bbilang.compiler.plan import Plan
 from bbilang.compiler.steps import PASSES, fraction
 from bbilang.compiler.svg import Canvas, fit, text_width
+from bbilang.grammar.frozen import frozen
 
 PANEL, PADDING = 824, 22
 NETWORK, BAR, NUMBER, CHIP = 384, 92, 78, 156  # widths of a panel's columns, from left to right
@@ -23,7 +23,7 @@ MOST_CHIPS, CHIP_HEIGHT, CHIP_GAP = 10, 46, 8
 MORE = "\0more"  # what no element can be called
 
 
-@dataclass(frozen=True)
+@frozen
 class Panel:
     """One plan with what its picture needs."""
 
@@ -69,7 +69,7 @@ def _chips_height(panel: Panel) -> float:
     return len(panel.chips) * (CHIP_HEIGHT + CHIP_GAP)
 
 
-@dataclass(frozen=True)
+@frozen
 class Frame:
     """What panels side by side have in common. ``labels``: layer -> (its place 0..1, x of its label, level)."""
 

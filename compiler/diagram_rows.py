@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bbilang.compiler.explain import Measured, passes_words, seconds_words, si
 from bbilang.compiler.ir import Program
 from bbilang.compiler.plan import Plan, Step
 from bbilang.compiler.steps import INPUT, OUTPUT, Stretch, served, stretch
+from bbilang.grammar.frozen import frozen
 
 MOST_ROWS = 12
 PREDICTIONS = "\0predictions"  # in the place of an element; none can be called so
 
 
-@dataclass(frozen=True)
+@frozen
 class Row:
     """A step, or several alike. ``head`` is the coloured beginning of the words. ``stretch`` is None for the rest that
     has no room."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from bbilang.compiler.logical import Defaults
 from bbilang.compiler.plan import Plan, Step
 from bbilang.compiler.steps import PASSES
+from bbilang.grammar.frozen import frozen
 
 NAMES = {
     "forward": "forward passes",
@@ -18,7 +19,7 @@ NAMES = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Measured:
     """What a step took: seconds, the most memory that was in use during it (bytes), passes through the network as
     counted, and icons made anew and taken from the cache. None where nobody measured."""
@@ -30,7 +31,7 @@ class Measured:
     cached: int | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Saving:
     """One thing that the optimizer reduces: passes of a kind, or FLOPs without those of icons."""
 
@@ -46,7 +47,7 @@ class Saving:
         return float("inf") if self.before else 1.0
 
 
-@dataclass(frozen=True)
+@frozen
 class Explanation:
     """A program's plan as written (one pass for every node that needs one) and as the optimizer leaves it.
 

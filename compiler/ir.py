@@ -12,6 +12,7 @@ from bbilang.compiler.cost import Choices
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.types import FieldType
 from bbilang.grammar.diagnostic import Diagnostic
+from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Source, Span
 
 
@@ -99,7 +100,7 @@ def walk(*roots: Node) -> Iterator[Node]:
             stack.extend((child, False) for child in reversed(node.children))
 
 
-@dataclass(frozen=True)
+@frozen
 class ModelSlot:
     """A model that the program needs: by registry name, or a caller's own module under the name `module`."""
 
@@ -108,7 +109,7 @@ class ModelSlot:
     weights: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Element:
     """One element of an interface: a `present` node with its name and words."""
 
@@ -119,14 +120,14 @@ class Element:
     over: str | None = None  # id of the element that it is drawn into
 
 
-@dataclass(frozen=True)
+@frozen
 class Interface:
     title: str
     elements: tuple[Element, ...]
     layout: Any  # element id, or ("row" | "column", (layout, ...))
 
 
-@dataclass(frozen=True)
+@frozen
 class Forward:
     """One forward pass: captures ``layers``, ``stops`` at the deepest of them unless scores are wanted too.
 
@@ -145,7 +146,7 @@ class Forward:
 OUTPUT = "output"
 
 
-@dataclass(frozen=True)
+@frozen
 class Ask:
     """One operation's wish for derivatives of one target at some layers.
 
@@ -182,7 +183,7 @@ class Derivatives:
         return tuple(dict.fromkeys(layer for ask in self.asks for layer in ask.layers))
 
 
-@dataclass(frozen=True)
+@frozen
 class Backward(Derivatives):
     """Reverse mode: one cotangent for each class or atom among the targets, back to the layers that ask.
 
@@ -197,7 +198,7 @@ class Backward(Derivatives):
     batched: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Tangents(Derivatives):
     """Forward mode: one tangent for each atom at one layer, through the network above it, serves every target at
     ``place``."""
@@ -208,7 +209,7 @@ class Tangents(Derivatives):
     place: str = OUTPUT
 
 
-@dataclass(frozen=True)
+@frozen
 class Rerun(Derivatives):
     """The network again at other activations of one layer than the picture's own: those that ``method`` visits.
 
@@ -233,7 +234,7 @@ class Rerun(Derivatives):
     rivals: int = 0  # classes that are followed down besides the targets
 
 
-@dataclass(frozen=True)
+@frozen
 class Icons:
     """One run of the visualization engine for the icons that these elements can show, each icon once.
 
@@ -244,7 +245,7 @@ class Icons:
     at_most: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Program:
     """A checked file. ``origins`` (node -> the spans that asked for it), ``source``, ``description`` (of the model,
     with the labels and scores that the file names), ``choices`` and ``warnings`` stand outside equality."""

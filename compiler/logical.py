@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import Element, Node, Program, walk
 from bbilang.compiler.types import Axis, FieldType
+from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Span
 
 Defaults = Mapping[str, Mapping[str, Any]]  # operation -> parameter -> the value that it has unless said
@@ -22,7 +22,7 @@ NOUNS = {  # axis -> (one, many)
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Entry:
     """One line of the logical plan. ``number`` is the node's own; with ``again`` it was shown before under it."""
 

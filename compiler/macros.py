@@ -7,13 +7,14 @@ layer, a number, a word. As a stage of a pipe, what comes through the pipe is th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.arguments import At, at, bind
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import REQUIRED, Fail, Parameter
 from bbilang.grammar import ast
+from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Source, Span
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ DEEPEST = 32  # definitions within definitions
 PIPED = "|"  # the name, which no text can spell, of what comes through the pipe
 
 
-@dataclass(frozen=True)
+@frozen
 class Macro:
     """A definition. ``source`` is the file that it stands in, where that is another one than the file being checked."""
 

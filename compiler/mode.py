@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 
 from bbilang.compiler.cost import Cost, Speed, earliest, flops_upto, passes_cost
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import Ask, Backward, Node, Program, Tangents, walk
 from bbilang.compiler.targets import ask_keys, atom_count, atoms_of
+from bbilang.grammar.frozen import frozen
 
 Unit = tuple[str, str]  # a layer, and the name of the parts of its atoms; empty where only cotangents will do
 MOST = 10  # units of which every choice is tried
 
 
-@dataclass(frozen=True)
+@frozen
 class Way:
     """One way to serve a group, and what it would cost."""
 
@@ -51,16 +52,17 @@ class _Group:
         self.inputs = max(len(program.inputs), 1)
         own = set(backward.serves)
         backward = replace(backward, asks=tuple(replace(a, narrow=_narrow(a, own)) for a in backward.asks))
-        wanted: dict[tuple, set[Unit]] = {}
         units: dict[Unit, list[Ask]] = {}
         for ask in backward.asks:
-            own = {(layer, ask.parts) for layer in ask.layers}
-            for unit in own:
-                units.setdefault(unit, []).append(ask)
-            for key in ask_keys(ask, backward.place, description):
-                wanted.setdefault(key, set()).update(own)
+            for layer in ask.layers:
+                units.setdefault((layer, ask.parts), []).append(ask)
+        wanted: dict[tuple, frozenset[Unit]] = {}
+        for same in _by_target(backward.asks):
+            own = frozenset((layer, ask.parts) for ask in same for layer in ask.layers)
+            for key in ask_keys(same[0], backward.place, description):
+                wanted[key] = wanted[key] | own if key in wanted else own
         self.backward = backward
-        self.wanted = Counter(map(frozenset, wanted.values()))
+        self.wanted = Counter(wanted.values())
         self.movable = frozenset(unit for unit in units if unit[1])
         self.counts = {unit: _atoms(asks, unit[0], description, likely=True) for unit, asks in units.items()}
 
@@ -138,11 +140,19 @@ def cotangents(backward: Backward, description: ModelDescription) -> dict[str, i
 def lows(asks: Iterable[Ask], place: str, description: ModelDescription) -> dict[tuple, str]:
     """For every class or atom among the targets, the earliest layer that asks for it."""
     found: dict[tuple, str] = {}
-    for ask in asks:
-        low = earliest(description, ask.layers)
-        for key in ask_keys(ask, place, description):
-            found[key] = earliest(description, (found.get(key, low), low))
+    for same in _by_target(asks):
+        low = earliest(description, tuple(layer for ask in same for layer in ask.layers))
+        for key in ask_keys(same[0], place, description):
+            found[key] = earliest(description, (found[key], low)) if key in found else low
     return found
+
+
+def _by_target(asks: Iterable[Ask]) -> list[list[Ask]]:
+    """The asks of each target that follow it alike: they are about the same classes or atoms."""
+    found: dict[tuple[Node, bool], list[Ask]] = {}
+    for ask in asks:
+        found.setdefault((ask.target, ask.combined), []).append(ask)
+    return list(found.values())
 
 
 def tangent_count(tangents: Tangents, description: ModelDescription) -> int:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from rapidfuzz import fuzz, process
-
 from bbilang.compiler.ir import Node
 from bbilang.compiler.types import Axis, FieldType
+from bbilang.grammar.frozen import frozen
 
 
 class Fail(Exception):
@@ -31,7 +30,7 @@ class Fail(Exception):
 REQUIRED = object()
 
 
-@dataclass(frozen=True)
+@frozen
 class Parameter:
     """One parameter. ``kind`` directs how its argument is read:
 
@@ -62,14 +61,14 @@ class Parameter:
 Rule = tuple[Any, ...]  # (method, parameters) whose rule changes the way back, or nothing
 
 
-@dataclass(frozen=True)
+@frozen
 class Activations:
     """The operation needs the activations of the field's layers."""
 
     layers: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Gradients:
     """The operation needs d target / d activation at the field's layers, and the activations there.
 
@@ -86,7 +85,7 @@ class Gradients:
     combined: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Reruns:
     """The operation needs a method that runs the network above a layer again for each activation that it visits
     (`Method.finds` says what for): gradients there (path methods, noise), values (masks), or masks that are learned."""
@@ -97,7 +96,7 @@ class Reruns:
     combined: bool = False  # as in `Gradients`
 
 
-@dataclass(frozen=True)
+@frozen
 class Trials:
     """The operation puts an attribution to the test and runs the network for it by itself: the attribution ``again``,
     to ``classes`` others where that is not 0; ``rows`` changed activations of its layer, ``each`` more for every
@@ -117,12 +116,12 @@ class Trials:
     baseline: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Scores:
     """The operation needs the scores of all classes."""
 
 
-@dataclass(frozen=True)
+@frozen
 class IconsOf:
     """The element needs an icon for every atom that one of its states can show."""
 
@@ -190,7 +189,7 @@ class Operation:
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
+@frozen
 class Drawn:
     """What a style makes of a field's axes: one axis along the slots, one as series, the rest are facets or states."""
 
@@ -422,6 +421,8 @@ def spelled(registry: Registry, method: Any) -> tuple[str, tuple[tuple[str, Any]
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
     """The nearest known word, where one is near enough to be what was meant."""
+    from rapidfuzz import fuzz, process  # seldom needed, and not quickly imported
+
     found = process.extractOne(word, list(known), scorer=fuzz.ratio, processor=str.lower, score_cutoff=60)
     return found[0] if found else None
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from bbilang.compiler.description import ModelDescription
+from bbilang.grammar.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Options:
     """What the command line or a call says besides the text. It wins over the text, settings one by one."""
 

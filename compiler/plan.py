@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from bbilang.compiler.cost import SLOTS, captured_bytes, flops_between, forward_flops, icon_flops
@@ -14,12 +14,13 @@ from bbilang.compiler.mode import joined, lows, tangent_count, ways
 from bbilang.compiler.settings import default
 from bbilang.compiler.targets import CHAIN, ask_keys, captured_at, known_apart, target_keys
 from bbilang.compiler.trials import cost_of
+from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Span
 
 Kind = Literal["forward", "backward", "tangents", "reruns", "icons", "draw"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Alternative:
     """One of several ways to the same numbers: reverse mode, or forward mode at some layers. ``seconds`` are estimated
     from the speeds that the optimizer decided by."""
@@ -32,7 +33,7 @@ class Alternative:
     chosen: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Free:
     """What nobody needs after a step: the autograd graph of a forward, or the activations that it captured."""
 
@@ -43,7 +44,7 @@ class Free:
         return f"{self.kind} of forward {self.index + 1}"
 
 
-@dataclass(frozen=True)
+@frozen
 class Step:
     """One step. ``passes`` and ``flops`` are exact, or upper bounds where ``bound`` (classes may coincide, icons depend
     on what `top` finds). ``bytes`` is what the step keeps for later ones."""
@@ -61,7 +62,7 @@ class Step:
     frees: tuple[Free, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Plan:
     program: Program
     steps: tuple[Step, ...]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler import boxes
@@ -14,6 +13,7 @@ from bbilang.compiler.op import Fail, Method, Operation, Parameter, bound, did_y
 from bbilang.compiler.targets import place_of
 from bbilang.compiler.types import FieldType
 from bbilang.grammar import ast
+from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Span
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ READERS = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Layers:
     """One or several layers of a model before an atom is chosen."""
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import Node, Program, walk
 from bbilang.compiler.plan import Kind, Plan, Step
+from bbilang.grammar.frozen import frozen
 
 INPUT, OUTPUT = "input", "output"
 GROUPS = {"forward": "forwards", "backward": "backwards", "tangents": "tangents", "reruns": "reruns"}
 PASSES: tuple[Kind, ...] = ("forward", "backward", "tangents", "reruns")  # kinds that run the network for numbers
 
 
-@dataclass(frozen=True)
+@frozen
 class Stretch:
     """From one place of the network to another, each a layer, `input` or `output`. ``returns``: and back again.
     ``layers``: those whose values the step keeps or whose gradients it finds."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+
+from bbilang.grammar.frozen import frozen
 
 ATOMS = ("neuron", "spatial", "channel", "group", "whole", "pixel", "class", "token", "example")
 
@@ -18,7 +20,7 @@ ATOM_AXES = {
 }
 
 
-@dataclass(frozen=True)
+@frozen
 class Axis:
     """One named axis. ``size`` is an upper bound where ``exact`` is False: what `filter` or a union of states leaves.
 
@@ -47,7 +49,7 @@ class Axis:
         return f"{self.name}: {'' if self.exact else 'up to '}{self.size}"
 
 
-@dataclass(frozen=True)
+@frozen
 class FieldType:
     """Values over axes. ``axes`` must be spent by a presentation; ``states`` are shown one at a time.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import NOWHERE, Source, Span
 
 
-@dataclass(frozen=True)
+@frozen
 class Node:
     """Every node has the span of the text it was read from (NOWHERE where a program made it)."""
 
@@ -18,24 +19,24 @@ class Node:
 # --- expressions ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@frozen
 class Number(Node):
     value: int | float
 
 
-@dataclass(frozen=True)
+@frozen
 class String(Node):
     value: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Constant(Node):
     """`true`, `false` or `none`."""
 
     value: bool | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Path(Node):
     """A dotted name: a binding, a layer with its atom (`mixed4d.channel`), a word (`pca`); `a:mixed4d` has a model."""
 
@@ -43,7 +44,7 @@ class Path(Node):
     model: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Attribute(Node):
     """An atom of something that is not a plain path: `[mixed3a, mixed4a].spatial`, `"a.channel".neuron`."""
 
@@ -51,7 +52,7 @@ class Attribute(Node):
     name: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Argument(Node):
     """One argument of a call or an index; ``name`` is None where it stands by position."""
 
@@ -59,7 +60,7 @@ class Argument(Node):
     name: str | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Index(Node):
     """`output["tabby", score=probability]`, `mixed4d.spatial[6, 6]`."""
 
@@ -67,7 +68,7 @@ class Index(Node):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Call(Node):
     """`top(8)`, `hover(blocks)`; a stage without parentheses (`relu`) is a call without arguments.
 
@@ -79,7 +80,7 @@ class Call(Node):
     name_span: Span = field(default=NOWHERE, compare=False, kw_only=True, repr=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class Pipe(Node):
     """`head | stage | stage`; at least one stage."""
 
@@ -87,7 +88,7 @@ class Pipe(Node):
     stages: tuple[Call, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Range(Node):
     """`mixed3a..mixed5a`, in a list only."""
 
@@ -95,12 +96,12 @@ class Range(Node):
     last: Path
 
 
-@dataclass(frozen=True)
+@frozen
 class List(Node):
     items: tuple[Expression, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Binary(Node):
     """``operator`` is one of: or and < <= > >= == != -> + - * /."""
 
@@ -109,7 +110,7 @@ class Binary(Node):
     right: Expression
 
 
-@dataclass(frozen=True)
+@frozen
 class Unary(Node):
     """``operator`` is `-` or `not`. A minus before a number literal is part of the Number."""
 
@@ -125,21 +126,21 @@ Expression: TypeAlias = (
 # --- statements ----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@frozen
 class Name(Node):
     """A name where it is introduced."""
 
     text: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Version(Node):
     """`bbi 1`."""
 
     number: int
 
 
-@dataclass(frozen=True)
+@frozen
 class ModelItem(Node):
     """One model of a `model` statement. ``name`` is a registry name or a quoted `"timm:NAME"`."""
 
@@ -148,32 +149,32 @@ class ModelItem(Node):
     weights: String | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Model(Node):
     items: tuple[ModelItem, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Input(Node):
     """`input "a.jpg", "b.jpg"`; a glob or a folder stands for its pictures."""
 
     files: tuple[String, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Dataset(Node):
     name: Name
     path: String
 
 
-@dataclass(frozen=True)
+@frozen
 class Output(Node):
     """`output = "head.logits"`: the scores of a model without one class vector."""
 
     path: String
 
 
-@dataclass(frozen=True)
+@frozen
 class Set(Node):
     """`set featvis(size=96)` has ``arguments``; `set seed 7` has a ``value``."""
 
@@ -182,45 +183,45 @@ class Set(Node):
     value: Expression | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Use(Node):
     path: String
 
 
-@dataclass(frozen=True)
+@frozen
 class Parameter(Node):
     name: str
     default: Expression | None = None
 
 
-@dataclass(frozen=True)
+@frozen
 class Define(Node):
     name: Name
     parameters: tuple[Parameter, ...]
     value: Expression
 
 
-@dataclass(frozen=True)
+@frozen
 class Bind(Node):
     name: Name
     value: Expression
 
 
-@dataclass(frozen=True)
+@frozen
 class Show(Node):
     """A pipe that stands alone: an element without a name."""
 
     value: Expression
 
 
-@dataclass(frozen=True)
+@frozen
 class Layout(Node):
     """`layout row(photo, blocks)`."""
 
     value: Call
 
 
-@dataclass(frozen=True)
+@frozen
 class Interface(Node):
     title: String | None
     statements: tuple[Statement, ...]
@@ -231,7 +232,7 @@ Statement: TypeAlias = (
 )
 
 
-@dataclass(frozen=True)
+@frozen
 class Comment:
     """`# text`, with the hash. ``alone`` is False at the end of a line that holds something else."""
 
@@ -240,7 +241,7 @@ class Comment:
     alone: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class File(Node):
     statements: tuple[Statement, ...]
     comments: tuple[Comment, ...] = field(default=(), compare=False, kw_only=True, repr=False)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from bbilang.grammar.frozen import frozen
 
-@dataclass(frozen=True)
+
+@frozen
 class Code:
     """What the documentation says of a code; what raises it says the rest.
 

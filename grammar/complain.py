@@ -10,9 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from rapidfuzz import process
-from rapidfuzz.distance import OSA
-
 from bbilang.grammar import codes
 from bbilang.grammar.build import FORMS, RESERVED_WORDS, STATEMENT_WORDS
 from bbilang.grammar.diagnostic import Diagnostic
@@ -39,6 +36,9 @@ def _shown(word: Word) -> str:
 def _alike(word: str, choices: frozenset[str]) -> str | None:
     """The choice that a typing error could have turned into this word."""
     errors = 1 if len(word) < 5 else 2
+    from rapidfuzz import process  # seldom needed, and not quickly imported
+    from rapidfuzz.distance import OSA
+
     found = process.extractOne(word.lower(), sorted(choices), scorer=OSA.distance, score_cutoff=errors)
     return found[0] if found else None
 

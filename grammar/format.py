@@ -39,7 +39,7 @@ def format_file(file: ast.File) -> str:
     if (node := first_too_deep(file, MAX_DEPTH + 3)) is not None:
         span = None if node.span is NOWHERE else node.span
         raise BbiError(Diagnostic(codes.TOO_DEEP, f"the tree is nested deeper than {MAX_DEPTH}", span), file.source)
-    return _Writer(file).file()
+    return Writer(file).file()
 
 
 def format_expression(node: ast.Expression | ast.Argument) -> str:
@@ -137,7 +137,9 @@ def _model_item(item: ast.ModelItem) -> str:
 # --- over several lines, with comments ------------------------------------------------------------------------------
 
 
-class _Writer:
+class Writer:
+    """Writes a file. Statements come one after the other, and with them the comments of `tree.comments`."""
+
     def __init__(self, tree: ast.File):
         self.tree = tree
         self.comments = sorted(tree.comments, key=lambda comment: comment.span.start)

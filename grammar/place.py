@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Span
 
 _TOKEN = re.compile(
@@ -42,7 +43,7 @@ class Word:
         return self.is_value or self.kind == "attribute" or self.text in (")", "]")
 
 
-@dataclass(frozen=True)
+@frozen
 class Place:
     """Where the parser stopped: the token it could not use, those around it, and the brackets it is in."""
 

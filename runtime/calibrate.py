@@ -13,11 +13,11 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 from bbilang.compiler.cost import Speed, Speeds
 from bbilang.runtime.cache import Cache, key_of
+from bbilang.runtime.versions import version_of
 
 KINDS = ("forward", "reverse", "tangent")
 SIZES = ((32, 16), (16, 96), (64, 64))  # (pixels a side at the first layer, channels)
@@ -56,7 +56,7 @@ def _key(device: str) -> str:
             "device": device,
             "machine": [platform.machine(), platform.processor(), os.cpu_count() or 0],
             "threads": os.environ.get("OMP_NUM_THREADS", ""),
-            "torch": version("torch"),
+            "torch": version_of("torch"),
         }
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,11 +14,13 @@ from bbilang.compiler.ir import Element, Node
 from bbilang.compiler.op import Drawn
 from bbilang.compiler.types import Axis
 from bbilang.runtime import grouping
-from bbilang.runtime.execute import Results
 from bbilang.runtime.factorization.layer import word
 from bbilang.runtime.field import Field, Linked, Named
 from bbilang.runtime.ops.several import scaled
 from bbilang.runtime.viewmodel import Atom, Panel
+
+if TYPE_CHECKING:
+    from bbilang.runtime.execute import Results
 
 CLASSES = {"class", "target"}  # atoms of the output, whatever layer was attributed to them
 DIGITS = 4  # significant digits of the numbers on a page

@@ -18,6 +18,7 @@ from bbilang.compiler.op import Registry
 from bbilang.compiler.plan import Free, Plan, Step, order
 from bbilang.compiler.targets import CHAIN
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.frozen import frozen
 from bbilang.runtime.atoms import kept_axes
 from bbilang.runtime.field import Field, Named
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Watch = Callable[[str, int, int, float | None], None]  # words, done, in all, seconds left (None: between steps)
 
 
-@dataclass(frozen=True)
+@frozen
 class Picture:
     """One input: ``image`` (channel, y, x) in [0, 1], a torch tensor; ``shown`` uint8 (y, x, rgb). A text has ``words``
     for its tokens, whose numbers are its image (token,); what fills it up to the longest has empty ones. ``size``:
@@ -40,7 +41,7 @@ class Picture:
     size: tuple[int, int] = (0, 0)
 
 
-@dataclass(frozen=True)
+@frozen
 class IconSet:
     """The icons of an element: ``index`` into ``Results.icons`` over the field's axes, -1 where there is no atom."""
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.types import FieldType
+from bbilang.grammar.frozen import frozen
 
 ABSENT = -1  # a coordinate where there is no atom; values are NaN there
 
 
-@dataclass(frozen=True)
+@frozen
 class Named:
     """An array whose axes have names. Axes that two arrays share are paired; the others spread out."""
 

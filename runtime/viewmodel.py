@@ -7,13 +7,15 @@ shows one frame at a time; everything that a reader can reach is there already.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, TypeAlias
+
+from bbilang.grammar.frozen import frozen
 
 Kind = Literal["hover", "click", "pick", "slider"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Atom:
     """One thing to point at. ``key`` is the same wherever the atom is shown: `mixed4d channel=447`, `output class=8`"""
 
@@ -21,7 +23,7 @@ class Atom:
     label: str  # "channel 447", "row 6, column 6", "tabby"
 
 
-@dataclass(frozen=True)
+@frozen
 class Selection:
     """What a reader can choose: one of ``atoms``. Elements that show an atom of it react to pointer and keyboard."""
 
@@ -35,7 +37,7 @@ class Selection:
     leaves: bool = False  # it goes back to the start when the pointer leaves: what is pointed at, and nothing more
 
 
-@dataclass(frozen=True)
+@frozen
 class Picture:
     """An encoded image. Equal bytes are one picture on the page."""
 
@@ -46,7 +48,7 @@ class Picture:
     alt: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Frame:
     """The marks of one panel in one state. Tuples over slots; -1 in ``atoms`` and ``pictures`` is an empty slot.
 
@@ -75,7 +77,7 @@ class Frame:
     remark: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class Panel:
     """One small multiple; an element without `facet=` has one, with an empty label."""
 
@@ -85,7 +87,7 @@ class Panel:
     labels: tuple[str, ...] = ()  # where the label changes with the state: one per frame
 
 
-@dataclass(frozen=True)
+@frozen
 class Trusted:
     """What one measure of trust found, and what that means and does not mean."""
 
@@ -95,7 +97,7 @@ class Trusted:
     source: str  # "Adebayo et al. 2018"
 
 
-@dataclass(frozen=True)
+@frozen
 class Legend:
     """How to read an element: always printed."""
 
@@ -109,7 +111,7 @@ class Legend:
     warnings: tuple[str, ...] = ()  # what a reader must not miss: shown above the picture
 
 
-@dataclass(frozen=True)
+@frozen
 class Element:
     id: str  # the binding's name or "element-2"; unique in the View
     style: str
@@ -130,7 +132,7 @@ class Element:
     targets: tuple[Target, ...] = ()  # grids of cells to point at (a photo shows the positions of every layer)
 
 
-@dataclass(frozen=True)
+@frozen
 class Target:
     """A grid of transparent cells over an image or heatmap: cell (i, j) points at ``atoms[i * x + j]``."""
 
@@ -142,14 +144,14 @@ class Target:
 Layout: TypeAlias = "str | tuple[Literal['row', 'column'], tuple[Layout, ...]]"
 
 
-@dataclass(frozen=True)
+@frozen
 class Interface:
     title: str
     layout: Layout  # element ids in rows and columns
     elements: tuple[Element, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Prediction:
     """What the model said of one input: the most probable classes, (label, probability) in 0..1.
 
@@ -161,7 +163,7 @@ class Prediction:
     picture: int = -1
 
 
-@dataclass(frozen=True)
+@frozen
 class Provenance:
     """The footer: what made the numbers."""
 
@@ -177,7 +179,7 @@ class Provenance:
     settings: tuple[tuple[str, str], ...] = ()  # ("icons", "96 px, 256 steps")
 
 
-@dataclass(frozen=True)
+@frozen
 class View:
     title: str
     interfaces: tuple[Interface, ...]

@@ -45,7 +45,8 @@ class Document:
         self.registry: Registry = replace(registry(), describe=self.describer.describe)
         self.memory = Memory()
         self.expanded: dict[str, Any] = {}
-        self.lines = Lines("", (), ())
+        self.written: dict[tuple[str, int], str] = {}  # of formatting.py
+        self.lines = Lines.of("")
         self.version = 0
         self.text = ""
         self.introduced: tuple[int, list[Any]] = (0, [])  # (version, what names.py found in it)
@@ -64,7 +65,7 @@ class Document:
         self._blocks: list[tuple[int, int]] | None = None
         self._resolvers: dict[int, Resolver | None] = {}
         self.refusal = _too_large(self.text)
-        self.lines = Lines("", (), ()) if self.refusal else self.lines.edited(self.text)
+        self.lines = Lines.of("") if self.refusal else self.lines.edited(self.text)
 
     def forget(self) -> None:
         """What the text depends on may be another: files beside it, a model that was waited for."""

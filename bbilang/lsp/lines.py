@@ -39,16 +39,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Lines:
-    """All logical lines of a text, and what is wrong with single characters of it."""
+    """All logical lines of a text, what is wrong with single characters of it, and the comments in it."""
 
     text: str
     lines: tuple[Line, ...]
     slips: tuple[Diagnostic, ...]
+    comments: tuple[ast.Comment, ...]
 
     @classmethod
     def of(cls, text: str) -> Lines:
         scanned = scan(text)
-        return cls(text, tuple(map(_line, scanned.pieces)), scanned.diagnostics)
+        return cls(text, tuple(map(_line, scanned.pieces)), scanned.diagnostics, scanned.comments)
 
     def edited(self, text: str) -> Lines:
         """The lines of a text that came from this one."""
@@ -88,7 +89,10 @@ class Lines:
         slips = [d for d in outside if d.span and d.span.start < begin]
         slips += [_moved(d, begin) for d in scanned.diagnostics]
         slips += [_moved(d, moved) for d in below]
-        return Lines(text, (*lines[:low], *fresh, *kept), tuple(slips))
+        above = [c for c in self.comments if c.span.start < begin]
+        inside = [_moved_comment(c, begin) for c in scanned.comments]
+        under = [_moved_comment(c, moved) for c in self.comments if c.span.start >= stop]
+        return Lines(text, (*lines[:low], *fresh, *kept), tuple(slips), (*above, *inside, *under))
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Everything wrong with the syntax, in the order of the text."""
@@ -116,6 +120,10 @@ def _line(piece: Piece) -> Line:
 def _moved_line(line: Line, by: int) -> Line:
     piece = Piece(line.piece.kind, line.piece.span.shift(by), line.piece.text)
     return Line(piece, line.start + by, line.end + by, line.statement, line.found)
+
+
+def _moved_comment(comment: ast.Comment, by: int) -> ast.Comment:
+    return ast.Comment(comment.text, comment.span.shift(by), comment.alone) if by else comment
 
 
 def _difference(old: str, new: str) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,8 @@ THRESHOLD = 0.2  # of the map's maximum
 OVERLAP = 0.5
 NONE = "undefined: no box of the class lies in what the network sees"
 
-Boxes = list[list[np.ndarray]]  # of each input and target: (box, 4), left, top, right, bottom in what the network sees
+# Of each input and target: (box, 4), left, top, right, bottom in what the network sees.
+Boxes: TypeAlias = "list[list[np.ndarray]]"
 
 
 class PointingGame(Measure):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from bbilang.grammar.frozen import frozen
 from bbilang.runtime.field import Field
 
 if TYPE_CHECKING:
     from bbilang.runtime.trust.case import Case
 
 
-@dataclass(frozen=True)
+@frozen
 class Cost:
     """What a measure asks of the network, for each input: the attribution ``again`` so many times, with all the passes
     of its method, each to ``classes`` others in the place of each target if that is not 0; ``rows`` activations at
@@ -27,7 +28,7 @@ class Cost:
     gradients: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Finding:
     """What a measure says of one attribution.
 

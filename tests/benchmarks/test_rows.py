@@ -22,6 +22,8 @@ PROCESSES = ("compiling", "cached")
 @pytest.mark.parametrize("name", [row for row in ROWS if row not in PROCESSES])
 def test_all_ways_give_the_same_numbers(name):
     row = harness.row_named(name, tiny=True)
+    if len(row.ways) == 1:
+        pytest.skip(f"nobody to compare with: {row.missing}")
     found = harness.compare(row)
     assert found and all(error <= row.tolerance for error in found.values()), found
 

@@ -204,6 +204,19 @@ def test_torch_waits(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_plan_is_made_without_computing_a_number():
+    """`bbi explain` is asked for while a page is being written: it waits for no library of numbers."""
+    specs = sorted(str(path) for path in (ROOT / "specs").glob("*.bbi"))
+    code = (
+        "import sys; from bbilang.cli import main\n"
+        f"for spec in {specs!r}:\n"
+        "    assert main(['explain', spec]) == 0, spec\n"
+        "print([m for m in ('numpy._core', 'torch', 'sklearn', 'altair', 'rapidfuzz') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.endswith("[]\n"), done.stderr
+
+
 def test_help_loads_little(tmp_path):
     code = "import sys; from bbilang.cli import main; main(['--help']); print([m for m in ('numpy._core', 'lark', 'torch') if m in sys.modules])"  # noqa: E501
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)

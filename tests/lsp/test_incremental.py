@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from bbilang.diagnosing import diagnosed, names_pictures
+from bbilang.grammar.format import format_file
 from bbilang.grammar.parse import parse_recovering
 from bbilang.grammar.source import Source
 from bbilang.lsp.document import Document
+from bbilang.lsp.formatting import formatted, written
 from bbilang.lsp.lines import Lines
 from bbilang.lsp.rechecking import statements_of
 from bbilang.request import SOME_PICTURE, options
@@ -59,6 +61,37 @@ def test_lines_are_those_of_the_parser(spec):
         file, syntax = parse_recovering(Source(text))
         assert lines.diagnostics() == syntax
         assert plain(statements_of(lines)) == plain(file.statements)
+        assert lines.comments == file.comments
+        assert [c.span for c in lines.comments] == [c.span for c in file.comments]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
+def test_the_formatter_writes_what_bbi_fmt_writes(spec):
+    """After every edit, comments and blank lines among them, while statements are remembered from text to text."""
+    dice = random.Random(spec.stem)
+    original = text = spec.read_text(encoding="utf-8")
+    document = Document(str(spec), text)
+    compared = 0
+    for _ in range(80):
+        lines = (original if dice.random() < 0.3 else document.text).split("\n")
+        place = dice.randrange(len(lines))
+        kind = dice.randrange(4)
+        if kind == 0:
+            lines.insert(place, dice.choice(["", "# alone", "    # further in", "  ", *lines]))
+        elif kind == 1:
+            lines[place] += dice.choice(["  # at the end", "   ", "# x"])
+        elif kind == 2 and "#" not in lines[place]:
+            lines[place] = lines[place].replace(" | ", "\n  # in between\n  |  ", 1)
+        else:
+            lines[place] = lines[place].replace(", ", " ,", 1)
+        document.update("\n".join(lines))
+        file, syntax = parse_recovering(Source(document.text))
+        if syntax:
+            assert formatted(document) is None
+            continue
+        compared += 1
+        assert written(document) == format_file(file)
+    assert compared > 20
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
