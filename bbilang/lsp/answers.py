@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from lsprotocol import types
@@ -14,6 +15,14 @@ from bbilang.lsp.outline import Part, outline
 from bbilang.lsp.places import Places
 from bbilang.lsp.quoted import Choice
 from bbilang.lsp.signature import signature_at
+
+
+@dataclass(frozen=True)
+class Ready:
+    """An answer as it is sent."""
+
+    json: Any
+
 
 SOURCE = "bbi"
 ITEM = types.CompletionItemKind

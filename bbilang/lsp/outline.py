@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from bbilang.grammar import ast
 from bbilang.lsp.document import Document
+from bbilang.lsp.lines import Line
 from bbilang.lsp.words import value_words
 
 
@@ -36,17 +38,18 @@ def outline(document: Document) -> list[Part]:
             if inside is not None:
                 inside.end = max(inside.end, line.end)
             inside = None
-        elif line.statement is not None and (part := _part(document, line.statement, line.start, line.end)):
+        elif line.statement is not None and (part := _part(document, line, inside is not None)):
             (parts if inside is None else inside.children).append(part)
             if inside is not None:
                 inside.end = max(inside.end, line.end)
     return parts
 
 
-def _part(document: Document, statement: ast.Statement, start: int, end: int) -> Part | None:
-    match statement:
+def _part(document: Document, line: Line, inside: bool) -> Part | None:
+    start, end = line.start, line.end
+    match line.statement:
         case ast.Bind(name=name):
-            value = document.bound(name.text, start)
+            value = _value(document, name.text, line, inside)
             words = value_words(value) if value is not None else ""
             kind = "element" if words.startswith("element") else "binding"
             return _named(name, kind, words.removeprefix("element: "), start, end)
@@ -71,6 +74,13 @@ def _part(document: Document, statement: ast.Statement, start: int, end: int) ->
         case ast.Use(path=path):
             return Part(f"use {path.value}", "setting", "", start, end, start, end)
     return None
+
+
+def _value(document: Document, name: str, line: Line, inside: bool) -> Any:
+    """What a binding stood for when a line of these words was last checked: an outline does not wait until all of the
+    text is checked again. Words that are new are checked."""
+    known = document.memory.records.get((document.text[line.start : line.end], inside))
+    return known[0].value if known else document.bound(name, line.start)
 
 
 def _named(name: ast.Name, kind: str, detail: str, start: int, end: int) -> Part:

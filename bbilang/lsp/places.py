@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 from lsprotocol import types
 
 from bbilang.grammar.source import Source, Span
@@ -47,12 +49,13 @@ class Places:
 
     def plain(self, start: int, end: int) -> dict[str, dict[str, int]]:
         """A range as it is sent: an answer with thousands of them is made faster."""
-        found = []
-        for offset in (start, max(start, end)):
-            line, column = self.source.position(offset)
-            begin = offset - column + 1
-            found.append({"line": line - 1, "character": self._units(self.source.text[begin:offset])})
-        return {"start": found[0], "end": found[1]}
+        starts, text = self.source.line_starts, self.source.text
+        line = bisect_right(starts, start) - 1
+        last = line if line + 1 == len(starts) or end < starts[line + 1] else bisect_right(starts, end) - 1
+        return {
+            "start": {"line": line, "character": self._units(text[starts[line] : start])},
+            "end": {"line": last, "character": self._units(text[starts[last] : max(start, end)])},
+        }
 
     def range(self, start: int, end: int) -> types.Range:
         return types.Range(self.position(start), self.position(max(start, end)))

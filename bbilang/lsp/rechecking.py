@@ -230,9 +230,9 @@ class RememberingChecker(Checker):
             statement.name.text in resolver.scopes[-1] or dict.__contains__(resolver.macros, statement.name.text)
         )
         for record in () if doubled else self.memory.records.get(key, ()):
-            if self._holds(record):
+            if (found := self._found(record)) is not None:
                 self.memory.hits += 1
-                self._again(statement, record, elements)
+                self._again(statement, record, found, elements)
                 break
         else:
             self.memory.misses += 1
@@ -240,43 +240,49 @@ class RememberingChecker(Checker):
         if isinstance(statement, ast.Bind):
             self.digest = hash((self.digest, statement.name.text))
 
-    def _holds(self, record: Record) -> bool:
+    def _found(self, record: Record) -> list[Binding] | None:
+        """The bindings that the statement looks up, where all that it looked up is as it was; else None."""
         resolver = self.resolver
         assert resolver is not None
         if record.names and record.names != self.digest:
-            return False
+            return None
+        found = []
+        scopes = resolver.scopes
+        inside = len(scopes) > 1
         for name, (value, innermost) in record.looked_up.items():
-            binding = None
-            for scope in reversed(resolver.scopes):
-                if name in scope:
-                    binding = scope[name]
-                    break
-            now = MISSING if binding is None else binding.value
-            if now is not value and not _equal(now, value):
-                return False
-            if binding is not None and innermost != (resolver.scopes[-1].get(name) is binding):
-                return False
-        if any(dict.get(resolver.macros, name) != macro for name, macro in record.macros.items()):
-            return False
-        if any(dict.get(self.names, node) != name for node, name in record.elements.items()):
-            return False
-        ids = resolver.selections.ids
-        return all(_called(ids, wanted, digest) == name for wanted, digest, name in record.called)
+            binding, own = scopes[-1].get(name), True
+            if binding is None and inside:
+                binding, own = next((scope[name] for scope in reversed(scopes) if name in scope), None), False
+            if binding is None:
+                if value is not MISSING:
+                    return None
+            elif (binding.value is not value and not _equal(binding.value, value)) or innermost != own:
+                return None
+            else:
+                found.append(binding)
+        if record.macros and any(dict.get(resolver.macros, name) != macro for name, macro in record.macros.items()):
+            return None
+        if record.elements and any(dict.get(self.names, node) != name for node, name in record.elements.items()):
+            return None
+        if record.called:
+            ids = resolver.selections.ids
+            if any(_called(ids, wanted, digest) != name for wanted, digest, name in record.called):
+                return None
+        return found
 
-    def _again(self, statement: Any, record: Record, elements: list[Element]) -> None:
-        """What the statement did, without reading it."""
+    def _again(self, statement: Any, record: Record, found: Iterable[Binding], elements: list[Element]) -> None:
+        """What the statement did, without reading it. ``found``: what it looks up."""
         resolver, start = self.resolver, statement.span.start
         assert resolver is not None
-        for name in record.looked_up:
-            for scope in reversed(resolver.scopes):
-                if name in scope:
-                    scope[name].used = True
-                    break
-        resolver.used_macros.update(name for name, macro in record.macros.items() if macro is not None)
+        for binding in found:
+            binding.used = True
+        if record.macros:
+            resolver.used_macros.update(name for name, macro in record.macros.items() if macro is not None)
         for _, digest, name in record.called:
             resolver.selections.ids.setdefault(name, digest)
         resolver.origins.later.append((start, record.origins))  # type: ignore[attr-defined]
-        self.diagnostics += [_moved(diagnostic, start) for diagnostic in record.found]
+        if record.found:
+            self.diagnostics += [_moved(diagnostic, start) for diagnostic in record.found]
         if isinstance(statement, ast.Bind):
             name, scope = statement.name.text, resolver.scopes[-1]
             resolver.later.pop(name, None)

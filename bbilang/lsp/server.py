@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -31,8 +32,8 @@ class Protocol(LanguageServerProtocol):
     """An answer of thousands of parts is made as it is sent, and goes past what turns objects into JSON."""
 
     def _serialize_message(self, data: Any) -> dict[str, Any]:
-        if isinstance(data, types.DocumentSymbolResponse):
-            return {"id": data.id, "jsonrpc": data.jsonrpc, "result": data.result}
+        if isinstance(result := getattr(data, "result", None), answers.Ready):
+            return {"id": data.id, "jsonrpc": data.jsonrpc, "result": result.json}
         return super()._serialize_message(data)
 
 
@@ -43,6 +44,7 @@ class Server(LanguageServer):
         super().__init__("bbi", bbilang.__version__, max_workers=1, protocol_cls=Protocol)
         self.texts: dict[str, Document] = {}
         self.waiting: dict[str, asyncio.TimerHandle] = {}
+        self.settled: set[str] = set()  # texts that were checked once
         self.loop: asyncio.AbstractEventLoop | None = None
         self.describer = Describer(self.described)
 
@@ -81,6 +83,10 @@ class Server(LanguageServer):
         found = [answers.diagnostic(d, places, uri) for d in document.state.diagnostics]
         version = self.workspace.get_text_document(uri).version
         self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, found, version))
+        if uri not in self.settled:
+            self.settled.add(uri)
+            gc.collect()
+            gc.freeze()  # what was found about the text as it was opened is not looked through at every keystroke
 
 
 def path_of(uri: str) -> str:
@@ -228,20 +234,20 @@ def _whole(made: Server) -> None:
         return None if edits is None else [types.TextEdit(places.range(a, b), text) for a, b, text in edits]
 
     @made.feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
-    def symbols(ls: Server, params: types.DocumentSymbolParams) -> Any:
+    def symbols(ls: Server, params: types.DocumentSymbolParams) -> answers.Ready:
         document = ls.document(params.text_document.uri)
-        return answers.symbols(document, ls.places(document))
+        return answers.Ready(answers.symbols(document, ls.places(document)))
 
     @made.feature(types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, LEGEND)
-    def colours(ls: Server, params: types.SemanticTokensParams) -> types.SemanticTokens:
-        return types.SemanticTokens(coloured(ls.document(params.text_document.uri)))
+    def colours(ls: Server, params: types.SemanticTokensParams) -> answers.Ready:
+        return answers.Ready({"data": coloured(ls.document(params.text_document.uri))})
 
     @made.feature(types.TEXT_DOCUMENT_SEMANTIC_TOKENS_RANGE, LEGEND)
-    def some_colours(ls: Server, params: types.SemanticTokensRangeParams) -> types.SemanticTokens:
+    def some_colours(ls: Server, params: types.SemanticTokensRangeParams) -> answers.Ready:
         document = ls.document(params.text_document.uri)
         places = ls.places(document)
         start, end = places.offset(params.range.start), places.offset(params.range.end)
-        return types.SemanticTokens(coloured(document, start, end))
+        return answers.Ready({"data": coloured(document, start, end)})
 
 
 def _at(ls: Server, params: Any) -> tuple[Document, Places, int]:

@@ -73,17 +73,20 @@ def _amount(axis: Axis) -> str:
     return f"{'' if axis.exact else 'up to '}{axis.size}"
 
 
+@lru_cache(maxsize=8192)
+def _node_words(node: Node) -> str:
+    if node.op == "present":
+        return f"element: {node['style']} of {field_words(node.type)}"
+    if node.type.content == "selection":
+        axis = node.type.axes[0]
+        return f"{node.op} over {_amount(axis)} {'numbers' if node.op == 'slider' else ', '.join(axis.components)}"
+    return field_words(node.type)
+
+
 def value_words(value: Any) -> str:
     """What a name stands for, in one line."""
     if isinstance(value, Node):
-        if value.op == "present":
-            return f"element: {value['style']} of {field_words(value.type)}"
-        if value.type.content == "selection":
-            axis = value.type.axes[0]
-            return (
-                f"{value.op} over {_amount(axis)} {'numbers' if value.op == 'slider' else ', '.join(axis.components)}"
-            )
-        return field_words(value.type)
+        return _node_words(value)
     if isinstance(value, Layers):
         return f"{'layers ' if len(value.names) > 1 else 'layer '}{', '.join(value.names)}"
     if value is None:

@@ -186,8 +186,8 @@ def records(folder, kind="icon"):
 
 def test_ctrl_c_keeps_finished_icons(photos, process, tmp_path_factory):
     cache = tmp_path_factory.mktemp("cache")
-    command = ["run", "-e", "block5c.expand.channel | attribute(output) | top(4) | present(featvis)", "-i", "cat.jpg",
-               "--set", "featvis.steps=16", "--set", "featvis.batch=1", *TINY[2:4], "--format", "csv"]  # fmt: skip
+    command = ["run", "-e", "block5c.expand.channel | attribute(output) | top(12) | present(featvis)", "-i", "cat.jpg",
+               "--set", "featvis.steps=32", "--set", "featvis.batch=1", *TINY[2:4], "--format", "csv"]  # fmt: skip
     started = process(*command, env={"BBI_CACHE_DIR": str(cache)})
     until = time.monotonic() + 120
     while records(cache) < 1 and time.monotonic() < until and started.poll() is None:
@@ -198,12 +198,12 @@ def test_ctrl_c_keeps_finished_icons(photos, process, tmp_path_factory):
     assert started.returncode == 130, err
     assert out == "" and err.splitlines()[-1].startswith("interrupted: finished icons are kept")
     assert "Traceback" not in err and not list(photos.glob("page*"))
-    assert 1 <= kept < 4 and records(cache, "numbers") == 2, "the element's numbers, and the predictions"
+    assert 1 <= kept < 12 and records(cache, "numbers") == 2, "the element's numbers, and the predictions"
     again = process(*command, env={"BBI_CACHE_DIR": str(cache)})
     out, err = again.communicate(timeout=120)
     assert again.returncode == 0
-    assert f"making {4 - kept} icon" in err and f"{kept} more" in err
-    assert f"4 icons ({kept} from the cache)" in out
+    assert f"making {12 - kept} icon" in err and f"{kept} more" in err
+    assert f"12 icons ({kept} from the cache)" in out
 
 
 def test_piped_output_has_no_control_codes(photos, process):
