@@ -36,14 +36,11 @@ class Found:
 
     @classmethod
     def of(cls, run: Any, target: Node, place: str, combined: bool = False) -> Found:
-        numbers = keyed(run, target, place, combined)
-        slots: dict[tuple[int, Key], int] = {}
-        count = 0
-        for row in range(len(run.images)):
-            own = numbers.of(row)
-            slots |= {(row, key): slot for slot, key in enumerate(own)}
-            count = max(count, len(own))
-        return cls(numbers, slots, count)
+        key = (target.digest, place, combined)
+        if key not in run.keyed:
+            run.keyed[key] = keyed(run, target, place, combined)
+        numbers = run.keyed[key]
+        return cls(numbers, numbers.slots, numbers.count)
 
     def put(self, layer: str, places: np.ndarray, values: np.ndarray) -> None:
         """places (3, n): slot here, slot in values, input. values (slot, input, *kept axes)."""
@@ -92,7 +89,8 @@ def backward(run: Any, step: Backward) -> None:
     last = run.last_use(step)
     for number, (_, wanted) in enumerate(groups.items()):
         slots = Slots.of(wanted)
-        shared = [(ask, found, slots.shared(found)) for ask, found in asks]
+        both = {id(found.slots): slots.shared(found) for _, found in asks}  # one table for each target
+        shared = [(ask, found, both[id(found.slots)]) for ask, found in asks]
         layers = list(dict.fromkeys(x for ask, _, places in shared if places.size for x in ask.layers))
         reach = layers if step.stops else ["input", *(x for x in layers if x != "input")]
         for start in range(0, len(slots.keys), CHUNK):
@@ -114,14 +112,18 @@ def _reduce(run: Any, shared: list[Any], captured: Any, gradient: dict[str, Any]
     count = len(next(iter(gradient.values())))
     asked = []
     together: dict[Any, set[int]] = {}
+    cut: dict[int, tuple[np.ndarray, list[int]]] = {}  # of places, those of these slots, and the slots
     for number, (ask, found, places) in enumerate(shared):
-        here, there, rows = places[:, (places[1] >= start) & (places[1] < start + count)]
-        for name in ask.layers if here.size else ():
+        if id(places) not in cut:
+            here, there, rows = places[:, (places[1] >= start) & (places[1] < start + count)]
+            cut[id(places)] = np.stack([here, there - start, rows]), (there - start).tolist()
+        own, listed = cut[id(places)]
+        for name in ask.layers if listed else ():
             key = (ask.node.op, ask.parts, name) if ask.parts else (number, name)
-            together.setdefault(key, set()).update((there - start).tolist())
-            asked.append((key, ask, found, name, here, there - start, rows))
+            together.setdefault(key, set()).update(listed)
+            asked.append((key, ask, found, name, own))
     reduced: dict[Any, tuple[np.ndarray, np.ndarray]] = {}
-    for key, ask, found, name, here, there, rows in asked:
+    for key, ask, found, name, (here, there, rows) in asked:
         if key not in reduced:
             slots = np.array(sorted(together[key]))
             operation = run.registry.operations[ask.node.op]

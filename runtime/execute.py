@@ -24,6 +24,7 @@ from bbilang.runtime.field import Field, Named
 
 if TYPE_CHECKING:
     from bbilang.runtime.derive import Found
+    from bbilang.runtime.targets import Keyed
 
 Watch = Callable[[str, int, int, float | None], None]  # words, done, in all, seconds left (None: between steps)
 
@@ -96,11 +97,15 @@ class Run:
         self.captured: dict[int, Any] = {}
         self._values: dict[int, Field] = {}
         self._found: dict[tuple[int, str], Found] = {}
+        self._places: dict[int, list[str]] = {}  # id of a node -> the places of its tables
+        self.keyed: dict[tuple[str, str, bool], Keyed] = {}  # a target's digest, its place, combined -> what it is of
         self._done: set[int] = set()
         self._steps: dict[tuple[int, str], list[Any]] = {}  # (a node, where its targets are) -> what finds its numbers
+        self._combined: set[tuple[int, str]] = set()  # those whose sums of classes are followed as one score
         for step in self.program.derivatives:
             for served in dict.fromkeys(id(ask.node) for ask in step.asks):
                 self._steps.setdefault((served, step.place), []).append(step)
+            self._combined.update((id(ask.node), step.place) for ask in step.asks if ask.combined)
         self.groups: dict[str, Node] = {}  # digest -> a target whose atoms are groups
         self.combined: dict[str, Any] = {}  # digest of a target -> its sums' classes and weights, (input, sum, term)
         self.watch: Watch | None = None
@@ -175,8 +180,8 @@ class Run:
 
         key = (id(node), place)
         if key not in self._found:
-            asks = [ask for step in self._steps.get(key, ()) for ask in step.asks if ask.node is node]
-            self._found[key] = Found.of(self, target, place, any(ask.combined for ask in asks))
+            self._found[key] = Found.of(self, target, place, key in self._combined)
+            self._places.setdefault(id(node), []).append(place)
         return self._found[key]
 
     def maps(self, node: Node, place: str = OUTPUT) -> dict[str, np.ndarray]:
@@ -190,7 +195,8 @@ class Run:
     def checks(self, node: Node) -> list[np.ndarray]:
         """How far the contributions to a node's targets are from adding up, from a method that is complete: (error,
         difference of the scores, steps, tolerance), each (4, slot, input)."""
-        return [check for (owner, _), f in self._found.items() if owner == id(node) for check in f.checks.values()]
+        tables = (self._found[id(node), place] for place in self._places.get(id(node), ()))
+        return [check for found in tables for check in found.checks.values()]
 
     def slots(self, node: Node, target: Node, place: str = OUTPUT) -> Named:
         """(input, ..., term) -> the slot in `maps` of each class or atom that the target is made of; -1 for none."""

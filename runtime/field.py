@@ -31,6 +31,8 @@ class Named:
 
     def spread(self, dims: Sequence[str]) -> np.ndarray:
         """The data with one axis for each of ``dims``, in that order; size 1 where this array has no such axis."""
+        if self.dims == dims:
+            return self.data
         own = [d for d in dims if d in self.dims]
         if len(own) != len(self.dims):
             raise ValueError(f"axes {self.dims} do not all stand in {tuple(dims)}")
@@ -40,6 +42,8 @@ class Named:
 
     def ordered(self, dims: Sequence[str]) -> Named:
         """The same array with its own axes in this order."""
+        if self.dims == dims:
+            return self
         if set(dims) != set(self.dims):
             raise ValueError(f"axes {self.dims} are not {tuple(dims)}")
         return Named(tuple(dims), self.spread(dims))
@@ -53,23 +57,31 @@ class Named:
         A negative index is an absent place: NaN, ABSENT or the empty text.
         """
         others = [d for d in self.dims if d != dim]
-        dims = [*others, *(d for d in index.dims if d not in others)]
-        sizes = self.sizes | index.sizes
-        places: list[Any] = []
-        for d in self.dims:
-            if d == dim:
-                places.append(
-                    np.broadcast_to(
-                        index.spread(dims), [sizes[x] if x in index.dims or x in others else 1 for x in dims]
-                    )
-                )
-            else:
-                places.append(np.arange(sizes[d]).reshape([sizes[d] if x == d else 1 for x in dims]))
-        data = np.asarray(self.data[tuple(places)])  # a lone word of an object array comes bare
-        gone = np.broadcast_to(index.spread(dims) < 0, data.shape)
+        dims = (*others, *(d for d in index.dims if d not in others))
+        shared = [d for d in index.dims if d in others]
+        at = self.dims.index(dim)
+        sizes = index.sizes
+        if all(sizes[d] == 1 for d in shared):  # the same places everywhere
+            places = index.data.reshape([n for d, n in sizes.items() if d not in others])
+            data = np.asarray(np.take(self.data, places, at))  # a lone word of an object array comes bare
+            if at + 1 < len(self.dims):
+                last = at + places.ndim
+                data = data.transpose([*range(at), *range(last, data.ndim), *range(at, last)])
+            gone = places < 0
+        else:
+            sizes = self.sizes | sizes
+            spread = index.spread(dims)
+            shape = [sizes[d] if d in index.dims or d in others else 1 for d in dims]
+            own = [
+                np.broadcast_to(spread, shape) if d == dim
+                else np.arange(sizes[d]).reshape([sizes[d] if x == d else 1 for x in dims])
+                for d in self.dims
+            ]  # fmt: skip
+            data = np.asarray(self.data[tuple(own)])
+            gone = np.broadcast_to(spread < 0, data.shape)
         if gone.any():
             data = np.where(gone, absent_like(data), data)
-        return Named(tuple(dims), data)
+        return Named(dims, data)
 
 
 def absent_like(data: np.ndarray) -> Any:

@@ -4,6 +4,7 @@ that each starts a backward pass with."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,17 @@ class Keyed:
         """Those of one input, each once, in order of appearance."""
         found = dict.fromkeys(self.numbers.data[row].ravel().tolist())
         return [(self.kind, number) for number in found if number >= 0]
+
+    @cached_property
+    def slots(self) -> dict[tuple[int, Key], int]:
+        """(input, class or atom) -> its place among those of that input."""
+        rows = range(len(self.numbers.data))
+        return {(row, key): slot for row in rows for slot, key in enumerate(self.of(row))}
+
+    @cached_property
+    def count(self) -> int:
+        """Of the input that has the most."""
+        return max(self.slots.values(), default=-1) + 1
 
 
 def keyed(run: Any, target: Node, place: str, combined: bool = False) -> Keyed:

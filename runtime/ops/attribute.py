@@ -121,7 +121,9 @@ def at_layers(maps: dict[str, np.ndarray], layers: Mapping[str, Any]) -> dict[st
 
 def completeness(checks: list[np.ndarray]) -> tuple[str, ...]:
     """What a legend says of (completeness error, difference of the scores, steps, tolerance), each (4, slot, input)."""
-    rows = np.concatenate([c.reshape(4, -1) for c in checks], 1) if checks else np.full((4, 0), np.nan)
+    if not checks:
+        return ()
+    rows = np.concatenate([c.reshape(4, -1) for c in checks], 1)
     error, difference, steps, tolerance = rows[:, np.isfinite(rows[0])]
     if not error.size:
         return ()
@@ -168,17 +170,17 @@ def with_linked(type: FieldType, to: FieldType) -> FieldType:
 
 def of_targets(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Field:
     """Numbers for every class of the target, combined with the target's coefficients, for the frame's atoms."""
-    target = run.value(to)
+    target, place = run.value(to), place_of(to)
     layers = {name: run.layer(name) for name in node.type.layers}
     maps, leading = (
-        group_maps(node, run, place_of(to))
+        group_maps(node, run, place)
         if node.type.atom == "group"
-        else (at_layers(run.maps(node, place_of(to)), layers), ("slot", "input"))
+        else (at_layers(run.maps(node, place), layers), ("slot", "input"))
     )
     every = gather(frame, maps, layers, leading)
-    slots = run.slots(node, to, place_of(to))  # (..., term) -> slot
+    slots = run.slots(node, to, place)  # (..., term) -> slot
     picked = every.take("slot", slots)
-    together = run.found(node, to, place_of(to)).keyed.combined  # a difference was explained as one score
+    together = run.found(node, to, place).keyed.combined  # a difference was explained as one score
     summed = combine(weigh, picked, Named((TERM,), np.ones(1, np.float32)) if together else target.weight)
     axis = summed.dims.index(TERM)
     values = Named(tuple(d for d in summed.dims if d != TERM), summed.data.sum(axis))

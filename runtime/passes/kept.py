@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ _HEAVY = (
     "conv2d", "conv3d", "conv_transpose2d", "tensordot", "dot", "bilinear",
 )  # fmt: skip
 
+_SUMS = (operator.add, operator.iadd, torch.add)  # of two tensors alike: like either, and asking "meta" takes a while
+
 
 class Kept:
     """What the modules of a forward gave, detached: what it takes to go down again. Hang `hooks` after all others."""
@@ -28,7 +31,7 @@ class Kept:
         self.given: dict[str, list[tuple[Tensor, int]]] = {}
 
     def hooks(self) -> list[Any]:
-        return [m.register_forward_hook(self._keep) for m in self.names if not any(True for _ in m.children())]
+        return [m.register_forward_hook(self._keep) for m in self.names if not m._modules]
 
     def _keep(self, module: nn.Module, arguments: Any, result: Any) -> None:
         calls = self.given.setdefault(self.names[module], [])
@@ -94,11 +97,20 @@ class KeptValues:
             elif node is self.start or node.op == "get_attr":
                 found = self.value(node)
             else:
-                points = {x: _meta(self.like(x)) for x in node.all_input_nodes}
-                with torch.no_grad():
-                    found = run_node(self.kept.modules, node, points)
+                likes = [self.like(x) for x in node.all_input_nodes]
+                if node.target in _SUMS and len(likes) == len(node.args) == 2 and _alike(*likes):
+                    found = likes[0]
+                else:
+                    points = {x: _meta(like) for x, like in zip(node.all_input_nodes, likes, strict=True)}
+                    with torch.no_grad():
+                        found = run_node(self.kept.modules, node, points)
             self.likes[node] = found
         return self.likes[node]
+
+
+def _alike(one: Any, other: Any) -> bool:
+    tensors = isinstance(one, Tensor) and isinstance(other, Tensor)
+    return tensors and one.shape == other.shape and one.dtype == other.dtype
 
 
 def is_heavy(node: Node) -> bool:
