@@ -94,11 +94,20 @@ class Run:
         self.passes = Passes()
         self.trusting = Passes()  # what the measures of `trust` run, apart
         self.findings: dict[tuple[int, str], Any] = {}  # (a `trust`, a measure) -> what it found
+        self.groups: dict[str, Node] = {}  # digest -> a target whose atoms are groups
+        self._begin()
+        self.watch: Watch | None = None
+        self._working = ("", 0.0, 0)  # long work: its words, since when, and how much of it was done then
+        self.objectives: dict[str, tuple[Named, list[Any]]] = {}  # element id -> what its icons shall show
+
+    def _begin(self) -> None:
+        """Nothing was computed yet for this program."""
         self.captured: dict[int, Any] = {}
         self._values: dict[int, Field] = {}
         self._found: dict[tuple[int, str], Found] = {}
         self._places: dict[int, list[str]] = {}  # id of a node -> the places of its tables
         self.keyed: dict[tuple[str, str, bool], Keyed] = {}  # a target's digest, its place, combined -> what it is of
+        self.combined: dict[str, Any] = {}  # digest of a target -> its sums' classes and weights, (input, sum, term)
         self._done: set[int] = set()
         self._steps: dict[tuple[int, str], list[Any]] = {}  # (a node, where its targets are) -> what finds its numbers
         self._combined: set[tuple[int, str]] = set()  # those whose sums of classes are followed as one score
@@ -106,13 +115,19 @@ class Run:
             for served in dict.fromkeys(id(ask.node) for ask in step.asks):
                 self._steps.setdefault((served, step.place), []).append(step)
             self._combined.update((id(ask.node), step.place) for ask in step.asks if ask.combined)
-        self.groups: dict[str, Node] = {}  # digest -> a target whose atoms are groups
-        self.combined: dict[str, Any] = {}  # digest of a target -> its sums' classes and weights, (input, sum, term)
-        self.watch: Watch | None = None
-        self._working = ("", 0.0, 0)  # long work: its words, since when, and how much of it was done then
         self._parts: dict[str, Any] = {}
         self._scores: np.ndarray | None = None
-        self.objectives: dict[str, tuple[Named, list[Any]]] = {}  # element id -> what its icons shall show
+
+    def again(self, program: Program, adapter: Any, images: Any, pictures: np.ndarray, known: dict[int, Field]) -> Run:
+        """A run of part of this one, of other pictures (input, ...) or another network, whose passes count apart.
+        ``known``: id of a node -> its field, which is not computed."""
+        found = Run.__new__(Run)
+        found.__dict__.update(self.__dict__)
+        found.program, found.adapter, found.images, found.pictures = program, adapter, images, pictures
+        found.passes = self.trusting
+        found._begin()
+        found._values |= known
+        return found
 
     # --- what kernels ask ------------------------------------------------------------------------------------------
 
@@ -200,12 +215,7 @@ class Run:
 
     def slots(self, node: Node, target: Node, place: str = OUTPUT) -> Named:
         """(input, ..., term) -> the slot in `maps` of each class or atom that the target is made of; -1 for none."""
-        found = self.found(node, target, place)
-        kind, numbers = found.keyed.kind, found.keyed.numbers
-        slots = np.full(numbers.data.shape, -1, np.int64)
-        for place_ in np.ndindex(slots.shape):
-            slots[place_] = found.slots.get((place_[0], (kind, int(numbers.data[place_]))), -1)
-        return Named(numbers.dims, slots)
+        return self.found(node, target, place).keyed.places
 
     def group_parts(self, digest: str, layer: LayerDescription) -> Any:
         """W_g outer H_g of every group of a target, (group, input, *layer axes); by the digest of its node."""

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bbilang.runtime import bundle, colour
 from bbilang.runtime.marks import cells, identifier, slots
@@ -279,7 +279,13 @@ def _template():
     environment = Environment(
         loader=FunctionLoader(_text), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["code"] = with_code
     return environment.get_template("page.html")
+
+
+def with_code(words: str) -> Markup:
+    """Words with what stands between backticks set as code. Everything else in them stays text."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(words))))
 
 
 @lru_cache(maxsize=8)

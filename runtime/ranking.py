@@ -194,7 +194,9 @@ def ranks(score: Named, axes: tuple[Axis, ...], ascending: bool = False) -> tupl
     flat = ordered.reshape(*ordered.shape[: len(apart)], -1)
     key = flat if ascending else -flat
     gone = np.isnan(flat)
-    order = np.argsort(np.where(gone, np.inf, key), axis=-1, kind="stable")
     count = (~gone).sum(-1)
+    if not gone.any():
+        return Named((*apart, "rank*"), np.argsort(key, axis=-1, kind="stable")), count
+    order = np.argsort(np.where(gone, np.inf, key), axis=-1, kind="stable")
     order = np.where(np.arange(flat.shape[-1]) < count[..., None], order, -1)
     return Named((*apart, "rank*"), order), count

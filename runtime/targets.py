@@ -42,6 +42,14 @@ class Keyed:
         return {(row, key): slot for row in rows for slot, key in enumerate(self.of(row))}
 
     @cached_property
+    def places(self) -> Named:
+        """(input, ..., term) -> the slot of each class or atom; -1 for none."""
+        found = np.full(self.numbers.data.shape, -1, np.int64)
+        for place in np.ndindex(found.shape):
+            found[place] = self.slots.get((place[0], (self.kind, int(self.numbers.data[place]))), -1)
+        return Named(self.numbers.dims, found)
+
+    @cached_property
     def count(self) -> int:
         """Of the input that has the most."""
         return max(self.slots.values(), default=-1) + 1

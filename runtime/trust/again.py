@@ -51,28 +51,15 @@ class Again:
     (copy * input, channel, y, x), other pictures in place of the inputs. ``targets``: others than the case's own."""
 
     def __init__(self, case: Case, adapter: Any = None, images: Any = None, target: Field | None = None):
-        from bbilang.runtime.execute import Run
-
         run, node = case.run, case.attribution
         self.case, self.copies = case, 1 if images is None else len(images) // case.inputs
-        sub = Run.__new__(Run)
-        sub.__dict__.update(run.__dict__)
-        sub.program = alone(run.program, node)
-        sub.adapter = adapter or run.adapter
-        sub.images = run.images if images is None else images
-        sub.pictures = np.concatenate([run.pictures] * self.copies)
-        sub.passes = sub.trusting
-        sub.captured, sub._found, sub._done, sub._parts, sub._values = {}, {}, set(), {}, {}
-        sub._scores = None
-        sub._steps = {}
-        for step in sub.program.derivatives:
-            for served in dict.fromkeys(id(ask.node) for ask in step.asks):
-                sub._steps.setdefault((served, step.place), []).append(step)
-        for child in walk(*node.children):  # the atoms and classes stay what they are
-            sub._values[id(child)] = repeated(run.value(child), case.inputs, self.copies)
+        # The atoms and classes stay what they are.
+        known = {id(child): repeated(run.value(child), case.inputs, self.copies) for child in walk(*node.children)}
         if target is not None:
-            sub._values[id(node["to"])] = repeated(target, case.inputs, self.copies)
-        self.run = sub
+            known[id(node["to"])] = repeated(target, case.inputs, self.copies)
+        images = run.images if images is None else images
+        pictures = np.concatenate([run.pictures] * self.copies)
+        self.run = run.again(alone(run.program, node), adapter or run.adapter, images, pictures, known)
 
     def field(self) -> Field:
         return self.run.value(self.case.attribution)

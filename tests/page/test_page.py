@@ -10,7 +10,7 @@ import pytest
 import views
 
 from bbilang.runtime import bundle
-from bbilang.runtime.page import extract, render
+from bbilang.runtime.page import extract, render, with_code
 from bbilang.runtime.selection import start_choices, start_states
 
 
@@ -90,3 +90,10 @@ def test_random_weights_and_drafts_are_said_out_loud():
     html = render(views.hostile())
     assert "The weights are random." in html and "Draft." in html
     assert "The weights are random." not in render(views.teaser())
+
+
+def test_words_between_backticks_are_code_and_nothing_else_is_markup():
+    found = with_code("`gradient`: <b>0.4</b> of `<script>` & a lone ` stays")
+    assert found == (
+        "<code>gradient</code>: &lt;b&gt;0.4&lt;/b&gt; of <code>&lt;script&gt;</code> &amp; a lone ` stays"
+    )
