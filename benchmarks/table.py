@@ -14,6 +14,7 @@ from benchmarks.figure import figure
 from benchmarks.harness import ROOT, ROUNDS, ROWS
 
 RESULTS = Path(__file__).parent / "results"
+LSP = RESULTS / "lsp.json"
 PAGE, FIGURE = ROOT / "docs/benchmarks.md", ROOT / "docs/images/benchmarks.svg"
 Record = dict[str, Any]
 
@@ -150,6 +151,20 @@ def _details(record: Record) -> list[str]:
     return [*lines, ""]
 
 
+def _language_server(record: Record) -> list[str]:
+    """What `python -m benchmarks.lsp` found."""
+    lines = ["## The language server", "", f"`python -m benchmarks.lsp`: {record['what']}. Each must be answered in "
+             f"{record['limit']:g} ms.", "", "| question | median | 95 of 100 within | asked |", "|---|---|---|---|"]  # fmt: skip
+    lines += [f"| {name} | {row['median']:.0f} ms | {row['95 %']:.0f} ms | {row['asked']} |"
+              for name, row in record["rows"].items()]  # fmt: skip
+    over = ", ".join(record["over the limit"])
+    lines += ["", f"Medians over the limit: {over}." if over else "No median is over the limit."]
+    lines.append(f"From the start of the process to the first diagnostics: {record['start and first diagnostics']} ms. "
+                 f"{record['when']}, {record['cores']} cores, Python {record['python']}; load {record['load before']} "
+                 f"before and {record['load after']} after.")  # fmt: skip
+    return [*lines, ""]
+
+
 def page(records: Sequence[Record]) -> str:
     """The text of docs/benchmarks.md."""
     blocks = [
@@ -168,6 +183,8 @@ def page(records: Sequence[Record]) -> str:
     ]
     for record in records:
         blocks += _details(record)
+    if LSP.exists():
+        blocks += _language_server(json.loads(LSP.read_text(encoding="utf-8")))
     return "\n".join(blocks).rstrip() + "\n"
 
 
