@@ -153,8 +153,9 @@ def _details(record: Record) -> list[str]:
 
 def _language_server(record: Record) -> list[str]:
     """What `python -m benchmarks.lsp` found."""
-    lines = ["## The language server", "", f"`python -m benchmarks.lsp`: {record['what']}. Each must be answered in "
-             f"{record['limit']:g} ms.", "", "| question | median | 95 of 100 within | asked |", "|---|---|---|---|"]  # fmt: skip
+    said = f"`python -m benchmarks.lsp`: {record['what']}. Each must be answered in {record['limit']:g} ms."
+    lines = ["## The language server", "", said, ""]
+    lines += ["| question | median | 95 of 100 within | asked |", "|---|---|---|---|"]
     lines += [f"| {name} | {row['median']:.0f} ms | {row['95 %']:.0f} ms | {row['asked']} |"
               for name, row in record["rows"].items()]  # fmt: skip
     over = ", ".join(record["over the limit"])
