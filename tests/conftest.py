@@ -18,8 +18,23 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+ONE_THREAD = ("api", "compiler", "optimizer", "runtime", "trust")
 sys.meta_path.insert(0, libraries.OPERATORS)  # a torchvision that was built for CUDA
 CHROMIUM = runpy.run_path(str(ROOT / "scripts" / "chromium.py"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread(request):
+    """For tests of small networks: the machines that run them share their cores."""
+    if request.path.parent.name not in ONE_THREAD:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.op import Method
-from bbilang.runtime.methods.grad_cam import LAYER
+from bbilang.runtime.methods.grad_cam import GradCam
 
 EPSILON = 1e-6  # of pytorch-grad-cam, whose numbers these are
 
 
-class GradCamPlusPlus(Method):
+class GradCamPlusPlus(GradCam):
     """max(0, sum over channels k of w_k A_k[y, x]), with w_k = sum over positions of a_k max(0, g_k), g the gradient of
     the target and a_k = g_k^2 / (2 g_k^2 + (sum over positions of A_k) g_k^3 + 1e-6), 0 where g_k is 0.
 
@@ -21,16 +19,7 @@ class GradCamPlusPlus(Method):
     """
 
     name = "grad_cam_pp"
-    axioms = ("implementation_invariance",)
-    maps_only = True
-    layered = True
-    signed = False
-    atoms = ("pixel", "spatial")
-    parameters = (LAYER,)
     source = "Chattopadhay, Sarkar, Howlader, Balasubramanian 2018"
-
-    def additive(self, parameters: Mapping[str, Any]) -> bool:
-        return False
 
     def maps(self, activation: Any, gradient: Any) -> Any:
         square = gradient.square()
