@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import signal
 import sys
 from pathlib import Path
 
@@ -20,6 +21,8 @@ ARGUMENTS = [
 ]
 ONE_THREAD = ("api", "compiler", "optimizer", "runtime", "trust")
 sys.meta_path.insert(0, libraries.OPERATORS)  # a torchvision that was built for CUDA
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background of a shell: its children ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 CHROMIUM = runpy.run_path(str(ROOT / "scripts" / "chromium.py"))
 
 
