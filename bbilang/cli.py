@@ -529,6 +529,7 @@ def _main(arguments: Sequence[str] | None) -> int:
     # that took a third of the time; alone it makes no difference.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import_lazily("numpy")
+    import_lazily("regex")  # lark looks whether it is there, and needs it for other grammars than ours
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the shell
             setattr(sys, name, open(os.devnull, "w"))

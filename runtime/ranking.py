@@ -155,12 +155,12 @@ def pick_ranked(field: Field, type: FieldType, axes: tuple[Axis, ...], order: Na
     """The places in ``order`` (..., rank) of the jointly ranked axes; ``order`` counts row-major over them."""
     new = axes[0].name if len(axes) == 1 else field.type.atom
     order = order.renamed({order.dims[-1]: new})
-    sizes = [field.values.sizes.get(axis.name, axis.size) for axis in axes]
-    places = np.unravel_index(np.maximum(order.data, 0), sizes)
     result = field
     if len(axes) == 1:
-        result = result.take(new, Named(order.dims, np.where(order.data < 0, -1, places[0])))
+        result = result.take(new, order)
         return result.with_values(result.values, type)
+    sizes = [field.values.sizes.get(axis.name, axis.size) for axis in axes]
+    places = np.unravel_index(np.maximum(order.data, 0), sizes)
     for axis in axes:  # under temporary names: the new axis may be called like one of the old
         result = _renamed(result, {axis.name: f"{axis.name}*"})
     for axis, place in zip(axes, places, strict=True):

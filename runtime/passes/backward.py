@@ -16,7 +16,7 @@ from bbilang.runtime.memory import chunks, is_out_of_memory
 from bbilang.runtime.passes.borrow import INPUT, borrowed, check_finite, error, guard_memory
 from bbilang.runtime.passes.capture import Captured
 from bbilang.runtime.passes.count import Passes
-from bbilang.runtime.passes.graph import out_of_place, traced
+from bbilang.runtime.passes.graph import out_of_place, through_normalization, traced
 from bbilang.runtime.passes.kept import KeptValues
 from bbilang.runtime.passes.replay import OUTPUT, same
 from bbilang.runtime.passes.transposed import Network, Transposed
@@ -59,7 +59,7 @@ def vjp_chunks(
         if written is not None:
             try:
                 with torch.inference_mode(False), torch.no_grad(), guard_memory("a backward pass"):
-                    found = written.pull(some.detach(), layers)
+                    found = _pulled(written, captured, some.detach(), layers)
                 counter.backward(rows, stop - start)
                 return found
             except BbiError as e:  # not even one fits: the graph, which needs less
@@ -101,7 +101,7 @@ def transposed(
     at once for a model, a place and layers, with a random cotangent."""
     places = [OUTPUT] if outputs is captured.score_graph else [x for x, v in captured.graph.items() if v is outputs]
     kept = captured.kept
-    if kept is None or not places or INPUT in layers:
+    if kept is None or not places:
         return None
     key = (places[0], *layers)
     known = _known.setdefault(kept.adapter.module, {})
@@ -114,7 +114,7 @@ def transposed(
                 made = _written(captured, places[0], layers)
             if key not in known:
                 counter.probes += 1
-                if not _agrees(made, outputs, [captured.graph[x] for x in layers], layers):
+                if not _agrees(made, captured, outputs, layers):
                     made = None
         except Exception as e:  # Uncut, no rule, and what else a graph can meet that the model's own code does not
             if is_out_of_memory(e):
@@ -131,7 +131,7 @@ def _written(captured: Captured, place: str, layers: Sequence[str]) -> Transpose
     adapter, module = kept.adapter, kept.adapter.module
     graph = traced(module)
     names = kept.names
-    at = {layer: graph.layer(names[adapter.module_of(layer)]) for layer in layers}
+    at = {x: graph.input if x == INPUT else graph.layer(names[adapter.module_of(x)]) for x in layers}
     head = adapter.description.output
     path = head if place == OUTPUT else names[adapter.module_of(place)]
     end = graph.result if place == OUTPUT and not head else graph.single(path)
@@ -139,7 +139,7 @@ def _written(captured: Captured, place: str, layers: Sequence[str]) -> Transpose
         raise NotImplementedError("a place that is not one tensor")
     network = Network(kept.modules, graph.nodes, at, end)
     values = KeptValues(kept, graph.nodes, graph.input)
-    values.values |= {node: captured[layer] for layer, node in at.items()}  # even if the model has written over them
+    values.values |= {node: captured[x] for x, node in at.items() if x != INPUT}  # even if written over
     if place != OUTPUT:
         values.values[end] = captured[place]
     made = Transposed(network, len(kept.images), {layer: captured[layer].shape for layer in layers})
@@ -149,13 +149,20 @@ def _written(captured: Captured, place: str, layers: Sequence[str]) -> Transpose
     return made
 
 
-def _agrees(made: Transposed, outputs: Tensor, inputs: Sequence[Tensor], layers: Sequence[str]) -> bool:
+def _pulled(made: Transposed, captured: Captured, cotangents: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+    found = made.pull(cotangents, layers)
+    if INPUT in found and captured.kept is not None:
+        found[INPUT] = through_normalization(captured.kept.adapter, captured.kept.images, found[INPUT])
+    return found
+
+
+def _agrees(made: Transposed, captured: Captured, outputs: Tensor, layers: Sequence[str]) -> bool:
     generator = torch.Generator().manual_seed(0)
     seed = torch.randn(outputs.shape, generator=generator, dtype=outputs.dtype).to(outputs)
     with torch.inference_mode(False):
-        found = made.pull(seed[None], layers)
+        found = _pulled(made, captured, seed[None], layers)
         with torch.enable_grad():
-            want = _one(outputs, inputs, seed, False)
+            want = _one(outputs, [captured.graph[x] for x in layers], seed, False)
         return same({x: found[x][0] for x in layers}, dict(zip(layers, want, strict=True)), AGREE)
 
 

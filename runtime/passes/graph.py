@@ -246,10 +246,25 @@ class Section:
                 values.pop(done, None)
         return {place: tensor_of(map_arg(end, values.__getitem__), place) for place, end in self.ends.items()}
 
+    def down(self, activations: Tensor, gradients: Tensor) -> Tensor:
+        """(target, row, *layer shape) at the layer's node -> at the layer itself: where that is the input, pictures are
+        normalized between the two."""
+        return through_normalization(self.adapter, activations, gradients) if self.cut.layer == INPUT else gradients
+
     @contextmanager
     def ready(self) -> Iterator[None]:
         with out_of_place(self.adapter.module):
             yield
+
+
+def through_normalization(adapter: Any, images: Tensor, gradients: Tensor) -> Tensor:
+    """Gradients (target, row, *shape) for normalized pictures -> for the pictures (row, *shape) themselves."""
+    with torch.enable_grad():
+        pixels = images.detach().clone().requires_grad_()
+        normalized = adapter.normalize(pixels)
+    if normalized is pixels:
+        return gradients
+    return torch.stack([torch.autograd.grad(normalized, pixels, each, retain_graph=True)[0] for each in gradients])
 
 
 def run_node(modules: Mapping[str, Any], node: Node, values: Mapping[Node, Any]) -> Any:

@@ -56,7 +56,7 @@ def rerun_gradient_chunks(
                 seeds = cotangents(value, mine) if callable(cotangents) else cotangents[:, start:stop]
                 found = made.pull(seeds.to(value), [upper.layer])[upper.layer]
                 counter.backward(len(point), len(seeds))
-                return found
+                return upper.run.down(point, found)
         with torch.inference_mode(False), torch.enable_grad(), guard_memory("the network above a layer"):
             point = point.clone().requires_grad_()
             mode = around() if around else None
@@ -81,7 +81,7 @@ def rerun_gradient_chunks(
 def _network(upper: Upper, place: str, point: Tensor, rows: Tensor) -> Network | None:
     """What `transposed` goes down, where it has a rule for everything and gives what autograd gives: looked at once."""
     section = upper.run
-    if not isinstance(section, Section) or upper.layer == INPUT or not upper.batched.get("transposed", True):
+    if not isinstance(section, Section) or not upper.batched.get("transposed", True):
         return None
     network = upper.networks.get(place)
     if network is not None:
@@ -142,7 +142,7 @@ def _agrees(upper: Upper, network: Network, point: Tensor, rows: Tensor, place: 
         with torch.no_grad():
             value, made = _forward(upper, network, point, rows, place)
             seed = torch.randn(value.shape, generator=torch.Generator().manual_seed(0), dtype=value.dtype).to(value)
-            found = made.pull(seed[None], [upper.layer])[upper.layer][0]
+            found = upper.run.down(point, made.pull(seed[None], [upper.layer])[upper.layer])[0]
         with torch.enable_grad():
             point = point.clone().requires_grad_()
             (want,) = torch.autograd.grad(upper.run(point, rows)[place], point, seed)
