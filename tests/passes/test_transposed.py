@@ -1,5 +1,7 @@
 """Cotangents that go down a network written out, against autograd through the network itself: same gates, same sums."""
 
+from itertools import product
+
 import pytest
 import torch
 from torch import nn
@@ -64,7 +66,7 @@ def close(got, want):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_layer_at_once_equals_autograd(double, name):
     adapter, images = double(name)
-    layers = NETWORKS[name]
+    layers = ["input", *NETWORKS[name]]  # below the input's node stands the normalization of pictures
     captured, counter = forward(adapter, images, layers, grad=True), Passes()
     seeds = torch.randn(COUNT, *captured.scores.shape, dtype=torch.float64)
     want = vjp(captured, captured.score_graph, seeds, layers, keep=True, chunk=1)
@@ -131,9 +133,9 @@ class Straight(nn.ReLU):
 
 def test_rows_of_a_path_have_gates_of_their_own(double):
     """And cotangents may depend on what comes out there."""
-    for name in ("Residual", "Branches", "Kinds"):
+    for name, layer in product(("Residual", "Branches", "Kinds"), ("inside", "input")):
         adapter, images = double(name)
-        layer = NETWORKS[name][1]
+        layer = NETWORKS[name][1] if layer == "inside" else layer
         captured = forward(adapter, images, [], cuts=[layer])
         rows = torch.tensor([0, 1, 1, 0, 1])
         counter = Passes()
