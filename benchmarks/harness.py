@@ -192,11 +192,13 @@ def peak_memory(row: str, way: str, tiny: bool = False) -> int | None:
     return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 and done.stdout.strip() else None
 
 
-def _peak_here(way: Way) -> int:
+def _peak_here(way: Way) -> int | None:
     scale = 1 if sys.platform == "darwin" else 1024
     if way.process:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of what prepared the work
         way.work()
-        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * scale
+        most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        return most * scale if most > before else None
     way.work()
     gc.collect()
     try:
@@ -216,4 +218,4 @@ def _status(key: str) -> int:
 
 if __name__ == "__main__":
     chosen = row_named(sys.argv[1], tiny="tiny" in sys.argv[3:])
-    print(_peak_here(next(way for way in chosen.ways if way.name == sys.argv[2])))
+    print(json.dumps(_peak_here(next(way for way in chosen.ways if way.name == sys.argv[2]))))
