@@ -71,6 +71,14 @@ def noisy_copies(count: int) -> Any:
 
 
 def smoothgrad(tiny: bool) -> Row:
+    return noisy(tiny, "smoothgrad", "SmoothGrad", lambda every: every.mean(0))
+
+
+def vargrad(tiny: bool) -> Row:
+    return noisy(tiny, "vargrad", "VarGrad", lambda every: every.var(0, unbiased=False))
+
+
+def noisy(tiny: bool, name: str, title: str, over_copies: Callable[[Any], Any]) -> Row:
     chosen, count = classes(tiny, 3), 2 if tiny else SAMPLES
     copies = noisy_copies(count)
 
@@ -79,29 +87,12 @@ def smoothgrad(tiny: bool) -> Row:
 
         method, found = Saliency(behind_normalization()), []
         for index in chosen:
-            batch = copies.clone().requires_grad_()
-            found.append(method.attribute(batch, target=index, abs=False).mean(0).sum(0).numpy())
-        return np.stack(found)
-
-    return made("smoothgrad", f"SmoothGrad of {count} copies", f"smoothgrad(n_samples={count})", chosen,
-                {"Captum, Saliency of the same copies in a batch": ("captum", captum)})  # fmt: skip
-
-
-def vargrad(tiny: bool) -> Row:
-    chosen, count = classes(tiny, 3), 2 if tiny else SAMPLES
-    copies = noisy_copies(count)
-
-    def peer() -> np.ndarray:
-        from captum.attr import Saliency
-
-        method, found = Saliency(behind_normalization()), []
-        for index in chosen:
             every = method.attribute(copies.clone().requires_grad_(), target=index, abs=False)
-            found.append(every.var(0, unbiased=False).sum(0).numpy())
+            found.append(over_copies(every).sum(0).numpy())
         return np.stack(found)
 
-    return made("vargrad", f"VarGrad of {count} copies", f"vargrad(n_samples={count})", chosen,
-                {"Captum, Saliency of the same copies in a batch": ("captum", peer)})  # fmt: skip
+    return made(name, f"{title} of {count} copies", f"{name}(n_samples={count})", chosen,
+                {"Captum, Saliency of the same copies in a batch": ("captum", captum)})  # fmt: skip
 
 
 def grad_cam(tiny: bool) -> Row:

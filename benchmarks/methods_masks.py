@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from typing import Any
-
 import numpy as np
 
 from benchmarks import work
@@ -63,16 +60,10 @@ def extremal_perturbation(tiny: bool) -> Row:
         """With its defaults but for the steps, which are 800; blurred pictures, not black ones, as the paper has it."""
         from torchray.attribution.extremal_perturbation import extremal_perturbation as learn
 
-        network = without_gradients()
+        network = work.adapter().module  # its parameters have no gradients, as in TorchRay's own examples
         found = [learn(network, work.normalized(), index, areas=[area], max_iter=steps)[0] for index in chosen]
         return np.stack([mask[0, 0].numpy() for mask in found])
 
     return made("extremal_perturbation", f"extremal perturbation, area {area:g}, {steps} steps",
                 f"extremal_perturbation(area={area}, steps={steps})", chosen,
                 {"TorchRay, extremal_perturbation": ("torchray", torchray)})  # fmt: skip
-
-
-def without_gradients() -> Any:
-    """The network, its parameters without gradients, as TorchRay's own examples load it."""
-    network = copy.deepcopy(work.theirs())
-    return network.requires_grad_(False)

@@ -89,7 +89,8 @@ def backward(run: Any, step: Backward) -> None:
     last = run.last_use(step)
     for number, (_, wanted) in enumerate(groups.items()):
         slots = Slots.of(wanted)
-        both = {id(found.slots): slots.shared(found) for _, found in asks}  # one table for each target
+        tables = {id(found.slots): found for _, found in asks}  # those of equal targets are one
+        both = {table: slots.shared(found) for table, found in tables.items()}
         shared = [(ask, found, both[id(found.slots)]) for ask, found in asks]
         layers = list(dict.fromkeys(x for ask, _, places in shared if places.size for x in ask.layers))
         reach = layers if step.stops else ["input", *(x for x in layers if x != "input")]
