@@ -1,0 +1,58 @@
+"""The one comparison of floating-point numbers that the tests use: what error is allowed, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+ROUNDINGS = 512  # how many roundings, each of half a unit in the last place, a result may have gathered
+
+
+def close_to(
+    found: Any,
+    wanted: Any,
+    *,
+    terms: Any = None,
+    roundings: float = ROUNDINGS,
+    dtype: Any = np.float32,
+    because: str = "",
+) -> None:
+    """Assert that two results of the same computation in another order agree.
+
+    A sum computed in floating point is off by at most `roundings` x epsilon x the sum of the magnitudes of its terms,
+    however small the sum itself is (Higham, Accuracy and Stability of Numerical Algorithms, 4.2). So the allowance is
+    a multiple of ``terms`` and never of the result.
+
+    found, wanted: arrays, tensors or numbers of one shape. terms: for each entry, or for all, the sum of the
+    magnitudes of what was added up; without it the largest magnitude in ``wanted``, which holds where the entries are
+    made of terms of a common size. roundings: more for deeper networks. dtype: in which the less exact of the two was
+    computed. because: why another number of roundings is allowed, for the message. Raises AssertionError with the
+    worst entry.
+    """
+    left, right = numbers(found), numbers(wanted)
+    assert left.shape == right.shape, f"shapes differ: {left.shape}, wanted {right.shape}"
+    if not right.size:
+        return
+    same = (left == right) | (np.isnan(left) & np.isnan(right))
+    magnitude = numbers(terms) if terms is not None else np.abs(right[np.isfinite(right)]).max(initial=0.0)
+    allowed = roundings * float(np.finfo(dtype).eps) * np.broadcast_to(np.abs(magnitude), right.shape)
+    with np.errstate(invalid="ignore"):
+        error = np.abs(left - right)
+    bad = ~same & ~(error <= allowed)
+    if bad.any():
+        with np.errstate(invalid="ignore", divide="ignore"):
+            excess = np.where(bad, np.nan_to_num(error / allowed, nan=np.inf, posinf=np.inf), 0)
+        worst = np.unravel_index(int(np.argmax(excess)), right.shape)
+        raise AssertionError(
+            f"{int(bad.sum())} of {right.size} entries differ by more than {roundings:g} roundings of their terms"
+            f"{f' ({because})' if because else ''}; the worst, at {tuple(map(int, worst))}: {left[worst]:.9g}, wanted "
+            f"{right[worst]:.9g}, off by {error[worst]:.3g}, allowed {allowed[worst]:.3g}"
+        )
+
+
+def numbers(value: Any) -> np.ndarray:
+    """Arrays, tensors (any device, with a graph or not) and numbers as float64."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().double().numpy()
+    return np.asarray(value, dtype=np.float64)
