@@ -7,13 +7,13 @@ from typing import Any
 WORDS = ("zero", "mean", "blur", "noise")
 
 
-def picture(word: str, images: Any, adapter: Any) -> Any:
+def picture(word: str, images: Any, adapter: Any, seed: int = 0) -> Any:
     """Baseline pictures (input, 3, y, x) in [0, 1] for images of that shape.
 
     zero: black (Sundararajan, Taly, Yan 2017). mean: the mean colour of the model's training pictures, where its
     normalization gives 0 (Captum's zero baseline for normalized inputs). blur: the image itself, blurred until no shape
-    is left (Fong and Vedaldi 2017; standard deviation an eighth of the width). noise: uniform in [0, 1] from a fixed
-    seed.
+    is left (Fong and Vedaldi 2017; standard deviation an eighth of the width). noise: uniform in [0, 1], drawn from
+    the seed alone: the same for every image, so that no number depends on the company of others.
     """
     import torch
 
@@ -26,8 +26,8 @@ def picture(word: str, images: Any, adapter: Any) -> Any:
         case "blur":
             return blurred(images, images.shape[-1] / 8)
         case "noise":
-            generator = torch.Generator().manual_seed(0)
-            return torch.rand(images.shape, generator=generator).to(images)
+            generator = torch.Generator().manual_seed(seed)
+            return torch.rand(images.shape[1:], generator=generator).to(images).expand_as(images).clone()
     raise ValueError(word)
 
 

@@ -267,7 +267,9 @@ class Run:
             scored = self.adapter.description.classes > 0
             derived = [d for d in (*self.program.tangents, *self.program.reruns) if d.forward == number]
             cuts = tuple(dict.fromkeys(d.layer for d in derived if not isinstance(d, Rerun) or d.above))
-            images = baselines.picture(forward.picture, self.images, self.adapter) if forward.picture else self.images
+            images = self.images
+            if forward.picture:
+                images = baselines.picture(forward.picture, images, self.adapter, self.program.setting("seed", 0))
             work = partial(
                 passes.forward,
                 self.adapter,

@@ -201,7 +201,7 @@ class Case:
 
     def picture(self, word: str) -> Tensor:
         """A baseline picture of the inputs, (input, channel, y, x)."""
-        return baselines.picture(word, self.run.images, self.run.adapter)
+        return baselines.picture(word, self.run.images, self.run.adapter, self.seed)
 
     def entries(self, masks: Tensor) -> Tensor:
         """Masks over atoms (row, atom) as masks over the layer's entries, which broadcast over (row, *layer axes)."""

@@ -53,11 +53,11 @@ class Falsifiability(Measure):
     def find(self, case: Case) -> Finding:
         numbers = case.shown_atoms()  # (input, target, place): -1 for none
         inputs, targets, places = numbers.shape
-        random = np.random.default_rng([case.seed, 3])
         rows, owners, column = [], [], []
         for i in range(inputs):
             for t in range(targets):
                 own = numbers[i, t]
+                random = np.random.default_rng([case.seed, 3])  # the same in any company of inputs and targets
                 sets = [own[p : p + 1] for p in range(places)] + [own]
                 sets += [random.choice(case.atoms, (own >= 0).sum(), replace=False) for _ in range(SETS)]
                 for chosen in sets:

@@ -41,11 +41,11 @@ class Road(Measure):
         import torch
 
         rows, owners, columns = [], [], []
-        random = np.random.default_rng([case.seed, 13])
         images = case.activation.cpu().double().numpy()
         y, x = case.sizes
         for i, t in np.ndindex(*case.attributions.shape[:2]):
             order = np.argsort(-case.attributions[i, t], kind="stable")
+            random = np.random.default_rng([case.seed, 13])  # the same in any company of inputs and targets
             for first in (order, order[::-1]):
                 for share in SHARES:
                     gone = np.zeros(case.atoms, bool)

@@ -61,13 +61,14 @@ class InputSensitivity(Measure):
 
 
 def noisy(case: Case) -> list[Any]:
-    """The inputs with noise, (input, channel, y, x) in each copy."""
+    """The inputs with noise, (input, channel, y, x) in each copy: the same for every input, so that no number depends
+    on the company of others."""
     import torch
 
     generator, images = case.generator(2), case.run.images
     found = []
     for _ in range(case.n):
-        noise = (torch.rand(images.shape, generator=generator) * 2 - 1) * RADIUS
+        noise = (torch.rand(images.shape[1:], generator=generator) * 2 - 1) * RADIUS
         found.append(images + noise.to(images))
     return found
 

@@ -90,8 +90,8 @@ def test_max_sensitivity(quantus):
         return (pictures * slopes).sum(1, keepdim=True).detach().numpy()
 
     def noisy(arr, indices, **_):
-        noise = (torch.rand(2, 3, tiny.SIZE, tiny.SIZE, generator=random) * 2 - 1) * 0.02
-        return arr + noise.reshape(arr.shape).numpy()
+        noise = (torch.rand(3, tiny.SIZE, tiny.SIZE, generator=random) * 2 - 1) * 0.02
+        return arr + noise.reshape(1, *arr.shape[1:]).numpy()
 
     metric = quantus.MaxSensitivity(
         nr_samples=5, perturb_func=noisy, perturb_func_kwargs={}, abs=False, normalise=False, disable_warnings=True,
