@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -35,7 +36,7 @@ class Adapter:
     weights: str
     definition: str = ""
     random: bool = False
-    _hashed: tuple[Any, str] | None = field(default=None, repr=False, compare=False)
+    _hashed: tuple[Any, Any, str] | None = field(default=None, repr=False, compare=False)
 
     @property
     def device(self) -> torch.device:
@@ -47,22 +48,32 @@ class Adapter:
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits of SHA-256 over the structure of the network, the names, shapes and bytes of its
-        tensors and the preprocessing: what numbers depend on, whatever the model is called. Found when first asked
-        for, and again after a tensor was changed in place (but not through ``.data``)."""
-        import torch
+        tensors (also of buffers that no state dict has) and the preprocessing: what numbers depend on, whatever the
+        model is called. Found when first asked for, and again after a tensor was changed in place (but not through
+        ``.data``). Where something cannot be read as bytes (`knowable`), another one each time, so that nothing is
+        found again under it."""
+        from bbilang.runtime.tensorbytes import Seen, content, state_of
 
-        state = self.module.state_dict()
-        key = (self.preprocess, tuple((name, t.data_ptr(), t._version) for name, t in state.items()))
-        if self._hashed is None or self._hashed[0] != key:
+        state = list(state_of(self.module))
+        if self._hashed is None or self._hashed[0] != self.preprocess or not self._hashed[1].same(state):
             digest = hashlib.sha256(f"{self.definition} {self.preprocess}".encode())
             for path, child in self.module.named_modules():
                 digest.update(f"{path} {type(child).__qualname__} {child.extra_repr()}\n".encode())
-            for name, tensor in state.items():
-                digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-                flat = tensor.detach().cpu().contiguous().reshape(-1)
-                digest.update(flat.view(torch.uint8).numpy())
-            self._hashed = (key, digest.hexdigest()[:16])
-        return self._hashed[1]
+            for name, value in state:
+                digest.update(f"{name}\n".encode())
+                pieces = content(value)
+                for piece in (secrets.token_bytes(16),) if pieces is None else pieces:
+                    digest.update(piece)
+            self._hashed = (self.preprocess, Seen(state), digest.hexdigest()[:16])
+        return self._hashed[2]
+
+    @property
+    def knowable(self) -> bool:
+        """Whether everything that the module keeps can be read as bytes, so that equal fingerprints are equal models.
+        Not so for the packed weights of some backends: what such a model gives is computed each time."""
+        from bbilang.runtime.tensorbytes import content, identity, state_of
+
+        return all(identity(value) is not None or content(value) is not None for _, value in state_of(self.module))
 
     def description_for(self, inputs: Iterable[Any]) -> ModelDescription:
         """The description that holds for these inputs; that of a model which reads text depends on their length."""

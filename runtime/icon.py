@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -196,12 +197,16 @@ def model_key(adapter: Any) -> str:
         return str(own() if callable(own) else own)
     import torch
 
+    from bbilang.runtime.tensorbytes import content, state_of
+
     digest = hashlib.sha256()
     for name, module in adapter.module.named_modules():
         digest.update(f"{name} {type(module).__qualname__} {module.extra_repr()}\n".encode())
-    for name, values in adapter.module.state_dict().items():
-        digest.update(f"{name} {tuple(values.shape)} {values.dtype}\n".encode())
-        digest.update(values.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    for name, value in state_of(adapter.module):
+        digest.update(f"{name}\n".encode())
+        pieces = content(value)
+        for piece in (secrets.token_bytes(16),) if pieces is None else pieces:
+            digest.update(piece)
     ramp = torch.linspace(0, 1, 3 * 4 * 4).view(1, 3, 4, 4).to(adapter.device)
     digest.update(adapter.normalize(ramp).detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -91,7 +91,7 @@ def learn(cache: Cache, key: str, adapter: Adapter) -> None:
 def subject_of(adapter: Any, callers: bool) -> Subject | None:
     """A loaded model; ``callers`` says that it was handed over. None where what it computes cannot be known."""
     code = written(adapter) if callers else ""
-    if code is None:
+    if code is None or not getattr(adapter, "knowable", True):
         return None
     return Subject(
         adapter.description, adapter.fingerprint, adapter.weights, adapter.random, adapter.preprocess,
@@ -148,8 +148,10 @@ def _said(name: str, value: Any) -> str | None:
         pairs = [(repr(key), _said("", item)) for key, item in value.items()]
         return None if any(item is None for _, item in pairs) else repr(pairs)
     if type(value).__module__ == "torch" and hasattr(value, "detach"):
-        raw = value.detach().cpu().contiguous().reshape(-1).numpy().tobytes()
-        return f"{tuple(value.shape)} {value.dtype} {hashlib.sha256(raw).hexdigest()}"
+        from bbilang.runtime.tensorbytes import content
+
+        pieces = content(value)
+        return None if pieces is None else hashlib.sha256(b"".join(pieces)).hexdigest()
     if type(value).__module__ == "torch":  # a dtype, a device, a size
         return repr(value)
     whence = getattr(value, "__module__", None)

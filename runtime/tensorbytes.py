@@ -1,0 +1,114 @@
+"""What a module's numbers are made of, as bytes to hash: tensors of every dtype and layout, and what else it keeps."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+PLAIN = (bool, int, float, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
+
+
+def state_of(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    """(name, value) of everything that a forward may read: parameters, buffers (also those that a state dict leaves
+    out), and what modules add to their state dict themselves, such as the packed weights of a quantized layer."""
+    seen = set()
+    for path, child in module.named_modules():
+        own = (*child.named_parameters(recurse=False), *child.named_buffers(recurse=False))
+        for name, tensor in own:
+            name = f"{path}.{name}" if path else name
+            seen.add(name)
+            yield name, tensor
+    for name, value in module.state_dict(keep_vars=True).items():
+        if name not in seen:
+            yield name, value
+
+
+def content(value: Any) -> Iterator[bytes] | None:
+    """The bytes of a value with its dtype, shape and layout, piece by piece; None where it cannot be known, such as an
+    object that only a backend understands. A tensor without values (meta) is known by its shape."""
+    pieces: list[bytes] = []
+    return iter(pieces) if _write(value, pieces) else None
+
+
+def identity(value: Any) -> tuple[Any, ...] | None:
+    """Equal while a tensor is the same memory and was not changed in place (but through ``.data``); None where torch
+    keeps no count, so that it has to be read again."""
+    if not isinstance(value, Tensor):
+        return None
+    try:
+        return value.data_ptr(), value._version, tuple(value.shape), value.dtype, value.stride()
+    except (RuntimeError, NotImplementedError):  # inference mode, sparse layouts, wrappers
+        return None
+
+
+class Seen:
+    """What a state was when it was read, without keeping it alive: memory that was freed and given to other tensors is
+    not taken for the old ones."""
+
+    def __init__(self, state: list[tuple[str, Any]]):
+        self._parts = [
+            (name, weakref.ref(value) if isinstance(value, Tensor) else None, identity(value)) for name, value in state
+        ]
+
+    def same(self, state: list[tuple[str, Any]]) -> bool:
+        return len(state) == len(self._parts) and all(
+            name == was and known is not None and ref is not None and ref() is value and identity(value) == known
+            for (name, value), (was, ref, known) in zip(state, self._parts, strict=True)
+        )
+
+
+def _write(value: Any, pieces: list[bytes]) -> bool:
+    if isinstance(value, Tensor):
+        try:
+            return _write_tensor(value.detach(), pieces)
+        except (RuntimeError, NotImplementedError, TypeError):  # a layout or backend that lends its bytes to nobody
+            return False
+    if isinstance(value, PLAIN):
+        pieces.append(f"{type(value).__name__} {value!r}\n".encode())
+        return True
+    if isinstance(value, Mapping):
+        pieces.append(f"mapping {len(value)}\n".encode())
+        return all(_write(item, pieces) for pair in value.items() for item in pair)
+    if isinstance(value, list | tuple):
+        pieces.append(f"{type(value).__name__} {len(value)}\n".encode())
+        return all(_write(item, pieces) for item in value)
+    return False
+
+
+def _write_tensor(tensor: Tensor, pieces: list[bytes]) -> bool:
+    pieces.append(f"{tuple(tensor.shape)} {tensor.dtype} {tensor.layout}\n".encode())
+    if tensor.is_meta:
+        return True
+    if hasattr(tensor, "__tensor_flatten__"):  # a wrapper: the tensors inside, and what it says of itself
+        names, said = tensor.__tensor_flatten__()
+        pieces.append(f"{type(tensor).__qualname__} {names} {said!r}\n".encode())
+        return all(_write_tensor(getattr(tensor, name), pieces) for name in names)
+    if tensor.is_nested:
+        return False
+    if tensor.is_quantized:
+        pieces.append(f"{tensor.qscheme()}\n".encode())
+        if tensor.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric):
+            pieces.append(f"{tensor.q_scale()!r} {tensor.q_zero_point()}\n".encode())
+        else:
+            pieces.append(f"{tensor.q_per_channel_axis()}\n".encode())
+            for part in (tensor.q_per_channel_scales(), tensor.q_per_channel_zero_points()):
+                _write_tensor(part, pieces)
+        return _write_tensor(tensor.int_repr(), pieces)
+    if tensor.layout == torch.sparse_coo:
+        tensor = tensor.coalesce()
+        return _write_tensor(tensor.indices(), pieces) and _write_tensor(tensor.values(), pieces)
+    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        parts = (tensor.crow_indices(), tensor.col_indices(), tensor.values())
+        return all(_write_tensor(part, pieces) for part in parts)
+    if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        parts = (tensor.ccol_indices(), tensor.row_indices(), tensor.values())
+        return all(_write_tensor(part, pieces) for part in parts)
+    if tensor.layout != torch.strided:
+        tensor = tensor.to_dense()
+    flat = tensor.cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
+    pieces.append(memoryview(flat.view(torch.uint8).numpy()))  # type: ignore[arg-type]  # hashed without a copy
+    return True
