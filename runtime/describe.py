@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bbilang.compiler.description import INPUT, LayerDescription, ModelDescription
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.dataflow import Dataflow, Facts
+from bbilang.runtime.passes.results import first_tensor
 from bbilang.runtime.traffic import Traffic
 
 PASS = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)  # give what they are given
@@ -144,18 +145,6 @@ class _Seen:
         return found
 
 
-def tensor_of(value: Any) -> Tensor | None:
-    """A module's result as passes take it: a tensor, the ``logits`` of a record, else its first tensor."""
-    while not isinstance(value, Tensor):
-        if isinstance(getattr(value, "logits", None), Tensor):
-            return value.logits
-        parts = list(value.values()) if isinstance(value, Mapping) else value
-        if not isinstance(parts, tuple | list) or not parts:
-            return None
-        value = next((part for part in parts if isinstance(part, Tensor)), parts[0])
-    return value
-
-
 def _run(
     module: nn.Module, input_size: tuple[int, int], channels: int, output: str, reads: str, named: set[str]
 ) -> _Seen:
@@ -168,7 +157,7 @@ def _run(
     runs: dict[str, int] = {}
 
     def hook(child: nn.Module, arguments: Any, value: Any) -> None:
-        path, tensor = paths[child], tensor_of(value)
+        path, tensor = paths[child], first_tensor(value)
         if (isinstance(child, PASS) or type(child).__name__ in PASS_NAMES) and path not in named and path != output:
             return
         if tensor is None:
@@ -194,7 +183,7 @@ def _run(
             child.training = False
         handles = [child.register_forward_hook(hook) for child in paths]
         with torch.no_grad(), counter, traffic, flow:
-            whole = tensor_of(module(example))
+            whole = first_tensor(module(example))
     except Exception as e:
         text = str(e).strip().splitlines()
         what = f"an image of {' x '.join(map(str, shape))}" if reads == "image" else f"a text of {shape[1]} tokens"

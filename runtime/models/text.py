@@ -79,9 +79,9 @@ class Mean(nn.Module):
 
 
 def _first(result: Any) -> Tensor:
-    from bbilang.runtime.describe import tensor_of
+    from bbilang.runtime.passes.results import first_tensor
 
-    tensor = tensor_of(result)
+    tensor = first_tensor(result)
     if tensor is None:
         raise TypeError("the model gives no tensor")
     return tensor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.memory import is_out_of_memory
+from bbilang.runtime.passes.results import first_tensor, mapped
 
 INPUT = "input"
 
@@ -60,26 +61,25 @@ def borrowed(module: nn.Module) -> Iterator[list[Any]]:
 
 
 def tensor_of(result: Any, layer: str) -> Tensor:
-    """A layer's result: a tensor, else the ``logits`` of a record, else its first tensor."""
-    if isinstance(result, Tensor):
-        return result
-    if isinstance(getattr(result, "logits", None), Tensor):
-        return result.logits
-    for part in result.values() if isinstance(result, Mapping) else result if isinstance(result, tuple | list) else ():
-        if isinstance(part, Tensor):
-            return part
-    raise error("E502", f"`{layer}` gives no tensor but {type(result).__name__}", "name a layer inside it")
+    """A layer's result as passes take it (see `results`). Raises E502 where there is no tensor in it."""
+    found = first_tensor(result)
+    if found is None:
+        raise error("E502", f"`{layer}` gives no tensor but {type(result).__name__}", "name a layer inside it")
+    return found
 
 
-def with_tensor(result: Any, tensor: Tensor) -> Any:
-    """The result with its first tensor replaced, so that what follows reads the replacement."""
-    if isinstance(result, Tensor):
-        return tensor
-    if isinstance(result, tuple | list):
-        at = next(i for i, part in enumerate(result) if isinstance(part, Tensor))
-        parts = [*result[:at], tensor, *result[at + 1 :]]
-        return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
-    return result
+def with_tensor(result: Any, tensor: Tensor, layer: str) -> Any:
+    """The result with that tensor replaced, wherever it stands in it, so that what follows reads the replacement.
+    Raises E502 where the result does not take it."""
+    old = tensor_of(result, layer)
+    try:
+        found = mapped(result, lambda value: tensor if value is old else value)
+        if first_tensor(found) is tensor:
+            return found
+    except (TypeError, ValueError, AttributeError):  # a class of one's own that cannot be built from its parts
+        pass
+    message = f"`{layer}` gives {type(result).__name__}, and what stands in it cannot be replaced"
+    raise error("E502", message, "name a layer inside it")
 
 
 def shares_memory(out: Tensor, arguments: Sequence[Any]) -> bool:

@@ -107,7 +107,7 @@ def forward(
         elif shares_memory(kept, arguments):
             kept = kept.clone()
         attached[module] = kept
-        given = with_tensor(result, kept.clone())
+        given = with_tensor(result, kept.clone(), name)
         if recorder:
             recorder.give(module, given)
         if not whole and len(attached.keys() & wanted) == len(wanted):

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map
 
-RUN = object()  # in the place of a result: this module changes its arguments in place, so it runs again
+from bbilang.runtime.passes.results import holds_only_known, mapped, tensors
+
+RUN = object()  # for a result: the module changes its arguments in place, or hides what it gives: it runs again
 
 
 @dataclass
@@ -74,7 +75,7 @@ class Recorder:
         path = self.names[module]
         call = self.calls.get(path, 0)
         self.calls[path] = call + 1
-        changed = any(x._version != version for x, version in seen)
+        changed = any(x._version != version for x, version in seen) or not holds_only_known(result)
         record = Record(path, call, RUN, [])
         if not changed or path in self.layers:
             record = self.kept(path, call, result)
@@ -93,7 +94,7 @@ class Recorder:
                 return value
             return value.detach().clone() if copy else value.detach()
 
-        return Record(path, call, tree_map(keep, result), versions(result))
+        return Record(path, call, mapped(result, keep), versions(result))
 
     def give(self, module: nn.Module, result: Any) -> None:
         """Another hook has just put this in the place of the module's result."""
@@ -123,7 +124,7 @@ class Recorder:
 
 def versions(tree: Any) -> list[tuple[Tensor, int]]:
     """Every tensor in a tree, with the number of times it was changed in place."""
-    return [(x, x._version) for x in tree_leaves(tree) if isinstance(x, Tensor) and not x.is_inference()]
+    return [(x, x._version) for x in tensors(tree) if not x.is_inference()]
 
 
 def spread(tree: Any, rows: Tensor | None, inputs: int, copy: bool = False) -> Any:
@@ -138,4 +139,4 @@ def spread(tree: Any, rows: Tensor | None, inputs: int, copy: bool = False) -> A
             value = value.expand(len(rows), *value.shape[1:])
         return value.clone() if copy else value
 
-    return tree_map(one, tree)
+    return mapped(tree, one)

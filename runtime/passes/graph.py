@@ -20,6 +20,7 @@ from torch.fx.node import Node, map_arg
 from bbilang.runtime.passes.borrow import INPUT, tensor_of, with_tensor
 from bbilang.runtime.passes.cut import RUN, Cut, spread
 from bbilang.runtime.passes.replay import OUTPUT
+from bbilang.runtime.passes.results import at, path_of
 
 _PLAIN = {
     getattr(operator, f"i{name}"): getattr(operator, name)
@@ -85,11 +86,12 @@ class Traced:
         """The node of a module's (first) tensor; one that was there before the module began has other readers."""
         tree = self.single(path)
         node = tree
-        if isinstance(tree, tuple | list) and (result is None or isinstance(result, tuple | list)):
-            at = next((i for i, part in enumerate(result or ()) if isinstance(part, Tensor)), 0)
-            node = tree[at]
-        elif not isinstance(tree, Node):
-            raise Uncut("a record")
+        if not isinstance(tree, Node):
+            place = (0,) if result is None else path_of(result)
+            try:
+                node = at(tree, place or ())
+            except KeyError:
+                raise Uncut("a record") from None
         if not isinstance(node, Node) or self.order[node] < self.began[path][0]:
             raise Uncut("the layer gives what it was given")
         return node
@@ -228,7 +230,7 @@ class Section:
         start: Any = self.adapter.normalize(activations) if self.cut.layer == INPUT else activations
         tree = self.traced.given[self.cut.path][0] if self.cut.layer != INPUT else None
         if isinstance(tree, Node) and not isinstance(self.cut.result, Tensor):
-            start = with_tensor(spread(self.cut.result, rows, self.inputs), start)
+            start = with_tensor(spread(self.cut.result, rows, self.inputs), start, self.cut.layer)
         return values | {self.layer: start}
 
     def everything(self, activations: Tensor) -> dict[Node, Any]:

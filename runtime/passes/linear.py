@@ -14,10 +14,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.fx.node import Node
+from torch.fx.node import Node, map_arg
 
 from bbilang.runtime.passes.borrow import INPUT
 from bbilang.runtime.passes.graph import Section, has_tensor
+from bbilang.runtime.passes.results import at, path_of
 from bbilang.runtime.passes.transposed import CONVOLUTIONS, NORMS, RELU, RELU6, SUMS, laid, scale_of
 
 Rule = Callable[[dict[Node, Tensor]], Tensor]  # tangents of the sources, (tangent * input, ...) -> those of the node
@@ -52,7 +53,11 @@ class Linear:
         self.moving = moving
 
     def end(self, end: Any, values: dict[Node, Any]) -> Node:
-        node = end[0] if isinstance(end, tuple | list) and end else end
+        path = path_of(map_arg(end, values.__getitem__))
+        try:
+            node = end if isinstance(end, Node) else at(end, path or ())
+        except KeyError:
+            raise NotImplementedError("a record") from None
         if not isinstance(node, Node) or not isinstance(values[node], Tensor):
             raise NotImplementedError("a place that is not one tensor")
         return node

@@ -50,7 +50,7 @@ class Replay:
             if path == self.cut.path and self.activations is not None:
                 self.passed = True
                 result = spread(self.cut.result, self.rows, self.inputs, path in self.cut.mutated)
-                return with_tensor(result, self.activations.clone())
+                return with_tensor(result, self.activations.clone(), self.cut.layer)
             queue, at = self.kept.get(path, ()), self.next.get(path, 0)
             if self.passed or at >= len(queue):
                 return plain(*arguments, **named)
@@ -69,7 +69,8 @@ class Replay:
             self.found[place] = tensor_of(result, place)
         if not self.whole and len(self.found) == sum(map(len, self.at.values())):
             raise Stop
-        return with_tensor(result, self.found[self.at[module][0]].clone())
+        name = self.at[module][0]
+        return with_tensor(result, self.found[name].clone(), name)
 
     @contextmanager
     def ready(self) -> Iterator[None]:

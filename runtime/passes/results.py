@@ -1,0 +1,109 @@
+"""What a module gives: a tensor, or tensors in tuples, mappings and records, however deep.
+
+Passes look at one tensor of a result, and put another in its place: the ``logits`` where there are some, else the first
+tensor of numbers that stands directly in it, else the first of what stands in it.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Path = tuple[Any, ...]  # keys, indices and names of fields, from the outside
+_PLAIN = (Tensor, str, bytes, int, float, complex, type(None), torch.dtype, torch.device)
+
+
+def parts_of(value: Any) -> dict[Any, Any] | None:
+    """Key, index or field -> what stands there; None for what holds nothing that can be looked into."""
+    if isinstance(value, Mapping):
+        return dict(value.items())
+    if isinstance(value, tuple | list):
+        return dict(enumerate(value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return dict(vars(value)) if isinstance(value, SimpleNamespace) else None
+
+
+def path_of(value: Any) -> Path | None:
+    """Where the tensor of a result stands; None where there is none."""
+    for kind in (_of_numbers, Tensor.__instancecheck__):
+        if (found := _first(value, kind)) is not None:
+            return found
+    return None
+
+
+def _of_numbers(value: Tensor) -> bool:
+    return value.is_floating_point() or value.is_complex()
+
+
+def _first(value: Any, wanted: Callable[[Tensor], bool]) -> Path | None:
+    if isinstance(value, Tensor):
+        return () if wanted(value) else None
+    parts = parts_of(value)
+    if not parts:
+        return None
+    order = sorted(parts, key=lambda key: (key != "logits", not isinstance(parts[key], Tensor)))  # stable
+    for key in order:
+        if (found := _first(parts[key], wanted)) is not None:
+            return (key, *found)
+    return None
+
+
+def at(value: Any, path: Path) -> Any:
+    """What stands at a path. Raises KeyError where nothing does."""
+    for key in path:
+        value = (parts_of(value) or {})[key]
+    return value
+
+
+def first_tensor(value: Any) -> Tensor | None:
+    """The tensor that passes look at; None where there is none."""
+    path = path_of(value)
+    return None if path is None else at(value, path)
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """All of them, in order."""
+    if isinstance(value, Tensor):
+        yield value
+    for part in (parts_of(value) or {}).values():
+        yield from tensors(part)
+
+
+def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """The same form with every leaf changed; what has no leaf that changes is given back as it is."""
+    parts = parts_of(value)
+    if parts is None:
+        return change(value)
+    changed = {key: mapped(part, change) for key, part in parts.items()}
+    if all(changed[key] is part for key, part in parts.items()):
+        return value
+    if isinstance(value, tuple | list):
+        new = list(changed.values())
+        return type(value)(*new) if hasattr(value, "_fields") else type(value)(new)  # type: ignore[call-arg]
+    if isinstance(value, Mapping) and not hasattr(value, "__setitem__"):
+        return type(value)(changed)  # type: ignore[call-arg]
+    fresh = copy.copy(value)
+    if isinstance(value, Mapping):
+        for key, part in changed.items():
+            if part is not parts[key]:
+                fresh[key] = part  # a record of transformers keeps its field beside it
+        return fresh
+    for key, part in changed.items():
+        if part is not parts[key]:
+            object.__setattr__(fresh, key, part)  # also where it is frozen
+    return fresh
+
+
+def holds_only_known(value: Any) -> bool:
+    """Whether every tensor in it can be seen: an object of another kind may hide some."""
+    parts = parts_of(value)
+    if parts is None:
+        return isinstance(value, _PLAIN)
+    return all(map(holds_only_known, parts.values()))
