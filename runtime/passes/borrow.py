@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.memory import is_out_of_memory
-from bbilang.runtime.passes.results import first_tensor, mapped
+from bbilang.runtime.passes.results import first_tensor, mapped, path_of
 
 INPUT = "input"
 
@@ -74,7 +74,7 @@ def with_tensor(result: Any, tensor: Tensor, layer: str) -> Any:
     old = tensor_of(result, layer)
     try:
         found = mapped(result, lambda value: tensor if value is old else value)
-        if first_tensor(found) is tensor:
+        if first_tensor(found) is tensor and path_of(found) == path_of(result):
             return found
     except (TypeError, ValueError, AttributeError):  # a class of one's own that cannot be built from its parts
         pass

@@ -20,7 +20,7 @@ from torch.fx.node import Node, map_arg
 from bbilang.runtime.passes.borrow import INPUT, tensor_of, with_tensor
 from bbilang.runtime.passes.cut import RUN, Cut, spread
 from bbilang.runtime.passes.replay import OUTPUT
-from bbilang.runtime.passes.results import at, path_of
+from bbilang.runtime.passes.results import path_of, standing_at
 
 _PLAIN = {
     getattr(operator, f"i{name}"): getattr(operator, name)
@@ -89,7 +89,7 @@ class Traced:
         if not isinstance(tree, Node):
             place = (0,) if result is None else path_of(result)
             try:
-                node = at(tree, place or ())
+                node = standing_at(tree, place or ())
             except KeyError:
                 raise Uncut("a record") from None
         if not isinstance(node, Node) or self.order[node] < self.began[path][0]:

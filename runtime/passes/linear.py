@@ -18,7 +18,7 @@ from torch.fx.node import Node, map_arg
 
 from bbilang.runtime.passes.borrow import INPUT
 from bbilang.runtime.passes.graph import Section, has_tensor
-from bbilang.runtime.passes.results import at, path_of
+from bbilang.runtime.passes.results import path_of, standing_at
 from bbilang.runtime.passes.transposed import CONVOLUTIONS, NORMS, RELU, RELU6, SUMS, laid, scale_of
 
 Rule = Callable[[dict[Node, Tensor]], Tensor]  # tangents of the sources, (tangent * input, ...) -> those of the node
@@ -55,7 +55,7 @@ class Linear:
     def end(self, end: Any, values: dict[Node, Any]) -> Node:
         path = path_of(map_arg(end, values.__getitem__))
         try:
-            node = end if isinstance(end, Node) else at(end, path or ())
+            node = end if isinstance(end, Node) else standing_at(end, path or ())
         except KeyError:
             raise NotImplementedError("a record") from None
         if not isinstance(node, Node) or not isinstance(values[node], Tensor):

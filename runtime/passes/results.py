@@ -55,7 +55,7 @@ def _first(value: Any, wanted: Callable[[Tensor], bool]) -> Path | None:
     return None
 
 
-def at(value: Any, path: Path) -> Any:
+def standing_at(value: Any, path: Path) -> Any:
     """What stands at a path. Raises KeyError where nothing does."""
     for key in path:
         value = (parts_of(value) or {})[key]
@@ -65,7 +65,7 @@ def at(value: Any, path: Path) -> Any:
 def first_tensor(value: Any) -> Tensor | None:
     """The tensor that passes look at; None where there is none."""
     path = path_of(value)
-    return None if path is None else at(value, path)
+    return None if path is None else standing_at(value, path)
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
@@ -84,9 +84,12 @@ def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     changed = {key: mapped(part, change) for key, part in parts.items()}
     if all(changed[key] is part for key, part in parts.items()):
         return value
-    if isinstance(value, tuple | list):
-        new = list(changed.values())
-        return type(value)(*new) if hasattr(value, "_fields") else type(value)(new)  # type: ignore[call-arg]
+    if isinstance(value, tuple):
+        return _tuple_like(value, list(changed.values()))
+    if isinstance(value, list):
+        fresh = copy.copy(value)
+        fresh[:] = changed.values()
+        return fresh
     if isinstance(value, Mapping) and not hasattr(value, "__setitem__"):
         return type(value)(changed)  # type: ignore[call-arg]
     fresh = copy.copy(value)
@@ -98,6 +101,16 @@ def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
     for key, part in changed.items():
         if part is not parts[key]:
             object.__setattr__(fresh, key, part)  # also where it is frozen
+    return fresh
+
+
+def _tuple_like(value: tuple[Any, ...], parts: list[Any]) -> Any:
+    kind = type(value)
+    if hasattr(kind, "n_sequence_fields"):  # of torch.return_types
+        return kind(parts)
+    fresh = tuple.__new__(kind, parts)  # whatever its own constructor takes
+    if hasattr(value, "__dict__"):
+        fresh.__dict__.update(value.__dict__)
     return fresh
 
 
