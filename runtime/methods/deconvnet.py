@@ -9,8 +9,9 @@ class Deconvnet(GuidedBackprop):
     """The gradient with every ReLU's derivative replaced: max(0, signal), whether the unit was active or not.
 
     ReLU6 is treated alike. Max pools send the signal to their maximum (the switches of the paper). Functions that are
-    no rectifier (sigmoid, tanh, softmax) keep their derivative; SiLU, GELU, ELU and other smooth rectifiers, for which
-    the paper has no rule, are refused. Defined at every layer, to classes, differences and atoms of later layers. It
+    no rectifier (sigmoid, tanh, softmax) keep their derivative; SiLU, GELU, ELU, and other smooth, leaky or shifted
+    rectifiers, for which the paper has no rule, are refused, as are functions with a backward of their own and compiled
+    parts, where one may hide. Defined at every layer, to classes, differences and atoms of later layers. It
     demands one forward with these derivatives, shared with others of the method, and one backward for each score.
     Captum: `Deconvolution`.
     """

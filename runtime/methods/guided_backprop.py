@@ -11,10 +11,12 @@ from bbilang.compiler.op import Method
 class GuidedBackprop(Method):
     """The gradient with every ReLU's derivative replaced: max(0, signal) where the unit was active, else 0.
 
-    ReLU6 passes it where 0 < unit < 6. Functions that are no rectifier (sigmoid, tanh, softmax) keep their derivative;
-    SiLU, GELU, ELU and other smooth rectifiers, for which the paper has no rule, are refused. Defined at every layer,
-    to classes, differences and atoms of later layers. It demands one forward with these derivatives, shared with others
-    of the method, and one backward for each score. Captum: `GuidedBackprop`.
+    ReLU6 passes it where 0 < unit < 6, and so do `clamp`, `maximum`, `where` and other ways to write either. Functions
+    that are no rectifier (sigmoid, tanh, softmax) keep their derivative; SiLU, GELU, ELU, and other smooth, leaky or
+    shifted rectifiers, for which the paper has no rule, are refused, as are functions with a backward of their own and
+    compiled parts, where one may hide. Defined at every layer, to classes, differences and atoms of later layers. It
+    demands one forward with these derivatives, shared with others of the method, and one backward for each score.
+    Captum: `GuidedBackprop`.
     """
 
     name = "guided_backprop"

@@ -2,97 +2,121 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import BackwardCFunction
 from torch.overrides import TorchFunctionMode
 
+from bbilang.compiler.targets import CHAIN
+from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.passes.borrow import error
+from bbilang.runtime.passes.rectified import SMOOTH, Bound, Unruled, follow_masks, is_zero, kind_of, rectified
+from bbilang.runtime.relevance.calls import called
 
-RELU: tuple[Any, ...] = (F.relu, torch.relu, Tensor.relu)
-RELU_IN_PLACE: tuple[Any, ...] = (F.relu_, torch.relu_, Tensor.relu_)
-BOUNDED: tuple[Any, ...] = (F.hardtanh, F.hardtanh_)
-CLAMPED: tuple[Any, ...] = (torch.clamp, Tensor.clamp, torch.clip, Tensor.clip)
-CLAMPED_BELOW: tuple[Any, ...] = (torch.clamp_min, Tensor.clamp_min)
-SMOOTH: dict[Any, str] = {
-    getattr(owner, name): title
-    for name, title in {
-        "silu": "SiLU", "gelu": "GELU", "mish": "Mish", "elu": "ELU", "elu_": "ELU", "selu": "SELU", "selu_": "SELU",
-        "celu": "CELU", "celu_": "CELU", "leaky_relu": "LeakyReLU", "leaky_relu_": "LeakyReLU", "prelu": "PReLU",
-        "rrelu": "RReLU", "rrelu_": "RReLU", "hardswish": "Hardswish", "softplus": "Softplus",
-    }.items()
-    for owner in (F, torch)
-    if hasattr(owner, name)
+_UNSEEN = {
+    "Relu": "ReLU", "Threshold": "Threshold", "LeakyRelu": "LeakyReLU", "Elu": "ELU", "Prelu": "PReLU",
+    "PreluKernel": "PReLU", "RreluWithNoise": "RReLU", **{name.title(): title for name, title in SMOOTH.items()},
 }  # fmt: skip
+_BOUNDED = {"Hardtanh": "min_val", "Clamp": "min", "ClampMin": "min", "Hardtanh_": "min_val"}
 
 
 class Rectifiers(TorchFunctionMode):
-    """Inside, every ReLU and ReLU6, and every clamp with a lower bound of 0, has the derivative of ``kind``.
+    """Inside, every ReLU and ReLU6, however it is written, has the derivative of ``kind``.
 
     deconvnet: the signal where it is positive. guided_backprop: that, where the unit is active (and below its upper
-    bound). A smooth or leaky rectifier, for which neither is defined, raises BbiError E515.
+    bound). Whatever else rectifies raises BbiError E515, and so does what the mode cannot see into: functions with a
+    backward of their own, and compiled parts.
     """
 
     def __init__(self, kind: str):
         super().__init__()
         self.kind = kind
+        self.inside: list[str] = []  # modules that are running, outermost first
+
+    # --- what `passes.forward` and `derive` call -------------------------------------------------------------------
+
+    def begin(self, pixels: Tensor) -> None:
+        pass
+
+    def enter(self, name: str) -> None:
+        self.inside.append(name)
+
+    def leave(self) -> None:
+        self.inside.pop()
+
+    def seed(self, outputs: Tensor, cotangents: Tensor, place: str) -> Tensor:
+        """The cotangents as they are. Raises BbiError E515 where a rectifier lies below that was not seen."""
+        if not place.startswith(CHAIN):
+            self._look(outputs)
+        return cotangents
+
+    def _look(self, outputs: Tensor) -> None:
+        seen, todo = set(), [outputs.grad_fn]
+        while todo:
+            node = todo.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            todo += [before for before, _ in node.next_functions]
+            if (what := _unseen(node)) is not None:
+                raise self._refused(what)
+
+    def _refused(self, what: str) -> BbiError:
+        where = f" in `{self.inside[-1]}`" if self.inside and self.inside[-1] else ""
+        return error(
+            "E515",
+            f"`{self.kind}` is not defined for this network: it has {what}{where}, and the method's rule is for "
+            "ReLU and ReLU6",
+            "take `gradient`, `input_x_gradient` or `integrated_gradients`",
+        )
+
+    # --- what operations call --------------------------------------------------------------------------------------
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        kwargs = dict(kwargs or {})
-        x = args[0] if args else kwargs.get("input")
-        if not (isinstance(x, Tensor) and x.requires_grad):
+        kwargs = kwargs or {}
+        given = getattr(func, "__name__", "")
+        if given in ("__get__", "__set__", "__delete__"):
             return func(*args, **kwargs)
-        if func in SMOOTH:
-            raise error(
-                "E515",
-                f"`{self.kind}` is not defined for this network: it has {SMOOTH[func]}, and the method's rule is for "
-                "ReLU and ReLU6",
-                "take `gradient`, `input_x_gradient` or `integrated_gradients`",
-            )
-        bounds = _bounds(func, args, kwargs)
-        if bounds is None:
-            return func(*args, **kwargs)
-        high, in_place = bounds
-        found = _Rectify.apply(x, self.kind, high)
-        return x.copy_(found) if in_place else found
+        call = called(func, args, kwargs, given.partition(".")[0])  # `relu.default` is aten's own name
+        try:
+            found = rectified(call.name, args, kwargs)
+        except Unruled as e:
+            raise self._refused(str(e)) from None
+        if found is None or not found.source.requires_grad:
+            result = func(*args, **kwargs)
+            follow_masks(call.name, args, result)
+            return result
+        result = _Rectify.apply(found.source, self.kind, found.high)
+        if call.inplace or call.name == "setitem":
+            return args[0].copy_(result)
+        return result
 
 
-def _bounds(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[float, bool] | None:
-    """(upper bound, whether it works in place) of a call that rectifies; None for any other."""
-
-    def given(position: int, name: str, default: Any = None) -> Any:
-        return args[position] if len(args) > position else kwargs.get(name, default)
-
-    if func in RELU:
-        return math.inf, func is F.relu and bool(given(1, "inplace", False))
-    if func in RELU_IN_PLACE:
-        return math.inf, True
-    if func is F.relu6:
-        return 6.0, bool(given(1, "inplace", False))
-    if func in BOUNDED and given(1, "min_val", -1.0) == 0:
-        in_place = func is F.hardtanh_ or bool(given(3, "inplace", False))
-        return float(given(2, "max_val", 1.0)), in_place
-    if func in CLAMPED and _is_zero(given(1, "min")) and not isinstance(given(2, "max"), Tensor):
-        high = given(2, "max")
-        return math.inf if high is None else float(high), False
-    if func in CLAMPED_BELOW and _is_zero(given(1, "min")):
-        return math.inf, False
+def _unseen(node: Any) -> str | None:
+    """What an operation is whose derivative would stay its own, though it rectifies or may do so."""
+    if isinstance(node, BackwardCFunction):
+        function = getattr(node, "_forward_cls", None)
+        if getattr(function, "__module__", "").startswith("bbilang."):
+            return None
+        return f"a function with a backward of its own (`{getattr(function, '__name__', kind_of(node))}`)"
+    kind = kind_of(node)
+    if "DifferentiableGraph" in kind or "DifferentiableGraph" in node.name():
+        return "a compiled part (TorchScript)"
+    if kind in _UNSEEN:
+        return f"{_UNSEEN[kind]} inside a compiled or composed function"
+    if kind in _BOUNDED:
+        low = getattr(node, f"_saved_{_BOUNDED[kind]}", None)
+        return f"{kind.lower()} from 0 inside a compiled or composed function" if is_zero(low) else None
     return None
-
-
-def _is_zero(value: Any) -> bool:
-    return isinstance(value, int | float) and value == 0
 
 
 class _Rectify(torch.autograd.Function):
     @staticmethod
-    def forward(context: Any, x: Tensor, kind: str, high: float) -> Tensor:
+    def forward(context: Any, x: Tensor, kind: str, high: Bound) -> Tensor:
         context.save_for_backward(*([(x > 0) & (x < high)] if kind == "guided_backprop" else []))
-        return x.clamp(0, None if math.isinf(high) else high)
+        return x.clamp_min(0).clamp_max(high)  # type: ignore[arg-type]
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> Any:  # type: ignore[override]

@@ -32,10 +32,7 @@ def attended(share: Callable[..., Tensor], mode: Relevance, call: Called) -> Ten
         clones = (query, key, value.clone())
         call = Called(call.name, False, call.run, (*clones, *call.arguments[3:]), _without(call.named))
         value = clones[2]
-    fixed = {id(x): x.detach() for x in call.arguments[:2] if isinstance(x, Tensor)}
-    fixed |= {id(x): x.detach() for name, x in call.named.items() if name in ("query", "key", "attn_mask")
-              and isinstance(x, Tensor)}  # fmt: skip
-    return share(mode, call, fixed, (value,)) if value.requires_grad else None
+    return share(mode, call, value) if value.requires_grad else None
 
 
 def _without(named: Any) -> dict[str, Any]:

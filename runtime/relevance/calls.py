@@ -12,10 +12,18 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
 
 from bbilang.runtime.relevance.marks import mark_of, marked
 
-_PYTHON = {"truediv": "div", "floordiv": "floor_divide", "pow": "pow", "rtruediv": "rdiv", "pos": "positive"}
+_PYTHON = {
+    "truediv": "div",
+    "floordiv": "floor_divide",
+    "pow": "pow",
+    "rtruediv": "rdiv",
+    "pos": "positive",
+    "_threshold": "threshold",
+}
 
 
 def tensors_in(value: Any) -> list[Tensor]:
@@ -46,17 +54,19 @@ class Called:
         every = tensors_in((self.arguments, dict(self.named)))
         return list({id(x): x for x in every if x.is_floating_point()}.values())
 
-    def with_sources(self, others: Mapping[int, Tensor]) -> Any:
-        """The result with other tensors in the place of some, which go by their identity."""
+    def taking(self, *sources: Tensor) -> Taking:
+        """The call as a function of some of its tensors, in this order; all others are taken as given."""
+        place = {id(x): _Slot(at) for at, x in enumerate(sources)}
+        target = self.arguments[0] if self.inplace else None
 
         def put(value: Any) -> Any:
-            if isinstance(value, Tensor):
-                return others.get(id(value), value)
-            if type(value) in (tuple, list):
-                return type(value)(map(put, value))
-            return value
+            if not isinstance(value, Tensor):
+                return value
+            given = value.detach()
+            return place.get(id(value)) or (given.clone() if value is target else given)
 
-        return self.run(*map(put, self.arguments), **{name: put(value) for name, value in self.named.items()})
+        arguments, named = tree_map(put, (tuple(self.arguments), dict(self.named)))
+        return Taking(self.run, arguments, named)
 
     def bound(self, *names: str) -> dict[str, Any]:
         """The arguments by the names of their places, for functions that tell them to nobody."""
@@ -71,9 +81,38 @@ class Called:
         return marked(target, mark_of(result))
 
 
-def called(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Called:
-    """A call, read."""
-    given = getattr(func, "__name__", "")
+@dataclass(frozen=True)
+class _Slot:
+    """The place of an argument that is given later."""
+
+    at: int
+
+
+class Taking:
+    """A function of some tensors of a call. It stays with the graph, so it holds none that is part of the graph: a
+    tensor that is written over has this call below it, and the two would keep each other for ever."""
+
+    def __init__(self, run: Callable[..., Any], arguments: tuple[Any, ...], named: Mapping[str, Any]):
+        self.run, self.arguments, self.named = run, arguments, named
+        self._given = [x for x in tree_leaves((arguments, named)) if isinstance(x, Tensor)]
+        self._versions = [x._version for x in self._given]
+
+    @property
+    def unchanged(self) -> bool:
+        """False where something that is taken as given was written over since."""
+        return all(x._version == v for x, v in zip(self._given, self._versions, strict=True))
+
+    def __call__(self, *values: Tensor) -> Any:
+        def put(value: Any) -> Any:
+            return values[value.at] if isinstance(value, _Slot) else value
+
+        arguments, named = tree_map(put, (self.arguments, self.named))
+        return self.run(*arguments, **named)
+
+
+def called(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], given: str = "") -> Called:
+    """A call, read. ``given``: the function's name, where it is not what the function calls itself."""
+    given = given or getattr(func, "__name__", "")
     name, inplace = _plain_name(given)
     run = func
     if isinstance(func, types.FunctionType) and "inplace" in (signature := _parameters(func)):
@@ -96,7 +135,7 @@ def _plain_name(given: str) -> tuple[str, bool]:
         return _PYTHON.get(name, name), inplace
     if given.endswith("_") and not given.startswith("_"):
         return given[:-1], True
-    return given, False
+    return _PYTHON.get(given, given), False
 
 
 _INPLACE = frozenset(("iadd", "isub", "imul", "itruediv", "ipow", "imatmul", "ifloordiv"))

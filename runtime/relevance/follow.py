@@ -128,10 +128,7 @@ class Relevance(TorchFunctionMode):
         if not pixels or any(p is None for p in pixels) or call.inplace:
             return [None] * count
         try:
-            ends = [
-                tensors_in(call.with_sources({id(x): p[side] for x, p in zip(varying, pixels, strict=True) if p}))
-                for side in (0, 1)
-            ]
+            ends = [tensors_in(call.taking(*varying)(*(p[side] for p in pixels if p))) for side in (0, 1)]
         except RuntimeError:  # such as a view to fixed sizes: the ends are of one picture
             return [None] * count
         if any(len(end) != count for end in ends):
@@ -145,7 +142,7 @@ class Relevance(TorchFunctionMode):
             return None
         x = given["input"]
         present = mark_of(x).present
-        return call.with_sources({id(x): torch.ones_like(x) if present is None else present})  # type: ignore[no-any-return]
+        return call.taking(x)(torch.ones_like(x) if present is None else present)  # type: ignore[no-any-return]
 
     def where(self, name: str) -> str:
         """An operation in words, for messages."""
@@ -162,5 +159,5 @@ class Relevance(TorchFunctionMode):
     def passes(self, call: Called, source: Tensor, gate: bool = False) -> Tensor:
         """The result of a map of one entry to one entry."""
         (pixels,) = self.range(call)
-        step = Pass(lambda x: call.with_sources({id(source): x}))
+        step = Pass(call.taking(source))
         return self.make(call, step, source, mark=Mark(pixels=pixels, gate=gate))

@@ -42,11 +42,11 @@ def weighted(mode: Relevance, call: Called) -> Tensor | None:
     last = ("output_padding", "groups", "dilation") if call.name in TRANSPOSED else ("dilation", "groups")
     given = call.bound(*names, *last)
     x, weight, bias = given["input"], given["weight"], given.get("bias")
-    rest = call.arguments[3:]
+    function, rest = call.run, call.arguments[3:]
     named = {name: value for name, value in call.named.items() if name not in ("input", "weight", "bias")}
 
     def run(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        return call.run(x, weight, bias, *rest, **named)  # type: ignore[no-any-return]
+        return function(x, weight, bias, *rest, **named)  # type: ignore[no-any-return]
 
     kind = "linear" if call.name == "linear" else "convolution"
     return _weighted(
@@ -69,15 +69,14 @@ def product(mode: Relevance, call: Called) -> Tensor | None:
     """Matrices: a weight that does not depend on the picture, or attention that is taken as given."""
     if call.inplace or len(call.arguments) != 2 or call.named:
         return None
-    a, b = call.arguments
+    (a, b), run = call.arguments, call.run
     if a.requires_grad and not b.requires_grad:
-        return _weighted(mode, call, "linear", lambda x, w, bias: call.run(x, w), a, b, None, None)
+        return _weighted(mode, call, "linear", lambda x, w, bias: run(x, w), a, b, None, None)
     if b.requires_grad and not a.requires_grad:
-        return _weighted(mode, call, "linear", lambda x, w, bias: call.run(w, x), b, a, None, None)
+        return _weighted(mode, call, "linear", lambda x, w, bias: run(w, x), b, a, None, None)
     if mark_of(a).gate == mark_of(b).gate:
         return None
-    gate, value = (a, b) if mark_of(a).gate else (b, a)
-    return shared(mode, call, {id(gate): gate.detach()}, (value,))
+    return shared(mode, call, b if mark_of(a).gate else a)
 
 
 def add_product(mode: Relevance, call: Called) -> Tensor | None:
@@ -94,16 +93,11 @@ def add_product(mode: Relevance, call: Called) -> Tensor | None:
     return _weighted(mode, call, "linear", run, x, weight, bias, None)
 
 
-def shared(mode: Relevance, call: Called, fixed: Mapping[int, Tensor], sources: tuple[Tensor, ...]) -> Tensor:
-    """In proportion to what each source gives; ``fixed`` stand for tensors that are taken as given."""
-    keys = [id(source) for source in sources]
+def shared(mode: Relevance, call: Called, *sources: Tensor) -> Tensor:
+    """In proportion to what each source gives; all other tensors are taken as given."""
     epsilon = 0.0 if mode.excites else mode.options["stabilizer"]
-
-    def run(*values: Tensor) -> Tensor:
-        return call.with_sources({**fixed, **dict(zip(keys, values, strict=True))})  # type: ignore[no-any-return]
-
     pixels = mode.range(call)[0]
-    step = Proportion(run, sources, epsilon, mode.options["positive"], call.inplace)
+    step = Proportion(call.taking(*sources), sources, epsilon, mode.options["positive"], call.inplace)
     return mode.make(call, step, *sources, mark=Mark(pixels=pixels))
 
 
@@ -116,7 +110,7 @@ def summed(mode: Relevance, call: Called) -> Tensor | None:
     free = mode.excites or pixels or not mode.options["bias"]
     if alone and free and _keeps_shape(call, sources[0]):
         return mode.passes(call, sources[0])
-    return shared(mode, call, {}, sources)
+    return shared(mode, call, *sources)
 
 
 def difference(mode: Relevance, call: Called) -> Tensor | None:
@@ -131,12 +125,11 @@ def scaled(mode: Relevance, call: Called) -> Tensor | None:
     """A product with, or quotient by, what does not vary; a product with a gate, which is taken as given: all goes to
     the signal (Arras et al. 2019)."""
     sources = [x for x in call.sources if x.requires_grad]
-    fixed: dict[int, Tensor] = {}
+    gates: list[Tensor] = []
     if len(sources) == 2:
         gates = [x for x in sources if mark_of(x).gate]
         if len(gates) != 1 or call.name != "mul":
             return None
-        fixed = {id(gates[0]): gates[0].detach()}
         sources = [x for x in sources if x is not gates[0]]
     if len(sources) != 1 or sum(x is sources[0] for x in call.arguments) != 1:
         return None
@@ -144,11 +137,10 @@ def scaled(mode: Relevance, call: Called) -> Tensor | None:
     if call.name in ("div", "rdiv") and (call.arguments[0] is not source or call.named.get("rounding_mode")):
         return None
     if not _keeps_shape(call, source):
-        return shared(mode, call, fixed, (source,))
-    if not fixed:
+        return shared(mode, call, source)
+    if not gates:
         return mode.passes(call, source, mark_of(source).gate)
-    step = Pass(lambda x: call.with_sources({**fixed, id(source): x}))
-    return mode.make(call, step, source)
+    return mode.make(call, Pass(call.taking(source)), source)
 
 
 def _keeps_shape(call: Called, source: Tensor) -> bool:

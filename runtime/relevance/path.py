@@ -15,13 +15,13 @@ from bbilang.runtime.relevance.weighted import Weighted
 # What autograd calls operations whose plain derivative moves relevance, entry by entry: each entry of the result is a
 # copy of one that went in, or the greatest of some.
 MOVES = frozenset(
-    "AccumulateGrad Alias AsStrided Cat Clone ConstantPadNd CopyBackwards CopySlices Diagonal Expand Flip Gather Index "
-    "IndexSelect MaskedFill MaskedSelect Narrow Permute PixelShuffle PixelUnshuffle ReflectionPad1D ReflectionPad2D "
-    "ReflectionPad3D Repeat ReplicationPad1D ReplicationPad2D ReplicationPad3D ReshapeAlias _ReshapeAlias Roll Select "
-    "Slice Split SplitWithSizes Squeeze Stack T ToCopy _ToCopy Transpose Unbind UnsafeSplit UnsafeView Unfold Im2Col "
-    "Unsqueeze UpsampleNearest1D UpsampleNearest2D UpsampleNearest3D View "
+    "AccumulateGrad Alias AsStrided Cat Clone ConstantPadNd CopyBackwards CopySlices Diagonal Expand Flip Gather "
+    "Index IndexPut IndexSelect MaskedFill MaskedSelect Narrow Permute PixelShuffle PixelUnshuffle ReflectionPad1D "
+    "ReflectionPad2D ReflectionPad3D Repeat ReplicationPad1D ReplicationPad2D ReplicationPad3D ReshapeAlias "
+    "_ReshapeAlias Roll Select Slice Split SplitWithSizes Squeeze Stack T ToCopy _ToCopy Transpose Unbind UnsafeSplit "
+    "UnsafeView Unfold Im2Col Unsqueeze UpsampleNearest1D UpsampleNearest2D UpsampleNearest3D View "
     "MaxPool2DWithIndices MaxPool3DWithIndices MaxPool2D MaxPool1D MaxPool3D AdaptiveMaxPool2D AdaptiveMaxPool3D "
-    "AdaptiveMaxPool1D Max Amax Maximum".split()
+    "AdaptiveMaxPool1D Max Amax Maximum Where".split()
 )
 KEY = "bbilang"  # of a node's metadata: what computed it, in words
 
@@ -35,7 +35,7 @@ def look(outputs: Tensor, method: str) -> list[Weighted]:
     for node, top in _nodes(outputs):
         name = type(node).__name__
         if name != NODE:
-            if _kind(name) not in MOVES:
+            if _kind(name) not in MOVES or getattr(node, "_saved_accumulate", False):  # index_put that adds
                 raise undefined(method, node.metadata.get(KEY) or f"`{_kind(name)}`")
             continue
         step: Step = node.step

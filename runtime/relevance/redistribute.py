@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bbilang.runtime.relevance.calls import Taking
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -54,7 +56,10 @@ class _Redistribute(torch.autograd.Function):
         context.step = step
         found = step.value(*sources)
         pointers = {source.untyped_storage().data_ptr() for source in sources}
-        return found.clone() if found.untyped_storage().data_ptr() in pointers else found
+        if found.untyped_storage().data_ptr() in pointers:
+            return found.clone()
+        # a linear layer on tokens gives a view of what it computed, which nothing in place may write over
+        return torch.ops.aten._unsafe_view(found, found.shape) if found._is_view() else found  # type: ignore[no-any-return]
 
     @staticmethod
     def backward(context: Any, relevance: Tensor) -> Any:  # type: ignore[override]
@@ -73,11 +78,12 @@ class Pass(Step):
     """Relevance goes through as it is: activations, and other maps of one entry to one entry."""
 
     def __init__(self, call: Callable[[Tensor], Tensor]):
-        self.call = call
+        self.call: Callable[[Tensor], Tensor] | None = call
 
     def value(self, *sources: Tensor) -> Tensor:
-        (source,) = sources
-        return self.call(source)
+        call, self.call = self.call, None  # the way back does not need it, nor the tensors that it holds
+        assert call is not None
+        return call(*sources)
 
     def back(self, relevance: Tensor) -> Sequence[Tensor | None]:
         return (relevance,)
@@ -104,7 +110,8 @@ class Shared(Step):
 
     def made(self, groups: Sequence[Group]) -> list[tuple[tuple[Tensor, ...], Tensor, Tensor]]:
         """(leaves, result, factor) of each piece: relevance times factor goes back through result to leaves."""
-        if any(s._version != v for s, v in zip(self.sources, self.versions, strict=True)):
+        changed = isinstance(self.call, Taking) and not self.call.unchanged
+        if changed or any(s._version != v for s, v in zip(self.sources, self.versions, strict=True)):
             raise NotImplementedError("what it read was changed in place after that")
         found = []
         with torch.enable_grad():

@@ -1,0 +1,249 @@
+"""Which calls of torch functions rectify: every way to write a ReLU that a function mode can see."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Bound = float | Tensor
+
+SMOOTH = {
+    "silu": "SiLU", "gelu": "GELU", "mish": "Mish", "elu": "ELU", "selu": "SELU", "celu": "CELU",
+    "leaky_relu": "LeakyReLU", "prelu": "PReLU", "rrelu": "RReLU", "hardswish": "Hardswish", "softplus": "Softplus",
+}  # fmt: skip
+_SAME = frozenset("float double half bfloat16 to type type_as bool int long detach clone contiguous _to_copy".split())
+_ABOVE = {"gt": 1, "ge": 1, "lt": -1, "le": -1, "greater": 1, "greater_equal": 1, "less": -1, "less_equal": -1}
+_NOT = frozenset(("logical_not", "bitwise_not", "invert"))
+_LARGER = frozenset(("maximum", "max", "fmax"))
+_SMALLER = frozenset(("minimum", "min", "fmin"))
+_PRODUCTS = frozenset(("mul", "multiply", "rmul"))
+_FILLS = frozenset(("masked_fill", "setitem", "index_put"))
+_ONE_TO_ONE = frozenset("Add Sub Rsub Mul Div Neg Sigmoid Hardsigmoid Tanh Erf Softplus Exp Pow Clone _Rectify".split())
+_SQUASHES = frozenset("Sigmoid Hardsigmoid Tanh Erf Softplus _Rectify".split())
+
+
+class Unruled(Exception):
+    """A call that rectifies, in a way for which the methods have no rule; its text says what it is."""
+
+
+@dataclass(frozen=True)
+class Rectified:
+    """``source`` is rectified, up to ``high``."""
+
+    source: Tensor
+    high: Bound = math.inf
+
+
+@dataclass(frozen=True)
+class Side:
+    """What a mask says of a tensor: 1 where it is positive, -1 where it is negative, 0 anything else made of it. Only a
+    weak reference: a tensor that its own mask is written over would be kept for ever."""
+
+    of: weakref.ref[Tensor]
+    version: int
+    sign: int
+
+    def about(self, x: Any) -> bool:
+        """True where the mask was made of this tensor, or of one with the same numbers."""
+        own = self.of()
+        if own is None or own._version != self.version or not isinstance(x, Tensor):
+            return False
+        return own is x or (own.shape == x.shape and torch.equal(own, x))
+
+
+def side_of(x: Any) -> Side | None:
+    return getattr(x, "_bbilang_side", None) if isinstance(x, Tensor) else None
+
+
+def follow_masks(name: str, args: tuple[Any, ...], result: Any) -> None:
+    """Notes what a result without derivative says of a tensor that has one."""
+    if not isinstance(result, Tensor) or result.requires_grad:
+        return
+    if (name in _ABOVE or name == "heaviside") and len(args) > 1:
+        one, other = args[:2]
+        sign = _ABOVE.get(name, 1)
+        if not _varies(one):
+            one, other, sign = other, one, -sign
+        if _varies(one):
+            result._bbilang_side = Side(weakref.ref(one), one._version, sign if is_zero(other) else 0)  # type: ignore[attr-defined]
+        return
+    for side in map(side_of, args):
+        if side is not None:
+            sign = side.sign if name in _SAME else -side.sign if name in _NOT else 0
+            result._bbilang_side = Side(side.of, side.version, sign)  # type: ignore[attr-defined]
+            return
+
+
+def rectified(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Rectified | None:
+    """What a call rectifies; None where it does not. Raises Unruled."""
+
+    def given(position: int, key: str, default: Any = None) -> Any:
+        return args[position] if len(args) > position else kwargs.get(key, default)
+
+    x = given(0, "input", kwargs.get("self"))
+    if name in SMOOTH:
+        if not _varies(x):
+            return None
+        raise Unruled(SMOOTH[name])
+    if name in ("relu", "relu6"):
+        return Rectified(x, 6.0 if name == "relu6" else math.inf)
+    if name in ("clamp", "clip"):
+        return _between(name, x, given(1, "min"), given(2, "max"))
+    if name == "clamp_min":
+        return _between(name, x, given(1, "min"), None)
+    if name == "clamp_max":
+        return _between(name, x, None, given(1, "max"))
+    if name == "hardtanh":
+        return _between(name, x, given(1, "min_val", -1.0), given(2, "max_val", 1.0))
+    if name == "threshold":
+        return _threshold(x, given(1, "threshold"), given(2, "value"))
+    if name in _LARGER or name in _SMALLER:
+        return _greater(name, x, given(1, "other"))
+    if name == "where":
+        return _chosen(args, kwargs)
+    if name in _PRODUCTS:
+        return _masked(x, given(1, "other"))
+    if name in _FILLS:
+        return _filled(name, args, kwargs)
+    return None
+
+
+def _between(name: str, x: Any, low: Any, high: Any) -> Rectified | None:
+    if not _varies(x) or _varies(low) or _varies(high):
+        return None if not (_varies(x) and (_varies(low) or _varies(high))) else _refuse(name)
+    if low is None:
+        return _refuse(f"{name}(max=0)") if high is not None and is_zero(high) else None
+    if is_zero(low):
+        return Rectified(x, math.inf if high is None else high)
+    below = bool(torch.as_tensor(low < 0).all())
+    if (high is not None and below) or not bool((x < low).any()):  # saturates, as tanh does; cuts nothing off
+        return None
+    return _refuse(f"{name} with a lower bound other than 0")
+
+
+def _threshold(x: Any, threshold: Any, value: Any) -> Rectified | None:
+    if is_zero(threshold) and is_zero(value):
+        return Rectified(x)
+    return _refuse("threshold other than at 0") if bool((x <= threshold).any()) else None
+
+
+def _greater(name: str, one: Any, other: Any) -> Rectified | None:
+    """Of two that vary, each entry goes to the greater, as in a max pool; unless one is made of the other."""
+    if not (isinstance(one, Tensor) and isinstance(other, Tensor)):
+        return None
+    if one.requires_grad and other.requires_grad:
+        return _refuse(f"{name}(x, a x), a leaky rectifier") if _related(one, other) else None
+    x, bound = (one, other) if one.requires_grad else (other, one)
+    if not x.requires_grad:
+        return None
+    if is_zero(bound):
+        return Rectified(_wide(x, bound)) if name in _LARGER else _refuse(f"{name}(x, 0)")
+    acts = name in _LARGER and bool((x < bound).any())
+    return _refuse(f"{name} with a bound other than 0") if acts else None
+
+
+def _chosen(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Rectified | None:
+    parts = dict(zip(("condition", "input", "other"), args, strict=False)) | dict(kwargs)
+    mask, one, other = (parts.get(key) for key in ("condition", "input", "other"))
+    if (
+        isinstance(one, Tensor)
+        and one.dtype == torch.bool
+        and not (isinstance(mask, Tensor) and mask.dtype == one.dtype)
+    ):
+        mask, one = one, mask  # the method of a tensor: x.where(condition, other)
+    side = side_of(mask)
+    if side is None or not (_varies(one) or _varies(other)):
+        return None
+    if side.sign < 0:
+        one, other = other, one
+    if side.sign and side.about(one) and not _varies(other) and is_zero(other):
+        return Rectified(_wide(one, other))
+    return _refuse("a rectifier written with `where`, but no ReLU")
+
+
+def _masked(one: Any, other: Any) -> Rectified | None:
+    for x, mask in ((one, other), (other, one)):
+        side = side_of(mask)
+        if side is not None and _varies(x):
+            if side.sign > 0 and side.about(x):
+                return Rectified(x)
+            return _refuse("a product with a mask of signs, but no ReLU")
+    if _varies(one) and _varies(other):
+        if one is not other and _related(one, other, _SQUASHES):
+            return _refuse("x times a squashed x, a smooth rectifier")
+    return None
+
+
+def _filled(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Rectified | None:
+    x = args[0]
+    mask = args[1] if len(args) > 1 else kwargs.get("mask", kwargs.get("indices"))
+    value = args[2] if len(args) > 2 else kwargs.get("value", kwargs.get("values"))
+    masks = mask if isinstance(mask, tuple | list) else (mask,)
+    sides = [side for side in map(side_of, masks) if side is not None]
+    if not sides or not (_varies(x) or _varies(value)):
+        return None
+    (side, *rest) = sides
+    if not rest and len(masks) == 1 and side.sign < 0 and side.about(x) and not _varies(value) and is_zero(value):
+        return Rectified(x)
+    return _refuse(f"a rectifier written with `{name}`, but no ReLU")
+
+
+def _refuse(what: str) -> None:
+    raise Unruled(what)
+
+
+def _varies(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.requires_grad
+
+
+def _wide(x: Tensor, other: Any) -> Tensor:
+    """In the shape that both have together."""
+    return x.expand(torch.broadcast_shapes(x.shape, other.shape)) if isinstance(other, Tensor) else x
+
+
+def is_zero(value: Any) -> bool:
+    """A number or a tensor of zeros that does not vary."""
+    if isinstance(value, Tensor):
+        return not value.requires_grad and not bool(value.count_nonzero())
+    return isinstance(value, int | float) and value == 0
+
+
+def _related(one: Tensor, other: Tensor, through: frozenset[str] | None = None) -> bool:
+    """Whether both are the same tensor, but for operations entry by entry (of which one is in ``through``)."""
+    left, right = _chain(one), _chain(other)
+    common = left.keys() & right.keys()
+    if not common:
+        return False
+    on_the_way = [kind for chain in (left, right) for at, kind in chain.items() if at not in common]
+    return through is None or bool(through.intersection(on_the_way))
+
+
+def _chain(x: Tensor) -> dict[Any, str]:
+    """(node, number of its result) -> its kind, from a tensor back through operations of one entry to one entry."""
+    found: dict[Any, str] = {}
+    node, number = x.grad_fn, x.output_nr
+    if node is None:
+        return {id(x): ""}
+    while node is not None:
+        found[node, number] = kind = kind_of(node)
+        before = [(n, k) for n, k in node.next_functions if n is not None]
+        if kind == "AccumulateGrad":
+            found[id(node.variable)] = ""  # type: ignore[attr-defined]
+        if kind not in _ONE_TO_ONE or len(before) != 1:
+            break
+        ((node, number),) = before
+    return found
+
+
+def kind_of(node: Any) -> str:
+    """`ReluBackward0` -> `Relu`."""
+    name = type(node).__name__
+    name = name if name not in ("Node", "CppFunction") else node.name()
+    stem, found, number = name.rpartition("Backward")
+    return stem if found and (not number or number.isdigit()) else name
