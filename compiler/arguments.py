@@ -9,6 +9,8 @@ from bbilang.compiler.op import Fail, Parameter, did_you_mean
 from bbilang.grammar import ast
 from bbilang.grammar.source import Span
 
+SOME_LAYER = "some_layer"  # in a help: a layer of the model at hand stands there in the end
+
 
 class At(Exception):
     """A `Fail` with its place, and other places that take part."""
@@ -16,6 +18,7 @@ class At(Exception):
     def __init__(self, fail: Fail, span: Span, related: tuple[tuple[Span, str], ...] = ()):
         super().__init__(fail.message)
         self.fail, self.span, self.related = fail, span, related
+        self.layers: tuple[str, ...] = ()  # of the pipe that it happened in
 
 
 def at(span: Span, code: str, message: str, help: str | None = None) -> At:

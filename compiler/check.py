@@ -229,6 +229,12 @@ class Checker(Preamble):
             self.resolver.name = None
         scope[name] = Binding(value, self.resolver.foreign or statement.name.span, used=True)
 
+    def _hides(self, name: str, span: Span) -> None:
+        """W203 for a name that an operation or a selection has too."""
+        if name in self.registry.operations or name in SELECTIONS:
+            what = "a selection" if name in SELECTIONS else "an operation"
+            self._warn("W203", f"`{name}` is also {what} of the language", span, "choose another name")
+
     def _bind(self, statement: ast.Bind, elements: list[Element]) -> None:
         name = statement.name.text
         scope = self.resolver.scopes[-1]
@@ -245,6 +251,7 @@ class Checker(Preamble):
                 statement.name.span,
                 "choose another name",
             )
+        self._hides(name, statement.name.span)
         named = isinstance(statement.value, ast.Call) and statement.value.name in SELECTIONS
         self.resolver.name = name if named else None
         value = None
@@ -299,6 +306,8 @@ class Checker(Preamble):
                     )
             layout = self.attempt(self._layout, layouts, elements)
             self._unused(scope)
+            title = f'"{statement.title.value}"' if statement.title and statement.title.value else "without a title"
+            self.resolver.elsewhere |= {name: (title, bool(binding.element)) for name, binding in scope.items()}
         self.resolver.later, self.resolver.drawn = outside
         title = statement.title.value if statement.title else ""
         errors = any(d.severity == "error" for d in self.diagnostics)

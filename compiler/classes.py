@@ -27,6 +27,25 @@ def _names(labels: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(sorted(indices)) for name, indices in table.items()}
 
 
+def _of_words(labels: tuple[str, ...], name: str) -> list[str]:
+    """The labels, or synonyms in them, with all words of a name in them: `tiger cat` for `cats`. In their order."""
+    wanted = {_singular(word) for word in name.split()}
+    found = []
+    for label in labels:
+        parts = [part.strip() for part in label.split(",")]
+        found += [next((p for p in parts if wanted and wanted <= set(map(_singular, p.lower().split()))), "")]
+    return [name for name in found if name]
+
+
+def _singular(word: str) -> str:
+    """Near enough to find one by the other: `cats` and `cat`, `foxes` and `fox`, `canaries` and `canary`."""
+    if word.endswith("ies") and len(word) > 4:
+        return f"{word[:-3]}y"
+    if word.endswith(("ses", "xes", "ches", "shes")):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word
+
+
 def class_index(description: ModelDescription, name: str) -> int:
     """The class of a name: a whole label or one of its synonyms, whatever the case.
 
@@ -58,11 +77,11 @@ def class_index(description: ModelDescription, name: str) -> int:
         raise Fail(
             "E205", f"`{name}` is not a class of {description.name}", f"did you mean `{description.label(starts[0])}`?"
         )
-    inside = [
-        label.split(",")[0].strip() for label in description.labels if word in label.lower().split(",")[0].split()
-    ]
-    if 0 < len(inside) <= SHOWN:
-        raise Fail("E205", f"`{name}` is not a class of {description.name}", f"did you mean {listed(inside)}?")
+    if alike := _of_words(description.labels, word):
+        help = f"did you mean {listed(alike[:SHOWN])}?"
+        if len(alike) > SHOWN:
+            help = f"{len(alike)} classes have it in their names: {listed(alike[:SHOWN])} ..."
+        raise Fail("E205", f"`{name}` is not a class of {description.name}", help)
     spelled = (part.strip() for label in description.labels for part in (label, *label.split(",")))
     near = did_you_mean(
         word, spelled, f"the model has {description.classes} classes; an index works too: `output[208]`"

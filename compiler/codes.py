@@ -21,6 +21,13 @@ NAMES: Final[dict[str, Code]] = {
         "evidence | present(bars)",
         "evidence = block5c.expand.channel | attribute(output) | top(8)\nevidence | present(bars)",
     ),
+    "W203": Code(
+        "a name that hides an operation",
+        "The binding and the operation are told apart by where they stand, but a reader cannot tell them apart. Choose "
+        "another name.",
+        f"top = {_BARS}",
+        f"strongest = {_BARS}",
+    ),
     "E204": Code(
         "unknown layer",
         "Layers go by the model's own names, and `bbi layers MODEL` lists them with their shapes.",
@@ -179,6 +186,12 @@ STATEMENTS: Final[dict[str, Code]] = {
         "A text is read from top to bottom, so what is used stands above. Move the line up.",
         "block5c.expand.spatial | attribute(output) | present(heatmap, over=photo)\nphoto = input | present(image)",
         "photo = input | present(image)\nblock5c.expand.spatial | attribute(output) | present(heatmap, over=photo)",
+    ),
+    "E250": Code(
+        "a caption's reference that means nothing",
+        "`[words](channel 447)` points at an atom of the page: say its kind, and as many numbers as that has.",
+        'input | present(image, caption="the [nose](11, 9)")',
+        'input | present(image, caption="the [nose](position 6 5)")',
     ),
     "E223": Code(
         "statement in the wrong place",

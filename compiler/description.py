@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, field, replace
 from functools import cached_property
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from bbilang.grammar.frozen import frozen
 
 INPUT = "input"
+PLAIN = re.compile(r"[^\W\d]\w*(?:\.\w+)*")  # a name that stands in a text without quotes
 
 
 @frozen
@@ -78,6 +80,22 @@ class ModelDescription:
         """The first synonym of a class, or `class 7` where labels are unknown, or nothing that can be seen."""
         name = self.labels[index].split(", ")[0].strip() if self.labels else ""
         return name or f"class {index}"
+
+    def some_layer(self, near: Sequence[str] = ()) -> str:
+        """A layer to name in an example, as a text writes it: the first of ``near``, else the last with positions."""
+        found = next((name for name in near if name in self.by_name), None)
+        if found is None:
+            mapped = [x for x in self.layers if x.sizes.get("y", 1) * x.sizes.get("x", 1) > 1 or "token" in x.axes]
+            found = (mapped or list(self.layers) or [None])[-1]
+            found = found.name if found is not None else ""
+        return found if PLAIN.fullmatch(found) else f'"{found}"'
+
+    def some_layers(self) -> str:
+        """Some of the layers, in words: the first blocks and the last, where the model has blocks."""
+        names = [layer.name for layer in self.layers if layer.kind in ("block", "")] or list(self.by_name)
+        names = [name for name in names if not any(name.startswith(f"{other}.") for other in names)]
+        shown = names if len(names) <= 4 else [*names[:2], "...", *names[-2:]]
+        return f"its layers are {', '.join(name if name == '...' else f'`{name}`' for name in shown)}"
 
     def edges(self, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
         """(from, to) among some layers and `input`: the result of one enters the other, and passes none between."""

@@ -272,6 +272,7 @@ class Method:
     """
 
     name: ClassVar[str] = ""
+    known_as: ClassVar[tuple[str, ...]] = ()  # other names of it, or of methods that it stands nearest to, for messages
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     source: ClassVar[str] = ""
     axioms: ClassVar[tuple[str, ...]] = ()  # those of `AXIOMS`, in order, that it satisfies at the input by default

@@ -217,7 +217,7 @@ class Preamble(Reporter):
         for literal_name in (name for statement in statements for name in statement.files):
             name = literal_name.value
             self._fitting(name, literal_name.span)
-            if not name.startswith(("sample:", TEXT)) and not Path(name).is_absolute():
+            if not name.startswith(("sample:", TEXT)) and "://" not in name and not Path(name).is_absolute():
                 name = str(self._folder() / name)
             try:
                 files += self.options.expand(name)

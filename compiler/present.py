@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler import op as contract
-from bbilang.compiler.arguments import At, at, bind, describe
+from bbilang.compiler.arguments import SOME_LAYER, At, at, bind, describe
+from bbilang.compiler.captions import meaningless
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Fail, Parameter, Style, did_you_mean
 from bbilang.compiler.types import Axis, FieldType
@@ -59,7 +60,12 @@ class Presenter:
         first = next((a.value for a in call.arguments if a.name in (None, "style")), None)
         known = resolver.registry.find("styles", first.name) if isinstance(first, ast.Path | ast.Call) else None
         own = known.parameters if known is not None else ()
+        self._of_another(call, {p.name for p in (*PARAMETERS, *own)})
         arguments, spans = bind("present", call.span, call.arguments, (*PARAMETERS, *own), read)
+        if arguments["caption"]:
+            written = next(a.value for a in call.arguments if a.value.span == spans["caption"] or a.name == "caption")
+            if isinstance(written, ast.String):
+                resolver.notes += meaningless(written, resolver.context(field.type.model, span).description)
         style: Style = resolver.registry.styles[arguments["style"]]
         type = field.type
         over = arguments["over"]
@@ -99,6 +105,21 @@ class Presenter:
             help = "draw numbers: `bars`, or tokens as words: `heatmap`"
             raise at(spans["style"], "E304", f"`{style.name}` draws pictures, and the model reads text", help)
         return node
+
+    def _of_another(self, call: ast.Call, known: set[str]) -> None:
+        """E211 for an argument that belongs elsewhere in the pipe: where."""
+        for argument in call.arguments:
+            if argument.name is None or argument.name in known:
+                continue
+            if argument.name == "score":
+                help = "it belongs to the target: `output[top(5), score=probability]`"
+            else:
+                operations = self.resolver.registry.operations.values()
+                takers = [o.name for o in operations if any(p.name == argument.name for p in o.parameters)]
+                if not takers:
+                    continue
+                help = f"`{takers[0]}(...)` takes it"
+            raise at(argument.span, "E211", f"`present` has no argument `{argument.name}`", help)
 
     def _norms(self, field: Node, span: Span) -> Node:
         """The L2 norm of each atom's part, for the same atoms: what `size=norm` shows."""
@@ -196,7 +217,7 @@ def one_atom_axis(type: FieldType, style: str, spare: tuple[str, ...] = ()) -> A
         return own[0]
     if not own:
         message = f"`{style}` draws one axis of atoms, and this field has none left"
-        raise Fail("E304", message, "start from atoms, as in `mixed4d.channel`, or attribute to several classes")
+        raise Fail("E304", message, f"start from atoms, as in `{SOME_LAYER}.channel`, or attribute to several classes")
     names = ", ".join(f"`{axis.name}`" for axis in own)
     raise Fail(
         "E303",

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler import boxes
-from bbilang.compiler.arguments import At, Poisoned, at, bind, describe, literal
+from bbilang.compiler.arguments import SOME_LAYER, At, Poisoned, at, bind, describe, literal
 from bbilang.compiler.cost import layer_of
 from bbilang.compiler.ir import OUTPUT, Node, walk
-from bbilang.compiler.op import Fail, Method, Operation, Parameter, bound, did_you_mean
+from bbilang.compiler.op import Fail, Method, Operation, Parameter, bound, did_you_mean, suggest
 from bbilang.compiler.targets import place_of
 from bbilang.compiler.types import FieldType
 from bbilang.grammar import ast
@@ -18,6 +18,11 @@ from bbilang.grammar.source import Span
 
 if TYPE_CHECKING:
     from bbilang.compiler.resolve import Resolver
+
+_NO_SLIDE = (
+    "write a number, the largest that a reader may want; what can slide is a number of groups, as in "
+    f"`{SOME_LAYER} | factorize(nmf, slider(2, 8))`"
+)
 
 # Kinds with a reader of their own.
 READERS = {
@@ -40,6 +45,16 @@ class Layers:
     model: str
     names: tuple[str, ...]
     listed: bool = False  # written as a list: has an axis `layer` even with one member
+
+
+def _hyphenated(value: ast.Expression) -> str | None:
+    """`grad_cam` of `grad-cam`, which reads as a difference."""
+    if isinstance(value, ast.Path):
+        return value.name
+    if isinstance(value, ast.Binary) and value.operator == "-":
+        parts = _hyphenated(value.left), _hyphenated(value.right)
+        return "_".join(parts) if all(parts) else None
+    return None
 
 
 def _of_classes(target: Any) -> bool:
@@ -101,10 +116,16 @@ class Reader:
     def one_method(self, value: ast.Expression) -> Any:
         name = value.name if isinstance(value, ast.Path | ast.Call) else None
         if name is None:
-            raise at(value.span, "E219", f"{describe(value)} is not an attribution method", "`linear` is the default")
+            message = f"{describe(value)} is not an attribution method"
+            name = _hyphenated(value)
+            help = did_you_mean(name, self.resolver.registry.methods) if name else None
+            raise at(value.span, "E219", message, help or "`linear` is the default")
+        if isinstance(value, ast.Call) and name in ("pick", "hover", "click", "slider"):
+            help = "list them, `method=[gradient, grad_cam]`, and lay them out: `facet=method`"
+            raise at(value.span, "E219", "a reader cannot choose the method", help)
         method = self.resolver.registry.find("methods", name)
         if method is None:
-            near = did_you_mean(name, self.resolver.registry.methods)
+            near = self._near_methods(name)
             raise at(value.span, "E219", f"`{name}` is not an attribution method", near)
         if not method.available:
             self.resolver.unavailable(value.span, f"the method `{name}`", "`linear` is activation x gradient")
@@ -112,6 +133,17 @@ class Reader:
             return name
         arguments, spans = bind(name, value.span, value.arguments, method.parameters, self._method_argument)
         return (name, tuple((key, arguments[key]) for key in sorted(spans)))
+
+    def _near_methods(self, name: str) -> str:
+        """What may be meant by a name that no method has: by spelling, by other names of methods, or all there are."""
+        methods = self.resolver.registry.methods
+        known = {other: method for method in methods.values() for other in (method.name, *method.known_as)}
+        plain = name.lower().replace("_", "")
+        found = next((m for other, m in known.items() if other.replace("_", "") == plain), None)
+        if found is None and (near := suggest(name, known)):
+            found = known[near]
+        listing = ", ".join(f"`{n}`" for n, method in methods.items() if method.available)
+        return f"did you mean `{found.name}`?" if found is not None else f"methods are {listing}"
 
     def _method_argument(self, value: ast.Expression, parameter: Parameter) -> Any:
         if parameter.kind == "method":
@@ -284,7 +316,9 @@ class Reader:
                 "use `slider(from, to, step)`",
             )
         if not parameter.slides:
-            raise at(value.span, "E213", f"`{parameter.name}` cannot slide", "write a number")
+            raise at(
+                value.span, "E213", f"`{parameter.name}` cannot slide: it is fixed when the page is made", _NO_SLIDE
+            )
         low, high = found["from"], found["to"]
         odd = next((n for n in (low, found["step"]) if parameter.kind == "integer" and n != int(n)), None)
         if odd is not None:
@@ -339,7 +373,7 @@ class Reader:
             return None
         groups = self.resolver.as_field(self.resolver.value(value), value)
         if groups.type.atom != "group":
-            help = "as in `late = block5c.expand | factorize(nmf, 6)`"
+            help = f"as in `late = {SOME_LAYER} | factorize(nmf, 6)`"
             raise at(value.span, "E235", f"`{parameter.name}` is a factorization of a later layer", help)
         self.resolver.in_order(field.type.layers, groups.type.layers, groups.type.model, value.span)
         operation, neurons = self.resolver.registry.operations["attribute"], self._neurons(field, value)

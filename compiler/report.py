@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from bbilang.compiler.arguments import At, Poisoned
+from bbilang.compiler.arguments import SOME_LAYER, At, Poisoned
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Registry
 from bbilang.compiler.options import Options
@@ -54,7 +54,10 @@ class Reporter:
     def _report(self, error: At) -> None:
         span = error.span if error.span != NOWHERE else None
         related = tuple(error.related)
-        self.diagnostics.append(Diagnostic(error.fail.code, error.fail.message, span, error.fail.help, related=related))
+        help = error.fail.help
+        if help and SOME_LAYER in help and self.resolver is not None and self.resolver.models:
+            help = help.replace(SOME_LAYER, self.resolver.model.description.some_layer(error.layers))
+        self.diagnostics.append(Diagnostic(error.fail.code, error.fail.message, span, help, related=related))
 
     def _warn(self, code: str, message: str, span: Span, help: str | None = None) -> None:
         self.diagnostics.append(Diagnostic(code, message, span, help, severity="warning"))

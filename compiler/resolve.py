@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from bbilang.compiler.arguments import At, Poisoned, at, bind, describe
+from bbilang.compiler.arguments import SOME_LAYER, At, Poisoned, at, bind, describe
 from bbilang.compiler.boxes import Place
 from bbilang.compiler.ir import Node
 from bbilang.compiler.macros import Macro, expand
@@ -44,6 +44,7 @@ class Resolver(Substrates):
     origins: dict[Node, list[Span]] = field(default_factory=lambda: defaultdict(list))
     asked: set[tuple[Node, Span]] = field(default_factory=set)  # the same, to ask quickly
     later: dict[str, Span] = field(default_factory=dict)  # names that the file binds further down
+    elsewhere: dict[str, tuple[str, bool]] = field(default_factory=dict)  # names of other interfaces -> title, drawn?
     binding: str = ""  # the name that the statement read now binds
     macros: dict[str, Macro | None] = field(default_factory=dict)  # made by `def`; None where that went wrong
     used_macros: set[str] = field(default_factory=set)
@@ -153,7 +154,7 @@ class Resolver(Substrates):
                 expression.span,
                 "E234",
                 f"{describe(expression)} is not a field",
-                "a pipe starts with a layer and its atoms, as in `mixed4d.channel`",
+                f"a pipe starts with a layer and its atoms, as in `{SOME_LAYER}.channel`",
             )
         if value.type.content == "selection":
             raise at(
@@ -217,7 +218,7 @@ class Resolver(Substrates):
             )
             return self.make("fields", tuple(values), {}, type, expression.span)
         if all(isinstance(v, Node) and v.op == "substrate" for v in values):
-            help = "choose the atoms of all layers at once, as in `[mixed4a, mixed4d].channel`"
+            help = f"choose the atoms of all layers at once, as in `[{SOME_LAYER}, ...].channel`"
             raise at(expression.span, "E213", "a list of layers has its atoms behind it", help)
         kinds = [_kind(value) for value in values]
         odd = next((i for i, kind in enumerate(kinds) if kind != kinds[0]), 0)
@@ -238,7 +239,7 @@ class Resolver(Substrates):
                 call.span,
                 "E234",
                 f"`{call.name}` is an operation and needs a field before it",
-                f"put it after a pipe: `mixed4d.channel | {call.name}(...)`",
+                f"put it after a pipe: `{SOME_LAYER}.channel | {call.name}(...)`",
             )
         if self.open:
             raise Poisoned
@@ -246,13 +247,15 @@ class Resolver(Substrates):
         raise at(call.name_span, "E210", f"`{call.name}` is not known", did_you_mean(call.name, names))
 
     def pipe(self, pipe: ast.Pipe) -> Node:
-        number = -1
+        number, field = -1, None
         try:
             field = self.field(pipe.head)
             for number in range(len(pipe.stages)):
                 stage = pipe.stages[number]
                 field = self.stage(field, stage, pipe.head.span | stage.span)
-        except (At, Poisoned):
+        except (At, Poisoned) as error:
+            if isinstance(error, At) and field is not None:
+                error.layers = error.layers or field.type.layers
             self._look_over(pipe.stages[number + 1 :])
             raise
         return field

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bbilang.compiler.arguments import At, at, bind, describe, literal
+from bbilang.compiler.arguments import SOME_LAYER, At, at, bind, describe, literal
 from bbilang.compiler.classes import class_index
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Fail, Parameter, suggest
@@ -130,7 +130,7 @@ class Selector:
                     expression.span,
                     "E306",
                     f"{describe(expression)} shows every layer's positions",
-                    "say which: `hover(mixed4d.spatial)`",
+                    f"say which: `hover({SOME_LAYER}.spatial)`",
                 )
         axes = type.atom_axes if type.atom != "class" else tuple(a for a in type.axes if a.name == "class")
         components = tuple(c for axis in axes for c in axis.components)

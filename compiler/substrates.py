@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bbilang.compiler.arguments import Poisoned, at, bind
+from bbilang.compiler.arguments import SOME_LAYER, Poisoned, at, bind
 from bbilang.compiler.description import LayerDescription, ModelDescription
 from bbilang.compiler.ir import ModelSlot, Node
 from bbilang.compiler.op import Parameter, did_you_mean
@@ -59,6 +59,15 @@ class Substrates:
             names = [*description.by_name, *self.known_names()]
             near = did_you_mean(name, names)
             listing = f"`bbi layers {context.slot.name}` lists all"
+            if near is None:
+                listing = f"{description.some_layers()}; {listing}"
+            if name in self.elsewhere:
+                title, drawn = self.elsewhere[name]
+                message = f"`{name}` is a name of another interface, {title}"
+                help = "bind it outside of the interfaces, and it is known in all of them"
+                if drawn:
+                    help = "an element belongs to one interface: write its line in this one too"
+                raise at(span, "E201", message, help)
             bare = "." not in name and not any(c.isdigit() for c in name)
             what = (
                 f"`{name}` is neither a name of this file nor a layer of {description.name}"
@@ -154,11 +163,14 @@ class Substrates:
         ):
             return self.targets.indexed(expression)
         node = self.as_field(self.value(expression.value), expression.value)
+        if node.op == "input" and all(isinstance(a.value, ast.String) for a in expression.arguments):
+            files = ", ".join(f'"{a.value.value}"' for a in expression.arguments)
+            raise at(expression.span, "E236", "the files of `input` stand without brackets", f"write `input {files}`")
         if node.op != "substrate":
             raise at(expression.span, "E236", "an index picks atoms of a layer or classes of `output`")
         axes = [axis for axis in node.type.axes if axis.name not in ("input", "layer")]
         if not axes:
-            help = "as in `mixed4d.channel[447]` or `mixed4d.spatial[6, 6]`"
+            help = f"as in `{SOME_LAYER}.channel[7]` or `{SOME_LAYER}.spatial[3, 3]`"
             raise at(expression.value.span, "E236", "an index needs atoms to pick from: name them before it", help)
         whole = Parameter("index", "integer", "atoms are picked by their numbers, which count from zero")
         numbers = [self.reader.argument(a.value, whole, node) for a in expression.arguments]
@@ -175,7 +187,8 @@ class Substrates:
                     argument.span,
                     "E236",
                     f"{axis.name} {number} is outside 0..{axis.size - 1}",
-                    "indices count from zero",
+                    "indices count from zero"
+                    + (f", and none counts from the end: the last is {axis.size - 1}" if number < 0 else ""),
                 )
         name = axes[0].name if len(axes) == 1 else node.type.atom
         fused = Axis(name, 1, tuple(axis.name for axis in axes), whole=False)
@@ -193,7 +206,7 @@ class Substrates:
         for name, layers in (("from", first), ("to", last)):
             if not isinstance(layers, Layers) or len(layers.names) != 1:
                 raise at(
-                    spans[name], "E234", f"`{name}` is one layer without an atom", "as in `weights(mixed4c, mixed4d)`"
+                    spans[name], "E234", f"`{name}` is one layer without an atom", "as in `weights(earlier, later)`"
                 )
         self.in_order(first.names, last.names, first.model, spans["to"])
         context = self.context(first.model, call.span)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bbilang.compiler.arguments import At, at, describe, literal
+from bbilang.compiler.arguments import SOME_LAYER, At, at, describe, literal
 from bbilang.compiler.classes import check_index, class_index
 from bbilang.compiler.ir import Node, walk
 from bbilang.compiler.op import Fail, Parameter
@@ -72,15 +72,15 @@ class Targeter:
                 expression.left.span,
                 "E232",
                 "before `->` stand the atoms of a layer",
-                "as in `mixed4d.channel[447] -> output`",
+                f"as in `{SOME_LAYER}.channel[7] -> output`",
             )
         if atoms.type.atom == "group" or len(atoms.type.layers) > 1:
             what = "atoms of one layer, not its groups" if atoms.type.atom == "group" else "atoms of one layer"
             raise at(
-                expression.left.span, "E232", f"before `->` stand {what}", "as in `mixed4d.channel[447] -> output`"
+                expression.left.span, "E232", f"before `->` stand {what}", f"as in `{SOME_LAYER}.channel[7] -> output`"
             )
         if to.type.content != "score" or to.type.axis("class") is not None or to.op in ("chain", "combine"):
-            help = "as in `mixed4d.channel[447] -> output`"
+            help = f"as in `{SOME_LAYER}.channel[7] -> output`"
             raise at(expression.right.span, "E232", "after `->` stands the score of one class", help)
         type = FieldType(
             "score", "class", ("output",), (resolver.input_axis(),), model=atoms.type.model, unit=to.type.unit

@@ -211,8 +211,13 @@ class Builder:
 
     def call(self, children: Children) -> ast.Call:
         token, right = children[0], children[-1]
+        head, dot, last = token.rpartition(".")
+        if dot and ":" not in last:
+            message, help = "the stages of a pipe are joined by `|`, not by dots", f"write `{head} | {last}(...)`"
+            span = Span(token.start_pos + len(head), token.end_pos)
+            self.complain(codes.NOT_CALLABLE, message, span, help)
         return ast.Call(
-            self.name_text(token),
+            last if dot else self.name_text(token),
             self.once_each(children[2:-1]),
             span=Span(token.start_pos, right.end_pos),
             name_span=token_span(token),
@@ -255,7 +260,7 @@ class Builder:
         if len(items) > 1:
             for item in items:
                 if item.alias is None:
-                    help = "write `model a = ..., b = ...`; layers are then `a:mixed4d` and `b:mixed4d`"
+                    help = "write `model a = ..., b = ...`; layers are then `a:some_layer` and `b:some_layer`"
                     self.complain(codes.STATEMENT_FORM, "each of several models needs a name", item.span, help)
         return ast.Model(tuple(items))
 

@@ -125,16 +125,35 @@ def statement_form(place: Place) -> Diagnostic | None:
     return Diagnostic(codes.STATEMENT_FORM, message, at.span, help)
 
 
+_NO_STATEMENT = "`{}` is not a statement"
+_CONDITION = "the language has no conditions: `{}`"
+_LOOP = "the language has no loops: `{}`"
+_CHOICES = "the reader chooses with `pick(...)`, and `filter(value > 0.1)` keeps what meets a condition"
+_REPEATS = "a list of layers or classes is an axis, laid out with `facet=layer`; repeated pipes are shared with `def`"
+_TITLE = (
+    'a page is titled by `interface "My page" { ... }` or with `--title`, an element by `present(..., title="...")`'
+)
+# a word of other languages at the beginning of a line -> (what is wrong, what to write)
+FOREIGN: Final[dict[str, tuple[str, str]]] = {
+    **dict.fromkeys(("let", "var", "const"), (_NO_STATEMENT, "drop it: `name = value` is enough")),
+    **dict.fromkeys(("import", "include", "load"), (_NO_STATEMENT, f"another file comes in with `{FORMS['use']}`")),
+    **dict.fromkeys(("function", "fn", "define"), (_NO_STATEMENT, f"an operation is made by `{FORMS['def']}`")),
+    **dict.fromkeys(("if", "elif", "else", "when", "switch", "case", "unless"), (_CONDITION, _CHOICES)),
+    **dict.fromkeys(("for", "foreach", "while", "repeat", "loop"), (_LOOP, _REPEATS)),
+    **dict.fromkeys(("title", "heading", "name"), (_NO_STATEMENT, _TITLE)),
+    **dict.fromkeys(
+        ("text", "caption", "print", "write", "note"),
+        (_NO_STATEMENT, 'words stand under an element, `present(..., caption="...")`, or in an interface\'s title'),
+    ),
+}
+
+
 def misspelt_statement_word(place: Place) -> Diagnostic | None:
     """`modle inceptionv1`, `Input "a.jpg"`."""
     if place.number != 2 or place.first.kind != "word" or not (place.at.is_value or place.at.text == "{"):
         return None
-    if place.first.text.lower() in ("let", "var", "const"):
-        message, help = f"`{place.first.text}` is not a statement", "drop it: `name = value` is enough"
-    elif place.first.text.lower() in ("import", "include", "load"):
-        message, help = f"`{place.first.text}` is not a statement", f"another file comes in with `{FORMS['use']}`"
-    elif place.first.text in ("function", "fn", "define"):
-        message, help = f"`{place.first.text}` is not a statement", f"an operation is made by `{FORMS['def']}`"
+    if found := FOREIGN.get(place.first.text.lower()):
+        message, help = found[0].format(place.first.text), found[1]
     elif like := _alike(place.first.text, STATEMENT_WORDS):
         message = f"`{place.first.text}` is not a statement"
         help = f"did you mean `{like}`? Its form is `{FORMS[like]}`"
@@ -165,7 +184,7 @@ def pipe_without_head(place: Place) -> Diagnostic | None:
         return Diagnostic(codes.PIPE_WITHOUT_HEAD, message, place.before.span | place.at.span, help)
     if place.before.ends_value:
         return None
-    help = "a pipe begins with what it shows, such as `mixed4d.channel | ...`"
+    help = "a pipe begins with what it shows: `input`, or a layer and its atoms, as in `some_layer.channel | ...`"
     if place.number == 1:
         help += "; a line that begins with `|` continues the statement above it"
     return Diagnostic(codes.PIPE_WITHOUT_HEAD, "nothing stands before this `|`", place.at.span, help)
@@ -275,9 +294,9 @@ def range_outside_list(place: Place) -> Diagnostic | None:
     mark = near[0]
     if place.opener == "[":
         message = "a range goes from one layer to another"
-        help = "write `[mixed3a..mixed5a].spatial`: names alone, the atom after the bracket"
+        help = "write `[first..last].spatial`: names of layers alone, the atom after the bracket"
     else:
-        message, help = "a range of layers stands in a list", "write `[mixed3a..mixed5a]`"
+        message, help = "a range of layers stands in a list", "write `[first..last]`, with the names of two layers"
     return Diagnostic(codes.RANGE_OUTSIDE_LIST, message, mark.span, help)
 
 
@@ -294,6 +313,12 @@ def chained_comparison(place: Place) -> Diagnostic | None:
 
 def what_takes_none(place: Place) -> Diagnostic | None:
     """Parentheses after something that is no name, an index after a number, a dot or a colon in the air."""
+    if place.at.text == "(" and place.before.kind == "attribute" and place.words[place.number - 2].text == ")":
+        message, help = (
+            "the stages of a pipe are joined by `|`, not by dots",
+            f"write `... | {place.before.text[1:]}(...)`",
+        )
+        return Diagnostic(codes.NOT_CALLABLE, message, place.before.span, help)
     if place.at.text == "(" and place.before.ends_value:
         message = f"{_shown(place.before)} cannot be called" if place.before.is_value else "this cannot be called"
         help = "only a name can: `top(8)`"
@@ -304,14 +329,30 @@ def what_takes_none(place: Place) -> Diagnostic | None:
         help = "a comma may be missing before it"
         return Diagnostic(codes.NOT_CALLABLE, "a number has no index", place.at.span, help)
     if place.at.text == "." and place.before.ends_value:
-        help = "drop it" if place.after.text == "[" else "a path is written without spaces, such as `mixed4d.channel`"
+        help = (
+            "drop it" if place.after.text == "[" else "a path is written without spaces, such as `some_layer.channel`"
+        )
         return Diagnostic(codes.UNEXPECTED, "no name follows this dot", place.at.span, help)
     if place.at.text == ":":
-        help = "a model stands before its layer without spaces: `a:mixed4d.channel`"
+        if place.opener == "[" and place.words[place.open[-1] - 1].ends_value:
+            return Diagnostic(codes.UNEXPECTED, "there are no slices", place.at.span, _condition(place))
+        help = "a model stands before its layer without spaces: `a:some_layer.channel`"
         if place.opener == "(" and place.before.kind == "word":
             help = f"an argument is named with `=`: `{place.before.text}={place.after.text}`"
         return Diagnostic(codes.UNEXPECTED, "this `:` belongs to nothing", place.at.span, help)
     return None
+
+
+def _condition(place: Place) -> str:
+    """What to write instead of the slice `layer.channel[2:10]`."""
+    axis = place.words[place.open[-1] - 1].text.rpartition(".")[2]
+    axis = {"spatial": "y", "neuron": "y", "pixel": "y", "group": "group", "token": "token"}.get(axis, "channel")
+    bounds = []
+    if place.before.kind == "number" and place.before.text != "0":
+        bounds.append(f"{axis} >= {place.before.text}")
+    if place.after.kind == "number" or not bounds:
+        bounds.append(f"{axis} < {place.after.text if place.after.kind == 'number' else 10}")
+    return f"choose by a condition: `... | filter({' and '.join(bounds)})`"
 
 
 def side_by_side(place: Place) -> Diagnostic | None:

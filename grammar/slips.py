@@ -30,7 +30,7 @@ OPERATORS: Final[dict[str, tuple[str, str, str | None]]] = {
     "−": ("`−` is not a minus sign of the language", "write `-`", "-"),
     "–": ("`–` is a dash", "write `-`", "-"),
     "—": ("`—` is a dash", "write `-`", "-"),
-    "…": ("`…` is not an operator", "a range of layers is written with two dots: `[mixed3a..mixed5a]`", None),
+    "…": ("`…` is not an operator", "a range of layers is written with two dots: `[first..last]`", None),
 }  # fmt: skip
 
 # character -> (what to do, what to read instead)

@@ -79,7 +79,8 @@ def entry_of(name: str) -> ModelEntry:
         libraries = "`timm:NAME`, `torchvision:NAME`, `transformers:NAME`"
         raise _error("E401", f"there is no model `{name}`", f"models of other libraries are called {libraries}")
     names = [n for entry in MODELS.values() for n in (entry.name, *entry.aliases)]
-    raise _error("E401", f"there is no model `{name}`", f"{suggestion(name, names)}`bbi models` lists all")
+    near = suggestion(name, names) or f"models of other libraries are called `timm:{name}` or `torchvision:{name}`; "
+    raise _error("E401", f"there is no model `{name}`", f"{near}`bbi models` lists all")
 
 
 def source_of(name: str) -> Any | None:

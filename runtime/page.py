@@ -14,11 +14,12 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from bbilang.compiler.captions import REFERENCE
 from bbilang.runtime import bundle, colour
 from bbilang.runtime.marks import cells, identifier, slots
 from bbilang.runtime.packing import KEYS, Lists, sheeted
 from bbilang.runtime.pointing import is_grid
-from bbilang.runtime.references import REFERENCE, refers
+from bbilang.runtime.references import refers
 from bbilang.runtime.selection import elements, layered
 from bbilang.runtime.vega import Chart, layouts, picture_uris, table
 from bbilang.runtime.viewmodel import Element, Interface, Layout, Legend, Selection, View

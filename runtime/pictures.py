@@ -6,6 +6,7 @@ import difflib
 import glob
 import importlib.util
 import os
+import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")  # none w
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
 MOST_PIXELS = 100_000_000
 PREFIX = "sample:"
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 SAMPLES = {
     "chelsea": ("skimage", "data/chelsea.png"),
     "coffee": ("skimage", "data/coffee.png"),
@@ -73,6 +75,8 @@ def expand(spec: str, base_folder: str | Path = ".") -> list[str]:
     if spec.startswith(PREFIX):
         _known(spec.removeprefix(PREFIX))
         return [spec]
+    if ADDRESS.match(spec):
+        _fail("E411", f"{spec} is an address, and pictures are files", "download it first, and name the file")
     try:
         return _on_disk(spec, Path(base_folder))
     except OSError as e:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bbilang.runtime.references import references, refers
+from bbilang.compiler.captions import references
+from bbilang.runtime.references import refers
 from bbilang.runtime.selection import elements
 from bbilang.runtime.viewmodel import Atom, Element, Selection, Target, View
 
@@ -92,6 +93,15 @@ def _mentioned(parts: Iterable[Element]) -> list[Atom]:
     every = {atom.key: atom for element in parts for atom in element.atoms} if wanted else {}
     found = (next((atom for atom in every.values() if refers(reference, atom)), None) for reference in wanted)
     return [atom for atom in found if atom is not None]
+
+
+def unmentioned(parts: Iterable[Element], selections: Iterable[Selection]) -> list[str]:
+    """What captions refer to and the page does not show, in words."""
+    parts = list(parts)
+    atoms = [atom for thing in (*parts, *selections) for atom in thing.atoms]
+    wanted = dict.fromkeys(reference for element in parts for reference in references(element.caption))
+    lost = [reference for reference in wanted if not any(refers(reference, atom) for atom in atoms)]
+    return [f"a caption points at `{reference}`, which this page does not show" for reference in lost]
 
 
 def _selecting(element: Element, made: Iterable[Selection]) -> Element:

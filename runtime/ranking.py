@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bbilang.compiler.arguments import SOME_LAYER
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Fail, Parameter
 from bbilang.compiler.types import Axis, FieldType
@@ -42,7 +43,9 @@ def ranked_axes(field: FieldType, arguments: Mapping[str, Any]) -> tuple[Axis, .
     axes = tuple(axis for axis in field.atom_axes if axis.name != arguments["per"])
     if not axes:
         help = (
-            "name the atoms: `mixed4d.channel`" if field.atom == "whole" else "put the choice before what spends them"
+            f"name the atoms: `{SOME_LAYER}.channel`"
+            if field.atom == "whole"
+            else "put the choice before what spends them"
         )
         if field.axis("class") is not None:
             help = "rank the classes: `along=class`"

@@ -1,18 +1,11 @@
-"""References of captions to atoms: `[ears](channel 447)`, `(position 6 6)`, `(group 2)`, `(block5c channel 3)`."""
+"""Which atom of a page a reference of a caption means."""
 
 from __future__ import annotations
 
 import re
 
+from bbilang.compiler.captions import COORDINATES
 from bbilang.runtime.viewmodel import Atom
-
-REFERENCE = re.compile(r"\[([^\[\]]+)\]\(([^()]+)\)")  # [words](channel 447) in a caption
-COORDINATES = {"position": ("y", "x"), "neuron": ("y", "x", "channel"), "component": ("group",)}
-
-
-def references(caption: str) -> list[str]:
-    """What the references of a caption say, without their words."""
-    return [match[2].strip() for match in REFERENCE.finditer(caption)]
 
 
 def refers(reference: str, atom: Atom) -> bool:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from bbilang.compiler.captions import REFERENCE
 from bbilang.runtime.colour import colour_map_png
 from bbilang.runtime.marks import BLANK, FONT, Theme, identifier
 from bbilang.runtime.page import weight
 from bbilang.runtime.pointing import is_grid, places
-from bbilang.runtime.references import REFERENCE
 from bbilang.runtime.selection import elements, layered
 from bbilang.runtime.vega import SCHEMA, Chart, attach, layout, table
 from bbilang.runtime.viewmodel import Element, Layout, Selection, View

@@ -18,7 +18,7 @@ from bbilang.runtime.drawing import Drawing, atom_key, atom_words, token_word
 from bbilang.runtime.encode import jpeg
 from bbilang.runtime.execute import Results
 from bbilang.runtime.legend import legend_of, remarked, title_of
-from bbilang.runtime.pointing import pointing
+from bbilang.runtime.pointing import pointing, unmentioned
 from bbilang.runtime.trust.told import trust_of, warnings_of
 
 CHOOSERS = ("hover", "click")
@@ -59,6 +59,7 @@ class _Builder:
             interfaces.append(vm.Interface(interface.title, interface.layout, shown))
         predictions = self.predictions()  # before the pictures are counted: they may bring thumbnails
         named = [i.title for i in interfaces if i.title]
+        lost = unmentioned(made.elements.values(), (*self.explicit, *made.selections))
         source = self.program.source
         return vm.View(
             title or (named[0] if named else f"A look inside {provenance.model}"),
@@ -69,7 +70,7 @@ class _Builder:
             provenance,
             source.text if source else "",
             source.name if source and not source.name.startswith("<") else "page.bbi",
-            tuple(d.message for d in self.program.warnings),
+            (*(d.message for d in self.program.warnings), *lost),
         )
 
     # --- elements --------------------------------------------------------------------------------------------------

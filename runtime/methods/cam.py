@@ -22,6 +22,7 @@ class Cam(Method):
     """
 
     name = "cam"
+    known_as = ("class_activation_map",)
     axioms = ("implementation_invariance", "linearity")
     maps_only = True
     reruns = True

@@ -19,6 +19,7 @@ class ContrastiveExcitationBackprop(Method):
     """
 
     name = "contrastive_excitation_backprop"
+    known_as = ("c_mwp",)
     axioms = ("sensitivity_b", "implementation_invariance", "symmetry")
     rule = True
     redistributes = True

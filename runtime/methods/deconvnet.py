@@ -17,6 +17,7 @@ class Deconvnet(GuidedBackprop):
     """
 
     name = "deconvnet"
+    known_as = ("deconvolution",)
     insensitive = (
         "Deconvnet draws much the same map for every class, and for random weights: it recovers edges of the picture "
         "more than reasons for a class (Nie, Zhang, Patel 2018; Sixt, Granz, Landgraf 2020)."

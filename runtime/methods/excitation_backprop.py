@@ -34,6 +34,7 @@ class ExcitationBackprop(Method):
     """
 
     name = "excitation_backprop"
+    known_as = ("mwp",)
     axioms = ("sensitivity_b", "implementation_invariance", "symmetry", "conservation")
     rule = True
     redistributes = True

@@ -27,6 +27,7 @@ class ExtremalPerturbation(Method):
     """
 
     name = "extremal_perturbation"
+    known_as = ("extremal_mask",)
     axioms = ("implementation_invariance",)
     reruns = True
     finds = "masks"

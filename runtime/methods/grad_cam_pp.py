@@ -19,6 +19,7 @@ class GradCamPlusPlus(GradCam):
     """
 
     name = "grad_cam_pp"
+    known_as = ("grad_cam_plus_plus", "gradcamplusplus")
     source = "Chattopadhay, Sarkar, Howlader, Balasubramanian 2018"
 
     def maps(self, activation: Any, gradient: Any) -> Any:

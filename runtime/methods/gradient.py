@@ -15,6 +15,7 @@ class GradientMethod(Method):
     """
 
     name = "gradient"
+    known_as = ("saliency", "vanilla_gradient", "sensitivity_map", "backprop")
     unit = "score per unit of activation"
     axioms = ("sensitivity_b", "implementation_invariance", "linearity", "symmetry")
     source = "Simonyan, Vedaldi, Zisserman 2014; Baehrens et al. 2010"

@@ -20,6 +20,7 @@ class GuidedBackprop(Method):
     """
 
     name = "guided_backprop"
+    known_as = ("guided_backpropagation", "guided_grad_cam")
     unit = "score per unit of activation, by the method's rule"
     axioms = ("sensitivity_b", "implementation_invariance", "symmetry")
     rule = True

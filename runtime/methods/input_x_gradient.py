@@ -15,6 +15,7 @@ class InputXGradient(Method):
     """
 
     name = "input_x_gradient"
+    known_as = ("gradient_x_input", "grad_x_input", "input_times_gradient")
     axioms = ("sensitivity_b", "implementation_invariance", "linearity", "symmetry")
     linear = True
     source = "Shrikumar et al. 2016"

@@ -24,6 +24,7 @@ class IntegratedGradients(Method):
     """
 
     name = "integrated_gradients"
+    known_as = ("ig", "shap", "gradient_shap", "expected_gradients", "aumann_shapley", "deep_shap")
     axioms = (
         "sensitivity_a", "sensitivity_b", "implementation_invariance", "completeness",
         "linearity", "symmetry", "conservation",

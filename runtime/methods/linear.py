@@ -14,6 +14,7 @@ class Linear(Method):
     """
 
     name = "linear"
+    known_as = ("activation_x_gradient", "taylor", "layer_gradient_x_activation")
     linear = True
     axioms = ("sensitivity_b", "implementation_invariance", "linearity", "symmetry")
     source = "Olah et al., The Building Blocks of Interpretability, Distill 2018; Shrikumar et al. 2016 at the input"

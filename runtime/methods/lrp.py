@@ -24,6 +24,7 @@ class Lrp(Method):
     """
 
     name = "lrp"
+    known_as = ("layerwise_relevance_propagation", "deeplift", "deep_lift", "deep_taylor", "epsilon_plus")
     axioms = ("sensitivity_b", "implementation_invariance", "linearity", "symmetry", "conservation")
     rule = True
     redistributes = True

@@ -24,6 +24,7 @@ class MeaningfulPerturbation(Method):
     """
 
     name = "meaningful_perturbation"
+    known_as = ("mask", "fong_vedaldi")
     axioms = ("implementation_invariance",)
     reruns = True
     finds = "masks"

@@ -21,6 +21,7 @@ class Occlusion(Method):
     """
 
     name = "occlusion"
+    known_as = ("ablation", "lime", "feature_ablation", "sliding_window")
     axioms = ("sensitivity_a", "implementation_invariance", "linearity")
     reruns = True
     finds = "values"

@@ -24,6 +24,7 @@ class Rise(Method):
     """
 
     name = "rise"
+    known_as = ("kernel_shap", "random_masks")
     axioms = ("implementation_invariance", "linearity")
     reruns = True
     finds = "values"

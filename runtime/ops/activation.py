@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bbilang.compiler.arguments import SOME_LAYER
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Activations, Demand, Fail, Operation, Parameter, Registry
 from bbilang.compiler.types import FieldType
@@ -66,7 +67,7 @@ def require_layer(field: FieldType, name: str) -> None:
         raise Fail(
             "E234",
             f"`{name}` is of the atoms of a layer, and these are classes",
-            "start the pipe with a layer: `mixed4d.channel | ...`",
+            f"start the pipe with a layer: `{SOME_LAYER}.channel | ...`",
         )
     gone = [c for c in field.spent if c not in CLASSES]
     if gone:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bbilang.compiler.arguments import SOME_LAYER
 from bbilang.compiler.ir import OUTPUT, Node
 from bbilang.compiler.op import Demand, Fail, Make, Operation, Parameter, Registry, Trials, bound
 from bbilang.compiler.targets import place_of
@@ -71,7 +72,7 @@ class Trust(Operation):
                 help = "start the pipe with `input.pixel`"
                 raise Fail("E238", f"`{measure.name}` is defined at the input only", help, "measure")
             if measure.boxed and attribution.type.atom not in ("pixel", "spatial"):
-                help = "start the pipe with `input.pixel`, or with the positions of a layer: `block5c.expand.spatial`"
+                help = f"start the pipe with `input.pixel`, or with the positions of a layer: `{SOME_LAYER}.spatial`"
                 message = f"`{measure.name}` is of maps, and these are {attribution.type.atom}s"
                 raise Fail("E238", message, help, "measure")
             if measure.of_shown and _shown(field) > MOST_TAKEN_OUT:

@@ -83,7 +83,7 @@ def test_spatial_attribution(read, shown):
     elsewhere. Pointing at a cell: its classes, and a map over every layer; pointing at a class: another."""
     fewer = (("output[top(50)]", "output[top(8)]"), ("block4c.expand, ", ""))
     reader = read("spatial_attribution", *fewer)
-    here, influence = reader.data("here"), reader.data("influence")
+    here, influence = reader.data("here"), reader.data("influenced")
     assert reader.numbers("here") == [] and "nothing selected" in reader.words("here")
     before = reader.pictures("grids")
     reader.point_at_cell("grids", 3, 2, (7, 7), picture=1)

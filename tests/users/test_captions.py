@@ -1,0 +1,29 @@
+"""References of captions: what a page does not show is said on the page; what cannot be an atom is an error."""
+
+import pytest
+import torch
+from brings import brings
+from torch import nn
+
+import bbilang
+
+NET = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
+TEXT = '"1".channel | attribute(output[1]) | top(8) | filter(channel < 4) | present(bars, caption="[this](channel {})")'
+
+
+@brings("Texts of the language", "a caption that points at an atom which the page does not show", "right: the page says so")
+def test_a_reference_to_what_is_not_shown_is_said():
+    warnings = {
+        n: bbilang.run(TEXT.format(n), model=NET, input=torch.rand(3, 12, 12), cache=False).to_dict()["warnings"]
+        for n in (3, 7)
+    }
+    assert not warnings[3]
+    assert warnings[7] == ["a caption points at `channel 7`, which this page does not show"]
+
+
+@brings("Texts of the language", "a caption's reference that is no atom of the model", "refused: E250, with its place")
+def test_a_reference_that_means_nothing_is_refused():
+    with pytest.raises(bbilang.BbiError) as raised:
+        bbilang.run(TEXT.format(8), model=NET, input=torch.rand(3, 12, 12), cache=False)
+    (found,) = raised.value.diagnostics
+    assert found.code == "E250" and TEXT.format(8)[found.span.start : found.span.end] == "[this](channel 8)"
