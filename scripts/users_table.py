@@ -13,7 +13,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "users.md"
-GROUPS = ("Networks", "Scores", "Inputs", "Texts", "Weights", "Methods", "Size and memory", "Files", "Texts of the language", "Python API")
+GROUPS = (
+    "Networks",
+    "Scores",
+    "Inputs",
+    "Texts",
+    "Weights",
+    "Methods",
+    "Size and memory",
+    "Files",
+    "Texts of the language",
+    "Python API",
+)
 HEAD = """# What users bring, and what happens
 
 <!-- Written by scripts/users_table.py from the tests in tests/users; a test holds it to them. -->
