@@ -39,7 +39,7 @@ def run(request: Request) -> int:
                 made = _page(request, program, watch)
                 watch.doing("drawing the page")
                 path = made.save(path, format)
-                lines, done, notes = predictions(made), made.view.provenance.passes, _notes(made)
+                lines, done, notes = said(made), made.view.provenance.passes, _notes(made)
             else:
                 write(path, page.html)
                 lines, done, notes = list(page.lines), page.passes, list(page.notes)
@@ -85,7 +85,7 @@ def _finished(request: Request, program: Program, watch: Watch) -> Finished | No
         return page
     made = _page(request, program, watch)
     watch.doing("drawing the page")
-    page = finished.finished(made, made.html().encode(), predictions(made), _notes(made))
+    page = finished.finished(made, made.html().encode(), said(made), _notes(made))
     if key is None:  # what the model is was not known before it was loaded
         key = finished.page_key(Work(steps, cache, device=request.device, draft=request.draft), request.title)
     if key is not None:
@@ -104,6 +104,13 @@ def _notes(page: Page) -> list[str]:
     """What is said out loud of a page."""
     notes = ["draft"] if page.view.provenance.draft else []
     return notes + (["random weights"] if page.view.provenance.random else [])
+
+
+def said(page: Page) -> list[str]:
+    """What was loaded from a file of weights, and what the network said of each picture."""
+    slot, made = page.results.program.models[0], page.view.provenance
+    loaded = [f"loaded {made.weights}"] if slot.weights and not made.random else []
+    return loaded + predictions(page)
 
 
 def predictions(page: Page) -> list[str]:

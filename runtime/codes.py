@@ -36,7 +36,8 @@ MODELS: Final[dict[str, Code]] = {
     ),
     "E404": Code(
         "weights of another model",
-        "Names and shapes in the file must be those of the model. Most often the file belongs to another model.",
+        "Names, shapes and kinds of numbers in the file must be those of the model, once a prefix such as `module.` is "
+        "removed. Most often the file belongs to another model.",
         f"{_RUN} --model inceptionv1 --weights efficientnet_lite0.safetensors",
         f"{_RUN} --model efficientnet_lite0 --weights efficientnet_lite0.safetensors",
         needs="the weights of another model",
@@ -195,6 +196,14 @@ FILES: Final[dict[str, Code]] = {
         "$ bbi cache import page.html",
         "$ bbi cache import icons.bbicache",
         needs="another file",
+    ),
+    "E444": Code(
+        "a file with several sets of weights",
+        "Averaged weights (`state_dict_ema`, `model_ema`) are taken before plain ones, a teacher before its "
+        "student. Where two sets fit and nothing tells which is meant, neither is taken.",
+        f"{_RUN} --weights two_networks.pth",
+        f"{_RUN} --weights the_one_i_mean.pth",
+        needs="a file with two sets of weights that both fit",
     ),
     "W440": Code(
         "the cache cannot be written",

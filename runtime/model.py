@@ -129,17 +129,16 @@ def load(name: str, weights: str | Path | None = None, device: str = "cpu", seed
     target = device_named(device)
     import torch
 
-    from bbilang.runtime.weights import fit, random_state, read_state
+    from bbilang.runtime.weights import fit_file, fit_random
 
     definition = importlib.import_module(entry.definition)
     with torch.device("meta"):  # nothing is drawn that the weights replace
         module = definition.build()
     if path is None:
-        fit(module, random_state(module, seed), "random weights")
-        words = f"random, seed {seed}"
+        words = fit_random(module, seed)
     else:
-        fit(module, definition.translate(read_state(path)), path.name)
-        words = path.name if weights is not None else _package_words(entry)
+        loaded = fit_file(module, path, definition.translate)
+        words = loaded.words if weights is not None else _package_words(entry)
     module.eval().requires_grad_(False).to(target)
     return Adapter(entry.description, module, definition.PREPROCESS, words, entry.definition, path is None)
 

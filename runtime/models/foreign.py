@@ -20,7 +20,7 @@ from bbilang.runtime.models.source import Found, error, short_names
 from bbilang.runtime.models.text import TextAdapter, TextModel, longest_of
 from bbilang.runtime.preprocess import Preprocess
 from bbilang.runtime.texts import read
-from bbilang.runtime.weights import fit, random_state, read_state
+from bbilang.runtime.weights import fit_file, fit_random
 
 TEXT_LENGTH = 16  # tokens, in a description that is about no text yet
 KINDS = (
@@ -64,8 +64,7 @@ def load_found(source: Any, name: str, weights: str | Path | None, device: torch
     if weights is not None:
         inner = module.model if isinstance(module, TextModel) else module
         random = weights == "random"
-        words = f"random, seed {seed}" if random else Path(weights).name
-        fit(inner, random_state(inner, seed) if random else read_state(Path(weights)), words)
+        words = fit_random(inner, seed) if random else fit_file(inner, Path(weights)).words
     module.eval().requires_grad_(False).to(device)
     description = _of_module(name, found, module, None)
     if found.words is not None:

@@ -193,7 +193,7 @@ def test_weights_of_a_file_for_a_factory(mine, fails):
         state = {name: tensor * 2 for name, tensor in adapter.module.state_dict().items()}
         save_file(state, mine / "twice.safetensors")
         twice = load("my_networks:make", mine / "twice.safetensors")
-        assert twice.weights == "twice.safetensors"
+        assert twice.weights == "twice.safetensors: 4 tensors"
         torch.testing.assert_close(twice.module[0].weight, adapter.module[0].weight * 2)
         save_file({"0.weight": state["0.weight"]}, mine / "half.safetensors")
         with fails("E404", "does not fit"):
