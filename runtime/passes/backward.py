@@ -13,6 +13,7 @@ from torch.fx.node import Node
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.memory import chunks, is_out_of_memory
+from bbilang.runtime.passes.autograd import grad, graph_of
 from bbilang.runtime.passes.borrow import INPUT, borrowed, check_finite, error, guard_memory
 from bbilang.runtime.passes.capture import Captured
 from bbilang.runtime.passes.count import Passes
@@ -168,32 +169,23 @@ def _agrees(made: Transposed, captured: Captured, outputs: Tensor, layers: Seque
 
 def _one(outputs: Tensor, inputs: Sequence[Tensor], cotangent: Tensor, create_graph: bool) -> list[Tensor]:
     """One plain backward; zero where the outputs do not depend on an input."""
-    found = torch.autograd.grad(
-        outputs, inputs, cotangent, retain_graph=True, create_graph=create_graph, allow_unused=True
-    )
+    found = grad(outputs, inputs, cotangent, retain_graph=True, create_graph=create_graph, allow_unused=True)
     return [torch.zeros_like(x) if g is None else g for g, x in zip(found, inputs, strict=True)]
 
 
 def pull(outputs: Tensor, inputs: Sequence[Tensor], cotangents: Tensor, create_graph: bool = False) -> list[Tensor]:
     """One batched backward: cotangents (target, *outputs shape) -> (target, *shape) of each input. Keeps the graph."""
-    found = torch.autograd.grad(
-        outputs, inputs, cotangents, True, create_graph, allow_unused=True, is_grads_batched=True
-    )
+    found = grad(outputs, inputs, cotangents, True, create_graph, allow_unused=True, is_grads_batched=True)
     zero = (len(cotangents),)
     return [x.new_zeros(zero + x.shape) if g is None else g for g, x in zip(found, inputs, strict=True)]
 
 
 def _largest(outputs: Tensor) -> int:
     """Bytes of the largest gradient that a backward from here meets."""
-    seen, todo, most = set(), [outputs.grad_fn], outputs.numel() * outputs.element_size()
-    while todo:
-        node = todo.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
+    most = outputs.numel() * outputs.element_size()
+    for node in graph_of(outputs):
         for value in node._input_metadata:
             most = max(most, math.prod(value.shape) * value.dtype.itemsize)
-        todo += [after for after, _ in node.next_functions]
     return most
 
 

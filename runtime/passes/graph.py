@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import Node, map_arg
 
+from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.borrow import INPUT, tensor_of, with_tensor
 from bbilang.runtime.passes.cut import RUN, Cut, spread
 from bbilang.runtime.passes.replay import OUTPUT
@@ -266,7 +267,7 @@ def through_normalization(adapter: Any, images: Tensor, gradients: Tensor) -> Te
         normalized = adapter.normalize(pixels)
     if normalized is pixels:
         return gradients
-    return torch.stack([torch.autograd.grad(normalized, pixels, each, retain_graph=True)[0] for each in gradients])
+    return torch.stack([grad(normalized, pixels, each, retain_graph=True)[0] for each in gradients])
 
 
 def run_node(modules: Mapping[str, Any], node: Node, values: Mapping[Node, Any]) -> Any:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.fx.node import Node
 
 from bbilang.runtime.memory import chunks, is_out_of_memory
+from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.backward import AGREE, pull
 from bbilang.runtime.passes.borrow import INPUT, check_finite, guard_memory
 from bbilang.runtime.passes.count import Passes
@@ -145,7 +146,7 @@ def _agrees(upper: Upper, network: Network, point: Tensor, rows: Tensor, place: 
             found = upper.run.down(point, made.pull(seed[None], [upper.layer])[upper.layer])[0]
         with torch.enable_grad():
             point = point.clone().requires_grad_()
-            (want,) = torch.autograd.grad(upper.run(point, rows)[place], point, seed)
+            (want,) = grad(upper.run(point, rows)[place], point, seed)
     return same({place: found}, {place: want}, AGREE)
 
 
@@ -161,7 +162,7 @@ def _pull(upper: Upper, value: Tensor, point: Tensor, seeds: Tensor, counter: Pa
             upper.batched["vjp"] = False
     parts = []
     for target, seed in enumerate(seeds):
-        (found,) = torch.autograd.grad(value, point, seed, target + 1 < len(seeds), allow_unused=True)
+        (found,) = grad(value, point, seed, target + 1 < len(seeds), allow_unused=True)
         parts.append(torch.zeros_like(point) if found is None else found)
         counter.backward(len(point))
     return torch.stack(parts) if parts else point.new_zeros(0, *point.shape)

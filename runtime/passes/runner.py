@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.borrow import INPUT, Stop, borrowed, error, guard_memory, tensor_of
 from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.watch import check_single
@@ -109,7 +110,7 @@ class Runner:
         self.counter.backward(len(inputs[0]))
         if not loss.requires_grad:  # the layer does not depend on its input
             return tuple(torch.zeros_like(x) for x in inputs)
-        found = torch.autograd.grad(loss, list(inputs), allow_unused=True)
+        found = grad(loss, list(inputs), allow_unused=True)
         return tuple(torch.zeros_like(x) if g is None else g for x, g in zip(inputs, found, strict=True))
 
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.fx.node import Node
 
 from bbilang.runtime.models.same import SameConv2d
+from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.graph import has_tensor, run_node
 from bbilang.runtime.passes.kept import is_heavy
 
@@ -332,7 +333,7 @@ class Transposed:
 
         def rule(gradient: Tensor, own: bool) -> Parts:
             found = [
-                torch.autograd.grad(out, inputs, one, retain_graph=True, allow_unused=True)
+                grad(out, inputs, one, retain_graph=True, allow_unused=True)
                 for one in gradient.unflatten(0, (-1, self.rows))
             ]
             return [

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.relevance.calls import Taking
 
 
@@ -134,7 +135,7 @@ class Shared(Step):
         leaves = [leaf for own, _, _ in prepared for leaf in own]
         results = [result for _, result, _ in prepared]
         given = [relevance * factor for _, _, factor in prepared]
-        slopes = torch.autograd.grad(results, leaves, given, retain_graph=True)
+        slopes = grad(results, leaves, given, retain_graph=True)
         shares = [leaf.detach() * slope for leaf, slope in zip(leaves, slopes, strict=True)]
         width = len(self.sources)
         return [sum(shares[at::width][1:], shares[at]) for at in range(width)]
