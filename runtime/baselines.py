@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+
 WORDS = ("zero", "mean", "blur", "noise")
 
 
@@ -13,10 +15,14 @@ def picture(word: str, images: Any, adapter: Any, seed: int = 0) -> Any:
     zero: black (Sundararajan, Taly, Yan 2017). mean: the mean colour of the model's training pictures, where its
     normalization gives 0 (Captum's zero baseline for normalized inputs). blur: the image itself, blurred until no shape
     is left (Fong and Vedaldi 2017; standard deviation an eighth of the width). noise: uniform in [0, 1], drawn from
-    the seed alone: the same for every image, so that no number depends on the company of others.
+    the seed alone: the same for every image, so that no number depends on the company of others. Of a text there is
+    zero alone, the token number 0 at every place; raises BbiError E531 for the others.
     """
     import torch
 
+    if adapter.description.reads == "text" and word != "zero":
+        message = f"the baseline `{word}` is a picture, and {adapter.description.name} reads text"
+        raise BbiError(Diagnostic("E531", message, help="`baselines=zero` is the token number 0 at every place"))
     match word:
         case "zero":
             return torch.zeros_like(images)

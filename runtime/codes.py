@@ -314,6 +314,22 @@ RUNNING: Final[dict[str, Code]] = {
         '$ bbi run -e \'input.pixel | attribute(output["tabby"]) | trust(pointing_game, boxes="cats.json") | ...\'',
         needs="a file of boxes and a run",
     ),
+    "E530": Code(
+        "texts of several lengths at once",
+        "Texts of one length run together and those of other lengths apart, so that nothing fills up a shorter one. "
+        "What takes all inputs at once, as `factorize` and `trust` do, has no meaning for them.",
+        "$ bbi run -e 'embed | factorize(pca, 2) | present(bars)' --model transformers:bert --input a.txt longer.txt",
+        "$ bbi run -e 'embed | factorize(pca, 2) | present(bars)' --model transformers:bert --input a.txt",
+        needs="a model that reads text, and a run",
+    ),
+    "E531": Code(
+        "something of pictures, asked of a text",
+        "A text is a row of numbers of tokens: it cannot be blurred, shifted or made a little noisy. A path may start "
+        "at the token number 0, and noise may be added to the vectors of a layer, as `smoothgrad` does.",
+        "$ bbi run -e 'embed.token | attribute(output, method=integrated_gradients(baselines=blur)) | present(bars)'",
+        "$ bbi run -e 'embed.token | attribute(output, method=integrated_gradients) | present(bars)'",
+        needs="a model that reads text, and a run",
+    ),
     "E900": Code(
         "something went wrong inside bbilang",
         "This is a fault of ours. With `BBI_DEBUG=1` the command prints where it happened; please send that along.",

@@ -19,7 +19,8 @@ from bbilang.compiler.plan import Free, Plan, Step, order
 from bbilang.compiler.targets import CHAIN
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.frozen import frozen
-from bbilang.runtime.atoms import kept_axes
+from bbilang.runtime import lengths
+from bbilang.runtime.atoms import kept_axes, numpy_of, reduce_part
 from bbilang.runtime.field import Field, Named
 
 if TYPE_CHECKING:
@@ -99,6 +100,10 @@ class Run:
         self.watch: Watch | None = None
         self._working = ("", 0.0, 0)  # long work: its words, since when, and how much of it was done then
         self.objectives: dict[str, tuple[Named, list[Any]]] = {}  # element id -> what its icons shall show
+        self.whole: Run | None = None  # of a part: the run whose texts of one length these are
+        self.rows = np.arange(len(inputs))  # of a part: their numbers in it
+        self.parts: tuple[Run, ...] = ()
+        self.parts = lengths.parts_of(self, inputs)  # one for each length of texts, where they differ
 
     def _begin(self) -> None:
         """Nothing was computed yet for this program."""
@@ -133,6 +138,8 @@ class Run:
 
     def value(self, node: Node) -> Field:
         """The node's field; computed once for each node object."""
+        if id(node) not in self._values and self.whole is not None:
+            self._values[id(node)] = lengths.restricted(self.whole, node, self.rows)
         if id(node) not in self._values:
             inputs = tuple(self.value(child) for child in node.inputs)
             operation = self.registry.operations[node.op]
@@ -175,9 +182,20 @@ class Run:
         )
         return self.forward(number)[layer]
 
+    def reduced(self, node: Node, layer: str, atom: str, how: str) -> np.ndarray:
+        """(input, *kept axes): the parts of the atoms in a layer's activation by `atoms.reduce_part`; NaN where a text
+        has no such token."""
+        described = self.layer(layer)
+        if self.parts:
+            found = [(part, part.reduced(node, layer, atom, how)) for part in self.parts]
+            return lengths.merged(found, kept_axes(atom, described), dict(described.every_size))
+        return numpy_of(reduce_part(self.activation(node, layer), described, atom, how))
+
     @property
     def scores(self) -> np.ndarray:
         """(input, class), as the model gives them."""
+        if self._scores is None and self.parts:
+            self._scores = lengths.merged_scores(self.parts)
         if self._scores is None:
             self.forward(next(i for i, f in enumerate(self.program.forwards) if f.scores and not f.picture))
         assert self._scores is not None
@@ -203,7 +221,10 @@ class Run:
         """layer -> (slot, input, *atom axes): a derivative operation's reduced numbers, one slot a class or atom. No
         layer where none lies below the place."""
         for step in self._steps.get((id(node), place), ()):
-            self.derive(step)
+            if self.parts:
+                lengths.merged_maps(self, node, place, step)
+            else:
+                self.derive(step)
         found = self._found.get((id(node), place))
         return found.maps if found else {}
 
@@ -257,6 +278,8 @@ class Run:
     def forward(self, number: int) -> Any:
         from bbilang.runtime import baselines, passes
 
+        if self.parts:
+            raise lengths.refuse("what is shown here")
         if number not in self.captured:
             forward = self.program.forwards[number]
             backwards = [b for b in self.program.backwards if b.forward == number]
@@ -344,7 +367,8 @@ def execute(
     from bbilang.runtime.memory import peak
 
     run = Run(plan, registry, adapter, inputs)
-    run.watch = watch
+    for one in (run, *run.parts):
+        one.watch = watch
     program = plan.program
     results = Results(program, {}, {}, pictures=tuple(inputs), labels=run.label, passes=run.passes)
     work = order(plan.steps)
@@ -355,6 +379,8 @@ def execute(
         began, before = time.perf_counter(), run.passes.total
         with peak(adapter.device) if measure else nullcontext() as most:
             match step.kind:
+                case "forward" | "backward" | "tangents" | "reruns" if run.parts:
+                    pass  # each length runs when it is asked
                 case "forward":
                     run.forward(step.index)
                 case "backward" | "tangents" | "reruns":

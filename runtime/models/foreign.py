@@ -138,6 +138,9 @@ def _renamed(description: ModelDescription, module: nn.Module) -> ModelDescripti
 
     layers = tuple(renamed(layer) for layer in description.layers)
     aliases = {layer.module: layer.name for layer in layers if layer.module != layer.name}
+    if isinstance(module, TextModel):  # whole paths of the reader's own module
+        whole = {layer.module.removeprefix("model."): layer.name for layer in layers if layer.module != "model"}
+        aliases |= {path: name for path, name in whole.items() if path not in {*names, *aliases}}
     return replace(description, layers=layers, aliases=aliases)
 
 

@@ -12,7 +12,7 @@ from bbilang.compiler.arguments import SOME_LAYER
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Activations, Demand, Fail, Operation, Parameter, Registry
 from bbilang.compiler.types import FieldType
-from bbilang.runtime.atoms import gather, numpy_of, reduce_part
+from bbilang.runtime.atoms import gather
 from bbilang.runtime.factors import sizes_of_groups
 from bbilang.runtime.field import Field, Named
 
@@ -51,7 +51,7 @@ class Activation(Operation):
             return rebuilt(frame, type, sizes_of_groups(frame, node, run))
         how = node["reduce"] if type.atom in ("channel", "neuron") else "norm"
         layers = {name: run.layer(name) for name in type.layers}
-        maps = {n: numpy_of(reduce_part(run.activation(node, n), layer, type.atom, how)) for n, layer in layers.items()}
+        maps = {name: run.reduced(node, name, type.atom, how) for name in layers}
         return rebuilt(frame, type, gather(frame, maps, layers, ("input",)))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Activations, Demand, Fail, Operation, Parameter, Registry
 from bbilang.compiler.types import Axis, FieldType
+from bbilang.runtime import lengths
 from bbilang.runtime.atoms import numpy_of
 from bbilang.runtime.factorization import matrix
 from bbilang.runtime.factorization.layer import Work, norm_of, who, words_left_out
@@ -104,6 +105,8 @@ class Factorize(Operation):
         return () if node["of"] is not None else (Activations(node.type.layers),)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+        if run.parts:
+            raise lengths.refuse("`factorize`")
         n, layer = node["n"], run.layer(node.type.layers[0])
         contents = [_cube(node, content, layer, run) for content in _contents(node["of"]) or (None,)]
         counts = run.value(n).coords["value"].data.round().astype(int) if isinstance(n, Node) else np.array([n])

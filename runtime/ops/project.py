@@ -11,7 +11,7 @@ import numpy as np
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Activations, Demand, Fail, Operation, Parameter, Registry
 from bbilang.compiler.types import Axis, FieldType
-from bbilang.runtime.atoms import gather, kept_axes, numpy_of
+from bbilang.runtime.atoms import gather, kept_axes
 from bbilang.runtime.factorization.layer import percent
 from bbilang.runtime.factorization.lower import LINEAR, lower_layers
 from bbilang.runtime.field import Field, Named
@@ -158,7 +158,7 @@ def _vectors(node: Node, field: Field, run: Any) -> Named:
     for name, layer in layers.items():
         keep = kept_axes(field.type.atom, layer)
         order = ("channel", "input", *keep)
-        cube = Named(("input", *layer.axes), numpy_of(run.activation(node, name)))
+        cube = Named(("input", *kept_axes("neuron", layer)), run.reduced(node, name, "neuron", "sum"))
         maps[name] = cube.ordered(order).data
     found = gather(field, maps, layers, (PART, "input"))
     if np.isnan(field.values.data).any():  # absent atoms have no vector

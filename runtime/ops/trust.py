@@ -14,6 +14,7 @@ from bbilang.compiler.op import Demand, Fail, Make, Operation, Parameter, Regist
 from bbilang.compiler.targets import place_of
 from bbilang.compiler.trials import tested
 from bbilang.compiler.types import Axis, FieldType
+from bbilang.runtime import lengths
 from bbilang.runtime.field import Field, Named
 from bbilang.runtime.ops.attribute import named_method
 from bbilang.runtime.trust.agreement import OTHERS
@@ -105,6 +106,8 @@ class Trust(Operation):
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
         (field,) = inputs
+        if run.parts:
+            raise lengths.refuse("`trust`")
         measures = measures_of(node["measure"])
         found = [finding(node, measure.name, run) for measure in measures]
         told = tuple(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.trust.again import Again, of_pictures
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
@@ -38,6 +39,7 @@ class InputSensitivity(Measure):
         return Cost(again=n)
 
     def find(self, case: Case) -> Finding:
+        _pictures(case, self.name)
         own = case.attributions
         largest, ratio = np.zeros_like(own), np.zeros(own.shape[:-1])
         size = np.linalg.norm(own, axis=-1)
@@ -58,6 +60,14 @@ class InputSensitivity(Measure):
                 f"(max-sensitivity {over(ratio)})."
             )
         return Finding(words, warning, spread=largest, values={"largest": largest, "max_sensitivity": ratio})
+
+
+def _pictures(case: Case, name: str) -> None:
+    """Raises BbiError E531 for texts: between the numbers of two tokens there is nothing."""
+    if case.run.adapter.description.reads == "text":
+        message = f"`{name}` changes a picture a little, and {case.run.adapter.description.name} reads text"
+        help = "between two tokens there is nothing; `deletion`, `path_dependence` and others are of any layer"
+        raise BbiError(Diagnostic("E531", message, help=help))
 
 
 def noisy(case: Case) -> list[Any]:
@@ -92,6 +102,7 @@ class ShiftInvariance(Measure):
         return Cost(again=1)
 
     def find(self, case: Case) -> Finding:
+        _pictures(case, self.name)
         own = case.attributions
         adapter = shifted(case.run.adapter, SHIFT)
         found = Again(case, adapter=adapter, images=case.run.images + SHIFT).attributions()[0]
