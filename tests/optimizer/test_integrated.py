@@ -23,7 +23,7 @@ def baseline(word: str, images: torch.Tensor) -> torch.Tensor:
         case "blur":
             sides = [gaussian_filter(m.numpy(), tiny.SIZE / 8, mode="mirror", truncate=3) for m in images.flatten(0, 1)]
             return torch.tensor(np.stack(sides)).view_as(images)
-    return torch.rand(images.shape, generator=torch.Generator().manual_seed(0))
+    return torch.rand(images.shape[1:], generator=torch.Generator().manual_seed(0)).expand_as(images)
 
 
 def ends(model: str, layer: str, word: str, count: int = 1):
