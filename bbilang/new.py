@@ -168,7 +168,7 @@ def _weights(name: str) -> str:
     from bbilang.runtime.model import MODELS
 
     lacks = name in MODELS and not MODELS[name].package
-    return " --weights FILE   (or --weights random)" if lacks else ""
+    return " --weights download   (or --weights FILE, --weights random)" if lacks else ""
 
 
 def _shell(path: Path) -> str:

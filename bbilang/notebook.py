@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-m", "--model", metavar="NAME", help="a variable with a network, or a name of `bbi models`")
     parser.add_argument("-i", "--input", metavar="NAME", action="append",
                         help="a variable with a picture, an array or a tensor, or a file; repeatable")  # fmt: skip
-    parser.add_argument("--weights", metavar="FILE", help="safetensors or a PyTorch state dict; or the word random")
+    parser.add_argument("--weights", metavar="FILE", help="safetensors or a checkpoint; or the words random, download")
     parser.add_argument("-s", "--set", metavar="NAME=VALUE", action="append", help="as featvis.steps=64; repeatable")
     parser.add_argument("--seed", metavar="NUMBER", type=int, help="of everything random")
     parser.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps")

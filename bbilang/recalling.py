@@ -86,7 +86,8 @@ class Work:
         if (self.model is not None and not isinstance(self.model, str)) or name not in registry().models():
             return None
         changes = {key: self.program.setting(f"preprocess.{key}") for key in PREPROCESS}
-        return subjects.model_key(name, slot.weights, self.program.setting("seed", 0), changes)
+        seed = self.program.setting("seed", 0)
+        return subjects.model_key(name, slot.weights, seed, changes, self.progress)
 
     def subject(self) -> Subject | None:
         """The model without torch: from the cache. None where it has to be loaded first."""

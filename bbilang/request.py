@@ -46,6 +46,7 @@ class Request:
     output: str | None = None
     format: str | None = None
     root: str | None = None
+    sha256: str | None = None
 
     def options(self, *inputs: str) -> Options:
         return options(self.model, self.weights, inputs or self.inputs, self.settings, self.root)

@@ -13,6 +13,7 @@ from bbilang.console import duration, plural, printed, report, result, size
 from bbilang.deciding import learn
 from bbilang.diagnosing import program_of
 from bbilang.faults import FINE, WRONG, explained, misuse
+from bbilang.fetching import prepare
 from bbilang.gallery import Entry, index, percent, thumbnail
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.page import FORMATS, Page
@@ -32,6 +33,7 @@ def run(request: Request) -> int:
     program = request.program()
     path, format = place(request)
     _protect(path, program)
+    prepare(request, program)
     try:
         with Watch(request.quiet) as watch:
             page = _finished(request, program, watch) if format == "html" else None
@@ -166,6 +168,7 @@ def run_each(request: Request) -> int:
     names = _names(program.inputs, request.format or "html")
     for name in names:
         _protect(folder / name, program)
+    prepare(request, program)
     entries: list[Entry] = []
     adapter, failed = None, 0
     try:

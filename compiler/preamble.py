@@ -103,6 +103,9 @@ class Preamble(Reporter):
                 raise at(span, "E221", f"two models are called `{alias}`", "choose another name")
             name = item.name.value if isinstance(item.name, ast.String) else item.name.name
             weights, span = item.weights.value if item.weights else None, item.name.span
+            if weights == "download":
+                message = "a text cannot ask for a download: nothing is fetched unless the reader says so"
+                raise at(item.weights.span, "E446", message, "say it on the command line: `--weights download`")
             if number == 0 and options.model is not None:  # the command line wins over the text
                 name, weights, span = options.model, None, NOWHERE
             found[alias] = self._model(

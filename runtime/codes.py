@@ -88,8 +88,9 @@ MODELS: Final[dict[str, Code]] = {
     ),
     "E419": Code(
         "weights that could not be fetched",
-        "The library that a model comes from downloads its weights when they are first needed, and keeps them. Without "
-        "a network, give a file of weights, or a folder that `save_pretrained` wrote.",
+        "The library that a model comes from downloads its weights when they are first needed, and keeps them; for "
+        "models of bbilang's own the word `download` does. Without a network, give a file of weights, or a folder that "
+        "`save_pretrained` wrote.",
         f"{_RUN} --model timm:resnet18",
         f"{_RUN} --model timm:resnet18 --weights resnet18.safetensors",
         needs="a machine without a network",
@@ -204,6 +205,22 @@ FILES: Final[dict[str, Code]] = {
         f"{_RUN} --weights two_networks.pth",
         f"{_RUN} --weights the_one_i_mean.pth",
         needs="a file with two sets of weights that both fit",
+    ),
+    "E445": Code(
+        "a download that is not the file expected",
+        "A fetched file is looked at before it is kept: its SHA-256 must be the one that is pinned, published, or "
+        "remembered from the first download, and names, shapes and numbers must be the model's. A page of a proxy that "
+        "asks for a password is the most frequent reason.",
+        "$ bbi run page.bbi --model inceptionv1 --weights download --sha256 " + "0" * 64,
+        "$ bbi run page.bbi --model inceptionv1 --weights download",
+        needs="a network that gives something else",
+    ),
+    "E446": Code(
+        "a download that nobody offers, or nobody asked for",
+        "`--weights download` fetches the file at the known address of a model, which `bbi models` shows. Opening a "
+        "text fetches nothing, so a text cannot say it.",
+        f'model inceptionv1 from "download"\n{_PHOTO}',
+        f"model inceptionv1\n{_PHOTO}",
     ),
     "W440": Code(
         "the cache cannot be written",

