@@ -210,7 +210,7 @@ FILES: Final[dict[str, Code]] = {
         "a download that is not the file expected",
         "A fetched file is looked at before it is kept: its SHA-256 must be the one that is pinned, published, or "
         "remembered from the first download, and names, shapes and numbers must be the model's. A page of a proxy that "
-        "asks for a password is the most frequent reason.",
+        "asks for a password is often the reason.",
         "$ bbi run page.bbi --model inceptionv1 --weights download --sha256 " + "0" * 64,
         "$ bbi run page.bbi --model inceptionv1 --weights download",
         needs="a network that gives something else",

@@ -103,7 +103,7 @@ def test_fingerprint_is_of_the_content(efficientnet, tmp_path):
     file = tmp_path / "another name.pth"
     torch.save(efficientnet.module.state_dict(), file)
     copy = load("efficientnet_lite0", file)
-    assert copy.weights == "another name.pth"
+    assert copy.weights == "another name.pth: 296 tensors"
     assert copy.fingerprint == efficientnet.fingerprint and len(copy.fingerprint) == 16
     assert copy.with_preprocess(mean=0.5).fingerprint != copy.fingerprint
     with torch.no_grad():
