@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -166,7 +167,7 @@ def weights_of(
         return download(entry, progress, pin)
     if weights == "random":
         return None, None
-    path = Path(weights) if weights is not None else carried(entry)
+    path = Path(os.path.expanduser(weights)) if weights is not None else carried(entry)
     if pin is not None:
         from bbilang.runtime.remote import require
 

@@ -65,7 +65,7 @@ def model_key(
         try:
             with path.open("rb") as file:
                 made = [path.name, hashlib.file_digest(file, "sha256").hexdigest()]
-        except OSError:
+        except (OSError, ValueError):  # a name with a null in it is no name
             return None
         made += [receipt.words] if receipt else [] if weights is not None else [version_of(entry.package)]
     return key_of({"what": "model", "name": entry.name, "weights": made, "changes": changes, "code": code_digest()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def load_found(source: Any, name: str, weights: str | Path | None, device: torch
     if weights is not None:
         inner = module.model if isinstance(module, TextModel) else module
         random = weights == "random"
-        words = fit_random(inner, seed) if random else fit_file(inner, Path(weights)).words
+        words = fit_random(inner, seed) if random else fit_file(inner, Path(os.path.expanduser(weights))).words
     module.eval().requires_grad_(False).to(device)
     description = _of_module(name, found, module, None)
     if found.words is not None:

@@ -223,3 +223,25 @@ def test_which_object_is_in_the_way_is_told(tmp_path):
     import numpy as np
 
     assert "scalar" in refused("E403", lambda: loaded({"state_dict": state(1), "best": np.float64(1)}, tmp_path))
+
+
+@pytest.mark.filterwarnings("ignore")  # torch's own, on trees
+def test_a_file_of_weights_for_an_exported_program(tmp_path):
+    from bbilang.runtime.model import load
+    from bbilang.runtime.models.source import code_allowed
+
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
+    torch.export.save(torch.export.export(module, (torch.rand(1, 3, 12, 12),)), tmp_path / "net.pt2")
+    other = {f"module.{name}": value * 2 for name, value in module.state_dict().items()}
+    torch.save({"model_ema": other}, tmp_path / "w.pth")
+    with code_allowed():
+        adapter = load(str(tmp_path / "net.pt2"), tmp_path / "w.pth")
+    assert adapter.weights == "w.pth: 4 tensors from `model_ema`, prefix `module.` removed"
+    assert all(torch.equal(value, other[f"module.{name}"]) for name, value in adapter.module.state_dict().items())
+
+
+def test_names_of_files_that_are_none():
+    from bbilang.runtime.model import load
+
+    for name in ("a\0b.pth", "~nobody-of-this-name/w.pth", "x" * 5000):
+        refused("E403", lambda name=name: load("googlenet", name))
