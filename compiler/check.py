@@ -328,6 +328,10 @@ class Checker(Preamble):
 
         def place(value: ast.Expression) -> Any:
             if isinstance(value, ast.Call) and value.name in ("row", "column"):
+                if not value.arguments:
+                    listing = ", ".join(n for n, each in named.items() if each in own)
+                    help = f"as in `layout {value.name}({listing or 'photo, blocks'})`"
+                    raise at(value.span, "E308", f"`{value.name}()` lays nothing out", help)
                 return (value.name, tuple(place(argument.value) for argument in value.arguments))
             if isinstance(value, ast.Path):
                 binding = self.resolver.find(value.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -141,7 +141,7 @@ class Field:
             self.notes,
             tuple((words, pick(share), note) for words, share, note in self.shares),
             self.trust,
-            {name: c.take(dim, index) if dim in c.values.dims else c for name, c in self.curves.items()},
+            {name: c.take(dim, index) for name, c in self.curves.items()},
         )
 
     def with_values(self, values: Named, type: FieldType) -> Field:
@@ -189,5 +189,10 @@ class Linked(Field):
     nodes: tuple[Field, ...] = ()
     pairs: tuple[Field, ...] = ()
 
+    def take(self, dim: str, index: Named) -> Linked:
+        """Pick along one axis of every column and every pair that has it."""
+        nodes, pairs = (tuple(part.take(dim, index) for part in parts) for parts in (self.nodes, self.pairs))
+        return replace(self, nodes=nodes, pairs=pairs)
+
     def with_values(self, values: Named, type: FieldType) -> Linked:
-        return Linked(type, values, self.coords, self.names, nodes=self.nodes, pairs=self.pairs)
+        return replace(self, values=values, type=type)

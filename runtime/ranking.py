@@ -36,6 +36,9 @@ def ranked_axes(field: FieldType, arguments: Mapping[str, Any]) -> tuple[Axis, .
         axis = field.axis(arguments["along"])
         if arguments["along"] == "input":
             raise Fail("E231", "inputs are not ranked against each other", argument="along")
+        if len(set(axis.sizes)) > 1 and field.axis("layer") is not None and arguments["per"] != "layer":
+            message = f"the layers differ in their `{axis.name}`, so its places have no common order"
+            raise Fail("E231", message, "rank each layer apart: `per=layer`", argument="along")
         return (axis,)
     if field.axis("measure") is not None:
         message = "the attribution has measures beside it, which are not ranked with it"
@@ -60,7 +63,7 @@ def ranked_type(field: FieldType, arguments: Mapping[str, Any], k: int | None, g
     ranked = {axis.name for axis in axes}
     by = arguments["by"]
     if by == "difference":
-        _pair_axis(field, axes)
+        _pair_axis(field, axes, arguments["per"])
     elif isinstance(by, Node):
         _class_axis(field, axes, by)
     clash = next((axis for axis in field.axes if axis not in axes and ranked & set(axis.varies)), None)
@@ -110,8 +113,11 @@ def _class_axis(field: FieldType, ranked: tuple[Axis, ...], by: Node) -> None:
         raise Fail("E231", "atoms are ranked by one class", "as in `by=output` or `by=output[208]`", "by")
 
 
-def _pair_axis(field: FieldType, ranked: tuple[Axis, ...]) -> Axis:
-    pairs = [axis for axis in field.axes if axis not in ranked and axis.name != "input" and axis.size == 2]
+def _pair_axis(field: FieldType, ranked: tuple[Axis, ...], per: str | None) -> Axis:
+    """The axis whose two places are subtracted: targets, methods; of atoms only where nothing else has two places."""
+    apart = (*ranked, *(axis for axis in field.axes if axis.name in ("input", "layer", per)))
+    pairs = [axis for axis in field.axes if axis not in apart and axis.size == 2]
+    pairs = [axis for axis in pairs if axis not in field.atom_axes] or pairs
     if len(pairs) != 1:
         raise Fail(
             "E231",
@@ -130,7 +136,7 @@ def score_of(field: Field, axes: tuple[Axis, ...], per: str | None, by: Any, run
     if by == "magnitude":
         values = Named(values.dims, np.abs(values.data))
     elif by == "difference":
-        pair = _pair_axis(field.type, axes).name
+        pair = _pair_axis(field.type, axes, per).name
         first, second = (values.take(pair, Named((), np.array(i))) for i in (0, 1))
         values = Named(first.dims, first.data - second.ordered(first.dims).data)
     elif isinstance(by, Node):

@@ -26,7 +26,7 @@ from bbilang.runtime.store_codec import DAMAGED, decode, encode
 from bbilang.runtime.subject import Subject
 from bbilang.runtime.versions import code_digest, plugin_digest, version_of
 
-FORMAT = 1
+FORMAT = 2
 HOW = ("size", "steps", "rate", "batch", "parametrization", "transparency")  # what they show is not among these
 BY_ELEMENT = ("fields", "sizes")  # fields of Results that this file keeps for each element, besides icons
 ELSEWHERE = ("program", "selections", "icons", "icon_sets", "pictures", "probabilities", "labels", "layers", "passes",
@@ -214,7 +214,8 @@ def parts_of(results: Results, asked: Sequence[Objective], made: Made) -> dict[s
         chosen = [n for n in walk(element.node) if n.type.content == "selection"]
         icons = results.icon_sets.get(element.id)
         index, objectives = (None, ()) if icons is None else _local(icons.index, asked)
-        names = [name for name in element.node.type.layers if name in results.layers]
+        places = dict.fromkeys(name for node in walk(element.node) for name in node.type.layers)
+        names = [name for name in places if name in results.layers]  # a selection's among them
         kept[element.id] = Kept(
             {name: getattr(results, name)[element.id] for name in BY_ELEMENT if element.id in getattr(results, name)},
             {n["id"]: results.selections[n["id"]] for n in chosen},

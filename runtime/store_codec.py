@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.types import Axis, FieldType
-from bbilang.runtime.field import Field, Named
+from bbilang.runtime.field import Field, Linked, Named
 
+FIELDS = {"field": Field, "linked": Linked}
 KINDS = {"f": "<f", "i": "<i", "u": "<u", "b": "|b"}
 DAMAGED = (
     ValueError,
@@ -50,8 +51,11 @@ class _Writer:
         if isinstance(value, np.ndarray):
             return {"array": self.array(value)}
         if isinstance(value, Field):
-            parts = {f.name: self.plain(getattr(value, f.name)) for f in fields(Field) if f.name != "type"}
-            return {"field": asdict(value.type), "parts": parts}
+            kind = next((name for name, known in FIELDS.items() if known is type(value)), None)
+            if kind is None:  # written as a plain field it would come back without what it has besides
+                raise TypeError(f"a {type(value).__name__} is not stored")
+            parts = {f.name: self.plain(getattr(value, f.name)) for f in fields(value) if f.name != "type"}
+            return {"field": asdict(value.type), "kind": kind, "parts": parts}
         if isinstance(value, dict):
             return {"table": [[name, self.plain(item)] for name, item in value.items()]}
         if isinstance(value, tuple):
@@ -87,19 +91,21 @@ def _value(plain: Any, rest: bytes) -> Any:
         return _array(plain["array"], rest)
     if "field" in plain:
         parts = {str(name): _value(part, rest) for name, part in plain["parts"].items()}
-        return _field(plain["field"], parts)
+        return _field(FIELDS[plain["kind"]], plain["field"], parts)
     if "tuple" in plain:
         return tuple(_value(item, rest) for item in plain["tuple"])
     return {str(name): _value(item, rest) for name, item in plain["table"]}
 
 
-def _field(type: dict[str, Any], parts: dict[str, Any]) -> Field:
+def _field(kind: type[Field], type: dict[str, Any], parts: dict[str, Any]) -> Field:
     axes = {name: tuple(Axis(**_tuples(axis)) for axis in type[name]) for name in ("axes", "states")}
-    field = Field(FieldType(**{**_tuples(type), **axes}), **parts)
+    field = kind(FieldType(**{**_tuples(type), **axes}), **parts)
     named = [field.values, *field.coords.values(), *field.names.values()]
     named += [part for part in (field.index, field.weight) if part is not None]
     if not all(isinstance(part, Named) for part in named):
         raise ValueError("a field is made of named arrays")
+    if isinstance(field, Linked) and not all(isinstance(part, Field) for part in (*field.nodes, *field.pairs)):
+        raise ValueError("a linked list is made of fields")
     return field
 
 

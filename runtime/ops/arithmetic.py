@@ -56,6 +56,11 @@ def spend(field: FieldType, name: str, words: str, signed: bool) -> FieldType:
         message = f"the atoms along `{varying.name}` differ along `{name}`, so there is no {words} over it"
         help = "each input has atoms of its own" if name == "input" else f"leave out `per={name}`"
         raise Fail("E231", message, help, argument="axis")
+    uneven = next((axis for axis in field.axes if name == "layer" and len(set(axis.sizes)) > 1), None)
+    if uneven is not None:  # place 3 of one layer has nothing to do with place 3 of another
+        sizes = ", ".join(map(str, uneven.sizes))
+        message = f"the layers differ in their `{uneven.name}` ({sizes}), so there is no {words} over them"
+        raise Fail("E231", message, f"spend `{uneven.name}` first, or lay them out: `facet=layer`", argument="axis")
     spent = (*field.spent, *field.axis(name).components)
     return replace(field.without(name), signed=signed, steps=(*field.steps, f"{words} over {name}"), spent=spent)
 

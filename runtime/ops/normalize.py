@@ -55,12 +55,8 @@ class Normalize(Operation):
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
         (field,) = inputs
         values = field.values
-        apart = _apart(node["scope"], field)
         magnitude = np.abs(np.nan_to_num(values.data, nan=0.0, posinf=np.inf, neginf=-np.inf))
-        axes = tuple(i for i, d in enumerate(values.dims) if d not in apart)
-        largest = magnitude.max(axes, keepdims=True) if axes else magnitude
-        if node["scope"] == "pair":
-            largest = _over_atoms_of_a_layer(largest, node, values.dims, run)
+        largest = _largest(Named(values.dims, magnitude), _labels(node, field, run))
         data = np.where(largest > 0, values.data / np.where(largest > 0, largest, 1), values.data)
         return field.with_values(Named(values.dims, data), node.type)
 
@@ -71,33 +67,57 @@ def _joins_layers(field: FieldType) -> bool:
     return field.content == "attribution" and other
 
 
-def _apart(scope: str, field: Field) -> set[str]:
-    """The axes along which each place is scaled by itself."""
-    if scope == "global":
-        return set()
-    found = {"input", *(["method"] if scope == "method" else [])}
-    own = scope if scope in field.coords else f"to.{scope}"  # what is attributed to atoms may have those alone
-    for component in ("layer", "to.layer") if scope == "pair" else (own,):
-        found |= set(field.coords[component].dims) if component in field.coords else set()
+def _labels(node: Node, field: Field, run: Any) -> list[Named]:
+    """Integers over some of the field's axes: numbers with the same ones are scaled together. They are the atoms' own
+    coordinates, not their places: `top` mixes channels and layers along one axis, and channel 3 of one layer is not
+    that of another."""
+    scope, sizes = node["scope"], field.values.sizes
+    found = [Named((axis,), np.arange(sizes[axis])) for axis in ("input", "method") if axis in sizes]
+    match scope:
+        case "global":
+            return []
+        case "method":
+            return found
+        case "pair":
+            components: tuple[str, ...] = ("layer", "to.layer")
+        case _:
+            end = "" if scope in field.coords else "to."  # what is attributed to atoms may have those alone
+            components = tuple(dict.fromkeys((f"{end}{scope}", f"{end}layer")))
+    found = [label for label in found if label.dims != ("method",)]
+    found += [field.coords[component] for component in components if component in field.coords]
     if scope == "pair":
-        found |= {state.name for state in field.type.states if "layer" in state.components}
-    return found
+        found += [label for label in (_layers_of(state, run) for state in _chosen(node)) if label is not None]
+    return [label for label in found if set(label.dims) <= set(sizes)]
 
 
-def _over_atoms_of_a_layer(largest: np.ndarray, node: Node, dims: tuple[str, ...], run: Any) -> np.ndarray:
-    """The largest of all the states whose atoms are of one layer, where it was the largest of each state."""
-    for chosen in walk(node):
-        if chosen.type.content != "selection" or chosen["id"] not in dims:
-            continue
-        layer = run.value(chosen).coords.get("layer")
-        if layer is None:
-            continue
-        largest, axis = largest.copy(), dims.index(chosen["id"])
-        along = np.moveaxis(largest, axis, 0)
-        for number in np.unique(layer.data):
-            same = layer.data == number
-            along[same] = along[same].max(0)
-    return largest
+def _chosen(node: Node) -> list[Node]:
+    names = {state.name for state in node.type.states if "layer" in state.components}
+    return [chosen for chosen in walk(node) if chosen.type.content == "selection" and chosen["id"] in names]
+
+
+def _layers_of(selection: Node, run: Any) -> Named | None:
+    """The layer of each atom that a reader can choose, over the states; the output is one, too."""
+    layer = run.value(selection).coords.get("layer")
+    return layer.renamed({layer.dims[0]: selection["id"]}) if layer is not None and layer.dims else None
+
+
+def _largest(magnitude: Named, labels: list[Named]) -> np.ndarray:
+    """The largest number among those with the same labels, spread to what the array's axes need."""
+    dims = magnitude.dims
+    if not labels:
+        return magnitude.data.max(keepdims=True)
+    known = {d for label in labels for d in label.dims}
+    others = tuple(i for i, d in enumerate(dims) if d not in known)
+    data = magnitude.data.max(others, keepdims=True) if others else magnitude.data
+    key = np.zeros(data.shape, int)
+    for label in labels:
+        _, own = np.unique(label.data, return_inverse=True)
+        own = Named(label.dims, own.reshape(label.data.shape))
+        key = key * (int(own.data.max(initial=0)) + 1) + own.spread(dims)
+    _, group = np.unique(key, return_inverse=True)
+    largest = np.zeros(int(group.max(initial=-1)) + 1, data.dtype)
+    np.maximum.at(largest, group.ravel(), data.ravel())
+    return largest[group.ravel()].reshape(data.shape)
 
 
 OPERATIONS = (Normalize(),)

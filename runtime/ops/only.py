@@ -49,7 +49,8 @@ class Only(Operation):
             if not own.whole:  # of atoms that were chosen before, some may be missing
                 new = replace(new, exact=False, whole=False)
             field = field.swap(new)
-        return field.with_states(*other.states)
+        # The picker of inputs that an element shows is an axis of this field: each input keeps its own atoms.
+        return field.with_states(*(state for state in other.states if field.axis(state.name) is None))
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
         (field,) = inputs
