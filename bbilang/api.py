@@ -279,12 +279,13 @@ def _loaded(program: Program, model: Any, input: Any, device: str) -> Adapter:
     return replace(adapter, description=program.description) if program.description is not None else adapter
 
 
-def view(results: Results, title: str = "") -> View:
-    """The view model: what each element shows in each state, in plain numbers, strings and images."""
+def view(results: Results, title: str = "", whole: bool = False) -> View:
+    """The view model: what each element shows in each state, in plain numbers, strings and images. ``whole``: with
+    every number of maps that a page shows as pictures only, for a table."""
     from bbilang.runtime.provenance import provenance_of
     from bbilang.runtime.view import view as build
 
-    return build(results, registry(), provenance_of(results), title)
+    return build(results, registry(), provenance_of(results), title, whole)
 
 
 def render(page: View) -> str:

@@ -10,7 +10,9 @@ import numpy as np
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.frozen import frozen
-from bbilang.registry import charts
+from bbilang.registry import charts, registry
+from bbilang.runtime.columns import matrix_of
+from bbilang.runtime.field import Linked
 
 if TYPE_CHECKING:
     from bbilang.compiler.plan import Plan
@@ -53,9 +55,11 @@ class Page:
     def save(self, path: str | Path, format: str | None = None) -> Path:
         """Write the page: html, json, png, svg, pdf or csv, by the file's ending unless said.
 
-        The file is there whole or not at all. Raises BbiError E430 for an unknown format, E431 where it cannot be
-        written.
+        The file is there whole or not at all. A table (csv) has every number, also of maps that the page shows as
+        pictures only. Raises BbiError E430 for an unknown format, E431 where it cannot be written, E311 for a table of
+        too many rows.
         """
+        from bbilang import api
         from bbilang.runtime.export import export
 
         path = Path(path)
@@ -64,7 +68,8 @@ class Page:
             help = f"formats are {', '.join(FORMATS)}"
             raise BbiError(Diagnostic("E430", f"there is no format `{wanted}`", help=help))
         try:
-            return export(self.view, path, wanted, charts())
+            shown = api.view(self.results, self.view.title, whole=True) if wanted == "csv" else self.view
+            return export(shown, path, wanted, charts())
         except OSError as error:
             reason = error.strerror or str(error)
             help = "nothing was written; choose another place with `-o`"
@@ -75,10 +80,18 @@ class Page:
         return asdict(self.view)
 
     def data(self, name: str) -> Data:
-        """The numbers of an element, by its name in the text (or `element-1` ...). Raises KeyError for another name."""
+        """The numbers of an element, by its name in the text (or `element-1` ...): what it draws. Raises KeyError for
+        another name.
+
+        A curve of a measure has the axis that it runs along (`step` ...). A flow has axes `from` and `to` over all its
+        nodes, column by column, NaN where no link is; ``labels`` names them, ``coords`` has each one's `column`.
+        """
         if name not in self.results.fields:
             raise KeyError(f"no element is called {name!r}; there are {', '.join(self.results.fields)}")
-        found = self.results.fields[name]
+        node = next(element.node for element in self.results.program.elements if element.id == name)
+        found = registry().styles[node["style"]].drawn(self.results.fields[name])
+        if isinstance(found, Linked):
+            found = matrix_of(found, self.results.labels)
         values = found.values
         if "input" in values.dims and values.sizes["input"] == 1:
             found = found.take("input", _first())

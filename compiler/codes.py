@@ -355,6 +355,13 @@ FIELDS: Final[dict[str, Code]] = {
         f"{_PHOTO}\nblock5c.expand.channel | at(hover(block5c.expand.spatial)) | top(4) | present(featvis)",
         f"{_PHOTO}\nblock5c.expand.neuron | at(hover(block5c.expand.spatial)) | top(4) | present(featvis)",
     ),
+    "E310": Code(
+        "too many marks",
+        "Every cell, bar and point is drawn in the reader's browser, and a page carries their numbers in every state. "
+        "Keep those that matter; nobody reads a matrix of a million cells. `set marks` lifts the bound.",
+        "block5c.expand.channel | attribute(output.class) | present(matrix)",
+        "block5c.expand.channel | attribute(output[top(5)]) | top(12) | present(matrix)",
+    ),
     "E901": Code(
         "not available yet",
         "The text is right, and this version of bbilang cannot run this part of it. All the rest of it is checked.",

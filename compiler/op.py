@@ -7,6 +7,7 @@ adding a file.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -215,6 +216,14 @@ class Style:
     def spend(self, field: FieldType) -> Drawn:
         """Which axes are drawn. Raises `Fail` where the field cannot be drawn like this."""
         raise NotImplementedError
+
+    def marks(self, field: Node, drawn: Drawn) -> tuple[int, int]:
+        """(the most marks that a panel shows at once, the numbers that the page carries for them in each state): what
+        bounds an element's size. A map is one picture, whatever its cells."""
+        if drawn.cells is not None:
+            return 0, 0
+        sizes = [axis.size for axis in (drawn.slots, drawn.series) if axis is not None]
+        return math.prod(sizes), math.prod(sizes)
 
     def demands(self, node: Node) -> tuple[Demand, ...]:
         return ()

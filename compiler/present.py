@@ -10,6 +10,7 @@ from bbilang.compiler.arguments import SOME_LAYER, At, at, bind, describe
 from bbilang.compiler.captions import meaningless
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Fail, Parameter, Style, did_you_mean
+from bbilang.compiler.settings import default
 from bbilang.compiler.types import Axis, FieldType
 from bbilang.grammar import ast
 from bbilang.grammar.source import Span
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bbilang.compiler.resolve import Resolver
 
 INPUT_PICKER = "input"
+OVER_STATES = 100  # a page may carry so many times the numbers that it may show at once
 PARAMETERS = (
     Parameter(
         "style", "style", "how to draw: `featvis`, `image`, `heatmap`, `bars`, `swatches`, `matrix`, `masks` ..."
@@ -92,6 +94,7 @@ class Presenter:
         type = replace(field.type, axes=tuple(a for a in field.type.axes if a not in states))
         type = type.with_states(*(replace(axis, name=INPUT_PICKER) for axis in states))
         self._bounded(type, call.span)
+        self._drawable(field, style, drawn, arguments["facet"], type.state_count, spans.get("style", call.span))
         if arguments["size"] == "norm":
             arguments["size_of"] = self._norms(field, spans["size"])
         if arguments["color"] is not None and not style.coloured:
@@ -192,6 +195,26 @@ class Presenter:
                 f"this element has {type.state_count} states ({product}), and {limit} is the limit",
                 f"bound a selection, as in `hover(... | top(40))`, or allow more: `set states {type.state_count}`",
             )
+
+    def _drawable(
+        self, field: Node, style: Style, drawn: contract.Drawn, facet: str | None, states: int, span: Span
+    ) -> None:
+        """A page carries every mark in every state, and its reader's browser draws those of one state."""
+        limit = self.resolver.settings.get("marks", default("marks"))
+        panels = field.type.axis(facet).size if facet else 1
+        shown, carried = (panels * count for count in style.marks(field, drawn))
+        help = "keep the strongest: `top(...)`, or name the classes: `output[top(5)]`; or allow more: `set marks {}`"
+        if shown > limit:
+            named = (drawn.slots, drawn.series, field.type.axis(facet) if facet else None)
+            product = " x ".join(f"{axis.size} ({axis.name})" for axis in named if axis is not None)
+            message = (
+                f"this element has {shown:,} marks{f' ({product})' if product else ''}, and {limit:,} is the limit"
+            )
+            raise at(span, "E310", message, help.format(shown))
+        if carried * states > limit * OVER_STATES:
+            message = f"this element has {carried * states:,} numbers ({states:,} states of {carried:,})"
+            bound = -(-carried * states // OVER_STATES)
+            raise at(span, "E310", f"{message}, and {limit * OVER_STATES:,} is the limit", help.format(bound))
 
     def _fits(self, arguments: dict[str, Any], style: Style, over: Node, span: Span) -> None:
         base = self.resolver.registry.styles[over["style"]]

@@ -64,6 +64,9 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
     ),
     "seed": (Parameter("value", "integer", "seed of everything random", 0, minimum=0, maximum=2**63 - 1),),
     "states": (Parameter("value", "integer", "most states that an element may have", 4096, minimum=1, maximum=10**7),),
+    "marks": (
+        Parameter("value", "integer", "most marks that an element may show at once", 50_000, minimum=1, maximum=10**7),
+    ),
     "labels": (Parameter("value", "text", "file with one class name a line", None),),
 }
 

@@ -163,6 +163,14 @@ FILES: Final[dict[str, Code]] = {
         f"{_RUN} -o page.html",
         needs="a command that writes",
     ),
+    "E311": Code(
+        "a table of too many rows",
+        "A table has a row for every number in every state, also for those of maps that a page shows as pictures only: "
+        "every pixel for every class is fifty million. Bound the choice, or take the numbers in Python.",
+        f"{_RUN} --format csv",
+        f"{_RUN} --format html",
+        needs="a map of every pixel with a thousand states",
+    ),
     "E431": Code(
         "a file that cannot be written",
         "The folder is missing, full or not yours. It is looked at before anything is computed.",

@@ -36,6 +36,7 @@ class Drawing:
     results: Results
     picture: Callable[[bytes, str, int, int, str], int]  # (data, mime, width, height, alt) -> index
     prefix: str = ""  # of the model, where there are several
+    whole: bool = False  # every number of a map, however fine: for a table
 
     def __post_init__(self) -> None:
         self.node = self.element.node

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Any
 
 import altair as alt
@@ -102,7 +106,32 @@ def chart(element: Element, data: Iterable[Row], **calculated: str) -> alt.Chart
     """A chart whose rows know ``frame``, the element's content in its current state, and what is calculated from it."""
     name = identifier(element.id)
     frame = f"frames_{name}[datum.own][state_{name}]"
-    return alt.Chart(alt.Data(values=list(data))).transform_calculate(frame=frame, **calculated)
+    return alt.Chart(_table(list(data))).transform_calculate(frame=frame, **calculated)
+
+
+_tables: ContextVar[dict[str, list[Row]] | None] = ContextVar("tables", default=None)
+
+
+@contextmanager
+def tables() -> Iterator[dict[str, list[Row]]]:
+    """Rows of the charts that are made within, by the names that they have there. Altair checks every number of a table
+    that stands in a chart, and copies it with each: a minute for 40,000 cells."""
+    found: dict[str, list[Row]] = {}
+    token = _tables.set(found)
+    try:
+        yield found
+    finally:
+        _tables.reset(token)
+
+
+def _table(data: list[Row]) -> alt.NamedData | alt.InlineData:
+    known = _tables.get()
+    if known is None:  # a chart for itself
+        return alt.InlineData(values=data)
+    words = json.dumps(data, separators=(",", ":"), sort_keys=True)
+    name = f"rows-{sha256(words.encode()).hexdigest()[:16]}"
+    known[name] = data
+    return alt.NamedData(name=name)
 
 
 def picture(base: alt.Chart, width: str, height: str, **mark: object) -> alt.Chart:

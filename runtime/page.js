@@ -366,10 +366,12 @@ function recall() {
 // ---- saving ----------------------------------------------------------------------------------------------------------
 
 function csv(element) {
-  // A text that a spreadsheet would take for a formula is led by an apostrophe; numbers stay numbers.
+  // As in table.py: texts are quoted; one that a spreadsheet would take for a formula is led by an apostrophe.
+  const formula = /^(?:[\s;,|]*[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]|[\t\r\n])/;
   const cell = (v) => {
-    const text = v === null || v === undefined ? "" : typeof v === "string" && /^[=+@\t\r-]/.test(v) ? `'${v}` : String(v);
-    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    if (typeof v === "number") return String(v);
+    const text = v ?? "";
+    return `"${(formula.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
   };
   const states = element.states.map((id) => selections.get(id));
   const lines = [[...states.map((s) => s.title || s.id), element.facetAxis || "panel", "slot", element.slotAxis || "atom", element.seriesAxis || "series", "value", "note"]];
@@ -381,6 +383,8 @@ function csv(element) {
         if (value === null && !(frame.atoms[slot] >= 0)) return;
         lines.push([...labels, frame.label, slot, element.atoms[frame.atoms[slot]]?.[1], frame.series[k], value, frame.notes[slot]]);
       }));
+      for (const [start, end, , , , value] of frame.flow?.links ?? [])
+        lines.push([...labels, frame.label, start, ...[start, end].map((slot) => element.atoms[frame.atoms[slot]][1]), value, "link"]);
     });
   });
   return lines.map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";

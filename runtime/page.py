@@ -197,7 +197,7 @@ def _figure(view: View, element: Element, used: set[str]) -> dict[str, Any]:
             }
             for overlay in parts[1:]
         ],
-        "tables": [part for part in parts if any(f.values or f.atoms for p in part.panels for f in p.frames)],
+        "tables": [part for part in parts if any(f.values for p in part.panels for f in p.frames)],
         "live": {part.id: any(kinds[name] in ("hover", "click") for name in part.states) for part in parts},
         "hint": _hint([kinds[name] for name in pointed if name in kinds], thing),
         "pointed": bool(pointed),

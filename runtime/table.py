@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 
 from bbilang.runtime.selection import elements
@@ -13,13 +14,14 @@ from bbilang.runtime.viewmodel import Element, Selection, View
 def long_table(view: View) -> str:
     """CSV (RFC 4180): element, one column per selection, facet, slot, atom, series, value, note.
 
-    A selection's column is empty where the element does not depend on it. A text that a spreadsheet would take for a
-    formula is led by an apostrophe.
+    A selection's column is empty where the element does not depend on it. A link of a flow is a row of its own, after
+    those of the nodes: from `atom` to `series`, with the note `link`. Texts are quoted, so that no other separator
+    splits them; one that a spreadsheet would take for a formula is led by an apostrophe.
     """
     used = {name for element in elements(view) for name in element.states}
     states = [selection for selection in view.selections if selection.id in used]
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\r\n")
+    writer = csv.writer(file, lineterminator="\r\n", quoting=csv.QUOTE_NONNUMERIC)
     header = ["element", *(s.title or s.id for s in states), "facet", "slot", "atom", "series", "value", "note"]
     writer.writerow(map(_cell, header))
     for element in elements(view):
@@ -45,7 +47,16 @@ def _rows(element: Element, states: list[Selection]) -> Iterator[list[object]]:
                     if value is not None or atom >= 0:
                         name = element.atoms[atom].label if atom >= 0 else ""
                         yield [element.id, *chosen, label, slot, name, series, value, note]
+            for start, end, value in frame.links:
+                ends = [element.atoms[frame.atoms[slot]].label for slot in (start, end)]
+                yield [element.id, *chosen, label, start, *ends, value, "link"]
+
+
+# A sign that begins a formula in some spreadsheet, also a full-width one, wherever a separator puts it first.
+FORMULA = re.compile(r"[\s;,|]*[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]|[\t\r\n]")
 
 
 def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    if value is None:
+        return ""
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value

@@ -16,7 +16,7 @@ import altair as alt
 
 from bbilang.runtime.flow import flow
 from bbilang.runtime.geometry import value_of
-from bbilang.runtime.marks import BLANK, FONT, Theme, identifier, series, slots
+from bbilang.runtime.marks import BLANK, FONT, Theme, identifier, series, slots, tables
 from bbilang.runtime.selection import elements, layered, start_choices, start_states
 from bbilang.runtime.viewmodel import Element, Frame, View
 
@@ -175,9 +175,11 @@ def _specification(
 def _layers(
     element: Element, theme: Theme, styles: Mapping[str, Chart] | None, datasets: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    made = _style(element, styles)(element, theme)
-    plain = made if isinstance(made, dict) else made.to_dict()
+    with tables() as rows:
+        made = _style(element, styles)(element, theme)
+        plain = made if isinstance(made, dict) else made.to_dict()
     datasets.update(plain.get("datasets", {}))
+    datasets.update(rows)
     parts = plain.get("layer", [plain])
     own = ("data", "transform", "mark", "encoding", "name", "layer")
     shared = {"data": plain["data"]} if "data" in plain else {}  # Altair lifts what all layers have in common

@@ -12,6 +12,7 @@ from bbilang.compiler import ir
 from bbilang.compiler.ir import Node, walk
 from bbilang.compiler.op import Registry, Style
 from bbilang.compiler.present import INPUT_PICKER
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime import grouping
 from bbilang.runtime import viewmodel as vm
 from bbilang.runtime.drawing import Drawing, atom_key, atom_words, token_word
@@ -24,14 +25,20 @@ from bbilang.runtime.trust.told import trust_of, warnings_of
 CHOOSERS = ("hover", "click")
 
 
-def view(results: Results, registry: Registry, provenance: vm.Provenance, title: str = "") -> vm.View:
-    """The view model of a page."""
-    return _Builder(results, registry).build(provenance, title)
+def view(
+    results: Results, registry: Registry, provenance: vm.Provenance, title: str = "", whole: bool = False
+) -> vm.View:
+    """The view model of a page. ``whole``: with every number of maps that a page shows as a picture only, for a table.
+    Raises BbiError E311 where those are too many."""
+    return _Builder(results, registry, whole).build(provenance, title)
+
+
+MOST_ROWS = 5_000_000  # of a table: some 300 MB
 
 
 class _Builder:
-    def __init__(self, results: Results, registry: Registry):
-        self.results, self.registry, self.program = results, registry, results.program
+    def __init__(self, results: Results, registry: Registry, whole: bool):
+        self.results, self.registry, self.program, self.whole = results, registry, results.program, whole
         self.pictures: list[vm.Picture] = []
         self._known: dict[bytes, int] = {}
         nodes = walk(*(element.node for element in self.program.elements))
@@ -80,7 +87,12 @@ class _Builder:
         style: Style = self.registry.styles[node["style"]]
         field = style.drawn(self.results.fields[element.id])
         inner = field.type.without(node["facet"]) if node["facet"] else field.type
-        drawing = Drawing(element, field, style.spend(inner), self.results, self.picture)
+        drawing = Drawing(element, field, style.spend(inner), self.results, self.picture, whole=self.whole)
+        if self.whole and field.values.data.size > MOST_ROWS:
+            message = f"the numbers of `{element.id}` are {field.values.data.size:,}, too many for a table"
+            help = f"bound what the reader chooses, or compute with them in Python: `page.data({element.id!r})`"
+            raise BbiError(Diagnostic("E311", message, next(iter(self.program.spans(node)), None), help),
+                           self.program.source)  # fmt: skip
         panels = remarked(drawing, style.panels(drawing))
         legend = legend_of(drawing, panels) if style.name != "image" else None
         drawn = drawing.drawn

@@ -65,7 +65,7 @@ def panels(drawing: Drawing) -> tuple[Panel, ...]:
     icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index, y, x)
     values = drawing.grid(drawing.field.values, y, x)
     areas = shares(drawing, values)
-    numbered = counts_shown(values)
+    numbered = drawing.whole or counts_shown(values)
     made = []
     for facet in drawing.facets():
         frames, shape = [], values.shape[-2:]

@@ -56,7 +56,7 @@ class Heatmap(Style):
         values = drawing.grid(drawing.field.values, type.axis("y"), type.axis("x"))
         ends = domain_of(values, type.signed)
         over = drawing.node["over"] is not None
-        numbered = counts_shown(values)
+        numbered = drawing.whole or counts_shown(values)
         panels = []
         for facet in drawing.facets():
             frames, shape = [], values.shape[-2:]
@@ -67,7 +67,7 @@ class Heatmap(Style):
                 data = colour_map_png(np.nan_to_num(cells), ends, type.signed, over)
                 words = f"{type.content} over positions of {drawing.layer_at(at)}"
                 picture = drawing.picture(data, "image/png", shape[1], shape[0], words)
-                atoms = drawing.cells(at, shape) if cells.size <= MOST_CELLS else ()
+                atoms = drawing.cells(at, shape) if drawing.whole or cells.size <= MOST_CELLS else ()
                 numbers = tuple((rounded(v),) for v in cells.ravel()) if numbered and atoms else ()
                 frames.append(Frame(atoms, (picture,), numbers))
             panels.append(drawing.panel(frames, facet, shape))

@@ -40,7 +40,7 @@ class Masks(Style):
         axes = [type.axis(name) for name in ("y", "x", "group")]
         values = drawing.grid(drawing.field.values, *axes)
         counts = grouping.counts(drawing)
-        numbered = counts_shown(values)
+        numbered = drawing.whole or counts_shown(values)
         panels = []
         for facet in drawing.facets():
             frames, shape = [], values.shape[-3:-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Drawn, Fail, Style
 from bbilang.compiler.types import FieldType
 from bbilang.runtime.drawing import Drawing, rounded
@@ -22,6 +23,11 @@ class Matrix(Style):
     def spend(self, field: FieldType) -> Drawn:
         rows, columns = two_axes(field, self.name)
         return Drawn((rows.name, columns.name) if columns else (rows.name,), rows, columns)
+
+    def marks(self, field: Node, drawn: Drawn) -> tuple[int, int]:
+        count, numbers = super().marks(field, drawn)
+        pairs = drawn.series is None  # each may have a row and a column of its own
+        return (count * count, numbers * numbers) if pairs else (count, numbers)
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         axis = drawing.drawn.slots
@@ -79,8 +85,9 @@ def _pairs(drawing: Drawing) -> tuple[Panel, ...]:
             rows = list(dict.fromkeys(int(first[at][i]) for i in here))
             columns = list(dict.fromkeys(int(second[at][i]) for i in here))
             cells = np.full((len(rows), len(columns)), np.nan)
+            row_of, column_of = ({atom: place for place, atom in enumerate(ends)} for ends in (rows, columns))
             for i in here:
-                cells[rows.index(int(first[at][i])), columns.index(int(second[at][i]))] = values[at][i]
+                cells[row_of[int(first[at][i])], column_of[int(second[at][i])]] = values[at][i]
             ends = [drawing.atom({names[1]: c}, layers[-1]) for c in columns]
             frames.append(
                 Frame(

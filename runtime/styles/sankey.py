@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
 import numpy as np
 
+from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Drawn, Fail, Style
 from bbilang.compiler.types import FieldType
 from bbilang.runtime import grouping
@@ -33,6 +37,14 @@ class Sankey(Style):
                 "as in `[early, late, output[top(5)]] | link() | present(sankey)`",
             )
         return Drawn(tuple(axis.name for axis in field.axes if axis.name != "input"))
+
+    def marks(self, field: Node, drawn: Drawn) -> tuple[int, int]:
+        """Links; and what each node leaves of each link when it is clicked."""
+        while field.op != "link" and field.inputs:
+            field = field.inputs[0]
+        columns = [_atoms(node) for node in field.inputs[0].inputs] if field.inputs else []
+        links = sum(a * b for a, b in pairwise(columns))
+        return links, links * sum(columns)
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         field = drawing.field
@@ -78,6 +90,10 @@ class Sankey(Style):
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         return ("width: magnitude, on one scale for each pair of columns; red raises the later one, blue lowers it",)
+
+
+def _atoms(column: Node) -> int:
+    return math.prod(axis.size for axis in column.type.axes if axis.name != "input")
 
 
 def _here(drawing: Drawing, array: Named, at: tuple[int, ...]) -> np.ndarray:

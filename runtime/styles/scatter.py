@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from bbilang.compiler.ir import Node
@@ -36,6 +37,10 @@ class Scatter(Style):
             return Drawn(("y", "x", pair.name), None, pair, (own.axis("y").size, own.axis("x").size))
         slots = one_atom_axis(own, self.name)
         return Drawn((slots.name, pair.name), slots, pair)
+
+    def marks(self, field: Node, drawn: Drawn) -> tuple[int, int]:
+        points = drawn.slots.size if drawn.slots is not None else math.prod(drawn.cells or ())
+        return points, 2 * points
 
     def demands(self, node: Node) -> tuple[Demand, ...]:
         if not node["icons"]:
