@@ -45,7 +45,9 @@ class Theme:
 
 def identifier(name: str) -> str:
     """An element's name as part of a Vega signal's name; different names stay different."""
-    return re.sub(r"[^A-Za-z0-9_]", lambda match: f"_{ord(match[0]):x}_", name)
+    if re.fullmatch(r"\w+", name, re.ASCII) and not re.search(r"_[0-9a-f]+_", name):
+        return name
+    return re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):x}_", name)  # no other name looks like this
 
 
 def domain(element: Element) -> tuple[float, float]:

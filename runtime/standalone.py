@@ -58,14 +58,14 @@ def specification(
         body += [part(element.id, WIDTH) for element in interface.elements if element.id not in placed]
         several = len(view.interfaces) > 1 and interface.title
         if several:
-            parts.append({"vconcat": body, "spacing": GAP, **_title(interface.title, [], 18)})
+            parts.append({"vconcat": body, "spacing": GAP, **_title(interface.title, [], 18, WIDTH)})
         else:
             parts += body
     if live:
         _interact(view, params, parts)
-    return {
+    return _plainly({
         "$schema": SCHEMA,
-        **_title(view.title, _says(view), 26),
+        **_title(view.title, _says(view), 26, WIDTH),
         "background": "white",
         "padding": 28,
         "params": list(params.values()),
@@ -73,7 +73,7 @@ def specification(
         "vconcat": [*parts, _footer(view)],
         "spacing": GAP,
         "config": {"aria": False, "font": FONT, "view": {"stroke": None}, "concat": {"spacing": GAP}},
-    }
+    })  # fmt: skip
 
 
 def _weight(node: Layout, by_id: Mapping[str, Element]) -> int:
@@ -100,7 +100,7 @@ def _element(
     lines = [line for part in layered(element) for line in _words(part, room, part is not element)]
     keys = [_scale(part, over=part is not element) for part in layered(element) if _coloured(part)]
     keys += [_chips(part, room) for part in layered(element) if _chipped(part)]
-    chart |= _title(element.title, lines, 14)
+    chart |= _title(element.title, lines, 14, room)
     return {"vconcat": [chart, *keys], "spacing": 8} if keys else chart
 
 
@@ -178,7 +178,7 @@ def _chips(element: Element, room: int) -> dict[str, Any]:
     }
 
 
-def _title(text: str, lines: list[str], size: int) -> dict[str, Any]:
+def _title(text: str, lines: list[str], size: int, room: float) -> dict[str, Any]:
     look = {
         "anchor": "start",
         "fontSize": size,
@@ -187,7 +187,38 @@ def _title(text: str, lines: list[str], size: int) -> dict[str, Any]:
         "subtitlePadding": 5,
         "frame": "group",
     }
-    return {"title": {"text": text, "subtitle": lines, "offset": 12, **look}}
+    own = textwrap.wrap(text, max(12, int(room / (size * 0.6))))  # a title does not make the picture wider
+    return {"title": {"text": own if len(own) > 1 else "".join(own), "subtitle": lines, "offset": 12, **look}}
+
+
+# Vega looks a text up among its signals, in an object that knows these of its own: nothing would be drawn.
+INHERITED = frozenset(
+    "constructor hasOwnProperty isPrototypeOf propertyIsEnumerable toLocaleString toString valueOf __proto__ "
+    "__defineGetter__ __defineSetter__ __lookupGetter__ __lookupSetter__".split()
+)
+
+
+def _plainly(specification: dict[str, Any]) -> dict[str, Any]:
+    """The specification with every such text as the value of a parameter."""
+    params: list[dict[str, Any]] = specification["params"]
+
+    def kept(words: Any) -> Any:
+        if INHERITED.isdisjoint([words] if isinstance(words, str) else words):
+            return words
+        params.append({"name": f"words_{len(params)}", "value": words})
+        return {"expr": params[-1]["name"]}
+
+    def walk(part: dict[str, Any]) -> None:
+        for place, names in ((part.get("title"), ("text", "subtitle")), (part.get("mark"), ("text",))):
+            for name in names:
+                if isinstance(place, dict) and isinstance(place.get(name), str | list):
+                    place[name] = kept(place[name])
+        for key in ("vconcat", "hconcat", "layer"):
+            for inner in part.get(key, ()):
+                walk(inner)
+
+    walk(specification)
+    return specification
 
 
 def _says(view: View) -> list[str]:

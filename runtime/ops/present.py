@@ -22,10 +22,15 @@ class Present(Operation):
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
         if isinstance(inputs[0], Linked):  # several fields, each with axes of its own
-            return inputs[0].with_values(inputs[0].values, node.type)
+            return Linked(node.type, inputs[0].values, nodes=_plain(inputs[0].nodes), pairs=_plain(inputs[0].pairs))
         values = inputs[0].values
         order = [axis.name for axis in (*node.type.states, *node.type.axes) if axis.name in values.dims]
         return inputs[0].with_values(values.ordered(order), node.type)
+
+
+def _plain(fields: tuple[Field, ...]) -> tuple[Field, ...]:
+    """What a page needs of them: of groups not the factors, which no record of a cache holds."""
+    return tuple(field.with_values(field.values, field.type) for field in fields)
 
 
 OPERATIONS = (Present(),)

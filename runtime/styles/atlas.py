@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Drawn, Fail, Parameter, Style
 from bbilang.compiler.types import FieldType
 
@@ -27,6 +28,9 @@ class Atlas(Style):
                 "as in `across(photos) | project(umap, 2) | present(atlas)`",
             )
         return Drawn(("example", "y", "x", "component"), example, component)
+
+    def marks(self, field: Node, drawn: Drawn) -> tuple[int, int]:
+        return 0, 0  # as many as bins, however many examples
 
 
 STYLES = (Atlas(),)
