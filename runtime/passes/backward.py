@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.fx.node import Node
 
 from bbilang.grammar.diagnostic import BbiError
@@ -19,13 +18,13 @@ from bbilang.runtime.passes.capture import Captured
 from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.graph import out_of_place, through_normalization, traced
 from bbilang.runtime.passes.kept import KeptValues
+from bbilang.runtime.passes.remember import remembered
 from bbilang.runtime.passes.replay import OUTPUT, same
 from bbilang.runtime.passes.transposed import Network, Transposed
 
 AT_MOST = {"cpu": 16, "cuda": 256}  # cotangents at once: more were not faster
 WORTH, WORTH_FIRST = 3, 8  # cotangents from which on it pays to write the backward out; where it must be looked at
 AGREE = 1e-5  # of the largest: how far a backward that is written out may be from autograd
-_known: weakref.WeakKeyDictionary[nn.Module, dict[Any, bool]] = weakref.WeakKeyDictionary()
 _LIVE = 4  # gradients as large as the largest that a backward holds at once
 
 
@@ -105,7 +104,7 @@ def transposed(
     if kept is None or not places:
         return None
     key = (places[0], *layers)
-    known = _known.setdefault(kept.adapter.module, {})
+    known: dict[Any, bool] = remembered(kept.adapter.module).setdefault("written out", {})
     if key in captured.written or total < (WORTH if key in known else WORTH_FIRST):
         return captured.written.get(key)
     made = None

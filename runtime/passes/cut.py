@@ -7,13 +7,13 @@ modules, the model's own code goes on above the layer.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
+from bbilang.runtime.passes.remember import remembered
 from bbilang.runtime.passes.results import holds_only_known, mapped, tensors
 
 RUN = object()  # for a result: the module changes its arguments in place, or hides what it gives: it runs again
@@ -44,7 +44,7 @@ class Cut:
     mutated: frozenset[str] = frozenset()
 
 
-_mutated: weakref.WeakKeyDictionary[nn.Module, frozenset[str]] = weakref.WeakKeyDictionary()
+MUTATED = "mutated"
 
 
 class Recorder:
@@ -54,7 +54,8 @@ class Recorder:
         self.module = module
         self.names = {m: name for name, m in module.named_modules()}
         self.layers = {self.names[m]: layer for layer, m in layers.items()}
-        self.known = _mutated.get(module)
+        self.learnt = remembered(module)
+        self.known: frozenset[str] | None = self.learnt.get(MUTATED)
         self.records: list[Record] = []
         self.stack: list[tuple[int, list[tuple[Tensor, int]]]] = []
         self.calls: dict[str, int] = {}
@@ -110,10 +111,9 @@ class Recorder:
         everything = [r for below, own in self.found.values() for r in (*below, own)]
         changed = frozenset(r.path for r in everything if any(x._version != v for x, v in r.given))
         known = self.known
-        _mutated[self.module] = (known or frozenset()) | changed
+        mutated = self.learnt[MUTATED] = (known or frozenset()) | changed
         if known is not None and changed - known:
             return None
-        mutated = _mutated[self.module]
         return {
             self.layers[path]: Cut(
                 self.layers[path], path, images, own.result, tuple((r.path, r.call, r.result) for r in below), mutated

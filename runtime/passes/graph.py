@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import operator
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,7 +18,9 @@ from torch.fx.node import Node, map_arg
 
 from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.borrow import INPUT, tensor_of, with_tensor
+from bbilang.runtime.passes.conduct import KEY, USUAL
 from bbilang.runtime.passes.cut import RUN, Cut, spread
+from bbilang.runtime.passes.remember import remembered
 from bbilang.runtime.passes.replay import OUTPUT
 from bbilang.runtime.passes.results import path_of, standing_at
 
@@ -27,6 +28,9 @@ _PLAIN = {
     getattr(operator, f"i{name}"): getattr(operator, name)
     for name in ("add", "sub", "mul", "truediv", "floordiv", "pow", "matmul", "mod")
 }
+
+
+TRACED = "traced"
 
 
 class Uncut(Exception):
@@ -107,18 +111,19 @@ def _nodes(tree: Any) -> Any:
     return {key: _nodes(value) for key, value in tree.items()} if isinstance(tree, dict) else tree
 
 
-_traced: weakref.WeakKeyDictionary[nn.Module, Traced | None] = weakref.WeakKeyDictionary()
-
-
 def traced(module: nn.Module) -> Traced:
-    """The model's graph, traced once, in eval mode. Raises Uncut where torch.fx cannot follow it."""
-    if module not in _traced:
+    """The model's graph, traced once, in eval mode, for as long as the model stays what it is. Raises Uncut where
+    torch.fx cannot follow it, or would follow a custom autograd function into its forward and lose its backward."""
+    learnt = remembered(module)
+    if learnt.get(KEY, USUAL).opaque:
+        raise Uncut("derivatives of its own making")
+    if TRACED not in learnt:
         try:
             with out_of_place(module):
-                _traced[module] = Traced(module)
+                learnt[TRACED] = Traced(module)
         except Exception:  # data-dependent control flow, and whatever else stands in a forward
-            _traced[module] = None
-    found = _traced[module]
+            learnt[TRACED] = None
+    found: Traced | None = learnt[TRACED]
     if found is None:
         raise Uncut("not traceable")
     return found

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bbilang.runtime.memory import is_out_of_memory
@@ -19,10 +18,9 @@ from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.cut import Cut, versions
 from bbilang.runtime.passes.graph import Section
 from bbilang.runtime.passes.linear import Linear
+from bbilang.runtime.passes.remember import remembered
 from bbilang.runtime.passes.replay import OUTPUT, Replay, same
 from bbilang.runtime.passes.transposed import Network
-
-_known: weakref.WeakKeyDictionary[nn.Module, dict[Any, Any]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,7 @@ class _Check:
         ways: Sequence[str],
     ):
         self.cut, self.counter = cut, counter
-        self.known = _known.setdefault(adapter.module, {})
+        self.known = remembered(adapter.module).setdefault("above", {})
         self.key = (cut.layer, cut.path, places, adapter.description.output)
         seen = any(self.known.get((way, *self.key)) for way in ways)
         self.want = {} if seen else self.expected(adapter, captured, places)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,30 +12,32 @@ from torch import Tensor, nn
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.passes.borrow import borrowed, error
 from bbilang.runtime.passes.count import Passes
+from bbilang.runtime.passes.remember import remembered
 
 
 @dataclass(frozen=True)
 class Trace:
     """One run watched: how often each module ran, in order of first completion, and batch norms fed by a convolution.
 
-    Modules are held weakly by the table that keeps traces, so names stand for them here.
+    Modules are held weakly by the table that remembers, so names stand for them here.
     """
 
     runs: Mapping[str, int]
     pairs: tuple[tuple[str, str], ...]  # (convolution, batch norm that reads its result)
 
 
-_traces: weakref.WeakKeyDictionary[nn.Module, Trace] = weakref.WeakKeyDictionary()
+WATCHED = "watched"
 
 
 def trace(adapter: Any, images: Tensor, counter: Passes | None = None) -> Trace:
-    """Watch one image pass through the whole model; done once per model and remembered.
+    """Watch one image pass through the whole model; done once per model and remembered (`remember`).
 
     A stopped forward cannot see that its layer would have run again further up: this can. Where the model fails half
     way (a head made for another image size), what ran before that is known and the rest is taken to run once.
     """
-    if adapter.module in _traces:
-        return _traces[adapter.module]
+    learnt = remembered(adapter.module)
+    if WATCHED in learnt:
+        return learnt[WATCHED]
     names = {m: name for name, m in adapter.module.named_modules()}
     runs: dict[str, int] = {}
     pairs: list[tuple[str, str]] = []
@@ -57,7 +58,7 @@ def trace(adapter: Any, images: Tensor, counter: Passes | None = None) -> Trace:
             pass
     if counter:
         counter.probes += 1
-    found = _traces[adapter.module] = Trace(runs, tuple(pairs))
+    found = learnt[WATCHED] = Trace(runs, tuple(pairs))
     return found
 
 
