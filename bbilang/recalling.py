@@ -155,7 +155,7 @@ def _execute(work: Work, store: Any, subject: Subject) -> Results | None:
     kept = {e.id: part for e in program.elements if (part := store.recall(e)) is not None}
     predicted = store.predictions() if scored else None
     missing = [e.id for e in program.elements if e.id not in kept]
-    passes = None
+    passes, noticed = None, ()
     if missing or (scored and predicted is None):
         if work.adapter() is not None and str(work.adapter().device).partition(":")[0] != _type(subject):
             return None
@@ -164,13 +164,13 @@ def _execute(work: Work, store: Any, subject: Subject) -> Results | None:
         fresh = _fresh(work, store, pictures, wanted, scored and predicted is None)
         if fresh is None:
             return _everything(work)
-        new, found, passes = fresh
+        new, found, passes, noticed = fresh
         kept |= new
         predicted = found or predicted
     results, steps = joined(program, kept, predicted, subject.description.label)
     holder = work.adapter() if work.loaded else subject
     results.pictures = tuple(api._picture(program, item, name, holder) for item, name in work.given)
-    results.passes = passes
+    results.passes, results.noticed = passes, noticed
     results.adapter = holder
     results.recipe, results.draft = work.recipe(), work.draft
     if work.early is not None:
@@ -192,8 +192,9 @@ def _type(subject: Subject) -> str:
 
 
 def _fresh(work: Work, store: Any, pictures: Sequence[Any], missing: Sequence[str], scored: bool) -> Any:
-    """Run what is missing, without its icons, and keep it: (element id -> its part, predictions, passes). None where
-    the results hold something that the store does not know."""
+    """Run what is missing, without its icons, and keep it: (element id -> its part, predictions, passes, what was
+    noticed of the network). What a reader has to be warned of is not kept. None where the results hold something that
+    the store does not know."""
     from bbilang import api
     from bbilang.runtime.execute import execute as execute_plan
     from bbilang.runtime.store import Predicted, parts_of, restricted, run_of
@@ -215,11 +216,11 @@ def _fresh(work: Work, store: Any, pictures: Sequence[Any], missing: Sequence[st
     if found is None:
         return None
     predicted = None if results.probabilities is None else Predicted(results.probabilities, made)
-    for element in plan.program.elements:
+    for element in plan.program.elements if not results.noticed else ():
         store.keep(element, found[element.id])
-    if predicted is not None:
+    if predicted is not None and not results.noticed:
         store.keep_predictions(predicted)
-    return found, predicted, results.passes
+    return found, predicted, results.passes, results.noticed
 
 
 def _icons(

@@ -47,16 +47,19 @@ class Adapter:
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits of SHA-256 over the structure of the network, the names, shapes and bytes of its
-        tensors (also of buffers that no state dict has) and the preprocessing: what numbers depend on, whatever the
-        model is called. Found when first asked for, and again after a tensor was changed in place (but not through
-        ``.data``). Where something cannot be read as bytes (`knowable`), another one each time, so that nothing is
-        found again under it."""
+        """16 hexadecimal digits of SHA-256 over the structure of the network, its code as it is loaded, its attributes,
+        the names, shapes and bytes of its tensors (also of buffers that no state dict has) and the preprocessing: what
+        numbers depend on, whatever the model is called. Found when first asked for, and again after something changed
+        (but not through ``.data``). Where something cannot be read as bytes (`knowable`) or its code and attributes
+        cannot be known, another one each time, so that nothing is found again under it."""
+        from bbilang.runtime.loaded import code_of
         from bbilang.runtime.tensorbytes import Seen, content, state_of
 
-        state = list(state_of(self.module))
-        if self._hashed is None or self._hashed[0] != self.preprocess or not self._hashed[1].same(state):
-            digest = hashlib.sha256(f"{self.definition} {self.preprocess}".encode())
+        if (code := code_of(self.module)) is None:
+            return secrets.token_hex(8)
+        state, how = list(state_of(self.module)), (self.preprocess, code)
+        if self._hashed is None or self._hashed[0] != how or not self._hashed[1].same(state):
+            digest = hashlib.sha256(f"{self.definition} {self.preprocess} {code}".encode())
             for path, child in self.module.named_modules():
                 digest.update(f"{path} {type(child).__qualname__} {child.extra_repr()}\n".encode())
             for name, value in state:
@@ -64,7 +67,7 @@ class Adapter:
                 pieces = content(value)
                 for piece in (secrets.token_bytes(16),) if pieces is None else pieces:
                     digest.update(piece)
-            self._hashed = (self.preprocess, Seen(state), digest.hexdigest()[:16])
+            self._hashed = (how, Seen(state), digest.hexdigest()[:16])
         return self._hashed[2]
 
     @property

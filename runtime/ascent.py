@@ -60,6 +60,7 @@ class Ascent:
         self.view = recipe.transforms.view_size(recipe.size) if recipe.plain else recipe.size
         example = torch.rand(2, 3, self.view, self.view, generator=torch.Generator().manual_seed(0))
         self.shape, example, activation = _network_size(adapter, self.layer, example.to(self.device), counter)
+        passes.look(adapter, example, batch > 1, counter=counter)
         self.fixed = self.shape != (self.view, self.view)
         self.response = Response(
             tuple(activation.shape[1:]), _channel_axis(adapter, self.layer, activation), batch, objective, self.device

@@ -315,6 +315,16 @@ RUNNING: Final[dict[str, Code]] = {
         '>>> bbilang.run("input.pixel | attribute(output, method=gradient) | present(heatmap)", model=with_silu)',
         needs="a network of another kind",
     ),
+    "E520": Code(
+        "a network that gives another result each time",
+        "The same picture gave different scores in two runs although every source of randomness was seeded. Such a "
+        "network keeps a state between calls, so that a number says as much about the calls before as about the "
+        "picture. Reset the state in its forward. A network whose randomness a seed governs is run with one, and the "
+        "page says so.",
+        '>>> bbilang.run("a.channel | top(8) | present(bars)", model=with_memory, input=image)',
+        '>>> bbilang.run("a.channel | top(8) | present(bars)", model=reset_in_forward, input=image)',
+        needs="a network that keeps a state between calls",
+    ),
     "E510": Code(
         "a direction that the layer does not have",
         "An icon maximizes the response to a direction in one layer's channels. This concerns callers "

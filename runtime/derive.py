@@ -70,11 +70,11 @@ class Slots:
         return np.array(both, np.int64).reshape(-1, 3).T
 
 
-def backward(run: Any, step: Backward) -> None:
+def backward(run: Any, step: Backward, captured: Any = None) -> None:
     """Reverse mode. Each class or atom is followed down to the earliest layer that asks for it; each gradient is
-    reduced to atoms as it arrives."""
+    reduced to atoms as it arrives. ``captured``: of another forward than the step's own."""
     asks = [(ask, run.found(ask.node, ask.target, step.place)) for ask in step.asks]
-    captured = run.forward(step.forward)
+    captured = run.forward(step.forward) if captured is None else captured
     order = {name: flops_upto(run.adapter.description, name) for name in step.layers}
     groups: dict[str, list[list[Key]]] = {}
     lowest: dict[tuple[int, Key], str] = {}
@@ -140,8 +140,22 @@ def _slice(slots: np.ndarray) -> Any:
     return slice(first, last) if last - first == len(slots) else slots.tolist()
 
 
+def in_reverse(run: Any, step: Tangents) -> None:
+    """What tangents would give by cotangents, for a network that forward mode does not know: more passes, same numbers.
+    The forward runs again, since nothing was recorded for it."""
+    layers = [step.layer, *([] if step.place == OUTPUT else [step.place])]
+    again = passes.forward(
+        run.adapter, run.images, layers, step.place == OUTPUT, grad=True, counter=run.passes
+    )  # fmt: skip
+    backward(run, Backward(step.asks, step.forward, True, step.place, True), again)
+
+
 def tangents(run: Any, step: Tangents) -> None:
-    """Forward mode. One tangent for each atom that is asked for; what comes out serves every target."""
+    """Forward mode. One tangent for each atom that is asked for; what comes out serves every target. A network with
+    custom autograd functions has derivatives in reverse mode only."""
+    if passes.conduct_of(run.adapter).opaque:
+        in_reverse(run, step)
+        return
     captured = run.forward(step.forward)
     value = captured.scores if step.place == OUTPUT else captured[step.place]  # a chain has no tangents
     layer, activation = run.layer(step.layer), captured[step.layer]
@@ -350,7 +364,7 @@ def _whole(work: _Rerun, parameters: Any, keys: Keys) -> Iterator[tuple[Any, Any
         visited = method.visit(parameters, number, number + 1, work.activation, work.baseline)[0]
         again = passes.forward(
             run.adapter, run.images, layers, grad=True, counter=run.passes, replace={step.layer: visited},
-            around=around() if around else None,
+            around=around,
         )  # fmt: skip
         value = again.score_graph if step.place == OUTPUT else again.graph[step.place]
         cotangent = cotangents(run, step.place, keys, value.detach())

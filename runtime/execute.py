@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,7 @@ class Results:
     draft: bool = False
     timings: list[tuple[Step, Measured]] = field(default_factory=list)
     imported: tuple[str, ...] = ()  # what came from another machine, in words
+    noticed: tuple[str, ...] = ()  # what a reader must know of the network, as it was found to be when it ran
 
     def nodes(self) -> Iterator[Node]:
         """Every node that an element needs, once."""
@@ -302,7 +303,7 @@ class Run:
                 grad=bool(backwards),
                 counter=self.passes,
                 cuts=cuts,
-                around=self._around(forward.rule),
+                around=partial(self._around, forward.rule) if forward.rule else None,
             )
             captured = self.captured[number] = self.located(asked[0], work)
             if forward.scores and not forward.picture and self._scores is None:
@@ -364,11 +365,23 @@ def execute(
     watch: told before each step. measure: each step's peak memory too. The model is given back as it was found,
     whatever happens. Raises `BbiError`.
     """
-    from bbilang.runtime.memory import peak
+    from bbilang.runtime import passes
 
     run = Run(plan, registry, adapter, inputs)
     for one in (run, *run.parts):
         one.watch = watch
+    with passes.one_run():
+        together = len(inputs) > 1 or bool(plan.program.tangents or plan.program.reruns)
+        seed = int(plan.program.setting("seed", 0))
+        conduct = passes.look(adapter, (*run.parts, run)[0].images, together, seed, run.passes)
+        results = _execute(run, inputs, icons, measure)
+    return replace(results, noticed=conduct.warnings)
+
+
+def _execute(run: Run, inputs: Sequence[Picture], icons: Callable[..., list[Any]], measure: bool) -> Results:
+    from bbilang.runtime.memory import peak
+
+    plan, adapter, watch = run.plan, run.adapter, run.watch
     program = plan.program
     results = Results(program, {}, {}, pictures=tuple(inputs), labels=run.label, passes=run.passes)
     work = order(plan.steps)

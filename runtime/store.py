@@ -30,7 +30,7 @@ FORMAT = 2
 HOW = ("size", "steps", "rate", "batch", "parametrization", "transparency")  # what they show is not among these
 BY_ELEMENT = ("fields", "sizes")  # fields of Results that this file keeps for each element, besides icons
 ELSEWHERE = ("program", "selections", "icons", "icon_sets", "pictures", "probabilities", "labels", "layers", "passes",
-             "adapter", "recipe", "draft", "timings", "imported")  # fmt: skip
+             "adapter", "recipe", "draft", "timings", "imported", "noticed")  # fmt: skip
 
 
 @dataclass(frozen=True)

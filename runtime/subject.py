@@ -107,10 +107,13 @@ def subject_of(adapter: Any, callers: bool) -> Subject | None:
 
 
 def written(adapter: Any) -> str | None:
-    """A digest of what defines a module besides its tensors: the files of its classes, its plain attributes."""
-    if type(adapter) is not Adapter:
+    """A digest of what defines a module besides its tensors: the code that is loaded, the files of its classes, its
+    plain attributes. The code and the files: one may have been edited since the other was loaded."""
+    from bbilang.runtime.loaded import code_of
+
+    if type(adapter) is not Adapter or (loaded := code_of(adapter.module)) is None:
         return None
-    digest = hashlib.sha256(repr((adapter.description.name, adapter.description.output)).encode())
+    digest = hashlib.sha256(repr((adapter.description.name, adapter.description.output, loaded)).encode())
     files: set[str] = set()
     for path, module in adapter.module.named_modules():
         for kind in type(module).__mro__:

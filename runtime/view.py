@@ -77,7 +77,7 @@ class _Builder:
             provenance,
             source.text if source else "",
             source.name if source and not source.name.startswith("<") else "page.bbi",
-            (*(d.message for d in self.program.warnings), *lost),
+            (*(d.message for d in self.program.warnings), *lost, *self.results.noticed),
         )
 
     # --- elements --------------------------------------------------------------------------------------------------

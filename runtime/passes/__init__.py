@@ -9,15 +9,17 @@ An adapter (``runtime/model.py``) is anything with ``module``, ``normalize(image
 and ``description.output``. Layers go by name; ``"input"`` is the images in [0, 1] themselves.
 
 Errors: E501 a layer ran twice, E502 a layer never ran, E503 not finite, E504 out of memory, E505 graph already spent,
-E508 what is above a layer cannot be run alone.
+E508 what is above a layer cannot be run alone, E520 another result each time.
 """
 
 from bbilang.runtime.memory import is_out_of_memory
 from bbilang.runtime.passes.backward import gradients, scores_of, vjp, vjp_chunks
 from bbilang.runtime.passes.borrow import INPUT
 from bbilang.runtime.passes.capture import Captured, forward
+from bbilang.runtime.passes.conduct import Conduct, conduct_of, look, same_conduct
 from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.cut import Cut
+from bbilang.runtime.passes.remember import one_run
 from bbilang.runtime.passes.rerun import rerun_gradient_chunks, rerun_gradients
 from bbilang.runtime.passes.runner import Runner, run_to
 from bbilang.runtime.passes.scores import score_chunks, value_chunks
@@ -28,18 +30,23 @@ from bbilang.runtime.passes.watch import Trace, trace
 __all__ = [
     "INPUT",
     "Captured",
+    "Conduct",
     "Cut",
     "Passes",
     "Runner",
     "Trace",
     "Upper",
     "above",
+    "conduct_of",
     "forward",
     "gradients",
     "is_out_of_memory",
+    "look",
+    "one_run",
     "rerun_gradient_chunks",
     "rerun_gradients",
     "run_to",
+    "same_conduct",
     "score_chunks",
     "scores_of",
     "tangent_chunks",

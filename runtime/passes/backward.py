@@ -47,9 +47,17 @@ def vjp_chunks(
         name = missing[0] if missing else "output"
         raise error("E505", f"no graph for `{name}`", "run `forward(..., grad=True)` again; `keep=True` keeps a graph")
     counter = counter if counter is not None else Passes()
-    inputs = [captured.graph[layer] for layer in layers]
+    holders = captured.parts or (captured,)
+    inputs = [holder.graph[layer] for layer in layers for holder in holders]
     rows = len(outputs) if outputs.dim() else 1
     each = sum(x.numel() * x.element_size() for x in inputs) + _LIVE * _largest(outputs)
+
+    def by_layer(found: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Gradients (chunk, row, *shape) of every layer of every holder, joined along the rows."""
+        size = len(holders)
+        each = [found[at : at + size] for at in range(0, len(found), size)]
+        return {layer: torch.cat(tuple(x), 1) if size > 1 else x[0] for layer, x in zip(layers, each, strict=True)}
+
     batched = True
     written = None if create_graph or chunk == 1 else transposed(captured, outputs, layers, len(cotangents), counter)
 
@@ -71,17 +79,17 @@ def vjp_chunks(
                 try:
                     found = pull(outputs, inputs, some, create_graph)
                     counter.backward(rows, stop - start)
-                    return dict(zip(layers, found, strict=True))
+                    return by_layer(found)
                 except RuntimeError as e:  # an operation without a batching rule: one by one
                     if is_out_of_memory(e):
                         raise
                     batched = False
-            result = {x: value.new_empty(len(some), *value.shape) for x, value in zip(layers, inputs, strict=True)}
+            result = [value.new_empty(len(some), *value.shape) for value in inputs]
             for at, one in enumerate(some):
-                for layer, gradient in zip(layers, _one(outputs, inputs, one, create_graph), strict=True):
-                    result[layer][at] = gradient
+                for into, gradient in zip(result, _one(outputs, inputs, one, create_graph), strict=True):
+                    into[at] = gradient
                 counter.backward(rows)
-            return result
+            return by_layer(result)
 
     size = chunk if chunk else 1 if create_graph else None
     limit = AT_MOST.get(outputs.device.type, 16)

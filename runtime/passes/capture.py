@@ -21,6 +21,7 @@ from bbilang.runtime.passes.borrow import (
     tensor_of,
     with_tensor,
 )
+from bbilang.runtime.passes.conduct import calm, conduct_of
 from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.cut import Cut, Recorder
 from bbilang.runtime.passes.kept import Kept
@@ -44,7 +45,8 @@ class Captured:
     cuts: dict[str, Cut] = field(default_factory=dict)
     kept: Kept | None = None  # what the modules gave, for cotangents written out (`transposed`)
     written: dict[Any, Any] = field(default_factory=dict)  # (place, layers) -> their Transposed, or None
-    relevance: Relevance | None = None  # what the forward ran in, where backward passes give relevance
+    relevance: Relevance | Seeds | None = None  # what the forward ran in, where backward passes give relevance
+    parts: tuple[Captured, ...] = ()  # where rows run one at a time, that of each row, whose graphs these are made of
 
     def __getitem__(self, layer: str) -> Tensor:
         return self.activations[layer]
@@ -52,6 +54,8 @@ class Captured:
     def free(self) -> None:
         """Let go of the autograd graph and the memory that it holds."""
         self.graph, self.score_graph, self.kept, self.written, self.relevance = {}, None, None, {}, None
+        for part in self.parts:
+            part.free()
 
 
 def forward(
@@ -72,13 +76,18 @@ def forward(
     and stays so when what follows works in place; its gradient counts the paths that leave through the module.
     ``replace`` puts (input, *layer shape) in the place of a layer's result (ablation, path methods, steering).
     ``cuts``: layers above which the network will be run again by `above`; they are captured too, and so are the
-    results below them that the network above reads. ``around``: a context manager that the model runs in; inside a
-    `Relevance` gradients are relevance, and its ``seed`` says what a backward starts with.
+    results below them that the network above reads. ``around``: the context that the model runs in, or what makes it;
+    inside a `Relevance` gradients are relevance, and its ``seed`` says what a backward starts with. Where rows depend
+    on each other (`conduct`), each input runs alone, and what the forwards gave is joined.
 
     Raises BbiError E501 to E504 (see the module).
     """
     counter = counter if counter is not None else Passes()
     replace = dict(replace or {})
+    conduct = conduct_of(adapter)
+    if conduct.apart and len(images) > 1:
+        return _one_by_one(adapter, images, layers, want_output, grad, counter, replace, cuts, around)
+    mode = around() if callable(around) else around
     layers = list(dict.fromkeys([*layers, *cuts]))
     modules: dict[nn.Module, list[str]] = {}
     for layer in dict.fromkeys([*layers, *replace]):
@@ -125,16 +134,16 @@ def forward(
             with borrowed(adapter.module) as handles:
                 handles += recorder.hang() if recorder else []
                 handles += [m.register_forward_hook(capture) for m in {*modules, *([head] if head else [])}]
-                if grad and around is None and not replace:
+                if grad and mode is None and not replace:
                     kept = Kept(adapter, pixels.detach())
                     handles += kept.hooks()
-                relevance = around if hasattr(around, "seed") else None
+                relevance = mode if hasattr(mode, "seed") else None
                 handles += _named(adapter.module, relevance) if relevance else []
                 counter.forward(len(pixels))
                 try:
                     if relevance is not None:
                         relevance.begin(pixels)
-                    with around or nullcontext():
+                    with mode or nullcontext(), calm(conduct):
                         result = adapter.module(adapter.normalize(pixels))
                 except Stop:
                     pass
@@ -161,8 +170,53 @@ def forward(
         pixels.detach(),
         found_cuts,
         kept,
-        relevance=around if hasattr(around, "seed") else None,
+        relevance=mode if hasattr(mode, "seed") else None,
     )
+
+
+def _one_by_one(
+    adapter: Any, images: Tensor, layers: Sequence[str], want_output: bool, grad: bool, counter: Passes,
+    replace: Mapping[str, Tensor], cuts: Sequence[str], around: Any,
+) -> Captured:  # fmt: skip
+    """A forward of each input alone, joined: rows of the results are those of the inputs."""
+    parts = []
+    for row in range(len(images)):
+        own = {layer: value[row : row + 1] if len(value) > 1 else value for layer, value in replace.items()}
+        one = images[row : row + 1]
+        parts.append(forward(adapter, one, layers, want_output, grad, counter, own, cuts, around))
+    first = parts[0]
+    with torch.inference_mode(False), torch.set_grad_enabled(grad):
+        score_graph = None if first.score_graph is None else torch.cat([_given(p.score_graph) for p in parts])
+        graph = {layer: torch.cat([p.graph[layer] for p in parts]) for layer in first.graph}
+    return Captured(
+        {layer: torch.cat([p.activations[layer] for p in parts]) for layer in first.activations},
+        None if first.scores is None else torch.cat([_given(p.scores) for p in parts]),
+        graph,
+        score_graph,
+        torch.cat([_given(p.images) for p in parts]),
+        relevance=None if first.relevance is None else Seeds(parts),
+        parts=tuple(parts),
+    )
+
+
+def _given(value: Tensor | None) -> Tensor:
+    assert value is not None
+    return value
+
+
+class Seeds:
+    """What backward passes of relevance begin with, where each input ran alone."""
+
+    def __init__(self, parts: Sequence[Captured]):
+        self.parts = parts
+
+    def seed(self, outputs: Tensor, cotangents: Tensor, place: str) -> Tensor:
+        """(slot, input, *place axes), as `Relevance.seed` gives it for each input."""
+        found = []
+        for row, part in enumerate(self.parts):
+            own = part.score_graph if place == "output" else part.graph.get(place, outputs[row : row + 1])
+            found.append(part.relevance.seed(own, cotangents[:, row : row + 1], place))  # type: ignore[union-attr]
+        return torch.cat(found, 1)
 
 
 def _named(module: nn.Module, relevance: Relevance) -> list[Any]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.borrow import INPUT, Stop, borrowed, error, guard_memory, tensor_of
+from bbilang.runtime.passes.conduct import calm, conduct_of
 from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.watch import check_single
 
@@ -70,6 +71,7 @@ class Runner:
         self.adapter, self.layer, self.counter = adapter, layer, counter
         self.through_relu: bool | Tensor = False
         self._result: Tensor | None = None
+        self.conduct = conduct_of(adapter)
 
     def _stop(self, module: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
         self._result = tensor_of(result, self.layer)
@@ -93,9 +95,26 @@ class Runner:
         self.counter.forward(len(images))
         if self.layer == INPUT:
             return images
+        if self.conduct.apart and len(images) > 1:
+            return self._one_by_one(images)
+        return self._run(images)
+
+    def _one_by_one(self, images: Tensor) -> Tensor:
+        """Each image alone, where rows depend on each other."""
+        which, found = self.through_relu, []
+        try:
+            for row in range(len(images)):
+                self.through_relu = which[row : row + 1] if isinstance(which, Tensor) else which
+                found.append(self._run(images[row : row + 1]))
+        finally:
+            self.through_relu = which
+        return torch.cat(found)
+
+    def _run(self, images: Tensor) -> Tensor:
         self._result = None
         try:
-            result = self.adapter.module(self.adapter.normalize(images))
+            with calm(self.conduct):
+                result = self.adapter.module(self.adapter.normalize(images))
             if self.layer == OUTPUT:
                 self._result = tensor_of(result, self.layer)
         except Stop:

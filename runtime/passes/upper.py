@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bbilang.runtime.memory import is_out_of_memory
 from bbilang.runtime.passes.borrow import borrowed, error, guard_memory, tensor_of
 from bbilang.runtime.passes.capture import Captured, forward
+from bbilang.runtime.passes.conduct import Conduct, calm, conduct_of
 from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.cut import Cut, versions
 from bbilang.runtime.passes.graph import Section
@@ -84,33 +85,69 @@ def above(
     counter = counter if counter is not None else Passes()
     places = tuple(dict.fromkeys(places))
     with torch.inference_mode(False), guard_memory(f"the network above `{layer}`"):
-        cut = captured.cuts.get(layer)
-        if cut is None:
-            if captured.images is None:
-                raise error("E505", f"nothing is kept of the forward below `{layer}`", "run `forward` again")
-            cut = forward(adapter, captured.images, [layer], False, counter=counter, cuts=[layer]).cuts[layer]
-            captured.cuts[layer] = cut
-        activations = tensor_of(cut.result, layer).detach()
         ways = ("fx", "hooks") if way == "auto" else (way,)
-        check = _Check(adapter, captured, cut, places, counter, ways)
-        for one in ways:
-            with borrowed(adapter.module), ExitStack() as stack:
-                try:
-                    run = Section(adapter, cut, places) if one == "fx" else Replay(adapter, cut, places)
-                except Exception as e:  # Uncut, and what else a graph can meet that the model's own code does not
-                    if one == "hooks" or is_out_of_memory(e):
-                        raise
-                    continue
+        found = [_checked(adapter, part, layer, places, ways, counter) for part in captured.parts or (captured,)]
+        one, run, cost, known, activations = found[0]
+        conduct = conduct_of(adapter)
+        with borrowed(adapter.module), ExitStack() as stack:
+            if conduct.apart:
+                alone: Any = Alone([each[1] for each in found], conduct)
+                activations = torch.cat([each[4] for each in found])
+                yield Upper(layer, places, one, activations, counter, cost, alone, known=known)
+            else:
                 stack.enter_context(run.ready())
+                yield Upper(layer, places, one, activations, counter, cost, run, known=known)
+
+
+Checked = tuple[str, Replay | Section, Cost, dict[Any, Any], Tensor]
+
+
+def _checked(
+    adapter: Any, captured: Captured, layer: str, places: tuple[str, ...], ways: Sequence[str], counter: Passes
+) -> Checked:
+    """(way, what runs the network above, its cost, what was learnt of it, the layer's activations) of one forward.
+    Raises BbiError E508."""
+    cut = captured.cuts.get(layer)
+    if cut is None:
+        if captured.images is None:
+            raise error("E505", f"nothing is kept of the forward below `{layer}`", "run `forward` again")
+        cut = forward(adapter, captured.images, [layer], False, counter=counter, cuts=[layer]).cuts[layer]
+        captured.cuts[layer] = cut
+    activations = tensor_of(cut.result, layer).detach()
+    check = _Check(adapter, captured, cut, places, counter, ways)
+    for one in ways:
+        with borrowed(adapter.module):
+            try:
+                run = Section(adapter, cut, places) if one == "fx" else Replay(adapter, cut, places)
+            except Exception as e:  # Uncut, and what else a graph can meet that the model's own code does not
+                if one == "hooks" or is_out_of_memory(e):
+                    raise
+                continue
+            with run.ready():
                 cost = check(one, run, activations)
-                if cost is not None:
-                    yield Upper(layer, places, one, activations, counter, cost, run, known=check.known)
-                    return
-        raise error(
-            "E508",
-            f"the network above `{layer}` does not give the same when it is run alone",
-            "its forward may be random, or keep a state; a method that needs gradients only can be used",
-        )
+            if cost is not None:
+                return one, run, cost, check.known, activations
+    raise error(
+        "E508",
+        f"the network above `{layer}` does not give the same when it is run alone",
+        "its forward may be random, or keep a state; a method that needs gradients only can be used",
+    )
+
+
+class Alone:
+    """The network above a layer where rows depend on each other: every row by itself, with what its own input left."""
+
+    def __init__(self, runs: Sequence[Replay | Section], conduct: Conduct):
+        self.runs, self.conduct = runs, conduct
+
+    def __call__(self, activations: Tensor, rows: Tensor | None) -> dict[str, Tensor]:
+        owners = list(range(len(activations))) if rows is None else rows.tolist()
+        found: list[dict[str, Tensor]] = []
+        for at, owner in enumerate(owners):
+            run = self.runs[owner]
+            with run.ready(), calm(self.conduct):
+                found.append(run(activations[at : at + 1], None))
+        return {place: torch.cat([one[place] for one in found]) for place in found[0]}
 
 
 class _Check:
@@ -125,7 +162,7 @@ class _Check:
         counter: Passes,
         ways: Sequence[str],
     ):
-        self.cut, self.counter = cut, counter
+        self.cut, self.counter, self.conduct = cut, counter, conduct_of(adapter)
         self.known = remembered(adapter.module).setdefault("above", {})
         self.key = (cut.layer, cut.path, places, adapter.description.output)
         seen = any(self.known.get((way, *self.key)) for way in ways)
@@ -138,11 +175,12 @@ class _Check:
         return self.known.get(key)
 
     def look(self, way: str, run: Replay | Section, activations: Tensor) -> Cost | None:
-        rows = torch.tensor([0, min(1, len(activations) - 1), 0], device=activations.device)
+        some = [0] if self.conduct.apart else [0, min(1, len(activations) - 1), 0]
+        rows = torch.tensor(some, device=activations.device)
         watched = versions([activations, self.cut.result, [r for _, _, r in self.cut.records]])
         self.counter.probes += 1
         try:
-            with torch.no_grad(), Sizes() as sizes:
+            with torch.no_grad(), Sizes() as sizes, calm(self.conduct):
                 found = run(activations[rows], rows)
         except Exception as e:
             if is_out_of_memory(e) or way == "hooks":

@@ -103,11 +103,15 @@ def _split(items: list[Any], count: int) -> list[list[Any]]:
 def cascade(adapter: Any, seed: int) -> Iterator[tuple[str, Any]]:
     """(how far down, an adapter of a copy that is random so far), from the last layer to the whole network. Every
     network is a copy of its own: passes remember what they learn of a module."""
+    from bbilang.runtime import passes
+
     module = copy.deepcopy(adapter.module)
     for stage, (name, children) in enumerate(stages(module)):
         for number_, child in enumerate(children):
             randomize(child, 7919 * (seed + 1) + 131 * stage + number_)
-        yield name, replace(adapter, module=copy.deepcopy(module), random=True, _hashed=None)
+        found = replace(adapter, module=copy.deepcopy(module), random=True, _hashed=None)
+        passes.same_conduct(found, adapter)
+        yield name, found
 
 
 def randomize(module: Any, seed: int) -> None:
