@@ -317,10 +317,8 @@ RUNNING: Final[dict[str, Code]] = {
     ),
     "E520": Code(
         "a network that gives another result each time",
-        "The same picture gave different scores in two runs although every source of randomness was seeded. Such a "
-        "network keeps a state between calls, so that a number says as much about the calls before as about the "
-        "picture. Reset the state in its forward. A network whose randomness a seed governs is run with one, and the "
-        "page says so.",
+        "The same picture gave different scores in two runs, though every source of randomness was seeded: the network "
+        "keeps a state between calls, and a number would say as much about earlier calls as about the picture.",
         '>>> bbilang.run("a.channel | top(8) | present(bars)", model=with_memory, input=image)',
         '>>> bbilang.run("a.channel | top(8) | present(bars)", model=reset_in_forward, input=image)',
         needs="a network that keeps a state between calls",

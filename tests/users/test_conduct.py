@@ -184,7 +184,7 @@ def test_a_random_network_repeats_itself_and_the_page_says_so():
     scores = []
     for x in (given[0], torch.zeros_like(given[0])):
         torch.manual_seed(0)
-        scores.append(float(network(x[None])[0, 1]))
+        scores.append(float(network(x[None])[0, 1].detach()))
     close_to(explained, scores[0] - scores[1], terms=abs(scores[0]) * 1e4, because="64 steps, not the integral")
 
 
@@ -276,6 +276,7 @@ def test_custom_autograd_functions_keep_their_own_derivatives(function, apply):
     network.head = nn.Linear(6, 60)
     x = pictures(1)[0]
     base = network.act(network.first(x[None])).detach()
+    dark = network.act(network.first(torch.zeros_like(x)[None])).detach()
     want, path = torch.zeros(60, 6), torch.zeros(6)
 
     def scores(at):
@@ -290,10 +291,14 @@ def test_custom_autograd_functions_keep_their_own_derivatives(function, apply):
         want[k] = (torch.autograd.grad(score, at, retain_graph=True)[0] * base).sum((0, 2, 3))
     for step in range(1, 5):
         share = (step - 0.5) / 4
-        at = (share * base).requires_grad_()
-        path += (torch.autograd.grad(scores(at)[1], at)[0] * base).sum((0, 2, 3)).detach() / 4
+        at = (dark + share * (base - dark)).requires_grad_()
+        path += (torch.autograd.grad(scores(at)[1], at)[0] * (base - dark)).sum((0, 2, 3)).detach() / 4
     close_to(values("act.channel | attribute(output.class) | present(matrix)", network, x), want.T)
     close_to(values("act.channel | attribute(output[1]) | present(bars)", network, x), want[1])
     every = values("act.channel | attribute(output.class) | present(matrix)", network, x, optimized=False)
     close_to(every, want.T)
+    steps = "integrated_gradients(n_steps=4, quadrature=riemann_middle, baselines=zero)"
+    text = f"act.channel | attribute(output[1], method={steps}) | present(bars)"
+    close_to(values(text, network, x), path, terms=want.abs().max())
+    close_to(values(text, network, x, optimized=False), path, terms=want.abs().max())
     assert np.abs(want.numpy()).max() > 0 and path.abs().max() > 0
