@@ -6,16 +6,21 @@ text -> AST -> typed IR -> optimized IR -> physical plan -> results -> view mode
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
 
 import bbilang.inputs as handed
 from bbilang.compiler.check import DEFAULT_MODEL, Options
 from bbilang.compiler.check import check as check_file
+from bbilang.compiler.cost import Force, Speeds
 from bbilang.compiler.ir import Program, walk
-from bbilang.compiler.optimize import optimize
+from bbilang.compiler.optimize import optimize as optimize_program
 from bbilang.compiler.plan import Plan
 from bbilang.compiler.plan import plan as plan_program
 from bbilang.compiler.settings import default
@@ -26,6 +31,7 @@ from bbilang.grammar.parse import parse as parse_source
 from bbilang.grammar.source import Source
 from bbilang.page import Page
 from bbilang.registry import charts, operation_defaults, registry
+from bbilang.runtime import givens
 from bbilang.runtime.progress import Event, Listener
 
 if TYPE_CHECKING:
@@ -40,42 +46,54 @@ __all__ = ["check", "execute", "explain", "optimize", "parse", "plan", "render",
 
 
 def run(
-    text: str | Source,
+    text: str | Source | Path,
     *,
     model: Any = None,
     input: Any = None,
-    weights: str | None = None,
+    weights: str | Path | None = None,
     device: str = "auto",
     settings: Mapping[str, Any] | None = None,
+    input_size: int | Sequence[int] | None = None,
     optimized: bool = True,
     draft: bool = False,
     cache: Any = None,
     progress: Listener | None = None,
     title: str = "",
 ) -> Page:
-    """Compile a .bbi text to a page.
+    """Compile a .bbi text to a page. text: the text itself, or the path of its file.
 
     model: a name (`bbi models`), a torch.nn.Module or an adapter (`bbilang.adapt`); the text's own, or the default,
-    unless said. input: file names, PIL pictures, uint8 arrays (y, x, 3), or tensors (3, y, x) in [0, 1]; one or a list.
-    weights: a file, `random`, or `download` (kept afterwards). device: `auto`, `cpu`, `cuda`, `mps`.
-    settings: `{"featvis.steps": 64}`.
-    draft: small icons of few steps, marked on the page. cache: False for none. Raises `BbiError` with everything wrong.
+    unless said. input: file names, PIL pictures, uint8 arrays (y, x, 3), or tensors (3, y, x) in [0, 1]; one or a list;
+    tensors (channel, x) or (channel,) for a module that takes them. weights: a file, `random`, or `download`
+    (kept afterwards). device: `auto`, `cpu`, `cuda`, `mps`. settings: `{"featvis.steps": 64}`. input_size: (y, x) in
+    pixels, where the model does not say.
+    draft: small icons of few steps, marked on the page. cache: False for none, or a folder. progress: a function that
+    is told how far the work is. Raises `BbiError` with everything wrong; E423 for an argument of another kind.
     """
-    file = parse(text)
-    if model is not None and not isinstance(model, str):
-        model = _adapter(model, input)  # described once, for both stages that need it
-    program = check(file, model=model, input=input, weights=weights, settings=settings)
-    kept = _cache(cache)
+    optimized, draft = givens.flag("optimized", optimized), givens.flag("draft", draft)
+    device, progress, title = givens.device_name(device), givens.listener(progress), givens.words("title", title)
+    file, kept = parse(text), _cache(cache)
+    if model is not None and not isinstance(model, str | PathLike):
+        model = _adapter(model, input, input_size)  # described once, for both stages that need it
+        input_size = None
+    program = check(file, model=model, input=input, weights=weights, settings=settings, input_size=input_size)
     steps = plan(decided(program, kept, device) if optimized else program)
-    results = execute(steps, model=model, input=input, device=device, draft=draft, cache=cache, progress=progress)
+    cached = False if kept is None else kept
+    results = execute(steps, model=model, input=input, device=device, draft=draft, cache=cached, progress=progress)
     if optimized:
         learn(steps.program, kept, results.adapter.device)
     return Page(view(results, title=title), results, steps)
 
 
-def parse(text: str | Source, name: str = "<text>") -> ast.File:
-    """The syntax tree of a text. Raises `BbiError` with every syntax error in it."""
-    return parse_source(text if isinstance(text, Source) else Source(text, name))
+def parse(text: str | Source | Path, name: str = "<text>") -> ast.File:
+    """The syntax tree of a text, or of the file at a path. Raises `BbiError` with every syntax error in it."""
+    if isinstance(text, PathLike):
+        from bbilang.texts import read
+
+        text = read(givens.file_name("text", text) or "")
+    elif not isinstance(text, str | Source):
+        givens.wrong("text", text, "a str, or the path of a file")
+    return parse_source(text if isinstance(text, Source) else Source(text, givens.words("name", name)))
 
 
 def check(
@@ -83,18 +101,38 @@ def check(
     *,
     model: Any = None,
     input: Any = None,
-    weights: str | None = None,
+    weights: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
+    input_size: int | Sequence[int] | None = None,
 ) -> Program:
     """The typed program: every name resolved, every field typed, every axis spent. Nothing runs; no torch, unless the
     model is a module of the caller's. Raises `BbiError` with everything that is wrong."""
-    name, description = None, None
-    if isinstance(model, str):
-        name = model
+    file = file if isinstance(file, ast.File) else parse(file)
+    weights, chosen = givens.file_name("weights", weights), givens.settings_of(settings)
+    name, description, described = None, None, None
+    if isinstance(model, str | PathLike):
+        name = givens.file_name("model", model)
+        chosen = _sized(chosen, input_size)
     elif model is not None:
-        description = _adapter(model, input).description_for(handed.listed(input) or ())
-    inputs = handed.names_of(handed.listed(input))
-    return check_file(file, registry(), options(name, weights, inputs, settings, description))
+        adapter = _adapter(model, input, input_size)
+        described = lambda **changes: adapter.with_preprocess(**changes).description  # noqa: E731
+        description = adapter.description_for(handed.listed(input, handed.rank_of(adapter.description)) or ())
+    else:
+        chosen = _sized(chosen, input_size)
+    inputs = handed.names_of(handed.listed(input, handed.rank_of(description)))
+    return check_file(
+        file, registry(), replace(options(name, weights, inputs, chosen, description), described=described)
+    )
+
+
+def _sized(settings: dict[str, Any], input_size: Any) -> dict[str, Any]:
+    """Settings with an input size, for a model that is known by its name: its pictures are resized to that."""
+    size = givens.size_of(input_size)
+    if size is None:
+        return settings
+    if len(size) != 2:
+        givens.wrong("input_size", input_size, "the (y, x) of a picture, for a model by its name")
+    return {"preprocess.crop": list(size), "preprocess.size": max(size), **settings}
 
 
 def options(
@@ -108,9 +146,24 @@ def options(
     return Options(model, weights, inputs, dict(settings or {}), description, handed.expanded)
 
 
+def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | None = None) -> Program:
+    """The same pages from fewer passes. Applying it twice changes nothing.
+
+    speeds: of the device that it will run on, where they were measured. force: forward or reverse mode wherever both
+    would do, for doubt.
+    """
+    if not isinstance(program, Program):
+        givens.wrong("program", program, "a program", "`check(parse(text))` gives one")
+    if force not in (None, "forward", "reverse"):
+        givens.wrong("force", force, "`forward`, `reverse` or None")
+    return optimize_program(program, speeds=speeds, force=force)
+
+
 def plan(program: Program) -> Plan:
     """The passes in order, with what each costs and who asked for it. Raises `BbiError` where a program that was read
     back needs an operation or a style that is not installed here."""
+    if not isinstance(program, Program):
+        givens.wrong("program", program, "a program", "`check(parse(text))` gives one")
     known = registry()
     for node in walk(*(element.node for element in program.elements)):
         for group, name in (("operations", node.op), *((("styles", node["style"]),) if node.op == "present" else ())):
@@ -142,12 +195,18 @@ def execute(
     from bbilang.recalling import Own, Work
     from bbilang.recalling import execute as execute_work
 
+    if not isinstance(steps, Plan):
+        givens.wrong("steps", steps, "a plan", "`plan(check(parse(text)))` gives one")
+    device, progress, draft = givens.device_name(device), givens.listener(progress), givens.flag("draft", draft)
+    if isinstance(model, PathLike):
+        model = givens.file_name("model", model)
     store = _cache(cache)
     if store is not None and recall and not measure:
         return execute_work(Work(steps, store, model, input, device, draft, progress, early))
     program = steps.program
     adapter = model.adapter if isinstance(model, Own) else _loaded(program, model, input, device)
-    pictures = [_picture(program, item, name, adapter) for item, name in handed.pictures(input, program.inputs)]
+    given = handed.pictures(input, program.inputs, handed.rank_of(program.description))
+    pictures = [_picture(program, item, name, adapter) for item, name in given]
     return _run(steps, adapter, pictures, draft, store, progress, measure)
 
 
@@ -176,7 +235,7 @@ def _watch(progress: Listener | None) -> Any:
 def _picture(program: Program, item: Any, name: str, adapter: Any) -> Any:
     """One input, read; a file that cannot be read is reported where the text names it."""
     try:
-        return handed.picture_of(item, name, adapter)
+        return handed.picture_of(item, name, adapter, program.setting("show.channels"))
     except BbiError as error:
         spans = [
             file.span
@@ -227,26 +286,45 @@ def _recipe(program: Program, draft: bool) -> Any:
 
 
 def _cache(cache: Any) -> Any:
+    """None and True: that of the reader; False: none; a folder: one there."""
     if cache is False:
         return None
     from bbilang.runtime.cache import Cache
 
-    return cache if isinstance(cache, Cache) else Cache()
+    if isinstance(cache, Cache):
+        return cache
+    if cache is None or cache is True:
+        return Cache()
+    if isinstance(cache, str | PathLike):
+        return Cache(givens.file_name("cache", cache))
+    return givens.wrong("cache", cache, "False, a folder or a Cache")
 
 
-def _adapter(model: Any, input: Any) -> Adapter:
-    """A caller's module as an adapter; its input size is that of the tensor it comes with, else 224 pixels."""
+def _adapter(model: Any, input: Any, input_size: Any = None) -> Adapter:
+    """A caller's module as an adapter, for the tensor or the picture that it comes with."""
     from bbilang.runtime.adapter import Adapter
-    from bbilang.runtime.model import adapt
 
+    size = givens.size_of(input_size)
     if isinstance(model, Adapter):
-        return model
-    if not hasattr(model, "named_modules"):
-        help = "give a name, a torch.nn.Module or `bbilang.adapt(module, ...)`"
-        raise BbiError(Diagnostic("E408", f"a {type(model).__name__} is no model", help=help))
+        return model if size in (None, model.description.input_size) else model.with_preprocess(crop=size)
+    from bbilang.runtime.adapting import adapted, module_of
+
+    module_of(model)
     first = next(iter(handed.listed(input) or ()), None)
-    size = tuple(first.shape[-2:]) if handed.is_tensor(first) else (224, 224)
-    return adapt(model, (int(size[0]), int(size[1])))
+    numbers = handed.is_values(first)
+    shape = tuple(map(int, first.shape)) if numbers else None
+    if isinstance(first, np.ndarray) and shape is not None and len(shape) == 3:
+        shape = None if first.dtype == np.uint8 and shape[2] == 3 else _channel_first(shape, model)
+    return adapted(model, size, shape=shape, picture=first is not None and shape is None)
+
+
+def _channel_first(shape: tuple[int, ...], module: Any) -> tuple[int, ...]:
+    """The shape of an array (y, x, channel) as that of a tensor; it stays where only its first axis has as many
+    channels as the module takes."""
+    from bbilang.runtime.entrance import entrance
+
+    channels = entrance(module, (1, 1)).channels
+    return shape if shape[0] == channels != shape[2] else (shape[2], shape[0], shape[1])
 
 
 def _nameable(name: str) -> bool:
@@ -262,7 +340,9 @@ def _loaded(program: Program, model: Any, input: Any, device: str) -> Adapter:
 
     slot = program.models[0]
     if model is not None and not isinstance(model, str):
-        adapter = _adapter(model, input)
+        described = program.description
+        size = described.input_size if described is not None and described.reads == "image" else None
+        adapter = _adapter(model, input, size)
         if device != "auto":
             device_named(device)
             adapter.to(device)
@@ -282,6 +362,11 @@ def _loaded(program: Program, model: Any, input: Any, device: str) -> Adapter:
 def view(results: Results, title: str = "", whole: bool = False) -> View:
     """The view model: what each element shows in each state, in plain numbers, strings and images. ``whole``: with
     every number of maps that a page shows as pictures only, for a table."""
+    from bbilang.runtime.execute import Results
+
+    if not isinstance(results, Results):
+        givens.wrong("results", results, "results", "`execute(plan)` gives them")
+    givens.words("title", title)
     from bbilang.runtime.provenance import provenance_of
     from bbilang.runtime.view import view as build
 
@@ -290,18 +375,23 @@ def view(results: Results, title: str = "", whole: bool = False) -> View:
 
 def render(page: View) -> str:
     """The standalone HTML page of a view model."""
+    from bbilang.runtime.viewmodel import View
+
+    if not isinstance(page, View):
+        givens.wrong("page", page, "a view", "`view(execute(plan))` gives one, and `Page.html()` renders a page")
     from bbilang.runtime.page import render as render_page
 
     return render_page(page, charts())
 
 
 def explain(
-    text: str | Source,
+    text: str | Source | Path,
     *,
     model: Any = None,
     input: Any = None,
-    weights: str | None = None,
+    weights: str | Path | None = None,
     settings: Mapping[str, Any] | None = None,
+    input_size: int | Sequence[int] | None = None,
     force: Literal["forward", "reverse"] | None = None,
 ) -> Explanation:
     """The plan before and after the optimizer: `print` it, `.to_svg()` it, or let a notebook show it. Nothing runs.
@@ -310,5 +400,7 @@ def explain(
     """
     from bbilang.compiler.explain import Explanation
 
-    program = check(parse(text), model=model, input=input, weights=weights, settings=settings)
+    if force not in (None, "forward", "reverse"):
+        givens.wrong("force", force, "`forward`, `reverse` or None")
+    program = check(parse(text), model=model, input=input, weights=weights, settings=settings, input_size=input_size)
     return Explanation(plan(program), plan(optimize(program, force=force)), (), operation_defaults())

@@ -70,7 +70,7 @@ class Work:
     @cached_property
     def given(self) -> list[tuple[Any, str]]:
         """Every input with its name; globs and folders expanded."""
-        return handed.pictures(self.input, self.program.inputs)
+        return handed.pictures(self.input, self.program.inputs, handed.rank_of(self.program.description))
 
     @cached_property
     def identities(self) -> list[str] | None:

@@ -32,7 +32,8 @@ KINDS = {  # what an argument is, in words
     "atoms": "element, field or substrate", "element": "name of an element", "selection": "selection",
     "condition": "condition", "style": "style", "method": "method", "contents": "content or a list of them",
     "compatible": "groups of a later layer",
-    "numbers": "number, or three for red, green and blue", "numbers*": "list of numbers", "fit": "field or layer",
+    "numbers": "number, or three for red, green and blue", "size": "whole number, or `[y, x]`",
+    "channels": "whole number, or a list of three", "numbers*": "list of numbers", "fit": "field or layer",
     "linked": "field or selection", "dataset": "name of a dataset", "measures": "measure or a list of them",
     "layer": "layer", "boxes": "name of a file in quotes",
     "planned": "not available yet", "start": "place, number, class or `none`",
@@ -115,7 +116,12 @@ def method_example(method: Method) -> str:
 def setting_example(name: str) -> str:
     """A `set` statement with the defaults, and a page that it is about."""
     first = SETTINGS[name][0]
-    values = {"labels": '"names.txt"', "preprocess": "size=256, crop=224", "attribute": "method=linear"}
+    values = {
+        "labels": '"names.txt"',
+        "preprocess": "size=256, crop=224",
+        "show": "channels=[2, 1, 0]",
+        "attribute": "method=linear",
+    }
     said = values.get(name) or (str(first.default) if first.name == "value" else f"{first.name}={first.default}")
     return f"set {name} {said}" if first.name == "value" else f"set {name}({said})"
 

@@ -115,11 +115,13 @@ def literal(value: ast.Expression, parameter: Parameter) -> Any:
             bounds = f"{low:g} to {high:g}{unit}" if high is not None else f"at least {low:g}{unit}"
             raise at(value.span, "E214", f"`{name}` is {number}, and must be {bounds}", parameter.doc)
         return int(number) if kind == "integer" else float(number)
-    if kind == "numbers":
+    if kind == "numbers":  # how many the model's channels say
         items = value.items if isinstance(value, ast.List) else (value,)
-        if not all(isinstance(i, ast.Number) for i in items) or len(items) not in (1, 3):
+        if not items or not all(isinstance(i, ast.Number) for i in items):
             raise at(value.span, "E213", f"`{name}` is one number, or three for red, green and blue", parameter.doc)
-        return tuple(float(i.value) for i in items) * (3 // len(items))
+        return tuple(float(i.value) for i in items)
+    if kind in ("size", "channels"):
+        return _whole_numbers(value, parameter)
     if kind == "flag":
         if not (isinstance(value, ast.Constant) and isinstance(value.value, bool)):
             raise at(
@@ -140,6 +142,24 @@ def literal(value: ast.Expression, parameter: Parameter) -> Any:
     listing = ", ".join(f"`{c}`" for c in parameter.choices)
     help = did_you_mean(word, parameter.choices, f"it can be {listing}") if word else f"it can be {listing}"
     raise at(value.span, "E215", f"`{name}` cannot be {describe(value)}", help)
+
+
+def _whole_numbers(value: ast.Expression, parameter: Parameter) -> Any:
+    """One whole number, or a list: (y, x) of a size, one or three channels."""
+    items = value.items if isinstance(value, ast.List) else (value,)
+    counts, what = ((1, 2), "(y, x)") if parameter.kind == "size" else ((1, 3), "channels as red, green and blue")
+    whole = [i.value for i in items if isinstance(i, ast.Number) and i.value == int(i.value)]
+    if len(whole) != len(items) or len(whole) not in counts:
+        message = f"`{parameter.name}` is one whole number, or {counts[1]}: {what}"
+        raise at(value.span, "E213", message, parameter.doc)
+    low, high = parameter.minimum, parameter.maximum
+    for number in whole:
+        if (low is not None and number < low) or (high is not None and number > high):
+            unit = f" {parameter.unit}" if parameter.unit else ""
+            bounds = f"{low:g} to {high:g}{unit}" if high is not None else f"at least {low:g}{unit}"
+            raise at(value.span, "E214", f"`{parameter.name}` is {number}, and must be {bounds}", parameter.doc)
+    single = parameter.kind == "size" and not isinstance(value, ast.List)
+    return int(whole[0]) if single else tuple(map(int, whole))
 
 
 def _kind(parameter: Parameter) -> str:

@@ -111,8 +111,7 @@ def earliest(description: ModelDescription, layers: tuple[str, ...]) -> str:
 
 def layer_of(description: ModelDescription, name: str) -> LayerDescription:
     """The layer's description; `input` is the picture itself."""
-    known = description.by_name.get(name)
-    return known or LayerDescription("input", "", ("channel", "y", "x"), (3, *description.input_size))
+    return description.by_name.get(name) or description.input
 
 
 def captured_bytes(description: ModelDescription, layers: tuple[str, ...]) -> int:

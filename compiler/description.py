@@ -10,8 +10,16 @@ from typing import Any
 
 from bbilang.grammar.frozen import frozen
 
-INPUT = "input"
+INPUT, OUTPUT = "input", "output"
 PLAIN = re.compile(r"[^\W\d]\w*(?:\.\w+)*")  # a name that stands in a text without quotes
+NOT_PICTURES = {"signal": ("channel", "x"), "sequence": ("x", "channel"), "vector": ("channel",)}  # axes of an input
+SEVERAL, IDLE, NO_TENSOR, SCRIPTED = "several", "idle", "no tensor", "scripted"  # why a module is no layer
+
+
+def layer_name(name: str) -> str:
+    """The name of a layer; `input` and `output` are the network's own, so that a module called so gets another. In a
+    text it is reached by its quoted name, `"input".channel`."""
+    return f"{name} (layer)" if name in (INPUT, OUTPUT) else name
 
 
 @frozen
@@ -56,7 +64,8 @@ class LayerDescription:
 class ModelDescription:
     """One model: layers in forward order under their short names, input size (y, x) in pixels, class labels.
 
-    A model that ``reads`` text has the input size (1, tokens).
+    A model that ``reads`` text has the input size (1, tokens); one that reads a signal (channel, x) or a sequence
+    (x, channel) has (1, x), and one that reads a vector (channel,) has (1, 1).
     """
 
     name: str
@@ -68,13 +77,29 @@ class ModelDescription:
     output: str = ""  # module path that gives the scores; "" is the model's own result
     aliases: Mapping[str, str] = field(default_factory=dict)  # another name -> the short name above
     flops: int = 0  # of the whole forward of one input, counted as the layers' are
-    reads: str = "image"  # or "text"
+    reads: str = "image"  # or "text", "signal", "sequence", "vector"
     bytes: int = 0  # of the whole forward
+    channels: int = 3  # of its input; of a vector, how many numbers it has
+    columns: tuple[str, ...] = ()  # names of the input's channels; empty where nobody said
+    absent: Mapping[str, str] = field(default_factory=dict)  # a module that is no layer -> why
 
     @cached_property
     def by_name(self) -> Mapping[str, LayerDescription]:
         table = {layer.name: layer for layer in self.layers}
         return table | {alias: table[name] for alias, name in self.aliases.items()}
+
+    def quoted(self, name: str) -> LayerDescription | None:
+        """The layer that a text names in quotes: also one whose module is called `input` or `output`."""
+        return self.by_name.get(layer_name(name)) or self.by_name.get(name)
+
+    @cached_property
+    def input(self) -> LayerDescription:
+        """The input as a layer."""
+        if self.reads in NOT_PICTURES:
+            sizes = {"channel": self.channels, "x": self.input_size[1]}
+            axes = NOT_PICTURES[self.reads]
+            return LayerDescription(INPUT, "", axes, tuple(sizes[axis] for axis in axes))
+        return LayerDescription(INPUT, "", ("channel", "y", "x"), (self.channels, *self.input_size))
 
     def label(self, index: int) -> str:
         """The first synonym of a class, or `class 7` where labels are unknown, or nothing that can be seen."""
@@ -119,15 +144,20 @@ class ModelDescription:
             for name in ("inputs", "grid", "prefix"):
                 if not layer[name]:
                     del layer[name]
+        for name in ("columns", "absent"):
+            if not data[name]:
+                del data[name]
         if self.reads == "image":
             del data["reads"]
+        if self.channels == 3:
+            del data["channels"]
         return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ModelDescription:
         """What `to_json` gave; fields that have a default may be missing."""
         layers = [LayerDescription(**_tuples(layer, "axes", "shape", "inputs", "grid")) for layer in data["layers"]]
-        return cls(**{**_tuples(data, "input_size", "labels"), "layers": tuple(layers)})
+        return cls(**{**_tuples(data, "input_size", "labels", "columns"), "layers": tuple(layers)})
 
 
 def _tuples(data: Mapping[str, Any], *names: str) -> dict[str, Any]:

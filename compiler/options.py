@@ -22,3 +22,4 @@ class Options:
     description: ModelDescription | None = None  # of a caller's own module
     expand: Callable[[str], Sequence[str]] = lambda name: (name,)  # a glob or a folder to files
     root: Path | None = None  # files that a text uses lie in it
+    described: Callable[..., ModelDescription] | None = None  # the same with another `size=` and `crop=`

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bbilang.compiler.arguments import At, at, bind, literal
-from bbilang.compiler.description import ModelDescription
+from bbilang.compiler.description import NOT_PICTURES, ModelDescription
 from bbilang.compiler.ir import ModelSlot
 from bbilang.compiler.op import Parameter, did_you_mean
 from bbilang.compiler.report import Reporter
@@ -27,7 +28,8 @@ PLACEHOLDER = re.compile(r"picture \d+")  # of a picture that a caller hands ove
 class Preamble(Reporter):
     """Reads them first, wherever they stand: types need them. Options from outside win over the text."""
 
-    reads: str | None = None  # what the model takes, "image" or "text"; None until it is known
+    reads: str | None = None  # what the model takes, "image", "text", "signal" ...; None until it is known
+    channels: int = 3  # of a model's input
 
     def _set(self, statement: ast.Set) -> None:
         name = statement.name.text
@@ -50,8 +52,11 @@ class Preamble(Reporter):
             else statement.arguments
         )
         values, spans = bind(f"set {name}", statement.span, arguments, parameters, self._setting_value)
+        names = [p.name for p in parameters]
+        given = {argument.name or names[place]: argument.value.span for place, argument in enumerate(arguments)}
         for key in spans:
             self.settings[name if bare else f"{name}.{key}"] = values[key]
+            self.set_at[name if bare else f"{name}.{key}"] = given.get(key, spans[key])
 
     def _setting_value(self, value: ast.Expression, parameter: Parameter) -> Any:
         if parameter.kind == "method":
@@ -75,6 +80,37 @@ class Preamble(Reporter):
                     did_you_mean(key, known, f"settings are {', '.join(known)}"),
                 )
             self.settings[key] = self._setting_value(_as_expression(value), parameter)
+            self.set_at.pop(key, None)
+
+    def _suits(self, description: ModelDescription) -> None:
+        """Settings about the input that the model's own input cannot have: E407 for a preprocessing that makes no
+        picture, E213 and E214 for numbers of channels."""
+        known, channels = self.settings.get, description.channels
+        for key in ("preprocess.mean", "preprocess.std"):
+            if (values := known(key)) is not None and len(values) not in (1, channels):
+                each = "three for red, green and blue" if channels == 3 else f"{channels}, one a channel"
+                name = key.partition(".")[2]
+                doc = next(p.doc for p in SETTINGS["preprocess"] if p.name == name)
+                raise at(self._set_at(key), "E213", f"`{name}` is one number, or {each}", doc)
+        if (values := known("preprocess.std")) is not None and not all(value > 0 for value in values):
+            message = "preprocess: mean and std have one number per channel, and std is positive"
+            raise at(self._set_at("preprocess.std"), "E407", message, "pictures are divided by it")
+        size, crop = known("preprocess.size"), known("preprocess.crop")
+        sides = (crop, crop) if isinstance(crop, int) else crop
+        if size and sides and max(sides) > size:
+            text = (
+                f"preprocess: a crop of {' x '.join(map(str, sides))} pixels does not fit in a shorter side of {size}"
+            )
+            raise at(self._set_at("preprocess.crop"), "E407", text, "set size at least as large as crop")
+        shown = known("show.channels")
+        if shown is not None and (description.reads != "image" or max(shown) >= channels):
+            has = f"0..{channels - 1}" if description.reads == "image" else "none: it takes no pictures"
+            message = f"channel {max(shown)} is outside of the channels of {description.name}'s input, {has}"
+            raise at(self._set_at("show.channels"), "E214", message, "channels count from zero")
+
+    def _set_at(self, key: str) -> Span:
+        """Where a setting was said; nowhere for one of the command line."""
+        return self.set_at.get(key, NOWHERE)
 
     def _models(self, statements: list[ast.Model]) -> dict[str, ModelContext]:
         if len(statements) > 1:
@@ -89,9 +125,15 @@ class Preamble(Reporter):
             self._report(at(items[1].span, "E901", "several models in one file are not available yet"))
         options = self.options
         if options.description is not None:
-            self.reads = options.description.reads
-            slot = ModelSlot("", options.description.name, options.weights)
-            return {"": ModelContext(slot, self._labelled(self._scored(options.description)))}
+            description = options.description
+            self.reads, self.channels = description.reads, description.channels
+            self._suits(description)
+            slot = ModelSlot("", description.name, options.weights)
+            changes = {key: self.settings.get(f"preprocess.{key}") for key in ("size", "crop")}
+            if options.described is not None and any(value is not None for value in changes.values()):
+                span = self._set_at("preprocess.crop" if changes["crop"] else "preprocess.size")
+                description = self._placed(lambda: options.described(**changes), span)
+            return {"": ModelContext(slot, self._labelled(self._scored(description)))}
         if not items:
             context = self._model("", options.model or DEFAULT_MODEL, options.weights, NOWHERE)
             return {context.slot.alias: context}
@@ -123,17 +165,27 @@ class Preamble(Reporter):
         except BbiError as error:
             place = span if span != NOWHERE else None
             raise BbiError([replace(d, span=place) for d in error.diagnostics], self.file.source) from error
-        self.reads = description.reads
+        self.reads, self.channels = description.reads, description.channels
+        self._suits(description)
         if description.reads == "text":
             slot = ModelSlot(alias, description.name, weights)
             return ModelContext(slot, self._labelled(self._scored(description)))
         size, crop = self.settings.get("preprocess.size"), self.settings.get("preprocess.crop")
         if size and not crop:  # a size below the crop takes the crop along
-            crop = min(size, *description.input_size)
-        if crop and (crop, crop) != description.input_size:
-            description = self.registry.describe(name, crop)
+            crop = tuple(min(size, side) for side in description.input_size)
+        if crop and (crop if isinstance(crop, tuple) else (crop, crop)) != description.input_size:
+            at_crop = self._set_at("preprocess.crop" if self.settings.get("preprocess.crop") else "preprocess.size")
+            description = self._placed(lambda: self.registry.describe(name, crop), at_crop)
         slot = ModelSlot(alias, description.name, weights)
         return ModelContext(slot, self._labelled(self._scored(description)))
+
+    def _placed(self, work: Callable[[], ModelDescription], span: Span) -> ModelDescription:
+        """What goes wrong gets the place of the setting that asked for it."""
+        try:
+            return work()
+        except BbiError as error:
+            place = span if span != NOWHERE else None
+            raise BbiError([replace(d, span=place) for d in error.diagnostics], self.file.source) from error
 
     def _scored(self, description: ModelDescription) -> ModelDescription:
         """With the scores that `output = "path"` names, for a model without one class vector."""
@@ -198,8 +250,18 @@ class Preamble(Reporter):
         return tuple(file for file in files if _is_text(file))
 
     def _fitting(self, name: str, span: Span) -> None:
-        """Raises E418 for a text where the model looks at pictures, and for a picture where it reads."""
-        if self.reads is None or PLACEHOLDER.fullmatch(name) or _is_text(name) == (self.reads == "text"):
+        """Raises E418 for a text where the model looks at pictures, and for a picture where it reads, or takes numbers
+        that are no picture."""
+        if self.reads is None or PLACEHOLDER.fullmatch(name):
+            return
+        if self.reads in NOT_PICTURES:
+            axes = ", ".join(NOT_PICTURES[self.reads])
+            raise at(span, "E418", f"the model takes {self.reads}s ({axes}), and this is a file",
+                     f"give a tensor ({axes}) in Python: `run(..., input=tensor)`")  # fmt: skip
+        if self.reads == "image" and self.channels not in (1, 3) and not _is_text(name):
+            raise at(span, "E418", f"the model takes {self.channels} channels, and a picture has 3",
+                     f"give a tensor ({self.channels}, y, x) in Python: `run(..., input=tensor)`")  # fmt: skip
+        if _is_text(name) == (self.reads == "text"):
             return
         if self.reads == "text":
             raise at(span, "E418", "the model reads text, and this is a picture",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bbilang.compiler import op as contract
 from bbilang.compiler.arguments import SOME_LAYER, At, at, bind, describe
 from bbilang.compiler.captions import meaningless
+from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import Node
 from bbilang.compiler.op import Fail, Parameter, Style, did_you_mean
 from bbilang.compiler.settings import default
@@ -103,10 +104,8 @@ class Presenter:
         if over is not None:
             self._fits(arguments, style, over, spans["over"])
         node = resolver.make("present", (field,), arguments, type, span)
-        reads = resolver.context(type.model, span).description.reads
-        if reads == "text" and any(isinstance(demand, contract.IconsOf) for demand in style.demands(node)):
-            help = "draw numbers: `bars`, or tokens as words: `heatmap`"
-            raise at(spans["style"], "E304", f"`{style.name}` draws pictures, and the model reads text", help)
+        if any(isinstance(demand, contract.IconsOf) for demand in style.demands(node)):
+            self._pictured(resolver.context(type.model, span).description, style, spans["style"])
         return node
 
     def _of_another(self, call: ast.Call, known: set[str]) -> None:
@@ -123,6 +122,17 @@ class Presenter:
                     continue
                 help = f"`{takers[0]}(...)` takes it"
             raise at(argument.span, "E211", f"`present` has no argument `{argument.name}`", help)
+
+    def _pictured(self, description: ModelDescription, style: Style, span: Span) -> None:
+        """Icons are pictures that the network could be shown. Raises E304 where it is shown none."""
+        what = f"`{style.name}` draws pictures, and the model"
+        if description.reads == "text":
+            raise at(span, "E304", f"{what} reads text", "draw numbers: `bars`, or tokens as words: `heatmap`")
+        if description.reads != "image":
+            raise at(span, "E304", f"{what} takes {description.reads}s", "draw numbers: `bars`")
+        if description.channels not in (1, 3):
+            what = f"`{style.name}` draws icons in colours, and the model takes {description.channels} channels"
+            raise at(span, "E304", what, "draw numbers: `bars`, or positions: `heatmap`")
 
     def _norms(self, field: Node, span: Span) -> Node:
         """The L2 norm of each atom's part, for the same atoms: what `size=norm` shows."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bbilang.compiler import boxes
 from bbilang.compiler.arguments import SOME_LAYER, At, Poisoned, at, bind, describe, literal
 from bbilang.compiler.cost import layer_of
+from bbilang.compiler.description import NOT_PICTURES
 from bbilang.compiler.ir import OUTPUT, Node, walk
 from bbilang.compiler.op import Fail, Method, Operation, Parameter, bound, did_you_mean, suggest
 from bbilang.compiler.targets import place_of
@@ -240,11 +241,16 @@ class Reader:
         """Complains of atoms that a method is not for, and of parameters that a layer cannot have."""
         if field.type.atom not in method.atoms:
             help = f"use `{field.type.layers[0]}.{'pixel' if field.type.layers == ('input',) else 'spatial'}`"
+            if self.resolver.models[field.type.model].description.reads in NOT_PICTURES:
+                help = "`linear`, `gradient` and `integrated_gradients` are of any numbers"
             raise at(span, "E238", f"`{method.name}` is of positions, and these are {field.type.atom}s", help)
         _, parameters = bound(self.resolver.registry, given)
         description = self.resolver.models[field.type.model].description
         for layer in field.type.layers:
             sizes = layer_of(description, layer).as_map.sizes
+            if "y" not in sizes:
+                message = f"`{method.name}` is of positions in a picture, and the model takes {description.reads}s"
+                raise at(span, "E238", message, "`linear`, `gradient` and `integrated_gradients` are of any numbers")
             try:
                 method.suits(parameters, (sizes["y"], sizes["x"]))
             except Fail as fail:

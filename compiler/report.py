@@ -22,6 +22,7 @@ class Reporter:
         self.file, self.registry, self.options, self.lost = file, registry, options, lost
         self.diagnostics: list[Diagnostic] = []
         self.settings: dict[str, Any] = {}
+        self.set_at: dict[str, Span] = {}  # a setting -> where the text says its value
         self.output = ""
         self.names: dict[Node, str] = {}
         self.taken: set[str] = set()

@@ -19,7 +19,7 @@ from bbilang.compiler.reading import Layers, Reader
 from bbilang.compiler.select import SELECTIONS, Selector
 from bbilang.compiler.substrates import INPUT_LAYER, ModelContext, Substrates
 from bbilang.compiler.target import Targeter
-from bbilang.compiler.types import Axis, FieldType
+from bbilang.compiler.types import ATOMS, Axis, FieldType
 from bbilang.grammar import ast
 from bbilang.grammar.source import Span
 
@@ -119,13 +119,12 @@ class Resolver(Substrates):
             case ast.Number() | ast.Constant():
                 return expression.value
             case ast.String():
-                return (
-                    self.layers_named(expression.value, None, expression.span)
-                    if self._is_layer(expression.value)
-                    else expression.value
-                )
+                layers = self.quoted(expression.value, expression.span)
+                return expression.value if layers is None else layers
             case ast.Path():
                 return self.path(expression)
+            case ast.Attribute(value=ast.String() as named) if expression.name in ATOMS:
+                return self.atom_of(self.quoted(named.value, named.span, must=True), expression.name, expression.span)
             case ast.Attribute():
                 return self.atom_of(self.value(expression.value), expression.name, expression.span)
             case ast.Index():

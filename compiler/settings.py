@@ -57,10 +57,26 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
     "preprocess": (
         Parameter("size", "integer", "shorter side after resizing", None, unit="px", minimum=1, maximum=4096),
         Parameter(
-            "crop", "integer", "side of the centre crop that the network sees", None, unit="px", minimum=1, maximum=4096
+            "crop",
+            "size",
+            "side of the centre crop that the network sees, or its [y, x]",
+            None,
+            unit="px",
+            minimum=1,
+            maximum=4096,
         ),
         Parameter("mean", "numbers", "mean of each colour, of RGB in 0..1", None),
         Parameter("std", "numbers", "deviation of each colour, of RGB in 0..1", None),
+    ),
+    "show": (
+        Parameter(
+            "channels",
+            "channels",
+            "which channels of an input are drawn as red, green and blue, or one as grey; they count from zero. Unless "
+            "said the first three, and of fewer the first",
+            None,
+            minimum=0,
+        ),
     ),
     "seed": (Parameter("value", "integer", "seed of everything random", 0, minimum=0, maximum=2**63 - 1),),
     "states": (Parameter("value", "integer", "most states that an element may have", 4096, minimum=1, maximum=10**7),),

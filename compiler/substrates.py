@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bbilang.compiler.arguments import SOME_LAYER, Poisoned, at, bind
-from bbilang.compiler.description import LayerDescription, ModelDescription
+from bbilang.compiler.arguments import SOME_LAYER, At, Poisoned, at, bind
+from bbilang.compiler.description import (
+    IDLE,
+    NO_TENSOR,
+    NOT_PICTURES,
+    SCRIPTED,
+    SEVERAL,
+    LayerDescription,
+    ModelDescription,
+)
 from bbilang.compiler.ir import ModelSlot, Node
 from bbilang.compiler.op import Parameter, did_you_mean
 from bbilang.compiler.reading import Layers
@@ -19,6 +28,16 @@ if TYPE_CHECKING:
     from bbilang.compiler.resolve import Resolver
 
 INPUT_LAYER = "input"
+WHY = {  # a module that is no layer: the code, what is wrong, what to do
+    SEVERAL: ("E501", "runs several times in one pass, and has no one result", "name the module around it"),
+    IDLE: ("E502", "does not run when the network is evaluated", "name one that does"),
+    NO_TENSOR: ("E502", "gives no tensor", "name a module inside it, or around it"),
+    SCRIPTED: (
+        "E502",
+        "is part of a scripted module, whose parts cannot be seen",
+        "give the module before `torch.jit`",
+    ),
+}
 
 
 @dataclass
@@ -27,9 +46,7 @@ class ModelContext:
     description: ModelDescription
 
     def layer(self, name: str) -> LayerDescription | None:
-        if name == INPUT_LAYER:
-            return LayerDescription(INPUT_LAYER, "", ("channel", "y", "x"), (3, *self.description.input_size))
-        return self.description.by_name.get(name)
+        return self.description.input if name == INPUT_LAYER else self.description.by_name.get(name)
 
 
 class Substrates:
@@ -37,6 +54,16 @@ class Substrates:
 
     def _is_layer(self: Resolver, name: str) -> bool:
         return self.model.layer(name) is not None
+
+    def quoted(self: Resolver, name: str, span: Span, must: bool = False) -> Layers | None:
+        """What a text in quotes names: a layer, also one called like a word of the language. None where it names none,
+        unless it ``must``."""
+        layer = self.model.description.quoted(name)
+        if layer is not None:
+            return Layers(self.model.slot.alias, (layer.name,))
+        if self._is_layer(name) or must or name in self.model.description.absent:
+            return self.layers_named(name, None, span)
+        return None
 
     def _layer_path(self: Resolver, name: str, alias: str | None, span: Span) -> Any:
         """`mixed4d` or `mixed4d.channel`: the last word is the atom if it is one of the atom words."""
@@ -56,6 +83,8 @@ class Substrates:
             if self.open:
                 raise Poisoned
             description = context.description
+            if name in description.absent:
+                raise self._absent(name, description, span)
             names = [*description.by_name, *self.known_names()]
             near = did_you_mean(name, names)
             listing = f"`bbi layers {context.slot.name}` lists all"
@@ -77,7 +106,23 @@ class Substrates:
             raise at(span, "E201" if bare else "E204", what, f"{near} {listing}" if near else listing)
         return Layers(context.slot.alias, (layer.name,))
 
+    def _absent(self: Resolver, name: str, description: ModelDescription, span: Span) -> At:
+        """What to say of a module that is there and is no layer."""
+        code, what, help = WHY[description.absent[name]]
+        around = next((h for h in _heads(name) if h in description.by_name), None)
+        inside = next((layer.name for layer in description.layers if layer.module.startswith(f"{name}.")), None)
+        others = [n for n in (inside, around) if n] or list(did_you_mean_layers(name, description))
+        listing = f", as in `{others[0]}`" if others and description.absent[name] != SCRIPTED else ""
+        return at(span, code, f"`{name}` {what}", f"{help}{listing}")
+
     def picture(self: Resolver, span: Span) -> Node:
+        description = self.model.description
+        if description.reads in NOT_PICTURES:
+            axes = ", ".join(description.input.axes)
+            help = "its entries are atoms: `input.channel | attribute(output) | top(8) | present(bars)`"
+            raise at(
+                span, "E209", f"{description.name} takes {description.reads}s ({axes}), which are no pictures", help
+            )
         if self.model.description.reads == "text":
             first = next((layer.name for layer in self.model.description.layers if "token" in layer.axes), "")
             help = f"its words are the tokens of a layer: `{first}.token | attribute(output) | present(heatmap)`"
@@ -125,11 +170,16 @@ class Substrates:
 
     def substrate(self: Resolver, layers: Layers, atom: str, span: Span) -> Node:
         context = self.context(layers.model, span)
-        if layers.names == (INPUT_LAYER,) and atom not in ("pixel", "whole"):
-            raise at(span, "E209", f"the input has no atom `{atom}`", "its atoms are `input.pixel`")
+        if layers.names == (INPUT_LAYER,):
+            own = _input_atoms(context.description)
+            if atom not in (*own, "whole"):
+                listing = ", ".join(f"`input.{name}`" for name in own)
+                raise at(span, "E209", f"the input has no atom `{atom}`", f"its atoms are {listing}")
         found = [context.layer(name) for name in layers.names]
         for name, layer in zip(layers.names, found, strict=True):
             wanted = {"token"} if atom == "token" else {"y", "x"} if atom in ("spatial", "pixel") else set()
+            if context.description.reads in NOT_PICTURES:  # positions along one axis
+                wanted -= {"y"}
             if atom in ("group", "class", "example") or (atom == "pixel" and name != INPUT_LAYER):
                 raise at(span, "E209", f"the layer `{name}` has no atom `{atom}`", _atoms_of(layer))
             if atom == "spatial" and layer.grid:
@@ -234,9 +284,29 @@ class Substrates:
                     )
 
 
+def _input_atoms(description: ModelDescription) -> tuple[str, ...]:
+    """The atoms that the input has: of a picture its pixels, of numbers their entries."""
+    if description.reads not in NOT_PICTURES:
+        return ("pixel",) if description.channels == 3 else ("pixel", "channel", "neuron")
+    return ("channel",) if description.reads == "vector" else ("channel", "spatial", "neuron")
+
+
+def _heads(name: str) -> Iterable[str]:
+    """`a.b.c` -> `a.b`, `a`."""
+    while "." in name:
+        name = name.rpartition(".")[0]
+        yield name
+
+
+def did_you_mean_layers(name: str, description: ModelDescription) -> Iterable[str]:
+    """Layers of this model, the near ones first."""
+    near = difflib.get_close_matches(name, description.by_name, 1, 0.5)
+    return (*near, *(layer.name for layer in description.layers[:1]))
+
+
 def _atoms_of(layer: LayerDescription) -> str:
     has = ["channel", "neuron"]
-    if "y" in layer.as_map.axes:
+    if "y" in layer.as_map.axes or "x" in layer.axes:
         has.insert(0, "spatial")
     if "token" in layer.axes:
         has.insert(0, "token")

@@ -102,12 +102,20 @@ class Adapter:
 
     def prepare(self, picture: Image) -> tuple[Tensor, np.ndarray]:
         """A PIL picture -> the image (channel, y, x), float32 in [0, 1] on the CPU, and uint8 (y, x, rgb) to show.
-        A model of one channel gets, and shows, grey."""
+        A model of one channel gets, and shows, grey. Raises BbiError E418 for one of 2 channels, or of more than 3."""
         import torch
 
         channels = len(self.preprocess.mean)
+        if channels not in (1, 3):
+            raise self.no_picture()
         shown = self.preprocess.display(picture.convert("L") if channels == 1 else picture)
         return torch.from_numpy(shown).permute(2, 0, 1)[:channels].to(torch.float32) / 255, shown
+
+    def no_picture(self) -> BbiError:
+        """A picture has red, green and blue, and which of them such a model wants nobody said."""
+        name, (channels, y, x) = self.description.name, self.description.input.shape
+        help = f"give a tensor ({channels}, {y}, {x}) in [0, 1]; `set show(channels=[...])` says what to draw of it"
+        return _error("E418", f"{name} takes {channels} channels, and a picture has 3", help)
 
     def with_preprocess(self, **changes: Any) -> Adapter:
         """`set preprocess(size=, crop=, mean=, std=)`: the same module; another crop describes the layers anew."""
@@ -115,11 +123,12 @@ class Adapter:
         adapter = replace(self, preprocess=preprocess, _hashed=None)
         if preprocess.crop != self.description.input_size:
             old = self.description
-            adapter.description = describe_module(
+            found = describe_module(
                 self.module, preprocess.crop, old.name, len(preprocess.mean), output=old.output, title=old.title,
                 labels=old.labels, names={x.name: x.module for x in old.layers}, aliases=old.aliases,
                 kinds={x.name: x.kind for x in old.layers},
             )  # fmt: skip
+            adapter.description = replace(found, columns=old.columns, absent=old.absent)
         return adapter
 
     def to(self, device: str) -> Adapter:

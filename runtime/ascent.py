@@ -56,10 +56,12 @@ class Ascent:
             raise BbiError(Diagnostic("E510", text, help="ask for fewer pictures, or for a larger batch"))
         self.device = torch.device(adapter.device)
         self.schedule = schedule_of(recipe)
-        self.picture_of = parametrization(recipe, self.device)
+        self.grey = getattr(adapter.description, "channels", 3) == 1
+        self.picture_of = parametrization(recipe, self.device, self.grey)
         self.view = recipe.transforms.view_size(recipe.size) if recipe.plain else recipe.size
         example = torch.rand(2, 3, self.view, self.view, generator=torch.Generator().manual_seed(0))
-        self.shape, example, activation = _network_size(adapter, self.layer, example.to(self.device), counter)
+        example = self.given(example.to(self.device))
+        self.shape, example, activation = _network_size(adapter, self.layer, example, counter)
         passes.look(adapter, example, batch > 1, counter=counter)
         self.fixed = self.shape != (self.view, self.view)
         self.response = Response(
@@ -96,8 +98,13 @@ class Ascent:
             return pictures
         return F.interpolate(pictures, self.shape, mode="bilinear", antialias=True, align_corners=False)
 
+    def given(self, pictures: Tensor) -> Tensor:
+        """Pictures (batch, 3, y, x) with the channels that the network takes: grey is one of three that are equal."""
+        return pictures[:, :1] if self.grey else pictures
+
     def excite(self, pictures: Tensor) -> Tensor:
         """(batch, 3, y, x) -> the layer's activation."""
+        pictures = self.given(pictures)
         with half(self.device, not self.recipe.plain):
             return self.runner(pictures.contiguous(memory_format=self.layout)).float()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bbilang.compiler.description import NOT_PICTURES
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 
 WORDS = ("zero", "mean", "blur", "noise")
@@ -16,13 +17,18 @@ def picture(word: str, images: Any, adapter: Any, seed: int = 0) -> Any:
     normalization gives 0 (Captum's zero baseline for normalized inputs). blur: the image itself, blurred until no shape
     is left (Fong and Vedaldi 2017; standard deviation an eighth of the width). noise: uniform in [0, 1], drawn from
     the seed alone: the same for every image, so that no number depends on the company of others. Of a text there is
-    zero alone, the token number 0 at every place; raises BbiError E531 for the others.
+    zero alone, the token number 0 at every place; raises BbiError E531 for the
+    others, and E515 for blur and noise of other numbers than pictures.
     """
     import torch
 
     if adapter.description.reads == "text" and word != "zero":
         message = f"the baseline `{word}` is a picture, and {adapter.description.name} reads text"
         raise BbiError(Diagnostic("E531", message, help="`baselines=zero` is the token number 0 at every place"))
+    reads = adapter.description.reads
+    if reads in NOT_PICTURES and word in ("blur", "noise"):
+        message = f"the baseline `{word}` is of pictures in [0, 1], and the model takes {reads}s"
+        raise BbiError(Diagnostic("E515", message, help="take `zero`"))
     match word:
         case "zero":
             return torch.zeros_like(images)

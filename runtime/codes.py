@@ -65,8 +65,8 @@ MODELS: Final[dict[str, Code]] = {
     ),
     "E408": Code(
         "a module that cannot be described",
-        "A module of your own is run once on an image of zeros, to learn its layers. Say for which size and how many "
-        "channels it was made.",
+        "A module of your own is run once on an image of zeros, to learn its layers. Its size and channels are those "
+        "of the tensor that comes with it, else what its library noted, or what runs; say them where that fails.",
         ">>> bbilang.adapt(torch.nn.Linear(10, 2), (224, 224))",
         ">>> bbilang.adapt(torchvision.models.resnet18(), (224, 224))",
         needs="a module that takes no image",
@@ -146,11 +146,18 @@ PICTURES: Final[dict[str, Code]] = {
     ),
     "E418": Code(
         "an array or a tensor that is no input",
-        "An image is RGB in [0, 1] of the size that the network takes, (3, y, x); an array of bytes (y, x, 3) is a "
-        "picture of any size.",
+        "An image is in [0, 1], of the channels and the size that the network takes, (3, y, x); an array of bytes "
+        "(y, x, 3) is a picture of any size. Signals (channel, x) and vectors (channel,) are any finite numbers.",
         '>>> bbilang.run("input | present(image)", input=torch.zeros(1, 10))',
         '>>> bbilang.run("input | present(image)", input=torch.zeros(3, 224, 224))',
         needs="a tensor of another shape",
+    ),
+    "E423": Code(
+        "an argument of another kind",
+        "The message names the argument, what was given and what it takes. A class is no module, a loader no input.",
+        '>>> bbilang.adapt(network, (224, 224), labels="cat, dog")',
+        '>>> bbilang.adapt(network, (224, 224), labels=["cat", "dog"])',
+        needs="a call from Python",
     ),
 }
 

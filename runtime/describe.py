@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,16 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bbilang.compiler.description import INPUT, LayerDescription, ModelDescription
+from bbilang.compiler.description import (
+    IDLE,
+    INPUT,
+    NO_TENSOR,
+    SCRIPTED,
+    SEVERAL,
+    LayerDescription,
+    ModelDescription,
+    layer_name,
+)
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.dataflow import Dataflow, Facts
 from bbilang.runtime.passes.results import first_tensor
@@ -19,6 +29,7 @@ from bbilang.runtime.traffic import Traffic
 
 PASS = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)  # give what they are given
 PASS_NAMES = {"DropPath", "StochasticDepth"}  # the same, of timm, transformers and torchvision
+WORDS = {"image": "an image", "signal": "a signal", "sequence": "a sequence", "vector": "a vector"}
 MOST_PREFIX = 16  # tokens before the patches: a class token, registers
 
 
@@ -36,7 +47,7 @@ def describe_module(
     kinds: Mapping[str, str] | None = None,
     reads: str = "image",
 ) -> ModelDescription:
-    """One forward on an image of zeros (input=1, channel, y, x); the module is given back as it was found.
+    """One forward on zeros, (input=1, channel, y, x) for an image; the module is given back as it was found.
 
     ``names``: short name -> module path; without it every module that ran exactly once under its own path, but those
     that give what they are given (dropout). ``kinds``: short name -> kind. Layers come in the order in which they
@@ -44,17 +55,20 @@ def describe_module(
     products). Axes by rank: (channel, y, x) or, where the channel was seen to be last, (y, x, channel); (token,
     channel); (channel,). Tokens that patches of the picture became have their grid. ``output``: the path whose result
     (input, class) is the scores; without one, the module's own result, or no classes where that is not one vector.
-    ``reads``: "image", or "text" for a module that takes numbers of tokens (input=1, token), ``input_size`` (1, token).
-    Raises BbiError E408 where the forward fails, or the output is no module or not one vector.
+    ``reads``: "image"; "text" for a module that takes numbers of tokens (input=1, token), ``input_size`` (1, token);
+    "signal" (input=1, channel, x) and "sequence" (input=1, x, channel), ``input_size`` (1, x); or "vector" (input=1,
+    channel). Modules that are no layers are remembered with why. Raises BbiError E408 where the forward fails, or the
+    output is no module or not one vector.
     """
     seen = _run(module, input_size, channels, output, reads, set((names or {}).values()))
     paths = {path: short for short, path in names.items()} if names is not None else None
+    absent = {} if paths is not None else _absent(module, seen)
     layers = []
     for path, result in seen.results.items():
-        axes = result.axes(input_size) if result is not None and (paths is None or path in paths) else ()
+        axes = result.axes(input_size, reads) if result is not None and (paths is None or path in paths) else ()
         if result is None or not axes:
             continue
-        short = paths[path] if paths is not None else path
+        short = layer_name(paths[path] if paths is not None else path)
         grid = seen.grid(result) if reads == "image" and axes == ("token", "channel") else ()
         layers.append(LayerDescription(
             short, path, axes, result.shape[1:], result.facts.nonnegative, result.flops, (kinds or {}).get(short, ""),
@@ -72,10 +86,32 @@ def describe_module(
     if labels and len(labels) != classes:
         raise _error(f"{name} has {classes} classes, but there are {len(labels)} labels")
     size = (int(input_size[0]), int(input_size[1]))
-    others = dict(aliases or {})
+    others = dict(aliases or {}) or _second_names(module, layers)
     return ModelDescription(
-        name, title or name, size, tuple(layers), classes, labels, output, others, seen.total, reads, seen.bytes
-    )
+        name, title or name, size, tuple(layers), classes, labels, output, others, seen.total, reads, seen.bytes,
+        3 if reads == "text" else channels, absent=absent,
+    )  # fmt: skip
+
+
+def _absent(module: nn.Module, seen: _Seen) -> dict[str, str]:
+    """Modules that have no result of their own, by path, and why."""
+    scripted = [path for path, child in module.named_modules() if isinstance(child, torch.jit.ScriptModule)]
+    found = {}
+    for path, _ in module.named_modules():
+        if not path or seen.results.get(path) is not None or path in seen.passed:
+            continue
+        inside = any(path.startswith(f"{outer}.") or not outer for outer in scripted)
+        several, ran = seen.runs.get(path, 0) > 1, path in seen.results
+        found[path] = SEVERAL if several else NO_TENSOR if ran else SCRIPTED if inside else IDLE
+    return found
+
+
+def _second_names(module: nn.Module, layers: list[LayerDescription]) -> dict[str, str]:
+    """Further paths of modules that stand in several places of the network: `net.same = net.b`."""
+    first = {child: path for path, child in module.named_modules()}
+    names = {layer.module: layer.name for layer in layers}
+    paths = ((path, first[child]) for path, child in module.named_modules(remove_duplicate=False))
+    return {path: names[own] for path, own in paths if path != own and own in names and layer_name(path) == path}
 
 
 def _joined(layers: list[LayerDescription], sources: Mapping[str, frozenset[str]]) -> list[LayerDescription]:
@@ -108,13 +144,14 @@ class _Result:
     flops: int = 0
     bytes: int = 0
 
-    def axes(self, input_size: tuple[int, int]) -> tuple[str, ...]:
+    def axes(self, input_size: tuple[int, int], reads: str = "image") -> tuple[str, ...]:
         """Names for the axes after the first; none for what is no layer, like a table of attention."""
         rank, channel = len(self.shape), self.facts.channel
         if self.shape[0] != 1 or rank not in (2, 3, 4):
             return ()
         if rank < 4:
-            return ("channel",) if rank == 2 else ("channel", "token") if channel == 1 else ("token", "channel")
+            along = "x" if reads in ("signal", "sequence") else "token"
+            return ("channel",) if rank == 2 else ("channel", along) if channel == 1 else (along, "channel")
         if channel in (1, None):
             return ("channel", "y", "x")
         y, x = self.shape[1:3]  # of a picture's form, not the heads and tokens of attention
@@ -130,6 +167,8 @@ class _Seen:
     whole: _Result | None = None
     total: int = 0  # FLOPs
     bytes: int = 0
+    runs: dict[str, int] = field(default_factory=dict)  # how often each module ran
+    passed: set[str] = field(default_factory=set)  # modules that give what they are given
 
     def grid(self, result: _Result) -> tuple[int, ...]:
         """(y, x) of the patches that tokens stand for: the last map before them with so many positions, or fewer by a
@@ -154,17 +193,18 @@ def _run(
         raise _error(f"the output `{output}` is not a module of this model")
     seen, counter, flow = _Seen(), FlopCounterMode(display=False), Dataflow()
     traffic = Traffic()
-    runs: dict[str, int] = {}
+    runs = seen.runs
 
     def hook(child: nn.Module, arguments: Any, value: Any) -> None:
         path, tensor = paths[child], first_tensor(value)
         if (isinstance(child, PASS) or type(child).__name__ in PASS_NAMES) and path not in named and path != output:
+            seen.passed.add(path)
             return
+        runs[path] = runs.get(path, 0) + 1
         if tensor is None:
             seen.results[path] = None
             return
         facts, again = flow.of(tensor), path in seen.results
-        runs[path] = runs.get(path, 0) + 1
         mark = f"{path}#{runs[path]}" if again else path
         seen.sources[mark] = facts.origins
         seen.results[path] = None if again else _Result(
@@ -175,20 +215,22 @@ def _run(
     modes = {child: child.training for child in module.modules()}
     handles = []
     reference = next(module.parameters(), torch.empty(0))
-    shape = (1, channels, *input_size) if reads == "image" else (1, input_size[1])
-    example = torch.zeros(shape, device=reference.device, dtype=reference.dtype if reads == "image" else None)
-    flow.put(example, origins=frozenset({INPUT}), channel=1 if reads == "image" else None)
+    shape = _shape(reads, channels, input_size)
+    example = torch.zeros(shape, device=reference.device, dtype=None if reads == "text" else reference.dtype)
+    flow.put(example, origins=frozenset({INPUT}), channel=None if reads == "text" else 2 if reads == "sequence" else 1)
     try:
         for child in modes:
             child.training = False
-        handles = [child.register_forward_hook(hook) for child in paths]
+        handles = [
+            child.register_forward_hook(hook) for child in paths if not isinstance(child, torch.jit.ScriptModule)
+        ]
         with torch.no_grad(), counter, traffic, flow:
             whole = first_tensor(module(example))
     except Exception as e:
         text = str(e).strip().splitlines()
-        what = f"an image of {' x '.join(map(str, shape))}" if reads == "image" else f"a text of {shape[1]} tokens"
+        what = f"a text of {shape[1]} tokens" if reads == "text" else f"{WORDS[reads]} of {' x '.join(map(str, shape))}"
         message = f"the model does not take {what}: {text[0] if text else type(e).__name__}"
-        raise _error(message, "give input_size=(y, x) and channels= as the model was trained") from e
+        raise _error(message, _help(module, reads)) from e
     finally:
         for handle in handles:
             handle.remove()
@@ -197,6 +239,44 @@ def _run(
     seen.whole = None if whole is None else _Result(tuple(whole.shape), flow.of(whole), frozenset())
     seen.total, seen.bytes = counter.get_total_flops(), traffic.bytes
     return seen
+
+
+def _shape(reads: str, channels: int, input_size: tuple[int, int]) -> tuple[int, ...]:
+    """Of one input with its axis first."""
+    match reads:
+        case "text":
+            return (1, input_size[1])
+        case "signal":
+            return (1, channels, input_size[1])
+        case "sequence":
+            return (1, input_size[1], channels)
+        case "vector":
+            return (1, channels)
+    return (1, channels, *input_size)
+
+
+def _help(module: nn.Module, reads: str) -> str:
+    """What may make the module run: arguments of calls that exist."""
+    if reads == "text":
+        return "texts are given as numbers of tokens (input, token), `bbilang.adapt_text(module, tokenizer)`"
+    if needed := further_arguments(module):
+        names = " and ".join(f"`{name}`" for name in needed)
+        return f"its forward needs {names} besides the input: wrap it in a module whose forward takes one tensor"
+    if any(isinstance(child, nn.Conv3d) for child in module.modules()):
+        return "it has 3-D convolutions: inputs are (channel, y, x), (channel, x) or (channel,), and no volumes"
+    return "say what it takes: `bbilang.adapt(module, input_size=(y, x), channels=3)`, or `run(..., input_size=(y, x))`"
+
+
+def further_arguments(module: nn.Module) -> list[str]:
+    """Arguments without a default of the module's forward, after the first."""
+    try:
+        parameters = list(inspect.signature(module.forward).parameters.values())
+    except (TypeError, ValueError):
+        return []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    several = [p.name for p in parameters if p.kind in kinds and p.default is inspect.Parameter.empty][1:]
+    only = inspect.Parameter.KEYWORD_ONLY
+    return several + [p.name for p in parameters if p.kind == only and p.default is inspect.Parameter.empty]
 
 
 def _error(message: str, help: str | None = None) -> BbiError:

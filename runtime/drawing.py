@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -102,10 +102,12 @@ class Drawing:
             return -1
         key = atom_key(self.prefix, grouping.place(node or self.node, layer, components), components)
         several = len(self.field.type.layers) > 1 and layer in self.field.type.layers and layer != "output"
-        return self._number(key, (f"{layer}, " if several else "") + (name or self.words(components)))
+        return self._number(key, (f"{layer}, " if several else "") + (name or self.words(components, layer)))
 
-    def words(self, components: dict[str, int]) -> str:
-        return atom_words(components, self.field.type.family)
+    def words(self, components: dict[str, int], layer: str = "") -> str:
+        of_input = layer == "input" or (not layer and self.field.type.layers == ("input",))
+        columns = columns_of(self.results) if of_input else ()
+        return atom_words(components, self.field.type.family, columns)
 
     def named_atom(self, components: dict[str, int], layer: str, words: str = "") -> int:
         """An atom that a layer's name alone may tell apart; ``words`` in the place of its own."""
@@ -278,9 +280,18 @@ def token_word(results: Results, layer: str, token: int, row: int = 0) -> str:
     return atom_words({"y": y, "x": x})
 
 
-def atom_words(components: dict[str, int], family: str = "") -> str:
+def columns_of(results: Results) -> tuple[str, ...]:
+    """Names of the input's channels; empty where nobody said."""
+    description = results.program.description
+    return description.columns if description is not None else ()
+
+
+def atom_words(components: dict[str, int], family: str = "", columns: Sequence[str] = ()) -> str:
     """An atom for a reader: "channel 447", "row 6, column 6", "from channel 3, to channel 8". What pca, svd and ica
-    find are components (``family``: see types)."""
+    find are components (``family``: see types). ``columns``: names of the input's channels."""
+    if columns and "channel" in components:
+        rest = {c: v for c, v in components.items() if c != "channel"}
+        return ", ".join([columns[components["channel"]], *([atom_words(rest, family)] if rest else [])])
     words = {"y": "row", "x": "column", "group": word(family.partition("-")[0])}
     return ", ".join(f"{words.get(c, c.replace('.', ' '))} {v}" for c, v in components.items() if c != "layer")
 

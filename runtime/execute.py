@@ -170,7 +170,7 @@ class Run:
 
     def layer(self, name: str) -> LayerDescription:
         if name == "input":
-            return LayerDescription("input", "", ("channel", "y", "x"), tuple(self.images.shape[1:]))
+            return replace(self.adapter.description.input, shape=tuple(self.images.shape[1:]))
         return self.adapter.description.by_name[name]
 
     def label(self, index: int) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.description import ModelDescription
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime import givens
 from bbilang.runtime.adapter import Adapter, describe_module, device_named, suggestion
 from bbilang.runtime.cache import Cache, key_of
 from bbilang.runtime.preprocess import Preprocess
@@ -200,27 +201,29 @@ def _checked(entry: ModelEntry, path: Path) -> None:
 
 def adapt(
     module: nn.Module,
-    input_size: tuple[int, int],
+    input_size: int | Sequence[int] | None = None,
     preprocess: Preprocess | None = None,
-    labels: Iterable[str] | None = None,
+    labels: Iterable[Any] | Mapping[Any, Any] | None = None,
     description: ModelDescription | None = None,
     output: str = "",
     name: str = "model",
+    channels: int | None = None,
+    columns: Iterable[Any] | None = None,
 ) -> Adapter:
     """A caller's own module, used itself, in eval mode while it runs, and never changed.
 
-    ``input_size``: (y, x) in pixels, which is also the crop. ``preprocess``: without one, the shorter side is resized
-    to fit and RGB in [0, 1] is given as it is. ``output``: the path of the scores (input, class) where the module's own
-    result is not one such vector; a model without any has no classes. Raises BbiError E408 if it cannot be described.
+    ``input_size``: (y, x) in pixels, which is also the crop, one number for a square; (x,) for a module that takes
+    signals (channel, x), () for one that takes vectors (channel,). ``channels``: of the input. Left out, both are what
+    the module's library noted, its first layer says, or what runs. ``preprocess``: without one, the shorter side of a
+    picture is resized to fit, or both where y and x differ, and RGB in [0, 1] is given as it is. ``labels``: names of
+    the classes, a list or a dict from number to name. ``output``: the path of the scores (input, class) where the
+    module's own result is not one such vector; a model without any has no classes. ``columns``: names of the entries of
+    a vector, or of the channels. Raises BbiError E408 if it cannot be described, E423 for an argument of another kind.
     """
-    size = (int(input_size[0]), int(input_size[1]))
-    preprocess = preprocess.override(crop=size) if preprocess else Preprocess(max(size), size)
-    if description is None:
-        channels = len(preprocess.mean)
-        found = tuple(labels or ())
-        description = describe_module(module, size, name, channels, output=output, labels=found)
-    words = f"those of the {type(module).__name__} given"
-    return Adapter(description, module, preprocess, words, f"{type(module).__module__}.{type(module).__qualname__}")
+    from bbilang.runtime.adapting import adapted
+
+    size = givens.size_of(input_size)
+    return adapted(module, size, preprocess, labels, description, output, name, channels, columns)
 
 
 def adapt_text(
@@ -237,13 +240,18 @@ def adapt_text(
 
     ``tokenizer``: ``encode(text)`` gives numbers, ``decode(numbers)`` text; or ``read(text)``, numbers and words. Its
     ``longest`` is the most tokens (512). ``output``: the path of the scores where the result is not one such vector.
-    Raises BbiError E408 if it cannot be described.
+    Raises BbiError E408 if it cannot be described, E423 for an argument of another kind.
     """
+    from bbilang.runtime.adapting import module_of
     from bbilang.runtime.models.foreign import text_adapter
     from bbilang.runtime.models.text import Plain
 
+    module_of(module)
+    if isinstance(tokenizer, type) or not any(callable(getattr(tokenizer, call, None)) for call in ("read", "encode")):
+        givens.wrong("tokenizer", tokenizer, "an object with `encode` and `decode`, or with `read`")
     words = tokenizer if hasattr(tokenizer, "read") else Plain(tokenizer)
-    return text_adapter(module, words, tuple(labels or ()), output, name, scores)
+    output, name = givens.words("output", output), givens.words("name", name)
+    return text_adapter(module, words, givens.names_of(labels), output, name, givens.flag("scores", scores))
 
 
 @cache

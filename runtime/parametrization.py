@@ -137,8 +137,33 @@ class Maco:
         return torch.sigmoid(torch.einsum("rc,bcyx->bryx", self.colour, values))
 
 
-def parametrization(recipe: Recipe, device: torch.device | str) -> Fourier | Maco:
-    """The recipe's, "fourier" or "maco". Raises BbiError E510 for another, and for a transparent "maco"."""
+class Grey:
+    """Another parametrization's pictures (batch, 3, y, x, perhaps with alpha) without colour: the mean of theirs."""
+
+    def __init__(self, inner: Fourier | Maco):
+        self.inner = inner
+        self.size, self.shape, self.stride, self.transparent = inner.size, inner.shape, inner.stride, inner.transparent
+
+    def initial(self, generator: torch.Generator) -> Tensor:
+        return self.inner.initial(generator)
+
+    def inverse(self, picture: Tensor) -> Tensor:
+        return self.inner.inverse(picture)
+
+    def __call__(self, parameters: Tensor) -> Tensor:
+        pictures = self.inner(parameters)
+        light = pictures[:, :3].mean(1, keepdim=True).expand(-1, 3, -1, -1)
+        return torch.cat([light, pictures[:, 3:]], 1)
+
+
+def parametrization(recipe: Recipe, device: torch.device | str, grey: bool = False) -> Fourier | Maco | Grey:
+    """The recipe's, "fourier" or "maco"; ``grey``: without colours, for a network of one channel. Raises BbiError E510
+    for another, and for a transparent "maco"."""
+    found = _parametrization(recipe, device)
+    return Grey(found) if grey else found
+
+
+def _parametrization(recipe: Recipe, device: torch.device | str) -> Fourier | Maco:
     if recipe.parametrization == "fourier":
         decay, deviation = recipe.decay, recipe.deviation
         return Fourier(recipe.size, recipe.decorrelate, decay, device, deviation, recipe.transparency)

@@ -25,7 +25,8 @@ def _error(message: str, help: str | None = None) -> BbiError:
 class Preprocess:
     """What is done to a picture before the model, as its training did it.
 
-    ``resize``: pixels of the shorter side, or of both where the picture is ``squashed`` into a square; ``crop``: (y, x)
+    ``resize``: pixels of the shorter side, or, where the picture is ``squashed`` into the crop's form, of the longer
+    side of what it is squashed into; ``crop``: (y, x)
     in pixels, around the centre; ``mean`` and ``std``: per channel of RGB in [0, 1]. Raises BbiError E407 for values
     that make no picture.
     """
@@ -67,6 +68,9 @@ class Preprocess:
         if crop is not None:
             changes["crop"] = _numbers("crop", crop, 2, int)
             changes.setdefault("resize", max(self.resize, *changes["crop"]))
+            y, x = changes["crop"]
+            if y != x and size in (None, max(y, x)):  # the whole picture, in the form of the crop
+                changes |= {"resize": max(y, x), "squashed": True}
         if mean is not None:
             changes["mean"] = _numbers("mean", mean, len(self.mean), float)
         if std is not None:
@@ -114,8 +118,20 @@ class Preprocess:
         """The size (width, height) that a picture is resized to, and the left upper corner (x, y) of its crop."""
         width, height = size
         scale = self.resize / min(width, height)
-        target = (self.resize, self.resize) if self.squashed else (round(width * scale), round(height * scale))
+        target = self._squashed() if self.squashed else (round(width * scale), round(height * scale))
         return target, (round((target[0] - self.crop[1]) / 2), round((target[1] - self.crop[0]) / 2))
+
+    def _squashed(self) -> tuple[int, int]:
+        y, x = (round(self.resize * side / max(self.crop)) for side in self.crop)
+        return x, y
+
+    def cut(self, size: tuple[int, int]) -> tuple[float, float]:
+        """The shares of a picture of ``size`` (width, height) that the network does not see, along x and y."""
+        left, top, right, bottom = self.boxed((0, 0, *size), size)
+        crop_y, crop_x = self.crop
+        seen = ((crop, end - start) for crop, start, end in ((crop_x, left, right), (crop_y, top, bottom)))
+        across, down = (max(0.0, 1 - crop / whole) if whole else 0.0 for crop, whole in seen)
+        return across, down
 
 
 def _shorten(picture: Image) -> Image:
@@ -136,6 +152,7 @@ def _middle(size: tuple[int, int]) -> tuple[int, int, int, int]:
 
 def _numbers(name: str, value: Any, count: int, kind: type) -> tuple[Any, ...]:
     values = (value,) * count if isinstance(value, int | float) else tuple(value)
+    values = values * count if len(values) == 1 else values
     if len(values) != count:
         raise _error(f"preprocess: {name} is one number or {count}, not {len(values)}")
     return tuple(kind(v) for v in values)

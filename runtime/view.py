@@ -15,7 +15,7 @@ from bbilang.compiler.present import INPUT_PICKER
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime import grouping
 from bbilang.runtime import viewmodel as vm
-from bbilang.runtime.drawing import Drawing, atom_key, atom_words, token_word
+from bbilang.runtime.drawing import Drawing, atom_key, atom_words, columns_of, token_word
 from bbilang.runtime.encode import jpeg
 from bbilang.runtime.execute import Results
 from bbilang.runtime.legend import legend_of, remarked, title_of
@@ -177,7 +177,7 @@ class _Builder:
                 words = (
                     token_word(self.results, layer, here["token"])
                     if set(here) == {"token"}
-                    else atom_words(here, node.type.family)
+                    else atom_words(here, node.type.family, columns_of(self.results) if layer == "input" else ())
                 )
             several = len(node.type.layers) > 1
             key = atom_key("", grouping.place(node, layer, here), here)

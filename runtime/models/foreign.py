@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bbilang.compiler.description import LayerDescription, ModelDescription
+from bbilang.compiler.description import INPUT, OUTPUT, LayerDescription, ModelDescription, layer_name
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.adapter import Adapter
 from bbilang.runtime.cache import Cache, key_of
@@ -129,20 +129,25 @@ def _renamed(description: ModelDescription, module: nn.Module) -> ModelDescripti
         short = {**own, **{f"model.{path}": f"model.{path}" if name in own else name for path, name in inner.items()}}
     else:
         short = short_names(module)
+    short = {path: layer_name(name) for path, name in short.items()}
+    described = {layer.name: layer.module for layer in description.layers}
     modules = dict(module.named_modules())
     names = {short[layer.module] for layer in description.layers}
 
     def renamed(layer: LayerDescription) -> LayerDescription:
-        inputs = tuple(short.get(path, path) for path in layer.inputs)
+        inputs = tuple(short.get(described.get(name, name), name) for name in layer.inputs)
         name = short[layer.module]
         return replace(layer, name=name, inputs=inputs, kind=_kind(modules[layer.module], name, names))
 
     layers = tuple(renamed(layer) for layer in description.layers)
-    aliases = {layer.module: layer.name for layer in layers if layer.module != layer.name}
+    aliases = {alias: short[described[name]] for alias, name in description.aliases.items()}
+    aliases |= {x.module: x.name for x in layers if layer_name(x.module) == x.module != x.name}
     if isinstance(module, TextModel):  # whole paths of the reader's own module
         whole = {layer.module.removeprefix("model."): layer.name for layer in layers if layer.module != "model"}
-        aliases |= {path: name for path, name in whole.items() if path not in {*names, *aliases}}
-    return replace(description, layers=layers, aliases=aliases)
+        taken = {*names, *aliases, INPUT, OUTPUT}
+        aliases |= {path: name for path, name in whole.items() if path not in taken}
+    absent = {name: why for path, why in description.absent.items() for name in {path, short.get(path, path)}}
+    return replace(description, layers=layers, aliases=aliases, absent=absent)
 
 
 def _kind(module: nn.Module, name: str, names: set[str]) -> str:

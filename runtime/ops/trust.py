@@ -69,7 +69,7 @@ class Trust(Operation):
         attribution = _suited(field)
         (layer,) = attribution.type.layers
         for measure in measures:
-            if measure.input_only and layer != "input":
+            if measure.input_only and (layer != "input" or attribution.type.atom != "pixel"):
                 help = "start the pipe with `input.pixel`"
                 raise Fail("E238", f"`{measure.name}` is defined at the input only", help, "measure")
             if measure.boxed and attribution.type.atom not in ("pixel", "spatial"):

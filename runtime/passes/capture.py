@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from bbilang.compiler.description import NOT_PICTURES
 from bbilang.runtime.passes.borrow import (
     INPUT,
     Stop,
@@ -82,6 +83,9 @@ def forward(
 
     Raises BbiError E501 to E504 (see the module).
     """
+    if around is not None and any(isinstance(part, torch.jit.ScriptModule) for part in adapter.module.modules()):
+        what = "the method has rules for single operations, and those of a scripted module cannot be seen"
+        raise error("E515", what, "give the module before `torch.jit`, or take `gradient` or `integrated_gradients`")
     counter = counter if counter is not None else Passes()
     replace = dict(replace or {})
     conduct = conduct_of(adapter)
@@ -142,7 +146,7 @@ def forward(
                 counter.forward(len(pixels))
                 try:
                     if relevance is not None:
-                        relevance.begin(pixels)
+                        relevance.begin(pixels, adapter.description.reads not in NOT_PICTURES)
                     with mode or nullcontext(), calm(conduct):
                         result = adapter.module(adapter.normalize(pixels))
                 except Stop:
@@ -223,6 +227,8 @@ def _named(module: nn.Module, relevance: Relevance) -> list[Any]:
     """Hooks that tell which module runs, for messages."""
     handles: list[Any] = []
     for name, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):  # its parts take no hooks
+            continue
         handles.append(part.register_forward_pre_hook(lambda m, a, name=name: relevance.enter(name)))
         handles.append(part.register_forward_hook(lambda m, a, result: relevance.leave()))
     return handles

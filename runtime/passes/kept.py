@@ -31,7 +31,8 @@ class Kept:
         self.given: dict[str, list[tuple[Tensor, int]]] = {}
 
     def hooks(self) -> list[Any]:
-        return [m.register_forward_hook(self._keep) for m in self.names if not m._modules]
+        ends = (m for m in self.names if not m._modules and not isinstance(m, torch.jit.ScriptModule))
+        return [m.register_forward_hook(self._keep) for m in ends]
 
     def _keep(self, module: nn.Module, arguments: Any, result: Any) -> None:
         calls = self.given.setdefault(self.names[module], [])

@@ -44,12 +44,13 @@ class Relevance(TorchFunctionMode):
 
     # --- what `passes.forward` and `derive` call -------------------------------------------------------------------
 
-    def begin(self, pixels: Tensor) -> None:
+    def begin(self, pixels: Tensor, bounded: bool = True) -> None:
         """Says that these are the picture, in [0, 1]: until the first weights its range is known, and relevance goes
-        through what prepares it."""
+        through what prepares it. Numbers that are no picture are not ``bounded``."""
         if pixels.is_floating_point():
             some = pixels.detach()[:1]
-            marked(pixels, Mark(pixels=(torch.zeros_like(some), torch.ones_like(some))))
+            low, high = (0.0, 1.0) if bounded else (-torch.inf, torch.inf)
+            marked(pixels, Mark(pixels=(torch.full_like(some, low), torch.full_like(some, high))))
 
     def enter(self, name: str) -> None:
         self.inside.append(name)

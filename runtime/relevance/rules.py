@@ -86,6 +86,8 @@ def z_box(layer: Layer, options: Mapping[str, Any]) -> list[Group]:
     """x w - low w+ - high w-: what a pixel adds to the least that it could (Montavon et al. 2017)."""
     if layer.low is None or layer.high is None:
         raise NotImplementedError("the `z_box` rule needs the range of the pixels, and this layer does not read them")
+    if not bool(layer.low.isfinite().all() and layer.high.isfinite().all()):
+        raise NotImplementedError("the `z_box` rule needs the range of the input, and a model of no pictures has none")
     w, b = layer.weight, layer.bias
     low, high = layer.low.expand_as(layer.x), layer.high.expand_as(layer.x)
     most = None if b is None else b.clamp_max(0)

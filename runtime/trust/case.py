@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bbilang.compiler.description import NOT_PICTURES
 from bbilang.compiler.ir import OUTPUT, Node, Rerun
 from bbilang.compiler.op import bound
 from bbilang.runtime import baselines
@@ -197,6 +198,8 @@ class Case:
     def baseline_words(self) -> str:
         if self.step.baseline >= 0:
             return f"what the layer makes of the baseline picture `{self.baseline_word}`"
+        if self.name == "input" and self.run.adapter.description.reads in NOT_PICTURES:
+            return "zero"
         return "black" if self.name == "input" else "zero activation"
 
     def picture(self, word: str) -> Tensor:

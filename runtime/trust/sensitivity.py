@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bbilang.compiler.description import NOT_PICTURES
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.trust.again import Again, of_pictures
 from bbilang.runtime.trust.case import Case
@@ -76,10 +77,14 @@ def noisy(case: Case) -> list[Any]:
     import torch
 
     generator, images = case.generator(2), case.run.images
+    reach: Any = 1.0  # of the values: pictures are in [0, 1], other numbers have a range of their own
+    if case.run.adapter.description.reads in NOT_PICTURES:
+        flat = images.flatten(1)
+        reach = (flat.amax(1) - flat.amin(1)).view(-1, *[1] * (images.dim() - 1))
     found = []
     for _ in range(case.n):
         noise = (torch.rand(images.shape[1:], generator=generator) * 2 - 1) * RADIUS
-        found.append(images + noise.to(images))
+        found.append(images + noise.to(images) * reach)
     return found
 
 

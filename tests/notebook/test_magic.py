@@ -103,7 +103,7 @@ def test_what_is_shown(shell):
             r"error\[E208\].*\n.*<cell>:1:\d+\n.*\n +\^+\n +help",
         ),
         ("--model net -i image", "a = 3 4\n", r"error\[E125\]"),
-        ("--model number -i image", PIPE, r"error\[E408\]: a int is no model"),
+        ("--model number -i image", PIPE, r"error\[E408\]: an int is no model"),
         ("--model nothing -i image", PIPE, r"error\[E401\]"),
         ("--model net -i number", PIPE, r"error\[E418\]"),
         ("--model net -i image --set featvis", PIPE, r"error\[E440\]"),

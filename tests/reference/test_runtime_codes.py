@@ -168,6 +168,14 @@ def name_of_two_words(folder: Path) -> None:
     from_json(tree)
 
 
+def labels_in_one_text(folder: Path) -> None:
+    from torch import nn
+
+    import bbilang
+
+    bbilang.adapt(nn.Flatten(), (2, 2), labels="cat, dog")
+
+
 CASES: dict[str, Callable[[Path], None]] = {
     "E101": lambda folder: parse("# much\n" * (MAX_BYTES // 6)),
     "E132": tree_without_kinds,
@@ -183,6 +191,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "E412": empty_picture,
     "E413": damaged_picture,
     "E418": tensor_of_another_shape,
+    "E423": labels_in_one_text,
     "E431": place_that_is_none,
     "E440": two_texts,
     "E441": text_that_is_not_there,

@@ -1,0 +1,192 @@
+"""What a module takes: pictures, signals, sequences or vectors, of how many channels and of what size.
+
+Told by its first layer with weights and by the configuration that timm, torchvision and transformers leave with a
+model; where that is not enough, sizes are tried. A try is one forward of zeros, and most end at the first layer that
+does not fit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+
+USUAL = 224
+COMMON = (32, 28, 64, 96, 128, 48, 160, 192, 16, 8, 112, 256, 240, 227, 299, 384, 320, 288, 512, 448)  # then others
+NEAR = 24  # pixels around a size that was worked out
+MOST_TRIES = 64
+RANKS = {"image": 3, "signal": 2, "sequence": 2, "vector": 1, "text": 1}
+
+
+@dataclass(frozen=True)
+class Entrance:
+    """``reads``: as a description has it. ``size``: (y, x) of an image, (1, x), or (1, 1) of a vector. ``sure``:
+    whether it was said, so that no other is tried."""
+
+    reads: str
+    channels: int
+    size: tuple[int, int]
+    sure: bool = False
+
+
+def entrance(
+    module: nn.Module,
+    size: tuple[int, ...] | None = None,
+    channels: int | None = None,
+    shape: Sequence[int] | None = None,
+    picture: bool = False,
+) -> Entrance:
+    """The most likely one; nothing runs. ``size``: as `adapt` takes it. ``shape``: of a tensor that is to be given,
+    with or without an axis of inputs before its own. ``picture``: whether a picture is to be given. Raises BbiError
+    E408 for a module that takes volumes, E418 for a shape that is none."""
+    first = first_layer(module)
+    if isinstance(first, nn.Conv3d | nn.ConvTranspose3d):
+        help = "give one slice or frame of it as (channel, y, x), to a module that takes that"
+        raise _error("the model takes volumes (channel, z, y, x), and inputs have up to three axes", help)
+    if shape is not None and size is None:
+        return _of_shape(tuple(shape), first, channels)
+    if size is not None:
+        reads = {2: "image", 1: "sequence" if _last(first) else "signal", 0: "vector"}[len(size)]
+        whole = size if len(size) == 2 else (1, *size) if size else (1, 1)
+        return Entrance(reads, channels or _channels(module, first, reads), (whole[0], whole[1]), True)
+    if isinstance(first, nn.Conv1d | nn.ConvTranspose1d | nn.RNNBase):
+        what = "sequences (x, channel)" if _last(first) else "signals (channel, x)"
+        raise _error(
+            f"the model takes {what}, and their length is not known", "say it: `adapt(module, input_size=(x,))`"
+        )
+    if isinstance(first, nn.Linear) and not picture and channels is None:
+        if not any(isinstance(child, nn.Flatten | nn.Conv2d) for child in module.modules()):
+            return Entrance("vector", first.in_features, (1, 1))
+    told = configured(module)
+    known = told[1:] if told else (USUAL, USUAL)
+    return Entrance("image", channels or (told and told[0]) or _channels(module, first, "image"), known)
+
+
+def others(module: nn.Module, failed: Entrance) -> Iterator[Entrance]:
+    """Further ones to try, the likely ones first, where ``failed`` did not run."""
+    first = first_layer(module)
+    if failed.sure:
+        return
+    if failed.reads != "image":
+        failed = Entrance("image", 3, (USUAL, USUAL))
+        yield failed
+    sizes = list(_worked_out(module, failed))
+    if isinstance(first, nn.Linear):
+        for channels in (1, 3):
+            side = math.isqrt(first.in_features // channels)
+            if side * side * channels == first.in_features and side > 1:
+                yield Entrance("image", channels, (side, side))
+        yield Entrance("vector", first.in_features, (1, 1))
+    for size in dict.fromkeys((*sizes, *COMMON)):
+        yield Entrance("image", failed.channels, (size, size))
+
+
+def first_layer(module: nn.Module) -> nn.Module | None:
+    """The first module with weights that tell what it takes, in the order in which the network names them."""
+    kinds = (nn.modules.conv._ConvNd, nn.Linear, nn.RNNBase, nn.Embedding)
+    return next((child for child in module.modules() if isinstance(child, kinds)), None)
+
+
+def configured(module: nn.Module) -> tuple[int, int, int] | None:
+    """(channel, y, x) as the model's library noted it: timm's ``pretrained_cfg``, transformers' ``config``,
+    torchvision's ``image_size``; None where it did not."""
+    for child in module.modules():
+        own = getattr(child, "pretrained_cfg", None) or getattr(child, "default_cfg", None)
+        if isinstance(own, dict) and len(found := tuple(own.get("input_size") or ())) == 3:
+            stem = getattr(getattr(child, "patch_embed", None), "img_size", None)  # built for another size
+            y, x = stem if isinstance(stem, tuple) and len(stem) == 2 else found[1:]
+            return int(getattr(child, "in_chans", found[0]) or found[0]), int(y), int(x)
+        for holder in (getattr(child, "config", None), child):
+            side = getattr(holder, "image_size", None)
+            side = (side, side) if isinstance(side, int) else side
+            if isinstance(side, tuple | list) and len(side) == 2 and all(isinstance(s, int) for s in side):
+                channels = getattr(holder, "num_channels", None)
+                first = first_layer(module)
+                return channels if isinstance(channels, int) else _channels(module, first, "image"), side[0], side[1]
+    return None
+
+
+def _of_shape(shape: tuple[int, ...], first: nn.Module | None, channels: int | None) -> Entrance:
+    """The entrance of a tensor of that shape; one axis too many for the module is that of the inputs."""
+    along = isinstance(first, nn.Conv1d | nn.ConvTranspose1d | nn.RNNBase)
+    if len(shape) == 4 or (len(shape) == 3 and along):
+        shape = shape[1:]
+    elif len(shape) == 2 and isinstance(first, nn.Linear) and shape[1] == first.in_features:
+        shape = shape[1:]
+    if not 1 <= len(shape) <= 3 or 0 in shape:
+        what = f"a tensor of shape {shape} is no input"
+        raise BbiError(Diagnostic("E418", what, help="inputs are (channel, y, x), (channel, x) or (channel,)"))
+    if len(shape) == 3:
+        return Entrance("image", shape[0], (shape[1], shape[2]), True)
+    if len(shape) == 1:
+        return Entrance("vector", shape[0], (1, 1), True)
+    if isinstance(first, nn.modules.conv._ConvNd) and not along:
+        what = f"a tensor of shape {shape} has no axis of channels, and the model takes pictures"
+        raise BbiError(Diagnostic("E418", what, help=f"give (1, {shape[0]}, {shape[1]}): `tensor[None]`"))
+    if _last(first):
+        return Entrance("sequence", shape[1], (1, shape[0]), True)
+    return Entrance("signal", shape[0], (1, shape[1]), True)
+
+
+def _last(first: nn.Module | None) -> bool:
+    """Whether the first layer has its channels last, as recurrent and linear layers have."""
+    return isinstance(first, nn.RNNBase | nn.Linear | nn.Embedding)
+
+
+def _channels(module: nn.Module, first: nn.Module | None, reads: str) -> int:
+    if reads == "image":
+        first = next((child for child in module.modules() if isinstance(child, nn.Conv2d)), None)
+        return first.in_channels if first is not None else 3
+    if isinstance(first, nn.Linear):
+        return first.in_features
+    if isinstance(first, nn.RNNBase):
+        return first.input_size
+    return first.in_channels if isinstance(first, nn.modules.conv._ConvNd) else 1
+
+
+class _Unfit(Exception):
+    pass
+
+
+def _worked_out(module: nn.Module, failed: Entrance) -> Iterator[int]:
+    """Sides of a square with which the first linear layer that did not fit would: its features grow with the area."""
+    linear = [child for child in module.modules() if isinstance(child, nn.Linear)]
+    given: list[tuple[int, int]] = []
+
+    def look(child: Any, arguments: tuple[Any, ...]) -> None:
+        tensor = arguments[0] if arguments else None
+        if isinstance(tensor, torch.Tensor) and tensor.dim() and tensor.shape[-1] != child.in_features:
+            given.append((int(tensor.shape[-1]), child.in_features))
+            raise _Unfit
+
+    modes = {child: child.training for child in module.modules()}
+    handles = []
+    try:
+        for child in modes:
+            child.training = False
+        handles = [child.register_forward_pre_hook(look) for child in linear]
+        weight = next(module.parameters(), torch.empty(0))
+        with torch.no_grad():
+            module(torch.zeros(1, failed.channels, *failed.size, device=weight.device, dtype=weight.dtype))
+    except Exception:  # it failed before in this way
+        pass
+    finally:
+        for handle in handles:
+            handle.remove()
+        for child, training in modes.items():
+            child.training = training
+    for have, want in given:
+        side = max(1, round(failed.size[0] * math.sqrt(want / have)))
+        near = range(max(1, side - NEAR), side + NEAR + 1)
+        yield from sorted((s for s in COMMON if s in near), key=lambda s: abs(s - side))
+        yield from sorted(near, key=lambda s: abs(s - side))
+
+
+def _error(message: str, help: str) -> BbiError:
+    return BbiError(Diagnostic("E408", message, help=help))

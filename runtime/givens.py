@@ -1,0 +1,182 @@
+"""What a caller of the Python API may give, argument by argument: the wrong kind is an error that names the argument.
+
+Imports neither torch nor numpy: what something is follows from its type's name and from what it can do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+
+MOST_LABELS = 1_000_000
+
+
+def wrong(name: str, given: Any, wanted: str, help: str | None = None) -> NoReturn:
+    """Raises BbiError E423: ``name`` is an argument, ``wanted`` what it takes."""
+    raise BbiError(Diagnostic("E423", f"`{name}` is {kind_of(given)}, and takes {wanted}", help=help))
+
+
+def kind_of(given: Any) -> str:
+    """A value in words: "a DataLoader", "an int", "the class ReLU", "None"."""
+    if given is None:
+        return "None"
+    if isinstance(given, type):
+        return f"the class {given.__name__}"
+    name = type(given).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def flag(name: str, given: Any) -> bool:
+    """True or False, also numpy's."""
+    if isinstance(given, bool) or type(given).__name__ in ("bool_", "bool"):
+        return bool(given)
+    return wrong(name, given, "True or False")
+
+
+def words(name: str, given: Any) -> str:
+    return given if isinstance(given, str) else wrong(name, given, "a str")
+
+
+def file_name(name: str, given: Any) -> str | None:
+    """The name of a file: a str or a path; None stays."""
+    if given is None or isinstance(given, str):
+        return given
+    if isinstance(given, PathLike) and isinstance(found := fspath(given), str):
+        return found
+    return wrong(name, given, "a str or a path")
+
+
+def device_name(given: Any) -> str:
+    """``auto``, ``cpu``, ``cuda:1`` ..., also as a torch.device."""
+    if isinstance(given, str):
+        return given
+    if type(given).__module__.split(".")[0] == "torch" and type(given).__name__ == "device":
+        return str(given)
+    return wrong("device", given, "a str or a torch.device", "as in `device='cuda:1'`")
+
+
+def listener(given: Any) -> Any:
+    if given is None or (callable(given) and not isinstance(given, type)):
+        return given
+    return wrong("progress", given, "a function of one event, or None")
+
+
+def settings_of(given: Any) -> dict[str, Any]:
+    """Settings by name, in plain numbers, words and lists of them."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        wrong("settings", given, "a dict", 'as in `settings={"featvis.steps": 64}`')
+    for name in given:
+        if not isinstance(name, str):
+            wrong("settings", name, "names of settings", 'as in `settings={"featvis.steps": 64}`')
+    return {name: _setting(f"settings[{name!r}]", value) for name, value in given.items()}
+
+
+def _setting(name: str, value: Any) -> Any:
+    if hasattr(value, "tolist") and hasattr(value, "dtype"):  # numbers of numpy and torch
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_setting(name, item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BbiError(Diagnostic("E423", f"`{name}` is {value}, and takes finite numbers"))
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, PathLike) and isinstance(found := fspath(value), str):
+        return found
+    return wrong(name, value, "a number, a word, a flag or a list of them")
+
+
+def size_of(given: Any, name: str = "input_size") -> tuple[int, ...] | None:
+    """Whole numbers from 1 on: (y, x) of pictures, one number for a square, (x,) of signals; None stays."""
+    if given is None:
+        return None
+    if isinstance(given, str):
+        wrong(name, given, "whole numbers (y, x)", "as in `input_size=(32, 32)`")
+    if hasattr(given, "__index__") and not getattr(given, "shape", ()):
+        given = (given, given)
+    try:
+        size = tuple(side.__index__() for side in given)
+    except (TypeError, AttributeError):
+        return wrong(name, given, "whole numbers (y, x)", "as in `input_size=(32, 32)`")
+    if len(size) > 2 or not all(1 <= side <= 1 << 20 for side in size):
+        what = f"`{name}` is {size}, and takes the (y, x) of a picture, or the (x,) of a signal"
+        raise BbiError(Diagnostic("E423", what, help="channels and the number of inputs do not belong to it"))
+    return size
+
+
+def count(name: str, given: Any) -> int | None:
+    """A whole number from 1 on; None stays."""
+    if given is None:
+        return None
+    if isinstance(given, bool) or not hasattr(given, "__index__"):
+        wrong(name, given, "a whole number")
+    if not 1 <= (found := given.__index__()) <= 1 << 20:
+        raise BbiError(Diagnostic("E423", f"`{name}` is {found}, and takes a whole number from 1 on"))
+    return found
+
+
+def names_of(given: Any, name: str = "labels") -> tuple[str, ...]:
+    """Names in order: a list, an array, numbers (which become words), a mapping from 0, 1, 2 ... to names
+    (``config.id2label``), or a file with one name a line. None gives none."""
+    if given is None:
+        return ()
+    if isinstance(given, PathLike):
+        return _lines(given, name)
+    takes = "a list of names, or a dict from number to name"
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        wrong(name, given, takes, f"as in `{name}=['cat', 'dog']`; a file with one name a line: `pathlib.Path(...)`")
+    if isinstance(given, Mapping):
+        return _numbered(given, name, takes)
+    if hasattr(given, "tolist") and callable(given.tolist):
+        given = given.tolist()
+        if not isinstance(given, list):
+            wrong(name, given, takes)
+    found = []
+    for number, value in enumerate(given):
+        if number >= MOST_LABELS:
+            raise BbiError(Diagnostic("E423", f"`{name}` has over {MOST_LABELS:,} names"))
+        found.append(_word(value, f"{name}[{number}]"))
+    return tuple(found)
+
+
+def _numbered(given: Mapping[Any, Any], name: str, takes: str) -> tuple[str, ...]:
+    keys = [int(key) if isinstance(key, str) and key.isdecimal() else key for key in given]
+    turned = (
+        bool(keys) and all(isinstance(k, str) for k in keys) and all(hasattr(v, "__index__") for v in given.values())
+    )
+    if turned:  # name -> number, as label2id has it
+        return _numbered({number.__index__(): word for word, number in given.items()}, name, takes)
+    numbers = [key.__index__() if hasattr(key, "__index__") else None for key in keys]
+    if sorted(n for n in numbers if n is not None) != list(range(len(keys))):
+        what = f"`{name}` is a dict whose keys are not the numbers 0 to {max(len(keys) - 1, 0)}"
+        raise BbiError(Diagnostic("E423", what, help=f"it takes {takes}, each number once"))
+    by_number = dict(zip(numbers, given.values(), strict=True))
+    return tuple(_word(by_number[number], f"{name}[{number}]") for number in range(len(keys)))
+
+
+def _word(value: Any, name: str) -> str:
+    if hasattr(value, "item") and hasattr(value, "dtype"):
+        try:
+            value = value.item()
+        except (ValueError, RuntimeError):
+            wrong(name, value, "a name")
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float):
+        return str(value)
+    return wrong(name, value, "a name")
+
+
+def _lines(path: PathLike[Any], name: str) -> tuple[str, ...]:
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        what = f"the {name} in {path} cannot be read"
+        raise BbiError(Diagnostic("E422", what, help="a text file in UTF-8 with one name a line")) from error
+    return tuple(line.strip() for line in lines if line.strip())
