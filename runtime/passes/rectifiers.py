@@ -37,7 +37,7 @@ class Rectifiers(TorchFunctionMode):
 
     # --- what `passes.forward` and `derive` call -------------------------------------------------------------------
 
-    def begin(self, pixels: Tensor) -> None:
+    def begin(self, pixels: Tensor, bounded: bool = True) -> None:
         pass
 
     def enter(self, name: str) -> None:
