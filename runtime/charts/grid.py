@@ -79,12 +79,15 @@ def _lens(element: Element, geometry: Geometry) -> list[alt.Chart]:
         "picture": f"{shown} ? lens_{name}[datum.panel] : blank",
     }
     base = layer(element, data, **place)
+    # said by its class: of a condition, Altair tries several and keeps the errors, with the frames of all callers
+    seen = alt.ConditionalValueDefnumberExprRef(test="datum.side > 0", value=1)
+    opacity = alt.OpacityValue(0, condition=seen)
     ground = base.mark_rect(fill="#fff", stroke="#000", strokeWidth=3).encode(
         x=alt.X("left:Q", scale=None, axis=None),
         y=alt.Y("top:Q", scale=None, axis=None),
         x2="right:Q",
         y2="bottom:Q",
-        opacity=alt.condition("datum.side > 0", alt.value(1), alt.value(0)),
+        opacity=opacity,
     )
     sides = {"width": alt.ExprRef("datum.side"), "height": alt.ExprRef("datum.side")}
     shown_image = base.mark_image(align="left", baseline="top", aspect=False, **sides).encode(

@@ -65,13 +65,18 @@ class Traced:
         signature = inspect.signature(module.forward)
         _, *others = signature.parameters.values()
         fixed = {p.name: p.default for p in others if p.default is not p.empty}
-        graph = tracer.trace(module, concrete_args=fixed or None)
+        try:
+            graph = tracer.trace(module, concrete_args=fixed or None)
+            given = {path: [_nodes(tree) for tree in trees] for path, trees in tracer.given.items()}
+            began = tracer.began
+        finally:
+            vars(tracer).clear()  # fx refers to a tracer from closures that refer to themselves, and it to the model
         self.nodes = list(graph.nodes)
         self.order = {node: at for at, node in enumerate(self.nodes)}
         self.input = next(node for node in self.nodes if node.op == "placeholder")
         self.result = next(node for node in self.nodes if node.op == "output").args[0]
-        self.given = {path: [_nodes(tree) for tree in trees] for path, trees in tracer.given.items()}
-        self.began = tracer.began
+        self.given = given
+        self.began = began
         self.graph = graph  # nodes refer to it
         self.varies = {self.input}  # with the images; the rest is made of parameters alone
         for node in self.nodes:

@@ -98,7 +98,8 @@ class Linear:
             if self.kind(node, (nn.ReLU6,)) or (node.target in RELU6 and len(node.args) == 1):
                 return self.masked(node, source, (values[source] > 0) & (values[source] < 6))
             if self.kind(node, _POOLS) or _keeps_rows(node, values[source]):
-                return lambda moved: self.section.step(node, moved)
+                section = self.section  # a rule refers to it, not to this object, which refers to the rule
+                return lambda moved: section.step(node, moved)
         if node.target in SUMS and len(node.args) == 2 and not node.kwargs:
             terms = [x for x in node.args if isinstance(x, Node) and x in moving]
             shapes = [values[x].shape for x in terms]
@@ -129,11 +130,11 @@ class Linear:
             self.fresh.add(node)
 
     def masked(self, node: Node, source: Node, mask: Tensor) -> Rule:
-        passed, ready = laid(mask.to(self.dtype)), source in self.fresh
+        passed, ready, inputs = laid(mask.to(self.dtype)), source in self.fresh, self.inputs
         self.own(node)
 
         def apply(moved: dict[Node, Tensor]) -> Tensor:
-            rows = moved[source].unflatten(0, (-1, self.inputs))
+            rows = moved[source].unflatten(0, (-1, inputs))
             return (rows.mul_(passed) if ready else rows * passed).flatten(0, 1)
 
         return apply
@@ -142,9 +143,10 @@ class Linear:
         sources = [x for x in node.all_input_nodes if x in moving]
         fixed = {x: values[x] for x in node.all_input_nodes if x not in moving}
         points = tuple(values[x] for x in sources)
+        section, inputs = self.section, self.inputs
 
         def step(*at: Any) -> Any:
-            return self.section.step(node, {**fixed, **dict(zip(sources, at, strict=True))})
+            return section.step(node, {**fixed, **dict(zip(sources, at, strict=True))})
 
         if not all(isinstance(p, Tensor) for p in points) or not isinstance(values[node], Tensor):
             raise NotImplementedError("a result that is not one tensor")
@@ -153,7 +155,7 @@ class Linear:
             def one(*tangents: Tensor) -> Tensor:
                 return torch.func.jvp(step, points, tangents)[1]
 
-            parts = tuple(moved[x].unflatten(0, (-1, self.inputs)) for x in sources)
+            parts = tuple(moved[x].unflatten(0, (-1, inputs)) for x in sources)
             return torch.func.vmap(one)(*parts).flatten(0, 1)
 
         return apply

@@ -87,7 +87,8 @@ class Network:
 class Transposed:
     """The rules of a network's nodes. `add` them in forward order while values are there, then `pull`.
 
-    ``shapes``: layer -> (row, *layer shape). ``layout``: of whatever has channel, y and x.
+    ``shapes``: layer -> (row, *layer shape). ``layout``: of whatever has channel, y and x. No rule refers to this
+    object: what a run kept goes with it, not when cycles are looked for.
     """
 
     def __init__(
@@ -260,7 +261,7 @@ class Transposed:
         return rule
 
     def _mean(self, source: Node, values: Values, dims: tuple[int, ...], keep: bool) -> Rule:
-        shape = values.like(source).shape
+        shape, layout = values.like(source).shape, self.layout
         axes = sorted(d % len(shape) for d in dims)
         share = 1.0
         for axis in axes:
@@ -270,7 +271,7 @@ class Transposed:
             for axis in () if keep else axes:
                 gradient = gradient.unsqueeze(axis)
             wide = (gradient * share).expand(len(gradient), *shape[1:])
-            return [(source, laid(wide, self.layout) if wide.dim() == 4 else wide.contiguous(), True)]
+            return [(source, laid(wide, layout) if wide.dim() == 4 else wide.contiguous(), True)]
 
         return rule
 
@@ -283,10 +284,11 @@ class Transposed:
         sizes = [values.like(x).shape[axis] for x in parts]
         if axis == 0:
             return None
+        layout = self.layout
 
         def rule(gradient: Tensor, own: bool) -> Parts:
             pieces = zip(parts, gradient.split(sizes, axis), strict=True)
-            return [(x, laid(piece, self.layout), False) for x, piece in pieces if isinstance(x, Node)]
+            return [(x, laid(piece, layout), False) for x, piece in pieces if isinstance(x, Node)]
 
         return rule
 
@@ -297,12 +299,12 @@ class Transposed:
         shapes = values.like(left).shape, values.like(right).shape
         if len(shapes[0]) != len(shapes[1]) or len(shapes[0]) < 3 or shapes[0][:-2] != shapes[1][:-2]:
             return None
-        moving = self.network.moving
+        moving, rows = self.network.moving, self.rows
         first = values.value(left).detach() if right in moving else None
         second = values.value(right).detach() if left in moving else None
 
         def rule(gradient: Tensor, own: bool) -> Parts:
-            wide = gradient.unflatten(0, (-1, self.rows))
+            wide = gradient.unflatten(0, (-1, rows))
             found: Parts = []
             if second is not None:
                 found.append((left, (wide @ second.transpose(-2, -1)).flatten(0, 1), True))
@@ -329,12 +331,12 @@ class Transposed:
             raise NotImplementedError("a result that is not one tensor")
         if not out.requires_grad:
             return lambda gradient, own: []
-        inputs = [points[x] for x in sources]
+        inputs, rows = [points[x] for x in sources], self.rows
 
         def rule(gradient: Tensor, own: bool) -> Parts:
             found = [
                 grad(out, inputs, one, retain_graph=True, allow_unused=True)
-                for one in gradient.unflatten(0, (-1, self.rows))
+                for one in gradient.unflatten(0, (-1, rows))
             ]
             return [
                 (x, torch.cat(parts) if len(parts) > 1 else parts[0], False)
