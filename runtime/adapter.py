@@ -83,8 +83,11 @@ class Adapter:
         return self.description
 
     def normalize(self, images: Tensor) -> Tensor:
-        """(input, channel, y, x) in [0, 1] -> the same axes, as the model was trained on. Differentiable."""
-        return self.preprocess.normalize(images)
+        """(input, channel, y, x) in [0, 1] -> the same axes, as the model was trained on, and in its own type of numbers.
+        Differentiable."""
+        from bbilang.runtime.precision import input_type
+
+        return self.preprocess.normalize(images).to(input_type(self.module))
 
     def module_of(self, layer: str) -> nn.Module:
         """The module whose output is a layer: a short name, an alias, or a path of ``named_modules()``. Raises E204."""

@@ -24,7 +24,9 @@ from bbilang.compiler.description import (
 )
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.dataflow import Dataflow, Facts
+from bbilang.runtime.passes.borrow import borrowed
 from bbilang.runtime.passes.results import first_tensor
+from bbilang.runtime.precision import described_with, input_types
 from bbilang.runtime.traffic import Traffic
 
 PASS = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)  # give what they are given
@@ -187,10 +189,32 @@ class _Seen:
 def _run(
     module: nn.Module, input_size: tuple[int, int], channels: int, output: str, reads: str, named: set[str]
 ) -> _Seen:
-    """The one forward. Raises E408 where it fails."""
+    """The one forward, and another for every further type of numbers among the parameters while it fails. Raises E408
+    where no type is taken."""
     paths = {child: path for path, child in module.named_modules() if path}
     if output and output not in paths.values():
         raise _error(f"the output `{output}` is not a module of this model")
+    shape = _shape(reads, channels, input_size)
+    problem: Exception | None = None
+    for dtype in [torch.float32] if reads == "text" else input_types(module):
+        try:
+            seen = _watched(module, shape, dtype, output, reads, named)
+        except Exception as e:
+            problem = problem or e
+            continue
+        described_with(module, dtype)
+        return seen
+    text = str(problem).strip().splitlines()
+    what = f"a text of {shape[1]} tokens" if reads == "text" else f"{WORDS[reads]} of {' x '.join(map(str, shape))}"
+    message = f"the model does not take {what}: {text[0] if text else type(problem).__name__}"
+    raise _error(message, _help(module, reads)) from problem
+
+
+def _watched(
+    module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, output: str, reads: str, named: set[str]
+) -> _Seen:
+    """One forward of zeros, with eyes on every module."""
+    paths = {child: path for path, child in module.named_modules() if path}
     seen, counter, flow = _Seen(), FlopCounterMode(display=False), Dataflow()
     traffic = Traffic()
     runs = seen.runs
@@ -212,30 +236,14 @@ def _run(
         )  # fmt: skip
         flow.put(tensor, origins=frozenset({mark}))
 
-    modes = {child: child.training for child in module.modules()}
-    handles = []
-    reference = next(module.parameters(), torch.empty(0))
-    shape = _shape(reads, channels, input_size)
-    example = torch.zeros(shape, device=reference.device, dtype=None if reads == "text" else reference.dtype)
+    example = torch.zeros(shape, device=next(module.parameters(), torch.empty(0)).device, dtype=dtype)
     flow.put(example, origins=frozenset({INPUT}), channel=None if reads == "text" else 2 if reads == "sequence" else 1)
-    try:
-        for child in modes:
-            child.training = False
-        handles = [
+    with borrowed(module) as handles:  # frozen: FlopCounterMode hangs hooks on what could have a gradient
+        handles += [
             child.register_forward_hook(hook) for child in paths if not isinstance(child, torch.jit.ScriptModule)
         ]
         with torch.no_grad(), counter, traffic, flow:
             whole = first_tensor(module(example))
-    except Exception as e:
-        text = str(e).strip().splitlines()
-        what = f"a text of {shape[1]} tokens" if reads == "text" else f"{WORDS[reads]} of {' x '.join(map(str, shape))}"
-        message = f"the model does not take {what}: {text[0] if text else type(e).__name__}"
-        raise _error(message, _help(module, reads)) from e
-    finally:
-        for handle in handles:
-            handle.remove()
-        for child, training in modes.items():
-            child.training = training
     seen.whole = None if whole is None else _Result(tuple(whole.shape), flow.of(whole), frozenset())
     seen.total, seen.bytes = counter.get_total_flops(), traffic.bytes
     return seen

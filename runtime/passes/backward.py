@@ -21,6 +21,7 @@ from bbilang.runtime.passes.kept import KeptValues
 from bbilang.runtime.passes.remember import remembered
 from bbilang.runtime.passes.replay import OUTPUT, same
 from bbilang.runtime.passes.transposed import Network, Transposed
+from bbilang.runtime.precision import all_outside
 
 AT_MOST = {"cpu": 16, "cuda": 256}  # cotangents at once: more were not faster
 WORTH, WORTH_FIRST = 3, 8  # cotangents from which on it pays to write the backward out; where it must be looked at
@@ -94,6 +95,7 @@ def vjp_chunks(
     size = chunk if chunk else 1 if create_graph else None
     limit = AT_MOST.get(outputs.device.type, 16)
     for start, result in chunks(len(cotangents), each, work, limit, outputs.device, size):
+        result = all_outside(result, captured.images)
         for layer, value in result.items():
             check_finite(f"{layer}, gradient", value)
         yield start, result

@@ -27,6 +27,7 @@ from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.cut import Cut, Recorder
 from bbilang.runtime.passes.kept import Kept
 from bbilang.runtime.passes.watch import check_single, twice
+from bbilang.runtime.precision import outside
 
 if TYPE_CHECKING:
     from bbilang.runtime.relevance.follow import Relevance
@@ -167,8 +168,8 @@ def forward(
     for name, value in [*graph.items(), *([("output", scores)] if scores is not None else [])]:
         check_finite(name, value)
     return Captured(
-        {layer: graph[layer].detach() for layer in layers},
-        None if scores is None else scores.detach(),
+        {layer: outside(graph[layer].detach(), pixels) for layer in layers},
+        None if scores is None else outside(scores.detach(), pixels),
         {layer: graph[layer] for layer in layers} if grad else {},
         scores if grad else None,
         pixels.detach(),

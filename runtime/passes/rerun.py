@@ -19,6 +19,7 @@ from bbilang.runtime.passes.graph import Section
 from bbilang.runtime.passes.replay import same
 from bbilang.runtime.passes.transposed import Network, Transposed
 from bbilang.runtime.passes.upper import Upper
+from bbilang.runtime.precision import outside
 
 AT_MOST = {"cpu": 32, "cuda": 512}  # rows at once: more were not faster
 
@@ -74,6 +75,7 @@ def rerun_gradient_chunks(
             return _pull(upper, value, point, seeds, counter)
 
     for start, found in chunks(len(activations), each, work, AT_MOST.get(device.type, 32), device, chunk):
+        found = outside(found, upper.pictures)
         check_finite(f"{upper.layer}, gradient", found)
         yield start, found
         del found

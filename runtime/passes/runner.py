@@ -14,6 +14,7 @@ from bbilang.runtime.passes.borrow import INPUT, Stop, borrowed, error, guard_me
 from bbilang.runtime.passes.conduct import calm, conduct_of
 from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.watch import check_single
+from bbilang.runtime.precision import outside
 
 OUTPUT = "output"
 
@@ -122,7 +123,7 @@ class Runner:
         if self._result is None:
             raise error("E502", f"`{self.layer}` did not run", "name a layer that the model's forward uses")
         result, self._result = self._result, None
-        return result
+        return outside(result, images)
 
     def backward(self, loss: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The gradients of a scalar loss; zero where it does not depend on an input. Frees the graph."""

@@ -14,6 +14,7 @@ from bbilang.runtime.passes.capture import Captured
 from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.rerun import AT_MOST
 from bbilang.runtime.passes.upper import Upper, above
+from bbilang.runtime.precision import outside
 
 
 def value_chunks(
@@ -42,7 +43,7 @@ def value_chunks(
             activations, rows = make(start, stop)
             value = upper.run(activations.to(upper.activations), rows.to(device))[place]
             counter.rerun(len(activations))
-            return value.detach(), rows
+            return outside(value.detach(), upper.pictures), rows
 
     for start, (value, rows) in chunks(count, each, work, AT_MOST.get(device.type, 32), device, chunk):
         check_finite(place, value)

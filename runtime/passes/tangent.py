@@ -20,6 +20,7 @@ from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.graph import Section
 from bbilang.runtime.passes.linear import Linear
 from bbilang.runtime.passes.upper import Upper
+from bbilang.runtime.precision import outside
 
 AT_MOST = {"cpu": 32, "cuda": 256}  # tangents at once: more were not faster
 _LIVE = 4  # results as large as the largest that a forward holds at once, values and tangents
@@ -46,7 +47,7 @@ def tangent_chunks(
         plain = sdpa_kernel(SDPBackend.MATH)  # the fused kernels of attention know no forward mode
         with torch.inference_mode(False), torch.no_grad(), plain, guard_memory("a forward pass of tangents"):
             found = _push(upper, some, chunk == 1)
-        return {place: found[place] for place in places}
+        return {place: outside(found[place], upper.pictures) for place in places}
 
     for start, found in chunks(total, each, work, AT_MOST.get(device.type, 32), device, chunk):
         for place, value in found.items():

@@ -22,6 +22,7 @@ from bbilang.runtime.passes.linear import Linear
 from bbilang.runtime.passes.remember import remembered
 from bbilang.runtime.passes.replay import OUTPUT, Replay, same
 from bbilang.runtime.passes.transposed import Network
+from bbilang.runtime.precision import all_outside, input_types
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Upper:
     linear: Linear | None = None  # made for the first tangents
     known: dict[Any, Any] = field(default_factory=dict)  # what was learnt of this model
     networks: dict[str, Network] = field(default_factory=dict)  # place -> what cotangents go down
+    pictures: Tensor | None = None  # (input, channel, y, x): numbers that leave are of their type
 
     @property
     def inputs(self) -> int:
@@ -61,7 +63,7 @@ class Upper:
         if rows is not None and len(rows) != len(activations):
             raise ValueError(f"{len(activations)} rows of activations and {len(rows)} numbers of inputs")
         self.counter.rerun(len(activations))
-        return self.run(activations, rows)
+        return all_outside(self.run(activations.to(self.activations.dtype), rows), self.pictures)
 
 
 @contextmanager
@@ -93,10 +95,10 @@ def above(
             if conduct.apart:
                 alone: Any = Alone([each[1] for each in found], conduct)
                 activations = torch.cat([each[4] for each in found])
-                yield Upper(layer, places, one, activations, counter, cost, alone, known=known)
+                run = alone
             else:
                 stack.enter_context(run.ready())
-                yield Upper(layer, places, one, activations, counter, cost, run, known=known)
+            yield Upper(layer, places, one, activations, counter, cost, run, known=known, pictures=captured.images)
 
 
 Checked = tuple[str, Replay | Section, Cost, dict[Any, Any], Tensor]
@@ -164,6 +166,8 @@ class _Check:
     ):
         self.cut, self.counter, self.conduct = cut, counter, conduct_of(adapter)
         self.known = remembered(adapter.module).setdefault("above", {})
+        coarsest = max(torch.finfo(dtype).eps for dtype in input_types(adapter.module))
+        self.near = max(1e-4, 8 * coarsest)  # of the largest: rows together are rounded otherwise than alone
         self.key = (cut.layer, cut.path, places, adapter.description.output)
         seen = any(self.known.get((way, *self.key)) for way in ways)
         self.want = {} if seen else self.expected(adapter, captured, places)
@@ -186,7 +190,8 @@ class _Check:
             if is_out_of_memory(e) or way == "hooks":
                 raise
             return None  # hooks can more
-        if not same(found, {place: value[rows] for place, value in self.want.items()}) or any(
+        want = {place: value[rows] for place, value in self.want.items()}
+        if not same(all_outside(found, self.cut.images), want, self.near) or any(
             x._version != version for x, version in watched
         ):
             return None
