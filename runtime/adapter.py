@@ -83,7 +83,7 @@ class Adapter:
         return self.description
 
     def normalize(self, images: Tensor) -> Tensor:
-        """(input, channel, y, x) in [0, 1] -> the same axes, as the model was trained on, and in its own type of numbers.
+        """(input, channel, y, x) in [0, 1] -> the same axes, as the model was trained on, in its own type of numbers.
         Differentiable."""
         from bbilang.runtime.precision import input_type
 

@@ -279,13 +279,13 @@ RUNNING: Final[dict[str, Code]] = {
         needs="more than the machine has",
     ),
     "E505": Code(
-        "a graph that is spent",
-        "Gradients need the graph of a forward pass, which is freed when they have been taken. This concerns callers "
-        "of `runtime.passes`.",
-        '>>> captured = forward(adapter, images, ["layer"])\n>>> vjp(captured, outputs, ["layer"], cotangents)',
-        '>>> captured = forward(adapter, images, ["layer"], grad=True)\n'
-        '>>> vjp(captured, outputs, ["layer"], cotangents)',
-        needs="a call of the passes themselves",
+        "no gradient leads there",
+        "The target is not made of the layer's result, or `no_grad`, `detach`, rounding or `argmax` cuts gradients off "
+        "in between (or a caller of `runtime.passes` has freed the graph). A zero would say that the layer does not "
+        "matter.",
+        '>>> bbilang.run("backbone.spatial | attribute(output[1]) | present(heatmap)", model=detached, input=image)',
+        '>>> bbilang.run("head.channel | attribute(output[1]) | present(bars)", model=detached, input=image)',
+        needs="a network that cuts gradients off",
     ),
     "E506": Code(
         "ranked by a class that the field does not have",

@@ -13,6 +13,7 @@ import numpy as np
 from bbilang.compiler.cost import SLOTS, flops_upto
 from bbilang.compiler.ir import OUTPUT, Ask, Backward, Node, Rerun, Tangents
 from bbilang.compiler.op import bound
+from bbilang.compiler.targets import CHAIN
 from bbilang.runtime import passes
 from bbilang.runtime.atoms import numpy_of
 from bbilang.runtime.gathering import gather
@@ -86,6 +87,16 @@ def backward(run: Any, step: Backward, captured: Any = None) -> None:
         groups.setdefault(low, [[] for _ in range(len(run.images))])[row].append(key)
     outputs = run.place(captured, step.place, step.targets)
     value = outputs.detach()
+    led: set[str] = set()
+
+    def check_way(layer: str) -> None:
+        if layer not in led and not step.place.startswith(CHAIN):
+            passes.check_way(run.adapter, run.images, layer, step.place, run.passes)
+            led.add(layer)
+
+    if not outputs.requires_grad:
+        for layer in step.layers:
+            check_way(layer)
     last = run.last_use(step)
     for number, (_, wanted) in enumerate(groups.items()):
         slots = Slots.of(wanted)
@@ -104,6 +115,9 @@ def backward(run: Any, step: Backward, captured: Any = None) -> None:
             for offset, gradient in passes.vjp_chunks(
                 captured, outputs, cotangent, reach, run.passes, keep=keep, chunk=chunk
             ):
+                for layer in layers:
+                    if passes.all_zero(gradient[layer]):
+                        check_way(layer)
                 _reduce(run, shared, captured, gradient, start + offset)
 
 

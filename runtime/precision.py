@@ -41,8 +41,8 @@ def described_with(module: nn.Module, dtype: torch.dtype) -> None:
 
 
 def outside(value: Tensor, pictures: Tensor | None) -> Tensor:
-    """Numbers as they are outside of a module: of the type of its pictures, and never of half precision. Differentiable.
-    What is no real number stays."""
+    """Numbers as they are outside of a module: of the type of its pictures, and never of half precision. What is no
+    real number stays. Differentiable."""
     import torch
 
     if not value.is_floating_point():

@@ -8,8 +8,8 @@ found: hooks, training mode, ``requires_grad`` and ``.grad``.
 An adapter (``runtime/model.py``) is anything with ``module``, ``normalize(images)``, ``module_of(layer)``, ``device``
 and ``description.output``. Layers go by name; ``"input"`` is the images in [0, 1] themselves.
 
-Errors: E501 a layer ran twice, E502 a layer never ran, E503 not finite, E504 out of memory, E505 graph already spent,
-E508 what is above a layer cannot be run alone, E520 another result each time.
+Errors: E501 a layer ran twice, E502 a layer never ran, E503 not finite, E504 out of memory, E505 no gradient leads
+there, E508 what is above a layer cannot be run alone, E520 another result each time.
 """
 
 from bbilang.runtime.memory import is_out_of_memory
@@ -26,6 +26,7 @@ from bbilang.runtime.passes.scores import score_chunks, value_chunks
 from bbilang.runtime.passes.tangent import tangent_chunks, tangents
 from bbilang.runtime.passes.upper import Upper, above
 from bbilang.runtime.passes.watch import Trace, trace
+from bbilang.runtime.passes.way import all_zero, check_way
 
 __all__ = [
     "INPUT",
@@ -37,6 +38,8 @@ __all__ = [
     "Trace",
     "Upper",
     "above",
+    "all_zero",
+    "check_way",
     "conduct_of",
     "forward",
     "gradients",

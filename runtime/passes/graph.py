@@ -48,6 +48,11 @@ class Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return super().is_leaf_module(m, module_qualified_name) or not any(True for _ in m.children())
 
+    def create_node(self, *arguments: Any, **named: Any) -> Node:
+        if not torch.is_grad_enabled() or torch.is_inference_mode_enabled():
+            raise Uncut("gradients are off in a part of it, and a graph does not say where")
+        return super().create_node(*arguments, **named)
+
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         path = self.path_of_module(m)
         size = len(self.graph.nodes)
@@ -124,7 +129,7 @@ def traced(module: nn.Module) -> Traced:
         raise Uncut("derivatives of its own making")
     if TRACED not in learnt:
         try:
-            with out_of_place(module):
+            with torch.inference_mode(False), torch.enable_grad(), out_of_place(module):
                 learnt[TRACED] = Traced(module)
         except Exception:  # data-dependent control flow, and whatever else stands in a forward
             learnt[TRACED] = None

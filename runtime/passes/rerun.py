@@ -19,6 +19,7 @@ from bbilang.runtime.passes.graph import Section
 from bbilang.runtime.passes.replay import same
 from bbilang.runtime.passes.transposed import Network, Transposed
 from bbilang.runtime.passes.upper import Upper
+from bbilang.runtime.passes.way import all_zero
 from bbilang.runtime.precision import outside
 
 AT_MOST = {"cpu": 32, "cuda": 512}  # rows at once: more were not faster
@@ -70,6 +71,7 @@ def rerun_gradient_chunks(
             counter.rerun(len(point))
             seeds = cotangents(value.detach(), mine) if callable(cotangents) else cotangents[:, start:stop]
             if not value.requires_grad:
+                upper.check_way(place)
                 return torch.zeros(len(seeds), *point.shape, device=device, dtype=point.dtype)
             seeds = seeds.to(value) if relevance is None else relevance.seed(value, seeds.to(value), place)
             return _pull(upper, value, point, seeds, counter)
@@ -77,6 +79,8 @@ def rerun_gradient_chunks(
     for start, found in chunks(len(activations), each, work, AT_MOST.get(device.type, 32), device, chunk):
         found = outside(found, upper.pictures)
         check_finite(f"{upper.layer}, gradient", found)
+        if all_zero(found):
+            upper.check_way(place)
         yield start, found
         del found
 

@@ -20,6 +20,7 @@ from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.graph import Section
 from bbilang.runtime.passes.linear import Linear
 from bbilang.runtime.passes.upper import Upper
+from bbilang.runtime.passes.way import all_zero
 from bbilang.runtime.precision import outside
 
 AT_MOST = {"cpu": 32, "cuda": 256}  # tangents at once: more were not faster
@@ -52,6 +53,8 @@ def tangent_chunks(
     for start, found in chunks(total, each, work, AT_MOST.get(device.type, 32), device, chunk):
         for place, value in found.items():
             check_finite(f"{place}, tangent", value)
+            if all_zero(value):
+                upper.check_way(place)
         yield start, found
         del found
 

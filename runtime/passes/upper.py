@@ -22,6 +22,7 @@ from bbilang.runtime.passes.linear import Linear
 from bbilang.runtime.passes.remember import remembered
 from bbilang.runtime.passes.replay import OUTPUT, Replay, same
 from bbilang.runtime.passes.transposed import Network
+from bbilang.runtime.passes.way import NoWay, others, told
 from bbilang.runtime.precision import all_outside, input_types
 
 
@@ -54,10 +55,26 @@ class Upper:
     known: dict[Any, Any] = field(default_factory=dict)  # what was learnt of this model
     networks: dict[str, Network] = field(default_factory=dict)  # place -> what cotangents go down
     pictures: Tensor | None = None  # (input, channel, y, x): numbers that leave are of their type
+    led: set[str] = field(default_factory=set)  # places that gradients are known to have a way to
 
     @property
     def inputs(self) -> int:
         return len(self.activations)
+
+    def check_way(self, place: str) -> None:
+        """Where everything that came back is zero. Raises NoWay, which is E505 outside of `above`, where no gradient
+        leads to a place that depends on the layer, or to the scores."""
+        if place in self.led:
+            return
+        with torch.inference_mode(False), torch.enable_grad():
+            value = self.run(self.activations.detach().clone().requires_grad_(), None)[place]
+        self.counter.probes += 1
+        if not value.requires_grad:
+            with torch.inference_mode(False), torch.no_grad():
+                away = (self.run(x, None)[place] for x in others(self.activations.detach()))
+                if place == OUTPUT or any(not torch.equal(x, value) for x in away):
+                    raise NoWay(place)
+        self.led.add(place)
 
     def __call__(self, activations: Tensor, rows: Tensor | None = None) -> dict[str, Tensor]:
         if rows is not None and len(rows) != len(activations):
@@ -82,11 +99,11 @@ def above(
     the model's own code over what was recorded, ``"auto"`` takes fx where the model can be traced and gives the same
     as the forward did, else hooks; looked at once for a model, layer and places. The model is given back at the end.
 
-    Raises BbiError E501, E502 (a place that is not above), E504, E508 (what is above cannot be run alone).
+    Raises BbiError E501, E502 (a place that is not above), E504, E505, E508 (what is above cannot be run alone).
     """
     counter = counter if counter is not None else Passes()
     places = tuple(dict.fromkeys(places))
-    with torch.inference_mode(False), guard_memory(f"the network above `{layer}`"):
+    with torch.inference_mode(False), guard_memory(f"the network above `{layer}`"), told(adapter, captured, layer):
         ways = ("fx", "hooks") if way == "auto" else (way,)
         found = [_checked(adapter, part, layer, places, ways, counter) for part in captured.parts or (captured,)]
         one, run, cost, known, activations = found[0]

@@ -1,4 +1,4 @@
-"""Modules of half and double precision, and of several types: the numbers of plain autograd in the module's own type."""
+"""Modules of half and double precision, and of several types: the numbers of autograd in the module's own type."""
 
 import copy
 
@@ -16,6 +16,7 @@ NET = nn.Sequential(
     nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6), nn.Tanh(), nn.Conv2d(6, 6, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
     nn.Flatten(), nn.Linear(6, 9),
 ).eval()  # fmt: skip
+SCORE = float(NET(PICTURE[None]).detach().abs().max())
 TYPES = {"float16": 0.01, "bfloat16": 0.1, "float64": 1e-5}  # how far its rounding may move a sum
 TEXTS = (
     "input.pixel | attribute(output[1], method=integrated_gradients(n_steps=3)) | present(heatmap)",
@@ -61,7 +62,7 @@ def test_methods_and_hidden_targets_are_near_those_of_float32(name, text):
     have, want = values(text, copy.deepcopy(NET).to(getattr(torch, name))), values(text, NET)
     assert have.dtype == np.float32
     if "trust" not in text:
-        rounding = 4 * torch.finfo(getattr(torch, name)).eps * float(NET(PICTURE[None]).detach().abs().max())  # of scores
+        rounding = 4 * torch.finfo(getattr(torch, name)).eps * SCORE
         assert np.abs(have - want).max() <= TYPES[name] * np.abs(want).max() + rounding * ("occlusion" in text)
 
 
@@ -86,4 +87,4 @@ def test_icons(name):
         model=copy.deepcopy(NET).to(getattr(torch, name)), input=PICTURE, cache=False, draft=True,
         settings={"featvis.steps": 4, "featvis.size": 16},
     )  # fmt: skip
-    assert 'data:image/' in page.html() and page.data("element-1").values[0] > 0
+    assert "data:image/" in page.html() and page.data("element-1").values[0] > 0
