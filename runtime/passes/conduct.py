@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
+from torch.overrides import TorchFunctionMode
 
 from bbilang.runtime.memory import is_out_of_memory
 from bbilang.runtime.passes.borrow import borrowed, error
@@ -38,7 +39,8 @@ RANDOM = (
 @dataclass(frozen=True)
 class Conduct:
     """``apart``: rows are run one at a time. ``random``: another result each time, unless seeded with ``seed``.
-    ``opaque``: a custom autograd function is in it, so that only autograd knows its derivative."""
+    ``opaque``: a custom autograd function is in it, or gradients are off in a part of it, so that only autograd knows
+    its derivative."""
 
     apart: bool = False
     random: bool = False
@@ -133,8 +135,10 @@ def _twice(adapter: Any, one: Tensor, seed: int, counter: Passes) -> Conduct | N
     try:
         counter.probes += 2
         with _seeded(None):
-            first, second = _run(adapter, one, grad=True), _run(adapter, one)
-        opaque = _custom(first)
+            with _Off() as off:
+                first = _run(adapter, one, grad=True)
+            second = _run(adapter, one)
+        opaque = _custom(first) or off.seen
         if _agree(first, second):
             return Conduct(opaque=opaque)
         counter.probes += 2
@@ -211,6 +215,17 @@ def _alike(a: Tensor, b: Tensor) -> bool:
     equal = (a == b) | (torch.isnan(a) & torch.isnan(b))
     a, b = a[~equal], b[~equal]
     return not a.numel() or bool((a - b).abs().max() <= part * torch.maximum(a.abs(), b.abs()).max())
+
+
+class _Off(TorchFunctionMode):
+    """Notices calls on what has a gradient while gradients are off, which forward mode would not know of."""
+
+    seen = False
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        if not torch.is_grad_enabled() and any(x.requires_grad for x in tensors([*args, *(kwargs or {}).values()])):
+            self.seen = True
+        return func(*args, **(kwargs or {}))
 
 
 def _custom(found: list[Tensor]) -> bool:
