@@ -64,7 +64,7 @@ def analyzed(request: Request) -> Explanation:
     if len(own) == 1:
         step, took = timings[own[0]]
         timings[own[0]] = step, replace(took, made=watch.made, cached=watch.cached)
-    return replace(explanation, timings=tuple(timings))
+    return replace(explanation, timings=tuple(timings), probes=results.passes.probes if results.passes else 0)
 
 
 def _place(request: Request) -> tuple[Path | None, str]:

@@ -52,7 +52,8 @@ class Explanation:
     """A program's plan as written (one pass for every node that needs one) and as the optimizer leaves it.
 
     ``before`` and ``after`` are one plan where nothing was optimized. ``timings``: a measurement for each step of
-    ``after``, where it was run. ``defaults``: parameters of operations that need not be said. `str()` is for people;
+    ``after``, where it was run, and ``probes``: the small runs besides, that learn once how the network conducts
+    itself. ``defaults``: parameters of operations that need not be said. `str()` is for people;
     `to_json()` for tools (plan.schema.json); `to_svg()` a picture for a slide. A notebook shows the picture.
     """
 
@@ -60,6 +61,7 @@ class Explanation:
     after: Plan
     timings: Sequence[tuple[Step, Measured]] = ()
     defaults: Defaults = field(default_factory=dict, repr=False)
+    probes: int = 0
 
     @property
     def optimized(self) -> bool:

@@ -33,6 +33,11 @@ def text(explanation: Explanation, width: int) -> str:
         blocks.append(_saved(explanation, width))
     else:
         blocks.append(_physical("as written", "not optimized, will run so", explanation, True, width))
+    if explanation.probes:
+        words = (
+            f"Besides, {_plural(explanation.probes, 'probe')} of one to four rows: what is learned of a network once."
+        )
+        blocks.append(paragraph(words, width))
     blocks.append(paragraph(READING, width))
     return "\n\n".join("\n".join(block) for block in blocks)
 

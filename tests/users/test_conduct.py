@@ -302,3 +302,16 @@ def test_custom_autograd_functions_keep_their_own_derivatives(function, apply):
     close_to(values(text, network, x), path, terms=want.abs().max())
     close_to(values(text, network, x, optimized=False), path, terms=want.abs().max())
     assert np.abs(want.numpy()).max() > 0 and path.abs().max() > 0
+
+
+def test_probes_are_told_of():
+    from bbilang.compiler.explain import Explanation
+
+    network = Mixing(nn.Identity()).eval()
+    text = "act.channel | attribute(output[1], method=integrated_gradients(n_steps=2)) | present(bars)"
+    page = bbilang.run(text, model=network, input=pictures(1)[0], cache=False)
+    count = page.results.passes.probes
+    assert count > 0
+    told = Explanation(page.plan, page.plan, tuple(page.results.timings), {}, count).text()
+    assert f"Besides, {count} probes" in told
+    assert "Besides" not in bbilang.explain(text, model=network, input=pictures(1)[0]).text()
