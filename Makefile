@@ -22,7 +22,7 @@ THREADS := $(shell echo $$(( $(CORES) / $(WORKERS) )))
 
 demo: .venv/installed-demo
 	@mkdir -p build
-	$(BIN)/bbi run specs/teaser.bbi -o build/teaser.html
+	$(BIN)/bbi run specs/teaser.bbi -o build/teaser.html --parents
 	@echo "$(CURDIR)/build/teaser.html"
 
 test: .venv/installed-test

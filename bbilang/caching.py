@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from bbilang.console import plural, result, result_json, size, tell
 from bbilang.faults import FINE, WRONG, fail, misuse
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.files import path_of, short
 from bbilang.request import Request, requested
 from bbilang.runtime.cache import Cache
+from bbilang.texts import is_folder, writable
+from bbilang.unwritten import unwritten
 
 AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)B?")
 STEPS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
@@ -61,13 +63,13 @@ def clear() -> int:
     return FINE
 
 
-def export(target: str, texts: Sequence[str], **options: Any) -> int:
+def export(target: str, texts: Sequence[str], parents: bool = False, **options: Any) -> int:
     """All icons and numbers, or those that these texts need, into one file."""
     from bbilang.runtime.store_archive import export as write
 
-    path = Path(target)
-    if path.is_dir():
+    if is_folder(target):
         misuse(f"{target} is a folder", "name a file: `bbi cache export icons.bbicache`")
+    path = writable(target, parents)
     if path.suffix == ".bbi":
         misuse(f"{target} is a text, and would be written over", "first the file to write, then the texts")
     cache = Cache()
@@ -82,12 +84,12 @@ def export(target: str, texts: Sequence[str], **options: Any) -> int:
             tell(f"{plural(lacking, 'record')} of these texts {'is' if lacking == 1 else 'are'} not there: "
                  "`bbi run` makes them first")  # fmt: skip
     try:
-        count = write(cache, path, keys)
-        room = path.stat().st_size
+        count = write(cache, path, keys, parents)
+        room = f", {size(path.stat().st_size)}" if path.is_file() else ""  # a pipe has none
     except OSError as error:
-        raise BbiError(Diagnostic("E431", f"{path} cannot be written: {error.strerror or error}")) from error
+        raise unwritten(path, error) from error
     icons, numbers = count["icon"], count["numbers"]
-    result(f"{path}  {plural(icons, 'icon')}, numbers of {plural(numbers, 'result')}, {size(room)}")
+    result(f"{path}  {plural(icons, 'icon')}, numbers of {plural(numbers, 'result')}{room}")
     return FINE
 
 
@@ -102,17 +104,19 @@ def take(source: str) -> int:
     """Records from a file that `bbi cache export` wrote, perhaps elsewhere. Raises BbiError E441, E443."""
     from bbilang.runtime.store_archive import take as read
 
-    path = Path(source)
-    if not path.is_file():
-        fail("E441", f"{source} is a folder" if path.is_dir() else f"there is no file {source}")
     cache = Cache()
     try:
-        taken = read(cache, path)
+        taken = read(cache, path_of(source))
+    except FileNotFoundError:
+        fail("E441", f"there is no file {short(source)}")
+    except IsADirectoryError:
+        fail("E441", f"{source} is a folder")
     except ValueError as error:
         help = "`bbi cache export FILE` makes one"
         raise BbiError(Diagnostic("E443", f"{source} holds no records of the cache: {error}", help=help)) from error
     except OSError as error:
-        raise BbiError(Diagnostic("E441", f"{source} cannot be read: {error.strerror or error}")) from error
+        message = f"{short(source)} cannot be read: {error.strerror or error}"
+        raise BbiError(Diagnostic("E441", message)) from error
     for reason, number in sorted(taken.refused.items()):
         tell(f"{plural(number, 'entry', 'entries')} refused: {reason}")
     words = f"{plural(taken.new['icon'], 'icon')}, numbers of {plural(taken.new['numbers'], 'result')} taken"

@@ -83,6 +83,9 @@ def _allow(wanted: bool) -> None:
 AllowCode = Annotated[
     bool, typer.Option("--allow-code", metavar="", callback=_allow, help="run the code of a model of your own")
 ]
+Parents = Annotated[
+    bool, typer.Option("--parents", metavar="", help="make folders of PATH that are missing", rich_help_panel="Output")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="print the path, warnings and errors alone")]
 Json = Annotated[bool, typer.Option("--json", metavar="", help="for programs")]
 OUT = "Output"
@@ -120,6 +123,7 @@ def run(
     each: Annotated[
         bool, typer.Option("--each", metavar="", help="a page for every picture, and index.html, in the folder PATH",
                            rich_help_panel=OUT)] = False,
+    parents: Parents = False,
     model: Model = None,
     weights: Weights = None,
     sha256: Pin = None,
@@ -151,7 +155,7 @@ def run(
     request = requested(
         file, pipe, settings, seed, root=root, inputs=_tuple(input), model=model, weights=weights, device=device,
         draft=draft, optimized=not no_optimize, force=force, cache=not no_cache, quiet=quiet, title=title,
-        output=output, format=format, sha256=sha256,
+        output=output, format=format, sha256=sha256, parents=parents,
     )  # fmt: skip
     return running.run_each(request) if each else running.run(request)
 
@@ -231,6 +235,7 @@ def explain(
     format: Annotated[
         str | None, typer.Option(metavar="NAME", help="text, json, svg, png or pdf; by PATH's ending unless said",
                                  rich_help_panel=OUT)] = None,
+    parents: Parents = False,
     analyze: Annotated[bool, typer.Option("--analyze", metavar="", help="run it too, and measure each step")] = False,
     model: Model = None,
     weights: Weights = None,
@@ -263,7 +268,7 @@ def explain(
             file, pipe, settings, None, root=root, some_picture=not analyze, formats=explaining.FORMATS,
             inputs=_tuple(input), model=model, weights=weights, device=device, draft=draft, optimized=not no_optimize,
             force=force, cache=not no_cache, quiet=json or format == "json", output=output,
-            format="json" if json else format,
+            format="json" if json else format, parents=parents,
         )  # fmt: skip
         return explaining.explain(request, analyze)
 
@@ -299,6 +304,7 @@ def new(
     show: Annotated[str | None, typer.Option(metavar="WORD", help="what to look at: channels, classes, ...")] = None,
     layer: Annotated[str | None, typer.Option(metavar="NAME", help="of `bbi layers`; a good one unless said")] = None,
     force: Annotated[bool, typer.Option("--force", metavar="", help="write over a file that is there")] = False,
+    parents: Parents = False,
     allow_code: AllowCode = False,
 ) -> Any:
     """Write a first text, after three questions.
@@ -312,7 +318,7 @@ def new(
     from bbilang.new import new as write
 
     gc.enable()
-    return write(file, model, input, show, layer, force)
+    return write(file, model, input, show, layer, force, parents)
 
 
 @command("lsp", "Texts")
@@ -344,6 +350,7 @@ def lsp(
 def extract(
     page: Annotated[str, typer.Argument(metavar="PAGE", help="a page that bbi made, or - for stdin")],
     output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="stdout unless said")] = None,
+    parents: Parents = False,
 ) -> Any:
     """Give the text that a page was made from.
 
@@ -353,7 +360,7 @@ def extract(
     """
     from bbilang import texting
 
-    return texting.extract(page, output)
+    return texting.extract(page, output, parents)
 
 
 @command("examples", "What there is")
@@ -361,6 +368,7 @@ def examples(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="of one; all are listed unless said")] = None,
     output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="copy it into a file")] = None,
     force: Annotated[bool, typer.Option("--force", metavar="", help="write over a file that is there")] = False,
+    parents: Parents = False,
 ) -> Any:
     """List the texts of the gallery, print one, or copy one.
 
@@ -370,7 +378,7 @@ def examples(
     """
     from bbilang.examples import examples as show
 
-    return show(name, output, force)
+    return show(name, output, force, parents)
 
 
 MODELS = """
@@ -506,6 +514,7 @@ def export_cache(
     seed: Seed = None,
     device: Device = "auto",
     draft: Draft = False,
+    parents: Parents = False,
 ) -> Any:
     """Write icons and numbers into one file, for another machine.
 
@@ -517,7 +526,7 @@ def export_cache(
     from bbilang import caching
 
     return caching.export(
-        target, texts or [], settings=settings, seed=seed, inputs=_tuple(input), model=model, weights=weights,
+        target, texts or [], parents, settings=settings, seed=seed, inputs=_tuple(input), model=model, weights=weights,
         device=device, draft=draft,
     )  # fmt: skip
 

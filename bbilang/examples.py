@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bbilang.console import plural, result, result_table, result_text, tell
 from bbilang.faults import FINE, misuse
-from bbilang.texts import writable, write
+from bbilang.texts import is_folder, writable, write
 
 
 @cache
@@ -25,7 +25,7 @@ def about(text: str) -> str:
     return next((line.lstrip("# ") for line in text.splitlines() if line.startswith("#")), "")
 
 
-def examples(name: str | None, output: str | None, force: bool) -> int:
+def examples(name: str | None, output: str | None, force: bool, parents: bool = False) -> int:
     """List them, print one, or copy one. Raises BbiError E440, E431."""
     if name is None:
         if output is not None:
@@ -35,13 +35,11 @@ def examples(name: str | None, output: str | None, force: bool) -> int:
     if output is None:
         result_text(text)
         return FINE
-    path = Path(output)
-    if path.is_dir():
-        path /= f"{name.removesuffix('.bbi')}.bbi"
-    if path.exists() and not force:
+    own = f"{name.removesuffix('.bbi')}.bbi"
+    path = writable(Path(output) / own if output.endswith("/") or is_folder(output) else output, parents)
+    if path.is_file() and not force:
         misuse(f"{path} is there already", "choose another name, or write over it with --force")
-    writable(path)
-    write(path, text.encode())
+    write(path, text.encode(), parents)
     result(str(path))
     tell(f"Now: bbi run {path}")
     return FINE

@@ -31,7 +31,7 @@ def explain(request: Request, analyze: bool) -> int:
     if path is None:
         _show(found, format)
     else:
-        write(path, _bytes(found, format))
+        write(path, _bytes(found, format), request.parents)
         result(str(path))
     return FINE
 
@@ -79,9 +79,9 @@ def _place(request: Request) -> tuple[Path | None, str]:
     if format is None:
         help = f"formats are {', '.join(FORMATS)}; `--format` says which, whatever the file is called"
         raise BbiError(Diagnostic("E430", f"{path}: there is no format `{ending}`", help=help))
+    path = writable(path, request.parents)
     if path.exists() and Path(request.source.name).exists() and path.samefile(request.source.name):
         misuse(f"the plan would take the place of {request.source.name}", "choose another name with `-o`")
-    writable(path)
     return path, format
 
 

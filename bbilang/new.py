@@ -13,7 +13,7 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.source import Source
 from bbilang.newtexts import Look, first, looks, proposals, spelled, text
 from bbilang.request import options
-from bbilang.texts import writable, write
+from bbilang.texts import is_folder, writable, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,13 +25,16 @@ SAMPLE, SENTENCE = "sample:chelsea", "text:The film was unbelievably good."
 
 
 def new(
-    file: str | None, model: str | None, picture: str | None, show: str | None, layer: str | None, force: bool
-) -> int:
+    file: str | None, model: str | None, picture: str | None, show: str | None, layer: str | None, force: bool,
+    parents: bool = False,
+) -> int:  # fmt: skip
     """Write a first file. What the options leave open is asked on a terminal, and takes its default elsewhere."""
-    path = Path(file or FILE)
+    file = file or FILE
     asking = sys.stdin is not None and sys.stdin.isatty()
+    if is_folder(file):
+        misuse(f"{file} is a folder", f"name a file: `bbi new {Path(file) / FILE}`")
+    path = writable(file, parents)
     _free(path, force, asking)
-    writable(path)
     if asking and None in (model, picture, show):
         tell(f"Three questions, and {path} is written. Return takes what stands in brackets.")
     name, described = _answered(model, asking, _ask_model, _described)
@@ -46,7 +49,7 @@ def new(
     words = text(described, name, pictured, look, chosen, path.name)
     program = program_of(Source(words, path.name), options(None, None, None, {}))
     report(program.warnings, program.source)
-    write(path, words.encode())
+    write(path, words.encode(), parents)
     result(str(path))
     tell(f"{look.words}: layer {spelled(chosen.name)} of {described.title}")
     tell(f"Now: bbi run {_shell(path)}{_weights(name)}")
@@ -67,9 +70,7 @@ def _answered(given: str | None, asking: bool, ask: Callable[[], str], meant: Ca
 
 
 def _free(path: Path, force: bool, asking: bool) -> None:
-    if path.is_dir():
-        misuse(f"{path} is a folder", f"name a file: `bbi new {path / FILE}`")
-    if not path.exists() or force:
+    if not path.is_file() or force:
         return
     if asking and _asked(f"{path} is there already. Write over it? (yes or no)", "no").lower() in ("y", "yes"):
         return

@@ -13,6 +13,7 @@ from bbilang.grammar.frozen import frozen
 from bbilang.registry import charts, registry
 from bbilang.runtime.columns import matrix_of
 from bbilang.runtime.field import Linked
+from bbilang.unwritten import unwritten
 
 if TYPE_CHECKING:
     from bbilang.compiler.plan import Plan
@@ -52,28 +53,25 @@ class Page:
 
         return render(self.view, charts())
 
-    def save(self, path: str | Path, format: str | None = None) -> Path:
+    def save(self, path: str | Path, format: str | None = None, parents: bool = False) -> Path:
         """Write the page: html, json, png, svg, pdf or csv, by the file's ending unless said.
 
-        The file is there whole or not at all. A table (csv) has every number, also of maps that the page shows as
-        pictures only. Raises BbiError E430 for an unknown format, E431 where it cannot be written, E311 for a table of
-        too many rows.
+        The file is there whole or not at all; a pipe or a terminal is written into. `~` is expanded. parents: make
+        folders that are missing. A table (csv) has every number, also of maps that the page shows as pictures only.
+        Raises BbiError E430 for an unknown format, E431 where it cannot be written, E311 for a table of too many rows.
         """
         from bbilang import api
         from bbilang.runtime.export import export
 
-        path = Path(path)
-        wanted = format or path.suffix.lstrip(".").lower() or "html"
+        wanted = format or Path(path).suffix.lstrip(".").lower() or "html"
         if wanted not in FORMATS:
             help = f"formats are {', '.join(FORMATS)}"
             raise BbiError(Diagnostic("E430", f"there is no format `{wanted}`", help=help))
         try:
             shown = api.view(self.results, self.view.title, whole=True) if wanted == "csv" else self.view
-            return export(shown, path, wanted, charts())
+            return export(shown, path, wanted, charts(), parents)
         except OSError as error:
-            reason = error.strerror or str(error)
-            help = "nothing was written; choose another place with `-o`"
-            raise BbiError(Diagnostic("E431", f"{path} cannot be written: {reason}", help=help)) from error
+            raise unwritten(path, error, "`parents=True` makes it") from error
 
     def to_dict(self) -> dict[str, Any]:
         """The view model as plain dictionaries and lists; pictures as bytes."""

@@ -12,6 +12,7 @@ from bbilang.compiler.check import Options
 from bbilang.console import report
 from bbilang.diagnosing import names_pictures, program_of
 from bbilang.faults import misuse
+from bbilang.grammar.files import path_of
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Source
 from bbilang.page import FORMATS
@@ -47,6 +48,7 @@ class Request:
     format: str | None = None
     root: str | None = None
     sha256: str | None = None
+    parents: bool = False
 
     def options(self, *inputs: str) -> Options:
         return options(self.model, self.weights, inputs or self.inputs, self.settings, self.root)
@@ -112,6 +114,15 @@ def settings_of(settings: Sequence[str] | None, seed: int | None = None) -> dict
     return chosen
 
 
+def _root(name: str | None) -> Path | None:
+    if not name:
+        return None
+    try:
+        return path_of(name)
+    except OSError as error:
+        misuse(f"--root: {error.strerror}", "name a folder")
+
+
 def options(
     model: str | None,
     weights: str | None,
@@ -123,4 +134,4 @@ def options(
     from bbilang.inputs import expanded
 
     chosen = tuple(inputs) if inputs else None
-    return Options(model, weights, chosen, dict(settings), None, expanded, Path(root) if root else None)
+    return Options(model, weights, chosen, dict(settings), None, expanded, _root(root))

@@ -16,12 +16,13 @@ from bbilang.faults import FINE, WRONG, explained, misuse
 from bbilang.fetching import prepare
 from bbilang.gallery import Entry, index, percent, thumbnail
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.files import path_of
 from bbilang.page import FORMATS, Page
 from bbilang.progress import Watch
 from bbilang.recalling import Own, Work
 from bbilang.request import KEPT, NOT_KEPT, Request
 from bbilang.runtime.progress import Event
-from bbilang.texts import writable, write
+from bbilang.texts import is_folder, writable, write
 
 if TYPE_CHECKING:
     from bbilang.finished import Finished
@@ -40,10 +41,10 @@ def run(request: Request) -> int:
             if page is None:
                 made = _page(request, program, watch)
                 watch.doing("drawing the page")
-                path = made.save(path, format)
+                path = made.save(path, format, request.parents)
                 lines, done, notes = said(made), made.view.provenance.passes, _notes(made)
             else:
-                write(path, page.html)
+                write(path, page.html, request.parents)
                 lines, done, notes = list(page.lines), page.passes, list(page.notes)
             for line in lines:
                 watch.line(line)
@@ -99,7 +100,8 @@ def _summary(path: Path, done: str, notes: list[str], watch: Watch, seconds: flo
     """1.4 MB · 1 forward, 6 backward, 24 icons (20 from the cache) · 14 s"""
     if watch.cached:
         done += f" ({watch.cached if watch.made else 'all'} from the cache)"
-    return " · ".join([size(path.stat().st_size), done, duration(seconds), *notes])
+    room = [size(path.stat().st_size)] if path.is_file() else []  # a pipe has none
+    return " · ".join([*room, done, duration(seconds), *notes])
 
 
 def _notes(page: Page) -> list[str]:
@@ -135,7 +137,7 @@ def place(request: Request) -> tuple[Path, str]:
     stem = Path("page") if name.startswith("<") else Path(name).with_suffix("")
     if request.output is None:
         path = stem.parent / f"{stem.name}.{format or 'html'}"
-    elif request.output.endswith("/") or Path(request.output).is_dir():
+    elif request.output.endswith("/") or is_folder(request.output):
         path = Path(request.output) / f"{stem.name}.{format or 'html'}"
     else:
         path = Path(request.output)
@@ -143,8 +145,7 @@ def place(request: Request) -> tuple[Path, str]:
     if format not in FORMATS:
         help = f"formats are {', '.join(FORMATS)}; `--format` says which, whatever the file is called"
         raise BbiError(Diagnostic("E430", f"{path}: there is no format `{format}`", help=help))
-    writable(path)
-    return path, format
+    return writable(path, request.parents), format
 
 
 def _protect(path: Path, program: Program) -> None:
@@ -154,8 +155,15 @@ def _protect(path: Path, program: Program) -> None:
         sources.append(program.source.name)
     sources += [slot.weights for slot in program.models if slot.weights]
     for name in sources:
-        if path.exists() and Path(name).exists() and path.samefile(name):
+        if path.exists() and _same(path, name):
             misuse(f"the page would take the place of {name}", "choose another name with `-o`")
+
+
+def _same(path: Path, name: str) -> bool:
+    try:
+        return path.samefile(path_of(name))
+    except OSError:  # there is no such file
+        return False
 
 
 # --- a page for every picture ---------------------------------------------------------------------------------------
@@ -191,7 +199,7 @@ def run_each(request: Request) -> int:
             words += " · random weights" if program.models[0].weights == "random" else ""
             words += " · draft" if request.draft else ""
             title = request.title or next((i.title for i in program.interfaces if i.title), "") or "Pages"
-            write(folder / "index.html", index(title, words, entries).encode())
+            write(folder / "index.html", index(title, words, entries).encode(), parents=True)
     if failed == len(entries):
         return WRONG
     made = f"{plural(len(entries) - failed, 'page')}" + (f", {failed} failed" if failed else "")
@@ -204,7 +212,7 @@ def _one(request: Request, picture: str, path: Path, watch: Watch, adapter: Any)
     watch.made = watch.cached = 0
     page = _page(request, program_of(request.source, request.options(picture)), watch, adapter)
     watch.doing("drawing the page")
-    page.save(path, request.format or "html")
+    page.save(path, request.format or "html", parents=True)  # the folder of the pages is made; those above it are not
     for line in predictions(page):
         watch.line(f"  {line}")
     watch.line(
@@ -221,10 +229,10 @@ def _folder(request: Request) -> Path:
     if request.output is None:
         folder = Path("pages") if name.startswith("<") else Path(name).with_suffix("")
     else:
-        folder = Path(request.output)
+        folder = writable(request.output, request.parents) if not is_folder(request.output) else path_of(request.output)
     if folder.is_file() or (request.output and folder.suffix.lstrip(".") in FORMATS and not folder.is_dir()):
         misuse(f"--each makes several pages, and {folder} is one file", "name a folder with `-o`")
-    writable(folder / "index.html")
+    writable(folder / "index.html", parents=True)
     return folder
 
 

@@ -6,14 +6,16 @@ import difflib
 import gc
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from bbilang.console import is_terminal, plural, report, result, result_json, result_text, tell
 from bbilang.faults import FINE, WRONG, fail, misuse
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.files import path_of, read_bytes, short
 from bbilang.grammar.source import Source
-from bbilang.texts import STDIN, named, read, read_marked, source_of, write
+from bbilang.texts import STDIN, is_folder, named, read, read_marked, source_of, writable, write
+
+MOST_PAGE = 1 << 30  # bytes
 
 
 def check(
@@ -86,11 +88,11 @@ def format_texts(files: Sequence[str], check: bool, diff: bool) -> int:
             if new == old.text:
                 same += 1
                 continue
-            changed += 1
             if check:
                 (tell if diff or old.name == STDIN else result)(old.name)
             elif not diff and old.name != STDIN:
-                write(Path(name), (mark + new).encode("utf-8", "surrogatepass"))
+                write(path_of(name), (mark + new).encode("utf-8", "surrogatepass"))
+            changed += 1
         except BbiError as error:
             report(error.diagnostics, error.source)
             wrong += 1
@@ -134,19 +136,25 @@ def _show_difference(old: Source, new: str) -> None:
 # --- back from a page -----------------------------------------------------------------------------------------------
 
 
-def extract(page: str, output: str | None) -> int:
+def extract(page: str, output: str | None, parents: bool = False) -> int:
     """The text that a page carries."""
     from bbilang.runtime.page import extract as extract_text
 
     if page == "-":
-        data = sys.stdin.buffer.read()
-    elif not Path(page).is_file():
-        fail("E441", f"{page} is a folder" if Path(page).is_dir() else f"there is no file {page}")
+        data = sys.stdin.buffer.read(MOST_PAGE + 1)
+        if len(data) > MOST_PAGE:
+            fail("E441", f"standard input is larger than {MOST_PAGE >> 30} GB, and no page is")
     else:
         try:
-            data = Path(page).read_bytes()
+            data = read_bytes(page, MOST_PAGE)
+        except FileNotFoundError:
+            fail("E441", f"there is no file {short(page)}")
+        except IsADirectoryError:
+            fail("E441", f"{page} is a folder")
         except OSError as error:
-            raise BbiError(Diagnostic("E441", f"{page} cannot be read: {error.strerror or error}")) from error
+            message = f"{short(page)} cannot be read: {error.strerror or error}"
+            help = "`-` reads standard input" if "a pipe" in str(error.strerror) else None
+            raise BbiError(Diagnostic("E441", message, help=help)) from error
     try:
         text = extract_text(data.decode("utf-8", "replace"))
     except ValueError as error:
@@ -156,11 +164,11 @@ def extract(page: str, output: str | None) -> int:
     if output is None:
         result_text(text)
         return FINE
-    target = Path(output)
-    if target.is_dir():
+    if is_folder(output):
         misuse(f"{output} is a folder", "name a file with `-o`")
-    if target.exists() and page != "-" and target.samefile(page):
+    target = writable(output, parents)
+    if target.exists() and page != "-" and target.samefile(path_of(page)):
         misuse("the text would take the place of the page", "choose another name with `-o`")
-    write(target, text.encode("utf-8", "surrogatepass"))
+    write(target, text.encode("utf-8", "surrogatepass"), parents)
     result(str(target))
     return FINE

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bbilang.faults import fail, misuse
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.files import opened, path_of, short
 from bbilang.grammar.source import Source
+from bbilang.runtime.writing import check
+from bbilang.runtime.writing import write as write_file
+from bbilang.unwritten import unwritten
 
 MARK = "\ufeff"
 STDIN, PIPE = "<stdin>", "<command line>"
@@ -45,19 +46,21 @@ def read_marked(name: str) -> tuple[Source, str]:
 def _read(name: str) -> Source:
     if name == "-":
         return Source(_decoded(sys.stdin.buffer.read(WHOLE), "stdin"), STDIN)
-    path = Path(name)
-    if path.is_dir():
-        fail("E441", f"{name} is a folder", "give a .bbi file")
     try:
-        with path.open("rb") as file:
+        path = path_of(name)
+        if path.is_dir():
+            fail("E441", f"{name} is a folder", "give a .bbi file")
+        with opened(path) as file:
             data = file.read(WHOLE)
     except FileNotFoundError:
-        fail("E441", f"there is no file {name}", _meant(path))
+        fail("E441", f"there is no file {short(name)}", _meant(Path(name)))
     except OSError as error:
-        raise BbiError(Diagnostic("E441", f"{name} cannot be read: {error.strerror or error}")) from error
+        message = f"{short(name)} cannot be read: {error.strerror or error}"
+        help = "`-` reads standard input" if "a pipe" in str(error.strerror) else _after_e(name)
+        raise BbiError(Diagnostic("E441", message, help=help)) from error
     if data[:64].lstrip().lower().startswith((b"<!doctype html", b"<html")):
         fail("E441", f"{name} is a page, not a .bbi text", f"`bbi extract {name}` gives the text that it was made from")
-    return Source(_decoded(data, name), name)
+    return Source(_decoded(data, name), str(path) if name.startswith("~") else name)
 
 
 def _decoded(data: bytes, name: str) -> str:
@@ -71,11 +74,15 @@ def _decoded(data: bytes, name: str) -> str:
         raise BbiError(Diagnostic("E441", message, help="save it as UTF-8; is it a .bbi file at all?")) from error
 
 
+def _after_e(name: str) -> str | None:
+    return "a pipe on the command line comes after -e: `bbi run -e '...'`" if "|" in name or "(" in name else None
+
+
 def _meant(path: Path) -> str | None:
     import difflib
 
-    if "|" in str(path) or "(" in str(path):
-        return "a pipe on the command line comes after -e: `bbi run -e '...'`"
+    if (words := _after_e(str(path))) is not None:
+        return words
     folder = path.parent
     names = [p.name for p in folder.iterdir() if p.suffix == ".bbi"] if folder.is_dir() else []
     near = difflib.get_close_matches(path.name, names, 1)
@@ -89,58 +96,43 @@ def named(files: Iterable[str]) -> Iterator[str]:
     seen: set[str] = set()
     for name in files:
         found = [name]
-        if name != "-" and Path(name).is_dir():
-            found = sorted(str(p) for p in Path(name).rglob("*.bbi") if p.is_file())
+        try:
+            path = path_of(name)
+        except OSError:  # told when it is read
+            yield from (one for one in found if one not in seen)
+            continue
+        if name != "-" and path.is_dir():
+            found = sorted(str(p) for p in path.rglob("*.bbi") if p.is_file())
             if not found:
                 fail("E441", f"the folder {name} has no .bbi files")
         yield from (one for one in found if one not in seen)
         seen.update(found)
 
 
-def writable(path: Path) -> None:
-    """Raises BbiError E431 where a file of this name could not be written; folders that are missing can be made."""
-    folder = path.parent
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
+def is_folder(name: str) -> bool:
+    """Whether there is a folder of this name; a name that nothing can have is none."""
     try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        return path_of(name).is_dir()
+    except OSError:
+        return False
+
+
+def writable(name: str | Path, parents: bool = False) -> Path:
+    """The path of a file to write, `~` expanded. Raises BbiError E431 where it could not be written, before any work;
+    parents: folders that are missing will be made."""
+    try:
+        path = path_of(name)
+        check(path, parents)
     except OSError as error:
-        help = "nothing was computed yet; choose another place with `-o`"
-        message = f"{path} cannot be written: {folder}: {error.strerror or error}"
-        raise BbiError(Diagnostic("E431", message, help=help)) from error
+        raise unwritten(name, error, else_="nothing was computed yet; choose another place with `-o`") from error
+    return path
 
 
-def write(path: Path, data: bytes) -> None:
-    """Put bytes where a file is or will be: all of them or none. A file's permissions stay; a link stays a link.
-
-    Raises BbiError E431.
+def write(path: Path, data: bytes, parents: bool = False) -> None:
+    """Put bytes where a file is or will be: all of them or none; into what is not a regular file. A file's permissions
+    stay; a link stays a link. Raises BbiError E431.
     """
-    path = Path(os.path.realpath(path))
-    temporary = None
     try:
-        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
-        if mode is not None and not os.access(path, os.W_OK):
-            raise PermissionError(13, "Permission denied", str(path))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if mode is None:
-            mask = os.umask(0)
-            os.umask(mask)
-            mode = 0o666 & ~mask
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, mode)
-        os.replace(temporary, path)
+        write_file(path, data, parents)
     except OSError as error:
-        _forget(temporary)
-        reason = error.strerror or str(error)
-        raise BbiError(Diagnostic("E431", f"{path} cannot be written: {reason}", help="it is as it was")) from error
-    except BaseException:
-        _forget(temporary)
-        raise
-
-
-def _forget(temporary: str | None) -> None:
-    if temporary:
-        Path(temporary).unlink(missing_ok=True)
+        raise unwritten(path, error, else_="it is as it was") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bbilang.compiler.op import Fail
+from bbilang.grammar.files import beside, read_bytes, short
 from bbilang.grammar.frozen import frozen
 
 LARGEST = 32 * 1024 * 1024
@@ -49,19 +51,16 @@ def read(name: str, place: Place) -> tuple[Row, ...]:
 
 def _json(name: str, place: Place) -> Any:
     try:
-        path = (place.folder / name).resolve()
+        path = beside(place.folder, name).resolve()
         if place.root is not None and not path.is_relative_to(place.root.resolve()):
             _fail(f'"{name}" lies outside of the folder given with `--root`')
-        if not path.is_file():
-            _fail(f'there is no file "{name}"', "names start beside the text")
-        with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)
+        raw = read_bytes(path, LARGEST)
+    except FileNotFoundError:
+        _fail(f'there is no file "{short(name)}"', "names start beside the text")
     except OSError as error:
-        _fail(f'"{name}" cannot be read: {error.strerror or error}', "names start beside the text")
-    except ValueError:
-        _fail(f"{name!r} is no name of a file")
-    if len(raw) > LARGEST:
-        _fail(f'"{name}" is larger than {LARGEST >> 20} MB', "keep the pictures of the page, and leave the others out")
+        larger = "keep the pictures of the page, and leave the others out"
+        help = larger if error.errno == errno.EFBIG else "names start beside the text"
+        _fail(f'"{short(name)}" cannot be read: {error.strerror or error}', help)
     try:
         return json.loads(raw, parse_constant=_constant)
     except (ValueError, RecursionError) as error:

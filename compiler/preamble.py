@@ -17,9 +17,11 @@ from bbilang.compiler.resolve import ModelContext, Resolver
 from bbilang.compiler.settings import SETTINGS
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError
+from bbilang.grammar.files import beside, path_of, read_text, short
 from bbilang.grammar.source import NOWHERE, Span
 
 DEFAULT_MODEL = "efficientnet_lite0"
+LARGEST = 4 << 20  # bytes of a file of labels
 TEXT = "text:"  # before the words of an input that is a text
 FOLDERS, FILE = ("transformers:",), ".pt2"  # what is before a folder's name, and at the end of a file's
 PLACEHOLDER = re.compile(r"picture \d+")  # of a picture that a caller hands over
@@ -217,12 +219,12 @@ class Preamble(Reporter):
         statement = next((s for s in self.file.statements if isinstance(s, ast.Set) and s.name.text == "labels"), None)
         span = statement.value.span if statement and statement.value else NOWHERE
         try:
-            lines = (self._folder() / name).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+            lines = read_text(beside(self._folder(), name), LARGEST).splitlines()
+        except OSError as error:
             raise at(
                 span,
                 "E422",
-                f'the labels in "{name}" cannot be read',
+                f'the labels in "{short(name)}" cannot be read: {error.strerror or error}',
                 "a text file in UTF-8 with one class name a line",
             ) from error
         labels = tuple(line.strip() for line in lines if line.strip())
@@ -237,9 +239,14 @@ class Preamble(Reporter):
     def _located(self, name: str) -> str:
         """A model's name; where it is that of a file or a folder beside the text, the whole path of that."""
         prefix = next((p for p in FOLDERS if name.startswith(p)), "")
-        path = self._folder() / name.removeprefix(prefix)
-        beside = bool(prefix or name.endswith(FILE)) and not Path(name.removeprefix(prefix)).exists() and path.exists()
-        return f"{prefix}{path}" if beside else name
+        if not prefix and not name.endswith(FILE):
+            return name
+        try:
+            own = path_of(name.removeprefix(prefix))
+            path = self._folder() / own
+            return f"{prefix}{own if own.exists() or not path.exists() else path}"
+        except OSError:  # told where models are found
+            return name
 
     def _texts(self) -> tuple[str, ...]:
         """The inputs that are texts; what is wrong with inputs is told when they are read."""
@@ -282,14 +289,16 @@ class Preamble(Reporter):
         for literal_name in (name for statement in statements for name in statement.files):
             name = literal_name.value
             self._fitting(name, literal_name.span)
-            if not name.startswith(("sample:", TEXT)) and "://" not in name and not Path(name).is_absolute():
-                name = str(self._folder() / name)
             try:
+                if not name.startswith(("sample:", TEXT)) and "://" not in name:
+                    name = str(beside(self._folder(), name))
                 files += self.options.expand(name)
             except BbiError as error:
                 raise BbiError(
                     [replace(d, span=literal_name.span) for d in error.diagnostics], self.file.source
                 ) from error
+            except OSError as error:
+                raise at(literal_name.span, "E411", f"{short(name)} cannot be opened: {error.strerror}") from error
         if not files:
             raise at(
                 NOWHERE,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
 import warnings
 from collections import Counter
@@ -20,14 +19,32 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.files import path_of
 from bbilang.runtime.holds import Hold, alone, held
 from bbilang.runtime.record import canonical, is_key, key_of, pack, unpack
+from bbilang.runtime.writing import NEW, replacing
 
 __all__ = ["DEFAULT_LIMIT", "Cache", "canonical", "is_key", "key_of", "unpack"]
 
 DEFAULT_LIMIT = 1 << 30
 SETTINGS = "settings.json"
 _STALE_SECONDS = 3600.0
+
+
+def default_folder() -> Path:
+    """The folder of the cache: BBI_CACHE_DIR where it says something, else the user's cache folder. Raises BbiError
+    E432 where what it says can be no folder."""
+    said = os.environ.get("BBI_CACHE_DIR")
+    if not said:
+        import platformdirs
+
+        return Path(platformdirs.user_cache_dir("bbilang"))
+    try:
+        return path_of(said)
+    except OSError as error:
+        message = f"BBI_CACHE_DIR names no folder: {error.strerror}"
+        raise BbiError(Diagnostic("E432", message, help="leave it out for the usual folder")) from error
 
 
 class Cache:
@@ -39,13 +56,7 @@ class Cache:
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, limit: int | None = None):
-        if folder is None:
-            folder = os.environ.get("BBI_CACHE_DIR")
-        if folder is None:
-            import platformdirs
-
-            folder = platformdirs.user_cache_dir("bbilang")
-        self.folder = Path(folder).expanduser()
+        self.folder = default_folder() if folder is None else path_of(folder)
         self.limit = self._kept_limit() if limit is None else limit
         self.writable = True
         self.hits = self.misses = self.damaged = 0
@@ -64,14 +75,8 @@ class Cache:
         """Keep another limit in bytes, for every process from now on, and apply it; gives the number of records
         removed. Raises OSError where the folder cannot be written."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, temporary = tempfile.mkstemp(prefix=f".{SETTINGS}.", dir=self.folder)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(canonical({"limit": limit}))
-            os.replace(temporary, self.folder / SETTINGS)
-        except BaseException:
-            _remove(Path(temporary))
-            raise
+        with replacing(self.folder / SETTINGS, sync=False, private=True) as file:
+            file.write(canonical({"limit": limit}))
         self.limit = limit
         records = self._records()
         return self._shrink(limit) if sum(size for _, size, _ in records) > limit else 0
@@ -138,26 +143,16 @@ class Cache:
         path = self._path(key)
         if not self.writable or len(record) > self.limit:
             return False
-        temporary = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, temporary = tempfile.mkstemp(prefix=".new-", dir=path.parent)
-            with os.fdopen(handle, "wb") as file:
+            with replacing(path, sync=False, private=True) as file:
                 file.write(record)
-            if self._hold is not None:
-                self._hold.add(key)  # before others can see it
-            os.replace(temporary, path)
+                if self._hold is not None:
+                    self._hold.add(key)  # before others can see it
         except OSError as e:
             self.writable = False
             warnings.warn(f"the cache {self.folder} is not written any more: {e}", RuntimeWarning, stacklevel=2)
             return False
-        except BaseException:
-            if temporary:
-                _remove(Path(temporary))
-            raise
-        finally:
-            if not self.writable and temporary:
-                _remove(Path(temporary))
         self._new += len(record)
         if self._bytes is None or self._new > self.limit // 16:
             self._bytes, self._new = self._scan_bytes(), 0
@@ -196,7 +191,7 @@ class Cache:
                 status = path.stat()
             except OSError:  # another process removed it meanwhile
                 continue
-            if path.name.startswith(".new-"):
+            if path.name.startswith(NEW):
                 if time.time() - status.st_mtime > _STALE_SECONDS:
                     _remove(path)
             elif len(path.name) == 64:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.files import MOST_WEIGHTS, opened, path_of, short
 
 DEPTH = 4  # tables inside tables, at most
 SAVE = "save it with safetensors, or torch.save(model.state_dict(), file)"
@@ -44,8 +45,14 @@ class Checkpoint:
 def read_state(path: Path) -> Checkpoint:
     """The tables of a file, on the CPU. Raises BbiError E403 for one that is missing, damaged or something else."""
     try:
-        if not path.is_file():
-            raise _error(f"there is no weights file {path}", None)
+        path = path_of(path)
+        with opened(path, MOST_WEIGHTS):
+            pass
+    except FileNotFoundError as e:
+        raise _error(f"there is no weights file {short(path)}", None) from e
+    except OSError as e:
+        raise _error(f"the weights file {short(path)} cannot be read: {e.strerror or e}", None) from e
+    try:
         _recognized(path)
         data = _safetensors(path) if _is_safetensors(path) else _pickled(path)
     except BbiError:

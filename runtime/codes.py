@@ -180,10 +180,19 @@ FILES: Final[dict[str, Code]] = {
     ),
     "E431": Code(
         "a file that cannot be written",
-        "The folder is missing, full or not yours. It is looked at before anything is computed.",
+        "The folder is missing (`--parents` makes it), full or not yours. It is looked at before anything is computed. "
+        "A pipe or a terminal is written into, and never replaced.",
         f"{_RUN} -o /proc/page.html",
         f"{_RUN} -o page.html",
         needs="a place where nothing can be written",
+    ),
+    "E432": Code(
+        "a folder for the cache that cannot be",
+        "BBI_CACHE_DIR names the folder of what is kept. `~` and `~user` are expanded; a user that is not there, or a "
+        "name longer than names can be, is no folder.",
+        f"$ BBI_CACHE_DIR=~nobody/cache {_RUN[2:]}",
+        f"$ BBI_CACHE_DIR=~/cache {_RUN[2:]}",
+        needs="an environment",
     ),
     "E440": Code(
         "the command line cannot be understood",

@@ -14,27 +14,31 @@ from xml.etree import ElementTree
 
 from PIL import Image
 
-from bbilang.runtime.bundle import write
+from bbilang.grammar.files import path_of
 from bbilang.runtime.page import render
 from bbilang.runtime.standalone import specification
 from bbilang.runtime.table import long_table
 from bbilang.runtime.vega import Chart, picture_uris
 from bbilang.runtime.viewmodel import Picture, View
+from bbilang.runtime.writing import check, write
 
 FORMATS = ("html", "json", "png", "svg", "pdf", "csv")
 SUFFIX = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 OURS = re.compile(r"picture-[0-9a-f]{16}\.(png|jpg|webp|bin)")
 
 
-def export(view: View, path: str | Path, format: str, styles: Mapping[str, Chart] | None = None) -> Path:
+def export(
+    view: View, path: str | Path, format: str, styles: Mapping[str, Chart] | None = None, parents: bool = False
+) -> Path:
     """Writes the view to ``path`` as one of ``FORMATS`` and returns the path; all of it or nothing.
 
     ``json`` also writes the pictures, into the folder ``<name>_files`` beside it; png, svg, pdf show the start states.
+    parents: folders that are missing are made.
     Raises ValueError for another format, OSError where the file cannot be written.
     """
-    path = Path(path)
+    path = path_of(path)
     if format == "json":
-        return _json(view, path, styles)
+        return _json(view, path, styles, parents)
     makers: dict[str, Callable[[], bytes]] = {
         "html": lambda: render(view, styles).encode(),
         "csv": lambda: b"\xef\xbb\xbf" + long_table(view).encode(),
@@ -44,7 +48,7 @@ def export(view: View, path: str | Path, format: str, styles: Mapping[str, Chart
     }
     if format not in makers:
         raise ValueError(f"`{format}` is not a format; there are {', '.join(FORMATS)}")
-    write(path, makers[format]())
+    write(path, makers[format](), parents)
     return path
 
 
@@ -90,20 +94,21 @@ def _png(picture: Picture) -> Picture:
     return replace(picture, data=file.getvalue(), mime="image/png")
 
 
-def _json(view: View, path: Path, styles: Mapping[str, Chart] | None) -> Path:
+def _json(view: View, path: Path, styles: Mapping[str, Chart] | None, parents: bool) -> Path:
     """Pictures under the hash of their content, then the specification; what was there before is left until then."""
     folder = path.parent / f"{path.stem}_files"
     names = [_name(picture) for picture in view.pictures]
     spec = specification(view, [f"{folder.name}/{name}" for name in names], styles)
     text = json.dumps(spec, ensure_ascii=False, allow_nan=False, indent=1)
+    check(path, parents)  # before the folder of the pictures is made
     made: list[Path] = []
     new = not folder.exists()
     try:
         for name, picture in zip(names, view.pictures, strict=True):
             if not (folder / name).exists():
-                write(folder / name, picture.data)
+                write(folder / name, picture.data, parents=True)
                 made.append(folder / name)
-        write(path, text.encode())
+        write(path, text.encode(), parents)
     except OSError:
         for file in made:
             file.unlink(missing_ok=True)

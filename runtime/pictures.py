@@ -11,9 +11,11 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.files import opened, regular, short
+from bbilang.grammar.files import path_of as file_path
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")  # none whose reader starts another program
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
 MOST_PIXELS = 100_000_000
+MOST_BYTES = 1 << 30  # of a file: more than so many pixels of 16 bits in three colours take
 PREFIX = "sample:"
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 SAMPLES = {
@@ -49,21 +52,23 @@ def read(spec: str | Path) -> Picture:
     100 million pixels, E415 no such sample, E416 the sample's package is not installed.
     """
     text = str(spec)
-    path = path_of(text)
-    name = text.removeprefix(PREFIX) if text.startswith(PREFIX) else path.name
+    name = text.removeprefix(PREFIX) if text.startswith(PREFIX) else Path(text).name
     try:
-        if not path.is_file():
-            _fail("E411", f"{text} is not a file" if path.exists() else f"there is no picture {text}")
-        if path.stat().st_size == 0:
-            _fail("E412", f"{name} is an empty file")
-        return Picture(name, _decode(path, name))
+        path = path_of(text)
+        with opened(path, MOST_BYTES) as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                _fail("E412", f"{name} is an empty file")
+            return Picture(name, _decode(file, name))
+    except FileNotFoundError as e:
+        raise BbiError(Diagnostic("E411", f"there is no picture {short(text)}")) from e
     except OSError as e:
-        raise BbiError(Diagnostic("E411", f"{text} cannot be opened: {e.strerror or e}")) from e
+        raise BbiError(Diagnostic("E411", f"{short(text)} cannot be opened: {e.strerror or e}")) from e
 
 
 def path_of(spec: str) -> Path:
-    """The file that a path or ``sample:NAME`` stands for. Raises BbiError E415, E416."""
-    return _sample(spec.removeprefix(PREFIX)) if spec.startswith(PREFIX) else Path(spec)
+    """The file that a path or ``sample:NAME`` stands for. Raises BbiError E415, E416, and OSError for an impossible
+    name."""
+    return _sample(spec.removeprefix(PREFIX)) if spec.startswith(PREFIX) else file_path(spec)
 
 
 def expand(spec: str, base_folder: str | Path = ".") -> list[str]:
@@ -80,18 +85,20 @@ def expand(spec: str, base_folder: str | Path = ".") -> list[str]:
     try:
         return _on_disk(spec, Path(base_folder))
     except OSError as e:
-        raise BbiError(Diagnostic("E411", f"{spec} cannot be opened: {e.strerror or e}")) from e
+        raise BbiError(Diagnostic("E411", f"{short(spec)} cannot be opened: {e.strerror or e}")) from e
 
 
 def _on_disk(spec: str, base: Path) -> list[str]:
-    path = base / Path(spec).expanduser()
+    own = file_path(spec)
+    path = base / own
     if path.is_dir():
         return _sorted(path.iterdir()) or _fail("E417", f"the folder {spec} has no pictures ({_endings()})")
     if path.exists():  # before the glob: a name may hold brackets
+        regular(path)
         return [str(path)]
     if any(c in spec for c in "*?["):
         root = glob.escape(str(base))
-        found = _sorted(Path(p) for p in glob.iglob(os.path.join(root, os.path.expanduser(spec)), recursive=True))
+        found = _sorted(Path(p) for p in glob.iglob(os.path.join(root, own), recursive=True))
         return found or _fail("E417", f"no picture matches {spec} ({_endings()})")
     folder = path.parent
     near = difflib.get_close_matches(path.name, [p.name for p in folder.iterdir()], 1) if folder.is_dir() else []
@@ -125,12 +132,12 @@ def _sample(name: str) -> Path:
     return _fail("E416", message, "pip install 'bbilang[demo]'")
 
 
-def _decode(path: Path, name: str) -> Image:
+def _decode(file: BinaryIO, name: str) -> Image:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     Image.init()
     formats = [f for f in FORMATS if f in Image.OPEN]
-    with warnings.catch_warnings(), path.open("rb") as file:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's own doubts about sizes and metadata; ours are errors
         try:
             picture = Image.open(file, formats=formats)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 FORMAT = 1
+MOST_HEAD = 4 << 20  # bytes of metadata
 
 
 def canonical(description: Any) -> bytes:
@@ -42,7 +43,11 @@ def unpack(key: str, record: bytes) -> tuple[bytes, dict[str, Any]] | None:
     """(bytes, metadata) of a whole record; None where its checksum is not that of this key and these bytes."""
     first, _, rest = record.partition(b"\n")
     head, separator, data = rest.partition(b"\n")
-    if not separator or first != b"bbilang %d %s" % (FORMAT, _checksum(key, head, data).encode()):
+    if (
+        not separator
+        or len(head) > MOST_HEAD
+        or first != b"bbilang %d %s" % (FORMAT, _checksum(key, head, data).encode())
+    ):
         return None
     try:
         metadata = json.loads(head)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import urllib.parse
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.files import MOST_WEIGHTS, opened
 from bbilang.runtime.cache import Cache, canonical
+from bbilang.runtime.writing import replacing
 
 DOWNLOAD = "download"  # in place of the name of a file
 MIRROR = "BBI_WEIGHTS_MIRROR"  # an address in front of the file's name, in place of the known one
@@ -56,14 +57,8 @@ class Remote:
         return receipt if isinstance(receipt.sha256, str) and len(receipt.sha256) == 64 else None
 
     def remember(self, receipt: Receipt) -> None:
-        handle, temporary = tempfile.mkstemp(prefix=".new-", dir=folder())
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(canonical(asdict(receipt)))
-            os.replace(temporary, self._beside)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with replacing(self._beside, sync=False, private=True) as file:
+            file.write(canonical(asdict(receipt)))
 
     def kept(self) -> Receipt | None:
         """The receipt of the file that lies here and is what was fetched; None where there is none, or another."""
@@ -95,7 +90,7 @@ def folder() -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
+    with opened(path, MOST_WEIGHTS) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -9,20 +9,27 @@ are never taken along, since a page holds scripts.
 from __future__ import annotations
 
 import io
+import os
+import struct
 import zipfile
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from bbilang.runtime.bundle import replacing
+from bbilang.grammar.files import opened
 from bbilang.runtime.cache import Cache, is_key, unpack
 from bbilang.runtime.store_codec import DAMAGED, decode
+from bbilang.runtime.writing import replacing
 
 KINDS = ("icon", "numbers")
+MOST_HEAD = 32 << 20  # bytes of what is no array in a record of numbers
 MOST_PIXELS = 4096  # a side
-MOST_BYTES = 1 << 30  # of one record
+MOST_BYTES = 1 << 29  # of one record
+MOST_NAMES = 32 << 20  # bytes of the list of entries: some 300,000
+LARGEST = 1 << 40  # bytes of the file
+END, END64, BEFORE_END = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q"), struct.Struct("<4sLQL")
 COMMENT = b"records of bbilang, 1"
 
 
@@ -36,11 +43,11 @@ class Taken:
     unwritten: int = 0
 
 
-def export(cache: Cache, path: Path, keys: Iterable[str] | None = None) -> Counter[str]:
+def export(cache: Cache, path: Path, keys: Iterable[str] | None = None, parents: bool = False) -> Counter[str]:
     """Write the icons and numbers among these records (all, unless said) to ``path``, whole or not at all; gives the
     number of each kind. Raises OSError."""
     count: Counter[str] = Counter()
-    with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with replacing(path, parents) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.comment = COMMENT
         for key in sorted(set(cache.keys() if keys is None else keys)):
             record = cache.raw(key)
@@ -59,16 +66,36 @@ def _kind(key: str, record: bytes) -> str | None:
 def take(cache: Cache, path: Path) -> Taken:
     """Read what `export` wrote. Raises OSError, and ValueError for a file that is no such archive."""
     taken = Taken()
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError) as error:
-        raise ValueError(str(error)) from error
-    with archive, cache.holding():
-        if archive.comment != COMMENT:
-            raise ValueError("it was not made by `bbi cache export`")
-        for entry in archive.infolist():
-            _one(cache, archive, entry, taken)
+    with opened(path, LARGEST) as file:
+        _expected(file)
+        try:
+            archive = zipfile.ZipFile(file)
+            entries = archive.infolist()
+        except Exception as error:  # the reader of archives has errors of many kinds for damaged ones
+            raise ValueError(str(error) or type(error).__name__) from error
+        if sum(entry.compress_size for entry in entries) > os.fstat(file.fileno()).st_size:
+            raise ValueError("its entries overlap")
+        with archive, cache.holding():
+            for entry in entries:
+                _one(cache, archive, entry, taken)
     return taken
+
+
+def _expected(file: BinaryIO) -> None:
+    """Raises ValueError for what `export` did not write, or lists too many entries, before any list is read."""
+    size = file.seek(0, os.SEEK_END)
+    last = BEFORE_END.size + END.size + len(COMMENT)
+    file.seek(max(0, size - END64.size - last))
+    tail = file.read()
+    end = len(tail) - END.size - len(COMMENT)
+    if end < 0 or tail[end : end + 4] != b"PK\5\6" or not tail.endswith(COMMENT):
+        raise ValueError("it was not made by `bbi cache export`")
+    listed = END.unpack_from(tail, end)[5]
+    if end >= BEFORE_END.size + END64.size and tail[end - BEFORE_END.size :][:4] == b"PK\6\7":
+        listed = max(listed, END64.unpack_from(tail, end - BEFORE_END.size - END64.size)[8])
+    if listed > MOST_NAMES:
+        raise ValueError("it lists too many entries")
+    file.seek(0)
 
 
 def _one(cache: Cache, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, taken: Taken) -> None:
@@ -81,7 +108,7 @@ def _one(cache: Cache, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, taken: 
         return
     try:
         record = archive.read(entry)
-    except (zipfile.BadZipFile, OSError, RuntimeError, EOFError, NotImplementedError, ValueError):
+    except Exception:  # as above
         taken.refused["a damaged entry"] += 1
         return
     found = unpack(key, record)
@@ -99,15 +126,22 @@ def _one(cache: Cache, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, taken: 
     else:
         taken.unwritten += 1
         return
-    cache.put(shared, key.encode(), {"kind": "pointer"})
+    if _pointer(cache, shared):
+        cache.put(shared, key.encode(), {"kind": "pointer"})
+
+
+def _pointer(cache: Cache, shared: str) -> bool:
+    """Whether a pointer may stand at this key: nothing does, or another pointer. What was computed here stays."""
+    record = cache.raw(shared)
+    return record is None or _kind(shared, record) == "pointer"
 
 
 def _sound(kind: str, data: bytes, metadata: dict[str, Any]) -> bool:
     """Whether a record says what its kind says."""
     if kind == "numbers":
         try:
-            return isinstance(decode(data), dict)
-        except DAMAGED:
+            return len(data.partition(b"\n")[0]) <= MOST_HEAD and isinstance(decode(data), dict)
+        except (*DAMAGED, MemoryError):
             return False
     from PIL import Image
 

@@ -77,24 +77,55 @@ def encode(value: Any) -> bytes:
 def decode(data: bytes) -> Any:
     """What `encode` was given. Raises one of `DAMAGED` for anything else."""
     head, _, rest = data.partition(b"\n")
-    return _value(json.loads(head), rest)
+    reader = _Reader(rest)
+    value = reader.value(json.loads(head))
+    if reader.at != len(rest):
+        raise ValueError("there are bytes that no array is made of")
+    return value
 
 
-def _value(plain: Any, rest: bytes) -> Any:
-    if isinstance(plain, list):
-        return [_value(item, rest) for item in plain]
-    if not isinstance(plain, dict):
-        return plain
-    if "named" in plain:
-        return Named(tuple(map(str, plain["named"])), _array(plain["array"], rest))
-    if "array" in plain:
-        return _array(plain["array"], rest)
-    if "field" in plain:
-        parts = {str(name): _value(part, rest) for name, part in plain["parts"].items()}
-        return _field(FIELDS[plain["kind"]], plain["field"], parts)
-    if "tuple" in plain:
-        return tuple(_value(item, rest) for item in plain["tuple"])
-    return {str(name): _value(item, rest) for name, item in plain["table"]}
+class _Reader:
+    """Arrays lie one after another, each once: so many bytes give so many numbers, and no more."""
+
+    def __init__(self, rest: bytes) -> None:
+        self.rest, self.at = rest, 0
+
+    def value(self, plain: Any) -> Any:
+        if isinstance(plain, list):
+            return [self.value(item) for item in plain]
+        if not isinstance(plain, dict):
+            return plain
+        if "named" in plain:
+            return Named(tuple(map(str, plain["named"])), self.array(plain["array"]))
+        if "array" in plain:
+            return self.array(plain["array"])
+        if "field" in plain:
+            parts = {str(name): self.value(part) for name, part in plain["parts"].items()}
+            return _field(FIELDS[plain["kind"]], plain["field"], parts)
+        if "tuple" in plain:
+            return tuple(self.value(item) for item in plain["tuple"])
+        return {str(name): self.value(item) for name, item in plain["table"]}
+
+    def array(self, plain: dict[str, Any]) -> np.ndarray:
+        shape = tuple(plain["shape"])
+        if not all(type(size) is int and 0 <= size < 1 << 40 for size in shape) or len(shape) > 32:
+            raise ValueError("a shape is made of numbers")
+        count = math.prod(shape)
+        if "words" in plain:
+            if len(plain["words"]) != count or not all(isinstance(word, str) for word in plain["words"]):
+                raise ValueError("words do not fit their shape")
+            made = np.empty(shape, object)
+            made.ravel()[:] = plain["words"] if count else []
+            return made
+        kind, at = plain["type"], plain["at"]
+        if not (isinstance(kind, str) and kind[:2] in KINDS.values() and kind[2:] in ("1", "2", "4", "8")):
+            raise ValueError("no plain type of numbers")
+        if type(at) is not int or at != self.at:
+            raise ValueError("arrays overlap, or bytes between them are left over")
+        self.at += count * int(kind[2:])
+        if self.at > len(self.rest):
+            raise ValueError("numbers are missing")
+        return np.frombuffer(self.rest, np.dtype(kind), count, at).reshape(shape).copy()
 
 
 def _field(kind: type[Field], type: dict[str, Any], parts: dict[str, Any]) -> Field:
@@ -111,22 +142,3 @@ def _field(kind: type[Field], type: dict[str, Any], parts: dict[str, Any]) -> Fi
 
 def _tuples(plain: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
-
-
-def _array(plain: dict[str, Any], rest: bytes) -> np.ndarray:
-    shape = tuple(plain["shape"])
-    if not all(type(size) is int and 0 <= size < 1 << 40 for size in shape) or len(shape) > 32:
-        raise ValueError("a shape is made of numbers")
-    count = math.prod(shape)
-    if "words" in plain:
-        if len(plain["words"]) != count or not all(isinstance(word, str) for word in plain["words"]):
-            raise ValueError("words do not fit their shape")
-        made = np.empty(shape, object)
-        made.ravel()[:] = plain["words"] if count else []
-        return made
-    kind, at = plain["type"], plain["at"]
-    if not (isinstance(kind, str) and kind[:2] in KINDS.values() and kind[2:] in ("1", "2", "4", "8")):
-        raise ValueError("no plain type of numbers")
-    if type(at) is not int or at < 0 or at + count * int(kind[2:]) > len(rest):
-        raise ValueError("numbers are missing")
-    return np.frombuffer(rest, np.dtype(kind), count, at).reshape(shape).copy()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.description import ModelDescription
+from bbilang.grammar.files import MOST_WEIGHTS, opened
 from bbilang.runtime.adapter import Adapter
 from bbilang.runtime.cache import Cache, canonical, key_of
 from bbilang.runtime.preprocess import Preprocess
@@ -63,7 +64,7 @@ def model_key(
         made: list[Any] = ["random", seed, version_of("torch")]
     else:
         try:
-            with path.open("rb") as file:
+            with opened(path, MOST_WEIGHTS) as file:
                 made = [path.name, hashlib.file_digest(file, "sha256").hexdigest()]
         except (OSError, ValueError):  # a name with a null in it is no name
             return None
@@ -172,12 +173,13 @@ def _said(name: str, value: Any) -> str | None:
 
 def input_identity(given: Any) -> str | None:
     """A hash of an input as handed over: the bytes of its file, else its numbers. None where it cannot be read."""
-    from bbilang.runtime.pictures import path_of
+    from bbilang.runtime.pictures import MOST_BYTES
+    from bbilang.runtime.pictures import path_of as picture_path
 
     digest = hashlib.sha256()
     if isinstance(given, str | Path):
         try:
-            with path_of(str(given)).open("rb") as file:
+            with opened(picture_path(str(given)), MOST_BYTES) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
         except OSError:
             return None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 from pathlib import Path
 from typing import NoReturn
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.files import path_of, read_text, regular, short
 
 PREFIX = "text:"
 SUFFIX = ".txt"
@@ -24,13 +26,20 @@ def expand(spec: str, base_folder: str | Path = ".") -> list[str]:
     """The texts that an `input` names, each as `read` takes it. Raises BbiError E411, E417."""
     if spec.startswith(PREFIX):
         return [spec]
-    path = Path(base_folder) / Path(spec).expanduser()
-    if path.exists():
-        return [str(path)]
+    try:
+        own = path_of(spec)
+        path = Path(base_folder) / own
+        if path.exists():
+            regular(path)
+            return [str(path)]
+    except OSError as e:
+        raise BbiError(Diagnostic("E411", f"{short(spec)} cannot be read: {e.strerror or e}")) from e
     if any(c in spec for c in "*?["):
-        found = glob.glob(os.path.join(glob.escape(str(base_folder)), os.path.expanduser(spec)), recursive=True)
+        found = glob.glob(os.path.join(glob.escape(str(base_folder)), own), recursive=True)
         return sorted(found) or _fail("E417", f"no text matches {spec}")
-    return _fail("E411", f"there is no text {spec}", f'the words themselves follow `{PREFIX}`: `input "{PREFIX}..."`')
+    return _fail(
+        "E411", f"there is no text {short(spec)}", f'the words themselves follow `{PREFIX}`: `input "{PREFIX}..."`'
+    )
 
 
 def read(spec: str) -> tuple[str, str]:
@@ -38,15 +47,13 @@ def read(spec: str) -> tuple[str, str]:
     if spec.startswith(PREFIX):
         text = spec.removeprefix(PREFIX).strip()
         return (text if len(text) <= SHOWN else f"{text[: SHOWN - 1].rstrip()}…"), text
-    path = Path(spec)
+    path = Path(spec)  # as `expand` gave it
     try:
-        if path.stat().st_size > MOST_BYTES:
-            _fail("E412", f"{path.name} is longer than any model reads", "cut it")
-        return path.name, path.read_text(encoding="utf-8").strip()
-    except UnicodeDecodeError as e:
-        raise BbiError(Diagnostic("E412", f"{path.name} is not text in UTF-8")) from e
+        return path.name, read_text(path, MOST_BYTES).strip()
     except OSError as e:
-        raise BbiError(Diagnostic("E411", f"{spec} cannot be opened: {e.strerror or e}")) from e
+        help = "no model reads as much: cut it" if e.errno == errno.EFBIG else None
+        code = "E412" if e.errno in (errno.EFBIG, errno.EILSEQ) else "E411"
+        raise BbiError(Diagnostic(code, f"{short(spec)} cannot be read: {e.strerror or e}", help=help)) from e
 
 
 def _fail(code: str, message: str, help: str | None = None) -> NoReturn:

@@ -15,6 +15,7 @@ from bbilang.console import duration, plural, printed
 from bbilang.diagnosing import program_of
 from bbilang.faults import explained
 from bbilang.grammar.diagnostic import render
+from bbilang.grammar.files import path_of
 from bbilang.page import Page
 from bbilang.preview.placeholders import placeholder
 from bbilang.preview.shown import Shown
@@ -91,7 +92,7 @@ class Work:
     def _model_of(self, program: Program) -> Any:
         """What the loaded network depends on."""
         slot = program.models[0]
-        changed = Path(slot.weights).stat().st_mtime_ns if slot.weights and Path(slot.weights).is_file() else 0
+        changed = _changed(slot.weights) if slot.weights else 0
         settings = [(key, value) for key, value in program.settings if key.startswith(("preprocess.", "seed"))]
         return slot, changed, settings, program.output, program.description
 
@@ -112,6 +113,13 @@ class Work:
             case "icons" if event.done < event.total:
                 left = f", about {duration(event.seconds)} left" if event.seconds is not None else ""
                 self.shown.say(f"{event.done} of {plural(event.total, 'icon')}{left}: grey squares are still to come")
+
+
+def _changed(weights: str) -> int:
+    try:
+        return path_of(weights).stat().st_mtime_ns
+    except OSError:  # no such file, or the word random
+        return 0
 
 
 class _Early:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bbilang.grammar.files import opened, path_of, short
 from bbilang.runtime.models.source import EXPORTED, Found, error, require_permission
 from bbilang.runtime.preprocess import Preprocess
 
@@ -68,10 +69,14 @@ def _exported(name: str) -> Found:
     """A program of torch.export, with its modules as they were before."""
     import torch
 
-    path = Path(name).expanduser()
-    if not path.is_file():
-        raise error("E401", f"there is no file {name}")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    try:
+        path = path_of(name)
+        with opened(path) as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except FileNotFoundError as e:
+        raise error("E401", f"there is no file {short(name)}") from e
+    except OSError as e:
+        raise error("E401", f"{short(name)} cannot be read: {e.strerror or e}") from e
     try:
         program = torch.export.load(path)
         made = torch.export.unflatten(program)

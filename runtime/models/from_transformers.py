@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bbilang.grammar.diagnostic import BbiError
+from bbilang.grammar.files import path_of, short
 from bbilang.runtime.models.source import OFFLINE, Found, downloading, error, imported, reachable, version_of
 from bbilang.runtime.preprocess import Preprocess
 
@@ -30,15 +30,22 @@ RESAMPLING = ("nearest", "lanczos", "bilinear", "bicubic")  # Pillow's numbers
 
 def key(name: str) -> tuple[str, ...]:
     """What a description depends on besides this file: the version, and the files of a folder."""
-    folder = Path(name.removeprefix("transformers:"))
+    folder = _folder(name)
     known = [(folder / file).read_bytes() for file in FILES if (folder / file).is_file()]
     return (name, version_of("transformers"), hashlib.sha256(b"\0".join(known)).hexdigest())
+
+
+def _folder(name: str) -> Path:
+    try:
+        return path_of(name.removeprefix("transformers:"))
+    except OSError as e:
+        raise error("E401", f"{short(name)} is no model: {e.strerror}") from e
 
 
 def find(name: str) -> Found:
     """Raises BbiError E401 (no such folder or name), E409 (the model brings code), E410 (not installed), E419 (its
     configuration cannot be fetched)."""
-    own = os.path.expanduser(name.removeprefix("transformers:"))
+    own = str(_folder(name))
     local = Path(own).is_dir()
     version_of("transformers")
     if not local and not HUB.fullmatch(own):

@@ -47,7 +47,7 @@ def test_a_file_goes_beside_itself(bbi, photos):
 
 
 def test_quiet_prints_the_path_alone(bbi, photos):
-    done = bbi("run", "-q", "-e", NO_ICONS, "-i", "cat.jpg", "-o", "new/folder/page.html")
+    done = bbi("run", "-q", "-e", NO_ICONS, "-i", "cat.jpg", "-o", "new/folder/page.html", "--parents")
     assert (done.code, done.out, done.err) == (0, "new/folder/page.html\n", "")
 
 
@@ -125,7 +125,7 @@ MISTAKES = {
     "no such format": (["run", "look.bbi", "--format", "gif"], 2, "E440", "html, json, png, svg, pdf, csv"),
     "no such ending": (["run", "look.bbi", "-o", "page.gif"], 2, "E430", "html, json, png, svg, pdf, csv"),
     "a file as folder": (["run", "look.bbi", "-o", "cat.jpg/page.html"], 1, "E431", "choose another place"),
-    "a place for nobody": (["run", "look.bbi", "-o", "/proc/no/page.html"], 1, "E431", "nothing was computed yet"),
+    "a place for nobody": (["run", "look.bbi", "-o", "/proc/page.html"], 1, "E431", "nothing was computed yet"),
     "the text's own place": (["run", "look.bbi", "-o", "look.bbi", "--format", "html"], 2, "E440", "take the place of"),
     "a page as text": (["run", "page.html"], 1, "E441", "`bbi extract page.html`"),
     "not UTF-8": (["check", "latin.bbi"], 1, "E441", "line 2"),

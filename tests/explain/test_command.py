@@ -49,7 +49,7 @@ def test_json(bbi, tmp_path):
 
 @pytest.mark.parametrize(("ending", "begins"), [("svg", b"<svg "), ("png", b"\x89PNG"), ("pdf", b"%PDF")])
 def test_pictures(bbi, tmp_path, ending, begins):
-    code, out, _ = bbi("modes.bbi", "-o", f"made/plan.{ending}")
+    code, out, _ = bbi("modes.bbi", "-o", f"made/plan.{ending}", "--parents")
     made = (tmp_path / "made" / f"plan.{ending}").read_bytes()
     assert (code, out) == (0, f"made/plan.{ending}\n") and made.startswith(begins)
 

@@ -127,7 +127,7 @@ def test_first_of_several_frames(tmp_path):
 def test_files_that_are_no_pictures(tmp_path, fails):
     with fails("E411", "there is no picture"):
         read(tmp_path / "none.png")
-    with fails("E411", "is not a file"):
+    with fails("E411", "it is a folder, and not a regular file"):
         read(tmp_path)
     with fails("E411"):
         read("x" * 5000)

@@ -124,6 +124,14 @@ def place_that_is_none(folder: Path) -> None:
     write(folder / "file" / "page.html", b"")
 
 
+def folder_of_nobody(folder: Path) -> None:
+    from bbilang.runtime.cache import Cache
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BBI_CACHE_DIR", "~nobody.of.this.name/cache")
+        Cache()
+
+
 def missing_module(folder: Path) -> None:
     from bbilang.faults import explained
 
@@ -193,6 +201,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "E418": tensor_of_another_shape,
     "E423": labels_in_one_text,
     "E431": place_that_is_none,
+    "E432": folder_of_nobody,
     "E440": two_texts,
     "E441": text_that_is_not_there,
     "E442": page_without_text,

@@ -1,0 +1,111 @@
+"""Files that anybody may name: `~` is expanded, and only what is a regular file of a bounded size is read.
+
+A pipe, a device or an endless file is refused before a byte of it is read, so that nothing waits and no memory fills.
+Every refusal is an OSError with a reason for people in ``strerror``: each caller adds its code and its place.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+SHOWN = 80  # characters of a name that a message repeats
+LONGEST_PATH, LONGEST_NAME = 4096, 255  # bytes; the limits of Linux, and near those of others
+MOST_WEIGHTS = 32 << 30  # bytes of a file of weights, which is read twice: once for its hash
+OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+class Unusable(OSError):
+    """A name that no file can have, or a file that is not read."""
+
+
+def path_of(name: str | os.PathLike[str]) -> Path:
+    """The path that a name stands for, with `~` and `~user` expanded. Raises Unusable; the file need not be there."""
+    text = os.fspath(name)
+    if "\0" in text:
+        raise Unusable(errno.EINVAL, "the name of a file holds no NUL character")
+    try:
+        raw = os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise Unusable(errno.EINVAL, "the name has characters that no file name has") from error
+    if len(raw) > LONGEST_PATH or max(map(len, raw.split(b"/"))) > LONGEST_NAME:
+        raise Unusable(errno.ENAMETOOLONG, "the name is longer than names of files can be")
+    if text.startswith("~") and not os.path.lexists(text):
+        full = os.path.expanduser(text)
+        if full.startswith("~"):
+            user = text[1:].partition("/")[0]
+            raise Unusable(errno.ENOENT, f"there is no user `{user}`; `./{short(text)}` is a name that begins with ~")
+        return Path(full)
+    return Path(text)
+
+
+def beside(folder: Path, name: str) -> Path:
+    """The path of a name that a text in ``folder`` holds: whole or `~` names stay. Raises Unusable."""
+    path = path_of(name)
+    return path if name.startswith("~") and path.is_absolute() else folder / path
+
+
+def short(name: str | os.PathLike[str]) -> str:
+    """A name as a message repeats it."""
+    text = os.fspath(name)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+def opened(name: str | os.PathLike[str], most: int | None = None) -> BinaryIO:
+    """A regular file, open to read, of at most ``most`` bytes. Raises OSError; for anything else at once."""
+    path = path_of(name)
+    _regular(os.stat(path), most)  # before it is opened: opening some devices does something
+    handle = os.open(path, OPEN)
+    try:
+        _regular(os.fstat(handle), most)  # what was opened may be another
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def regular(path: Path) -> None:
+    """Raises OSError where there is something else than a regular file; it is not opened."""
+    _regular(os.stat(path), None)
+
+
+def read_bytes(name: str | os.PathLike[str], most: int) -> bytes:
+    """The whole of a regular file of at most ``most`` bytes. Raises OSError."""
+    with opened(name, most) as file:
+        data = file.read(most + 1)
+    if len(data) > most:  # it grows, or does not say how large it is
+        raise _too_large(most)
+    return data
+
+
+def read_text(name: str | os.PathLike[str], most: int) -> str:
+    """The same, as text in UTF-8. Raises OSError."""
+    try:
+        return read_bytes(name, most).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Unusable(errno.EILSEQ, "it is not text in UTF-8") from error
+
+
+def kind(mode: int) -> str | None:
+    """What a thing that is no regular file is called; None for a regular file."""
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    return None if stat.S_ISREG(mode) else kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def _regular(status: os.stat_result, most: int | None) -> None:
+    what = kind(status.st_mode)
+    if what is not None:
+        words = f"it is {what}, and not a regular file"
+        raise IsADirectoryError(errno.EISDIR, words) if stat.S_ISDIR(status.st_mode) else Unusable(errno.EINVAL, words)
+    if most is not None and status.st_size > most:
+        raise _too_large(most)
+
+
+def _too_large(most: int) -> Unusable:
+    for unit, size in (("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10)):
+        if most >= size:
+            return Unusable(errno.EFBIG, f"it is larger than {most // size} {unit}")
+    return Unusable(errno.EFBIG, f"it is larger than {most} bytes")
