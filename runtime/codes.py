@@ -274,8 +274,9 @@ RUNNING: Final[dict[str, Code]] = {
     ),
     "E503": Code(
         "numbers that are not finite",
-        "Activations or gradients overflowed, and every number after them would be wrong. Look at the weights, and at "
-        "the normalization of the input.",
+        "Activations, gradients or relevance overflowed, and every number after them would be wrong. The message says "
+        "which: activations hang on the weights and on the normalization of the input, gradients and relevance also on "
+        "what the way back divides by.",
         f"{_RUN} --weights half_precision.safetensors",
         f"{_RUN} --weights weights.safetensors",
         needs="a network that overflows",

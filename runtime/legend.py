@@ -9,7 +9,7 @@ import numpy as np
 from bbilang.compiler.ir import Node
 from bbilang.runtime import viewmodel as vm
 from bbilang.runtime.drawing import Drawing
-from bbilang.runtime.factorization.layer import percent, word
+from bbilang.runtime.factorization.layer import told, word
 from bbilang.runtime.field import Linked, Named
 from bbilang.runtime.styles.heatmap import domain_of
 from bbilang.runtime.trust.reach import reach_of
@@ -36,7 +36,7 @@ def remarked(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> tuple[vm.Panel, 
         frames = []
         for frame, state in zip(panel.frames, drawing.each_state(), strict=True):
             at = drawing.place(state, facet)
-            known = [words.format(percent(own[at], own[at])) for words, own in shares if own[at] == own[at]]
+            known = [told(words, own[at]) for words, own in shares if own[at] == own[at]]
             frames.append(replace(frame, remark="; ".join(known)))
         found.append(replace(panel, frames=tuple(frames)))
     return tuple(found)

@@ -138,6 +138,14 @@ def words_left_out(share: Named, sliding: tuple[str, ...], counts: np.ndarray, c
     return f"{who(method)} leave out {percent(share.data.min(), share.data.max())} of the {content}'s squared norm"
 
 
+def told(words: str, share: float) -> str:
+    """A sentence with the share that is left out in the place of `{}`. Far from most of a layer's vectors components
+    can miss one by more than all of it: then 0 would be nearer, and the sentence says so."""
+    if share <= 1 or "leave out" not in words:
+        return words.format(percent(share, share))
+    return words.format("more than all") + ", so that they do not describe it"
+
+
 def percent(low: float, high: float) -> str:
     """A share, or the range of several, in whole percents; small ones with a digit."""
     first, last = (f"{100 * v:.0f}" if v >= 0.01 or v < 1e-5 else f"{100 * v:.1g}" for v in (low, high))

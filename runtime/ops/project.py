@@ -126,6 +126,8 @@ class Project(Operation):
             result.names["component"] = strongest(made, field.names[along], along)
         who = "the components and the mean" if method == "pca" else "the components"
         left = f"{who} leave out {percent(min(shares), max(shares))} of the squared norm" if shares else ""
+        if shares and max(shares) > 1:
+            left += "; of more than 100 %, the vectors lie far from those that the components were made for"
         notes = (*field.notes, *([left] if left else []))
         numbers = Named((*apart, *atoms, "component"), values)
         return Projected(node.type, numbers, result.coords, result.names, notes=notes, loadings=made)

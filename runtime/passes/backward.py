@@ -13,7 +13,7 @@ from torch.fx.node import Node
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.memory import chunks, is_out_of_memory
 from bbilang.runtime.passes.autograd import grad, graph_of
-from bbilang.runtime.passes.borrow import INPUT, borrowed, check_finite, error, guard_memory
+from bbilang.runtime.passes.borrow import INPUT, borrowed, check_gradients, error, guard_memory
 from bbilang.runtime.passes.capture import Captured
 from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.graph import out_of_place, through_normalization, traced
@@ -59,7 +59,7 @@ def vjp_chunks(
         each = [found[at : at + size] for at in range(0, len(found), size)]
         return {layer: torch.cat(tuple(x), 1) if size > 1 else x[0] for layer, x in zip(layers, each, strict=True)}
 
-    batched = True
+    batched, rule = True, captured.relevance
     written = None if create_graph or chunk == 1 else transposed(captured, outputs, layers, len(cotangents), counter)
 
     def work(start: int, stop: int) -> dict[str, Tensor]:
@@ -97,7 +97,7 @@ def vjp_chunks(
     for start, result in chunks(len(cotangents), each, work, limit, outputs.device, size):
         result = all_outside(result, captured.images)
         for layer, value in result.items():
-            check_finite(f"{layer}, gradient", value)
+            check_gradients(layer, value, rule)
         yield start, result
         del result
     if not (keep or create_graph):

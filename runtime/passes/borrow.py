@@ -88,13 +88,27 @@ def shares_memory(out: Tensor, arguments: Sequence[Any]) -> bool:
     return any(isinstance(a, Tensor) and a.untyped_storage().data_ptr() == pointer for a in arguments)
 
 
-def check_finite(layer: str, values: Tensor) -> None:
+_WAY_BACK = (
+    "activations are finite, and so are the weights: the numbers overflowed on the way back. Look for quotients by "
+    "almost 0 and for roots and logarithms near 0, or take a later layer"
+)
+
+
+def check_gradients(layer: str, values: Tensor, rule: Any = None) -> None:
+    """What came back to a layer, by the ``rule`` of a method if there is one. Raises BbiError E503."""
+    what, help = getattr(rule, "overflow", ("gradients", _WAY_BACK))
+    check_finite(layer, values, what, help)
+
+
+def check_finite(layer: str, values: Tensor, what: str = "activations", help: str = "") -> None:
+    """Raises BbiError E503. ``what`` the values are, and ``help`` where that is not the input or the weights."""
     if not values.is_floating_point() or bool(torch.isfinite(values.sum())):  # the sum is one pass, and no copy
         return
     if not bool(torch.isfinite(values).all()):
+        axis = "input" if what == "activations" else "target"
         rows = (~torch.isfinite(values.flatten(1))).any(1).nonzero().flatten().tolist() if values.dim() > 1 else []
         raise error(
             "E503",
-            f"the activations of `{layer}` are not finite" + (f" (input {rows[0]})" if rows else ""),
-            "look at the input's range and at the weights: some hold NaN or infinity",
+            f"the {what} of `{layer}` are not finite" + (f" ({axis} {rows[0]})" if rows else ""),
+            help or "look at the input's range and at the weights: some hold NaN or infinity, or sums of them overflow",
         )

@@ -13,7 +13,7 @@ from torch.fx.node import Node
 from bbilang.runtime.memory import chunks, is_out_of_memory
 from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.backward import AGREE, pull
-from bbilang.runtime.passes.borrow import INPUT, check_finite, guard_memory
+from bbilang.runtime.passes.borrow import INPUT, check_gradients, guard_memory
 from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.graph import Section
 from bbilang.runtime.passes.replay import same
@@ -78,7 +78,7 @@ def rerun_gradient_chunks(
 
     for start, found in chunks(len(activations), each, work, AT_MOST.get(device.type, 32), device, chunk):
         found = outside(found, upper.pictures)
-        check_finite(f"{upper.layer}, gradient", found)
+        check_gradients(upper.layer, found, around() if around else None)
         if all_zero(found):
             upper.check_way(place)
         yield start, found

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bbilang.runtime.memory import chunks, is_out_of_memory
-from bbilang.runtime.passes.borrow import check_finite, guard_memory
+from bbilang.runtime.passes.borrow import check_gradients, guard_memory
 from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.graph import Section
 from bbilang.runtime.passes.linear import Linear
@@ -52,7 +52,7 @@ def tangent_chunks(
 
     for start, found in chunks(total, each, work, AT_MOST.get(device.type, 32), device, chunk):
         for place, value in found.items():
-            check_finite(f"{place}, tangent", value)
+            check_gradients(place, value)
             if all_zero(value):
                 upper.check_way(place)
         yield start, found

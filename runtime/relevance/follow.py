@@ -42,6 +42,16 @@ class Relevance(TorchFunctionMode):
         self.excites, self.contrast = excites, contrast
         self.inside: list[str] = []  # modules that are running, outermost first
 
+    @property
+    def overflow(self) -> tuple[str, str]:
+        """What is said where relevance is not finite: (what it is of, what to do)."""
+        return (
+            f"relevance by `{self.method}`",
+            "activations are finite, and so are the weights: what positive and negative parts have in common cancels, "
+            "and a share is divided by almost 0. Take a larger `epsilon` or `stabilizer` (`lrp(epsilon=0.01)`), "
+            "`composite=epsilon_plus`, or a later layer",
+        )
+
     # --- what `passes.forward` and `derive` call -------------------------------------------------------------------
 
     def begin(self, pixels: Tensor, bounded: bool = True) -> None:

@@ -9,7 +9,7 @@ from bbilang.runtime.ops.output import TERM
 from bbilang.runtime.trust.again import Again
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
-from bbilang.runtime.trust.numbers import mean_of, number, over, rank_correlation
+from bbilang.runtime.trust.numbers import mean_of, number, over, rank_correlation, ratio
 
 FAILS = 0.9
 OTHER = "other*"  # the axis of other classes
@@ -34,10 +34,14 @@ class ClassSensitivity(Measure):
         total = case.run.adapter.description.classes
         own = case.attributions
         n = min(case.n, total - 1)
+        if n < 1:
+            return Finding(
+                "this network has no other class to compare with", values={"correlation": own[None, ..., 0][:0]}
+            )
         others = other_classes(case, n)  # (input, target, other)
         again = Again(case, target=with_classes(case, others)).attributions(OTHER)[0]  # (input, target, other, atom)
         alike = np.moveaxis(rank_correlation(own[:, :, None], again), -1, 0)  # (other, input, target)
-        mean = alike.mean(0)
+        mean = ratio(np.nansum(alike, 0), (~np.isnan(alike)).sum(0))
         words = f"rank correlation with the attribution to {n} other classes: {over(mean)}"
         warning = ""
         if mean_of(mean) >= FAILS:

@@ -11,7 +11,7 @@ from bbilang.compiler.types import Axis, FieldType
 from bbilang.runtime.field import Field, Named
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
-from bbilang.runtime.trust.numbers import area, mean_of, number, over
+from bbilang.runtime.trust.numbers import area, mean_of, number, over, unordered
 
 STEPS = 20
 ORDERS = 4  # random ones, to compare with
@@ -48,7 +48,10 @@ class Curve(Measure):
             f"the place of the missing: {over(own)}, in random order {over(chance)}"
         )
         warning = ""
-        fails = mean_of(own - chance) >= 0 if self.removes else mean_of(own - chance) <= 0
+        gain = np.where(unordered(case.attributions), np.nan, own - chance)
+        if np.isnan(gain).all():
+            words += "; the attribution names none of its atoms first, so that its order is no better than any"
+        fails = mean_of(gain) >= 0 if self.removes else mean_of(gain) <= 0
         if fails:
             what = "lowers the score no faster" if self.removes else "raises the score no faster"
             warning = (

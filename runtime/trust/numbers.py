@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 
@@ -34,6 +36,23 @@ def mean_of(values: np.ndarray) -> float:
     known = np.asarray(values, np.float64)
     known = known[~np.isnan(known)]
     return float(known.mean()) if known.size else float("nan")
+
+
+def ratio(values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """values / sizes; NaN, which is no number, where the size is 0."""
+    return np.divide(
+        values, sizes, out=np.full(np.broadcast_shapes(values.shape, sizes.shape), np.nan), where=sizes > 0
+    )
+
+
+def unordered(values: np.ndarray) -> np.ndarray:
+    """True where all numbers along the last axis are equal, or there is only one: they name nothing first."""
+    return np.asarray(values.max(-1) == values.min(-1))
+
+
+def greatest(values: Iterable[float]) -> float:
+    """The greatest of what is a number; NaN where nothing is."""
+    return max((v for v in values if v == v), default=float("nan"))
 
 
 def number(value: float) -> str:

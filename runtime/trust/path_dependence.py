@@ -6,7 +6,7 @@ import numpy as np
 
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
-from bbilang.runtime.trust.numbers import number
+from bbilang.runtime.trust.numbers import mean_of, number, ratio
 
 STEPS = 8  # segments of a path
 CURVED = 4.0  # an atom's time runs as t ** g, with g between 1 / 4 and 4
@@ -40,13 +40,11 @@ class PathDependence(Measure):
         own = case.attributions
         middle = paths.mean(0)
         size = np.abs(own).mean(-1)
-        with np.errstate(all="ignore"):
-            share = np.where(size > 0, spread.mean(-1) / np.where(size > 0, size, 1), np.nan)
-            away = np.where(size > 0, np.abs(middle - own).mean(-1) / np.where(size > 0, size, 1), np.nan)
+        share, away = ratio(spread.mean(-1), size), ratio(np.abs(middle - own).mean(-1), size)
         words = (
             f"whiskers: one standard deviation over {case.n} random monotone paths from {case.baseline_words}; over "
-            f"all atoms it is {number(100 * float(np.nanmean(share)))} % of the mean size of an attribution, and the "
-            f"paths' own mean lies {number(100 * float(np.nanmean(away)))} % away from what is shown"
+            f"all atoms it is {number(100 * mean_of(share))} % of the mean size of an attribution, and the "
+            f"paths' own mean lies {number(100 * mean_of(away))} % away from what is shown"
         )
         return Finding(words, spread=spread, values={"spread": spread, "mean": middle, "paths": paths})
 

@@ -14,7 +14,7 @@ from bbilang.runtime.trust.again import Again
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.curves import curve_field
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
-from bbilang.runtime.trust.numbers import mean_of, number, rank_correlation
+from bbilang.runtime.trust.numbers import greatest, mean_of, number, rank_correlation
 
 STAGES = 6
 FAILS = 0.5  # rank correlation with the attribution of a network whose weights are all random ...
@@ -60,18 +60,18 @@ class RandomWeights(Measure):
             f"{number(mean_of(plain[0]))}"
         )
         warning = ""
-        first = max(mean_of(values[kind][0]) for kind in ("signed", "magnitude"))
+        first = greatest(mean_of(values[kind][0]) for kind in ("signed", "magnitude"))
         if first >= max(UNMOVED, CHANCE / np.sqrt(max(case.atoms - 1, 1))):
             warning = (
                 "This attribution fails the test of random weights: when the last layer is random, and with it every "
                 f"score, it stays as it was (rank correlation {number(first)}). It cannot be about what the scores say."
             )
-        if max(last) >= max(FAILS, CHANCE / np.sqrt(max(case.atoms - 1, 1))):
-            which = "order" if last[0] >= last[1] else "order by magnitude"
+        if greatest(last) >= max(FAILS, CHANCE / np.sqrt(max(case.atoms - 1, 1))):
+            which = "order" if last[0] == greatest(last) else "order by magnitude"
             warning = (
                 f"This attribution fails the test of random weights: its {which} hardly changes when the network has "
-                f"forgotten everything (rank correlation {number(max(last))}, where 0 would show that it depends on "
-                "the weights). It may say more about the picture and the architecture than about what was learned."
+                f"forgotten everything (rank correlation {number(greatest(last))}, where 0 would show that it depends "
+                "on the weights). It may say more about the picture and the architecture than about what was learned."
             )
         lines = {"with signs": values["signed"], "magnitudes": values["magnitude"]}
         ones = np.ones((1, *values["signed"].shape[1:]))

@@ -8,7 +8,7 @@ import numpy as np
 
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
-from bbilang.runtime.trust.numbers import mean_of, number, over
+from bbilang.runtime.trust.numbers import mean_of, number, over, ratio
 
 SETS = 20  # random ones
 SUBSETS = 100
@@ -53,13 +53,14 @@ class Falsifiability(Measure):
     def find(self, case: Case) -> Finding:
         numbers = case.shown_atoms()  # (input, target, place): -1 for none
         inputs, targets, places = numbers.shape
-        rows, owners, column = [], [], []
+        rows, owners, column, same = [], [], [], []
         for i in range(inputs):
             for t in range(targets):
                 own = numbers[i, t]
                 random = np.random.default_rng([case.seed, 3])  # the same in any company of inputs and targets
                 sets = [own[p : p + 1] for p in range(places)] + [own]
                 sets += [random.choice(case.atoms, (own >= 0).sum(), replace=False) for _ in range(SETS)]
+                same += [set(chosen.tolist()) == set(own[own >= 0].tolist()) for chosen in sets[-SETS:]]
                 for chosen in sets:
                     kept = np.ones(case.atoms, np.float32)
                     kept[chosen[chosen >= 0]] = 0
@@ -72,17 +73,21 @@ class Falsifiability(Measure):
         own = np.take_along_axis(case.attributions, np.maximum(numbers, 0), -1)
         claim = np.where(numbers >= 0, own, 0).sum(-1)
         alone = np.where(numbers >= 0, alone, np.nan)
-        beaten = (chance >= together[..., None]).mean(-1)
-        words = (
-            f"taken out together these atoms are claimed to cost {over(claim)} and cost {over(together)}; random sets "
-            f"of as many atoms cost {number(mean_of(chance))} on average, and {over(100 * beaten)} % of {SETS} cost at "
-            "least as much"
-        )
+        other = ~np.array(same).reshape(chance.shape)  # a set of the very same atoms is no control
+        beaten = ratio(((chance >= together[..., None]) & other).sum(-1), other.sum(-1))
+        words = f"taken out together these atoms are claimed to cost {over(claim)} and cost {over(together)}; "
+        if other.any():
+            words += (
+                f"random sets of as many atoms cost {number(mean_of(chance[other]))} on average, and "
+                f"{over(100 * beaten)} % of {SETS} cost at least as much"
+            )
+        else:
+            words += "there is no control, since they are all atoms of the layer: any set of as many is the same"
         warning = ""
         if mean_of(beaten) >= 0.5 and mean_of(claim) > 0:
             warning = (
                 "The claim of this attribution is false here: without these atoms the score falls no more than without "
-                f"random ones ({number(mean_of(together))}, random {number(mean_of(chance))})."
+                f"random ones ({number(mean_of(together))}, random {number(mean_of(chance[other]))})."
             )
         values = {"alone": alone, "together": together, "claim": claim, "random": chance}
         return Finding(words, warning, spread=alone, values=values)
@@ -111,16 +116,16 @@ class Completeness(Measure):
         difference = fall_of(case, kept, np.arange(case.inputs))  # (input, target)
         total = case.attributions.sum(-1)
         error = total - difference
-        with np.errstate(all="ignore"):
-            share = np.abs(error) / np.abs(difference)
+        least = np.finfo(np.float32).eps * np.abs(case.attributions).sum(-1)  # what roundings alone may be
+        share = ratio(np.abs(error), np.maximum(np.abs(difference), least))
         words = (
             f"all atoms add up to {over(total)}, the score's difference from {case.baseline_words} is "
             f"{over(difference)}: they miss it by {over(np.abs(error))}"
         )
-        if np.nanmean(share) < 10:
+        if mean_of(share) < 10:
             words += f", {over(100 * share)} %"
         warning = ""
-        if method.completes and np.nanmean(share) > INCOMPLETE:
+        if method.completes and mean_of(share) > INCOMPLETE:
             warning = (
                 f"`{method.name}` promises that its numbers add up to the difference of the scores, and here they miss "
                 f"it by {over(100 * share)} %: more steps are needed."
@@ -156,9 +161,8 @@ class Infidelity(Measure):
         falls = fall_of(case, kept, np.tile(np.arange(case.inputs), SUBSETS)).reshape(SUBSETS, case.inputs, -1)
         claims = np.einsum("sa,ita->sit", gone.astype(np.float64), case.attributions)
         raw = ((claims - falls) ** 2).mean(0)
-        with np.errstate(all="ignore"):
-            factor = (claims * falls).sum(0) / (claims**2).sum(0)
-            scaled = ((factor * claims - falls) ** 2).mean(0) / (falls**2).mean(0)
+        factor = np.nan_to_num(ratio((claims * falls).sum(0), (claims**2).sum(0)))  # claims of nothing stay nothing
+        scaled = ratio(((factor * claims - falls) ** 2).mean(0), (falls**2).mean(0))
         words = (
             f"over {SUBSETS} random sets of atoms the mean squared error of the fall that the attribution foretells is "
             f"{over(raw)}; after the best common factor {over(100 * scaled)} % of the fall stay unexplained"

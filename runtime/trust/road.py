@@ -9,7 +9,7 @@ import numpy as np
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.curves import curve_field
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
-from bbilang.runtime.trust.numbers import mean_of, number, over
+from bbilang.runtime.trust.numbers import mean_of, number, over, unordered
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 NOISE = 0.01
@@ -69,7 +69,7 @@ class Road(Measure):
         unit = "probability" if probability else "score"
         words = f"half the mean difference of the {unit} between the least and the most attributed gone: {over(gain)}"
         warning = ""
-        if mean_of(gain) <= 0:
+        if mean_of(np.where(unordered(case.attributions), np.nan, gain)) <= 0:
             warning = (
                 "This attribution fails ROAD: without the pixels that it names first the score is no lower than "
                 f"without those that it names last ({number(mean_of(gain))})."

@@ -12,7 +12,7 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.trust.again import Again, of_pictures
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
-from bbilang.runtime.trust.numbers import over
+from bbilang.runtime.trust.numbers import mean_of, over, ratio
 
 RADIUS = 0.02  # of the pictures' range
 SHIFT = 0.1  # likewise
@@ -42,25 +42,23 @@ class InputSensitivity(Measure):
     def find(self, case: Case) -> Finding:
         _pictures(case, self.name)
         own = case.attributions
-        largest, ratio = np.zeros_like(own), np.zeros(own.shape[:-1])
+        largest, most = np.zeros_like(own), np.zeros(own.shape[:-1])
         size = np.linalg.norm(own, axis=-1)
         for found in of_pictures(case, noisy(case)):
             change = found - own
             largest = np.maximum(largest, np.abs(change))
-            with np.errstate(all="ignore"):
-                share = np.linalg.norm(change, axis=-1) / size
-            ratio = np.maximum(ratio, share)
+            most = np.maximum(most, ratio(np.linalg.norm(change, axis=-1), size))
         words = (
             f"whiskers: the largest change over {case.n} copies with noise up to {RADIUS} of the range; over all atoms "
-            f"the largest relative change (max-sensitivity) is {over(ratio)}"
+            f"the largest relative change (max-sensitivity) is {over(most)}"
         )
         warning = ""
-        if np.nanmean(ratio) >= FAILS:
+        if mean_of(most) >= FAILS:
             warning = (
                 "This attribution is not stable: noise that nobody sees changes it by as much as it is large "
-                f"(max-sensitivity {over(ratio)})."
+                f"(max-sensitivity {over(most)})."
             )
-        return Finding(words, warning, spread=largest, values={"largest": largest, "max_sensitivity": ratio})
+        return Finding(words, warning, spread=largest, values={"largest": largest, "max_sensitivity": most})
 
 
 def _pictures(case: Case, name: str) -> None:
@@ -113,19 +111,18 @@ class ShiftInvariance(Measure):
         found = Again(case, adapter=adapter, images=case.run.images + SHIFT).attributions()[0]
         change = np.abs(found - own)
         size = np.linalg.norm(own, axis=-1)
-        with np.errstate(all="ignore"):
-            ratio = np.linalg.norm(found - own, axis=-1) / size
+        share = ratio(np.linalg.norm(found - own, axis=-1), size)
         words = (
             f"whiskers: the change when {SHIFT} is added to the picture and the network takes it away; over all atoms "
-            f"the relative change is {over(ratio)}"
+            f"the relative change is {over(share)}"
         )
         warning = ""
-        if np.nanmean(ratio) >= 0.1:
+        if mean_of(share) >= 0.1:
             warning = (
                 f"This attribution fails shift invariance: a constant that the network never sees changes it by "
-                f"{over(100 * ratio)} % (Kindermans et al. 2017)."
+                f"{over(100 * share)} % (Kindermans et al. 2017)."
             )
-        return Finding(words, warning, spread=change, values={"change": change, "ratio": ratio})
+        return Finding(words, warning, spread=change, values={"change": change, "ratio": share})
 
 
 def shifted(adapter: Any, shift: float) -> Any:
