@@ -13,7 +13,7 @@ import numpy as np
 from bbilang.compiler.description import NOT_PICTURES
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.givens import file_name, kind_of
-from bbilang.runtime.pictures import MOST_PIXELS
+from bbilang.runtime.pictures import MOST_PIXELS, MOST_SIDE
 
 if TYPE_CHECKING:
     from bbilang.compiler.description import ModelDescription
@@ -57,6 +57,9 @@ def listed(given: Input | None, rank: int = 3) -> list[Any] | None:
 def _apart(given: Any, rank: int, depth: int = 0) -> Iterator[Any]:
     if isinstance(given, str | PathLike):
         yield file_name("input", given)
+    elif isinstance(given, np.ndarray) and given.dtype.kind not in "fiubc":
+        help = "names of files are given as a list, numbers as floating point or uint8"
+        raise _error("E418", f"an array of {given.dtype} is no input", help)
     elif is_values(given):
         axes = given.dim() if is_tensor(given) else given.ndim
         yield from given if axes == rank + 1 else [given]
@@ -132,9 +135,10 @@ def picture_of(given: Any, name: str, adapter: Any, channels: tuple[int, ...] | 
         image, shown = adapter.prepare(picture.image)
         return Picture(picture.name, image, shown, size=picture.image.size)
     if isinstance(given, Image.Image):
-        if given.width * given.height > MOST_PIXELS or 0 in given.size:
+        if given.width * given.height > MOST_PIXELS or max(given.size) > MOST_SIDE or 0 in given.size:
             what = f"a picture of {given.width} x {given.height} pixels is no input"
-            raise _error("E414", what, f"pictures have up to {MOST_PIXELS // 1_000_000} million")
+            help = f"pictures have up to {MOST_PIXELS // 1_000_000} million, and {MOST_SIDE:,} a side"
+            raise _error("E414", what, help)
         try:
             picture = to_rgb(given)
         except (OSError, ValueError, SyntaxError) as error:

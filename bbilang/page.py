@@ -13,6 +13,7 @@ from bbilang.grammar.frozen import frozen
 from bbilang.registry import charts, registry
 from bbilang.runtime.columns import matrix_of
 from bbilang.runtime.field import Linked
+from bbilang.runtime.givens import file_name, words
 from bbilang.unwritten import unwritten
 
 if TYPE_CHECKING:
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     from bbilang.runtime.viewmodel import View
 
 FORMATS = ("html", "json", "png", "svg", "pdf", "csv")
+
+
+class NoElement(BbiError, KeyError):
+    """There is no element of that name."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)
 
 
 @frozen
@@ -63,7 +71,9 @@ class Page:
         from bbilang import api
         from bbilang.runtime.export import export
 
-        wanted = format or Path(path).suffix.lstrip(".").lower() or "html"
+        path = file_name("path", path) or "page.html"
+        said = words("format", format) if format is not None else ""
+        wanted = said or Path(path).suffix.lstrip(".").lower() or "html"
         if wanted not in FORMATS:
             help = f"formats are {', '.join(FORMATS)}"
             raise BbiError(Diagnostic("E430", f"there is no format `{wanted}`", help=help))
@@ -78,14 +88,15 @@ class Page:
         return asdict(self.view)
 
     def data(self, name: str) -> Data:
-        """The numbers of an element, by its name in the text (or `element-1` ...): what it draws. Raises KeyError for
-        another name.
+        """The numbers of an element, by its name in the text (or `element-1` ...): what it draws. Raises NoElement
+        (E424), which is a KeyError, for another name.
 
         A curve of a measure has the axis that it runs along (`step` ...). A flow has axes `from` and `to` over all its
         nodes, column by column, NaN where no link is; ``labels`` names them, ``coords`` has each one's `column`.
         """
-        if name not in self.results.fields:
-            raise KeyError(f"no element is called {name!r}; there are {', '.join(self.results.fields)}")
+        if not isinstance(name, str) or name not in self.results.fields:
+            message = f"no element is called {name!r}; there are {', '.join(self.results.fields)}"
+            raise NoElement(Diagnostic("E424", message))
         node = next(element.node for element in self.results.program.elements if element.id == name)
         found = registry().styles[node["style"]].drawn(self.results.fields[name])
         if isinstance(found, Linked):

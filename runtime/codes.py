@@ -159,6 +159,13 @@ PICTURES: Final[dict[str, Code]] = {
         '>>> bbilang.adapt(network, (224, 224), labels=["cat", "dog"])',
         needs="a call from Python",
     ),
+    "E424": Code(
+        "an element that the page does not have",
+        "`Page.data` takes the name that a text gives an element, or `element-1`, `element-2` ... in their order.",
+        '>>> page.data("icons")',
+        '>>> page.data("element-1")',
+        needs="a page in Python",
+    ),
 }
 
 FILES: Final[dict[str, Code]] = {

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.files import read_text
 
 MOST_LABELS = 1_000_000
 
@@ -175,7 +176,7 @@ def _word(value: Any, name: str) -> str:
 
 def _lines(path: PathLike[Any], name: str) -> tuple[str, ...]:
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = read_text(Path(path)).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         what = f"the {name} in {path} cannot be read"
         raise BbiError(Diagnostic("E422", what, help="a text file in UTF-8 with one name a line")) from error

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from bbilang.compiler.captions import REFERENCE
 from bbilang.runtime import bundle, colour
+from bbilang.runtime.givens import wrong
 from bbilang.runtime.marks import cells, identifier, slots
 from bbilang.runtime.packing import KEYS, Lists, sheeted
 from bbilang.runtime.pointing import is_grid
@@ -50,7 +51,10 @@ def render(view: View, styles: Mapping[str, Chart] | None = None) -> str:
 
 
 def extract(html: str) -> str:
-    """The .bbi text that a page was made from; nothing in the page is run. Raises ValueError where there is none."""
+    """The .bbi text that a page was made from; nothing in the page is run. Raises ValueError where there is none,
+    BbiError E423 for what is no str."""
+    if not isinstance(html, str):
+        wrong("html", html, "a str: the text of the page")
     match = SOURCE.search(html)
     if match is None:
         raise ValueError("this file carries no .bbi source: it is not a page made by bbi, or its source was removed")

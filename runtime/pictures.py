@@ -24,6 +24,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")  # none w
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
 MOST_PIXELS = 100_000_000
 MOST_BYTES = 1 << 30  # of a file: more than so many pixels of 16 bits in three colours take
+MOST_SIDE = 65_535  # as in a JPEG; thin strips of more take gigabytes where rows are padded
 PREFIX = "sample:"
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 SAMPLES = {
@@ -143,6 +144,9 @@ def _decode(file: BinaryIO, name: str) -> Image:
             picture = Image.open(file, formats=formats)
             if picture.width * picture.height > MOST_PIXELS:
                 _too_large(name)
+            if max(picture.size) > MOST_SIDE:
+                what = f"{name} has {picture.width:,} x {picture.height:,} pixels, and a side has at most {MOST_SIDE:,}"
+                _fail("E414", what, "cut out the part that matters")
             picture.load()
             return to_rgb(ImageOps.exif_transpose(picture))
         except BbiError:
