@@ -339,6 +339,30 @@ RUNNING: Final[dict[str, Code]] = {
         '>>> bbilang.run("input.pixel | attribute(output, method=gradient) | present(heatmap)", model=with_silu)',
         needs="a network of another kind",
     ),
+    "E525": Code(
+        "a layer of complex numbers",
+        "What a page shows has a sign and an order, and complex numbers have neither: their real parts alone would be "
+        "other numbers. Layers before and after are right.",
+        '>>> bbilang.run("spectrum.channel | attribute(output[1]) | present(bars)", model=fourier, input=image)',
+        '>>> bbilang.run("filtered.channel | attribute(output[1]) | present(bars)", model=fourier, input=image)',
+        needs="a network that computes with complex numbers",
+    ),
+    "E526": Code(
+        "a token that the model does not know",
+        "A tokenizer gave a number for which the model's embedding has no row, or more tokens than it has positions: "
+        "most often it is the tokenizer of another model.",
+        ">>> bbilang.adapt_text(model, tokenizer_of_another_model)",
+        ">>> bbilang.adapt_text(model, its_own_tokenizer)",
+        needs="a tokenizer of another model",
+    ),
+    "E527": Code(
+        "a module that cannot be copied",
+        "Random weights are tried in a copy, so that the module at hand stays as it is, and this one refuses to be "
+        "copied.",
+        '>>> bbilang.run("a.channel | attribute(output[1]) | trust(random_weights) | present(bars)", model=unique)',
+        '>>> bbilang.run("a.channel | attribute(output[1]) | trust(deletion) | present(bars)", model=unique)',
+        needs="a module that refuses to be copied",
+    ),
     "E520": Code(
         "a network that gives another result each time",
         "The same picture gave different scores in two runs, though every source of randomness was seeded: the network "

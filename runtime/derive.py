@@ -166,10 +166,17 @@ def in_reverse(run: Any, step: Tangents) -> None:
 
 def tangents(run: Any, step: Tangents) -> None:
     """Forward mode. One tangent for each atom that is asked for; what comes out serves every target. A network with
-    custom autograd functions has derivatives in reverse mode only."""
-    if passes.conduct_of(run.adapter).opaque:
-        in_reverse(run, step)
-        return
+    custom autograd functions, or with an operation that has no forward mode, has derivatives in reverse mode only."""
+    if not passes.conduct_of(run.adapter).opaque:
+        try:
+            return _in_forward(run, step)
+        except RuntimeError as e:  # of torch: a fused LSTM, a quantized product
+            if passes.is_out_of_memory(e):
+                raise
+    in_reverse(run, step)
+
+
+def _in_forward(run: Any, step: Tangents) -> None:
     captured = run.forward(step.forward)
     value = captured.scores if step.place == OUTPUT else captured[step.place]  # a chain has no tangents
     layer, activation = run.layer(step.layer), captured[step.layer]

@@ -59,7 +59,10 @@ class TextModel(nn.Module):
     def forward(self, numbers: Tensor) -> Tensor:
         present = numbers >= 0
         options = {"attention_mask": present.long()} if self.masked else {}
-        result = self.model(numbers.clamp(min=0).round().long(), **options)
+        try:
+            result = self.model(numbers.clamp(min=0).round().long(), **options)
+        except IndexError as e:
+            raise _outside(self.model, numbers) from e
         values = _first(result)
         if self.sentence is not None:
             self.sentence(values, present)
@@ -68,6 +71,20 @@ class TextModel(nn.Module):
             last = present.long().sum(1) - 1
             return values[torch.arange(len(values), device=values.device), last]
         return values
+
+
+def _outside(model: nn.Module, numbers: Tensor) -> Exception:
+    """E526 where a token has no row in an embedding of the model."""
+    most = int(numbers.max())
+    sizes = [(m.num_embeddings, name) for name, m in model.named_modules() if isinstance(m, nn.Embedding)]
+    size, name = next(((size, name) for size, name in sizes if size <= most), (0, ""))
+    if name:
+        message = f"the token number {most} has no row in `{name}`, which has {size}"
+    elif numbers.shape[1] > min((size for size, _ in sizes), default=numbers.shape[1]):
+        message = f"a text of {numbers.shape[1]} tokens is longer than the model has positions"
+    else:
+        message = f"the model has no row for one of the tokens up to {most}, or for one of {numbers.shape[1]} positions"
+    return _error("E526", message, "take the tokenizer that the model was trained with")
 
 
 class Mean(nn.Module):

@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bbilang.runtime.passes.borrow import error
+
 _DONE = "bbilang: in order"
 
 
@@ -25,14 +27,21 @@ def grad(
     create_graph: bool = False,
     **options: Any,
 ) -> tuple[Tensor, ...]:
-    """`torch.autograd.grad`, right for every layout that a gradient can have in between."""
+    """`torch.autograd.grad`, right for every layout that a gradient can have in between. Raises BbiError E505."""
     in_order(outputs)
     return torch.autograd.grad(outputs, inputs, cotangents, retain_graph, create_graph, **options)
 
 
 def in_order(outputs: Tensor | Sequence[Tensor]) -> None:
-    """Sees to it that a backward from here gives batch norms their gradients in the order of memory that they read."""
+    """Sees to it that a backward from here gives batch norms their gradients in the order of memory that they read.
+    Raises BbiError E505 where an operation stands in the graph that torch has no derivative of: it would give zero."""
     for node in graph_of(outputs):
+        if node.name().endswith("WarnNotImplemented"):
+            raise error(
+                "E505",
+                "torch has no derivative of an operation of this network: it is quantized, or written outside of torch",
+                "take a method without gradients, such as `occlusion`, or the network before it was quantized",
+            )
         if "BatchNorm" in node.name() and _DONE not in node.metadata:
             node.metadata[_DONE] = True
             training = bool(getattr(node, "_saved_training", True))

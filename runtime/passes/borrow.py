@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.memory import is_out_of_memory
+from bbilang.runtime.passes.plain import plain
 from bbilang.runtime.passes.results import first_tensor, mapped, path_of
 
 INPUT = "input"
@@ -42,6 +43,11 @@ def guard_memory(what: str) -> Iterator[None]:
 @contextmanager
 def borrowed(module: nn.Module) -> Iterator[list[Any]]:
     """The module in eval mode with frozen parameters; yields a list for hook handles. All is undone at the end."""
+    with plain(module):
+        yield from _borrowed(module)
+
+
+def _borrowed(module: nn.Module) -> Iterator[list[Any]]:
     training = [m for m in module.modules() if m.training]
     learning = [p for p in module.parameters() if p.requires_grad]
     handles: list[Any] = []
@@ -61,10 +67,14 @@ def borrowed(module: nn.Module) -> Iterator[list[Any]]:
 
 
 def tensor_of(result: Any, layer: str) -> Tensor:
-    """A layer's result as passes take it (see `results`). Raises E502 where there is no tensor in it."""
+    """A layer's result as passes take it (see `results`). Raises E502 where there is no tensor in it, E525
+    where that is complex."""
     found = first_tensor(result)
     if found is None:
         raise error("E502", f"`{layer}` gives no tensor but {type(result).__name__}", "name a layer inside it")
+    if found.is_complex():
+        message = f"`{layer}` gives complex numbers, which have no order, no sign and no colour"
+        raise error("E525", message, "name the layer after it that gives real ones: a magnitude, or a transform back")
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bbilang.runtime.copying import copied
 from bbilang.runtime.trust.again import Again
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.curves import curve_field
@@ -105,11 +105,11 @@ def cascade(adapter: Any, seed: int) -> Iterator[tuple[str, Any]]:
     network is a copy of its own: passes remember what they learn of a module."""
     from bbilang.runtime import passes
 
-    module = copy.deepcopy(adapter.module)
+    module = copied(adapter.module)
     for stage, (name, children) in enumerate(stages(module)):
         for number_, child in enumerate(children):
             randomize(child, 7919 * (seed + 1) + 131 * stage + number_)
-        found = replace(adapter, module=copy.deepcopy(module), random=True, _hashed=None)
+        found = replace(adapter, module=copied(module), random=True, _hashed=None)
         passes.same_conduct(found, adapter)
         yield name, found
 
@@ -121,7 +121,10 @@ def randomize(module: Any, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in module.parameters(False):
-            fresh = torch.randn(parameter.shape, generator=generator).to(parameter)
+            if not (parameter.is_floating_point() or parameter.is_complex()):
+                continue
+            kind = torch.complex64 if parameter.is_complex() else torch.float32
+            fresh = torch.randn(parameter.shape, generator=generator, dtype=kind).to(parameter)
             several = parameter.numel() > 1
             deviation = parameter.std() if several else parameter.abs().mean()
             parameter.copy_(fresh * deviation + (parameter.mean() if several else 0))

@@ -1,0 +1,73 @@
+"""What of a module torch cannot take derivatives of as it stands, made plain while the module is borrowed.
+
+Checkpointed blocks run again in a backward, under every hook, and the reentrant kind knows no `autograd.grad`: they run
+once and keep what they gave. Weights made under `torch.inference_mode` take no part in a graph: copies stand for them.
+Scripted code runs operation by operation: fused, it has a backward of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.utils.checkpoint as checkpoints
+from torch import nn
+
+
+class _Once:
+    """In the place of `CheckpointFunction`."""
+
+    @staticmethod
+    def apply(function: Any, preserve: bool, *arguments: Any) -> Any:
+        return function(*arguments)
+
+
+def _once(*arguments: Any, **named: Any) -> Iterator[None]:
+    """In the place of what makes a block without reentrance run again."""
+    yield
+
+
+@contextmanager
+def plain(module: nn.Module) -> Iterator[None]:
+    """Inside, the module's derivatives are those of the operations that run."""
+    names = ("CheckpointFunction", "_checkpoint_without_reentrant_generator")
+    own = [getattr(checkpoints, name) for name in names]
+    swapped = _without_inference(module)
+    scripted = any(isinstance(m, torch.jit.ScriptModule) for m in module.modules())
+    optimized = torch._C._get_graph_executor_optimize()
+    try:
+        for name, other in zip(names, (_Once, _once), strict=True):
+            setattr(checkpoints, name, other)
+        if scripted:
+            torch._C._set_graph_executor_optimize(False)
+        yield
+    finally:
+        for name, before in zip(names, own, strict=True):
+            setattr(checkpoints, name, before)
+        if scripted:
+            torch._C._set_graph_executor_optimize(optimized)
+        for table, name, value in swapped:
+            table[name] = value
+
+
+def _without_inference(module: nn.Module) -> list[tuple[dict[str, Any], str, Any]]:
+    """Puts plain copies into the places of inference tensors; gives the places and what stood there."""
+    found: list[tuple[dict[str, Any], str, Any]] = []
+    if not any(t.is_inference() for t in [*module.parameters(), *module.buffers()]):
+        return found
+    copies: dict[int, Any] = {}
+    with torch.inference_mode(False), torch.no_grad():
+        for part in module.modules():
+            for table in (part._parameters, part._buffers):
+                for name, value in table.items():
+                    if value is None or not value.is_inference():
+                        continue
+                    found.append((table, name, value))
+                    if id(value) not in copies:
+                        copy = value.detach().clone()
+                        copies[id(value)] = nn.Parameter(copy, False) if isinstance(value, nn.Parameter) else copy
+    for table, name, value in found:
+        table[name] = copies[id(value)]
+    return found
