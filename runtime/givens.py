@@ -15,6 +15,7 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.files import read_text
 
 MOST_LABELS = 1_000_000
+MOST_BYTES = 4 << 20  # of a file of names
 
 
 def wrong(name: str, given: Any, wanted: str, help: str | None = None) -> NoReturn:
@@ -176,7 +177,7 @@ def _word(value: Any, name: str) -> str:
 
 def _lines(path: PathLike[Any], name: str) -> tuple[str, ...]:
     try:
-        lines = read_text(Path(path)).splitlines()
+        lines = read_text(Path(path), MOST_BYTES).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         what = f"the {name} in {path} cannot be read"
         raise BbiError(Diagnostic("E422", what, help="a text file in UTF-8 with one name a line")) from error
