@@ -356,7 +356,7 @@ def _loaded(program: Program, model: Any, input: Any, device: str) -> Adapter:
     changes = {key: value for key, value in changes.items() if value is not None}
     if changes:
         adapter = adapter.with_preprocess(**changes)
-    return replace(adapter, description=program.description) if program.description is not None else adapter
+    return adapter.described_as(program.description) if program.description is not None else adapter
 
 
 def view(results: Results, title: str = "", whole: bool = False) -> View:

@@ -215,7 +215,7 @@ def _fresh(work: Work, store: Any, pictures: Sequence[Any], missing: Sequence[st
     found = parts_of(results, asked, made)
     if found is None:
         return None
-    predicted = None if results.probabilities is None else Predicted(results.probabilities, made)
+    predicted = None if results.probabilities is None else Predicted(results.probabilities, results.kind, made)
     for element in plan.program.elements if not results.noticed else ():
         store.keep(element, found[element.id])
     if predicted is not None and not results.noticed:

@@ -26,6 +26,7 @@ from bbilang.texts import is_folder, writable, write
 
 if TYPE_CHECKING:
     from bbilang.finished import Finished
+    from bbilang.runtime.viewmodel import Prediction
 
 
 def run(request: Request) -> int:
@@ -121,10 +122,15 @@ def predictions(page: Page) -> list[str]:
     """What the network said of each picture: a reader first asks whether it was right."""
     lines = []
     for prediction in page.view.predictions[:8]:
-        top = ", ".join(f"{label} {percent(share)}" for label, share in prediction.top[:3])
+        top = ", ".join(f"{label} {words}" for label, words in top_of(prediction))
         lines.append(f"{prediction.input}: {top}")
     more = len(page.view.predictions) - len(lines)
     return [*lines, f"and {plural(more, 'more picture')}"] if more > 0 else lines
+
+
+def top_of(prediction: Prediction) -> list[tuple[str, str]]:
+    """The first outputs with their numbers in words: percents, or the values of what is no class."""
+    return [(label, percent(n) if prediction.shares else prediction.words(n)) for label, n in prediction.top[:3]]
 
 
 # --- where the page goes --------------------------------------------------------------------------------------------
@@ -219,7 +225,7 @@ def _one(request: Request, picture: str, path: Path, watch: Watch, adapter: Any)
         f"  {path}  {_summary(path, page.view.provenance.passes, _notes(page), watch, time.monotonic() - began)}"
     )
     shown = page.results.pictures[0]
-    top = tuple((label, percent(share)) for p in page.view.predictions[:1] for label, share in p.top[:3])
+    top = tuple(pair for p in page.view.predictions[:1] for pair in top_of(p))
     loaded = page.results.adapter if hasattr(page.results.adapter, "module") else adapter
     return loaded, Entry(shown.name, path.name, thumbnail(shown.shown), top)
 

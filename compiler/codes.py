@@ -303,6 +303,29 @@ FIELDS: Final[dict[str, Code]] = {
         "block5c | factorize(nmf, 6) | present(featvis)",
         "block5c.expand | factorize(nmf, 6) | present(featvis)",
     ),
+    "E247": Code(
+        "scores that are not one vector",
+        "What is attributed to is one number of a vector of scores. A network that gives maps, boxes or several "
+        "results has no such vector by itself: name the result or the layer that is one (`output = ...`), or "
+        "attribute to one entry of a layer.",
+        ">>> bbilang.run('a.channel | attribute(output) | present(bars)', model=features_and_scores, input=x)",
+        ">>> bbilang.run('a.channel | attribute(output) | present(bars)', model=bbilang.adapt(features_and_scores, "
+        '(24, 24), output="[1]"), input=x)',
+        needs="a network of another kind",
+    ),
+    "E248": Code(
+        "the probability of what has none",
+        "Values of a regression have no probability, and the softmax of one score is always 1. Attribute to the score "
+        "itself, or say what it is.",
+        "set scores(kind=value)\nblock5c.expand.channel | attribute(output[2, score=probability]) | present(bars)",
+        "set scores(kind=value)\nblock5c.expand.channel | attribute(output[2]) | present(bars)",
+    ),
+    "E249": Code(
+        "the prediction of a network that predicts values",
+        "Several values are not ranked against each other: the largest is no prediction. Name the one that is meant.",
+        "set scores(kind=value)\nblock5c.expand.channel | attribute(output) | top(8) | present(bars)",
+        "set scores(kind=value)\nblock5c.expand.channel | attribute(output[0]) | top(8) | present(bars)",
+    ),
     "E245": Code(
         "a method whose parameters the layer cannot have",
         "A window or a grid is counted in the layer's positions, and cannot be larger than the layer. The message says "

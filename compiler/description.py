@@ -8,6 +8,7 @@ from dataclasses import asdict, field, replace
 from functools import cached_property
 from typing import Any
 
+from bbilang.compiler.scores import LOGITS, VALUE
 from bbilang.grammar.frozen import frozen
 
 INPUT, OUTPUT = "input", "output"
@@ -41,6 +42,7 @@ class LayerDescription:
     grid: tuple[int, ...] = ()
     prefix: int = 0
     bytes: int = 0  # that such a forward reads and writes: inputs, weights and results of every operation
+    scores: str = ""  # of a vector: what kind of scores it would be (`compiler.scores`)
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:
@@ -58,6 +60,20 @@ class LayerDescription:
             return self
         shape = (*self.grid, self.sizes["channel"])
         return replace(self, axes=("y", "x", "channel"), shape=shape, grid=(), prefix=0)
+
+
+@frozen
+class PartDescription:
+    """One tensor of what a network gives: its place in the result, as in `logits`, `[1]` or `aux.scores` (`.` is the
+    result itself), its shape without the axis of inputs, the layers that it comes from, and what kind of scores it
+    would be (`compiler.scores`). ``vector``: whether it is one vector of numbers for each input."""
+
+    name: str
+    shape: tuple[int, ...]
+    layers: tuple[str, ...] = ()
+    scores: str = ""
+    vector: bool = False
+    flat: bool = False  # it has no axis for classes, or none for one input
 
 
 @frozen
@@ -82,6 +98,9 @@ class ModelDescription:
     channels: int = 3  # of its input; of a vector, how many numbers it has
     columns: tuple[str, ...] = ()  # names of the input's channels; empty where nobody said
     absent: Mapping[str, str] = field(default_factory=dict)  # a module that is no layer -> why
+    scores: str = LOGITS  # what kind of numbers the scores are (`compiler.scores`)
+    part: str = ""  # the part of the model's own result that is the scores; "" where the result is the one vector
+    parts: tuple[PartDescription, ...] = ()  # of a result that is not one vector
 
     @cached_property
     def by_name(self) -> Mapping[str, LayerDescription]:
@@ -104,6 +123,8 @@ class ModelDescription:
     def label(self, index: int) -> str:
         """The first synonym of a class, or `class 7` where labels are unknown, or nothing that can be seen."""
         name = self.labels[index].split(", ")[0].strip() if self.labels else ""
+        if not name and self.scores == VALUE:
+            return "the output" if self.classes == 1 else f"output {index}"
         return name or f"class {index}"
 
     def some_layer(self, near: Sequence[str] = ()) -> str:
@@ -141,11 +162,11 @@ class ModelDescription:
         """Plain data; the rarer fields of a layer only where they say something."""
         data = asdict(self)
         for layer in data["layers"]:
-            for name in ("inputs", "grid", "prefix"):
+            for name in ("inputs", "grid", "prefix", "scores"):
                 if not layer[name]:
                     del layer[name]
-        for name in ("columns", "absent"):
-            if not data[name]:
+        for name, usual in (("columns", ()), ("absent", {}), ("scores", LOGITS), ("part", ""), ("parts", ())):
+            if data[name] == usual:
                 del data[name]
         if self.reads == "image":
             del data["reads"]
@@ -157,7 +178,9 @@ class ModelDescription:
     def from_json(cls, data: Mapping[str, Any]) -> ModelDescription:
         """What `to_json` gave; fields that have a default may be missing."""
         layers = [LayerDescription(**_tuples(layer, "axes", "shape", "inputs", "grid")) for layer in data["layers"]]
-        return cls(**{**_tuples(data, "input_size", "labels", "columns"), "layers": tuple(layers)})
+        parts = tuple(PartDescription(**_tuples(part, "shape", "layers")) for part in data.get("parts", ()))
+        plain = _tuples(data, "input_size", "labels", "columns")
+        return cls(**{**plain, "layers": tuple(layers), "parts": parts})
 
 
 def _tuples(data: Mapping[str, Any], *names: str) -> dict[str, Any]:

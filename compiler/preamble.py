@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from bbilang.compiler.arguments import At, at, bind, literal
+from bbilang.compiler.classes import listed
 from bbilang.compiler.description import NOT_PICTURES, ModelDescription
 from bbilang.compiler.ir import ModelSlot
 from bbilang.compiler.op import Parameter, did_you_mean
 from bbilang.compiler.report import Reporter
 from bbilang.compiler.resolve import ModelContext, Resolver
+from bbilang.compiler.scores import said
 from bbilang.compiler.settings import SETTINGS
+from bbilang.compiler.vectors import an_entry
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.files import beside, path_of, read_text, short
@@ -197,19 +201,37 @@ class Preamble(Reporter):
                 layer = description.by_name.get(path.value) or next(
                     (x for x in description.layers if x.module == path.value), None
                 )
+                part = next((part for part in description.parts if part.name == path.value), None)
+                if layer is None and part is not None and part.vector:
+                    self.output, classes = f"result {part.name}", math.prod(part.shape)
+                    labels = description.labels if classes == description.classes else ()
+                    description = replace(
+                        description, classes=classes, output="", part=part.name, labels=labels, scores=part.scores
+                    )
+                    continue
                 if layer is None:
                     near = did_you_mean(path.value, description.by_name, f"`bbi layers {description.name}` lists all")
+                    if (vectors := [p.name for p in description.parts if p.vector]) and "did you" not in near:
+                        near = f"parts of what it gives are {listed(vectors)}; {near}"
                     raise at(path.span, "E204", f"`{path.value}` is not a layer of {description.name}", near)
                 if layer.axes != ("channel",):
                     raise at(
                         path.span,
                         "E209",
                         f"`{path.value}` has the axes {', '.join(layer.axes)}, and scores are one vector",
+                        f"attribute to one entry of it, {an_entry(layer)}",
                     )
                 self.output = layer.module
                 labels = description.labels if layer.shape[0] == description.classes else ()
-                description = replace(description, classes=layer.shape[0], output=layer.module, labels=labels)
-        return description
+                description = replace(
+                    description,
+                    classes=layer.shape[0],
+                    output=layer.module,
+                    part="",
+                    labels=labels,
+                    scores=layer.scores,
+                )
+        return replace(description, scores=said(self.settings.get("scores.kind"), description.scores))
 
     def _labelled(self, description: ModelDescription) -> ModelDescription:
         """With the class names of `set labels`, where there are some."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bbilang.compiler.op import Parameter
+from bbilang.compiler.scores import KINDS
 
 # What icons show: for a file by `set featvis(...)`, for an element by `present(featvis, ...)`. None: as usual.
 OBJECTIVE = (
@@ -76,6 +77,16 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
             "said the first three, and of fewer the first",
             None,
             minimum=0,
+        ),
+    ),
+    "scores": (
+        Parameter(
+            "kind",
+            "word",
+            "what the network's scores are: logits of classes of which one is right, their probabilities, independent "
+            "ones of which any number is right, or values of a regression; guessed from the network unless said",
+            None,
+            choices=KINDS,
         ),
     ),
     "seed": (Parameter("value", "integer", "seed of everything random", 0, minimum=0, maximum=2**63 - 1),),

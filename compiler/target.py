@@ -9,7 +9,9 @@ from bbilang.compiler.arguments import SOME_LAYER, At, at, describe, literal
 from bbilang.compiler.classes import check_index, class_index
 from bbilang.compiler.ir import Node, walk
 from bbilang.compiler.op import Fail, Parameter
+from bbilang.compiler.scores import LOGITS, VALUE, unit_of
 from bbilang.compiler.types import Axis, FieldType
+from bbilang.compiler.vectors import no_vector
 from bbilang.grammar import ast
 from bbilang.grammar.source import Span
 
@@ -17,7 +19,11 @@ if TYPE_CHECKING:
     from bbilang.compiler.resolve import Resolver
 
 SCORE = Parameter(
-    "score", "word", "logits, or the probability after softmax", "logit", choices=("logit", "probability")
+    "score",
+    "word",
+    "the score itself, or the probability after softmax (or sigmoid: `set scores`)",
+    "logit",
+    choices=("logit", "probability"),
 )
 COUNT = Parameter("k", "integer", "how many of the most probable classes", minimum=1)
 
@@ -93,7 +99,9 @@ class Targeter:
         self, which: tuple, axes: tuple[Axis, ...], span: Span, score: str, states: tuple[Axis, ...] = ()
     ) -> Node:
         resolver = self.resolver
-        unit = "logits" if score == "logit" else "probability"
+        kind = resolver.model.description.scores
+        self._suits(which, span, score)
+        unit = unit_of(kind) if score == "logit" else "probability"
         type = FieldType(
             "score",
             "class",
@@ -101,10 +109,26 @@ class Targeter:
             (resolver.input_axis(), *axes),
             states,
             resolver.model.slot.alias,
-            score == "logit",
+            unit != "probability",
             unit,
         )
         return resolver.make("output", (), {"which": which, "score": score}, type, span)
+
+    def _suits(self, which: tuple, span: Span, score: str) -> None:
+        """Values are of no classes: they have no probability, and none of them is predicted."""
+        description = self.resolver.model.description
+        if description.scores != VALUE:
+            if score == "probability" and description.classes == 1 and description.scores == LOGITS:
+                help = "one logit says something where its sigmoid is the probability: `set scores(kind=independent)`"
+                raise at(span, "E248", "the softmax of one score is always 1", help)
+            return
+        if score == "probability":
+            help = "attribute to the value itself; or say what it is: `set scores(kind=independent)`"
+            raise at(span, "E248", f"the scores of {description.name} are values, and have no probability", help)
+        if description.classes > 1 and which[0] in ("predicted", "top"):
+            help = "name one, as in `output[0]`, or all: `output.class`; for classes `set scores(kind=logits)`"
+            message = f"the {description.classes} outputs of {description.name} are values, and none is predicted"
+            raise at(span, "E249", message, help)
 
     def output(self, path: ast.Path, atom: str) -> Node:
         """`output`: the predicted class. `output.class`: all."""
@@ -119,12 +143,7 @@ class Targeter:
     def _classes(self, span: Span) -> int:
         description = self.resolver.model.description
         if not description.classes:
-            raise at(
-                span,
-                "E207",
-                f"{description.name} has no class vector",
-                'name the module that gives the scores: `output = "head.logits"`',
-            )
+            raise At(no_vector(description), span)
         return description.classes
 
     def indexed(self, index: ast.Index) -> Node:

@@ -122,17 +122,26 @@ class Adapter:
 
     def with_preprocess(self, **changes: Any) -> Adapter:
         """`set preprocess(size=, crop=, mean=, std=)`: the same module; another crop describes the layers anew."""
+        from bbilang.runtime import scored
+
         preprocess = self.preprocess.override(**changes)
         adapter = replace(self, preprocess=preprocess, _hashed=None)
         if preprocess.crop != self.description.input_size:
-            old = self.description
+            old, module = self.description, scored.own(self.module)
             found = describe_module(
-                self.module, preprocess.crop, old.name, len(preprocess.mean), output=old.output, title=old.title,
+                module, preprocess.crop, old.name, len(preprocess.mean), output=old.output or old.part, title=old.title,
                 labels=old.labels, names={x.name: x.module for x in old.layers}, aliases=old.aliases,
                 kinds={x.name: x.kind for x in old.layers},
             )  # fmt: skip
-            adapter.description = replace(found, columns=old.columns, absent=old.absent)
+            found = replace(found, columns=old.columns, absent=old.absent, scores=old.scores)
+            adapter = adapter.described_as(found)
         return adapter
+
+    def described_as(self, description: ModelDescription) -> Adapter:
+        """The same with another description; its module gives the scores that the description says."""
+        from bbilang.runtime.scored import scored
+
+        return replace(self, description=description, module=scored(self.module, description))
 
     def to(self, device: str) -> Adapter:
         """Move the module itself, as ``nn.Module.to`` does; ``auto`` takes CUDA, MPS or the CPU. Raises E406."""

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from torch import Tensor, nn
 
 from bbilang.compiler.description import NOT_PICTURES, ModelDescription
+from bbilang.compiler.scores import KINDS, said
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime import givens
 from bbilang.runtime.adapter import Adapter, describe_module
@@ -52,6 +53,7 @@ def adapted(
     *,
     shape: tuple[int, ...] | None = None,
     picture: bool = False,
+    scores: str | None = None,
 ) -> Adapter:
     """`bbilang.adapt`. ``shape``: of the tensor that it is for; ``picture``: whether it is for a picture."""
     module = module_of(module)
@@ -81,15 +83,25 @@ def adapted(
             message = f"`columns` has {len(named)} names, and {name} takes {description.channels} channels"
             raise _error("E423", message)
         description = replace(description, columns=named)
+    description = said_of(description, scores)
     stated = f"those of the {type(module).__name__} given"
     definition = f"{type(module).__module__}.{type(module).__qualname__}"
     if description.reads in NOT_PICTURES:
-        return ValuesAdapter(description, module, NO_PICTURE, stated, definition)
+        adapter: Adapter = ValuesAdapter(description, module, NO_PICTURE, stated, definition)
+        return adapter.described_as(description)
     whole = description.input_size
     if preprocess is None:
         plain = {"mean": (0.0,) * channels, "std": (1.0,) * channels}
         preprocess = Preprocess(max(whole), whole, **plain, squashed=whole[0] != whole[1])
-    return Adapter(description, module, preprocess.override(crop=whole), stated, definition)
+    adapter = Adapter(description, module, preprocess.override(crop=whole), stated, definition)
+    return adapter.described_as(description)
+
+
+def said_of(description: ModelDescription, scores: Any) -> ModelDescription:
+    """With what the caller says of its scores. Raises BbiError E423 for no kind of scores."""
+    if scores is not None and scores not in KINDS:
+        givens.wrong("scores", scores, f"one of {', '.join(KINDS)}")
+    return replace(description, scores=said(scores, description.scores))
 
 
 def _described(

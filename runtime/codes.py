@@ -411,6 +411,23 @@ RUNNING: Final[dict[str, Code]] = {
         "$ bbi run -e 'embed.token | attribute(output, method=integrated_gradients) | present(bars)'",
         needs="a model that reads text, and a run",
     ),
+    "E532": Code(
+        "scores of which it is not clear what they are",
+        "What a page says of a prediction depends on what the scores are. Where the network does not tell, the "
+        "numbers do, of each input alone: not negative and adding up to 1 they are probabilities, all from 0 to 1 they "
+        "are independent. Inputs that say different things, and probabilities that are none, are for you to decide.",
+        f"set scores(kind=probabilities)\n{_PHOTO}",
+        f"set scores(kind=logits)\n{_PHOTO}",
+        needs="a run",
+    ),
+    "E533": Code(
+        "the probability of a value",
+        "The outputs of a regression are numbers, of no classes: they have no probability. Attribute to the value "
+        "itself.",
+        "$ bbi run -e 'head.channel | attribute(output[0, score=probability]) | present(bars)' --model my:regression",
+        "$ bbi run -e 'head.channel | attribute(output[0]) | present(bars)' --model my:regression",
+        needs="a network of another kind, and a run",
+    ),
     "E900": Code(
         "something went wrong inside bbilang",
         "This is a fault of ours. With `BBI_DEBUG=1` the command prints where it happened; please send that along.",

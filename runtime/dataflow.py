@@ -18,6 +18,17 @@ KEEPS = {
     "flatten", "reshape", "view", "permute", "transpose", "contiguous", "squeeze", "unsqueeze", "dropout",
     "local_response_norm", "sqrt", "interpolate", "amax",
 }  # fmt: skip
+MOVES = {
+    "flatten", "reshape", "view", "permute", "transpose", "contiguous", "squeeze", "unsqueeze", "__getitem__", "select",
+    "to", "float", "double", "clone", "detach", "dropout", "mean", "avg_pool2d", "adaptive_avg_pool2d", "__get__",
+    "view_as", "reshape_as", "expand", "type_as", "narrow", "movedim", "swapaxes", "t", "unbind", "split", "chunk",
+}  # fmt: skip
+SCALES = {"mul", "__mul__", "__rmul__", "div", "__truediv__", "true_divide"}
+LINEAR = {  # what they give has no bounds
+    "linear", "addmm", "matmul", "mm", "bmm", "baddbmm", "einsum", "conv1d", "conv2d", "conv3d", "__matmul__", "add",
+    "sub", "__add__", "__radd__", "__iadd__", "add_", "__sub__", "__isub__", "sub_", "neg", "__neg__", "log_softmax",
+    "logsigmoid", "logit", "layer_norm", "batch_norm", "group_norm", "instance_norm", "bilinear",
+}  # fmt: skip
 CHANNEL_SECOND = {"conv1d", "conv2d", "conv_transpose2d", "batch_norm", "group_norm", "instance_norm"}
 CHANNEL_LAST = {"linear", "embedding", "multi_head_attention_forward"}
 
@@ -25,11 +36,13 @@ CHANNEL_LAST = {"linear", "embedding", "multi_head_attention_forward"}
 @dataclass(frozen=True)
 class Facts:
     """Of one tensor. ``channel``: its axis, counted from 0; None where nobody knows. ``origins``: the layers, or
-    ``input``, whose results it was made of since."""
+    ``input``, whose results it was made of since. ``last``: the function that gave its numbers; what only moves or
+    averages them does not count."""
 
     nonnegative: bool = False
     channel: int | None = None
     origins: frozenset[str] = frozenset()
+    last: str = ""
 
 
 NOTHING = Facts()
@@ -61,8 +74,16 @@ class Dataflow(TorchFunctionMode):
                 sign = tensor not in changed and self._sign(name, args, kwargs)
                 sign = sign or name == "relu_" or (name in ("hardtanh_", "clamp_") and _floor(args, kwargs) >= 0)
                 axis = _channel(name, args, kwargs, tensor, self.of(given[0]).channel if given else None, shapes)
-                self._facts[tensor] = Facts(sign, axis, origins)
+                last = self._last(name, given)
+                self._facts[tensor] = Facts(sign, axis, origins, last)
         return result
+
+    def _last(self, name: str, given: list[Tensor]) -> str:
+        """The function that gave the numbers of a result."""
+        if name in SCALES:  # by one number: without bounds as before
+            large = [tensor for tensor in given if tensor.numel() > 1]
+            return self.of(large[0]).last if len(large) == 1 and self.of(large[0]).last in LINEAR else name
+        return self.of(given[0]).last if name in MOVES and given else name
 
     def _sign(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         """Whether the result of a call cannot be negative: a ReLU's, and what pools, joins or reshapes only those."""

@@ -20,12 +20,14 @@ from bbilang.compiler.description import (
     SEVERAL,
     LayerDescription,
     ModelDescription,
+    PartDescription,
     layer_name,
 )
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime import scored
 from bbilang.runtime.dataflow import Dataflow, Facts
 from bbilang.runtime.passes.borrow import borrowed
-from bbilang.runtime.passes.results import first_tensor
+from bbilang.runtime.passes.results import first_tensor, path_of, standing_at
 from bbilang.runtime.precision import described_with, input_types
 from bbilang.runtime.traffic import Traffic
 
@@ -75,23 +77,21 @@ def describe_module(
         layers.append(LayerDescription(
             short, path, axes, result.shape[1:], result.facts.nonnegative, result.flops, (kinds or {}).get(short, ""),
             tuple(result.inputs), grid, result.shape[1] - math.prod(grid) if grid else 0, result.bytes,
+            scored.kind_of(result.facts.last, result.shape[1]) if axes == ("channel",) else "",
         ))  # fmt: skip
     layers = _joined(layers, seen.sources)
     if missing := set(names or ()) - {layer.name for layer in layers}:
         raise _error(f"the layers {', '.join(sorted(missing))} of {name} did not run exactly once")
-    last = seen.results.get(output) if output else seen.whole
-    vector = last is not None and len(last.shape) == 2 and last.shape[0] == 1
-    if output and not vector:
-        found = f"gives the shape {last.shape}" if last is not None else "gives no single tensor"
-        raise _error(f"the output `{output}` of {name} {found}, not one vector of scores (input, class)")
-    classes = last.shape[1] if vector and last is not None else 0
+    classes, part, kind = _scores(module, name, output, seen)
+    parts = tuple(replace(p, layers=tuple(x.name for x in layers if x.module in p.layers)) for p in seen.parts)
     if labels and len(labels) != classes:
         raise _error(f"{name} has {classes} classes, but there are {len(labels)} labels")
     size = (int(input_size[0]), int(input_size[1]))
     others = dict(aliases or {}) or _second_names(module, layers)
+    output = output if seen.results.get(output) is not None else ""
     return ModelDescription(
         name, title or name, size, tuple(layers), classes, labels, output, others, seen.total, reads, seen.bytes,
-        3 if reads == "text" else channels, absent=absent,
+        3 if reads == "text" else channels, absent=absent, scores=kind, part=part, parts=() if seen.plain else parts,
     )  # fmt: skip
 
 
@@ -114,6 +114,24 @@ def _second_names(module: nn.Module, layers: list[LayerDescription]) -> dict[str
     names = {layer.module: layer.name for layer in layers}
     paths = ((path, first[child]) for path, child in module.named_modules(remove_duplicate=False))
     return {path: names[own] for path, own in paths if path != own and own in names and layer_name(path) == path}
+
+
+def _scores(module: nn.Module, name: str, output: str, seen: _Seen) -> tuple[int, str, str]:
+    """(classes, the part of the result that is the scores, what kind of scores). Raises E408 where ``output`` is no
+    vector."""
+    last = seen.results.get(output) if output else None
+    if last is not None:
+        if len(last.shape) != 2 or last.shape[0] != 1:
+            found = f"gives the shape {last.shape}"
+            raise _error(f"the output `{output}` of {name} {found}, not one vector of scores (input, class)")
+        return last.shape[1], "", scored.kind_of(last.facts.last, last.shape[1])
+    part = next((part for part in seen.parts if part.name == output), None) if output else scored.chosen(seen.parts)
+    if output and (part is None or not part.vector):
+        found = "gives no single tensor" if part is None else f"has the shape {part.shape}"
+        raise _error(f"the output `{output}` of {name} {found}, not one vector of scores (input, class)")
+    if part is None:
+        return 0, "", scored.kinds.UNKNOWN
+    return math.prod(part.shape), "" if seen.plain else part.name, part.scores
 
 
 def _joined(layers: list[LayerDescription], sources: Mapping[str, frozenset[str]]) -> list[LayerDescription]:
@@ -166,7 +184,8 @@ class _Seen:
 
     results: dict[str, _Result | None] = field(default_factory=dict)
     sources: dict[str, frozenset[str]] = field(default_factory=dict)  # of every run of a module: `path`, `path#2` ...
-    whole: _Result | None = None
+    parts: tuple[PartDescription, ...] = ()  # of what the network gave
+    plain: bool = False  # the tensor that passes look at is the one vector of scores
     total: int = 0  # FLOPs
     bytes: int = 0
     runs: dict[str, int] = field(default_factory=dict)  # how often each module ran
@@ -192,8 +211,6 @@ def _run(
     """The one forward, and another for every further type of numbers among the parameters while it fails. Raises E408
     where no type is taken."""
     paths = {child: path for path, child in module.named_modules() if path}
-    if output and output not in paths.values():
-        raise _error(f"the output `{output}` is not a module of this model")
     shape = _shape(reads, channels, input_size)
     problem: Exception | None = None
     for dtype in [torch.float32] if reads == "text" else input_types(module):
@@ -202,6 +219,8 @@ def _run(
         except Exception as e:
             problem = problem or e
             continue
+        if output and output not in (*paths.values(), *(part.name for part in seen.parts)):
+            raise _error(f"the output `{output}` is not a module of this model, and no part of what it gives")
         described_with(module, dtype)
         return seen
     text = str(problem).strip().splitlines()
@@ -243,8 +262,16 @@ def _watched(
             child.register_forward_hook(hook) for child in paths if not isinstance(child, torch.jit.ScriptModule)
         ]
         with torch.no_grad(), counter, traffic, flow:
-            whole = first_tensor(module(example))
-    seen.whole = None if whole is None else _Result(tuple(whole.shape), flow.of(whole), frozenset())
+            whole = module(example)
+        while handles:
+            handles.pop().remove()
+        with torch.no_grad():
+            twice = example.repeat(2, *[1] * (example.ndim - 1))
+            seen.parts = scored.described(whole, lambda: module(twice), flow.of, module)
+    part = next((p for p in seen.parts if p.name == output), None) or scored.chosen(seen.parts)
+    first = path_of(whole)
+    there = part is not None and first is not None and scored.path_named(part.name) == first
+    seen.plain = there and standing_at(whole, first).ndim == 2
     seen.total, seen.bytes = counter.get_total_flops(), traffic.bytes
     return seen
 

@@ -16,6 +16,7 @@ from bbilang.compiler.explain import Measured
 from bbilang.compiler.ir import OUTPUT, Backward, Element, Node, Program, Rerun, Tangents, walk
 from bbilang.compiler.op import Registry
 from bbilang.compiler.plan import Free, Plan, Step, order
+from bbilang.compiler.scores import INDEPENDENT, LOGITS, SIGMOID, VALUE
 from bbilang.compiler.targets import CHAIN
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.frozen import frozen
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.derive import Found
     from bbilang.runtime.targets import Keyed
 
+KNOWN = (LOGITS, SIGMOID, INDEPENDENT, VALUE)  # kinds of scores for which the numbers need not be looked at
 Watch = Callable[[str, int, int, float | None], None]  # words, done, in all, seconds left (None: between steps)
 
 
@@ -61,7 +63,8 @@ class Results:
     icon_sets: dict[str, IconSet] = field(default_factory=dict)
     pictures: tuple[Picture, ...] = ()
     sizes: dict[str, Field] = field(default_factory=dict)  # element id -> what `size=norm` shows
-    probabilities: np.ndarray | None = None  # (input, class)
+    probabilities: np.ndarray | None = None  # (input, class); values where scores are no probabilities
+    kind: str = ""  # of the scores (`compiler.scores`)
     labels: Callable[[int], str] = str
     layers: Mapping[str, LayerDescription] = field(default_factory=dict)
     passes: Any = None  # everything that ran, icons too
@@ -103,6 +106,7 @@ class Run:
         self.objectives: dict[str, tuple[Named, list[Any]]] = {}  # element id -> what its icons shall show
         self.whole: Run | None = None  # of a part: the run whose texts of one length these are
         self.rows = np.arange(len(inputs))  # of a part: their numbers in it
+        self._kind: str | None = None
         self.parts: tuple[Run, ...] = ()
         self.parts = lengths.parts_of(self, inputs)  # one for each length of texts, where they differ
 
@@ -127,6 +131,8 @@ class Run:
     def again(self, program: Program, adapter: Any, images: Any, pictures: np.ndarray, known: dict[int, Field]) -> Run:
         """A run of part of this one, of other pictures (input, ...) or another network, whose passes count apart.
         ``known``: id of a node -> its field, which is not computed."""
+        if self.adapter.description.scores not in KNOWN:
+            _ = self.kind  # it is that of the page's own scores
         found = Run.__new__(Run)
         found.__dict__.update(self.__dict__)
         found.program, found.adapter, found.images, found.pictures = program, adapter, images, pictures
@@ -203,10 +209,23 @@ class Run:
         return self._scores
 
     @property
-    def probabilities(self) -> np.ndarray:
-        import torch
+    def kind(self) -> str:
+        """What kind of numbers the scores are (`compiler.scores`)."""
+        from bbilang.runtime.scored import kind_of_rows
 
-        return torch.from_numpy(self.scores).double().softmax(1).float().numpy()
+        known = self.adapter.description.scores
+        if self.whole is not None:
+            return self.whole.kind
+        if self._kind is None:
+            self._kind = known if known in KNOWN else kind_of_rows(self.scores, known)
+        return self._kind
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """(input, class); the values themselves where scores are no probabilities."""
+        from bbilang.runtime.scored import shown
+
+        return shown(self.scores, self.kind)
 
     def found(self, node: Node, target: Node, place: str = OUTPUT) -> Found:
         """The table that the numbers of an operation for one target are put into."""
@@ -414,7 +433,7 @@ def _execute(run: Run, inputs: Sequence[Picture], icons: Callable[..., list[Any]
         if node.type.content == "selection":
             results.selections[node["id"]] = run.value(node)
     if any(f.scores for f in program.forwards):
-        results.probabilities = run.probabilities
+        results.probabilities, results.kind = run.probabilities, run.kind
     results.layers = {
         name: run.layer(name) for node in results.nodes() for name in node.type.layers if name not in ("output",)
     }

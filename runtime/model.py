@@ -209,6 +209,7 @@ def adapt(
     name: str = "model",
     channels: int | None = None,
     columns: Iterable[Any] | None = None,
+    scores: str | None = None,
 ) -> Adapter:
     """A caller's own module, used itself, in eval mode while it runs, and never changed.
 
@@ -216,14 +217,16 @@ def adapt(
     signals (channel, x), () for one that takes vectors (channel,). ``channels``: of the input. Left out, both are what
     the module's library noted, its first layer says, or what runs. ``preprocess``: without one, the shorter side of a
     picture is resized to fit, or both where y and x differ, and RGB in [0, 1] is given as it is. ``labels``: names of
-    the classes, a list or a dict from number to name. ``output``: the path of the scores (input, class) where the
-    module's own result is not one such vector; a model without any has no classes. ``columns``: names of the entries of
-    a vector, or of the channels. Raises BbiError E408 if it cannot be described, E423 for an argument of another kind.
+    the classes, a list or a dict from number to name. ``output``: where the scores (input, class) are, if
+    the module's own result is not one such vector: the path of a module, or a part of the result such as ``logits`` or
+    ``[1]``; a model without any has no classes. ``columns``: names of the entries of a vector, or of the channels.
+    ``scores``: what they are, ``logits``, ``probabilities``, ``independent`` or ``value`` (`set scores`); guessed unless
+    said. Raises BbiError E408 if it cannot be described, E423 for an argument of another kind.
     """
     from bbilang.runtime.adapting import adapted
 
     size = givens.size_of(input_size)
-    return adapted(module, size, preprocess, labels, description, output, name, channels, columns)
+    return adapted(module, size, preprocess, labels, description, output, name, channels, columns, scores=scores)
 
 
 def adapt_text(
@@ -232,17 +235,18 @@ def adapt_text(
     labels: Iterable[str] | None = None,
     output: str = "",
     name: str = "model",
-    scores: bool = True,
+    scores: bool | str = True,
 ) -> Adapter:
     """A caller's own module that reads text: numbers of tokens (input, token) -> scores (input, class), or those of the
     next token at every place (input, token, class), of which the last counts. Without ``scores`` it gives vectors
-    (input, token, channel), whose mean over the tokens is the layer ``sentence``.
+    (input, token, channel), whose mean over the tokens is the layer ``sentence``. ``scores`` may say what they
+    are, as in `adapt`.
 
     ``tokenizer``: ``encode(text)`` gives numbers, ``decode(numbers)`` text; or ``read(text)``, numbers and words. Its
     ``longest`` is the most tokens (512). ``output``: the path of the scores where the result is not one such vector.
     Raises BbiError E408 if it cannot be described, E423 for an argument of another kind.
     """
-    from bbilang.runtime.adapting import module_of
+    from bbilang.runtime.adapting import module_of, said_of
     from bbilang.runtime.models.foreign import text_adapter
     from bbilang.runtime.models.text import Plain
 
@@ -251,7 +255,10 @@ def adapt_text(
         givens.wrong("tokenizer", tokenizer, "an object with `encode` and `decode`, or with `read`")
     words = tokenizer if hasattr(tokenizer, "read") else Plain(tokenizer)
     output, name = givens.words("output", output), givens.words("name", name)
-    return text_adapter(module, words, givens.names_of(labels), output, name, givens.flag("scores", scores))
+    has = isinstance(scores, str) or givens.flag("scores", scores)
+    adapter = text_adapter(module, words, givens.names_of(labels), output, name, has)
+    kind = scores if isinstance(scores, str) else None
+    return adapter.described_as(said_of(adapter.description, kind))
 
 
 @cache

@@ -230,7 +230,7 @@ def _says(view: View) -> list[str]:
     lines += view.warnings
     for prediction in view.predictions:
         of = f" of {prediction.input}" if len(view.predictions) > 1 else ""
-        top = ", ".join(f"{label} {100 * share:.0f} %" for label, share in prediction.top[:5])
+        top = ", ".join(f"{label} {prediction.words(share)}" for label, share in prediction.top[:5])
         lines.append(f"The model says{of}: {top}")
     return [part for line in lines for part in textwrap.wrap(line, 170)]
 

@@ -29,8 +29,8 @@ from bbilang.runtime.versions import code_digest, plugin_digest, version_of
 FORMAT = 2
 HOW = ("size", "steps", "rate", "batch", "parametrization", "transparency")  # what they show is not among these
 BY_ELEMENT = ("fields", "sizes")  # fields of Results that this file keeps for each element, besides icons
-ELSEWHERE = ("program", "selections", "icons", "icon_sets", "pictures", "probabilities", "labels", "layers", "passes",
-             "adapter", "recipe", "draft", "timings", "imported", "noticed")  # fmt: skip
+ELSEWHERE = ("program", "selections", "icons", "icon_sets", "pictures", "probabilities", "kind", "labels", "layers",
+             "passes", "adapter", "recipe", "draft", "timings", "imported", "noticed")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,10 @@ class Kept:
 
 @dataclass(frozen=True)
 class Predicted:
-    """(input, class) probabilities."""
+    """(input, class) probabilities, or values, by the kind of the scores."""
 
     probabilities: np.ndarray
+    kind: str
     made: Made
     imported: bool = False
 
@@ -122,7 +123,7 @@ class Store:
     def predictions(self) -> Predicted | None:
         read = self._read("probabilities")
         try:
-            return None if read is None else Predicted(read[0]["probabilities"], _made(read[0]["made"]), read[1])
+            return None if read is None else _predicted(*read)
         except DAMAGED:
             return None
 
@@ -141,7 +142,8 @@ class Store:
         self._write("element", element, data)
 
     def keep_predictions(self, predicted: Predicted) -> None:
-        self._write("probabilities", None, {"probabilities": predicted.probabilities, "made": asdict(predicted.made)})
+        data = {"probabilities": predicted.probabilities, "kind": predicted.kind, "made": asdict(predicted.made)}
+        self._write("probabilities", None, data)
 
     def _write(self, what: str, element: Element | None, data: dict[str, Any]) -> None:
         keys = self.keys(what, element)
@@ -179,6 +181,10 @@ def _objectives(data: Iterable[Any]) -> tuple[Objective, ...]:
         Objective(layer, direction, grid=grids.get((groups, number)) if groups else None, cell=cell)
         for layer, direction, groups, number, cell in rows
     )
+
+
+def _predicted(data: Mapping[str, Any], imported: bool) -> Predicted:
+    return Predicted(data["probabilities"], str(data["kind"]), _made(data["made"]), imported)
 
 
 def _made(data: Mapping[str, Any]) -> Made:
@@ -257,7 +263,7 @@ def joined(
             )
     results.layers = layers
     if predicted is not None:
-        results.probabilities = predicted.probabilities
+        results.probabilities, results.kind = predicted.probabilities, predicted.kind
         runs[predicted.made.run] = predicted.made
     for made in runs.values():
         for name, count in made.counts.items():

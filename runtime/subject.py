@@ -114,7 +114,8 @@ def written(adapter: Any) -> str | None:
 
     if type(adapter) is not Adapter or (loaded := code_of(adapter.module)) is None:
         return None
-    digest = hashlib.sha256(repr((adapter.description.name, adapter.description.output, loaded)).encode())
+    it = adapter.description
+    digest = hashlib.sha256(repr((it.name, it.output, it.part, it.scores, loaded)).encode())
     files: set[str] = set()
     for path, module in adapter.module.named_modules():
         for kind in type(module).__mro__:

@@ -118,6 +118,8 @@ def cotangents(run: Any, place: str, keys: list[list[Key | None]], value: Any, r
     """
     import torch
 
+    from bbilang.runtime.scored import probability_slope
+
     owners = list(range(len(value))) if rows is None else [int(r) for r in rows]
     found = torch.zeros(len(keys), *value.shape, device=value.device, dtype=value.dtype)
     for slot, by_input in enumerate(keys):
@@ -135,9 +137,7 @@ def cotangents(run: Any, place: str, keys: list[list[Key | None]], value: Any, r
             elif place != OUTPUT:
                 found[slot, row] = atom_cotangent(run, place, kind, number, value[row : row + 1], owner)[0]
             elif kind == "probability":
-                p = value[row].double().softmax(0)
-                hot = torch.nn.functional.one_hot(torch.tensor(number, device=p.device), len(p))
-                found[slot, row] = (p[number] * (hot - p)).to(found)
+                found[slot, row] = probability_slope(value[row].double(), number, run.kind).to(found)
             else:
                 found[slot, row, number] = 1
     return found

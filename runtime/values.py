@@ -176,8 +176,10 @@ def scores_of_kind(run: Any, place: str, kind: Any, value: Any, numbers: Any, ro
     """(slot, row), the scores of one kind; numbers (slot, row), negative for none."""
     import torch
 
+    from bbilang.runtime.scored import probabilities
+
     if kind == "probability":
-        table = value.double().softmax(1)
+        table = probabilities(value.double(), run.kind)
     elif isinstance(kind, tuple) and kind[0] == "combined":
         return _combined(run, place, kind, value, numbers, rows)
     elif place == OUTPUT:

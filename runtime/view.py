@@ -12,6 +12,7 @@ from bbilang.compiler import ir
 from bbilang.compiler.ir import Node, walk
 from bbilang.compiler.op import Registry, Style
 from bbilang.compiler.present import INPUT_PICKER
+from bbilang.compiler.scores import VALUE
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime import grouping
 from bbilang.runtime import viewmodel as vm
@@ -220,17 +221,17 @@ class _Builder:
         return self.picture(jpeg(picture.shown, 82), "image/jpeg", x, y, f"the input {picture.name}")
 
     def predictions(self) -> tuple[vm.Prediction, ...]:
-        """The three most probable classes of each input."""
-        probabilities = self.results.probabilities
+        """The three most probable classes of each input; the first outputs in order where they are values."""
+        probabilities, kind = self.results.probabilities, self.results.kind
         if probabilities is None:
             return ()
         found = []
         shown = any(element.node["style"] == "image" for element in self.program.elements)
         for picture, row in zip(self.results.pictures, probabilities, strict=True):
-            best = np.argsort(-row, kind="stable")[:3]
+            best = np.arange(len(row))[:5] if kind == VALUE else np.argsort(-row, kind="stable")[:3]
             thumbnail = -1 if shown or picture.words else self.thumbnail(picture)
             top = tuple((self.results.labels(int(i)), float(row[i])) for i in best)
-            found.append(vm.Prediction(picture.name, top, thumbnail))
+            found.append(vm.Prediction(picture.name, top, thumbnail, kind))
         return tuple(found)
 
 

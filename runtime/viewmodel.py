@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Literal, TypeAlias
 
+from bbilang.compiler.scores import VALUE
 from bbilang.grammar.frozen import frozen
 
 Kind = Literal["hover", "click", "pick", "slider"]
@@ -153,14 +154,28 @@ class Interface:
 
 @frozen
 class Prediction:
-    """What the model said of one input: the most probable classes, (label, probability) in 0..1.
+    """What the model said of one input: the most probable classes, (label, probability) in 0..1; where ``kind`` is
+    "value" the outputs in order, (label, value).
 
-    ``picture`` is the input's thumbnail in ``View.pictures``; -1 where the page shows the input anyway.
+    ``kind``: what the scores are (`compiler.scores`). ``picture`` is the input's thumbnail in ``View.pictures``; -1
+    where the page shows the input anyway.
     """
 
     input: str
     top: tuple[tuple[str, float], ...]
     picture: int = -1
+    kind: str = "logits"
+
+    @property
+    def shares(self) -> bool:
+        """Whether the numbers are shares of 1, and not values."""
+        return self.kind != VALUE
+
+    def words(self, number: float, digits: int = 0) -> str:
+        """ "86 %", or a value with four significant digits."""
+        if not self.shares:
+            return f"{number:.4g}"
+        return "< 1 %" if 0 < number < 0.0095 and not digits else f"{100 * number:.{digits}f} %"
 
 
 @frozen

@@ -70,7 +70,8 @@ def load_found(source: Any, name: str, weights: str | Path | None, device: torch
     description = _of_module(name, found, module, None)
     if found.words is not None:
         return TextAdapter(description, module, NO_TEXT, words, found.definition, random, words=found.words)
-    return Adapter(description, module, found.preprocess, words, found.definition, random)
+    adapter = Adapter(description, module, found.preprocess, words, found.definition, random)
+    return adapter.described_as(description)
 
 
 def text_adapter(
@@ -147,7 +148,10 @@ def _renamed(description: ModelDescription, module: nn.Module) -> ModelDescripti
         taken = {*names, *aliases, INPUT, OUTPUT}
         aliases |= {path: name for path, name in whole.items() if path not in taken}
     absent = {name: why for path, why in description.absent.items() for name in {path, short.get(path, path)}}
-    return replace(description, layers=layers, aliases=aliases, absent=absent)
+    parts = tuple(
+        replace(p, layers=tuple(short.get(described.get(x, x), x) for x in p.layers)) for p in description.parts
+    )
+    return replace(description, layers=layers, aliases=aliases, absent=absent, parts=parts)
 
 
 def _kind(module: nn.Module, name: str, names: set[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.adapter import Adapter
+from bbilang.runtime.scored import text_scores
 from bbilang.runtime.texts import is_text, read
 
 if TYPE_CHECKING:
@@ -63,10 +64,11 @@ class TextModel(nn.Module):
             result = self.model(numbers.clamp(min=0).round().long(), **options)
         except IndexError as e:
             raise _outside(self.model, numbers) from e
-        values = _first(result)
         if self.sentence is not None:
+            values = _first(result)
             self.sentence(values, present)
             return values
+        values = text_scores(result)
         if values.ndim == 3:
             last = present.long().sum(1) - 1
             return values[torch.arange(len(values), device=values.device), last]
@@ -156,11 +158,12 @@ def described(adapter: TextAdapter, length: int) -> ModelDescription:
     old = adapter.description
     if old.input_size == (1, length):
         return old
-    return describe_module(
+    found = describe_module(
         adapter.module, (1, length), old.name, output=old.output, title=old.title, labels=old.labels,
         names={layer.name: layer.module for layer in old.layers}, aliases=old.aliases,
         kinds={layer.name: layer.kind for layer in old.layers}, reads="text",
     )  # fmt: skip
+    return replace(found, scores=old.scores)
 
 
 def _error(code: str, message: str, help: str | None = None) -> BbiError:

@@ -63,7 +63,11 @@ class Top(Keep):
 
 
 class Bottom(Keep):
-    """The k weakest atoms, the weakest first: by signed value, those most against."""
+    """The k weakest atoms, the weakest first: by signed value, those most against.
+
+    Ranked like `top`, by the maximum over all other axes: of several classes, the atoms that speak for none of them,
+    and not those most against one; that is `by=` the class, or a pipe of its own.
+    """
 
     name = "bottom"
     ascending = True
@@ -71,7 +75,11 @@ class Bottom(Keep):
 
 
 class Both(Keep):
-    """k from each end with a gap between, the strongest first, the weakest last; everything where there are fewer."""
+    """k from each end with a gap between, the strongest first, the weakest last; everything where there are fewer.
+
+    Ranked like `top`, by the maximum over all other axes: of several classes the weak end are the atoms that speak for
+    none of them; `by=difference`, or `by=` a class, ranks by one number.
+    """
 
     name = "both"
     example = (

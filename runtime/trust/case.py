@@ -13,6 +13,7 @@ import numpy as np
 from bbilang.compiler.description import NOT_PICTURES
 from bbilang.compiler.ir import OUTPUT, Node, Rerun
 from bbilang.compiler.op import bound
+from bbilang.compiler.scores import VALUE
 from bbilang.runtime import baselines
 from bbilang.runtime.atoms import kept_axes
 from bbilang.runtime.field import Field, Named
@@ -139,16 +140,23 @@ class Case:
         return self.attribution["to"].type.unit == PROBABILITY
 
     @property
+    def told_as_probability(self) -> bool:
+        """Whether what scores do is told of probabilities: those of classes, each by itself; else of the scores."""
+        return self.probable or (self.single and self.run.kind != VALUE)
+
+    @property
     def single(self) -> bool:
         """Whether each target is one class, and no sum or difference."""
         return self.index.shape[-1] == 1 and bool((self.weight == 1).all())
 
     def values(self, scores: Tensor, owners: Tensor, probability: bool | None = None) -> Tensor:
-        """(row, target): the targets' values, from scores (row, class) in logits."""
+        """(row, target): the targets' values, from scores (row, class) as the network gives them."""
         import torch
 
+        from bbilang.runtime.scored import probabilities
+
         probability = self.probable if probability is None else probability
-        scores = scores.double().softmax(-1) if probability else scores.double()
+        scores = probabilities(scores.double(), self.run.kind) if probability else scores.double()
         index = torch.as_tensor(self.index, device=scores.device)[owners.to(scores.device)]
         weight = torch.as_tensor(self.weight, device=scores.device, dtype=scores.dtype)[owners.to(scores.device)]
         picked = scores.gather(1, index.flatten(1)).view_as(index)
@@ -158,13 +166,14 @@ class Case:
         """(target, row, class): d target / d scores."""
         import torch
 
+        from bbilang.runtime.scored import pulled
+
         index = torch.as_tensor(self.index, device=scores.device)[owners.to(scores.device)]
         weight = torch.as_tensor(self.weight, device=scores.device, dtype=scores.dtype)[owners.to(scores.device)]
         slope = torch.zeros(*index.shape[:2], scores.shape[1], device=scores.device, dtype=scores.dtype)
         slope.scatter_add_(2, index, weight)
         if self.probable:
-            p = scores.double().softmax(-1).to(scores)[:, None]
-            slope = p * (slope - (p * slope).sum(-1, keepdim=True))
+            slope = pulled(scores.double()[:, None], slope.double(), self.run.kind).to(scores)
         return slope.transpose(0, 1)
 
     # --- the network ---------------------------------------------------------------------------------------------

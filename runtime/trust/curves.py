@@ -65,8 +65,9 @@ class Curve(Measure):
         return Finding(words, warning, curve=field, values={"scores": scores, "area": own, "random": chance})
 
     def probable(self, case: Case) -> bool:
-        """Petsiuk's curves are of the class's probability; of sums and differences of classes, of their logits."""
-        return case.probable or case.single
+        """Petsiuk's curves are of the class's probability; of sums and differences of classes, and of values, of the
+        scores themselves."""
+        return case.told_as_probability
 
     def along(self, case: Case, order: np.ndarray) -> np.ndarray:
         """(input, target, step): the score with the first atoms of an order gone, or there. order (input, target, atom)

@@ -58,7 +58,7 @@ class Road(Measure):
         def make(start: int, stop: int) -> tuple[Any, Any]:
             return torch.from_numpy(stacked[start:stop]).to(case.activation), torch.from_numpy(owner[start:stop])
 
-        probability = case.probable or case.single
+        probability = case.told_as_probability
         found = np.empty(len(rows))
         for start, scores, which in case.scores(make, len(rows)):
             values = case.values(scores, which, probability).cpu().numpy()

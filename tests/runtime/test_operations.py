@@ -473,7 +473,7 @@ def test_a_model_without_a_class_vector():
     near(values(f"c.channel {BARS}", "channel", model=model), activation("c")[0].sum((1, 2)))
     assert tiny.run("input | present(image)", model=model, optimized=False).probabilities is None
     error = tiny.refused(lambda: tiny.check(f"c.channel | attribute(output) {BARS}", model=model))
-    assert error.diagnostics[0].code == "E207" and 'output = "' in error.diagnostics[0].help
+    assert error.diagnostics[0].code == "E247" and 'output = "' in error.diagnostics[0].help
     text = f'output = "head"\nc.channel | attribute(output[3]) {BARS}'
     near(values(text, "channel", model=model), linear("c", lambda s: s[:, 3])[0].sum((1, 2)))
     for optimized in (True, False):
