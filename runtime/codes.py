@@ -413,9 +413,9 @@ RUNNING: Final[dict[str, Code]] = {
     ),
     "E532": Code(
         "scores of which it is not clear what they are",
-        "What a page says of a prediction depends on what the scores are. Where the network does not tell, the "
-        "numbers do, of each input alone: not negative and adding up to 1 they are probabilities, all from 0 to 1 they "
-        "are independent. Inputs that say different things, and probabilities that are none, are for you to decide.",
+        "Where the network does not tell what its scores are, the numbers of each input do, and here they say "
+        "different things, or are not what was said. `set scores(kind=...)` says whether they are logits or "
+        "something else.",
         f"set scores(kind=probabilities)\n{_PHOTO}",
         f"set scores(kind=logits)\n{_PHOTO}",
         needs="a run",
