@@ -117,17 +117,12 @@ def setting_example(name: str) -> str:
     """A `set` statement with the defaults, and a page that it is about."""
     first = SETTINGS[name][0]
     values = {
-<<<<<<< HEAD
         "labels": '"names.txt"',
         "preprocess": "size=256, crop=224",
         "show": "channels=[2, 1, 0]",
         "attribute": "method=linear",
-    }
-=======
-        "labels": '"names.txt"', "preprocess": "size=256, crop=224", "attribute": "method=linear",
         "scores": "kind=logits",
-    }  # fmt: skip
->>>>>>> 67700ca (Reference of set scores)
+    }
     said = values.get(name) or (str(first.default) if first.name == "value" else f"{first.name}={first.default}")
     return f"set {name} {said}" if first.name == "value" else f"set {name}({said})"
 

@@ -220,8 +220,8 @@ def adapt(
     the classes, a list or a dict from number to name. ``output``: where the scores (input, class) are, if
     the module's own result is not one such vector: the path of a module, or a part of the result such as ``logits`` or
     ``[1]``; a model without any has no classes. ``columns``: names of the entries of a vector, or of the channels.
-    ``scores``: what they are, ``logits``, ``probabilities``, ``independent`` or ``value`` (`set scores`); guessed unless
-    said. Raises BbiError E408 if it cannot be described, E423 for an argument of another kind.
+    ``scores``: what they are, ``logits``, ``probabilities``, ``independent`` or ``value`` (`set scores`); guessed
+    unless said. Raises BbiError E408 if it cannot be described, E423 for an argument of another kind.
     """
     from bbilang.runtime.adapting import adapted
 

@@ -148,9 +148,8 @@ def _renamed(description: ModelDescription, module: nn.Module) -> ModelDescripti
         taken = {*names, *aliases, INPUT, OUTPUT}
         aliases |= {path: name for path, name in whole.items() if path not in taken}
     absent = {name: why for path, why in description.absent.items() for name in {path, short.get(path, path)}}
-    parts = tuple(
-        replace(p, layers=tuple(short.get(described.get(x, x), x) for x in p.layers)) for p in description.parts
-    )
+    known = {name: short[path] for name, path in described.items()}
+    parts = tuple(replace(p, layers=tuple(known.get(name, name) for name in p.layers)) for p in description.parts)
     return replace(description, layers=layers, aliases=aliases, absent=absent, parts=parts)
 
 
