@@ -308,9 +308,8 @@ FIELDS: Final[dict[str, Code]] = {
         "What is attributed to is one number of a vector of scores. A network that gives maps, boxes or several "
         "results has no such vector by itself: name the result or the layer that is one (`output = ...`), or "
         "attribute to one entry of a layer.",
-        ">>> bbilang.run('a.channel | attribute(output) | present(bars)', model=features_and_scores, input=x)",
-        ">>> bbilang.run('a.channel | attribute(output) | present(bars)', model=bbilang.adapt(features_and_scores, "
-        '(24, 24), output="[1]"), input=x)',
+        ">>> bbilang.adapt(features_and_scores, (24, 24))",
+        '>>> bbilang.adapt(features_and_scores, (24, 24), output="[1]")',
         needs="a network of another kind",
     ),
     "E248": Code(
