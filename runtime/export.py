@@ -99,7 +99,7 @@ def _json(view: View, path: Path, styles: Mapping[str, Chart] | None, parents: b
     folder = path.parent / f"{path.stem}_files"
     names = [_name(picture) for picture in view.pictures]
     spec = specification(view, [f"{folder.name}/{name}" for name in names], styles)
-    text = json.dumps(spec, ensure_ascii=False, allow_nan=False, indent=1)
+    text = json.dumps(spec, ensure_ascii=False, allow_nan=False)
     check(path, parents)  # before the folder of the pictures is made
     made: list[Path] = []
     new = not folder.exists()

@@ -1,0 +1,55 @@
+"""Every page of the gallery again, from recalled numbers, in every format: the same page, and nothing is run."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+import bbilang
+from bbilang import api
+from bbilang.page import FORMATS
+
+ROOT = Path(__file__).parents[2]
+# Where numbers take long, of fewer layers, classes or steps: as in the tests of these pages, whose numbers they share.
+FEWER = {
+    "channel_attribution": (
+        ("block3b.expand, block4b.expand, ", ""),
+        (" block5b.expand,", ""),
+        ("top(12, per=layer)", "top(2, per=layer)"),
+        ("output.class", "output[top(8)]"),
+    ),
+    "methods_side_by_side": (
+        ("n_steps=64", "n_steps=2"),
+        ("n_samples=16", "n_samples=2"),
+        ("occlusion,", "occlusion(window=112, stride=112),"),
+        ("n_masks=256", "n_masks=3"),
+        ("top(3)", "top(2)"),
+    ),
+    "which_pixels_which_concepts": (("of=input_x_gradient", "of=input_x_gradient, n_samples=2"),),
+    "spatial_attribution": (("output[top(50)]", "output[top(8)]"), ("block4c.expand, ", "")),
+}
+NAMES = sorted(path.stem for path in (ROOT / "specs").glob("*.bbi"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_the_page_again_from_its_numbers(name, compiled, tmp_path):
+    steps = compiled(name, *FEWER.get(name, ())).page.plan  # this made the icons, and kept the numbers
+    run = bbilang.Page(api.view(results := api.execute(steps, recall=False)), results, steps)
+    again = bbilang.Page(api.view(results := api.execute(steps)), results, steps)
+    assert again.results.passes is None  # every element was recalled
+    assert again.view.interfaces == run.view.interfaces
+    assert again.view.selections == run.view.selections and again.view.predictions == run.view.predictions
+    assert again.view.pictures == run.view.pictures
+    sizes = {}
+    for format in FORMATS:
+        sizes[format] = again.save(tmp_path / f"page.{format}").stat().st_size
+    assert all(size > 1000 for size in sizes.values()), sizes
+    with (tmp_path / "page.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = {row["element"] for row in csv.DictReader(file)}
+    numbers = {element.id for element in steps.program.elements if element.node["style"] != "image"}
+    assert rows == numbers  # each element has its rows
+    for element in numbers:
+        assert again.data(element).values.size == run.data(element).values.size > 0
