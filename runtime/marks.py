@@ -50,6 +50,13 @@ def identifier(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):x}_", name)  # no other name looks like this
 
 
+LONGEST = 200  # letters of a label in a chart; Vega measures each again and again to find where it has to be cut
+
+
+def clipped(words: str) -> str:
+    return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}\u2026"
+
+
 def domain(element: Element) -> tuple[float, float]:
     """The ends of the element's scale: its legend's, or the extremes of its values; zero is always inside."""
     if element.legend:

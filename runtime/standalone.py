@@ -12,7 +12,7 @@ import numpy as np
 
 from bbilang.compiler.captions import REFERENCE
 from bbilang.runtime.colour import colour_map_png
-from bbilang.runtime.marks import BLANK, FONT, Theme, identifier
+from bbilang.runtime.marks import BLANK, FONT, Theme, clipped, identifier
 from bbilang.runtime.page import weight
 from bbilang.runtime.pointing import is_grid, places
 from bbilang.runtime.selection import elements, layered
@@ -93,7 +93,7 @@ def _element(
 ) -> dict[str, Any]:
     """An element's layers under its title, its parameters and data handed up to the whole."""
     one = layout(view, element, Theme(room=room, standalone=True), styles)
-    attach(one, {f"frames_{identifier(part.id)}": table(part) for part in layered(element)})
+    attach(one, {f"frames_{identifier(part.id)}": _clipped(table(part)) for part in layered(element)})
     params.update({param["name"]: param for param in one["params"] if param["name"] not in SHARED})
     datasets.update(one["datasets"])
     chart = {key: one[key] for key in ("width", "height", "layer")}
@@ -102,6 +102,12 @@ def _element(
     keys += [_chips(part, room) for part in layered(element) if _chipped(part)]
     chart |= _title(element.title, lines, 14, room)
     return {"vconcat": [chart, *keys], "spacing": 8} if keys else chart
+
+
+def _clipped(frames: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
+    for frame in (frame for panel in frames for frame in panel):
+        frame["label"], frame["series"] = clipped(frame["label"]), list(map(clipped, frame["series"]))
+    return frames
 
 
 def _words(element: Element, room: int, named: bool) -> list[str]:

@@ -16,7 +16,7 @@ import altair as alt
 
 from bbilang.runtime.flow import flow
 from bbilang.runtime.geometry import value_of
-from bbilang.runtime.marks import BLANK, FONT, Theme, identifier, series, slots, tables
+from bbilang.runtime.marks import BLANK, FONT, Theme, clipped, identifier, series, slots, tables
 from bbilang.runtime.selection import elements, layered, start_choices, start_states
 from bbilang.runtime.viewmodel import Element, Frame, View
 
@@ -152,7 +152,7 @@ def _specification(
             {"name": f"faded_{name}", "value": []},
             {"name": f"spot_{name}", "value": []},
             {"name": f"lens_{name}", "value": []},
-            {"name": f"atoms_{name}", "value": [atom.label for atom in part.atoms]},
+            {"name": f"atoms_{name}", "value": [clipped(atom.label) for atom in part.atoms]},
             {"name": f"frames_{name}", "value": []},
         ]
     for name, number in geometry.params.items():  # without the page script a width is not going to change

@@ -74,7 +74,7 @@ def test_files(words, tmp_path):
     export(view, tmp_path / "page.json", "json")
 
 
-@pytest.mark.parametrize("words", [TEXTS[0], TEXTS[7], TEXTS[-1]], ids=lambda words: repr(words[:20]))
+@pytest.mark.parametrize("words", [TEXTS[0], TEXTS[7]], ids=lambda words: repr(words[:20]))
 def test_pictures(words, tmp_path):
     for format in ("png", "pdf"):
         assert export(named(words), tmp_path / f"page.{format}", format).stat().st_size > 10_000
