@@ -57,7 +57,7 @@ def _wrong(reference: str, model: ModelDescription) -> tuple[str, str] | None:
     layers = [x for x in model.layers if found["layer"] in (None, x.name)] or list(model.layers)
     for name, number in zip(names, numbers, strict=True):
         sizes = [x.every_size[name] for x in layers if name in x.every_size]
-        if name in ("y", "x", "channel", "token") and sizes and number >= max(sizes):
+        if name == "channel" and sizes and number >= max(sizes):  # positions depend on the size of the picture
             where = f"`{found['layer']}`" if found["layer"] in model.by_name else f"a layer of {model.name}"
             return f"{where} has at most {max(sizes)} along `{name}`", "numbers count from zero"
     return None

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from closeness import close_to
 from PIL import Image
 
 import bbilang
@@ -39,7 +40,7 @@ def test_a_module_and_a_tensor(tensor):
     data = page.data("blocks")
     assert (data.content, data.unit, data.axes) == ("attribution", "logits", ("channel", "class"))
     expected = tiny.values(TEXT.replace("where", "# where"), "channel", "class")
-    np.testing.assert_allclose(data.values, expected, rtol=1e-5, atol=1e-6)
+    close_to(data.values, expected)
     dims, channels = data.coords["channel"]
     assert dims == ("channel",) and channels.shape == (3,)
     assert module.training and all(p.requires_grad and p.grad is None for p in module.parameters())
@@ -76,7 +77,7 @@ def test_inputs_of_every_kind(kind, tensor):
     if kind == "several":
         assert data.axes == ("input", "channel")
         expected = np.stack([expected, expected])
-    np.testing.assert_allclose(data.values, expected, rtol=1e-4, atol=1e-6)
+    close_to(data.values, expected)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_the_stages_one_by_one(tensor):
     again = bbilang.execute(bbilang.plan(program), model=module, input=tensor, cache=False)
     for name, field in results.fields.items():
         other = again.fields[name].values.ordered(field.values.dims).data
-        np.testing.assert_allclose(field.values.data, other, rtol=1e-4, atol=1e-6)
+        close_to(field.values.data, other)
 
 
 def test_a_program_read_back_runs_the_same(tensor):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from closeness import close_to
 
 import bbilang
 from bbilang.runtime.cache import Cache
@@ -37,7 +38,7 @@ def assert_equal(page, full):
     for name, field in full.results.fields.items():
         other = page.results.fields[name]
         assert other.type == field.type and other.values.dims == field.values.dims
-        np.testing.assert_allclose(other.values.data, field.values.data, rtol=1e-5, atol=1e-6)
+        close_to(other.values.data, field.values.data)
         assert {c: a.dims for c, a in other.coords.items()} == {c: a.dims for c, a in field.coords.items()}
         for component, array in field.coords.items():
             np.testing.assert_array_equal(other.coords[component].data, array.data)
@@ -46,7 +47,7 @@ def assert_equal(page, full):
     assert page.results.layers == full.results.layers and page.results.icon_sets.keys() == full.results.icon_sets.keys()
     for name, icons in full.results.icon_sets.items():
         np.testing.assert_array_equal(page.results.icon_sets[name].index.data, icons.index.data)
-    np.testing.assert_allclose(page.results.probabilities, full.results.probabilities, rtol=1e-5)
+    close_to(page.results.probabilities, full.results.probabilities)
 
 
 def test_a_page_from_the_cache_is_the_same_without_torch(folder, process):

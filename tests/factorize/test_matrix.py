@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from closeness import close_to, within
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.factorization.layer import Work
@@ -18,6 +19,8 @@ from bbilang.runtime.field import Named
 ARTICLE = Path(__file__).parents[3] / "shared" / "data" / "article"
 published = pytest.mark.skipif(not ARTICLE.is_dir(), reason=f"the article's numbers are not at {ARTICLE}")
 PHOTOS = ["pig", "beer"]
+
+STOPS = "iterations stop at a tolerance"
 
 
 def activations(photo: str) -> np.ndarray:
@@ -65,10 +68,15 @@ def test_every_published_factorization(photo):
             assert not file[0, number][..., n:].any()
             for g in range(n):
                 assert np.corrcoef(found[g].ravel(), wanted[..., g].ravel())[0, 1] >= 0.9999
-            np.testing.assert_allclose(found, wanted.transpose(2, 0, 1), rtol=1e-3, atol=1e-3 * wanted.max())
+            within(found, wanted.transpose(2, 0, 1), relative=1e-3, because="published after another factorization")
             entry = next(e for e in data["data"][number : number + 1])["mixed4d"]
             assert entry["n_groups"] == n
-            np.testing.assert_allclose(sizes, [group["magnitude"] for group in entry["each_group"]], rtol=1e-4)
+            within(
+                sizes,
+                [group["magnitude"] for group in entry["each_group"]],
+                relative=1e-4,
+                because="published with five digits",
+            )
 
 
 @published
@@ -76,9 +84,9 @@ def test_every_published_factorization(photo):
 def test_published_reconstruction(photo, n, error):
     table = activations(photo).reshape(196, 528)
     found = factorize(table, "nmf", n)
-    assert found.left_out**0.5 == pytest.approx(error, abs=5e-5)
+    within(found.left_out**0.5, error, absolute=5e-5, because="published with four digits")
     rest = table - found.spatial @ found.channel
-    assert np.linalg.norm(rest) / np.linalg.norm(table) == pytest.approx(error, abs=5e-5)
+    within(np.linalg.norm(rest) / np.linalg.norm(table), error, absolute=5e-5, because="published with four digits")
 
 
 @published
@@ -92,7 +100,7 @@ def test_published_loadings_of_multi_directional_saliency(photo):
     values, loadings, shares = lower_layers(rows, layers, 3, "nmf", 2, together=True)
     wanted = json.loads((ARTICLE / photo / "spatial_attr.json").read_text(encoding="utf-8"))["nmf"]
     for factor, entries in zip(loadings, wanted, strict=True):
-        np.testing.assert_allclose(-np.sort(-factor)[:5], [e["v"] for e in entries], atol=6e-4)
+        within(-np.sort(-factor)[:5], [e["v"] for e in entries], absolute=6e-4, because="published with three digits")
     assert values.shape == (len(rows), 2) and (values >= 0).all() and 0 < shares[0] < 1
     for i in range(len(names)):  # slow twin: non-negative least squares, row by row
         from scipy.optimize import nnls
@@ -113,10 +121,10 @@ def test_torch_finds_the_factors_of_scikit_learn(photo):
     for n in (2, 6):
         first, second = nmf(table, n), nmf_torch(table, n, "cpu")
         errors = [np.linalg.norm(table - w @ h) for w, h in (first, second)]
-        assert errors[1] == pytest.approx(errors[0], rel=1e-6)
+        close_to(errors[1], errors[0])
         for a, b in zip(first, second, strict=True):
             assert (b >= 0).all()
-            np.testing.assert_allclose(b, a, atol=1e-5 * a.max())
+            close_to(b, a)
 
 
 # --- slow twins -------------------------------------------------------------------------------------------------------
@@ -133,8 +141,8 @@ def test_nmf_against_plain_coordinate_descent():
         if moved / first <= 1e-4:
             break
     for found in (nmf(table, n), nmf_torch(table, n, "cpu")):
-        np.testing.assert_allclose(found[0], w, atol=1e-4)
-        np.testing.assert_allclose(found[1], h, atol=1e-4)
+        within(found[0], w, absolute=1e-4, because=STOPS)
+        within(found[1], h, absolute=1e-4, because=STOPS)
 
 
 def _nndsvd(table, n):
@@ -174,17 +182,19 @@ def test_components_against_the_power_method(method):
     table = matrix()
     found = factorize(table, method, 3)
     rest = table - table.mean(0) if method == "pca" else table.copy()
-    np.testing.assert_allclose(found.offset, table.mean(0) if method == "pca" else 0, atol=1e-12)
+    close_to(
+        found.offset, table.mean(0) if method == "pca" else np.zeros_like(found.offset), terms=np.abs(table).mean(0)
+    )
     for k in range(3):
         v = np.ones(table.shape[1])
         for _ in range(5000):
             v = rest.T @ (rest @ v)
             v /= np.linalg.norm(v)
         v = v * np.sign(v[np.abs(v).argmax()])
-        np.testing.assert_allclose(found.channel[k], v, atol=1e-6)
-        np.testing.assert_allclose(found.spatial[:, k], rest @ v, atol=1e-6)
+        within(found.channel[k], v, absolute=1e-6, because="the power method stops at a tolerance")
+        within(found.spatial[:, k], rest @ v, absolute=1e-6, because="the power method stops at a tolerance")
         rest = rest - np.outer(rest @ v, v)
-    assert found.left_out == pytest.approx((rest**2).sum() / (table**2).sum())
+    close_to(found.left_out, (rest**2).sum() / (table**2).sum())
 
 
 def test_ica_finds_the_sources():
@@ -195,7 +205,7 @@ def test_ica_finds_the_sources():
     found = factorize(sources @ mixing, "ica", 3)
     match = np.abs(np.corrcoef(found.spatial.T, sources.T)[:3, 3:])
     assert sorted(match.argmax(1)) == [0, 1, 2] and (match.max(1) > 0.99).all()
-    np.testing.assert_allclose(np.linalg.norm(found.channel, axis=1), 1)
+    close_to(np.linalg.norm(found.channel, axis=1), np.ones(len(found.channel)))
     assert found.left_out < 1e-10
 
 
@@ -206,7 +216,7 @@ def test_kmeans_is_where_every_row_is_with_the_nearest_centre():
     assert set(np.unique(found.spatial)) == {0, 1} and (found.spatial.sum(1) == 1).all()
     owner = found.spatial.argmax(1)
     for k in range(3):
-        np.testing.assert_allclose(found.channel[k], table[owner == k].mean(0))
+        close_to(found.channel[k], table[owner == k].mean(0))
     distance = ((table[:, None] - found.channel) ** 2).sum(-1)
     assert (distance.argmin(1) == owner).all()
 
@@ -219,8 +229,8 @@ def test_signs_are_fixed(method):
     np.testing.assert_array_equal(one.channel, two.channel)
     assert (one.channel[np.arange(3), np.abs(one.channel).argmax(1)] > 0).all()
     if method != "ica":  # whose order is free
-        np.testing.assert_allclose(one.channel, turned.channel, atol=1e-8)
-        np.testing.assert_allclose(one.spatial, -turned.spatial, atol=1e-8)
+        close_to(one.channel, turned.channel)
+        close_to(one.spatial, -turned.spatial)
 
 
 def test_the_seed_decides():
@@ -253,7 +263,7 @@ def test_inputs_together_share_directions():
     assert channel.dims == ("group", "channel") and rest.dims == ()
     both = factorize(cube.reshape(-1, 9), "nmf", 4)
     rebuilt = np.einsum("igyx,gc->iyxc", spatial.ordered(("input", "group", "y", "x")).data, channel.data)
-    np.testing.assert_allclose(rebuilt.reshape(-1, 9), both.spatial @ both.channel, atol=1e-5)
+    close_to(rebuilt.reshape(-1, 9), both.spatial @ both.channel)
 
 
 def test_a_signed_content_goes_in_as_two_parts():
@@ -261,8 +271,8 @@ def test_a_signed_content_goes_in_as_two_parts():
     table = np.random.default_rng(2).normal(size=(20, 8))
     found = Work("nmf", (1.0,), (), ("y",)).one([table], 3, "")
     plain = factorize(np.concatenate([np.maximum(table, 0), np.maximum(-table, 0)]), "nmf", 3)
-    np.testing.assert_allclose(found.channel, plain.channel)
-    np.testing.assert_allclose(found.spatial, plain.spatial[:20] - plain.spatial[20:])
+    close_to(found.channel, plain.channel)
+    close_to(found.spatial, plain.spatial[:20] - plain.spatial[20:])
     assert (found.channel >= 0).all() and (found.spatial < 0).any()
 
 
@@ -273,12 +283,12 @@ def test_balance_of_two_contents():
     found = Work("svd", (1.0, 0.5), (), ("y",)).one([first, second], 3, "")
     rows = np.concatenate([first / np.linalg.norm(first), 0.5 * second / np.linalg.norm(second)])
     directions = np.linalg.svd(rows, full_matrices=False)[2][:3]
-    np.testing.assert_allclose(np.abs((found.channel * directions).sum(1)), 1)
-    np.testing.assert_allclose(found.spatial, first @ found.channel.T, atol=1e-9)
+    close_to(np.abs((found.channel * directions).sum(1)), np.ones(len(directions)))
+    close_to(found.spatial, first @ found.channel.T)
     rest = first - found.spatial @ found.channel
-    assert found.left_out == pytest.approx((rest**2).sum() / (first**2).sum())
+    close_to(found.left_out, (rest**2).sum() / (first**2).sum())
     alone = Work("svd", (1.0, 0.0), (), ("y",)).one([first, second], 3, "")
-    np.testing.assert_allclose(alone.channel, factorize(first, "svd", 3).channel, atol=1e-7)
+    close_to(alone.channel, factorize(first, "svd", 3).channel)
 
 
 # --- what cannot be factorized ----------------------------------------------------------------------------------------
@@ -310,7 +320,7 @@ def test_rows_that_another_fit_does_not_know():
         lower(table, table[:, :5], "pca", 2)
     pca = factorize(table[:20], "pca", 2)
     found = lower(table, table[:20], "pca", 2)
-    np.testing.assert_allclose(found.values, (table - table[:20].mean(0)) @ pca.channel.T)
+    close_to(found.values, (table - table[:20].mean(0)) @ pca.channel.T)
 
 
 @pytest.mark.parametrize("method", ["tsne", "umap"])

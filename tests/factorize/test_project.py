@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from closeness import within
 from tiny import values
 from torch import nn
 
@@ -33,7 +34,7 @@ def cube(layer: str, inputs: int = 1) -> np.ndarray:
 
 def near(a: np.ndarray, b: np.ndarray) -> None:
     assert a.shape == b.shape
-    np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3 * np.nanmax(np.abs(b)))
+    within(a, b, relative=1e-3, because="the factors are found by iterations that stop at a tolerance")
 
 
 def test_principal_components_of_positions():
@@ -108,7 +109,13 @@ e = layers.spatial | attribute(output.class) | relu
 
     for place in range(0, 256, 37):
         best = nnls(fitted.channel.T, rows[0][place])[0]
-        np.testing.assert_allclose(found[0].reshape(-1, 2)[place], best, atol=2e-2 * max(best.max(), 1))
+        within(
+            found[0].reshape(-1, 2)[place],
+            best,
+            relative=2e-2,
+            absolute=2e-2,
+            because="published after another factorization",
+        )
     words = field.names["component"].data.ravel().tolist()
     for own, loading in zip(words, fitted.channel, strict=True):
         assert own == " + ".join(tiny.LABELS[i].split(",")[0] for i in np.argsort(-loading)[:3])
@@ -133,7 +140,7 @@ layers.spatial | attribute(output.class) | relu
     wanted = json.loads((ARTICLE / photo / "spatial_attr.json").read_text(encoding="utf-8"))["nmf"]
     loadings = field.loadings.ordered(("input", "component", "class")).data[0]
     for row, entries in zip(loadings, wanted, strict=True):
-        np.testing.assert_allclose(-np.sort(-row)[:5], [e["v"] for e in entries], atol=6e-4)
+        within(-np.sort(-row)[:5], [e["v"] for e in entries], absolute=6e-4, because="published with three digits")
 
 
 class Attributed(nn.Module):

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from closeness import within
 
 NAME = "can_i_trust_this"
 GUIDED = (
@@ -22,8 +23,8 @@ def test_whiskers_stand_at_the_numbers(read):
     assert data.axes[-1] == "measure" and values.shape == (8, 2)
     texts = [text for text in page.texts("channels") if "±" in text and text[0].isdigit()]
     own, off = zip(*(map(float, text.split(" ±")) for text in texts), strict=True)
-    np.testing.assert_allclose(own, values[:, 0], atol=0.006)
-    np.testing.assert_allclose(off, values[:, 1], atol=0.006)
+    within(own, values[:, 0], absolute=0.006, because="a page prints two digits")
+    within(off, values[:, 1], absolute=0.006, because="a page prints two digits")
     assert "± path dependence" in page.texts("channels")
     # Whiskers are drawn to scale: their lengths are as the spreads.
     boxes = page.tab.eval_on_selector_all(
@@ -33,7 +34,12 @@ def test_whiskers_stand_at_the_numbers(read):
     wide = sorted(box[2] for box in boxes if 1.2 < box[3] < 1.8 and box[2] > 4)
     lengths = np.sort(2 * values[:, 1])
     assert len([w for w in wide if w > 12.1]) >= 6
-    np.testing.assert_allclose(np.array(wide[-4:]) / wide[-1], lengths[-4:] / lengths[-1], atol=0.03)
+    within(
+        np.array(wide[-4:]) / wide[-1],
+        lengths[-4:] / lengths[-1],
+        absolute=0.03,
+        because="lengths are read off the drawing",
+    )
 
 
 @pytest.mark.browser

@@ -1,9 +1,9 @@
 """The networks of every building block are what the methods' tests take them for."""
 
 import blocks
-import numpy as np
 import pytest
 import torch
+from closeness import close_to
 from torch import nn
 
 
@@ -20,7 +20,7 @@ def test_a_block(name):
     (gradient,) = torch.autograd.grad(scores[0, index], kept["cut"])
     expected = (kept["cut"] * gradient)[0].sum((1, 2)).detach()
     found = blocks.attributed("stem.channel | attribute(output) | present(bars)", name)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+    close_to(found, expected)
     for path, module in network.named_modules():
         if isinstance(module, nn.ReLU6):
             assert 0.02 < float((kept[path] > 6).float().mean()) < 0.9, (path, float(kept[path].max()))
@@ -31,4 +31,4 @@ def test_a_block(name):
 @pytest.mark.parametrize("name", [name for name in blocks.BLOCKS if name not in ("silu", "relu6", "attention")])
 def test_without_biases_a_block_is_homogeneous(name):
     network, image = blocks.block(name, bias=False), blocks.image()
-    torch.testing.assert_close(network(3 * image[None]), 3 * network(image[None]), rtol=1e-4, atol=1e-5)
+    close_to(network(3 * image[None]), 3 * network(image[None]))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from closeness import close_to
 from torch import nn
 
 import bbilang
@@ -26,7 +27,7 @@ def close(found, expected, rtol=1e-5):
     """Equal, relative to the largest."""
     expected = np.asarray(expected)
     assert np.abs(expected).max() > 0
-    np.testing.assert_allclose(found, expected, rtol=0, atol=rtol * np.abs(expected).max())
+    close_to(found, expected)
 
 
 class Bounded(nn.ReLU):
@@ -189,7 +190,7 @@ def test_every_spelling_of_a_rectifier(method):
         with Rectifiers(method):
             y = network(x)
         found.append(torch.autograd.grad(y, x, seed)[0])
-        assert torch.allclose(y, network(x), atol=1e-6)
+        close_to(y, network(x))
     assert found[0].abs().max() > 0
     torch.testing.assert_close(*found)
 
@@ -246,7 +247,7 @@ def test_cams_at_their_layer(method, name, weights):
     for optimized in (True, False):
         text = f"stem.spatial | attribute({to}, method={method}) | present(heatmap)"
         found = blocks.attributed(text, name, optimized=optimized)
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * float(expected.max()) + 1e-9)
+        close_to(found, expected)
 
 
 @pytest.mark.parametrize("method", CAMS)
@@ -256,8 +257,8 @@ def test_cams_at_the_input_are_resized(method):
         small = slow_cam(*maps_and_gradient("residual", layer, {1: 1.0}), method)
         expected = F.interpolate(small[None, None], (12, 12), mode="bilinear", align_corners=False)[0, 0]
         found = at_input(method + argument, "residual", "output[1]")
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * float(expected.max()) + 1e-9)
-        assert found[0, 0] == pytest.approx(float(small[0, 0]), rel=1e-4, abs=1e-9)
+        close_to(found, expected)
+        close_to(found[0, 0], float(small[0, 0]))
 
 
 @pytest.mark.parametrize("name", MAPPED)

@@ -8,6 +8,7 @@ import blocks
 import numpy as np
 import pytest
 import tiny
+from closeness import close_to
 
 import bbilang
 from bbilang.runtime.provenance import provenance_of
@@ -25,7 +26,7 @@ def test_each_of_a_list_is_what_it_is_alone(optimized):
     )  # fmt: skip
     for method, found in zip(LIST, together, strict=True):
         alone = blocks.attributed(text.format(method, "heatmap").replace("[top(3)]", ""), "max_pool")
-        np.testing.assert_allclose(found, alone, rtol=1e-5, atol=1e-6 * np.abs(alone).max())
+        close_to(found, alone)
     assert len({found.tobytes() for found in together}) == len(LIST)
 
 
@@ -43,7 +44,7 @@ def test_labels_scales_and_the_legend():
     for panel, numbers in zip(element.panels, raw, strict=True):
         drawn = np.array([row[0] for row in panel.frames[0].values])
         assert np.abs(drawn).max() == 1
-        np.testing.assert_allclose(drawn * np.abs(numbers).max(), numbers, rtol=1e-3, atol=1e-5)
+        close_to(drawn * np.abs(numbers).max(), numbers)
     assert element.legend.scope == "divided by the largest magnitude of each method"
     assert element.legend.unit == "share of the method's maximum"
     assert any(f"linear {np.abs(raw[0]).max():.3g}" in note for note in element.legend.notes)

@@ -7,6 +7,7 @@ import pytest
 import tiny
 import torch
 import torch.nn.functional as F
+from closeness import close_to
 from torch import nn
 
 from bbilang.runtime.model import adapt
@@ -66,7 +67,7 @@ def test_window_by_window(kind, geometry):
     shape = F.max_pool2d(x, **geometry).shape
     cotangent = torch.randn(shape, generator=random)
     found = gradient(kind, x, cotangent, **geometry)
-    torch.testing.assert_close(found, slow(kind, x, cotangent, **geometry), rtol=1e-4, atol=1e-5)
+    close_to(found, slow(kind, x, cotangent, **geometry))
 
 
 def test_the_forward_is_that_of_a_max_pool():
@@ -84,17 +85,17 @@ def test_many_cotangents_at_once():
     cotangents = torch.randn(4, *y.shape)
     together = torch.autograd.grad(y, x, cotangents, is_grads_batched=True, retain_graph=True)[0]
     alone = torch.stack([torch.autograd.grad(y, x, c, retain_graph=True)[0] for c in cotangents])
-    torch.testing.assert_close(together, alone)
+    close_to(together, alone)
 
 
 def test_blending_spreads_one_pixel_and_cancels_a_checkerboard():
     one = torch.zeros(1, 1, 5, 5)
     one[..., 2, 2] = 1
     expected = torch.tensor([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16
-    assert torch.allclose(blended(one)[0, 0, 1:4, 1:4], expected)
+    close_to(blended(one)[0, 0, 1:4, 1:4], expected)
     y, x = np.mgrid[:8, :8]
     checkerboard = torch.from_numpy(((y + x) % 2).astype(np.float32))[None, None]
-    assert torch.allclose(blended(checkerboard)[..., 1:-1, 1:-1], torch.full((1, 1, 6, 6), 0.5))
+    close_to(blended(checkerboard)[..., 1:-1, 1:-1], torch.full((1, 1, 6, 6), 0.5))
 
 
 class Pooled(nn.Module):
@@ -127,7 +128,7 @@ def test_through_a_network(method):
         below = blended(below)
     expected = (a * below).sum(1)[0]
     found = results.fields["element-1"].values.ordered(("input", "y", "x")).data[0]
-    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-6)
+    close_to(found, expected.numpy())
     assert results.model_passes == (2, 1)  # the page's own forward, and the one with other derivatives
 
 

@@ -10,6 +10,7 @@ import relevance_twins as twins
 import tiny
 import torch
 import torch.nn.functional as F
+from closeness import close_to
 from torch import nn
 
 import bbilang
@@ -95,8 +96,8 @@ def test_a_network_layer_by_layer(method, linear, pool):
     results = tiny.run(text, model=adapted(module))
     at_b, at_c = chained(tiny.build(Small), tiny.images(), 3, linear, pool)
     channels, positions = (f.values.data[0] for f in results.fields.values())
-    np.testing.assert_allclose(channels, at_b.sum((1, 2)), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(positions, at_c.sum(0), rtol=1e-4, atol=1e-6)
+    close_to(channels, at_b.sum((1, 2)))
+    close_to(positions, at_c.sum(0))
     assert results.model_passes == (2, 1)  # the page's own, and one forward and backward for both layers
 
 
@@ -112,7 +113,7 @@ def test_the_opposite_of_a_class_is_the_class_with_negated_weights():
         opposite.head.weight.neg_()
     against = relevance(adapted(opposite), tiny.images(), layers, 3, "excitation_backprop")
     for layer in layers:
-        torch.testing.assert_close(found[layer], own[layer] - against[layer], rtol=1e-4, atol=1e-7)
+        close_to(found[layer], own[layer] - against[layer])
         assert float(found[layer].abs().max()) > 1e-3
 
 
@@ -132,7 +133,7 @@ def test_without_biases_relevance_adds_up_to_the_score(name, at):
         at = "stem.channel"
     draw = "bars" if at.endswith("channel") else "heatmap"
     found = blocks.attributed(f"{at} | attribute(output[2], method={LINEAR}) | present({draw})", name, False)
-    assert found.sum() == pytest.approx(score_of(name, 2), rel=1e-3)
+    close_to(found.sum(), score_of(name, 2))
 
 
 def test_biases_take_a_share_unless_they_are_left_out():
@@ -141,7 +142,7 @@ def test_biases_take_a_share_unless_they_are_left_out():
         return blocks.attributed(text, "convolution").sum()
 
     score = score_of("convolution", 2, True)
-    assert total("lrp(convolution=epsilon, bias=false)") == pytest.approx(score, rel=1e-3)
+    close_to(total("lrp(convolution=epsilon, bias=false)"), score)
     assert abs(total("lrp(convolution=epsilon)") - score) > 0.05 * abs(score)
 
 
@@ -162,10 +163,10 @@ def test_differences_and_lists_are_made_of_classes(method):
         return blocks.attributed(f"stem.channel | attribute({to}, method={method}) | present(bars)", name)
 
     one, two = values("output[1]"), values("output[2]")
-    np.testing.assert_allclose(values("output[1] - output[2]"), one - two, rtol=1e-4, atol=1e-6)
+    close_to(values("output[1] - output[2]"), one - two)
     text = f"stem.channel | attribute(output[1, 2], method={method}) | present(bars)"
     listed = blocks.attributed(text, "residual", True, 0, "class", "channel")
-    np.testing.assert_allclose(listed, np.stack([one, two]), rtol=1e-5, atol=1e-6)
+    close_to(listed, np.stack([one, two]))
 
 
 def test_relevance_of_a_hidden_channel_adds_up_to_its_activation():
@@ -173,7 +174,7 @@ def test_relevance_of_a_hidden_channel_adds_up_to_its_activation():
     found = blocks.attributed(text, "convolution", False)
     network, image = blocks.block("convolution", False), blocks.image()[None]
     body = network.body(network.stem(image))
-    assert found.sum() == pytest.approx(float(body.sum()), rel=1e-3)
+    close_to(found.sum(), float(body.sum()))
 
 
 def test_chances_of_a_hidden_channel_start_in_proportion_to_its_activation():
@@ -186,7 +187,7 @@ def test_chances_of_a_hidden_channel_start_in_proportion_to_its_activation():
     cotangent[0, :, 1] = 1
     seed = captured.relevance.seed(captured.graph["c"], cotangent, "c")
     active = captured["c"][0, 1].clamp_min(0)
-    torch.testing.assert_close(seed[0, 0, 1], active / active.sum())
+    close_to(seed[0, 0, 1], active / active.sum())
     assert float(seed.sum()) == pytest.approx(1) and float(seed[0, 0, 0].abs().sum()) == 0
 
 
@@ -201,7 +202,7 @@ def test_many_targets_in_one_pass_as_one_by_one():
     )
     together, alone = (tiny.run(text, inputs=2, optimized=flag) for flag in (True, False))
     for one, two in zip(together.fields.values(), alone.fields.values(), strict=True):
-        np.testing.assert_allclose(one.values.data, two.values.ordered(one.values.dims).data, rtol=1e-4, atol=1e-6)
+        close_to(one.values.data, two.values.ordered(one.values.dims).data)
     assert together.model_passes == (2, 6) and alone.model_passes == (7, 18)  # of classes, in batches
 
 
@@ -209,7 +210,7 @@ def test_pictures_are_independent():
     text = 'a.channel | attribute(output[1], method=lrp(composite="epsilon_gamma_box")) | present(bars)'
     both = tiny.run(text, inputs=2).fields["element-1"].values.data
     one = tiny.run(text, inputs=1).fields["element-1"].values.data
-    np.testing.assert_allclose(both[:1], one, rtol=1e-4, atol=1e-6)
+    close_to(both[:1], one)
 
 
 # --- how a network is written does not matter -------------------------------------------------------------------------
@@ -281,7 +282,7 @@ def test_batch_norms_are_folded(method, options):
 def test_between_a_convolution_and_its_norm_stands_the_relevance_of_both():
     adapter = adapted(normed())
     found = relevance(adapter, tiny.images(), ["a", "a.0", "a.1"], 3)
-    torch.testing.assert_close(found["a.0"], found["a.1"])
+    close_to(found["a.0"], found["a.1"])
 
 
 def test_a_convolution_that_others_read_too_keeps_its_own_weights():
@@ -299,7 +300,7 @@ def test_a_convolution_that_others_read_too_keeps_its_own_weights():
     module.norm.running_var.fill_(0.1)
     found = relevance(adapted(module), tiny.images(), ["input"], 3)["input"]
     again = relevance(adapted(module), tiny.images(), ["input"], 3, canonize=False)["input"]
-    torch.testing.assert_close(found, again)
+    close_to(found, again)
 
 
 def test_the_box_is_the_range_of_the_pixels():
@@ -315,7 +316,7 @@ def test_the_box_is_the_range_of_the_pixels():
     one = relevance(outside, tiny.images(), layers, 3, **options)
     two = relevance(adapted(tiny.build(Inside)), tiny.images(), layers, 3, **options)
     for layer in layers:
-        torch.testing.assert_close(one[layer], two[layer], rtol=1e-4, atol=1e-6)
+        close_to(one[layer], two[layer])
     first = outside.module.a[0]
     x = outside.normalize(tiny.images()).double()
     low, high = (outside.normalize(torch.full_like(tiny.images(), end)).double() for end in (0.0, 1.0))
@@ -331,7 +332,7 @@ def test_the_box_is_the_range_of_the_pixels():
         return F.conv_transpose2d(s, weight, None, 2, 1, 1)
 
     expected = x * back(w) - low * back(w.clamp_min(0)) - high * back(w.clamp_max(0))
-    torch.testing.assert_close(one["input"].double(), expected, rtol=1e-3, atol=1e-6)
+    close_to(one["input"].double(), expected)
 
 
 # --- gates and attention ----------------------------------------------------------------------------------------------
@@ -368,8 +369,8 @@ def test_attention_however_it_is_written():
         relevance(adapted(tiny.build(lambda way=way: Heads(way))), tiny.images(2), ["input", "patch"], 3)["patch"]
         for way in ("module", "function", "loop")
     ]
-    torch.testing.assert_close(found[0], found[2], rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(found[1], found[2], rtol=1e-4, atol=1e-6)
+    close_to(found[0], found[2])
+    close_to(found[1], found[2])
 
 
 def test_attention_and_scale_are_taken_as_given():
@@ -388,7 +389,7 @@ def test_attention_and_scale_are_taken_as_given():
     mixed = (q @ k.transpose(2, 3) / 2).softmax(-1).detach() @ v
     score = module.head((tokens + module.attend.out_proj(mixed.transpose(1, 2).flatten(2))).mean(1))[0, 3]
     (gradient,) = torch.autograd.grad(score, x)
-    torch.testing.assert_close(found, maps * gradient, rtol=1e-3, atol=1e-5)
+    close_to(found, maps * gradient)
 
 
 def test_a_gate_gives_all_to_its_signal():
@@ -412,7 +413,7 @@ def test_a_gate_gives_all_to_its_signal():
     scores = module.head(mean)[0, 3].detach()
     r = mean * module.head.weight[3] * scores / (scores + scores.sign() * 1e-6)
     expected = (x * gate) / x[0, 0].numel() / (mean + 1e-6)[:, :, None, None] * r[:, :, None, None]
-    torch.testing.assert_close(found["a"], expected.detach(), rtol=1e-4, atol=1e-6)
+    close_to(found["a"], expected.detach())
     assert float(found["squeeze"].abs().max()) == 0
 
 
@@ -556,7 +557,7 @@ def test_sensitivity_b_what_does_not_matter_may_get_some(method):
     units = Units([[1.0, 1.0], [1.0, 0.0]], [0.0, 0.0], [2.0, -1.0])
     assert shares([1.0, 1.0], units, method)[0] != 0
     flat = Units([[0.0, 1.0]], [0.0], [1.0])  # the first does not enter at all
-    assert shares([1.0, 1.0], flat, first="flat")[0] == pytest.approx(0.5, abs=1e-5)
+    close_to(shares([1.0, 1.0], flat, first="flat")[0], 0.5)
 
 
 @pytest.mark.parametrize(("method", "options"), [("lrp", {"linear": "z_plus"}), ("excitation_backprop", {})])
@@ -571,7 +572,7 @@ def test_implementation_invariance_two_ways_to_write_one_function(method, option
 
 def test_symmetry_two_that_may_change_places_may_get_different_shares():
     units = Units([[1.0, -1.0], [0.0, 1.0]], [0.0, 0.0], [1.0, 1.0])  # the greater of two
-    assert shares([1.0, 1.0], units) == pytest.approx([0, 1], abs=1e-5)
+    close_to(shares([1.0, 1.0], units), [0, 1])
 
 
 def test_completeness_a_bias_takes_a_share():
@@ -581,7 +582,7 @@ def test_completeness_a_bias_takes_a_share():
 
 def test_conservation_a_unit_that_nothing_excites_hands_nothing_on():
     units = Units([[1.0, 0.0]], [0.0], [-1.0])
-    assert shares([1.0, 0.0], units) == pytest.approx([-1, 0], abs=1e-5)
+    close_to(shares([1.0, 0.0], units), [-1, 0])
     assert sum(shares([1.0, 0.0], units, linear="z_plus")) == 0
     assert sum(shares([1.0, 0.0], units, "excitation_backprop")) == 0
 
@@ -589,7 +590,7 @@ def test_conservation_a_unit_that_nothing_excites_hands_nothing_on():
 def test_linearity_chances_do_not_grow_with_the_score():
     one, two = (Units([[1.0, 1.0]], [0.0], [factor]) for factor in (1.0, 2.0))
     assert shares([1.0, 3.0], one, "excitation_backprop") == shares([1.0, 3.0], two, "excitation_backprop")
-    assert shares([1.0, 3.0], two) == pytest.approx([2, 6])
+    close_to(shares([1.0, 3.0], two), [2, 6])
 
 
 def test_the_guide():
@@ -614,4 +615,4 @@ def test_the_mean_over_copies_without_noise_is_the_method_itself(method, at, opt
         .values.data
         for m in (method, f"smoothgrad(of={method}, n_samples=2, noise=0)")
     )
-    np.testing.assert_allclose(mean, own, rtol=1e-4, atol=1e-6 * abs(own).max())
+    close_to(mean, own)

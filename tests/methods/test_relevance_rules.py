@@ -1,10 +1,10 @@
 """Each rule on one layer of every kind, beside twins that go pair by pair; and the operations around the layers."""
 
-import numpy as np
 import pytest
 import relevance_twins as twins
 import torch
 import torch.nn.functional as F
+from closeness import close_to
 from torch import nn
 
 from bbilang.registry import registry
@@ -96,7 +96,7 @@ def test_a_rule_pair_by_pair(kind, rule, bias, signed):
             "excitation": lambda: twins.excitation(w, v, r),
         }
         expected = own[rule]()
-    np.testing.assert_allclose(found.flatten().numpy(), expected, rtol=1e-9, atol=1e-9)
+    close_to(found.flatten().numpy(), expected)
     assert out == y.shape[1:]
 
 
@@ -119,7 +119,7 @@ def test_sums_share_in_proportion(name, method):
     small = twins.TINY if method == "lrp" else 0
     expected = twins.proportion(w, x.flatten().numpy(), relevance.flatten().numpy(), small)
     found = back(around(method), SUMS[name], x, relevance)
-    np.testing.assert_allclose(found.flatten().numpy(), expected, rtol=1e-8, atol=1e-10)
+    close_to(found.flatten().numpy(), expected)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_two_branches_share_a_sum(write):
     found = back(around("lrp"), lambda x: write(2 * x, torch.relu(x)), x, relevance)
     z = 2 * x + x.clamp_min(0)
     total = torch.where(z >= 0, z + twins.TINY, z - twins.TINY)
-    torch.testing.assert_close(found, relevance * z / total, rtol=1e-9, atol=1e-12)
+    close_to(found, relevance * z / total)
 
 
 def test_positive_sums_keep_chances_between_0_and_1():
@@ -167,7 +167,7 @@ def test_activations_pass(module):
     plain = module(x.clone())
     assert torch.equal(back(mode, lambda x: module(x.clone()), x, relevance), relevance)
     with mode:
-        torch.testing.assert_close(module(x.clone().requires_grad_().clone()).detach(), plain)
+        close_to(module(x.clone().requires_grad_().clone()).detach(), plain)
 
 
 def test_the_winner_of_a_max_pool_takes_all():
@@ -190,5 +190,5 @@ def test_what_reads_the_same_tensor_later_reads_what_was_written_over_it():
         return y + y.flip(1)
 
     one, two = (back(around("lrp"), f, x, torch.ones(1, 2)) for f in (written, apart))
-    torch.testing.assert_close(one, two)
+    close_to(one, two)
     assert torch.equal(written(x), apart(x))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from closeness import close_to
 
 import bbilang
 from bbilang.grammar.diagnostic import BbiError
@@ -20,7 +21,7 @@ def close(found, expected, rtol=1e-5):
     """Equal, relative to the largest."""
     expected = np.asarray(expected)
     assert np.abs(expected).max() > 0
-    np.testing.assert_allclose(found, expected, rtol=0, atol=rtol * np.abs(expected).max())
+    close_to(found, expected)
 
 
 def at_input(method, name, to=f"output[{CLASS}]", head="input.pixel", **options):
@@ -314,7 +315,7 @@ def test_cam_by_the_weights_of_the_head(name, to, weights):
         close(at_input("cam", name, to, optimized=optimized), expected)
     bias = sum(weight * network.head.bias[index] for index, weight in weights.items())
     score = sum(weight * network(blocks.image()[None])[0, index] for index, weight in weights.items())
-    assert float(small.mean() + bias) == pytest.approx(float(score), rel=1e-4)
+    close_to(float(small.mean() + bias), float(score))
 
 
 def test_cam_where_there_is_none():

@@ -4,6 +4,7 @@ import csv
 
 import pytest
 import torch
+from closeness import close_to, within
 from PIL import Image
 
 from bbilang.runtime.model import MODELS, carried
@@ -22,7 +23,7 @@ def test_logits_equal_those_of_the_unmaintained_package(efficientnet):
     network.load_state_dict(torch.load(carried(MODELS["efficientnet_lite0"]), weights_only=True))
     images = efficientnet.normalize(torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0)))
     with torch.inference_mode():
-        torch.testing.assert_close(efficientnet.module(images), network(images), rtol=0, atol=1e-4)
+        close_to(efficientnet.module(images), network(images))
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_predictions(efficientnet, shared, picture, name, probability):
     best = int(scores.argmax())
     assert efficientnet.description.label(best) == name
     if probability:
-        assert float(scores[best]) == pytest.approx(probability, abs=0.002)
+        within(float(scores[best]), probability, absolute=0.002, because="recorded with three digits")
 
 
 def test_accuracy_on_a_hundred_pictures(efficientnet, shared):

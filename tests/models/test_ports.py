@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from closeness import close_to
 
 from bbilang.runtime.model import load
 from bbilang.runtime.models import inceptionv1
@@ -35,7 +36,7 @@ def test_same_convolution(size, kernel, stride):
     weight = layer.weight.detach()[0, 0].double().numpy()
     expected = np.einsum("yxab,ab->yx", windows(image.double().numpy(), kernel, stride, 0.0), weight)
     result = layer(image[None, None]).detach()[0, 0].double().numpy()
-    np.testing.assert_allclose(result, expected, rtol=0, atol=1e-5)
+    close_to(result, expected)
 
 
 @pytest.mark.parametrize(("size", "kernel", "stride"), CASES)
@@ -51,7 +52,7 @@ def test_average_pool_over_the_same_windows_leaves_padding_out(size, kernel, str
     pool = SameMaxPool2d(kernel, stride)
     result = F.avg_pool2d(image, kernel, stride, pool.padding_of(image), ceil_mode=True, count_include_pad=False)
     expected = np.nanmean(windows(image[0, 0].numpy(), kernel, stride, np.nan), (2, 3))
-    np.testing.assert_allclose(result[0, 0].numpy(), expected, rtol=1e-5)
+    close_to(result[0, 0].numpy(), expected)
 
 
 def test_same_padding_is_asymmetric():
@@ -68,12 +69,12 @@ def test_local_response_normalization():
     for c in range(30):
         near = a[:, max(0, c - 5) : c + 6]  # depth_radius 5
         expected[:, c] = a[:, c] / (2 + 1e-4 * (near**2).sum(1)) ** 0.5
-    np.testing.assert_allclose(Normalization()(x).numpy(), expected, rtol=1e-5)
+    close_to(Normalization()(x).numpy(), expected)
 
 
 def test_the_input_of_inceptionv1_is_rescaled():
     ends = inceptionv1.PREPROCESS.normalize(torch.tensor([0.0, 1.0]).view(1, 1, 1, 2).expand(1, 3, 1, 2))
-    torch.testing.assert_close(ends[0, 0, 0], torch.tensor([-117.0, 138.0]), rtol=0, atol=1e-4)
+    close_to(ends[0, 0, 0], torch.tensor([-117.0, 138.0]))
 
 
 def test_random_inceptionv1_has_the_shapes_of_the_article():

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from closeness import close_to
 from PIL import Image
 
 from bbilang.grammar.diagnostic import BbiError
@@ -123,7 +124,7 @@ def test_prepare(efficientnet):
     image, shown = efficientnet.prepare(Image.fromarray(pixels))
     assert image.shape == (3, 224, 224) and image.dtype == torch.float32
     assert shown.shape == (224, 224, 3) and shown.dtype == np.uint8
-    np.testing.assert_allclose(image.permute(1, 2, 0).numpy() * 255, shown, atol=1e-4)
+    close_to(image.permute(1, 2, 0).numpy() * 255, shown)
 
 
 def test_a_picture_of_the_right_size_is_taken_as_it_is(efficientnet):

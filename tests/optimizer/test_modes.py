@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import subprocess
 import sys
 
 import pytest
 import tiny
 from bounds import CLASSES, EVEN, Asked, adapter, between, least
+from closeness import close_to
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -75,7 +75,7 @@ def test_the_choice_is_the_best_of_all(wanted, speeds, inputs):
             own = inputs * between(layer, "head" if place == "output" else place)
             seconds += own / values + (step.flops - own) / up
     bound = least(wanted, inputs, speeds)[0]
-    assert math.isclose(seconds, bound, rel_tol=1e-9), (seconds, bound)
+    close_to(seconds, bound)
 
 
 @quick

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tiny
+from closeness import close_to
 from views_hold import assert_consistent
 
 from bbilang.compiler.optimize import optimize
@@ -51,7 +52,7 @@ def test_the_icon_of_a_position_maximizes_the_vector_there():
         for y, x in ((0, 0), (3, 5), (size - 1, size - 2)):
             objective = seen[table[number, y, x]]
             assert objective.layer == name
-            assert np.allclose(objective.direction, cube[:, y, x], atol=1e-5)
+            close_to(objective.direction, cube[:, y, x])
     assert (table[1, 8:] == -1).all() and (table[1, :, 8:] == -1).all()
     assert len(seen) == len(set(seen)) <= 16 * 16 + 8 * 8
 
@@ -121,5 +122,5 @@ def test_classes_are_columns(style):
     frame = element(tiny.view_of(tiny.run(text)), "e").panels[0].frames[0]
     expected = tiny.values("c.channel | attribute(output[1, 2, 4]) | present(matrix)", "channel", "class")
     order = np.argsort(-expected[:, 1], kind="stable")[:2]
-    assert np.allclose(frame.values, expected[order], rtol=1e-3, atol=1e-6)
+    close_to(frame.values, expected[order], digits=4)
     assert len(frame.series) == 3

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import planted
 import pytest
+from closeness import close_to
 from PIL import Image
 from views_hold import assert_consistent
 
@@ -199,9 +200,9 @@ def test_matrix_table_curve_and_points_carry_the_field_s_numbers():
     values = random.normal(0, 1.5, (6, 3)).astype(np.float32)
     table = element(view, "table").panels[0].frames[0]
     assert np.allclose(table.values, values, rtol=1e-3) and table.series == planted.LABELS[:3]
-    assert np.allclose(element(view, "curve").panels[0].frames[0].values, random.uniform(2, 9, (4, 1)), rtol=1e-3)
+    close_to(element(view, "curve").panels[0].frames[0].values, random.uniform(2, 9, (4, 1)), digits=4)
     assert [a.label for a in element(view, "curve").atoms] == list(planted.SIZES)
-    assert np.allclose(element(view, "points").panels[0].frames[0].values, random.normal(0, 1, (40, 2)), rtol=1e-3)
+    close_to(element(view, "points").panels[0].frames[0].values, random.normal(0, 1, (40, 2)), digits=4)
 
 
 def test_pairs_are_cells_of_the_matrix_of_their_atoms():
@@ -221,7 +222,7 @@ def test_flow_of_a_small_network():
     assert np.allclose(np.array(widths[:3]) / widths[1], [3, 1, 2]) and np.allclose(
         np.array(widths[3:]) / widths[3], [1, 3, 2]
     )
-    assert sum(widths[:3]) == pytest.approx(sum(widths[3:]), abs=1e-4)
+    close_to(sum(widths[:3]), sum(widths[3:]), digits=4)
     assert made["through"][4] == [0.25, 1.0, 1.0, 1.0, GHOST, 1.0]  # of node 2 a quarter goes on to the class
     assert made["through"][0] == [1.0, 1.0, GHOST, 1.0, 1.0, pytest.approx(1 / 3, abs=1e-3)]
     for column in (0, 1, 2):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from closeness import close_to
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.passes import Passes, forward, gradients, run_to, vjp
@@ -18,7 +19,7 @@ def test_gradients_equal_full_autograd(slow_twin, layers, network, adapter, imag
     got = gradients(captured, targets, layers, counter)
     for layer in layers:
         rows = [torch.autograd.grad(scores, values[layer], t, retain_graph=True)[0] for t in targets]
-        torch.testing.assert_close(got[layer], torch.stack(rows))
+        close_to(got[layer], torch.stack(rows))
     assert (counter.forwards, counter.backwards, counter.backward_rows) == (1, 3, 6)
 
 
@@ -41,9 +42,7 @@ def test_parallel_branches(slow_twin, network, adapter, images):
     captured = forward(adapter, images, ["left", "right"], grad=True)
     got = gradients(captured, cotangents(1), ["left", "right"])
     for layer in ("left", "right"):
-        torch.testing.assert_close(
-            got[layer][0], torch.autograd.grad(scores, values[layer], cotangents(1)[0], retain_graph=True)[0]
-        )
+        close_to(got[layer][0], torch.autograd.grad(scores, values[layer], cotangents(1)[0], retain_graph=True)[0])
 
 
 def test_the_graph_is_freed_after_the_last_target_unless_kept(adapter, images):
@@ -63,7 +62,7 @@ def test_any_function_of_captured_layers_is_a_target(slow_twin, network, adapter
     seeds = torch.ones(1, *norm.shape)
     got = vjp(captured, norm, seeds, ["first"])["first"][0]
     want = torch.autograd.grad(values["second"].norm(dim=1).sum(), values["first"])[0]
-    torch.testing.assert_close(got, want)
+    close_to(got, want)
 
 
 def test_a_target_that_does_not_depend_on_a_layer_gives_zero(adapter, images):
@@ -88,11 +87,11 @@ def test_a_runner_equals_plain_autograd_and_registers_once(slow_twin, network, a
         for _ in range(2):
             x = images.clone().requires_grad_()
             seen = run(x)
-            torch.testing.assert_close(seen, values["second"])
+            close_to(seen, values["second"])
             (gradient,) = run.backward(seen.square().sum(), [x])
         assert network.ran == ["first", "act", "second"] * 2
     want = torch.autograd.grad(values["second"].square().sum(), values["input"])[0]
-    torch.testing.assert_close(gradient, want)
+    close_to(gradient, want)
     assert (counter.forwards, counter.backwards) == (2, 2)
 
 
@@ -132,4 +131,4 @@ def test_redirected_gradient_equals_its_definition():
             for a, b in zip(x[image].flatten(), g[image].flatten(), strict=True)
         ]
         want = plain if any(plain) else opening
-        assert got[image].flatten().tolist() == pytest.approx(want)
+        close_to(got[image].flatten().tolist(), want)

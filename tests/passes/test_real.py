@@ -4,6 +4,7 @@ import importlib.util
 
 import pytest
 import torch
+from closeness import close_to
 
 from bbilang.runtime.model import adapt, load
 from bbilang.runtime.passes import Passes, above, forward, gradients, rerun_gradients, tangents
@@ -26,7 +27,7 @@ def agree(adapter, images, layer, ways=("fx", "hooks"), targets=3):
     moves = torch.randn(4, *captured[layer].shape, generator=torch.Generator().manual_seed(0))
     for way in ways:
         with above(adapter, captured, layer, way=way) as upper:
-            torch.testing.assert_close(upper(upper.activations)["output"], captured.scores, rtol=1e-4, atol=1e-4)
+            close_to(upper(upper.activations)["output"], captured.scores)
             back = rerun_gradients(upper, upper.activations, None, seeds)
             assert (back - want).abs().max() <= 1e-4 * want.abs().max()
             ahead = tangents(upper, moves)["output"]
@@ -58,7 +59,7 @@ def test_batched_cotangents_of_many_layers(efficientnet):
     loop = gradients(captured, seeds, layers, keep=True, chunk=1)
     batch = gradients(captured, seeds, layers, counter, chunk=10)
     for layer in layers:
-        torch.testing.assert_close(batch[layer], loop[layer], rtol=1e-4, atol=1e-6)
+        close_to(batch[layer], loop[layer])
     assert (counter.forwards, counter.backwards, counter.calls) == (1, 10, 1)
 
 

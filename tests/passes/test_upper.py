@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from closeness import close_to
 
 from bbilang.runtime.passes import above, forward, rerun_gradients, tangents
 
@@ -23,7 +24,7 @@ def test_rows_equal_the_whole_network_with_the_layer_replaced(network, adapter, 
     with above(adapter, captured, layer, way=way) as upper:
         got = upper(there, rows)["output"]
     want = torch.cat([replaced(adapter, images[r : r + 1], layer, a[None]) for r, a in zip(rows, there, strict=True)])
-    torch.testing.assert_close(got, want)
+    close_to(got, want)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -35,7 +36,7 @@ def test_gradients_above_equal_the_graph_of_the_forward(slow_twin, adapter, imag
     with above(adapter, captured, layer, way=way) as upper:
         got = rerun_gradients(upper, upper.activations, None, seeds)
     want = [torch.autograd.grad(scores, values[layer], seed, retain_graph=True)[0] for seed in seeds]
-    torch.testing.assert_close(got, torch.stack(want))
+    close_to(got, torch.stack(want))
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -49,5 +50,5 @@ def test_tangents_and_cotangents_agree(slow_twin, adapter, images, layer, way, a
     with above(adapter, captured, layer, way=way) as upper:
         got = tangents(upper, moves)["output"]
         loop = tangents(upper, moves, chunk=1)["output"]
-    torch.testing.assert_close((got * seed).sum((1, 2)), (moves * back).flatten(1).sum(1))
-    torch.testing.assert_close(got, loop)
+    close_to((got * seed).sum((1, 2)), (moves * back).flatten(1).sum(1))
+    close_to(got, loop)

@@ -5,6 +5,7 @@ import weakref
 
 import pytest
 import torch
+from closeness import close_to
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from zoo import CASES, ZOO, built
@@ -59,15 +60,15 @@ def test_values_gradients_and_tangents(double, name, layer):
     far = found_at(network, adapter, images, layer, moves[0])[1]
     for way in ways(name):
         with above(adapter, captured, layer, way=way) as upper:
-            torch.testing.assert_close(upper(upper.activations + moves[0])["output"], far)
+            close_to(upper(upper.activations + moves[0])["output"], far)
             one = upper(upper.activations[1:] + moves[0, 1:], torch.tensor([1]))["output"]
-            torch.testing.assert_close(one, far[1:])
-            torch.testing.assert_close(rerun_gradients(upper, upper.activations, None, seeds), want)
+            close_to(one, far[1:])
+            close_to(rerun_gradients(upper, upper.activations, None, seeds), want)
             for chunk in (None, 1, 3):
                 pushed = tangents(upper, moves, chunk=chunk)["output"]
                 left = torch.einsum("sno,tno->st", seeds, pushed)
                 right = torch.einsum("sn,tn->st", want.flatten(1), moves.flatten(1))
-                torch.testing.assert_close(left, right)
+                close_to(left, right)
     assert all(m.training for m in network.modules())
     assert all(p.grad is None and p.requires_grad for p in network.parameters())
     assert not any(m._forward_hooks or m._forward_pre_hooks or "forward" in m.__dict__ for m in network.modules())
@@ -84,7 +85,7 @@ def test_tangents_are_finite_differences(double, name, layer):
     with above(adapter, captured, layer) as upper:
         got = tangents(upper, move)["output"][0]
         ahead, behind = (upper(upper.activations + s * move[0])["output"] for s in (step, -step))
-    torch.testing.assert_close(got, (ahead - behind) / (2 * step), rtol=1e-4, atol=1e-7)
+    close_to(got, (ahead - behind) / (2 * step))
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -108,9 +109,9 @@ def test_later_layers_are_places(double):
     (want,) = torch.autograd.grad(got.graph["pool"], got.graph["one"], seed)
     for way in ("hooks", "fx"):
         with above(adapter, captured, "one", ["pool"], way=way) as upper:
-            torch.testing.assert_close(upper(upper.activations)["pool"], captured["pool"])
+            close_to(upper(upper.activations)["pool"], captured["pool"])
             back = rerun_gradients(upper, upper.activations, None, seed[None], "pool")[0]
-        torch.testing.assert_close(back, want)
+        close_to(back, want)
 
 
 @pytest.mark.parametrize("way", ["hooks", "fx"])
@@ -154,7 +155,7 @@ def test_without_a_cut_the_forward_is_run_again(double):
     _, adapter, images = double("Twice")
     captured, counter = forward(adapter, images, ["cut"]), Passes()
     with above(adapter, captured, "cut", counter=counter) as upper:
-        torch.testing.assert_close(upper(upper.activations)["output"], captured.scores)
+        close_to(upper(upper.activations)["output"], captured.scores)
     assert (counter.forwards, counter.reruns, counter.rerun_rows) == (1, 1, 2)
 
 
@@ -195,7 +196,7 @@ def test_batched_cotangents_equal_the_loop(double, name):
         counts.append((counter.backwards, counter.calls))
         want = want or got
         for layer in layers:
-            torch.testing.assert_close(got[layer], want[layer])
+            close_to(got[layer], want[layer])
     assert counts == [(7, 7), (7, 3), (7, 1)]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from closeness import close_to
 from tiny import coordinates, values
 
 CLASSES = len(tiny.LABELS)
@@ -47,7 +48,7 @@ def to_class(layer: str, k: int) -> np.ndarray:
 
 def near(a: np.ndarray, b: np.ndarray) -> None:
     assert a.shape == b.shape
-    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    close_to(a, b)
 
 
 def predicted(s: torch.Tensor) -> torch.Tensor:

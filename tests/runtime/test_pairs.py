@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tiny
+from closeness import close_to
 
 LAYERS = "layers = [a, b, c]\n"
 CHOSEN = LAYERS + "root = click(layers.channel | attribute(output) | top(2, per=layer), start=output)\n"
@@ -37,7 +38,7 @@ def test_of_what_the_reader_chooses():
             most = max(abs(v) for s in rows for v in before[s, layer].ravel() if v == v)
             for state in rows:
                 expected[state, layer] = before[state, layer] / most
-    np.testing.assert_allclose(after, expected, rtol=1e-6)
+    close_to(after, expected)
     assert divided.type.scope == "the largest magnitude of each pair of layers"
 
 
@@ -63,4 +64,4 @@ def test_the_chosen_atom_stands_in_its_own_layer():
             )
             own = linked[state, layer]
             assert np.flatnonzero(np.isfinite(own)).tolist() == [channel]
-            np.testing.assert_allclose(own[channel], score[places.tolist().index(channel)], rtol=1e-5)
+            close_to(own[channel], score[places.tolist().index(channel)])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from closeness import close_to, within
 from torch import nn
 
 from bbilang.runtime.model import adapt
@@ -59,10 +60,12 @@ mixed4d.neuron | activation | at(cell) | top(4) | present(featvis, size=value)""
     for y, x in np.ndindex(14, 14):
         best = np.argsort(-cube[y, x], kind="stable")[:4]
         assert channels[y, x].tolist() == best.tolist()
-        np.testing.assert_allclose(found[y, x], cube[y, x, best], rtol=1e-6)
+        close_to(found[y, x], cube[y, x, best])
     if photo == "pig":
         assert channels[5, 10].tolist() == [446, 245, 403, 374]
-        np.testing.assert_allclose(found[5, 10], [146.4, 131.9, 119.7, 115.4], atol=0.06)
+        within(
+            found[5, 10], [146.4, 131.9, 119.7, 115.4], absolute=0.06, because="published with one digit, of float16"
+        )
         view = tiny.view_of(results)
         assert view.selections[0].start == 5 * 14 + 10
         frame = view.interfaces[0].elements[1].panels[0].frames[5 * 14 + 10]
@@ -85,7 +88,7 @@ def test_the_teaser_orders_channels_by_difference(photo):
         )
         assert tiny.coordinates(text, "channel", model=adapter).tolist() == [row["c"] for row in rows]
         expected = np.array([(row["nv0"], row["nv1"]) for row in rows])
-        np.testing.assert_allclose(tiny.values(text, "channel", "class", model=adapter), expected, rtol=1e-5)
+        close_to(tiny.values(text, "channel", "class", model=adapter), expected)
 
 
 @pytest.mark.parametrize("layer", ["mixed3a", "mixed4a", "mixed4d", "mixed5a"])
@@ -104,7 +107,12 @@ cell = hover({layer}.spatial)
     values = field.values.ordered(("input", "cell", "class")).data[0]
     columns = field.coords["class"].ordered(("input", "cell", "class")).data[0]
     rows = [cell for row in published for cell in row]
-    np.testing.assert_allclose(np.maximum(values, 0), [[entry["v"] for entry in row] for row in rows], atol=1e-3)
+    within(
+        np.maximum(values, 0),
+        [[entry["v"] for entry in row] for row in rows],
+        absolute=1e-3,
+        because="published with three digits",
+    )
     named: dict[int, Counter] = defaultdict(Counter)
     for row, places in zip(rows, columns, strict=True):
         for entry, column in zip(row, places.tolist(), strict=True):

@@ -16,6 +16,7 @@ def close_to(
     terms: Any = None,
     roundings: float = ROUNDINGS,
     dtype: Any = np.float32,
+    digits: int | None = None,
     because: str = "",
 ) -> None:
     """Assert that two results of the same computation in another order agree.
@@ -27,8 +28,8 @@ def close_to(
     found, wanted: arrays, tensors or numbers of one shape. terms: for each entry, or for all, the sum of the
     magnitudes of what was added up; without it the largest magnitude in ``wanted``, which holds where the entries are
     made of terms of a common size. roundings: more for deeper networks. dtype: in which the less exact of the two was
-    computed. because: why another number of roundings is allowed, for the message. Raises AssertionError with the
-    worst entry.
+    computed. digits: with how many significant digits ``found`` was written, as on a page. because: why another number
+    of roundings is allowed, for the message. Raises AssertionError with the worst entry.
     """
     left, right = numbers(found), numbers(wanted)
     assert left.shape == right.shape, f"shapes differ: {left.shape}, wanted {right.shape}"
@@ -37,6 +38,8 @@ def close_to(
     same = (left == right) | (np.isnan(left) & np.isnan(right))
     magnitude = numbers(terms) if terms is not None else np.abs(right[np.isfinite(right)]).max(initial=0.0)
     allowed = roundings * float(np.finfo(dtype).eps) * np.broadcast_to(np.abs(magnitude), right.shape)
+    if digits is not None:
+        allowed = allowed + 0.5 * 10.0 ** (1 - digits) * np.abs(right)
     with np.errstate(invalid="ignore"):
         error = np.abs(left - right)
     bad = ~same & ~(error <= allowed)
@@ -49,6 +52,19 @@ def close_to(
             f"{f' ({because})' if because else ''}; the worst, at {tuple(map(int, worst))}: {left[worst]:.9g}, wanted "
             f"{right[worst]:.9g}, off by {error[worst]:.3g}, allowed {allowed[worst]:.3g}"
         )
+
+
+def within(found: Any, wanted: Any, *, because: str, absolute: float = 0.0, relative: float = 0.0) -> None:
+    """Assert that two results agree where something else than rounding keeps them apart, which ``because`` says: a page
+    that draws four digits, an average of draws, a figure that was published with three digits.
+
+    absolute: in the numbers' own unit. relative: a share of the largest magnitude in ``wanted``.
+    """
+    left, right = numbers(found), numbers(wanted)
+    assert left.shape == right.shape, f"shapes differ: {left.shape}, wanted {right.shape}"
+    allowed = absolute + relative * float(np.abs(right).max(initial=0.0))
+    error = np.abs(left - right)
+    assert (error <= allowed).all(), f"off by {error.max():.3g}, allowed {allowed:.3g} since {because}"
 
 
 def numbers(value: Any) -> np.ndarray:

@@ -7,6 +7,7 @@ import pytest
 import slow
 import tiny
 import torch
+from closeness import close_to, within
 from measured import Product, found, planted
 from slow import part, values
 
@@ -66,14 +67,14 @@ def test_path_dependence_of_a_product():
     error = np.abs(paths / product - share)  # of eight segments
     assert error.max() < 0.06 and error.mean() < 0.015
     spread = one["path_dependence"].values["spread"][0, 0] / product
-    np.testing.assert_allclose(spread, share.std(0, ddof=1), atol=0.015)
+    within(spread, share.std(0, ddof=1), absolute=0.015, because="the spread of a sample of orders")
     assert spread.min() > 0.1
 
 
 def test_a_sum_has_no_path():
     one = found("a.channel | attribute(output[1]) | trust(path_dependence) | present(bars)", planted(Product))
     assert one["path_dependence"].values["spread"].max() < 1e-6
-    np.testing.assert_allclose(one["path_dependence"].values["mean"][0, 0], tiny.images()[0, :2].mean((1, 2)), 1e-5)
+    close_to(one["path_dependence"].values["mean"][0, 0], tiny.images()[0, :2].mean((1, 2)))
 
 
 @pytest.mark.parametrize("optimized", [True, False])
@@ -93,7 +94,7 @@ def test_curves_step_by_step(model, measure, optimized):
             line.append(float(scores(model, changed, number).softmax(0)[CLASS].detach()))
         slow.close(got["scores"][0, number, 0], np.array(line), 1e-4)
         area = sum((line[i] + line[i + 1]) / 2 / 20 for i in range(20))
-        assert got["area"][number, 0] == pytest.approx(area, rel=1e-4)
+        close_to(got["area"][number, 0], area)
 
 
 def test_a_curve_that_the_order_decides():
@@ -106,7 +107,7 @@ def test_a_curve_that_the_order_decides():
     for row, (own, total) in enumerate(zip(kept, left, strict=True)):
         scale[row, :3] = torch.tensor([float(own.prod()), float(total), float(own[0])])
     want = scale.softmax(1)[:, 1].numpy()
-    np.testing.assert_allclose(one["deletion"].values["scores"][0, 0, 0, [0, 10, 20]], want, rtol=1e-4)
+    close_to(one["deletion"].values["scores"][0, 0, 0, [0, 10, 20]], want)
 
 
 @pytest.mark.parametrize("optimized", [True, False])
@@ -123,8 +124,8 @@ def test_falls_one_by_one(model, optimized):
         return whole - float(scores(model, changed)[CLASS].detach())
 
     slow.close(got["alone"][0, 0], np.array([without([c]) for c in best]), 1e-3)
-    assert got["together"][0, 0] == pytest.approx(without(best), rel=1e-3, abs=1e-5)
-    assert got["claim"][0, 0] == pytest.approx(own[best].sum(), rel=1e-4)
+    close_to(got["together"][0, 0], without(best), terms=np.abs(own).sum())
+    close_to(got["claim"][0, 0], own[best].sum())
     random = np.random.default_rng([0, 3])
     sets = [random.choice(len(own), 3, replace=False).tolist() for _ in range(20)]
     slow.close(got["random"][0, 0], np.array([without(s) for s in sets]), 1e-3)
@@ -134,7 +135,7 @@ def test_a_claim_that_is_true():
     """Of a sum every atom's claim holds to the digit."""
     line = "a.channel | attribute(output[1]) | top(1) | trust(falsifiability) | present(bars)"
     got = found(line, planted(Product))["falsifiability"]
-    np.testing.assert_allclose(got.values["alone"], got.values["claim"][..., None], rtol=1e-5)
+    close_to(got.values["alone"], got.values["claim"][..., None])
     assert not got.warning
 
 
@@ -146,7 +147,7 @@ def test_completeness_and_infidelity(model, optimized):
     whole = float(scores(model, b)[CLASS].detach())
     empty = float(scores(model, torch.zeros_like(b))[CLASS].detach())
     error = float(one["completeness"].values["error"][0, 0])
-    assert error == pytest.approx(own.sum() - (whole - empty), rel=1e-3, abs=1e-5)
+    close_to(error, own.sum() - (whole - empty), terms=np.abs(own).sum() + abs(whole) + abs(empty))
     random = np.random.default_rng([0, 7])
     share = random.random((100, 1))
     gone = random.random((100, len(own))) < share
@@ -158,7 +159,7 @@ def test_completeness_and_infidelity(model, optimized):
         falls.append(whole - float(scores(model, changed)[CLASS].detach()))
         claims.append(sum(own[c] for c in np.flatnonzero(row)))
     squares = [(c - f) ** 2 for c, f in zip(claims, falls, strict=True)]
-    assert one["infidelity"].values["infidelity"][0, 0] == pytest.approx(np.mean(squares), rel=1e-3)
+    close_to(one["infidelity"].values["infidelity"][0, 0], np.mean(squares))
 
 
 def test_of_a_sum_nothing_is_left_to_explain():
@@ -174,7 +175,8 @@ def test_integrated_gradients_that_miss_their_promise_are_told():
         " | trust([completeness, path_dependence]) | present(bars)",
         planted(Product),
     )
-    assert few["completeness"].values["error"] == pytest.approx(0, abs=1e-6)  # one node is enough for a product
+    error = few["completeness"].values["error"]
+    close_to(error, np.zeros_like(error), terms=1.0)  # one node is enough for a product
     short = found(
         f"b.channel | attribute(output[{CLASS}], method=integrated_gradients(n_steps=1)) | trust(completeness)"
         " | present(bars)",

@@ -7,6 +7,7 @@ import pytest
 import slow
 import tiny
 import torch
+from closeness import close_to
 from measured import found
 from torch import nn
 
@@ -42,7 +43,7 @@ def test_rank_correlation(quantus):
     random = np.random.default_rng(1)
     a, b = random.integers(0, 50, (2, 4, 60)).astype(float)
     want = [quantus.similarity_func.correlation_spearman(x, y) for x, y in zip(a, b, strict=True)]
-    np.testing.assert_allclose(rank_correlation(a, b), want, rtol=1e-10)
+    close_to(rank_correlation(a, b), want)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
@@ -54,7 +55,7 @@ def test_imputation(quantus, share, monkeypatch):
     from quantus.functions.perturb_func import noisy_linear_imputation
 
     want = noisy_linear_imputation(image, np.flatnonzero(gone), noise=0.0)
-    np.testing.assert_allclose(road.imputed(image, gone, random), want, rtol=1e-5, atol=1e-6)
+    close_to(road.imputed(image, gone, random), want)
 
 
 def test_deletion_is_pixel_flipping(quantus, monkeypatch):
@@ -74,7 +75,7 @@ def test_deletion_is_pixel_flipping(quantus, monkeypatch):
         softmax=True, channel_first=True, batch_size=2,
     )  # fmt: skip
     got = one["deletion"].values["scores"][0, :, 0, 1:]
-    np.testing.assert_allclose(got, np.asarray(want), rtol=2e-4)
+    close_to(got, np.asarray(want))
 
 
 def test_max_sensitivity(quantus):
@@ -107,4 +108,4 @@ def test_max_sensitivity(quantus):
         model=Whole().eval(), x_batch=images, y_batch=np.array([CLASS, CLASS]), a_batch=explain(None, images, None),
         explain_func=explain, channel_first=True, softmax=False, batch_size=2,
     )  # fmt: skip
-    np.testing.assert_allclose(got, np.asarray(want), rtol=2e-3)
+    close_to(got, np.asarray(want))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from closeness import close_to
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
@@ -24,7 +25,7 @@ def test_coefficients_are_the_articles_sum():
     share = torch.rand(3, 2)
     for cell, have in enumerate(mixed(own, group, share)):
         want = 0.7 * own[cell] + 0.5 * sum(share[cell, g] * group[g] for g in range(2))
-        torch.testing.assert_close(have, want)
+        close_to(have, want)
 
 
 def test_shares_find_planted_groups():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from closeness import close_to, within
 from torch import nn
 
 from bbilang.grammar.diagnostic import BbiError
@@ -32,8 +33,8 @@ def test_a_direction_is_the_mean_product_over_positions():
     have, own = activation(), response(Objective("x", vector))
     own.put(2, Objective("x", vector))
     want = np.mean([have[2, :, y, x].numpy() @ vector for y in range(3) for x in range(5)])
-    assert own.measured(have)[2].item() == pytest.approx(want, rel=1e-4)
-    assert own.ascended(have)[2].item() == pytest.approx(want / np.linalg.norm(vector), rel=1e-4)
+    close_to(own.measured(have)[2].item(), want)
+    close_to(own.ascended(have)[2].item(), want / np.linalg.norm(vector))
 
 
 @pytest.mark.parametrize(
@@ -44,13 +45,13 @@ def test_a_place_is_one_position(at, cell):
     own.put(1, objective)
     have = activation()
     want = have[1, 0, *cell] + 2 * have[1, 3, *cell]
-    assert own.measured(have)[1].item() == pytest.approx(want.item(), rel=1e-5)
+    close_to(own.measured(have)[1].item(), want.item())
 
 
 def test_negative_turns_round():
     own, objective = response(Objective("x", 3)), Objective("x", 3, negative=True)
     own.put(0, objective)
-    assert own.measured(activation())[0].item() == pytest.approx(-activation()[0, 3].mean().item(), rel=1e-5)
+    close_to(own.measured(activation())[0].item(), -activation()[0, 3].mean().item())
 
 
 def test_pictures_that_are_alike_lose_of_their_objective():
@@ -67,20 +68,18 @@ def test_pictures_that_are_alike_lose_of_their_objective():
     for slot, other in ((0, 1), (1, 0), (2, 3), (3, 2)):
         value = have[slot, 1].mean().item()
         alike = (grams[slot] * grams[other]).sum()
-        assert got[slot].item() == pytest.approx(value - APART * abs(value) * alike, rel=1e-4)
+        close_to(got[slot].item(), value - APART * abs(value) * alike)
 
 
 def test_dream_and_caricature():
     dream, have = response(Objective("x", kind="dream")), activation()
-    assert dream.measured(have)[3].item() == pytest.approx((have[3].numpy() ** 2).mean(), rel=1e-5)
+    close_to(dream.measured(have)[3].item(), (have[3].numpy() ** 2).mean())
     start = Start.of(PICTURE)
     own, target = response(Objective("x", kind="caricature", start=start)), activation(1)[0]
     own.put(2, Objective("x", kind="caricature", start=start), target)
     a, b = have[2].flatten().numpy(), target.flatten().numpy()
     product, cosine = (a * b).mean(), a @ b / np.linalg.norm(a) / np.linalg.norm(b)
-    assert own.measured(have)[2].item() == pytest.approx(
-        product * max(cosine, 0.1) ** 2 + abs(product) * cosine, rel=1e-3
-    )
+    close_to(own.measured(have)[2].item(), product * max(cosine, 0.1) ** 2 + abs(product) * cosine)
 
 
 def seen(adapter, icon, layer="act2"):
@@ -99,7 +98,12 @@ def test_negatives_lower_and_share_no_key(adapter):
     up, down = visualize(adapter, objectives, RECIPE)
     values = [seen(adapter, icon, "norm2")[1].mean().item() for icon in (up, down)]
     assert values[1] < values[0] - 0.1
-    assert [up.objective, down.objective] == pytest.approx([values[0], -values[1]], abs=0.05)
+    within(
+        [up.objective, down.objective],
+        [values[0], -values[1]],
+        absolute=0.05,
+        because="the picture was rounded to bytes",
+    )
     variants = [*objectives, replace(objectives[0], at=(0, 0)), replace(objectives[0], start=Start.of(PICTURE))]
     variants += [Objective("norm2", kind="dream"), replace(objectives[0], pictures=2)]
     variants += [replace(objectives[0], number=1, pictures=2)]
@@ -112,7 +116,12 @@ def test_a_class_is_a_direction_of_the_scores(make_stub):
     for output in ("", "4"):
         icon = visualize(make_stub(module, output), [Objective("output", 2)], RECIPE)[0]
         picture = torch.tensor(icon.picture).permute(2, 0, 1)[None].float() / 255
-        assert module((picture - 0.5) / 0.25)[0, 2].item() == pytest.approx(icon.objective, abs=0.02)
+        within(
+            module((picture - 0.5) / 0.25)[0, 2].item(),
+            icon.objective,
+            absolute=0.02,
+            because="the picture was rounded to bytes",
+        )
         assert not icon.dead
 
 
@@ -142,7 +151,7 @@ def test_a_start_is_where_an_ascent_begins(adapter):
 def test_parametrizations_give_back_the_picture_they_are_given():
     picture = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(0)) * 0.9 + 0.05
     fourier = Fourier(16, decay=1.5)
-    torch.testing.assert_close(fourier(fourier.inverse(picture)[None])[0], picture, atol=1e-4, rtol=1e-3)
+    close_to(fourier(fourier.inverse(picture)[None])[0], picture)
 
 
 def test_only_phases_change_in_maco(adapter):
@@ -153,7 +162,7 @@ def test_only_phases_change_in_maco(adapter):
     have = torch.fft.rfft2(values).abs()
     for channel, (amplitude, power) in enumerate(MAGNITUDES):
         want = amplitude / 5**power * 256  # 3 by 4 cycles
-        assert have[:, channel, 3, 4].tolist() == pytest.approx([want, want], rel=1e-3)
+        close_to(have[:, channel, 3, 4].tolist(), [want, want])
     icon, first = (
         visualize(adapter, [Objective("act2", 1)], replace(RECIPE, parametrization="maco", steps=n))[0] for n in (40, 1)
     )
