@@ -55,7 +55,7 @@ def slow(layer: str, method: str, n: int, number: int = 0, inputs: int = 1) -> t
 
 def near(a: np.ndarray, b: np.ndarray) -> None:
     assert a.shape == b.shape
-    close_to(a, b)
+    close_to(a, b, dtype=np.float32)  # of activations in float32
 
 
 def effect(w: np.ndarray, h: np.ndarray, gradient: np.ndarray) -> np.ndarray:

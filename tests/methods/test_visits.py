@@ -21,7 +21,7 @@ def close(found, expected, rtol=1e-5):
     """Equal, relative to the largest."""
     expected = np.asarray(expected)
     assert np.abs(expected).max() > 0
-    close_to(found, expected)
+    close_to(found, expected, dtype=np.float32, roundings=rtol / np.finfo(np.float32).eps)
 
 
 def at_input(method, name, to=f"output[{CLASS}]", head="input.pixel", **options):
@@ -315,7 +315,7 @@ def test_cam_by_the_weights_of_the_head(name, to, weights):
         close(at_input("cam", name, to, optimized=optimized), expected)
     bias = sum(weight * network.head.bias[index] for index, weight in weights.items())
     score = sum(weight * network(blocks.image()[None])[0, index] for index, weight in weights.items())
-    close_to(float(small.mean() + bias), float(score))
+    close_to(float(small.mean() + bias), float(score), terms=float(small.abs().mean() + abs(bias)))
 
 
 def test_cam_where_there_is_none():

@@ -4,6 +4,7 @@ from itertools import product
 
 import pytest
 import torch
+from closeness import close_to
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from zoo import ZOO, built
@@ -60,7 +61,7 @@ def double(make_stub):
 
 def close(got, want):
     for layer, value in want.items():
-        assert float((got[layer] - value).abs().max()) <= 1e-9 * max(float(value.abs().max()), 1e-9), layer
+        close_to(got[layer], value, roundings=1e6, because=layer)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

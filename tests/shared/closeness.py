@@ -15,7 +15,7 @@ def close_to(
     *,
     terms: Any = None,
     roundings: float = ROUNDINGS,
-    dtype: Any = np.float32,
+    dtype: Any = None,
     digits: int | None = None,
     because: str = "",
 ) -> None:
@@ -27,9 +27,10 @@ def close_to(
 
     found, wanted: arrays, tensors or numbers of one shape. terms: for each entry, or for all, the sum of the
     magnitudes of what was added up; without it the largest magnitude in ``wanted``, which holds where the entries are
-    made of terms of a common size. roundings: more for deeper networks. dtype: in which the less exact of the two was
-    computed. digits: with how many significant digits ``found`` was written, as on a page. because: why another number
-    of roundings is allowed, for the message. Raises AssertionError with the worst entry.
+    made of terms of a common size. roundings: more for deeper networks. dtype: in which they were computed; without it
+    the less exact of the two arrays' own, and float32 for plain numbers. digits: with how many significant digits
+    ``found`` was written, as on a page. because: why another number of roundings is allowed, for the message. Raises
+    AssertionError with the worst entry.
     """
     left, right = numbers(found), numbers(wanted)
     assert left.shape == right.shape, f"shapes differ: {left.shape}, wanted {right.shape}"
@@ -37,7 +38,8 @@ def close_to(
         return
     same = (left == right) | (np.isnan(left) & np.isnan(right))
     magnitude = numbers(terms) if terms is not None else np.abs(right[np.isfinite(right)]).max(initial=0.0)
-    allowed = roundings * float(np.finfo(dtype).eps) * np.broadcast_to(np.abs(magnitude), right.shape)
+    epsilon = float(np.finfo(dtype).eps) if dtype is not None else max(map(_epsilon, (found, wanted)))
+    allowed = roundings * epsilon * np.broadcast_to(np.abs(magnitude), right.shape)
     if digits is not None:
         allowed = allowed + 0.5 * 10.0 ** (1 - digits) * np.abs(right)
     with np.errstate(invalid="ignore"):
@@ -54,6 +56,15 @@ def close_to(
         )
 
 
+def agrees(found: Any, wanted: Any, **options: Any) -> bool:
+    """Whether `close_to` is content, for tests that say more of what differs."""
+    try:
+        close_to(found, wanted, **options)
+    except AssertionError:
+        return False
+    return True
+
+
 def within(found: Any, wanted: Any, *, because: str, absolute: float = 0.0, relative: float = 0.0) -> None:
     """Assert that two results agree where something else than rounding keeps them apart, which ``because`` says: a page
     that draws four digits, an average of draws, a figure that was published with three digits.
@@ -65,6 +76,16 @@ def within(found: Any, wanted: Any, *, because: str, absolute: float = 0.0, rela
     allowed = absolute + relative * float(np.abs(right).max(initial=0.0))
     error = np.abs(left - right)
     assert (error <= allowed).all(), f"off by {error.max():.3g}, allowed {allowed:.3g} since {because}"
+
+
+def _epsilon(value: Any) -> float:
+    """Of an array's or tensor's own type; of whole numbers none; of plain numbers that of float32, in which they may
+    have been computed."""
+    if isinstance(value, np.ndarray):
+        return float(np.finfo(value.dtype).eps) if value.dtype.kind == "f" else 0.0
+    if hasattr(value, "detach"):
+        return float(np.finfo(str(value.dtype).removeprefix("torch.")).eps) if value.is_floating_point() else 0.0
+    return float(np.finfo(np.float32).eps)
 
 
 def numbers(value: Any) -> np.ndarray:

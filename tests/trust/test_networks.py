@@ -184,7 +184,9 @@ def test_noisy_copies_one_by_one(method, optimized):
         largest = np.maximum(largest, np.abs(change))
         ratio = np.maximum(ratio, np.linalg.norm(change, axis=1) / np.linalg.norm(base, axis=1))
     slow.close(got["largest"][:, 0], largest, 2e-3)
-    close_to(got["max_sensitivity"][:, 0], ratio)
+    close_to(
+        got["max_sensitivity"][:, 0], ratio, dtype=np.float32, roundings=2e4, because="differences of near numbers"
+    )
 
 
 def attributed(adapter, images, method):

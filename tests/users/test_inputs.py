@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from brings import brings
-from closeness import close_to
+from closeness import close_to, within
 from PIL import Image
 from torch import Tensor, nn
 
@@ -134,7 +134,12 @@ def test_a_grey_icon_measures_what_is_drawn() -> None:
     model = convolutional(1)
     (icon,) = run('"0".channel[3] | present(featvis)', model, image(1, 16, 16), settings=ICONS).results.icons
     seen = torch.from_numpy(icon.picture[None, None, ..., 0].copy()) / 255
-    assert icon.objective == pytest.approx(float(model[0](seen)[0, 3].detach().mean()), abs=2 / 255)
+    within(
+        icon.objective,
+        float(model[0](seen)[0, 3].detach().mean()),
+        absolute=2 / 255,
+        because="the picture was rounded to bytes",
+    )
 
 
 @brings("Inputs", "icons of a network of 2, 4 or 12 channels", "refused: E304")
@@ -152,7 +157,7 @@ def test_methods_on_four_channels(method: str) -> None:
     with torch.no_grad():
         score, black = model(given[None])[0, 1], model(torch.zeros_like(given)[None])[0, 1]
         if "gradients" in method:
-            assert float(values.sum()) == pytest.approx(float(score - black), abs=2e-3)
+            within(float(values.sum()), float(score - black), absolute=2e-3, because="a path in a few steps")
             return
         for y in range(0, 9, 3):
             for x in range(0, 9, 3):
@@ -382,7 +387,7 @@ def test_a_path_over_a_vector_is_complete() -> None:
     with torch.no_grad():
         difference = float((model(given[None]) - model(torch.zeros(1, 6)))[0, 1])
     values = run(text, model, given).data("element-1").values
-    assert values.sum() == pytest.approx(difference, abs=2e-3 * float(np.abs(values).sum()))
+    within(values.sum(), difference, absolute=2e-3 * float(np.abs(values).sum()), because="a path in a few steps")
 
 
 @brings("Inputs", "icons, pictures and pixels of a network that takes numbers", "refused: E304, E209")
