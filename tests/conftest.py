@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -40,9 +41,38 @@ def one_thread(request):
     torch.set_num_threads(before)
 
 
+SHARE_THEIR_CACHE = {  # folder -> why
+    "gallery": "pages of a real network, whose icons take minutes, drawn by many tests",
+    "docs": "the same pages, on the documentation's site",
+    "notebook": "each notebook is a process of its own",
+    "preview": "a server of a page lives for several tests",
+}
+
+
+@pytest.fixture(autouse=True)
+def cache_of_the_test(request, cache_of_the_tests, tmp_path_factory, monkeypatch):
+    """What one test computed is not there for the next, which may or may not come after it: each has a cache of its
+    own, but for the folders that say why they share one. Vega's libraries, two seconds' work, are kept for all."""
+    if request.path.parent.name in SHARE_THEIR_CACHE:
+        yield cache_of_the_tests
+        return
+    own = tmp_path_factory.mktemp("cache", numbered=True)
+    for library in cache_of_the_tests.glob("vega-*.js"):
+        shutil.copy(library, own)
+    monkeypatch.setenv("BBI_CACHE_DIR", str(own))
+    yield own
+    for library in own.glob("vega-*.js"):
+        if not (cache_of_the_tests / library.name).exists():
+            cache_of_the_tests.mkdir(parents=True, exist_ok=True)
+            partial = cache_of_the_tests / f"{library.name}.{os.getpid()}"
+            shutil.copy(library, partial)
+            partial.replace(cache_of_the_tests / library.name)
+    shutil.rmtree(own, ignore_errors=True)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_the_tests(tmp_path_factory):
-    """Icons are cached outside of the user's folder, and once for all workers."""
+    """Outside of the user's folder, and one for all workers: for fixtures that serve several tests."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "bbilang-cache"
     before = os.environ.get("BBI_CACHE_DIR")

@@ -136,7 +136,7 @@ for room in range(120, 20, -4):  # how much is short depends on what the process
     short = Passes()
     got = run(short, 48, 40)
     resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
-    close_to(got, want)
+    torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)  # a process of its own, without the tests' helpers
     if short.calls > free.calls:
         break
 print(short.backwards == free.backwards, short.calls > free.calls)

@@ -135,7 +135,7 @@ def test_a_claim_that_is_true():
     """Of a sum every atom's claim holds to the digit."""
     line = "a.channel | attribute(output[1]) | top(1) | trust(falsifiability) | present(bars)"
     got = found(line, planted(Product))["falsifiability"]
-    close_to(got.values["alone"], got.values["claim"][..., None])
+    close_to(got.values["alone"], got.values["claim"][..., None], dtype=np.float32)
     assert not got.warning
 
 
