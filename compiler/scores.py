@@ -8,6 +8,7 @@ INDEPENDENT = "independent"  # probabilities of classes of which any number is r
 SIGMOID = "independent logits"  # the same before the sigmoid
 VALUE = "value"  # numbers, of no classes: a regression
 UNKNOWN = ""  # to be seen from the numbers themselves
+UNLESS = "logits, unless they add up to 1"  # likewise; between 0 and 1 they may be by chance
 UNDECIDED = "independent, from the numbers"  # independent, with or without a sigmoid in the network: to be seen
 
 KINDS = (LOGITS, PROBABILITIES, INDEPENDENT, VALUE)  # what a reader may say
@@ -19,8 +20,9 @@ def said(kind: str | None, guessed: str) -> str:
     if kind is None:
         return guessed
     if kind == INDEPENDENT:
-        known = {UNKNOWN: UNDECIDED, PROBABILITIES: INDEPENDENT, INDEPENDENT: INDEPENDENT, UNDECIDED: UNDECIDED}
-        return known.get(guessed, SIGMOID)
+        if guessed in (UNKNOWN, UNLESS, UNDECIDED):
+            return UNDECIDED
+        return INDEPENDENT if guessed in (PROBABILITIES, INDEPENDENT) else SIGMOID
     return kind
 
 

@@ -24,6 +24,8 @@ MOVES = {
     "view_as", "reshape_as", "expand", "type_as", "narrow", "movedim", "swapaxes", "t", "unbind", "split", "chunk",
 }  # fmt: skip
 SCALES = {"mul", "__mul__", "__rmul__", "div", "__truediv__", "true_divide"}
+PRODUCTS, SHARES = {"mul", "__mul__"}, {"sigmoid", "sigmoid_", "hardsigmoid", "softmax"}
+JOINS = {"cat", "concat", "concatenate", "stack", "hstack", "column_stack"}
 LINEAR = {  # what they give has no bounds
     "linear", "addmm", "matmul", "mm", "bmm", "baddbmm", "einsum", "conv1d", "conv2d", "conv3d", "__matmul__", "add",
     "sub", "__add__", "__radd__", "__iadd__", "add_", "__sub__", "__isub__", "sub_", "neg", "__neg__", "log_softmax",
@@ -80,9 +82,14 @@ class Dataflow(TorchFunctionMode):
 
     def _last(self, name: str, given: list[Tensor]) -> str:
         """The function that gave the numbers of a result."""
-        if name in SCALES:  # by one number: without bounds as before
-            large = [tensor for tensor in given if tensor.numel() > 1]
-            return self.of(large[0]).last if len(large) == 1 and self.of(large[0]).last in LINEAR else name
+        if name in SCALES:  # by one number: without bounds as before; shares of shares are shares
+            lasts = [self.of(tensor).last for tensor in given if tensor.numel() > 1]
+            if len(lasts) > 1 and name in PRODUCTS and all(last in SHARES for last in lasts):
+                return "sigmoid"
+            return lasts[0] if len(lasts) == 1 and lasts[0] in LINEAR else name
+        if name in JOINS:  # of one kind where all parts are
+            kinds = {self.of(tensor).last for tensor in given}
+            return kinds.pop() if len(kinds) == 1 else name
         return self.of(given[0]).last if name in MOVES and given else name
 
     def _sign(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:

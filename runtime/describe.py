@@ -130,7 +130,7 @@ def _scores(module: nn.Module, name: str, output: str, seen: _Seen) -> tuple[int
         found = "gives no single tensor" if part is None else f"has the shape {part.shape}"
         raise _error(f"the output `{output}` of {name} {found}, not one vector of scores (input, class)")
     if part is None:
-        return 0, "", scored.kinds.UNKNOWN
+        return 0, "", scored.kinds.UNLESS
     return math.prod(part.shape), "" if seen.plain else part.name, part.scores
 
 

@@ -76,6 +76,15 @@ def number_format(element: Element) -> str:
     return f"{'+' if low < 0 < high else ''}.{digits}f"
 
 
+def number_words(element: Element, value: str) -> str:
+    """A number as an expression over ``value``: as `number_format` says, and what that would round to zero with one
+    significant digit."""
+    form = number_format(element)
+    least = 0.5 * 10.0 ** -int(form.rpartition(".")[2][:-1])
+    small = f"{form[0] if form[0] == '+' else ''}.1r"
+    return f"format({value}, {value} != 0 && abs({value}) < {least:g} ? '{small}' : '{form}')"
+
+
 def slots(element: Element) -> int:
     """The most slots that any frame fills."""
     frames = (frame for panel in element.panels for frame in panel.frames)

@@ -23,6 +23,10 @@ SCORES = re.compile(r"logit|score|prob|pred", re.IGNORECASE)
 OTHERS = re.compile(r"embed|feature|hidden|pool|latent|represent|state|token|loss|aux|attention|box", re.IGNORECASE)
 MOST = 64  # parts of a result that are looked at
 PROBABLE = {"softmax", "_softmax", "softmin", "gumbel_softmax", "sparsemax"}
+BOUNDING = {  # what keeps its numbers between 0 and 1, perhaps, and on purpose
+    "clamp", "clamp_", "clip", "clamp_min", "clamp_max", "hardtanh", "relu6", "minimum", "maximum", "exp", "rsub",
+    "__rsub__",
+}  # fmt: skip
 BETWEEN = {"sigmoid", "sigmoid_", "expit", "hardsigmoid", "hardsigmoid_"}
 
 
@@ -189,7 +193,9 @@ def kind_of(last: str, classes: int, module: nn.Module | None = None) -> str:
         return kinds.SIGMOID
     if classes == 1:
         return kinds.VALUE
-    return kinds.PROBABILITIES if last in PROBABLE else kinds.LOGITS if last in LINEAR else kinds.UNKNOWN
+    if last in PROBABLE:
+        return kinds.PROBABILITIES
+    return kinds.LOGITS if last in LINEAR else kinds.UNKNOWN if last in BOUNDING else kinds.UNLESS
 
 
 def kind_of_rows(scores: Any, kind: str) -> str:
@@ -202,13 +208,14 @@ def kind_of_rows(scores: Any, kind: str) -> str:
     sums = between & ((values.sum(1) - 1).abs() < 1e-3)
     if kind == kinds.PROBABILITIES and not bool(sums.all()):
         raise _differ("the scores of some input are no probabilities: not from 0 to 1, or not adding up to 1")
-    if kind not in (kinds.UNKNOWN, kinds.UNDECIDED):
+    if kind not in (kinds.UNKNOWN, kinds.UNLESS, kinds.UNDECIDED):
         return kind
     if kind == kinds.UNDECIDED:
         found = [kinds.INDEPENDENT if row else kinds.SIGMOID for row in between.tolist()]
     else:
         rows = zip(sums.tolist(), between.tolist(), strict=True)
-        found = [kinds.PROBABILITIES if s else kinds.INDEPENDENT if b else kinds.LOGITS for s, b in rows]
+        beside = kinds.LOGITS if kind == kinds.UNLESS else kinds.INDEPENDENT
+        found = [kinds.PROBABILITIES if s else beside if b else kinds.LOGITS for s, b in rows]
     if len(set(found)) > 1:
         other = next(kind for kind in found if kind != found[0])
         raise _differ(f"of some inputs the scores look like {found[0]}, of others like {other}")

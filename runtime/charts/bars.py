@@ -21,6 +21,7 @@ from bbilang.runtime.marks import (
     identifier,
     labelled,
     number_format,
+    number_words,
     panel_labels,
     ring,
     rows,
@@ -131,7 +132,7 @@ def off_by(element: Element) -> list[int]:
 
 def _number(element: Element, whiskers: list[int]) -> str:
     """A bar's number, and how far it may be off, as an expression."""
-    number = f"format(datum.value, '{number_format(element)}')"
+    number = number_words(element, "datum.value")
     if len(whiskers) != 1:
         return number
     value = f"datum.frame.values[datum.slot][{whiskers[0]}]"

@@ -21,7 +21,7 @@ from bbilang.runtime.marks import (
     hit,
     identifier,
     labelled,
-    number_format,
+    number_words,
     panel_labels,
     picture,
     ring,
@@ -212,7 +212,7 @@ def _values(element: Element, geometry: Geometry, count: int, slot: dict[str, st
     at = {
         **slot,
         "value": "datum.frame.values[datum.slot][datum.line]",
-        "number": f"isValid(datum.value) ? format(datum.value, '{number_format(element)}') : ''",
+        "number": f"isValid(datum.value) ? {number_words(element, 'datum.value')} : ''",
         "held": f"clamp(datum.value, {low:g}, {high:g})",
         "zero": f"datum.x0 + {track} * {-low / (high - low):g}",
         "end": f"datum.x0 + {track} * (datum.held - {low:g}) / {high - low:g}",

@@ -17,7 +17,7 @@ from bbilang.runtime.marks import (
     domain,
     hit,
     labelled,
-    number_format,
+    number_words,
     panel_labels,
     ring,
     rows,
@@ -72,7 +72,7 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
         "full": full,
         "words": f"{narrow} ? slice(datum.full, lastindexof(datum.full, '.') + 1) : datum.full",
     }
-    digits = f"isValid(datum.value) && !({narrow}) ? format(datum.value, '{number_format(element)}') : ''"
+    digits = f"isValid(datum.value) && !({narrow}) ? {number_words(element, 'datum.value')} : ''"
     shape, number = {**node, "words": "datum.shape"}, {**node, "words": digits}
     layers = [
         *panel_labels(element, geometry),

@@ -16,7 +16,7 @@ from bbilang.runtime.marks import (
     fading,
     hit,
     labelled,
-    number_format,
+    number_words,
     panel_labels,
     ring,
     rows,
@@ -44,7 +44,7 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
     cell = {
         **row,
         "value": f"{there} ? datum.frame.values[datum.slot][datum.line] : null",
-        "number": f"isValid(datum.value) && {wide} >= {NARROW} ? format(datum.value, '{number_format(element)}') : ''",
+        "number": f"isValid(datum.value) && {wide} >= {NARROW} ? {number_words(element, 'datum.value')} : ''",
         "share": f"(clamp(datum.value, {low:g}, {high:g}) - {low:g}) / {high - low:g}",
         "ink": ("abs(datum.share - 0.5) > 0.36" if signed else "datum.share < 0.6") + " ? '#fff' : '#16181c'",
         "also": "datum.line < length(datum.frame.series_atoms) ? datum.frame.series_atoms[datum.line] : -1",

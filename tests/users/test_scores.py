@@ -161,7 +161,21 @@ KINDS = {
     "softmax in the network": (lambda f, s, m: s.softmax(1), "probabilities", lambda s: s.softmax(1)),
     "sigmoid in the network": (lambda f, s, m: torch.sigmoid(s), "independent", torch.sigmoid),
     "log softmax in the network": (lambda f, s, m: s.log_softmax(1), "logits", lambda s: s.softmax(1)),
-    "divided by their sum": (lambda f, s, m: s.exp() / s.exp().sum(1, keepdim=True), "", lambda s: s.softmax(1)),
+    "divided by their sum": (
+        lambda f, s, m: s.exp() / s.exp().sum(1, keepdim=True),
+        "logits, unless they add up to 1",
+        lambda s: s.softmax(1),
+    ),
+    "a product of sigmoids": (
+        lambda f, s, m: torch.sigmoid(s) * torch.sigmoid(s + 1),
+        "independent",
+        lambda s: torch.sigmoid(s) * torch.sigmoid(s + 1),
+    ),
+    "logits times weights": (
+        lambda f, s, m: s * torch.ones(5),
+        "logits, unless they add up to 1",
+        lambda s: s.softmax(1),
+    ),
 }
 
 
@@ -265,7 +279,7 @@ def test_several_values(pictures):
 @brings("Scores", "scores of which each picture's numbers say another thing", "refused: E532, `set scores(kind=...)`")
 def test_what_nobody_knows():
     """Scores divided by a number of the picture's own: from 0 to 1 for one, beyond for another."""
-    net = Net(lambda f, s, m: s.abs() / (20 * f.abs().sum(1, keepdim=True)).clamp(min=0.01))
+    net = Net(lambda f, s, m: (s.abs() / (20 * f.abs().sum(1, keepdim=True)).clamp(min=0.01)).clamp(0, 90))
     with torch.no_grad():
         net.a.bias.zero_()
     given = [torch.full((3, SIZE, SIZE), value) for value in (0.0, 1.0)]
