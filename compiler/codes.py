@@ -384,6 +384,29 @@ FIELDS: Final[dict[str, Code]] = {
         "block5c.expand.channel | attribute(output.class) | present(matrix)",
         "block5c.expand.channel | attribute(output[top(5)]) | top(12) | present(matrix)",
     ),
+    "E313": Code(
+        "too many operations after each other",
+        "A pipe, together with the names that its parts have, is at most 256 operations long. Nobody writes a "
+        "longer one by hand.",
+        "$ bbi check generated.bbi",
+        _BARS,
+        needs="a text that a program wrote",
+    ),
+    "E314": Code(
+        "definitions that expand to too much",
+        "A definition is expanded where it is called. One that calls another twice, which calls a third one twice, and "
+        "so on, doubles at every step: 20,000 expressions are the most. Bind what is needed twice to a name.",
+        "$ bbi check generated.bbi",
+        f"strong = {_BARS.rpartition(' | ')[0]}\nstrong | present(bars)",
+        needs="definitions that call each other twice",
+    ),
+    "E315": Code(
+        "definitions that nest too deeply",
+        "What definitions expand to has at most 160 expressions inside each other. Bind a part of it to a name.",
+        "$ bbi check generated.bbi",
+        _BARS,
+        needs="definitions that nest deeply in each other",
+    ),
     "E901": Code(
         "not available yet",
         "The text is right, and this version of bbilang cannot run this part of it. All the rest of it is checked.",

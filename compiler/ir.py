@@ -15,12 +15,15 @@ from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Source, Span
 
+MOST_STAGES = 256  # nodes of a text above each other: what follows may go down a program by recursion
+
 
 @dataclass(frozen=True, eq=False)
 class Node:
     """One operation applied. ``parameters`` may hold numbers, strings, None, tuples and nodes (targets, selections).
 
-    ``digest`` is a hash of the whole expression: two nodes are equal when their digests are.
+    ``digest`` is a hash of the whole expression: two nodes are equal when their digests are. ``depth``: how many nodes
+    stand above each other in it.
     """
 
     op: str
@@ -28,8 +31,10 @@ class Node:
     parameters: tuple[tuple[str, Any], ...]
     type: FieldType
     digest: str = field(init=False)
+    depth: int = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "depth", 1 + max([child.depth for child in self.children], default=0))
         plain = tuple([(name, _digestible(name, value)) for name, value in self.parameters])
         text = repr((self.op, [n.digest for n in self.inputs], plain, self.type))
         object.__setattr__(self, "digest", hashlib.sha256(text.encode()).hexdigest()[:32])

@@ -6,21 +6,25 @@ layer, a number, a word. As a stage of a pipe, what comes through the pipe is th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.arguments import At, at, bind
-from bbilang.compiler.ir import Node
+from bbilang.compiler.ir import MOST_STAGES, Node
 from bbilang.compiler.op import REQUIRED, Fail, Parameter
 from bbilang.grammar import ast
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Source, Span
+from bbilang.grammar.walk import children
 
 if TYPE_CHECKING:
     from bbilang.compiler.resolve import Resolver
 
 DEEPEST = 32  # definitions within definitions
+MOST_EXPANDED = 20_000  # expressions that the definitions of a text become
+MOST_NESTED = 160  # of them inside each other
 PIPED = "|"  # the name, which no text can spell, of what comes through the pipe
 
 
@@ -78,16 +82,65 @@ def expand(macro: Macro, call: ast.Call, piped: Node | None, resolver: Resolver)
     resolver.depth += 1
     noted = len(resolver.notes)
     try:
-        if piped is None:
-            return resolver.value(body)
-        with resolver.scope() as scope:
-            scope[PIPED] = resolver.bound(piped, call.span)
-            return resolver.value(body)
+        with resolver.expanded.reading(body, call.span):
+            if piped is None:
+                return resolver.value(body)
+            with resolver.scope() as scope:
+                scope[PIPED] = resolver.bound(piped, call.span)
+                return resolver.value(body)
     except At as error:
         raise _placed(error, macro, call, arguments) from error
     finally:
         resolver.depth -= 1
         resolver.notes[noted:] = [_placed(note, macro, call, arguments) for note in resolver.notes[noted:]]
+
+
+class Expanded:
+    """How much the definitions of a text became so far, and how deep it is where an expansion is read."""
+
+    def __init__(self) -> None:
+        self.count = self.level = 0
+        self._known: dict[int, tuple[Any, int, int]] = {}  # a node's identity -> itself, its size, its depth
+
+    @contextmanager
+    def reading(self, body: ast.Expression, span: Span) -> Iterator[None]:
+        """Around the reading of what a call became. Raises At E314, E315 before it is read."""
+        size, depth = self._measure(body)
+        self.count += size
+        if self.count > MOST_EXPANDED:
+            help = "a definition that holds another one twice doubles the text: bind what is needed twice to a name"
+            raise at(span, "E314", f"the definitions expand to more than {MOST_EXPANDED:,} expressions", help)
+        if self.level + depth > MOST_NESTED:
+            help = "bind a part of it to a name, and go on from there"
+            raise at(span, "E315", f"the definitions nest more than {MOST_NESTED} expressions in each other", help)
+        self.level += depth
+        try:
+            yield
+        finally:
+            self.level -= depth
+
+    def _measure(self, node: ast.Node) -> tuple[int, int]:
+        """(nodes, levels) of a tree. An argument that stands in several places is one object, looked at once and
+        counted in each: so the tree may have more nodes than there is time to visit. Never recurses."""
+        pending = [(node, False)]
+        while pending:
+            node, ready = pending.pop()
+            if ready:
+                found = [self._known[id(child)] for child in children(node)]
+                size = 1 + sum([size for _, size, _ in found])
+                self._known[id(node)] = node, size, 1 + max([depth for _, _, depth in found], default=0)
+            elif id(node) not in self._known:
+                pending.append((node, True))
+                pending.extend([(child, False) for child in children(node)])
+        return self._known[id(node)][1:]
+
+
+def bounded(node: Node, span: Span) -> Node:
+    """The node itself. Raises At E313 where too many stand above each other."""
+    if node.depth > MOST_STAGES:
+        help = "pipes, and names for their parts, are at most so long together: does a program write this text?"
+        raise at(span, "E313", f"more than {MOST_STAGES} operations follow each other", help)
+    return node
 
 
 def _placed(error: At, macro: Macro, call: ast.Call, arguments: tuple[ast.Argument, ...]) -> At:

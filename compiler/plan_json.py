@@ -48,6 +48,13 @@ def to_json(explanation: Explanation) -> dict[str, Any]:
 def _nodes(program: Program, defaults: Defaults) -> list[dict[str, Any]]:
     found = entries(program, defaults)
     number = {id(entry.node): entry.number for entry in found}
+    asked: dict[int, list[dict[str, Any]]] = {}  # equal nodes have one tuple of spans, of every line that has one
+
+    def asked_by(spans: tuple[Span, ...]) -> list[dict[str, Any]]:
+        if id(spans) not in asked:
+            asked[id(spans)] = _asked(program, spans)
+        return asked[id(spans)]
+
     return [
         {
             "number": entry.number,
@@ -61,7 +68,7 @@ def _nodes(program: Program, defaults: Defaults) -> list[dict[str, Any]]:
             "layers": list(entry.node.type.layers),
             "axes": [_axis(axis) for axis in entry.node.type.axes],
             "states": [_axis(axis) for axis in entry.node.type.states],
-            "asked": _asked(program, program.spans(entry.node)),
+            "asked": asked_by(program.spans(entry.node)),
         }
         for entry in found
         if not entry.again

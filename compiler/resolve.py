@@ -12,7 +12,7 @@ from typing import Any
 from bbilang.compiler.arguments import SOME_LAYER, At, Poisoned, at, bind, describe
 from bbilang.compiler.boxes import Place
 from bbilang.compiler.ir import Node
-from bbilang.compiler.macros import Macro, expand
+from bbilang.compiler.macros import Expanded, Macro, bounded, expand
 from bbilang.compiler.op import Fail, Registry, did_you_mean
 from bbilang.compiler.present import Presenter
 from bbilang.compiler.reading import Layers, Reader
@@ -49,6 +49,7 @@ class Resolver(Substrates):
     macros: dict[str, Macro | None] = field(default_factory=dict)  # made by `def`; None where that went wrong
     used_macros: set[str] = field(default_factory=set)
     depth: int = 0  # of definitions being expanded
+    expanded: Expanded = field(default_factory=Expanded)  # what they become
     foreign: Span | None = None  # the `use` whose file is read now: places in it are shown there
     open: bool = False  # a `use` that failed may have brought any name
     name: str | None = None  # of the binding whose value is read now: selections are called so
@@ -71,7 +72,7 @@ class Resolver(Substrates):
             self.notes.append(at(span, "E901", f"{what} is not available yet", help))
 
     def make(self, op: str, inputs: tuple[Node, ...], parameters: dict[str, Any], type: FieldType, span: Span) -> Node:
-        node = Node(op, inputs, tuple(sorted(parameters.items())), type)
+        node = bounded(Node(op, inputs, tuple(sorted(parameters.items())), type), span)
         span = self.foreign or span
         if (node, span) not in self.asked:
             self.asked.add((node, span))

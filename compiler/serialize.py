@@ -15,6 +15,7 @@ from typing import Any
 
 from bbilang.compiler.description import ModelDescription
 from bbilang.compiler.ir import (
+    MOST_STAGES,
     Ask,
     Backward,
     Element,
@@ -33,6 +34,7 @@ from bbilang.grammar.codes import MALFORMED_TREE
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.source import Source, Span
 
+DEEPEST = 2 * MOST_STAGES  # nodes above each other; the optimizer adds some
 FORMAT, VERSION = "bbilang-program", 1
 
 
@@ -178,6 +180,8 @@ def _program(data: dict[str, Any]) -> Program:
     for entry in data["nodes"]:
         parameters = tuple(sorted((name, value(item)) for name, item in entry["parameters"].items()))
         node = Node(entry["op"], tuple(map(at, entry["inputs"])), parameters, _type(entry["type"]))
+        if node.depth > DEEPEST:
+            raise ValueError(f"more than {DEEPEST} nodes stand above each other")
         nodes.append(node)
         spans = (Span(start, end) for start, end in entry["spans"])
         origins[node] = tuple(dict.fromkeys((*origins.get(node, ()), *spans)))

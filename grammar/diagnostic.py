@@ -10,6 +10,7 @@ from typing import Any, Literal
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Source, Span
 
+LONGEST = 400  # characters of a line that a message shows whole
 Severity = Literal["error", "warning"]
 
 
@@ -69,6 +70,16 @@ def _width(text: str) -> int:
     return sum(0 if unicodedata.combining(c) else wide.get(unicodedata.east_asian_width(c), 1) for c in text)
 
 
+def _clipped(text: str, left: int, right: int) -> tuple[str, int, int]:
+    """The part of a very long line that a message shows, and where its span begins and ends in it."""
+    if len(text) <= LONGEST:
+        return text, left, right
+    start, end = max(0, left - LONGEST // 4), min(len(text), left + LONGEST // 2)
+    before, after = "… " if start else "", " …" if end < len(text) else ""
+    by = len(before) - start
+    return f"{before}{text[start:end]}{after}", left + by, min(right, end) + by
+
+
 def _excerpt(source: Source, span: Span, note: str = "") -> list[str]:
     """The lines of a span with carets under the whole of it; long spans show their first and last line."""
     (first, column), (last, end_column) = source.position(span.start), source.position(span.end)
@@ -78,6 +89,7 @@ def _excerpt(source: Source, span: Span, note: str = "") -> list[str]:
         text = source.line(number).replace("\t", " ")
         left = column - 1 if number == first else len(text) - len(text.lstrip())
         right = end_column - 1 if number == last else len(text)
+        text, left, right = _clipped(text, left, right)
         lines.append(f"{number:>{gutter}} | {text}")
         carets = "^" * max(1, _width(text[left:right]))
         lines.append(f"{'':>{gutter}}   {' ' * _width(text[:left])}{carets}{' ' + note if note else ''}")

@@ -14,6 +14,7 @@ from typing import Any
 from bbilang.compiler.arguments import At
 from bbilang.compiler.check import Checker
 from bbilang.compiler.ir import Element, Interface, Node
+from bbilang.compiler.macros import bounded
 from bbilang.compiler.options import Options
 from bbilang.compiler.reach import Showing, unreachable
 from bbilang.compiler.resolve import Binding, Resolver
@@ -113,7 +114,7 @@ class Noting(Resolver):
         return binding
 
     def make(self, op: str, inputs: Any, parameters: Any, type: Any, span: Span) -> Node:
-        node = Node(op, inputs, tuple(sorted(parameters.items())), type)
+        node = bounded(Node(op, inputs, tuple(sorted(parameters.items())), type), span)
         asked = (node, self.foreign or span)
         if self.record is not None:
             self.record.origins.append(asked)
