@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bbilang.compiler.cost import layer_of
-from bbilang.compiler.ir import Ask, Backward, Element, Forward, Icons, Node, Program, Rerun, walk
+from bbilang.compiler.description import ModelDescription
+from bbilang.compiler.ir import OUTPUT, Ask, Backward, Element, Forward, Icons, Node, Program, Rerun, walk
 from bbilang.compiler.op import Activations, Gradients, IconsOf, Registry, Reruns, Scores, Trials, bound
-from bbilang.compiler.targets import CHAIN, captured_at, places
+from bbilang.compiler.targets import CHAIN, ask_keys, captured_at, places, score_keys, target_keys
 
 
 def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
@@ -70,10 +71,31 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
     return replace(
         program,
         forwards=tuple(forwards),
-        backwards=tuple(backwards),
+        backwards=tuple(as_one_score(backwards, program.description)),
         reruns=tuple(reruns),
         icons=tuple(icons),
     )
+
+
+def as_one_score(backwards: list[Backward], description: ModelDescription | None) -> list[Backward]:
+    """Attributions to a sum or difference of classes take one backward by linearity, unless its classes are followed
+    anyway, for somebody else or for several differences of few."""
+    if description is None:
+        return backwards
+    found = list(backwards)
+    sums = [n for n, b in enumerate(found) if b.place == OUTPUT and b.asks[0].target.op == "combine"]
+    targets = {found[n].asks[0].target for n in sums if found[n].asks[0].node.op == "attribute"}
+    for target in sorted(targets, key=lambda target: target.digest):
+        own = {n for n in sums if found[n].asks[0].target == target and not found[n].asks[0].combined}
+        if not own:
+            continue
+        others = [b.asks[0] for n, b in enumerate(found) if n not in own and b.place == OUTPUT]
+        known = {key for ask in others for key in ask_keys(ask, OUTPUT, description)}
+        apart, together = target_keys(target, OUTPUT, description), score_keys(target, OUTPUT, description)
+        if len(together - known) < len(apart - known):
+            for n in own:
+                found[n] = replace(found[n], asks=(replace(found[n].asks[0], combined=True),))
+    return found
 
 
 def below_of(target: Node, layers: tuple[str, ...], program: Program) -> list[tuple[str, str]]:
