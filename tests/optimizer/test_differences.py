@@ -1,4 +1,4 @@
-"""A sum or difference of classes is one backward by linearity, at the input and at hidden layers, with the same number."""
+"""A sum or difference of classes is one backward by linearity, at the input and at hidden layers."""
 
 import numpy as np
 import pytest
