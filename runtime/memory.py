@@ -112,10 +112,10 @@ def chunks(
 ) -> Iterator[tuple[int, T]]:
     """``work(start, stop)`` over ``range(total)`` in chunks; yields (start, result) one after the other.
 
-    ``bytes_each``: an estimate for one row. ``chunk`` sets the size instead. Out of memory halves the chunk, for the
-    rest too, and goes on from where it was. Raises BbiError E504 when one row does not fit.
+    ``bytes_each``: an estimate for one row; chunks are about equal. ``chunk`` sets the size instead. Out of memory
+    halves the chunk, for the rest too, and goes on from where it was. Raises BbiError E504 when one row does not fit.
     """
-    size = max(1, min(chunk, total)) if chunk else chunk_size(total, bytes_each, at_most, device)
+    size = max(1, min(chunk, total)) if chunk else _even(total, chunk_size(total, bytes_each, at_most, device))
     start = 0
     while start < total:
         stop = min(total, start + size)
@@ -133,6 +133,11 @@ def chunks(
             start = stop
             continue
         give_back(device)  # outside the handler: the error's frames hold the tensors that did not fit
+
+
+def _even(total: int, most: int) -> int:
+    """The size of as few chunks as ``most`` allows, all about as large: a small one at the end costs most for each."""
+    return -(-total // max(1, -(-total // most)))
 
 
 def in_chunks(

@@ -24,6 +24,8 @@ from bbilang.runtime.passes.transposed import Network, Transposed
 from bbilang.runtime.precision import all_outside
 
 AT_MOST = {"cpu": 16, "cuda": 256}  # cotangents at once: more were not faster
+FEWEST, CACHED = 4, 10 << 20  # on a CPU fewer, down to so many, until the largest gradient has so many bytes: a larger
+# one leaves the caches, and its memory goes back to the system each time and is cleared anew (12 ms a cotangent or 15)
 WORTH, WORTH_FIRST = 3, 8  # cotangents from which on it pays to write the backward out; where it must be looked at
 AGREE = 1e-5  # of the largest: how far a backward that is written out may be from autograd
 _LIVE = 4  # gradients as large as the largest that a backward holds at once
@@ -51,7 +53,8 @@ def vjp_chunks(
     holders = captured.parts or (captured,)
     inputs = [holder.graph[layer] for layer in layers for holder in holders]
     rows = len(outputs) if outputs.dim() else 1
-    each = sum(x.numel() * x.element_size() for x in inputs) + _LIVE * _largest(outputs)
+    largest = _largest(outputs)
+    each = sum(x.numel() * x.element_size() for x in inputs) + _LIVE * largest
 
     def by_layer(found: Sequence[Tensor]) -> dict[str, Tensor]:
         """Gradients (chunk, row, *shape) of every layer of every holder, joined along the rows."""
@@ -94,6 +97,8 @@ def vjp_chunks(
 
     size = chunk if chunk else 1 if create_graph else None
     limit = AT_MOST.get(outputs.device.type, 16)
+    if outputs.device.type == "cpu":
+        limit = min(limit, max(FEWEST, CACHED // max(1, largest)))
     for start, result in chunks(len(cotangents), each, work, limit, outputs.device, size):
         result = all_outside(result, captured.images)
         for layer, value in result.items():

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.fx.node import Node, map_arg
 
+from bbilang.runtime.models.same import SameConv2d
 from bbilang.runtime.passes.borrow import INPUT
 from bbilang.runtime.passes.graph import Section, has_tensor
 from bbilang.runtime.passes.results import path_of, standing_at
@@ -90,7 +91,7 @@ class Linear:
         if isinstance(source, Node) and source in moving:
             if self.kind(node, CONVOLUTIONS) or self.kind(node, (nn.Linear,)):
                 self.own(node)
-                return self.convolved(node, source, norm)
+                return self.convolved(node, source, norm, values[source])
             if self.kind(node, (nn.Identity, nn.Dropout, nn.Dropout2d)):
                 return _same(source)
             if self.kind(node, (nn.ReLU,)) or (node.target in RELU and len(node.args) == 1):
@@ -111,12 +112,24 @@ class Linear:
                 return _sum(terms, ready)
         return self.generic(node, values, moving)
 
-    def convolved(self, node: Node, source: Node, norm: Node | None) -> Rule:
+    def convolved(self, node: Node, source: Node, norm: Node | None, size: Tensor) -> Rule:
+        """``size``: what goes in, of which the last two axes count."""
         module = self.module(node)
         weight = module.weight
         if norm is not None:
             weight = weight * scale_of(self.module(norm)).view(-1, *[1] * (weight.dim() - 1))
         weight = laid(weight)
+        if type(module) is nn.Linear:
+            return lambda moved: F.linear(moved[source], weight)
+        if type(module) is nn.Conv2d and module.padding_mode == "zeros":
+            own = (None, module.stride, module.padding, module.dilation, module.groups)
+            return lambda moved: F.conv2d(moved[source], weight, *own)
+        if type(module) is SameConv2d:
+            (top, bottom), (left, right) = module.padding_of(size)
+            even = top == bottom and left == right
+            own = (None, module.stride, (top, left) if even else 0, module.dilation, module.groups)
+            around = (left, right, top, bottom)
+            return lambda moved: F.conv2d(moved[source] if even else F.pad(moved[source], around), weight, *own)
         bias = module.bias
 
         def apply(moved: dict[Node, Tensor]) -> Tensor:

@@ -59,6 +59,7 @@ class Network:
         for node in reversed(found):
             if node in needed:
                 needed.update(node.all_input_nodes)
+        self.weights: dict[tuple[Node, bool], Tensor] = {}  # of convolutions, as their rules need them
         self.moving = moving & needed
         self.run = [node for node in found if node in needed]
         self.norms = self._folded()
@@ -209,10 +210,7 @@ class Transposed:
         dims = module.weight.dim() - 2
         if module.padding_mode != "zeros" or isinstance(module.padding, str) or values.like(node).dim() != dims + 2:
             raise NotImplementedError("a convolution with padding of its own")
-        weight, groups = module.weight.detach(), module.groups
-        if node in self.network.norms:
-            scale = scale_of(self.network.kind(self.network.norms[node], NORMS))
-            weight = weight * scale.view(-1, *[1] * (dims + 1))
+        weight, groups = module.weight, module.groups
         size, shape = tuple(values.like(source).shape[2:]), tuple(values.like(source).shape[1:])
         if type(module) is SameConv2d:
             pads = tuple(module.padding_of(values.like(source)))
@@ -226,10 +224,9 @@ class Transposed:
             and not any(map(any, pads))
         ):
             if dims == 2 and groups == 1:
-                return _pointwise(source, weight.flatten(1))
+                return _pointwise(source, self._weight(node, module).flatten(1))
         if set(module.stride) == {1} and size == tuple(values.like(node).shape[2:]) and whole and dims <= 2:
-            turned = weight.flip(tuple(range(2, dims + 2))) if max(module.kernel_size) > 1 else weight
-            turned = laid(turned.transpose(0, 1) if groups == 1 else turned, self.layout)
+            turned = self._weight(node, module, turned=True)
             convolve = F.conv2d if dims == 2 else F.conv1d
             back = [(s - before, s - after) for s, (before, after) in zip(spans, pads, strict=True)]
             even = all(a == b and a >= 0 for a, b in back)
@@ -241,16 +238,18 @@ class Transposed:
                 return [(source, convolve(wide, turned, None, 1, padding, module.dilation, groups), True)]
 
             return turned_round
-        weight = laid(weight, self.layout)
+        folded = self._weight(node, module)
         even = all(a == b for a, b in pads)
         padding = [a for a, _ in pads] if even else [0] * dims
         wide = list(size) if even else [s + a + b for s, (a, b) in zip(size, pads, strict=True)]
-        nowhere, zeros = weight.new_empty(1), [0] * dims
+        zeros = [0] * dims
 
         def rule(gradient: Tensor, own: bool) -> Parts:
-            like = nowhere.expand(len(gradient), shape[0], *wide)
+            # Its size and layout count, and nothing is written to it: the result is laid out as it is, and for
+            # convolutions of single channels that is several times as fast.
+            like = laid_empty(folded, (len(gradient), shape[0], *wide), self.layout)
             found, _, _ = torch.ops.aten.convolution_backward(
-                gradient, like, weight, None, module.stride, padding, module.dilation, False, zeros, groups,
+                gradient, like, folded, None, module.stride, padding, module.dilation, False, zeros, groups,
                 (True, False, False),
             )  # fmt: skip
             if not even:
@@ -259,6 +258,21 @@ class Transposed:
             return [(source, found, even)]
 
         return rule
+
+    def _weight(self, node: Node, module: Any, turned: bool = False) -> Tensor:
+        """The kernel with the batch norm behind it folded in, laid out; once for a network. ``turned``: the kernel of
+        the convolution that goes back."""
+        found = self.network.weights.get((node, turned))
+        if found is None:
+            found, dims = module.weight.detach(), module.weight.dim() - 2
+            if node in self.network.norms:
+                scale = scale_of(self.network.kind(self.network.norms[node], NORMS))
+                found = found * scale.view(-1, *[1] * (dims + 1))
+            if turned:
+                found = found.flip(tuple(range(2, dims + 2))) if max(module.kernel_size) > 1 else found
+                found = found.transpose(0, 1) if module.groups == 1 else found
+            found = self.network.weights[node, turned] = laid(found, self.layout)
+        return found
 
     def _mean(self, source: Node, values: Values, dims: tuple[int, ...], keep: bool) -> Rule:
         shape, layout = values.like(source).shape, self.layout
@@ -362,6 +376,13 @@ def _pointwise(source: Node, weight: Tensor) -> Rule:
 def laid(value: Tensor, layout: torch.memory_format = torch.channels_last) -> Tensor:
     """With channel, y and x in this order of memory."""
     return value.contiguous(memory_format=layout) if value.dim() == 4 else value
+
+
+def laid_empty(like: Tensor, shape: tuple[int, ...], layout: torch.memory_format = torch.channels_last) -> Tensor:
+    """Nothing yet, of this shape, with channel, y and x in this order of memory."""
+    if len(shape) != 4:
+        return like.new_empty(shape)
+    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=layout)
 
 
 def scale_of(norm: Any) -> Tensor:

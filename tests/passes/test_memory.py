@@ -108,8 +108,9 @@ import gc, resource, psutil, torch
 from types import SimpleNamespace
 from torch import nn
 from bbilang.runtime import memory
-from bbilang.runtime.passes import Passes, above, forward, gradients, rerun_gradients, tangents
+from bbilang.runtime.passes import Passes, above, backward, forward, gradients, rerun_gradients, tangents
 torch.set_num_threads(1)
+backward.CACHED = 1 << 40  # chunks as large as they ever get, whose memory goes back to the system each time
 torch.manual_seed(0)
 module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 256, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4096, 64))
 adapter = SimpleNamespace(module=module, normalize=lambda x: x, module_of=module.get_submodule,
@@ -128,13 +129,13 @@ def run(counter, rows, targets):
 run(Passes(), 1, 2)  # what is imported late is there
 memory.free_bytes = lambda device: 1 << 40  # as if all would fit: only the allocator says no
 free = Passes()
-want = run(free, 48, 40)
-for room in range(120, 20, -4):  # how much is short depends on what the process holds
+want = run(free, 160, 32)
+for room in range(240, 40, -20):  # how much is short depends on what the process holds
     gc.collect()
     used = psutil.Process().memory_info().vms
     resource.setrlimit(resource.RLIMIT_AS, (used + room * {MEGA}, -1))
     short = Passes()
-    got = run(short, 48, 40)
+    got = run(short, 160, 32)
     resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
     torch.testing.assert_close(got, want, rtol=1e-4, atol=1e-4)  # a process of its own, without the tests' helpers
     if short.calls > free.calls:
