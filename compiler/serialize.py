@@ -30,8 +30,10 @@ from bbilang.compiler.ir import (
     walk,
 )
 from bbilang.compiler.types import Axis, FieldType
+from bbilang.compiler.wellformed import check_form, check_levels
 from bbilang.grammar.codes import MALFORMED_TREE
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.parse import MAX_BYTES
 from bbilang.grammar.source import Source, Span
 
 DEEPEST = 2 * MOST_STAGES  # nodes above each other; the optimizer adds some
@@ -146,12 +148,16 @@ def from_json(data: Any) -> Program:
     """The program of a JSON form. Raises `BbiError` where the form is not one that `to_json` gives."""
     import jsonschema
 
+    try:
+        check_levels(data)
+    except ValueError as error:
+        raise _malformed("$", str(error)) from error
     problem = next(iter(jsonschema.Draft202012Validator(schema()).iter_errors(data)), None)
     if problem is not None:
         raise _malformed(problem.json_path, problem.message.split("\n")[0])
     try:
         return _program(data)
-    except (ValueError, TypeError, KeyError, IndexError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
         raise _malformed("$", str(error)) from error
 
 
@@ -183,6 +189,8 @@ def _program(data: dict[str, Any]) -> Program:
         if node.depth > DEEPEST:
             raise ValueError(f"more than {DEEPEST} nodes stand above each other")
         nodes.append(node)
+        if not all(0 <= start <= end <= MAX_BYTES for start, end in entry["spans"]):
+            raise ValueError(f"a span is [start, end] with 0 <= start <= end <= {MAX_BYTES}")
         spans = (Span(start, end) for start, end in entry["spans"])
         origins[node] = tuple(dict.fromkeys((*origins.get(node, ()), *spans)))
     interfaces = tuple(
@@ -242,7 +250,7 @@ def _program(data: dict[str, Any]) -> Program:
         data["output"],
         origins,
         Source(source["text"], source["name"]) if source else None,
-        ModelDescription.from_json(description) if description else None,
+        _description(description) if description else None,
     )
     for one in program.derivatives:
         if not 0 <= one.forward < len(program.forwards):
@@ -250,6 +258,20 @@ def _program(data: dict[str, Any]) -> Program:
     if any(not -1 <= r.baseline < len(program.forwards) for r in program.reruns):
         raise ValueError("a rerun needs the forward of a baseline that is not there")
     return program
+
+
+def _description(data: dict[str, Any]) -> ModelDescription:
+    check_form(data, ModelDescription, "$.description")
+    found = ModelDescription.from_json(data)
+    for layer in found.layers:
+        if len(layer.axes) != len(layer.shape) or any(size < 1 for size in layer.shape):
+            raise ValueError(f"layer {layer.name!r} has the axes {layer.axes} and the shape {layer.shape}")
+    names = {layer.name for layer in found.layers}
+    if len(names) != len(found.layers) or not names.issuperset(found.aliases.values()):
+        raise ValueError("the names of the layers do not fit together")
+    if found.classes < 0 or (found.labels and len(found.labels) != found.classes) or min(found.input_size) < 1:
+        raise ValueError("the classes or the sizes of the description do not fit together")
+    return found
 
 
 def _type(data: dict[str, Any]) -> FieldType:

@@ -136,9 +136,9 @@ def _read(value: Any, expected: Any, path: str) -> Any:
 def _read_span(value: Any, path: str) -> Span:
     if isinstance(value, list) and len(value) == 2 and all(type(offset) is int for offset in value):
         start, end = value
-        if 0 <= start <= end:
+        if 0 <= start <= end <= MAX_BYTES:
             return NOWHERE if end == 0 else Span(start, end)
-    _refuse(path, "a span is [start, end] with 0 <= start <= end")
+    _refuse(path, f"a span is [start, end] with 0 <= start <= end <= {MAX_BYTES}")
 
 
 def _read_node(value: dict[str, Any], kind: type, path: str) -> Any:
