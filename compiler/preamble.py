@@ -25,6 +25,7 @@ from bbilang.grammar.files import beside, path_of, read_text, short
 from bbilang.grammar.source import NOWHERE, Span
 
 DEFAULT_MODEL = "efficientnet_lite0"
+LONGEST = 1000  # letters of a label
 LARGEST = 4 << 20  # bytes of a file of labels
 TEXT = "text:"  # before the words of an input that is a text
 FOLDERS, FILE = ("transformers:",), ".pt2"  # what is before a folder's name, and at the end of a file's
@@ -241,7 +242,7 @@ class Preamble(Reporter):
         statement = next((s for s in self.file.statements if isinstance(s, ast.Set) and s.name.text == "labels"), None)
         span = statement.value.span if statement and statement.value else NOWHERE
         try:
-            lines = read_text(beside(self._folder(), name), LARGEST).splitlines()
+            lines = read_text(beside(self._folder(), name), LARGEST).removeprefix("\ufeff").splitlines()
         except OSError as error:
             raise at(
                 span,
@@ -250,6 +251,9 @@ class Preamble(Reporter):
                 "a text file in UTF-8 with one class name a line",
             ) from error
         labels = tuple(line.strip() for line in lines if line.strip())
+        if long := next((label for label in labels if len(label) > LONGEST), None):
+            message = f'a label in "{short(name)}" has {len(long):,} letters: {short(long)}'
+            raise at(span, "E422", message, f"a label has at most {LONGEST} letters")
         if len(labels) != description.classes:
             raise at(
                 span,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -338,3 +340,76 @@ def test_names_are_taken_as_they_are(tmp_path, monkeypatch):
         path_of("~other.bbi")
     with pytest.raises(IsADirectoryError):
         opened(tmp_path)
+
+
+# --- around the commands --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("module", ["typer", "bbilang.commands", "bbilang.lazily"])
+def test_ctrl_c_while_it_is_imported(module):
+    """In the first tenth of a second the command is still being imported."""
+    code = f"""
+import sys
+class Interrupted:
+    def find_spec(self, name, *rest):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from bbilang.entry import main
+sys.exit(main())
+"""
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", code, "check", "nowhere.bbi"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
+    assert done.returncode == 130 and done.stderr == "interrupted\n" and not done.stdout
+
+
+def test_the_entry_runs_the_command():
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "bbilang.entry", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
+    assert done.returncode == 0 and done.stdout.startswith("bbi ")
+
+
+@brings(
+    "Files",
+    "a file of labels from another editor, or with a label of a thousand letters",
+    "right: its mark is left out; refused: E422",
+)
+def test_labels(bbi, tmp_path):
+    picture(tmp_path)
+    names = [f"class {number}" for number in range(1000)]
+    text = f'set labels "labels.txt"\n{PIPE}'
+    (tmp_path / "labels.txt").write_text("\ufeff" + "\r\n".join(names) + "\r\n\r\n", encoding="utf-8")
+    assert bbi("check", "-e", text, "--input", "grey.png")[0] == 0
+    code, _, err = bbi(
+        "check",
+        "-e",
+        f'{text}\nblock5c.channel | attribute(output["class 0"]) | top(3) | present(bars)',
+        "--input",
+        "grey.png",
+    )
+    assert code == 0, err
+    (tmp_path / "labels.txt").write_text("\n".join([*names[1:], "x" * 100_000]))
+    code, _, err = bbi("check", "-e", text, "--input", "grey.png")
+    assert code == 1 and "E422" in err and "100,000 letters" in err and len(err) < 1000
+    (tmp_path / "labels.txt").write_text("\n".join(names[1:]))
+    assert "999 labels" in bbi("check", "-e", text, "--input", "grey.png")[2]
+
+
+@brings(
+    "Files", "a pipe saved over the text that `bbi watch` shows", "refused: E441 in the page, and the watch goes on"
+)
+def test_watch_goes_on(tmp_path, fifo, monkeypatch):
+    from bbilang.preview.shown import Shown
+    from bbilang.preview.work import Work
+    from bbilang.request import Request
+    from bbilang.texts import read
+
+    monkeypatch.setenv("BBI_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "page.bbi").write_text(f'input "{picture(tmp_path)}"\n{PIPE}\n')
+    request = Request(read(str(tmp_path / "page.bbi")))
+    (tmp_path / "page.bbi").unlink()
+    fifo.rename(tmp_path / "page.bbi")
+    words, fine = Work(request, Shown(), lambda: False).page()
+    assert not fine and "E441" in words and "a pipe" in words

@@ -1,0 +1,22 @@
+"""Where the command `bbi` begins: Ctrl-C is one line and exit code 130 also while the rest is being imported."""
+
+import sys
+
+
+def main() -> int:
+    """Run `bbi`; gives the exit code."""
+    try:
+        from bbilang.cli import main as run
+
+        return run()
+    except KeyboardInterrupt:
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C while we leave does no harm
+        if sys.stderr is not None:
+            sys.stderr.write("interrupted\n")
+        return 130  # bbilang.faults.INTERRUPTED, which is not imported here
+
+
+if __name__ == "__main__":
+    sys.exit(main())
