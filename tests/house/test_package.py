@@ -107,7 +107,7 @@ def test_the_wheel_says_what_it_is(built):
         names = [name.partition(".dist-info/")[2] for name in archive.namelist() if ".dist-info/" in name]
         assert {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE"} <= set(names)
         points = archive.read(next(n for n in archive.namelist() if n.endswith("entry_points.txt"))).decode()
-    assert "bbi = bbilang.cli:main" in points and "[bbilang.ops]" in points
+    assert "bbi = bbilang.entry:main" in points and "[bbilang.ops]" in points
 
 
 def test_the_wheel_works_where_there_is_no_tree(built, tmp_path):
