@@ -1,0 +1,83 @@
+"""The slow twins of `benchmarks.zoo`: hooks, `torch.autograd.grad` and loops, one row at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.zoo_networks import Network
+
+
+def at_input(network: Network, module: nn.Module, x: Tensor) -> Tensor:
+    """x * d score / d x, summed over colours: (y, x)."""
+    x = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(network.scores(module, x)[0, network.target], x)
+    return (x * gradient)[0].sum(0)
+
+
+def occlusion(network: Network, module: nn.Module, x: Tensor, window: int) -> Tensor:
+    """How much the score falls when a window is black, at each of its positions: (y, x)."""
+    found = torch.zeros_like(x[0, 0])
+    with torch.no_grad():
+        whole = network.scores(module, x)[0, network.target]
+        for top in range(0, x.shape[2], window):
+            for left in range(0, x.shape[3], window):
+                hidden = x.clone()
+                hidden[:, :, top : top + window, left : left + window] = 0
+                fall = whole - network.scores(module, hidden)[0, network.target]
+                found[top : top + window, left : left + window] = fall
+    return found
+
+
+def at_layer(network: Network, module: nn.Module, x: Tensor, path: str, atom: str, steps: int = 0) -> Tensor:
+    """Contribution of each channel or token of a layer: activation x gradient, or for some ``steps`` the mean gradient
+    on the way from what the layer makes of a black picture, at its end points on the right."""
+    own, gradient = visit(network, module, x, path)
+    if steps:
+        start, _ = visit(network, module, network.baseline(x), path)
+        ways = [start + (own - start) * (k + 1) / steps for k in range(steps)]
+        gradient = torch.stack([visit(network, module, x, path, way)[1] for way in ways]).mean(0)
+        own = own - start
+    product = (own * gradient)[0]
+    if atom == "token" or product.dim() == 2:
+        return product.sum(1 if atom == "token" else 0)
+    channel_last = network.channel_last(module, path)
+    return product.sum((0, 1) if channel_last else (1, 2))
+
+
+def visit(network: Network, module: nn.Module, x: Tensor, path: str, put: Tensor | None = None) -> Any:
+    """(activation, d score / d activation) of a layer, each (1, ...); ``put`` stands in the place of its result."""
+    seen: list[Tensor] = []
+
+    def hook(_: nn.Module, arguments: Any, result: Any) -> Any:
+        seen.append((first(result) if put is None else put).detach().clone().requires_grad_())
+        return replaced(result, seen[0].clone())
+
+    handle = module.get_submodule(path).register_forward_hook(hook)
+    try:
+        score = network.scores(module, x)[0, network.target]
+        (gradient,) = torch.autograd.grad(score, seen[0])
+    finally:
+        handle.remove()
+    return seen[0].detach(), gradient
+
+
+def first(result: Any) -> Tensor:
+    """The tensor of a module's result; of a record or tuple the first."""
+    if isinstance(result, Tensor):
+        return result
+    return first(next(iter(result.values() if isinstance(result, Mapping) else result)))
+
+
+def replaced(result: Any, tensor: Tensor) -> Any:
+    """The result with another tensor in the place of its first."""
+    if isinstance(result, Tensor):
+        return tensor
+    if isinstance(result, Mapping):
+        key = next(iter(result))
+        result[key] = replaced(result[key], tensor)
+        return result
+    return type(result)([replaced(result[0], tensor), *result[1:]])
