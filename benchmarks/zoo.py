@@ -158,7 +158,8 @@ def ask(network: Network, module: nn.Module, subject: Any, question: Question) -
         twin = network.make_twin(module, dtype)
         try:
             x = network.tensor(dtype)
-            wanted = right(twin, x).detach().double().numpy()
+            with oracle.plain_batch_norm():
+                wanted = right(twin, x).detach().double().numpy()
             terms = float(network.scores(twin, x)[0, network.target].abs()) if "occlusion" in text else 0.0
         except Exception as error:
             return {"outcome": "no oracle", "error": f"{type(error).__name__}: {error}"[:200]}

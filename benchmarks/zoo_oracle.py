@@ -1,14 +1,41 @@
-"""The slow twins of `benchmarks.zoo`: hooks, `torch.autograd.grad` and loops, one row at a time."""
+"""The slow twins of `benchmarks.zoo`: hooks, `torch.autograd.grad` and loops, one row at a time.
+
+torch 2.13's own backward of a batch norm in eval mode is wrong on the CPU where the gradient's memory is in the order
+of tokens, also in float64, so batch norms are written as the product and the sum that they are (`plain_batch_norm`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.zoo_networks import Network
+
+
+@contextmanager
+def plain_batch_norm() -> Iterator[None]:
+    """Inside, batch norms with running statistics are (x - mean) / sqrt(variance + eps) * weight + bias."""
+    own = F.batch_norm
+
+    def plain(x: Tensor, mean: Any, variance: Any, weight: Any = None, bias: Any = None, training: bool = False,
+              momentum: float = 0.1, eps: float = 1e-5) -> Tensor:  # fmt: skip
+        if training or mean is None:
+            return own(x, mean, variance, weight, bias, training, momentum, eps)
+        shape = (1, -1, *[1] * (x.dim() - 2))
+        y = (x - mean.view(shape)) * (variance + eps).rsqrt().view(shape)
+        y = y if weight is None else y * weight.view(shape)
+        return y if bias is None else y + bias.view(shape)
+
+    F.batch_norm = plain
+    try:
+        yield
+    finally:
+        F.batch_norm = own
 
 
 def at_input(network: Network, module: nn.Module, x: Tensor) -> Tensor:
