@@ -13,14 +13,21 @@ from bbilang.grammar.frozen import frozen
 
 INPUT, OUTPUT = "input", "output"
 PLAIN = re.compile(r"[^\W\d]\w*(?:\.\w+)*")  # a name that stands in a text without quotes
+_LAYER = " (layer)"
 NOT_PICTURES = {"signal": ("channel", "x"), "sequence": ("x", "channel"), "vector": ("channel",)}  # axes of an input
-SEVERAL, IDLE, NO_TENSOR, SCRIPTED = "several", "idle", "no tensor", "scripted"  # why a module is no layer
+SEVERAL, IDLE, NO_TENSOR, SCRIPTED, UNLIKE = "several", "idle", "no tensor", "scripted", "unlike"  # why one is no layer
 
 
 def layer_name(name: str) -> str:
     """The name of a layer; `input` and `output` are the network's own, so that a module called so gets another. In a
     text it is reached by its quoted name, `"input".channel`."""
-    return f"{name} (layer)" if name in (INPUT, OUTPUT) else name
+    return f"{name}{_LAYER}" if name in (INPUT, OUTPUT) else name
+
+
+def in_text(name: str) -> str:
+    """A layer's name as a text writes it: in quotes where it is no plain word, or a word of the language."""
+    name = name.removesuffix(_LAYER)
+    return name if PLAIN.fullmatch(name) and name not in (INPUT, OUTPUT) else f'"{name}"'
 
 
 @frozen
@@ -134,14 +141,14 @@ class ModelDescription:
             mapped = [x for x in self.layers if x.sizes.get("y", 1) * x.sizes.get("x", 1) > 1 or "token" in x.axes]
             found = (mapped or list(self.layers) or [None])[-1]
             found = found.name if found is not None else ""
-        return found if PLAIN.fullmatch(found) else f'"{found}"'
+        return in_text(found)
 
     def some_layers(self) -> str:
         """Some of the layers, in words: the first blocks and the last, where the model has blocks."""
         names = [layer.name for layer in self.layers if layer.kind in ("block", "")] or list(self.by_name)
         names = [name for name in names if not any(name.startswith(f"{other}.") for other in names)]
         shown = names if len(names) <= 4 else [*names[:2], "...", *names[-2:]]
-        return f"its layers are {', '.join(name if name == '...' else f'`{name}`' for name in shown)}"
+        return f"its layers are {', '.join(name if name == '...' else f'`{in_text(name)}`' for name in shown)}"
 
     def edges(self, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
         """(from, to) among some layers and `input`: the result of one enters the other, and passes none between."""

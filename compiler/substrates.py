@@ -14,8 +14,10 @@ from bbilang.compiler.description import (
     NOT_PICTURES,
     SCRIPTED,
     SEVERAL,
+    UNLIKE,
     LayerDescription,
     ModelDescription,
+    in_text,
 )
 from bbilang.compiler.ir import ModelSlot, Node
 from bbilang.compiler.op import Parameter, did_you_mean
@@ -32,6 +34,11 @@ WHY = {  # a module that is no layer: the code, what is wrong, what to do
     SEVERAL: ("E501", "runs several times in one pass, and has no one result", "name the module around it"),
     IDLE: ("E502", "does not run when the network is evaluated", "name one that does"),
     NO_TENSOR: ("E502", "gives no tensor", "name a module inside it, or around it"),
+    UNLIKE: (
+        "E502",
+        "gives a tensor whose axes are not those of a layer: its first is not that of the inputs, or it has too many",
+        "a recurrent layer or attention takes `batch_first=True`; or name a module before or after it",
+    ),
     SCRIPTED: (
         "E502",
         "is part of a scripted module, whose parts cannot be seen",
@@ -112,7 +119,7 @@ class Substrates:
         around = next((h for h in _heads(name) if h in description.by_name), None)
         inside = next((layer.name for layer in description.layers if layer.module.startswith(f"{name}.")), None)
         others = [n for n in (inside, around) if n] or list(did_you_mean_layers(name, description))
-        listing = f", as in `{others[0]}`" if others and description.absent[name] != SCRIPTED else ""
+        listing = f", as in `{in_text(others[0])}`" if others and description.absent[name] != SCRIPTED else ""
         return at(span, code, f"`{name}` {what}", f"{help}{listing}")
 
     def picture(self: Resolver, span: Span) -> Node:

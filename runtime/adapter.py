@@ -49,8 +49,8 @@ class Adapter:
     def fingerprint(self) -> str:
         """16 hexadecimal digits of SHA-256 over the structure of the network, its code as it is loaded, its attributes,
         the names, shapes and bytes of its tensors (also of buffers that no state dict has) and the preprocessing: what
-        numbers depend on, whatever the model is called. Found when first asked for, and again after something changed
-        (but not through ``.data``). Where something cannot be read as bytes (`knowable`) or its code and attributes
+        numbers depend on, whatever the model is called. Found when first asked for, and again after something
+        changed, also through ``.data``. Where something cannot be read as bytes (`knowable`) or its code and attributes
         cannot be known, another one each time, so that nothing is found again under it."""
         from bbilang.runtime.loaded import code_of
         from bbilang.runtime.tensorbytes import Seen, content, state_of

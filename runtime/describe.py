@@ -18,6 +18,7 @@ from bbilang.compiler.description import (
     NO_TENSOR,
     SCRIPTED,
     SEVERAL,
+    UNLIKE,
     LayerDescription,
     ModelDescription,
     PartDescription,
@@ -70,6 +71,8 @@ def describe_module(
     layers = []
     for path, result in seen.results.items():
         axes = result.axes(input_size, reads) if result is not None and (paths is None or path in paths) else ()
+        if result is not None and not axes and paths is None and path:
+            absent[path] = UNLIKE
         if result is None or not axes:
             continue
         short = layer_name(paths[path] if paths is not None else path)

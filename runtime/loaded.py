@@ -46,8 +46,9 @@ class Unknown(Exception):
 
 @dataclass(frozen=True)
 class Live:
-    """A module as it was at a moment, for this process alone: tensors by where they are and how often they were written
-    to (but not through ``.data``). Equal while all of that is so, and the tensors are the same objects."""
+    """A module as it was at a moment, for this process alone: tensors by where they are, how often they were written
+    to, and a checksum, since writing through ``.data`` is not counted. Equal while all of that is so, and the tensors
+    are the same objects."""
 
     digest: str
     tensors: list[weakref.ref[Tensor]] = field(compare=False, repr=False)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 HUB = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 FILES = ("config.json", "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json")
 IMAGES, SCORES, NEXT = "ForImageClassification", "ForSequenceClassification", ("ForCausalLM", "LMHeadModel")
+ENCODER = "EncoderModel"
 RESAMPLING = ("nearest", "lanczos", "bilinear", "bicubic")  # Pillow's numbers
 
 
@@ -115,6 +116,8 @@ def _auto(transformers: Any, architecture: str) -> tuple[Any, bool]:
         return transformers.AutoModelForSequenceClassification, True
     if architecture.endswith(NEXT):
         return transformers.AutoModelForCausalLM, True
+    if architecture.endswith(ENCODER):  # of a model that writes, the half that reads: it takes no decoder's inputs
+        return transformers.AutoModelForTextEncoding, False
     return transformers.AutoModel, False
 
 

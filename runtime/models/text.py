@@ -163,7 +163,7 @@ def described(adapter: TextAdapter, length: int) -> ModelDescription:
         names={layer.name: layer.module for layer in old.layers}, aliases=old.aliases,
         kinds={layer.name: layer.kind for layer in old.layers}, reads="text",
     )  # fmt: skip
-    return replace(found, scores=old.scores)
+    return replace(found, scores=old.scores, absent=old.absent)
 
 
 def _error(code: str, message: str, help: str | None = None) -> BbiError:

@@ -192,7 +192,7 @@ def test_tied_weights_stay_tied(tmp_path):
         (b"", "is empty"),
         (b"GGUF\x03\0\0\0", "llama.cpp"),
         (b"\x89HDF\r\n\x1a\n\0", "Keras"),
-        (gzip.compress(b"x"), "unpack it first"),
+        (gzip.compress(b"x", mtime=0), "unpack it first"),
         (json.dumps({"metadata": {}, "weight_map": {"a": "b"}}).encode(), "the index of weights in several files"),
         (b'{"message": "Not Found"}', "a text in JSON"),
         (b"hello", "damaged, cut short, or not such a file"),

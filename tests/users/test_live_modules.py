@@ -65,6 +65,14 @@ def hooked(network):
     network.d.register_forward_hook(lambda module, given, result: result * -2.0)
 
 
+def written_past_the_count(network):
+    network.d.weight.data.mul_(-2.0)
+
+
+def permuted_past_the_count(network):
+    network.d.weight.data.copy_(network.d.weight.data.flip(0))
+
+
 def pruned(network):
     prune.l1_unstructured(network.d, "weight", 0.5)
 
@@ -81,10 +89,22 @@ def swapped(network):
     network.r = nn.Tanh()
 
 
-CHANGES = [scaled, optioned, written, replaced, patched, hooked, pruned, parametrized, swapped]
+UNCOUNTED = [written_past_the_count, permuted_past_the_count]
+CHANGES = [
+    *UNCOUNTED,
+    scaled,
+    optioned,
+    written,
+    replaced,
+    patched,
+    hooked,
+    pruned,
+    parametrized,
+    swapped,
+]
 
 
-@brings("Networks", "a network changed between two runs: an attribute, a dict, a hook, `prune`, another `forward`", "right: what was learnt of it is learnt anew")  # fmt: skip  # noqa: E501
+@brings("Networks", "a network changed between two runs: an attribute, a dict, a hook, `weight.data`, `prune`, another `forward`", "right: what was learnt of it is learnt anew")  # fmt: skip  # noqa: E501
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_network_gives_what_a_fresh_one_gives(change, tmp_path):
     text = "\n".join(f"e{at} = {line}" for at, line in enumerate(ASKED.values()))
@@ -188,7 +208,8 @@ def test_what_a_digest_sees():
     for change in CHANGES:
         other = copy.deepcopy(network)
         change(other)
-        seen.add(code_of(other) if change is not pruned else live(other).digest)
+        weights = change in (pruned, *UNCOUNTED)
+        seen.add(live(other).digest if weights else code_of(other))
     assert len(seen) == 2 + len(CHANGES) - 1, "`written` and `replaced` leave the same values"
     network.file = open(os.devnull)
     assert live(network) is None is code_of(network)

@@ -192,3 +192,51 @@ def test_whole_paths():
     ]  # fmt: skip
     assert np.abs(found[0]).max() > 0
     assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
+
+
+class Second(nn.Module):
+    """An LSTM that takes its tokens first and its texts second."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed, self.rnn, self.head = nn.Embedding(26, 6), nn.LSTM(6, 5), nn.Linear(5, 2)
+
+    def forward(self, ids):
+        return self.head(self.rnn(self.embed(ids).transpose(0, 1))[0].mean(0))
+
+
+@brings("Texts", "a layer whose texts are its second axis (`batch_first=False`)", "refused: E502, with what to do")
+def test_a_layer_with_the_batch_second():
+    adapter = adapt_text(Second(), Letters())
+    with pytest.raises(bbilang.BbiError) as raised:
+        bbilang.run("rnn.token | attribute(output[1]) | present(bars)", model=adapter, input="text:good")
+    (found,) = raised.value.diagnostics
+    assert found.code == "E502" and "batch_first=True" in found.help and (found.span.start, found.span.end) == (0, 3)
+    page = bbilang.run("embed.token | attribute(output[1]) | present(bars)", model=adapter, input="text:good")
+    assert np.abs(page.data("element-1").values).max() > 0
+
+
+@brings("Texts", "the encoder of a T5", "right: the vectors of its tokens")
+def test_the_encoder_of_a_model_that_writes(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    tokenizers = pytest.importorskip("tokenizers")
+    torch.manual_seed(0)
+    config = transformers.T5Config(vocab_size=30, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
+    transformers.T5EncoderModel(config).save_pretrained(tmp_path)
+    words = {word: at for at, word in enumerate(["<pad>", "</s>", "<unk>", "a", "cat", "sat"])}
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    transformers.PreTrainedTokenizerFast(tokenizer_object=made, pad_token="<pad>", unk_token="<unk>").save_pretrained(
+        tmp_path
+    )
+    page = bbilang.run(
+        "encoder.block.1.token | activation(reduce=norm) | present(bars)",
+        model=f"transformers:{tmp_path}",
+        input="text:a cat sat",
+    )
+    network = transformers.T5EncoderModel.from_pretrained(tmp_path).eval()
+    seen = []
+    network.encoder.block[1].register_forward_hook(lambda module, given, result: seen.append(result[0]))
+    network(torch.tensor([[3, 4, 5]]))
+    close_to(page.data("element-1").values, seen[0][0].norm(dim=-1))
