@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -122,6 +123,8 @@ def writable(name: str | Path, parents: bool = False) -> Path:
     parents: folders that are missing will be made."""
     try:
         path = path_of(name)
+        if str(name).endswith("/"):
+            raise IsADirectoryError(errno.EISDIR, "it is the name of a folder")
         check(path, parents)
     except OSError as error:
         raise unwritten(name, error, else_="nothing was computed yet; choose another place with `-o`") from error

@@ -211,7 +211,9 @@ def test_each_makes_its_own_folder(bbi, tmp_path):
     assert (tmp_path / "pages" / "grey.html").exists()
 
 
-@pytest.mark.parametrize("target", ["folder", "socket", "~nobody.of.this.name/page.html", LONG, "a\0b", "\ud800"])
+@pytest.mark.parametrize(
+    "target", ["folder", "socket", "missing/plan.txt/", "~nobody.of.this.name/page.html", LONG, "a\0b", "\ud800"]
+)
 @pytest.mark.parametrize("command", [("examples", "teaser", "-o"), ("explain", "-e", PIPE, "--format", "text", "-o")])
 def test_places_that_are_none(command, target, bbi, tmp_path):
     import socket
