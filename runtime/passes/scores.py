@@ -16,6 +16,17 @@ from bbilang.runtime.passes.rerun import AT_MOST
 from bbilang.runtime.passes.upper import Upper, above
 from bbilang.runtime.precision import outside
 
+# bytes that stay near a processor: a common last cache; and what glibc gives back after every use is larger
+NEAR = 2**25
+
+
+def at_once(upper: Upper) -> int:
+    """How many rows run together. On a CPU what an operation reads and gives should stay in the cache: of a network on
+    pictures of 224 pixels a side a few rows, which are more than twice as fast as 32 at once."""
+    device = upper.activations.device.type
+    limit = AT_MOST.get(device, 32)
+    return max(1, min(limit, NEAR // max(1, 2 * upper.cost.largest))) if device == "cpu" else limit
+
 
 def value_chunks(
     upper: Upper,
@@ -45,7 +56,7 @@ def value_chunks(
             counter.rerun(len(activations))
             return outside(value.detach(), upper.pictures), rows
 
-    for start, (value, rows) in chunks(count, each, work, AT_MOST.get(device.type, 32), device, chunk):
+    for start, (value, rows) in chunks(count, each, work, at_once(upper), device, chunk):
         check_finite(place, value)
         yield start, value, rows
 

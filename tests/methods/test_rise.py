@@ -111,3 +111,22 @@ def test_all_classes_cost_one_run():
     all_of_them, single = slow.run(many, "residual"), slow.run(one, "residual")
     assert all_of_them.passes.rerun_rows == single.passes.rerun_rows == 24
     assert all_of_them.passes.backwards == 0
+
+
+def test_rows_that_run_together_stay_in_the_cache(monkeypatch):
+    """As many as `NEAR` has room for what an operation reads and gives, one at the least; the numbers stay."""
+    from bbilang.runtime.passes import scores
+
+    sizes, whole = [], scores.at_once
+    monkeypatch.setattr(
+        scores, "at_once", lambda upper: sizes.append((whole(upper), upper.cost.largest)) or sizes[-1][0]
+    )
+    text = "input.pixel | attribute(output[1], method=rise(n_masks=40)) | present(heatmap)"
+    model, found = tiny.adapter(), []
+    for near in (2**25, 10**5, 1):
+        monkeypatch.setattr(scores, "NEAR", near)
+        found.append(tiny.run(text, model=model).fields["element-1"].values.data)
+    (most, largest), (few, _), (one, _) = sizes
+    assert most == scores.AT_MOST["cpu"] and few == 10**5 // (2 * largest) and 1 < few < most and one == 1
+    for other in found[1:]:
+        close(other, found[0])
