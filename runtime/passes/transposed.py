@@ -242,12 +242,12 @@ class Transposed:
         even = all(a == b for a, b in pads)
         padding = [a for a, _ in pads] if even else [0] * dims
         wide = list(size) if even else [s + a + b for s, (a, b) in zip(size, pads, strict=True)]
-        zeros = [0] * dims
+        zeros, layout = [0] * dims, self.layout
 
         def rule(gradient: Tensor, own: bool) -> Parts:
             # Its size and layout count, and nothing is written to it: the result is laid out as it is, and for
             # convolutions of single channels that is several times as fast.
-            like = laid_empty(folded, (len(gradient), shape[0], *wide), self.layout)
+            like = laid_empty(folded, (len(gradient), shape[0], *wide), layout)
             found, _, _ = torch.ops.aten.convolution_backward(
                 gradient, like, folded, None, module.stride, padding, module.dilation, False, zeros, groups,
                 (True, False, False),
