@@ -98,6 +98,7 @@ def backward(run: Any, step: Backward, captured: Any = None) -> None:
         for layer in step.layers:
             check_way(layer)
     last = run.last_use(step)
+    laid: dict[str, Any] = {}
     for number, (_, wanted) in enumerate(groups.items()):
         slots = Slots.of(wanted)
         tables = {id(found.slots): found for _, found in asks}  # those of equal targets are one
@@ -118,12 +119,25 @@ def backward(run: Any, step: Backward, captured: Any = None) -> None:
                 for layer in layers:
                     if passes.all_zero(gradient[layer]):
                         check_way(layer)
-                _reduce(run, shared, captured, gradient, start + offset)
+                for name in layers if not laid.keys() >= set(layers) else ():
+                    laid[name] = _laid_alike(captured[name], gradient[name])
+                _reduce(run, shared, laid, gradient, start + offset)
+
+
+def _laid_alike(activation: Any, gradient: Any) -> Any:
+    """An activation (input, channel, y, x) in the order of memory that its gradients (slot, input, channel, y, x) have,
+    which come channels last: a product of unlike ones takes three times as long, and there is one for each chunk."""
+    import torch
+
+    if activation.dim() == 4 and gradient.dim() == 5 and gradient.stride(2) == 1:
+        return activation.contiguous(memory_format=torch.channels_last)
+    return activation
 
 
 def _reduce(run: Any, shared: list[Any], captured: Any, gradient: dict[str, Any], start: int) -> None:
     """Gradients of some slots, (slot, input, *layer axes), into the tables of those who ask; of each its own slots.
-    Those with equal parts are served by one product with all slots that any of them asks for."""
+    Those with equal parts are served by one product with all slots that any of them asks for. ``captured``: layer ->
+    its activation."""
     count = len(next(iter(gradient.values())))
     asked = []
     together: dict[Any, set[int]] = {}

@@ -429,13 +429,16 @@ def _execute(run: Run, inputs: Sequence[Picture], icons: Callable[..., list[Any]
             results.model_passes = (passes.forwards, passes.backwards)
             results.tangents, results.reruns = passes.tangents, passes.rerun_rows // len(inputs)
     results.trusted = run.trusting.rows // len(inputs)
-    for node in walk(*(element.node for element in program.elements)):
+    nodes = list(results.nodes())
+    for node in nodes:
         if node.type.content == "selection":
             results.selections[node["id"]] = run.value(node)
     if any(f.scores for f in program.forwards):
         results.probabilities, results.kind = run.probabilities, run.kind
     results.layers = {
-        name: run.layer(name) for node in results.nodes() for name in node.type.layers if name not in ("output",)
+        name: run.layer(name)
+        for name in dict.fromkeys(name for node in nodes for name in node.type.layers)
+        if name != "output"
     }
     return results
 

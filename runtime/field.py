@@ -56,14 +56,14 @@ class Named:
 
         A negative index is an absent place: NaN, ABSENT or the empty text.
         """
-        others = [d for d in self.dims if d != dim]
-        dims = (*others, *(d for d in index.dims if d not in others))
-        shared = [d for d in index.dims if d in others]
         at = self.dims.index(dim)
+        others = self.dims[:at] + self.dims[at + 1 :]
+        dims = (*others, *(d for d in index.dims if d not in others))
         sizes = index.sizes
-        if all(sizes[d] == 1 for d in shared):  # the same places everywhere
-            places = index.data.reshape([n for d, n in sizes.items() if d not in others])
-            data = np.asarray(np.take(self.data, places, at))  # a lone word of an object array comes bare
+        if all(sizes[d] == 1 for d in index.dims if d in others):  # the same places everywhere
+            own = [n for d, n in sizes.items() if d not in others]
+            places = index.data if len(own) == index.data.ndim else index.data.reshape(own)
+            data = np.asarray(self.data.take(places, at))  # a lone word of an object array comes bare
             if at + 1 < len(self.dims):
                 last = at + places.ndim
                 data = data.transpose([*range(at), *range(last, data.ndim), *range(at, last)])

@@ -35,7 +35,7 @@ SKIPPED = {
     "__orig_bases__", "__parameters__", "_abc_impl", "__abstractmethods__", "__annotate_func__", "__annotate__",
     "__annotations_cache__", "__qualname__",
 }  # fmt: skip
-PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), range, slice)
+PLAIN = frozenset((type(None), bool, int, float, complex, str, bytes, type(Ellipsis), range, slice))
 OF_TORCH = (torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format)
 MOST, DEEPEST = 200_000, 100  # values, and values inside each other: what holds more is not followed
 
@@ -62,13 +62,13 @@ class Live:
 def live(module: nn.Module) -> Live | None:
     """The module as it is now. None where something in it cannot be known."""
     made = _made(module, True)
-    return None if made is None else Live(made.hash.hexdigest(), made.tensors)
+    return None if made is None else Live(made.digest(), made.tensors)
 
 
 def code_of(module: nn.Module) -> str | None:
     """A digest of its code and its attributes for any process, without its parameters and buffers. None likewise."""
     made = _made(module, False)
-    return None if made is None else made.hash.hexdigest()
+    return None if made is None else made.digest()
 
 
 def _made(module: nn.Module, alive: bool) -> _Digest | None:
@@ -82,12 +82,20 @@ def _made(module: nn.Module, alive: bool) -> _Digest | None:
 
 class _Digest:
     def __init__(self, alive: bool):
-        self.alive, self.hash, self.depth = alive, hashlib.sha256(), 0
+        self.alive, self.depth = alive, 0
+        self.words: list[str] = []
+        self.kinds: dict[type, int] = {}  # of classes that were met, when
         self.tensors: list[weakref.ref[Tensor]] = []
         self.seen: dict[int, tuple[int, Any]] = {}  # the value is held, so that its number stays its own
 
     def put(self, *words: object) -> None:
-        self.hash.update(("\0".join(map(str, words)) + "\n").encode(errors="surrogatepass"))
+        self.words.append("\0".join(map(str, words)))
+
+    def bytes(self, data: Any) -> None:
+        self.words.append(hashlib.sha256(data).hexdigest())
+
+    def digest(self) -> str:
+        return hashlib.sha256("\n".join(self.words).encode(errors="surrogatepass")).hexdigest()
 
     def new(self, value: Any) -> bool:
         """Whether a value was not met before; where it was, its number stands for it."""
@@ -117,15 +125,16 @@ class _Digest:
                 if own.get(name):
                     self.put(name)
                     self.hooks(own[name])
-            for name, tensor in [*child._parameters.items(), *child._buffers.items()]:
-                self.put("tensor", name)
-                if self.alive:
-                    self.value(tensor)
-            for name, value in sorted(own.items()):
-                if name in HELD or (name == "_graph" and isinstance(child, fx.GraphModule)):  # its code says it
+            for held in (child._parameters, child._buffers):
+                for name, tensor in held.items():
+                    self.words.append(f"tensor {name}")
+                    if self.alive:
+                        self.value(tensor)
+            for name in sorted(own.keys() - HELD):
+                if name == "_graph" and isinstance(child, fx.GraphModule):  # its code says it
                     continue
-                self.put("attribute", name)
-                self.value(value)
+                self.words.append(f"attribute {name}")
+                self.value(own[name])
 
     def hooks(self, hooks: Mapping[int, Any]) -> None:
         for hook in hooks.values():
@@ -134,8 +143,9 @@ class _Digest:
     # --- values -----------------------------------------------------------------------------------------------------
 
     def value(self, value: Any) -> None:
-        if isinstance(value, PLAIN) and type(value) in PLAIN:
-            self.put(type(value).__name__, repr(value))
+        kind = type(value)
+        if kind in PLAIN or (kind is tuple and all(type(item) in PLAIN for item in value)):
+            self.words.append(f"{kind.__name__} {value!r}")
             return
         if isinstance(value, OF_TORCH):
             self.put(repr(value))
@@ -158,7 +168,7 @@ class _Digest:
             if array.dtype.hasobject:
                 raise Unknown
             self.put("array", array.shape, array.dtype)
-            self.hash.update(np.ascontiguousarray(array).tobytes())
+            self.bytes(np.ascontiguousarray(array).tobytes())
         elif isinstance(value, enum.Enum):
             self.put("enum", type(value).__qualname__, value.name)
         elif isinstance(value, type):
@@ -195,7 +205,7 @@ class _Digest:
     def tensor(self, value: Tensor) -> None:
         known = identity(value) if self.alive else None
         if known is not None:
-            self.put("tensor", id(value), known)
+            self.words.append(f"tensor {id(value)} {known}")
             self.tensors.append(weakref.ref(value))
             return
         pieces = content(value)
@@ -203,7 +213,7 @@ class _Digest:
             raise Unknown
         self.put("tensor")
         for piece in pieces:
-            self.hash.update(piece)
+            self.bytes(piece)
 
     def object(self, value: Any) -> None:
         """Containers by what they hold, other objects by their class and attributes."""
@@ -239,6 +249,10 @@ class _Digest:
     # --- code -------------------------------------------------------------------------------------------------------
 
     def kind(self, kind: type) -> None:
+        if kind in self.kinds:
+            self.words.append(f"class {self.kinds[kind]}")
+            return
+        self.kinds[kind] = len(self.kinds)
         self.put("class", kind.__module__, kind.__qualname__)
         for base in kind.__mro__:
             if _root(base) in FIXED:
@@ -290,7 +304,7 @@ class _Digest:
     def code(self, code: types.CodeType) -> set[str]:
         """Its instructions and constants; the names that it reads, of functions inside it too."""
         self.put(code.co_name, code.co_names, code.co_varnames, code.co_freevars, code.co_flags)
-        self.hash.update(code.co_code)
+        self.bytes(code.co_code)
         names = set(code.co_names)
         for constant in _flat(code.co_consts):
             if isinstance(constant, types.CodeType):

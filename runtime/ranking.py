@@ -194,18 +194,30 @@ def _renamed(field: Field, names: dict[str, str]) -> Field:
     )
 
 
-def ranks(score: Named, axes: tuple[Axis, ...], ascending: bool = False) -> tuple[Named, np.ndarray]:
+def ranks(
+    score: Named, axes: tuple[Axis, ...], ascending: bool = False, most: int | None = None
+) -> tuple[Named, np.ndarray]:
     """All places from the strongest down, (..., rank), and how many are there in each row. Ties: the lower index first;
-    absent atoms come last, as -1."""
+    absent atoms come last, as -1. ``most``: so many of them are enough, and no others need be sorted."""
     names = [axis.name for axis in axes]
     apart = [d for d in score.dims if d not in names]
     ordered = score.ordered([*apart, *names]).data
     flat = ordered.reshape(*ordered.shape[: len(apart)], -1)
     key = flat if ascending else -flat
     gone = np.isnan(flat)
-    count = (~gone).sum(-1)
     if not gone.any():
-        return Named((*apart, "rank*"), np.argsort(key, axis=-1, kind="stable")), count
-    order = np.argsort(np.where(gone, np.inf, key), axis=-1, kind="stable")
+        count = np.full(flat.shape[:-1], flat.shape[-1])
+        return Named((*apart, "rank*"), _strongest(key, most)), count
+    count = (~gone).sum(-1)
+    order = np.argsort(key, axis=-1, kind="stable")  # NaN comes last
     order = np.where(np.arange(flat.shape[-1]) < count[..., None], order, -1)
     return Named((*apart, "rank*"), order), count
+
+
+def _strongest(key: np.ndarray, most: int | None) -> np.ndarray:
+    """The places of the lowest keys in order, ties by place: ``most`` of them, or all."""
+    if most is None or key.size != key.shape[-1] or most >= key.size:
+        return np.argsort(key, axis=-1, kind="stable")
+    row = key.reshape(-1)
+    near = np.flatnonzero(row <= np.partition(row, most - 1)[most - 1])  # ties with the last, too
+    return near[np.argsort(row[near], kind="stable")][:most].reshape(*key.shape[:-1], most)

@@ -21,6 +21,7 @@ class Keep(Operation):
 
     parameters = (K, ALONG, BY, PER)
     ascending = False
+    one_end = True  # the first of the order are all that is kept
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         return ranked_type(field, arguments, arguments["k"])
@@ -28,7 +29,8 @@ class Keep(Operation):
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
         (field,) = inputs
         axes = ranked_axes(field.type, dict(node.parameters))
-        order, count = ranks(score_of(field, axes, node["per"], node["by"], run), axes, self.ascending)
+        most = node["k"] if self.one_end else None
+        order, count = ranks(score_of(field, axes, node["per"], node["by"], run), axes, self.ascending, most)
         kept = pick_ranked(field, node.type, axes, self.chosen(order, count, node["k"]))
         if field.type.content == "activation" and field.type.atom == "neuron":
             if [axis.components for axis in axes] == [("channel",)] and not field.type.axis("class"):
@@ -82,6 +84,7 @@ class Both(Keep):
     """
 
     name = "both"
+    one_end = False
     example = (
         'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
         "    | both(3, by=difference) | present(featvis)"

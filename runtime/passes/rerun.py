@@ -17,7 +17,7 @@ from bbilang.runtime.passes.borrow import INPUT, check_gradients, guard_memory
 from bbilang.runtime.passes.count import Passes
 from bbilang.runtime.passes.graph import Section
 from bbilang.runtime.passes.replay import same
-from bbilang.runtime.passes.transposed import Network, Transposed
+from bbilang.runtime.passes.transposed import Network, Transposed, laid
 from bbilang.runtime.passes.upper import Upper
 from bbilang.runtime.passes.way import all_zero
 from bbilang.runtime.precision import outside
@@ -120,7 +120,7 @@ def _forward(upper: Upper, network: Network, point: Tensor, rows: Tensor, place:
     made = Transposed(network, len(point), {upper.layer: point.shape})
     order = iter(network.run)
     following = next(order, None)
-    values = section.start(point, rows)
+    values = section.start(laid(point), rows)
     for node in section.run:
         values[node] = section.step(node, values)
         if node is following:

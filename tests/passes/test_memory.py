@@ -27,6 +27,7 @@ def test_chunks_cover_everything_once_and_fit(monkeypatch):
     assert in_chunks(2, 10_000, lambda a, b: b - a) == [1, 1], "one row is always tried"
     assert in_chunks(0, 1, lambda a, b: 1) == []
     assert in_chunks(7, 1e9, lambda a, b: b - a, chunk=4) == [4, 3]
+    assert in_chunks(20, 1, lambda a, b: b - a, at_most=16) == [10, 10], "no small one at the end"
 
 
 @pytest.mark.parametrize("fits", [1, 2, 3, 7, 50])

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from zoo import ZOO, built
 
 from bbilang.runtime.models.same import SameConv2d
-from bbilang.runtime.passes import Passes, above, forward, rerun_gradient_chunks, vjp
+from bbilang.runtime.passes import Passes, above, backward, forward, rerun_gradient_chunks, vjp
 
 COUNT = 8
 
@@ -172,3 +172,30 @@ def test_real_networks_in_float32(name, weights, layers):
     assert all(captured.written.values()) and captured.written
     for layer, value in want.items():
         assert float((got[layer][:1] - value).abs().max()) < 2e-6 * float(value.abs().max())
+
+
+def test_what_comes_out_of_convolutions_of_single_channels_is_laid_out_channels_last(make_stub):
+    """In the other order torch takes up to ten times as long for those with a stride, and all below them copies."""
+    torch.manual_seed(0)
+    strided = nn.Conv2d(8, 8, 3, 2, 1, groups=8)
+    network = nn.Sequential(nn.Conv2d(3, 8, 1), strided, nn.ReLU(), nn.Flatten(), nn.Linear(512, COUNT))
+    captured = forward(make_stub(network), torch.rand(1, 3, 16, 16), ["0"], grad=True)
+    seeds = torch.eye(COUNT)[:, None]
+    found = vjp(captured, captured.score_graph, seeds, ["0"], keep=True)["0"]
+    assert found[:, 0].is_contiguous(memory_format=torch.channels_last)
+    want = torch.stack(
+        [torch.autograd.grad(captured.score_graph, captured.graph["0"], seed, True)[0] for seed in seeds]
+    )
+    close_to(found, want)
+
+
+def test_few_cotangents_at_once_where_each_is_large(make_stub, monkeypatch):
+    """What leaves the caches takes longer: a chunk is bounded by its bytes, never below `FEWEST`."""
+    network = nn.Sequential(nn.Conv2d(3, 64, 1), nn.ReLU(), nn.Flatten(), nn.Linear(64 * 256, 12))
+    captured = forward(make_stub(network), torch.rand(1, 3, 16, 16), ["0"], grad=True)
+    seeds, each = torch.eye(12)[:, None], 64 * 256 * 4
+    for room, calls in ((each, 12 // backward.FEWEST), (6 * each, 2), (100 * each, 1)):
+        monkeypatch.setattr(backward, "CACHED", room)
+        counter = Passes()
+        vjp(captured, captured.score_graph, seeds, ["0"], counter, keep=True)
+        assert (counter.calls, counter.backwards) == (calls, 12)
