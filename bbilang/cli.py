@@ -568,9 +568,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
-    # Before torch is there: its threads sleep while they wait, where by default they spin. Beside another busy process
-    # that took a third of the time; alone it makes no difference.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import_lazily("numpy")
     import_lazily("regex")  # lark looks whether it is there, and needs it for other grammars than ours
     for name in ("stdout", "stderr"):

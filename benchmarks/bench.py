@@ -1,4 +1,5 @@
-"""Runs the rows and adds a line for each to benchmarks/results/ROW.jsonl; docs/benchmarks.md is made from those.
+"""Runs the rows and keeps a line for each kind of processor in benchmarks/results/ROW.jsonl; docs/benchmarks.md is
+made from those. What was measured beside other load is marked, and never takes the place of a quiet line (`records`).
 
     make bench                            all rows
     make bench ROWS=linear,positions      some
@@ -21,8 +22,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import table
-from benchmarks.harness import ROUNDS, ROUNDS_QUICK, ROWS, Row, alternate, peak_memory, row_named
+from benchmarks import records, table
+from benchmarks.harness import ROUNDS, ROUNDS_QUICK, ROWS, Row, alternate, peak_memory, processor_time, row_named
 from benchmarks.surroundings import load, processor_seconds, surroundings
 
 RESULTS = Path(__file__).parent / "results"
@@ -31,7 +32,7 @@ RESULTS = Path(__file__).parent / "results"
 def measure(row: Row, rounds: int, tell: Callable[[str], None], memory: bool = True) -> dict[str, Any]:
     """Compare, time in turns, measure memory: the record of a row."""
     started = surroundings()
-    stolen, spent = processor_seconds()
+    before, own = processor_seconds(), processor_time()
     wanted, unequal, kept = None, {}, []
     equal: dict[str, float] = {}
     for way in sorted(row.ways, key=lambda way: way.kind != "ours"):
@@ -49,7 +50,8 @@ def measure(row: Row, rounds: int, tell: Callable[[str], None], memory: bool = T
         tell(f"{way.name}: peak memory")
         peak = peak_memory(row.name, way.name) if memory else None
         ways[way.name] = {"kind": way.kind, **timings[way.name].to_json(way.share), "peak_bytes": peak}
-    stolen, spent = (now - before for now, before in zip(processor_seconds(), (stolen, spent), strict=True))
+    stolen, busy, spent = (now - then for now, then in zip(processor_seconds(), before, strict=True))
+    own = processor_time() - own
     return {
         "row": row.name,
         "title": row.title,
@@ -58,6 +60,7 @@ def measure(row: Row, rounds: int, tell: Callable[[str], None], memory: bool = T
         **started,
         "load_after": load(),
         "stolen": round(stolen / max(spent, 1e-9), 3),
+        "others": round(max(busy - own, 0.0) / max(spent, 1e-9), 3),
         "compared": row.compared,
         "tolerance": row.tolerance,
         "equal": equal,
@@ -70,10 +73,13 @@ def measure(row: Row, rounds: int, tell: Callable[[str], None], memory: bool = T
     }
 
 
-def keep(record: dict[str, Any]) -> None:
+def keep(record: dict[str, Any]) -> bool:
+    """Whether the record is the one of its processor now. Others stay as they are."""
     RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / f"{record['row']}.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(record) + "\n")
+    path = RESULTS / f"{record['row']}.jsonl"
+    left = records.kept([*table.records_of(record["row"]), record])
+    path.write_text("".join(json.dumps(one) + "\n" for one in left), encoding="utf-8")
+    return any(one is record for one in left)
 
 
 def teller(name: str) -> Callable[[str], None]:
@@ -104,10 +110,12 @@ def run(names: Sequence[str], quick: bool, memory: bool) -> int:
                 traceback.print_exc()
                 continue
             tell("")
-            keep(record)
+            counts = keep(record)
             done.append(name)
             failed += any(way.name in record["unequal"] for way in row.ways if way.kind != "beside")
             print("\n".join(table.lines_of(record)), flush=True)
+            if not counts:
+                print("  not kept: there is a better record of this processor, quiet or of more rounds", flush=True)
     except KeyboardInterrupt:
         print(f"\nended; kept: {', '.join(done) or 'nothing'}", file=sys.stderr)
         failed += 1
@@ -129,7 +137,10 @@ def main() -> int:
         print("\n".join(f"{name:12} {row_named(name).title}" for name in names))
         return 0
     if load() > 0.5:
-        print(f"note: the load of this machine is {load()}; times are only good on a quiet one", file=sys.stderr)
+        print(
+            f"note: the load of this machine is {load()}; what is measured now is marked and replaces nothing quiet",
+            file=sys.stderr,
+        )
     return int(run(names, chosen.quick, not chosen.no_memory) > 0)
 
 

@@ -171,15 +171,15 @@ def alternate(ways: tuple[Way, ...], rounds: int, tell: Callable[[str], None]) -
             if way.kind == "beside" and sum(wall[way.name]) > BUDGET and len(wall[way.name]) >= FEWEST:
                 continue
             gc.collect()
-            began, worked = time.perf_counter(), _processor_time()
+            began, worked = time.perf_counter(), processor_time()
             way.work()
             wall[way.name].append(time.perf_counter() - began)
-            cpu[way.name].append(_processor_time() - worked)
+            cpu[way.name].append(processor_time() - worked)
         tell(f"round {number + 1} of {rounds}")
     return {name: Timing(tuple(wall[name]), tuple(cpu[name])) for name in wall}
 
 
-def _processor_time() -> float:
+def processor_time() -> float:
     """Seconds that all threads of this process, and of processes that it started, have run."""
     used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(each.ru_utime + each.ru_stime for each in used)

@@ -58,10 +58,13 @@ def load() -> float:
     return round(os.getloadavg()[0], 2)
 
 
-def processor_seconds() -> tuple[float, float]:
-    """(what other machines on the same processors took, all) since the start; Linux calls the first steal."""
+def processor_seconds() -> tuple[float, float, float]:
+    """(what other machines on the same processors took, what processes of this one did, all) since the start; Linux
+    calls the first steal."""
     times = psutil.cpu_times()
-    return getattr(times, "steal", 0.0), sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
+    stolen, idle = getattr(times, "steal", 0.0), times.idle + getattr(times, "iowait", 0.0)
+    total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
+    return stolen, total - stolen - idle, total
 
 
 def commit() -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""docs/benchmarks.md and its figure, from the last line of each file in benchmarks/results. Writes nothing else.
+"""docs/benchmarks.md and its figure, from the lines of each file in benchmarks/results: one for each kind of processor.
+Writes nothing else.
 
 python -m benchmarks.table
 """
@@ -6,17 +7,17 @@ python -m benchmarks.table
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks.figure import figure
 from benchmarks.harness import ROOT, ROUNDS, ROWS
+from benchmarks.records import Record, disturbances, kept, processor_name
 
 RESULTS = Path(__file__).parent / "results"
 LSP = RESULTS / "lsp.json"
 PAGE, FIGURE = ROOT / "docs/benchmarks.md", ROOT / "docs/images/benchmarks.svg"
-Record = dict[str, Any]
 
 HEAD = """# Benchmarks
 
@@ -29,13 +30,11 @@ it all again and writes this page; `make bench ROWS=linear QUICK=1` a part of it
 """
 
 
-def last(row: str) -> Record | None:
-    """The last full record of a row; where there is none, the last of any kind."""
+def records_of(row: str) -> list[Record]:
+    """What is kept of a row, in the order of time."""
     path = RESULTS / f"{row}.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    records = [json.loads(line) for line in lines if line.strip()]
-    full = [record for record in records if record["rounds"] >= ROUNDS]
-    return (full or records or [None])[-1]
+    return [json.loads(line) for line in lines if line.strip()]
 
 
 def seconds(value: float) -> str:
@@ -93,6 +92,7 @@ def lines_of(record: Record) -> list[str]:
     """A record in a few lines, for the terminal."""
     name, ours = ours_of(record)
     lines = [f"{record['row']}: {record['title']}", f"  {name} {seconds(ours['wall_s'])}"]
+    lines += [f"  beside other load: {each}" for each in disturbances(record)]
     for must, measured, reached in verdicts(record):
         word = {True: "reached", False: "NOT reached", None: "open"}[reached]
         lines.append(f"  must reach {must}: {measured}, {word}")
@@ -105,8 +105,10 @@ def lines_of(record: Record) -> list[str]:
 
 
 def _summary(records: Sequence[Record]) -> list[str]:
-    lines = ["| work | must reach | measured | beside it, times ours | ours takes | peak memory, ours and minimum |"]
-    lines.append("|---|---|---|---|---|---|")
+    """A line for each record; those of one row follow each other."""
+    columns = ("work", "processor", "must reach", "measured", "beside it, times ours", "ours takes",
+               "peak memory, ours and minimum")  # fmt: skip
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for record in records:
         own, (_, ours) = verdicts(record), ours_of(record)
         least = next((way for way in record["ways"].values() if way["kind"] == "minimum"), None)
@@ -114,6 +116,7 @@ def _summary(records: Sequence[Record]) -> list[str]:
         marks = {True: "", False: " **(not reached)**", None: " (open)"}
         cells = [
             record["title"] + ("" if record["rounds"] >= ROUNDS else " *(preliminary)*"),
+            processor_name(record) + (" **(beside other load)**" if disturbances(record) else ""),
             "; ".join(must for must, _, _ in own),
             "; ".join(f"{measured}{marks[reached]}" for _, measured, reached in own),
             "; ".join(beside(record)),
@@ -126,7 +129,7 @@ def _summary(records: Sequence[Record]) -> list[str]:
 
 def _details(record: Record) -> list[str]:
     machine, versions = record["machine"], ", ".join(f"{k} {v}" for k, v in record["versions"].items())
-    lines = [f"## {record['title']}", ""]
+    lines = [f"### {processor_name(record)}", ""]
     lines.append("| way | median | quartiles | processor time | runs | peak memory | differs from ours by |")
     lines.append("|---|---|---|---|---|---|---|")
     for name, way in record["ways"].items():
@@ -141,8 +144,10 @@ def _details(record: Record) -> list[str]:
     lines += ["", f"Compared: {record['compared']}; tolerance {record['tolerance']:g} of the largest value."]
     for way, why in {**record["unequal"], **record["missing"], **record["notes"]}.items():
         lines.append(f"{way}: {why}.")
+    lines += [f"**Beside other load**: {each}." for each in disturbances(record)]
     changed = " with changes" if record["changed"] else ""
     stolen = f", {record['stolen']:.1%} of the processors' time went to other machines" if "stolen" in record else ""
+    stolen += f", {record['others']:.1%} to other processes" if "others" in record else ""
     lines.append(
         f"{record['when']}, {machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']:g} GB, "
         f"{machine['device']}; {record['system']}, Python {record['python']}, {versions}; {record['threads']} threads; "
@@ -179,18 +184,22 @@ def page(records: Sequence[Record]) -> str:
     blocks += [
         "Times are medians of the wall clock; quartiles and processor time stand below. Peak memory is by how much the",
         "resident set of a process of its own rises while the work is done, after a run that warms up; for work that",
-        "is a process, the peak of that process.",
+        "is a process, the peak of that process. One record is kept for each kind of processor; what was measured",
+        "beside other load is marked, and never takes the place of a quiet record of the same processor.",
         "",
     ]
-    for record in records:
-        blocks += _details(record)
+    for title in dict.fromkeys(record["title"] for record in records):
+        blocks += [f"## {title}", ""]
+        for record in records:
+            blocks += _details(record) if record["title"] == title else []
     if LSP.exists():
         blocks += _language_server(json.loads(LSP.read_text(encoding="utf-8")))
     return "\n".join(blocks).rstrip() + "\n"
 
 
 def bars(records: Sequence[Record]) -> list[tuple[str, list[tuple[str, float, str]]]]:
-    """(title, [(way, times ours, kind)]) of every row, for the figure."""
+    """(title, [(way, times ours, kind)]) of every record, for the figure; with the processor where it matters."""
+    titles = Counter(record["title"] for record in records)
     found = []
     for record in records:
         name, ours = ours_of(record)
@@ -200,13 +209,14 @@ def bars(records: Sequence[Record]) -> list[tuple[str, list[tuple[str, float, st
             for other, way in record["ways"].items()
             if way["kind"] != "ours"
         ]
-        found.append((record["title"], ways))
+        several = f" ({processor_name(record)})" if titles[record["title"]] > 1 else ""
+        found.append((record["title"] + several, ways))
     return found
 
 
 def texts() -> dict[Path, str]:
     """File -> what it should hold."""
-    records = [record for record in map(last, ROWS) if record is not None]
+    records = [record for row in ROWS for record in kept(records_of(row))]
     return {PAGE: page(records), FIGURE: figure(bars(records))} if records else {}
 
 

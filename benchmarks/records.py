@@ -1,0 +1,59 @@
+"""Which records of a row are kept: one for each kind of processor, a quiet one before one beside other load.
+
+A record measured beside other load is marked so on the page, and never takes the place of a quiet one of the same
+processor. Among equals a full one is worth more than a quick one, and a later one than an earlier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.harness import ROUNDS
+
+Record = dict[str, Any]
+STOLEN = 0.02  # of the processors' time, taken by other machines
+OTHERS = 0.05  # of the processors' time, taken by other processes of this machine
+OWN = 0.5  # by how much the load may lie above our own threads
+
+
+def kind_of(record: Record) -> tuple[str, str]:
+    """(processor with the vector instructions that torch used, device)."""
+    return record["machine"]["cpu"], record["machine"]["device"]
+
+
+def processor_name(record: Record) -> str:
+    """The processor in a few words: "Intel Xeon, AVX512"."""
+    name, device = kind_of(record)
+    for mark in ("(R)", "(TM)", "Processor"):
+        name = name.replace(mark, " ")
+    name = " ".join(name.split()).replace(" ,", ",")
+    return name if device == "cpu" else f"{name}, {device}"
+
+
+def disturbances(record: Record) -> tuple[str, ...]:
+    """What else went on, in words; empty for a quiet record. The load counts where other processes were not measured:
+    rows follow each other, so that up to our own threads it is ours."""
+    found = []
+    if record.get("stolen", 0.0) > STOLEN:
+        found.append(f"{record['stolen']:.0%} of the processors' time went to other machines")
+    if "others" in record:
+        if record["others"] > OTHERS:
+            found.append(f"{record['others']:.0%} of the processors' time went to other processes")
+    elif max(record["load"], record["load_after"]) > record["threads"] + OWN:
+        found.append(f"load {record['load']} before and {record['load_after']} after, with {record['threads']} threads")
+    return tuple(found)
+
+
+def kept(records: Sequence[Record]) -> list[Record]:
+    """Of records in the order of time, the one of each kind of processor that counts; kinds in order of appearance."""
+    best: dict[tuple[str, str], Record] = {}
+    for record in records:
+        kind = kind_of(record)
+        if kind not in best or _worth(record) >= _worth(best[kind]):
+            best[kind] = record
+    return list(best.values())
+
+
+def _worth(record: Record) -> tuple[bool, bool]:
+    return not disturbances(record), record["rounds"] >= ROUNDS
