@@ -17,7 +17,7 @@ from bbilang.compiler.targets import CHAIN
 from bbilang.runtime import passes
 from bbilang.runtime.atoms import numpy_of
 from bbilang.runtime.gathering import gather
-from bbilang.runtime.targets import Key, Keyed, atom_numbers, cotangents, keyed
+from bbilang.runtime.targets import Key, Keyed, atom_numbers, cotangents, keyed, single_scores
 
 ROWS = 256  # activations that are prepared together, likewise
 CHUNK = SLOTS
@@ -202,7 +202,8 @@ def _in_forward(run: Any, step: Tangents) -> None:
                 list(dict.fromkeys(k for f in founds for r, k in f.slots if r == row)) for row in range(len(value))
             ]
             slots = Slots.of(wanted)
-            cotangent = cotangents(run, step.place, slots.keys, value)
+            single = single_scores(step.place, slots.keys)
+            cotangent = cotangents(run, step.place, slots.keys, value) if single is None else None
             first = asks[0].node
             operation = run.registry.operations[first.op]
             numbers, total = atoms_asked(run, asks, step.layer)
@@ -214,7 +215,8 @@ def _in_forward(run: Any, step: Tangents) -> None:
 
             table = np.full((len(slots.keys), len(value), total), np.nan, np.float32)
             for start, out in passes.tangent_chunks(upper, make, len(numbers), [step.place], run.passes):
-                product = _contract(cotangent, out[step.place])
+                moved = out[step.place]
+                product = _contract(cotangent, moved) if single is None else _chosen(moved, single)
                 table[:, :, numbers[start : start + product.shape[-1]]] = numpy_of(product)
             for ask, found in zip(asks, founds, strict=True):
                 shape = run.kept_shape(ask.node, step.layer)
@@ -226,6 +228,16 @@ def _contract(cotangent: Any, out: Any) -> Any:
     import torch
 
     return torch.einsum("sip,kip->sik", cotangent.flatten(2), out.flatten(2))
+
+
+def _chosen(out: Any, single: np.ndarray) -> Any:
+    """`_contract` with cotangents of one 1 each: (atom, input, class) -> (slot, input, atom). ``single``: (slot, input)
+    -> the class, -1 for none."""
+    import torch
+
+    places = torch.from_numpy(single).to(out.device)
+    rows = [out[:, row].index_select(1, places[:, row].clamp_min(0)).T for row in range(out.shape[1])]
+    return torch.stack(rows, 1).masked_fill_((places < 0)[..., None], 0)
 
 
 def atoms_asked(run: Any, asks: list[Ask], layer: str) -> tuple[np.ndarray, int]:

@@ -143,6 +143,15 @@ def cotangents(run: Any, place: str, keys: list[list[Key | None]], value: Any, r
     return found
 
 
+def single_scores(place: str, keys: list[list[Key | None]]) -> np.ndarray | None:
+    """(slot, input) -> the class, -1 for none, where every slot stands for the score of one class: its cotangent is 1
+    there and 0 elsewhere. None where some slot stands for anything else."""
+    kinds = {key[0] for by_input in keys for key in by_input if key is not None}
+    if place != OUTPUT or any(not isinstance(kind, str) or kind == "probability" for kind in kinds):
+        return None
+    return np.array([[-1 if key is None else key[1] for key in by_input] for by_input in keys], np.int64)
+
+
 def atom_cotangent(run: Any, place: str, kind: tuple[str, ...], number: int, value: Any, owner: int) -> Any:
     """d score / d activation for one atom of a later layer, (1, *layer axes).
 

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-ROW = 1024
+ROW, SMALL = 1024, 8192  # entries: of so few CRC-32 alone takes less than the calls that sums are made of
+_BYTES = (torch.float32, torch.float64, torch.float16, torch.int64, torch.int32, torch.uint8, torch.int8, torch.bool)
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 PLAIN = (bool, int, float, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
 
@@ -57,6 +58,9 @@ def checksum(tensor: Tensor) -> int:
         return 0
     if tensor.layout != torch.strided or tensor.is_nested or hasattr(tensor, "__tensor_flatten__"):
         raise NotImplementedError
+    if tensor.numel() <= SMALL and tensor.dtype in _BYTES and tensor.device.type == "cpu" and tensor.is_contiguous():
+        if not (tensor.is_neg() or tensor.requires_grad):
+            return zlib.crc32(tensor.numpy())
     plain = tensor.int_repr() if tensor.is_quantized else tensor.resolve_conj().resolve_neg()
     bits = torch.view_as_real(plain) if plain.is_complex() else plain
     bits = bits.contiguous().reshape(-1).view(_BITS[bits.element_size()])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.memory import is_out_of_memory
-from bbilang.runtime.passes.plain import plain
+from bbilang.runtime.passes.plain import own, plain
 from bbilang.runtime.passes.results import first_tensor, mapped, path_of
 
 INPUT = "input"
@@ -48,8 +48,9 @@ def borrowed(module: nn.Module) -> Iterator[list[Any]]:
 
 
 def _borrowed(module: nn.Module) -> Iterator[list[Any]]:
-    training = [m for m in module.modules() if m.training]
-    learning = [p for p in module.parameters() if p.requires_grad]
+    parts = list(module.modules())
+    training = [m for m in parts if m.training]
+    learning = [p for m in parts for p in own(m) if p.requires_grad]
     handles: list[Any] = []
     try:
         for m in training:
