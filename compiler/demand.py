@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bbilang.compiler.cost import layer_of
@@ -71,19 +72,25 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
     return replace(
         program,
         forwards=tuple(forwards),
-        backwards=tuple(as_one_score(backwards, program.description)),
+        backwards=tuple(as_one_score(backwards, forwards, program.description)),
         reruns=tuple(reruns),
         icons=tuple(icons),
     )
 
 
-def as_one_score(backwards: list[Backward], description: ModelDescription | None) -> list[Backward]:
+def as_one_score(
+    backwards: list[Backward], forwards: Sequence[Forward], description: ModelDescription | None
+) -> list[Backward]:
     """Attributions to a sum or difference of classes take one backward by linearity, unless its classes are followed
-    anyway, for somebody else or for several differences of few."""
+    anyway, for somebody else or for several differences of few. Not where a method has rules of its own for the way
+    back, which need not be linear in what they start from."""
     if description is None:
         return backwards
     found = list(backwards)
-    sums = [n for n, b in enumerate(found) if b.place == OUTPUT and b.asks[0].target.op == "combine"]
+    sums = [
+        n for n, b in enumerate(found)
+        if b.place == OUTPUT and b.asks[0].target.op == "combine" and not forwards[b.forward].rule
+    ]  # fmt: skip
     targets = {found[n].asks[0].target for n in sums if found[n].asks[0].node.op == "attribute"}
     for target in sorted(targets, key=lambda target: target.digest):
         own = {n for n in sums if found[n].asks[0].target == target and not found[n].asks[0].combined}

@@ -164,7 +164,7 @@ def test_a_layer_that_runs_twice():
     model = adapt(module, (tiny.SIZE, tiny.SIZE), labels=tiny.LABELS, name="tiny")
     if "again" not in model.description.by_name:
         error = tiny.refused(lambda: tiny.check("again.channel | present(bars)", model=model))
-        assert error.diagnostics[0].code == "E201"
+        assert error.diagnostics[0].code == "E501"
     else:
         assert_one_error(module, "again.channel | present(bars)", "E501")
 
