@@ -88,7 +88,8 @@ def describe_module(
     classes, part, kind = _scores(module, name, output, seen)
     parts = tuple(replace(p, layers=tuple(x.name for x in layers if x.module in p.layers)) for p in seen.parts)
     if labels and len(labels) != classes:
-        raise _error(f"{name} has {classes} classes, but there are {len(labels)} labels")
+        found = f"has {classes} classes" if classes else "gives no vector of scores"
+        raise _error(f"{name} {found}, but there are {len(labels)} labels")
     size = (int(input_size[0]), int(input_size[1]))
     others = dict(aliases or {}) or _second_names(module, layers)
     output = output if seen.results.get(output) is not None else ""

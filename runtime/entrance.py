@@ -51,6 +51,8 @@ def entrance(
         raise _error("the model takes volumes (channel, z, y, x), and inputs have up to three axes", help)
     if shape is not None and size is None:
         return _of_shape(tuple(shape), first, channels)
+    if size is not None and len(size) == 1 and isinstance(first, nn.Linear) and size[0] == first.in_features:
+        size = ()  # as many numbers as a vector has, not the length of a sequence of them
     if size is not None:
         reads = {2: "image", 1: "sequence" if _last(first) else "signal", 0: "vector"}[len(size)]
         whole = size if len(size) == 2 else (1, *size) if size else (1, 1)

@@ -528,3 +528,11 @@ def test_pictures_of_every_mode(mode: str) -> None:
     picture = plain.convert("L").convert(mode) if mode in ("I", "I;16", "F", "1") else plain.convert(mode)
     page = run("input | present(image)", convolutional(3), picture, input_size=12)
     assert page.results.pictures[0].shown.shape == (12, 12, 3)
+
+
+def test_the_length_of_a_vector_is_no_length_of_a_sequence():
+    table = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
+    adapters = [bbilang.adapt(table, size, labels=["low", "middle", "high"]) for size in (None, (6,), ())]
+    assert {adapter.description.reads for adapter in adapters} == {"vector"}
+    with pytest.raises(bbilang.BbiError, match="gives no vector of scores, but there are 3 labels"):
+        bbilang.adapt(table, (7,), labels=["low", "middle", "high"])
