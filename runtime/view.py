@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler import ir
+from bbilang.compiler.description import NOT_PICTURES
 from bbilang.compiler.ir import Node, walk
 from bbilang.compiler.op import Registry, Style
 from bbilang.compiler.present import INPUT_PICKER
@@ -227,9 +228,11 @@ class _Builder:
             return ()
         found = []
         shown = any(element.node["style"] == "image" for element in self.program.elements)
+        description = self.program.description
+        numbers = description is not None and description.reads in NOT_PICTURES
         for picture, row in zip(self.results.pictures, probabilities, strict=True):
             best = np.arange(len(row))[:5] if kind == VALUE else np.argsort(-row, kind="stable")[:3]
-            thumbnail = -1 if shown or picture.words else self.thumbnail(picture)
+            thumbnail = -1 if shown or picture.words or numbers else self.thumbnail(picture)
             top = tuple((self.results.labels(int(i)), float(row[i])) for i in best)
             found.append(vm.Prediction(picture.name, top, thumbnail, kind))
         return tuple(found)

@@ -22,6 +22,7 @@ from bbilang.runtime.passes.conduct import KEY, USUAL
 from bbilang.runtime.passes.cut import RUN, Cut, spread
 from bbilang.runtime.passes.remember import remembered
 from bbilang.runtime.passes.replay import OUTPUT
+from bbilang.runtime.passes.restore import restored
 from bbilang.runtime.passes.results import path_of, standing_at
 
 _PLAIN = {
@@ -71,7 +72,8 @@ class Traced:
         _, *others = signature.parameters.values()
         fixed = {p.name: p.default for p in others if p.default is not p.empty}
         try:
-            graph = tracer.trace(module, concrete_args=fixed or None)
+            with restored(module):
+                graph = tracer.trace(module, concrete_args=fixed or None)
             given = {path: [_nodes(tree) for tree in trees] for path, trees in tracer.given.items()}
             began = tracer.began
         finally:

@@ -21,6 +21,7 @@ from bbilang.runtime.passes.graph import Section
 from bbilang.runtime.passes.linear import Linear
 from bbilang.runtime.passes.remember import remembered
 from bbilang.runtime.passes.replay import OUTPUT, Replay, same
+from bbilang.runtime.passes.restore import restored
 from bbilang.runtime.passes.transposed import Network
 from bbilang.runtime.passes.way import NoWay, others, told
 from bbilang.runtime.precision import all_outside, input_types
@@ -108,7 +109,7 @@ def above(
         found = [_checked(adapter, part, layer, places, ways, counter) for part in captured.parts or (captured,)]
         one, run, cost, known, activations = found[0]
         conduct = conduct_of(adapter)
-        with borrowed(adapter.module), ExitStack() as stack:
+        with borrowed(adapter.module), restored(adapter.module), ExitStack() as stack:
             if conduct.apart:
                 alone: Any = Alone([each[1] for each in found], conduct)
                 activations = torch.cat([each[4] for each in found])

@@ -9,9 +9,11 @@ from functools import cache
 from types import MethodType
 
 import libraries
+import numpy as np
 import oracles
 import pytest
 import torch
+from closeness import close_to
 from torch import nn
 
 from bbilang.registry import registry
@@ -72,7 +74,7 @@ def theirs(module, normalize, images, layers, target, composite, *canonizers):
 
 def agree(found, expected):
     for layer, value in expected.items():
-        assert float((found[layer] - value).abs().max()) <= 1e-5 * float(value.abs().max()), layer
+        close_to(found[layer], value, dtype=np.float32, roundings=84, because=layer)
 
 
 @cache
@@ -131,12 +133,13 @@ def torchvision(name, **options):
 )
 @pytest.mark.parametrize("composite", ["epsilon_plus", "epsilon_gamma_box"])
 def test_on_networks_of_torchvision(name, layers, composite):
-    """Residual sums and concatenations."""
+    """Residual sums and concatenations. In float64: shares are divided by sums that nearly cancel, so that in float32
+    another order of adding moves them by more than the comparison allows."""
     module = torchvision(name, **({"init_weights": False} if name == "googlenet" else {}))
     from zennit.torchvision import ResNetBasicBlockCanonizer
 
-    adapter = adapt(module, (64, 64), name=name)
-    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    adapter = adapt(module.double(), (64, 64), name=name)
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     canonizers = [ResNetBasicBlockCanonizer] if name == "resnet18" else []
     expected = theirs(copy.deepcopy(module), adapter.normalize, images, layers, 5, composite, *canonizers)
     agree(ours(adapter, images, layers, 5, composite=composite), expected)

@@ -536,3 +536,8 @@ def test_the_length_of_a_vector_is_no_length_of_a_sequence():
     assert {adapter.description.reads for adapter in adapters} == {"vector"}
     with pytest.raises(bbilang.BbiError, match="gives no vector of scores, but there are 3 labels"):
         bbilang.adapt(table, (7,), labels=["low", "middle", "high"])
+
+
+def test_a_vector_is_not_drawn_beside_the_prediction():
+    page = bbilang.run("input.channel | attribute(output) | present(bars)", model=perceptron(), input=torch.rand(6))
+    assert [prediction.picture for prediction in page.view.predictions] == [-1]

@@ -228,3 +228,40 @@ def test_random_complex_weights():
     layer = Spectrum()
     randomize(layer, 3)
     assert layer.weight.is_complex() and float(layer.weight.detach().imag.std()) > 0.3
+
+
+class Remembers(nn.Module):
+    """Keeps its features, and a bias that it computes once a device, as timm's EfficientFormer does."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b, self.h = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Linear(4, 5)
+        self.bias, self.cache, self.kept = nn.Parameter(torch.rand(4)), {}, []
+
+    def forward(self, x):
+        key = str(self.bias.device)
+        if key not in self.cache:
+            self.cache[key] = self.bias.view(-1, 1, 1) * 2
+        self.kept = [torch.relu(self.a(x))]
+        self.last = self.b(self.kept[0]) + self.cache[key]
+        return self.h(self.last.relu().mean((2, 3)))
+
+
+WAYS = ["linear", "integrated_gradients(n_steps=2)", "smoothgrad(n_samples=2)", "occlusion(window=4)"]
+
+
+@brings("Networks", "modules that keep features or fill caches while they run", "right: nothing of ours stays in them")
+@pytest.mark.parametrize("method", WAYS)
+def test_nothing_of_a_trace_stays_in_a_module(method):
+    network, x = Remembers().eval(), torch.rand(3, 12, 12)
+    to_all = "a.spatial | attribute(output.class) | at(pick(output.class)) | present(heatmap)"
+    for text in (f"a.spatial | attribute(output[1], method={method}) | present(heatmap)", to_all):
+        bbilang.run(text, model=network, input=x, cache=False)
+        left = [*network.cache.values(), *network.kept, *([network.last] if hasattr(network, "last") else [])]
+        assert {type(value) for value in left} <= {torch.Tensor}
+        assert not any(torch._C._functorch.is_functorch_wrapped_tensor(value) for value in left)
+        scores = network(x[None])
+        assert type(scores) is torch.Tensor and scores.shape == (1, 5)
+    network.cache, network.kept, network.last = {}, [], None
+    copy.deepcopy(network).double()

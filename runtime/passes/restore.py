@@ -1,0 +1,40 @@
+"""What a module's own code writes into the module while it runs under a tracer or a transform is taken back."""
+
+from __future__ import annotations
+
+import copy
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+
+CONTAINERS = (dict, OrderedDict, defaultdict, list, set, deque)
+
+
+@contextmanager
+def restored(module: nn.Module) -> Iterator[None]:
+    """Inside, features that a module keeps and caches that it fills (`self.cache[key] = bias`) may be symbols of a
+    graph, or tensors of a transform that is over when it ends. Afterwards every attribute is the object that it was,
+    and every container among them holds what it held."""
+    known: list[tuple[Any, Any]] = []
+    for child in module.modules():
+        own = vars(child)
+        known.append((own, dict(own)))
+        known += [(value, copy.copy(value)) for value in own.values() if type(value) in CONTAINERS]
+    try:
+        yield
+    finally:
+        for live, was in known:
+            if not _same(live, was):
+                live.clear()
+                live.extend(was) if isinstance(live, list | deque) else live.update(was)
+
+
+def _same(live: Any, was: Any) -> bool:
+    if len(live) != len(was):
+        return False
+    if isinstance(live, dict):
+        return all(key in live and live[key] is value for key, value in was.items())
+    return live == was if isinstance(live, set) else all(a is b for a, b in zip(live, was, strict=True))
