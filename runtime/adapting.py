@@ -73,9 +73,12 @@ def adapted(
             raise _error("E423", message, "leave `channels` out")
         channels, size = len(preprocess.mean), size or (None if shape else preprocess.crop)
     if description is None:
+        stated_channels = channels
         description, channels = _described(
             module, entrance(module, size, channels, shape, picture), name, output, found
         )
+        if stated_channels not in (None, channels):
+            raise _error("E408", f"the model takes {channels} channels, and `channels` is {stated_channels}")
     else:
         channels = channels or description.channels
     if named:

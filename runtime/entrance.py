@@ -74,6 +74,10 @@ def others(module: nn.Module, failed: Entrance) -> Iterator[Entrance]:
     """Further ones to try, the likely ones first, where ``failed`` did not run."""
     first = first_layer(module)
     if failed.sure:
+        if (
+            failed.reads == "image" and failed.channels != 3
+        ):  # pixels may be folded into channels before the first layer
+            yield Entrance("image", 3, failed.size, True)
         return
     if failed.reads != "image":
         failed = Entrance("image", 3, (USUAL, USUAL))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.memory import is_out_of_memory
 from bbilang.runtime.passes.borrow import borrowed, error, guard_memory, tensor_of
 from bbilang.runtime.passes.capture import Captured, forward
@@ -107,26 +108,28 @@ def above(
     with torch.inference_mode(False), guard_memory(f"the network above `{layer}`"), told(adapter, captured, layer):
         ways = ("fx", "hooks") if way == "auto" else (way,)
         found = [_checked(adapter, part, layer, places, ways, counter) for part in captured.parts or (captured,)]
-        one, run, cost, known, activations = found[0]
+        one, run, cost, known, activations, single = found[0]
         conduct = conduct_of(adapter)
         with borrowed(adapter.module), restored(adapter.module), ExitStack() as stack:
             if conduct.apart:
                 alone: Any = Alone([each[1] for each in found], conduct)
                 activations = torch.cat([each[4] for each in found])
                 run = alone
+            elif single:
+                run = Alone([run], conduct)
             else:
                 stack.enter_context(run.ready())
             yield Upper(layer, places, one, activations, counter, cost, run, known=known, pictures=captured.images)
 
 
-Checked = tuple[str, Replay | Section, Cost, dict[Any, Any], Tensor]
+Checked = tuple[str, Replay | Section, Cost, dict[Any, Any], Tensor, bool]
 
 
 def _checked(
     adapter: Any, captured: Captured, layer: str, places: tuple[str, ...], ways: Sequence[str], counter: Passes
 ) -> Checked:
-    """(way, what runs the network above, its cost, what was learnt of it, the layer's activations) of one forward.
-    Raises BbiError E508."""
+    """(way, what runs the network above, its cost, what was learnt of it, the layer's activations, whether rows run one
+    by one) of one forward. Raises BbiError E508."""
     cut = captured.cuts.get(layer)
     if cut is None:
         if captured.images is None:
@@ -146,7 +149,7 @@ def _checked(
             with run.ready():
                 cost = check(one, run, activations)
             if cost is not None:
-                return one, run, cost, check.known, activations
+                return one, run, cost, check.known, activations, check.single(one)
     raise error(
         "E508",
         f"the network above `{layer}` does not give the same when it is run alone",
@@ -196,8 +199,20 @@ class _Check:
             self.known[key] = self.look(way, run, activations)
         return self.known.get(key)
 
+    def single(self, way: str) -> bool:
+        """Whether rows run one by one: what is kept of the network below has rows inside its other axes, such as the
+        windows of all pictures in one axis, so that only one row can stand above it."""
+        return bool(self.known.get(("single", way, *self.key)))
+
     def look(self, way: str, run: Replay | Section, activations: Tensor) -> Cost | None:
-        some = [0] if self.conduct.apart else [0, min(1, len(activations) - 1), 0]
+        found = self.look_at(way, run, activations, self.conduct.apart)
+        if found is None and way == "hooks" and len(activations) == 1 and not self.conduct.apart:
+            found = self.look_at(way, run, activations, True)
+            self.known["single", way, *self.key] = found is not None
+        return found
+
+    def look_at(self, way: str, run: Replay | Section, activations: Tensor, alone: bool) -> Cost | None:
+        some = [0] if alone else [0, min(1, len(activations) - 1), 0]
         rows = torch.tensor(some, device=activations.device)
         watched = versions([activations, self.cut.result, [r for _, _, r in self.cut.records]])
         self.counter.probes += 1
@@ -205,9 +220,9 @@ class _Check:
             with torch.no_grad(), Sizes() as sizes, calm(self.conduct):
                 found = run(activations[rows], rows)
         except Exception as e:
-            if is_out_of_memory(e) or way == "hooks":
+            if is_out_of_memory(e) or isinstance(e, BbiError):
                 raise
-            return None  # hooks can more
+            return None  # hooks can more, and one row by itself more still
         want = {place: value[rows] for place, value in self.want.items()}
         if not same(all_outside(found, self.cut.images), want, self.near) or any(
             x._version != version for x, version in watched

@@ -265,3 +265,59 @@ def test_nothing_of_a_trace_stays_in_a_module(method):
         assert type(scores) is torch.Tensor and scores.shape == (1, 5)
     network.cache, network.kept, network.last = {}, [], None
     copy.deepcopy(network).double()
+
+
+class Folded(nn.Module):
+    """A second stream whose windows, of all pictures, lie in one axis: only one picture at a time can stand above."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.c, self.w, self.side = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 3), nn.Conv2d(4, 2, 2)
+        self.layer, self.h = nn.Conv2d(4, 6, 3), nn.Linear(10, 5)
+
+    def forward(self, x):
+        t = self.c(x)
+        windows = self.w(t.unfold(2, 4, 4).unfold(3, 4, 4).permute(0, 2, 3, 1, 4, 5).reshape(-1, 4, 4, 4))
+        found = torch.relu(self.layer(t)).mean((2, 3))
+        return self.h(torch.cat([found, torch.tanh(self.side(windows)).mean((1, 2, 3)).view(len(x), 4)], 1)) ** 2
+
+
+@brings("Networks", "windows or patches of all pictures in one axis, beside the layer asked about", "right: row by row")
+def test_windows_of_all_pictures_in_one_axis():
+    network, x = Folded().eval(), torch.rand(3, 8, 8)
+    text = "layer.channel | attribute(output[1], method=integrated_gradients(n_steps=3, quadrature=riemann_right))"
+    page = bbilang.run(f"{text} | present(bars)", model=network, input=x, cache=False)
+
+    def visit(picture, put=None):
+        kept = []
+        hook = network.layer.register_forward_hook(
+            lambda m, a, r: (
+                kept.append((r if put is None else put).detach().clone().requires_grad_()) or kept[0].clone()
+            )
+        )
+        score = network(picture[None])[0, 1]
+        hook.remove()
+        return kept[0].detach(), torch.autograd.grad(score, kept[0])[0]
+
+    own, start = visit(x)[0], visit(torch.zeros_like(x))[0]
+    slopes = [visit(x, start + (own - start) * (k + 1) / 3)[1] for k in range(3)]
+    wanted = ((own - start) * torch.stack(slopes).mean(0))[0].sum((1, 2))
+    close_to(page.data("element-1").values, wanted)
+
+
+class Unfolded(nn.Module):
+    """Its first layer with weights sees the pixels of each 4 by 4 block as channels."""
+
+    def __init__(self):
+        super().__init__()
+        self.c, self.h = nn.Conv2d(48, 4, 1), nn.Linear(4, 5)
+
+    def forward(self, x):
+        return self.h(self.c(nn.functional.pixel_unshuffle(x, 4)).mean((2, 3)))
+
+
+def test_channels_are_those_that_the_network_takes():
+    assert bbilang.adapt(Unfolded(), (16, 16)).description.channels == 3
+    with pytest.raises(bbilang.BbiError, match="takes 3 channels, and `channels` is 48"):
+        bbilang.adapt(Unfolded(), (16, 16), channels=48)
