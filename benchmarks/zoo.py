@@ -159,7 +159,7 @@ def ask(network: Network, module: nn.Module, subject: Any, question: Question) -
         twin = network.make_twin(module, dtype)
         try:
             x = network.tensor(dtype)
-            with oracle.plain_batch_norm():
+            with oracle.right_batch_norm():
                 wanted = right(twin, x).detach().double().numpy()
             terms = float(network.scores(twin, x)[0, network.target].abs()) if "occlusion" in text else 0.0
         except Exception as error:

@@ -1,7 +1,8 @@
 """The slow twins of `benchmarks.zoo`: hooks, `torch.autograd.grad` and loops, one row at a time.
 
 torch 2.13's own backward of a batch norm in eval mode is wrong on the CPU where the gradient's memory is in the order
-of tokens, also in float64, so batch norms are written as the product and the sum that they are (`plain_batch_norm`).
+of tokens, also in float64, so theirs is written out (`right_batch_norm`). Their forward stays torch's own: another
+rounding would put activations on the other side of a kink.
 """
 
 from __future__ import annotations
@@ -17,21 +18,33 @@ from torch import Tensor, nn
 from benchmarks.zoo_networks import Network
 
 
+class BatchNorm(torch.autograd.Function):
+    """torch's own forward, to the bit, and the derivative that it has: a factor for each channel."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor, factor: Tensor) -> Tensor:
+        ctx.save_for_backward(factor)
+        return y.detach().clone()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        return gradient * ctx.saved_tensors[0], None, None
+
+
 @contextmanager
-def plain_batch_norm() -> Iterator[None]:
-    """Inside, batch norms with running statistics are (x - mean) / sqrt(variance + eps) * weight + bias."""
+def right_batch_norm() -> Iterator[None]:
+    """Inside, batch norms with running statistics have the derivative of the line that they are."""
     own = F.batch_norm
 
-    def plain(x: Tensor, mean: Any, variance: Any, weight: Any = None, bias: Any = None, training: bool = False,
-              momentum: float = 0.1, eps: float = 1e-5) -> Tensor:  # fmt: skip
-        if training or mean is None:
-            return own(x, mean, variance, weight, bias, training, momentum, eps)
-        shape = (1, -1, *[1] * (x.dim() - 2))
-        y = (x - mean.view(shape)) * (variance + eps).rsqrt().view(shape)
-        y = y if weight is None else y * weight.view(shape)
-        return y if bias is None else y + bias.view(shape)
+    def norm(x: Tensor, mean: Any, variance: Any, weight: Any = None, bias: Any = None, training: bool = False,
+             momentum: float = 0.1, eps: float = 1e-5) -> Tensor:  # fmt: skip
+        y = own(x, mean, variance, weight, bias, training, momentum, eps)
+        if training or mean is None or not x.requires_grad:
+            return y
+        factor = (variance + eps).rsqrt() * (1 if weight is None else weight)
+        return BatchNorm.apply(x, y, factor.detach().view(1, -1, *[1] * (x.dim() - 2)))
 
-    F.batch_norm = plain
+    F.batch_norm = norm
     try:
         yield
     finally:
