@@ -16,8 +16,9 @@ HEAD = """# Networks of other libraries
 A small member of each family of timm, torchvision and transformers, with random weights, beside plain autograd:
 `scores` as the module gives them; `input` and `layer`, linear attribution to one class; `occlusion` of quarters of the
 picture; `path`, integrated gradients of three steps at the layer. A number is the largest difference as a share of the
-largest value, and right below 0.001, or where the oracle's own float32 and float64 differ by more; a code is a refusal.
-`MB` is the memory of the one process that ran them all, after each: it follows the size of the largest network.
+largest value, and right below 0.001, or below twice what the oracle itself moves between float32 and float64, or when
+the picture changes by one part in a million (units at a kink fall on its other side); a code is a refusal. `MB` is the
+memory of the one process that ran them all, after each: it follows the size of the largest network.
 """
 
 

@@ -1,0 +1,33 @@
+"""docs/zoo.md says what was measured, and what was measured is right, or refused."""
+
+import json
+
+import pytest
+
+from benchmarks import zoo_page as page
+from benchmarks.zoo_networks import NETWORKS
+
+ROWS = [json.loads(line) for line in page.RESULT.read_text(encoding="utf-8").splitlines()][1:]
+
+
+def test_the_page_is_what_was_measured():
+    assert page.PAGE.read_text(encoding="utf-8") == page.page()
+
+
+def test_every_network_was_tried():
+    assert [row["name"] for row in ROWS] == [network.name for network in NETWORKS] and len(ROWS) >= 100
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
+def test_no_number_is_wrong_and_nothing_ends_in_a_traceback(row):
+    outcomes = row.get("outcomes") or {"described": row["described"]}
+    assert {found["outcome"] for found in outcomes.values()} <= {"right", "refused"}
+    right = [found for found in outcomes.values() if found["outcome"] == "right"]
+    assert all(found["error"] < 1e-3 or found["error"] <= 2 * found["own"] for found in right)
+
+
+def test_memory_levels_off():
+    """Of the last half of one process, the least is no more than the largest network of the first half explains."""
+    resident = [row["resident_mb"] for row in ROWS]
+    half = len(resident) // 2
+    assert min(resident[half:]) <= max(resident[:half])
