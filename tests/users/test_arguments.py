@@ -129,7 +129,7 @@ ADAPT: dict[str, tuple[Any, str, str]] = {
     "name: a number": ({"name": 3}, "E423", "`name` is an int"),
     "channels: a word": ({"channels": "rgb"}, "E423", "`channels` is a str"),
     "channels: none": ({"channels": 0}, "E423", "`channels` is 0"),
-    "channels: others": ({"channels": 5}, "E408", "1 x 5 x 9 x 9"),
+    "channels: others": ({"channels": 5}, "E408", "takes 3 channels, and `channels` is 5"),
     "columns: one text": ({"columns": "red"}, "E423", "`columns` is a str"),
     "columns: two": ({"columns": ["red", "green"]}, "E423", "2 names"),
 }
