@@ -189,7 +189,7 @@ class _Check:
         self.known = remembered(adapter.module).setdefault("above", {})
         coarsest = max(torch.finfo(dtype).eps for dtype in input_types(adapter.module))
         self.near = max(1e-4, 8 * coarsest)  # of the largest: rows together are rounded otherwise than alone
-        self.key = (cut.layer, cut.path, places, adapter.description.output)
+        self.key = (cut.layer, cut.path, places, adapter.description.output, len(cut.images) == 1)
         seen = any(self.known.get((way, *self.key)) for way in ways)
         self.want = {} if seen else self.expected(adapter, captured, places)
 

@@ -305,6 +305,14 @@ def test_windows_of_all_pictures_in_one_axis():
     wanted = ((own - start) * torch.stack(slopes).mean(0))[0].sum((1, 2))
     close_to(page.data("element-1").values, wanted)
 
+    for inputs in ([x, x * 0.5], [x]):  # what was learnt of one picture says nothing of two, and the other way round
+        if len(inputs) > 1:
+            with pytest.raises(bbilang.BbiError, match="E508"):
+                bbilang.run(f"{text} | present(bars)", model=network, input=inputs, cache=False)
+        else:
+            again = bbilang.run(f"{text} | present(bars)", model=network, input=inputs, cache=False)
+            close_to(again.data("element-1").values.ravel(), wanted)
+
 
 class Unfolded(nn.Module):
     """Its first layer with weights sees the pixels of each 4 by 4 block as channels."""
