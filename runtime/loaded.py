@@ -86,6 +86,7 @@ class _Digest:
         self.words: list[str] = []
         self.kinds: dict[type, int] = {}  # of classes that were met, when
         self.tensors: list[weakref.ref[Tensor]] = []
+        self.named: dict[tuple[str, ...], list[str]] = {}
         self.seen: dict[int, tuple[int, Any]] = {}  # the value is held, so that its number stays its own
 
     def put(self, *words: object) -> None:
@@ -115,10 +116,12 @@ class _Digest:
         wide = nn.modules.module
         for name in ("_global_forward_hooks", "_global_forward_pre_hooks"):
             self.hooks(getattr(wide, name))
-        for path, child in root.named_modules(remove_duplicate=False):
+        waiting = [("", root)]
+        while waiting:  # faster than `named_modules`, which hands each path up through every level
+            path, child = waiting.pop()
+            self.words.append(f"module\0{path}")
             if child is not root and not self.new(child):
                 continue
-            self.put("module", path)
             self.kind(type(child))
             own = vars(child)
             for name in HOOKS:
@@ -130,11 +133,19 @@ class _Digest:
                     self.words.append(f"tensor {name}")
                     if self.alive:
                         self.value(tensor)
-            for name in sorted(own.keys() - HELD):
+            for name in self.attributes(tuple(own)):
                 if name == "_graph" and isinstance(child, fx.GraphModule):  # its code says it
                     continue
                 self.words.append(f"attribute {name}")
                 self.value(own[name])
+            waiting += [(f"{path}.{name}", part) for name, part in child._modules.items() if part is not None]
+
+    def attributes(self, own: tuple[str, ...]) -> list[str]:
+        """Those of a module's attributes that torch does not keep itself, by name; asked once for modules that are
+        built alike."""
+        if own not in self.named:
+            self.named[own] = sorted(set(own) - HELD)
+        return self.named[own]
 
     def hooks(self, hooks: Mapping[int, Any]) -> None:
         for hook in hooks.values():
@@ -144,8 +155,14 @@ class _Digest:
 
     def value(self, value: Any) -> None:
         kind = type(value)
+        if kind is nn.Parameter or kind is Tensor:
+            self.tensor(value)
+            return
         if kind in PLAIN or (kind is tuple and all(type(item) in PLAIN for item in value)):
             self.words.append(f"{kind.__name__} {value!r}")
+            return
+        if kind is set and not value:
+            self.words.append("set")
             return
         if isinstance(value, OF_TORCH):
             self.put(repr(value))

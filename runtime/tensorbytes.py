@@ -56,11 +56,11 @@ def checksum(tensor: Tensor) -> int:
     Raises NotImplementedError for layouts and wrappers whose memory is not one piece."""
     if tensor.is_meta or not tensor.numel():
         return 0
+    if type(tensor) is Tensor and tensor.is_cpu and tensor.numel() <= SMALL and tensor.dtype in _BYTES:
+        if tensor.is_contiguous() and not (tensor.is_neg() or tensor.requires_grad or tensor.layout != torch.strided):
+            return zlib.crc32(tensor.numpy())
     if tensor.layout != torch.strided or tensor.is_nested or hasattr(tensor, "__tensor_flatten__"):
         raise NotImplementedError
-    if tensor.numel() <= SMALL and tensor.dtype in _BYTES and tensor.device.type == "cpu" and tensor.is_contiguous():
-        if not (tensor.is_neg() or tensor.requires_grad):
-            return zlib.crc32(tensor.numpy())
     plain = tensor.int_repr() if tensor.is_quantized else tensor.resolve_conj().resolve_neg()
     bits = torch.view_as_real(plain) if plain.is_complex() else plain
     bits = bits.contiguous().reshape(-1).view(_BITS[bits.element_size()])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ def restored(module: nn.Module) -> Iterator[None]:
     for child in module.modules():
         own = vars(child)
         known.append((own, dict(own)))
-        known += [(value, copy.copy(value)) for value in own.values() if type(value) in CONTAINERS]
+        known += [(value, value.copy() if value else ()) for value in own.values() if type(value) in CONTAINERS]
     try:
         yield
     finally:
@@ -33,8 +32,8 @@ def restored(module: nn.Module) -> Iterator[None]:
 
 
 def _same(live: Any, was: Any) -> bool:
-    if len(live) != len(was):
-        return False
+    if not live or len(live) != len(was):  # most are empty: the hooks that a module does not have
+        return not live and not was
     if isinstance(live, dict):
         return all(key in live and live[key] is value for key, value in was.items())
     return live == was if isinstance(live, set) else all(a is b for a, b in zip(live, was, strict=True))
