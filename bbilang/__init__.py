@@ -36,11 +36,11 @@ __all__ = [
 _PLACES = {
     "BbiError": "bbilang.grammar.diagnostic",
     "Page": "bbilang.page",
-    "adapt": "bbilang.runtime.model",
-    "adapt_text": "bbilang.runtime.model",
-    "extract": "bbilang.runtime.page",
-    "program_from_json": ("bbilang.compiler.serialize", "from_json"),
-    "program_to_json": ("bbilang.compiler.serialize", "to_json"),
+    "adapt": "bbilang.runtime.models.registry",
+    "adapt_text": "bbilang.runtime.models.registry",
+    "extract": "bbilang.runtime.page.html",
+    "program_from_json": ("bbilang.compiler.ir.serialize", "from_json"),
+    "program_to_json": ("bbilang.compiler.ir.serialize", "to_json"),
     "tree_from_json": ("bbilang.grammar.serialize", "from_json"),
     "tree_to_json": ("bbilang.grammar.serialize", "to_json"),
 }

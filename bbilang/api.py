@@ -15,32 +15,32 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-import bbilang.inputs as handed
-from bbilang.compiler.check import DEFAULT_MODEL, Options
-from bbilang.compiler.check import check as check_file
-from bbilang.compiler.cost import Force, Speeds
-from bbilang.compiler.ir import Program, walk
-from bbilang.compiler.optimize import optimize as optimize_program
-from bbilang.compiler.plan import Plan
-from bbilang.compiler.plan import plan as plan_program
-from bbilang.compiler.settings import default
-from bbilang.deciding import decided, learn
+import bbilang.runtime.inputs.load as handed
+from bbilang.compiler.check.check import DEFAULT_MODEL, Options
+from bbilang.compiler.check.check import check as check_file
+from bbilang.compiler.check.settings import default
+from bbilang.compiler.ir.program import Program, walk
+from bbilang.compiler.optimize.cost import Force, Speeds
+from bbilang.compiler.optimize.rules import optimize as optimize_program
+from bbilang.compiler.plan.plan import Plan
+from bbilang.compiler.plan.plan import plan as plan_program
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.parse import parse as parse_source
 from bbilang.grammar.source import Source
 from bbilang.page import Page
 from bbilang.registry import charts, operation_defaults, registry
-from bbilang.runtime import givens
-from bbilang.runtime.progress import Event, Listener
+from bbilang.runtime.device.mode_choice import decided, learn
+from bbilang.runtime.execution.events import Event, Listener
+from bbilang.runtime.inputs import arguments as givens
 
 if TYPE_CHECKING:
-    from bbilang.compiler.description import ModelDescription
-    from bbilang.compiler.explain import Explanation
-    from bbilang.recalling import Early
-    from bbilang.runtime.adapter import Adapter
-    from bbilang.runtime.execute import Results
-    from bbilang.runtime.viewmodel import View
+    from bbilang.compiler.explain.explain import Explanation
+    from bbilang.compiler.ir.model_description import ModelDescription
+    from bbilang.runtime.execution.execute import Results
+    from bbilang.runtime.models.adapter import Adapter
+    from bbilang.runtime.recall.incremental import Early
+    from bbilang.runtime.view.model import View
 
 __all__ = ["check", "execute", "explain", "optimize", "parse", "plan", "render", "run", "view"]
 
@@ -88,7 +88,7 @@ def run(
 def parse(text: str | Source | Path, name: str = "<text>") -> ast.File:
     """The syntax tree of a text, or of the file at a path. Raises `BbiError` with every syntax error in it."""
     if isinstance(text, PathLike):
-        from bbilang.texts import read
+        from bbilang.cli.files import read
 
         text = read(givens.file_name("text", text) or "")
     elif not isinstance(text, str | Source):
@@ -192,8 +192,8 @@ def execute(
     only icons come from the cache; ``cache=False`` uses none at all. measure: each step's peak memory too, for which
     nothing is recalled. early: told of the numbers before icons are made, and of each icon (`bbi watch`).
     """
-    from bbilang.recalling import Own, Work
-    from bbilang.recalling import execute as execute_work
+    from bbilang.runtime.recall.incremental import Own, Work
+    from bbilang.runtime.recall.incremental import execute as execute_work
 
     if not isinstance(steps, Plan):
         givens.wrong("steps", steps, "a plan", "`plan(check(parse(text)))` gives one")
@@ -215,7 +215,7 @@ def _run(
     measure: bool = False,
 ) -> Results:  # fmt: skip
     """Every pass of a plan."""
-    from bbilang.runtime.execute import execute as execute_plan
+    from bbilang.runtime.execution.execute import execute as execute_plan
 
     recipe = _recipe(steps.program, draft)
     icons = partial(_icons, recipe=recipe, cache=cache, progress=progress)
@@ -258,7 +258,7 @@ def _icons(
     take: Any = None,
 ) -> list[Any]:  # fmt: skip
     """Icons, with word before and while they are made."""
-    from bbilang.runtime.visualize import visualize
+    from bbilang.runtime.featvis.engine import visualize
 
     if progress is None:
         return visualize(adapter, objectives, recipe, cache, None, counter, None, take)
@@ -277,7 +277,7 @@ def _icons(
 
 
 def _recipe(program: Program, draft: bool) -> Any:
-    from bbilang.runtime.icon import Recipe
+    from bbilang.runtime.featvis.icon import Recipe
 
     names = ("size", "steps", "rate", "batch", "parametrization", "transparency")
     chosen = {name: program.setting(f"featvis.{name}", default(f"featvis.{name}")) for name in names}
@@ -289,7 +289,7 @@ def _cache(cache: Any) -> Any:
     """None and True: that of the reader; False: none; a folder: one there."""
     if cache is False:
         return None
-    from bbilang.runtime.cache import Cache
+    from bbilang.runtime.cache.disk import Cache
 
     if isinstance(cache, Cache):
         return cache
@@ -302,12 +302,12 @@ def _cache(cache: Any) -> Any:
 
 def _adapter(model: Any, input: Any, input_size: Any = None) -> Adapter:
     """A caller's module as an adapter, for the tensor or the picture that it comes with."""
-    from bbilang.runtime.adapter import Adapter
+    from bbilang.runtime.models.adapter import Adapter
 
     size = givens.size_of(input_size)
     if isinstance(model, Adapter):
         return model if size in (None, model.description.input_size) else model.with_preprocess(crop=size)
-    from bbilang.runtime.adapting import adapted, module_of
+    from bbilang.runtime.models.adapt import adapted, module_of
 
     module_of(model)
     first = next(iter(handed.listed(input) or ()), None)
@@ -321,7 +321,7 @@ def _adapter(model: Any, input: Any, input_size: Any = None) -> Adapter:
 def _channel_first(shape: tuple[int, ...], module: Any) -> tuple[int, ...]:
     """The shape of an array (y, x, channel) as that of a tensor; it stays where only its first axis has as many
     channels as the module takes."""
-    from bbilang.runtime.entrance import entrance
+    from bbilang.runtime.models.input_probe import entrance
 
     channels = entrance(module, (1, 1)).channels
     return shape if shape[0] == channels != shape[2] else (shape[2], shape[0], shape[1])
@@ -329,14 +329,14 @@ def _channel_first(shape: tuple[int, ...], module: Any) -> tuple[int, ...]:
 
 def _nameable(name: str) -> bool:
     """Whether a model can be had by its name, from the registry or another library."""
-    from bbilang.runtime.model import source_of
+    from bbilang.runtime.models.registry import source_of
 
     return name in registry().models() or source_of(name) is not None
 
 
 def _loaded(program: Program, model: Any, input: Any, device: str) -> Adapter:
-    from bbilang.runtime.adapter import device_named
-    from bbilang.runtime.model import load
+    from bbilang.runtime.models.adapter import device_named
+    from bbilang.runtime.models.registry import load
 
     slot = program.models[0]
     if model is not None and not isinstance(model, str):
@@ -362,24 +362,24 @@ def _loaded(program: Program, model: Any, input: Any, device: str) -> Adapter:
 def view(results: Results, title: str = "", whole: bool = False) -> View:
     """The view model: what each element shows in each state, in plain numbers, strings and images. ``whole``: with
     every number of maps that a page shows as pictures only, for a table."""
-    from bbilang.runtime.execute import Results
+    from bbilang.runtime.execution.execute import Results
 
     if not isinstance(results, Results):
         givens.wrong("results", results, "results", "`execute(plan)` gives them")
     givens.words("title", title)
-    from bbilang.runtime.provenance import provenance_of
-    from bbilang.runtime.view import view as build
+    from bbilang.runtime.view.build import view as build
+    from bbilang.runtime.view.provenance import provenance_of
 
     return build(results, registry(), provenance_of(results), title, whole)
 
 
 def render(page: View) -> str:
     """The standalone HTML page of a view model."""
-    from bbilang.runtime.viewmodel import View
+    from bbilang.runtime.view.model import View
 
     if not isinstance(page, View):
         givens.wrong("page", page, "a view", "`view(execute(plan))` gives one, and `Page.html()` renders a page")
-    from bbilang.runtime.page import render as render_page
+    from bbilang.runtime.page.html import render as render_page
 
     return render_page(page, charts())
 
@@ -398,7 +398,7 @@ def explain(
 
     force: forward or reverse mode wherever both would do, for doubt.
     """
-    from bbilang.compiler.explain import Explanation
+    from bbilang.compiler.explain.explain import Explanation
 
     if force not in (None, "forward", "reverse"):
         givens.wrong("force", force, "`forward`, `reverse` or None")

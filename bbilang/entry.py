@@ -6,7 +6,7 @@ import sys
 def main() -> int:
     """Run `bbi`; gives the exit code."""
     try:
-        from bbilang.cli import main as run
+        from bbilang.cli.app import main as run
 
         return run()
     except KeyboardInterrupt:
@@ -15,7 +15,7 @@ def main() -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C while we leave does no harm
         if sys.stderr is not None:
             sys.stderr.write("interrupted\n")
-        return 130  # bbilang.faults.INTERRUPTED, which is not imported here
+        return 130  # bbilang.cli.errors.INTERRUPTED, which is not imported here
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import shlex
 import time
 from typing import Any, NoReturn
 
-from bbilang.console import duration, plural
+from bbilang.cli.console import duration, plural
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 
 EVERY = 0.25  # seconds between two words on how far the work is
@@ -27,7 +27,7 @@ class CellError(BbiError):
 
     def _render_traceback_(self) -> list[str]:
         """What IPython prints in place of one."""
-        from bbilang.console import printed
+        from bbilang.cli.console import printed
 
         return printed(str(self)).splitlines()
 
@@ -44,7 +44,7 @@ def load(shell: Any) -> None:
 
 def run_cell(shell: Any, line: str, cell: str) -> None:
     """The page of a cell, shown and bound to a name. Raises CellError."""
-    from bbilang.faults import explained
+    from bbilang.cli.errors import explained
 
     shown = _Shown()
     try:
@@ -62,8 +62,8 @@ def run_cell(shell: Any, line: str, cell: str) -> None:
 
 def _page(variables: dict[str, Any], line: str, cell: str, shown: _Shown) -> tuple[str, Any, int | None]:
     from bbilang import api
+    from bbilang.cli.request import settings_of
     from bbilang.grammar.source import Source
-    from bbilang.request import settings_of
 
     try:
         asked = _parser().parse_args(shlex.split(line))
@@ -91,7 +91,7 @@ def _named_model(variables: dict[str, Any], source: Any) -> Any:
     from bbilang.grammar import ast
     from bbilang.grammar.parse import parse_recovering
     from bbilang.registry import registry
-    from bbilang.runtime.adapter import Adapter
+    from bbilang.runtime.models.adapter import Adapter
 
     file, _ = parse_recovering(source)
     named = [item.name for s in file.statements if isinstance(s, ast.Model) for item in s.items]
@@ -143,7 +143,7 @@ class _Shown:
 
     def __call__(self, event: Any) -> None:
         """Told by the runtime."""
-        from bbilang.progress import DOING
+        from bbilang.cli.progress_bar import DOING
 
         if event.kind == "pass":
             self.say(DOING.get(event.words, event.words), seldom=True)
@@ -163,7 +163,7 @@ class _Shown:
         self._show({"text/plain": words, "text/html": f"{bar}{html.escape(words)}" if words else ""})
 
     def page(self, page: Any, height: int | None) -> None:
-        from bbilang.framing import framed
+        from bbilang.runtime.page.iframe import framed
 
         bundle = {"text/html": framed(page.html(), page.view.title, height), "text/plain": repr(page)}
         self._show(bundle)

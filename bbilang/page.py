@@ -11,15 +11,15 @@ import numpy as np
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.frozen import frozen
 from bbilang.registry import charts, registry
-from bbilang.runtime.columns import matrix_of
-from bbilang.runtime.field import Linked
-from bbilang.runtime.givens import file_name, words
-from bbilang.unwritten import unwritten
+from bbilang.runtime.fields.field import Linked
+from bbilang.runtime.inputs.arguments import file_name, words
+from bbilang.runtime.view.linked_table import matrix_of
+from bbilang.runtime.write_errors import unwritten
 
 if TYPE_CHECKING:
-    from bbilang.compiler.plan import Plan
-    from bbilang.runtime.execute import Results
-    from bbilang.runtime.viewmodel import View
+    from bbilang.compiler.plan.plan import Plan
+    from bbilang.runtime.execution.execute import Results
+    from bbilang.runtime.view.model import View
 
 FORMATS = ("html", "json", "png", "svg", "pdf", "csv")
 
@@ -57,7 +57,7 @@ class Page:
 
     def html(self) -> str:
         """The standalone page."""
-        from bbilang.runtime.page import render
+        from bbilang.runtime.page.html import render
 
         return render(self.view, charts())
 
@@ -69,7 +69,7 @@ class Page:
         Raises BbiError E430 for an unknown format, E431 where it cannot be written, E311 for a table of too many rows.
         """
         from bbilang import api
-        from bbilang.runtime.export import export
+        from bbilang.runtime.page.export import export
 
         path = file_name("path", path) or "page.html"
         said = words("format", format) if format is not None else ""
@@ -111,7 +111,7 @@ class Page:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """For notebooks: the whole page in a frame of its own, so that neither's styles reach the other."""
-        from bbilang.framing import framed
+        from bbilang.runtime.page.iframe import framed
 
         return {"text/html": framed(self.html(), self.view.title), "text/plain": repr(self)}
 
@@ -121,6 +121,6 @@ class Page:
 
 
 def _first() -> Any:
-    from bbilang.runtime.field import Named
+    from bbilang.runtime.fields.field import Named
 
     return Named((), np.array(0))

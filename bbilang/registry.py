@@ -7,7 +7,7 @@ import pkgutil
 from functools import cache
 from typing import Any
 
-from bbilang.compiler.op import Registry, Style
+from bbilang.compiler.contract.operation import Registry, Style
 
 GROUPS = {
     "operations": ("bbilang.ops", "OPERATIONS"),
@@ -28,7 +28,7 @@ def registry() -> Registry:
     A plugin names a package or module under one of the entry-point groups `bbilang.ops`, `bbilang.styles`,
     `bbilang.methods`; its files have a tuple OPERATIONS, STYLES or METHODS.
     """
-    from bbilang.runtime.model import MODELS, describe
+    from bbilang.runtime.models.registry import MODELS, describe
 
     found = Registry(describe=describe, models=lambda: tuple(MODELS))
     for group, package in BUILT_IN.items():

@@ -101,7 +101,7 @@ def for_zennit() -> Any:
     import torch
     from zennit.layer import Sum
 
-    from bbilang.runtime.models.efficientnet_lite0 import Block
+    from bbilang.runtime.models.zoo.efficientnet_lite0 import Block
 
     def forward(self: Any, x: Any) -> Any:
         inside = x if self.expand is None else self.expand(x)

@@ -18,7 +18,7 @@ from benchmarks.harness import ROOT, Limit, Numbers, Row, Way
 
 RUN = """
 import sys
-from bbilang.cli import main
+from bbilang.cli.app import main
 sys.argv = ["bbi", *sys.argv[1:]]
 try:
     code = main()

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bbilang.compiler.check import Options, check_recovering
+from bbilang.compiler.check.check import Options, check_recovering
 from bbilang.grammar import parse as parser
 from bbilang.grammar.parse import parse
 from bbilang.registry import registry
@@ -71,7 +71,7 @@ def command(source: str) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "page.bbi"
         path.write_text(source, encoding="utf-8")
-        line = [sys.executable, "-m", "bbilang.cli", "check", str(path)]
+        line = [sys.executable, "-m", "bbilang.cli.app", "check", str(path)]
         return seconds(lambda: subprocess.run(line, check=True, capture_output=True))
 
 

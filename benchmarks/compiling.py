@@ -13,7 +13,7 @@ from benchmarks.harness import ROOT, Limit, Numbers, Row, Way
 
 EXPLAIN = """
 import sys
-from bbilang.cli import main
+from bbilang.cli.app import main
 sys.argv = ["bbi", "explain", sys.argv[1]]
 try:
     code = main()

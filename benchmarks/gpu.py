@@ -73,9 +73,9 @@ def step_flops(adapter: Any, recipe: Any) -> int:
 def measure(count: int, steps: int, size: int) -> dict[str, Any]:
     import torch
 
-    from bbilang.runtime.model import load
+    from bbilang.runtime.featvis.engine import Objective, Recipe, visualize
+    from bbilang.runtime.models.registry import load
     from bbilang.runtime.passes import Passes
-    from bbilang.runtime.visualize import Objective, Recipe, visualize
 
     adapter = load("efficientnet_lite0", device="cuda")
     channels = adapter.description.by_name[LAYER].shape[0]

@@ -81,7 +81,7 @@ def planted() -> Path:
     sys.path[:0] = [str(ROOT / "tests" / "page")]
     from planted import grids
 
-    from bbilang.runtime.page import render
+    from bbilang.runtime.page.html import render
 
     path = Path(tempfile.mkdtemp()) / "four_layers.html"
     path.write_bytes(render(grids()).encode())

@@ -30,14 +30,14 @@ def icons_module() -> Any:
 def chosen(count: int) -> list[Any]:
     """Channels evenly over the layer, each between two of those by which the number of steps was chosen
     (`benchmarks/icons.py`)."""
-    from bbilang.runtime.visualize import Objective
+    from bbilang.runtime.featvis.engine import Objective
 
     channels = work.adapter().description.by_name[LAYER].shape[0]
     return [Objective(LAYER, round((i + 0.5) * channels / count)) for i in range(count)]
 
 
 def row(tiny: bool = False) -> Row:
-    from bbilang.runtime.visualize import Recipe
+    from bbilang.runtime.featvis.engine import Recipe
 
     icons = icons_module()
     steps, size = (4, 32) if tiny else (STEPS, 128)

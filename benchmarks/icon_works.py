@@ -32,7 +32,7 @@ def shortfall(ours: Numbers, other: Numbers) -> float:
 def row(tiny: bool = False) -> Row:
     import torch
 
-    from bbilang.runtime.visualize import Recipe
+    from bbilang.runtime.featvis.engine import Recipe
 
     icons = icons_module()
     count, steps, size = (1, 8, 32) if tiny else (COUNT, STEPS, SIZE)

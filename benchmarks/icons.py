@@ -27,14 +27,14 @@ import torch
 from heldout import SIZES, heldout
 from torch import Tensor
 
-from bbilang.runtime.ascent import Ascent
-from bbilang.runtime.icon import seed_of
-from bbilang.runtime.model import load
-from bbilang.runtime.parametrization import Fourier, initial_spectrum
+from bbilang.runtime.featvis.ascent import Ascent
+from bbilang.runtime.featvis.engine import Icon, Objective, Recipe, visualize
+from bbilang.runtime.featvis.icon import seed_of
+from bbilang.runtime.featvis.parametrization import Fourier, initial_spectrum
+from bbilang.runtime.featvis.schedule import schedule_of
+from bbilang.runtime.featvis.transforms import affine, resample
+from bbilang.runtime.models.registry import load
 from bbilang.runtime.passes import Passes
-from bbilang.runtime.schedule import schedule_of
-from bbilang.runtime.transforms import affine, resample
-from bbilang.runtime.visualize import Icon, Objective, Recipe, visualize
 
 MOST = 0.02  # by which mean objectives may differ
 

@@ -14,7 +14,7 @@ SAMPLE = "sample:chelsea"
 @cache
 def adapter() -> Any:
     """EfficientNet-Lite0 as bbilang loads it, parameters without gradients."""
-    from bbilang.runtime.model import load
+    from bbilang.runtime.models.registry import load
 
     return load("efficientnet_lite0")
 
@@ -30,7 +30,7 @@ def theirs() -> Any:
 @cache
 def picture() -> Any:
     """(channel, y, x) in [0, 1]."""
-    from bbilang.inputs import picture_of
+    from bbilang.runtime.inputs.load import picture_of
 
     return picture_of(SAMPLE, "chelsea", adapter()).image
 

@@ -29,7 +29,7 @@ def live(site: Path, name: str, options: Sequence[str] = ()) -> Path:
     """Write the page of one spec where the site shows it. Raises CalledProcessError, after `bbi` said why."""
     page = site / "gallery" / f"{name}.html"
     page.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "bbilang.cli", "run", f"specs/{name}.bbi", "-o", str(page), *options]
+    command = [sys.executable, "-m", "bbilang.cli.app", "run", f"specs/{name}.bbi", "-o", str(page), *options]
     subprocess.run(command, cwd=ROOT, check=True)
     return page
 

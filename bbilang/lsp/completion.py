@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Parameter
-from bbilang.compiler.present import PARAMETERS as PRESENT
-from bbilang.compiler.reading import Layers
-from bbilang.compiler.resolve import Resolver
-from bbilang.compiler.select import PARAMETERS as SELECTION
-from bbilang.compiler.select import SELECTIONS, SLIDER
-from bbilang.compiler.settings import SETTINGS
-from bbilang.compiler.target import SCORE
-from bbilang.compiler.types import ATOMS, FieldType
+from bbilang.compiler.check.argument_kinds import Layers
+from bbilang.compiler.check.present import PARAMETERS as PRESENT
+from bbilang.compiler.check.resolve import Resolver
+from bbilang.compiler.check.selections import PARAMETERS as SELECTION
+from bbilang.compiler.check.selections import SELECTIONS, SLIDER
+from bbilang.compiler.check.settings import SETTINGS
+from bbilang.compiler.check.targets import SCORE
+from bbilang.compiler.contract.operation import Parameter
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import ATOMS, FieldType
+from bbilang.lsp.applicable import drawn, fits
 from bbilang.lsp.cursor import Cursor, Frame, cursor_at
 from bbilang.lsp.document import Document
-from bbilang.lsp.quoted import Choice, quoted
-from bbilang.lsp.trying import drawn, fits
-from bbilang.lsp.words import ATOM_WORDS, STATEMENTS, kind_words, layer_words, value_words
+from bbilang.lsp.markdown import ATOM_WORDS, STATEMENTS, kind_words, layer_words, value_words
+from bbilang.lsp.string_completion import Choice, quoted
 
 MOST = 150  # choices of one answer: more would take longer to send than to type on
 LAYOUTS = {"row": "side by side", "column": "one above the other"}

@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bbilang.compiler.arguments import At, Poisoned
-from bbilang.compiler.description import ModelDescription
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Registry
-from bbilang.compiler.options import Options
-from bbilang.compiler.resolve import Binding, Layers, Resolver
+from bbilang.compiler.check.arguments import At, Poisoned
+from bbilang.compiler.check.options import Options
+from bbilang.compiler.check.resolve import Binding, Layers, Resolver
+from bbilang.compiler.contract.operation import Registry
+from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.compiler.ir.program import Node
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.parse import _too_large, lost_names, parse_line
 from bbilang.grammar.source import Source
 from bbilang.grammar.walk import shift
-from bbilang.lsp.describing import Describer, Pending
-from bbilang.lsp.lines import Lines
-from bbilang.lsp.rechecking import Memory, RememberingChecker, checked, statements_of
+from bbilang.lsp.incremental_check import Memory, RememberingChecker, checked, statements_of
+from bbilang.lsp.logical_lines import Lines
+from bbilang.lsp.model_descriptions import Describer, Pending
 from bbilang.registry import registry
 
 SOME_PICTURE = ("picture 1",)  # for a text that leaves its picture to the command line
@@ -116,7 +116,7 @@ class Document:
 
     def _expand(self, name: str) -> Sequence[str]:
         """The files that a name stands for, asked once: until the text is saved, or opened anew."""
-        from bbilang.inputs import expanded
+        from bbilang.runtime.inputs.load import expanded
 
         if name not in self.expanded:
             try:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.source import Source
+from bbilang.lsp.applicable import drawn
 from bbilang.lsp.document import Document
 from bbilang.lsp.hover import call_end
-from bbilang.lsp.trying import drawn
 
 _CODE = re.compile(r"`([^`]+)`")
 _MISSING = re.compile(r"add the missing `(.)`")

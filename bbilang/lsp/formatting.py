@@ -11,7 +11,7 @@ from bbilang.grammar import ast
 from bbilang.grammar.format import Writer
 from bbilang.grammar.walk import shift
 from bbilang.lsp.document import Document
-from bbilang.lsp.rechecking import statements_of
+from bbilang.lsp.incremental_check import statements_of
 
 MOST = 20_000  # statements that are remembered, over all versions of a text
 Edit = tuple[int, int, str]

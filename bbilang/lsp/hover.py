@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Parameter
-from bbilang.compiler.reading import Layers
-from bbilang.compiler.settings import SETTINGS
+from bbilang.compiler.check.argument_kinds import Layers
+from bbilang.compiler.check.settings import SETTINGS
+from bbilang.compiler.contract.operation import Parameter
+from bbilang.compiler.ir.program import Node
 from bbilang.grammar import ast
 from bbilang.grammar.source import NOWHERE
 from bbilang.lsp.completion import parameters_of
 from bbilang.lsp.cursor import Cursor, Frame, Token, cursor_at, tokens
 from bbilang.lsp.document import Document
-from bbilang.lsp.words import (
+from bbilang.lsp.markdown import (
     ATOM_WORDS,
     SELECTIONS,
     STATEMENTS,

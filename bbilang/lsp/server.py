@@ -13,15 +13,15 @@ from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
 
 import bbilang
-from bbilang.lsp import answers
-from bbilang.lsp.colours import KINDS, coloured
-from bbilang.lsp.describing import Describer
+from bbilang.lsp import protocol as answers
+from bbilang.lsp.completion_docs import about
 from bbilang.lsp.document import Document
 from bbilang.lsp.formatting import formatted
 from bbilang.lsp.hover import hover
+from bbilang.lsp.model_descriptions import Describer
 from bbilang.lsp.names import Refused, definition_at, references, renamed
-from bbilang.lsp.places import Places
-from bbilang.lsp.telling import about
+from bbilang.lsp.positions import Places
+from bbilang.lsp.semantic_tokens import KINDS, coloured
 
 QUIET = 0.06  # seconds without a keystroke, after which the text is checked
 TRIGGERS = ["|", ".", "(", "[", '"', "=", ",", " ", ":", "/"]

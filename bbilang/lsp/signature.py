@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bbilang.compiler.op import Parameter
+from bbilang.compiler.contract.operation import Parameter
 from bbilang.lsp.completion import parameters_of
 from bbilang.lsp.cursor import cursor_at
 from bbilang.lsp.document import Document
-from bbilang.lsp.words import parameter_words
+from bbilang.lsp.markdown import parameter_words
 
 
 @dataclass(frozen=True)

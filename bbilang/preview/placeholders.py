@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from bbilang.runtime.icon import Icon, Objective
+    from bbilang.runtime.featvis.icon import Icon, Objective
 
 CELLS = 8  # along a side
 BITS = 16
@@ -17,7 +17,7 @@ PAPER, INK, LINE = 226, 120, 200  # greys that can be told from the page, light 
 def placeholder(objective: Objective, channels: int, number: int, size: int) -> Icon:
     """An icon of ``size`` pixels a side. Its cells are the magnitudes of the direction, ``channels`` numbers in 64
     parts; the dots at its foot are its ``number``, so that no two are the same picture."""
-    from bbilang.runtime.icon import Icon
+    from bbilang.runtime.featvis.icon import Icon
 
     direction = objective.direction
     if isinstance(direction, int):

@@ -16,8 +16,8 @@ from socketserver import TCPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-from bbilang.preview.guard import ADDRESS, Guard
-from bbilang.preview.shown import Shown, State
+from bbilang.preview.auth import ADDRESS, Guard
+from bbilang.preview.state import Shown, State
 
 EVERY = 10.0  # seconds after which a stream without news shows that it is there
 SHELL = (

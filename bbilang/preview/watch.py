@@ -6,14 +6,14 @@ import errno
 from pathlib import Path
 from threading import Event, Thread
 
-from bbilang.console import result, tell
-from bbilang.faults import FINE, misuse
+from bbilang.cli.console import result, tell
+from bbilang.cli.errors import FINE, misuse
+from bbilang.cli.files import STDIN
+from bbilang.cli.request import Request
+from bbilang.preview.build import Outdated, Work
+from bbilang.preview.file_watch import Saves, watching
 from bbilang.preview.server import Server
-from bbilang.preview.shown import Shown
-from bbilang.preview.watching import Saves, watching
-from bbilang.preview.work import Outdated, Work
-from bbilang.request import Request
-from bbilang.texts import STDIN
+from bbilang.preview.state import Shown
 
 
 def watch(request: Request, port: int = 0, open_it: bool = False) -> int:

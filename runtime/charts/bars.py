@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from bbilang.runtime.colour import series_colour
-from bbilang.runtime.geometry import Geometry, least, quantity
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.colours import series_colour
+from bbilang.runtime.vega.geometry import Geometry, least, quantity
+from bbilang.runtime.vega.marks import (
     CHIP,
     Theme,
     bar_colour,
@@ -29,10 +29,10 @@ from bbilang.runtime.marks import (
     slots,
     words,
 )
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.marks import (
     chart as layer,
 )
-from bbilang.runtime.viewmodel import Element
+from bbilang.runtime.view.model import Element
 
 BAR, SPACE, KEY, NUMBER = 15, 9, 19, 52  # pixels: a bar; between slots; a line of the key; a value's digits
 OFF, CAP = 50, 3  # pixels: the digits after ±; half the height of a whisker's ends

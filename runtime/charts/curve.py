@@ -5,9 +5,9 @@ from __future__ import annotations
 import altair as alt
 
 from bbilang.runtime.charts.bars import KEY, VALUE, key
-from bbilang.runtime.colour import series_colour
-from bbilang.runtime.geometry import Geometry, least, quantity
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.colours import series_colour
+from bbilang.runtime.vega.geometry import Geometry, least, quantity
+from bbilang.runtime.vega.marks import (
     Theme,
     box,
     domain,
@@ -21,10 +21,10 @@ from bbilang.runtime.marks import (
     slots,
     words,
 )
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.marks import (
     chart as layer,
 )
-from bbilang.runtime.viewmodel import Element
+from bbilang.runtime.view.model import Element
 
 PLOT, FOOT, SIDE = 200, 84, 52  # pixels: the plot's height; names of places below it at most; numbers beside it
 

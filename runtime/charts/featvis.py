@@ -6,10 +6,10 @@ import altair as alt
 
 from bbilang.runtime.charts import grid, swatches
 from bbilang.runtime.charts.bars import KEY, key
-from bbilang.runtime.colour import series_colour
-from bbilang.runtime.geometry import ICON_GUTTER as GUTTER
-from bbilang.runtime.geometry import Geometry, ceil, floor, icon_columns, icon_side, if_zero, least, quantity
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.colours import series_colour
+from bbilang.runtime.vega.geometry import ICON_GUTTER as GUTTER
+from bbilang.runtime.vega.geometry import Geometry, ceil, floor, icon_columns, icon_side, if_zero, least, quantity
+from bbilang.runtime.vega.marks import (
     CHIP,
     Theme,
     bar_colour,
@@ -30,10 +30,10 @@ from bbilang.runtime.marks import (
     slots,
     words,
 )
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.marks import (
     chart as layer,
 )
-from bbilang.runtime.viewmodel import Element
+from bbilang.runtime.view.model import Element
 
 # Pixels: between icons; an icon's label; a line of values; a remark; under a slot.
 LABEL, BAR, NOTE, BELOW = 22, 17, 16, 16

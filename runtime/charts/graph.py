@@ -9,9 +9,9 @@ from typing import Any
 import altair as alt
 
 from bbilang.runtime.charts.words import LEVELS, colours_of, is_light
-from bbilang.runtime.colour import stops
-from bbilang.runtime.geometry import Geometry, least, quantity
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.colours import stops
+from bbilang.runtime.vega.geometry import Geometry, least, quantity
+from bbilang.runtime.vega.marks import (
     Theme,
     box,
     domain,
@@ -23,10 +23,10 @@ from bbilang.runtime.marks import (
     rows,
     words,
 )
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.marks import (
     chart as layer,
 )
-from bbilang.runtime.viewmodel import Element
+from bbilang.runtime.view.model import Element
 
 HIGH, PITCH, BETWEEN, NARROW = 40, 62, 12, 130  # pixels: a box; row to row; box to box; a box without its number
 LANE, LANES = 13, 5  # pixels between lines that go round, and how many of them have room

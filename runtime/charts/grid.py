@@ -6,10 +6,10 @@ import altair as alt
 
 from bbilang.runtime.charts import image
 from bbilang.runtime.charts.heatmap import matched
-from bbilang.runtime.geometry import Geometry
-from bbilang.runtime.marks import Theme, box, panel_labels, picture, ring, rows, target_layers
-from bbilang.runtime.marks import chart as layer
-from bbilang.runtime.viewmodel import Element
+from bbilang.runtime.vega.geometry import Geometry
+from bbilang.runtime.vega.marks import Theme, box, panel_labels, picture, ring, rows, target_layers
+from bbilang.runtime.vega.marks import chart as layer
+from bbilang.runtime.view.model import Element
 
 LENS, NARROW = 76, 236  # pixels: a side of the enlarged cell; of a panel at least, for fingers
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import altair as alt
 
 from bbilang.runtime.charts import image, words
-from bbilang.runtime.geometry import ICON_GUTTER, floor, icon_columns, icon_side, least
-from bbilang.runtime.marks import Theme, labelled, panel_labels, picture, target_layers
-from bbilang.runtime.marks import chart as layer
-from bbilang.runtime.viewmodel import Element
+from bbilang.runtime.vega.geometry import ICON_GUTTER, floor, icon_columns, icon_side, least
+from bbilang.runtime.vega.marks import Theme, labelled, panel_labels, picture, target_layers
+from bbilang.runtime.vega.marks import chart as layer
+from bbilang.runtime.view.model import Element
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import altair as alt
 
-from bbilang.runtime.geometry import Geometry, balanced, floor, least
-from bbilang.runtime.marks import Theme, labelled, panel_labels, picture, rows, target_layers
-from bbilang.runtime.marks import chart as layer
-from bbilang.runtime.viewmodel import Element, Panel
+from bbilang.runtime.vega.geometry import Geometry, balanced, floor, least
+from bbilang.runtime.vega.marks import Theme, labelled, panel_labels, picture, rows, target_layers
+from bbilang.runtime.vega.marks import chart as layer
+from bbilang.runtime.view.model import Element, Panel
 
 GUTTER = 20  # pixels between panels
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import altair as alt
 
-from bbilang.runtime import colour
-from bbilang.runtime.geometry import Geometry, floor, least, most, quantity
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega import colours as colour
+from bbilang.runtime.vega.geometry import Geometry, floor, least, most, quantity
+from bbilang.runtime.vega.marks import (
     CHIP,
     Theme,
     box,
@@ -24,10 +24,10 @@ from bbilang.runtime.marks import (
     slots,
     words,
 )
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.marks import (
     chart as layer,
 )
-from bbilang.runtime.viewmodel import Element
+from bbilang.runtime.view.model import Element
 
 LINE, CELL, NARROW = 30, 62, 38  # pixels: a row; a column at most; a column too narrow for its numbers
 SLANT = 40  # degrees that the columns' names are turned

@@ -5,8 +5,8 @@ from __future__ import annotations
 import altair as alt
 
 from bbilang.runtime.charts import heatmap, image
-from bbilang.runtime.marks import Theme, panel_labels, series, target_layers
-from bbilang.runtime.viewmodel import Element
+from bbilang.runtime.vega.marks import Theme, panel_labels, series, target_layers
+from bbilang.runtime.view.model import Element
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:

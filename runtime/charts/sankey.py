@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import altair as alt
 
-from bbilang.runtime.colour import DIVERGING
-from bbilang.runtime.geometry import Geometry, least, most
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.colours import DIVERGING
+from bbilang.runtime.vega.geometry import Geometry, least, most
+from bbilang.runtime.vega.marks import (
     Theme,
     box,
     coloured,
@@ -19,10 +19,10 @@ from bbilang.runtime.marks import (
     slots,
     words,
 )
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.marks import (
     chart as layer,
 )
-from bbilang.runtime.viewmodel import Element
+from bbilang.runtime.view.model import Element
 
 HIGH, NODE, HEAD = 420, 14, 26  # pixels: the height of the columns; the width of a node; the columns' names
 RAISES, LOWERS = DIVERGING[7], DIVERGING[1]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import altair as alt
 
-from bbilang.runtime.colour import ACCENT, SERIES
-from bbilang.runtime.geometry import Geometry, least
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.colours import ACCENT, SERIES
+from bbilang.runtime.vega.geometry import Geometry, least
+from bbilang.runtime.vega.marks import (
     Theme,
     box,
     coloured,
@@ -21,10 +21,10 @@ from bbilang.runtime.marks import (
     slots,
     words,
 )
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.marks import (
     chart as layer,
 )
-from bbilang.runtime.viewmodel import Element
+from bbilang.runtime.view.model import Element
 
 SIDE, FOOT, ICON, NEAR = 46, 40, 84, 9  # pixels: numbers left of and below the plot; an icon; reach of a point
 

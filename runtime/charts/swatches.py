@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import altair as alt
 
-from bbilang.runtime.colour import series_colour
-from bbilang.runtime.geometry import Geometry, balanced, ceil, floor, least, quantity
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.colours import series_colour
+from bbilang.runtime.vega.geometry import Geometry, balanced, ceil, floor, least, quantity
+from bbilang.runtime.vega.marks import (
     Theme,
     box,
     domain,
@@ -20,10 +20,10 @@ from bbilang.runtime.marks import (
     slots,
     words,
 )
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.marks import (
     chart as layer,
 )
-from bbilang.runtime.viewmodel import Element
+from bbilang.runtime.view.model import Element
 
 CELL, LINE, HEAD, BELOW = 76, 22, 20, 18  # pixels: a column; a row; the columns' names; under a block
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import altair as alt
 
-from bbilang.runtime.geometry import Geometry, floor, least, most, quantity
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.geometry import Geometry, floor, least, most, quantity
+from bbilang.runtime.vega.marks import (
     CHIP,
     Theme,
     box,
@@ -21,10 +21,10 @@ from bbilang.runtime.marks import (
     slots,
     words,
 )
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.marks import (
     chart as layer,
 )
-from bbilang.runtime.viewmodel import Element
+from bbilang.runtime.view.model import Element
 
 LINE, COLUMN = 26, 110  # pixels: a line; a column at most
 

@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import altair as alt
 
-from bbilang.runtime.colour import stops
-from bbilang.runtime.geometry import Geometry, Quantity, floor, least, most
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.colours import stops
+from bbilang.runtime.vega.geometry import Geometry, Quantity, floor, least, most
+from bbilang.runtime.vega.marks import (
     Theme,
     box,
     domain,
@@ -21,10 +21,10 @@ from bbilang.runtime.marks import (
     slots,
     words,
 )
-from bbilang.runtime.marks import (
+from bbilang.runtime.vega.marks import (
     chart as layer,
 )
-from bbilang.runtime.viewmodel import Element
+from bbilang.runtime.view.model import Element
 
 LETTER, PAD, LINE, GAP = 7.6, 8, 30, 3  # pixels: a letter, at most; around a word; from line to line; between words
 WIDTHS = tuple(range(240, 745, 24))  # of a panel, in pixels, for which lines are broken ahead

@@ -10,7 +10,7 @@ import numpy as np
 
 from bbilang.runtime.factorization.compatible import compatible
 from bbilang.runtime.factorization.matrix import CENTRED, RANKED, SIGNED, Factors, check_numbers, factorize, with_rest
-from bbilang.runtime.field import Named
+from bbilang.runtime.fields.field import Named
 
 LATER = "to.group"  # the groups of a later layer, in an attribution to them
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.op import Method, Parameter
+from bbilang.compiler.contract.operation import Method, Parameter
 
 
 class Competitive(Method):
@@ -34,7 +34,7 @@ class Competitive(Method):
         return min(parameters["rivals"] or classes, classes)
 
     def gather(self, parameters: Mapping[str, Any], activation: Any, baseline: Any) -> Any:
-        from bbilang.runtime.gathering import Single
+        from bbilang.runtime.attribution.accumulators import Single
 
         return Single(self)
 

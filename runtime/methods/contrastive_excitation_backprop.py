@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.op import Method
+from bbilang.compiler.contract.operation import Method
 from bbilang.runtime.methods.excitation_backprop import SUMS, options
 
 
@@ -31,7 +31,7 @@ class ContrastiveExcitationBackprop(Method):
         return gradient
 
     def around(self, parameters: Mapping[str, Any]) -> Any:
-        from bbilang.runtime.relevance.follow import Relevance
+        from bbilang.runtime.relevance.mode import Relevance
         from bbilang.runtime.relevance.rules import contrast, excitation
 
         own = options(parameters)

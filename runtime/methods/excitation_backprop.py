@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.op import Method, Parameter
+from bbilang.compiler.contract.operation import Method, Parameter
 
 SUMS = Parameter(
     "sums",
@@ -51,7 +51,7 @@ class ExcitationBackprop(Method):
         return gradient
 
     def around(self, parameters: Mapping[str, Any]) -> Any:
-        from bbilang.runtime.relevance.follow import Relevance
+        from bbilang.runtime.relevance.mode import Relevance
         from bbilang.runtime.relevance.rules import excitation
 
         return Relevance(self.name, lambda kind, raw: excitation, options(parameters), excites=True)

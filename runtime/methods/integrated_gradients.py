@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.op import Method, Parameter
-from bbilang.runtime.baselines import WORDS
+from bbilang.compiler.contract.operation import Method, Parameter
+from bbilang.runtime.inputs.baselines import WORDS
 
 AUTO = tuple(8 * 2**k for k in range(7))  # steps that `n_steps=auto` tries: 8 to 512
 RULES = ("gausslegendre", "riemann_left", "riemann_right", "riemann_middle", "riemann_trapezoid")

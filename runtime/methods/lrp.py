@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.op import Method, Parameter
+from bbilang.compiler.contract.operation import Method, Parameter
 from bbilang.runtime.relevance.composites import COMPOSITES, RULES, composite_of
 
 _SAID = "the composite's unless said"
@@ -60,7 +60,7 @@ class Lrp(Method):
         return gradient
 
     def around(self, parameters: Mapping[str, Any]) -> Any:
-        from bbilang.runtime.relevance.follow import Relevance
+        from bbilang.runtime.relevance.mode import Relevance
         from bbilang.runtime.relevance.rules import BY_NAME
 
         every = {p.name: p.default for p in self.parameters} | dict(parameters) | {"positive": False}

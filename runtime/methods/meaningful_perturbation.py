@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.op import Fail, Method, Parameter
-from bbilang.runtime.baselines import blurred
+from bbilang.compiler.contract.operation import Fail, Method, Parameter
+from bbilang.runtime.inputs.baselines import blurred
 
 BETA, RATE = 3, 0.1  # power of the total variation, learning rate of Adam
 MASK_BLUR = 5.0 / 224  # standard deviation of the mask's own blur, of the shorter side

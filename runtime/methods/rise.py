@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.op import Fail, Method, Parameter
-from bbilang.runtime.baselines import WORDS
+from bbilang.compiler.contract.operation import Fail, Method, Parameter
+from bbilang.runtime.inputs.baselines import WORDS
 
 
 class Rise(Method):

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.arguments import SOME_LAYER
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Activations, Demand, Fail, Operation, Parameter, Registry
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.atoms import gather
-from bbilang.runtime.factors import sizes_of_groups
-from bbilang.runtime.field import Field, Named
+from bbilang.compiler.check.arguments import SOME_LAYER
+from bbilang.compiler.contract.operation import Activations, Demand, Fail, Operation, Parameter, Registry
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.fields.atoms import gather
+from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.fields.groups import sizes_of_groups
 
 REPLACED = ("class", "method")  # the axes that a content brings along
 CLASSES = ("class", "target")  # and the components

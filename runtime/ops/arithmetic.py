@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Fail, Operation, Parameter
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.field import Field, Named
-from bbilang.runtime.ops.several import comparable
+from bbilang.compiler.contract.operation import Fail, Operation, Parameter
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.fields.method_axis import comparable
 
 AXIS = Parameter("axis", "axis", "the axis that is spent")
 

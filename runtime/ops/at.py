@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Fail, Operation, Parameter
-from bbilang.compiler.types import Axis, FieldType
-from bbilang.runtime.field import Field, Named, union_of
+from bbilang.compiler.contract.operation import Fail, Operation, Parameter
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.runtime.fields.field import Field, Named, union_of
 
 
 class At(Operation):

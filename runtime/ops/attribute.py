@@ -8,16 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Demand, Fail, Gradients, Make, Operation, Parameter, Registry, Reruns, bound, spelled
-from bbilang.compiler.targets import place_of
-from bbilang.compiler.types import Axis, FieldType
-from bbilang.runtime.atoms import as_maps, gather, parts_of, reduce_part
-from bbilang.runtime.factors import group_maps, reduce_groups, slopes_of
-from bbilang.runtime.field import Field, Named, combine
+from bbilang.compiler.contract.operation import (
+    Demand,
+    Fail,
+    Gradients,
+    Make,
+    Operation,
+    Parameter,
+    Registry,
+    Reruns,
+    bound,
+    spelled,
+)
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.compiler.optimize.target_slots import place_of
+from bbilang.runtime.fields.atoms import as_maps, gather, parts_of, reduce_part
+from bbilang.runtime.fields.field import Field, Named, combine
+from bbilang.runtime.fields.groups import group_maps, reduce_groups, slopes_of
+from bbilang.runtime.fields.method_axis import apart, beside, listed
 from bbilang.runtime.ops.activation import CLASSES, content_type, rebuilt, require_layer
 from bbilang.runtime.ops.output import TERM
-from bbilang.runtime.ops.several import apart, beside, listed
 
 
 class Attribute(Operation):

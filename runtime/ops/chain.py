@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Demand, Operation, Registry, Scores
-from bbilang.runtime.field import Field, Named
+from bbilang.compiler.contract.operation import Demand, Operation, Registry, Scores
+from bbilang.compiler.ir.program import Node
+from bbilang.runtime.attribution.target_slots import keyed
+from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.ops.output import TERM
-from bbilang.runtime.targets import keyed
 
 
 class Chain(Operation):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bbilang.compiler.op import Fail, Operation, Parameter
-from bbilang.compiler.types import Axis, FieldType
+from bbilang.compiler.contract.operation import Fail, Operation, Parameter
+from bbilang.compiler.ir.types import Axis, FieldType
 
 DATASET = Parameter("dataset", "dataset", 'a dataset that the file names: `dataset photos = "folder/"`')
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Activations, Demand, Fail, Operation, Parameter, Registry
-from bbilang.compiler.types import Axis, FieldType
-from bbilang.runtime import lengths
-from bbilang.runtime.atoms import numpy_of
+from bbilang.compiler.contract.operation import Activations, Demand, Fail, Operation, Parameter, Registry
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.runtime.execution import text_lengths as lengths
 from bbilang.runtime.factorization import matrix
 from bbilang.runtime.factorization.layer import Work, norm_of, who, words_left_out
-from bbilang.runtime.factors import Groups, positions_of
-from bbilang.runtime.field import ABSENT, Field, Named, combine
-from bbilang.runtime.ranking import by_input
+from bbilang.runtime.fields.atoms import numpy_of
+from bbilang.runtime.fields.field import ABSENT, Field, Named, combine
+from bbilang.runtime.fields.groups import Groups, positions_of
+from bbilang.runtime.fields.ranking import by_input
 
 
 class Factorize(Operation):

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Operation, Parameter
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.field import Field, Named, combine
-from bbilang.runtime.ranking import by_input
+from bbilang.compiler.contract.operation import Operation, Parameter
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.fields.field import Field, Named, combine
+from bbilang.runtime.fields.ranking import by_input
 
 COMPARE = {
     "<": operator.lt,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Demand, Fail, Gradients, Operation, Parameter, Registry
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.atoms import parts_of, reduce_part
-from bbilang.runtime.factors import reduce_groups
-from bbilang.runtime.field import Field
+from bbilang.compiler.contract.operation import Demand, Fail, Gradients, Operation, Parameter, Registry
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.fields.atoms import parts_of, reduce_part
+from bbilang.runtime.fields.field import Field
+from bbilang.runtime.fields.groups import reduce_groups
 from bbilang.runtime.ops.activation import require_layer
 from bbilang.runtime.ops.attribute import derivative_type, of_atoms, of_targets
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Operation
-from bbilang.runtime.field import Field, Named
+from bbilang.compiler.contract.operation import Operation
+from bbilang.compiler.ir.program import Node
+from bbilang.runtime.fields.field import Field, Named
 
 
 class Input(Operation):

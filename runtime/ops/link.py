@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Fail, Make, Operation, Parameter
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.field import Field, Linked, Named, combine
+from bbilang.compiler.contract.operation import Fail, Make, Operation, Parameter
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.fields.field import Field, Linked, Named, combine
 from bbilang.runtime.ops.activation import content_type, rebuilt, require_layer
 from bbilang.runtime.ops.attribute import with_linked
 

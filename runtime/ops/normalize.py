@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.ir import Node, walk
-from bbilang.compiler.op import Fail, Operation, Parameter
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.field import Field, Named
+from bbilang.compiler.contract.operation import Fail, Operation, Parameter
+from bbilang.compiler.ir.program import Node, walk
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.fields.field import Field, Named
 
 WORDS = {
     "channel": "the largest magnitude of each channel",

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Fail, Operation, Parameter
-from bbilang.compiler.types import Axis, FieldType
-from bbilang.runtime.field import Field
+from bbilang.compiler.contract.operation import Fail, Operation, Parameter
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.runtime.fields.field import Field
 
 
 class Only(Operation):

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Demand, Operation, Registry, Scores
-from bbilang.runtime.field import Field, Named, combine, union_of
+from bbilang.compiler.contract.operation import Demand, Operation, Registry, Scores
+from bbilang.compiler.ir.program import Node
+from bbilang.runtime.fields.field import Field, Named, combine, union_of
 
 TERM = "term"
 

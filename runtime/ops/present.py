@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Operation
-from bbilang.compiler.present import PARAMETERS
-from bbilang.runtime.field import Field, Linked
+from bbilang.compiler.check.present import PARAMETERS
+from bbilang.compiler.contract.operation import Operation
+from bbilang.compiler.ir.program import Node
+from bbilang.runtime.fields.field import Field, Linked
 
 
 class Present(Operation):

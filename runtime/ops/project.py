@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Activations, Demand, Fail, Operation, Parameter, Registry
-from bbilang.compiler.types import Axis, FieldType
-from bbilang.runtime.atoms import gather, kept_axes
+from bbilang.compiler.contract.operation import Activations, Demand, Fail, Operation, Parameter, Registry
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.factorization.layer import percent
 from bbilang.runtime.factorization.lower import LINEAR, lower_layers
-from bbilang.runtime.field import Field, Named
+from bbilang.runtime.fields.atoms import gather, kept_axes
+from bbilang.runtime.fields.field import Field, Named
 
 VECTORS = ("spatial", "pixel", "token", "example")
 PART = "part*"  # the axis of an atom's vector

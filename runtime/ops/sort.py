@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Operation, Parameter
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.field import Field
-from bbilang.runtime.ranking import ALONG, BY, PER, pick_ranked, ranked_axes, ranked_type, ranks, score_of
+from bbilang.compiler.contract.operation import Operation, Parameter
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.fields.field import Field
+from bbilang.runtime.fields.ranking import ALONG, BY, PER, pick_ranked, ranked_axes, ranked_type, ranks, score_of
 
 
 class Sort(Operation):

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Operation, Parameter
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.field import Field, Named, combine
-from bbilang.runtime.ranking import ALONG, BY, PER, pick_ranked, ranked_axes, ranked_type, ranks, score_of
+from bbilang.compiler.contract.operation import Operation, Parameter
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.fields.field import Field, Named, combine
+from bbilang.runtime.fields.ranking import ALONG, BY, PER, pick_ranked, ranked_axes, ranked_type, ranks, score_of
 
 K = Parameter("k", "integer", "how many to keep", minimum=1, maximum=100_000)
 

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.arguments import SOME_LAYER
-from bbilang.compiler.ir import OUTPUT, Node
-from bbilang.compiler.op import Demand, Fail, Make, Operation, Parameter, Registry, Trials, bound
-from bbilang.compiler.targets import place_of
-from bbilang.compiler.trials import tested
-from bbilang.compiler.types import Axis, FieldType
-from bbilang.runtime import lengths
-from bbilang.runtime.field import Field, Named
+from bbilang.compiler.check.arguments import SOME_LAYER
+from bbilang.compiler.contract.operation import Demand, Fail, Make, Operation, Parameter, Registry, Trials, bound
+from bbilang.compiler.ir.program import OUTPUT, Node
+from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.compiler.optimize.target_slots import place_of
+from bbilang.compiler.optimize.trust_cost import tested
+from bbilang.runtime.execution import text_lengths as lengths
+from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.ops.attribute import named_method
 from bbilang.runtime.trust.agreement import OTHERS
 from bbilang.runtime.trust.measure import Measure
-from bbilang.runtime.trust.trials import MEASURES, beside, finding
+from bbilang.runtime.trust.registry import MEASURES, beside, finding
 
 MOST_TAKEN_OUT = 64  # shown atoms that a measure takes out one by one
 OF_ATOMS = tuple(name for name, measure in MEASURES.items() if measure.of_atoms)

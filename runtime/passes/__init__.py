@@ -5,28 +5,28 @@ the target down to the earliest layer, and never computes a weight's gradient; t
 a layer can be run alone, and tangents pushed through it. Whatever happens on the way, the model is given back as it was
 found: hooks, training mode, ``requires_grad`` and ``.grad``.
 
-An adapter (``runtime/model.py``) is anything with ``module``, ``normalize(images)``, ``module_of(layer)``, ``device``
+An adapter is anything with ``module``, ``normalize(images)``, ``module_of(layer)``, ``device``
 and ``description.output``. Layers go by name; ``"input"`` is the images in [0, 1] themselves.
 
 Errors: E501 a layer ran twice, E502 a layer never ran, E503 not finite, E504 out of memory, E505 no gradient leads
 there, E508 what is above a layer cannot be run alone, E520 another result each time.
 """
 
-from bbilang.runtime.memory import is_out_of_memory
-from bbilang.runtime.passes.backward import gradients, scores_of, vjp, vjp_chunks
-from bbilang.runtime.passes.borrow import INPUT
-from bbilang.runtime.passes.capture import Captured, forward
-from bbilang.runtime.passes.conduct import Conduct, conduct_of, look, same_conduct
-from bbilang.runtime.passes.count import Passes
-from bbilang.runtime.passes.cut import Cut
-from bbilang.runtime.passes.remember import one_run
-from bbilang.runtime.passes.rerun import rerun_gradient_chunks, rerun_gradients
-from bbilang.runtime.passes.runner import Runner, run_to
-from bbilang.runtime.passes.scores import score_chunks, value_chunks
-from bbilang.runtime.passes.tangent import tangent_chunks, tangents
-from bbilang.runtime.passes.upper import Upper, above
-from bbilang.runtime.passes.watch import Trace, trace
-from bbilang.runtime.passes.way import all_zero, check_way
+from bbilang.runtime.device.memory import is_out_of_memory
+from bbilang.runtime.passes.above import Upper, above
+from bbilang.runtime.passes.above_gradients import rerun_gradient_chunks, rerun_gradients
+from bbilang.runtime.passes.above_values import score_chunks, value_chunks
+from bbilang.runtime.passes.boundary import Cut
+from bbilang.runtime.passes.counters import Passes
+from bbilang.runtime.passes.forward import Captured, forward
+from bbilang.runtime.passes.gradient_path import all_zero, check_way
+from bbilang.runtime.passes.hooks import INPUT
+from bbilang.runtime.passes.jvp import tangent_chunks, tangents
+from bbilang.runtime.passes.module.behaviour import Conduct, conduct_of, look, same_conduct
+from bbilang.runtime.passes.module.memo import one_run
+from bbilang.runtime.passes.run_to_layer import Runner, run_to
+from bbilang.runtime.passes.trace import Trace, trace
+from bbilang.runtime.passes.vjp import gradients, scores_of, vjp, vjp_chunks
 
 __all__ = [
     "INPUT",

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 from torch.overrides import TorchFunctionMode
 
-from bbilang.compiler.targets import CHAIN
+from bbilang.compiler.optimize.target_slots import CHAIN
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.passes.borrow import error
+from bbilang.runtime.passes.hooks import error
 from bbilang.runtime.passes.rectified import SMOOTH, Bound, Unruled, follow_masks, is_zero, kind_of, rectified
 from bbilang.runtime.relevance.calls import called
 

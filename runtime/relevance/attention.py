@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bbilang.runtime.relevance.calls import Called
-from bbilang.runtime.relevance.follow import Relevance
 from bbilang.runtime.relevance.marks import gated
+from bbilang.runtime.relevance.mode import Relevance
 from bbilang.runtime.relevance.path import KEY
 from bbilang.runtime.relevance.redistribute import Proportion
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Drawn, Fail, Parameter, Style
-from bbilang.compiler.types import FieldType
+from bbilang.compiler.contract.operation import Drawn, Fail, Parameter, Style
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import FieldType
 
 
 class Atlas(Style):

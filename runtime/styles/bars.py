@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bbilang.compiler.op import Drawn, Style
-from bbilang.compiler.present import one_atom_axis
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.drawing import Drawing, rounded
-from bbilang.runtime.viewmodel import Frame, Panel
+from bbilang.compiler.check.present import one_atom_axis
+from bbilang.compiler.contract.operation import Drawn, Style
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.model import Frame, Panel
 
 
 def row_of(field: FieldType, style: str) -> Drawn:

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from bbilang.compiler.op import Drawn, Fail, Style
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.drawing import Drawing, rounded
-from bbilang.runtime.field import Field
-from bbilang.runtime.viewmodel import Frame, Panel
+from bbilang.compiler.contract.operation import Drawn, Fail, Style
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.fields.field import Field
+from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.model import Frame, Panel
 
 ORDERED = ("layer", "step", "example", "component", "token")
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Activations, Demand, Drawn, Fail, IconsOf, Style
-from bbilang.compiler.present import one_atom_axis
-from bbilang.compiler.settings import OBJECTIVE
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.drawing import Drawing, rounded
-from bbilang.runtime.field import Field, Named
-from bbilang.runtime.objectives import diversity, objectives, words_of
+from bbilang.compiler.check.present import one_atom_axis
+from bbilang.compiler.check.settings import OBJECTIVE
+from bbilang.compiler.contract.operation import Activations, Demand, Drawn, Fail, IconsOf, Style
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.featvis.element_objectives import diversity, objectives, words_of
+from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.styles import grid
-from bbilang.runtime.viewmodel import Frame, Panel
+from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.model import Frame, Panel
 
 
 class Featvis(Style):
@@ -142,7 +142,7 @@ def icon_picture(drawing: Drawing, number: int) -> int:
     tile."""
     if number < 0:
         return -1
-    from bbilang.runtime.encode import webp
+    from bbilang.runtime.view.image_bytes import webp
 
     count = diversity(drawing.node, drawing.results.program)
     pixels = tile([icon.picture for icon in drawing.results.icons[number : number + count]])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bbilang.compiler.description import INPUT, ModelDescription
-from bbilang.compiler.op import Drawn, Fail, Style
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.drawing import Drawing, rounded
-from bbilang.runtime.viewmodel import Frame, Panel
+from bbilang.compiler.contract.operation import Drawn, Fail, Style
+from bbilang.compiler.ir.model_description import INPUT, ModelDescription
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.model import Frame, Panel
 
 
 class Graph(Style):

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Activations, Demand, Drawn, Fail, IconsOf, Style
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.drawing import Drawing, rounded
-from bbilang.runtime.field import Field, Named
+from bbilang.compiler.contract.operation import Activations, Demand, Drawn, Fail, IconsOf, Style
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.styles.heatmap import counts_shown
-from bbilang.runtime.viewmodel import Frame, Panel
+from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.model import Frame, Panel
 
 
 class Grid(Style):
@@ -110,7 +110,7 @@ def _composed(drawing: Drawing, icons: np.ndarray, areas: np.ndarray | None, lay
     """The page's picture of a grid: every icon in the middle of its cell, its side the root of the cell's share."""
     from PIL import Image
 
-    from bbilang.runtime.encode import webp
+    from bbilang.runtime.view.image_bytes import webp
 
     side = next((drawing.results.icons[i].picture.shape[0] for i in icons.ravel() if i >= 0), 1)
     deep, wide = icons.shape

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from bbilang.compiler.op import Drawn, Fail, Style
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.drawing import Drawing, rounded
+from bbilang.compiler.contract.operation import Drawn, Fail, Style
+from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.styles.bars import row_panels
-from bbilang.runtime.viewmodel import Frame, Panel
+from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.model import Frame, Panel
 
 MOST_CELLS = 64 * 64  # a finer map is a picture without a number for every cell
 MOST_NUMBERS = 300_000  # of one element in all its states: about 2 MB of a page; above, only the pictures are carried
@@ -48,7 +48,7 @@ class Heatmap(Style):
         return Drawn(("y", "x"), cells=(y.size, x.size))
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
-        from bbilang.runtime.colour import colour_map_png
+        from bbilang.runtime.vega.colours import colour_map_png
 
         type = drawing.field.type
         if drawing.drawn.cells is None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bbilang.compiler.op import Drawn, Fail, Style
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.drawing import Drawing
-from bbilang.runtime.viewmodel import Frame, Panel
+from bbilang.compiler.contract.operation import Drawn, Fail, Style
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.view.drawing import Drawing
+from bbilang.runtime.view.model import Frame, Panel
 
 
 class ImageStyle(Style):
@@ -33,7 +33,7 @@ class ImageStyle(Style):
         return Drawn(("y", "x"), cells=(y.size, x.size))
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
-        from bbilang.runtime.encode import jpeg
+        from bbilang.runtime.view.image_bytes import jpeg
 
         pictures = drawing.results.pictures
         numbers = []

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from bbilang.compiler.op import Drawn, Fail, Style
-from bbilang.compiler.types import FieldType
-from bbilang.runtime import grouping, hues
-from bbilang.runtime.drawing import Drawing, rounded
+from bbilang.compiler.contract.operation import Drawn, Fail, Style
+from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.styles.heatmap import counts_shown
-from bbilang.runtime.viewmodel import Frame, Panel
+from bbilang.runtime.view import groups as grouping
+from bbilang.runtime.view import hues
+from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.model import Frame, Panel
 
 
 class Masks(Style):
@@ -96,7 +97,7 @@ def mask(weights: np.ndarray, numbers: np.ndarray, count: int, only: int | None 
 
 
 def _picture(drawing: Drawing, pixels: np.ndarray, words: str) -> int:
-    from bbilang.runtime.encode import png
+    from bbilang.runtime.view.image_bytes import png
 
     return drawing.picture(png(pixels), "image/png", pixels.shape[1], pixels.shape[0], words)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Drawn, Fail, Style
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.drawing import Drawing, rounded
-from bbilang.runtime.viewmodel import Frame, Panel
+from bbilang.compiler.contract.operation import Drawn, Fail, Style
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.model import Frame, Panel
 
 
 class Matrix(Style):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from bbilang.compiler.op import Drawn, Fail, Style
-from bbilang.compiler.types import FieldType
-from bbilang.runtime import hues
-from bbilang.runtime.drawing import Drawing, rounded
+from bbilang.compiler.contract.operation import Drawn, Fail, Style
+from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.styles.heatmap import MOST_CELLS, counts_shown
-from bbilang.runtime.viewmodel import Frame, Panel
+from bbilang.runtime.view import hues
+from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.model import Frame, Panel
 
 
 class Rgb(Style):
@@ -37,7 +37,7 @@ class Rgb(Style):
         return Drawn(("y", "x", "component"), series=component, cells=(y.size, x.size))
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
-        from bbilang.runtime.encode import png
+        from bbilang.runtime.view.image_bytes import png
 
         type = drawing.field.type
         axes = [type.axis(name) for name in ("y", "x", "component")]

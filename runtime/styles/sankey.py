@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Drawn, Fail, Style
-from bbilang.compiler.types import FieldType
-from bbilang.runtime import grouping
-from bbilang.runtime.drawing import Drawing, rounded
-from bbilang.runtime.field import Field, Linked, Named
-from bbilang.runtime.viewmodel import Frame, Panel
+from bbilang.compiler.contract.operation import Drawn, Fail, Style
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.fields.field import Field, Linked, Named
+from bbilang.runtime.view import groups as grouping
+from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.model import Frame, Panel
 
 
 class Sankey(Style):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from bbilang.compiler.ir import Node
-from bbilang.compiler.op import Activations, Demand, Drawn, Fail, IconsOf, Parameter, Style
-from bbilang.compiler.present import one_atom_axis
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.drawing import Drawing, rounded
-from bbilang.runtime.field import Field, Named
-from bbilang.runtime.viewmodel import Frame, Panel
+from bbilang.compiler.check.present import one_atom_axis
+from bbilang.compiler.contract.operation import Activations, Demand, Drawn, Fail, IconsOf, Parameter, Style
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.model import Frame, Panel
 
 
 class Scatter(Style):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bbilang.compiler.op import Drawn, Style
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.drawing import Drawing
+from bbilang.compiler.contract.operation import Drawn, Style
+from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.styles.bars import row_of, row_panels
-from bbilang.runtime.viewmodel import Panel
+from bbilang.runtime.view.drawing import Drawing
+from bbilang.runtime.view.model import Panel
 
 
 class Swatches(Style):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bbilang.compiler.op import Drawn, Fail, Style
-from bbilang.compiler.types import FieldType
-from bbilang.runtime.drawing import Drawing
+from bbilang.compiler.contract.operation import Drawn, Fail, Style
+from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.styles.bars import row_panels
 from bbilang.runtime.styles.matrix import two_axes
-from bbilang.runtime.viewmodel import Panel
+from bbilang.runtime.view.drawing import Drawing
+from bbilang.runtime.view.model import Panel
 
 
 class Table(Style):

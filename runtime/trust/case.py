@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bbilang.compiler.description import NOT_PICTURES
-from bbilang.compiler.ir import OUTPUT, Node, Rerun
-from bbilang.compiler.op import bound
-from bbilang.compiler.scores import VALUE
-from bbilang.runtime import baselines
-from bbilang.runtime.atoms import kept_axes
-from bbilang.runtime.field import Field, Named
+from bbilang.compiler.contract.operation import bound
+from bbilang.compiler.ir.model_description import NOT_PICTURES
+from bbilang.compiler.ir.program import OUTPUT, Node, Rerun
+from bbilang.compiler.ir.score_kinds import VALUE
+from bbilang.runtime.fields.atoms import kept_axes
+from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.inputs import baselines
 from bbilang.runtime.ops.output import TERM
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Case:
 
     def shown(self, data: np.ndarray) -> Named:
         """(input, target, atom) -> the numbers of the atoms that the element shows, over the axes of its values."""
-        from bbilang.runtime.atoms import gather
+        from bbilang.runtime.fields.atoms import gather
 
         target = (self.inputs, *self.target_sizes)
         maps = np.asarray(data, np.float32).reshape(*target, *self.sizes)
@@ -153,7 +153,7 @@ class Case:
         """(row, target): the targets' values, from scores (row, class) as the network gives them."""
         import torch
 
-        from bbilang.runtime.scored import probabilities
+        from bbilang.runtime.models.score_output import probabilities
 
         probability = self.probable if probability is None else probability
         scores = probabilities(scores.double(), self.run.kind) if probability else scores.double()
@@ -166,7 +166,7 @@ class Case:
         """(target, row, class): d target / d scores."""
         import torch
 
-        from bbilang.runtime.scored import pulled
+        from bbilang.runtime.models.score_output import pulled
 
         index = torch.as_tensor(self.index, device=scores.device)[owners.to(scores.device)]
         weight = torch.as_tensor(self.weight, device=scores.device, dtype=scores.dtype)[owners.to(scores.device)]
@@ -281,7 +281,7 @@ class Case:
 
     def reduced(self, cube: Tensor) -> np.ndarray:
         """(target, row, *layer axes) -> (target, row, atom), summed over each atom's part, in float64."""
-        from bbilang.runtime.atoms import reduce_part
+        from bbilang.runtime.fields.atoms import reduce_part
 
         found = reduce_part(cube.double(), self.layer, self.attribution.type.atom, "sum")
         return found.flatten(2).cpu().numpy()
@@ -295,7 +295,7 @@ class Case:
 
     def shown_atoms(self) -> np.ndarray:
         """(input, target, place): the number of each shown atom among all of its layer; -1 where there is none."""
-        from bbilang.runtime.targets import atom_numbers
+        from bbilang.runtime.attribution.target_slots import atom_numbers
 
         numbers = atom_numbers(self.frame, self.layer, self.name)
         sizes = {**dict(zip(self.targets, self.target_sizes, strict=True)), **self.frame.values.sizes}

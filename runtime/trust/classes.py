@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from bbilang.runtime.field import Field, Named
+from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.ops.output import TERM
-from bbilang.runtime.trust.again import Again
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
 from bbilang.runtime.trust.numbers import mean_of, number, over, rank_correlation, ratio
+from bbilang.runtime.trust.reattribute import Again
 
 FAILS = 0.9
 OTHER = "other*"  # the axis of other classes

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.types import Axis, FieldType
-from bbilang.runtime.field import Field, Named
+from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
 from bbilang.runtime.trust.numbers import area, mean_of, number, over, unordered

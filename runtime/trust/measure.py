@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from bbilang.grammar.frozen import frozen
-from bbilang.runtime.field import Field
+from bbilang.runtime.fields.field import Field
 
 if TYPE_CHECKING:
     from bbilang.runtime.trust.case import Case

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.runtime.copying import copied
-from bbilang.runtime.trust.again import Again
+from bbilang.runtime.models.copy_module import copied
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.curves import curve_field
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
 from bbilang.runtime.trust.numbers import greatest, mean_of, number, rank_correlation
+from bbilang.runtime.trust.reattribute import Again
 
 STAGES = 6
 FAILS = 0.5  # rank correlation with the attribution of a network whose weights are all random ...

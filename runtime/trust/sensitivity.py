@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.description import NOT_PICTURES
+from bbilang.compiler.ir.model_description import NOT_PICTURES
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
-from bbilang.runtime.trust.again import Again, of_pictures
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
 from bbilang.runtime.trust.numbers import mean_of, over, ratio
+from bbilang.runtime.trust.reattribute import Again, of_pictures
 
 RADIUS = 0.02  # of the pictures' range
 SHIFT = 0.1  # likewise

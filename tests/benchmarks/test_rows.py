@@ -153,7 +153,7 @@ def test_operations_of_a_step_are_counted_by_torch():
     """Gradients of pictures alone cost what the forward does; with those of weights it would be three times."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    from bbilang.runtime.visualize import Recipe
+    from bbilang.runtime.featvis.engine import Recipe
     from benchmarks import gpu, work
 
     recipe = Recipe(size=32, batch=2)

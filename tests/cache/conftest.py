@@ -43,7 +43,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def bbi(capfd, folder):
-    from bbilang.cli import main
+    from bbilang.cli.app import main
 
     def run(*arguments):
         capfd.readouterr()

@@ -5,10 +5,12 @@ import zipfile
 
 import pytest
 
-from bbilang.runtime import icon, store, store_archive
-from bbilang.runtime.cache import Cache, key_of
-from bbilang.runtime.record import pack
-from bbilang.runtime.store_codec import DAMAGED, decode, encode
+from bbilang.runtime.cache.disk import Cache, key_of
+from bbilang.runtime.cache.record import pack
+from bbilang.runtime.featvis import icon
+from bbilang.runtime.recall import archive as store_archive
+from bbilang.runtime.recall import results_store as store
+from bbilang.runtime.recall.codec import DAMAGED, decode, encode
 
 
 @pytest.fixture
@@ -92,7 +94,7 @@ def test_no_bytes_break_the_reader():
     """Every byte of a record may be another: it is read as something, or refused in one of the ways that are known."""
     import numpy as np
 
-    from bbilang.runtime.field import Named
+    from bbilang.runtime.fields.field import Named
 
     words = np.array(["a", "b − c"], dtype=object)
     value = {"n": Named(("y", "x"), np.arange(6, dtype=np.float32).reshape(2, 3)), "w": Named(("class",), words),

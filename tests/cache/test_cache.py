@@ -9,7 +9,7 @@ import warnings
 
 import pytest
 
-from bbilang.runtime.cache import Cache, key_of
+from bbilang.runtime.cache.disk import Cache, key_of
 
 KEY, OTHER = key_of({"a": 1}), key_of({"a": 2})
 
@@ -125,7 +125,7 @@ def test_unfinished_files_left_long_ago_are_removed(tmp_path):
 
 def test_several_threads_and_processes_share_a_folder(tmp_path):
     program = (
-        "import sys; from bbilang.runtime.cache import Cache, key_of\n"
+        "import sys; from bbilang.runtime.cache.disk import Cache, key_of\n"
         "assert 'torch' not in sys.modules\n"
         "c = Cache(sys.argv[1], limit=60_000)\n"
         "for n in range(200):\n"

@@ -7,11 +7,11 @@ import pytest
 from closeness import close_to
 
 import bbilang
-from bbilang.runtime.cache import Cache
+from bbilang.runtime.cache.disk import Cache
 
 ASKS = """
 import sys
-from bbilang.cli import main
+from bbilang.cli.app import main
 assert main(sys.argv[1:]) == 0
 print(sorted({"torch", "altair", "vl_convert", "pydantic"} & set(sys.modules)))
 """
@@ -113,7 +113,8 @@ def test_what_numbers_depend_on_is_in_the_key(folder):
 
 
 def test_changed_sources_make_new_numbers(folder, monkeypatch):
-    from bbilang.runtime import store, subject
+    from bbilang.runtime.recall import identity as subject
+    from bbilang.runtime.recall import results_store as store
 
     run(ONE)
     for module in (store, subject):

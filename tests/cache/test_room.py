@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bbilang.runtime.cache import Cache, key_of, unpack
+from bbilang.runtime.cache.disk import Cache, key_of, unpack
 
 KEYS = [key_of({"n": n}) for n in range(40)]
 WORK = """
 import sys
-from bbilang.runtime.cache import Cache, key_of
+from bbilang.runtime.cache.disk import Cache, key_of
 cache = Cache(sys.argv[1])
 own = [key_of({"own": sys.argv[2], "n": n}) for n in range(10)]
 with cache.holding():
@@ -31,7 +31,7 @@ assert cache.damaged == 0 and cache.writable
 """
 HOLDS = """
 import sys, time
-from bbilang.runtime.cache import Cache, key_of
+from bbilang.runtime.cache.disk import Cache, key_of
 cache = Cache(sys.argv[1])
 with cache.holding():
     cache.put(key_of({"n": 0}), b"x" * 1000)
@@ -79,7 +79,7 @@ def test_a_record_is_held_before_others_can_see_it(tmp_path, monkeypatch):
 def test_a_record_that_goes_between_reading_and_holding_comes_back(tmp_path, monkeypatch):
     cache, other = Cache(tmp_path), Cache(tmp_path)
     cache.put(KEYS[0], b"x")
-    monkeypatch.setattr("bbilang.runtime.cache.unpack", lambda *a: (other._shrink(0), unpack(*a))[1])
+    monkeypatch.setattr("bbilang.runtime.cache.disk.unpack", lambda *a: (other._shrink(0), unpack(*a))[1])
     with cache.holding():
         assert cache.get(KEYS[0])[0] == b"x" and other.get(KEYS[0])[0] == b"x"
 

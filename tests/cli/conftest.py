@@ -21,7 +21,7 @@ class Outcome:
 @pytest.fixture
 def bbi(capfd, monkeypatch, tmp_path):
     """In a folder of its own, with cat.jpg and coffee.jpg; without a terminal."""
-    from bbilang.cli import main
+    from bbilang.cli.app import main
 
     monkeypatch.chdir(tmp_path)
     for name in ("FORCE_COLOR", "BBI_DEBUG", "NO_COLOR"):

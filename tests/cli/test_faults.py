@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from bbilang import console, faults
+from bbilang.cli import console
+from bbilang.cli import errors as faults
 
 NO_ICONS = "block5c.channel | attribute(output) | top(3) | present(bars)"
 
@@ -27,7 +28,7 @@ NO_ICONS = "block5c.channel | attribute(output) | top(3) | present(bars)"
     ],
 )
 def test_unexpected(bbi, monkeypatch, error, code, words):
-    from bbilang import running
+    from bbilang.cli import run as running
 
     def raises(request):
         raise error
@@ -80,7 +81,7 @@ def test_size():
 
 
 def test_exit_codes_are_documented():
-    from bbilang.cli import EPILOG
+    from bbilang.cli.app import EPILOG
 
     for code in (faults.FINE, faults.WRONG, faults.MISUSE, faults.INTERRUPTED):
         assert f" {code} " in EPILOG
@@ -89,8 +90,8 @@ def test_exit_codes_are_documented():
 def test_a_text_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     import os
 
+    from bbilang.cli.files import write
     from bbilang.grammar.diagnostic import BbiError
-    from bbilang.texts import write
 
     page = tmp_path / "page.bbi"
     page.write_text("before")

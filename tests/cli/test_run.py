@@ -179,7 +179,7 @@ def test_missing_packages(bbi, photos, monkeypatch):
 
 def records(folder, kind="icon"):
     """How many records of a kind are there."""
-    from bbilang.runtime.cache import Cache
+    from bbilang.runtime.cache.disk import Cache
 
     return Cache(folder).kinds().get(kind, (0, 0))[0]
 

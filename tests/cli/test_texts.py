@@ -153,7 +153,7 @@ def test_models(bbi):
 
 def test_cache(bbi, tmp_path, monkeypatch):
     monkeypatch.setenv("BBI_CACHE_DIR", str(tmp_path / "cache"))
-    from bbilang.runtime.cache import Cache, key_of
+    from bbilang.runtime.cache.disk import Cache, key_of
 
     Cache().put(key_of({"a": 1}), b"x" * 2000)
     assert re.search(r"cache: 1 entry, 2\.\d+ kB of at most 1\.07 GB\n +1 other, 2", bbi("cache", "show").out)
@@ -195,7 +195,7 @@ def test_torch_waits(tmp_path):
     (tmp_path / "page.bbi").write_text(GOOD)
     (tmp_path / "page.html").write_text('<script type="text/plain" id="bbi-source">x</script>')
     code = (
-        "import sys; from bbilang.cli import main\n"
+        "import sys; from bbilang.cli.app import main\n"
         f"for command in {LIGHT!r}:\n"
         "    assert main(command) == 0, command\n"
         "    loaded = [m for m in ('torch', 'sklearn', 'vl_convert') if m in sys.modules]\n"
@@ -209,7 +209,7 @@ def test_a_plan_is_made_without_computing_a_number():
     """`bbi explain` is asked for while a page is being written: it waits for no library of numbers."""
     specs = sorted(str(path) for path in (ROOT / "specs").glob("*.bbi"))
     code = (
-        "import sys; from bbilang.cli import main\n"
+        "import sys; from bbilang.cli.app import main\n"
         f"for spec in {specs!r}:\n"
         "    assert main(['explain', spec]) == 0, spec\n"
         "print([m for m in ('numpy._core', 'torch', 'sklearn', 'altair', 'rapidfuzz') if m in sys.modules])"
@@ -219,7 +219,7 @@ def test_a_plan_is_made_without_computing_a_number():
 
 
 def test_help_loads_little(tmp_path):
-    code = "import sys; from bbilang.cli import main; main(['--help']); print([m for m in ('numpy._core', 'lark', 'torch') if m in sys.modules])"  # noqa: E501
+    code = "import sys; from bbilang.cli.app import main; main(['--help']); print([m for m in ('numpy._core', 'lark', 'torch') if m in sys.modules])"  # noqa: E501
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.stdout.endswith("[]\n"), done.stderr
 

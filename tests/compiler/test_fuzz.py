@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bbilang.compiler.check import Options, check_recovering
+from bbilang.compiler.check.check import Options, check_recovering
 from bbilang.grammar.diagnostic import render
 from bbilang.grammar.parse import lost_names, parse_recovering
 from bbilang.grammar.source import Source

@@ -13,7 +13,7 @@ if __name__ == "__main__":
 
 import cases
 
-from bbilang.compiler.check import Options, check_recovering
+from bbilang.compiler.check.check import Options, check_recovering
 from bbilang.compiler.codes import CODES
 from bbilang.grammar.diagnostic import Diagnostic, render
 from bbilang.grammar.parse import parse

@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from views_hold import assert_consistent
 
-from bbilang.compiler.ir import Node, Program, walk
-from bbilang.compiler.optimize import optimize
-from bbilang.compiler.plan import plan
+from bbilang.compiler.ir.program import Node, Program, walk
+from bbilang.compiler.optimize.rules import optimize
+from bbilang.compiler.plan.plan import plan
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.execute import Results, Run
-from bbilang.runtime.field import Field, Named
+from bbilang.runtime.execution.execute import Results, Run
+from bbilang.runtime.fields.field import Field, Named
 
 PREFIX = """photo = input | present(image)
 p = pick(output[top(3)])

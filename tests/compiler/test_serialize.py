@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import bbilang
-from bbilang.compiler.serialize import from_json, schema, to_json
+from bbilang.compiler.ir.serialize import from_json, schema, to_json
 from bbilang.grammar.diagnostic import BbiError
 
 TEASER = (Path(__file__).parents[2] / "specs" / "teaser.bbi").read_text(encoding="utf-8")

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import tiny
 
-from bbilang.compiler.check import Options, check_recovering
-from bbilang.compiler.optimize import optimize
-from bbilang.compiler.plan import plan
+from bbilang.compiler.check.check import Options, check_recovering
+from bbilang.compiler.optimize.rules import optimize
+from bbilang.compiler.plan.plan import plan
 from bbilang.grammar.parse import parse
 from bbilang.grammar.source import Source
 from bbilang.registry import registry
-from bbilang.runtime.execute import Picture, execute
-from bbilang.runtime.selection import elements
+from bbilang.runtime.execution.execute import Picture, execute
+from bbilang.runtime.view.states import elements
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = sorted((ROOT / "tests" / "grammar" / "specs").glob("*.bbi"))
@@ -80,8 +80,8 @@ def test_contract(path):
 
 
 def results_of(path: Path, optimized: bool):
-    from bbilang.inputs import picture_of
-    from bbilang.runtime.model import load
+    from bbilang.runtime.inputs.load import picture_of
+    from bbilang.runtime.models.registry import load
 
     text = path.read_text(encoding="utf-8")
     for old, new in SHORTER.get(path.stem, ()):

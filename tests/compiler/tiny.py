@@ -10,19 +10,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from bbilang.compiler.check import Options
-from bbilang.compiler.check import check as check_file
-from bbilang.compiler.ir import Program
-from bbilang.compiler.optimize import optimize
-from bbilang.compiler.plan import plan
+from bbilang.compiler.check.check import Options
+from bbilang.compiler.check.check import check as check_file
+from bbilang.compiler.ir.program import Program
+from bbilang.compiler.optimize.rules import optimize
+from bbilang.compiler.plan.plan import plan
 from bbilang.grammar.diagnostic import BbiError, render
 from bbilang.grammar.parse import parse
 from bbilang.grammar.source import Source
 from bbilang.registry import registry
-from bbilang.runtime.execute import Picture, Results, execute
-from bbilang.runtime.model import adapt
-from bbilang.runtime.view import view
-from bbilang.runtime.viewmodel import Provenance, View
+from bbilang.runtime.execution.execute import Picture, Results, execute
+from bbilang.runtime.models.registry import adapt
+from bbilang.runtime.view.build import view
+from bbilang.runtime.view.model import Provenance, View
 
 torch.set_num_threads(1)
 
@@ -134,7 +134,7 @@ def coordinates(text: str, component: str, inputs: int = 1, model: Any = None) -
 
 
 def _first() -> Any:
-    from bbilang.runtime.field import Named
+    from bbilang.runtime.fields.field import Named
 
     return Named((), np.array(0))
 

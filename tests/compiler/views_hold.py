@@ -7,8 +7,8 @@ from dataclasses import asdict
 from math import prod
 from typing import Any
 
-from bbilang.runtime.selection import elements, start_choices, start_states
-from bbilang.runtime.viewmodel import Element, View
+from bbilang.runtime.view.model import Element, View
+from bbilang.runtime.view.states import elements, start_choices, start_states
 
 
 def assert_consistent(view: View) -> None:

@@ -8,8 +8,8 @@ import jsonschema
 import pytest
 from explanations import HEAD, HOSTILE, MODES
 
-from bbilang.cli import main
-from bbilang.compiler.plan_json import schema
+from bbilang.cli.app import main
+from bbilang.compiler.explain.json_form import schema
 
 SMALL = HEAD + "head.channel | attribute(output) | top(3) | present(bars)\n"
 

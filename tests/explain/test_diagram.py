@@ -8,8 +8,8 @@ import pytest
 from closeness import within
 from explanations import HEAD, HOSTILE, MANY, MODES, SPECS, explanation, measured
 
-from bbilang.compiler.diagram_rows import MOST_ROWS
-from bbilang.compiler.svg import COLOURS, clean, fit, text_width
+from bbilang.compiler.explain.diagram_rows import MOST_ROWS
+from bbilang.compiler.explain.svg import COLOURS, clean, fit, text_width
 
 SVG = "{http://www.w3.org/2000/svg}"
 SPEC = {path.stem: path.read_text(encoding="utf-8") for path in SPECS}

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import pytest
 from explanations import HEAD, explanation
 
-from bbilang.compiler.columns import cell_width
+from bbilang.compiler.explain.columns import cell_width
 from bbilang.registry import registry
 
 EXAMPLES = {

@@ -6,8 +6,8 @@ import jsonschema
 import pytest
 from explanations import MANY, MODES, SPECS, explanation, measured
 
-from bbilang.compiler.ir import walk
-from bbilang.compiler.plan_json import schema
+from bbilang.compiler.explain.json_form import schema
+from bbilang.compiler.ir.program import walk
 
 TEXTS = {**{path.stem: path.read_text(encoding="utf-8") for path in SPECS}, "modes": MODES, "many": MANY}
 

@@ -12,9 +12,9 @@ from explanations import MANY, MODES, ROOT, SPECS, explanation, measured, of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bbilang.compiler.columns import Column, Row, cell_width, paragraph, table
-from bbilang.compiler.ir import walk
-from bbilang.compiler.logical import entries, line_words
+from bbilang.compiler.explain.columns import Column, Row, cell_width, paragraph, table
+from bbilang.compiler.explain.logical import entries, line_words
+from bbilang.compiler.ir.program import walk
 
 GOLDEN = Path(__file__).parent / "golden"
 INNER = {"stack", "fields", "chosen", "factor", "output", "input", "combine"}  # what the text has other words for

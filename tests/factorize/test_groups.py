@@ -12,8 +12,8 @@ from tiny import values
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.factorization.layer import percent
 from bbilang.runtime.factorization.matrix import factorize
-from bbilang.runtime.page import render
-from bbilang.runtime.references import refers
+from bbilang.runtime.page.html import render
+from bbilang.runtime.view.caption_references import refers
 
 BARS = "| present(bars)"
 PHOTO = "photo = input | present(image)\n"
@@ -176,9 +176,9 @@ def test_icons_maximize_the_channel_factor():
 
 def wanted(text: str) -> list:
     """The objectives of a text's icons."""
-    from bbilang.compiler.optimize import optimize
-    from bbilang.compiler.plan import plan
-    from bbilang.runtime.execute import execute
+    from bbilang.compiler.optimize.rules import optimize
+    from bbilang.compiler.plan.plan import plan
+    from bbilang.runtime.execution.execute import execute
 
     found = []
 
@@ -401,7 +401,7 @@ def test_a_layer_without_response():
     with torch.no_grad():
         module.b[0].weight.zero_()
         module.b[0].bias.fill_(-1)
-    from bbilang.runtime.model import adapt
+    from bbilang.runtime.models.registry import adapt
 
     adapter = adapt(module, (tiny.SIZE, tiny.SIZE), labels=tiny.LABELS, name="tiny")
     error = tiny.refused(lambda: tiny.run(f"b | factorize(nmf, 2) {BARS}", model=adapter))

@@ -14,7 +14,7 @@ from bbilang.runtime.factorization.layer import Work
 from bbilang.runtime.factorization.lower import lower, lower_layers
 from bbilang.runtime.factorization.matrix import METHODS, SIGNED, factorize
 from bbilang.runtime.factorization.nmf import nmf, nmf_torch
-from bbilang.runtime.field import Named
+from bbilang.runtime.fields.field import Named
 
 ARTICLE = Path(__file__).parents[3] / "shared" / "data" / "article"
 published = pytest.mark.skipif(not ARTICLE.is_dir(), reason=f"the article's numbers are not at {ARTICLE}")

@@ -13,11 +13,11 @@ from closeness import within
 from tiny import values
 from torch import nn
 
-from bbilang.compiler.ir import walk
-from bbilang.compiler.plan import plan
-from bbilang.runtime.execute import Run
+from bbilang.compiler.ir.program import walk
+from bbilang.compiler.plan.plan import plan
+from bbilang.runtime.execution.execute import Run
 from bbilang.runtime.factorization.matrix import factorize
-from bbilang.runtime.model import adapt
+from bbilang.runtime.models.registry import adapt
 
 ARTICLE = Path(__file__).parents[3] / "shared" / "data" / "article"
 MAP = "| present(heatmap, facet=component)"

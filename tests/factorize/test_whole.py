@@ -7,7 +7,7 @@ import tiny
 from test_random_programs import PREFIX, assert_bounds, assert_equal_results, assert_passes, assert_types
 from views_hold import assert_consistent
 
-from bbilang.compiler.optimize import optimize
+from bbilang.compiler.optimize.rules import optimize
 
 TEXTS = [
     "g = b | factorize(nmf, 3)\ng.spatial | present(masks, over=photo)\n"

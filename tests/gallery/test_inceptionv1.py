@@ -11,10 +11,10 @@ import tiny
 from views_hold import assert_consistent
 
 import bbilang
-from bbilang.inputs import picture_of
 from bbilang.registry import registry
-from bbilang.runtime.execute import execute
-from bbilang.runtime.model import load
+from bbilang.runtime.execution.execute import execute
+from bbilang.runtime.inputs.load import picture_of
+from bbilang.runtime.models.registry import load
 
 ROOT = Path(__file__).parents[2]
 SPECS = sorted((ROOT / "specs").glob("*.bbi"))

@@ -26,7 +26,7 @@ def test_bare_names_are_refused(name):
 
 def test_one_identity():
     """Through the links in bbilang or around them: each module is there once."""
-    code = "import sys, bbilang.grammar.ast, bbilang.compiler.ir, bbilang.runtime.model;"
+    code = "import sys, bbilang.grammar.ast, bbilang.compiler.ir.program, bbilang.runtime.models.registry;"
     code += "print([m for m in sys.modules if m.partition('.')[0] in ('grammar', 'compiler', 'runtime')]);"
     code += "print(bbilang.grammar.ast is sys.modules['bbilang.grammar.ast'])"
     assert python(code).stdout.split() == ["[]", "True"]
@@ -36,9 +36,9 @@ def test_one_identity():
     "code",
     [
         "import bbilang.grammar.parse",
-        "import bbilang.compiler.check",
+        "import bbilang.compiler.check.check",
         "from bbilang.registry import registry; registry()",
-        "from bbilang.runtime.model import describe; describe('inceptionv1')",
+        "from bbilang.runtime.models.registry import describe; describe('inceptionv1')",
     ],
 )
 def test_heavy_packages_wait(code):

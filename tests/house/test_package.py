@@ -118,10 +118,10 @@ def test_the_wheel_works_where_there_is_no_tree(built, tmp_path):
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
 import bbilang.grammar.parse, bbilang.registry
-from bbilang.runtime.model import MODELS, describe
+from bbilang.runtime.models.registry import MODELS, describe
 bbilang.registry.registry()
 print(*(describe(name).flops for name in MODELS))
-from bbilang.examples import texts
+from bbilang.cli.examples import texts
 print(*texts())
 print(*{{module.__file__ for name, module in sys.modules.items() if name.startswith("bbilang.")}}, sep="\\n")
 """

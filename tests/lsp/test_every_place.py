@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from bbilang.lsp import answers
-from bbilang.lsp.colours import KINDS, coloured
+from bbilang.lsp import protocol as answers
 from bbilang.lsp.completion import complete
 from bbilang.lsp.document import Document
 from bbilang.lsp.fixes import fixes
 from bbilang.lsp.formatting import formatted
 from bbilang.lsp.hover import hover
 from bbilang.lsp.names import definition_at, references
-from bbilang.lsp.places import Places
+from bbilang.lsp.positions import Places
+from bbilang.lsp.semantic_tokens import KINDS, coloured
 from bbilang.lsp.signature import signature_at
 
 ROOT = Path(__file__).parents[2]

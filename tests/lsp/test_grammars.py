@@ -8,10 +8,10 @@ import pytest
 from pygments.lexers import get_lexer_by_name
 from pygments.token import Comment, Error, Keyword, Name, Number, Operator, Punctuation, String, Whitespace
 
-from bbilang.compiler.types import ATOMS as KNOWN_ATOMS
+from bbilang.compiler.ir.types import ATOMS as KNOWN_ATOMS
 from bbilang.grammar.build import STATEMENT_WORDS
-from bbilang.lexer import ATOMS, STATEMENTS, BbiLexer
 from bbilang.lsp.cursor import tokens
+from bbilang.pygments_lexer import ATOMS, STATEMENTS, BbiLexer
 
 ROOT = Path(__file__).parents[2]
 TEXTS = sorted([*(ROOT / "specs").glob("*.bbi"), *(ROOT / "tests").rglob("specs/*.bbi")])

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from bbilang.diagnosing import diagnosed, names_pictures
+from bbilang.cli.request import SOME_PICTURE, options
+from bbilang.diagnose import diagnosed, names_pictures
 from bbilang.grammar.format import format_file
 from bbilang.grammar.parse import parse_recovering
 from bbilang.grammar.source import Source
 from bbilang.lsp.document import Document
 from bbilang.lsp.formatting import formatted, written
-from bbilang.lsp.lines import Lines
-from bbilang.lsp.rechecking import statements_of
-from bbilang.request import SOME_PICTURE, options
+from bbilang.lsp.incremental_check import statements_of
+from bbilang.lsp.logical_lines import Lines
 
 ROOT = Path(__file__).parents[2]
 SPECS = sorted((ROOT / "specs").glob("*.bbi"))

@@ -4,10 +4,10 @@ import threading
 
 import pytest
 
-from bbilang.lsp import describing
+from bbilang.lsp import model_descriptions as describing
 from bbilang.lsp.completion import complete
-from bbilang.lsp.describing import Describer
 from bbilang.lsp.document import Document
+from bbilang.lsp.model_descriptions import Describer
 
 PAGE = 'input "sample:chelsea"\nblock5c.expand.channel | attribute(output) | top(8) | present(bars)\n'
 

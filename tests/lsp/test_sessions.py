@@ -59,7 +59,7 @@ def test_without_pygls(tmp_path):
     code = "import sys; sys.modules['pygls'] = None\n"
     code += "import importlib.util as u; f = u.find_spec\n"
     code += "u.find_spec = lambda name, *rest: None if name == 'pygls' else f(name, *rest)\n"
-    code += "from bbilang.cli import main; sys.exit(main(['lsp']))"
+    code += "from bbilang.cli.app import main; sys.exit(main(['lsp']))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 1
     assert "pygls" in done.stderr and "pip install 'bbilang[lsp]'" in done.stderr and "Traceback" not in done.stderr

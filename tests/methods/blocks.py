@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from bbilang.runtime.execute import Picture
-from bbilang.runtime.model import adapt
+from bbilang.runtime.execution.execute import Picture
+from bbilang.runtime.models.registry import adapt
 
 SIZE, WIDTH, CLASSES = 12, 4, 5
 

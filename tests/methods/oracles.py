@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bbilang.compiler.op import bound
+from bbilang.compiler.contract.operation import bound
 from bbilang.registry import registry
 
 CLASS = 2
@@ -101,7 +101,7 @@ def network_of(name):
 
 @cache
 def big_adapter():
-    from bbilang.runtime.model import load
+    from bbilang.runtime.models.registry import load
 
     return load(EFFICIENTNET)
 

@@ -11,7 +11,7 @@ import tiny
 from closeness import close_to
 
 import bbilang
-from bbilang.runtime.provenance import provenance_of
+from bbilang.runtime.view.provenance import provenance_of
 
 LIST = ("linear", "gradient", "integrated_gradients(n_steps=4)", "integrated_gradients(n_steps=8)", "smooth_pool")
 ALL = f"[{', '.join(LIST)}]"

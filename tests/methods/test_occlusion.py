@@ -11,11 +11,11 @@ import tiny
 import torch
 from slow import close, last, score
 
-from bbilang.compiler.optimize import optimize
-from bbilang.compiler.plan import plan
+from bbilang.compiler.optimize.rules import optimize
+from bbilang.compiler.plan.plan import plan
 from bbilang.registry import registry
-from bbilang.runtime.execute import execute
-from bbilang.runtime.model import adapt
+from bbilang.runtime.execution.execute import execute
+from bbilang.runtime.models.registry import adapt
 
 MEAN = torch.tensor(slow.MEAN).view(3, 1, 1)
 

@@ -15,9 +15,10 @@ from closeness import close_to
 from slow import last
 from test_costs import executed, planned
 
-from bbilang.compiler.plan import plan
+from bbilang.compiler.plan.plan import plan
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.passes import rerun, scores
+from bbilang.runtime.passes import above_gradients as rerun
+from bbilang.runtime.passes import above_values as scores
 
 MANY = "1, 5, 9"
 
@@ -121,7 +122,7 @@ def test_a_mask_is_the_same_in_any_company(method, monkeypatch):
 @pytest.mark.parametrize("method", ["rise(n_masks=9)", "occlusion(window=8)", "meaningful_perturbation(steps=9)",
                                     "extremal_perturbation(steps=9)"])  # fmt: skip
 def test_an_interruption_gives_the_model_back(method, monkeypatch):
-    from bbilang.runtime.execute import Run
+    from bbilang.runtime.execution.execute import Run
 
     def interrupted(self, words, done, total):
         raise KeyboardInterrupt
@@ -161,8 +162,8 @@ def test_what_cannot_be(text, code, words):
 )
 def test_long_work_says_how_far_it_is(method, capsys):
     import bbilang
-    from bbilang.progress import Watch
-    from bbilang.runtime.progress import Event
+    from bbilang.cli.progress_bar import Watch
+    from bbilang.runtime.execution.events import Event
 
     events: list[Event] = []
     text = f"input.pixel | attribute(output[2], method={method}) | present(heatmap)"
@@ -208,7 +209,7 @@ def test_learning_too_many_masks_at_once_is_halved(monkeypatch):
 
 def test_maps_come_from_the_cache(tmp_path):
     import bbilang
-    from bbilang.runtime.cache import Cache
+    from bbilang.runtime.cache.disk import Cache
 
     text = "input.pixel | attribute(output[2], method=rise(n_masks={}, cells=4)) | present(heatmap)"
     cache, ran = Cache(tmp_path), []

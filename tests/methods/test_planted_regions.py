@@ -9,9 +9,9 @@ from slow import last
 from torch import nn
 
 import bbilang
-from bbilang.compiler.optimize import optimize
+from bbilang.compiler.optimize.rules import optimize
 from bbilang.runtime.methods.extremal_perturbation import Bumps
-from bbilang.runtime.model import adapt
+from bbilang.runtime.models.registry import adapt
 
 ROWS, COLUMNS = slice(8, 20), slice(14, 28)  # of 32 px: what the first class looks at
 OTHER = slice(2, 8)  # what the second does, along both axes

@@ -12,8 +12,8 @@ from closeness import close_to
 from torch import nn
 
 import bbilang
-from bbilang.inputs import picture_of
-from bbilang.runtime.model import load
+from bbilang.runtime.inputs.load import picture_of
+from bbilang.runtime.models.registry import load
 
 attr = pytest.importorskip("captum.attr")
 

@@ -18,7 +18,7 @@ from torch import nn
 
 from bbilang.registry import registry
 from bbilang.runtime import passes
-from bbilang.runtime.model import adapt, load
+from bbilang.runtime.models.registry import adapt, load
 
 COMPOSITES = {
     "epsilon_plus": "EpsilonPlus",
@@ -89,7 +89,7 @@ def test_on_efficientnet(composite):
     pytest.importorskip("skimage", reason="without the demo extra")
     from zennit.layer import Sum
 
-    from bbilang.runtime.models.efficientnet_lite0 import Block
+    from bbilang.runtime.models.zoo.efficientnet_lite0 import Block
 
     def forward(self, x):  # as it is, but for the sum, which zennit wants as a module
         inside = x if self.expand is None else self.expand(x)

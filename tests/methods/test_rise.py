@@ -10,7 +10,7 @@ import torch
 from slow import close, last
 from test_occlusion import baseline, value
 
-from bbilang.compiler.op import bound
+from bbilang.compiler.contract.operation import bound
 from bbilang.registry import registry
 
 METHOD = "rise(n_masks={}, cells={}, p={}, baselines={})"
@@ -115,7 +115,7 @@ def test_all_classes_cost_one_run():
 
 def test_rows_that_run_together_stay_in_the_cache(monkeypatch):
     """As many as `NEAR` has room for what an operation reads and gives, one at the least; the numbers stay."""
-    from bbilang.runtime.passes import scores
+    from bbilang.runtime.passes import above_values as scores
 
     sizes, whole = [], scores.at_once
     monkeypatch.setattr(

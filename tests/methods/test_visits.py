@@ -135,8 +135,8 @@ def test_at_a_hidden_layer_the_noise_is_the_layers():
 
 def test_chunks_and_company_do_not_change_it(monkeypatch):
     """Rows in batches of one, of three, of all; alone, and beside other classes and pictures."""
-    from bbilang.runtime import derive
-    from bbilang.runtime.passes import rerun
+    from bbilang.runtime.attribution import slots as derive
+    from bbilang.runtime.passes import above_gradients as rerun
 
     method = "vargrad(of=integrated_gradients(n_steps=3), n_samples=4)"
     whole = at_input(method, "relu6")

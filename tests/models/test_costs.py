@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bbilang.compiler.description import LayerDescription, ModelDescription
-from bbilang.runtime import model
-from bbilang.runtime.model import MODELS, adapt, describe, describe_module, load
+from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
+from bbilang.runtime.models import registry as model
+from bbilang.runtime.models.registry import MODELS, adapt, describe, describe_module, load
 
 LAYERS = {
     "efficientnet_lite0": ("stem", "block1a", "block3a.depthwise", "block5c.expand", "block5c", "head"),
@@ -144,7 +144,7 @@ def test_another_crop_is_that_of_the_adapter(cache_folder):
 
 def test_another_crop_comes_from_the_disk_without_torch(cache_folder):
     first = describe("efficientnet_lite0", 64)
-    use = "import sys; from bbilang.runtime.model import describe; d = describe('efficientnet_lite0', 64)"
+    use = "import sys; from bbilang.runtime.models.registry import describe; d = describe('efficientnet_lite0', 64)"
     code = f"{use}; print(d.flops); sys.exit('torch' in sys.modules)"
     environment = os.environ | {"BBI_CACHE_DIR": str(cache_folder)}
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from bbilang.compiler.description import ModelDescription
-from bbilang.runtime.describe import describe_module
-from bbilang.runtime.models.source import short_names
+from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.runtime.models.describe import describe_module
+from bbilang.runtime.models.sources.source import short_names
 
 
 class Residual(nn.Module):

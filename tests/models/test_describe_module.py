@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
-from bbilang.runtime.model import adapt, describe_module
-from bbilang.runtime.preprocess import Preprocess
+from bbilang.runtime.models.preprocess import Preprocess
+from bbilang.runtime.models.registry import adapt, describe_module
 
 
 class Mixture(nn.Module):

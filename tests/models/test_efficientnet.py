@@ -7,8 +7,8 @@ import torch
 from closeness import close_to, within
 from PIL import Image
 
-from bbilang.runtime.model import MODELS, carried
-from bbilang.runtime.pictures import read
+from bbilang.runtime.inputs.images import read
+from bbilang.runtime.models.registry import MODELS, carried
 
 
 def predict(adapter, pictures):

@@ -9,8 +9,8 @@ import pytest
 import torch
 from closeness import close_to
 
-from bbilang.runtime.model import describe, load
-from bbilang.runtime.models import googlenet
+from bbilang.runtime.models.registry import describe, load
+from bbilang.runtime.models.zoo import googlenet
 
 
 def torchvision_names():
@@ -58,7 +58,7 @@ SCRIPT = """
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         sys.modules.pop("torchvision", None)
         import torchvision
-    from bbilang.runtime.model import load
+    from bbilang.runtime.models.registry import load
     torch.manual_seed(0)
     theirs = torchvision.models.googlenet(weights=None, init_weights=False, transform_input=True).eval()
     for module in theirs.modules():

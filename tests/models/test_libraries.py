@@ -13,8 +13,8 @@ from closeness import close_to, within
 from PIL import Image
 
 import bbilang
-from bbilang.runtime.model import describe, load
-from bbilang.runtime.preprocess import Preprocess
+from bbilang.runtime.models.preprocess import Preprocess
+from bbilang.runtime.models.registry import describe, load
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)).resize((300, 260))
 
@@ -157,7 +157,7 @@ def test_a_torchvision_that_cannot_be_imported(vit, tmp_path):
     broken = tmp_path / "path" / "torchvision"
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
-    line = "import sys; from bbilang.cli import main; sys.exit(main())"
+    line = "import sys; from bbilang.cli.app import main; sys.exit(main())"
     command = [sys.executable, "-c", line, "layers", f"transformers:{vit[1]}"]
     environment = os.environ | {"PYTHONPATH": str(broken.parent)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)

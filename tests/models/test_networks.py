@@ -10,9 +10,9 @@ from closeness import close_to
 from PIL import Image
 
 import bbilang
-from bbilang.runtime.model import adapt, adapt_text
+from bbilang.runtime.models.preprocess import Preprocess
+from bbilang.runtime.models.registry import adapt, adapt_text
 from bbilang.runtime.passes import forward
-from bbilang.runtime.preprocess import Preprocess
 
 TEXT = "Once upon a time, there was a little girl named"
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bbilang.runtime import pictures
-from bbilang.runtime.pictures import SAMPLES, expand, read
+from bbilang.runtime.inputs import images as pictures
+from bbilang.runtime.inputs.images import SAMPLES, expand, read
 
 
 def pixel(path, x=0, y=0):
@@ -220,7 +220,7 @@ def test_expand(tmp_path, fails):
 
 def test_imports_stay_light():
     code = (
-        "import sys; from bbilang.runtime.pictures import read; read('sample:china')\n"
+        "import sys; from bbilang.runtime.inputs.images import read; read('sample:china')\n"
         "assert not {'torch', 'skimage', 'sklearn', 'scipy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

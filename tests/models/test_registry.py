@@ -11,16 +11,16 @@ from closeness import close_to
 from PIL import Image
 
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime import model
-from bbilang.runtime.model import MODELS, MODELS_FOLDER, describe, load
-from bbilang.runtime.models.describe import text
-from bbilang.runtime.preprocess import Preprocess
+from bbilang.runtime.models import registry as model
+from bbilang.runtime.models.preprocess import Preprocess
+from bbilang.runtime.models.registry import MODELS, MODELS_FOLDER, describe, load
+from bbilang.runtime.models.ship_descriptions import text
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_shipped_descriptions_are_those_of_the_definitions(name):
     file = MODELS_FOLDER / f"{name}.json"
-    assert file.read_text(encoding="utf-8") == text(MODELS[name]), "python -m bbilang.runtime.models.describe"
+    assert file.read_text(encoding="utf-8") == text(MODELS[name]), "python -m bbilang.runtime.models.ship_descriptions"
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -34,7 +34,7 @@ def test_descriptions_are_whole(name):
 
 
 def test_describe_does_not_import_torch():
-    use = "import sys; from bbilang.runtime.model import describe; describe('googlenet')"
+    use = "import sys; from bbilang.runtime.models.registry import describe; describe('googlenet')"
     code = f"{use}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 

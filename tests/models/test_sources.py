@@ -11,11 +11,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 import bbilang
-from bbilang.cli import main
-from bbilang.runtime.model import describe, load
-from bbilang.runtime.models.from_transformers import preprocess_of
-from bbilang.runtime.models.source import code_allowed, source_of
-from bbilang.runtime.preprocess import Preprocess
+from bbilang.cli.app import main
+from bbilang.runtime.models.preprocess import Preprocess
+from bbilang.runtime.models.registry import describe, load
+from bbilang.runtime.models.sources.from_transformers import preprocess_of
+from bbilang.runtime.models.sources.source import code_allowed, source_of
 
 NETWORK = """
     import torch
@@ -27,7 +27,7 @@ NETWORK = """
 
     def adapted():
         import bbilang
-        from bbilang.runtime.preprocess import Preprocess
+        from bbilang.runtime.models.preprocess import Preprocess
         labels = ["ant", "bee", "cat", "dog", "elk"]
         return bbilang.adapt(make(), (32, 32), Preprocess(40, (32, 32), std=(0.5, 0.5, 0.5)), labels=labels)
 

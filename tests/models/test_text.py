@@ -6,10 +6,10 @@ from closeness import close_to
 from torch import nn
 
 import bbilang
-from bbilang.cli import main
-from bbilang.runtime import texts
-from bbilang.runtime.model import adapt_text
-from bbilang.runtime.models.text import ABSENT, Mean, TextModel
+from bbilang.cli.app import main
+from bbilang.runtime.inputs import texts
+from bbilang.runtime.models.registry import adapt_text
+from bbilang.runtime.models.sources.text_models import ABSENT, Mean, TextModel
 
 
 class Letters:

@@ -9,8 +9,8 @@ from closeness import close_to
 from safetensors.torch import save_file
 from torch import nn
 
-from bbilang.runtime.model import load
-from bbilang.runtime.weights import read_state
+from bbilang.runtime.models.registry import load
+from bbilang.runtime.models.weights.load import read_state
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bbilang.cli import main
+from bbilang.cli.app import main
 
 SPECS = {path.stem: path for path in (Path(__file__).parents[2] / "specs").glob("*.bbi")}
 

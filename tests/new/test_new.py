@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bbilang import newtexts
-from bbilang.cli import main
-from bbilang.runtime.model import MODELS, describe
+from bbilang.cli import new_templates as newtexts
+from bbilang.cli.app import main
+from bbilang.runtime.models.registry import MODELS, describe
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,7 +62,7 @@ def test_networks_of_a_library(bbi, name):
 
 
 def test_a_model_that_reads_text():
-    from bbilang.compiler.description import LayerDescription, ModelDescription
+    from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
     from bbilang.grammar.format import format_file
     from bbilang.grammar.parse import parse
     from bbilang.grammar.source import Source

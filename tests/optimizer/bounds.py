@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bbilang.compiler.cost import Speed, Speeds
-from bbilang.runtime.model import adapt
+from bbilang.compiler.optimize.cost import Speed, Speeds
+from bbilang.runtime.models.registry import adapt
 
 ORDER = ("a", "b", "c")  # modules in a row, so that each can be run by hand
 CLASSES = 60

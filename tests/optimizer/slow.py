@@ -16,11 +16,11 @@ import torch
 from closeness import close_to
 from torch import Tensor, nn
 
-from bbilang.compiler.optimize import optimize
-from bbilang.compiler.plan import plan
+from bbilang.compiler.optimize.rules import optimize
+from bbilang.compiler.plan.plan import plan
 from bbilang.registry import registry
-from bbilang.runtime.execute import Results, execute
-from bbilang.runtime.model import Preprocess, adapt
+from bbilang.runtime.execution.execute import Results, execute
+from bbilang.runtime.models.registry import Preprocess, adapt
 
 MEAN, STD = (0.45, 0.4, 0.5), (0.25, 0.2, 0.3)
 

@@ -11,10 +11,10 @@ import torch
 from bounds import CLASSES, EVEN, ORDER, Flops, adapter, asked, between, counted, least
 from torch import nn
 
-from bbilang.compiler.optimize import optimize
-from bbilang.compiler.plan import Plan, plan
+from bbilang.compiler.optimize.rules import optimize
+from bbilang.compiler.plan.plan import Plan, plan
 from bbilang.registry import registry
-from bbilang.runtime.execute import Results, execute
+from bbilang.runtime.execution.execute import Results, execute
 
 
 def back(low: str, high: str) -> int:

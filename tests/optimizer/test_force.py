@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from bbilang.cli import main
+from bbilang.cli.app import main
 
 TEXT = """bbi 1
 input "sample:chelsea"

@@ -13,13 +13,13 @@ import torch
 from bounds import EVEN
 from torch import nn
 
-from bbilang.compiler.optimize import optimize
-from bbilang.compiler.plan import order, plan
+from bbilang.compiler.optimize.rules import optimize
+from bbilang.compiler.plan.plan import order, plan
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.registry import registry
 from bbilang.runtime import passes
-from bbilang.runtime.execute import execute
-from bbilang.runtime.model import adapt
+from bbilang.runtime.execution.execute import execute
+from bbilang.runtime.models.registry import adapt
 
 TEXTS = {
     "attribution": "[a, b].channel | attribute(output[1, 2]) | present(bars, facet=layer)\nc.neuron | activation | "

@@ -13,13 +13,13 @@ from closeness import close_to
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bbilang.compiler.cost import Cost, Speed, Speeds
-from bbilang.compiler.ir import Backward
-from bbilang.compiler.mode import ways
-from bbilang.compiler.optimize import RULES, choose_mode, optimize
-from bbilang.compiler.plan import plan
-from bbilang.runtime import calibrate
-from bbilang.runtime.cache import Cache
+from bbilang.compiler.ir.program import Backward
+from bbilang.compiler.optimize.ad_mode import ways
+from bbilang.compiler.optimize.cost import Cost, Speed, Speeds
+from bbilang.compiler.optimize.rules import RULES, choose_mode, optimize
+from bbilang.compiler.plan.plan import plan
+from bbilang.runtime.cache.disk import Cache
+from bbilang.runtime.device import calibrate
 
 quick = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 
@@ -188,7 +188,7 @@ def test_a_damaged_record_is_measured_again(tmp_path, measured, damage):
 def test_speeds_are_read_without_torch(tmp_path, measured):
     calibrate.calibrated(Cache(tmp_path))
     code = (
-        "import sys\nfrom bbilang.runtime import calibrate\nfrom bbilang.runtime.cache import Cache\n"
+        "import sys\nfrom bbilang.runtime import calibrate\nfrom bbilang.runtime.cache.disk import Cache\n"
         f"print(calibrate.known(Cache({str(tmp_path)!r})).forward.flops, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

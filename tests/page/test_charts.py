@@ -13,11 +13,11 @@ import pytest
 import views
 from PIL import Image
 
-from bbilang.runtime.colour import colour_map_png
-from bbilang.runtime.export import export
-from bbilang.runtime.marks import Theme
-from bbilang.runtime.vega import charts, layouts
-from bbilang.runtime.viewmodel import Element, Frame, Interface, Panel, Selection
+from bbilang.runtime.page.export import export
+from bbilang.runtime.vega.colours import colour_map_png
+from bbilang.runtime.vega.marks import Theme
+from bbilang.runtime.vega.specification import charts, layouts
+from bbilang.runtime.view.model import Element, Frame, Interface, Panel, Selection
 
 
 def test_specifications_are_valid_vega_lite():

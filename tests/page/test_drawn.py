@@ -8,12 +8,12 @@ import tiny
 from closeness import close_to
 from views_hold import assert_consistent
 
-from bbilang.compiler.optimize import optimize
-from bbilang.compiler.plan import plan
+from bbilang.compiler.optimize.rules import optimize
+from bbilang.compiler.plan.plan import plan
 from bbilang.registry import registry
-from bbilang.runtime.execute import execute
-from bbilang.runtime.selection import elements
+from bbilang.runtime.execution.execute import execute
 from bbilang.runtime.styles.bars import Bars
+from bbilang.runtime.view.states import elements
 
 
 def objectives(text: str):

@@ -8,10 +8,10 @@ import planted
 import pytest
 from closeness import close_to, within
 
-from bbilang.runtime import bundle
-from bbilang.runtime.selection import elements
-from bbilang.runtime.standalone import specification
-from bbilang.runtime.vega import picture_uris
+from bbilang.runtime.page import javascript as bundle
+from bbilang.runtime.vega.specification import picture_uris
+from bbilang.runtime.vega.standalone import specification
+from bbilang.runtime.view.states import elements
 
 pytestmark = pytest.mark.browser
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 import views
 
-from bbilang.runtime import bundle
-from bbilang.runtime.page import extract, render, with_code
-from bbilang.runtime.selection import start_choices, start_states
+from bbilang.runtime.page import javascript as bundle
+from bbilang.runtime.page.html import extract, render, with_code
+from bbilang.runtime.view.states import start_choices, start_states
 
 
 def test_the_same_view_gives_the_same_bytes():

@@ -13,18 +13,19 @@ from closeness import close_to
 from PIL import Image
 from views_hold import assert_consistent
 
-from bbilang.runtime import grouping, hues
-from bbilang.runtime.colour import colour_map_png
-from bbilang.runtime.encode import palette_of, palette_png
-from bbilang.runtime.flow import GHOST, flow
-from bbilang.runtime.packing import KEYS, Lists, sheeted
-from bbilang.runtime.page import render
-from bbilang.runtime.pointing import places
-from bbilang.runtime.references import refers
-from bbilang.runtime.selection import elements
+from bbilang.runtime.page.html import render
+from bbilang.runtime.page.packing import KEYS, Lists, sheeted
 from bbilang.runtime.styles.masks import mask
 from bbilang.runtime.styles.rgb import colours
-from bbilang.runtime.viewmodel import Atom, Frame, Picture
+from bbilang.runtime.vega.colours import colour_map_png
+from bbilang.runtime.vega.sankey_layout import GHOST, flow
+from bbilang.runtime.view import groups as grouping
+from bbilang.runtime.view import hues
+from bbilang.runtime.view.caption_references import refers
+from bbilang.runtime.view.image_bytes import palette_of, palette_png
+from bbilang.runtime.view.implicit_selections import places
+from bbilang.runtime.view.model import Atom, Frame, Picture
+from bbilang.runtime.view.states import elements
 
 VIEWS = (
     planted.few_grids,

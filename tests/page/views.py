@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 from sklearn.datasets import load_sample_image
 
-from bbilang.runtime.colour import colour_map_png
-from bbilang.runtime.viewmodel import (
+from bbilang.runtime.vega.colours import colour_map_png
+from bbilang.runtime.view.model import (
     Atom,
     Element,
     Frame,

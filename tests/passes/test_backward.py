@@ -116,7 +116,7 @@ def test_gradients_pass_shut_relus_while_it_is_asked_for(network, adapter, image
 
 def test_redirected_gradient_equals_its_definition():
     """Per image: the plain gradient where any of it passes, else that which would open a shut unit."""
-    from bbilang.runtime.passes.runner import _Redirected
+    from bbilang.runtime.passes.run_to_layer import _Redirected
 
     x = torch.randn(5, 3, 4) * 4
     x[0] = -x[0].abs()

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime import memory
-from bbilang.runtime.memory import chunks, free_bytes, in_chunks, peak
+from bbilang.runtime.device import memory
+from bbilang.runtime.device.memory import chunks, free_bytes, in_chunks, peak
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="limits of the address space are Linux's")
 MEGA = 1 << 20
@@ -67,7 +67,7 @@ def test_other_errors_pass():
 def test_free_memory_knows_the_limit_of_the_address_space():
     code = f"""
 import resource, psutil
-from bbilang.runtime.memory import free_bytes
+from bbilang.runtime.device.memory import free_bytes
 before = free_bytes()
 used = psutil.Process().memory_info().vms
 resource.setrlimit(resource.RLIMIT_AS, (used + 300 * {MEGA}, -1))
@@ -108,8 +108,9 @@ def test_results_are_the_same_where_memory_is_short():
 import gc, resource, psutil, torch
 from types import SimpleNamespace
 from torch import nn
-from bbilang.runtime import memory
-from bbilang.runtime.passes import Passes, above, backward, forward, gradients, rerun_gradients, tangents
+from bbilang.runtime.device import memory
+from bbilang.runtime.passes import Passes, above, forward, gradients, rerun_gradients, tangents
+from bbilang.runtime.passes import vjp as backward
 torch.set_num_threads(1)
 backward.CACHED = 1 << 40  # chunks as large as they ever get, whose memory goes back to the system each time
 torch.manual_seed(0)
@@ -150,7 +151,7 @@ print(short.backwards == free.backwards, short.calls > free.calls)
 def test_peak_counts_what_a_block_held_above_its_start():
     code = f"""
 import torch
-from bbilang.runtime.memory import peak
+from bbilang.runtime.device.memory import peak
 torch.set_num_threads(1)
 torch.ones(10)
 held = torch.ones(30 * {MEGA} // 4)

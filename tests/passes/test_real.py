@@ -6,7 +6,7 @@ import pytest
 import torch
 from closeness import close_to
 
-from bbilang.runtime.model import adapt, load
+from bbilang.runtime.models.registry import adapt, load
 from bbilang.runtime.passes import Passes, above, forward, gradients, rerun_gradients, tangents
 
 

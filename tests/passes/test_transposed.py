@@ -9,8 +9,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from zoo import ZOO, built
 
-from bbilang.runtime.models.same import SameConv2d
-from bbilang.runtime.passes import Passes, above, backward, forward, rerun_gradient_chunks, vjp
+from bbilang.runtime.models.zoo.same_padding import SameConv2d
+from bbilang.runtime.passes import Passes, above, forward, rerun_gradient_chunks, vjp
+from bbilang.runtime.passes import vjp as backward
 
 COUNT = 8
 
@@ -160,7 +161,7 @@ def test_rows_of_a_path_have_gates_of_their_own(double):
     [("efficientnet_lite0", None, ["block5c", "block6c.expand"]), ("googlenet", "random", ["mixed4d", "mixed5a"])],
 )
 def test_real_networks_in_float32(name, weights, layers):
-    from bbilang.runtime.model import load
+    from bbilang.runtime.models.registry import load
 
     torch.manual_seed(0)
     adapter = load(name, weights=weights)

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from bbilang.preview.server import Server
-from bbilang.preview.shown import Shown
+from bbilang.preview.state import Shown
 
 
 @pytest.fixture

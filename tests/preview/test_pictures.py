@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bbilang
-from bbilang.runtime.encode import webp
+from bbilang.runtime.view.image_bytes import webp
 
 TEXT = """input "sample:coffee"
 set featvis(size=16, steps=2)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from bbilang import api
+from bbilang.cli.request import Request
 from bbilang.grammar.source import Source
+from bbilang.preview.build import Outdated, Work
 from bbilang.preview.placeholders import placeholder
-from bbilang.preview.shown import Shown
-from bbilang.preview.work import Outdated, Work
-from bbilang.request import Request
+from bbilang.preview.state import Shown
 from bbilang.runtime import passes
-from bbilang.runtime.icon import Objective
+from bbilang.runtime.featvis.icon import Objective
 
 TEXT = """input "sample:coffee"
 set featvis(size=16, steps=2, batch=1)
@@ -107,8 +107,8 @@ def test_errors_are_shown_over_the_last_page(work):
 
 def test_icons_come_one_after_the_other(work, monkeypatch):
     """First placeholders, then each icon, and at last the page as `bbi run` makes it."""
-    monkeypatch.setattr("bbilang.runtime.visualize._Clock.step", _tell_every_step)
-    monkeypatch.setattr("bbilang.preview.work.SHARE", 0)
+    monkeypatch.setattr("bbilang.runtime.featvis.engine._Clock.step", _tell_every_step)
+    monkeypatch.setattr("bbilang.preview.build.SHARE", 0)
     Path("page.bbi").write_text(ICONS.format(4))
     assert work.page()[1]
     states = work.shown.states
@@ -170,7 +170,7 @@ def test_placeholders_differ_and_say_what_they_stand_for():
 
 
 def test_without_watchfiles(monkeypatch, tmp_path, capfd):
-    from bbilang.cli import main
+    from bbilang.cli.app import main
 
     monkeypatch.setitem(sys.modules, "watchfiles", None)
     monkeypatch.chdir(tmp_path)
@@ -181,7 +181,7 @@ def test_without_watchfiles(monkeypatch, tmp_path, capfd):
 
 
 def test_wrong_command_lines(tmp_path, capfd, monkeypatch):
-    from bbilang.cli import main
+    from bbilang.cli.app import main
     from bbilang.preview.server import Server
 
     monkeypatch.chdir(tmp_path)

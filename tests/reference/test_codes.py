@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bbilang.codebook import CODES, GROUPS, checked, mistakes
 from bbilang.compiler import codes as compiler_codes
 from bbilang.grammar import codes as grammar_codes
-from bbilang.reference import GOLDEN
+from bbilang.reference.error_pages import CODES, GROUPS, checked, mistakes
+from bbilang.reference.pages import GOLDEN
 from bbilang.runtime import codes as runtime_codes
 
 ROOT = Path(__file__).parents[2]

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from bbilang import reference
-from bbilang.codebook import checked
-from bbilang.compiler.op import Parameter
-from bbilang.compiler.present import PARAMETERS as PRESENT
-from bbilang.compiler.select import SELECTIONS
-from bbilang.compiler.settings import SETTINGS
+from bbilang.compiler.check.present import PARAMETERS as PRESENT
+from bbilang.compiler.check.selections import SELECTIONS
+from bbilang.compiler.check.settings import SETTINGS
+from bbilang.compiler.contract.operation import Parameter
+from bbilang.reference import pages as reference
+from bbilang.reference.error_pages import checked
 from bbilang.registry import BUILT_IN, registry
 
 DOCS = Path(__file__).parents[2] / "docs"

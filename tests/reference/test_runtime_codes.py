@@ -11,7 +11,7 @@ import pytest
 import bbilang
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.parse import MAX_BYTES, parse
-from bbilang.runtime.pictures import read
+from bbilang.runtime.inputs.images import read
 
 PHOTO = "input | present(image)"
 
@@ -31,19 +31,19 @@ def damaged_picture(folder: Path) -> None:
 
 
 def another_device(folder: Path) -> None:
-    from bbilang.runtime.adapter import device_named
+    from bbilang.runtime.models.adapter import device_named
 
     device_named("cuda:77")
 
 
 def no_weights(folder: Path) -> None:
-    from bbilang.runtime.model import load
+    from bbilang.runtime.models.registry import load
 
     load("inceptionv1")
 
 
 def weights_that_are_text(folder: Path) -> None:
-    from bbilang.runtime.weights import read_state
+    from bbilang.runtime.models.weights.load import read_state
 
     (folder / "weights.pt").write_text("no weights")
     read_state(folder / "weights.pt")
@@ -52,7 +52,7 @@ def weights_that_are_text(folder: Path) -> None:
 def other_weights(folder: Path) -> None:
     import torch
 
-    from bbilang.runtime.weights import fit
+    from bbilang.runtime.models.weights.load import fit
 
     fit(torch.nn.Linear(2, 3), {"weight": torch.zeros(4, 2), "bias": torch.zeros(4)}, "weights.pt")
 
@@ -60,13 +60,13 @@ def other_weights(folder: Path) -> None:
 def infinite_weights(folder: Path) -> None:
     import torch
 
-    from bbilang.runtime.weights import fit
+    from bbilang.runtime.models.weights.load import fit
 
     fit(torch.nn.Linear(2, 1), {"weight": torch.full((1, 2), torch.inf), "bias": torch.zeros(1)}, "weights.pt")
 
 
 def crop_larger_than_size(folder: Path) -> None:
-    from bbilang.runtime.preprocess import Preprocess
+    from bbilang.runtime.models.preprocess import Preprocess
 
     Preprocess(224, (256, 256))
 
@@ -92,40 +92,40 @@ def tensor_of_another_shape(folder: Path) -> None:
 
 
 def direction_that_is_not_finite(folder: Path) -> None:
-    from bbilang.runtime.visualize import Objective
+    from bbilang.runtime.featvis.engine import Objective
 
     Objective("layer", (0.0, float("nan")))
 
 
 def archive_that_is_a_text(folder: Path) -> None:
-    from bbilang.caching import take
+    from bbilang.cli.cache import take
 
     (folder / "icons.bbicache").write_text("no records")
     take(str(folder / "icons.bbicache"))
 
 
 def page_without_text(folder: Path) -> None:
-    from bbilang.texting import extract
+    from bbilang.cli.check import extract
 
     (folder / "page.png").write_bytes(b"")
     extract(str(folder / "page.png"), None)
 
 
 def text_that_is_not_there(folder: Path) -> None:
-    from bbilang.texts import read as read_text
+    from bbilang.cli.files import read as read_text
 
     read_text(str(folder / "page.bbi"))
 
 
 def place_that_is_none(folder: Path) -> None:
-    from bbilang.texts import write
+    from bbilang.cli.files import write
 
     (folder / "file").write_text("")
     write(folder / "file" / "page.html", b"")
 
 
 def folder_of_nobody(folder: Path) -> None:
-    from bbilang.runtime.cache import Cache
+    from bbilang.runtime.cache.disk import Cache
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BBI_CACHE_DIR", "~nobody.of.this.name/cache")
@@ -133,31 +133,31 @@ def folder_of_nobody(folder: Path) -> None:
 
 
 def missing_module(folder: Path) -> None:
-    from bbilang.faults import explained
+    from bbilang.cli.errors import explained
 
     raise explained(ModuleNotFoundError("no", name="skimage"))
 
 
 def full_disk(folder: Path) -> None:
-    from bbilang.faults import explained
+    from bbilang.cli.errors import explained
 
     raise explained(OSError(28, "No space left on device"))
 
 
 def no_memory(folder: Path) -> None:
-    from bbilang.faults import explained
+    from bbilang.cli.errors import explained
 
     raise explained(MemoryError())
 
 
 def fault_of_ours(folder: Path) -> None:
-    from bbilang.faults import explained
+    from bbilang.cli.errors import explained
 
     raise explained(KeyError("x"))
 
 
 def two_texts(folder: Path) -> None:
-    from bbilang.texts import source_of
+    from bbilang.cli.files import source_of
 
     source_of("page.bbi", PHOTO)
 

@@ -8,13 +8,13 @@ import tiny
 import torch
 from torch import nn
 
-from bbilang.compiler.ir import walk
-from bbilang.compiler.optimize import optimize
-from bbilang.compiler.plan import plan
+from bbilang.compiler.ir.program import walk
+from bbilang.compiler.optimize.rules import optimize
+from bbilang.compiler.plan.plan import plan
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.registry import registry
-from bbilang.runtime.execute import execute
-from bbilang.runtime.model import adapt
+from bbilang.runtime.execution.execute import execute
+from bbilang.runtime.models.registry import adapt
 
 TEXT = """
 photo = input | present(image)

@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbilang.compiler.types import Axis
-from bbilang.runtime.field import Named
-from bbilang.runtime.ranking import ranks
+from bbilang.compiler.ir.types import Axis
+from bbilang.runtime.fields.field import Named
+from bbilang.runtime.fields.ranking import ranks
 
 VALUES = st.lists(st.sampled_from([-np.inf, -1.5, -0.0, 0.0, 0.25, 2.0, 3.0, np.nan]), min_size=1, max_size=40)
 

@@ -6,8 +6,8 @@ import pytest
 import tiny
 from views_hold import assert_consistent
 
-from bbilang.runtime.selection import elements, start_choices, start_states
-from bbilang.runtime.viewmodel import View
+from bbilang.runtime.view.model import View
+from bbilang.runtime.view.states import elements, start_choices, start_states
 
 TEASER = """
 a = pick(output[top(4)])

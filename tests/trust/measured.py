@@ -10,12 +10,12 @@ import tiny
 import torch
 from torch import nn
 
-from bbilang.compiler.ir import walk
-from bbilang.compiler.optimize import optimize
-from bbilang.compiler.plan import plan
+from bbilang.compiler.ir.program import walk
+from bbilang.compiler.optimize.rules import optimize
+from bbilang.compiler.plan.plan import plan
 from bbilang.registry import registry
-from bbilang.runtime.execute import Run
-from bbilang.runtime.model import adapt
+from bbilang.runtime.execution.execute import Run
+from bbilang.runtime.models.registry import adapt
 
 
 def found(text: str, model: Any = "residual", inputs: int = 1, optimized: bool = True) -> dict[str, Any]:

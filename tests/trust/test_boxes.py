@@ -13,16 +13,16 @@ from closeness import close_to, within
 from measured import found, planted
 from torch import nn
 
-from bbilang.compiler.boxes import LARGEST, Place, read
-from bbilang.compiler.ir import walk
-from bbilang.compiler.logical import operation_words
-from bbilang.compiler.op import Fail
-from bbilang.compiler.options import Options
+from bbilang.compiler.check.bounding_boxes import LARGEST, Place, read
+from bbilang.compiler.check.options import Options
+from bbilang.compiler.contract.operation import Fail
+from bbilang.compiler.explain.logical import operation_words
+from bbilang.compiler.ir.program import walk
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.parse import parse
 from bbilang.grammar.source import Source
 from bbilang.registry import registry
-from bbilang.runtime.preprocess import Preprocess
+from bbilang.runtime.models.preprocess import Preprocess
 from bbilang.runtime.trust.localization import box_of
 
 PIPE = "input.pixel | attribute({}) | trust({}, boxes={}) | present(heatmap)"
@@ -332,7 +332,7 @@ def test_where_files_are(tmp_path):
     text = PIPE.format("output", "pointing_game", '"../boxes.json"')
 
     def checked(root):
-        from bbilang.compiler.check import check
+        from bbilang.compiler.check.check import check
 
         options = Options(description=tiny.adapter().description, inputs=("picture-0",), root=root)
         return check(parse(Source(text, str(inside / "page.bbi"))), registry(), options)

@@ -15,9 +15,9 @@ from measured import Narrow, Same, found, planted
 from scipy.stats import spearmanr
 from slow import values
 
-from bbilang.compiler.plan import plan
+from bbilang.compiler.plan.plan import plan
 from bbilang.registry import registry
-from bbilang.runtime.execute import Picture, execute
+from bbilang.runtime.execution.execute import Picture, execute
 from bbilang.runtime.trust import random_weights
 from bbilang.runtime.trust.numbers import rank_correlation
 

@@ -7,9 +7,9 @@ import slow
 import tiny
 from measured import found
 
-from bbilang.compiler.plan import plan
-from bbilang.compiler.serialize import from_json, to_json
-from bbilang.runtime.trust.trials import MEASURES
+from bbilang.compiler.ir.serialize import from_json, to_json
+from bbilang.compiler.plan.plan import plan
+from bbilang.runtime.trust.registry import MEASURES
 
 AGAIN = ["random_weights", "class_sensitivity", "input_sensitivity", "shift_invariance"]
 METHODS = [

@@ -8,14 +8,14 @@ import tiny
 from measured import Same, found, planted
 from torch import nn
 
-from bbilang.compiler.ir import walk
+from bbilang.compiler.ir.program import walk
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.registry import registry
-from bbilang.runtime.page import render
-from bbilang.runtime.standalone import specification
-from bbilang.runtime.store_codec import decode, encode
-from bbilang.runtime.trust.trials import MEASURES
-from bbilang.runtime.view import view
+from bbilang.runtime.page.html import render
+from bbilang.runtime.recall.codec import decode, encode
+from bbilang.runtime.trust.registry import MEASURES
+from bbilang.runtime.vega.standalone import specification
+from bbilang.runtime.view.build import view
 
 CURVES = [name for name, kind in MEASURES.items() if kind.curve]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bbilang.cli import main
+from bbilang.cli.app import main
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")

@@ -15,11 +15,11 @@ import pytest
 from brings import brings
 from PIL import Image
 
-from bbilang.runtime.cache import Cache, key_of
-from bbilang.runtime.field import Named
-from bbilang.runtime.record import pack
-from bbilang.runtime.store_archive import COMMENT, export, take
-from bbilang.runtime.store_codec import DAMAGED, decode, encode
+from bbilang.runtime.cache.disk import Cache, key_of
+from bbilang.runtime.cache.record import pack
+from bbilang.runtime.fields.field import Named
+from bbilang.runtime.recall.archive import COMMENT, export, take
+from bbilang.runtime.recall.codec import DAMAGED, decode, encode
 
 ICON = {"kind": "icon", "objective": 1.0, "dead": False, "reason": "", "made": {}}
 
@@ -101,7 +101,7 @@ def test_bytes_of_no_array():
 
 def test_many_lists(tmp_path):
     """JSON grows by twenty when it is read: what is no array is bounded before that."""
-    from bbilang.runtime import store_archive
+    from bbilang.runtime.recall import archive as store_archive
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store_archive, "MOST_HEAD", 1000)

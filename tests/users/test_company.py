@@ -74,7 +74,7 @@ def findings(net, given, measure):
         "largest": 0, "max_sensitivity": 0, "alone": 0, "together": 0, "random": 0, "area": 0, "infidelity": 0,
         "spread": 0, "correlation": 1, "gain": 0, "scores": 0,
     }  # fmt: skip
-    from bbilang.runtime.execute import Run
+    from bbilang.runtime.execution.execute import Run
 
     seen = []
     before = Run.__init__

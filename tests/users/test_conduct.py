@@ -13,8 +13,8 @@ from torch import nn
 
 import bbilang
 from bbilang.runtime import passes
-from bbilang.runtime.icon import Objective, Recipe
-from bbilang.runtime.visualize import visualize
+from bbilang.runtime.featvis.engine import visualize
+from bbilang.runtime.featvis.icon import Objective, Recipe
 
 SIDE = 12
 
@@ -189,7 +189,7 @@ def test_a_random_network_repeats_itself_and_the_page_says_so():
 
 
 def test_a_random_network_is_never_recalled_without_its_warning(tmp_path):
-    from bbilang.runtime.cache import Cache
+    from bbilang.runtime.cache.disk import Cache
 
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.RReLU(), nn.Flatten(), nn.Linear(400, 3)).eval()
     network[2].register_forward_hook(lambda module, given, result: F.dropout(result, 0.5))
@@ -305,7 +305,7 @@ def test_custom_autograd_functions_keep_their_own_derivatives(function, apply):
 
 
 def test_probes_are_told_of():
-    from bbilang.compiler.explain import Explanation
+    from bbilang.compiler.explain.explain import Explanation
 
     network = Mixing(nn.Identity()).eval()
     text = "act.channel | attribute(output[1], method=integrated_gradients(n_steps=2)) | present(bars)"

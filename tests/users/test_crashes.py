@@ -14,7 +14,7 @@ from torch import nn
 
 import bbilang
 from bbilang import BbiError
-from bbilang.runtime.cache import Cache
+from bbilang.runtime.cache.disk import Cache
 
 SIZES = (5, 4)  # channels of the two layers
 FLOW = """late = high | factorize(nmf, 3)
@@ -138,7 +138,7 @@ def test_a_table_has_every_pixel(net, tmp_path):
 
 
 def test_a_table_of_too_many_rows_is_refused(net, picture, tmp_path, monkeypatch):
-    monkeypatch.setattr("bbilang.runtime.view.MOST_ROWS", 100)
+    monkeypatch.setattr("bbilang.runtime.view.build.MOST_ROWS", 100)
     page = run("m = input.pixel | attribute(output) | present(heatmap)", net, picture)
     with pytest.raises(BbiError) as error:
         page.save(tmp_path / "numbers.csv")

@@ -12,13 +12,13 @@ import torch
 from brings import brings
 from weightserver import serving
 
-from bbilang.cli import main
+from bbilang.cli.app import main
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
-from bbilang.runtime import transfer
-from bbilang.runtime.fetching import fetch
-from bbilang.runtime.model import MODELS, load
-from bbilang.runtime.models import inceptionv1
-from bbilang.runtime.remote import MIRROR, Remote
+from bbilang.runtime.models.registry import MODELS, load
+from bbilang.runtime.models.weights import download as transfer
+from bbilang.runtime.models.weights.fetch import fetch
+from bbilang.runtime.models.weights.remote_files import MIRROR, Remote
+from bbilang.runtime.models.zoo import inceptionv1
 
 CONTENT = bytes(range(256)) * 800
 HASH = hashlib.sha256(CONTENT).hexdigest()

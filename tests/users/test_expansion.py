@@ -8,8 +8,8 @@ import pytest
 from brings import brings
 
 from bbilang import api
-from bbilang.compiler.ir import MOST_STAGES
-from bbilang.compiler.serialize import from_json, to_json
+from bbilang.compiler.ir.program import MOST_STAGES
+from bbilang.compiler.ir.serialize import from_json, to_json
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.format import format_file
 

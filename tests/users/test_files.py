@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from brings import brings
 
-from bbilang.cli import main
+from bbilang.cli.app import main
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.files import opened, path_of, read_bytes
-from bbilang.runtime import writing
-from bbilang.runtime.writing import NEW, check, replacing, write
+from bbilang.runtime import files as writing
+from bbilang.runtime.files import NEW, check, replacing, write
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with a name")
 PIPE = "input | present(image)"
@@ -305,7 +305,7 @@ def test_bounds(bbi, tmp_path):
 
 @brings("Files", "`~` in a name, and an empty BBI_CACHE_DIR", "right: expanded; empty means unset")
 def test_home_is_expanded(bbi, tmp_path, monkeypatch):
-    from bbilang.runtime.cache import default_folder
+    from bbilang.runtime.cache.disk import default_folder
 
     home = tmp_path / "home"
     home.mkdir()
@@ -347,7 +347,7 @@ def test_names_are_taken_as_they_are(tmp_path, monkeypatch):
 # --- around the commands --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", ["typer", "bbilang.commands", "bbilang.lazily"])
+@pytest.mark.parametrize("module", ["typer", "bbilang.cli.typer_help", "bbilang.cli.lazy_import"])
 def test_ctrl_c_while_it_is_imported(module):
     """In the first tenth of a second the command is still being imported."""
     code = f"""
@@ -403,10 +403,10 @@ def test_labels(bbi, tmp_path):
     "Files", "a pipe saved over the text that `bbi watch` shows", "refused: E441 in the page, and the watch goes on"
 )
 def test_watch_goes_on(tmp_path, fifo, monkeypatch):
-    from bbilang.preview.shown import Shown
-    from bbilang.preview.work import Work
-    from bbilang.request import Request
-    from bbilang.texts import read
+    from bbilang.cli.files import read
+    from bbilang.cli.request import Request
+    from bbilang.preview.build import Work
+    from bbilang.preview.state import Shown
 
     monkeypatch.setenv("BBI_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "page.bbi").write_text(f'input "{picture(tmp_path)}"\n{PIPE}\n')

@@ -8,9 +8,9 @@ from brings import brings
 from torch import nn
 
 import bbilang
-from bbilang.runtime.model import adapt
-from bbilang.runtime.subject import subject_of
-from bbilang.runtime.tensorbytes import content
+from bbilang.runtime.models.registry import adapt
+from bbilang.runtime.models.tensor_bytes import content
+from bbilang.runtime.recall.identity import subject_of
 
 
 def by_channel(scale):

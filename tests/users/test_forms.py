@@ -12,9 +12,9 @@ import pytest
 from brings import brings
 
 from bbilang import api
-from bbilang.compiler.ir import MOST_STAGES
-from bbilang.compiler.serialize import from_json as program_from_json
-from bbilang.compiler.serialize import to_json as program_to_json
+from bbilang.compiler.ir.program import MOST_STAGES
+from bbilang.compiler.ir.serialize import from_json as program_from_json
+from bbilang.compiler.ir.serialize import to_json as program_to_json
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.serialize import from_json as tree_from_json
 from bbilang.grammar.serialize import to_json as tree_to_json

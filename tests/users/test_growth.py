@@ -12,7 +12,7 @@ from torch import nn
 
 import bbilang
 from bbilang.registry import registry
-from bbilang.runtime.trust.trials import MEASURES
+from bbilang.runtime.trust.registry import MEASURES
 
 SIZE = 64
 RUNS = 30

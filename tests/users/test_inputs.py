@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import bbilang
 from bbilang import BbiError
-from bbilang.runtime.preprocess import Preprocess
+from bbilang.runtime.models.preprocess import Preprocess
 
 ICONS = {"featvis.size": 16, "featvis.steps": 2, "featvis.batch": 2}
 BANDS = "input.channel | attribute(output[1]) | present(bars)"

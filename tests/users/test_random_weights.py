@@ -7,7 +7,7 @@ from closeness import within
 from torch import nn
 
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.weights import fit_random, random_state
+from bbilang.runtime.models.weights.load import fit_random, random_state
 
 
 class Windows(nn.Module):

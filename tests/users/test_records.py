@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import bbilang
 from bbilang.runtime.passes import forward
-from bbilang.runtime.passes.borrow import with_tensor
+from bbilang.runtime.passes.hooks import with_tensor
 
 Pair = namedtuple("Pair", "size map")
 

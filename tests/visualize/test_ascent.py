@@ -11,13 +11,15 @@ import torch.nn.functional as F
 from closeness import close_to
 from torch import nn
 
-from bbilang.runtime import accelerate, passes, schedule
-from bbilang.runtime.ascent import Ascent, move
-from bbilang.runtime.icon import seed_of
-from bbilang.runtime.parametrization import Fourier, initial_spectrum
-from bbilang.runtime.schedule import Schedule, arrived, schedule_of
-from bbilang.runtime.transforms import affine
-from bbilang.runtime.visualize import Objective, Recipe, make, visualize
+from bbilang.runtime import passes
+from bbilang.runtime.device import accelerate
+from bbilang.runtime.featvis import schedule
+from bbilang.runtime.featvis.ascent import Ascent, move
+from bbilang.runtime.featvis.engine import Objective, Recipe, make, visualize
+from bbilang.runtime.featvis.icon import seed_of
+from bbilang.runtime.featvis.parametrization import Fourier, initial_spectrum
+from bbilang.runtime.featvis.schedule import Schedule, arrived, schedule_of
+from bbilang.runtime.featvis.transforms import affine
 
 RECIPE = Recipe(size=24, steps=10, batch=2, redirect=0)
 
@@ -165,7 +167,7 @@ def test_on_cuda_a_replayed_step_is_the_step():
 def test_autocast_leaves_an_icon_in_shape(adapter, monkeypatch):
     """bfloat16 on the CPU, where torch has it too: the course of an ascent in half precision."""
     monkeypatch.setattr(
-        "bbilang.runtime.ascent.half", lambda device, on: torch.autocast("cpu", torch.bfloat16, enabled=on)
+        "bbilang.runtime.featvis.ascent.half", lambda device, on: torch.autocast("cpu", torch.bfloat16, enabled=on)
     )
     recipe = replace(RECIPE, steps=40)
     rough = visualize(adapter, channels(0, 1), recipe)

@@ -9,10 +9,10 @@ from closeness import close_to
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
-from bbilang.runtime.cache import Cache
-from bbilang.runtime.coherent import coherent, mixed, shares
-from bbilang.runtime.icon import Grid
-from bbilang.runtime.visualize import Objective, Recipe, visualize
+from bbilang.runtime.cache.disk import Cache
+from bbilang.runtime.featvis.coherent_grid import coherent, mixed, shares
+from bbilang.runtime.featvis.engine import Objective, Recipe, visualize
+from bbilang.runtime.featvis.icon import Grid
 
 RECIPE = Recipe(size=24, steps=24, batch=2, redirect=4)
 SOURCE = np.random.default_rng(0)

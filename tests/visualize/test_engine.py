@@ -10,10 +10,10 @@ from torch import nn
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
-from bbilang.runtime.cache import Cache
-from bbilang.runtime.fold import FoldedAdapter, folded
-from bbilang.runtime.schedule import schedule_of
-from bbilang.runtime.visualize import Objective, Recipe, estimate, visualize
+from bbilang.runtime.cache.disk import Cache
+from bbilang.runtime.featvis.engine import Objective, Recipe, estimate, visualize
+from bbilang.runtime.featvis.fuse_batchnorm import FoldedAdapter, folded
+from bbilang.runtime.featvis.schedule import schedule_of
 
 RECIPE = Recipe(size=32, steps=24, batch=4, redirect=4)
 STEPS = schedule_of(RECIPE).steps

@@ -10,11 +10,11 @@ from torch import nn
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
-from bbilang.runtime.cache import Cache
-from bbilang.runtime.icon import Start, icon_key, look_up, pack, unpack
-from bbilang.runtime.parametrization import MAGNITUDES, Fourier, Maco
-from bbilang.runtime.responses import APART, Response
-from bbilang.runtime.visualize import Icon, Objective, Recipe, visualize
+from bbilang.runtime.cache.disk import Cache
+from bbilang.runtime.featvis.engine import Icon, Objective, Recipe, visualize
+from bbilang.runtime.featvis.icon import Start, icon_key, look_up, pack, unpack
+from bbilang.runtime.featvis.losses import APART, Response
+from bbilang.runtime.featvis.parametrization import MAGNITUDES, Fourier, Maco
 
 RECIPE = Recipe(size=32, steps=24, batch=4, redirect=4)
 PICTURE = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)

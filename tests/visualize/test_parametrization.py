@@ -5,7 +5,7 @@ import pytest
 import torch
 from closeness import close_to
 
-from bbilang.runtime.parametrization import Fourier, frequency_scale, initial_spectrum, spectrum_shape
+from bbilang.runtime.featvis.parametrization import Fourier, frequency_scale, initial_spectrum, spectrum_shape
 
 
 def slow_picture(spectrum, size, decay):

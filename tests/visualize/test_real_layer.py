@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from bbilang.runtime import passes
-from bbilang.runtime.visualize import Objective, Recipe, visualize
+from bbilang.runtime.featvis.engine import Objective, Recipe, visualize
 
 LAYER = "block5c.expand"
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from closeness import close_to
 
-from bbilang.runtime.transforms import Transforms, affine, resample
+from bbilang.runtime.featvis.transforms import Transforms, affine, resample
 
 
 def slow_view(picture, draw, size, view, out):

@@ -9,7 +9,7 @@ import pytest
 
 import bbilang
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.icon import Objective, Recipe, Start, icon_key
+from bbilang.runtime.featvis.icon import Objective, Recipe, Start, icon_key
 from bbilang.runtime.styles.featvis import tile
 
 LAYER = "block1a.depthwise"
@@ -24,7 +24,7 @@ def made(text: str, **settings: object) -> bbilang.Page:
 def asked(text: str, monkeypatch: pytest.MonkeyPatch, cache: object = False) -> list[Objective]:
     """The objectives that a text comes to; nothing is made."""
     from bbilang import api
-    from bbilang.runtime.icon import Icon
+    from bbilang.runtime.featvis.icon import Icon
 
     found: list[Objective] = []
 

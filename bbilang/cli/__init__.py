@@ -1,0 +1,5 @@
+"""The command `bbi`: arguments in, exit codes and messages out."""
+
+from bbilang.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,126 @@
+"""`bbi cache`: what is kept on disk, its limit, and records for another machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from bbilang.cli.console import plural, result, result_json, size, tell
+from bbilang.cli.errors import FINE, WRONG, fail, misuse
+from bbilang.cli.files import is_folder, writable
+from bbilang.cli.request import Request, requested
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.files import path_of, short
+from bbilang.runtime.cache.disk import Cache
+from bbilang.runtime.write_errors import unwritten
+
+AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGT]?)(i?)B?")
+STEPS = {"": 0, "k": 1, "K": 1, "M": 2, "G": 3, "T": 4}
+WORDS = {
+    "icon": "icons",
+    "numbers": "numbers of elements",
+    "page": "finished pages",
+    "model": "what models are called",
+    "description": "descriptions of models",
+    "device": "devices",
+    "pointer": "imported records",
+}
+
+
+def show(json: bool = False) -> int:
+    """Where the records are, how many of each kind, and how much room they take."""
+    cache = Cache()
+    found, kinds = cache.stats(), cache.kinds()
+    if json:
+        chosen: dict[str, Any] = {key: found[key] for key in ("folder", "records", "bytes", "limit")}
+        result_json({**chosen, "kinds": {kind: {"records": n, "bytes": b} for kind, (n, b) in kinds.items()}})
+        return FINE
+    result(f"{found['folder']}: {plural(found['records'], 'entry', 'entries')}, {size(found['bytes'])} of at most "
+           f"{size(found['limit'])}")  # fmt: skip
+    for kind, (number, room) in sorted(kinds.items(), key=lambda item: -item[1][1]):
+        result(f"  {number:7} {WORDS.get(kind, kind)}, {size(room)}")
+    return FINE
+
+
+def limit(words: str) -> int:
+    """`2GB`: kept for every command from now on, and applied at once. Raises BbiError E440."""
+    match = AMOUNT.fullmatch(words.strip())
+    if match is None:
+        misuse(f"`{words}` is no amount of room", "as in `bbi cache --limit 2GB`, or 500MB")
+    amount = int(float(match[1]) * (1024 if match[3] else 1000) ** STEPS[match[2]])
+    cache = Cache()
+    removed = cache.set_limit(amount)
+    more = f"; {plural(removed, 'entry', 'entries')} removed" if removed else ""
+    result(f"{cache.folder}: at most {size(amount)}{more}")
+    return FINE
+
+
+def clear() -> int:
+    cache = Cache()
+    freed = cache.stats()["bytes"]
+    result(f"{cache.folder}: {plural(cache.clear(), 'entry', 'entries')} removed, {size(freed)}")
+    return FINE
+
+
+def export(target: str, texts: Sequence[str], parents: bool = False, **options: Any) -> int:
+    """All icons and numbers, or those that these texts need, into one file."""
+    from bbilang.runtime.recall.archive import export as write
+
+    if is_folder(target):
+        misuse(f"{target} is a folder", "name a file: `bbi cache export icons.bbicache`")
+    path = writable(target, parents)
+    if path.suffix == ".bbi":
+        misuse(f"{target} is a text, and would be written over", "first the file to write, then the texts")
+    cache = Cache()
+    keys: set[str] | None = None
+    if texts:
+        keys, lacking = set(), 0
+        for name in texts:
+            found, missing = _needed(requested(name, None, **options), cache)
+            keys |= found
+            lacking += missing
+        if lacking:
+            tell(f"{plural(lacking, 'record')} of these texts {'is' if lacking == 1 else 'are'} not there: "
+                 "`bbi run` makes them first")  # fmt: skip
+    try:
+        count = write(cache, path, keys, parents)
+        room = f", {size(path.stat().st_size)}" if path.is_file() else ""  # a pipe has none
+    except OSError as error:
+        raise unwritten(path, error) from error
+    icons, numbers = count["icon"], count["numbers"]
+    result(f"{path}  {plural(icons, 'icon')}, numbers of {plural(numbers, 'result')}{room}")
+    return FINE
+
+
+def _needed(request: Request, cache: Cache) -> tuple[frozenset[str], int]:
+    from bbilang.runtime.recall.incremental import Work, needed
+
+    program = request.program()
+    return needed(Work(request.planned(program), cache, device=request.device, draft=request.draft))
+
+
+def take(source: str) -> int:
+    """Records from a file that `bbi cache export` wrote, perhaps elsewhere. Raises BbiError E441, E443."""
+    from bbilang.runtime.recall.archive import take as read
+
+    cache = Cache()
+    try:
+        taken = read(cache, path_of(source))
+    except FileNotFoundError:
+        fail("E441", f"there is no file {short(source)}")
+    except IsADirectoryError:
+        fail("E441", f"{source} is a folder")
+    except ValueError as error:
+        help = "`bbi cache export FILE` makes one"
+        raise BbiError(Diagnostic("E443", f"{source} holds no records of the cache: {error}", help=help)) from error
+    except OSError as error:
+        message = f"{short(source)} cannot be read: {error.strerror or error}"
+        raise BbiError(Diagnostic("E441", message)) from error
+    for reason, number in sorted(taken.refused.items()):
+        tell(f"{plural(number, 'entry', 'entries')} refused: {reason}")
+    words = f"{plural(taken.new['icon'], 'icon')}, numbers of {plural(taken.new['numbers'], 'result')} taken"
+    words += f", {taken.there} there already" if taken.there else ""
+    words += f", {taken.unwritten} not written" if taken.unwritten else ""
+    result(f"{cache.folder}: {words}")
+    return WRONG if taken.refused or taken.unwritten else FINE

@@ -1,0 +1,43 @@
+"""Files of weights for the command line: fetched with a bar where the reader says `download`, and pinned by a hash."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bbilang.cli.console import result, size
+from bbilang.cli.errors import FINE, misuse
+from bbilang.cli.progress_bar import Watch
+from bbilang.cli.request import Request
+from bbilang.compiler.ir.program import Program
+
+
+def prepare(request: Request, program: Program) -> None:
+    """Have the file of weights here, and the one that is meant, before anything runs."""
+    from bbilang.runtime.models.registry import MODELS, entry_of, weights_of
+    from bbilang.runtime.models.weights.remote_files import DOWNLOAD, pinned, require
+
+    slot = program.models[0]
+    pin = pinned(request.sha256) if request.sha256 is not None else None
+    if pin is not None and slot.weights in (None, "random"):
+        misuse("--sha256 is about a file of weights, and none is asked for", "`--weights FILE` or `--weights download`")
+    known = any(slot.name in (name, *entry.aliases) for name, entry in MODELS.items())
+    if known and slot.weights == DOWNLOAD:
+        with Watch(request.quiet) as watch:
+            weights_of(entry_of(slot.name), DOWNLOAD, None if request.quiet else watch, pin)
+    elif pin is not None and slot.weights == DOWNLOAD:
+        misuse(f"the library fetches the weights of {slot.name}, and checks them itself", "leave `--sha256` out")
+    elif pin is not None and slot.weights is not None:
+        require(Path(slot.weights), pin)
+
+
+def fetch(name: str, sha256: str | None, quiet: bool) -> int:
+    """`bbi models fetch`: the weights at their known address, kept here."""
+    from bbilang.runtime.models.registry import download, entry_of
+    from bbilang.runtime.models.weights.remote_files import pinned
+
+    with Watch(quiet) as watch:
+        path, receipt = download(
+            entry_of(name), None if quiet else watch, pinned(sha256) if sha256 is not None else None
+        )
+    result(str(path) if quiet else f"{path}  {size(receipt.bytes)} · {receipt.words}")
+    return FINE

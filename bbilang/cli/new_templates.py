@@ -1,0 +1,219 @@
+"""The first file of a beginner: what a model has to show, and a commented text for each thing to look at."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from string import Template
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
+
+PLAIN = re.compile(r"[^\W\d]\w*(\.\w+)*")
+WORDS = {"bbi", "model", "input", "dataset", "output", "set", "use", "def", "interface", "layout"}
+ATOMS = {"neuron", "spatial", "channel", "token", "group", "whole", "pixel", "class", "example"}
+PICTURES = 'a file, a folder, or several like "photos/*.jpg"'
+TEXTS = "a text after `text:`, or the name of a .txt file"
+FINEST = 10  # positions along a side from which a map says where
+
+HEAD = """bbi 1
+# $title: $words.
+#
+# `bbi run $file` makes the page, `bbi check $file` says what is wrong with this text.
+# Change something and run it again: what was computed before is kept.
+
+# Which network looks. `bbi models` lists those that there are.
+model $model
+# What it looks at: $inputs.
+input $input
+$settings
+"""
+ICONS = """# How large icons are, in pixels, and for how many steps each is worked on: more is better, and slower.
+set featvis(size=64, steps=64)
+"""
+PHOTO = """    # The picture itself.
+    photo = input | present(image)
+"""
+OTHERS = """    # Other layers to put in the place of $layer:
+    # $others.
+    # `bbi layers $name` lists them all, with their sizes.
+"""
+
+CHANNELS = """
+interface "What speaks for the prediction" {
+$photo
+    # Read a pipe from left to right: the channels of a layer, how much each contributed to the class that the network
+    # predicts, the six that contributed most, each drawn as the picture that excites it most.
+$layers    icons = $layer.channel | attribute(output) | top(6) | present(featvis)
+
+    # Where in the picture is a channel active? Point at its icon.
+    where = $layer.neuron | activation | at(hover(icons)) | present(heatmap, over=photo)
+
+    layout row(photo, icons)
+}
+"""
+CLASSES = """
+interface "Why one class, and not another?" {
+$photo
+    # Two menus of the six likeliest classes. The second starts at the second likeliest.
+    one = pick(output[top(6)])
+    another = pick(output[top(6)], start=1)
+
+    # The channels that speak more for one class than for the other: three for one, three for the other.
+$layers    icons = $layer.channel
+        | attribute([output[one], output[another]])
+        | both(3, by=difference)
+        | present(featvis)
+
+    layout row(photo, icons)
+}
+"""
+EVIDENCE = """
+interface "Where the evidence lies" {
+    # A menu of the five likeliest classes.
+    class_asked = pick(output[top(5)])
+$photo
+    # How much each position of a layer contributed to the class in the menu, laid over the picture.
+$layers    where = $layer.spatial | attribute(output[class_asked]) | present(heatmap, over=photo)
+}
+"""
+PLACES = """
+interface "What the network sees at a place" {
+$photo
+    # Point at a place of the picture; the page starts in its middle.
+    place = hover($layer.spatial, start=[$y, $x])
+
+    # The four channels that are most active there, each drawn as the picture that excites it most.
+$layers    icons = $layer.neuron | activation | at(place) | top(4) | present(featvis, size=value)
+
+    layout row(photo, icons)
+}
+"""
+GROUPS = """
+interface "Which channels work together" {
+$photo
+    # How many groups? The reader moves a slider from 2 to 6.
+    number = slider(2, 6, 1, start=4)
+$layers    groups = $layer | factorize(nmf, number)
+
+    # Where in the picture each group is active, and what it responds to.
+    where = groups.spatial | present(masks, over=photo)
+    icons = groups | present(featvis)
+
+    layout row(photo, icons)
+}
+"""
+PATCHES = """
+interface "What speaks for the prediction" {
+$photo
+    # How much each patch of the picture contributed to the class that the network predicts.
+$layers    where = $layer.spatial | attribute(output) | present(heatmap, over=photo)
+
+    # The channels that contributed most, as bars.
+    channels = $layer.channel | attribute(output) | top(8) | present(bars)
+
+    layout row(photo, channels)
+}
+"""
+TOKENS = """
+interface "Which words matter" {
+    # How much each token of the text contributed to what the network says.
+$layers    words = $layer.token | attribute(output) | present(heatmap)
+}
+"""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One thing to look at. ``words`` go on with "look at ..."; ``takes``: the atoms that a layer must have."""
+
+    name: str
+    words: str
+    text: str
+    takes: str  # "map", "grid" (patches of a picture), "token"
+    scored: bool = True  # whether it asks for classes
+    icons: bool = True
+
+
+LOOKS = (
+    Look("channels", "the channels that speak for the prediction, and where each is active", CHANNELS, "map"),
+    Look("classes", "why the network says one class, and not another", CLASSES, "map"),
+    Look("evidence", "where in the picture the evidence for a class lies", EVIDENCE, "map", icons=False),
+    Look("places", "what the network sees at each place of the picture", PLACES, "map", scored=False),
+    Look("groups", "which channels work together, and where", GROUPS, "map", scored=False),
+    Look("patches", "which patches and channels speak for the prediction", PATCHES, "grid", icons=False),
+    Look("tokens", "which words of a text matter", TOKENS, "token", icons=False),
+)
+
+
+def looks(model: ModelDescription) -> tuple[Look, ...]:
+    """What can be looked at in a model, the best first look first."""
+    found = proposals(model)
+    kind = _kind(found[0]) if found else ""
+    return tuple(look for look in LOOKS if look.takes == kind and (model.classes or not look.scored))
+
+
+def proposals(model: ModelDescription) -> tuple[LayerDescription, ...]:
+    """Layers to begin with, in forward order: the last of each size of map, without negative numbers where there are
+    such; where all sizes are the same, three from the middle to the end."""
+    layers = [layer for layer in model.layers if "channel" in layer.axes]
+    kinds = Counter(filter(None, map(_kind, layers)))
+    kind = max(kinds, key=kinds.__getitem__, default="")
+    layers = [layer for layer in layers if _kind(layer) == kind]
+    layers = [layer for layer in layers if layer.kind != "pool"] or layers
+    layers = [layer for layer in layers if layer.nonnegative] or layers
+    if kind == "map":
+        last = {layer.every_size["y"]: layer for layer in layers if layer.every_size["y"] >= 4}
+        if len(last) > 1:
+            return tuple(layer for layer in layers if layer in last.values())
+    blocks = [layer for layer in layers if layer.kind == "block"] or layers
+    chosen = [blocks[round(share * (len(blocks) - 1))] for share in (0.5, 0.75, 1.0)] if blocks else []
+    return tuple(dict.fromkeys(chosen))
+
+
+def first(found: tuple[LayerDescription, ...]) -> LayerDescription:
+    """The deepest layer that still says where: at least 10 positions along a side."""
+    fine = [layer for layer in found if min(layer.every_size.get("y", 0), layer.every_size.get("x", 0)) >= FINEST]
+    return (fine or list(found))[-1]
+
+
+def text(model: ModelDescription, name: str, picture: str, look: Look, layer: LayerDescription, file: str) -> str:
+    """The commented text, in the formatter's form."""
+    from bbilang.grammar.format import format_file
+    from bbilang.grammar.parse import parse
+    from bbilang.grammar.source import Source
+
+    others = [f"{spelled(one.name)}{_size(one)}" for one in proposals(model) if one.name != layer.name]
+    of = {
+        "title": model.title, "words": look.words, "file": file, "name": name,
+        "model": name if PLAIN.fullmatch(name) else _quoted(name), "input": _quoted(picture),
+        "inputs": TEXTS if model.reads == "text" else PICTURES,
+        "settings": ICONS if look.icons else "", "layer": spelled(layer.name), "others": ", ".join(others),
+        "photo": PHOTO, "y": str(layer.every_size.get("y", 0) // 2), "x": str(layer.every_size.get("x", 0) // 2),
+    }  # fmt: skip
+    of["layers"] = Template(OTHERS).substitute(of) if others else ""
+    written = Template(HEAD + look.text).substitute(of)
+    return format_file(parse(Source(written, file)))
+
+
+def spelled(name: str) -> str:
+    """A layer's name as a text says it: quoted where it would be read as something else."""
+    words = name.split(".")
+    plain = PLAIN.fullmatch(name) and words[-1] not in ATOMS and words[0] not in WORDS
+    return name if plain else _quoted(name)
+
+
+def _quoted(words: str) -> str:
+    return json.dumps(words, ensure_ascii=False)
+
+
+def _kind(layer: LayerDescription) -> str:
+    return "map" if "y" in layer.axes else "grid" if layer.grid else "token" if "token" in layer.axes else ""
+
+
+def _size(layer: LayerDescription) -> str:
+    sizes = layer.every_size
+    return f" ({sizes['y']} x {sizes['x']})" if "y" in sizes else ""

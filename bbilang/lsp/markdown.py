@@ -1,0 +1,187 @@
+"""What is said of things, in Markdown: operations, parameters, layers, fields. The words are those of the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from bbilang.compiler.check.argument_kinds import Layers
+from bbilang.compiler.check.check import MOST_EXAMPLES
+from bbilang.compiler.check.present import PARAMETERS as PRESENT
+from bbilang.compiler.contract.operation import Method, Operation, Parameter, Style
+from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.reference.pages import KINDS, SELECTIONS, _words, method_example, signature
+
+ATOM_WORDS = {
+    "neuron": "every entry of the layer: y, x, channel",
+    "spatial": "the vector at every position: y, x",
+    "channel": "one map for each channel",
+    "group": "what `factorize` finds",
+    "whole": "the whole cube of activations",
+    "pixel": "the RGB of every position of the picture",
+    "class": "every class of the output",
+    "token": "the vector of every token",
+    "example": "every example of a dataset",
+}
+STATEMENTS = {
+    "bbi": ("bbi 1", "The version of the language, on the first line."),
+    "model": ("model efficientnet_lite0", "The network: a name of `bbi models`, or of another library in quotes."),
+    "input": ('input "sample:chelsea"', "The picture: a file, a glob, a folder or `sample:NAME`."),
+    "dataset": ('dataset photos = "folder/"', "A name for a folder of pictures."),
+    "output": ('output = "head.logits"', "The module that gives the scores, for a model without one class vector."),
+    "set": ("set featvis(size=96)", "Defaults for the whole file."),
+    "use": ('use "other.bbi"', "Bindings and definitions of another file."),
+    "def": ("def evidence(layer, k=8) = layer.channel | attribute(output) | top(k)", "An operation of your own."),
+    "interface": ('interface "title" { ... }', "Elements that belong together, and their layout."),
+    "layout": ("layout row(photo, blocks)", "Rows and columns of elements, by name."),
+}
+
+
+@lru_cache(maxsize=8192)
+def field_words(type: FieldType) -> str:
+    """`channel: 672 · attribution to 2 classes`: the axes, and what the numbers are."""
+    axes = [axis for axis in type.axes if axis.name != "input" or axis.size > 1]
+    classes = next((axis for axis in axes if axis.name == "class"), None)
+    content = type.content
+    if content == "attribution" and type.atom != "class":
+        if classes is not None:
+            axes.remove(classes)
+            content = f"attribution to {_amount(classes)} classes"
+        else:
+            content = "attribution to one target"
+    elif content == "score" and type.unit:
+        content += f" in {type.unit}"
+    if content == "substrate":
+        content = f"{type.atom} atoms"
+    parts = [", ".join(f"{axis.name}: {_amount(axis)}" for axis in axes) or "one number", content]
+    if type.layers and type.layers != ("output",):
+        parts.append(", ".join(type.layers) if len(type.layers) < 4 else f"{len(type.layers)} layers")
+    if type.states:
+        chosen = " × ".join(f"{axis.name} {_amount(axis)}" for axis in type.states)
+        parts.append(f"states: {chosen}")
+    return " · ".join(parts)
+
+
+def _amount(axis: Axis) -> str:
+    if axis.size >= MOST_EXAMPLES:
+        return "all"
+    if axis.sizes and len(set(axis.sizes)) > 1:
+        return f"{'' if axis.exact else 'up to '}{'/'.join(map(str, axis.sizes))}"
+    return f"{'' if axis.exact else 'up to '}{axis.size}"
+
+
+@lru_cache(maxsize=8192)
+def _node_words(node: Node) -> str:
+    if node.op == "present":
+        return f"element: {node['style']} of {field_words(node.type)}"
+    if node.type.content == "selection":
+        axis = node.type.axes[0]
+        return f"{node.op} over {_amount(axis)} {'numbers' if node.op == 'slider' else ', '.join(axis.components)}"
+    return field_words(node.type)
+
+
+def value_words(value: Any) -> str:
+    """What a name stands for, in one line."""
+    if isinstance(value, Node):
+        return _node_words(value)
+    if isinstance(value, Layers):
+        return f"{'layers ' if len(value.names) > 1 else 'layer '}{', '.join(value.names)}"
+    if value is None:
+        return "not known"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def layer_words(layer: LayerDescription) -> str:
+    """`channel: 672, y: 14, x: 14 · conv`"""
+    sizes = ", ".join(f"{axis}: {size}" for axis, size in zip(layer.axes, layer.shape, strict=True))
+    facts = [sizes, *([layer.kind] if layer.kind else []), *(["never negative"] if layer.nonnegative else [])]
+    return " · ".join(facts)
+
+
+def model_words(description: ModelDescription) -> str:
+    y, x = description.input_size
+    sees = f"reads {x} tokens" if description.reads == "text" else f"sees {x} × {y} pixels"
+    return f"**{description.title}**\n\n{len(description.layers)} layers, {description.classes} classes; {sees}."
+
+
+def operation_words(operation: Operation, field: Node | None = None, gives: Node | None = None) -> str:
+    own = PRESENT if operation.name == "present" else operation.parameters
+    lines = [_code(signature(operation.name, own))]
+    if gives is not None and gives.op != "present":
+        lines.append(f"gives **{field_words(gives.type)}**")
+    if field is not None:
+        lines.append(f"takes {field_words(field.type)}")
+    lines.append(_words(operation))
+    if not operation.available:
+        lines.append(f"Not available yet: it {operation.plan}.")
+    return "\n\n".join([*lines, *_parameters(own), _example(operation.example)])
+
+
+def style_words(style: Style) -> str:
+    later = [] if style.available else ["Not available yet."]
+    takes = f" It can take {', '.join(f'`{name}`' for name in style.takes)} besides." if style.takes else ""
+    lines = [_code(style.name), _words(style), f"Spends {style.spends}.{takes}", *later]
+    return "\n\n".join([*lines, *_parameters(style.parameters), _example(style.example)])
+
+
+def method_words(method: Method) -> str:
+    later = [] if method.available else ["Not available yet."]
+    lines = [_code(signature(method.name, method.parameters)), _words(method), f"Source: {method.source}.", *later]
+    return "\n\n".join([*lines, *_parameters(method.parameters), _example(method_example(method))])
+
+
+def selection_words(name: str) -> str:
+    words, example, own = SELECTIONS[name]
+    return "\n\n".join([_code(signature(name, own)), words, *_parameters(own), _example(example)])
+
+
+def statement_words(word: str) -> str:
+    form, words = STATEMENTS[word]
+    return f"{words}\n\n{_example(form)}"
+
+
+def parameter_words(parameter: Parameter) -> str:
+    """`k: whole number, at least 1` and what it does."""
+    return f"{kind_words(parameter)}. {parameter.doc[:1].upper()}{parameter.doc[1:]}."
+
+
+def kind_words(parameter: Parameter) -> str:
+    words = KINDS.get(parameter.kind, parameter.kind) + (", or a slider" if parameter.slides else "")
+    low, high, unit = parameter.minimum, parameter.maximum, f" {parameter.unit}" if parameter.unit else ""
+    if parameter.choices:
+        words += f": {', '.join(parameter.choices)}"
+    elif low is not None and high is not None:
+        words += f", {_number(low)} to {_number(high)}{unit}"
+    elif low is not None:
+        words += f", at least {_number(low)}{unit}"
+    if not parameter.required and parameter.default not in (None, "first"):
+        default = str(parameter.default).lower() if isinstance(parameter.default, bool) else parameter.default
+        words += f"; {default} unless said"
+    return words
+
+
+def _parameters(own: Iterable[Parameter]) -> list[str]:
+    listed = parameter_list(own)
+    return [listed] if listed else []
+
+
+def parameter_list(own: Iterable[Parameter]) -> str:
+    """A line for each parameter."""
+    return "\n".join(f"- `{p.name}` ({kind_words(p)}): {p.doc}" for p in own)
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+
+
+def _code(words: str) -> str:
+    return f"```bbi\n{words.strip('`')}\n```"
+
+
+def _example(text: str) -> str:
+    return f"```bbi\n{text}\n```" if text else ""

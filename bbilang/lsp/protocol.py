@@ -1,0 +1,126 @@
+"""Answers in the protocol's own types, from what the other modules found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lsprotocol import types
+
+from bbilang.grammar.diagnostic import Diagnostic
+from bbilang.lsp.completion import complete
+from bbilang.lsp.document import Document
+from bbilang.lsp.fixes import fixes
+from bbilang.lsp.positions import Places
+from bbilang.lsp.signature import signature_at
+from bbilang.lsp.string_completion import Choice
+from bbilang.lsp.symbols import Part, outline
+
+
+@dataclass(frozen=True)
+class Ready:
+    """An answer as it is sent."""
+
+    json: Any
+
+
+SOURCE = "bbi"
+ITEM = types.CompletionItemKind
+KINDS = {
+    "keyword": ITEM.Keyword, "setting": ITEM.Property, "model": ITEM.Module, "function": ITEM.Function,
+    "operation": ITEM.Method, "parameter": ITEM.Field, "word": ITEM.EnumMember, "axis": ITEM.EnumMember,
+    "style": ITEM.Color, "method": ITEM.Function, "number": ITEM.Value, "variable": ITEM.Variable,
+    "selection": ITEM.Event, "substrate": ITEM.Constant, "layer": ITEM.Class, "atom": ITEM.TypeParameter,
+    "class": ITEM.Value, "picture": ITEM.File, "file": ITEM.File, "folder": ITEM.Folder,
+}  # fmt: skip
+SYMBOL = types.SymbolKind
+SYMBOLS = {
+    "interface": SYMBOL.Namespace, "element": SYMBOL.Object, "binding": SYMBOL.Variable, "function": SYMBOL.Function,
+    "setting": SYMBOL.Property,
+}  # fmt: skip
+
+
+def diagnostic(d: Diagnostic, places: Places, uri: str) -> types.Diagnostic:
+    """The same code, place and words as `bbi check`; the help stands below the message."""
+    related = [
+        types.DiagnosticRelatedInformation(types.Location(uri, places.span(span)), words) for span, words in d.related
+    ]
+    return types.Diagnostic(
+        places.span(d.span) if d.span else places.range(0, 0),
+        f"{d.message}\nhelp: {d.help}" if d.help else d.message,
+        types.DiagnosticSeverity.Error if d.severity == "error" else types.DiagnosticSeverity.Warning,
+        d.code,
+        source=SOURCE,
+        related_information=related or None,
+        tags=[types.DiagnosticTag.Unnecessary] if d.code == "W202" else None,
+    )
+
+
+def completion(document: Document, places: Places, offset: int, snippets: bool) -> types.CompletionList:
+    choices, more, cursor = complete(document, offset)
+    start, end = cursor.replaced
+    if cursor.in_string and end < len(document.text) and document.text[end] == '"':
+        end += 1
+    elif cursor.frame.opener == "[" and cursor.frame.callee == "output" and cursor.word is None:
+        start = end = offset
+    range = places.range(start, end)
+    items = [_item(choice, number, range, snippets, cursor.in_string) for number, choice in enumerate(choices)]
+    return types.CompletionList(is_incomplete=more, items=items)
+
+
+def _item(choice: Choice, number: int, range: types.Range, snippets: bool, in_string: bool) -> types.CompletionItem:
+    text, kind = choice.insert or choice.label, types.InsertTextFormat.PlainText
+    if choice.call and not choice.insert:
+        text, kind = (f"{choice.label}($1)", types.InsertTextFormat.Snippet) if snippets else (f"{choice.label}(", kind)
+    return types.CompletionItem(
+        choice.label,
+        kind=KINDS.get(choice.kind),
+        detail=choice.detail or None,
+        documentation=choice.doc or None,
+        sort_text=f"{choice.rank}{number:03}",
+        filter_text=choice.match if in_string and choice.match else None,
+        insert_text_format=kind if kind == types.InsertTextFormat.Snippet else None,
+        text_edit=types.TextEdit(range, text),
+        data=list(choice.about) if choice.about else None,
+    )
+
+
+def signature_help(document: Document, offset: int) -> types.SignatureHelp | None:
+    found = signature_at(document, offset)
+    if found is None:
+        return None
+    parameters = [types.ParameterInformation((start, end), words) for start, end, words in found.parameters]
+    signature = types.SignatureInformation(found.label, parameters=parameters, active_parameter=found.active)
+    return types.SignatureHelp([signature], active_signature=0, active_parameter=found.active)
+
+
+def symbols(document: Document, places: Places) -> list[dict[str, Any]]:
+    """DocumentSymbol[], as it is sent."""
+
+    def symbol(part: Part) -> dict[str, Any]:
+        found = {
+            "name": part.name or " ", "kind": int(SYMBOLS[part.kind]), "range": places.plain(part.start, part.end),
+            "selectionRange": places.plain(part.name_start, part.name_end),
+        }  # fmt: skip
+        if part.detail:
+            found["detail"] = part.detail
+        if part.children:
+            found["children"] = [symbol(child) for child in part.children]
+        return found
+
+    return [symbol(part) for part in outline(document)]
+
+
+def actions(document: Document, places: Places, uri: str, start: int, end: int) -> list[types.CodeAction]:
+    """Fixes of what is wrong where the cursor is."""
+    found = []
+    for d in document.state.diagnostics:
+        if d.span is None or d.span.end < start or d.span.start > end:
+            continue
+        for fix in fixes(document, d):
+            edit = types.TextEdit(places.range(fix.start, fix.end), fix.text)
+            found.append(types.CodeAction(
+                fix.title, types.CodeActionKind.QuickFix, [diagnostic(d, places, uri)], fix.sure or None,
+                edit=types.WorkspaceEdit({uri: [edit]}),
+            ))  # fmt: skip
+    return found

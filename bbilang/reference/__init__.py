@@ -1,0 +1,1 @@
+"""The language reference and the pages about errors, written from what the code declares."""

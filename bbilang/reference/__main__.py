@@ -1,0 +1,6 @@
+"""`python -m bbilang.reference` writes docs/reference and docs/mistakes.md, and names the pages that changed."""
+
+from bbilang.reference.pages import write
+
+for path in write():
+    print(path)

@@ -1,0 +1,173 @@
+"""`boxes="cat.json"`: the boxes of a page's pictures, from a file in the way of COCO or VOC. JSON: nothing runs."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bbilang.compiler.contract.operation import Fail
+from bbilang.grammar.files import beside, read_bytes, short
+from bbilang.grammar.frozen import frozen
+
+LARGEST = 32 * 1024 * 1024
+MOST = 10_000  # boxes of one page
+SHOWN = 6  # names that a message lists
+UNNAMED = re.compile(r"picture \d+")
+SAMPLE = "sample:"
+HELP = (
+    'as COCO writes it, {"images": [{"id", "file_name"}], "annotations": [{"image_id", "category_id", "bbox": '
+    '[x, y, width, height]}], "categories": [{"id", "name"}]}, or a list of {"name", "bndbox": {"xmin", "ymin", '
+    '"xmax", "ymax"}}'
+)
+Row = tuple[int, str, int, int, float, float, float, float]
+
+
+@frozen
+class Place:
+    """Where names of files start, the folder that they may not leave, and the names of the page's pictures."""
+
+    folder: Path = Path()
+    root: Path | None = None
+    inputs: tuple[str, ...] = ()
+
+
+def read(name: str, place: Place) -> tuple[Row, ...]:
+    """(number of the picture, category, width and height of the picture or 0, left, top, right, bottom) of every box
+    of the page's pictures, in pixels of the original picture. Raises `Fail` E246."""
+    data = _json(name, place)
+    try:
+        rows = _coco(data, name, place) if isinstance(data, dict) else _voc(data, name, place)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise Fail("E246", f'"{name}" is no file of boxes', HELP, "boxes") from error
+    if len(rows) > MOST:
+        _fail(f'"{name}" has {len(rows):,} boxes for the pictures of this page, and {MOST:,} are the most')
+    return tuple(rows)
+
+
+def _json(name: str, place: Place) -> Any:
+    try:
+        path = beside(place.folder, name).resolve()
+        if place.root is not None and not path.is_relative_to(place.root.resolve()):
+            _fail(f'"{name}" lies outside of the folder given with `--root`')
+        raw = read_bytes(path, LARGEST)
+    except FileNotFoundError:
+        _fail(f'there is no file "{short(name)}"', "names start beside the text")
+    except OSError as error:
+        larger = "keep the pictures of the page, and leave the others out"
+        help = larger if error.errno == errno.EFBIG else "names start beside the text"
+        _fail(f'"{short(name)}" cannot be read: {error.strerror or error}', help)
+    try:
+        return json.loads(raw, parse_constant=_constant)
+    except (ValueError, RecursionError) as error:
+        raise Fail("E246", f'"{name}" is not JSON that can be read: {str(error)[:80]}', HELP, "boxes") from error
+
+
+def _constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
+
+
+def _coco(data: dict[str, Any], name: str, place: Place) -> list[Row]:
+    categories = {one["id"]: _text(one["name"], name) for one in data["categories"]}
+    files = {one["id"]: _base(_text(one["file_name"], name)) for one in data["images"]}
+    sizes = {one["id"]: _size(one, name) for one in data["images"]}
+    numbers = _pictures(files, name, place)
+    rows: list[Row] = []
+    for one in data["annotations"]:
+        for number in numbers.get(one["image_id"], ()):
+            if one["category_id"] not in categories:
+                _fail(f'"{name}": a box has the category {str(one["category_id"])[:40]}, which is not among categories')
+            x, y, width, height = _four(one["bbox"], name)
+            corners = (x, y, x + width, y + height)
+            rows.append((number, categories[one["category_id"]], *sizes[one["image_id"]], *_corners(corners, name)))
+    return rows
+
+
+def _voc(data: list[Any], name: str, place: Place) -> list[Row]:
+    if not isinstance(data, list):
+        raise TypeError
+    named = [_base(_text(one["filename"], name)) if "filename" in one else None for one in data]
+    if None in named and len(place.inputs) > 1:
+        _fail(f'"{name}" does not say of which picture its boxes are', 'give each box a "filename"')
+    files = {file: file for file in named if file is not None}
+    numbers = _pictures(files, name, place) if files else {}
+    rows: list[Row] = []
+    for one, file in zip(data, named, strict=True):
+        for number in numbers.get(file, ()) if file is not None else (0,):
+            box = one["bndbox"]
+            left, top, right, bottom = _four([box[key] for key in ("xmin", "ymin", "xmax", "ymax")], name)
+            rows.append((number, _text(one["name"], name), 0, 0, *_corners((left - 1, top - 1, right, bottom), name)))
+    return rows
+
+
+def _pictures(files: dict[Any, str], name: str, place: Place) -> dict[Any, list[int]]:
+    """The pictures of the page that each picture of the file is: by name, or the only one of each."""
+    unnamed = [bool(UNNAMED.fullmatch(given)) for given in place.inputs]
+    if len(files) == len(place.inputs) == 1 and unnamed[0]:
+        return {key: [0] for key in files}
+    found: dict[Any, list[int]] = {}
+    for number, given in enumerate(place.inputs):
+        same = [key for key, file in files.items() if _same(file, given)]
+        if len(same) > 1:
+            _fail(f'"{name}" has {len(same)} pictures of the name `{_base(given)}`', "leave the others out")
+        for key in same:
+            found.setdefault(key, []).append(number)
+    if not found and not any(unnamed):
+        asked, there = listed([_base(given) for given in place.inputs]), listed(list(files.values()))
+        _fail(f'"{name}" has no picture {asked}', f"it has {there}; pictures go by the names of their files")
+    return found
+
+
+def _same(file: str, given: str) -> bool:
+    if given.startswith(SAMPLE):
+        return given.removeprefix(SAMPLE) in (file, file.rpartition(".")[0])
+    return file == _base(given)
+
+
+def _base(name: str) -> str:
+    return name.replace("\\", "/").rpartition("/")[2]
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a.jpg`, `b.jpg` and 3 more."""
+    known = list(dict.fromkeys(names))
+    words = ", ".join(f"`{one[:60]}`" for one in known[:SHOWN])
+    return (words or "none") + (f" and {len(known) - SHOWN} more" if len(known) > SHOWN else "")
+
+
+def _text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        _fail(f'"{name}": a name is a text, and {str(value)[:40]} is none')
+    return value
+
+
+def _size(one: dict[str, Any], name: str) -> tuple[int, int]:
+    """(width, height) of a picture; (0, 0) where the file does not say."""
+    if "width" not in one and "height" not in one:
+        return 0, 0
+    width, height = one["width"], one["height"]
+    if not all(type(side) is int and 0 < side < 1_000_000 for side in (width, height)):
+        _fail(f'"{name}": the width and the height of a picture are whole numbers above 0')
+    return width, height
+
+
+def _four(values: Any, name: str) -> tuple[float, float, float, float]:
+    known = isinstance(values, list) and len(values) == 4
+    if not known or not all(type(v) in (int, float) and abs(v) < 1e9 and math.isfinite(v) for v in values):
+        _fail(f'"{name}": a box is four numbers, and {str(values)[:60]} is none')
+    return float(values[0]), float(values[1]), float(values[2]), float(values[3])
+
+
+def _corners(box: tuple[float, float, float, float], name: str) -> tuple[float, float, float, float]:
+    left, top, right, bottom = box
+    if right <= left or bottom <= top:
+        _fail(f'"{name}": a box of {right - left:g} x {bottom - top:g} pixels has no inside')
+    return box
+
+
+def _fail(message: str, help: str = HELP) -> NoReturn:
+    raise Fail("E246", message, help, "boxes")

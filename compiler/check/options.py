@@ -1,0 +1,25 @@
+"""What the command line or a call says besides the text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
+from pathlib import Path
+from typing import Any
+
+from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.grammar.frozen import frozen
+
+
+@frozen
+class Options:
+    """What the command line or a call says besides the text. It wins over the text, settings one by one."""
+
+    model: str | None = None
+    weights: str | None = None
+    inputs: tuple[str, ...] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)  # "featvis.steps" -> 64
+    description: ModelDescription | None = None  # of a caller's own module
+    expand: Callable[[str], Sequence[str]] = lambda name: (name,)  # a glob or a folder to files
+    root: Path | None = None  # files that a text uses lie in it
+    described: Callable[..., ModelDescription] | None = None  # the same with another `size=` and `crop=`

@@ -1,0 +1,64 @@
+"""Networks whose result is not one vector of scores: what was found, and what can be asked all the same."""
+
+from __future__ import annotations
+
+from bbilang.compiler.check.class_names import listed
+from bbilang.compiler.contract.operation import Fail
+from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription, PartDescription
+
+
+def an_entry(layer: LayerDescription) -> str:
+    """One entry of a layer as a text names it: as in `head.neuron[4, 4, 2]`."""
+    order = [axis for axis in ("y", "x", "token", "channel") if axis in layer.axes]
+    places = [str(0 if axis == "channel" else layer.sizes[axis] // 2) for axis in order]
+    return f"`{layer.name}.neuron[{', '.join(places)}]`"
+
+
+def no_vector(description: ModelDescription) -> Fail:
+    """What to say where scores are asked of a network without one vector of them."""
+    vectors = [part for part in description.parts if part.vector]
+    if vectors:
+        found = ", ".join(f"`{part.name}` ({_counted(part)})" for part in vectors)
+        called = listed([part.name for part in vectors]) if len(vectors) > 1 else f"`{vectors[0].name}`"
+        return Fail(
+            "E247",
+            f"{description.name} gives several results, and which are the scores is not known: {found}",
+            f'say which: `output = "{vectors[-1].name}"`; the candidates are {called}, or the layers that give them',
+        )
+    help = 'name the module that gives the scores: `output = "head.logits"`'
+    if not description.parts:
+        return Fail("E247", f"{description.name} has no class vector", help)
+    found = ", ".join(
+        f"({', '.join(map(str, part.shape))})" if part.name == "." else f"`{part.name}` of ({_shape(part)})"
+        for part in description.parts[:6]
+    )
+    layer = _source(description)
+    vector = next((layer for layer in reversed(description.layers) if layer.axes == ("channel",)), None)
+    help = f'name a layer that is one vector: `output = "{vector.name}"`' if vector is not None else help
+    if layer is not None:
+        entry = f"attribute to one entry of the layer that gives it, as in {an_entry(layer)}"
+        entry += f", or to all of a channel, `{layer.name}.channel[0]`" if "channel" in layer.axes else ""
+        help = entry if vector is None else f"{entry}; or {help}"
+    return Fail("E247", f"{description.name} gives no vector of scores for an input, but {found}", help)
+
+
+def _source(description: ModelDescription) -> LayerDescription | None:
+    """The layer that the first part of a result comes from; else the last one that has places."""
+    known = description.by_name
+    for part in description.parts:
+        own = [known[name] for name in part.layers if name in known]
+        if own:
+            return own[-1]
+    return next((layer for layer in reversed(description.layers)), None)
+
+
+def _shape(part: PartDescription) -> str:
+    return ", ".join(map(str, part.shape))
+
+
+def _counted(part: PartDescription) -> str:
+    count = 1
+    for size in part.shape:
+        count *= size
+    where = f", of the layer `{part.layers[-1]}`" if part.layers else ""
+    return f"{count} {'number' if count == 1 else 'numbers'}{where}"

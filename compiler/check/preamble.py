@@ -1,0 +1,360 @@
+"""What stands before the pipes: settings, the model and its scores, class names, inputs."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bbilang.compiler.check.arguments import At, at, bind, literal
+from bbilang.compiler.check.class_names import listed
+from bbilang.compiler.check.output_shapes import an_entry
+from bbilang.compiler.check.reporter import Reporter
+from bbilang.compiler.check.resolve import ModelContext, Resolver
+from bbilang.compiler.check.settings import SETTINGS
+from bbilang.compiler.contract.operation import Parameter, did_you_mean
+from bbilang.compiler.ir.model_description import NOT_PICTURES, ModelDescription
+from bbilang.compiler.ir.program import ModelSlot
+from bbilang.compiler.ir.score_kinds import said
+from bbilang.grammar import ast
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.grammar.files import beside, path_of, read_text, short
+from bbilang.grammar.source import NOWHERE, Span
+
+DEFAULT_MODEL = "efficientnet_lite0"
+LONGEST = 1000  # letters of a label
+LARGEST = 4 << 20  # bytes of a file of labels
+TEXT = "text:"  # before the words of an input that is a text
+FOLDERS, FILE = ("transformers:",), ".pt2"  # what is before a folder's name, and at the end of a file's
+PLACEHOLDER = re.compile(r"picture \d+")  # of a picture that a caller hands over
+
+
+class Preamble(Reporter):
+    """Reads them first, wherever they stand: types need them. Options from outside win over the text."""
+
+    reads: str | None = None  # what the model takes, "image", "text", "signal" ...; None until it is known
+    channels: int = 3  # of a model's input
+
+    def _set(self, statement: ast.Set) -> None:
+        name = statement.name.text
+        if name not in SETTINGS:
+            listing = f"settings are {', '.join(SETTINGS)}"
+            raise at(statement.name.span, "E220", f"`{name}` is not a setting", did_you_mean(name, SETTINGS, listing))
+        parameters = SETTINGS[name]
+        bare = len(parameters) == 1 and parameters[0].name == "value"
+        if bare != (statement.value is not None):
+            example = f"set {name} {'8' if bare else ''}" if bare else f"set {name}({parameters[0].name}=...)"
+            raise at(
+                statement.span,
+                "E220",
+                f"`{name}` is set {'without' if bare else 'with'} parentheses",
+                f"as in `{example.strip()}`",
+            )
+        arguments = (
+            (ast.Argument(statement.value, span=statement.value.span),)
+            if statement.value is not None
+            else statement.arguments
+        )
+        values, spans = bind(f"set {name}", statement.span, arguments, parameters, self._setting_value)
+        names = [p.name for p in parameters]
+        given = {argument.name or names[place]: argument.value.span for place, argument in enumerate(arguments)}
+        for key in spans:
+            self.settings[name if bare else f"{name}.{key}"] = values[key]
+            self.set_at[name if bare else f"{name}.{key}"] = given.get(key, spans[key])
+
+    def _setting_value(self, value: ast.Expression, parameter: Parameter) -> Any:
+        if parameter.kind == "method":
+            resolver = Resolver(self.registry, {}, 1, {})
+            method = resolver.reader.method(value)
+            self._drain(resolver)
+            return method
+        return literal(value, parameter)
+
+    def _overrides(self) -> None:
+        for key, value in self.options.settings.items():
+            group, _, name = key.partition(".")
+            parameters = {p.name: p for p in SETTINGS.get(group, ())}
+            parameter = parameters.get(name or "value")
+            if parameter is None:
+                known = [g if p.name == "value" else f"{g}.{p.name}" for g, ps in SETTINGS.items() for p in ps]
+                raise at(
+                    NOWHERE,
+                    "E220",
+                    f"`{key}` is not a setting",
+                    did_you_mean(key, known, f"settings are {', '.join(known)}"),
+                )
+            self.settings[key] = self._setting_value(_as_expression(value), parameter)
+            self.set_at.pop(key, None)
+
+    def _suits(self, description: ModelDescription) -> None:
+        """Settings about the input that the model's own input cannot have: E407 for a preprocessing that makes no
+        picture, E213 and E214 for numbers of channels."""
+        known, channels = self.settings.get, description.channels
+        for key in ("preprocess.mean", "preprocess.std"):
+            if (values := known(key)) is not None and len(values) not in (1, channels):
+                each = "three for red, green and blue" if channels == 3 else f"{channels}, one a channel"
+                name = key.partition(".")[2]
+                doc = next(p.doc for p in SETTINGS["preprocess"] if p.name == name)
+                raise at(self._set_at(key), "E213", f"`{name}` is one number, or {each}", doc)
+        if (values := known("preprocess.std")) is not None and not all(value > 0 for value in values):
+            message = "preprocess: mean and std have one number per channel, and std is positive"
+            raise at(self._set_at("preprocess.std"), "E407", message, "pictures are divided by it")
+        size, crop = known("preprocess.size"), known("preprocess.crop")
+        sides = (crop, crop) if isinstance(crop, int) else crop
+        if size and sides and max(sides) > size:
+            text = (
+                f"preprocess: a crop of {' x '.join(map(str, sides))} pixels does not fit in a shorter side of {size}"
+            )
+            raise at(self._set_at("preprocess.crop"), "E407", text, "set size at least as large as crop")
+        shown = known("show.channels")
+        if shown is not None and (description.reads != "image" or max(shown) >= channels):
+            has = f"0..{channels - 1}" if description.reads == "image" else "none: it takes no pictures"
+            message = f"channel {max(shown)} is outside of the channels of {description.name}'s input, {has}"
+            raise at(self._set_at("show.channels"), "E214", message, "channels count from zero")
+
+    def _set_at(self, key: str) -> Span:
+        """Where a setting was said; nowhere for one of the command line."""
+        return self.set_at.get(key, NOWHERE)
+
+    def _models(self, statements: list[ast.Model]) -> dict[str, ModelContext]:
+        if len(statements) > 1:
+            raise at(
+                statements[1].span,
+                "E223",
+                "a file has one `model` statement",
+                "several models: `model a = ..., b = ...`",
+            )
+        items = statements[0].items if statements else ()
+        if len(items) > 1:
+            self._report(at(items[1].span, "E901", "several models in one file are not available yet"))
+        options = self.options
+        if options.description is not None:
+            description = options.description
+            self.reads, self.channels = description.reads, description.channels
+            self._suits(description)
+            slot = ModelSlot("", description.name, options.weights)
+            changes = {key: self.settings.get(f"preprocess.{key}") for key in ("size", "crop")}
+            if options.described is not None and any(value is not None for value in changes.values()):
+                span = self._set_at("preprocess.crop" if changes["crop"] else "preprocess.size")
+                description = self._placed(lambda: options.described(**changes), span)
+            return {"": ModelContext(slot, self._labelled(self._scored(description)))}
+        if not items:
+            context = self._model("", options.model or DEFAULT_MODEL, options.weights, NOWHERE)
+            return {context.slot.alias: context}
+        found: dict[str, ModelContext] = {}
+        for number, item in enumerate(items):
+            alias = item.alias.text if item.alias else ""
+            if alias in found:
+                span = item.alias.span if item.alias else item.span
+                raise at(span, "E221", f"two models are called `{alias}`", "choose another name")
+            name = item.name.value if isinstance(item.name, ast.String) else item.name.name
+            weights, span = item.weights.value if item.weights else None, item.name.span
+            if weights == "download":
+                message = "a text cannot ask for a download: nothing is fetched unless the reader says so"
+                raise at(item.weights.span, "E446", message, "say it on the command line: `--weights download`")
+            if number == 0 and options.model is not None:  # the command line wins over the text
+                name, weights, span = options.model, None, NOWHERE
+            found[alias] = self._model(
+                alias, name, options.weights if number == 0 and options.weights else weights, span
+            )
+        return found
+
+    def _model(self, alias: str, name: str, weights: str | None, span: Span) -> ModelContext:
+        assert self.registry.describe is not None
+        name = self._located(name)
+        try:
+            description = self.registry.describe(name)
+            if description.reads == "text" and (texts := self._texts()):
+                description = self.registry.describe(name, texts=texts)
+        except BbiError as error:
+            place = span if span != NOWHERE else None
+            raise BbiError([replace(d, span=place) for d in error.diagnostics], self.file.source) from error
+        self.reads, self.channels = description.reads, description.channels
+        self._suits(description)
+        if description.reads == "text":
+            slot = ModelSlot(alias, description.name, weights)
+            return ModelContext(slot, self._labelled(self._scored(description)))
+        size, crop = self.settings.get("preprocess.size"), self.settings.get("preprocess.crop")
+        if size and not crop:  # a size below the crop takes the crop along
+            crop = tuple(min(size, side) for side in description.input_size)
+        if crop and (crop if isinstance(crop, tuple) else (crop, crop)) != description.input_size:
+            at_crop = self._set_at("preprocess.crop" if self.settings.get("preprocess.crop") else "preprocess.size")
+            description = self._placed(lambda: self.registry.describe(name, crop), at_crop)
+        slot = ModelSlot(alias, description.name, weights)
+        return ModelContext(slot, self._labelled(self._scored(description)))
+
+    def _placed(self, work: Callable[[], ModelDescription], span: Span) -> ModelDescription:
+        """What goes wrong gets the place of the setting that asked for it."""
+        try:
+            return work()
+        except BbiError as error:
+            place = span if span != NOWHERE else None
+            raise BbiError([replace(d, span=place) for d in error.diagnostics], self.file.source) from error
+
+    def _scored(self, description: ModelDescription) -> ModelDescription:
+        """With the scores that `output = "path"` names, for a model without one class vector."""
+        for statement in self.file.statements:
+            if isinstance(statement, ast.Output):
+                path = statement.path
+                layer = description.by_name.get(path.value) or next(
+                    (x for x in description.layers if x.module == path.value), None
+                )
+                part = next((part for part in description.parts if part.name == path.value), None)
+                if layer is None and part is not None and part.vector:
+                    self.output, classes = f"result {part.name}", math.prod(part.shape)
+                    labels = description.labels if classes == description.classes else ()
+                    description = replace(
+                        description, classes=classes, output="", part=part.name, labels=labels, scores=part.scores
+                    )
+                    continue
+                if layer is None:
+                    near = did_you_mean(path.value, description.by_name, f"`bbi layers {description.name}` lists all")
+                    if (vectors := [p.name for p in description.parts if p.vector]) and "did you" not in near:
+                        near = f"parts of what it gives are {listed(vectors)}; {near}"
+                    raise at(path.span, "E204", f"`{path.value}` is not a layer of {description.name}", near)
+                if layer.axes != ("channel",):
+                    raise at(
+                        path.span,
+                        "E209",
+                        f"`{path.value}` has the axes {', '.join(layer.axes)}, and scores are one vector",
+                        f"attribute to one entry of it, {an_entry(layer)}",
+                    )
+                self.output = layer.module
+                labels = description.labels if layer.shape[0] == description.classes else ()
+                description = replace(
+                    description,
+                    classes=layer.shape[0],
+                    output=layer.module,
+                    part="",
+                    labels=labels,
+                    scores=layer.scores,
+                )
+        return replace(description, scores=said(self.settings.get("scores.kind"), description.scores))
+
+    def _labelled(self, description: ModelDescription) -> ModelDescription:
+        """With the class names of `set labels`, where there are some."""
+        name = self.settings.get("labels")
+        if name is None:
+            return description
+        statement = next((s for s in self.file.statements if isinstance(s, ast.Set) and s.name.text == "labels"), None)
+        span = statement.value.span if statement and statement.value else NOWHERE
+        try:
+            lines = read_text(beside(self._folder(), name), LARGEST).removeprefix("\ufeff").splitlines()
+        except OSError as error:
+            raise at(
+                span,
+                "E422",
+                f'the labels in "{short(name)}" cannot be read: {error.strerror or error}',
+                "a text file in UTF-8 with one class name a line",
+            ) from error
+        labels = tuple(line.strip() for line in lines if line.strip())
+        if long := next((label for label in labels if len(label) > LONGEST), None):
+            message = f'a label in "{short(name)}" has {len(long):,} letters: {short(long)}'
+            raise at(span, "E422", message, f"a label has at most {LONGEST} letters")
+        if len(labels) != description.classes:
+            raise at(
+                span,
+                "E422",
+                f'"{name}" has {len(labels)} labels, and {description.name} has {description.classes} classes',
+            )
+        return replace(description, labels=labels)
+
+    def _located(self, name: str) -> str:
+        """A model's name; where it is that of a file or a folder beside the text, the whole path of that."""
+        prefix = next((p for p in FOLDERS if name.startswith(p)), "")
+        if not prefix and not name.endswith(FILE):
+            return name
+        try:
+            own = path_of(name.removeprefix(prefix))
+            path = self._folder() / own
+            return f"{prefix}{own if own.exists() or not path.exists() else path}"
+        except OSError:  # told where models are found
+            return name
+
+    def _texts(self) -> tuple[str, ...]:
+        """The inputs that are texts; what is wrong with inputs is told when they are read."""
+        try:
+            files = self._inputs([s for s in self.file.statements if isinstance(s, ast.Input)])
+        except (BbiError, At):
+            return ()
+        return tuple(file for file in files if _is_text(file))
+
+    def _fitting(self, name: str, span: Span) -> None:
+        """Raises E418 for a text where the model looks at pictures, and for a picture where it reads, or takes numbers
+        that are no picture."""
+        if self.reads is None or PLACEHOLDER.fullmatch(name):
+            return
+        if self.reads in NOT_PICTURES:
+            axes = ", ".join(NOT_PICTURES[self.reads])
+            raise at(span, "E418", f"the model takes {self.reads}s ({axes}), and this is a file",
+                     f"give a tensor ({axes}) in Python: `run(..., input=tensor)`")  # fmt: skip
+        if self.reads == "image" and self.channels not in (1, 3) and not _is_text(name):
+            raise at(span, "E418", f"the model takes {self.channels} channels, and a picture has 3",
+                     f"give a tensor ({self.channels}, y, x) in Python: `run(..., input=tensor)`")  # fmt: skip
+        if _is_text(name) == (self.reads == "text"):
+            return
+        if self.reads == "text":
+            raise at(span, "E418", "the model reads text, and this is a picture",
+                     'as in `input "text:The film was good."`, or the name of a .txt file')  # fmt: skip
+        raise at(span, "E418", "the model looks at pictures, and this is a text", 'as in `input "sample:chelsea"`')
+
+    def _folder(self) -> Path:
+        """Where file names in the text start: beside the text."""
+        source = self.file.source
+        return Path(source.name).parent if source and not source.name.startswith("<") else Path()
+
+    def _inputs(self, statements: list[ast.Input]) -> tuple[str, ...]:
+        if self.options.inputs is not None:
+            for name in self.options.inputs:
+                self._fitting(name, NOWHERE)
+            return tuple(file for name in self.options.inputs for file in self.options.expand(name))
+        files: list[str] = []
+        for literal_name in (name for statement in statements for name in statement.files):
+            name = literal_name.value
+            self._fitting(name, literal_name.span)
+            try:
+                if not name.startswith(("sample:", TEXT)) and "://" not in name:
+                    name = str(beside(self._folder(), name))
+                files += self.options.expand(name)
+            except BbiError as error:
+                raise BbiError(
+                    [replace(d, span=literal_name.span) for d in error.diagnostics], self.file.source
+                ) from error
+            except OSError as error:
+                raise at(literal_name.span, "E411", f"{short(name)} cannot be opened: {error.strerror}") from error
+        if not files:
+            raise at(
+                NOWHERE,
+                "E420",
+                "no input: the page needs a picture to explain",
+                'add `input "cat.jpg"` to the text, or pass `--input cat.jpg`; `sample:chelsea` is a cat',
+            )
+        return tuple(files)
+
+
+def _is_text(name: str) -> bool:
+    return name.startswith(TEXT) or name.lower().endswith(".txt")
+
+
+def _as_expression(value: Any) -> ast.Expression:
+    """A value from the command line or a call, as the text would write it."""
+    if isinstance(value, bool) or value is None:
+        return ast.Constant(value)
+    if isinstance(value, int | float):
+        return ast.Number(value)
+    if isinstance(value, list | tuple):
+        return ast.List(tuple(_as_expression(v) for v in value))
+    text = str(value)
+    for kind in (int, float):
+        try:
+            return ast.Number(kind(text))
+        except ValueError:
+            pass
+    if text in ("true", "false", "none"):
+        return ast.Constant({"true": True, "false": False, "none": None}[text])
+    if text.startswith("[") and text.endswith("]"):
+        return ast.List(tuple(_as_expression(part.strip()) for part in text[1:-1].split(",")))
+    return ast.Path(text) if text.isidentifier() else ast.String(text)

@@ -1,0 +1,257 @@
+"""Selections: what a reader can choose, as an axis of states."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from bbilang.compiler.check.arguments import SOME_LAYER, At, at, bind, describe, literal
+from bbilang.compiler.check.class_names import class_index
+from bbilang.compiler.check.targets import TARGET
+from bbilang.compiler.contract.operation import Fail, Parameter, suggest
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import ATOMS, Axis, FieldType
+from bbilang.grammar import ast
+
+if TYPE_CHECKING:
+    from bbilang.compiler.check.resolve import Resolver
+
+SELECTIONS = ("hover", "click", "pick", "slider")
+PARAMETERS = (
+    Parameter("of", "atoms", "an element, a field or a substrate whose atoms the reader chooses from"),
+    Parameter("start", "start", "where the page starts; the first atom drawn unless said, `none` for nothing", "first"),
+)
+
+
+# Words that axes are called by: a selection gets another.
+RESERVED = {*ATOMS, "input", "layer", "y", "x", "class", "target", "term", "slot", "method", "measure"}
+
+SLIDER = (
+    Parameter("from", "number", "the lowest number"),
+    Parameter("to", "number", "the highest number"),
+    Parameter("step", "number", "from one number to the next", 1.0, minimum=1e-6),
+    Parameter("start", "number", "where the page starts; the lowest unless said", None),
+)
+
+
+class Selector:
+    """Reads `hover(x)`, `click(x)`, `pick(x)` and `slider(...)`."""
+
+    def __init__(self, resolver: Resolver):
+        self.resolver = resolver
+        self.ids: dict[str, str] = {}  # id -> digest of its node
+
+    def read(self, expression: ast.Expression) -> Node:
+        """An argument that must be a selection."""
+        value = self.resolver.value(expression)
+        if isinstance(value, Node) and value.type.content == "selection":
+            return value
+        shown = expression.name if isinstance(expression, ast.Path) else "..."
+        raise at(
+            expression.span,
+            "E233",
+            f"{describe(expression)} is not a selection",
+            f"say how the reader chooses: `hover({shown})`",
+        )
+
+    def make(self, call: ast.Call) -> Node:
+        name, self.resolver.name = self.resolver.name, None
+        if call.name == "slider":
+            return self._slider(call, name)
+        pending: dict[str, ast.Expression] = {}
+
+        def read(value: ast.Expression, parameter: Parameter) -> Any:
+            if parameter.kind == "atoms":
+                found = self.resolver.as_field(self.resolver.value(value), value)
+                return found
+            pending["start"] = value
+            return None
+
+        arguments, _ = bind(call.name, call.span, call.arguments, PARAMETERS, read)
+        over: Node = arguments["of"]
+        of = call.arguments[0].value
+        axis = self._range(over, of)
+        start: Any = "first"
+        if "start" in pending:
+            start = self._start(pending["start"], axis, over)
+        shown = self.resolver.element_names.get(over) or (of.name if isinstance(of, ast.Path) else over.type.atom)
+        wanted = name if name and name not in RESERVED else f"{call.name}-{(name or shown).replace('.', '-')}"
+        parameters = {"over": over, "start": start, "components": axis.components}
+        identity = self._identity(wanted, call.name, parameters, over.type, name)
+        if isinstance(start, Node):  # a state of its own
+            axis = replace(axis, size=axis.size + 1, exact=False)
+        if isinstance(start, tuple) and not _surely_inside(over, start):  # adds a state where it is none of them
+            most = axis.size if "group" in axis.components else self._all(over.type, axis.components)
+            axis = replace(axis, size=min(axis.size + 1, most), exact=False)
+        axis = Axis(identity, axis.size, axis.components, axis.exact)
+        family = over.type.family if "group" in axis.components else ""
+        type = FieldType("selection", over.type.atom, over.type.layers, (axis,), model=over.type.model, family=family)
+        return self.resolver.make(call.name, (), {**parameters, "id": identity}, type, call.span)
+
+    def _identity(self, wanted: str, op: str, parameters: dict[str, Any], type: FieldType, name: str | None) -> str:
+        """A name of its own for every selection; equal ones are one."""
+        key = Node(op, (), tuple(sorted({**parameters, "id": name or ""}.items())), type).digest
+        identity, number = wanted, 2
+        while self.ids.setdefault(identity, key) != key:
+            identity, number = f"{wanted}-{number}", number + 1
+        return identity
+
+    def _slider(self, call: ast.Call, name: str | None) -> Node:
+        """A number that the reader chooses: every step of the range is a state. A start between two adds one."""
+        arguments, spans = bind(call.name, call.span, call.arguments, SLIDER, literal)
+        low, high, step, start = (arguments[p.name] for p in SLIDER)
+        if high < low:
+            raise at(spans["to"], "E214", f"the slider ends at {high:g}, before it starts at {low:g}")
+        count = int((high - low) / step + 1e-9) + 1
+        if count > 4096:
+            raise at(call.span, "E305", f"this slider has {count} steps, and 4096 is the most", "take a larger step")
+        if start is not None and not low <= start <= high:
+            raise at(spans["start"], "E214", f"`start` is {start:g}, and the slider goes from {low:g} to {high:g}")
+        values = tuple(low + step * number for number in range(count))
+        start = low if start is None else start
+        near = next((value for value in values if abs(start - value) <= 1e-9 * step), None)
+        if near is None:  # between two steps: it adds one
+            values = tuple(sorted((*values, start)))
+        start = start if near is None else near
+        wanted = name if name and name not in RESERVED else f"slider-{low:g}-{high:g}"
+        parameters = {"from": low, "to": high, "step": step, "start": values.index(start), "values": values}
+        identity = self._identity(wanted, call.name, parameters, FieldType("selection", "number", (), ()), name)
+        parameters["id"] = identity
+        type = FieldType("selection", "number", (), (Axis(identity, len(values), ("value",)),))
+        return self.resolver.make("slider", (), parameters, type, call.span)
+
+    def _range(self, over: Node, expression: ast.Expression) -> Axis:
+        """The axis of states: every atom that the thing shows, in any of its own states."""
+        type = over.type
+        if over.op == "present":
+            if over["style"] == "image":
+                raise at(
+                    expression.span,
+                    "E306",
+                    f"{describe(expression)} shows every layer's positions",
+                    f"say which: `hover({SOME_LAYER}.spatial)`",
+                )
+        axes = type.atom_axes if type.atom != "class" else tuple(a for a in type.axes if a.name == "class")
+        components = tuple(c for axis in axes for c in axis.components)
+        if not components and type.atom == "class":
+            message = f"{describe(expression)} is one class, and a reader chooses among several"
+            raise at(expression.span, "E306", message, "as in `pick(output[top(5)])`")
+        if not components:
+            raise at(
+                expression.span,
+                "E306",
+                f"{describe(expression)} has no atoms to choose from",
+                "a selection ranges over positions, channels, neurons or classes",
+            )
+        if components == TARGET:
+            raise at(
+                expression.span,
+                "E306",
+                f"{describe(expression)} holds sums or differences, and a reader chooses classes",
+                "select each class by itself, as in `output[a] - output[b]`",
+            )
+        own = math.prod(axis.size for axis in axes)
+        everything = own if "group" in components else self._all(type, components)
+        size, exact = 1, True
+        for axis in axes:
+            size *= axis.size
+            exact = exact and axis.exact
+        if size > everything:  # layers of different sizes
+            size, exact = everything, over.op == "substrate"
+        varies = bool(type.states) or any(a.name == "input" and a.size > 1 for a in type.axes)
+        selected = over.op not in ("substrate", "output")
+        if varies and selected:
+            inputs = next((a.size for a in type.axes if a.name == "input"), 1)
+            size, exact = min(size * type.state_count * inputs, everything), False
+        elif over.op == "output" and over["which"][0] == "top" and varies:
+            inputs = next((a.size for a in type.axes if a.name == "input"), 1)
+            size, exact = min(size * inputs, everything), False
+        return Axis("selection", size, components, exact)
+
+    def _all(self, type: FieldType, components: tuple[str, ...]) -> int:
+        """How many atoms there are at the most."""
+        if components == ("class",):
+            return self.resolver.model.description.classes
+        context = self.resolver.models[type.model]
+        total = 0
+        for name in type.layers:
+            count = 1
+            for component, size in context.layer(name).sizes.items():
+                count *= size if component in components else 1
+            total += count
+        return total
+
+    def _inside(self, numbers: tuple[int, ...], components: tuple[str, ...], type: FieldType, value: ast.List) -> None:
+        """Coordinates that the layer does not have are an error at their place."""
+        here = dict(zip(components, numbers, strict=True))
+        layers = type.layers
+        if "layer" in here:
+            layers = layers[here["layer"] : here["layer"] + 1] if here["layer"] >= 0 else ()
+        for item, (component, number) in zip(value.items, here.items(), strict=True):
+            if component == "class":
+                size = self.resolver.model.description.classes
+            elif component == "layer":
+                size = len(type.layers)
+            elif component == "group":
+                size = next(axis.size for axis in type.axes if component in axis.components)
+            else:
+                context = self.resolver.models[type.model]
+                size = max((context.layer(name).sizes[component] for name in layers), default=0)
+            if not 0 <= number < size:
+                raise at(item.span, "E214", f"{component} {number} is outside 0..{size - 1}", "places count from zero")
+
+    def _start(self, value: ast.Expression, axis: Axis, over: Node) -> Any:
+        """A place in the range: its number, its coordinates, a class, or nothing."""
+        if isinstance(value, ast.Constant) and value.value is None:
+            return None
+        if isinstance(value, ast.Number) and isinstance(value.value, int):
+            if not 0 <= value.value < axis.size:
+                raise at(
+                    value.span, "E214", f"`start` is {value.value}, and the selection has places 0 to {axis.size - 1}"
+                )
+            return value.value
+        if isinstance(value, ast.List) and all(
+            isinstance(i, ast.Number) and isinstance(i.value, int) for i in value.items
+        ):
+            numbers = tuple(int(i.value) for i in value.items)
+            if len(numbers) != len(axis.components):
+                raise at(
+                    value.span, "E213", f"a place here has {len(axis.components)} numbers: {', '.join(axis.components)}"
+                )
+            self._inside(numbers, axis.components, over.type, value)
+            return numbers
+        if isinstance(value, ast.String) and axis.components == ("class",):
+            try:
+                return (class_index(self.resolver.model.description, value.value),)
+            except Fail as fail:
+                raise At(fail, value.span) from fail
+        if isinstance(value, ast.Path | ast.Index):
+            base = value.value if isinstance(value, ast.Index) else value
+            if isinstance(base, ast.Path) and base.name == "output" and base.model is None:
+                return self._outside(value, axis)
+        if isinstance(value, ast.Path) and value.name != "none" and suggest(value.name, ["none"]):
+            raise at(value.span, "E213", f"`start` cannot be {describe(value)}", "did you mean `none`?")
+        raise at(
+            value.span,
+            "E213",
+            f"`start` cannot be {describe(value)}",
+            "a place is its number, its coordinates as in `[6, 6]`, a class name, or `none`",
+        )
+
+    def _outside(self, value: ast.Expression, axis: Axis) -> Node:
+        """`start=output`: until the reader chooses an atom, what is linked is linked to the output."""
+        if axis.components == ("class",):
+            raise at(value.span, "E213", "this selection is of classes, and starts at one", 'name it: `start="tabby"`')
+        target = self.resolver.value(value)
+        if target.type.axis("class") is not None or target.type.states:
+            raise at(value.span, "E213", "a selection starts at one score", "as in `start=output`")
+        return target
+
+
+def _surely_inside(over: Node, start: tuple[int, ...]) -> bool:
+    """True where a place is known to be in the range before anything runs."""
+    if over.op == "output":
+        kind, *rest = over["which"]
+        return kind == "all" or (kind == "classes" and start[0] in rest[0])
+    return over.op == "substrate"

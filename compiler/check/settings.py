@@ -1,0 +1,104 @@
+"""What `set` and `--set` may say: the settings, their ranges and defaults."""
+
+from __future__ import annotations
+
+from bbilang.compiler.contract.operation import Parameter
+from bbilang.compiler.ir.score_kinds import KINDS
+
+# What icons show: for a file by `set featvis(...)`, for an element by `present(featvis, ...)`. None: as usual.
+OBJECTIVE = (
+    Parameter("negative", "flag", "icons of as little of the atom as possible, the other end of its direction", None),
+    Parameter(
+        "diversity",
+        "integer",
+        "pictures of each atom that differ; a tile holds all of them",
+        None,
+        minimum=1,
+        maximum=8,
+    ),
+    Parameter("place", "flag", "the response at the atom's own position, not the mean over all of them", None),
+    Parameter(
+        "start", "word", "what the ascent starts from: `noise`, or the `input`", None, choices=("noise", "input")
+    ),
+    Parameter(
+        "objective",
+        "word",
+        "a whole layer's picture maximizes likeness to its activations (`caricature`) or their size (`dream`)",
+        None,
+        choices=("caricature", "dream"),
+    ),
+)
+
+# name -> its parameters; a name with one parameter called "value" is set without parentheses.
+SETTINGS: dict[str, tuple[Parameter, ...]] = {
+    "featvis": (
+        Parameter("size", "integer", "side of an icon", 128, unit="px", minimum=16, maximum=1024),
+        Parameter("steps", "integer", "steps of the optimization", 512, minimum=1, maximum=20000),
+        Parameter("rate", "number", "learning rate of Adam", 0.05, minimum=1e-5, maximum=10),
+        Parameter("batch", "integer", "icons optimized together; 8 on a CPU", 8, minimum=1, maximum=4096),
+        Parameter(
+            "coherence",
+            "integer",
+            "groups of shared parts of the pictures of a grid; none unless said",
+            None,
+            minimum=1,
+            maximum=64,
+        ),
+        *OBJECTIVE,
+        Parameter(
+            "parametrization",
+            "word",
+            "what is optimized: all Fourier coefficients, or only their phases (maco)",
+            "fourier",
+            choices=("fourier", "maco"),
+        ),
+        Parameter("transparency", "flag", "what the objective does not need becomes transparent", False),
+    ),
+    "attribute": (Parameter("method", "method", "attribution method where the text names none", "linear"),),
+    "preprocess": (
+        Parameter("size", "integer", "shorter side after resizing", None, unit="px", minimum=1, maximum=4096),
+        Parameter(
+            "crop",
+            "size",
+            "side of the centre crop that the network sees, or its [y, x]",
+            None,
+            unit="px",
+            minimum=1,
+            maximum=4096,
+        ),
+        Parameter("mean", "numbers", "mean of each colour, of RGB in 0..1", None),
+        Parameter("std", "numbers", "deviation of each colour, of RGB in 0..1", None),
+    ),
+    "show": (
+        Parameter(
+            "channels",
+            "channels",
+            "which channels of an input are drawn as red, green and blue, or one as grey; they count from zero. Unless "
+            "said the first three, and of fewer the first",
+            None,
+            minimum=0,
+        ),
+    ),
+    "scores": (
+        Parameter(
+            "kind",
+            "word",
+            "what the network's scores are: logits of classes of which one is right, their probabilities, independent "
+            "ones of which any number is right, or values of a regression; guessed from the network unless said",
+            None,
+            choices=KINDS,
+        ),
+    ),
+    "seed": (Parameter("value", "integer", "seed of everything random", 0, minimum=0, maximum=2**63 - 1),),
+    "states": (Parameter("value", "integer", "most states that an element may have", 4096, minimum=1, maximum=10**7),),
+    "marks": (
+        Parameter("value", "integer", "most marks that an element may show at once", 50_000, minimum=1, maximum=10**7),
+    ),
+    "labels": (Parameter("value", "text", "file with one class name a line", None),),
+}
+
+
+def default(name: str) -> object:
+    """The default of `featvis.size`, `seed` ..."""
+    group, _, parameter = name.partition(".")
+    return next(p.default for p in SETTINGS[group] if p.name == (parameter or "value"))

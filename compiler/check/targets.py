@@ -1,0 +1,289 @@
+"""Targets: scores of classes, by name, index, rank or selection, and their sums and differences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from bbilang.compiler.check.arguments import SOME_LAYER, At, at, describe, literal
+from bbilang.compiler.check.class_names import check_index, class_index
+from bbilang.compiler.check.output_shapes import no_vector
+from bbilang.compiler.contract.operation import Fail, Parameter
+from bbilang.compiler.ir.program import Node, walk
+from bbilang.compiler.ir.score_kinds import LOGITS, VALUE, unit_of
+from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.grammar import ast
+from bbilang.grammar.source import Span
+
+if TYPE_CHECKING:
+    from bbilang.compiler.check.resolve import Resolver
+
+SCORE = Parameter(
+    "score",
+    "word",
+    "the score itself, or the probability after softmax (or sigmoid: `set scores`)",
+    "logit",
+    choices=("logit", "probability"),
+)
+COUNT = Parameter("k", "integer", "how many of the most probable classes", minimum=1)
+
+
+TARGET = ("target",)  # what tells sums and differences of classes apart: their number, not a class
+
+
+class Targeter:
+    """Reads what stands for scores of the output."""
+
+    def __init__(self, resolver: Resolver):
+        self.resolver = resolver
+
+    def target(self, expression: ast.Expression, field: Node | None = None) -> Node:
+        """An argument that names what is attributed to: scores, or the atoms of a layer after the field's."""
+        value = self.resolver.value(expression)
+        if isinstance(value, str):
+            raise at(expression.span, "E232", f'the text "{value}" is not a target', f'write `output["{value}"]`')
+        if isinstance(value, Node) and value.type.content == "score":
+            chain = next((node for node in walk(value) if node.op == "chain"), None)
+            if chain is not None and field is not None:
+                atoms = chain.inputs[0].type
+                self.resolver.in_order(field.type.layers, atoms.layers, atoms.model, expression.span)
+            return value
+        if isinstance(value, Node) and value.type.content == "selection":
+            name = expression.name if isinstance(expression, ast.Path) else "selection"
+            raise at(
+                expression.span,
+                "E232",
+                f"{describe(expression)} is a selection, not a target",
+                f"write `output[{name}]`",
+            )
+        if not isinstance(value, int | float | bool | tuple | type(None)):
+            node = self.resolver.as_field(value, expression)
+            if field is not None and node.type.atom not in ("class", "list") and node.op != "present":
+                self.resolver.in_order(field.type.layers, node.type.layers, node.type.model, expression.span)
+            return node
+        raise at(
+            expression.span,
+            "E232",
+            f"{describe(expression)} is not a target",
+            'targets are `output`, `output["name"]`, ...',
+        )
+
+    def chain(self, expression: ast.Binary) -> Node:
+        """`atoms -> target`: the attribution of those atoms to the target, as a target itself."""
+        resolver = self.resolver
+        atoms = resolver.field(expression.left)
+        to = self.target(expression.right, atoms)
+        if atoms.type.atom in ("class", "list"):
+            raise at(
+                expression.left.span,
+                "E232",
+                "before `->` stand the atoms of a layer",
+                f"as in `{SOME_LAYER}.channel[7] -> output`",
+            )
+        if atoms.type.atom == "group" or len(atoms.type.layers) > 1:
+            what = "atoms of one layer, not its groups" if atoms.type.atom == "group" else "atoms of one layer"
+            raise at(
+                expression.left.span, "E232", f"before `->` stand {what}", f"as in `{SOME_LAYER}.channel[7] -> output`"
+            )
+        if to.type.content != "score" or to.type.axis("class") is not None or to.op in ("chain", "combine"):
+            help = f"as in `{SOME_LAYER}.channel[7] -> output`"
+            raise at(expression.right.span, "E232", "after `->` stands the score of one class", help)
+        type = FieldType(
+            "score", "class", ("output",), (resolver.input_axis(),), model=atoms.type.model, unit=to.type.unit
+        )
+        return resolver.make(
+            "chain", (atoms, to), {}, type.with_states(*atoms.type.states, *to.type.states), expression.span
+        )
+
+    def _node(
+        self, which: tuple, axes: tuple[Axis, ...], span: Span, score: str, states: tuple[Axis, ...] = ()
+    ) -> Node:
+        resolver = self.resolver
+        kind = resolver.model.description.scores
+        self._suits(which, span, score)
+        unit = unit_of(kind) if score == "logit" else "probability"
+        type = FieldType(
+            "score",
+            "class",
+            ("output",),
+            (resolver.input_axis(), *axes),
+            states,
+            resolver.model.slot.alias,
+            unit != "probability",
+            unit,
+        )
+        return resolver.make("output", (), {"which": which, "score": score}, type, span)
+
+    def _suits(self, which: tuple, span: Span, score: str) -> None:
+        """Values are of no classes: they have no probability, and none of them is predicted."""
+        description = self.resolver.model.description
+        if description.scores != VALUE:
+            if score == "probability" and description.classes == 1 and description.scores == LOGITS:
+                help = "one logit says something where its sigmoid is the probability: `set scores(kind=independent)`"
+                raise at(span, "E248", "the softmax of one score is always 1", help)
+            return
+        if score == "probability":
+            help = "attribute to the value itself; or say what it is: `set scores(kind=independent)`"
+            raise at(span, "E248", f"the scores of {description.name} are values, and have no probability", help)
+        if description.classes > 1 and which[0] in ("predicted", "top"):
+            help = "name one, as in `output[0]`, or all: `output.class`; for classes `set scores(kind=logits)`"
+            message = f"the {description.classes} outputs of {description.name} are values, and none is predicted"
+            raise at(span, "E249", message, help)
+
+    def output(self, path: ast.Path, atom: str) -> Node:
+        """`output`: the predicted class. `output.class`: all."""
+        self._classes(path.span)
+        if path.name == "output":
+            return self._node(("predicted",), (), path.span, "logit")
+        if atom != "class":
+            word = Span(path.span.end - len(atom), path.span.end)
+            raise at(word, "E208", f"the output has no atom `{atom}`", "it has `output.class`")
+        return self._node(("all",), (Axis("class", self._classes(path.span)),), path.span, "logit")
+
+    def _classes(self, span: Span) -> int:
+        description = self.resolver.model.description
+        if not description.classes:
+            raise At(no_vector(description), span)
+        return description.classes
+
+    def indexed(self, index: ast.Index) -> Node:
+        """`output["tabby"]`, `output[208]`, `output[top(5)]`, `output[a]`, several of them, `score=probability`."""
+        score, picks = "logit", []
+        total = self._classes(index.value.span)
+        for argument in index.arguments:
+            if argument.name is None:
+                picks.append(argument.value)
+            elif argument.name == "score":
+                score = literal(argument.value, SCORE)
+            else:
+                raise at(argument.span, "E211", f"`output[...]` has no argument `{argument.name}`", "it takes `score=`")
+        if not picks:
+            return self._node(("predicted",), (), index.span, score)
+        if len(picks) == 1:
+            pick = picks[0]
+            if isinstance(pick, ast.Call) and pick.name == "top":
+                if len(pick.arguments) != 1:
+                    raise at(pick.span, "E212", "`top` needs how many classes", "as in `output[top(5)]`")
+                k = literal(pick.arguments[0].value, COUNT)
+                if k > total:
+                    raise at(pick.span, "E214", f"the model has {total} classes, not {k}")
+                return self._node(("top", k), (Axis("class", k),), index.span, score)
+            if isinstance(pick, ast.Path) and pick.name == "top" and self.resolver.find("top") is None:
+                raise at(pick.span, "E212", "`top` needs how many classes", "as in `output[top(5)]`")
+            if not isinstance(pick, ast.Number | ast.String):
+                return self._selected(pick, index.span, score)
+        indices = tuple(self._class(pick) for pick in picks)
+        axes = (Axis("class", len(indices)),) if len(indices) > 1 else ()
+        return self._node(("classes", indices), axes, index.span, score)
+
+    def _class(self, pick: ast.Expression) -> int:
+        description = self.resolver.model.description
+        value = self.resolver.value(pick) if not isinstance(pick, ast.String) else pick.value
+        try:
+            if isinstance(value, str):
+                return class_index(description, value)
+            if isinstance(value, int) and not isinstance(value, bool):
+                return check_index(description, value)
+        except Fail as fail:
+            raise At(fail, pick.span) from fail
+        help = "a class is a name in quotes or a number"
+        if isinstance(value, Node) and value.type.content == "selection":
+            help = f"a selection stands alone, as in `[output[{getattr(pick, 'name', '...')}], output[208]]`"
+        raise at(pick.span, "E232", f"{describe(pick)} is not a class", help)
+
+    def _selected(self, pick: ast.Expression, span: Span, score: str) -> Node:
+        value: Any = self.resolver.value(pick)
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            return self._node(("classes", (self._class(pick),)), (), span, score)
+        if isinstance(value, Node) and value.type.content == "score":
+            raise at(
+                pick.span, "E233", f"{describe(pick)} is a target already", "write it without `output[...]` around it"
+            )
+        if not (isinstance(value, Node) and value.type.content == "selection"):
+            raise at(
+                pick.span,
+                "E233",
+                f"{describe(pick)} is neither a class nor a selection of classes",
+                'as in `output["tabby"]`, `output[208]`, `output[top(5)]`, `output[pick(output[top(5)])]`',
+            )
+        if value.type.axes[0].components != ("class",):
+            over = ", ".join(value.type.axes[0].components)
+            raise at(
+                pick.span,
+                "E309",
+                f"this selection ranges over {over}, not over classes",
+                "select among classes: `pick(output[top(5)])`",
+            )
+        return self._node(("selected", value), (), span, score, value.type.axes)
+
+    def stack(self, targets: list[Node], span: Span) -> Node:
+        """`[t, u]`: an axis `class` with one place a target."""
+        for target in targets:
+            if target.op == "chain":
+                raise at(span, "E232", "an attribution (`->`) is a target by itself", "give each its own pipe")
+            if target.type.axis("class") is not None:
+                raise at(span, "E213", "a list of targets cannot hold a target that is several classes already")
+        sums = any(target.op == "combine" for target in targets)
+        type = FieldType(
+            "score",
+            "class",
+            ("output",),
+            (self.resolver.input_axis(), Axis("class", len(targets), TARGET if sums else ())),
+            model=targets[0].type.model,
+            signed=any(t.type.signed for t in targets),
+            unit=targets[0].type.unit,
+        )
+        if len({t.type.unit for t in targets}) > 1:
+            raise at(span, "E213", "these targets have different units: logits and probability")
+        type = type.with_states(*(axis for t in targets for axis in t.type.states))
+        return self.resolver.make("stack", tuple(targets), {}, type, span)
+
+    def combine(self, expression: ast.Binary | ast.Unary) -> Any:
+        """Scores subtract and add; numbers do arithmetic."""
+        resolver = self.resolver
+        operands = (expression.left, expression.right) if isinstance(expression, ast.Binary) else (expression.operand,)
+        values = [resolver.value(operand) for operand in operands]
+        if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+            return _arithmetic(expression, values)
+        if isinstance(expression, ast.Unary) or expression.operator not in "+-":
+            help = 'as in `output["tabby"] - output["tiger cat"]`'
+            raise at(expression.span, "E232", "scores add and subtract, and know no other arithmetic", help)
+        for value, operand in zip(values, operands, strict=True):
+            if not (isinstance(value, Node) and value.type.content == "score"):
+                raise at(
+                    operand.span,
+                    "E232",
+                    f"{describe(operand)} is not a score, and only scores add and subtract",
+                    'as in `output["tabby"] - output["tiger cat"]`',
+                )
+            if any(node.op == "chain" for node in walk(value)):
+                raise at(operand.span, "E232", "an attribution (`->`) is a target by itself", "give each its own pipe")
+        left, right = values
+        if left.type.unit != right.type.unit:
+            message = "these scores have different units: logits and probability"
+            raise at(expression.span, "E213", message, "give both the same `score=`")
+        sizes = [t.type.axis("class") for t in values if t.type.axis("class")]
+        if len(sizes) == 2 and sizes[0].size != sizes[1].size:
+            raise at(expression.span, "E231", f"{sizes[0].size} classes and {sizes[1].size} classes do not pair up")
+        base = left if left.type.axis("class") else right
+        type = replace(base.type, signed=True, states=()).with_states(*left.type.states, *right.type.states)
+        if (classes := type.axis("class")) is not None:
+            type = type.swap(replace(classes, components=TARGET))
+        sign = 1.0 if expression.operator == "+" else -1.0
+        return resolver.make("combine", (left, right), {"sign": sign}, type, expression.span)
+
+
+def _arithmetic(expression: ast.Binary | ast.Unary, values: list[float]) -> float:
+    if isinstance(expression, ast.Unary):
+        return -values[0]
+    left, right = values
+    match expression.operator:
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "*":
+            return left * right
+        case "/" if right:
+            return left / right
+    raise at(expression.span, "E213", "this arithmetic has no result")

@@ -1,0 +1,132 @@
+"""What the picture of a plan shows: a row for each step that runs the network, few enough for a slide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from bbilang.compiler.explain.explain import Measured, passes_words, seconds_words, si
+from bbilang.compiler.ir.program import Program
+from bbilang.compiler.plan.plan import Plan, Step
+from bbilang.compiler.plan.steps import INPUT, OUTPUT, Stretch, served, stretch
+from bbilang.grammar.frozen import frozen
+
+MOST_ROWS = 12
+PREDICTIONS = "\0predictions"  # in the place of an element; none can be called so
+
+
+@frozen
+class Row:
+    """A step, or several alike. ``head`` is the coloured beginning of the words. ``stretch`` is None for the rest that
+    has no room."""
+
+    kind: str
+    head: str
+    words: str
+    stretch: Stretch | None
+    passes: int
+    flops: int
+    bound: bool
+    elements: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    measured: Measured | None = None
+
+
+def rows(plan: Plan, measured: Callable[[Step], Measured | None], page: int) -> list[Row]:
+    """Steps in order; beyond ``MOST_ROWS``, those alike are one row, and then the cheapest are told of together.
+
+    ``page``: the number of the forward that the page's predictions come from.
+    """
+    needed = served(plan)
+    found = []
+    for step in plan.steps:
+        reach = stretch(plan.program, step)
+        if reach is not None:
+            head, words = _words(plan.program, step, reach)
+            own = (PREDICTIONS,) if step.kind == "forward" and step.index == page else ()
+            bound = step.bound and step.least != step.passes
+            elements = (*own, *needed[id(step)])
+            notes, took = _notes(step), measured(step)
+            found.append(Row(step.kind, head, words, reach, step.passes, step.flops, bound, elements, notes, took))
+    if len(found) > MOST_ROWS:
+        found = _together(found)
+    return _cheapest_last(found) if len(found) > MOST_ROWS else found
+
+
+def _words(program: Program, step: Step, reach: Stretch) -> tuple[str, str]:
+    count = passes_words(step)
+    times = f"{count} × " if step.passes != 1 else ""
+    place = "the scores" if reach.end == OUTPUT else reach.end
+    listed = _listed(reach.layers)
+    match step.kind:
+        case "forward":
+            keeps = ", and keeps it" if reach.layers == (reach.end,) else f", keeps {listed}" if listed else ""
+            baseline = " of the baseline" if program.forwards[step.index].picture else ""
+            return f"{times}forward", f"{baseline} to {place}{keeps}"
+        case "backward":
+            start = "" if reach.start == OUTPUT else f" from {reach.start}"
+            further = reach.end == INPUT and INPUT not in reach.layers
+            return f"{times}backward", f"{start} to {f'the picture, past {listed}' if further else listed}"
+        case "tangents":
+            return f"{count} tangent{'s' if step.passes != 1 else ''}", f" from {reach.start} to {place}"
+        case "reruns":
+            whole = " from the picture on" if reach.start == INPUT else f" above {reach.start}"
+            return f"{times}the network", whole + ("" if reach.end == OUTPUT else f", to {place}")
+    return f"{count} icon{'s' if step.passes != 1 else ''}", f" of {listed}, {step.words}"
+
+
+def _listed(layers: tuple[str, ...]) -> str:
+    """No more than two names, and one where they are long."""
+    shown = 2 if len(", ".join(layers[:2])) <= 20 else 1
+    return ", ".join(layers[:shown]) + (f" and {len(layers) - shown} more" if len(layers) > shown else "")
+
+
+def _notes(step: Step) -> tuple[str, ...]:
+    """The way that was not taken, where there was a choice."""
+    ways = step.alternatives
+    other = min((way for way in ways if not way.chosen), key=lambda way: way.seconds, default=None)
+    chosen = next((way for way in ways if way.chosen), None)
+    if other is None or chosen is None:
+        return ()
+    cost = f"{other.passes:,} passes, {si(other.flops, 'FLOP')}, {seconds_words(other.seconds)}"
+    return (f"estimated {seconds_words(chosen.seconds)} in {chosen.mode} mode; {other.mode}: {cost}",)
+
+
+def _together(found: list[Row]) -> list[Row]:
+    """Rows that read the same are one."""
+    groups: dict[tuple[object, ...], Row] = {}
+    for row in found:
+        key = (row.kind, row.words, row.stretch)
+        if key in groups:
+            first = groups[key]
+            passes = first.passes + row.passes
+            elements = tuple(dict.fromkeys((*first.elements, *row.elements)))
+            groups[key] = replace(
+                first, passes=passes, flops=first.flops + row.flops, elements=elements, notes=(), measured=None,
+                bound=first.bound or row.bound, head=_times(row.kind, passes, first.bound or row.bound),
+            )  # fmt: skip
+        else:
+            groups[key] = row
+    return list(groups.values())
+
+
+def _times(kind: str, passes: int, bound: bool) -> str:
+    count = f"{'up to ' if bound else ''}{passes:,}"
+    match kind:
+        case "tangents" | "icons":
+            return f"{count} {kind}"
+        case "reruns":
+            return f"{count} × the network"
+    return f"{count} × {kind}"
+
+
+def _cheapest_last(found: list[Row]) -> list[Row]:
+    kept = sorted(found, key=lambda row: (row.kind == "icons", row.flops), reverse=True)[: MOST_ROWS - 1]
+    rest = [row for row in found if not any(row is other for other in kept)]
+    numbers = [row for row in rest if row.kind != "icons"]
+    passes = sum(row.passes for row in numbers)
+    elements = tuple(dict.fromkeys(name for row in rest for name in row.elements))
+    bound = any(row.bound for row in rest)
+    words = f"and {passes:,} more passes in {len(rest)} steps"
+    more = Row("more", words, "", None, passes, sum(row.flops for row in numbers), bound, elements)
+    return [row for row in found if any(row is other for other in kept)] + [more]

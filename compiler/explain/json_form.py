@@ -1,0 +1,134 @@
+"""An explanation for tools: JSON as plan.schema.json beside this file describes it. Plans are written, never read."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bbilang.compiler.explain.explain import Explanation, Measured, title_of
+from bbilang.compiler.explain.logical import Defaults, entries, lines_of, type_words
+from bbilang.compiler.ir.program import Program
+from bbilang.compiler.ir.types import Axis
+from bbilang.compiler.plan.plan import Plan
+from bbilang.compiler.plan.steps import served, stretch
+from bbilang.grammar.source import Span
+
+FORMAT, VERSION = "bbilang-plan", 1
+
+
+def to_json(explanation: Explanation) -> dict[str, Any]:
+    """The explanation as dictionaries, lists, numbers, strings and None."""
+    program = explanation.before.program
+    description = program.description
+    plans = {"before": explanation.before, "after": explanation.after}
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "source": program.source.name if program.source else None,
+        "title": title_of(explanation),
+        "optimized": explanation.optimized,
+        "model": {
+            "name": description.name, "title": description.title, "flops": description.flops,
+            "input_size": {"y": description.input_size[0], "x": description.input_size[1]},
+            "classes": description.classes,
+        } if description else None,
+        "inputs": list(program.inputs),
+        "elements": [
+            {"id": e.id, "style": e.node["style"], "title": e.title, "states": e.node.type.state_count}
+            for e in program.elements
+        ],
+        "logical": {name: _nodes(plan.program, explanation.defaults) for name, plan in plans.items()},
+        **{name: _steps(plan, explanation if name == "after" else None) for name, plan in plans.items()},
+        "saved": [{"name": s.name, "before": s.before, "after": s.after} for s in explanation.savings()],
+    }  # fmt: skip
+
+
+def _nodes(program: Program, defaults: Defaults) -> list[dict[str, Any]]:
+    found = entries(program, defaults)
+    number = {id(entry.node): entry.number for entry in found}
+    asked: dict[int, list[dict[str, Any]]] = {}  # equal nodes have one tuple of spans, of every line that has one
+
+    def asked_by(spans: tuple[Span, ...]) -> list[dict[str, Any]]:
+        if id(spans) not in asked:
+            asked[id(spans)] = _asked(program, spans)
+        return asked[id(spans)]
+
+    return [
+        {
+            "number": entry.number,
+            "operation": entry.node.op,
+            "words": entry.words,
+            "needs": list(dict.fromkeys(number[id(child)] for child in entry.node.children)),
+            "element": entry.element.id if entry.element else None,
+            "type": type_words(entry.node.type),
+            "content": entry.node.type.content,
+            "atom": entry.node.type.atom,
+            "layers": list(entry.node.type.layers),
+            "axes": [_axis(axis) for axis in entry.node.type.axes],
+            "states": [_axis(axis) for axis in entry.node.type.states],
+            "asked": asked_by(program.spans(entry.node)),
+        }
+        for entry in found
+        if not entry.again
+    ]
+
+
+def _axis(axis: Axis) -> dict[str, Any]:
+    return {"name": axis.name, "size": axis.size, "exact": axis.exact}
+
+
+def _steps(plan: Plan, explanation: Explanation | None) -> list[dict[str, Any]]:
+    measured = explanation.measured if explanation else {}
+    needed = served(plan)
+    steps = []
+    for step in plan.steps:
+        reach = stretch(plan.program, step)
+        entry: dict[str, Any] = {
+            "kind": step.kind,
+            "what": step.words,
+            "passes": step.passes,
+            "least": step.least,
+            "bound": step.bound,
+            "flops": step.flops,
+            "bytes": step.bytes,
+            "from": reach.start if reach else None,
+            "to": reach.end if reach else None,
+            "returns": reach.returns if reach else False,
+            "layers": list(reach.layers) if reach else [],
+            "elements": list(needed[id(step)]),
+            "asked": _asked(plan.program, step.asked),
+            "frees": [str(free) for free in step.frees],
+            "alternatives": [
+                {
+                    "mode": way.mode, "passes": way.passes, "flops": way.flops, "bytes": way.bytes,
+                    "seconds": way.seconds, "chosen": way.chosen,
+                }
+                for way in step.alternatives
+            ],
+        }  # fmt: skip
+        steps.append(entry | (_measured(measured[id(step)]) if id(step) in measured else {}))
+    return steps
+
+
+def _measured(found: Measured) -> dict[str, Any]:
+    return {
+        "seconds": found.seconds,
+        "peak_bytes": found.peak,
+        "counted_passes": found.passes,
+        "icons_made": found.made,
+        "icons_cached": found.cached,
+    }
+
+
+def _asked(program: Program, spans: tuple[Span, ...]) -> list[dict[str, Any]]:
+    return [
+        {"start": span.start, "end": span.end, "line": next(iter(lines_of(program, (span,))), None)} for span in spans
+    ]
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of what `to_json` gives."""
+    return json.loads(Path(__file__).with_name("plan.schema.json").read_text(encoding="utf-8"))

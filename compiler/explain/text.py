@@ -1,0 +1,191 @@
+"""An explanation for people: the logical plan, both physical plans, what was chosen and what was saved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bbilang.compiler.explain.columns import Column, Row, paragraph, table
+from bbilang.compiler.explain.explain import Explanation, Measured, passes_words, seconds_words, si
+from bbilang.compiler.explain.logical import Entry, count, entries, line_words, lines_of, type_words
+from bbilang.compiler.ir.program import Program
+from bbilang.compiler.plan.plan import Plan, Step
+from bbilang.compiler.plan.steps import PASSES, predicts
+
+READING = (
+    "A pass is one run through the network: forward from the picture to the scores, backward from a target to a layer."
+    " FLOP: one addition or multiplication. kept: memory that later steps read."
+    " lines: who asks for a step, the page's own predictions among them."
+)
+WIDE = 96  # where measurements have columns of their own
+MOST_ELEMENTS = 12  # that are opened in the logical plan
+MOST_STEPS = 40  # beyond which steps alike are one line
+
+Timed = tuple[Step, Measured | None]
+
+
+def text(explanation: Explanation, width: int) -> str:
+    """Blocks with a blank line between them."""
+    program = explanation.before.program
+    blocks = [_head(program, width), _logical(explanation, width)]
+    if explanation.optimized:
+        blocks.append(_physical("as written", "a pass for everything that needs one", explanation, False, width))
+        blocks.append(_physical("optimized", "what will run", explanation, True, width))
+        blocks.append(_saved(explanation, width))
+    else:
+        blocks.append(_physical("as written", "not optimized, will run so", explanation, True, width))
+    if explanation.probes:
+        words = (
+            f"Besides, {_plural(explanation.probes, 'probe')} of one to four rows: what is learned of a network once."
+        )
+        blocks.append(paragraph(words, width))
+    blocks.append(paragraph(READING, width))
+    return "\n\n".join("\n".join(block) for block in blocks)
+
+
+def _head(program: Program, width: int) -> list[str]:
+    description = program.description
+    name = f"{program.source.name}: " if program.source and not program.source.name.startswith("<") else ""
+    words = [f"{name}{_plural(len(program.elements), 'element')}, {_plural(len(program.inputs), 'picture')}"]
+    if description:
+        y, x = description.input_size
+        words.append(f"{description.title}, {y} × {x} pixels, {si(description.flops, 'FLOP')} a forward pass")
+    return paragraph("; ".join(words), width)
+
+
+# --- the logical plan -------------------------------------------------------------------------------------------------
+
+
+def _logical(explanation: Explanation, width: int) -> list[str]:
+    program = explanation.after.program
+    rows = [_entry_row(program, entry) for entry in entries(program, explanation.defaults, MOST_ELEMENTS)]
+    columns = [Column("", right=True), Column("", least=34), Column("", least=22), Column("line", right=True, least=14)]
+    lines = ["LOGICAL PLAN: what the page shows, and what it is made of"]
+    lines += table(columns, rows, width)
+    if (more := len(program.elements) - MOST_ELEMENTS) > 0:
+        lines += paragraph(f"... and {_plural(more, 'more element')}; all of them are in the JSON.", width, 2)
+    if explanation.optimized:
+        lines += paragraph(_shared(explanation), width, 2)
+    return lines
+
+
+def _entry_row(program: Program, entry: Entry) -> Row:
+    rails = "".join("│  " if goes_on else "   " for goes_on in entry.rails[:-1])
+    branch = ("├─ " if entry.rails[-1] else "└─ ") if entry.rails else ""
+    hang = rails + (("│  " if entry.rails[-1] else "   ") if entry.rails else "") + "  "
+    role = f"{entry.role}: " if entry.role else ""
+    name = f"{entry.element.id} = " if entry.element and entry.rails == () else ""
+    if entry.again:
+        shown = entry.element.id if entry.element else entry.words
+        return Row(("", f"{rails}{branch}{role}{shown}", f"as in {entry.number}", ""), hang)
+    lines = line_words(lines_of(program, program.spans(entry.node)))
+    return Row(
+        (str(entry.number), f"{rails}{branch}{role}{name}{entry.words}", type_words(entry.node.type), lines), hang
+    )
+
+
+def _shared(explanation: Explanation) -> str:
+    """What the optimizer did to the logical plan."""
+    before, after = count(explanation.before.program), count(explanation.after.program)
+    if before == after:
+        return f"{_plural(after, 'operation')}, no two of them equal."
+    words = f"{after} once equal ones are computed once and what no element shows is left out."
+    return f"{_plural(before, 'operation')} as written; {words}"
+
+
+# --- the physical plans -----------------------------------------------------------------------------------------------
+
+
+def _physical(title: str, words: str, explanation: Explanation, runs: bool, width: int) -> list[str]:
+    plan = explanation.after if runs else explanation.before
+    measured = explanation.measured if runs else {}
+    page = predicts(plan.program, explanation.before.program)
+    wide = width >= WIDE
+    steps = list(zip(plan.steps, [measured.get(id(step)) for step in plan.steps], strict=True))
+    if len(steps) > MOST_STEPS:
+        steps = _together(plan, steps)
+    own = next((s for s in plan.steps if s.kind == "forward" and s.index == page), None)
+    rows = [
+        _step_row(number, plan, step, took, wide, runs, own is not None and step.index == own.index)
+        for number, (step, took) in enumerate(steps, 1)
+    ]
+    columns = [
+        Column("", right=True), Column("step"), Column("", least=24), Column("passes", right=True),
+        Column("FLOP", right=True), Column("kept", right=True), Column("time", right=True), Column("peak", right=True),
+        Column("lines", least=13),
+    ]  # fmt: skip
+    return [f"PHYSICAL PLAN, {title}: {words}", *table(columns, rows, width)]
+
+
+def _together(plan: Plan, steps: list[Timed]) -> list[Timed]:
+    """Steps that read the same are one: their costs added, and who asked for any of them."""
+    groups: dict[tuple[str, str], list[Timed]] = {}
+    for step, took in steps:
+        style = plan.program.elements[step.index].node["style"] if step.kind == "draw" else ""
+        groups.setdefault((step.kind, style or step.words), []).append((step, took))
+    found = []
+    for (kind, words), group in groups.items():
+        (first, took), many = group[0], [step for step, _ in group]
+        if len(group) > 1:
+            words = f"{len(group)} elements, {words}" if kind == "draw" else f"{len(group)} alike: {words}"
+            first = replace(
+                first, words=words, passes=sum(s.passes for s in many), flops=sum(s.flops for s in many),
+                bytes=sum(s.bytes for s in many), bound=any(s.bound for s in many), least=sum(s.least for s in many),
+                asked=tuple(span for s in many for span in s.asked), alternatives=(), frees=(),
+            )  # fmt: skip
+            times = [each for _, each in group if each]
+            peak = max((each.peak or 0 for each in times), default=0) or None
+            took = Measured(sum(each.seconds for each in times), peak) if times else None
+        found.append((first, took))
+    return found
+
+
+def _step_row(
+    number: int, plan: Plan, step: Step, measured: Measured | None, wide: bool, runs: bool, page: bool
+) -> Row:
+    own = ["page"] if page and step.kind == "forward" else []  # what it says of every picture
+    asked = line_words(lines_of(plan.program, step.asked))
+    lines = ", ".join([*own, *([asked] if asked else [])])
+    cost = [passes_words(step), si(step.flops, "") if step.flops else "", si(step.bytes, "B") if step.bytes else ""]
+    timed = ["", ""]
+    notes = _choice(step)
+    if measured:
+        timed = [seconds_words(measured.seconds), si(measured.peak, "B") if measured.peak else ""]
+        counted = _counted(step, measured)
+        if not wide:
+            counted = [f"took {timed[0]}", *([f"peak memory {timed[1]}"] if timed[1] else []), *counted]
+            timed = ["", ""]
+        notes += [f"measured: {', '.join(counted)}"] if counted else []
+    notes += [f"then frees the {', the '.join(map(str, step.frees))}"] if step.frees and runs else []
+    return Row((str(number), step.kind, step.words, *[c.strip() for c in cost], *timed, lines), notes=tuple(notes))
+
+
+def _counted(step: Step, measured: Measured) -> list[str]:
+    passes = measured.passes if step.kind in PASSES and measured.passes != step.passes else None
+    words = [_plural(passes, "pass", "passes")] if passes is not None else []
+    if step.kind == "icons" and measured.made is not None:
+        words.append(f"{_plural(measured.made, 'icon')} made, {measured.cached or 0} from the cache")
+    return words
+
+
+def _choice(step: Step) -> list[str]:
+    """Both costs, where the optimizer had a choice."""
+    notes = []
+    for way in sorted(step.alternatives, key=lambda way: not way.chosen):
+        cost = [_plural(way.passes, "pass", "passes"), si(way.flops, "FLOP")]
+        cost += [f"{si(way.bytes, 'B')} moved"] if way.bytes else []
+        cost += [f"about {seconds_words(way.seconds)}"] if way.seconds else []
+        mode = f"{way.mode} mode" if way.mode in ("reverse", "forward") else way.mode
+        notes.append(f"{'chosen:' if way.chosen else 'instead of'} {mode}, {', '.join(cost)}")
+    return notes
+
+
+def _saved(explanation: Explanation, width: int) -> list[str]:
+    *passes, flops = explanation.savings()
+    words = [f"{saving.name} {saving.before:,} -> {saving.after:,}" for saving in passes]
+    words.append(f"{si(flops.before, 'FLOP')} -> {si(flops.after, 'FLOP')}")
+    times = f", {flops.times:.1f} times less" if flops.before > flops.after > 0 else ""
+    return ["SAVED", *paragraph(f"{'; '.join(words)}{times} (without icons)", width, 2)]
+
+
+def _plural(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

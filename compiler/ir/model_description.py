@@ -1,0 +1,194 @@
+"""What the checker knows of a model without loading it: layers with shapes, classes with labels. JSON, torch-free."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, field, replace
+from functools import cached_property
+from typing import Any
+
+from bbilang.compiler.ir.score_kinds import LOGITS, VALUE
+from bbilang.grammar.frozen import frozen
+
+INPUT, OUTPUT = "input", "output"
+PLAIN = re.compile(r"[^\W\d]\w*(?:\.\w+)*")  # a name that stands in a text without quotes
+_LAYER = " (layer)"
+NOT_PICTURES = {"signal": ("channel", "x"), "sequence": ("x", "channel"), "vector": ("channel",)}  # axes of an input
+SEVERAL, IDLE, NO_TENSOR, SCRIPTED, UNLIKE = "several", "idle", "no tensor", "scripted", "unlike"  # why one is no layer
+
+
+def layer_name(name: str) -> str:
+    """The name of a layer; `input` and `output` are the network's own, so that a module called so gets another. In a
+    text it is reached by its quoted name, `"input".channel`."""
+    return f"{name}{_LAYER}" if name in (INPUT, OUTPUT) else name
+
+
+def in_text(name: str) -> str:
+    """A layer's name as a text writes it: in quotes where it is no plain word, or a word of the language."""
+    name = name.removesuffix(_LAYER)
+    return name if PLAIN.fullmatch(name) and name not in (INPUT, OUTPUT) else f'"{name}"'
+
+
+@frozen
+class LayerDescription:
+    """One layer. ``axes`` names the axes of ``shape``: (channel, y, x), (y, x, channel), (token, channel), (channel,).
+
+    Where the tokens of a layer stand for patches of a picture, ``grid`` is their (y, x), and ``prefix`` counts the
+    tokens before it, such as the class token: tokens = prefix + y * x.
+    """
+
+    name: str
+    module: str  # path in named_modules(), of the module whose output this is
+    axes: tuple[str, ...]
+    shape: tuple[int, ...]
+    nonnegative: bool = False  # ends in a ReLU or ReLU6
+    flops: int = 0  # of a forward of one input that stops after this layer; a multiplication and an addition are two
+    kind: str = ""  # "conv", "norm", "pool", "block", "inner" (a part of a block); empty where nobody said
+    inputs: tuple[str, ...] = ()  # the layers whose results it is made of, `input` among them; empty where unknown
+    grid: tuple[int, ...] = ()
+    prefix: int = 0
+    bytes: int = 0  # that such a forward reads and writes: inputs, weights and results of every operation
+    scores: str = ""  # of a vector: what kind of scores it would be (`compiler.scores`)
+
+    @cached_property
+    def sizes(self) -> Mapping[str, int]:
+        return dict(zip(self.axes, self.shape, strict=True))
+
+    @cached_property
+    def every_size(self) -> Mapping[str, int]:
+        """Sizes by axis, with the y and x of the patches that tokens stand for."""
+        return {**self.as_map.sizes, **self.sizes}
+
+    @property
+    def as_map(self) -> LayerDescription:
+        """The layer as its `.spatial` atoms see it: patches as positions (y, x, channel), without the tokens before."""
+        if not self.grid:
+            return self
+        shape = (*self.grid, self.sizes["channel"])
+        return replace(self, axes=("y", "x", "channel"), shape=shape, grid=(), prefix=0)
+
+
+@frozen
+class PartDescription:
+    """One tensor of what a network gives: its place in the result, as in `logits`, `[1]` or `aux.scores` (`.` is the
+    result itself), its shape without the axis of inputs, the layers that it comes from, and what kind of scores it
+    would be (`compiler.scores`). ``vector``: whether it is one vector of numbers for each input."""
+
+    name: str
+    shape: tuple[int, ...]
+    layers: tuple[str, ...] = ()
+    scores: str = ""
+    vector: bool = False
+    flat: bool = False  # it has no axis for classes, or none for one input
+
+
+@frozen
+class ModelDescription:
+    """One model: layers in forward order under their short names, input size (y, x) in pixels, class labels.
+
+    A model that ``reads`` text has the input size (1, tokens); one that reads a signal (channel, x) or a sequence
+    (x, channel) has (1, x), and one that reads a vector (channel,) has (1, 1).
+    """
+
+    name: str
+    title: str
+    input_size: tuple[int, int]
+    layers: tuple[LayerDescription, ...]
+    classes: int  # width of the class vector; 0 where the model has none and `output = "path"` is needed
+    labels: tuple[str, ...] = ()  # one per class, synonyms separated by ", "; empty where unknown
+    output: str = ""  # module path that gives the scores; "" is the model's own result
+    aliases: Mapping[str, str] = field(default_factory=dict)  # another name -> the short name above
+    flops: int = 0  # of the whole forward of one input, counted as the layers' are
+    reads: str = "image"  # or "text", "signal", "sequence", "vector"
+    bytes: int = 0  # of the whole forward
+    channels: int = 3  # of its input; of a vector, how many numbers it has
+    columns: tuple[str, ...] = ()  # names of the input's channels; empty where nobody said
+    absent: Mapping[str, str] = field(default_factory=dict)  # a module that is no layer -> why
+    scores: str = LOGITS  # what kind of numbers the scores are (`compiler.scores`)
+    part: str = ""  # the part of the model's own result that is the scores; "" where the result is the one vector
+    parts: tuple[PartDescription, ...] = ()  # of a result that is not one vector
+
+    @cached_property
+    def by_name(self) -> Mapping[str, LayerDescription]:
+        table = {layer.name: layer for layer in self.layers}
+        return table | {alias: table[name] for alias, name in self.aliases.items()}
+
+    def quoted(self, name: str) -> LayerDescription | None:
+        """The layer that a text names in quotes: also one whose module is called `input` or `output`."""
+        return self.by_name.get(layer_name(name)) or self.by_name.get(name)
+
+    @cached_property
+    def input(self) -> LayerDescription:
+        """The input as a layer."""
+        if self.reads in NOT_PICTURES:
+            sizes = {"channel": self.channels, "x": self.input_size[1]}
+            axes = NOT_PICTURES[self.reads]
+            return LayerDescription(INPUT, "", axes, tuple(sizes[axis] for axis in axes))
+        return LayerDescription(INPUT, "", ("channel", "y", "x"), (self.channels, *self.input_size))
+
+    def label(self, index: int) -> str:
+        """The first synonym of a class, or `class 7` where labels are unknown, or nothing that can be seen."""
+        name = self.labels[index].split(", ")[0].strip() if self.labels else ""
+        if not name and self.scores == VALUE:
+            return "the output" if self.classes == 1 else f"output {index}"
+        return name or f"class {index}"
+
+    def some_layer(self, near: Sequence[str] = ()) -> str:
+        """A layer to name in an example, as a text writes it: the first of ``near``, else the last with positions."""
+        found = next((name for name in near if name in self.by_name), None)
+        if found is None:
+            mapped = [x for x in self.layers if x.sizes.get("y", 1) * x.sizes.get("x", 1) > 1 or "token" in x.axes]
+            found = (mapped or list(self.layers) or [None])[-1]
+            found = found.name if found is not None else ""
+        return in_text(found)
+
+    def some_layers(self) -> str:
+        """Some of the layers, in words: the first blocks and the last, where the model has blocks."""
+        names = [layer.name for layer in self.layers if layer.kind in ("block", "")] or list(self.by_name)
+        names = [name for name in names if not any(name.startswith(f"{other}.") for other in names)]
+        shown = names if len(names) <= 4 else [*names[:2], "...", *names[-2:]]
+        return f"its layers are {', '.join(name if name == '...' else f'`{in_text(name)}`' for name in shown)}"
+
+    def edges(self, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
+        """(from, to) among some layers and `input`: the result of one enters the other, and passes none between."""
+        wanted, known = {INPUT, *names}, self.by_name
+
+        def sources(layer: str, seen: set[str]) -> Iterable[str]:
+            for name in known[layer].inputs:
+                if name in wanted:
+                    yield name
+                elif name not in seen and name in known:
+                    seen.add(name)
+                    yield from sources(name, seen)
+
+        own = [layer.name for layer in self.layers if layer.name in wanted]
+        return tuple((source, layer) for layer in own for source in dict.fromkeys(sources(layer, set())))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; the rarer fields of a layer only where they say something."""
+        data = asdict(self)
+        for layer in data["layers"]:
+            for name in ("inputs", "grid", "prefix", "scores"):
+                if not layer[name]:
+                    del layer[name]
+        for name, usual in (("columns", ()), ("absent", {}), ("scores", LOGITS), ("part", ""), ("parts", ())):
+            if data[name] == usual:
+                del data[name]
+        if self.reads == "image":
+            del data["reads"]
+        if self.channels == 3:
+            del data["channels"]
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ModelDescription:
+        """What `to_json` gave; fields that have a default may be missing."""
+        layers = [LayerDescription(**_tuples(layer, "axes", "shape", "inputs", "grid")) for layer in data["layers"]]
+        parts = tuple(PartDescription(**_tuples(part, "shape", "layers")) for part in data.get("parts", ()))
+        plain = _tuples(data, "input_size", "labels", "columns")
+        return cls(**{**plain, "layers": tuple(layers), "parts": parts})
+
+
+def _tuples(data: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: tuple(value) if name in names else value for name, value in data.items()}

@@ -1,0 +1,1 @@
+"""Typed program to the passes that it needs, the fewest that give its numbers. Imports contract and ir."""

@@ -1,0 +1,212 @@
+"""Forward or reverse mode: attribution of A atoms to T targets needs the lesser of A tangents and T cotangents.
+
+A cotangent serves every layer on its way down; a tangent serves every target, and only its own layer. So what is
+decided is, for each kind of atoms at each layer, whether tangents serve it; cotangents serve the rest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from itertools import combinations
+
+from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.compiler.ir.program import Ask, Backward, Node, Program, Tangents, walk
+from bbilang.compiler.optimize.cost import Cost, Speed, earliest, flops_upto, passes_cost
+from bbilang.compiler.optimize.target_slots import ask_keys, atom_count, atoms_of
+from bbilang.grammar.frozen import frozen
+
+Unit = tuple[str, str]  # a layer, and the name of the parts of its atoms; empty where only cotangents will do
+MOST = 10  # units of which every choice is tried
+
+
+@frozen
+class Way:
+    """One way to serve a group, and what it would cost."""
+
+    words: str
+    backward: Backward | None
+    tangents: tuple[Tangents, ...]
+    cost: Cost
+    chosen: bool = False
+
+
+def ways(program: Program, backward: Backward) -> tuple[Way, ...]:
+    """The ways to serve a group of backwards that are worth telling: reverse mode throughout; then the best mixture and
+    forward mode wherever it can be, where they differ. One is chosen: the cheapest, or what the reader insists on."""
+    if program.description is None or not backward.stops:
+        return (Way("reverse", backward, (), Cost(), True),)
+    group = _Group(program, backward, program.description)
+    best = group.best()
+    told = list(dict.fromkeys([frozenset(), best, group.movable]))
+    chosen = {"reverse": frozenset(), "forward": group.movable, None: best}[program.choices.force]
+    return tuple(group.way(forward, forward == chosen) for forward in told)
+
+
+class _Group:
+    """A group of backwards by the units that ask for each class or atom."""
+
+    def __init__(self, program: Program, backward: Backward, description: ModelDescription):
+        self.program, self.description = program, description
+        self.inputs = max(len(program.inputs), 1)
+        own = set(backward.serves)
+        backward = replace(backward, asks=tuple(replace(a, narrow=_narrow(a, own)) for a in backward.asks))
+        units: dict[Unit, list[Ask]] = {}
+        for ask in backward.asks:
+            for layer in ask.layers:
+                units.setdefault((layer, ask.parts), []).append(ask)
+        wanted: dict[tuple, frozenset[Unit]] = {}
+        for same in _by_target(backward.asks):
+            own = frozenset((layer, ask.parts) for ask in same for layer in ask.layers)
+            for key in ask_keys(same[0], backward.place, description):
+                wanted[key] = wanted[key] | own if key in wanted else own
+        self.backward = backward
+        self.wanted = Counter(wanted.values())
+        self.movable = frozenset(unit for unit in units if unit[1])
+        self.counts = {unit: _atoms(asks, unit[0], description, likely=True) for unit, asks in units.items()}
+
+        speeds = program.choices.speeds
+        layers = {unit[0] for unit in units}
+        self.depth = {layer: flops_upto(description, layer) for layer in layers}
+        self.values = {layer: replace(self._passes(speeds.forward, 1, layer), passes=0) for layer in layers}
+        self.tangents = {unit: self._passes(speeds.tangent, self.counts[unit], unit[0]) for unit in units}
+        self.known: dict[frozenset[Unit], Cost] = {}
+
+    def _passes(self, speed: Speed, count: int, low: str) -> Cost:
+        return passes_cost(self.description, speed, count, self.inputs, low, self.backward.place)
+
+    def cost(self, forward: frozenset[Unit]) -> Cost:
+        """What it costs when tangents serve these units, and cotangents the rest."""
+        if forward not in self.known:
+            self.known[forward] = self._cost(forward)
+        return self.known[forward]
+
+    def _cost(self, forward: frozenset[Unit]) -> Cost:
+        total = Cost()
+        for layer in {unit[0] for unit in forward}:
+            total += self.values[layer]  # the tangents' own forward is work, and no pass for anybody
+        for unit in forward:
+            total += self.tangents[unit]
+        stops: Counter[str] = Counter()
+        for units, count in self.wanted.items():
+            if rest := units - forward:
+                stops[min((unit[0] for unit in rest), key=self.depth.__getitem__)] += count
+        for low, count in stops.items():
+            total += self._passes(self.program.choices.speeds.reverse, count, low)
+        return total
+
+    def best(self) -> frozenset[Unit]:
+        """The cheapest choice: of all where they are few, else by moving units while that helps."""
+        units = sorted(self.movable)
+        if len(units) <= MOST:
+            every = (frozenset(some) for count in range(len(units) + 1) for some in combinations(units, count))
+            return min(every, key=lambda forward: self.cost(forward).seconds)
+        found: frozenset[Unit] = frozenset()
+        moves = [frozenset([unit]) for unit in units] + [self.movable]
+        while True:
+            near = min((found ^ move for move in moves), key=lambda forward: self.cost(forward).seconds)
+            if self.cost(near).seconds >= self.cost(found).seconds:
+                return found
+            found = near
+
+    def way(self, forward: frozenset[Unit], chosen: bool) -> Way:
+        backward, tangents = self.backward, []
+        for layer in sorted({unit[0] for unit in forward}):
+            asks = [
+                replace(a, layers=(layer,)) for a in backward.asks if layer in a.layers and (layer, a.parts) in forward
+            ]
+            tangents.append(Tangents(tuple(asks), backward.forward, layer, backward.place))
+        left = (
+            replace(ask, layers=tuple(layer for layer in ask.layers if (layer, ask.parts) not in forward), narrow=False)
+            for ask in backward.asks
+        )
+        rest = tuple(ask for ask in left if ask.layers)
+        words = "reverse"
+        if forward:
+            words = "forward" if not rest else f"forward at {', '.join(t.layer for t in tangents)}"
+        kept = replace(backward, asks=rest) if rest else None
+        return Way(words, kept, tuple(tangents), self.cost(forward), chosen)
+
+
+def cotangents(backward: Backward, description: ModelDescription) -> dict[str, int]:
+    """How many cotangents stop at each layer: each at the earliest that asks for it."""
+    count: dict[str, int] = {}
+    for low in lows(backward.asks, backward.place, description).values():
+        count[low] = count.get(low, 0) + 1
+    return count
+
+
+def lows(asks: Iterable[Ask], place: str, description: ModelDescription) -> dict[tuple, str]:
+    """For every class or atom among the targets, the earliest layer that asks for it."""
+    found: dict[tuple, str] = {}
+    for same in _by_target(asks):
+        low = earliest(description, tuple(layer for ask in same for layer in ask.layers))
+        for key in ask_keys(same[0], place, description):
+            found[key] = earliest(description, (found[key], low)) if key in found else low
+    return found
+
+
+def _by_target(asks: Iterable[Ask]) -> list[list[Ask]]:
+    """The asks of each target that follow it alike: they are about the same classes or atoms."""
+    found: dict[tuple[Node, bool], list[Ask]] = {}
+    for ask in asks:
+        found.setdefault((ask.target, ask.combined), []).append(ask)
+    return list(found.values())
+
+
+def tangent_count(tangents: Tangents, description: ModelDescription) -> int:
+    """Atoms at the layer that somebody asks for, those with equal parts once."""
+    kinds = dict.fromkeys(ask.parts for ask in tangents.asks)
+    asks = ([ask for ask in tangents.asks if ask.parts == parts] for parts in kinds)
+    return sum(_atoms(some, tangents.layer, description) for some in asks)
+
+
+def _atoms(asks: Iterable[Ask], layer: str, description: ModelDescription, likely: bool = False) -> int:
+    """The atoms of one kind at a layer that somebody asks for, at the most; ``likely``: what a choice goes by."""
+    counts, most = {}, 0
+    for ask in asks:
+        frame = _frame(ask)
+        total = atoms_of(frame, layer, description)
+        counts[frame] = atom_count(frame, layer, description, likely) if ask.narrow else total
+        most = max(most, total)
+    return min(sum(counts.values()), most)
+
+
+def _frame(ask: Ask) -> Node:
+    """The field whose atoms an ask is about."""
+    return ask.node.inputs[0] if ask.node.inputs else ask.node
+
+
+def _narrow(ask: Ask, group: Collection[Node]) -> bool:
+    """True where the field's atoms are known before the group's own derivatives are."""
+    return not any(node in group for node in walk(_frame(ask)))
+
+
+def divided(program: Program, backward: Backward) -> tuple[Backward, ...]:
+    """A group in two, where that costs less: first what the fields of the rest wait for, so that the rest needs
+    tangents of its own atoms only."""
+    group = set(backward.serves)
+    later = tuple(ask for ask in backward.asks if ask.parts and not _narrow(ask, group))
+    first = tuple(ask for ask in backward.asks if ask not in later)
+    if not later or not first or program.description is None or not backward.stops:
+        return (backward,)
+    parts = tuple(replace(backward, asks=asks) for asks in (first, later))
+    costs = [next(way for way in ways(program, b) if way.chosen).cost.seconds for b in (backward, *parts)]
+    return parts if sum(costs[1:]) < costs[0] else (backward,)
+
+
+def joined(asks: Iterable[Ask]) -> tuple[Ask, ...]:
+    """Each node's wish for each target once, target by target: an order that joining again does not change."""
+    found: dict[tuple[Node, Node], Ask] = {}
+    for ask in asks:
+        key = (ask.target, ask.node)
+        known = found.get(key)
+        found[key] = replace(ask, layers=union([known.layers, ask.layers])) if known else ask
+    place = {target: number for number, target in enumerate(dict.fromkeys(ask.target for ask in found.values()))}
+    return tuple(sorted(found.values(), key=lambda ask: place[ask.target]))
+
+
+def union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """Every layer of some groups once, in one order."""
+    return tuple(sorted({layer for group in groups for layer in group}))

@@ -1,0 +1,132 @@
+"""What a pass costs: floating-point operations and bytes from a model's description, seconds from a device's speed."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Literal
+
+from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
+from bbilang.grammar.frozen import frozen
+
+BYTES = 4  # of one number: float32
+SLOTS = 64  # classes or atoms that are followed down together; passes may take fewer at a time
+Force = Literal["reverse", "forward"]
+
+
+@frozen
+class Speed:
+    """What a device reaches in one kind of pass: a pass of f FLOPs that reads and writes b bytes takes
+    f / ``flops`` + b / ``bytes`` seconds."""
+
+    flops: float  # in a second
+    bytes: float  # in a second
+
+    def seconds(self, flops: float, bytes: float) -> float:
+        return flops / self.flops + bytes / self.bytes
+
+
+@frozen
+class Speeds:
+    """The speed of each kind of pass on one device. The defaults are those of two CPU cores; `runtime/device`
+    measures them. Only their ratios decide anything."""
+
+    forward: Speed = Speed(6e10, 6e9)
+    reverse: Speed = Speed(4e10, 4e9)  # of batched cotangents
+    tangent: Speed = Speed(4e10, 4e9)  # of batched tangents
+    device: str = ""  # where they were measured; empty for the defaults
+
+
+@frozen
+class Choices:
+    """What the optimizer decides by: the speeds of the device, and what a reader insists on."""
+
+    speeds: Speeds = field(default_factory=Speeds)
+    force: Force | None = None
+
+
+@frozen
+class Cost:
+    """Passes and what they cost, for all inputs together."""
+
+    passes: int = 0
+    flops: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.passes + other.passes,
+            self.flops + other.flops,
+            self.bytes + other.bytes,
+            self.seconds + other.seconds,
+        )
+
+
+def passes_cost(description: ModelDescription, speed: Speed, count: int, inputs: int, low: str, place: str) -> Cost:
+    """``count`` passes of one kind between a layer and a place above it, in either direction."""
+    flops, bytes = (
+        count * inputs * flops_between(description, low, place),
+        count * inputs * bytes_between(description, low, place),
+    )
+    return Cost(count, flops, bytes, speed.seconds(flops, bytes))
+
+
+def flops_upto(description: ModelDescription, name: str) -> int:
+    """FLOPs of one input's forward that stops after a layer; of the whole network for `output`."""
+    if name == "output" or name.startswith("chain "):
+        return description.flops
+    layer = description.by_name.get(name)
+    return layer.flops if layer else 0
+
+
+def bytes_upto(description: ModelDescription, name: str) -> int:
+    """Bytes that one input's forward to a layer reads and writes."""
+    if name == "output" or name.startswith("chain "):
+        return description.bytes
+    layer = description.by_name.get(name)
+    return layer.bytes if layer else 0
+
+
+def flops_between(description: ModelDescription, low: str, place: str) -> int:
+    """FLOPs of one row between a layer and a place above it: as many back as forth, since no weight's gradient is
+    computed."""
+    return max(flops_upto(description, place) - flops_upto(description, low), 0)
+
+
+def bytes_between(description: ModelDescription, low: str, place: str) -> int:
+    return max(bytes_upto(description, place) - bytes_upto(description, low), 0)
+
+
+def forward_flops(description: ModelDescription, layers: tuple[str, ...], stops: bool) -> int:
+    """FLOPs of one input's forward: to the deepest of the layers, or through the whole network."""
+    if not stops:
+        return description.flops
+    return max((flops_upto(description, layer) for layer in layers), default=0)
+
+
+def earliest(description: ModelDescription, layers: tuple[str, ...]) -> str:
+    """The layer among these that a backward reaches last; the input where there is none."""
+    return min(layers, key=lambda name: flops_upto(description, name), default="input")
+
+
+def layer_of(description: ModelDescription, name: str) -> LayerDescription:
+    """The layer's description; `input` is the picture itself."""
+    return description.by_name.get(name) or description.input
+
+
+def captured_bytes(description: ModelDescription, layers: tuple[str, ...]) -> int:
+    """Bytes of one input's activations at the layers."""
+    total = 0
+    for name in layers:
+        count = 1
+        for size in layer_of(description, name).shape:
+            count *= size
+        total += count * BYTES
+    return total
+
+
+def icon_flops(description: ModelDescription, layers: tuple[str, ...], size: int, steps: int) -> int:
+    """FLOPs of one icon: a forward to the layer and a backward down to the image, each step, at the icon's size."""
+    y, x = description.input_size
+    forward = max((flops_upto(description, layer) for layer in layers), default=0)
+    return int(2 * steps * forward * size * size / (y * x))

@@ -1,0 +1,165 @@
+"""The optimizer: pure functions from program to program, in one visible order. Same outputs, same types, fewer passes.
+
+Numbers in brackets are the rules of the architecture. What was computed before comes from the cache, while running (9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from bbilang.compiler.ir.program import Backward, Forward, Icons, Node, Program, Rerun, walk
+from bbilang.compiler.optimize.ad_mode import divided, joined, union, ways
+from bbilang.compiler.optimize.cost import Choices, Force, Speeds
+from bbilang.compiler.optimize.rewrite import DERIVATIVES, select_first, unify_equal_nodes
+
+
+def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | None = None) -> Program:
+    """The same pages from fewer passes. Applying it twice changes nothing.
+
+    speeds: of the device that it will run on, where they were measured. force: forward or reverse mode wherever both
+    would do, for doubt.
+    """
+    program = replace(program, choices=Choices(speeds or program.choices.speeds, force or program.choices.force))
+    for rule in RULES:
+        program = rule(program)
+    return replace(program, optimized=True)
+
+
+def drop_unshown(program: Program) -> Program:
+    """Nothing that no element shows is computed (9)."""
+    shown = {id(node) for node in walk(*(element.node for element in program.elements))}
+
+    def kept(nodes: Iterable[Node]) -> tuple[Node, ...]:
+        return tuple(node for node in nodes if id(node) in shown)
+
+    forwards = [replace(f, serves=kept(f.serves)) for f in program.forwards]
+    # The page's own forward serves no node: it is there for the predictions.
+    needed = [index for index, f in enumerate(forwards) if f.serves or not program.forwards[index].serves]
+    place = {index: position for position, index in enumerate(needed)}
+    changed = {
+        name: tuple(
+            _moved(replace(d, asks=tuple(a for a in d.asks if id(a.node) in shown)), place)
+            for d in getattr(program, name)
+            if any(id(a.node) in shown for a in d.asks)
+        )
+        for name in DERIVATIVES
+    }
+    return replace(program, forwards=tuple(forwards[index] for index in needed), bindings=(), **changed)
+
+
+def _moved(derivatives: Any, place: Mapping[int, int]) -> Any:
+    """The same derivatives after forwards got other numbers."""
+    if isinstance(derivatives, Rerun) and derivatives.baseline >= 0:
+        derivatives = replace(derivatives, baseline=place[derivatives.baseline])
+    return replace(derivatives, forward=place[derivatives.forward])
+
+
+def share_forward(program: Program) -> Program:
+    """One forward for the inputs, one for each baseline and one for each rule of derivatives captures every demanded
+    layer (2)."""
+    kinds = list(dict.fromkeys((f.picture, f.rule) for f in program.forwards))
+    if len(kinds) == len(program.forwards):
+        return program
+    shared = []
+    for picture, rule in kinds:
+        same = [f for f in program.forwards if (f.picture, f.rule) == (picture, rule)]
+        serves = tuple(dict.fromkeys(node for f in same for node in f.serves))
+        shared.append(Forward(union(f.layers for f in same), any(f.scores for f in same), False, serves, picture, rule))
+    place = {number: kinds.index((f.picture, f.rule)) for number, f in enumerate(program.forwards)}
+    moved = {name: tuple(_moved(d, place) for d in getattr(program, name)) for name in DERIVATIVES}
+    return replace(program, forwards=tuple(shared), **moved)
+
+
+def stop_at_deepest(program: Program) -> Program:
+    """A forward whose scores nobody reads stops at the deepest layer (2)."""
+    return replace(program, forwards=tuple(replace(f, stops=not f.scores) for f in program.forwards))
+
+
+def share_backward(program: Program) -> Program:
+    """One backward per target serves every layer (3): equal targets are one, and so are equal classes of different
+    ones.
+
+    Targets that depend on what other derivatives found stay in a later group.
+    """
+    groups: dict[tuple[int, str, int], list[Backward]] = {}
+    for backward in program.backwards:
+        for target in backward.targets:
+            groups.setdefault((backward.forward, backward.place, level(target, program)), []).append(
+                replace(backward, asks=tuple(a for a in backward.asks if a.target == target))
+            )
+    merged = []
+    for (forward, place, _), members in sorted(groups.items(), key=lambda item: (item[0][0], item[0][2], item[0][1])):
+        asks = joined(a for b in members for a in b.asks)
+        merged.append(Backward(asks, forward, all(b.stops for b in members), place, all(b.batched for b in members)))
+    return replace(program, backwards=tuple(merged))
+
+
+def level(target: Node, program: Program) -> int:
+    """How many rounds of derivatives must be there before the target is known: a class that the reader selects in an
+    element of attributions is known after those."""
+    derived = {node for d in program.derivatives for node in d.serves}
+    depth: dict[int, int] = {}
+    for node in walk(target):
+        below = max((depth[id(child)] for child in node.children), default=0)
+        depth[id(node)] = below + (node in derived)
+    return depth[id(target)]
+
+
+def stop_at_earliest(program: Program) -> Program:
+    """A backward stops at the earliest layer that asks for its target (3)."""
+    return replace(program, backwards=tuple(replace(b, stops=True) for b in program.backwards))
+
+
+def batch_targets(program: Program) -> Program:
+    """Many cotangents go through the part of the network above the layer in one pass (4)."""
+    return replace(program, backwards=tuple(replace(b, batched=True) for b in program.backwards))
+
+
+def choose_mode(program: Program) -> Program:
+    """Reverse mode, or forward mode for the earliest layers of a group, whichever costs less (5)."""
+    backwards: list[Backward] = []
+    tangents = list(program.tangents)
+    for backward in (part for group in program.backwards for part in divided(program, group)):
+        best = next(way for way in ways(program, backward) if way.chosen)
+        tangents += best.tangents
+        backwards += [best.backward] if best.backward else []
+    return replace(program, backwards=tuple(backwards), tangents=tuple(tangents))
+
+
+def run_above(program: Program) -> Program:
+    """Path and perturbation methods run only the network above their layer, for all targets at once (6)."""
+    groups: dict[tuple, list[Rerun]] = {}
+    for rerun in program.reruns:
+        for target in rerun.targets:
+            key = (rerun.forward, rerun.layer, rerun.method, rerun.baseline, rerun.place, level(target, program))
+            groups.setdefault(key, []).append(replace(rerun, asks=tuple(a for a in rerun.asks if a.target == target)))
+    merged = [
+        replace(members[0], asks=joined(a for r in members for a in r.asks), above=True)
+        for _, members in sorted(groups.items(), key=lambda item: (item[0][0], item[0][-1]))
+    ]
+    return replace(program, reruns=tuple(merged))
+
+
+def choose_before_visualizing(program: Program) -> Program:
+    """Icons are made after the numbers, only for atoms that some state shows, once for all elements (7)."""
+    if len(program.icons) <= 1:
+        return program
+    elements = tuple(e for icons in program.icons for e in icons.elements)
+    return replace(program, icons=(Icons(elements, sum(icons.at_most for icons in program.icons)),))
+
+
+RULES: tuple[Callable[[Program], Program], ...] = (
+    drop_unshown,
+    unify_equal_nodes,
+    select_first,
+    share_forward,
+    stop_at_deepest,
+    share_backward,
+    stop_at_earliest,
+    batch_targets,
+    choose_mode,
+    run_above,
+    choose_before_visualizing,
+)

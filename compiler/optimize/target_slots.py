@@ -1,0 +1,166 @@
+"""What is known of a target before the network runs: where it is, and of how many classes or atoms it is made."""
+
+from __future__ import annotations
+
+from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.compiler.ir.program import OUTPUT, Ask, Node, walk
+from bbilang.compiler.ir.types import Axis
+from bbilang.compiler.optimize.cost import layer_of
+
+CHAIN = "chain "  # begins the name of the place where a chain's score is
+ATOM_AXES = {
+    "neuron": ("y", "x", "token", "channel"),
+    "spatial": ("y", "x"),
+    "pixel": ("y", "x"),
+    "channel": ("channel",),
+    "token": ("token",),
+    "whole": (),
+}
+
+
+def places(
+    target: Node, layers: tuple[str, ...], description: ModelDescription | None
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Where the parts of a target are, each with the layers below it: the output, or the later layers of its atoms."""
+    if target.type.content == "score":
+        return ((place_of(target), layers),)
+    found = []
+    for place in target.type.layers:
+        below = layers
+        if description is not None:
+            below = tuple(x for x in layers if _order(description, x) < _order(description, place))
+        if below:
+            found.append((place, below))
+    return tuple(found)
+
+
+def place_of(target: Node) -> str:
+    """Where the derivatives of scores start: the output, or what an attribution between layers is computed from."""
+    chain = next((node for node in walk(target) if node.op == "chain"), None)
+    return OUTPUT if chain is None else f"{CHAIN}{chain.digest}"
+
+
+def captured_at(target: Node, place: str) -> tuple[str, ...]:
+    """The layers, besides those asked for, that a forward captures for derivatives from a place."""
+    if place.startswith(CHAIN):
+        chain = next(node for node in walk(target) if node.op == "chain")
+        return chain.inputs[0].type.layers
+    return () if place == OUTPUT else (place,)
+
+
+def _order(description: ModelDescription, name: str) -> int:
+    """The layer's number in forward order; the input comes first."""
+    layer = description.by_name.get(name)
+    return description.layers.index(layer) if layer else -1
+
+
+def target_keys(target: Node, place: str, description: ModelDescription) -> set[tuple]:
+    """The classes or atoms that a target can be made of. The same one under two descriptions counts twice: the number
+    is a bound."""
+    if place == OUTPUT or place.startswith(CHAIN):
+        return target_classes(target, description.classes)
+    count, atom = atom_count(target, place, description), target.type.atom
+    if atom == "group" and target.type.layers == (place,) and all(axis.exact for axis in target.type.axes):
+        return {("group", target.digest, i) for i in range(count)}
+    number = _number(target, place, description) if target.op == "pick_atom" else None
+    if number is not None:
+        return {("atom", atom, number)}
+    among = any("layer" in axis.components for axis in _own_axes(target))  # how many are of this layer is not known
+    whole = count == atoms_of(target, place, description) and atom != "group" and not among
+    return {("atom", atom, i) if whole else ("some", target.digest, i) for i in range(count)}
+
+
+def score_keys(target: Node, place: str, description: ModelDescription) -> set[tuple]:
+    """The scores that a target is made of: as `target_keys`, but a sum or difference of classes is one."""
+    if place != OUTPUT or target.op == "output":
+        return target_keys(target, place, description)
+    if target.op != "combine":
+        return {key for child in target.inputs for key in score_keys(child, place, description)}
+    classes, states = target.type.axis("class"), target.type.state_count
+    count = (classes.size if classes else 1) * states
+    return {("combined" if states == 1 else "state", target.digest, i) for i in range(count)}
+
+
+def ask_keys(ask: Ask, place: str, description: ModelDescription) -> set[tuple]:
+    """The classes, scores or atoms that an ask's target can be made of, as the ask follows them."""
+    return (score_keys if ask.combined else target_keys)(ask.target, place, description)
+
+
+def _number(target: Node, place: str, description: ModelDescription) -> int | None:
+    """The number of a picked atom among those of a layer; None where the layer has none."""
+    found, number = layer_of(description, place), 0
+    axes = [axis for axis in ("y", "x", "token", "channel") if axis in ATOM_AXES.get(target.type.atom, ())]
+    axes = [axis for axis in axes if axis in found.axes]
+    if len(axes) != len(target["index"]):
+        return None
+    for axis, index in zip(axes, target["index"], strict=True):
+        if not 0 <= index < found.sizes[axis]:
+            return None
+        number = number * found.sizes[axis] + index
+    return number
+
+
+def target_classes(target: Node, total: int) -> set[tuple]:
+    """The classes that a target can be made of, by what is known before the network runs: a rank among the scores, an
+    index, or a place of a selection."""
+    if target.op == "chain":
+        return {("chain", target.digest, key) for key in target_classes(target.inputs[1], total)}
+    if target.op != "output":
+        return {key for child in target.inputs for key in target_classes(child, total)}
+    kind, *rest = target["which"]
+    score = () if target["score"] == "logit" else ("probability",)
+    match kind:
+        case "predicted":
+            return {("rank", 0, *score)}
+        case "top":
+            return {("rank", i, *score) for i in range(rest[0])}
+        case "classes":
+            return {("index", i, *score) for i in rest[0]}
+        case "all":
+            return {("index", i, *score) for i in range(total)}
+    over = rest[0]["over"]
+    if over.op == "output" and rest[0].type.axes[0].exact:  # several inputs may share the union of their own classes
+        return {(*key, *score) for key in target_classes(over, total)}
+    return {("state", rest[0].digest, i, *score) for i in range(rest[0].type.axes[0].size)}
+
+
+def known_apart(keys: set[tuple]) -> bool:
+    """True where different keys are surely different classes, so that their number is exact."""
+    kinds = {key[0] for key in keys}
+    return len(kinds) <= 1 and not kinds & {"state", "some"}
+
+
+def atom_count(node: Node, layer: str, description: ModelDescription, likely: bool = False) -> int:
+    """The most atoms that a field has at one layer: all that the layer has, or fewer where its axes say so.
+
+    likely: of atoms that were chosen from several layers, an even share.
+    """
+    total = atoms_of(node, layer, description)
+    axes = _own_axes(node)
+    if not axes:
+        return total
+    count = 1
+    for axis in axes:
+        share = len(node.type.layers) if likely and "layer" in axis.components else 1
+        count *= -(-axis.size // share)
+    return min(total, count)
+
+
+def _own_axes(node: Node) -> list[Axis]:
+    own = {"y", "x", "token", "channel", "group"}
+    return [axis for axis in (*node.type.axes, *node.type.states) if own & set(axis.components)]
+
+
+def atoms_of(node: Node, layer: str, description: ModelDescription) -> int:
+    """The atoms of this kind that a layer has."""
+    if node.type.atom == "group":
+        axis = node.type.axis("group")
+        return axis.size if axis is not None else 1
+    count = 1
+    found = layer_of(description, layer)
+    if node.type.atom == "spatial":
+        found = found.as_map
+    for axis, size in zip(found.axes, found.shape, strict=True):
+        if axis in ATOM_AXES.get(node.type.atom, ()):
+            count *= size
+    return count

@@ -1,0 +1,1 @@
+"""Passes to an ordered plan with costs. Imports optimize, contract and ir."""

@@ -1,0 +1,270 @@
+"""The physical plan: the passes in order, what each costs, and who asked for it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Literal
+
+from bbilang.compiler.check.settings import default
+from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.compiler.ir.program import OUTPUT, Backward, Forward, Node, Program, Rerun, Tangents, walk
+from bbilang.compiler.optimize.ad_mode import joined, lows, tangent_count, ways
+from bbilang.compiler.optimize.cost import SLOTS, captured_bytes, flops_between, forward_flops, icon_flops
+from bbilang.compiler.optimize.target_slots import CHAIN, ask_keys, captured_at, known_apart, target_keys
+from bbilang.compiler.optimize.trust_cost import cost_of
+from bbilang.grammar.frozen import frozen
+from bbilang.grammar.source import Span
+
+Kind = Literal["forward", "backward", "tangents", "reruns", "icons", "draw"]
+
+
+@frozen
+class Alternative:
+    """One of several ways to the same numbers: reverse mode, or forward mode at some layers. ``seconds`` are estimated
+    from the speeds that the optimizer decided by."""
+
+    mode: str
+    passes: int
+    flops: int
+    bytes: int
+    seconds: float
+    chosen: bool
+
+
+@frozen
+class Free:
+    """What nobody needs after a step: the autograd graph of a forward, or the activations that it captured."""
+
+    kind: Literal["graph", "activations"]
+    index: int  # in Program.forwards
+
+    def __str__(self) -> str:
+        return f"{self.kind} of forward {self.index + 1}"
+
+
+@frozen
+class Step:
+    """One step. ``passes`` and ``flops`` are exact, or upper bounds where ``bound`` (classes may coincide, icons depend
+    on what `top` finds). ``bytes`` is what the step keeps for later ones."""
+
+    kind: Kind
+    index: int  # in Program.forwards, .backwards, .tangents, .reruns, .icons or .elements
+    words: str
+    passes: int
+    flops: int
+    bytes: int = 0
+    bound: bool = False
+    least: int = 0  # icons: the fewest
+    asked: tuple[Span, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    frees: tuple[Free, ...] = ()
+
+
+@frozen
+class Plan:
+    program: Program
+    steps: tuple[Step, ...]
+
+    def total(self, kind: Kind) -> tuple[int, int]:
+        """(passes, FLOPs) of all steps of a kind."""
+        own = [step for step in self.steps if step.kind == kind]
+        return sum(step.passes for step in own), sum(step.flops for step in own)
+
+
+def plan(program: Program) -> Plan:
+    """The steps of a program. Derivatives stand directly after the forward that they need."""
+    description = program.description
+    if description is None:
+        raise ValueError("a program without a model's description has no plan")
+    steps: list[Step] = []
+    others = Others(program)
+    for number, forward in enumerate(program.forwards):
+        steps.append(_forward(program, number, forward, description))
+        if forward.picture:
+            continue
+        for n, backward in enumerate(program.backwards):
+            if backward.forward == number:
+                steps.append(_backward(program, n, backward, description, others))
+        for n, tangents in enumerate(program.tangents):
+            if tangents.forward == number:
+                steps.append(_tangents(program, n, tangents, description, others))
+    for number, rerun in enumerate(program.reruns):
+        steps.append(_rerun(program, number, rerun, description))
+    size, count = (program.setting(f"featvis.{n}", default(f"featvis.{n}")) for n in ("size", "steps"))
+    for number, icons in enumerate(program.icons):
+        elements = [e for e in program.elements if e.id in icons.elements]
+        least = max((_slots(e.node) for e in elements), default=0)
+        flops = sum(icon_flops(description, e.node.type.layers, size, count) for e in elements) // max(len(elements), 1)
+        asked = _asked(program, tuple(e.node for e in elements))
+        words = f"{size} px, {count} steps"
+        steps.append(
+            Step("icons", number, words, icons.at_most, icons.at_most * flops, bound=True, least=least, asked=asked)
+        )
+    for number, element in enumerate(program.elements):
+        states = element.node.type.state_count
+        words = f"{element.node['style']} `{element.id}`" + (f", up to {states} states" if states > 1 else "")
+        steps.append(Step("draw", number, words, 0, 0, asked=_asked(program, (element.node,))))
+    return Plan(program, _with_frees(program, steps))
+
+
+def order(steps: Iterable[Step]) -> list[Step]:
+    """The steps as they are executed: icons last, when all numbers are there."""
+    return sorted(steps, key=lambda step: step.kind == "icons")
+
+
+def _with_frees(program: Program, steps: list[Step]) -> tuple[Step, ...]:
+    """Each step with what nobody needs after it."""
+    last: dict[Free, int] = {}
+    executed = order(steps)
+    derived = {"backward": program.backwards, "tangents": program.tangents, "reruns": program.reruns}
+    for place, step in enumerate(executed):
+        if step.kind == "forward":
+            last[Free("activations", step.index)] = place
+        if step.kind in derived:
+            one = derived[step.kind][step.index]
+            last[Free("activations", one.forward)] = last[Free("graph", one.forward)] = place
+            if isinstance(one, Rerun) and one.baseline >= 0:
+                last[Free("activations", one.baseline)] = place
+        if step.kind == "draw":
+            nodes = {id(node) for node in walk(program.elements[step.index].node)}
+            for number, forward in enumerate(program.forwards):
+                if any(id(node) in nodes for node in forward.serves):
+                    last[Free("activations", number)] = place
+    frees: dict[int, list[Free]] = {}
+    for free, place in last.items():
+        frees.setdefault(id(executed[place]), []).append(free)
+    return tuple(replace(step, frees=tuple(frees.get(id(step), ()))) for step in steps)
+
+
+def _inputs(program: Program) -> int:
+    return max(len(program.inputs), 1)
+
+
+def _forward(program: Program, number: int, forward: Forward, description: ModelDescription) -> Step:
+    inputs = _inputs(program)
+    what = [", ".join(forward.layers)] if forward.layers else []
+    what += ["scores"] if forward.scores else []
+    stop = forward.stops and forward.layers
+    words = f"{' and '.join(what) or 'the network'}{', stops there' if stop else ''}"
+    words += f", of the baseline `{forward.picture}`" if forward.picture else ""
+    words += f", with the derivatives of {forward.rule[0]}" if forward.rule else ""
+    flops = inputs * forward_flops(description, forward.layers, bool(stop))
+    kept = inputs * captured_bytes(description, forward.layers)
+    runs = not stop or set(forward.layers) != {"input"}  # a baseline of the pixels themselves is there already
+    return Step("forward", number, words, int(runs), flops, kept, asked=_asked(program, forward.serves))
+
+
+def _backward(program: Program, number: int, backward: Backward, description: ModelDescription, others: Others) -> Step:
+    inputs, place = _inputs(program), backward.place
+    reached = lows(backward.asks, place, description)
+    count = Counter(reached.values() if backward.stops else ["input"] * len(reached))
+    words = f"{_plural(len(reached), 'target')} to {', '.join(sorted(backward.layers))}"
+    words += ", stops there" if backward.stops else ", down to the input"
+    flops = sum(inputs * n * flops_between(description, low, place) for low, n in count.items())
+    bound = len(reached) > 1 and not known_apart(set(reached))
+    asked, passes = _asked(program, backward.serves), len(reached)
+    if place.startswith(CHAIN):  # first the slope itself, with a graph of its own; its curve costs at most as much
+        (layer,) = captured_at(backward.targets[0], place)
+        flops += inputs * 2 * passes * flops_between(description, layer, OUTPUT)
+        bound, passes = True, 2 * passes
+    return Step("backward", number, words, passes, flops, 0, bound, asked=asked,
+                alternatives=others.to(backward.forward, place))  # fmt: skip
+
+
+def _tangents(program: Program, number: int, tangents: Tangents, description: ModelDescription, others: Others) -> Step:
+    inputs = _inputs(program)
+    count = tangent_count(tangents, description)
+    keys = {k for target in tangents.targets for k in target_keys(target, tangents.place, description)}
+    words = f"{_plural(count, 'atom')} of {tangents.layer} to {_plural(len(keys), 'target')}"
+    flops = inputs * (count + 1) * flops_between(description, tangents.layer, tangents.place)
+    exact = all(axis.exact for ask in tangents.asks for axis in ask.node.type.atom_axes + ask.node.type.states)
+    return Step("tangents", number, words, count, flops, 0, not exact, asked=_asked(program, tangents.serves),
+                alternatives=others.to(tangents.forward, tangents.place))  # fmt: skip
+
+
+def _rerun(program: Program, number: int, rerun: Rerun, description: ModelDescription) -> Step:
+    if rerun.finds == "trust":
+        passes, flops, bound = cost_of(program, rerun, description)
+        words = f"trust: {rerun.method[0].replace('_', ' ')} of {', '.join(rerun.layers)}"
+        flops, asked = flops * _inputs(program), _asked(program, rerun.serves)
+        return Step("reruns", number, words, passes, flops, 0, bound, asked=asked)
+    inputs, name, visits = _inputs(program), rerun.method[0], rerun.visits
+    keys = {key for ask in rerun.asks for key in ask_keys(ask, rerun.place, description)}
+    count = len(keys)
+    if rerun.rivals:
+        count = min(count + rerun.rivals, description.classes)
+    noun = "mask" if rerun.finds == "values" else "step"
+    words = f"{name}: {'up to ' if rerun.bound else ''}{_plural(visits, noun)} x {_plural(count, 'target')} "
+    words += f"above {rerun.layer}" if rerun.above else f"at {rerun.layer}, through the whole network"
+    row = flops_between(description, rerun.layer, rerun.place) if rerun.above else description.flops
+    # Rows that run, for each input, and how often a row goes through: forth, and back for each target where it has to.
+    rows, times = {
+        "gradients": (visits, 1 + count) if rerun.above else (visits * count, 2),
+        "values": (visits, 1) if rerun.above else (visits * len(keys), 1),
+        "masks": (visits * len(keys), 2),
+    }[rerun.finds]
+    bound = rerun.bound or 0 < rerun.rivals < description.classes or (len(keys) > 1 and not known_apart(keys))
+    extra = rerun.extra * (1 if rerun.above else count)
+    if rerun.finds == "gradients" and rerun.above:  # slots that do not go down together: another way up for the rest
+        extra += visits * (max(count - 1, 0) // SLOTS)
+    flops = inputs * (rows * times + extra) * row
+    rows += extra
+    return Step("reruns", number, words, rows, flops, 0, bound, asked=_asked(program, rerun.serves))
+
+
+class Others:
+    """What each way to the same derivatives would cost, where there is a choice; found once for all their steps."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.found: dict[tuple[int, str], tuple[Alternative, ...]] = {}
+
+    def to(self, forward: int, place: str) -> tuple[Alternative, ...]:
+        """The ways to derivatives of a place by one forward."""
+        key = (forward, place)
+        if key not in self.found:
+            self.found[key] = self._ways(forward, place)
+        return self.found[key]
+
+    def _ways(self, forward: int, place: str) -> tuple[Alternative, ...]:
+        program = self.program
+        if not program.optimized:
+            return ()
+        tangents = [t for t in program.tangents if (t.forward, t.place) == (forward, place)]
+        parts = [*tangents, *(b for b in program.backwards if (b.forward, b.place) == (forward, place))]
+        found = ways(program, Backward(joined(a for d in parts for a in d.asks), forward, True, place, True))
+        chosen = _units(tangents)
+        return tuple(
+            Alternative(
+                way.words, way.cost.passes, way.cost.flops, way.cost.bytes, way.cost.seconds,
+                _units(way.tangents) == chosen,
+            )
+            for way in (found if len(found) > 1 else ())
+        )  # fmt: skip
+
+
+def _units(tangents: Iterable[Tangents]) -> set[tuple[str, str]]:
+    return {(t.layer, ask.parts) for t in tangents for ask in t.asks}
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _slots(node: Node) -> int:
+    """The icons that an element surely needs in every state: neurons of one channel share theirs."""
+    type, count = node.type, 1
+    for axis in type.axes:
+        if not axis.exact:
+            return 0
+        if type.atom == "neuron" and {"y", "x"} & set(axis.components):
+            continue
+        if axis.name not in ("class", "input") or type.atom == "class":
+            count *= min(axis.sizes) if axis.sizes else axis.size
+    return count
+
+
+def _asked(program: Program, nodes: tuple[Node, ...]) -> tuple[Span, ...]:
+    return tuple(dict.fromkeys(span for node in nodes for span in program.spans(node)))

@@ -1,0 +1,34 @@
+"""An attribution as a score: how much some atoms contributed to a class, as a function of earlier activations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.ir.program import OUTPUT, Node
+from bbilang.runtime import passes
+from bbilang.runtime.attribution.target_slots import atom_numbers, cotangents, keyed
+from bbilang.runtime.fields.atoms import parts_of
+
+
+def score(run: Any, captured: Any, chain: Node) -> Any:
+    """<the atoms' part of a, d score / d a> with a the activation of their layer, attached to the graph: (input, term),
+    a term for each class that the chain's target is made of.
+
+    Its derivative has two ways down: through a, and through the slope of the score, which moves where the network above
+    is curved (Olah et al. 2018, "attribution to an attribution").
+    """
+    atoms, to = chain.inputs
+    (layer,) = atoms.type.layers
+    activation = captured.graph[layer]
+    wanted = keyed(run, to, OUTPUT)
+    rows = [wanted.of(row) for row in range(len(activation))]
+    keys = [[own[slot] if slot < len(own) else None for own in rows] for slot in range(max(map(len, rows)))]
+    cotangent = cotangents(run, OUTPUT, keys, captured.scores)
+    slopes = passes.vjp(captured, captured.score_graph, cotangent, [layer], run.passes, create_graph=True)[layer]
+    numbers = atom_numbers(run.value(atoms), run.layer(layer), layer).data
+    chosen = np.unique(numbers[numbers >= 0])
+    ones = activation.detach().new_ones(()).expand_as(activation)
+    mask = parts_of(ones, run.layer(layer), atoms.type.atom, chosen).sum(0)
+    return (activation * mask * slopes).flatten(2).sum(2).T

@@ -1,0 +1,1 @@
+"""What the machine offers: free memory, speed of passes, choice between forward and reverse mode."""

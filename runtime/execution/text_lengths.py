@@ -1,0 +1,102 @@
+"""Texts of several lengths: those of one length run together, and nothing fills up the others. So the numbers of a text
+are those that it has alone, whatever the module does with tokens that are not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.fields.atoms import kept_axes
+from bbilang.runtime.fields.field import Named
+
+if TYPE_CHECKING:
+    from bbilang.compiler.ir.model_description import LayerDescription
+    from bbilang.runtime.execution.execute import Picture, Run
+
+
+def parts_of(run: Run, inputs: Sequence[Picture]) -> tuple[Run, ...]:
+    """A run for the texts of each length; none where all are as long as the description says, or are pictures.
+
+    A part has its own images (input, token), description and passes' results. Fields are the whole run's, of its texts.
+    """
+    if run.adapter.description.reads != "text":
+        return ()
+    lengths = np.array([sum(map(bool, picture.words)) for picture in inputs])
+    longest = run.images.shape[1]
+    if (lengths == longest).all():
+        return ()
+    return tuple(_part(run, np.flatnonzero(lengths == length), int(length)) for length in sorted({*lengths.tolist()}))
+
+
+def _part(whole: Run, rows: np.ndarray, length: int) -> Run:
+    from bbilang.runtime.models.sources.text_models import described
+
+    part = whole.again(whole.program, whole.adapter, whole.images[rows][:, :length], whole.pictures[rows], {})
+    part.adapter = replace(whole.adapter, description=described(whole.adapter, length))
+    part.passes, part.whole, part.rows = whole.passes, whole, rows
+    return part
+
+
+def merged_scores(parts: Sequence[Run]) -> np.ndarray:
+    """(input, class) of all texts in their order."""
+    count = sum(len(part.rows) for part in parts)
+    found = np.empty((count, parts[0].scores.shape[1]), np.float32)
+    for part in parts:
+        found[part.rows] = part.scores
+    return found
+
+
+def merged(parts: Sequence[tuple[Run, np.ndarray]], axes: Sequence[str], sizes: dict[str, int]) -> np.ndarray:
+    """(input, *axes) of all texts, from (part, numbers of its texts); NaN where a text has no such token."""
+    count = sum(len(part.rows) for part, _ in parts)
+    found = np.full((count, *(sizes[axis] for axis in axes)), np.nan, np.float32)
+    for part, values in parts:
+        found[(part.rows, *(slice(size) for size in values.shape[1:]))] = values
+    return found
+
+
+def merged_maps(run: Run, node: Any, place: str, step: Any) -> None:
+    """The tables of one operation for one place, from those of the parts: each class or atom in its own slot."""
+    for part in run.parts:
+        part.derive(step)
+    for ask in step.asks:
+        if ask.node is not node:
+            continue
+        table = run.found(node, ask.target, place)
+        for part in run.parts:
+            own = part.found(node, ask.target, place)
+            both = [
+                (table.slots[int(part.rows[row]), key], slot, row)
+                for (row, key), slot in own.slots.items()
+                if (int(part.rows[row]), key) in table.slots
+            ]
+            here, there, rows = np.array(both, np.int64).reshape(-1, 3).T
+            for name, values in own.maps.items():
+                axes = ("group",) if node.type.atom == "group" else kept_axes(node.type.atom, run.layer(name))
+                shape = values.shape[2:] if node.type.atom == "group" else _shape(run.layer(name), axes)
+                whole = table.maps.setdefault(name, np.full((table.count, len(run.images), *shape), np.nan, np.float32))
+                whole[(here, part.rows[rows], *(slice(size) for size in values.shape[2:]))] = values[there, rows]
+            for name, check in own.checks.items():
+                whole = table.checks.setdefault(name, np.full((4, table.count, len(run.images)), np.nan))
+                whole[:, here, part.rows[rows]] = check[:, there, rows]
+
+
+def _shape(layer: LayerDescription, axes: Sequence[str]) -> tuple[int, ...]:
+    return tuple(layer.every_size[axis] for axis in axes)
+
+
+def restricted(whole: Run, node: Any, rows: np.ndarray) -> Any:
+    """A field of the whole run, of some of its texts."""
+    return whole.value(node).take("input", Named(("input",), rows))
+
+
+def refuse(what: str) -> BbiError:
+    """What takes all inputs at once has no meaning for texts that differ in length."""
+    return BbiError(Diagnostic(
+        "E530", f"{what} takes texts of one length, and these differ",
+        help="give one text at a time, or texts of as many tokens",
+    ))  # fmt: skip

@@ -1,0 +1,300 @@
+"""Gradient ascent of icons in a fixed number of slots: a finished icon's slot takes the next one in the queue.
+
+Seeds, transforms, steps, rates and the end of an icon's course belong to the icon, and every step runs all slots, free
+ones too, so that an icon comes out the same, bit for bit, in any company and any order. Memory is bounded by the slots.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime import passes
+from bbilang.runtime.device.accelerate import half, replayed
+from bbilang.runtime.featvis.fuse_batchnorm import folded, seen
+from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, seed_of
+from bbilang.runtime.featvis.losses import Response
+from bbilang.runtime.featvis.parametrization import parametrization
+from bbilang.runtime.featvis.schedule import WINDOW, arrived, schedule_of
+from bbilang.runtime.featvis.transforms import affine, resample
+from bbilang.runtime.passes.run_to_layer import OUTPUT
+
+_EPSILON = 1e-8  # Adam's
+_PATIENCE = 16  # steps after the redirected ones in which some gradient must reach the picture
+
+Take = Callable[[Objective, Icon], None]
+
+
+@dataclass
+class _Course:
+    """One icon on its way: its draws (step, 2, 3), its own source of noise, where it is and where it will end."""
+
+    objective: Objective
+    maps: Tensor
+    source: torch.Generator
+    end: int
+    step: int = 0
+    windows: list[float] = field(default_factory=list)
+
+
+class Ascent:
+    """Icons of one family at one layer. Hooks and the folded copy live as long as it does, between with and end."""
+
+    def __init__(self, adapter: Any, objective: Objective, recipe: Recipe, batch: int, counter: passes.Passes):
+        self.layer, self.recipe, self.batch, self.counter = objective.layer, recipe, batch, counter
+        if objective.pictures > batch:
+            text = f"{objective.pictures} pictures that differ are made in one batch, which has {batch} places"
+            raise BbiError(Diagnostic("E510", text, help="ask for fewer pictures, or for a larger batch"))
+        self.device = torch.device(adapter.device)
+        self.schedule = schedule_of(recipe)
+        self.grey = getattr(adapter.description, "channels", 3) == 1
+        self.picture_of = parametrization(recipe, self.device, self.grey)
+        self.view = recipe.transforms.view_size(recipe.size) if recipe.plain else recipe.size
+        example = torch.rand(2, 3, self.view, self.view, generator=torch.Generator().manual_seed(0))
+        example = self.given(example.to(self.device))
+        self.shape, example, activation = _network_size(adapter, self.layer, example, counter)
+        passes.look(adapter, example, batch > 1, counter=counter)
+        self.fixed = self.shape != (self.view, self.view)
+        self.response = Response(
+            tuple(activation.shape[1:]), _channel_axis(adapter, self.layer, activation), batch, objective, self.device
+        )
+        subject = adapter if recipe.plain else folded(adapter, self.layer, example, counter)
+        self.layout = torch.contiguous_format if recipe.plain else torch.channels_last
+        self._run = passes.run_to(subject, self.layer, counter=counter, example=example)
+        self._side = max(self.view, *self.shape)
+        self._courses: list[_Course | None] = [None] * batch
+        self._replayed: Callable[..., None] | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Empty slots."""
+        empty = torch.zeros(self.batch, *self.picture_of.shape, device=self.device)
+        self.coefficients, self.mean, self.square = empty, torch.zeros_like(empty), torch.zeros_like(empty)
+        self.total = torch.zeros(self.batch, device=self.device)
+        self.sound = torch.ones(self.batch, dtype=torch.bool, device=self.device)
+        self.alive = torch.zeros_like(self.sound)
+
+    def __enter__(self) -> Ascent:
+        with ExitStack() as stack:
+            self.runner = stack.enter_context(self._run)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: Any) -> bool | None:
+        return self._stack.__exit__(*exception)
+
+    def fit(self, pictures: Tensor) -> Tensor:
+        """Pictures (batch, 3, y, x) at the size that the network is shown."""
+        if pictures.shape[2:] == self.shape:
+            return pictures
+        return F.interpolate(pictures, self.shape, mode="bilinear", antialias=True, align_corners=False)
+
+    def given(self, pictures: Tensor) -> Tensor:
+        """Pictures (batch, 3, y, x) with the channels that the network takes: grey is one of three that are equal."""
+        return pictures[:, :1] if self.grey else pictures
+
+    def excite(self, pictures: Tensor) -> Tensor:
+        """(batch, 3, y, x) -> the layer's activation."""
+        pictures = self.given(pictures)
+        with half(self.device, not self.recipe.plain):
+            return self.runner(pictures.contiguous(memory_format=self.layout)).float()
+
+    def run(self, objectives: Sequence[Objective], take: Take, step: Callable[[int], None] | None = None) -> None:
+        """Every objective's icon, handed to ``take`` as soon as it is finished. The pictures of one diverse direction
+        stand one after the other and start together. ``step(left)`` is called after each: how many are left
+        at most."""
+        together = objectives[0].pictures if objectives else 1
+        for objective in objectives:
+            self.response.check(objective)
+        queue = deque(objectives)
+        while queue or any(self._courses):
+            for slot in range(0, self.batch - together + 1, together):
+                if len(queue) >= together and not any(self._courses[slot : slot + together]):
+                    for place in range(slot, slot + together):
+                        self._begin(place, queue.popleft())
+            self._advance()
+            finished = [slot for slot in range(self.batch) if self._courses[slot] and self._at_end(slot)]
+            if together > 1:  # they leave together as they came
+                waiting = {s // together for s in range(self.batch) if self._courses[s] and s not in finished}
+                finished = [slot for slot in finished if slot // together not in waiting]
+            if finished:
+                for slot, icon in zip(finished, self._icons(finished), strict=True):
+                    course, self._courses[slot] = self._courses[slot], None
+                    take(course.objective, icon)
+            if step:
+                active = [c.end - c.step for c in self._courses if c]
+                waves = -(-len(queue) // self.batch)
+                step(max(active, default=0) + waves * self.schedule.steps)
+
+    def _begin(self, slot: int, objective: Objective) -> None:
+        """A slot as if it were the only one: coefficients, moments, draws and objective of this icon."""
+        recipe, source = self.recipe, torch.Generator().manual_seed(seed_of(self.recipe, objective))
+        first = self.picture_of.initial(source)
+        start = None
+        if objective.start is not None:
+            start = torch.tensor(objective.start.array().copy()).permute(2, 0, 1)[None].float() / 255
+            start = F.interpolate(start, (recipe.size,) * 2, mode="bicubic", antialias=True, align_corners=False)
+            start = start.clamp(0, 1).to(self.device)
+            first = self.picture_of.inverse(start[0])
+        draws = recipe.transforms.draw(self.schedule.steps, source)
+        maps = affine(draws, recipe.size, self.view)
+        self._courses[slot] = _Course(objective, maps, source, self.schedule.steps)
+        for state in (self.mean, self.square, self.total):
+            state[slot] = 0.0
+        self.sound[slot], self.alive[slot] = True, False
+        self.coefficients[slot] = first.to(self.device)
+        target = None
+        if objective.kind == "caricature":
+            shown = start if self.fixed else F.interpolate(start, self.shape, mode="bilinear", align_corners=False)
+            with torch.no_grad():
+                rows = self.fit(shown).expand(self.batch, -1, -1, -1)
+                target = self.excite(rows)[0]
+        self.response.put(slot, objective, target)
+
+    def _advance(self) -> None:
+        """One step of all slots."""
+        courses = self._courses
+        maps = torch.stack([c.maps[min(c.step, len(c.maps) - 1)] if c else torch.zeros(2, 3) for c in courses])
+        sizes = torch.tensor([self.schedule.size(c.step, c.end) if c and c.step < c.end else 0.0 for c in courses])
+        redirected = [bool(c) and c.step < self.recipe.redirect for c in courses]
+        last = min(self.recipe.redirect, self.schedule.steps - 1)
+        judged = torch.tensor([bool(c) and c.step >= last for c in courses])
+        given = [maps.to(self.device), sizes.to(self.device), judged.to(self.device)]
+        if self.picture_of.transparent:
+            given.append(self._backgrounds().to(self.device))
+        self.runner.through_relu = torch.tensor(redirected, device=self.device) if any(redirected) else False
+        if any(redirected) or self.device.type != "cuda" or self.recipe.plain:
+            self._step(*given)
+        else:
+            self._replay(given)
+        for course in courses:
+            if course:
+                course.step += 1
+
+    def _step(self, maps: Tensor, sizes: Tensor, judged: Tensor, backgrounds: Tensor | None = None) -> None:
+        """All slots: see, score, differentiate, move. Works in place and looks at no value."""
+        values, gradient = self.ascend(self.coefficients, maps, backgrounds)
+        self.sound &= torch.isfinite(values) & torch.isfinite(gradient.flatten(1).sum(1))
+        self.alive |= judged & (gradient != 0).flatten(1).any(1)
+        self.total += values
+        move(self.coefficients, self.mean, self.square, gradient, sizes * self.picture_of.stride, self.schedule.moments)
+
+    def ascend(self, coefficients: Tensor, maps: Tensor, backgrounds: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(objective of each picture (batch,), gradient of what is to be lowered (batch, *coefficients))."""
+        coefficients = coefficients.detach().requires_grad_()
+        pictures = self.picture_of(coefficients)
+        view = resample(pictures, maps, self._side, not self.recipe.plain)
+        clear = None
+        if backgrounds is not None:
+            alpha = view[:, 3:].clamp(0, 1)
+            view, clear = view[:, :3] * alpha + backgrounds * (1 - alpha), 1 - pictures[:, 3].mean((1, 2))
+        values = self.response.ascended(self.excite(self.fit(view)))
+        if clear is not None:
+            values = values * clear
+        (gradient,) = self.runner.backward(-values.sum(), [coefficients])
+        return values.detach(), gradient
+
+    def _replay(self, given: list[Tensor]) -> None:
+        if self._replayed is None:
+            state = (self.coefficients, self.mean, self.square, self.total, self.sound, self.alive)
+            before = [tensor.clone() for tensor in state]
+            self._replayed = replayed(self._step, self.device, *given)
+            for tensor, kept in zip(state, before, strict=True):
+                tensor.copy_(kept)
+        if self._replayed != self._step:  # a graph is not counted by the runner
+            self.counter.forward(self.batch)
+            self.counter.backward(self.batch)
+        self._replayed(*given)
+
+    def _backgrounds(self) -> Tensor:
+        """(batch, 3, side, side) of coarse noise, each from its icon's own source: nothing can hide in them."""
+        rows = []
+        for course in self._courses:
+            source = course.source if course else torch.Generator().manual_seed(0)
+            coarse = torch.rand(3, 8, 8, generator=source)
+            rows.append(F.interpolate(coarse[None], (self._side,) * 2, mode="bilinear", align_corners=False)[0])
+        return torch.stack(rows)
+
+    def _at_end(self, slot: int) -> bool:
+        """Whether an icon is done: at the end of its course, or dead. Where it has arrived, its end is moved up."""
+        course = self._courses[slot]
+        if course.step >= course.end:
+            return True
+        if self.schedule.patient:
+            return False
+        if course.step == self.recipe.redirect + _PATIENCE and not bool(self.alive[slot] & self.sound[slot]):
+            return True
+        if course.step > self.recipe.redirect and (course.step - self.recipe.redirect) % WINDOW == 0:
+            course.windows.append(float(self.total[slot]) / WINDOW)
+            if arrived(course.windows):
+                course.end = min(course.end, course.step + self.schedule.tail)
+            self.total[slot] = 0.0
+        elif course.step == self.recipe.redirect:
+            self.total[slot] = 0.0
+        return False
+
+    def _icons(self, slots: list[int]) -> Iterator[Icon]:
+        """The slots' pictures as they are now, each with its objective, measured without transforms."""
+        with torch.no_grad():
+            self.runner.through_relu = False
+            pictures = self.picture_of(self.coefficients)
+            shown = pictures[:, :3]
+            if self.picture_of.transparent:
+                alpha = pictures[:, 3:]
+                shown = shown * alpha + 0.5 * (1 - alpha)
+            measured = self.response.measured(self.excite(self.fit(shown) if self.fixed else shown))[slots].tolist()
+        rows = (pictures.clamp(0, 1) * 255).round().nan_to_num(128).byte().permute(0, 2, 3, 1).cpu().numpy()
+        sound, alive = self.sound.tolist(), self.alive.tolist()
+        grey = np.full_like(rows[0], 128)
+        for slot, objective in zip(slots, measured, strict=True):
+            if not sound[slot]:
+                yield Icon(grey, 0.0, True, "its activations or gradients were not finite")
+            elif not alive[slot]:
+                yield Icon(grey, objective, True, "no gradient reached the picture")
+            else:
+                yield Icon(rows[slot].copy(), objective)
+
+
+def move(
+    coefficients: Tensor, mean: Tensor, square: Tensor, gradient: Tensor, sizes: Tensor, moments: tuple[float, float]
+) -> None:
+    """Adam (Kingma and Ba, ICLR 2015), in place, with a step size (batch,) for each picture, corrections included."""
+    first, second = moments
+    mean.mul_(first).add_(gradient, alpha=1 - first)
+    square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+    size = sizes.view(-1, *[1] * (gradient.dim() - 1))
+    coefficients.sub_(size * mean / square.sqrt().add_(_EPSILON))
+
+
+def described(adapter: Any, layer: str) -> Any:
+    return getattr(adapter.description, "by_name", {}).get(layer)
+
+
+def _channel_axis(adapter: Any, layer: str, activation: Tensor) -> int:
+    """Axis of channels in the layer's result, counting the batch; -1 in a sequence layer."""
+    description = described(adapter, layer)
+    return 1 + description.axes.index("channel") if description is not None and layer != OUTPUT else 1
+
+
+def _network_size(
+    adapter: Any, layer: str, example: Tensor, counter: passes.Passes
+) -> tuple[tuple[int, int], Tensor, Tensor]:
+    """(y, x) that the network is shown, an example of it, the layer's activation of one: the view's own size, else the
+    only one it takes."""
+    try:
+        return (example.shape[2], example.shape[3]), example, seen(adapter, layer, example[:1], counter)
+    except BbiError:
+        raise
+    except Exception:  # a network for one size says so in many ways
+        y, x = adapter.description.input_size
+        example = F.interpolate(example, (int(y), int(x)), mode="bilinear", align_corners=False)
+        return (int(y), int(x)), example, seen(adapter, layer, example[:1], counter)

@@ -1,0 +1,237 @@
+"""The feature visualization engine: pictures that most excite what an objective names in a layer.
+
+An icon maximizes its objective by gradient ascent on Fourier coefficients, seen through random transforms (Olah,
+Mordvintsev, Schubert, "Feature Visualization", Distill 2017). Seeds, transforms and schedule belong to the icon and
+batches have one fixed size, so an icon comes out the same, bit for bit, in any company. The forward pass stops at the
+layer, parameters get no gradient, icons of one layer share batches, and a finished icon's slot takes the next.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime import passes
+from bbilang.runtime.cache.disk import Cache
+from bbilang.runtime.featvis.ascent import Ascent, Take, described
+from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, Start, icon_key, keep, model_key, unpack
+from bbilang.runtime.featvis.losses import family
+from bbilang.runtime.featvis.schedule import schedule_of
+
+__all__ = ["Icon", "Objective", "Recipe", "Start", "estimate", "make", "visualize"]
+
+Progress = Callable[[int, int, float], None]
+Announce = Callable[[int, float], None]
+
+
+def visualize(
+    adapter: Any,
+    objectives: Sequence[Objective],
+    recipe: Recipe | None = None,
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+    counter: passes.Passes | None = None,
+    announce: Announce | None = None,
+    take: Take | None = None,
+) -> list[Icon]:
+    """One icon per objective, in their order; equal objectives are made once, cached ones not at all.
+
+    ``progress(done icons, all icons, seconds left)`` counts distinct icons and is called about every second.
+    ``announce(icons to make, seconds)`` is called once before the first is made, with what `estimate` gives, and
+    ``take(objective, icon)`` for each of the objectives as soon as its icon is there. Finished
+    icons are in the cache at once, so an interruption (KeyboardInterrupt passes through) loses those in the slots at
+    most. Out-of-memory halves the batch. Raises BbiError E501, E502 (layers), E504 (memory), E510 (objectives).
+    """
+    icons: dict[Objective, Icon] = {}
+    wanted = [_canonical(adapter, objective) for objective in objectives]
+
+    asked: dict[Objective, list[Objective]] = {}
+    for objective, canonical in zip(objectives, wanted, strict=True):
+        asked.setdefault(canonical, []).append(objective)
+
+    def keep_and_tell(made: Objective, icon: Icon) -> None:
+        icons[made] = icon
+        if take is not None:
+            for one in asked.get(made, ()):
+                take(one, icon)
+
+    make(adapter, wanted, keep_and_tell, recipe, cache, progress, counter, announce)
+    return [icons[objective] for objective in wanted]
+
+
+def make(
+    adapter: Any,
+    objectives: Iterable[Objective],
+    take: Take,
+    recipe: Recipe | None = None,
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+    counter: passes.Passes | None = None,
+    announce: Announce | None = None,
+) -> None:
+    """`visualize` for more icons than memory holds: each is handed to ``take(objective, icon)`` once, in the order in
+    which they are found or finished, and not kept."""
+    recipe = recipe or Recipe()
+    counter = counter if counter is not None else passes.Passes()
+    model = model_key(adapter) if cache is not None else None
+    missing = list(dict.fromkeys(_canonical(adapter, objective) for objective in objectives))
+    total, batch = len(missing), recipe.batch
+    clock = _Clock(progress, total)
+
+    def look_up(among: Iterable[Objective]) -> list[Objective]:
+        """Hand over what the cache holds for this batch size; gives the rest."""
+        rest = []
+        for objective in among:
+            found = cache.get(icon_key(model, objective, recipe, batch, adapter)) if cache is not None else None
+            if found is None:
+                rest.append(objective)
+            else:
+                clock.count(take, objective, unpack(*found))
+        return rest
+
+    def store(size: int) -> Take:
+        """What puts an icon made in batches of a size into the cache."""
+        return lambda o, icon: keep(cache, icon, model, o, recipe, size, adapter) if cache is not None else None
+
+    missing = look_up(missing)
+    if announce:
+        announce(len(missing), _seconds(adapter, missing, recipe))
+    asked = set(missing)
+    for objective, icon in _grids(adapter, missing, recipe, counter):
+        store(batch)(objective, icon)
+        if objective in asked:
+            clock.count(take, objective, icon)
+    groups = _by_family([objective for objective in missing if objective.grid is None])
+    for position, group in enumerate(groups):
+        later = sum(-(-len(g) // batch) for g in groups[position + 1 :]) * schedule_of(recipe).steps
+        left = dict.fromkeys(group)
+        while left:
+            take_in = partial(_finish, left, lambda o, i: clock.count(take, o, i), store(batch))
+            try:
+                with Ascent(adapter, group[0], recipe, batch, counter) as ascent:
+                    ascent.run(_together(left), take_in, lambda own, later=later: clock.step(own + later))
+            except BbiError as e:
+                if not passes.is_out_of_memory(e) or batch // 2 < group[0].pictures:
+                    raise
+                batch //= 2
+                left = dict.fromkeys(look_up(left))
+    clock.finish()
+
+
+def _grids(
+    adapter: Any, missing: Sequence[Objective], recipe: Recipe, counter: passes.Passes
+) -> Iterator[tuple[Objective, Icon]]:
+    """Every cell of the coherent grids of which a cell is missing: they are made together."""
+    from bbilang.runtime.featvis.coherent_grid import coherent
+
+    for layer, grid in dict.fromkeys((o.layer, o.grid) for o in missing):
+        if grid is not None:
+            icons = coherent(adapter, layer, grid.vectors, grid.groups, recipe, counter)
+            for cell, icon in enumerate(icons):
+                yield Objective(layer, tuple(map(float, grid.vectors[cell])), grid=grid, cell=cell), icon
+
+
+def _finish(left: dict[Objective, None], take: Take, store: Take, objective: Objective, icon: Icon) -> None:
+    store(objective, icon)
+    if objective in left:  # a diverse picture's companions may not have been asked for
+        del left[objective]
+        take(objective, icon)
+
+
+def estimate(
+    adapter: Any, objectives: Sequence[Objective], recipe: Recipe | None = None, cache: Cache | None = None
+) -> tuple[int, float]:
+    """(icons to make, seconds at most): what is not in the cache, at a speed measured on this machine: three steps per
+    layer after a warm-up, once per process. Padded batches are counted whole, early ends are not foreseen."""
+    recipe = recipe or Recipe()
+    wanted = list(dict.fromkeys(_canonical(adapter, objective) for objective in objectives))
+    if cache is not None:
+        model = model_key(adapter)
+        wanted = [o for o in wanted if cache.get(icon_key(model, o, recipe, recipe.batch, adapter)) is None]
+    return len(wanted), _seconds(adapter, wanted, recipe)
+
+
+def _seconds(adapter: Any, missing: Sequence[Objective], recipe: Recipe) -> float:
+    seconds = 0.0
+    for group in _by_family(missing):
+        batch, step = _speed(adapter, recipe, group)
+        seconds += step * schedule_of(recipe).steps * -(-len(_together(group)) // batch)
+    return seconds
+
+
+_speeds: weakref.WeakKeyDictionary[Any, dict[Any, tuple[int, float]]] = weakref.WeakKeyDictionary()
+
+
+def _speed(adapter: Any, recipe: Recipe, group: Sequence[Objective]) -> tuple[int, float]:
+    """(batch that fits in memory, seconds a step), measured once per model, family and recipe in this process."""
+    known = _speeds.setdefault(adapter.module, {})
+    short = replace(recipe, steps=3, redirect=0)
+    key = (family(group[0]), short, str(adapter.device))
+    batch = recipe.batch
+    while key not in known:
+        try:
+            with Ascent(adapter, group[0], short, batch, passes.Passes()) as ascent:
+                few = _together(group)[:batch]
+                ascent.run(few, _ignore)
+                began = time.perf_counter()
+                ascent.run(few, _ignore)
+                known[key] = batch, (time.perf_counter() - began) / ascent.schedule.steps
+        except BbiError as e:
+            if not passes.is_out_of_memory(e) or batch // 2 < group[0].pictures:
+                raise
+            batch //= 2
+    return known[key]
+
+
+def _ignore(objective: Objective, icon: Icon) -> None:
+    pass
+
+
+class _Clock:
+    """Tells the caller how far the work is, about once a second."""
+
+    def __init__(self, progress: Progress | None, total: int):
+        self.progress, self.total = progress, total
+        self.start = self.told = time.perf_counter()
+        self.stepped, self.done = 0, 0
+
+    def count(self, take: Take, objective: Objective, icon: Icon) -> None:
+        self.done += 1
+        take(objective, icon)
+
+    def step(self, left: int) -> None:
+        self.stepped += 1
+        now = time.perf_counter()
+        if self.progress and now - self.told >= 1.0:
+            self.told = now
+            self.progress(self.done, self.total, (now - self.start) / self.stepped * left)
+
+    def finish(self) -> None:
+        if self.progress:
+            self.progress(self.done, self.total, 0.0)
+
+
+def _by_family(objectives: Iterable[Objective]) -> list[list[Objective]]:
+    groups: dict[Any, list[Objective]] = {}
+    for objective in objectives:
+        groups.setdefault(family(objective), []).append(objective)
+    return list(groups.values())
+
+
+def _together(objectives: Iterable[Objective]) -> list[Objective]:
+    """With their companions: all pictures of a diverse direction, one after the other."""
+    return list(dict.fromkeys(replace(o, number=n) for o in objectives for n in range(o.pictures)))
+
+
+def _canonical(adapter: Any, objective: Objective) -> Objective:
+    """The objective under the layer's first name, so that an alias asks for no second icon."""
+    if objective.pictures > 1 and objective.kind != "direction":
+        text = f"`{objective.kind}` makes one picture, not {objective.pictures}"
+        raise BbiError(Diagnostic("E510", text, help="several pictures that differ are made of a direction"))
+    layer = described(adapter, objective.layer)
+    return objective if layer is None or layer.name == objective.layer else replace(objective, layer=layer.name)

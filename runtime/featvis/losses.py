@@ -1,0 +1,103 @@
+"""What an ascent maximizes: numbers made of a layer's activation, one for each picture of a batch.
+
+- A direction, on average over all positions, at one place, or turned round; a class is a direction of the scores: Olah,
+  Mordvintsev, Schubert, "Feature Visualization", Distill 2017, sections "Optimization Objectives" and "What do examples
+  show that optimization does not"; Erhan, Bengio, Courville, Vincent, "Visualizing Higher-Layer Features of a Deep
+  Network", 2009.
+- Diversity: the same paper, section "Diversity": several pictures of one direction, each pushed away from the others'
+  style, the cosine between Gram matrices of the layer's channels.
+- Dream: the mean square of a layer: Mordvintsev, Olah, Tyka, "Inceptionism: Going Deeper into Neural Networks", 2015.
+- Caricature: <activations, the start picture's> times a power of their cosine, so that what the layer sees in a picture
+  is exaggerated (Lucid's `dot_compare` with `cossim_pow`; Carter et al., "Activation Atlas", Distill 2019, appendix).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.featvis.icon import Objective
+
+APART = 1.0  # how much of an objective's size a picture loses that is just like another
+POWER = 2.0  # of the cosine in a caricature
+
+
+class Response:
+    """The objectives of a batch of slots at one layer, all of one `family`.
+
+    ``shape`` is the activation's without the batch, ``axis`` its channels' counted with the batch.
+    """
+
+    def __init__(self, shape: tuple[int, ...], axis: int, batch: int, objective: Objective, device: torch.device):
+        self.axis = axis % (len(shape) + 1)
+        self.channels = shape[self.axis - 1]
+        self.grid = tuple(n for i, n in enumerate(shape) if i != self.axis - 1)
+        self.kind, self.pictures, self.placed = objective.kind, objective.pictures, objective.at is not None
+        if self.placed and len(self.grid) != 2:
+            text = f"`{objective.layer}` has no rows and columns, so no place in it can be meant"
+            raise BbiError(Diagnostic("E510", text, help="leave out the place, or name a layer with positions"))
+        self.directions = torch.zeros(batch, self.channels, device=device)
+        self.places = torch.zeros(batch, self.grid[0] * self.grid[1], device=device) if self.placed else None
+        self.targets = torch.zeros(batch, *shape, device=device) if self.kind == "caricature" else None
+
+    def put(self, slot: int, objective: Objective, target: Tensor | None = None) -> None:
+        """Give a slot its objective; ``target`` is the start picture's activation, for a caricature."""
+        if self.kind == "direction":
+            self.directions[slot] = objective.vector(self.channels).to(self.directions)
+        if self.places is not None and objective.at is not None:
+            y, x = (min(int(s * n), n - 1) for s, n in zip(objective.at, self.grid, strict=True))
+            self.places[slot] = 0.0
+            self.places[slot, y * self.grid[1] + x] = 1.0
+        if self.targets is not None and target is not None:
+            self.targets[slot] = target
+
+    def check(self, objective: Objective) -> None:
+        """Raises BbiError E510 where the direction does not fit the layer."""
+        if self.kind == "direction":
+            objective.vector(self.channels)
+
+    def measured(self, activation: Tensor) -> Tensor:
+        """(batch,): the objectives in the layer's own units."""
+        return self._of(activation, self.directions)
+
+    def ascended(self, activation: Tensor) -> Tensor:
+        """(batch,): what the gradient is taken of: along directions of length 1, and less what is alike."""
+        length = self.directions.norm(dim=1, keepdim=True).clamp_min(1e-20)
+        values = self._of(activation, self.directions / length)
+        if self.pictures > 1:
+            values = values - APART * values.detach().abs() * self._alike(activation)
+        return values
+
+    def _of(self, activation: Tensor, directions: Tensor) -> Tensor:
+        if self.kind == "dream":
+            return activation.flatten(1).square().mean(1)
+        if self.targets is not None:
+            have, want = activation.flatten(1), self.targets.flatten(1)
+            product = (have * want).mean(1)
+            cosine = torch.nn.functional.cosine_similarity(have, want, dim=1)
+            return product * cosine.detach().clamp_min(0.1) ** POWER + product.detach().abs() * cosine
+        flat = self._flat(activation)
+        if self.places is not None:
+            return torch.einsum("bcp,bc,bp->b", flat, directions, self.places)
+        return (flat.mean(2) * directions).sum(1)
+
+    def _flat(self, activation: Tensor) -> Tensor:
+        """(batch, channel, position)."""
+        return activation.movedim(self.axis, 1).flatten(2) if activation.dim() > 2 else activation[:, :, None]
+
+    def _alike(self, activation: Tensor) -> Tensor:
+        """(batch,): the mean cosine between a picture's Gram matrix and those of the others it is made with."""
+        flat = self._flat(activation)
+        gram = torch.nn.functional.normalize((flat @ flat.mT).flatten(1), dim=1)
+        result = []
+        for start in range(0, len(gram) - self.pictures + 1, self.pictures):
+            own = gram[start : start + self.pictures]
+            result.append((own @ own.mT).fill_diagonal_(0.0).sum(1) / (self.pictures - 1))
+        rest = len(gram) - len(result) * self.pictures
+        return torch.cat([*result, gram.new_zeros(rest)])
+
+
+def family(objective: Objective) -> tuple[object, ...]:
+    """Objectives of one family and layer share batches."""
+    return objective.layer, objective.kind, objective.at is not None, objective.pictures

@@ -1,0 +1,78 @@
+"""Several methods in one `attribute`: each is an attribution of its own, planned with all others, and they stand side
+by side along an axis `method`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.contract.operation import Fail, Make
+from bbilang.compiler.explain.logical import method_words
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.fields.field import Field, Named, union_of
+
+METHOD = "method"
+
+
+def listed(method: Any) -> tuple[Any, ...]:
+    """The methods of a list, each a name or (name, parameters); none where the argument is one method."""
+    return method[1] if isinstance(method, tuple) and method[0] == "list" else ()
+
+
+def comparable(field: FieldType, name: str, per: str | None = None) -> None:
+    """Raises `Fail` where an operation compares or adds up numbers of several methods, which have different units."""
+    if field.axis(METHOD) is not None and per != METHOD and not field.scope:
+        help = "`normalize(scope=method)` before it makes them shares of each method's maximum"
+        raise Fail("E231", f"{name} over several methods compares numbers of different units", help)
+
+
+def apart(field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
+    """The arguments with one attribution for each method of a list."""
+    methods = listed(arguments[METHOD])
+    if not methods:
+        return arguments
+    given = {name: value for name, value in arguments.items() if name != METHOD}
+    return {**arguments, "each": tuple(make("attribute", field, method=method, **given) for method in methods)}
+
+
+def beside(node: Node, run: Any) -> Field:
+    """The fields of a list's methods as one with an axis `method`, named by `labels`."""
+    fields: list[Field] = [run.value(each) for each in node["each"]]
+    words = labels(listed(node[METHOD]))
+    dims = union_of(field.values for field in fields)
+    shape = np.broadcast_shapes(*(field.values.spread(dims).shape for field in fields))
+    data = np.stack([np.broadcast_to(field.values.spread(dims), shape) for field in fields], -1)
+    first = fields[0]
+    notes = first.notes if all(field.notes == first.notes for field in fields) else tuple(
+        f"{word}: {note}" for word, field in zip(words, fields, strict=True) for note in field.notes
+    )  # fmt: skip
+    names = first.names | {METHOD: Named((METHOD,), np.array(words, object))}
+    return Field(node.type, Named((*dims, METHOD), data), first.coords, names, notes=notes)
+
+
+def labels(methods: tuple[Any, ...]) -> list[str]:
+    """The methods' names, with their parameters where two have the same name."""
+    pairs = [(method, ()) if isinstance(method, str) else method for method in methods]
+    count = Counter(name for name, _ in pairs)
+    return [method_words(pair) if count[pair[0]] > 1 and pair[1] else pair[0] for pair in pairs]
+
+
+def scaled(field: Field) -> Field:
+    """Each method's numbers as shares of its own largest magnitude, which the notes name: methods have different units.
+    A field that was normalized already, or has no axis `method`, stays."""
+    values = field.values
+    if METHOD not in values.dims or METHOD not in field.names or field.type.scope:
+        return field
+    place = values.dims.index(METHOD)
+    others = tuple(axis for axis in range(values.data.ndim) if axis != place)
+    largest = np.nan_to_num(np.abs(values.data)).max(others, keepdims=True)
+    data = values.data / np.where(largest > 0, largest, 1)
+    words = [f"{name} {size:.3g}" for name, size in zip(field.names[METHOD].data, largest.ravel(), strict=True)]
+    notes = (*field.notes, f"the largest magnitudes are {', '.join(words)}, in each method's own unit")
+    type = replace(field.type, unit="share of the method's maximum", scope="the largest magnitude of each method")
+    return replace(field.with_values(Named(values.dims, data), type), notes=notes)

@@ -1,0 +1,223 @@
+"""Ranking atoms: what `top`, `bottom`, `both` and `sort` share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.check.arguments import SOME_LAYER
+from bbilang.compiler.contract.operation import Fail, Parameter
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.fields.method_axis import comparable
+
+BY = Parameter(
+    "by",
+    "ranking",
+    "`value` (signed), `magnitude`, `difference` (first minus second of two), or a class",
+    "value",
+    choices=("value", "magnitude", "difference"),
+)
+ALONG = Parameter("along", "axis", "the axis that is ranked; the atoms' own axes jointly unless said", None)
+PER = Parameter("per", "axis", "an axis along which each place is ranked apart", None)
+
+
+def ranked_axes(field: FieldType, arguments: Mapping[str, Any]) -> tuple[Axis, ...]:
+    """The axes that are ranked jointly. Raises `Fail` where there is none."""
+    if arguments["per"] is not None and arguments["per"] == arguments["along"]:
+        raise Fail("E231", f"`{arguments['per']}` cannot be ranked and kept apart at once", argument="per")
+    if arguments["along"] is not None:
+        axis = field.axis(arguments["along"])
+        if arguments["along"] == "input":
+            raise Fail("E231", "inputs are not ranked against each other", argument="along")
+        if len(set(axis.sizes)) > 1 and field.axis("layer") is not None and arguments["per"] != "layer":
+            message = f"the layers differ in their `{axis.name}`, so its places have no common order"
+            raise Fail("E231", message, "rank each layer apart: `per=layer`", argument="along")
+        return (axis,)
+    if field.axis("measure") is not None:
+        message = "the attribution has measures beside it, which are not ranked with it"
+        raise Fail("E231", message, "put what chooses atoms before `trust(...)`")
+    axes = tuple(axis for axis in field.atom_axes if axis.name != arguments["per"])
+    if not axes:
+        help = (
+            f"name the atoms: `{SOME_LAYER}.channel`"
+            if field.atom == "whole"
+            else "put the choice before what spends them"
+        )
+        if field.axis("class") is not None:
+            help = "rank the classes: `along=class`"
+        raise Fail("E230", "the field has no axis of atoms left to rank", help)
+    return axes
+
+
+def ranked_type(field: FieldType, arguments: Mapping[str, Any], k: int | None, gap: int = 0) -> FieldType:
+    """The field with its ranked axes replaced by one of size k (all of them where k is None)."""
+    axes = ranked_axes(field, arguments)
+    comparable(field, "a ranking", arguments["per"])
+    ranked = {axis.name for axis in axes}
+    by = arguments["by"]
+    if by == "difference":
+        _pair_axis(field, axes, arguments["per"])
+    elif isinstance(by, Node):
+        _class_axis(field, axes, by)
+    clash = next((axis for axis in field.axes if axis not in axes and ranked & set(axis.varies)), None)
+    if clash is not None:
+        names = ", ".join(f"`{name}`" for name in ranked)
+        message = f"the atoms along `{clash.name}` differ along {names}, which cannot be ranked apart from them"
+        raise Fail("E231", message)
+    total = math.prod(axis.size for axis in axes)
+    size = total if k is None else min(k, total)
+    exact = all(axis.exact for axis in axes) and size <= fewest(axes)
+    name = axes[0].name if len(axes) == 1 else field.atom
+    components = tuple(c for axis in axes for c in axis.components)
+    varies = {v for axis in axes for v in axis.varies} - ranked | ({arguments["per"]} - {None}) | by_input(field)
+    gap = gap if gap < size < total else 0
+    new = Axis(name, size, components, exact, gap=gap, varies=tuple(sorted(varies)), whole=False)
+    place = field.axes.index(axes[0])
+    rest = [axis for axis in field.axes if axis not in axes]
+    before = sum(axis in rest for axis in field.axes[:place])
+    states = by.type.states if isinstance(by, Node) else ()
+    return replace(field, axes=(*rest[:before], new, *rest[before:])).with_states(*states)
+
+
+def fewest(axes: tuple[Axis, ...]) -> int:
+    """The atoms that are there along some axes in every layer, where layers differ in size."""
+    if any(axis.name == "to.layer" or (axis.name.startswith("to.") and axis.sizes) for axis in axes):
+        return 0  # within a layer there is no link
+    ragged = [axis for axis in axes if axis.sizes]
+    even = math.prod(axis.size for axis in axes if not axis.sizes and axis.name != "layer")
+    if not ragged:
+        return math.prod(axis.size for axis in axes)
+    counts = [even * math.prod(sizes) for sizes in zip(*(axis.sizes for axis in ragged), strict=True)]
+    return sum(counts) if any(axis.name == "layer" for axis in axes) else min(counts)
+
+
+def by_input(field: FieldType) -> set[str]:
+    """What is chosen by value is chosen for each input apart."""
+    return {axis.name for axis in field.axes if axis.name == "input" and axis.size > 1}
+
+
+def _class_axis(field: FieldType, ranked: tuple[Axis, ...], by: Node) -> None:
+    """Ranking by a class reads one place of the field's axis of classes."""
+    classes = field.axis("class")
+    if classes is None or classes in ranked or classes.components != ("class",):
+        help = "as in `attribute(output.class) | top(5, by=output[208])`"
+        raise Fail("E230", "ranking by a class needs another axis, `class`, and the field has none", help, "by")
+    if by.op != "output" or by.type.axis("class") is not None:
+        raise Fail("E231", "atoms are ranked by one class", "as in `by=output` or `by=output[208]`", "by")
+
+
+def _pair_axis(field: FieldType, ranked: tuple[Axis, ...], per: str | None) -> Axis:
+    """The axis whose two places are subtracted: targets, methods; of atoms only where nothing else has two places."""
+    apart = (*ranked, *(axis for axis in field.axes if axis.name in ("input", "layer", per)))
+    pairs = [axis for axis in field.axes if axis not in apart and axis.size == 2]
+    pairs = [axis for axis in pairs if axis not in field.atom_axes] or pairs
+    if len(pairs) != 1:
+        raise Fail(
+            "E231",
+            f"`by=difference` needs one other axis of size 2, and the field has {len(pairs)}",
+            "attribute to two targets: `attribute([output[a], output[b]])`",
+            argument="by",
+        )
+    return pairs[0]
+
+
+def score_of(field: Field, axes: tuple[Axis, ...], per: str | None, by: Any, run: Any) -> Named:
+    """What atoms are ranked by: the maximum over all other axes; states, inputs and ``per`` stay apart."""
+    values = field.values
+    names = field.type.names
+    ranked = {axis.name for axis in axes}
+    if by == "magnitude":
+        values = Named(values.dims, np.abs(values.data))
+    elif by == "difference":
+        pair = _pair_axis(field.type, axes, per).name
+        first, second = (values.take(pair, Named((), np.array(i))) for i in (0, 1))
+        values = Named(first.dims, first.data - second.ordered(first.dims).data)
+    elif isinstance(by, Node):
+        values = _of_class(field, run.value(by))
+    others = [i for i, d in enumerate(values.dims) if d in names and d not in ranked and d not in ("input", per)]
+    kept = tuple(d for i, d in enumerate(values.dims) if i not in others)
+    if not others:
+        return values
+    with np.errstate(all="ignore"):
+        filled = np.where(np.isnan(values.data), -np.inf, values.data).max(tuple(others))
+    return Named(kept, np.where(np.isneginf(filled), np.nan, filled))
+
+
+def _of_class(field: Field, target: Field) -> Named:
+    found = field.positions("class", target.coords["class"], "class")
+    if (found.data < 0).any():
+        names = target.names["class"]
+        missing = np.broadcast_to(names.spread(found.dims), found.data.shape)[found.data < 0]
+        message = f"`{missing[0]}` is not among the classes that this field is attributed to"
+        raise BbiError(Diagnostic("E506", message, help="attribute to all: `attribute(output.class)`"))
+    return field.values.take("class", found)
+
+
+def pick_ranked(field: Field, type: FieldType, axes: tuple[Axis, ...], order: Named) -> Field:
+    """The places in ``order`` (..., rank) of the jointly ranked axes; ``order`` counts row-major over them."""
+    new = axes[0].name if len(axes) == 1 else field.type.atom
+    order = order.renamed({order.dims[-1]: new})
+    result = field
+    if len(axes) == 1:
+        result = result.take(new, order)
+        return result.with_values(result.values, type)
+    sizes = [field.values.sizes.get(axis.name, axis.size) for axis in axes]
+    places = np.unravel_index(np.maximum(order.data, 0), sizes)
+    for axis in axes:  # under temporary names: the new axis may be called like one of the old
+        result = _renamed(result, {axis.name: f"{axis.name}*"})
+    for axis, place in zip(axes, places, strict=True):
+        index = Named(order.dims, np.where(order.data < 0, -1, place))
+        if f"{axis.name}*" in result.values.dims or any(f"{axis.name}*" in a.dims for a in result.coords.values()):
+            result = result.take(f"{axis.name}*", index)
+    return result.with_values(result.values, type)
+
+
+def _renamed(field: Field, names: dict[str, str]) -> Field:
+    return Field(
+        field.type,
+        field.values.renamed(names),
+        {c: a.renamed(names) for c, a in field.coords.items()},
+        {n: a.renamed(names) for n, a in field.names.items()},
+        field.index.renamed(names) if field.index is not None else None,
+        field.weight.renamed(names) if field.weight is not None else None,
+        field.notes,
+        tuple((words, share.renamed(names), note) for words, share, note in field.shares),
+        field.trust,
+        field.curves,
+    )
+
+
+def ranks(
+    score: Named, axes: tuple[Axis, ...], ascending: bool = False, most: int | None = None
+) -> tuple[Named, np.ndarray]:
+    """All places from the strongest down, (..., rank), and how many are there in each row. Ties: the lower index first;
+    absent atoms come last, as -1. ``most``: so many of them are enough, and no others need be sorted."""
+    names = [axis.name for axis in axes]
+    apart = [d for d in score.dims if d not in names]
+    ordered = score.ordered([*apart, *names]).data
+    flat = ordered.reshape(*ordered.shape[: len(apart)], -1)
+    key = flat if ascending else -flat
+    gone = np.isnan(flat)
+    if not gone.any():
+        count = np.full(flat.shape[:-1], flat.shape[-1])
+        return Named((*apart, "rank*"), _strongest(key, most)), count
+    count = (~gone).sum(-1)
+    order = np.argsort(key, axis=-1, kind="stable")  # NaN comes last
+    order = np.where(np.arange(flat.shape[-1]) < count[..., None], order, -1)
+    return Named((*apart, "rank*"), order), count
+
+
+def _strongest(key: np.ndarray, most: int | None) -> np.ndarray:
+    """The places of the lowest keys in order, ties by place: ``most`` of them, or all."""
+    if most is None or key.size != key.shape[-1] or most >= key.size:
+        return np.argsort(key, axis=-1, kind="stable")
+    row = key.reshape(-1)
+    near = np.flatnonzero(row <= np.partition(row, most - 1)[most - 1])  # ties with the last, too
+    return near[np.argsort(row[near], kind="stable")][:most].reshape(*key.shape[:-1], most)

@@ -1,0 +1,1 @@
+"""What a run is given: images, texts, tensors, baselines."""

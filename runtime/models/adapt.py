@@ -1,0 +1,145 @@
+"""A caller's module becomes an adapter: what it takes is found, and it is described by one forward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, NoReturn
+
+from torch import Tensor, nn
+
+from bbilang.compiler.ir.model_description import NOT_PICTURES, ModelDescription
+from bbilang.compiler.ir.score_kinds import KINDS, said
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.inputs import arguments as givens
+from bbilang.runtime.models.adapter import Adapter, describe_module
+from bbilang.runtime.models.input_probe import MOST_TRIES, Entrance, entrance, others
+from bbilang.runtime.models.preprocess import Preprocess
+
+NO_PICTURE = Preprocess(1, (1, 1))
+
+
+@dataclass
+class ValuesAdapter(Adapter):
+    """An adapter of a module that takes numbers which are no picture: a signal (channel, x), a sequence (x, channel) or
+    a vector (channel,). They are given as they are."""
+
+    def normalize(self, images: Tensor) -> Tensor:
+        return images
+
+    def prepare(self, picture: Any) -> NoReturn:
+        raise _error("E418", not_a_picture(self.description), "give a tensor")
+
+    def with_preprocess(self, **changes: Any) -> Adapter:
+        raise _error("E407", f"{not_a_picture(self.description)}; `set preprocess` is about pictures")
+
+
+def not_a_picture(description: ModelDescription) -> str:
+    axes = ", ".join(description.input.axes)
+    return f"{description.name} takes {description.reads}s ({axes}), and no pictures"
+
+
+def adapted(
+    module: Any,
+    size: tuple[int, ...] | None,
+    preprocess: Preprocess | None = None,
+    labels: Any = None,
+    description: ModelDescription | None = None,
+    output: str = "",
+    name: str = "model",
+    channels: int | None = None,
+    columns: Iterable[Any] | None = None,
+    *,
+    shape: tuple[int, ...] | None = None,
+    picture: bool = False,
+    scores: str | None = None,
+) -> Adapter:
+    """`bbilang.adapt`. ``shape``: of the tensor that it is for; ``picture``: whether it is for a picture."""
+    module = module_of(module)
+    if preprocess is not None and not isinstance(preprocess, Preprocess):
+        givens.wrong("preprocess", preprocess, "a Preprocess")
+    if description is not None and not isinstance(description, ModelDescription):
+        givens.wrong("description", description, "a ModelDescription")
+    output, name = givens.words("output", output), givens.words("name", name)
+    channels, found, named = (
+        givens.count("channels", channels),
+        givens.names_of(labels),
+        givens.names_of(columns, "columns"),
+    )
+    if preprocess is not None:
+        if channels not in (None, len(preprocess.mean)):
+            message = f"`channels` is {channels}, and `preprocess` is for {len(preprocess.mean)}"
+            raise _error("E423", message, "leave `channels` out")
+        channels, size = len(preprocess.mean), size or (None if shape else preprocess.crop)
+    if description is None:
+        stated_channels = channels
+        description, channels = _described(
+            module, entrance(module, size, channels, shape, picture), name, output, found
+        )
+        if stated_channels not in (None, channels):
+            raise _error("E408", f"the model takes {channels} channels, and `channels` is {stated_channels}")
+    else:
+        channels = channels or description.channels
+    if named:
+        if len(named) != description.channels:
+            message = f"`columns` has {len(named)} names, and {name} takes {description.channels} channels"
+            raise _error("E423", message)
+        description = replace(description, columns=named)
+    description = said_of(description, scores)
+    stated = f"those of the {type(module).__name__} given"
+    definition = f"{type(module).__module__}.{type(module).__qualname__}"
+    if description.reads in NOT_PICTURES:
+        adapter: Adapter = ValuesAdapter(description, module, NO_PICTURE, stated, definition)
+        return adapter.described_as(description)
+    whole = description.input_size
+    if preprocess is None:
+        plain = {"mean": (0.0,) * channels, "std": (1.0,) * channels}
+        preprocess = Preprocess(max(whole), whole, **plain, squashed=whole[0] != whole[1])
+    adapter = Adapter(description, module, preprocess.override(crop=whole), stated, definition)
+    return adapter.described_as(description)
+
+
+def said_of(description: ModelDescription, scores: Any) -> ModelDescription:
+    """With what the caller says of its scores. Raises BbiError E423 for no kind of scores."""
+    if scores is not None and scores not in KINDS:
+        givens.wrong("scores", scores, f"one of {', '.join(KINDS)}")
+    return replace(description, scores=said(scores, description.scores))
+
+
+def _described(
+    module: nn.Module, first: Entrance, name: str, output: str, labels: tuple[str, ...]
+) -> tuple[ModelDescription, int]:
+    """(the description, the channels of the input) of the first entrance with which the module runs."""
+
+    def tried(one: Entrance) -> ModelDescription:
+        return describe_module(module, one.size, name, one.channels, output=output, labels=labels, reads=one.reads)
+
+    try:
+        return tried(first), first.channels
+    except BbiError as error:
+        if not isinstance(error.__cause__, Exception):  # it ran, and something else is wrong
+            raise
+        for other in islice(others(module, first), MOST_TRIES):
+            try:
+                return tried(other), other.channels
+            except BbiError as again:
+                if not isinstance(again.__cause__, Exception):
+                    raise
+        raise
+
+
+def module_of(given: Any) -> nn.Module:
+    """Raises BbiError E408 for what is no module."""
+    if isinstance(given, nn.Module):
+        return given
+    help = "give a name, a torch.nn.Module or `bbilang.adapt(module, ...)`"
+    if isinstance(given, type):
+        help = f"make one: `{given.__name__}(...)`" if issubclass(given, nn.Module) else help
+    elif callable(given):
+        help = "a function is no module: give the torch.nn.Module, or wrap the function in one"
+    raise _error("E408", f"{givens.kind_of(given)} is no model", help)
+
+
+def _error(code: str, message: str, help: str | None = None) -> BbiError:
+    return BbiError(Diagnostic(code, message, help=help))

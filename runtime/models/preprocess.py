@@ -1,0 +1,158 @@
+"""From a picture to what a model sees: resize, crop, and the normalization that the adapter applies inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+    from torch import Tensor
+
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
+LONGEST = 16  # a picture longer than this many times its shorter side is cut before it is resized
+
+
+def _error(message: str, help: str | None = None) -> BbiError:
+    return BbiError(Diagnostic("E407", message, help=help))
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """What is done to a picture before the model, as its training did it.
+
+    ``resize``: pixels of the shorter side, or, where the picture is ``squashed`` into the crop's form, of the longer
+    side of what it is squashed into; ``crop``: (y, x)
+    in pixels, around the centre; ``mean`` and ``std``: per channel of RGB in [0, 1]. Raises BbiError E407 for values
+    that make no picture.
+    """
+
+    resize: int
+    crop: tuple[int, int]
+    interpolation: str = "bilinear"
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    squashed: bool = False
+
+    def __post_init__(self) -> None:
+        if not all(1 <= size <= 8192 for size in (self.resize, *self.crop)):
+            raise _error("preprocess: size and crop are pixels, from 1 to 8192")
+        if max(self.crop) > self.resize:
+            crop = " x ".join(str(side) for side in self.crop)
+            text = f"preprocess: a crop of {crop} pixels does not fit in a shorter side of {self.resize}"
+            raise _error(text, "set size at least as large as crop")
+        if self.interpolation not in INTERPOLATIONS:
+            raise _error(f"preprocess: interpolation is one of {', '.join(INTERPOLATIONS)}")
+        if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
+            raise _error("preprocess: mean and std have one number per channel, and std is positive")
+
+    def override(
+        self,
+        size: int | None = None,
+        crop: int | Sequence[int] | None = None,
+        mean: float | Sequence[float] | None = None,
+        std: float | Sequence[float] | None = None,
+    ) -> Preprocess:
+        """`set preprocess(size=, crop=, mean=, std=)`: a copy with these replaced; one number stands for all axes.
+
+        A size below the crop takes the crop along, unless that is given too.
+        """
+        changes: dict[str, Any] = {}
+        if size is not None:
+            changes["resize"] = int(size)
+            changes["crop"] = tuple(min(int(size), side) for side in self.crop)
+        if crop is not None:
+            changes["crop"] = _numbers("crop", crop, 2, int)
+            changes.setdefault("resize", max(self.resize, *changes["crop"]))
+            y, x = changes["crop"]
+            if y != x and size in (None, max(y, x)):  # the whole picture, in the form of the crop
+                changes |= {"resize": max(y, x), "squashed": True}
+        if mean is not None:
+            changes["mean"] = _numbers("mean", mean, len(self.mean), float)
+        if std is not None:
+            changes["std"] = _numbers("std", std, len(self.std), float)
+        return replace(self, **changes)
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """(input, channel, y, x) in [0, 1] -> the same axes, as the model was trained on. Differentiable."""
+        mean, std = (images.new_tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
+        return (images - mean) / std
+
+    def display(self, picture: Image) -> np.ndarray:
+        """A PIL picture -> uint8 (y, x, rgb): resized and cropped, as the page shows it.
+
+        A picture that has the size of the crop already is taken as it is: somebody cropped it before.
+        """
+        import numpy as np
+        from PIL import Image
+
+        picture = picture.convert("RGB") if self.squashed else _shorten(picture.convert("RGB"))
+        crop_y, crop_x = self.crop
+        if picture.size == (crop_x, crop_y):
+            return np.array(picture)
+        target, (left, top) = self._placed(picture.size)
+        if target != picture.size:
+            picture = picture.resize(target, getattr(Image.Resampling, self.interpolation.upper()))
+        return np.array(picture.crop((left, top, left + crop_x, top + crop_y)))
+
+    def boxed(self, box: Sequence[float], size: tuple[int, int]) -> tuple[float, float, float, float]:
+        """(left, top, right, bottom) in pixels of a picture of ``size`` (width, height) -> in pixels of what `display`
+        makes of it; what lies outside of the crop is not cut off."""
+        crop_y, crop_x = self.crop
+        middle = (0, 0, *size) if self.squashed else _middle(size)
+        whole = (middle[2] - middle[0], middle[3] - middle[1])
+        if whole == (crop_x, crop_y):
+            target, corner = whole, (0, 0)
+        else:
+            target, corner = self._placed(whole)
+        left, top, right, bottom = (
+            (value - middle[k % 2]) * target[k % 2] / whole[k % 2] - corner[k % 2] for k, value in enumerate(box)
+        )
+        return left, top, right, bottom
+
+    def _placed(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+        """The size (width, height) that a picture is resized to, and the left upper corner (x, y) of its crop."""
+        width, height = size
+        scale = self.resize / min(width, height)
+        target = self._squashed() if self.squashed else (round(width * scale), round(height * scale))
+        return target, (round((target[0] - self.crop[1]) / 2), round((target[1] - self.crop[0]) / 2))
+
+    def _squashed(self) -> tuple[int, int]:
+        y, x = (round(self.resize * side / max(self.crop)) for side in self.crop)
+        return x, y
+
+    def cut(self, size: tuple[int, int]) -> tuple[float, float]:
+        """The shares of a picture of ``size`` (width, height) that the network does not see, along x and y."""
+        left, top, right, bottom = self.boxed((0, 0, *size), size)
+        crop_y, crop_x = self.crop
+        seen = ((crop, end - start) for crop, start, end in ((crop_x, left, right), (crop_y, top, bottom)))
+        across, down = (max(0.0, 1 - crop / whole) if whole else 0.0 for crop, whole in seen)
+        return across, down
+
+
+def _shorten(picture: Image) -> Image:
+    """The middle of a strip: resized whole, one of 1 x 10,000 pixels would take gigabytes."""
+    middle = _middle(picture.size)
+    return picture if middle == (0, 0, *picture.size) else picture.crop(middle)
+
+
+def _middle(size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) of what of a picture is resized: all but of long strips."""
+    width, height = size
+    short = min(width, height)
+    if max(width, height) <= LONGEST * short:
+        return 0, 0, width, height
+    left, top = max(0, (width - LONGEST * short) // 2), max(0, (height - LONGEST * short) // 2)
+    return left, top, min(width, left + LONGEST * short), min(height, top + LONGEST * short)
+
+
+def _numbers(name: str, value: Any, count: int, kind: type) -> tuple[Any, ...]:
+    values = (value,) * count if isinstance(value, int | float) else tuple(value)
+    values = values * count if len(values) == 1 else values
+    if len(values) != count:
+        raise _error(f"preprocess: {name} is one number or {count}, not {len(values)}")
+    return tuple(kind(v) for v in values)

@@ -1,0 +1,261 @@
+"""Where the scores are in what a network gives, and what kind of numbers they are."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bbilang.compiler.ir import score_kinds as kinds
+from bbilang.compiler.ir.model_description import ModelDescription, PartDescription
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.models.dataflow import LINEAR, Facts
+from bbilang.runtime.passes.module.precision import described_with, input_type
+from bbilang.runtime.passes.module.results import Path, parts_of, standing_at
+
+WHOLE = "."  # the result itself, where it becomes one vector for each input
+SCORES = re.compile(r"logit|score|prob|pred", re.IGNORECASE)
+OTHERS = re.compile(r"embed|feature|hidden|pool|latent|represent|state|token|loss|aux|attention|box", re.IGNORECASE)
+MOST = 64  # parts of a result that are looked at
+PROBABLE = {"softmax", "_softmax", "softmin", "gumbel_softmax", "sparsemax"}
+BOUNDING = {  # what keeps its numbers between 0 and 1, perhaps, and on purpose
+    "clamp", "clamp_", "clip", "clamp_min", "clamp_max", "hardtanh", "relu6", "minimum", "maximum", "exp", "rsub",
+    "__rsub__",
+}  # fmt: skip
+BETWEEN = {"sigmoid", "sigmoid_", "expit", "hardsigmoid", "hardsigmoid_"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One tensor of a result."""
+
+    name: str
+    path: Path
+    tensor: Tensor
+
+
+def parts(result: Any) -> tuple[Part, ...]:
+    """The tensors of numbers in a result, in order, each with its name: `logits`, `[1]`, `aux.scores`."""
+    return tuple(_parts(result, "", ()))[:MOST]
+
+
+def _parts(value: Any, name: str, path: Path) -> Iterator[Part]:
+    if isinstance(value, Tensor):
+        if value.is_floating_point():
+            yield Part(name or WHOLE, path, value)
+        return
+    for key, inner in (parts_of(value) or {}).items():
+        word = f"{name}[{key}]" if isinstance(key, int) else f"{name}.{key}" if name else str(key)
+        yield from _parts(inner, word, (*path, key))
+
+
+def is_listing(result: Any) -> bool:
+    """Whether there is a record of its own for each input, as detectors give: no axis of it is that of the inputs."""
+    return isinstance(result, list | tuple) and bool(result) and all(isinstance(part, Mapping) for part in result)
+
+
+def likely(names: Sequence[str]) -> list[str]:
+    """Those of some vectors that may be the scores: those that are called so, else those not called anything else."""
+    own = [name for name in names if name.split(".")[-1] == "logits"]
+    called = own[:1] or [name for name in names if SCORES.search(name) and not OTHERS.search(name)]
+    return called or [name for name in names if not OTHERS.search(name)]
+
+
+def picked(result: Any, name: str) -> Tensor:
+    """The tensor of a result at a name that `parts` gives. Raises BbiError E502 where it is not there."""
+    for part in parts(result):
+        if part.name == name:
+            return part.tensor
+    help = "its result has another form than when it was described"
+    raise BbiError(Diagnostic("E502", f"the network gave no `{name}` this time", help=help))
+
+
+def text_scores(result: Any) -> Tensor:
+    """Scores of a model that reads text: (input, class), or (input, token, class) where there is no such vector.
+
+    Raises TypeError, which a description tells, where several tensors may be them.
+    """
+    found = parts(result)
+    for rank in (2, 3):
+        names = likely([part.name for part in found if part.tensor.ndim == rank])
+        if len(names) == 1:
+            return picked(result, names[0])
+        if names:
+            raise TypeError(f"its result has several tensors that may be the scores: {', '.join(names)}")
+    raise TypeError("its result has no scores (input, class)")
+
+
+def described(
+    result: Any, again: Callable[[], Any], facts: Callable[[Tensor], Facts], module: nn.Module
+) -> tuple[PartDescription, ...]:
+    """What a network gave for one input, part by part. ``again``: runs it on two, which tells what an axis is where a
+    result has none or one; ``facts``: what was seen of a tensor."""
+    listing, found = is_listing(result), []
+    both = None
+    for part in parts(result):
+        shape, flat = tuple(part.tensor.shape), part.tensor.ndim < 2
+        vector = not listing and shape[:1] == (1,) and len(shape) > 1 and math.prod(shape[2:]) == 1
+        size = shape if flat or listing else shape[1:]
+        if flat and not listing and part.tensor.numel():
+            both = both if both is not None else parts(again())
+            two = next((tuple(other.tensor.shape) for other in both if other.name == part.name), ())
+            vector = two == (2,) * (part.tensor.numel() == 1) or two == (2, part.tensor.numel())
+            size = (part.tensor.numel(),)
+        known = facts(part.tensor)
+        kind = kind_of(known.last, math.prod(size), module) if vector else ""
+        found.append(PartDescription(part.name, size, tuple(sorted(known.origins)), kind, vector, flat))
+    return tuple(found)
+
+
+def chosen(found: Sequence[PartDescription]) -> PartDescription | None:
+    """The part that is the scores; None where there is none, or several may be."""
+    names = likely([part.name for part in found if part.vector])
+    return next(part for part in found if part.name == names[0]) if len(names) == 1 else None
+
+
+class Scored(nn.Module):
+    """A network whose scores are a part of what it gives, as one that gives them: (input, class).
+
+    It has the network's own modules under their own names, so that whatever is asked of a layer is asked of the network
+    itself. Hooks on the network as a whole do not run.
+    """
+
+    def __init__(self, network: nn.Module, name: str, path: Path, rank: int):
+        for held in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
+            self.__dict__[held] = network.__dict__[held]
+        for hooks in (key for key in network.__dict__ if key.endswith("hooks") or "hooks_" in key):
+            self.__dict__[hooks] = type(network.__dict__[hooks])()
+        self.__dict__["_is_full_backward_hook"] = None
+        self.__dict__["network"], self.__dict__["scored"] = network, (name, path, rank)
+
+    @property
+    def training(self) -> bool:  # type: ignore[override]
+        return self.__dict__["network"].training
+
+    @training.setter
+    def training(self, value: bool) -> None:
+        self.__dict__["network"].training = value
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.__dict__["network"], name)
+
+    def forward(self, images: Tensor) -> Tensor:
+        _, path, rank = self.__dict__["scored"]
+        found = standing_at(self.__dict__["network"].forward(images), path)
+        if rank == 0:  # (input,), or (class,) of one input
+            return found.reshape(images.shape[0], -1)
+        return found if rank == 1 else found.flatten(1)
+
+
+def own(network: nn.Module) -> nn.Module:
+    """The network itself, of one that is a `Scored`."""
+    return network.__dict__["network"] if isinstance(network, Scored) else network
+
+
+def scored(network: nn.Module, description: ModelDescription) -> nn.Module:
+    """The network as a description says: itself where its result is the one vector of scores, else a `Scored`."""
+    inner = own(network)
+    if not description.part:
+        return inner
+    part = next(part for part in description.parts if part.name == description.part)
+    if isinstance(network, Scored) and network.__dict__["scored"][0] == part.name:
+        return network
+    found = Scored(inner, part.name, path_named(part.name), 0 if part.flat else len(part.shape))
+    described_with(found, input_type(inner))
+    return found
+
+
+def path_named(name: str) -> Path:
+    """The path of a part from its name."""
+    if name == WHOLE:
+        return ()
+    found = re.findall(r"\[(\d+)\]|([^.\[\]]+)", name)
+    return tuple(int(number) if number else word for number, word in found)
+
+
+def kind_of(last: str, classes: int, module: nn.Module | None = None) -> str:
+    """What kind of scores a vector is: from the configuration of the network, else from the function that gave it."""
+    config = getattr(getattr(module, "model", module), "config", None) or getattr(module, "config", None)
+    problem = getattr(config, "problem_type", None)
+    if problem == "regression":
+        return kinds.VALUE
+    if last in BETWEEN:
+        return kinds.INDEPENDENT
+    if problem == "multi_label_classification":
+        return kinds.SIGMOID
+    if classes == 1:
+        return kinds.VALUE
+    if last in PROBABLE:
+        return kinds.PROBABILITIES
+    return kinds.LOGITS if last in LINEAR else kinds.UNKNOWN if last in BOUNDING else kinds.UNLESS
+
+
+def kind_of_rows(scores: Any, kind: str) -> str:
+    """The kind of scores (input, class) from the numbers themselves, where a description does not know it.
+
+    Each input is looked at alone; raises BbiError E532 where they differ, or are not what was said.
+    """
+    values = torch.as_tensor(scores).double()
+    between = (values >= 0).all(1) & (values <= 1 + 1e-4).all(1)
+    sums = between & ((values.sum(1) - 1).abs() < 1e-3)
+    if kind == kinds.PROBABILITIES and not bool(sums.all()):
+        raise _differ("the scores of some input are no probabilities: not from 0 to 1, or not adding up to 1")
+    if kind not in (kinds.UNKNOWN, kinds.UNLESS, kinds.UNDECIDED):
+        return kind
+    if kind == kinds.UNDECIDED:
+        found = [kinds.INDEPENDENT if row else kinds.SIGMOID for row in between.tolist()]
+    else:
+        rows = zip(sums.tolist(), between.tolist(), strict=True)
+        beside = kinds.LOGITS if kind == kinds.UNLESS else kinds.INDEPENDENT
+        found = [kinds.PROBABILITIES if s else beside if b else kinds.LOGITS for s, b in rows]
+    if len(set(found)) > 1:
+        other = next(kind for kind in found if kind != found[0])
+        raise _differ(f"of some inputs the scores look like {found[0]}, of others like {other}")
+    return found[0]
+
+
+def _differ(message: str) -> BbiError:
+    help = "say what they are: `set scores(kind=logits)`, `probabilities`, `independent` or `value`"
+    return BbiError(Diagnostic("E532", message, help=help))
+
+
+def probabilities(scores: Tensor, kind: str) -> Tensor:
+    """Scores (..., class) as probabilities. Raises BbiError E533 where they are values, which have none."""
+    match kind:
+        case kinds.LOGITS:
+            return scores.softmax(-1)
+        case kinds.SIGMOID:
+            return scores.sigmoid()
+        case kinds.PROBABILITIES | kinds.INDEPENDENT:
+            return scores
+    help = "attribute to the score itself, `output[0]`; or say what it is: `set scores(kind=independent)`"
+    raise BbiError(Diagnostic("E533", "a value has no probability", help=help))
+
+
+def probability_slope(scores: Tensor, number: int, kind: str) -> Tensor:
+    """d probability / d scores (class,) of one class."""
+    hot = torch.zeros_like(scores)
+    hot[number] = 1
+    return pulled(scores, hot, kind)
+
+
+def pulled(scores: Tensor, cotangent: Tensor, kind: str) -> Tensor:
+    """A cotangent (..., class) of the probabilities -> of the scores."""
+    own = probabilities(scores, kind)
+    if kind == kinds.LOGITS:
+        return own * (cotangent - (own * cotangent).sum(-1, keepdim=True))
+    return own * (1 - own) * cotangent if kind == kinds.SIGMOID else cotangent
+
+
+def shown(scores: Any, kind: str) -> Any:
+    """(input, class): what a page says of scores: probabilities, or the values themselves."""
+    values = torch.as_tensor(scores)
+    return (values if kind == kinds.VALUE else probabilities(values.double(), kind)).float().numpy()

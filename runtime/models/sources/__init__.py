@@ -1,0 +1,1 @@
+"""Networks from elsewhere: timm, torchvision, transformers, a user's own code."""

@@ -1,0 +1,237 @@
+"""`transformers:NAME`: a model of the hub, or a folder that `save_pretrained` wrote.
+
+Classifiers and encoders of pictures and of texts, and causal language models, which score the next token. No code of
+theirs runs: no `trust_remote_code`, and weights from safetensors alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.grammar.files import path_of, short
+from bbilang.runtime.models.preprocess import Preprocess
+from bbilang.runtime.models.sources.source import OFFLINE, Found, downloading, error, imported, reachable, version_of
+
+if TYPE_CHECKING:
+    from torch import nn
+
+HUB = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+FILES = ("config.json", "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json")
+IMAGES, SCORES, NEXT = "ForImageClassification", "ForSequenceClassification", ("ForCausalLM", "LMHeadModel")
+ENCODER = "EncoderModel"
+RESAMPLING = ("nearest", "lanczos", "bilinear", "bicubic")  # Pillow's numbers
+
+
+def key(name: str) -> tuple[str, ...]:
+    """What a description depends on besides this file: the version, and the files of a folder."""
+    folder = _folder(name)
+    known = [(folder / file).read_bytes() for file in FILES if (folder / file).is_file()]
+    return (name, version_of("transformers"), hashlib.sha256(b"\0".join(known)).hexdigest())
+
+
+def _folder(name: str) -> Path:
+    try:
+        return path_of(name.removeprefix("transformers:"))
+    except OSError as e:
+        raise error("E401", f"{short(name)} is no model: {e.strerror}") from e
+
+
+def find(name: str) -> Found:
+    """Raises BbiError E401 (no such folder or name), E409 (the model brings code), E410 (not installed), E419 (its
+    configuration cannot be fetched)."""
+    own = str(_folder(name))
+    local = Path(own).is_dir()
+    version_of("transformers")
+    if not local and not HUB.fullmatch(own):
+        raise error("E401", f"there is no folder {own}, and it is no name of the hub",
+                    "as in `transformers:google/vit-base-patch16-224`, or a folder with config.json")  # fmt: skip
+    if local and not (Path(own) / "config.json").is_file():
+        raise error("E401", f"the folder {own} has no config.json", "write one with `model.save_pretrained(folder)`")
+    transformers = imported("transformers")
+    if importlib.util.find_spec("torchvision"):
+        imported("torchvision")  # transformers imports it where it is installed, and fails where that fails
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    config = _config(transformers, own, name, local)
+    architecture = (config.architectures or ["Model"])[0]
+    text = not _reads_images(transformers, config, architecture)
+    auto, scores = _auto(transformers, architecture)
+    common = {"attn_implementation": "eager", "trust_remote_code": False}  # every derivative is defined for it
+    fetched = {"config": config, "use_safetensors": True, "local_files_only": local, "dtype": "float32"} | common
+
+    def build() -> nn.Module:
+        return _wrapped(auto.from_config(config, **common), text, scores)
+
+    def trained() -> nn.Module:
+        try:
+            with downloading(name):
+                found = auto.from_pretrained(own, **fetched)
+        except BbiError as e:
+            if not local:
+                raise
+            first = str(e.__cause__).strip().splitlines()[0][:160]
+            help = "only safetensors is read: `model.save_pretrained(folder)` writes it"
+            raise error("E403", f"the weights in {own} cannot be read: {first}", help) from e
+        return _wrapped(found, text, scores)
+
+    words = f"{Path(own).name if local else own} (transformers {version_of('transformers')})"
+    title = f"{architecture} {Path(own).name if local else own}"
+    if text:
+        tokenizer = Tokens(_tokenizer(transformers, own, name, local), _longest(config))
+        labels = tokenizer.labels(config.vocab_size) if architecture.endswith(NEXT) else _labels(config)
+        return Found(
+            title, build, trained, words, Preprocess(1, (1, 1)), labels if scores else (), architecture, tokenizer
+        )
+    preprocess = preprocess_of(_picture_options(transformers, own, local), config)
+    return Found(title, build, trained, words, preprocess, _labels(config) if scores else (), architecture)
+
+
+def _config(transformers: Any, own: str, name: str, local: bool) -> Any:
+    try:
+        with reachable():
+            return transformers.AutoConfig.from_pretrained(own, trust_remote_code=False, local_files_only=local)
+    except Exception as e:
+        words = str(e)
+        if "trust_remote_code" in words:
+            message = f"the model `{name}` runs code of its own, which comes with it"
+            raise error("E409", message, "choose a model whose code is a part of transformers") from e
+        first = words.strip().splitlines()[0][:160] if words.strip() else type(e).__name__
+        if local:
+            raise error("E403", f"{own}/config.json is no model of transformers: {first}") from e
+        raise error("E419", f"the configuration of {name} could not be fetched: {first}", OFFLINE) from e
+
+
+def _auto(transformers: Any, architecture: str) -> tuple[Any, bool]:
+    """The class that builds an architecture, and whether it has scores."""
+    if architecture.endswith(IMAGES):
+        return transformers.AutoModelForImageClassification, True
+    if architecture.endswith(SCORES):
+        return transformers.AutoModelForSequenceClassification, True
+    if architecture.endswith(NEXT):
+        return transformers.AutoModelForCausalLM, True
+    if architecture.endswith(ENCODER):  # of a model that writes, the half that reads: it takes no decoder's inputs
+        return transformers.AutoModelForTextEncoding, False
+    return transformers.AutoModel, False
+
+
+def _reads_images(transformers: Any, config: Any, architecture: str) -> bool:
+    kind = getattr(transformers, architecture, None)
+    first = getattr(kind, "main_input_name", "input_ids")
+    if first not in ("input_ids", "pixel_values"):
+        raise error("E401", f"{architecture} reads {first}, and pictures and texts are what can be given")
+    return first == "pixel_values"
+
+
+def _wrapped(module: nn.Module, text: bool, scores: bool) -> nn.Module:
+    from bbilang.runtime.models.sources.text_models import TextModel
+
+    module.config.use_cache = False
+    return TextModel(module, scores) if text else module
+
+
+def _labels(config: Any) -> tuple[str, ...]:
+    """The configuration's names of classes; none where they only count."""
+    names = [str(config.id2label[number]) for number in sorted(config.id2label or {})]
+    return () if all(re.fullmatch(r"LABEL_\d+", label) for label in names) else tuple(names)
+
+
+def _picture_options(transformers: Any, own: str, local: bool) -> dict[str, Any]:
+    """preprocessor_config.json, as it is; empty where the model has none."""
+    if local:
+        file = Path(own) / "preprocessor_config.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    from transformers.utils import cached_file
+
+    with downloading(own):
+        found = cached_file(own, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
+    return json.loads(Path(found).read_text(encoding="utf-8")) if found else {}
+
+
+def preprocess_of(options: dict[str, Any], config: Any) -> Preprocess:
+    """From preprocessor_config.json: a size of both sides squashes the picture, one of the shortest edge does not."""
+    default = getattr(config, "image_size", 224)
+    size, crop = options.get("size", default), options.get("crop_size")
+    squashed = False
+    if isinstance(size, list | tuple):
+        size = {"height": size[0], "width": size[-1]}
+    if isinstance(size, dict) and "height" in size:
+        squashed = size["height"] == size["width"]
+        resize = max(size["height"], size["width"])
+        whole = (size["height"], size["width"])
+    else:
+        edge = size["shortest_edge"] if isinstance(size, dict) else int(size)
+        share = options.get("crop_pct") or 1
+        resize, whole = (int(edge / share) if edge < 384 else edge), (edge, edge)
+        squashed = not isinstance(size, dict)
+    if options.get("do_center_crop") and crop:
+        whole = (crop["height"], crop["width"]) if isinstance(crop, dict) else (crop, crop)
+    how = options.get("resample", 2)
+    interpolation = RESAMPLING[how] if how in range(len(RESAMPLING)) else "bilinear"
+    plain = options.get("do_normalize") is False
+    mean = (0.0,) * 3 if plain else tuple(options.get("image_mean") or (0.5,) * 3)
+    std = (1.0,) * 3 if plain else tuple(options.get("image_std") or (0.5,) * 3)
+    return Preprocess(max(resize, *whole), whole, interpolation, mean, std, squashed)
+
+
+# --- text -----------------------------------------------------------------------------------------------------------
+
+
+def _tokenizer(transformers: Any, own: str, name: str, local: bool) -> Any:
+    try:
+        with reachable():
+            return transformers.AutoTokenizer.from_pretrained(own, trust_remote_code=False, local_files_only=local)
+    except Exception as e:
+        first = str(e).strip().splitlines()[0][:160] if str(e).strip() else type(e).__name__
+        if local:
+            help = "write it beside the model: `tokenizer.save_pretrained(folder)`"
+            raise error("E403", f"{own} has no tokenizer that can be read: {first}", help) from e
+        raise error("E419", f"the tokenizer of {name} could not be fetched: {first}", OFFLINE) from e
+
+
+def _longest(config: Any) -> int:
+    from bbilang.runtime.models.sources.text_models import LONGEST
+
+    return int(getattr(config, "max_position_embeddings", None) or LONGEST)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A tokenizer of transformers. A word is the piece of the text that the token covers, or, for what stands in no
+    text, such as `[CLS]`, its own name."""
+
+    tokenizer: Any
+    longest: int
+
+    def read(self, text: str) -> tuple[list[int], list[str]]:
+        if not self.tokenizer.is_fast:
+            numbers = self.tokenizer(text)["input_ids"]
+            return numbers, [_plain(piece) for piece in self.tokenizer.convert_ids_to_tokens(numbers)]
+        found = self.tokenizer(text, return_offsets_mapping=True)
+        names = self.tokenizer.convert_ids_to_tokens(found["input_ids"])
+        pieces = [text[a:b].strip() or _plain(n) for (a, b), n in zip(found["offset_mapping"], names, strict=True)]
+        return found["input_ids"], pieces
+
+    def labels(self, count: int) -> tuple[str, ...]:
+        """A name for each of the vocabulary's tokens as a class; one that goes on a word begins with dots."""
+        names = self.tokenizer.convert_ids_to_tokens(range(min(count, len(self.tokenizer))))
+        starts = any(name.startswith(("Ġ", "▁")) for name in names)
+        found = [_class_name(name, starts) for name in names]
+        return (*found, *(f"token {number}" for number in range(len(found), count)))
+
+
+def _plain(piece: str) -> str:
+    return piece.removeprefix("##").lstrip("Ġ▁").replace("Ċ", "\\n") or " "
+
+
+def _class_name(piece: str, starts: bool) -> str:
+    if piece.startswith("##"):
+        return f"…{piece[2:]}"
+    goes_on = starts and piece[:1].isalpha() and not piece.startswith(("Ġ", "▁"))
+    return f"…{piece}" if goes_on else _plain(piece)

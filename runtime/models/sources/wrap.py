@@ -1,0 +1,160 @@
+"""Descriptions and adapters of models that a source found (runtime/models/sources/source.py)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from bbilang.compiler.ir.model_description import INPUT, OUTPUT, LayerDescription, ModelDescription, layer_name
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime.cache.disk import Cache, key_of
+from bbilang.runtime.inputs.texts import read
+from bbilang.runtime.models.adapter import Adapter
+from bbilang.runtime.models.describe import describe_module
+from bbilang.runtime.models.preprocess import Preprocess
+from bbilang.runtime.models.sources.source import Found, error, short_names
+from bbilang.runtime.models.sources.text_models import TextAdapter, TextModel, longest_of
+from bbilang.runtime.models.weights.load import fit_file, fit_random
+
+TEXT_LENGTH = 16  # tokens, in a description that is about no text yet
+KINDS = (
+    ("conv", (nn.Conv1d, nn.Conv2d, nn.Conv3d)),
+    ("norm", (nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)),
+    ("pool", (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)),
+)
+NO_TEXT = Preprocess(1, (1, 1))
+
+
+def describe_found(
+    source: Any, name: str, size: tuple[int, int] | None, texts: tuple[str, ...] = ()
+) -> ModelDescription:
+    """The description of a model from elsewhere, kept on disk under all that it depends on. ``size``: (y, x), or the
+    model's own; ``texts``: for a model that reads text, those that it is to read."""
+    found: Found | None = None
+    if texts:
+        found = source.find(name)
+        size = (1, longest_of(found.words, [read(text)[1] for text in texts], name))
+    depends = source.key(name)
+    if depends is None:
+        return _described(name, found or source.find(name), size)
+    folder = Path(__file__).parent
+    files = sorted([*folder.glob("*.py"), *(folder.parent / f for f in ("describe.py", "dataflow.py"))])
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    versions = [*depends, torch.__version__]
+    key = key_of({"what": "description", "of": versions, "size": list(size) if size else None, "sources": digest})
+    store = Cache()
+    if (record := store.get(key)) is not None:
+        return ModelDescription.from_json(json.loads(record[0]))
+    description = _described(name, found or source.find(name), size)
+    store.put(key, json.dumps(description.to_json()).encode(), {"kind": "description"})
+    return description
+
+
+def load_found(source: Any, name: str, weights: str | Path | None, device: torch.device, seed: int) -> Adapter:
+    """The model with its own weights, random ones or those of a file."""
+    found: Found = source.find(name)
+    module = found.trained() if weights is None else found.build()
+    words, random = found.weights, found.random
+    if weights is not None:
+        inner = module.model if isinstance(module, TextModel) else module
+        random = weights == "random"
+        words = fit_random(inner, seed) if random else fit_file(inner, Path(os.path.expanduser(weights))).words
+    module.eval().requires_grad_(False).to(device)
+    description = _of_module(name, found, module, None)
+    if found.words is not None:
+        return TextAdapter(description, module, NO_TEXT, words, found.definition, random, words=found.words)
+    adapter = Adapter(description, module, found.preprocess, words, found.definition, random)
+    return adapter.described_as(description)
+
+
+def text_adapter(
+    module: nn.Module, words: Any, labels: tuple[str, ...], output: str, name: str, scores: bool
+) -> TextAdapter:
+    """`bbilang.adapt_text`. The module is held as it is."""
+    wrapped = module if isinstance(module, TextModel) else TextModel(module, scores)
+    length = min(TEXT_LENGTH, words.longest)
+    path = f"model.{output}" if output and wrapped is not module else output
+    description = _renamed(describe_module(wrapped, (1, length), name, output=path, reads="text"), wrapped)
+    description = replace(description, labels=_labels(labels, description.classes, name))
+    kind = type(module)
+    stated = f"those of the {kind.__name__} given"
+    definition = f"{kind.__module__}.{kind.__qualname__}"
+    return TextAdapter(description, wrapped, NO_TEXT, stated, definition, words=words)
+
+
+def _described(name: str, found: Found, size: tuple[int, int] | None) -> ModelDescription:
+    """From a forward on the meta device, or, for a model that does not run there, on the CPU with untrained weights."""
+    try:
+        with torch.device("meta"):
+            return _of_module(name, found, found.build(), size)
+    except Exception:  # a value was asked for, which the meta device does not have
+        return _of_module(name, found, _built(name, found), size)
+
+
+def _built(name: str, found: Found) -> nn.Module:
+    try:
+        return found.build()
+    except BbiError:
+        raise
+    except Exception as e:
+        raise error("E408", f"{name} cannot be built: {type(e).__name__}: {e}") from e
+
+
+def _of_module(name: str, found: Found, module: nn.Module, size: tuple[int, int] | None) -> ModelDescription:
+    text = found.words is not None
+    size = size or ((1, min(TEXT_LENGTH, found.words.longest)) if text else found.preprocess.crop)
+    reads, channels = "text" if text else "image", len(found.preprocess.mean)
+    description = describe_module(module, size, name, channels, title=found.title, reads=reads)
+    labels = found.labels if len(found.labels) == description.classes else ()
+    return replace(_renamed(description, module), labels=labels)
+
+
+def _labels(labels: tuple[str, ...], classes: int, name: str) -> tuple[str, ...]:
+    if labels and len(labels) != classes:
+        raise error("E408", f"{name} has {classes} classes, but there are {len(labels)} labels")
+    return labels
+
+
+def _renamed(description: ModelDescription, module: nn.Module) -> ModelDescription:
+    """Short names, with the paths as aliases; and what each layer is, by its type."""
+    if isinstance(module, TextModel):  # the wrapper is ours, and no part of a name
+        inner = short_names(module.model)
+        own = {path: path for path, _ in module.named_modules() if path and not path.startswith("model.")}
+        short = {**own, **{f"model.{path}": f"model.{path}" if name in own else name for path, name in inner.items()}}
+    else:
+        short = short_names(module)
+    short = {path: layer_name(name) for path, name in short.items()}
+    described = {layer.name: layer.module for layer in description.layers}
+    modules = dict(module.named_modules())
+    names = {short[layer.module] for layer in description.layers}
+
+    def renamed(layer: LayerDescription) -> LayerDescription:
+        inputs = tuple(short.get(described.get(name, name), name) for name in layer.inputs)
+        name = short[layer.module]
+        return replace(layer, name=name, inputs=inputs, kind=_kind(modules[layer.module], name, names))
+
+    layers = tuple(renamed(layer) for layer in description.layers)
+    aliases = {alias: short[described[name]] for alias, name in description.aliases.items()}
+    aliases |= {x.module: x.name for x in layers if layer_name(x.module) == x.module != x.name}
+    if isinstance(module, TextModel):  # whole paths of the reader's own module
+        whole = {layer.module.removeprefix("model."): layer.name for layer in layers if layer.module != "model"}
+        taken = {*names, *aliases, INPUT, OUTPUT}
+        aliases |= {path: name for path, name in whole.items() if path not in taken}
+    absent = {name: why for path, why in description.absent.items() for name in {path, short.get(path, path)}}
+    known = {name: short[path] for name, path in described.items()}
+    parts = tuple(replace(p, layers=tuple(known.get(name, name) for name in p.layers)) for p in description.parts)
+    return replace(description, layers=layers, aliases=aliases, absent=absent, parts=parts)
+
+
+def _kind(module: nn.Module, name: str, names: set[str]) -> str:
+    parts = name.split(".")
+    inside = any(".".join(parts[:depth]) in names for depth in range(1, len(parts)))
+    known = next((kind for kind, types in KINDS if isinstance(module, types)), "")
+    return "inner" if inside else known or ("block" if any(module.children()) else "")

@@ -1,0 +1,1 @@
+"""Weight files: fetched, read without running code, matched to a module."""

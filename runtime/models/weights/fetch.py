@@ -1,0 +1,117 @@
+"""Fetching a file of weights: checked before use, moved into its place whole, one process at a time."""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.cache.leases import fcntl
+from bbilang.runtime.execution.events import Event, Listener
+from bbilang.runtime.models.weights.download import Part, Unreachable, Wrong, line, transfer
+from bbilang.runtime.models.weights.remote_files import Receipt, Remote, folder, sha256_of
+
+Check = Callable[[Path], object]
+
+
+def fetch(
+    remote: Remote, check: Check, title: str, progress: Listener | None = None, pin: str | None = None
+) -> tuple[Path, Receipt]:
+    """The file, fetched unless it lies here already. ``check``: raises BbiError where it is not what the model takes;
+    it is asked before the file is kept. ``pin``: the SHA-256 that it must have.
+
+    Raises BbiError E419 (could not be fetched), E445 (not the file that was expected), E431 (cannot be written).
+    KeyboardInterrupt leaves what was fetched so far, and the next call goes on from there.
+    """
+    receipt = remote.kept()  # what lies here needs no lock, and no folder that can be written
+    if receipt is not None and (pin is None or pin == receipt.sha256):
+        return remote.path, receipt
+    with _alone(remote, progress):
+        receipt = remote.kept()
+        if receipt is None:
+            receipt = _fetched(remote, check, title, progress, pin)
+        elif pin is not None and receipt.sha256 != pin:
+            raise _unexpected(remote, f"it has the SHA-256 {receipt.sha256}, not {pin}")
+        return remote.path, receipt
+
+
+def _fetched(remote: Remote, check: Check, title: str, progress: Listener | None, pin: str | None) -> Receipt:
+    part = Part(remote.path.with_name(f"{remote.file}.part"), remote.address)
+    try:
+        try:
+            transfer(remote, part, progress)
+        except Unreachable as reason:
+            raise _unreachable(remote, title, str(reason)) from reason
+        except Wrong as reason:
+            part.drop()
+            raise _unexpected(remote, str(reason)) from reason
+        digest, before = sha256_of(part.path), remote.remembered()
+        expected = {"pinned": pin, "published": remote.digits, "remembered": before.sha256 if before else None}
+        for what, digits in expected.items():
+            if digits and not digest.startswith(digits):
+                part.drop()
+                wanted = f"not the {what} {digits}" + ("..." if len(digits) < 64 else "")
+                forget = f" (if the change is meant, delete {remote.path}.json)" if what == "remembered" else ""
+                raise _unexpected(remote, f"its SHA-256 is {digest}, {wanted}{forget}")
+        try:
+            check(part.path)
+        except BbiError as error:
+            part.drop()
+            raise _unexpected(remote, error.diagnostics[0].message.replace(part.path.name, remote.file)) from error
+        receipt = Receipt(digest, part.path.stat().st_size, remote.address, datetime.date.today().isoformat())
+        remote.remember(before or receipt)
+        os.replace(part.path, remote.path)
+        part.drop()
+        return before or receipt
+    except OSError as error:
+        raise _unwritable(remote, error) from error
+
+
+@contextmanager
+def _alone(remote: Remote, progress: Listener | None) -> Iterator[None]:
+    """No other process fetches the same file meanwhile."""
+    handle = None
+    try:
+        folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(folder() / f"{remote.file}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        if fcntl is not None:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if progress is not None:
+                    progress(Event("pass", f"waiting for another bbi, which fetches {remote.file}"))
+                fcntl.flock(handle, fcntl.LOCK_EX)
+    except OSError as error:
+        if handle is not None:
+            os.close(handle)
+        raise _unwritable(remote, error) from error
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _unreachable(remote: Remote, title: str, reason: str) -> BbiError:
+    message = f"the weights of {title} could not be fetched from {remote.address}: {reason}"
+    help = f"get the file by hand, there or from {remote.known}, and pass it: `--weights {remote.file}`"
+    if remote.address == remote.known:
+        help = f"get the file from there by hand, with a browser, and pass it: `--weights {remote.file}`"
+    return BbiError(Diagnostic("E419", message, help=f"{help}; HTTPS_PROXY names a proxy"))
+
+
+def _unexpected(remote: Remote, why: str) -> BbiError:
+    message = f"what {remote.address} gives is not the file that was expected: {why}"
+    help = f"get {remote.file} by hand, look at it, and pass it: `--weights {remote.file}`"
+    return BbiError(Diagnostic("E445", message, help=help))
+
+
+def _unwritable(remote: Remote, error: OSError) -> BbiError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    said = "the disk is full" if full else line(error.strerror or error)
+    message = f"{remote.file} cannot be kept in {folder()}: {said}"
+    help = "make room, and the same command goes on" if full else "BBI_CACHE_DIR names another folder"
+    return BbiError(Diagnostic("E431", message, help=help))

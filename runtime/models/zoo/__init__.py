@@ -1,0 +1,1 @@
+"""Networks whose code and description ship with the package."""

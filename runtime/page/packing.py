@@ -1,0 +1,82 @@
+"""A page's data without what is said twice: frames that share their lists, small maps on shared sheets."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bbilang.runtime.view.image_bytes import palette_of, palette_png
+from bbilang.runtime.view.model import Picture
+
+# What a frame holds, in this order: as in vega.py.
+KEYS = (
+    "label",
+    "atoms",
+    "pictures",
+    "values",
+    "series",
+    "notes",
+    "sizes",
+    "colours",
+    "series_atoms",
+    "series_colours",
+    "remark",
+    "flow",
+)
+MOST_PIXELS = 64 * 64  # of a map that goes on a sheet
+FEWEST = 8  # maps for a sheet
+ACROSS = 32  # maps side by side
+
+
+class Lists:
+    """Values of which equal ones are kept once; a frame is the numbers of its own."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self._numbers: dict[str, int] = {}
+
+    def numbers(self, frame: Mapping[str, Any]) -> list[int]:
+        return [self._number(frame[key]) for key in KEYS if key in frame]
+
+    def _number(self, value: Any) -> int:
+        text = repr(value)
+        if text not in self._numbers:
+            self._numbers[text] = len(self.values)
+            self.values.append(value)
+        return self._numbers[text]
+
+
+def sheeted(pictures: Sequence[Picture]) -> tuple[list[str | list[int]], list[dict[str, Any]]]:
+    """(pictures, sheets): each picture as its address, or as [sheet, place] where it is one of many small maps with one
+    palette; a sheet has its address, the ``size`` [wide, high] of its maps and how many lie ``across``."""
+    alike: dict[tuple, list[tuple[int, np.ndarray]]] = defaultdict(list)
+    for number, picture in enumerate(pictures):
+        if picture.mime == "image/png" and picture.width * picture.height <= MOST_PIXELS:
+            parts = palette_of(picture.data)
+            if parts is not None:
+                alike[(parts[0].shape, *parts[1:])].append((number, parts[0]))
+    found: list[str | list[int]] = [""] * len(pictures)
+    sheets: list[dict[str, Any]] = []
+    for ((deep, wide), palette, opacity), maps in alike.items():
+        if len(maps) < FEWEST:
+            continue
+        across = min(ACROSS, len(maps))
+        sheet = np.zeros((-(-len(maps) // across) * deep, across * wide), np.uint8)
+        for place, (number, index) in enumerate(maps):
+            top, left = place // across * deep, place % across * wide
+            sheet[top : top + deep, left : left + wide] = index
+            found[number] = [len(sheets), place]
+        data = palette_png(sheet, palette, opacity, level=9)
+        sheets.append({"uri": _uri("image/png", data), "size": [wide, deep], "across": across})
+    for number, picture in enumerate(pictures):
+        if found[number] == "":
+            found[number] = _uri(picture.mime, picture.data)
+    return found, sheets
+
+
+def _uri(mime: str, data: bytes) -> str:
+    return f"data:{mime};base64,{b64encode(data).decode()}"

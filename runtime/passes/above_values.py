@@ -1,0 +1,97 @@
+"""Values of the network above a layer at activations of one's own, without gradients: masked, noisy, other pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bbilang.runtime.device.memory import chunks
+from bbilang.runtime.passes.above import Upper, above
+from bbilang.runtime.passes.above_gradients import AT_MOST
+from bbilang.runtime.passes.counters import Passes
+from bbilang.runtime.passes.explicit_vjp import laid
+from bbilang.runtime.passes.forward import Captured
+from bbilang.runtime.passes.hooks import check_finite, guard_memory
+from bbilang.runtime.passes.module.precision import outside
+
+# bytes of the largest value of some rows: glibc gives back what is larger after every use, and has it cleared anew
+NEAR = 2**25
+UNVIEWABLE = "view size is not compatible"
+
+
+def at_once(upper: Upper) -> int:
+    """How many rows run together. On a CPU no value is larger than ``NEAR``: of a network on pictures of 224 pixels a
+    side a few rows, which are twice as fast as 32 at once."""
+    device = upper.activations.device.type
+    limit = AT_MOST.get(device, 32)
+    return max(1, min(limit, NEAR // max(1, upper.cost.largest))) if device == "cpu" else limit
+
+
+def value_chunks(
+    upper: Upper,
+    make: Callable[[int, int], tuple[Tensor, Tensor]],
+    count: int,
+    place: str = "output",
+    counter: Passes | None = None,
+    chunk: int | None = None,
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """The network above a layer at ``count`` rows of activations, as many at once as memory allows.
+
+    ``make(start, stop)`` gives rows number start to stop when they are needed, so that never all of them exist:
+    activations (row, *layer shape) and the inputs that they belong to, (row,), whose values stand where paths go around
+    the layer. Yields (start, value at the place (row, *place shape), inputs (row,)), in order. One forward a row, which
+    serves every class; the counter has them as reruns. Out of memory halves the chunk and goes on from where it was:
+    what ``make`` gives for a row must not depend on the chunk. Raises BbiError E503, E504.
+    """
+    counter = counter if counter is not None else upper.counter
+    device = upper.activations.device
+    row = upper.activations[0].numel() * upper.activations.element_size()
+    each = 3 * upper.cost.largest + 2 * row  # an operation's operands and result; the row, and what it is made of
+    channels_last = device.type == "cpu"
+
+    def run(activations: Tensor, rows: Tensor) -> Tensor:
+        """Convolutions on a CPU take two thirds of the time with channels last. Code that calls `view` may need the
+        order of memory that it was written for."""
+        nonlocal channels_last
+        if channels_last:
+            try:
+                return upper.run(laid(activations), rows)[place]
+            except RuntimeError as e:
+                if UNVIEWABLE not in str(e):
+                    raise
+                channels_last = False
+        return upper.run(activations.contiguous(), rows)[place]
+
+    def work(start: int, stop: int) -> tuple[Tensor, Tensor]:
+        with torch.inference_mode(False), torch.no_grad(), guard_memory("the network above a layer"):
+            activations, rows = make(start, stop)
+            value = run(activations.to(upper.activations), rows.to(device))
+            counter.rerun(len(activations))
+            return outside(value.detach(), upper.pictures), rows
+
+    for start, (value, rows) in chunks(count, each, work, at_once(upper), device, chunk):
+        check_finite(place, value)
+        yield start, value, rows
+
+
+def score_chunks(
+    adapter: Any,
+    captured: Captured,
+    layer: str,
+    make: Callable[[int, int], tuple[Tensor, Tensor]],
+    count: int,
+    place: str = "output",
+    counter: Passes | None = None,
+    chunk: int | None = None,
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """`value_chunks` of what lies `above` a layer, after a forward: of the whole network for the layer ``"input"``.
+
+    captured: of `forward(..., cuts=[layer])`; without that cut the network runs once more to the layer. Raises BbiError
+    E501, E502, E503, E504, E508.
+    """
+    counter = counter if counter is not None else Passes()
+    with above(adapter, captured, layer, [place], counter=counter) as upper:
+        yield from value_chunks(upper, make, count, place, counter, chunk)

@@ -1,0 +1,142 @@
+"""What a forward leaves where it is cut: the results below a layer that the network above it will read again.
+
+While the network runs, every module that has completed is recorded, and forgets what its own parts gave. What stands
+in the record when the layer completes is all that is needed to run the rest: with those results in the place of their
+modules, the model's own code goes on above the layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from bbilang.runtime.passes.module.memo import remembered
+from bbilang.runtime.passes.module.results import holds_only_known, mapped, tensors
+
+RUN = object()  # for a result: the module changes its arguments in place, or hides what it gives: it runs again
+
+
+@dataclass
+class Record:
+    """The ``call``-th run of the module at ``path`` and what it gave, detached; or `RUN`."""
+
+    path: str
+    call: int
+    result: Any
+    given: list[tuple[Tensor, int]]  # what the model goes on with, and its version then: is it changed in place?
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A layer, the images it was run on, its ``result`` and the records below it, each (path, call, result).
+
+    ``mutated``: paths of modules whose result the model changes in place afterwards, so that a rerun gets a copy.
+    """
+
+    layer: str
+    path: str
+    images: Tensor  # (input, 3, y, x) in [0, 1]
+    result: Any
+    records: tuple[tuple[str, int, Any], ...] = ()
+    mutated: frozenset[str] = frozenset()
+
+
+MUTATED = "mutated"
+
+
+class Recorder:
+    """Hooks for one forward. `hang` them before any other, and tell `give` what a hook puts in a result's place."""
+
+    def __init__(self, module: nn.Module, layers: Mapping[str, nn.Module]):
+        self.module = module
+        self.names = {m: name for name, m in module.named_modules()}
+        self.layers = {self.names[m]: layer for layer, m in layers.items()}
+        self.learnt = remembered(module)
+        self.known: frozenset[str] | None = self.learnt.get(MUTATED)
+        self.records: list[Record] = []
+        self.stack: list[tuple[int, list[tuple[Tensor, int]]]] = []
+        self.calls: dict[str, int] = {}
+        self.found: dict[str, tuple[list[Record], Record]] = {}
+
+    def hang(self) -> list[Any]:
+        handles: list[Any] = []
+        for m in self.names:
+            handles.append(m.register_forward_pre_hook(self.before, prepend=True, with_kwargs=True))
+            handles.append(m.register_forward_hook(self.after, with_kwargs=True))
+        return handles
+
+    def before(self, module: nn.Module, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+        self.stack.append((len(self.records), versions([arguments, dict(named)])))
+
+    def after(self, module: nn.Module, arguments: tuple[Any, ...], named: Mapping[str, Any], result: Any) -> None:
+        start, seen = self.stack.pop()
+        path = self.names[module]
+        call = self.calls.get(path, 0)
+        self.calls[path] = call + 1
+        changed = any(x._version != version for x, version in seen) or not holds_only_known(result)
+        record = Record(path, call, RUN, [])
+        if not changed or path in self.layers:
+            record = self.kept(path, call, result)
+        if path in self.layers:
+            self.found[path] = (self.records[:start], record)
+        if changed:
+            self.records.append(Record(path, call, RUN, []))
+        else:
+            self.records[start:] = [record]
+
+    def kept(self, path: str, call: int, result: Any) -> Record:
+        copy = self.known is None or path in self.known
+
+        def keep(value: Any) -> Any:
+            if not isinstance(value, Tensor):
+                return value
+            return value.detach().clone() if copy else value.detach()
+
+        return Record(path, call, mapped(result, keep), versions(result))
+
+    def give(self, module: nn.Module, result: Any) -> None:
+        """Another hook has just put this in the place of the module's result."""
+        path = self.names[module]
+        fresh = self.kept(path, self.calls[path] - 1, result)
+        if path in self.found:
+            self.found[path] = (self.found[path][0], fresh)
+        if self.records and self.records[-1].path == path and self.records[-1].result is not RUN:
+            self.records[-1] = fresh
+
+    def cuts(self, images: Tensor) -> dict[str, Cut] | None:
+        """layer -> Cut; None where the model changed a result in place that it had not changed before: run it again."""
+        everything = [r for below, own in self.found.values() for r in (*below, own)]
+        changed = frozenset(r.path for r in everything if any(x._version != v for x, v in r.given))
+        known = self.known
+        mutated = self.learnt[MUTATED] = (known or frozenset()) | changed
+        if known is not None and changed - known:
+            return None
+        return {
+            self.layers[path]: Cut(
+                self.layers[path], path, images, own.result, tuple((r.path, r.call, r.result) for r in below), mutated
+            )
+            for path, (below, own) in self.found.items()
+        }
+
+
+def versions(tree: Any) -> list[tuple[Tensor, int]]:
+    """Every tensor in a tree, with the number of times it was changed in place."""
+    return [(x, x._version) for x in tensors(tree) if not x.is_inference()]
+
+
+def spread(tree: Any, rows: Tensor | None, inputs: int, copy: bool = False) -> Any:
+    """The tree with every tensor of ``inputs`` rows repeated to the rows asked for: a view where there is one input."""
+
+    def one(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        if rows is not None and value.dim() and len(value) == inputs:
+            if inputs > 1:
+                return value.index_select(0, rows.to(value.device))
+            value = value.expand(len(rows), *value.shape[1:])
+        return value.clone() if copy else value
+
+    return mapped(tree, one)

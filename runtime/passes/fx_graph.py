@@ -1,0 +1,329 @@
+"""The network above a layer by torch.fx: its graph, cut at the layer and at the places, and nothing else is run.
+
+Only the order of operations is kept: modules and parameters are the model's own and are looked up when it runs. What
+changes its argument in place is run out of place, and whoever uses this compares it with the model first.
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.fx.node import Node, map_arg
+
+from bbilang.runtime.passes.autograd import grad
+from bbilang.runtime.passes.boundary import RUN, Cut, spread
+from bbilang.runtime.passes.hooks import INPUT, tensor_of, with_tensor
+from bbilang.runtime.passes.module.behaviour import KEY, USUAL
+from bbilang.runtime.passes.module.memo import remembered
+from bbilang.runtime.passes.module.restore import restored
+from bbilang.runtime.passes.module.results import path_of, standing_at
+from bbilang.runtime.passes.replay_above import OUTPUT
+
+_PLAIN = {
+    getattr(operator, f"i{name}"): getattr(operator, name)
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "pow", "matmul", "mod")
+}
+
+
+TRACED = "traced"
+
+
+class Uncut(Exception):
+    """This model, or this layer of it, is not for fx."""
+
+
+class Tracer(fx.Tracer):
+    """Modules without parts are single nodes; what every module gave is noted, by path and call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: dict[str, list[Any]] = {}
+        self.began: dict[str, list[int]] = {}
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return super().is_leaf_module(m, module_qualified_name) or not any(True for _ in m.children())
+
+    def create_node(self, *arguments: Any, **named: Any) -> Node:
+        if not torch.is_grad_enabled() or torch.is_inference_mode_enabled():
+            raise Uncut("gradients are off in a part of it, and a graph does not say where")
+        return super().create_node(*arguments, **named)
+
+    def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+        path = self.path_of_module(m)
+        size = len(self.graph.nodes)
+        result = super().call_module(m, forward, args, kwargs)
+        self.began.setdefault(path, []).append(size)
+        self.given.setdefault(path, []).append(result)
+        return result
+
+
+class Traced:
+    """The graph of a model: nodes in order, and for every call of a module the tree of nodes that it gave."""
+
+    def __init__(self, module: nn.Module):
+        tracer = Tracer()
+        signature = inspect.signature(module.forward)
+        _, *others = signature.parameters.values()
+        fixed = {p.name: p.default for p in others if p.default is not p.empty}
+        try:
+            with restored(module):
+                graph = tracer.trace(module, concrete_args=fixed or None)
+            given = {path: [_nodes(tree) for tree in trees] for path, trees in tracer.given.items()}
+            began = tracer.began
+        finally:
+            vars(tracer).clear()  # fx refers to a tracer from closures that refer to themselves, and it to the model
+        self.nodes = list(graph.nodes)
+        self.order = {node: at for at, node in enumerate(self.nodes)}
+        self.input = next(node for node in self.nodes if node.op == "placeholder")
+        self.result = next(node for node in self.nodes if node.op == "output").args[0]
+        self.given = given
+        self.began = began
+        self.graph = graph  # nodes refer to it
+        self.varies = {self.input}  # with the images; the rest is made of parameters alone
+        for node in self.nodes:
+            if self.varies.intersection(node.all_input_nodes):
+                self.varies.add(node)
+        for node in self.nodes:
+            if node.op == "call_function" and node.target in (operator.setitem, operator.delitem):
+                raise Uncut("values are written into")
+
+    def single(self, path: str) -> Any:
+        trees = self.given.get(path, [])
+        if len(trees) != 1:
+            raise Uncut(f"{path} runs {len(trees)} times in the graph")
+        return trees[0]
+
+    def layer(self, path: str, result: Any = None) -> Node:
+        """The node of a module's (first) tensor; one that was there before the module began has other readers."""
+        tree = self.single(path)
+        node = tree
+        if not isinstance(tree, Node):
+            place = (0,) if result is None else path_of(result)
+            try:
+                node = standing_at(tree, place or ())
+            except KeyError:
+                raise Uncut("a record") from None
+        if not isinstance(node, Node) or self.order[node] < self.began[path][0]:
+            raise Uncut("the layer gives what it was given")
+        return node
+
+
+def _nodes(tree: Any) -> Any:
+    """Proxies -> their nodes, in tuples, lists and dictionaries."""
+    if isinstance(tree, fx.Proxy):
+        return tree.node
+    if isinstance(tree, tuple | list):
+        return type(tree)(*map(_nodes, tree)) if hasattr(tree, "_fields") else type(tree)(map(_nodes, tree))
+    return {key: _nodes(value) for key, value in tree.items()} if isinstance(tree, dict) else tree
+
+
+def traced(module: nn.Module) -> Traced:
+    """The model's graph, traced once, in eval mode, for as long as the model stays what it is. Raises Uncut where
+    torch.fx cannot follow it, or would follow a custom autograd function into its forward and lose its backward."""
+    learnt = remembered(module)
+    if learnt.get(KEY, USUAL).opaque:
+        raise Uncut("derivatives of its own making")
+    if TRACED not in learnt:
+        try:
+            with torch.inference_mode(False), torch.enable_grad(), out_of_place(module):
+                learnt[TRACED] = Traced(module)
+        except Exception:  # data-dependent control flow, and whatever else stands in a forward
+            learnt[TRACED] = None
+    found: Traced | None = learnt[TRACED]
+    if found is None:
+        raise Uncut("not traceable")
+    return found
+
+
+@contextmanager
+def out_of_place(module: nn.Module) -> Iterator[None]:
+    """Activations that work in place do not, for the time being: in a graph, every value has one meaning."""
+    changed = [m for m in module.modules() if getattr(m, "inplace", None) is True]
+    try:
+        for m in changed:
+            m.inplace = False  # type: ignore[assignment]
+        yield
+    finally:
+        for m in changed:
+            m.inplace = True  # type: ignore[assignment]
+
+
+class Section:
+    """activations (row, *layer shape), rows (row,) or None -> place -> (row, *place shape), by the cut graph."""
+
+    def __init__(self, adapter: Any, cut: Cut, places: Sequence[str]):
+        self.adapter, self.cut = adapter, cut
+        self.inputs = len(cut.images)
+        self.modules = dict(adapter.module.named_modules())
+        self.names = {m: name for name, m in self.modules.items()}
+        self.traced = traced(adapter.module)
+        self.layer = self.traced.layer(cut.path, cut.result) if cut.layer != INPUT else self.traced.input
+        self.ends = {place: self._end(place) for place in places}
+        self.values = self._recorded()
+        self._plan()
+
+    def _end(self, place: str) -> Any:
+        head = self.adapter.description.output
+        if place == OUTPUT:
+            return self.traced.single(head) if head else self.traced.result
+        return self.traced.single(self.names[self.adapter.module_of(place)])
+
+    def _recorded(self) -> dict[Node, Any]:
+        """What the forward left: values of nodes below the layer."""
+        found: dict[Node, Any] = {}
+        for path, call, result in self.cut.records:
+            trees = self.traced.given.get(path, [])
+            if result is not RUN and call < len(trees):
+                _assign(trees[call], result, found)
+        tree = self.traced.single(self.cut.path) if self.cut.layer != INPUT else None
+        if not isinstance(tree, Node):
+            _assign(tree, self.cut.result, found)
+        if self.cut.layer != INPUT:
+            found[self.traced.input] = self.adapter.normalize(self.cut.images)
+        found.pop(self.layer, None)
+        return found
+
+    def _plan(self) -> None:
+        """Nodes to run, in order, and the values at the border, which are spread to the rows."""
+        above = {self.layer}
+        for node in self.traced.nodes:
+            if above.intersection(node.all_input_nodes):
+                above.add(node)
+        todo: list[Node] = []
+        for end in self.ends.values():
+            map_arg(end, todo.append)
+        run: set[Node] = set()
+        self.border: dict[Node, Any] = {}
+        while todo:
+            node = todo.pop()
+            if node is self.layer or node in run or node in self.border:
+                continue
+            if node in above or node not in self.traced.varies:
+                run.add(node)
+            elif not has_tensor(value := self._value(node)):  # a size: it is taken anew, from what has rows
+                run.add(node)
+            else:
+                self.border[node] = value
+                continue
+            todo += node.all_input_nodes
+        self.run = [node for node in self.traced.nodes if node in run]
+        last: dict[Node, Node] = {}
+        for node in self.run:
+            for source in node.all_input_nodes:
+                last[source] = node
+        kept: set[Node] = set()
+        for end in self.ends.values():
+            map_arg(end, kept.add)
+        self.frees: dict[Node, list[Node]] = {}
+        for source, node in last.items():
+            if source not in kept:
+                self.frees.setdefault(node, []).append(source)
+
+    def _value(self, node: Node) -> Any:
+        """A value below or beside the layer: as recorded, else computed from what was, once."""
+        order = [node]
+        for at in order:
+            if at not in self.values:
+                order += [n for n in at.all_input_nodes if n not in order]
+        with torch.no_grad():
+            for at in sorted(set(order), key=self.traced.order.__getitem__):
+                if at is self.layer:
+                    raise Uncut("not below the layer")
+                if at not in self.values:
+                    self.values[at] = self.step(at, self.values)
+        return self.values[node]
+
+    def step(self, node: Node, values: Mapping[Node, Any]) -> Any:
+        return run_node(self.modules, node, values)
+
+    def start(self, activations: Tensor, rows: Tensor | None) -> dict[Node, Any]:
+        """Values at the border and at the layer."""
+        values = {node: spread(value, rows, self.inputs) for node, value in self.border.items()}
+        start: Any = self.adapter.normalize(activations) if self.cut.layer == INPUT else activations
+        tree = self.traced.given[self.cut.path][0] if self.cut.layer != INPUT else None
+        if isinstance(tree, Node) and not isinstance(self.cut.result, Tensor):
+            start = with_tensor(spread(self.cut.result, rows, self.inputs), start, self.cut.layer)
+        return values | {self.layer: start}
+
+    def everything(self, activations: Tensor) -> dict[Node, Any]:
+        """The value of every node, for the inputs themselves."""
+        values = self.start(activations, None)
+        for node in self.run:
+            values[node] = self.step(node, values)
+        return values
+
+    def __call__(self, activations: Tensor, rows: Tensor | None) -> dict[str, Tensor]:
+        values = self.start(activations, rows)
+        for node in self.run:
+            values[node] = self.step(node, values)
+            for done in self.frees.get(node, ()):
+                values.pop(done, None)
+        return {place: tensor_of(map_arg(end, values.__getitem__), place) for place, end in self.ends.items()}
+
+    def down(self, activations: Tensor, gradients: Tensor) -> Tensor:
+        """(target, row, *layer shape) at the layer's node -> at the layer itself: where that is the input, pictures are
+        normalized between the two."""
+        return through_normalization(self.adapter, activations, gradients) if self.cut.layer == INPUT else gradients
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        with out_of_place(self.adapter.module):
+            yield
+
+
+def through_normalization(adapter: Any, images: Tensor, gradients: Tensor) -> Tensor:
+    """Gradients (target, row, *shape) for normalized pictures -> for the pictures (row, *shape) themselves."""
+    with torch.enable_grad():
+        pixels = images.detach().clone().requires_grad_()
+        normalized = adapter.normalize(pixels)
+    if normalized is pixels:
+        return gradients
+    return torch.stack([grad(normalized, pixels, each, retain_graph=True)[0] for each in gradients])
+
+
+def run_node(modules: Mapping[str, Any], node: Node, values: Mapping[Node, Any]) -> Any:
+    """One operation of a model's graph; what it does in place is done out of place."""
+    if node.op == "get_attr":
+        return operator.attrgetter(str(node.target))(modules[""])
+    arguments = map_arg(node.args, values.__getitem__)
+    named = map_arg(node.kwargs, values.__getitem__)
+    if node.op == "call_module":
+        return modules[str(node.target)](*arguments, **named)
+    if named.get("inplace") is True:
+        named = {**named, "inplace": False}
+    target = node.target
+    if node.op == "call_method":
+        own, *arguments = arguments
+        name = str(target)
+        plain = name[:-1] if name.endswith("_") and not name.endswith("__") else name
+        return getattr(own, plain if hasattr(own, plain) else name)(*arguments, **named)
+    name = getattr(target, "__name__", "")
+    if name.endswith("_") and not name.endswith("__"):
+        target = getattr(torch, name[:-1], target)
+    return _PLAIN.get(target, target)(*arguments, **named)
+
+
+def _assign(tree: Any, value: Any, found: dict[Node, Any]) -> None:
+    if isinstance(tree, Node):
+        found[tree] = value
+    elif isinstance(tree, tuple | list) and isinstance(value, tuple | list):
+        for part, one in zip(tree, value, strict=False):
+            _assign(part, one, found)
+    elif isinstance(tree, dict) and isinstance(value, dict):
+        for key, part in tree.items():
+            _assign(part, value.get(key), found)
+
+
+def has_tensor(value: Any) -> bool:
+    """Whether there is a tensor in it."""
+    if isinstance(value, tuple | list):
+        return any(map(has_tensor, value))
+    if isinstance(value, dict):
+        return any(map(has_tensor, value.values()))
+    return isinstance(value, Tensor)

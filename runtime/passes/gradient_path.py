@@ -1,0 +1,148 @@
+"""Whether gradients have a way from a layer to a target at all, and where it ends.
+
+A dead unit has a gradient of zero; a tensor that was detached has none, and a zero for it would say what is not so.
+Looked at only where everything that came back is zero: in a forward of one input, where the layer alone can have a
+gradient, and every module is asked whether what it was given, and what it gave, was made of the layer's result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime.passes.counters import Passes
+from bbilang.runtime.passes.forward import forward
+from bbilang.runtime.passes.hooks import INPUT, borrowed, error, tensor_of, with_tensor
+from bbilang.runtime.passes.module.results import tensors
+from bbilang.runtime.passes.replay_above import OUTPUT
+
+
+def check_way(adapter: Any, images: Tensor, layer: str, place: str, counter: Passes | None = None) -> None:
+    """Raises BbiError E505 where no gradient leads from the layer to the place, and says where it ends: to the scores,
+    or to a layer whose values depend on it. Nothing is said about a way whose gradient is zero."""
+    head = adapter.description.output
+    path = head if place == OUTPUT else place
+    watch = _Watch(adapter, layer)
+    found: list[Tensor] = []
+    if counter is not None:
+        counter.probes += 1
+    with torch.inference_mode(False), torch.enable_grad(), borrowed(adapter.module) as handles:
+        pixels = images[:1].detach().to(adapter.device).clone().requires_grad_(layer == INPUT)
+        handles += watch.hooks()
+        if path:
+            target = adapter.module.get_submodule(head) if place == OUTPUT else adapter.module_of(place)
+            handles.append(target.register_forward_hook(lambda m, a, result: found.append(tensor_of(result, place))))
+        result = adapter.module(adapter.normalize(pixels))
+        value = found[0] if path and found else tensor_of(result, place)
+    if not value.requires_grad and (place == OUTPUT or _depends(adapter, images[:1], layer, place)):
+        raise watch.error(place)
+
+
+def others(values: Tensor) -> Iterator[Tensor]:
+    """Values far from these, of their size: what depends on them gives something else for one of these."""
+    yield -values - values.abs().mean() - 1
+    noise = torch.randn(values.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32).to(values)
+    yield values + noise * (3 * values.abs().mean() + 1)
+
+
+def _depends(adapter: Any, images: Tensor, layer: str, place: str) -> bool:
+    """Whether the values of a place depend on those of a layer at all: what lies beside it does not, and its zeros are
+    right."""
+    own = forward(adapter, images, [layer, place], False)
+    return any(
+        not torch.equal(forward(adapter, images, [place], False, replace={layer: other})[place], own[place])
+        for other in others(own[layer])
+    )
+
+
+class NoWay(Exception):
+    """No gradient leads to a place; raised while the network is borrowed, and told outside of that."""
+
+    def __init__(self, place: str):
+        super().__init__(place)
+        self.place = place
+
+
+@contextmanager
+def told(adapter: Any, captured: Any, layer: str) -> Iterator[None]:
+    """`NoWay` inside becomes E505, which says where the way ends."""
+    try:
+        yield
+    except NoWay as e:
+        check_way(adapter, captured.images, layer, e.place)
+        to = "the scores" if e.place == OUTPUT else f"`{e.place}`"
+        message = f"no gradient leads from `{layer}` to {to} when the network above it runs alone"
+        raise error("E505", message, "take a method without gradients, such as `occlusion`") from e
+
+
+def all_zero(gradient: Tensor) -> bool:
+    """The first row is looked at first: where it has a gradient, that is all."""
+    return bool(gradient.numel()) and not bool(gradient[0].any()) and not bool(gradient.any())
+
+
+class _Watch:
+    """Follows what is made of the layer's result, module by module."""
+
+    def __init__(self, adapter: Any, layer: str):
+        self.layer = layer
+        short = {layer.module: layer.name for layer in getattr(adapter.description, "layers", ())}
+        self.paths = {module: path for path, module in adapter.module.named_modules() if path}
+        self.names = {module: short.get(path, path) for module, path in self.paths.items()}
+        self.module = adapter.module_of(layer) if layer != INPUT else None
+        self.begun = self.module is None
+        self.last = layer  # the last module that gave something made of it
+        self.ends = ""  # the first that was given something made of it and gave nothing of the kind
+        self.next = ""  # the first that was given nothing of the kind, since `last`
+
+    def hooks(self) -> list[Any]:
+        found = [m.register_forward_hook(self.after, with_kwargs=True) for m in self.names]
+        if self.module is not None and self.module not in self.names:
+            found.append(self.module.register_forward_hook(self.after, with_kwargs=True))
+        return found
+
+    def after(self, module: nn.Module, given: tuple[Any, ...], named: Mapping[str, Any], result: Any) -> Any:
+        if module is self.module:
+            self.begun = True
+            own = tensor_of(result, self.layer).detach().clone().requires_grad_()
+            return with_tensor(result, own.clone(), self.layer)
+        if not self.begun or _around(self.paths.get(module, ""), self.paths.get(self.module, "-")):
+            return None
+        name = self.names[module]
+        before, now = _moving([*given, *named.values()]), _moving(result)
+        if now:
+            self.last, self.next = name, ""
+        elif before:
+            self.ends = self.ends or name
+        else:
+            self.next = self.next or name
+        return None
+
+    def error(self, place: str) -> BbiError:
+        to = "the scores" if place == OUTPUT else f"`{place}`"
+        start = f"no gradient leads from `{self.layer}` to {to}"
+        if self.ends and self.ends != place:
+            where = f"it ends at `{self.ends}`"
+        elif self.last != self.layer or self.next:
+            where = f"it ends after `{self.last}`" + (f", before `{self.next}`" if self.next else "")
+        else:
+            where = f"{to} are not made of what it gives" if place == OUTPUT else f"{to} is not made of what it gives"
+        return error(
+            "E505",
+            f"{start}: {where}",
+            "something like `torch.no_grad()`, `.detach()`, rounding or `argmax` stands there, or another result is "
+            "used: ask about a layer further up, or take a method without gradients, such as `occlusion`",
+        )
+
+
+def _around(name: str, inner: str) -> bool:
+    """Whether a module holds another: what it gives is told by what is in it."""
+    return inner.startswith(f"{name}.")
+
+
+def _moving(tree: Any) -> bool:
+    return any(value.requires_grad for value in tensors(tree))

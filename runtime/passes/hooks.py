@@ -1,0 +1,125 @@
+"""A module borrowed and given back as it was found, results that are tuples or records, the errors of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.device.memory import is_out_of_memory
+from bbilang.runtime.passes.module.differentiable import own, plain
+from bbilang.runtime.passes.module.results import first_tensor, mapped, path_of
+
+INPUT = "input"
+
+
+class Stop(BaseException):
+    """Leaves a forward after its deepest demanded layer; not an Exception, so that no model catches it."""
+
+
+def error(code: str, message: str, help: str) -> BbiError:
+    return BbiError(Diagnostic(code, message, help=help))
+
+
+@contextmanager
+def guard_memory(what: str) -> Iterator[None]:
+    """Out of memory, on any device, becomes E504; everything else passes."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as e:
+        if not is_out_of_memory(e):
+            raise
+        raise error(
+            "E504",
+            f"out of memory during {what}",
+            "use fewer inputs at once, a smaller image size, or a smaller batch (`set featvis(batch=4)`)",
+        ) from e
+
+
+@contextmanager
+def borrowed(module: nn.Module) -> Iterator[list[Any]]:
+    """The module in eval mode with frozen parameters; yields a list for hook handles. All is undone at the end."""
+    with plain(module):
+        yield from _borrowed(module)
+
+
+def _borrowed(module: nn.Module) -> Iterator[list[Any]]:
+    parts = list(module.modules())
+    training = [m for m in parts if m.training]
+    learning = [p for m in parts for p in own(m) if p.requires_grad]
+    handles: list[Any] = []
+    try:
+        for m in training:
+            m.training = False  # not eval(): a train() of the model's own may do more than the reader asked for
+        for p in learning:
+            p.requires_grad_(False)
+        yield handles
+    finally:
+        for handle in reversed(handles):
+            handle.remove()
+        for p in learning:
+            p.requires_grad_(True)
+        for m in training:
+            m.training = True
+
+
+def tensor_of(result: Any, layer: str) -> Tensor:
+    """A layer's result as passes take it (see `results`). Raises E502 where there is no tensor in it, E525
+    where that is complex."""
+    found = first_tensor(result)
+    if found is None:
+        raise error("E502", f"`{layer}` gives no tensor but {type(result).__name__}", "name a layer inside it")
+    if found.is_complex():
+        message = f"`{layer}` gives complex numbers, which have no order, no sign and no colour"
+        raise error("E525", message, "name the layer after it that gives real ones: a magnitude, or a transform back")
+    return found
+
+
+def with_tensor(result: Any, tensor: Tensor, layer: str) -> Any:
+    """The result with that tensor replaced, wherever it stands in it, so that what follows reads the replacement.
+    Raises E502 where the result does not take it."""
+    old = tensor_of(result, layer)
+    try:
+        found = mapped(result, lambda value: tensor if value is old else value)
+        if first_tensor(found) is tensor and path_of(found) == path_of(result):
+            return found
+    except (TypeError, ValueError, AttributeError):  # a class of one's own that cannot be built from its parts
+        pass
+    message = f"`{layer}` gives {type(result).__name__}, and what stands in it cannot be replaced"
+    raise error("E502", message, "name a layer inside it")
+
+
+def shares_memory(out: Tensor, arguments: Sequence[Any]) -> bool:
+    """True for the result of an identity or an in-place module: another reader of its input holds the same memory."""
+    pointer = out.untyped_storage().data_ptr()
+    return any(isinstance(a, Tensor) and a.untyped_storage().data_ptr() == pointer for a in arguments)
+
+
+_WAY_BACK = (
+    "activations are finite, and so are the weights: the numbers overflowed on the way back. Look for quotients by "
+    "almost 0 and for roots and logarithms near 0, or take a later layer"
+)
+
+
+def check_gradients(layer: str, values: Tensor, rule: Any = None) -> None:
+    """What came back to a layer, by the ``rule`` of a method if there is one. Raises BbiError E503."""
+    what, help = getattr(rule, "overflow", ("gradients", _WAY_BACK))
+    check_finite(layer, values, what, help)
+
+
+def check_finite(layer: str, values: Tensor, what: str = "activations", help: str = "") -> None:
+    """Raises BbiError E503. ``what`` the values are, and ``help`` where that is not the input or the weights."""
+    if not values.is_floating_point() or bool(torch.isfinite(values.sum())):  # the sum is one pass, and no copy
+        return
+    if not bool(torch.isfinite(values).all()):
+        axis = "input" if what == "activations" else "target"
+        rows = (~torch.isfinite(values.flatten(1))).any(1).nonzero().flatten().tolist() if values.dim() > 1 else []
+        raise error(
+            "E503",
+            f"the {what} of `{layer}` are not finite" + (f" ({axis} {rows[0]})" if rows else ""),
+            help or "look at the input's range and at the weights: some hold NaN or infinity, or sums of them overflow",
+        )

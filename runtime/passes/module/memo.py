@@ -1,0 +1,53 @@
+"""What passes learnt of a live module: kept as long as the module is what it was then, and no longer.
+
+Once in each run, and at each call outside of a run, a digest of the module as it is (its code, attributes, hooks, and
+which tensors it holds) is compared with that of before. Where they differ, or no digest can be made, everything is
+learnt anew.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from bbilang.runtime.models.module_digest import Live, live
+
+
+@dataclass
+class _Memory:
+    when: Live | None
+    learnt: dict[Any, Any] = field(default_factory=dict)
+
+
+_memories: weakref.WeakKeyDictionary[nn.Module, _Memory] = weakref.WeakKeyDictionary()
+_checked: ContextVar[weakref.WeakSet[nn.Module] | None] = ContextVar("_checked", default=None)
+
+
+@contextmanager
+def one_run() -> Iterator[None]:
+    """Inside, a module is taken to stay what it is; passes themselves put hooks and stubs on it."""
+    token = _checked.set(weakref.WeakSet()) if _checked.get() is None else None
+    try:
+        yield
+    finally:
+        if token is not None:
+            _checked.reset(token)
+
+
+def remembered(module: nn.Module) -> dict[Any, Any]:
+    """What was learnt of the module as it is now: empty where it is another than before. To be written to."""
+    known, checked = _memories.get(module), _checked.get()
+    if known is not None and checked is not None and module in checked:
+        return known.learnt
+    now = live(module)
+    if known is None or now is None or now != known.when or not known.when.holds:
+        known = _memories[module] = _Memory(now)
+    if checked is not None:
+        checked.add(module)
+    return known.learnt

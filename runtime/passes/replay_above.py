@@ -1,0 +1,127 @@
+"""The network above a layer by hooks: the model's own code runs, and what lies below the layer is not computed again.
+
+Modules that had completed before the layer give what they gave then; the layer gives the activations that are asked
+about. Functions between modules run again, which is little. Works for anything that runs in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bbilang.runtime.passes.boundary import RUN, Cut, spread
+from bbilang.runtime.passes.hooks import INPUT, Stop, borrowed, error, tensor_of, with_tensor
+from bbilang.runtime.passes.trace import twice
+
+OUTPUT = "output"
+
+
+class Replay:
+    """activations (row, *layer shape), rows (row,) or None -> place -> (row, *place shape)."""
+
+    def __init__(self, adapter: Any, cut: Cut, places: Sequence[str]):
+        self.adapter, self.cut = adapter, cut
+        self.inputs = len(cut.images)
+        head = adapter.description.output
+        self.at: dict[nn.Module, list[str]] = {}
+        for place in places:
+            if place != OUTPUT or head:
+                module = adapter.module.get_submodule(head) if place == OUTPUT else adapter.module_of(place)
+                self.at.setdefault(module, []).append(place)
+        self.whole = OUTPUT in places and not head
+        self.names = {m: name for name, m in adapter.module.named_modules()}
+        self.kept: dict[str, list[tuple[int, Any]]] = {}
+        for path, call, result in cut.records:
+            self.kept.setdefault(path, []).append((call, result))
+        self.next: dict[str, int] = {}
+        self.activations: Tensor | None = None
+        self.rows: Tensor | None = None
+        self.found: dict[str, Tensor] = {}
+        self.passed = False
+
+    def stub(self, module: nn.Module, plain: Callable[..., Any]) -> Callable[..., Any]:
+        path = self.names[module]
+
+        def forward(*arguments: Any, **named: Any) -> Any:
+            if path == self.cut.path and self.activations is not None:
+                self.passed = True
+                result = spread(self.cut.result, self.rows, self.inputs, path in self.cut.mutated)
+                return with_tensor(result, self.activations.clone(), self.cut.layer)
+            queue, at = self.kept.get(path, ()), self.next.get(path, 0)
+            if self.passed or at >= len(queue):
+                return plain(*arguments, **named)
+            self.next[path] = at + 1
+            result = queue[at][1]
+            if result is RUN:
+                return plain(*arguments, **named)
+            return spread(result, self.rows, self.inputs, path in self.cut.mutated)
+
+        return forward
+
+    def capture(self, module: nn.Module, arguments: tuple[Any, ...], result: Any) -> Any:
+        for place in self.at[module]:
+            if place in self.found:
+                raise twice(place)
+            self.found[place] = tensor_of(result, place)
+        if not self.whole and len(self.found) == sum(map(len, self.at.values())):
+            raise Stop
+        name = self.at[module][0]
+        return with_tensor(result, self.found[name].clone(), name)
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """The model with its stubs and hooks; given back as it was found."""
+        patched: list[tuple[nn.Module, Any]] = []
+        with borrowed(self.adapter.module) as handles:
+            try:
+                for module, path in self.names.items():
+                    if self.cut.layer != INPUT and (path in self.kept or path == self.cut.path):
+                        patched.append((module, module.__dict__.get("forward")))
+                        module.forward = self.stub(module, module.forward)  # type: ignore[method-assign]
+                handles += [m.register_forward_hook(self.capture) for m in self.at]
+                yield
+            finally:
+                for module, own in patched:
+                    module.__dict__.pop("forward", None)
+                    if own is not None:
+                        module.forward = own  # type: ignore[method-assign]
+
+    def __call__(self, activations: Tensor, rows: Tensor | None) -> dict[str, Tensor]:
+        self.rows, self.next, self.found, self.passed = rows, {}, {}, False
+        result = None
+        try:
+            if self.cut.layer == INPUT:
+                pixels = activations
+            else:
+                self.activations = activations
+                pixels = spread(self.cut.images, rows, self.inputs)
+            try:
+                result = self.adapter.module(self.adapter.normalize(pixels).clone())
+            except Stop:
+                pass
+            found = dict(self.found)
+        finally:
+            self.activations, self.rows, self.found = None, None, {}
+        if self.whole:
+            found[OUTPUT] = tensor_of(result, OUTPUT)
+        for module, places in self.at.items():
+            for place in places:
+                if place not in found:
+                    name = self.names.get(module, place)
+                    raise error("E502", f"`{name}` did not run above `{self.cut.layer}`", "name a layer above it")
+        return found
+
+
+def same(have: Mapping[str, Tensor], want: Mapping[str, Tensor], tolerance: float = 1e-4) -> bool:
+    """Equal within a part of the largest value of each place."""
+    for place, value in want.items():
+        other = have[place]
+        if other.shape != value.shape or not bool(torch.isfinite(other).all()):
+            return False
+        if bool((other - value).abs().max() > tolerance * value.abs().max().clamp_min(1e-3)):
+            return False
+    return True

@@ -1,0 +1,170 @@
+"""A run to one layer, again and again, for optimizing its input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bbilang.runtime.passes.autograd import grad
+from bbilang.runtime.passes.counters import Passes
+from bbilang.runtime.passes.hooks import INPUT, Stop, borrowed, error, guard_memory, tensor_of
+from bbilang.runtime.passes.module.behaviour import calm, conduct_of
+from bbilang.runtime.passes.module.precision import outside
+from bbilang.runtime.passes.trace import check_single
+
+OUTPUT = "output"
+
+
+class _Redirected(torch.autograd.Function):
+    """ReLU (or ReLU6) whose gradient, where none of an image passes, is let through shut units that it would open.
+
+    The gradient is that of a loss, so a positive one pushes a unit lower (Lucid's redirected gradient). ``rows``
+    (batch,) says for which images, None for all.
+    """
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, ceiling: float, rows: Tensor | None) -> Tensor:
+        context.save_for_backward(x)
+        context.ceiling, context.rows = ceiling, rows
+        return x.clamp(0.0, ceiling)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (x,) = context.saved_tensors
+        plain = torch.ops.aten.hardtanh_backward(gradient, x, 0.0, context.ceiling)
+        shut = plain.abs().amax(tuple(range(1, x.dim()))) == 0
+        if context.rows is not None:
+            shut &= context.rows
+        if bool(shut.any()):  # few images, in few layers: the rest of the work is for them alone
+            values, g = x[shut], gradient[shut]
+            plain[shut] = g.masked_fill(((values <= 0) & (g > 0)) | ((values >= context.ceiling) & (g < 0)), 0.0)
+        return plain, None, None
+
+
+class _Clamped(torch.autograd.Function):
+    """ReLU6 that keeps its result for the backward: torch's in-place one copies its input, 15 % of a step."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor) -> Tensor:
+        y = x.clamp(0.0, 6.0)
+        context.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        (y,) = context.saved_tensors
+        return torch.ops.aten.hardtanh_backward(gradient, y, 0.0, 6.0)
+
+
+class Runner:
+    """Images in [0, 1] (batch, 3, y, x) -> the layer's activation, (batch, channel, y, x), attached to the graph.
+
+    While ``through_relu`` is true, gradients pass ReLU and ReLU6 modules that are shut for a whole image; a boolean
+    tensor (batch,) says for which images. Only modules can be reached: a model that calls ``torch.relu`` or ``F.relu``
+    itself keeps its own gradient there. The layer "output" stands for the scores.
+    """
+
+    def __init__(self, adapter: Any, layer: str, counter: Passes):
+        self.adapter, self.layer, self.counter = adapter, layer, counter
+        self.through_relu: bool | Tensor = False
+        self._result: Tensor | None = None
+        self.conduct = conduct_of(adapter)
+
+    def _stop(self, module: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
+        self._result = tensor_of(result, self.layer)
+        raise Stop
+
+    def _relu(self, module: nn.Module, ceiling: float) -> Callable[[Tensor], Tensor]:
+        plain = module.forward if ceiling != 6.0 else _Clamped.apply
+
+        def relu(x: Tensor) -> Tensor:
+            which = self.through_relu
+            if which is False or not x.requires_grad:
+                return plain(x)
+            rows = which if isinstance(which, Tensor) else None
+            if rows is not None and len(rows) != len(x):  # this module's first axis is not the images
+                return plain(x)
+            return _Redirected.apply(x, ceiling, rows)
+
+        return relu
+
+    def __call__(self, images: Tensor) -> Tensor:
+        self.counter.forward(len(images))
+        if self.layer == INPUT:
+            return images
+        if self.conduct.apart and len(images) > 1:
+            return self._one_by_one(images)
+        return self._run(images)
+
+    def _one_by_one(self, images: Tensor) -> Tensor:
+        """Each image alone, where rows depend on each other."""
+        which, found = self.through_relu, []
+        try:
+            for row in range(len(images)):
+                self.through_relu = which[row : row + 1] if isinstance(which, Tensor) else which
+                found.append(self._run(images[row : row + 1]))
+        finally:
+            self.through_relu = which
+        return torch.cat(found)
+
+    def _run(self, images: Tensor) -> Tensor:
+        self._result = None
+        try:
+            with calm(self.conduct):
+                result = self.adapter.module(self.adapter.normalize(images))
+            if self.layer == OUTPUT:
+                self._result = tensor_of(result, self.layer)
+        except Stop:
+            pass
+        if self._result is None:
+            raise error("E502", f"`{self.layer}` did not run", "name a layer that the model's forward uses")
+        result, self._result = self._result, None
+        return outside(result, images)
+
+    def backward(self, loss: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The gradients of a scalar loss; zero where it does not depend on an input. Frees the graph."""
+        self.counter.backward(len(inputs[0]))
+        if not loss.requires_grad:  # the layer does not depend on its input
+            return tuple(torch.zeros_like(x) for x in inputs)
+        found = grad(loss, list(inputs), allow_unused=True)
+        return tuple(torch.zeros_like(x) if g is None else g for x, g in zip(inputs, found, strict=True))
+
+
+@contextmanager
+def run_to(
+    adapter: Any, layer: str, through_relu: bool = False, counter: Passes | None = None, example: Tensor | None = None
+) -> Iterator[Runner]:
+    """A `Runner` that stops at the layer, for optimizing its input: one registration for any number of calls.
+
+    ``through_relu`` may be switched on the runner between calls. ``example`` (batch, 3, y, x) lets the layer be
+    checked for running twice. Raises BbiError E501, E502, E504.
+    """
+    runner = Runner(adapter, layer, counter if counter is not None else Passes())
+    runner.through_relu = through_relu
+    patched: list[tuple[nn.Module, Any]] = []
+    with torch.inference_mode(False), torch.enable_grad(), guard_memory(f"a run to `{layer}`"):
+        if layer not in (INPUT, OUTPUT) and example is not None:
+            check_single(adapter, {adapter.module_of(layer): layer}, example, runner.counter)
+        with borrowed(adapter.module) as handles:
+            try:
+                for module in adapter.module.modules():
+                    if type(module) in (nn.ReLU, nn.ReLU6):
+                        ceiling = 6.0 if type(module) is nn.ReLU6 else float("inf")
+                        replacement = runner._relu(module, ceiling)
+                        patched.append((module, module.__dict__.get("forward")))
+                        module.forward = replacement  # type: ignore[method-assign]
+                head = adapter.description.output if layer == OUTPUT else ""
+                if head:
+                    handles.append(adapter.module.get_submodule(head).register_forward_hook(runner._stop))
+                elif layer not in (INPUT, OUTPUT):
+                    handles.append(adapter.module_of(layer).register_forward_hook(runner._stop))
+                yield runner
+            finally:
+                for module, own in patched:
+                    module.__dict__.pop("forward", None)
+                    if own is not None:
+                        module.forward = own  # type: ignore[method-assign]

@@ -1,0 +1,78 @@
+"""One run watched, once per model: which modules run twice, and what feeds what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime.passes.counters import Passes
+from bbilang.runtime.passes.hooks import borrowed, error
+from bbilang.runtime.passes.module.memo import remembered
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One run watched: how often each module ran, in order of first completion, and batch norms fed by a convolution.
+
+    Modules are held weakly by the table that remembers, so names stand for them here.
+    """
+
+    runs: Mapping[str, int]
+    pairs: tuple[tuple[str, str], ...]  # (convolution, batch norm that reads its result)
+
+
+WATCHED = "watched"
+
+
+def trace(adapter: Any, images: Tensor, counter: Passes | None = None) -> Trace:
+    """Watch one image pass through the whole model; done once per model and remembered (`remember`).
+
+    A stopped forward cannot see that its layer would have run again further up: this can. Where the model fails half
+    way (a head made for another image size), what ran before that is known and the rest is taken to run once.
+    """
+    learnt = remembered(adapter.module)
+    if WATCHED in learnt:
+        return learnt[WATCHED]
+    names = {m: name for name, m in adapter.module.named_modules()}
+    runs: dict[str, int] = {}
+    pairs: list[tuple[str, str]] = []
+    latest: list[Any] = [None, None]
+
+    def watch(module: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
+        runs[names[module]] = runs.get(names[module], 0) + 1
+        if isinstance(module, nn.BatchNorm2d) and arguments and arguments[0] is latest[1]:
+            pairs.append((names[latest[0]], names[module]))
+        if isinstance(module, nn.Conv2d):
+            latest[:] = [module, result]
+
+    with borrowed(adapter.module) as handles, torch.no_grad():
+        handles += [m.register_forward_hook(watch) for m in names]
+        try:
+            adapter.module(adapter.normalize(images[:1].detach().to(adapter.device)))
+        except Exception:  # what it is shows in the pass itself, if that gets as far
+            pass
+    if counter:
+        counter.probes += 1
+    found = learnt[WATCHED] = Trace(runs, tuple(pairs))
+    return found
+
+
+def twice(layer: str) -> BbiError:
+    return error(
+        "E501",
+        f"`{layer}` runs more than once in one pass, so its activation is not one thing",
+        "name the layer before or after it, or the block that holds it",
+    )
+
+
+def check_single(adapter: Any, layers: Mapping[nn.Module, str], images: Tensor, counter: Passes | None) -> None:
+    names = {m: name for name, m in adapter.module.named_modules()}
+    runs = trace(adapter, images, counter).runs
+    for module, layer in layers.items():
+        if runs.get(names.get(module, ""), 1) > 1:
+            raise twice(layer)

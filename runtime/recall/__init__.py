@@ -1,0 +1,1 @@
+"""Results and pages that were computed before, so that only what is missing runs."""

@@ -1,0 +1,223 @@
+"""What numbers depend on besides the program: the model, its inputs and the device, known without torch.
+
+A model of the registry is described by a record in the cache, written when it was first loaded: its key holds the hash
+of the file of weights, the sources of this package and the preprocessing. A caller's module is known by its
+fingerprint and by the files that define its classes; where something in it cannot be known (hooks, attributes that are
+objects, classes written in a notebook), nothing is recalled for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.grammar.files import MOST_WEIGHTS, opened
+from bbilang.runtime.cache.disk import Cache, canonical, key_of
+from bbilang.runtime.cache.versions import code_digest, version_of
+from bbilang.runtime.execution.events import Listener
+from bbilang.runtime.models.adapter import Adapter
+from bbilang.runtime.models.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+OURS = ("torch", "bbilang", "collections", "builtins")  # packages whose code is known by their versions
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model as a page needs it where nothing runs. ``device``: torch's words for it, "cpu" or "cuda:0"; ``code``: a
+    digest of what defines a caller's module, empty for models of the registry."""
+
+    description: ModelDescription
+    fingerprint: str
+    weights: str
+    random: bool
+    preprocess: Preprocess
+    device: str
+    code: str = ""
+
+    def prepare(self, picture: Image) -> tuple[None, np.ndarray]:
+        """A PIL picture -> (no image for the network, what is shown of it): as `Adapter.prepare`, without torch."""
+        grey = len(self.preprocess.mean) == 1
+        return None, self.preprocess.display(picture.convert("L") if grey else picture)
+
+
+def model_key(
+    name: str, weights: str | Path | None, seed: int, changes: Mapping[str, Any], progress: Listener | None = None
+) -> str | None:
+    """The key of the record about a model of the registry; None where its file of weights cannot be read. The word
+    `download` fetches the file, as `load` does."""
+    from bbilang.runtime.models.registry import entry_of, weights_of
+
+    entry = entry_of(name)
+    path, receipt = weights_of(entry, weights, progress)
+    if path is None:
+        made: list[Any] = ["random", seed, version_of("torch")]
+    else:
+        try:
+            with opened(path, MOST_WEIGHTS) as file:
+                made = [path.name, hashlib.file_digest(file, "sha256").hexdigest()]
+        except (OSError, ValueError):  # a name with a null in it is no name
+            return None
+        made += [receipt.words] if receipt else [] if weights is not None else [version_of(entry.package)]
+    return key_of({"what": "model", "name": entry.name, "weights": made, "changes": changes, "code": code_digest()})
+
+
+def known(cache: Cache, key: str, description: ModelDescription, device: str) -> Subject | None:
+    """The model of a record, with the description that the program was checked by."""
+    record = cache.get(key)
+    if record is None:
+        return None
+    try:
+        data = json.loads(record[0])
+        preprocess = Preprocess(**{n: tuple(v) if isinstance(v, list) else v for n, v in data["preprocess"].items()})
+        words, random = str(data["weights"]), bool(data["random"])
+        return Subject(description, str(data["fingerprint"]), words, random, preprocess, device)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        cache.drop(key)
+        return None
+
+
+def learn(cache: Cache, key: str, adapter: Adapter) -> None:
+    """Write the record about a model that was loaded."""
+    data = {"fingerprint": adapter.fingerprint, "weights": adapter.weights, "random": adapter.random}
+    cache.put(key, canonical({**data, "preprocess": asdict(adapter.preprocess)}), {"kind": "model"})
+
+
+def subject_of(adapter: Any, callers: bool) -> Subject | None:
+    """A loaded model; ``callers`` says that it was handed over. None where what it computes cannot be known."""
+    code = written(adapter) if callers else ""
+    if code is None or not getattr(adapter, "knowable", True):
+        return None
+    return Subject(
+        adapter.description, adapter.fingerprint, adapter.weights, adapter.random, adapter.preprocess,
+        str(adapter.device), code,
+    )  # fmt: skip
+
+
+# --- a caller's module ----------------------------------------------------------------------------------------------
+
+
+def written(adapter: Any) -> str | None:
+    """A digest of what defines a module besides its tensors: the code that is loaded, the files of its classes, its
+    plain attributes. The code and the files: one may have been edited since the other was loaded."""
+    from bbilang.runtime.models.module_digest import code_of
+
+    if type(adapter) is not Adapter or (loaded := code_of(adapter.module)) is None:
+        return None
+    it = adapter.description
+    digest = hashlib.sha256(repr((it.name, it.output, it.part, it.scores, loaded)).encode())
+    files: set[str] = set()
+    for path, module in adapter.module.named_modules():
+        for kind in type(module).__mro__:
+            if kind.__module__.split(".")[0] not in OURS:
+                file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+                if file is None or "<locals>" in kind.__qualname__:
+                    return None
+                files.add(file)
+        for name, value in sorted(vars(module).items()):
+            said = _said(name, value)
+            if said is None:
+                return None
+            digest.update(f"{path}.{name}={said}\n".encode())
+    for file in sorted(files):
+        try:
+            digest.update(Path(file).read_bytes())
+        except OSError:
+            return None
+    return digest.hexdigest()
+
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+HELD = ("_parameters", "_modules", "training", "_state_dict_hooks", "_state_dict_pre_hooks", "_is_full_backward_hook",
+        "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks", "_forward_hooks_with_kwargs",
+        "_forward_hooks_always_called", "_forward_pre_hooks_with_kwargs")  # fmt: skip
+
+
+def _said(name: str, value: Any) -> str | None:
+    if name in HELD:
+        return ""
+    if name in HOOKS:
+        return None if value else ""
+    if value is None or isinstance(value, bool | int | float | str | bytes):
+        return repr(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        items = [_said("", item) for item in (value if isinstance(value, list | tuple) else sorted(value, key=repr))]
+        return None if None in items else f"{type(value).__name__}{items}"
+    if isinstance(value, dict):
+        pairs = [(repr(key), _said("", item)) for key, item in value.items()]
+        return None if any(item is None for _, item in pairs) else repr(pairs)
+    if type(value).__module__ == "torch" and hasattr(value, "detach"):
+        from bbilang.runtime.models.tensor_bytes import content
+
+        pieces = content(value)
+        return None if pieces is None else hashlib.sha256(b"".join(pieces)).hexdigest()
+    if type(value).__module__ == "torch":  # a dtype, a device, a size
+        return repr(value)
+    whence = getattr(value, "__module__", None)
+    if callable(value) and isinstance(whence, str) and whence.split(".")[0] in OURS and hasattr(value, "__qualname__"):
+        return f"{whence}.{value.__qualname__}"
+    return None
+
+
+# --- inputs and devices ---------------------------------------------------------------------------------------------
+
+
+def input_identity(given: Any) -> str | None:
+    """A hash of an input as handed over: the bytes of its file, else its numbers. None where it cannot be read."""
+    from bbilang.runtime.inputs.images import MOST_BYTES
+    from bbilang.runtime.inputs.images import path_of as picture_path
+
+    digest = hashlib.sha256()
+    if isinstance(given, str | Path):
+        try:
+            with opened(picture_path(str(given)), MOST_BYTES) as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return None
+    if hasattr(given, "tobytes") and hasattr(given, "dtype"):
+        head, data = f"array {given.shape} {given.dtype}", given.tobytes()
+    elif hasattr(given, "getbands"):
+        from bbilang.runtime.inputs.images import to_rgb
+
+        head, data = f"picture {given.size}", to_rgb(given).tobytes()
+    elif hasattr(given, "detach"):
+        plain = given.detach().cpu().double().contiguous()
+        head, data = f"tensor {tuple(plain.shape)}", plain.numpy().tobytes()
+    else:
+        return None
+    digest.update(head.encode())
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def expected_device(name: str, cache: Cache) -> str | None:
+    """What torch will call the device, without asking it: remembered from the last time on the same hardware."""
+    if name == "cpu":
+        return name
+    record = cache.get(_device_key(name))
+    return None if record is None else record[0].decode("ascii", "replace")
+
+
+def remember_device(name: str, device: str, cache: Cache) -> None:
+    if name != "cpu" and expected_device(name, cache) != device:
+        cache.put(_device_key(name), device.encode(), {"kind": "device"})
+
+
+def _device_key(name: str) -> str:
+    try:
+        cards = sorted(entry for entry in os.listdir("/dev") if entry.startswith(("nvidia", "kfd")))
+    except OSError:
+        cards = []
+    visible = {name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")}
+    here = {"torch": version_of("torch"), "platform": sys.platform, "cards": cards, "visible": visible}
+    return key_of({"what": "device", "asked": name, **here})

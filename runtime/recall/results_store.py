@@ -1,0 +1,306 @@
+"""What elements show, kept between runs: numbers, selections, the directions of their icons.
+
+A record belongs to one element (a node of the program): its key holds the node's digest, the model, the inputs, the
+settings, the device, whether the optimizer was at work, the sources of this package and the versions below it. A second
+key leaves device and versions out: under it what was imported from another machine is found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.contract.operation import Registry
+from bbilang.compiler.ir.model_description import LayerDescription
+from bbilang.compiler.ir.program import Element, Program, walk
+from bbilang.runtime.cache.disk import Cache, key_of
+from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
+from bbilang.runtime.execution.execute import IconSet, Results
+from bbilang.runtime.featvis.icon import Grid, Objective
+from bbilang.runtime.fields.field import Named
+from bbilang.runtime.recall.codec import DAMAGED, decode, encode
+from bbilang.runtime.recall.identity import Subject
+
+FORMAT = 2
+HOW = ("size", "steps", "rate", "batch", "parametrization", "transparency")  # what they show is not among these
+BY_ELEMENT = ("fields", "sizes")  # fields of Results that this file keeps for each element, besides icons
+ELSEWHERE = ("program", "selections", "icons", "icon_sets", "pictures", "probabilities", "kind", "labels", "layers",
+             "passes", "adapter", "recipe", "draft", "timings", "imported", "noticed")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Made:
+    """The run that numbers come from: ``counts`` are its passes by name, as in Results."""
+
+    run: str
+    counts: Mapping[str, Any]
+    device: str
+    torch: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One element's part of Results. ``index``: numbers in ``objectives`` over the field's axes, -1 for no icon."""
+
+    parts: Mapping[str, Any]  # name of a table of Results -> the element's entry
+    selections: Mapping[str, Any]
+    layers: Mapping[str, LayerDescription]
+    index: Named | None
+    objectives: tuple[Objective, ...]
+    made: Made
+    imported: bool = False
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """(input, class) probabilities, or values, by the kind of the scores."""
+
+    probabilities: np.ndarray
+    kind: str
+    made: Made
+    imported: bool = False
+
+
+class Store:
+    """The records of one program on one model with these inputs (their hashes, see `subject.input_identity`)."""
+
+    def __init__(self, cache: Cache, program: Program, registry: Registry, subject: Subject, inputs: Sequence[str]):
+        self.cache, self._plugins = cache, plugin_digest(registry)
+        how = {f"featvis.{name}" for name in HOW}  # how icons are made is part of their own keys
+        settings = [[key, value] for key, value in program.settings if key not in how]
+        labels = hashlib.sha256("\n".join(subject.description.labels).encode()).hexdigest()
+        self._shared = {
+            "format": FORMAT,
+            "code": code_digest(),
+            "model": [subject.fingerprint, subject.code, program.output, labels],
+            "inputs": list(inputs),
+            "settings": settings,
+            "optimized": program.optimized,
+        }
+        versions = {name: version_of(name) for name in ("torch", "numpy", "pillow")}
+        self._here = {"device": subject.device.partition(":")[0], "versions": versions}
+
+    def keys(self, what: str, element: Element | None = None) -> tuple[str, str] | None:
+        """(the exact key, the one for any machine); None where a plugin's code cannot be known."""
+        if self._plugins is None:
+            return None
+        of: dict[str, Any] = {"what": what, "plugins": self._plugins, **self._shared}
+        if element is not None:
+            of["node"] = element.node.digest
+        return key_of({**of, **self._here}), key_of({**of, "shared": True})
+
+    def _read(self, what: str, element: Element | None = None) -> tuple[Any, bool] | None:
+        """(what a record says, whether it was imported)."""
+        keys = self.keys(what, element)
+        for key in keys or ():
+            imported = keys is not None and key == keys[1]
+            record = self.cache.imported(key) if imported else self.cache.get(key)
+            if record is not None:
+                try:
+                    return decode(record[0]), imported
+                except DAMAGED:
+                    self.cache.drop(key)
+        return None
+
+    def recall(self, element: Element) -> Kept | None:
+        read = self._read("element", element)
+        if read is None:
+            return None
+        try:
+            data = read[0]
+            return Kept(
+                data["parts"], data["selections"], {n: LayerDescription(**v) for n, v in data["layers"].items()},
+                data["index"], _objectives(data["objectives"]), _made(data["made"]), read[1],
+            )  # fmt: skip
+        except DAMAGED:
+            return None
+
+    def predictions(self) -> Predicted | None:
+        read = self._read("probabilities")
+        try:
+            return None if read is None else _predicted(*read)
+        except DAMAGED:
+            return None
+
+    def keep(self, element: Element, kept: Kept) -> None:
+        """Write an element's record. What cannot be written as plain numbers is not kept."""
+        if any(o != Objective(o.layer, o.direction, grid=o.grid, cell=o.cell) for o in kept.objectives):
+            return  # of icons only directions are written
+        data = {
+            "parts": dict(kept.parts),
+            "selections": dict(kept.selections),
+            "layers": {name: asdict(layer) for name, layer in kept.layers.items()},
+            "index": kept.index,
+            "objectives": _plain(kept.objectives),
+            "made": asdict(kept.made),
+        }
+        self._write("element", element, data)
+
+    def keep_predictions(self, predicted: Predicted) -> None:
+        data = {"probabilities": predicted.probabilities, "kind": predicted.kind, "made": asdict(predicted.made)}
+        self._write("probabilities", None, data)
+
+    def _write(self, what: str, element: Element | None, data: dict[str, Any]) -> None:
+        keys = self.keys(what, element)
+        if keys is None:
+            return
+        try:
+            raw = encode(data)
+        except TypeError:
+            return
+        self.cache.put(keys[0], raw, {"kind": "numbers", "shared": keys[1]})
+
+
+def _plain(objectives: tuple[Objective, ...]) -> list[Any]:
+    """[layer, direction, groups, grid, cell]; a grid by its number among them, 0 groups where there is none. An element
+    has every cell of its grids."""
+    grids: dict[str, int] = {}
+    return [
+        [
+            o.layer,
+            o.direction if isinstance(o.direction, int) else np.array(o.direction, np.float32),
+            *((0, 0, 0) if o.grid is None else (o.grid.groups, grids.setdefault(o.grid.digest, len(grids)), o.cell)),
+        ]
+        for o in objectives
+    ]
+
+
+def _objectives(data: Iterable[Any]) -> tuple[Objective, ...]:
+    rows = [(str(layer), direction, int(g), int(n), int(c)) for layer, direction, g, n, c in data]
+    cells: dict[tuple[int, int], dict[int, Any]] = {}
+    for _, direction, groups, number, cell in rows:
+        if groups:
+            cells.setdefault((groups, number), {})[cell] = direction
+    grids = {key: Grid.of(np.array([own[c] for c in sorted(own)]), key[0]) for key, own in cells.items()}
+    return tuple(
+        Objective(layer, direction, grid=grids.get((groups, number)) if groups else None, cell=cell)
+        for layer, direction, groups, number, cell in rows
+    )
+
+
+def _predicted(data: Mapping[str, Any], imported: bool) -> Predicted:
+    return Predicted(data["probabilities"], str(data["kind"]), _made(data["made"]), imported)
+
+
+def _made(data: Mapping[str, Any]) -> Made:
+    return Made(str(data["run"]), dict(data["counts"]), str(data["device"]), str(data["torch"]))
+
+
+# --- from results and back ------------------------------------------------------------------------------------------
+
+
+def run_of(results: Results, device: str) -> Made:
+    """What a finished run says of itself: its passes, under the names that Results has for them."""
+    counts = {f.name: getattr(results, f.name) for f in fields(Results) if _is_count(f.name, getattr(results, f.name))}
+    return Made(uuid.uuid4().hex, counts, device, version_of("torch"))
+
+
+def _is_count(name: str, value: Any) -> bool:
+    if isinstance(value, tuple):
+        return name not in ELSEWHERE and bool(value) and all(type(item) is int for item in value)
+    return type(value) is int
+
+
+def parts_of(results: Results, asked: Sequence[Objective], made: Made) -> dict[str, Kept] | None:
+    """Element id -> its part of a run's results; ``asked`` are the objectives behind ``results.icons``, in order. None
+    where Results holds something that this file does not know."""
+    for f in fields(Results):
+        value = getattr(results, f.name)
+        empty = f.default_factory() if f.default_factory is not MISSING else f.default
+        known = f.name in (*ELSEWHERE, *BY_ELEMENT) or _is_count(f.name, value) or value == empty
+        if not known:
+            return None
+    kept = {}
+    for element in results.program.elements:
+        chosen = [n for n in walk(element.node) if n.type.content == "selection"]
+        icons = results.icon_sets.get(element.id)
+        index, objectives = (None, ()) if icons is None else _local(icons.index, asked)
+        places = dict.fromkeys(name for node in walk(element.node) for name in node.type.layers)
+        names = [name for name in places if name in results.layers]  # a selection's among them
+        kept[element.id] = Kept(
+            {name: getattr(results, name)[element.id] for name in BY_ELEMENT if element.id in getattr(results, name)},
+            {n["id"]: results.selections[n["id"]] for n in chosen},
+            {name: results.layers[name] for name in names},
+            index, objectives, made,
+        )  # fmt: skip
+    return kept
+
+
+def _local(index: Named, asked: Sequence[Objective]) -> tuple[Named, tuple[Objective, ...]]:
+    """The element's own objectives, those of several pictures that differ together, and the index into them."""
+    first = {int(number) for number in index.data.ravel().tolist() if number >= 0}
+    used = sorted({number + n for number in first for n in range(asked[number].pictures)})
+    place = np.full(len(asked) + 1, -1)
+    place[used] = np.arange(len(used))
+    return Named(index.dims, place[index.data]), tuple(asked[number] for number in used)
+
+
+def joined(
+    program: Program, kept: Mapping[str, Kept], predicted: Predicted | None, labels: Callable[[int], str]
+) -> tuple[Results, list[list[Objective]]]:
+    """Results of the whole program without its icons; and the icons to make, a list for each of its icon steps.
+
+    The passes are those of every run that took part, once each.
+    """
+    results = Results(program, {}, {}, labels=labels)
+    runs: dict[str, Made] = {}
+    layers: dict[str, LayerDescription] = {}
+    for element in program.elements:
+        part = kept[element.id]
+        for name, value in part.parts.items():
+            getattr(results, name)[element.id] = value
+        runs[part.made.run] = part.made
+        layers |= part.layers
+    for node in results.nodes():
+        if node.type.content == "selection":
+            results.selections[node["id"]] = next(
+                k.selections[node["id"]] for k in kept.values() if node["id"] in k.selections
+            )
+    results.layers = layers
+    if predicted is not None:
+        results.probabilities, results.kind = predicted.probabilities, predicted.kind
+        runs[predicted.made.run] = predicted.made
+    for made in runs.values():
+        for name, count in made.counts.items():
+            setattr(results, name, _sum(getattr(results, name), count))
+    return results, _icons(results, kept)
+
+
+def _sum(a: Any, b: Any) -> Any:
+    return tuple(x + y for x, y in zip(a, b, strict=True)) if isinstance(a, tuple) else a + b
+
+
+def _icons(results: Results, kept: Mapping[str, Kept]) -> list[list[Objective]]:
+    """As a run would ask for them: each once in a step, numbered over all steps."""
+    steps: list[list[Objective]] = []
+    base = 0
+    for icons in results.program.icons:
+        known: dict[Objective, int] = {}
+        for element in results.program.elements:
+            index = kept[element.id].index
+            if element.id in icons.elements and index is not None:
+                numbers = [base + known.setdefault(o, len(known)) for o in kept[element.id].objectives]
+                results.icon_sets[element.id] = IconSet(Named(index.dims, np.array([*numbers, -1])[index.data]))
+        steps.append(list(known))
+        base += len(known)
+    return steps
+
+
+def restricted(program: Program, wanted: Iterable[str], registry: Registry, scored: bool) -> Program:
+    """The checked program of some elements alone, with the passes that they need and nobody else's; not optimized.
+    ``scored``: with the page's own forward, for its predictions."""
+    from bbilang.compiler.optimize.lower import with_passes
+
+    chosen = set(wanted)
+    interfaces = [
+        replace(i, elements=tuple(e for e in i.elements if e.id in chosen), layout="") for i in program.interfaces
+    ]
+    bare = replace(
+        program, interfaces=tuple(i for i in interfaces if i.elements), bindings=(), optimized=False
+    )  # fmt: skip
+    return with_passes(bare, registry, scored)

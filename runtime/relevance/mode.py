@@ -1,0 +1,174 @@
+"""The torch function mode that a forward runs in: it gives operations their way back, and follows what tensors are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from bbilang.compiler.ir.program import OUTPUT
+from bbilang.compiler.optimize.target_slots import CHAIN
+from bbilang.runtime.passes.hooks import error
+from bbilang.runtime.relevance.calls import Called, called, tensors_in
+from bbilang.runtime.relevance.marks import PLAIN, Mark, mark_of, marked
+from bbilang.runtime.relevance.path import KEY, look, undefined
+from bbilang.runtime.relevance.redistribute import Pass, Step, applied
+from bbilang.runtime.relevance.rules import Rule
+
+SAME = frozenset(("detach", "clone", "contiguous", "requires_grad_", "identity", "alias"))  # the same values again
+
+
+class Relevance(TorchFunctionMode):
+    """Inside, backward passes give relevance.
+
+    ``rule_of``: (kind, reads the picture) -> rule of a layer with weights. ``options``: of the rules. ``excites``:
+    relevance is a probability, and only non-negative activations take part. ``contrast``: the rule of the first layer
+    below a target.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        rule_of: Callable[[str, bool], Rule],
+        options: Mapping[str, Any],
+        excites: bool = False,
+        contrast: Rule | None = None,
+    ):
+        super().__init__()
+        self.method, self.rule_of, self.options = method, rule_of, options
+        self.excites, self.contrast = excites, contrast
+        self.inside: list[str] = []  # modules that are running, outermost first
+
+    @property
+    def overflow(self) -> tuple[str, str]:
+        """What is said where relevance is not finite: (what it is of, what to do)."""
+        return (
+            f"relevance by `{self.method}`",
+            "activations are finite, and so are the weights: what positive and negative parts have in common cancels, "
+            "and a share is divided by almost 0. Take a larger `epsilon` or `stabilizer` (`lrp(epsilon=0.01)`), "
+            "`composite=epsilon_plus`, or a later layer",
+        )
+
+    # --- what `passes.forward` and `derive` call -------------------------------------------------------------------
+
+    def begin(self, pixels: Tensor, bounded: bool = True) -> None:
+        """Says that these are the picture, in [0, 1]: until the first weights its range is known, and relevance goes
+        through what prepares it. Numbers that are no picture are not ``bounded``."""
+        if pixels.is_floating_point():
+            some = pixels.detach()[:1]
+            low, high = (0.0, 1.0) if bounded else (-torch.inf, torch.inf)
+            marked(pixels, Mark(pixels=(torch.full_like(some, low), torch.full_like(some, high))))
+
+    def enter(self, name: str) -> None:
+        self.inside.append(name)
+
+    def leave(self) -> None:
+        self.inside.pop()
+
+    def seed(self, outputs: Tensor, cotangents: Tensor, place: str) -> Tensor:
+        """What the way back begins with, (slot, input, *place axes): the target's own share of its score; or, where
+        relevance is a probability, 1 in all, in proportion to the activation of the target's entries.
+
+        Raises BbiError E515 where the way down from ``outputs`` (input, *place axes) meets an operation without rule.
+        """
+        if place.startswith(CHAIN):
+            raise undefined(self.method, "a target that is itself an attribution")
+        if not outputs.requires_grad:
+            what = "the scores" if place == OUTPUT else f"`{place}`"
+            raise error("E505", f"no graph for {what}", "take a layer below the target")
+        look(outputs, self.method)
+        value = outputs.detach()
+        if not self.excites:
+            return cotangents * value
+        chance = (cotangents if place == OUTPUT else cotangents * value).clamp_min(0)
+        total = chance.flatten(2).sum(2).view(*chance.shape[:2], *[1] * (chance.dim() - 2))
+        return chance / total.where(total > 0, torch.ones_like(total))
+
+    # --- what operations call --------------------------------------------------------------------------------------
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "")
+        if name in ("__get__", "__set__", "__delete__"):
+            return func(*args, **kwargs)
+        found = [x for x in tensors_in((args, kwargs)) if x.is_floating_point()]
+        call = called(func, args, kwargs)
+        read = [] if call.name in SAME else [m.weighted for m in map(mark_of, call.sources) if m.weighted is not None]
+        if torch.is_grad_enabled() and any(x.requires_grad for x in found):
+            from bbilang.runtime.relevance.handlers import HANDLERS
+
+            handle = HANDLERS.get(call.name)
+            result = handle(self, call) if handle else None
+            if result is not None:
+                for layer in read:
+                    layer.readers += 1
+                return call.written(result)
+        result = func(*args, **kwargs)
+        for layer in read if tensors_in(result) else ():  # not to ask it for its shape
+            layer.readers += 1
+        self.follow(call, found, result)
+        return result
+
+    def follow(self, call: Called, sources: Sequence[Tensor], result: Any) -> None:
+        """Marks for the results of an operation that has no way back of its own."""
+        results = [x for x in tensors_in(result) if x.is_floating_point()]
+        if not results or not sources:
+            return
+        marks = [mark_of(x) for x in sources]
+        same = marks[0].weighted if call.name in SAME else None
+        gate = any(m.gate for m in marks)
+        pixels = self.range(call, len(results))
+        for x, own in zip(results, pixels, strict=True):
+            if same is not None or gate or own is not None or call.name == "pad":
+                marked(x, Mark(same, own, gate, self.padded(call)))
+        below = {x.grad_fn for x in sources}
+        todo: list[Any] = [x.grad_fn for x in results]
+        while todo:  # every node of this operation, and none of what came before
+            node = todo.pop()
+            if node is not None and node not in below and KEY not in node.metadata:
+                node.metadata[KEY] = self.where(call.name)
+                todo += [after for after, _ in node.next_functions]
+
+    def range(self, call: Called, count: int = 1) -> Sequence[tuple[Tensor, Tensor] | None]:
+        """The values that results can have, where all that varies is the picture still."""
+        varying = [x for x in call.sources if x.requires_grad]
+        pixels = [mark_of(x).pixels for x in varying]
+        if not pixels or any(p is None for p in pixels) or call.inplace:
+            return [None] * count
+        try:
+            ends = [tensors_in(call.taking(*varying)(*(p[side] for p in pixels if p))) for side in (0, 1)]
+        except RuntimeError:  # such as a view to fixed sizes: the ends are of one picture
+            return [None] * count
+        if any(len(end) != count for end in ends):
+            return [None] * count
+        return [(torch.minimum(a, b), torch.maximum(a, b)) for a, b in zip(*ends, strict=True)]
+
+    def padded(self, call: Called) -> Tensor | None:
+        """Which entries of a padded tensor are not padding."""
+        given = call.bound("input", "pad", "mode", "value")
+        if call.name != "pad" or given.get("mode", "constant") != "constant" or given.get("value"):
+            return None
+        x = given["input"]
+        present = mark_of(x).present
+        return call.taking(x)(torch.ones_like(x) if present is None else present)  # type: ignore[no-any-return]
+
+    def where(self, name: str) -> str:
+        """An operation in words, for messages."""
+        return f"`{name}` in `{self.inside[-1]}`" if self.inside and self.inside[-1] else f"`{name}`"
+
+    def make(self, call: Called, step: Step, *sources: Tensor, mark: Mark = PLAIN) -> Tensor:
+        """The operation's result with its way back."""
+        result = applied(step, *sources)
+        node: Any = result.grad_fn
+        if node is not None:
+            node.metadata[KEY] = self.where(call.name)
+        return marked(result, mark)
+
+    def passes(self, call: Called, source: Tensor, gate: bool = False) -> Tensor:
+        """The result of a map of one entry to one entry."""
+        (pixels,) = self.range(call)
+        step = Pass(call.taking(source))
+        return self.make(call, step, source, mark=Mark(pixels=pixels, gate=gate))

@@ -1,0 +1,83 @@
+"""The same attribution again, of another network or of other pictures: all its method does, by the same plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.ir.program import Node, Program, walk
+from bbilang.compiler.optimize.rewrite import DERIVATIVES
+from bbilang.compiler.optimize.target_slots import captured_at
+from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.trust.case import Case
+
+
+def alone(program: Program, node: Node) -> Program:
+    """The program with the derivatives of one operation only, and forwards that capture what these read."""
+    kept: dict[str, Any] = {}
+    needed: dict[int, set[str]] = {}
+    for name in DERIVATIVES:
+        kept[name] = tuple(
+            replace(d, asks=tuple(a for a in d.asks if a.node is node))
+            for d in getattr(program, name)
+            if any(a.node is node for a in d.asks)
+        )
+        for one in kept[name]:
+            layers = needed.setdefault(one.forward, set())
+            layers |= set(one.layers)
+            for target in one.targets:
+                layers |= set(captured_at(target, one.place))
+            if getattr(one, "baseline", -1) >= 0:
+                needed.setdefault(one.baseline, set()).add(one.layer)
+    forwards = tuple(
+        replace(f, layers=tuple(x for x in f.layers if x in needed[i])) if i in needed else f
+        for i, f in enumerate(program.forwards)
+    )
+    return replace(program, forwards=forwards, **kept)
+
+
+def repeated(field: Field, inputs: int, copies: int) -> Field:
+    """The field with every input's numbers ``copies`` times: input i of copy c is number c * inputs + i."""
+    if copies == 1:
+        return field
+    return field.take("input", Named(("input",), np.tile(np.arange(inputs), copies)))
+
+
+class Again:
+    """Attributions of the same atoms to the same classes, computed anew. ``adapter``: another network. ``images``:
+    (copy * input, channel, y, x), other pictures in place of the inputs. ``targets``: others than the case's own."""
+
+    def __init__(self, case: Case, adapter: Any = None, images: Any = None, target: Field | None = None):
+        run, node = case.run, case.attribution
+        self.case, self.copies = case, 1 if images is None else len(images) // case.inputs
+        # The atoms and classes stay what they are.
+        known = {id(child): repeated(run.value(child), case.inputs, self.copies) for child in walk(*node.children)}
+        if target is not None:
+            known[id(node["to"])] = repeated(target, case.inputs, self.copies)
+        images = run.images if images is None else images
+        pictures = np.concatenate([run.pictures] * self.copies)
+        self.run = run.again(alone(run.program, node), adapter or run.adapter, images, pictures, known)
+
+    def field(self) -> Field:
+        return self.run.value(self.case.attribution)
+
+    def attributions(self, more: str = "") -> np.ndarray:
+        """(copy, input, target, atom); with one ``more`` axis of the targets, (copy, input, target, more, atom)."""
+        case, values = self.case, self.field().values
+        extra = (values.sizes[more],) if more else ()
+        dims = ("input", *case.targets, *([more] if more else []), *case.keep)
+        shape = (self.copies * case.inputs, *case.target_sizes, *extra, *case.sizes)
+        data = np.broadcast_to(values.spread(dims), shape)
+        return data.reshape(self.copies, case.inputs, -1, *extra, case.atoms).astype(np.float64)
+
+
+def of_pictures(case: Case, copies: list[Any]) -> Iterator[np.ndarray]:
+    """(input, target, atom) for each of some copies of the inputs, as many at once as a batch should hold."""
+    import torch
+
+    block = max(1, (32 if case.step.above else 1) // case.inputs)
+    for start in range(0, len(copies), block):
+        yield from Again(case, images=torch.cat(copies[start : start + block])).attributions()

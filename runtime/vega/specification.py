@@ -1,0 +1,195 @@
+"""View model to Vega-Lite: one specification per element, what is drawn over it included.
+
+Whatever changes with the state is a table indexed by the integer param ``state_<element>``; nothing is filtered out.
+The tables are attached after Altair's validation, which would take a second for a thousand states.
+"""
+
+from __future__ import annotations
+
+import importlib
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import altair as alt
+
+from bbilang.runtime.vega.geometry import value_of
+from bbilang.runtime.vega.marks import BLANK, FONT, Theme, clipped, identifier, series, slots, tables
+from bbilang.runtime.vega.sankey_layout import flow
+from bbilang.runtime.view.model import Element, Frame, View
+from bbilang.runtime.view.states import elements, layered, start_choices, start_states
+
+Chart = Callable[[Element, Theme], alt.LayerChart | dict[str, Any]]
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+PAD = 6  # pixels around a chart, for rings
+
+
+def charts(
+    view: View, theme: Theme | None = None, styles: Mapping[str, Chart] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Element id -> Vega-Lite specification with its tables and start states.
+
+    The param ``pictures`` is empty: it is to hold ``picture_uris(view)``, one table for the whole page. ``styles`` are
+    the chart functions by name; the built-in ones when left out. Raises ValueError for a style that nobody draws.
+    """
+    specifications = layouts(view, theme, styles)
+    tables = {identifier(element.id): table(element) for element in elements(view)}
+    for specification in specifications.values():
+        attach(specification, {f"frames_{name}": frames for name, frames in tables.items()})
+    return specifications
+
+
+def layouts(
+    view: View, theme: Theme | None = None, styles: Mapping[str, Chart] | None = None
+) -> dict[str, dict[str, Any]]:
+    """The same without tables: page.js puts them in, since it needs them too."""
+    every = (element for interface in view.interfaces for element in interface.elements)
+    return {element.id: layout(view, element, theme or Theme(), styles) for element in every}
+
+
+def layout(view: View, element: Element, theme: Theme, styles: Mapping[str, Chart] | None = None) -> dict[str, Any]:
+    """The specification of one element, without tables."""
+    ratios = tuple(picture.height / picture.width if picture.width else 1.0 for picture in view.pictures)
+    theme = replace(theme, ratios=ratios)
+    return _specification(element, theme, styles, start_states(view), selected_atoms(view))
+
+
+def attach(specification: dict[str, Any], values: Mapping[str, object]) -> None:
+    """Gives params of a specification their values; names that it does not have are passed over."""
+    for param in specification["params"]:
+        if param["name"] in values:
+            param["value"] = values[param["name"]]
+
+
+def picture_uris(view: View) -> list[str]:
+    return [f"data:{picture.mime};base64,{b64encode(picture.data).decode()}" for picture in view.pictures]
+
+
+def table(element: Element) -> list[list[dict[str, Any]]]:
+    """[panel][state] -> what is drawn; every frame has the same number of slots, and one more frame draws nothing."""
+    shaped = any(panel.shape != (0, 0) for panel in element.panels)
+    count, lines = 0 if shaped else slots(element), series(element)
+    empty = Frame(series=("",) * lines)
+    return [
+        [
+            _frame(frame, count, lines, panel.labels[state] if state < len(panel.labels) else panel.label)
+            for state, frame in enumerate((*panel.frames, empty))
+        ]
+        for panel in element.panels
+    ]
+
+
+def selected_atoms(view: View) -> dict[str, list[int]]:
+    """Element id -> the chosen atom (or -1) of each of its targets, then of each selection that its atoms drive."""
+    selections = {selection.id: selection for selection in view.selections}
+    chosen = start_choices(view)
+    result = {}
+    for element in elements(view):
+        index = {atom.key: i for i, atom in enumerate(element.atoms)}
+        names = [*(target.selection for target in element.targets), *element.selects]
+        keys = [None if chosen[name] is None else selections[name].atoms[chosen[name]].key for name in names]
+        result[element.id] = [-1 if key is None else index.get(key, -1) for key in keys]
+    return result
+
+
+def _frame(frame: Frame, count: int, lines: int, label: str) -> dict[str, Any]:
+    values = [[_number(value) for value in slot] for slot in frame.values]
+    return {
+        "label": label,
+        "atoms": [*frame.atoms, *[-1] * (count - len(frame.atoms))],
+        "pictures": [*frame.pictures, *[-1] * (count - len(frame.pictures))],
+        "values": [
+            *([*slot, *[None] * (lines - len(slot))] for slot in values),
+            *[[None] * lines] * (count - len(values)),
+        ],
+        "series": [*frame.series, *[""] * (lines - len(frame.series))],
+        "notes": list(frame.notes),
+        "sizes": [_number(size) for size in frame.sizes],
+        "colours": list(frame.colours),
+        "series_atoms": list(frame.series_atoms),
+        "series_colours": list(frame.series_colours),
+        "remark": frame.remark,
+        **({"flow": flow(frame)} if frame.columns else {}),
+    }
+
+
+def _number(value: float | None) -> float | None:
+    """Five significant digits, shorter on the page; None for what JSON cannot hold."""
+    if value is None or value != value or value in (float("inf"), float("-inf")):
+        return None
+    short = float(f"{value:.5g}")
+    return int(short) if short.is_integer() and abs(short) < 1e15 else short
+
+
+def _specification(
+    element: Element,
+    theme: Theme,
+    styles: Mapping[str, Chart] | None,
+    states: Mapping[str, int],
+    selected: Mapping[str, list[int]],
+) -> dict[str, Any]:
+    """One element and its overlays: base, overlays, and in front what is pointed at."""
+    datasets: dict[str, Any] = {}
+    back = _layers(element, theme, styles, datasets)
+    geometry = theme.places[element.id]
+    over = theme.under(element, geometry)
+    drawn = list(layered(element))
+    for overlay in drawn[1:]:
+        back += _layers(overlay, over, styles, datasets)
+    front = [layer for layer in back if str(layer.get("name", "")).startswith("front_")]
+    params: list[dict[str, Any]] = [
+        {"name": "pictures", "value": []},
+        {"name": "blank", "value": BLANK},
+        {"name": "room", "value": theme.room},
+    ]
+    for part in drawn:
+        name = identifier(part.id)
+        params += [
+            {"name": f"state_{name}", "value": states[part.id]},
+            {"name": f"selected_{name}", "value": selected[part.id]},
+            {"name": f"cursor_{name}", "value": -1},
+            {"name": f"faded_{name}", "value": []},
+            {"name": f"spot_{name}", "value": []},
+            {"name": f"lens_{name}", "value": []},
+            {"name": f"atoms_{name}", "value": [clipped(atom.label) for atom in part.atoms]},
+            {"name": f"frames_{name}", "value": []},
+        ]
+    for name, number in geometry.params.items():  # without the page script a width is not going to change
+        params.append({"name": name, **({"value": number.value} if theme.standalone else {"expr": number.text})})
+    return {
+        "$schema": SCHEMA,
+        "description": element.alt or element.title,
+        "width": max(1, round(value_of(geometry.total))),
+        "height": max(1, round(value_of(geometry.tall))),
+        "padding": PAD,
+        "autosize": "none",
+        "background": "transparent",
+        "params": params,
+        "datasets": datasets,
+        "layer": [layer for layer in back if layer not in front] + front,
+        "config": {"aria": False, "font": FONT, "view": {"stroke": None}},
+    }
+
+
+def _layers(
+    element: Element, theme: Theme, styles: Mapping[str, Chart] | None, datasets: dict[str, Any]
+) -> list[dict[str, Any]]:
+    with tables() as rows:
+        made = _style(element, styles)(element, theme)
+        plain = made if isinstance(made, dict) else made.to_dict()
+    datasets.update(plain.get("datasets", {}))
+    datasets.update(rows)
+    parts = plain.get("layer", [plain])
+    own = ("data", "transform", "mark", "encoding", "name", "layer")
+    shared = {"data": plain["data"]} if "data" in plain else {}  # Altair lifts what all layers have in common
+    return [{**shared, **{key: part[key] for key in own if key in part}} for part in parts]
+
+
+def _style(element: Element, styles: Mapping[str, Chart] | None) -> Chart:
+    if styles is not None and element.style in styles:
+        return styles[element.style]
+    try:
+        return importlib.import_module(f"bbilang.runtime.charts.{element.style}").chart
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"nobody draws the style `{element.style}` of element `{element.id}`") from error

@@ -1,0 +1,1 @@
+"""Results to a view: plain numbers, words and images, no tensors."""

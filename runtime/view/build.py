@@ -1,0 +1,256 @@
+"""From results to the view model: what each element shows in each state, in plain numbers, strings and images."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from bbilang.compiler.check.present import INPUT_PICKER
+from bbilang.compiler.contract.operation import Registry, Style
+from bbilang.compiler.ir import program as ir
+from bbilang.compiler.ir.model_description import NOT_PICTURES
+from bbilang.compiler.ir.program import Node, walk
+from bbilang.compiler.ir.score_kinds import VALUE
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.execution.execute import Results
+from bbilang.runtime.view import groups as grouping
+from bbilang.runtime.view import model as vm
+from bbilang.runtime.view.drawing import Drawing, atom_key, atom_words, columns_of, token_word
+from bbilang.runtime.view.image_bytes import jpeg
+from bbilang.runtime.view.implicit_selections import pointing, unmentioned
+from bbilang.runtime.view.legend import legend_of, remarked, title_of
+from bbilang.runtime.view.trust_notes import trust_of, warnings_of
+
+CHOOSERS = ("hover", "click")
+
+
+def view(
+    results: Results, registry: Registry, provenance: vm.Provenance, title: str = "", whole: bool = False
+) -> vm.View:
+    """The view model of a page. ``whole``: with every number of maps that a page shows as a picture only, for a table.
+    Raises BbiError E311 where those are too many."""
+    return _Builder(results, registry, whole).build(provenance, title)
+
+
+MOST_ROWS = 5_000_000  # of a table: some 300 MB
+
+
+class _Builder:
+    def __init__(self, results: Results, registry: Registry, whole: bool):
+        self.results, self.registry, self.program, self.whole = results, registry, results.program, whole
+        self.pictures: list[vm.Picture] = []
+        self._known: dict[bytes, int] = {}
+        nodes = walk(*(element.node for element in self.program.elements))
+        self.selections = {n["id"]: n for n in nodes if n.type.content == "selection"}
+        self.ids = {element.node: element.id for element in reversed(self.program.elements)}
+
+    def picture(self, data: bytes, mime: str, width: int, height: int, alt: str) -> int:
+        """The number of an image on the page; equal images are one."""
+        if data not in self._known:
+            self._known[data] = len(self.pictures)
+            self.pictures.append(vm.Picture(data, mime, width, height, alt))
+        return self._known[data]
+
+    def build(self, provenance: vm.Provenance, title: str) -> vm.View:
+        interfaces = []
+        every = {e.id: self.element(e) for interface in self.program.interfaces for e in interface.elements}
+        made = pointing(every, {e.id: e.over for i in self.program.interfaces for e in i.elements}, self.explicit)
+        for interface in self.program.interfaces:
+            built = {element.id: made.elements[element.id] for element in interface.elements}
+            for element in reversed(interface.elements):  # what is drawn over an overlay goes with it
+                if element.over is not None:
+                    under = built[element.over]
+                    built[element.over] = replace(under, overlays=(built[element.id], *under.overlays))
+            shown = tuple(built[element.id] for element in interface.elements if element.over is None)
+            interfaces.append(vm.Interface(interface.title, interface.layout, shown))
+        predictions = self.predictions()  # before the pictures are counted: they may bring thumbnails
+        named = [i.title for i in interfaces if i.title]
+        lost = unmentioned(made.elements.values(), (*self.explicit, *made.selections))
+        source = self.program.source
+        return vm.View(
+            title or (named[0] if named else f"A look inside {provenance.model}"),
+            tuple(interfaces),
+            (*self.explicit, *made.selections),
+            tuple(self.pictures),
+            predictions,
+            provenance,
+            source.text if source else "",
+            source.name if source and not source.name.startswith("<") else "page.bbi",
+            (*(d.message for d in self.program.warnings), *lost, *self.results.noticed),
+        )
+
+    # --- elements --------------------------------------------------------------------------------------------------
+
+    def element(self, element: ir.Element) -> vm.Element:
+        node = element.node
+        style: Style = self.registry.styles[node["style"]]
+        field = style.drawn(self.results.fields[element.id])
+        inner = field.type.without(node["facet"]) if node["facet"] else field.type
+        drawing = Drawing(element, field, style.spend(inner), self.results, self.picture, whole=self.whole)
+        if self.whole and field.values.data.size > MOST_ROWS:
+            message = f"the numbers of `{element.id}` are {field.values.data.size:,}, too many for a table"
+            help = f"bound what the reader chooses, or compute with them in Python: `page.data({element.id!r})`"
+            raise BbiError(Diagnostic("E311", message, next(iter(self.program.spans(node)), None), help),
+                           self.program.source)  # fmt: skip
+        panels = remarked(drawing, style.panels(drawing))
+        legend = legend_of(drawing, panels) if style.name != "image" else None
+        drawn = drawing.drawn
+        options: dict[str, object] = {k: node[k] for k in ("opacity", "color") if node[k] is not None}
+        if node["size"] == "value" and field.type.signed:
+            options.setdefault("color", "sign")  # an area says how much, not which way
+        options |= style.options(drawing)
+        if legend is not None:
+            notes, warned = (*legend.notes, *style.notes(drawing)), warnings_of(drawing, self.registry)
+            legend = replace(legend, notes=notes, trust=trust_of(drawing), warnings=warned)
+        gap = drawn.slots.gap if drawn.slots else 0
+        count = max((len(f.atoms) for p in panels for f in p.frames), default=0)
+        result = vm.Element(
+            element.id,
+            style.name,
+            element.title or title_of(drawing),
+            element.caption,
+            "",
+            (),
+            panels,
+            legend,
+            tuple(axis.name for axis in drawing.states),
+            (),
+            gap if 0 < gap < count else 0,
+            drawing.slot_word if drawn.slots else "position" if drawn.cells else "",
+            "class" if drawing.series_axis else "",
+            drawing.facet.name if drawing.facet else "",
+            options=options,
+        )
+        targets = self._targets(drawing, element)
+        selects = [identity for identity, node in self.selections.items() if self._drives(drawing, node)]
+        return replace(
+            result,
+            atoms=tuple(drawing.atoms),
+            selects=tuple(dict.fromkeys([*selects, *(t.selection for t in targets)])),
+            targets=targets,
+            alt=_alternative(result, drawing),
+        )
+
+    def _drives(self, drawing: Drawing, selection: Node) -> bool:
+        """True where the element's own marks are atoms that the selection ranges over."""
+        if selection.op not in CHOOSERS:
+            return False
+        keys = {atom.key for atom in self._atoms(selection)}
+        return any(atom.key in keys for atom in drawing.atoms)
+
+    def _targets(self, drawing: Drawing, element: ir.Element) -> tuple[vm.Target, ...]:
+        """A photo shows the positions of every layer, so every selection over positions has its cells there."""
+        if element.node["style"] != "image":
+            return ()
+        targets = []
+        for identity, node in self.selections.items():
+            if node.op in CHOOSERS and node.type.axes[0].components == ("y", "x") and len(node.type.layers) == 1:
+                layer = node.type.layers[0]
+                y, x = (self.results.layers[layer].as_map.sizes[a] for a in ("y", "x"))
+                known = {atom.key for atom in self._atoms(node)}
+                cells = tuple(
+                    drawing.atom({"y": i, "x": j}, layer) if atom_key("", layer, {"y": i, "x": j}) in known else -1
+                    for i in range(y)
+                    for j in range(x)
+                )
+                targets.append(vm.Target(identity, (y, x), cells))
+        return tuple(targets)
+
+    # --- selections ------------------------------------------------------------------------------------------------
+
+    def _atoms(self, node: Node) -> tuple[vm.Atom, ...]:
+        field = self.results.selections[node["id"]]
+        axis = node.type.axes[0]
+        if node.op == "slider":
+            return tuple(vm.Atom(f"{v:g}", f"{v:g}") for v in field.values.data.tolist())
+        atoms = []
+        for number in range(field.values.data.shape[0]):
+            here = {c: int(field.coords[c].data[number]) for c in axis.components}
+            if min(here.values()) < 0:  # it starts outside of the atoms
+                atoms.append(vm.Atom("output", "the output"))
+                continue
+            layer = node.type.layers[here.get("layer", 0)]
+            if axis.components == ("class",):
+                words = self.results.labels(here["class"])
+            else:
+                words = (
+                    token_word(self.results, layer, here["token"])
+                    if set(here) == {"token"}
+                    else atom_words(here, node.type.family, columns_of(self.results) if layer == "input" else ())
+                )
+            several = len(node.type.layers) > 1
+            key = atom_key("", grouping.place(node, layer, here), here)
+            atoms.append(vm.Atom(key, f"{layer}, {words}" if several else words))
+        return tuple(atoms)
+
+    @cached_property
+    def explicit(self) -> tuple[vm.Selection, ...]:
+        """The selections of the text, and the picker of inputs."""
+        found = []
+        used = {axis.name for element in self.program.elements for axis in element.node.type.states}
+        for identity, node in self.selections.items():
+            atoms = self._atoms(node)
+            start: Any = node["start"]
+            start_of = None
+            if start == "first":
+                start = 0 if atoms else None
+                over = node["over"]
+                if over.op == "present" and over.type.states:
+                    start_of = self.ids.get(over)
+            elif isinstance(start, Node):
+                start = next(i for i, atom in enumerate(atoms) if atom.key == "output")
+            elif isinstance(start, tuple):
+                field = self.results.selections[identity]
+                rows = np.stack([field.coords[c].data for c in node.type.axes[0].components], axis=1)
+                start = int((rows == np.array(start)).all(1).argmax())
+            elif isinstance(start, int) and start >= len(atoms):
+                start = len(atoms) - 1
+            found.append(
+                vm.Selection(identity, node.op, _selection_words(node), atoms, start, start_of, node.op == "click")
+            )
+        if INPUT_PICKER in used:
+            atoms = tuple(vm.Atom(f"input {i}", p.name) for i, p in enumerate(self.results.pictures))
+            found.insert(0, vm.Selection(INPUT_PICKER, "pick", "input", atoms))
+        return tuple(found)
+
+    def thumbnail(self, picture: Any) -> int:
+        """A small input beside the prediction, for a page that shows it nowhere else."""
+        y, x = picture.shown.shape[:2]
+        return self.picture(jpeg(picture.shown, 82), "image/jpeg", x, y, f"the input {picture.name}")
+
+    def predictions(self) -> tuple[vm.Prediction, ...]:
+        """The three most probable classes of each input; the first outputs in order where they are values."""
+        probabilities, kind = self.results.probabilities, self.results.kind
+        if probabilities is None:
+            return ()
+        found = []
+        shown = any(element.node["style"] == "image" for element in self.program.elements)
+        description = self.program.description
+        numbers = description is not None and description.reads in NOT_PICTURES
+        for picture, row in zip(self.results.pictures, probabilities, strict=True):
+            best = np.arange(len(row))[:5] if kind == VALUE else np.argsort(-row, kind="stable")[:3]
+            thumbnail = -1 if shown or picture.words or numbers else self.thumbnail(picture)
+            top = tuple((self.results.labels(int(i)), float(row[i])) for i in best)
+            found.append(vm.Prediction(picture.name, top, thumbnail, kind))
+        return tuple(found)
+
+
+def _selection_words(node: Node) -> str:
+    """The word beside a menu: the name that the text gives it."""
+    return node["id"].replace("-", " ").replace("_", " ")
+
+
+def _alternative(element: vm.Element, drawing: Drawing) -> str:
+    """What a reader who cannot see the element is told first."""
+    frame = element.panels[0].frames[0] if element.panels and element.panels[0].frames else vm.Frame()
+    if element.style == "image":
+        return f"The input {', '.join(p.name for p in drawing.results.pictures)}."
+    quantity = element.legend.quantity if element.legend else ""
+    if element.panels and element.panels[0].shape != (0, 0):
+        y, x = element.panels[0].shape
+        return f"A map of {y} by {x} positions: {quantity}."
+    names = [drawing.atoms[a].label for a in frame.atoms if a >= 0]
+    return f"{len(names)} marks: {quantity}. {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}."

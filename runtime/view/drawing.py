@@ -1,0 +1,304 @@
+"""From a field to the plain panels and frames of the view model: what all styles share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bbilang.compiler.contract.operation import Drawn
+from bbilang.compiler.ir.program import Element, Node
+from bbilang.compiler.ir.types import Axis
+from bbilang.runtime.factorization.layer import word
+from bbilang.runtime.fields.field import Field, Linked, Named
+from bbilang.runtime.fields.method_axis import scaled
+from bbilang.runtime.view import groups as grouping
+from bbilang.runtime.view.model import Atom, Panel
+
+if TYPE_CHECKING:
+    from bbilang.runtime.execution.execute import Results
+
+CLASSES = {"class", "target"}  # atoms of the output, whatever layer was attributed to them
+DIGITS = 4  # significant digits of the numbers on a page
+
+
+@dataclass
+class Drawing:
+    """One element's field, laid out as states x facets x slots x series. ``picture`` puts an image on the page."""
+
+    element: Element
+    field: Field
+    drawn: Drawn
+    results: Results
+    picture: Callable[[bytes, str, int, int, str], int]  # (data, mime, width, height, alt) -> index
+    prefix: str = ""  # of the model, where there are several
+    whole: bool = False  # every number of a map, however fine: for a table
+
+    def __post_init__(self) -> None:
+        self.node = self.element.node
+        self.field = scaled(self.field)  # of several methods, each to its own scale
+        type = self.field.type
+        facet = self.node["facet"]
+        self.facet: Axis | None = type.axis(facet) if facet else None
+        arrays = [self.field.values, *self.field.coords.values(), *self.field.names.values()]
+        if self.element.id in self.results.icon_sets:
+            arrays.append(self.results.icon_sets[self.element.id].index)
+        if isinstance(self.field, Linked):
+            arrays += [part.values for part in (*self.field.nodes, *self.field.pairs)]
+        used = {d for array in arrays for d in array.dims}
+        # A state on which nothing depends needs no frames of its own.
+        self.states: tuple[Axis, ...] = tuple(axis for axis in type.states if axis.name in used)
+        self.atoms: list[Atom] = []
+        self._atom_numbers: dict[str, int] = {}
+        self._cells: dict[tuple, tuple[int, ...]] = {}
+        self.series_axis = self.drawn.series if self.drawn.series and self.drawn.series.name in used else None
+
+    @property
+    def state_sizes(self) -> tuple[int, ...]:
+        return tuple(self._size(axis) for axis in self.states)
+
+    def _size(self, axis: Axis) -> int:
+        if axis.name in self.results.selections:
+            return self.results.selections[axis.name].values.data.shape[0]
+        for array in (self.field.values, *self.field.coords.values(), *self.field.names.values()):
+            if axis.name in array.dims:
+                return array.sizes[axis.name]
+        return axis.size
+
+    def grid(self, array: Named, *axes: Axis) -> np.ndarray:
+        """The array over (states, facet, *axes), spread to full size; a lone input is no axis."""
+        wanted = [*self.states, *([self.facet] if self.facet else []), *axes]
+        names = [axis.name for axis in wanted]
+        if "input" in array.dims and "input" not in names:
+            array = array.take("input", Named((), np.array(0)))
+        data = array.spread(names)
+        return np.broadcast_to(data, [self._size(axis) for axis in wanted])
+
+    def each_state(self) -> Iterator[tuple[int, ...]]:
+        yield from product(*(range(size) for size in self.state_sizes))
+
+    def facets(self) -> range:
+        return range(self._size(self.facet)) if self.facet else range(1)
+
+    def place(self, state: tuple[int, ...], facet: int) -> tuple[int, ...]:
+        return (*state, facet) if self.facet else state
+
+    @property
+    def slot_word(self) -> str:
+        """What a slot is, for tables and hints: the axis; what pca, svd and ica find are components."""
+        slots = self.drawn.slots
+        name = slots.name if slots else ""
+        return word(self.field.type.family.partition("-")[0]) if name == "group" else name
+
+    # --- atoms and words -------------------------------------------------------------------------------------------
+
+    def atom(self, components: dict[str, int], layer: str, name: str = "", node: Node | None = None) -> int:
+        """The number of an atom in this element, or of another ``node``'s; -1 where any coordinate is absent."""
+        if any(value < 0 for value in components.values()):
+            return -1
+        key = atom_key(self.prefix, grouping.place(node or self.node, layer, components), components)
+        several = len(self.field.type.layers) > 1 and layer in self.field.type.layers and layer != "output"
+        return self._number(key, (f"{layer}, " if several else "") + (name or self.words(components, layer)))
+
+    def words(self, components: dict[str, int], layer: str = "") -> str:
+        of_input = layer == "input" or (not layer and self.field.type.layers == ("input",))
+        columns = columns_of(self.results) if of_input else ()
+        return atom_words(components, self.field.type.family, columns)
+
+    def named_atom(self, components: dict[str, int], layer: str, words: str = "") -> int:
+        """An atom that a layer's name alone may tell apart; ``words`` in the place of its own."""
+        return self.atom(components, layer, words) if components else self._number(layer, layer)
+
+    def group_atom(self, node: Field, group: int, layer: str) -> int:
+        """A group of one of several factorizations, under the same key as where it is drawn alone."""
+        key = atom_key(
+            self.prefix, grouping.place(grouping.member(self.node, layer), layer, {"group": group}), {"group": group}
+        )
+        return self._number(key, f"{layer}, {atom_words({'group': group}, node.type.family)}")
+
+    def _number(self, key: str, label: str) -> int:
+        if key not in self._atom_numbers:
+            self._atom_numbers[key] = len(self.atoms)
+            self.atoms.append(Atom(key, label))
+        return self._atom_numbers[key]
+
+    def coordinates(self, axis: Axis) -> dict[str, np.ndarray]:
+        """component -> coordinates over (states, facet, slot)."""
+        return {c: self.grid(self.field.coords[c], axis) for c in axis.components if c in self.field.coords}
+
+    def layer_grid(self, *axes: Axis) -> np.ndarray:
+        """Which layer each place belongs to, over (states, facet, *axes)."""
+        if "layer" in self.field.coords:
+            return self.grid(self.field.coords["layer"], *axes)
+        return np.broadcast_to(0, [self._size(a) for a in (*self.states, *([self.facet] if self.facet else []), *axes)])
+
+    def slot_atoms(self, axis: Axis) -> np.ndarray:
+        """Atom numbers over (states, facet, slot)."""
+        columns = {c: v for c, v in self.coordinates(axis).items() if c != "layer"}
+        layers = self.layer_grid(axis)
+        names = self.field.names.get(axis.name)
+        words = self.grid(names, axis) if names is not None else None
+        numbers = np.full(layers.shape, -1)
+        absent = np.isnan(self._any_value(axis))
+        for at in np.ndindex(numbers.shape):
+            if not absent[at]:
+                here = {c: int(v[at]) for c, v in columns.items()}
+                layer = self.field.type.layers[int(layers[at])] if set(here) - CLASSES else "output"
+                if set(here) == {"token"} and words is None:
+                    numbers[at] = self.token_atom(here["token"], layer, at)
+                else:
+                    numbers[at] = self.atom(here, layer, str(words[at]) if words is not None else "")
+        return numbers
+
+    def token_atom(self, token: int, layer: str, at: tuple[int, ...]) -> int:
+        """A token under its word; -1 for what only fills a shorter text up. Of several texts, each has its own."""
+        names = [axis.name for axis in (*self.states, *([self.facet] if self.facet else []))]
+        row = at[names.index("input")] if "input" in names else 0
+        word = token_word(self.results, layer, token, row)
+        own = {"input": row} if len(self.results.pictures) > 1 and self.results.pictures[row].words else {}
+        return self.atom({**own, "token": token}, layer, word) if word else -1
+
+    def _any_value(self, axis: Axis) -> np.ndarray:
+        """NaN over (states, facet, slot) only where no series has a value."""
+        values = self.values(axis)
+        with np.errstate(all="ignore"):
+            gone = np.isnan(values).all(-1)
+        return np.where(gone, np.nan, 0.0)
+
+    def values(self, axis: Axis) -> np.ndarray:
+        """Numbers over (states, facet, slot, series); one series where the field has no such axis."""
+        if self.series_axis is not None:
+            return self.grid(self.field.values, axis, self.series_axis)
+        return self.grid(self.field.values, axis)[..., None]
+
+    def series(self, place: tuple[int, ...]) -> tuple[str, ...]:
+        """Words for the series of one frame."""
+        axis = self.series_axis
+        if axis is None:
+            return ("",)
+        names = self.field.names.get(axis.name)
+        if names is not None:
+            return tuple(str(w) for w in self.grid(names, axis)[place])
+        columns = self.coordinates(axis)
+        if not columns:
+            return tuple(f"{axis.name} {i}" for i in range(self._size(axis)))
+        every = [{c: int(v[place][i]) for c, v in columns.items()} for i in range(self._size(axis))]
+        return tuple(self.words(one) if min(one.values()) >= 0 else "" for one in every)
+
+    def series_atoms(self, place: tuple[int, ...]) -> tuple[int, ...]:
+        """The series of one frame as atoms, where they are: classes, channels, groups."""
+        axis = self.series_axis
+        columns = self.coordinates(axis) if axis is not None else {}
+        if not columns or set(axis.components) & {"component", "method", "measure", "target"}:
+            return ()
+        linked = any(c.startswith("to.") for c in columns)
+        layers = self.field.type.linked if linked else self.field.type.layers
+        node = grouping.later(self.node) if linked else self.node
+        found = []
+        for i, words in enumerate(self.series(place)):
+            here = {c.removeprefix("to."): int(v[place][i]) for c, v in columns.items()}
+            own = layers[here.pop("layer", -1)]
+            found.append(self.atom(here, "output" if set(here) <= CLASSES else own, words, node))
+        return tuple(found)
+
+    def colours(self, place: tuple[int, ...], axis: Axis) -> tuple[str, ...]:
+        """The hues of one frame's groups along an axis; empty where its atoms are no groups."""
+        if axis.components != ("group",) or "group" not in self.field.coords:
+            return ()
+        numbers = self.grid(self.field.coords["group"], axis)[place]
+        present = ~np.isnan(self.values(axis)[place]).all(-1)
+        return grouping.colours(np.where(present, numbers, -1), grouping.counts(self)[place], self.field.type.family)
+
+    def cells(self, place: tuple[int, ...], shape: tuple[int, int]) -> tuple[int, ...]:
+        """The atoms of a map's positions, row by row."""
+        layer = self.layer_at(place)
+        key = (layer, shape)
+        if key not in self._cells:
+            y, x = shape
+            self._cells[key] = tuple(self.atom({"y": i, "x": j}, layer) for i in range(y) for j in range(x))
+        return self._cells[key]
+
+    @cached_property
+    def _layers(self) -> np.ndarray:
+        return self.layer_grid()
+
+    def layer_at(self, place: tuple[int, ...]) -> str:
+        return self.field.type.layers[int(self._layers[place])]
+
+    def inside(self, cells: np.ndarray, place: tuple[int, ...]) -> np.ndarray:
+        """A map (y, x, ...) without the padding of a smaller layer."""
+        y, x = (self.field.type.axis(name) for name in ("y", "x"))
+        if not y.sizes or len(set(y.sizes)) == 1:
+            return cells
+        layer = int(self._layers[place])
+        return cells[: y.sizes[layer], : x.sizes[layer]]
+
+    def panel(self, frames: list, facet: int, shape: tuple[int, int] = (0, 0)) -> Panel:
+        """One panel under its label, which may change with the state."""
+        labels = tuple(self.facet_words(state, facet) for state in self.each_state())
+        return Panel(labels[0], tuple(frames), shape, labels if len(set(labels)) > 1 else ())
+
+    def facet_words(self, state: tuple[int, ...], facet: int) -> str:
+        """The label of a panel in one state."""
+        if self.facet is None:
+            return ""
+        names = self.field.names.get(self.facet.name)
+        if names is not None:
+            return str(self.grid(names)[self.place(state, facet)])
+        if self.facet.name == "input":
+            return self.results.pictures[facet].name
+        own = {
+            c: int(self.grid(self.field.coords[c])[self.place(state, facet)])
+            for c in self.facet.components
+            if c in self.field.coords
+        }
+        if "layer" in own:
+            layer = self.field.type.layers[own.pop("layer")]
+            return ", ".join([layer, *([self.words(own)] if own else [])])
+        return self.words(own) if all(v >= 0 for v in own.values()) else ""
+
+
+def atom_key(prefix: str, layer: str, components: dict[str, int]) -> str:
+    """`mixed4d channel=447`: the same wherever the atom is shown."""
+    return " ".join([f"{prefix}{layer}", *(f"{c}={v}" for c, v in components.items() if c != "layer")])
+
+
+def token_word(results: Results, layer: str, token: int, row: int = 0) -> str:
+    """A token for a reader: its word in the text, empty where it only fills up; or its patch of the picture."""
+    if row < len(results.pictures) and results.pictures[row].words:
+        return results.pictures[row].words[token]
+    known = results.layers.get(layer)
+    if known is None or not known.grid:
+        return f"token {token}"
+    if token < known.prefix:
+        return "class token" if known.prefix == 1 else f"token {token} before the patches"
+    y, x = divmod(token - known.prefix, known.grid[1])
+    return atom_words({"y": y, "x": x})
+
+
+def columns_of(results: Results) -> tuple[str, ...]:
+    """Names of the input's channels; empty where nobody said."""
+    description = results.program.description
+    return description.columns if description is not None else ()
+
+
+def atom_words(components: dict[str, int], family: str = "", columns: Sequence[str] = ()) -> str:
+    """An atom for a reader: "channel 447", "row 6, column 6", "from channel 3, to channel 8". What pca, svd and ica
+    find are components (``family``: see types). ``columns``: names of the input's channels."""
+    if columns and "channel" in components:
+        rest = {c: v for c, v in components.items() if c != "channel"}
+        return ", ".join([columns[components["channel"]], *([atom_words(rest, family)] if rest else [])])
+    words = {"y": "row", "x": "column", "group": word(family.partition("-")[0])}
+    return ", ".join(f"{words.get(c, c.replace('.', ' '))} {v}" for c, v in components.items() if c != "layer")
+
+
+def rounded(value: float) -> float | None:
+    """A number as a page carries it; None for one that is not there."""
+    if value != value:
+        return None
+    number = float(f"{value:.{DIGITS}g}")
+    return number if number != 0 else 0.0

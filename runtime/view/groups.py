@@ -1,0 +1,67 @@
+"""Groups of a factorization on a page: the keys of their atoms, how many there are, and their colours."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bbilang.compiler.ir.program import Node
+from bbilang.runtime.fields.field import Named
+from bbilang.runtime.view import hues
+
+if TYPE_CHECKING:
+    from bbilang.runtime.view.drawing import Drawing
+
+
+def factorization(node: Node) -> Node | None:
+    """The factorization whose groups are a node's atoms; of a selection, those of what it ranges over."""
+    while node.op != "factorize":
+        before = node.inputs[0] if node.inputs else node.get("over")
+        if before is None:
+            return None
+        node = before
+    return node
+
+
+def member(node: Node, layer: str) -> Node:
+    """Of a linked list of fields, the one whose atoms are groups of this layer; the node itself where there is none."""
+    while node.op != "fields" and node.inputs:
+        node = node.inputs[0]
+    found = [part for part in node.inputs if part.type.layers == (layer,) and factorization(part) is not None]
+    return found[0] if found else node
+
+
+def later(node: Node) -> Node:
+    """The field whose atoms others are attributed to; the node itself where there is none."""
+    found = node
+    while not isinstance(found.get("to"), Node) and found.inputs:
+        found = found.inputs[0]
+    to = found.get("to")
+    return to if isinstance(to, Node) else node
+
+
+def place(node: Node, layer: str, components: dict[str, int]) -> str:
+    """The first word of an atom's key: the layer; for a group the factorization too, since a layer may have several."""
+    source = factorization(node) if "group" in components else None
+    return layer if source is None else f"{layer}/{source['method']}-{source.digest[:4]}"
+
+
+def counts(drawing: Drawing) -> np.ndarray:
+    """How many groups there are, over (states, facet): as many as `factorize` was told to find, else as are drawn."""
+    source = factorization(drawing.node)
+    wanted = source["n"] if source is not None else None
+    if isinstance(wanted, Node) and wanted.get("id") in drawing.results.selections:
+        chosen = drawing.results.selections[wanted["id"]]
+        return drawing.grid(chosen.coords.get("value", chosen.values)).astype(int)
+    group = drawing.field.coords.get("group")
+    known = wanted if isinstance(wanted, int) else 1 + int(group.data.max(initial=0)) if group is not None else 1
+    return drawing.grid(Named((), np.array(known)))
+
+
+def colours(groups: np.ndarray, count: int, family: str = "") -> tuple[str, ...]:
+    """A colour for each slot, from its group's number; empty where there is no group. Up to three principal components
+    have those of `rgb`."""
+    if family.partition("-")[0] == "pca" and count in hues.COMPONENTS:
+        return tuple(hues.COMPONENTS[int(count)][g] if g >= 0 else "" for g in groups.astype(int))
+    return tuple(hues.colour(int(g), int(count)) if g >= 0 else "" for g in groups)

@@ -1,0 +1,129 @@
+"""What a reader can point at without the text saying so: cells of grids, groups, points, nodes, words of captions.
+
+Such selections are no states: nothing is computed for them, the charts react to them by themselves. They go back to
+nothing when the pointer leaves. Where the text has a hover over the same atoms, that one serves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bbilang.compiler.check.captions import references
+from bbilang.runtime.view.caption_references import refers
+from bbilang.runtime.view.model import Atom, Element, Selection, Target, View
+from bbilang.runtime.view.states import elements
+
+POINTED, POSITION, FLOW = "pointed", "pointed-position", "flow"
+
+
+@dataclass(frozen=True)
+class Pointing:
+    elements: dict[str, Element]
+    selections: tuple[Selection, ...]
+
+
+def pointing(parts: Mapping[str, Element], over: Mapping[str, str | None], known: Sequence[Selection]) -> Pointing:
+    """The elements with what they let the reader point at besides the selections that are ``known``.
+
+    ``over``: the element that each is drawn into, None where it stands by itself.
+    """
+    hovered = {atom.key for s in known if s.kind == "hover" for atom in s.atoms}
+    positions = _fresh(hovered, (_cells(e) for e in parts.values() if is_grid(e) or e.style == "masks"))
+    things = _fresh(hovered, (_things(e) for e in parts.values()))
+    things |= _fresh({a.key for s in known for a in s.atoms} | {*positions, *things}, [_mentioned(parts.values())])
+    nodes = _fresh(set(), (e.atoms for e in parts.values() if e.style == "sankey"))
+    taken = {s.id for s in known}
+    made = []
+    for name, kind, title, atoms in (
+        (POSITION, "hover", "position", positions),
+        (POINTED, "hover", "pointed at", things),
+        (FLOW, "click", "flow through", nodes),
+    ):
+        if atoms:
+            identity = name if name not in taken else f"{name}-2"
+            leaves = kind == "hover"
+            made.append(Selection(identity, kind, title, tuple(atoms.values()), None, None, not leaves, leaves))
+    result = {name: _selecting(element, made) for name, element in parts.items()}
+    for element in parts.values():
+        host = over.get(element.id)
+        if element.style == "masks" and host is not None and positions:
+            result[host] = _with_cells(result[host], element, next(s for s in made if s.title == "position"))
+    return Pointing(result, tuple(made))
+
+
+def is_grid(element: Element) -> bool:
+    """True for icons over positions."""
+    return element.style in ("grid", "featvis") and any(panel.shape != (0, 0) for panel in element.panels)
+
+
+def places(view: View) -> dict[str, tuple[float, float]]:
+    """Key of a position -> (x, y) of its cell's middle, as shares of the picture."""
+    found = {}
+    for element in elements(view):
+        for panel in element.panels:
+            deep, wide = panel.shape
+            for i, atom in enumerate(panel.frames[0].atoms if wide and panel.frames else ()):
+                if atom >= 0:
+                    found[element.atoms[atom].key] = ((i % wide + 0.5) / wide, (i // wide + 0.5) / deep)
+    return found
+
+
+def _fresh(known: set[str], parts: Iterable[Iterable[Atom]]) -> dict[str, Atom]:
+    """The atoms that are not known yet, by their keys."""
+    return {atom.key: atom for atoms in parts for atom in atoms if atom.key not in known}
+
+
+def _cells(element: Element) -> list[Atom]:
+    frames = (frame for panel in element.panels for frame in panel.frames)
+    return [element.atoms[a] for a in dict.fromkeys(a for frame in frames for a in frame.atoms) if a >= 0]
+
+
+def _things(element: Element) -> list[Atom]:
+    """Groups wherever they are drawn, and every mark of a style that says more of the one pointed at."""
+    if element.style in ("sankey", "scatter"):
+        return list(element.atoms)
+    return [atom for atom in element.atoms if "group=" in atom.key]
+
+
+def _mentioned(parts: Iterable[Element]) -> list[Atom]:
+    """Atoms that captions refer to."""
+    parts = list(parts)
+    wanted = [reference for element in parts for reference in references(element.caption)]
+    every = {atom.key: atom for element in parts for atom in element.atoms} if wanted else {}
+    found = (next((atom for atom in every.values() if refers(reference, atom)), None) for reference in wanted)
+    return [atom for atom in found if atom is not None]
+
+
+def unmentioned(parts: Iterable[Element], selections: Iterable[Selection]) -> list[str]:
+    """What captions refer to and the page does not show, in words."""
+    parts = list(parts)
+    atoms = [atom for thing in (*parts, *selections) for atom in thing.atoms]
+    wanted = dict.fromkeys(reference for element in parts for reference in references(element.caption))
+    lost = [reference for reference in wanted if not any(refers(reference, atom) for atom in atoms)]
+    return [f"a caption points at `{reference}`, which this page does not show" for reference in lost]
+
+
+def _selecting(element: Element, made: Iterable[Selection]) -> Element:
+    keys = {atom.key for atom in element.atoms}
+    fresh = [s.id for s in made if (s.id != FLOW or element.style == "sankey") and any(a.key in keys for a in s.atoms)]
+    return replace(element, selects=tuple(dict.fromkeys([*element.selects, *fresh]))) if fresh else element
+
+
+def _with_cells(host: Element, masks: Element, selection: Selection) -> Element:
+    """The positions of masks as cells to point at on what they are drawn over."""
+    if selection.id in host.selects or any(target.selection == selection.id for target in host.targets):
+        return host
+    shape = masks.panels[0].shape
+    numbers = {atom.key: i for i, atom in enumerate(host.atoms)}
+    atoms = list(host.atoms)
+    cells = []
+    for a in masks.panels[0].frames[0].atoms:
+        atom = masks.atoms[a]
+        if atom.key not in numbers:
+            numbers[atom.key] = len(atoms)
+            atoms.append(atom)
+        cells.append(numbers[atom.key])
+    target = Target(selection.id, shape, tuple(cells))
+    selects = tuple(dict.fromkeys([*host.selects, selection.id]))
+    return replace(host, atoms=tuple(atoms), targets=(*host.targets, target), selects=selects)

@@ -1,0 +1,151 @@
+"""How to read an element, in words: quantity, unit, and over what it is scaled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bbilang.compiler.ir.program import Node
+from bbilang.runtime.factorization.layer import told, word
+from bbilang.runtime.fields.field import Linked, Named
+from bbilang.runtime.styles.heatmap import domain_of
+from bbilang.runtime.view import model as vm
+from bbilang.runtime.view.drawing import Drawing
+from bbilang.runtime.view.error_bars import reach_of
+
+PLURALS = {
+    "neuron": "neurons",
+    "spatial": "positions",
+    "channel": "channels",
+    "pixel": "pixels",
+    "class": "classes",
+    "token": "tokens",
+    "whole": "the layer",
+    "group": "groups",
+}
+
+
+def remarked(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> tuple[vm.Panel, ...]:
+    """The panels with what is true of each of their states alone: shares over axes that are all states or facets."""
+    shares = [(words, drawing.grid(share)) for words, share, _ in own_shares(drawing)]
+    if not shares:
+        return panels
+    found = []
+    for facet, panel in enumerate(panels):
+        frames = []
+        for frame, state in zip(panel.frames, drawing.each_state(), strict=True):
+            at = drawing.place(state, facet)
+            known = [told(words, own[at]) for words, own in shares if own[at] == own[at]]
+            frames.append(replace(frame, remark="; ".join(known)))
+        found.append(replace(panel, frames=tuple(frames)))
+    return tuple(found)
+
+
+def own_shares(drawing: Drawing) -> list[tuple[str, Named, str]]:
+    """The field's shares that have one number for each state and facet."""
+    known = {axis.name for axis in (*drawing.states, *([drawing.facet] if drawing.facet else []))}
+    lone = {"input"} if len(drawing.results.pictures) == 1 else set()
+    return [share for share in drawing.field.shares if set(share[1].dims) <= known | lone]
+
+
+BETWEEN = "of the later atom's score"  # the unit of `link`
+
+
+def legend_of(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> vm.Legend:
+    type = drawing.field.type
+    scope = "one scale for the whole element"
+    if drawing.states:
+        scope += ", over all its states"
+    if type.scope:
+        scope = f"divided by {type.scope}"
+    replaced = {note for _, _, note in own_shares(drawing)}
+    notes = [note for note in drawing.field.notes if note not in replaced]
+    gap = drawing.drawn.slots.gap if drawing.drawn.slots else 0
+    if gap:
+        notes.append("the gap stands for everything between the two ends")
+    if drawing.node["size"] is not None:
+        what = "the L2 norm of the atom's part" if drawing.node["size"] == "norm" else "the magnitude of the value"
+        notes.append(f"the area of a mark shows {what}")
+    values = drawing.field.values.data
+    if isinstance(drawing.field, Linked):
+        values = np.concatenate([pair.values.data.ravel() for pair in drawing.field.pairs] or [np.zeros(1)])
+    values = reach_of(drawing.field, values)
+    ends = domain_of(values, type.signed)
+    if (
+        type.signed
+        and drawing.drawn.cells is None
+        and drawing.node["style"] not in ("matrix", "scatter")
+        and drawing.node["style"] != "heatmap"
+        and not np.nanmin(values, initial=0.0) < 0 < np.nanmax(values, initial=0.0)
+    ):
+        # Lengths of one sign need no room for the other; colours keep their zero in the middle.
+        ends = (0.0, ends[1]) if np.nanmax(values, initial=0.0) > 0 else (ends[0], 0.0)
+    if type.unit == "probability" and not type.signed:
+        ends = (0.0, 1.0)
+    unit = f"units {BETWEEN}" if type.unit == BETWEEN else type.unit
+    return vm.Legend(quantity_of(drawing), unit, scope, ends, type.signed, tuple(notes))
+
+
+def quantity_of(drawing: Drawing) -> str:
+    """ "attribution to tiger cat", "activation", with what was done to it since."""
+    type = drawing.field.type
+    words = {"score": "score"}.get(type.content, type.content)
+    if isinstance(drawing.field, Linked):
+        return ", ".join([f"{words} to the next column", *type.steps])
+    link = _link(drawing) if type.content == "attribution" else None
+    if type.unit == BETWEEN or link is not None or _of_atoms(drawing):
+        starts = link is not None and isinstance(link.get("start"), Node)
+        words += f" from the earlier atom to the later one{', or to the output' if starts else ''}"
+    elif type.content in ("attribution", "gradient"):
+        link = "to" if type.content == "attribution" else "of"
+        if drawing.field.type.axis("class") is not None and type.atom != "class":
+            words += f" {link} each class"
+        else:
+            names = drawing.field.names.get("class")
+            known = sorted({str(n) for n in np.ravel(names.data)}) if names is not None else []
+            several = "the predicted class" if names is not None and names.dims == ("input",) else "the chosen class"
+            words += f" {link} {known[0] if len(known) == 1 else several}"
+    return ", ".join([words, *type.steps])
+
+
+def _link(drawing: Drawing) -> Node | None:
+    """What links the atoms of two layers: the later one's score is attributed to the earlier one."""
+    node = drawing.node
+    while node.inputs and node.op != "link":
+        node = node.inputs[0]
+    return node if node.op == "link" else None
+
+
+def _of_atoms(drawing: Drawing) -> bool:
+    """Whether what is drawn was attributed to atoms of a later layer, whatever was done to it since."""
+    node = drawing.node
+    while node.inputs and node.op != "attribute":
+        node = node.inputs[0]
+    return node.op == "attribute" and node["to"].type.content != "score"
+
+
+def title_of(drawing: Drawing) -> str:
+    """A title for an element that the text gives none."""
+    type = drawing.field.type
+    if drawing.node["style"] == "image":
+        names = [picture.name for picture in drawing.results.pictures]
+        return names[0] if len(names) == 1 else "Input"
+    if type.atom == "class":
+        return "Classes"
+    if not type.layers:  # a measure's curve is about no layer's atoms
+        return type.content.capitalize()
+    if isinstance(drawing.field, Linked):
+        ends = [node.type.layers[0] for node in (drawing.field.nodes[0], drawing.field.nodes[-1])]
+        return f"From {ends[0]} to {'the classes' if drawing.field.nodes[-1].type.atom == 'class' else ends[1]}"
+    if type.atom == "whole" and len(type.layers) > 1:
+        return f"Layers {type.layers[0]} to {type.layers[-1]}"
+    layers = type.layers[0] if len(type.layers) == 1 else f"{type.layers[0]} to {type.layers[-1]}"
+    kinds = {c for axis in type.axes for c in axis.components} - {"input", "class", "layer"}
+    if type.family and type.atom == "group":
+        return f"{word(type.family.partition('-')[0]).capitalize()}s of {layers}"
+    if type.atom == "neuron" and kinds == {"channel"}:
+        return f"Neurons of {layers}"
+    if type.atom == "neuron" and kinds == {"y", "x"}:
+        return f"Where in {layers}"
+    return f"{PLURALS.get(type.atom, type.atom).capitalize()} of {layers}"

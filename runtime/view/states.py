@@ -1,0 +1,79 @@
+"""Which frame an element shows, from what the reader chose. page.js says the same in the reader's browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from math import prod
+
+from bbilang.runtime.view.model import Element, Selection, View
+
+
+def elements(view: View) -> Iterator[Element]:
+    """Every element of the page, each overlay after the element that it is drawn into."""
+
+    for interface in view.interfaces:
+        for element in interface.elements:
+            yield from layered(element)
+
+
+def layered(element: Element) -> Iterator[Element]:
+    """An element and all that is drawn over it, from the bottom up."""
+    yield element
+    for overlay in element.overlays:
+        yield from layered(overlay)
+
+
+def state_count(element: Element, selections: Mapping[str, Selection]) -> int:
+    return prod(len(selections[name].atoms) for name in element.states)
+
+
+def state_index(element: Element, selections: Mapping[str, Selection], chosen: Mapping[str, int | None]) -> int:
+    """The frame of these choices, row-major; the number of states where a selection is empty: nothing is drawn."""
+    index = 0
+    for name in element.states:
+        choice = chosen[name]
+        if choice is None:
+            return state_count(element, selections)
+        index = index * len(selections[name].atoms) + choice
+    return index
+
+
+def start_choices(view: View, chosen: Mapping[str, int] | None = None) -> dict[str, int | None]:
+    """What every selection holds when the reader has chosen only ``chosen``: index of an atom, or None."""
+    selections = {selection.id: selection for selection in view.selections}
+    by_id = {element.id: element for element in elements(view)}
+    result: dict[str, int | None] = dict(chosen or {})
+
+    def resolve(name: str) -> int | None:
+        if name not in result:
+            selection = selections[name]
+            result[name] = selection.start  # also ends the recursion should selections start from one another
+            if selection.start_of in by_id:
+                element = by_id[selection.start_of]
+                for state in element.states:
+                    resolve(state)
+                first = first_drawn(element, selection, state_index(element, selections, result))
+                result[name] = selection.start if first is None else first
+        return result[name]
+
+    for name in selections:
+        resolve(name)
+    return result
+
+
+def first_drawn(element: Element, selection: Selection, state: int) -> int | None:
+    """Index in ``selection.atoms`` of the first atom that the element draws in this state and the selection knows."""
+    known = {atom.key: index for index, atom in enumerate(selection.atoms)}
+    for panel in element.panels:
+        frame = panel.frames[state] if state < len(panel.frames) else None
+        for atom in frame.atoms if frame else ():
+            if atom >= 0 and element.atoms[atom].key in known:
+                return known[element.atoms[atom].key]
+    return None
+
+
+def start_states(view: View) -> dict[str, int]:
+    """Element id -> index of the frame that the page opens with."""
+    selections = {selection.id: selection for selection in view.selections}
+    chosen = start_choices(view)
+    return {element.id: state_index(element, selections, chosen) for element in elements(view)}

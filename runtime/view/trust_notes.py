@@ -1,0 +1,44 @@
+"""What an element tells of how far its attribution can be believed, whether or not `trust` was asked."""
+
+from __future__ import annotations
+
+from bbilang.compiler.contract.operation import Registry
+from bbilang.compiler.ir.program import Node
+from bbilang.runtime.view import model as vm
+from bbilang.runtime.view.drawing import Drawing
+
+
+def trust_of(drawing: Drawing) -> tuple[vm.Trusted, ...]:
+    """What each measure found, in the order of the text."""
+    return tuple(vm.Trusted(*one[:4]) for one in drawing.field.trust)
+
+
+def warnings_of(drawing: Drawing, registry: Registry) -> tuple[str, ...]:
+    """Measures that the attribution fails, and methods that hardly depend on the class."""
+    failed = [one[4] for one in drawing.field.trust if one[4]]
+    return tuple(dict.fromkeys([*insensitive(drawing.node, registry), *failed]))
+
+
+def insensitive(node: Node, registry: Registry) -> list[str]:
+    """What is said of the methods of an element's own pipe that ignore what they explain."""
+    found = []
+    while node.inputs:
+        node = node.inputs[0]
+        method = node.get("method")
+        if node.type.content == "attribution" and method is not None:
+            found += _said(method, registry)
+    return found
+
+
+def _said(method: object, registry: Registry) -> list[str]:
+    """One sentence a method that is marked; of a list, and of what a method averages, each."""
+    if isinstance(method, str):
+        kind = registry.methods.get(method)
+        return [f"`{method}`: {kind.insensitive}"] if kind is not None and kind.insensitive else []
+    if not isinstance(method, tuple) or not method:
+        return []
+    name, given = method[0], method[1] if len(method) > 1 else ()
+    if name == "list":
+        return [words for item in given for words in _said(item, registry)]
+    inner = [words for key, value in given if key == "of" for words in _said(value, registry)]
+    return [*_said(name, registry), *inner]
