@@ -178,7 +178,7 @@ def test_every_code_is_explained(bbi):
     from bbilang.runtime.codes import CODES
 
     used = set()
-    sources = [path for folder in ("bbilang", "runtime") for path in (ROOT / folder).glob("*.py")]
+    sources = [path for folder in ("bbilang", "runtime") for path in (ROOT / folder).rglob("*.py")]
     for path in (path for path in sources if path.name != "codes.py"):
         used |= set(re.findall(r"\"([EW](?:44|90)\d)\"", path.read_text(encoding="utf-8")))
     assert used == {code for code in CODES if re.fullmatch(r"[EW](?:44|90)\d", code)}

@@ -50,7 +50,7 @@ def source_of(name: str) -> Any | None:
     """The module that finds a model of this name; None where the name is one of the registry's own kind."""
     prefix, colon, _ = name.partition(":")
     if colon and prefix in LIBRARIES:
-        return importlib.import_module(f"bbilang.runtime.models.from_{prefix}")
+        return importlib.import_module(f"bbilang.runtime.models.sources.from_{prefix}")
     if name.endswith(EXPORTED) or FACTORY.fullmatch(name):
         return importlib.import_module("bbilang.runtime.models.sources.from_code")
     return None
