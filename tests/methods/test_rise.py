@@ -162,5 +162,5 @@ def test_code_that_calls_view_gets_contiguous_rows(monkeypatch):
     text = "input.pixel | attribute(output[1], method=rise(n_masks=8, cells=3)) | present(heatmap)"
     have = bbilang.run(text, model=model, input=picture, cache=False).results.fields["element-1"].values.data
     assert contiguous.count(False) == 1 and contiguous[-1]
-    plain = bbilang.run(text, model=model, input=picture, cache=False, optimize=False)
+    plain = bbilang.run(text, model=model, input=picture, cache=False, optimized=False)
     close(have, plain.results.fields["element-1"].values.data)
