@@ -152,13 +152,14 @@ OUTPUT = "output"
 
 
 @frozen
-class Ask:
-    """One operation's wish for derivatives of one target at some layers.
+class DerivativeRequest:
+    """The derivatives of one target at some layers, requested by one operation.
 
-    ``parts``: what the gradient is multiplied with, by a name that is equal where the parts are equal; empty where the
-    gradient itself is needed, so that tangents cannot serve. ``narrow``: of tangents, only those of the field's own
-    atoms are needed, which are known when they start; else all of the layer's. ``combined``: a sum or difference of
-    classes is followed as one score, because what is asked for is not the sum of what its classes give.
+    ``parts``: a key for what the gradient is multiplied with, equal for equal factors; empty where the gradient itself
+    is needed, so that forward mode cannot serve the request. ``narrow``: forward mode needs only the tangents of the
+    field's own atoms, which are known before the pass starts; otherwise those of all atoms of the layer.
+    ``combined``: a sum or difference of classes is differentiated as one score, because the result is not linear in
+    its classes.
     """
 
     target: Node
@@ -170,48 +171,49 @@ class Ask:
 
 
 class Derivatives:
-    """What the three ways to derivatives have in common: who asks (``asks``), after which forward."""
+    """What the three kinds of derivative pass share: the ``requests`` they serve, and the forward they follow."""
 
-    asks: tuple[Ask, ...]
+    requests: tuple[DerivativeRequest, ...]
     forward: int  # index in Program.forwards
 
     @cached_property
     def targets(self) -> tuple[Node, ...]:
-        return tuple(dict.fromkeys(ask.target for ask in self.asks))
+        return tuple(dict.fromkeys(request.target for request in self.requests))
 
     @cached_property
     def serves(self) -> tuple[Node, ...]:
-        return tuple(dict.fromkeys(ask.node for ask in self.asks))
+        return tuple(dict.fromkeys(request.node for request in self.requests))
 
     @cached_property
     def layers(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(layer for ask in self.asks for layer in ask.layers))
+        return tuple(dict.fromkeys(layer for request in self.requests for layer in request.layers))
 
 
 @frozen
 class Backward(Derivatives):
-    """Reverse mode: one cotangent for each class or atom among the targets, back to the layers that ask.
+    """Reverse mode: one cotangent for each class or atom among the targets, back to the requested layers.
 
-    ``place``: where the targets are, the output or a later layer. ``stops``: each at the earliest layer that asks for
-    it; else they go on down to the input, as an unoptimized call does. ``batched``: many cotangents in one pass.
+    ``target_layer``: the layer that the targets belong to, or ``OUTPUT``. ``stops``: each cotangent stops at the
+    earliest layer that requests it; otherwise all go down to the input, as in an unoptimized call. ``batched``: many
+    cotangents in one pass.
     """
 
-    asks: tuple[Ask, ...]
+    requests: tuple[DerivativeRequest, ...]
     forward: int
     stops: bool
-    place: str = OUTPUT
+    target_layer: str = OUTPUT
     batched: bool = False
 
 
 @frozen
 class Tangents(Derivatives):
-    """Forward mode: one tangent for each atom at one layer, through the network above it, serves every target at
-    ``place``."""
+    """Forward mode: one tangent for each atom at ``layer``, through the network above it, serves every target at
+    ``target_layer``."""
 
-    asks: tuple[Ask, ...]
+    requests: tuple[DerivativeRequest, ...]
     forward: int
     layer: str
-    place: str = OUTPUT
+    target_layer: str = OUTPUT
 
 
 @frozen
@@ -225,14 +227,14 @@ class Rerun(Derivatives):
     as a call without an optimizer does. ``baseline``: the forward of the picture that a path starts from, or -1.
     """
 
-    asks: tuple[Ask, ...]
+    requests: tuple[DerivativeRequest, ...]
     forward: int
     layer: str
     method: tuple[str, tuple[tuple[str, Any], ...]]  # name and all parameters
     visits: int  # for each input
     above: bool
     baseline: int = -1
-    place: str = OUTPUT
+    target_layer: str = OUTPUT
     finds: str = "gradients"
     extra: int = 0  # forward passes besides: of the score at the baseline
     bound: bool = False  # no more visits than that

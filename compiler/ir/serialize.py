@@ -16,8 +16,8 @@ from typing import Any
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import (
     MOST_STAGES,
-    Ask,
     Backward,
+    DerivativeRequest,
     Element,
     Forward,
     Icons,
@@ -49,7 +49,7 @@ def to_json(program: Program) -> dict[str, Any]:
     number = {id(node): index for index, node in enumerate(nodes)}
 
     def derived(one: Backward | Tangents | Rerun) -> dict[str, Any]:
-        asks = [
+        requests = [
             {
                 "target": number[id(a.target)],
                 "node": number[id(a.node)],
@@ -58,9 +58,9 @@ def to_json(program: Program) -> dict[str, Any]:
                 "narrow": a.narrow,
                 "combined": a.combined,
             }
-            for a in one.asks
+            for a in one.requests
         ]
-        return {"asks": asks, "forward": one.forward}
+        return {"asks": requests, "forward": one.forward}
 
     def many(group: tuple[Node, ...]) -> list[int]:
         return [number[id(node)] for node in group]
@@ -98,9 +98,9 @@ def to_json(program: Program) -> dict[str, Any]:
             for f in program.forwards
         ],
         "backwards": [
-            {**derived(b), "stops": b.stops, "place": b.place, "batched": b.batched} for b in program.backwards
+            {**derived(b), "stops": b.stops, "place": b.target_layer, "batched": b.batched} for b in program.backwards
         ],
-        "tangents": [{**derived(t), "layer": t.layer, "place": t.place} for t in program.tangents],
+        "tangents": [{**derived(t), "layer": t.layer, "place": t.target_layer} for t in program.tangents],
         "reruns": [
             {
                 **derived(r),
@@ -109,7 +109,7 @@ def to_json(program: Program) -> dict[str, Any]:
                 "visits": r.visits,
                 "above": r.above,
                 "baseline": r.baseline,
-                "place": r.place,
+                "place": r.target_layer,
                 "finds": r.finds,
                 "extra": r.extra,
                 "bound": r.bound,
@@ -202,9 +202,11 @@ def _program(data: dict[str, Any]) -> Program:
         for i in data["interfaces"]
     )
 
-    def asks(entry: dict[str, Any]) -> tuple[Ask, ...]:
+    def requests(entry: dict[str, Any]) -> tuple[DerivativeRequest, ...]:
         return tuple(
-            Ask(at(a["target"]), at(a["node"]), tuple(a["layers"]), a["parts"], a["narrow"], a["combined"])
+            DerivativeRequest(
+                at(a["target"]), at(a["node"]), tuple(a["layers"]), a["parts"], a["narrow"], a["combined"]
+            )
             for a in entry["asks"]
         )
 
@@ -226,11 +228,11 @@ def _program(data: dict[str, Any]) -> Program:
             )
             for f in data["forwards"]
         ),
-        tuple(Backward(asks(b), b["forward"], b["stops"], b["place"], b["batched"]) for b in data["backwards"]),
-        tuple(Tangents(asks(t), t["forward"], t["layer"], t["place"]) for t in data["tangents"]),
+        tuple(Backward(requests(b), b["forward"], b["stops"], b["place"], b["batched"]) for b in data["backwards"]),
+        tuple(Tangents(requests(t), t["forward"], t["layer"], t["place"]) for t in data["tangents"]),
         tuple(
             Rerun(
-                asks(r),
+                requests(r),
                 r["forward"],
                 r["layer"],
                 _tupled(r["method"]),

@@ -12,9 +12,9 @@ from dataclasses import replace
 from itertools import combinations
 
 from bbilang.compiler.ir.model_description import ModelDescription
-from bbilang.compiler.ir.program import Ask, Backward, Node, Program, Tangents, walk
+from bbilang.compiler.ir.program import Backward, DerivativeRequest, Node, Program, Tangents, walk
 from bbilang.compiler.optimize.cost import Cost, Speed, earliest, flops_upto, passes_cost
-from bbilang.compiler.optimize.target_slots import ask_keys, atom_count, atoms_of
+from bbilang.compiler.optimize.target_slots import atom_count, atoms_of, request_keys
 from bbilang.grammar.frozen import frozen
 
 Unit = tuple[str, str]  # a layer, and the name of the parts of its atoms; empty where only cotangents will do
@@ -45,26 +45,26 @@ def ways(program: Program, backward: Backward) -> tuple[Way, ...]:
 
 
 class _Group:
-    """A group of backwards by the units that ask for each class or atom."""
+    """A group of backwards by the units that request each class or atom."""
 
     def __init__(self, program: Program, backward: Backward, description: ModelDescription):
         self.program, self.description = program, description
         self.inputs = max(len(program.inputs), 1)
         own = set(backward.serves)
-        backward = replace(backward, asks=tuple(replace(a, narrow=_narrow(a, own)) for a in backward.asks))
-        units: dict[Unit, list[Ask]] = {}
-        for ask in backward.asks:
-            for layer in ask.layers:
-                units.setdefault((layer, ask.parts), []).append(ask)
+        backward = replace(backward, requests=tuple(replace(a, narrow=_narrow(a, own)) for a in backward.requests))
+        units: dict[Unit, list[DerivativeRequest]] = {}
+        for request in backward.requests:
+            for layer in request.layers:
+                units.setdefault((layer, request.parts), []).append(request)
         wanted: dict[tuple, frozenset[Unit]] = {}
-        for same in _by_target(backward.asks):
-            own = frozenset((layer, ask.parts) for ask in same for layer in ask.layers)
-            for key in ask_keys(same[0], backward.place, description):
+        for same in _by_target(backward.requests):
+            own = frozenset((layer, request.parts) for request in same for layer in request.layers)
+            for key in request_keys(same[0], backward.target_layer, description):
                 wanted[key] = wanted[key] | own if key in wanted else own
         self.backward = backward
         self.wanted = Counter(wanted.values())
         self.movable = frozenset(unit for unit in units if unit[1])
-        self.counts = {unit: _atoms(asks, unit[0], description, likely=True) for unit, asks in units.items()}
+        self.counts = {unit: _atoms(requests, unit[0], description, likely=True) for unit, requests in units.items()}
 
         speeds = program.choices.speeds
         layers = {unit[0] for unit in units}
@@ -74,7 +74,7 @@ class _Group:
         self.known: dict[frozenset[Unit], Cost] = {}
 
     def _passes(self, speed: Speed, count: int, low: str) -> Cost:
-        return passes_cost(self.description, speed, count, self.inputs, low, self.backward.place)
+        return passes_cost(self.description, speed, count, self.inputs, low, self.backward.target_layer)
 
     def cost(self, forward: frozenset[Unit]) -> Cost:
         """What it costs when tangents serve these units, and cotangents the rest."""
@@ -113,98 +113,106 @@ class _Group:
     def way(self, forward: frozenset[Unit], chosen: bool) -> Way:
         backward, tangents = self.backward, []
         for layer in sorted({unit[0] for unit in forward}):
-            asks = [
-                replace(a, layers=(layer,)) for a in backward.asks if layer in a.layers and (layer, a.parts) in forward
+            requests = [
+                replace(a, layers=(layer,))
+                for a in backward.requests
+                if layer in a.layers and (layer, a.parts) in forward
             ]
-            tangents.append(Tangents(tuple(asks), backward.forward, layer, backward.place))
+            tangents.append(Tangents(tuple(requests), backward.forward, layer, backward.target_layer))
         left = (
-            replace(ask, layers=tuple(layer for layer in ask.layers if (layer, ask.parts) not in forward), narrow=False)
-            for ask in backward.asks
+            replace(
+                request,
+                layers=tuple(layer for layer in request.layers if (layer, request.parts) not in forward),
+                narrow=False,
+            )
+            for request in backward.requests
         )
-        rest = tuple(ask for ask in left if ask.layers)
+        rest = tuple(request for request in left if request.layers)
         words = "reverse"
         if forward:
             words = "forward" if not rest else f"forward at {', '.join(t.layer for t in tangents)}"
-        kept = replace(backward, asks=rest) if rest else None
+        kept = replace(backward, requests=rest) if rest else None
         return Way(words, kept, tuple(tangents), self.cost(forward), chosen)
 
 
 def cotangents(backward: Backward, description: ModelDescription) -> dict[str, int]:
-    """How many cotangents stop at each layer: each at the earliest that asks for it."""
+    """How many cotangents stop at each layer: each at the earliest that requests it."""
     count: dict[str, int] = {}
-    for low in lows(backward.asks, backward.place, description).values():
+    for low in lows(backward.requests, backward.target_layer, description).values():
         count[low] = count.get(low, 0) + 1
     return count
 
 
-def lows(asks: Iterable[Ask], place: str, description: ModelDescription) -> dict[tuple, str]:
-    """For every class or atom among the targets, the earliest layer that asks for it."""
+def lows(requests: Iterable[DerivativeRequest], target_layer: str, description: ModelDescription) -> dict[tuple, str]:
+    """For every class or atom among the targets, the earliest layer that requests it."""
     found: dict[tuple, str] = {}
-    for same in _by_target(asks):
-        low = earliest(description, tuple(layer for ask in same for layer in ask.layers))
-        for key in ask_keys(same[0], place, description):
+    for same in _by_target(requests):
+        low = earliest(description, tuple(layer for request in same for layer in request.layers))
+        for key in request_keys(same[0], target_layer, description):
             found[key] = earliest(description, (found[key], low)) if key in found else low
     return found
 
 
-def _by_target(asks: Iterable[Ask]) -> list[list[Ask]]:
-    """The asks of each target that follow it alike: they are about the same classes or atoms."""
-    found: dict[tuple[Node, bool], list[Ask]] = {}
-    for ask in asks:
-        found.setdefault((ask.target, ask.combined), []).append(ask)
+def _by_target(requests: Iterable[DerivativeRequest]) -> list[list[DerivativeRequest]]:
+    """The requests of each target that follow it alike: they concern the same classes or atoms."""
+    found: dict[tuple[Node, bool], list[DerivativeRequest]] = {}
+    for request in requests:
+        found.setdefault((request.target, request.combined), []).append(request)
     return list(found.values())
 
 
 def tangent_count(tangents: Tangents, description: ModelDescription) -> int:
-    """Atoms at the layer that somebody asks for, those with equal parts once."""
-    kinds = dict.fromkeys(ask.parts for ask in tangents.asks)
-    asks = ([ask for ask in tangents.asks if ask.parts == parts] for parts in kinds)
-    return sum(_atoms(some, tangents.layer, description) for some in asks)
+    """The requested atoms at the layer, those with equal parts once."""
+    kinds = dict.fromkeys(request.parts for request in tangents.requests)
+    requests = ([request for request in tangents.requests if request.parts == parts] for parts in kinds)
+    return sum(_atoms(some, tangents.layer, description) for some in requests)
 
 
-def _atoms(asks: Iterable[Ask], layer: str, description: ModelDescription, likely: bool = False) -> int:
-    """The atoms of one kind at a layer that somebody asks for, at the most; ``likely``: what a choice goes by."""
+def _atoms(
+    requests: Iterable[DerivativeRequest], layer: str, description: ModelDescription, likely: bool = False
+) -> int:
+    """The most atoms of one kind at a layer that are requested; ``likely``: what a choice goes by."""
     counts, most = {}, 0
-    for ask in asks:
-        frame = _frame(ask)
+    for request in requests:
+        frame = _frame(request)
         total = atoms_of(frame, layer, description)
-        counts[frame] = atom_count(frame, layer, description, likely) if ask.narrow else total
+        counts[frame] = atom_count(frame, layer, description, likely) if request.narrow else total
         most = max(most, total)
     return min(sum(counts.values()), most)
 
 
-def _frame(ask: Ask) -> Node:
-    """The field whose atoms an ask is about."""
-    return ask.node.inputs[0] if ask.node.inputs else ask.node
+def _frame(request: DerivativeRequest) -> Node:
+    """The field whose atoms a request concerns."""
+    return request.node.inputs[0] if request.node.inputs else request.node
 
 
-def _narrow(ask: Ask, group: Collection[Node]) -> bool:
+def _narrow(request: DerivativeRequest, group: Collection[Node]) -> bool:
     """True where the field's atoms are known before the group's own derivatives are."""
-    return not any(node in group for node in walk(_frame(ask)))
+    return not any(node in group for node in walk(_frame(request)))
 
 
 def divided(program: Program, backward: Backward) -> tuple[Backward, ...]:
     """A group in two, where that costs less: first what the fields of the rest wait for, so that the rest needs
     tangents of its own atoms only."""
     group = set(backward.serves)
-    later = tuple(ask for ask in backward.asks if ask.parts and not _narrow(ask, group))
-    first = tuple(ask for ask in backward.asks if ask not in later)
+    later = tuple(request for request in backward.requests if request.parts and not _narrow(request, group))
+    first = tuple(request for request in backward.requests if request not in later)
     if not later or not first or program.description is None or not backward.stops:
         return (backward,)
-    parts = tuple(replace(backward, asks=asks) for asks in (first, later))
+    parts = tuple(replace(backward, requests=requests) for requests in (first, later))
     costs = [next(way for way in ways(program, b) if way.chosen).cost.seconds for b in (backward, *parts)]
     return parts if sum(costs[1:]) < costs[0] else (backward,)
 
 
-def joined(asks: Iterable[Ask]) -> tuple[Ask, ...]:
+def joined(requests: Iterable[DerivativeRequest]) -> tuple[DerivativeRequest, ...]:
     """Each node's wish for each target once, target by target: an order that joining again does not change."""
-    found: dict[tuple[Node, Node], Ask] = {}
-    for ask in asks:
-        key = (ask.target, ask.node)
+    found: dict[tuple[Node, Node], DerivativeRequest] = {}
+    for request in requests:
+        key = (request.target, request.node)
         known = found.get(key)
-        found[key] = replace(ask, layers=union([known.layers, ask.layers])) if known else ask
-    place = {target: number for number, target in enumerate(dict.fromkeys(ask.target for ask in found.values()))}
-    return tuple(sorted(found.values(), key=lambda ask: place[ask.target]))
+        found[key] = replace(request, layers=union([known.layers, request.layers])) if known else request
+    rank = {target: number for number, target in enumerate(dict.fromkeys(request.target for request in found.values()))}
+    return tuple(sorted(found.values(), key=lambda request: rank[request.target]))
 
 
 def union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

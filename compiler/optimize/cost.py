@@ -62,11 +62,13 @@ class Cost:
         )
 
 
-def passes_cost(description: ModelDescription, speed: Speed, count: int, inputs: int, low: str, place: str) -> Cost:
+def passes_cost(
+    description: ModelDescription, speed: Speed, count: int, inputs: int, low: str, target_layer: str
+) -> Cost:
     """``count`` passes of one kind between a layer and a place above it, in either direction."""
     flops, bytes = (
-        count * inputs * flops_between(description, low, place),
-        count * inputs * bytes_between(description, low, place),
+        count * inputs * flops_between(description, low, target_layer),
+        count * inputs * bytes_between(description, low, target_layer),
     )
     return Cost(count, flops, bytes, speed.seconds(flops, bytes))
 
@@ -87,14 +89,14 @@ def bytes_upto(description: ModelDescription, name: str) -> int:
     return layer.bytes if layer else 0
 
 
-def flops_between(description: ModelDescription, low: str, place: str) -> int:
+def flops_between(description: ModelDescription, low: str, target_layer: str) -> int:
     """FLOPs of one row between a layer and a place above it: as many back as forth, since no weight's gradient is
     computed."""
-    return max(flops_upto(description, place) - flops_upto(description, low), 0)
+    return max(flops_upto(description, target_layer) - flops_upto(description, low), 0)
 
 
-def bytes_between(description: ModelDescription, low: str, place: str) -> int:
-    return max(bytes_upto(description, place) - bytes_upto(description, low), 0)
+def bytes_between(description: ModelDescription, low: str, target_layer: str) -> int:
+    return max(bytes_upto(description, target_layer) - bytes_upto(description, low), 0)
 
 
 def forward_flops(description: ModelDescription, layers: tuple[str, ...], stops: bool) -> int:

@@ -7,9 +7,20 @@ from dataclasses import replace
 
 from bbilang.compiler.contract.operation import Activations, Gradients, IconsOf, Registry, Reruns, Scores, Trials, bound
 from bbilang.compiler.ir.model_description import ModelDescription
-from bbilang.compiler.ir.program import OUTPUT, Ask, Backward, Element, Forward, Icons, Node, Program, Rerun, walk
+from bbilang.compiler.ir.program import (
+    OUTPUT,
+    Backward,
+    DerivativeRequest,
+    Element,
+    Forward,
+    Icons,
+    Node,
+    Program,
+    Rerun,
+    walk,
+)
 from bbilang.compiler.optimize.cost import layer_of
-from bbilang.compiler.optimize.target_slots import CHAIN, ask_keys, captured_at, places, score_keys, target_keys
+from bbilang.compiler.optimize.target_slots import CHAIN, captured_at, places, request_keys, score_keys, target_keys
 
 
 def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
@@ -30,35 +41,35 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
                 case Activations(layers):
                     forwards.append(Forward(layers, False, False, (node,)))
                 case Gradients(target, layers, parts, rule, combined):
-                    for place, below in places(target, layers, program.description):
-                        above = captured_at(target, place)
+                    for target_layer, below in places(target, layers, program.description):
+                        above = captured_at(target, target_layer)
                         scores = target.type.content == "score"
                         forwards.append(
                             Forward(tuple(dict.fromkeys((*below, *above))), scores, False, (node,), rule=rule)
                         )
-                        parts = "" if place.startswith(CHAIN) else parts
-                        ask = Ask(target, node, below, parts, combined=combined)
-                        backwards.append(Backward((ask,), len(forwards) - 1, False, place))
+                        parts = "" if target_layer.startswith(CHAIN) else parts
+                        request = DerivativeRequest(target, node, below, parts, combined=combined)
+                        backwards.append(Backward((request,), len(forwards) - 1, False, target_layer))
                 case Reruns(target, layers, method, combined):
                     kind, parameters = bound(registry, method)
                     start, tries = kind.baseline(parameters), len(kind.attempts(parameters))
                     classes = program.description.classes if program.description else 0
                     rivals = kind.rivals(parameters, classes)
-                    for place, layer in below_of(target, layers, program):
+                    for target_layer, layer in below_of(target, layers, program):
                         if kind.finds == "gradients":
                             visits = kind.visits(parameters)
                         else:
                             visits = kind.masks(parameters, map_size(program, layer))
-                        ask = Ask(target, node, (layer,), combined=combined)
-                        rerun = Rerun((ask,), 0, layer, method, visits, False, -1, place, kind.finds,
+                        request = DerivativeRequest(target, node, (layer,), combined=combined)
+                        rerun = Rerun((request,), 0, layer, method, visits, False, -1, target_layer, kind.finds,
                                       int(kind.completes), tries > 1, rivals)  # fmt: skip
                         reruns.append(with_forwards(forwards, rerun, node, start))
                 case Trials(target, layers, words):
                     names = ("of", "again", "classes", "rows", "each", "gradients")
                     asked = tuple((name, getattr(demand, name)) for name in names)
                     visits = demand.again + demand.rows + demand.each + demand.gradients
-                    rerun = Rerun((Ask(target, node, layers),), 0, layers[0], (words, asked), visits, False,
-                                  finds="trust")  # fmt: skip
+                    request = DerivativeRequest(target, node, layers)
+                    rerun = Rerun((request,), 0, layers[0], (words, asked), visits, False, finds="trust")
                     reruns.append(with_forwards(forwards, rerun, node, demand.baseline))
     icons = []
     for element in program.elements:
@@ -89,25 +100,25 @@ def as_one_score(
     found = list(backwards)
     sums = [
         n for n, b in enumerate(found)
-        if b.place == OUTPUT and b.asks[0].target.op == "combine" and not forwards[b.forward].rule
+        if b.target_layer == OUTPUT and b.requests[0].target.op == "combine" and not forwards[b.forward].rule
     ]  # fmt: skip
-    targets = {found[n].asks[0].target for n in sums if found[n].asks[0].node.op == "attribute"}
+    targets = {found[n].requests[0].target for n in sums if found[n].requests[0].node.op == "attribute"}
     for target in sorted(targets, key=lambda target: target.digest):
-        own = {n for n in sums if found[n].asks[0].target == target and not found[n].asks[0].combined}
+        own = {n for n in sums if found[n].requests[0].target == target and not found[n].requests[0].combined}
         if not own:
             continue
-        others = [b.asks[0] for n, b in enumerate(found) if n not in own and b.place == OUTPUT]
-        known = {key for ask in others for key in ask_keys(ask, OUTPUT, description)}
+        others = [b.requests[0] for n, b in enumerate(found) if n not in own and b.target_layer == OUTPUT]
+        known = {key for request in others for key in request_keys(request, OUTPUT, description)}
         apart, together = target_keys(target, OUTPUT, description), score_keys(target, OUTPUT, description)
         if len(together - known) < len(apart - known):
             for n in own:
-                found[n] = replace(found[n], asks=(replace(found[n].asks[0], combined=True),))
+                found[n] = replace(found[n], requests=(replace(found[n].requests[0], combined=True),))
     return found
 
 
 def below_of(target: Node, layers: tuple[str, ...], program: Program) -> list[tuple[str, str]]:
     """(where a part of the target is, a layer below it): the network runs again from one to the other."""
-    return [(place, x) for place, below in places(target, layers, program.description) for x in below]
+    return [(target_layer, x) for target_layer, below in places(target, layers, program.description) for x in below]
 
 
 def map_size(program: Program, layer: str) -> tuple[int, int]:
@@ -121,7 +132,7 @@ def with_forwards(forwards: list[Forward], rerun: Rerun, node: Node, picture: st
     """The rerun after its own forward, and after that of the baseline ``picture`` where it has one."""
     (target,) = rerun.targets
     scores = target.type.content == "score"
-    forwards.append(Forward((rerun.layer, *captured_at(target, rerun.place)), scores, False, (node,)))
+    forwards.append(Forward((rerun.layer, *captured_at(target, rerun.target_layer)), scores, False, (node,)))
     number, baseline = len(forwards) - 1, -1
     if picture:
         forwards.append(Forward((rerun.layer,), False, False, (node,), picture))

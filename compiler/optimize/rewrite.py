@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from bbilang.compiler.ir.program import Ask, Node, Program, walk
+from bbilang.compiler.ir.program import DerivativeRequest, Node, Program, walk
 from bbilang.compiler.optimize.target_slots import atoms_of
 
 DERIVATIVES = ("backwards", "tangents", "reruns")
@@ -48,8 +48,8 @@ def rebuilt(program: Program, change: Change) -> tuple[Program, dict[Node, Node]
         name: tuple(
             replace(
                 d,
-                asks=tuple(
-                    replace(a, target=known.get(a.target, a.target), node=known.get(a.node, a.node)) for a in d.asks
+                requests=tuple(
+                    replace(a, target=known.get(a.target, a.target), node=known.get(a.node, a.node)) for a in d.requests
                 ),
             )
             for d in getattr(program, name)
@@ -81,15 +81,15 @@ def unify_equal_nodes(program: Program) -> Program:
 def select_first(program: Program) -> Program:
     """Of a few atoms that the reader can choose, only theirs are derived: `layer | attribute(t) | at(s)` is
     `layer | at(s) | attribute(t)`, since each atom's number is its own (7)."""
-    asks: dict[Node, list[tuple[str, int, Ask]]] = {}
+    requests: dict[Node, list[tuple[str, int, DerivativeRequest]]] = {}
     for name in DERIVATIVES:
         for index, derivatives in enumerate(getattr(program, name)):
-            for ask in derivatives.asks:
-                asks.setdefault(ask.node, []).append((name, index, ask))
+            for request in derivatives.requests:
+                requests.setdefault(request.node, []).append((name, index, request))
     moved: dict[Node, list[Node]] = {}  # a derivative operation -> those of chosen atoms that stand in its place
 
     def change(old: Node, new: Node) -> Node:
-        if new.op != "at" or not _movable(program, old, asks):
+        if new.op != "at" or not _movable(program, old, requests):
             return new
         content = new.inputs[0]
         (frame,) = content.inputs
@@ -112,14 +112,14 @@ def select_first(program: Program) -> Program:
         after[name] = []
         for index, derivatives in enumerate(getattr(program, name)):
             more = [
-                replace(ask, target=known.get(ask.target, ask.target), node=new)
+                replace(request, target=known.get(request.target, request.target), node=new)
                 for old, news in moved.items()
-                for where, number, ask in asks[old]
+                for where, number, request in requests[old]
                 if (where, number) == (name, index)
                 for new in news
             ]
-            kept = tuple(dict.fromkeys(ask for ask in (*derivatives.asks, *more) if ask.node in needed))
-            after[name] += [replace(derivatives, asks=kept)]
+            kept = tuple(dict.fromkeys(request for request in (*derivatives.requests, *more) if request.node in needed))
+            after[name] += [replace(derivatives, requests=kept)]
         after[name] = tuple(after[name])
     news = {old: tuple(dict.fromkeys(found)) for old, found in moved.items()}
     forwards = tuple(
@@ -138,10 +138,10 @@ def select_first(program: Program) -> Program:
     return replace(program, forwards=forwards, **after)
 
 
-def _movable(program: Program, node: Node, asks: dict[Node, list[tuple[str, int, Ask]]]) -> bool:
+def _movable(program: Program, node: Node, requests: dict[Node, list[tuple[str, int, DerivativeRequest]]]) -> bool:
     """True for `at` of few atoms, directly after a derivative of a layer's own atoms that tangents could find."""
     content, description = node.inputs[0], program.description
-    if content not in asks or description is None or not all(ask.parts for _, _, ask in asks[content]):
+    if content not in requests or description is None or not all(request.parts for _, _, request in requests[content]):
         return False
     frame, selection = content.inputs[0], node["selection"]
     touched = set(content.type.names) - set(node.type.names)

@@ -37,23 +37,23 @@ def drop_unshown(program: Program) -> Program:
     forwards = [replace(f, serves=kept(f.serves)) for f in program.forwards]
     # The page's own forward serves no node: it is there for the predictions.
     needed = [index for index, f in enumerate(forwards) if f.serves or not program.forwards[index].serves]
-    place = {index: position for position, index in enumerate(needed)}
+    new_index = {index: position for position, index in enumerate(needed)}
     changed = {
         name: tuple(
-            _moved(replace(d, asks=tuple(a for a in d.asks if id(a.node) in shown)), place)
+            _moved(replace(d, requests=tuple(a for a in d.requests if id(a.node) in shown)), new_index)
             for d in getattr(program, name)
-            if any(id(a.node) in shown for a in d.asks)
+            if any(id(a.node) in shown for a in d.requests)
         )
         for name in DERIVATIVES
     }
     return replace(program, forwards=tuple(forwards[index] for index in needed), bindings=(), **changed)
 
 
-def _moved(derivatives: Any, place: Mapping[int, int]) -> Any:
+def _moved(derivatives: Any, new_index: Mapping[int, int]) -> Any:
     """The same derivatives after forwards got other numbers."""
     if isinstance(derivatives, Rerun) and derivatives.baseline >= 0:
-        derivatives = replace(derivatives, baseline=place[derivatives.baseline])
-    return replace(derivatives, forward=place[derivatives.forward])
+        derivatives = replace(derivatives, baseline=new_index[derivatives.baseline])
+    return replace(derivatives, forward=new_index[derivatives.forward])
 
 
 def share_forward(program: Program) -> Program:
@@ -67,8 +67,8 @@ def share_forward(program: Program) -> Program:
         same = [f for f in program.forwards if (f.picture, f.rule) == (picture, rule)]
         serves = tuple(dict.fromkeys(node for f in same for node in f.serves))
         shared.append(Forward(union(f.layers for f in same), any(f.scores for f in same), False, serves, picture, rule))
-    place = {number: kinds.index((f.picture, f.rule)) for number, f in enumerate(program.forwards)}
-    moved = {name: tuple(_moved(d, place) for d in getattr(program, name)) for name in DERIVATIVES}
+    new_index = {number: kinds.index((f.picture, f.rule)) for number, f in enumerate(program.forwards)}
+    moved = {name: tuple(_moved(d, new_index) for d in getattr(program, name)) for name in DERIVATIVES}
     return replace(program, forwards=tuple(shared), **moved)
 
 
@@ -86,13 +86,17 @@ def share_backward(program: Program) -> Program:
     groups: dict[tuple[int, str, int], list[Backward]] = {}
     for backward in program.backwards:
         for target in backward.targets:
-            groups.setdefault((backward.forward, backward.place, level(target, program)), []).append(
-                replace(backward, asks=tuple(a for a in backward.asks if a.target == target))
+            groups.setdefault((backward.forward, backward.target_layer, level(target, program)), []).append(
+                replace(backward, requests=tuple(a for a in backward.requests if a.target == target))
             )
     merged = []
-    for (forward, place, _), members in sorted(groups.items(), key=lambda item: (item[0][0], item[0][2], item[0][1])):
-        asks = joined(a for b in members for a in b.asks)
-        merged.append(Backward(asks, forward, all(b.stops for b in members), place, all(b.batched for b in members)))
+    for (forward, target_layer, _), members in sorted(
+        groups.items(), key=lambda item: (item[0][0], item[0][2], item[0][1])
+    ):
+        requests = joined(a for b in members for a in b.requests)
+        merged.append(
+            Backward(requests, forward, all(b.stops for b in members), target_layer, all(b.batched for b in members))
+        )
     return replace(program, backwards=tuple(merged))
 
 
@@ -108,7 +112,7 @@ def level(target: Node, program: Program) -> int:
 
 
 def stop_at_earliest(program: Program) -> Program:
-    """A backward stops at the earliest layer that asks for its target (3)."""
+    """A backward stops at the earliest layer that requests its target (3)."""
     return replace(program, backwards=tuple(replace(b, stops=True) for b in program.backwards))
 
 
@@ -133,10 +137,12 @@ def run_above(program: Program) -> Program:
     groups: dict[tuple, list[Rerun]] = {}
     for rerun in program.reruns:
         for target in rerun.targets:
-            key = (rerun.forward, rerun.layer, rerun.method, rerun.baseline, rerun.place, level(target, program))
-            groups.setdefault(key, []).append(replace(rerun, asks=tuple(a for a in rerun.asks if a.target == target)))
+            key = (rerun.forward, rerun.layer, rerun.method, rerun.baseline, rerun.target_layer, level(target, program))
+            groups.setdefault(key, []).append(
+                replace(rerun, requests=tuple(a for a in rerun.requests if a.target == target))
+            )
     merged = [
-        replace(members[0], asks=joined(a for r in members for a in r.asks), above=True)
+        replace(members[0], requests=joined(a for r in members for a in r.requests), above=True)
         for _, members in sorted(groups.items(), key=lambda item: (item[0][0], item[0][-1]))
     ]
     return replace(program, reruns=tuple(merged))

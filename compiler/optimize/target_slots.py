@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bbilang.compiler.ir.model_description import ModelDescription
-from bbilang.compiler.ir.program import OUTPUT, Ask, Node, walk
+from bbilang.compiler.ir.program import OUTPUT, DerivativeRequest, Node, walk
 from bbilang.compiler.ir.types import Axis
 from bbilang.compiler.optimize.cost import layer_of
 
@@ -25,12 +25,12 @@ def places(
     if target.type.content == "score":
         return ((place_of(target), layers),)
     found = []
-    for place in target.type.layers:
+    for target_layer in target.type.layers:
         below = layers
         if description is not None:
-            below = tuple(x for x in layers if _order(description, x) < _order(description, place))
+            below = tuple(x for x in layers if _order(description, x) < _order(description, target_layer))
         if below:
-            found.append((place, below))
+            found.append((target_layer, below))
     return tuple(found)
 
 
@@ -40,12 +40,12 @@ def place_of(target: Node) -> str:
     return OUTPUT if chain is None else f"{CHAIN}{chain.digest}"
 
 
-def captured_at(target: Node, place: str) -> tuple[str, ...]:
+def captured_at(target: Node, target_layer: str) -> tuple[str, ...]:
     """The layers, besides those asked for, that a forward captures for derivatives from a place."""
-    if place.startswith(CHAIN):
+    if target_layer.startswith(CHAIN):
         chain = next(node for node in walk(target) if node.op == "chain")
         return chain.inputs[0].type.layers
-    return () if place == OUTPUT else (place,)
+    return () if target_layer == OUTPUT else (target_layer,)
 
 
 def _order(description: ModelDescription, name: str) -> int:
@@ -54,41 +54,41 @@ def _order(description: ModelDescription, name: str) -> int:
     return description.layers.index(layer) if layer else -1
 
 
-def target_keys(target: Node, place: str, description: ModelDescription) -> set[tuple]:
+def target_keys(target: Node, target_layer: str, description: ModelDescription) -> set[tuple]:
     """The classes or atoms that a target can be made of. The same one under two descriptions counts twice: the number
     is a bound."""
-    if place == OUTPUT or place.startswith(CHAIN):
+    if target_layer == OUTPUT or target_layer.startswith(CHAIN):
         return target_classes(target, description.classes)
-    count, atom = atom_count(target, place, description), target.type.atom
-    if atom == "group" and target.type.layers == (place,) and all(axis.exact for axis in target.type.axes):
+    count, atom = atom_count(target, target_layer, description), target.type.atom
+    if atom == "group" and target.type.layers == (target_layer,) and all(axis.exact for axis in target.type.axes):
         return {("group", target.digest, i) for i in range(count)}
-    number = _number(target, place, description) if target.op == "pick_atom" else None
+    number = _number(target, target_layer, description) if target.op == "pick_atom" else None
     if number is not None:
         return {("atom", atom, number)}
     among = any("layer" in axis.components for axis in _own_axes(target))  # how many are of this layer is not known
-    whole = count == atoms_of(target, place, description) and atom != "group" and not among
+    whole = count == atoms_of(target, target_layer, description) and atom != "group" and not among
     return {("atom", atom, i) if whole else ("some", target.digest, i) for i in range(count)}
 
 
-def score_keys(target: Node, place: str, description: ModelDescription) -> set[tuple]:
+def score_keys(target: Node, target_layer: str, description: ModelDescription) -> set[tuple]:
     """The scores that a target is made of: as `target_keys`, but a sum or difference of classes is one."""
-    if place != OUTPUT or target.op == "output":
-        return target_keys(target, place, description)
+    if target_layer != OUTPUT or target.op == "output":
+        return target_keys(target, target_layer, description)
     if target.op != "combine":
-        return {key for child in target.inputs for key in score_keys(child, place, description)}
+        return {key for child in target.inputs for key in score_keys(child, target_layer, description)}
     classes, states = target.type.axis("class"), target.type.state_count
     count = (classes.size if classes else 1) * states
     return {("combined" if states == 1 else "state", target.digest, i) for i in range(count)}
 
 
-def ask_keys(ask: Ask, place: str, description: ModelDescription) -> set[tuple]:
-    """The classes, scores or atoms that an ask's target can be made of, as the ask follows them."""
-    return (score_keys if ask.combined else target_keys)(ask.target, place, description)
+def request_keys(request: DerivativeRequest, target_layer: str, description: ModelDescription) -> set[tuple]:
+    """The classes, scores or atoms that the target of a request can be made of, as the request follows them."""
+    return (score_keys if request.combined else target_keys)(request.target, target_layer, description)
 
 
-def _number(target: Node, place: str, description: ModelDescription) -> int | None:
+def _number(target: Node, target_layer: str, description: ModelDescription) -> int | None:
     """The number of a picked atom among those of a layer; None where the layer has none."""
-    found, number = layer_of(description, place), 0
+    found, number = layer_of(description, target_layer), 0
     axes = [axis for axis in ("y", "x", "token", "channel") if axis in ATOM_AXES.get(target.type.atom, ())]
     axes = [axis for axis in axes if axis in found.axes]
     if len(axes) != len(target["index"]):

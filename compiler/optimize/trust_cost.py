@@ -9,7 +9,7 @@ from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import Node, Program, Rerun
 from bbilang.compiler.optimize.ad_mode import lows, tangent_count
 from bbilang.compiler.optimize.cost import SLOTS, flops_between, forward_flops
-from bbilang.compiler.optimize.target_slots import CHAIN, ask_keys, known_apart
+from bbilang.compiler.optimize.target_slots import CHAIN, known_apart, request_keys
 
 
 def tested(node: Node) -> Node:
@@ -25,11 +25,11 @@ def cost_of(program: Program, rerun: Rerun, description: ModelDescription) -> tu
     """(passes for each input, FLOPs for each input, whether they are bounds) of one trial."""
     asked: dict[str, Any] = dict(rerun.method[1])
     targets, bound, passes, flops = 1, False, 0, 0
-    keys = {key for ask in rerun.asks for key in ask_keys(ask, rerun.place, description)}
+    keys = {key for request in rerun.requests for key in request_keys(request, rerun.target_layer, description)}
     axis = rerun.targets[0].type.axis("class")
     targets = (axis.size if axis else 1) * rerun.targets[0].type.state_count
     if rerun.above:
-        row = flops_between(description, rerun.layer, rerun.place)
+        row = flops_between(description, rerun.layer, rerun.target_layer)
     else:
         row = description.flops
     rows = asked["rows"] + asked["each"] * targets
@@ -49,30 +49,30 @@ def _again(program: Program, node: Node, description: ModelDescription, classes:
     forwards: dict[int, set[str]] = {}
     for kind in ("backwards", "tangents", "reruns"):
         for one in getattr(program, kind):
-            if getattr(one, "finds", "") == "trust" or not any(a.node is node for a in one.asks):
+            if getattr(one, "finds", "") == "trust" or not any(a.node is node for a in one.requests):
                 continue
-            own = replace(one, asks=tuple(a for a in one.asks if a.node is node))
+            own = replace(one, requests=tuple(a for a in one.requests if a.node is node))
             forwards.setdefault(one.forward, set()).update(own.layers)
-            keys = {key for ask in own.asks for key in ask_keys(ask, own.place, description)}
+            keys = {key for request in own.requests for key in request_keys(request, own.target_layer, description)}
             count = classes or len(keys)
             bound = bound or (not classes and len(keys) > 1 and not known_apart(keys))
             if kind == "backwards":
-                double = 2 if own.place.startswith(CHAIN) else 1
+                double = 2 if own.target_layer.startswith(CHAIN) else 1
                 low = min(own.layers, key=lambda x: flops_between(description, "input", x)) if own.stops else "input"
                 passes += count * double
-                flops += count * double * flops_between(description, low, own.place)
-                bound = bound or double > 1 or len(lows(own.asks, own.place, description)) != len(keys)
+                flops += count * double * flops_between(description, low, own.target_layer)
+                bound = bound or double > 1 or len(lows(own.requests, own.target_layer, description)) != len(keys)
             elif kind == "tangents":
                 atoms = tangent_count(own, description)
                 passes += atoms
-                flops += (atoms + 1) * flops_between(description, own.layer, own.place)
+                flops += (atoms + 1) * flops_between(description, own.layer, own.target_layer)
             else:
                 if own.baseline >= 0:
                     forwards.setdefault(own.baseline, set()).add(own.layer)
                 alone = count
                 if own.rivals:
                     count = min(count + own.rivals, description.classes)
-                row = flops_between(description, own.layer, own.place) if own.above else description.flops
+                row = flops_between(description, own.layer, own.target_layer) if own.above else description.flops
                 rows = (
                     own.visits
                     * {

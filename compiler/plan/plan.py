@@ -12,7 +12,7 @@ from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import OUTPUT, Backward, Forward, Node, Program, Rerun, Tangents, walk
 from bbilang.compiler.optimize.ad_mode import joined, lows, tangent_count, ways
 from bbilang.compiler.optimize.cost import SLOTS, captured_bytes, flops_between, forward_flops, icon_flops
-from bbilang.compiler.optimize.target_slots import CHAIN, ask_keys, captured_at, known_apart, target_keys
+from bbilang.compiler.optimize.target_slots import CHAIN, captured_at, known_apart, request_keys, target_keys
 from bbilang.compiler.optimize.trust_cost import cost_of
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Span
@@ -119,22 +119,22 @@ def _with_frees(program: Program, steps: list[Step]) -> tuple[Step, ...]:
     last: dict[Free, int] = {}
     executed = order(steps)
     derived = {"backward": program.backwards, "tangents": program.tangents, "reruns": program.reruns}
-    for place, step in enumerate(executed):
+    for position, step in enumerate(executed):
         if step.kind == "forward":
-            last[Free("activations", step.index)] = place
+            last[Free("activations", step.index)] = position
         if step.kind in derived:
             one = derived[step.kind][step.index]
-            last[Free("activations", one.forward)] = last[Free("graph", one.forward)] = place
+            last[Free("activations", one.forward)] = last[Free("graph", one.forward)] = position
             if isinstance(one, Rerun) and one.baseline >= 0:
-                last[Free("activations", one.baseline)] = place
+                last[Free("activations", one.baseline)] = position
         if step.kind == "draw":
             nodes = {id(node) for node in walk(program.elements[step.index].node)}
             for number, forward in enumerate(program.forwards):
                 if any(id(node) in nodes for node in forward.serves):
-                    last[Free("activations", number)] = place
+                    last[Free("activations", number)] = position
     frees: dict[int, list[Free]] = {}
-    for free, place in last.items():
-        frees.setdefault(id(executed[place]), []).append(free)
+    for free, position in last.items():
+        frees.setdefault(id(executed[position]), []).append(free)
     return tuple(replace(step, frees=tuple(frees.get(id(step), ()))) for step in steps)
 
 
@@ -157,31 +157,35 @@ def _forward(program: Program, number: int, forward: Forward, description: Model
 
 
 def _backward(program: Program, number: int, backward: Backward, description: ModelDescription, others: Others) -> Step:
-    inputs, place = _inputs(program), backward.place
-    reached = lows(backward.asks, place, description)
+    inputs, target_layer = _inputs(program), backward.target_layer
+    reached = lows(backward.requests, target_layer, description)
     count = Counter(reached.values() if backward.stops else ["input"] * len(reached))
     words = f"{_plural(len(reached), 'target')} to {', '.join(sorted(backward.layers))}"
     words += ", stops there" if backward.stops else ", down to the input"
-    flops = sum(inputs * n * flops_between(description, low, place) for low, n in count.items())
+    flops = sum(inputs * n * flops_between(description, low, target_layer) for low, n in count.items())
     bound = len(reached) > 1 and not known_apart(set(reached))
     asked, passes = _asked(program, backward.serves), len(reached)
-    if place.startswith(CHAIN):  # first the slope itself, with a graph of its own; its curve costs at most as much
-        (layer,) = captured_at(backward.targets[0], place)
+    if target_layer.startswith(
+        CHAIN
+    ):  # first the slope itself, with a graph of its own; its curve costs at most as much
+        (layer,) = captured_at(backward.targets[0], target_layer)
         flops += inputs * 2 * passes * flops_between(description, layer, OUTPUT)
         bound, passes = True, 2 * passes
     return Step("backward", number, words, passes, flops, 0, bound, asked=asked,
-                alternatives=others.to(backward.forward, place))  # fmt: skip
+                alternatives=others.to(backward.forward, target_layer))  # fmt: skip
 
 
 def _tangents(program: Program, number: int, tangents: Tangents, description: ModelDescription, others: Others) -> Step:
     inputs = _inputs(program)
     count = tangent_count(tangents, description)
-    keys = {k for target in tangents.targets for k in target_keys(target, tangents.place, description)}
+    keys = {k for target in tangents.targets for k in target_keys(target, tangents.target_layer, description)}
     words = f"{_plural(count, 'atom')} of {tangents.layer} to {_plural(len(keys), 'target')}"
-    flops = inputs * (count + 1) * flops_between(description, tangents.layer, tangents.place)
-    exact = all(axis.exact for ask in tangents.asks for axis in ask.node.type.atom_axes + ask.node.type.states)
+    flops = inputs * (count + 1) * flops_between(description, tangents.layer, tangents.target_layer)
+    exact = all(
+        axis.exact for request in tangents.requests for axis in request.node.type.atom_axes + request.node.type.states
+    )
     return Step("tangents", number, words, count, flops, 0, not exact, asked=_asked(program, tangents.serves),
-                alternatives=others.to(tangents.forward, tangents.place))  # fmt: skip
+                alternatives=others.to(tangents.forward, tangents.target_layer))  # fmt: skip
 
 
 def _rerun(program: Program, number: int, rerun: Rerun, description: ModelDescription) -> Step:
@@ -191,14 +195,14 @@ def _rerun(program: Program, number: int, rerun: Rerun, description: ModelDescri
         flops, asked = flops * _inputs(program), _asked(program, rerun.serves)
         return Step("reruns", number, words, passes, flops, 0, bound, asked=asked)
     inputs, name, visits = _inputs(program), rerun.method[0], rerun.visits
-    keys = {key for ask in rerun.asks for key in ask_keys(ask, rerun.place, description)}
+    keys = {key for request in rerun.requests for key in request_keys(request, rerun.target_layer, description)}
     count = len(keys)
     if rerun.rivals:
         count = min(count + rerun.rivals, description.classes)
     noun = "mask" if rerun.finds == "values" else "step"
     words = f"{name}: {'up to ' if rerun.bound else ''}{_plural(visits, noun)} x {_plural(count, 'target')} "
     words += f"above {rerun.layer}" if rerun.above else f"at {rerun.layer}, through the whole network"
-    row = flops_between(description, rerun.layer, rerun.place) if rerun.above else description.flops
+    row = flops_between(description, rerun.layer, rerun.target_layer) if rerun.above else description.flops
     # Rows that run, for each input, and how often a row goes through: forth, and back for each target where it has to.
     rows, times = {
         "gradients": (visits, 1 + count) if rerun.above else (visits * count, 2),
@@ -221,20 +225,20 @@ class Others:
         self.program = program
         self.found: dict[tuple[int, str], tuple[Alternative, ...]] = {}
 
-    def to(self, forward: int, place: str) -> tuple[Alternative, ...]:
+    def to(self, forward: int, target_layer: str) -> tuple[Alternative, ...]:
         """The ways to derivatives of a place by one forward."""
-        key = (forward, place)
+        key = (forward, target_layer)
         if key not in self.found:
-            self.found[key] = self._ways(forward, place)
+            self.found[key] = self._ways(forward, target_layer)
         return self.found[key]
 
-    def _ways(self, forward: int, place: str) -> tuple[Alternative, ...]:
+    def _ways(self, forward: int, target_layer: str) -> tuple[Alternative, ...]:
         program = self.program
         if not program.optimized:
             return ()
-        tangents = [t for t in program.tangents if (t.forward, t.place) == (forward, place)]
-        parts = [*tangents, *(b for b in program.backwards if (b.forward, b.place) == (forward, place))]
-        found = ways(program, Backward(joined(a for d in parts for a in d.asks), forward, True, place, True))
+        tangents = [t for t in program.tangents if (t.forward, t.target_layer) == (forward, target_layer)]
+        parts = [*tangents, *(b for b in program.backwards if (b.forward, b.target_layer) == (forward, target_layer))]
+        found = ways(program, Backward(joined(a for d in parts for a in d.requests), forward, True, target_layer, True))
         chosen = _units(tangents)
         return tuple(
             Alternative(
@@ -246,7 +250,7 @@ class Others:
 
 
 def _units(tangents: Iterable[Tangents]) -> set[tuple[str, str]]:
-    return {(t.layer, ask.parts) for t in tangents for ask in t.asks}
+    return {(t.layer, request.parts) for t in tangents for request in t.requests}
 
 
 def _plural(count: int, noun: str) -> str:

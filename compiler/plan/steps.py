@@ -43,10 +43,10 @@ def stretch(program: Program, step: Step) -> Stretch | None:
             return Stretch(INPUT, stop, work.layers)
         case "backward":
             stop = earliest(description, work.layers) if work.stops else INPUT
-            return Stretch(work.place, stop, work.layers)
+            return Stretch(work.target_layer, stop, work.layers)
         case "tangents":
-            return Stretch(work.layer, work.place, work.layers)
-    return Stretch(work.layer if work.above else INPUT, work.place, work.layers, work.finds != "values")
+            return Stretch(work.layer, work.target_layer, work.layers)
+    return Stretch(work.layer if work.above else INPUT, work.target_layer, work.layers, work.finds != "values")
 
 
 def deepest(description: ModelDescription, layers: tuple[str, ...]) -> str:
@@ -57,12 +57,12 @@ def earliest(description: ModelDescription, layers: tuple[str, ...]) -> str:
     return min(layers, key=lambda name: fraction(description, name), default=INPUT)
 
 
-def fraction(description: ModelDescription, place: str) -> float:
+def fraction(description: ModelDescription, target_layer: str) -> float:
     """How much of the network's forward lies before a place: 0 at the input, 1 at the output. By FLOPs; by the order of
     the layers where nobody counted."""
-    if place == OUTPUT:
+    if target_layer == OUTPUT:
         return 1.0
-    layer = description.by_name.get(place)
+    layer = description.by_name.get(target_layer)
     if layer is None:
         return 0.0
     if description.flops:

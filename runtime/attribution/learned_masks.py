@@ -40,8 +40,10 @@ class Task:
 
 def masks(run: Any, step: Rerun) -> None:
     """Learns every mask that is asked for and puts them, as maps (slot, input, y, x), where they were asked for."""
-    asks = [(ask, run.found(ask.node, ask.target, step.place)) for ask in step.asks]
-    wanted = [list(dict.fromkeys(k for _, f in asks for r, k in f.slots if r == row)) for row in range(len(run.images))]
+    requests = [(request, run.found(request.node, request.target, step.target_layer)) for request in step.requests]
+    wanted = [
+        list(dict.fromkeys(k for _, f in requests for r, k in f.slots if r == row)) for row in range(len(run.images))
+    ]
     slots = Slots.of(wanted)
     method, parameters = bound(run.registry, step.method)
     rows = [
@@ -71,8 +73,8 @@ def masks(run: Any, step: Rerun) -> None:
         for start, learned in chunks(len(rows), each, work, device=run.images.device):
             for (slot, owner, _), mask in zip(rows[start : start + len(learned)], learned, strict=True):
                 found[slot, owner] = mask
-    for ask, table in asks:
-        for layer in ask.layers:
+    for request, table in requests:
+        for layer in request.layers:
             table.put(layer, slots.shared(table), found)
 
 
@@ -85,17 +87,19 @@ def _above(run: Any, step: Rerun) -> Iterator[Of]:
     import torch
 
     captured = run.forward(step.forward)
-    with passes.above(run.adapter, captured, step.layer, [step.place], counter=run.passes) as upper:
+    with passes.above(run.adapter, captured, step.layer, [step.target_layer], counter=run.passes) as upper:
 
         def gradient(pictures: Any, owners: list[int], keys: list[Key]) -> Any:
             done, parts = 0, []
 
             def seeds(value: Any, _: Any) -> Any:  # for the rows that follow those that are done
                 mine = slice(done, done + len(value))
-                return _cotangents(run, step.place, value, owners[mine], keys[mine])
+                return _cotangents(run, step.target_layer, value, owners[mine], keys[mine])
 
             rows = torch.tensor(owners)
-            for start, found in passes.rerun_gradient_chunks(upper, pictures, rows, seeds, step.place, run.passes):
+            for start, found in passes.rerun_gradient_chunks(
+                upper, pictures, rows, seeds, step.target_layer, run.passes
+            ):
                 parts.append(found[0])
                 done = start + found.shape[1]
             return torch.cat(parts)
@@ -110,26 +114,26 @@ def _whole(run: Any, step: Rerun) -> Iterator[Of]:
 
     def gradient(pictures: Any, owners: list[int], keys: list[Key]) -> Any:
         parts = []
-        layers = [step.layer] if step.place == OUTPUT else [step.layer, step.place]
+        layers = [step.layer] if step.target_layer == OUTPUT else [step.layer, step.target_layer]
         for picture, owner, key in zip(pictures, owners, keys, strict=True):
             again = passes.forward(
                 run.adapter, run.images[owner : owner + 1], layers, grad=True, counter=run.passes,
                 replace={step.layer: picture[None]},
             )  # fmt: skip
-            value = again.score_graph if step.place == OUTPUT else again.graph[step.place]
-            seed = _cotangents(run, step.place, value.detach(), [owner], [key])
+            value = again.score_graph if step.target_layer == OUTPUT else again.graph[step.target_layer]
+            seed = _cotangents(run, step.target_layer, value.detach(), [owner], [key])
             parts.append(passes.vjp(again, value, seed, [step.layer], run.passes, chunk=1)[step.layer][0])
         return torch.cat(parts)
 
     yield gradient
 
 
-def _cotangents(run: Any, place: str, value: Any, owners: list[int], keys: list[Key]) -> Any:
+def _cotangents(run: Any, target_layer: str, value: Any, owners: list[int], keys: list[Key]) -> Any:
     """(1, row, *place axes): of each row's own target."""
     import torch
 
     found = [
-        cotangents(run, place, [[key] * len(run.images)], value[row : row + 1], [owner])
+        cotangents(run, target_layer, [[key] * len(run.images)], value[row : row + 1], [owner])
         for row, (owner, key) in enumerate(zip(owners, keys, strict=True))
     ]
     return torch.cat(found, 1)

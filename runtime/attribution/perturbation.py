@@ -21,26 +21,28 @@ Keys = list[list[Key | None]]  # slot -> input -> what the slot stands for there
 
 
 def values(run: Any, step: Rerun) -> None:
-    """Runs the network again and puts what the targets' values say into the tables of those who ask."""
+    """Runs the network again and puts what the targets' values say into the tables of the requests."""
     captured = run.forward(step.forward)
-    asks = [(ask, run.found(ask.node, ask.target, step.place)) for ask in step.asks]
-    wanted = [list(dict.fromkeys(k for _, f in asks for r, k in f.slots if r == row)) for row in range(len(run.images))]
+    requests = [(request, run.found(request.node, request.target, step.target_layer)) for request in step.requests]
+    wanted = [
+        list(dict.fromkeys(k for _, f in requests for r, k in f.slots if r == row)) for row in range(len(run.images))
+    ]
     slots = Slots.of(wanted)
     activation = captured[step.layer]
     baseline = run.forward(step.baseline)[step.layer] if step.baseline >= 0 else None
-    own = scores_at(run, step.place, slots.keys, value_of(captured, step.place))
+    own = scores_at(run, step.target_layer, slots.keys, value_of(captured, step.target_layer))
     take = Masked(run, step, activation, baseline, own)
     for which, start, value, owners in (_above if step.above else _whole)(run, step, captured, take, len(slots.keys)):
         keys = [slots.keys[slot] for slot in which]
-        take.take(which, start, scores_at(run, step.place, keys, value, owners), owners)
+        take.take(which, start, scores_at(run, step.target_layer, keys, value, owners), owners)
     found = take.result()
-    for _, table in asks:
+    for _, table in requests:
         table.put(step.layer, slots.shared(table), found)
 
 
-def value_of(captured: Any, place: str) -> Any:
+def value_of(captured: Any, target_layer: str) -> Any:
     """What a forward gave at the place: scores (input, class), or a later layer's activation."""
-    return captured.scores if place == OUTPUT else captured[place]
+    return captured.scores if target_layer == OUTPUT else captured[target_layer]
 
 
 Chunk = tuple[list[int], int, Any, Any]  # slots, number of the first row, value at the place, input of each row
@@ -51,7 +53,7 @@ def _above(run: Any, step: Rerun, captured: Any, take: Masked, count: int) -> It
     inputs, every = len(run.images), list(range(count))
     total = step.visits * inputs
     for start, value, owners in passes.score_chunks(
-        run.adapter, captured, step.layer, rows_of(take.changed, inputs), total, step.place, run.passes
+        run.adapter, captured, step.layer, rows_of(take.changed, inputs), total, step.target_layer, run.passes
     ):
         run.tell(f"{take.name} at {step.layer}", start + len(value), total)
         yield every, start, value, owners
@@ -75,12 +77,12 @@ def _whole(run: Any, step: Rerun, captured: Any, take: Masked, count: int) -> It
     import torch
 
     inputs = len(run.images)
-    layers = [step.layer] if step.place == OUTPUT else [step.layer, step.place]
+    layers = [step.layer] if step.target_layer == OUTPUT else [step.layer, step.target_layer]
     for visit in range(step.visits):
         for slot in range(count):
             changed = take.changed(visit, visit + 1)[0]
             again = passes.forward(run.adapter, run.images, layers, counter=run.passes, replace={step.layer: changed})
-            yield [slot], visit * inputs, value_of(again, step.place), torch.arange(inputs)
+            yield [slot], visit * inputs, value_of(again, step.target_layer), torch.arange(inputs)
 
 
 @dataclass
@@ -152,7 +154,7 @@ def over_axes(masks: Any, layer: Any) -> Any:
     return masks.unsqueeze(1 + layer.axes.index("channel")) if "channel" in layer.axes else masks
 
 
-def scores_at(run: Any, place: str, keys: Keys, value: Any, owners: Any = None) -> Any:
+def scores_at(run: Any, target_layer: str, keys: Keys, value: Any, owners: Any = None) -> Any:
     """The value of each target, (slot, row), from what the network gives at its place.
 
     value: scores (row, class) or a later layer's activation (row, *layer axes). owners (row,): the input that each row
@@ -167,12 +169,12 @@ def scores_at(run: Any, place: str, keys: Keys, value: Any, owners: Any = None) 
     for kind in kinds:
         numbers = torch.tensor([[-1 if k is None or k[0] != kind else k[1] for k in row] for row in every])
         numbers = numbers.to(value.device)
-        scores = scores_of_kind(run, place, kind, value, numbers, rows)
+        scores = scores_of_kind(run, target_layer, kind, value, numbers, rows)
         found = torch.where(numbers >= 0, scores.to(found), found)
     return found
 
 
-def scores_of_kind(run: Any, place: str, kind: Any, value: Any, numbers: Any, rows: list[int]) -> Any:
+def scores_of_kind(run: Any, target_layer: str, kind: Any, value: Any, numbers: Any, rows: list[int]) -> Any:
     """(slot, row), the scores of one kind; numbers (slot, row), negative for none."""
     import torch
 
@@ -181,11 +183,11 @@ def scores_of_kind(run: Any, place: str, kind: Any, value: Any, numbers: Any, ro
     if kind == "probability":
         table = probabilities(value.double(), run.kind)
     elif isinstance(kind, tuple) and kind[0] == "combined":
-        return _combined(run, place, kind, value, numbers, rows)
-    elif place == OUTPUT:
+        return _combined(run, target_layer, kind, value, numbers, rows)
+    elif target_layer == OUTPUT:
         table = value
     else:
-        layer, atom = run.layer(place), kind[1]
+        layer, atom = run.layer(target_layer), kind[1]
         if atom == "group":
             return _groups(run, kind, layer, value, numbers, rows)
         table = reduce_part(value, layer, atom, "sum" if atom in ("channel", "neuron") else "norm")
@@ -202,13 +204,13 @@ def _groups(run: Any, kind: Any, layer: Any, value: Any, numbers: Any, rows: lis
     return torch.gather(table, 0, numbers.clamp_min(0))
 
 
-def _combined(run: Any, place: str, kind: Any, value: Any, numbers: Any, rows: list[int]) -> Any:
+def _combined(run: Any, target_layer: str, kind: Any, value: Any, numbers: Any, rows: list[int]) -> Any:
     """Sums and differences of classes as one score (`runtime.targets.keyed`)."""
     table, weights = run.combined[kind[1]]  # (input, sum, term)
     at = numbers.clamp_min(0).cpu().numpy()
     classes, factors = table[rows, at], weights[rows, at]  # (slot, row, term)
     parts = [
-        scores_of_kind(run, place, kind[2], value, numbers.new_tensor(classes[..., term]), rows)
+        scores_of_kind(run, target_layer, kind[2], value, numbers.new_tensor(classes[..., term]), rows)
         * value.new_tensor(factors[..., term])
         for term in range(classes.shape[-1])
     ]

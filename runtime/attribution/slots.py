@@ -1,6 +1,6 @@
 """The three ways to derivatives: cotangents, tangents, and gradients where a method visits.
 
-Each fills the tables of the operations that ask."""
+Each fills the tables of the operations that request them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.contract.operation import bound
-from bbilang.compiler.ir.program import OUTPUT, Ask, Backward, Node, Rerun, Tangents
+from bbilang.compiler.ir.program import OUTPUT, Backward, DerivativeRequest, Node, Rerun, Tangents
 from bbilang.compiler.optimize.cost import SLOTS, flops_upto
 from bbilang.compiler.optimize.target_slots import CHAIN
 from bbilang.runtime import passes
@@ -36,10 +36,10 @@ class Found:
     checks: dict[str, np.ndarray] = field(default_factory=dict)  # layer -> what `_tried` says
 
     @classmethod
-    def of(cls, run: Any, target: Node, place: str, combined: bool = False) -> Found:
-        key = (target.digest, place, combined)
+    def of(cls, run: Any, target: Node, target_layer: str, combined: bool = False) -> Found:
+        key = (target.digest, target_layer, combined)
         if key not in run.keyed:
-            run.keyed[key] = keyed(run, target, place, combined)
+            run.keyed[key] = keyed(run, target, target_layer, combined)
         numbers = run.keyed[key]
         return cls(numbers, numbers.slots, numbers.count)
 
@@ -56,7 +56,7 @@ class Slots:
     """Classes or atoms packed side by side into the fewest passes: slot -> input -> key."""
 
     keys: list[list[Key | None]]
-    place: dict[tuple[int, Key], int]
+    slot_of: dict[tuple[int, Key], int]
 
     @classmethod
     def of(cls, wanted: list[list[Key]]) -> Slots:
@@ -67,31 +67,31 @@ class Slots:
 
     def shared(self, found: Found) -> np.ndarray:
         """(3, n): slot in ``found``, slot here, input, for everything that both have."""
-        both = [(slot, self.place[key], key[0]) for key, slot in found.slots.items() if key in self.place]
+        both = [(slot, self.slot_of[key], key[0]) for key, slot in found.slots.items() if key in self.slot_of]
         return np.array(both, np.int64).reshape(-1, 3).T
 
 
 def backward(run: Any, step: Backward, captured: Any = None) -> None:
-    """Reverse mode. Each class or atom is followed down to the earliest layer that asks for it; each gradient is
+    """Reverse mode. Each class or atom is followed down to the earliest layer that requests it; each gradient is
     reduced to atoms as it arrives. ``captured``: of another forward than the step's own."""
-    asks = [(ask, run.found(ask.node, ask.target, step.place)) for ask in step.asks]
+    requests = [(request, run.found(request.node, request.target, step.target_layer)) for request in step.requests]
     captured = run.forward(step.forward) if captured is None else captured
     order = {name: flops_upto(run.adapter.description, name) for name in step.layers}
     groups: dict[str, list[list[Key]]] = {}
     lowest: dict[tuple[int, Key], str] = {}
-    for ask, found in asks:
-        low = min(ask.layers, key=order.__getitem__)
+    for request, found in requests:
+        low = min(request.layers, key=order.__getitem__)
         for key in found.slots:
             lowest[key] = min(lowest.get(key, low), low, key=order.__getitem__)
     for (row, key), low in lowest.items():
         groups.setdefault(low, [[] for _ in range(len(run.images))])[row].append(key)
-    outputs = run.place(captured, step.place, step.targets)
+    outputs = run.target_value(captured, step.target_layer, step.targets)
     value = outputs.detach()
     led: set[str] = set()
 
     def check_way(layer: str) -> None:
-        if layer not in led and not step.place.startswith(CHAIN):
-            passes.check_way(run.adapter, run.images, layer, step.place, run.passes)
+        if layer not in led and not step.target_layer.startswith(CHAIN):
+            passes.check_way(run.adapter, run.images, layer, step.target_layer, run.passes)
             led.add(layer)
 
     if not outputs.requires_grad:
@@ -101,17 +101,17 @@ def backward(run: Any, step: Backward, captured: Any = None) -> None:
     laid: dict[str, Any] = {}
     for number, (_, wanted) in enumerate(groups.items()):
         slots = Slots.of(wanted)
-        tables = {id(found.slots): found for _, found in asks}  # those of equal targets are one
+        tables = {id(found.slots): found for _, found in requests}  # those of equal targets are one
         both = {table: slots.shared(found) for table, found in tables.items()}
-        shared = [(ask, found, both[id(found.slots)]) for ask, found in asks]
-        layers = list(dict.fromkeys(x for ask, _, places in shared if places.size for x in ask.layers))
+        shared = [(request, found, both[id(found.slots)]) for request, found in requests]
+        layers = list(dict.fromkeys(x for request, _, places in shared if places.size for x in request.layers))
         reach = layers if step.stops else ["input", *(x for x in layers if x != "input")]
         for start in range(0, len(slots.keys), CHUNK):
             stop = min(start + CHUNK, len(slots.keys))
             keep = not (last and number + 1 == len(groups) and stop == len(slots.keys))
-            cotangent = cotangents(run, step.place, slots.keys[start:stop], value)
+            cotangent = cotangents(run, step.target_layer, slots.keys[start:stop], value)
             if captured.relevance is not None:
-                cotangent = captured.relevance.seed(outputs, cotangent, step.place)
+                cotangent = captured.relevance.seed(outputs, cotangent, step.target_layer)
             chunk = None if step.batched else 1
             for offset, gradient in passes.vjp_chunks(
                 captured, outputs, cotangent, reach, run.passes, keep=keep, chunk=chunk
@@ -135,29 +135,29 @@ def _laid_alike(activation: Any, gradient: Any) -> Any:
 
 
 def _reduce(run: Any, shared: list[Any], captured: Any, gradient: dict[str, Any], start: int) -> None:
-    """Gradients of some slots, (slot, input, *layer axes), into the tables of those who ask; of each its own slots.
-    Those with equal parts are served by one product with all slots that any of them asks for. ``captured``: layer ->
+    """Gradients of some slots, (slot, input, *layer axes), into the tables of the requests; of each its own slots.
+    Those with equal parts are served by one product with all slots that any of them requests. ``captured``: layer ->
     its activation."""
     count = len(next(iter(gradient.values())))
     asked = []
     together: dict[Any, set[int]] = {}
     cut: dict[int, tuple[np.ndarray, list[int]]] = {}  # of places, those of these slots, and the slots
-    for number, (ask, found, places) in enumerate(shared):
+    for number, (request, found, places) in enumerate(shared):
         if id(places) not in cut:
             here, there, rows = places[:, (places[1] >= start) & (places[1] < start + count)]
             cut[id(places)] = np.stack([here, there - start, rows]), (there - start).tolist()
         own, listed = cut[id(places)]
-        for name in ask.layers if listed else ():
-            key = (ask.node.op, ask.parts, name) if ask.parts else (number, name)
+        for name in request.layers if listed else ():
+            key = (request.node.op, request.parts, name) if request.parts else (number, name)
             together.setdefault(key, set()).update(listed)
-            asked.append((key, ask, found, name, own))
+            asked.append((key, request, found, name, own))
     reduced: dict[Any, tuple[np.ndarray, np.ndarray]] = {}
-    for key, ask, found, name, (here, there, rows) in asked:
+    for key, request, found, name, (here, there, rows) in asked:
         if key not in reduced:
             slots = np.array(sorted(together[key]))
-            operation = run.registry.operations[ask.node.op]
+            operation = run.registry.operations[request.node.op]
             part = gradient[name][_slice(slots)]
-            reduced[key] = slots, numpy_of(operation.reduce(ask.node, run.layer(name), captured[name], part, run))
+            reduced[key] = slots, numpy_of(operation.reduce(request.node, run.layer(name), captured[name], part, run))
         slots, values = reduced[key]
         found.put(name, np.stack([here, np.searchsorted(slots, there), rows]), values)
 
@@ -171,11 +171,11 @@ def _slice(slots: np.ndarray) -> Any:
 def in_reverse(run: Any, step: Tangents) -> None:
     """What tangents would give by cotangents, for a network that forward mode does not know: more passes, same numbers.
     The forward runs again, since nothing was recorded for it."""
-    layers = [step.layer, *([] if step.place == OUTPUT else [step.place])]
+    layers = [step.layer, *([] if step.target_layer == OUTPUT else [step.target_layer])]
     again = passes.forward(
-        run.adapter, run.images, layers, step.place == OUTPUT, grad=True, counter=run.passes
+        run.adapter, run.images, layers, step.target_layer == OUTPUT, grad=True, counter=run.passes
     )  # fmt: skip
-    backward(run, Backward(step.asks, step.forward, True, step.place, True), again)
+    backward(run, Backward(step.requests, step.forward, True, step.target_layer, True), again)
 
 
 def tangents(run: Any, step: Tangents) -> None:
@@ -192,21 +192,21 @@ def tangents(run: Any, step: Tangents) -> None:
 
 def _in_forward(run: Any, step: Tangents) -> None:
     captured = run.forward(step.forward)
-    value = captured.scores if step.place == OUTPUT else captured[step.place]  # a chain has no tangents
+    value = captured.scores if step.target_layer == OUTPUT else captured[step.target_layer]  # a chain has no tangents
     layer, activation = run.layer(step.layer), captured[step.layer]
-    with passes.above(run.adapter, captured, step.layer, [step.place], counter=run.passes) as upper:
-        for parts in dict.fromkeys(ask.parts for ask in step.asks):
-            asks = [ask for ask in step.asks if ask.parts == parts]
-            founds = [run.found(ask.node, ask.target, step.place) for ask in asks]
+    with passes.above(run.adapter, captured, step.layer, [step.target_layer], counter=run.passes) as upper:
+        for parts in dict.fromkeys(request.parts for request in step.requests):
+            requests = [request for request in step.requests if request.parts == parts]
+            founds = [run.found(request.node, request.target, step.target_layer) for request in requests]
             wanted = [
                 list(dict.fromkeys(k for f in founds for r, k in f.slots if r == row)) for row in range(len(value))
             ]
             slots = Slots.of(wanted)
-            single = single_scores(step.place, slots.keys)
-            cotangent = cotangents(run, step.place, slots.keys, value) if single is None else None
-            first = asks[0].node
+            single = single_scores(step.target_layer, slots.keys)
+            cotangent = cotangents(run, step.target_layer, slots.keys, value) if single is None else None
+            first = requests[0].node
             operation = run.registry.operations[first.op]
-            numbers, total = atoms_asked(run, asks, step.layer)
+            numbers, total = atoms_asked(run, requests, step.layer)
 
             def make(
                 start: int, stop: int, operation: Any = operation, node: Node = first, numbers: Any = numbers
@@ -214,12 +214,12 @@ def _in_forward(run: Any, step: Tangents) -> None:
                 return operation.parts(node, layer, activation, numbers[start:stop], run)
 
             table = np.full((len(slots.keys), len(value), total), np.nan, np.float32)
-            for start, out in passes.tangent_chunks(upper, make, len(numbers), [step.place], run.passes):
-                moved = out[step.place]
+            for start, out in passes.tangent_chunks(upper, make, len(numbers), [step.target_layer], run.passes):
+                moved = out[step.target_layer]
                 product = _contract(cotangent, moved) if single is None else _chosen(moved, single)
                 table[:, :, numbers[start : start + product.shape[-1]]] = numpy_of(product)
-            for ask, found in zip(asks, founds, strict=True):
-                shape = run.kept_shape(ask.node, step.layer)
+            for request, found in zip(requests, founds, strict=True):
+                shape = run.kept_shape(request.node, step.layer)
                 found.put(step.layer, slots.shared(found), table.reshape(*table.shape[:2], *shape))
 
 
@@ -240,14 +240,14 @@ def _chosen(out: Any, single: np.ndarray) -> Any:
     return torch.stack(rows, 1).masked_fill_((places < 0)[..., None], 0)
 
 
-def atoms_asked(run: Any, asks: list[Ask], layer: str) -> tuple[np.ndarray, int]:
-    """(the numbers of the atoms that somebody asks for, how many the layer has)."""
-    total = int(np.prod(run.kept_shape(asks[0].node, layer)))
+def atoms_asked(run: Any, requests: list[DerivativeRequest], layer: str) -> tuple[np.ndarray, int]:
+    """(the numbers of the requested atoms, how many the layer has)."""
+    total = int(np.prod(run.kept_shape(requests[0].node, layer)))
     found: set[int] = set()
-    for ask in asks:
-        if not ask.narrow:
+    for request in requests:
+        if not request.narrow:
             return np.arange(total), total
-        numbers = atom_numbers(run.value(ask.node.inputs[0]), run.layer(layer), layer).data
+        numbers = atom_numbers(run.value(request.node.inputs[0]), run.layer(layer), layer).data
         found |= set(np.unique(numbers[numbers >= 0]).tolist())
     return np.array(sorted(found), np.int64), total
 
@@ -260,8 +260,10 @@ def rerun(run: Any, step: Rerun) -> None:
     activation = captured[step.layer]
     baseline = run.forward(step.baseline)[step.layer] if step.baseline >= 0 else None
     work = _Rerun(run, step, kind, captured, activation, baseline)
-    asks = [(ask, run.found(ask.node, ask.target, step.place)) for ask in step.asks]
-    wanted = [list(dict.fromkeys(k for _, f in asks for r, k in f.slots if r == row)) for row in range(len(run.images))]
+    requests = [(request, run.found(request.node, request.target, step.target_layer)) for request in step.requests]
+    wanted = [
+        list(dict.fromkeys(k for _, f in requests for r, k in f.slots if r == row)) for row in range(len(run.images))
+    ]
     own = max(map(len, wanted))
     if step.rivals:
         wanted = [_with_rivals(run, row, keys, step.rivals) for row, keys in enumerate(wanted)]
@@ -273,7 +275,7 @@ def rerun(run: Any, step: Rerun) -> None:
     for start in range(0, len(slots.keys), size):
         cube, check = _tried(work, parameters, slots.keys[start : start + size], ends)
         if not step.rivals:
-            _put(run, step, asks, slots, start, cube, check)
+            _put(run, step, requests, slots, start, cube, check)
             continue
         high, low = cube.amax(0), cube.amin(0)
         highest = high if highest is None else highest.maximum(high)
@@ -281,7 +283,7 @@ def rerun(run: Any, step: Rerun) -> None:
         if start < own:
             held.append((start, cube[: own - start].clone()))
     for start, cube in held:
-        _put(run, step, asks, slots, start, kind.compete(cube, highest, lowest), None)
+        _put(run, step, requests, slots, start, kind.compete(cube, highest, lowest), None)
 
 
 def _with_rivals(run: Any, row: int, keys: list[Key], count: int) -> list[Key]:
@@ -291,14 +293,14 @@ def _with_rivals(run: Any, row: int, keys: list[Key], count: int) -> list[Key]:
     return list(dict.fromkeys([*keys, *((kind, number) for kind in kinds for number in order)]))
 
 
-def _put(run: Any, step: Rerun, asks: list[Any], slots: Slots, start: int, cube: Any, check: Any) -> None:
-    """Contributions of some slots, (slot, input, *layer axes), into the tables of those who ask."""
-    for ask, found in asks:
+def _put(run: Any, step: Rerun, requests: list[Any], slots: Slots, start: int, cube: Any, check: Any) -> None:
+    """Contributions of some slots, (slot, input, *layer axes), into the tables of the requests."""
+    for request, found in requests:
         places = slots.shared(found)
         mine = places[:, (places[1] >= start) & (places[1] < start + len(cube))] - np.array([[0], [start], [0]])
         if mine.size:
-            operation = run.registry.operations[ask.node.op]
-            found.put(step.layer, mine, numpy_of(operation.collect(ask.node, run.layer(step.layer), cube, run)))
+            operation = run.registry.operations[request.node.op]
+            found.put(step.layer, mine, numpy_of(operation.collect(request.node, run.layer(step.layer), cube, run)))
             if check is not None:
                 here, there, rows = mine
                 table = found.checks.setdefault(step.layer, np.full((4, found.count, len(run.images)), np.nan))
@@ -386,17 +388,23 @@ def _above(work: _Rerun, parameters: Any, keys: Keys) -> Iterator[tuple[Any, Any
     run, step, method, activation = work.run, work.step, work.kind, work.activation
     count, inputs = method.visits(parameters), len(activation)
     block = max(1, ROWS // inputs)
-    with passes.above(run.adapter, work.captured, step.layer, [step.place], counter=run.passes) as upper:
+    with passes.above(run.adapter, work.captured, step.layer, [step.target_layer], counter=run.passes) as upper:
 
         def cotangent(value: Any, owners: Any) -> Any:
-            return cotangents(run, step.place, keys, value, owners)
+            return cotangents(run, step.target_layer, keys, value, owners)
 
         for start in range(0, count, block):
             stop = min(start + block, count)
             visited = method.visit(parameters, start, stop, activation, work.baseline).flatten(0, 1)
             owners = torch.arange(inputs, device=visited.device).repeat(stop - start)
             for row, gradient in passes.rerun_gradient_chunks(
-                upper, visited, owners, cotangent, step.place, targets=len(keys), around=_around(work, parameters)
+                upper,
+                visited,
+                owners,
+                cotangent,
+                step.target_layer,
+                targets=len(keys),
+                around=_around(work, parameters),
             ):
                 yield visited[row : row + gradient.shape[1]], gradient
 
@@ -405,7 +413,7 @@ def _whole(work: _Rerun, parameters: Any, keys: Keys) -> Iterator[tuple[Any, Any
     """The same from the whole network, one visit and one target at a time: as a call without an optimizer runs."""
     run, step, method = work.run, work.step, work.kind
     reach = ["input", step.layer]
-    layers = reach if step.place == OUTPUT else [*reach, step.place]
+    layers = reach if step.target_layer == OUTPUT else [*reach, step.target_layer]
     around = _around(work, parameters)
     for number in range(method.visits(parameters)):
         visited = method.visit(parameters, number, number + 1, work.activation, work.baseline)[0]
@@ -413,10 +421,10 @@ def _whole(work: _Rerun, parameters: Any, keys: Keys) -> Iterator[tuple[Any, Any
             run.adapter, run.images, layers, grad=True, counter=run.passes, replace={step.layer: visited},
             around=around,
         )  # fmt: skip
-        value = again.score_graph if step.place == OUTPUT else again.graph[step.place]
-        cotangent = cotangents(run, step.place, keys, value.detach())
+        value = again.score_graph if step.target_layer == OUTPUT else again.graph[step.target_layer]
+        cotangent = cotangents(run, step.target_layer, keys, value.detach())
         if again.relevance is not None:
-            cotangent = again.relevance.seed(value, cotangent, step.place)
+            cotangent = again.relevance.seed(value, cotangent, step.target_layer)
         found = passes.vjp(again, value, cotangent, reach, run.passes, chunk=1)
         yield visited, found[step.layer]
 
@@ -426,28 +434,28 @@ class _Ends:
 
     def __init__(self, work: _Rerun):
         self.work = work
-        self.here = work.captured.scores if work.step.place == OUTPUT else work.captured[work.step.place]
+        self.here = work.captured.scores if work.step.target_layer == OUTPUT else work.captured[work.step.target_layer]
         self.there: Any = None
 
     def difference(self, keys: Keys) -> np.ndarray:
         """(slot, input)."""
         from bbilang.runtime.attribution.perturbation import scores_at
 
-        run, place = self.work.run, self.work.step.place
+        run, target_layer = self.work.run, self.work.step.target_layer
         if self.there is None or not self.work.step.above:
             self.there = self._there()
-        return numpy_of(scores_at(run, place, keys, self.here) - scores_at(run, place, keys, self.there))
+        return numpy_of(scores_at(run, target_layer, keys, self.here) - scores_at(run, target_layer, keys, self.there))
 
     def _there(self) -> Any:
         import torch
 
         run, step, point = self.work.run, self.work.step, self.work.baseline
         if not step.above:
-            layers = [step.layer] if step.place == OUTPUT else [step.layer, step.place]
+            layers = [step.layer] if step.target_layer == OUTPUT else [step.layer, step.target_layer]
             again = passes.forward(run.adapter, run.images, layers, counter=run.passes, replace={step.layer: point})
-            return again.scores if step.place == OUTPUT else again[step.place]
+            return again.scores if step.target_layer == OUTPUT else again[step.target_layer]
         with (
-            passes.above(run.adapter, self.work.captured, step.layer, [step.place], counter=run.passes) as upper,
+            passes.above(run.adapter, self.work.captured, step.layer, [step.target_layer], counter=run.passes) as upper,
             torch.no_grad(),
         ):
-            return upper(point, torch.arange(len(point), device=point.device))[step.place]
+            return upper(point, torch.arange(len(point), device=point.device))[step.target_layer]

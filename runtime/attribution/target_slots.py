@@ -45,8 +45,8 @@ class Keyed:
     def places(self) -> Named:
         """(input, ..., term) -> the slot of each class or atom; -1 for none."""
         found = np.full(self.numbers.data.shape, -1, np.int64)
-        for place in np.ndindex(found.shape):
-            found[place] = self.slots.get((place[0], (self.kind, int(self.numbers.data[place]))), -1)
+        for position in np.ndindex(found.shape):
+            found[position] = self.slots.get((position[0], (self.kind, int(self.numbers.data[position]))), -1)
         return Named(self.numbers.dims, found)
 
     @cached_property
@@ -55,13 +55,13 @@ class Keyed:
         return max(self.slots.values(), default=-1) + 1
 
 
-def keyed(run: Any, target: Node, place: str, combined: bool = False) -> Keyed:
+def keyed(run: Any, target: Node, target_layer: str, combined: bool = False) -> Keyed:
     """What a target is made of at a place: `output`, or one of the layers that its atoms are of. ``combined``: sums and
     differences of classes are scores of their own, with numbers of their own."""
     field: Field = run.value(target)
     count = len(run.images)
-    if place == OUTPUT or place.startswith(CHAIN):
-        index, kind = field.index, place if place.startswith(CHAIN) else field.type.unit
+    if target_layer == OUTPUT or target_layer.startswith(CHAIN):
+        index, kind = field.index, target_layer if target_layer.startswith(CHAIN) else field.type.unit
         assert index is not None
         dims = tuple(d for d in index.dims if d not in ("input", TERM))
         full = ("input", *dims, TERM)
@@ -74,7 +74,7 @@ def keyed(run: Any, target: Node, place: str, combined: bool = False) -> Keyed:
             number = np.where((table[0] < 0).any(-1), -1, np.arange(table[0].shape[1]))
             return Keyed(own, Named(full, number.reshape(*shape[:-1], 1)))
         return Keyed(kind, Named(full, np.broadcast_to(index.spread(full), shape)))
-    numbers = atom_numbers(field, run.layer(place), place)
+    numbers = atom_numbers(field, run.layer(target_layer), target_layer)
     dims = tuple(d for d in numbers.dims if d != "input")
     full = ("input", *dims)
     shape = [count, *(numbers.sizes[d] for d in dims)]
@@ -101,15 +101,15 @@ def atom_numbers(field: Field, layer: Any, name: str) -> Named:
     number, absent = np.zeros(shape, np.int64), np.zeros(shape, bool)
     for axis, array in zip(keep, arrays, strict=True):
         size = int(array.data.max(initial=0)) + 1 if axis == "group" else layer.every_size[axis]
-        place = np.broadcast_to(array.spread(dims), shape)
-        absent |= (place < 0) | (place >= size)
-        number = number * size + place
+        position = np.broadcast_to(array.spread(dims), shape)
+        absent |= (position < 0) | (position >= size)
+        number = number * size + position
     if owner is not None:
         absent |= np.broadcast_to(owner.spread(dims), shape) != field.type.layers.index(name)
     return Named(dims, np.where(absent, -1, number))
 
 
-def cotangents(run: Any, place: str, keys: list[list[Key | None]], value: Any, rows: Any = None) -> Any:
+def cotangents(run: Any, target_layer: str, keys: list[list[Key | None]], value: Any, rows: Any = None) -> Any:
     """d target / d (scores or activation), (slot, row, *place axes).
 
     keys: slot -> input -> what the slot stands for there. value: the scores (row, class) or the later layer's
@@ -128,14 +128,14 @@ def cotangents(run: Any, place: str, keys: list[list[Key | None]], value: Any, r
             if key is None:
                 continue
             kind, number = key
-            if kind == place:  # the score of a chain, by its number
+            if kind == target_layer:  # the score of a chain, by its number
                 found[slot, row, number] = 1
             elif kind[0] == "combined":
                 for index, factor in zip(*(table[owner, number] for table in run.combined[kind[1]]), strict=True):
-                    one = cotangents(run, place, [[(kind[2], int(index))]], value[row : row + 1], [0])
+                    one = cotangents(run, target_layer, [[(kind[2], int(index))]], value[row : row + 1], [0])
                     found[slot, row] += float(factor) * one[0, 0]
-            elif place != OUTPUT:
-                found[slot, row] = atom_cotangent(run, place, kind, number, value[row : row + 1], owner)[0]
+            elif target_layer != OUTPUT:
+                found[slot, row] = atom_cotangent(run, target_layer, kind, number, value[row : row + 1], owner)[0]
             elif kind == "probability":
                 found[slot, row] = probability_slope(value[row].double(), number, run.kind).to(found)
             else:
@@ -143,23 +143,23 @@ def cotangents(run: Any, place: str, keys: list[list[Key | None]], value: Any, r
     return found
 
 
-def single_scores(place: str, keys: list[list[Key | None]]) -> np.ndarray | None:
+def single_scores(target_layer: str, keys: list[list[Key | None]]) -> np.ndarray | None:
     """(slot, input) -> the class, -1 for none, where every slot stands for the score of one class: its cotangent is 1
     there and 0 elsewhere. None where some slot stands for anything else."""
     kinds = {key[0] for by_input in keys for key in by_input if key is not None}
-    if place != OUTPUT or any(not isinstance(kind, str) or kind == "probability" for kind in kinds):
+    if target_layer != OUTPUT or any(not isinstance(kind, str) or kind == "probability" for kind in kinds):
         return None
     return np.array([[-1 if key is None else key[1] for key in by_input] for by_input in keys], np.int64)
 
 
-def atom_cotangent(run: Any, place: str, kind: tuple[str, ...], number: int, value: Any, owner: int) -> Any:
+def atom_cotangent(run: Any, target_layer: str, kind: tuple[str, ...], number: int, value: Any, owner: int) -> Any:
     """d score / d activation for one atom of a later layer, (1, *layer axes).
 
     A channel's score is the sum over its positions, a neuron's its activation. That of a position, token or whole layer
     is the L2 norm of its part, with derivative part / |part| (0 where the part is 0); that of a group is the inner
     product of part / |part| with the activation, which is the part's norm where groups do not overlap.
     """
-    layer, atom = run.layer(place), kind[1]
+    layer, atom = run.layer(target_layer), kind[1]
     if atom == "group":
         part = run.group_parts(kind[2], layer)[number, owner : owner + 1]
         return part / part.norm().clamp_min(1e-20)

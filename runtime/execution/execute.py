@@ -122,9 +122,11 @@ class Run:
         self._steps: dict[tuple[int, str], list[Any]] = {}  # (a node, where its targets are) -> what finds its numbers
         self._combined: set[tuple[int, str]] = set()  # those whose sums of classes are followed as one score
         for step in self.program.derivatives:
-            for served in dict.fromkeys(id(ask.node) for ask in step.asks):
-                self._steps.setdefault((served, step.place), []).append(step)
-            self._combined.update((id(ask.node), step.place) for ask in step.asks if ask.combined)
+            for served in dict.fromkeys(id(request.node) for request in step.requests):
+                self._steps.setdefault((served, step.target_layer), []).append(step)
+            self._combined.update(
+                (id(request.node), step.target_layer) for request in step.requests if request.combined
+            )
         self._parts: dict[str, Any] = {}
         self._scores: np.ndarray | None = None
 
@@ -227,36 +229,36 @@ class Run:
 
         return shown(self.scores, self.kind)
 
-    def found(self, node: Node, target: Node, place: str = OUTPUT) -> Found:
+    def found(self, node: Node, target: Node, target_layer: str = OUTPUT) -> Found:
         """The table that the numbers of an operation for one target are put into."""
         from bbilang.runtime.attribution.slots import Found
 
-        key = (id(node), place)
+        key = (id(node), target_layer)
         if key not in self._found:
-            self._found[key] = Found.of(self, target, place, key in self._combined)
-            self._places.setdefault(id(node), []).append(place)
+            self._found[key] = Found.of(self, target, target_layer, key in self._combined)
+            self._places.setdefault(id(node), []).append(target_layer)
         return self._found[key]
 
-    def maps(self, node: Node, place: str = OUTPUT) -> dict[str, np.ndarray]:
+    def maps(self, node: Node, target_layer: str = OUTPUT) -> dict[str, np.ndarray]:
         """layer -> (slot, input, *atom axes): a derivative operation's reduced numbers, one slot a class or atom. No
         layer where none lies below the place."""
-        for step in self._steps.get((id(node), place), ()):
+        for step in self._steps.get((id(node), target_layer), ()):
             if self.parts:
-                lengths.merged_maps(self, node, place, step)
+                lengths.merged_maps(self, node, target_layer, step)
             else:
                 self.derive(step)
-        found = self._found.get((id(node), place))
+        found = self._found.get((id(node), target_layer))
         return found.maps if found else {}
 
     def checks(self, node: Node) -> list[np.ndarray]:
         """How far the contributions to a node's targets are from adding up, from a method that is complete: (error,
         difference of the scores, steps, tolerance), each (4, slot, input)."""
-        tables = (self._found[id(node), place] for place in self._places.get(id(node), ()))
+        tables = (self._found[id(node), target_layer] for target_layer in self._places.get(id(node), ()))
         return [check for found in tables for check in found.checks.values()]
 
-    def slots(self, node: Node, target: Node, place: str = OUTPUT) -> Named:
+    def slots(self, node: Node, target: Node, target_layer: str = OUTPUT) -> Named:
         """(input, ..., term) -> the slot in `maps` of each class or atom that the target is made of; -1 for none."""
-        return self.found(node, target, place).keyed.places
+        return self.found(node, target, target_layer).keyed.places
 
     def group_parts(self, digest: str, layer: LayerDescription) -> Any:
         """W_g outer H_g of every group of a target, (group, input, *layer axes); by the digest of its node."""
@@ -268,15 +270,15 @@ class Run:
             self._parts[digest] = group_parts(node, layer, range(count), self)
         return self._parts[digest]
 
-    def place(self, captured: Any, place: str, targets: Sequence[Node]) -> Any:
+    def target_value(self, captured: Any, target_layer: str, targets: Sequence[Node]) -> Any:
         """The tensor that cotangents start from, attached to the graph: scores (input, class), a later layer's
         activation (input, *layer axes), or an attribution (input, term)."""
         from bbilang.runtime.attribution.second_order import score
 
-        if place.startswith(CHAIN):
+        if target_layer.startswith(CHAIN):
             chain = next(node for target in targets for node in walk(target) if node.op == "chain")
             return score(self, captured, chain)
-        return captured.score_graph if place == OUTPUT else captured.graph[place]
+        return captured.score_graph if target_layer == OUTPUT else captured.graph[target_layer]
 
     def kept_shape(self, node: Node, layer: str) -> list[int]:
         """The sizes of the axes that tell a node's atoms apart at one layer."""

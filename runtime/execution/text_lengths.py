@@ -59,16 +59,16 @@ def merged(parts: Sequence[tuple[Run, np.ndarray]], axes: Sequence[str], sizes: 
     return found
 
 
-def merged_maps(run: Run, node: Any, place: str, step: Any) -> None:
+def merged_maps(run: Run, node: Any, target_layer: str, step: Any) -> None:
     """The tables of one operation for one place, from those of the parts: each class or atom in its own slot."""
     for part in run.parts:
         part.derive(step)
-    for ask in step.asks:
-        if ask.node is not node:
+    for request in step.requests:
+        if request.node is not node:
             continue
-        table = run.found(node, ask.target, place)
+        table = run.found(node, request.target, target_layer)
         for part in run.parts:
-            own = part.found(node, ask.target, place)
+            own = part.found(node, request.target, target_layer)
             both = [
                 (table.slots[int(part.rows[row]), key], slot, row)
                 for (row, key), slot in own.slots.items()

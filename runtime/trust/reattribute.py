@@ -21,15 +21,15 @@ def alone(program: Program, node: Node) -> Program:
     needed: dict[int, set[str]] = {}
     for name in DERIVATIVES:
         kept[name] = tuple(
-            replace(d, asks=tuple(a for a in d.asks if a.node is node))
+            replace(d, requests=tuple(a for a in d.requests if a.node is node))
             for d in getattr(program, name)
-            if any(a.node is node for a in d.asks)
+            if any(a.node is node for a in d.requests)
         )
         for one in kept[name]:
             layers = needed.setdefault(one.forward, set())
             layers |= set(one.layers)
             for target in one.targets:
-                layers |= set(captured_at(target, one.place))
+                layers |= set(captured_at(target, one.target_layer))
             if getattr(one, "baseline", -1) >= 0:
                 needed.setdefault(one.baseline, set()).add(one.layer)
     forwards = tuple(

@@ -27,8 +27,8 @@ MEASURES: dict[str, Measure] = {measure.name: measure for file in FILES for meas
 
 def trial(run: Any, step: Rerun) -> None:
     """One step of the plan: a measure of the attributions that share it."""
-    for ask in step.asks:
-        finding(ask.node, step.method[0], run)
+    for request in step.requests:
+        finding(request.node, step.method[0], run)
 
 
 def finding(node: Node, name: str, run: Any) -> Finding:
@@ -51,6 +51,6 @@ def beside(node: Node, name: str, run: Any) -> Named:
 def case_of(node: Node, name: str, run: Any) -> Case:
     step = next(
         r for r in run.program.reruns
-        if r.finds == "trust" and r.method[0] == name and any(a.node is node for a in r.asks)
+        if r.finds == "trust" and r.method[0] == name and any(a.node is node for a in r.requests)
     )  # fmt: skip
     return Case(node, tested(node), run.value(node.inputs[0]), step, run, node["n"])

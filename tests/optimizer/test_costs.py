@@ -104,7 +104,7 @@ CASES = {
 def test_derivatives_cost_the_least(name, inputs):
     """Planned, and as torch counts while it runs: no more than the bound, and no less."""
     flops, cotangents, tangents = least(CASES[name], inputs)
-    steps = planned("\n".join(ask.text for ask in CASES[name]), inputs)
+    steps = planned("\n".join(request.text for request in CASES[name]), inputs)
     derived = [steps.total("backward"), steps.total("tangents")]
     assert not any(step.bound for step in steps.steps if step.kind in ("backward", "tangents"))
     assert sum(n for _, n in derived) == flops
@@ -117,7 +117,7 @@ def test_derivatives_cost_the_least(name, inputs):
 
 def test_the_optimum_mixes():
     """Tangents where positions meet all classes, and a cotangent for the rest; neither way alone is as cheap."""
-    text = "\n".join(ask.text for ask in CASES["positions to all beside channels to one"])
+    text = "\n".join(request.text for request in CASES["positions to all beside channels to one"])
     mixed, forward, reverse = (planned(text, 1, **c) for c in ({}, {"force": "forward"}, {"force": "reverse"}))
     assert mixed.total("tangents")[0] == 16 and mixed.total("backward")[0] == 1
     cost = {id(p): p.total("tangents")[1] + p.total("backward")[1] for p in (mixed, forward, reverse)}

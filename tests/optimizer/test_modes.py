@@ -71,8 +71,11 @@ def test_the_choice_is_the_best_of_all(wanted, speeds, inputs):
     seconds = steps.total("backward")[1] / down
     for step in steps.steps:
         if step.kind == "tangents":
-            layer, place = step.words.split(" of ")[1].split(" to ")[0], steps.program.tangents[step.index].place
-            own = inputs * between(layer, "head" if place == "output" else place)
+            layer, target_layer = (
+                step.words.split(" of ")[1].split(" to ")[0],
+                steps.program.tangents[step.index].target_layer,
+            )
+            own = inputs * between(layer, "head" if target_layer == "output" else target_layer)
             seconds += own / values + (step.flops - own) / up
     bound = least(wanted, inputs, speeds)[0]
     close_to(seconds, bound)
@@ -97,7 +100,7 @@ def test_forced_modes_and_pure_ways(wanted):
 @given(wanted=st.lists(asks(("channel", "spatial", "neuron")), min_size=6, max_size=8))
 def test_many_kinds_of_atoms_are_never_worse_than_either_way(wanted):
     """Where not every choice is tried: at most what the two pure ways cost, by the measure that decides."""
-    program = tiny.check("\n".join(ask.text for ask in wanted), 1, adapter())
+    program = tiny.check("\n".join(request.text for request in wanted), 1, adapter())
     for rule in RULES[: RULES.index(choose_mode)]:
         program = rule(program)
     for backward in program.backwards:
@@ -105,12 +108,12 @@ def test_many_kinds_of_atoms_are_never_worse_than_either_way(wanted):
         assert sum(way.chosen for way in found) == 1
         assert min(way.cost.seconds for way in found) == next(way.cost.seconds for way in found if way.chosen)
         for way in found:
-            assert served(way) == {(ask.node, layer) for ask in backward.asks for layer in ask.layers}
+            assert served(way) == {(request.node, layer) for request in backward.requests for layer in request.layers}
 
 
 def served(way) -> set:
     parts = [*way.tangents, *([way.backward] if way.backward else [])]
-    pairs = [(ask.node, layer) for part in parts for ask in part.asks for layer in ask.layers]
+    pairs = [(request.node, layer) for part in parts for request in part.requests for layer in request.layers]
     assert len(set(pairs)) == len(pairs), "each wish is served once"
     return set(pairs)
 
@@ -188,7 +191,7 @@ def test_a_damaged_record_is_measured_again(tmp_path, measured, damage):
 def test_speeds_are_read_without_torch(tmp_path, measured):
     calibrate.calibrated(Cache(tmp_path))
     code = (
-        "import sys\nfrom bbilang.runtime import calibrate\nfrom bbilang.runtime.cache.disk import Cache\n"
+        "import sys\nfrom bbilang.runtime.device import calibrate\nfrom bbilang.runtime.cache.disk import Cache\n"
         f"print(calibrate.known(Cache({str(tmp_path)!r})).forward.flops, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
