@@ -26,6 +26,7 @@ from bbilang.runtime.featvis.losses import Response
 from bbilang.runtime.featvis.parametrization import parametrization
 from bbilang.runtime.featvis.schedule import WINDOW, arrived, schedule_of
 from bbilang.runtime.featvis.transforms import affine, resample
+from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.run_to_layer import OUTPUT
 
 _EPSILON = 1e-8  # Adam's
@@ -49,7 +50,7 @@ class _Course:
 class Ascent:
     """Icons of one family at one layer. Hooks and the folded copy live as long as it does, between with and end."""
 
-    def __init__(self, adapter: Any, objective: Objective, recipe: Recipe, batch: int, counter: passes.Passes):
+    def __init__(self, adapter: Adapter, objective: Objective, recipe: Recipe, batch: int, counter: passes.Passes):
         self.layer, self.recipe, self.batch, self.counter = objective.layer, recipe, batch, counter
         if objective.pictures > batch:
             text = f"{objective.pictures} pictures that differ are made in one batch, which has {batch} places"
@@ -275,18 +276,18 @@ def move(
     coefficients.sub_(size * mean / square.sqrt().add_(_EPSILON))
 
 
-def described(adapter: Any, layer: str) -> Any:
+def described(adapter: Adapter, layer: str) -> Any:
     return getattr(adapter.description, "by_name", {}).get(layer)
 
 
-def _channel_axis(adapter: Any, layer: str, activation: Tensor) -> int:
+def _channel_axis(adapter: Adapter, layer: str, activation: Tensor) -> int:
     """Axis of channels in the layer's result, counting the batch; -1 in a sequence layer."""
     description = described(adapter, layer)
     return 1 + description.axes.index("channel") if description is not None and layer != OUTPUT else 1
 
 
 def _network_size(
-    adapter: Any, layer: str, example: Tensor, counter: passes.Passes
+    adapter: Adapter, layer: str, example: Tensor, counter: passes.Passes
 ) -> tuple[tuple[int, int], Tensor, Tensor]:
     """(y, x) that the network is shown, an example of it, the layer's activation of one: the view's own size, else the
     only one it takes."""

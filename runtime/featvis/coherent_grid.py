@@ -10,7 +10,6 @@ a cell is known by its whole grid (`runtime.icon.Grid`), to the cache too.
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from bbilang.runtime import passes
 from bbilang.runtime.featvis.ascent import Ascent, described, move
 from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, seed_of
 from bbilang.runtime.featvis.transforms import affine
+from bbilang.runtime.passes.adapter import Adapter
 
 OWN, SHARED = 0.7, 0.5  # the article's
 
@@ -39,7 +39,7 @@ def shares(vectors: np.ndarray, groups: int) -> np.ndarray:
 
 
 def coherent(
-    adapter: Any,
+    adapter: Adapter,
     layer: str,
     vectors: np.ndarray,
     groups: int = 6,

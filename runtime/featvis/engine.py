@@ -22,6 +22,7 @@ from bbilang.runtime.featvis.ascent import Ascent, Take, described
 from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, Start, icon_key, keep, model_key, unpack
 from bbilang.runtime.featvis.losses import family
 from bbilang.runtime.featvis.schedule import schedule_of
+from bbilang.runtime.passes.adapter import Adapter
 
 __all__ = ["Icon", "Objective", "Recipe", "Start", "estimate", "make", "visualize"]
 
@@ -30,7 +31,7 @@ Announce = Callable[[int, float], None]
 
 
 def visualize(
-    adapter: Any,
+    adapter: Adapter,
     objectives: Sequence[Objective],
     recipe: Recipe | None = None,
     cache: Cache | None = None,
@@ -65,7 +66,7 @@ def visualize(
 
 
 def make(
-    adapter: Any,
+    adapter: Adapter,
     objectives: Iterable[Objective],
     take: Take,
     recipe: Recipe | None = None,
@@ -124,7 +125,7 @@ def make(
 
 
 def _grids(
-    adapter: Any, missing: Sequence[Objective], recipe: Recipe, counter: passes.Passes
+    adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, counter: passes.Passes
 ) -> Iterator[tuple[Objective, Icon]]:
     """Every cell of the coherent grids of which a cell is missing: they are made together."""
     from bbilang.runtime.featvis.coherent_grid import coherent
@@ -144,7 +145,7 @@ def _finish(left: dict[Objective, None], take: Take, store: Take, objective: Obj
 
 
 def estimate(
-    adapter: Any, objectives: Sequence[Objective], recipe: Recipe | None = None, cache: Cache | None = None
+    adapter: Adapter, objectives: Sequence[Objective], recipe: Recipe | None = None, cache: Cache | None = None
 ) -> tuple[int, float]:
     """(icons to make, seconds at most): what is not in the cache, at a speed measured on this machine: three steps per
     layer after a warm-up, once per process. Padded batches are counted whole, early ends are not foreseen."""
@@ -156,7 +157,7 @@ def estimate(
     return len(wanted), _seconds(adapter, wanted, recipe)
 
 
-def _seconds(adapter: Any, missing: Sequence[Objective], recipe: Recipe) -> float:
+def _seconds(adapter: Adapter, missing: Sequence[Objective], recipe: Recipe) -> float:
     seconds = 0.0
     for group in _by_family(missing):
         batch, step = _speed(adapter, recipe, group)
@@ -167,7 +168,7 @@ def _seconds(adapter: Any, missing: Sequence[Objective], recipe: Recipe) -> floa
 _speeds: weakref.WeakKeyDictionary[Any, dict[Any, tuple[int, float]]] = weakref.WeakKeyDictionary()
 
 
-def _speed(adapter: Any, recipe: Recipe, group: Sequence[Objective]) -> tuple[int, float]:
+def _speed(adapter: Adapter, recipe: Recipe, group: Sequence[Objective]) -> tuple[int, float]:
     """(batch that fits in memory, seconds a step), measured once per model, family and recipe in this process."""
     known = _speeds.setdefault(adapter.module, {})
     short = replace(recipe, steps=3, redirect=0)
@@ -228,7 +229,7 @@ def _together(objectives: Iterable[Objective]) -> list[Objective]:
     return list(dict.fromkeys(replace(o, number=n) for o in objectives for n in range(o.pictures)))
 
 
-def _canonical(adapter: Any, objective: Objective) -> Objective:
+def _canonical(adapter: Adapter, objective: Objective) -> Objective:
     """The objective under the layer's first name, so that an alias asks for no second icon."""
     if objective.pictures > 1 and objective.kind != "direction":
         text = f"`{objective.kind}` makes one picture, not {objective.pictures}"

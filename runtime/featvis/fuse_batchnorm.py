@@ -7,15 +7,17 @@ backward): 113 ms as it comes, 76 ms folded, 58 ms folded with channels last.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
+from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.runtime import passes
 from bbilang.runtime.models.copy_module import copied as copied_module
+from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.run_to_layer import OUTPUT
 
 TOLERANCE = 1e-4  # of the layer's largest activation
@@ -25,18 +27,18 @@ TOLERANCE = 1e-4  # of the layer's largest activation
 class FoldedAdapter:
     """An adapter whose module is a copy; its layers are found under the original's names."""
 
-    original: Any
+    original: Adapter
     module: nn.Module
-    normalize: Any
-    device: Any
-    description: Any
+    normalize: Callable[[Tensor], Tensor]
+    device: torch.device
+    description: ModelDescription
 
     def module_of(self, layer: str) -> nn.Module:
         path = next(name for name, m in self.original.module.named_modules() if m is self.original.module_of(layer))
         return self.module.get_submodule(path)
 
 
-def folded(adapter: Any, layer: str, example: Tensor, counter: passes.Passes | None = None) -> Any:
+def folded(adapter: Adapter, layer: str, example: Tensor, counter: passes.Passes | None = None) -> Adapter:
     """The adapter over a folded copy of its module, or the adapter itself where that fails or is not equal at `layer`.
 
     ``example`` (batch, 3, y, x) in [0, 1] is what equality is measured on; at most two pictures of it are used.
@@ -59,7 +61,7 @@ def folded(adapter: Any, layer: str, example: Tensor, counter: passes.Passes | N
     return copied if equal else adapter
 
 
-def seen(adapter: Any, layer: str, images: Tensor, counter: passes.Passes | None = None) -> Tensor:
+def seen(adapter: Adapter, layer: str, images: Tensor, counter: passes.Passes | None = None) -> Tensor:
     """The layer's activations (input, *layer shape), or the scores (input, class) where it is "output"."""
     if layer == OUTPUT:
         return passes.forward(adapter, images, [], counter=counter).scores

@@ -15,6 +15,7 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.cache.disk import canonical, key_of
 from bbilang.runtime.cache.versions import version_of
 from bbilang.runtime.featvis.transforms import Transforms
+from bbilang.runtime.passes.adapter import Adapter
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -190,7 +191,7 @@ def seed_of(recipe: Recipe, objective: Objective) -> int:
     return int.from_bytes(hashlib.sha256(text).digest()[:7], "big")
 
 
-def model_key(adapter: Any) -> str:
+def model_key(adapter: Adapter) -> str:
     """What the adapter calls its fingerprint, else a sha256 of names, kinds, weights and normalization."""
     own = getattr(adapter, "fingerprint", None)
     if own is not None:
@@ -212,12 +213,12 @@ def model_key(adapter: Any) -> str:
     return digest.hexdigest()
 
 
-def device_type(adapter: Any) -> str:
+def device_type(adapter: Adapter) -> str:
     """ "cpu", "cuda" or "mps"; ``adapter.device`` is torch's, or the words for it."""
     return str(adapter.device).partition(":")[0]
 
 
-def icon_key(model: str | None, objective: Objective, recipe: Recipe, batch: int, adapter: Any) -> str:
+def icon_key(model: str | None, objective: Objective, recipe: Recipe, batch: int, adapter: Adapter) -> str:
     """Everything that an icon's bits depend on, but for the number of threads. Imports no torch."""
     of = _description(model, objective, recipe)
     return key_of({**of, "batch": batch, "torch": version_of("torch"), "device": device_type(adapter)})
@@ -234,7 +235,7 @@ def _description(model: str | None, objective: Objective, recipe: Recipe) -> dic
 
 
 def keep(
-    cache: Cache, icon: Icon, model: str | None, objective: Objective, recipe: Recipe, batch: int, adapter: Any
+    cache: Cache, icon: Icon, model: str | None, objective: Objective, recipe: Recipe, batch: int, adapter: Adapter
 ) -> None:
     """Put an icon into the cache, with what lets another machine find it and say who made it."""
     data, metadata = pack(icon)
@@ -244,7 +245,7 @@ def keep(
 
 
 def look_up(
-    cache: Cache, objectives: Iterable[Objective], recipe: Recipe, adapter: Any
+    cache: Cache, objectives: Iterable[Objective], recipe: Recipe, adapter: Adapter
 ) -> tuple[dict[Objective, Icon], list[str]]:
     """(the icons that the cache holds; who made each of those that came from another machine). Imports no torch where
     the adapter knows its fingerprint."""

@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.device.memory import is_out_of_memory
+from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.boundary import Cut, versions
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.explicit_jvp import Linear
@@ -87,7 +88,7 @@ class Upper:
 
 @contextmanager
 def above(
-    adapter: Any,
+    adapter: Adapter,
     captured: Captured,
     layer: str,
     places: Sequence[str] = (OUTPUT,),
@@ -126,7 +127,7 @@ Checked = tuple[str, Replay | Section, Cost, dict[Any, Any], Tensor, bool]
 
 
 def _checked(
-    adapter: Any, captured: Captured, layer: str, places: tuple[str, ...], ways: Sequence[str], counter: Passes
+    adapter: Adapter, captured: Captured, layer: str, places: tuple[str, ...], ways: Sequence[str], counter: Passes
 ) -> Checked:
     """(way, what runs the network above, its cost, what was learnt of it, the layer's activations, whether rows run one
     by one) of one forward. Raises BbiError E508."""
@@ -178,7 +179,7 @@ class _Check:
 
     def __init__(
         self,
-        adapter: Any,
+        adapter: Adapter,
         captured: Captured,
         cut: Cut,
         places: tuple[str, ...],
@@ -232,7 +233,7 @@ class _Check:
         bytes_each = [size // len(rows) for size in sizes.found]
         return Cost(way, max([each, *bytes_each]), sum(bytes_each, each))
 
-    def expected(self, adapter: Any, captured: Captured, places: tuple[str, ...]) -> dict[str, Tensor]:
+    def expected(self, adapter: Adapter, captured: Captured, places: tuple[str, ...]) -> dict[str, Tensor]:
         """place -> what the forward gave there; it is run again for places that it was not asked for."""
         values = dict(captured.activations)
         if captured.scores is not None:

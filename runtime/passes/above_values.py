@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +10,7 @@ from torch import Tensor
 from bbilang.runtime.device.memory import chunks
 from bbilang.runtime.passes.above import Upper, above
 from bbilang.runtime.passes.above_gradients import AT_MOST
+from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.explicit_vjp import laid
 from bbilang.runtime.passes.forward import Captured
@@ -78,7 +78,7 @@ def value_chunks(
 
 
 def score_chunks(
-    adapter: Any,
+    adapter: Adapter,
     captured: Captured,
     layer: str,
     make: Callable[[int, int], tuple[Tensor, Tensor]],

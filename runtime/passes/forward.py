@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bbilang.compiler.ir.model_description import NOT_PICTURES
+from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.boundary import Cut, Recorder
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.hooks import (
@@ -61,7 +62,7 @@ class Captured:
 
 
 def forward(
-    adapter: Any,
+    adapter: Adapter,
     images: Tensor,
     layers: Sequence[str],
     want_output: bool = True,
@@ -180,7 +181,7 @@ def forward(
 
 
 def _one_by_one(
-    adapter: Any, images: Tensor, layers: Sequence[str], want_output: bool, grad: bool, counter: Passes,
+    adapter: Adapter, images: Tensor, layers: Sequence[str], want_output: bool, grad: bool, counter: Passes,
     replace: Mapping[str, Tensor], cuts: Sequence[str], around: Any,
 ) -> Captured:  # fmt: skip
     """A forward of each input alone, joined: rows of the results are those of the inputs."""

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import Node, map_arg
 
+from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.boundary import RUN, Cut, spread
 from bbilang.runtime.passes.hooks import INPUT, tensor_of, with_tensor
@@ -157,7 +158,7 @@ def out_of_place(module: nn.Module) -> Iterator[None]:
 class Section:
     """activations (row, *layer shape), rows (row,) or None -> place -> (row, *place shape), by the cut graph."""
 
-    def __init__(self, adapter: Any, cut: Cut, places: Sequence[str]):
+    def __init__(self, adapter: Adapter, cut: Cut, places: Sequence[str]):
         self.adapter, self.cut = adapter, cut
         self.inputs = len(cut.images)
         self.modules = dict(adapter.module.named_modules())
@@ -277,7 +278,7 @@ class Section:
             yield
 
 
-def through_normalization(adapter: Any, images: Tensor, gradients: Tensor) -> Tensor:
+def through_normalization(adapter: Adapter, images: Tensor, gradients: Tensor) -> Tensor:
     """Gradients (target, row, *shape) for normalized pictures -> for the pictures (row, *shape) themselves."""
     with torch.enable_grad():
         pixels = images.detach().clone().requires_grad_()

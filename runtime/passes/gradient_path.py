@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.forward import forward
 from bbilang.runtime.passes.hooks import INPUT, borrowed, error, tensor_of, with_tensor
@@ -22,7 +23,7 @@ from bbilang.runtime.passes.module.results import tensors
 from bbilang.runtime.passes.replay_above import OUTPUT
 
 
-def check_way(adapter: Any, images: Tensor, layer: str, place: str, counter: Passes | None = None) -> None:
+def check_way(adapter: Adapter, images: Tensor, layer: str, place: str, counter: Passes | None = None) -> None:
     """Raises BbiError E505 where no gradient leads from the layer to the place, and says where it ends: to the scores,
     or to a layer whose values depend on it. Nothing is said about a way whose gradient is zero."""
     head = adapter.description.output
@@ -50,7 +51,7 @@ def others(values: Tensor) -> Iterator[Tensor]:
     yield values + noise * (3 * values.abs().mean() + 1)
 
 
-def _depends(adapter: Any, images: Tensor, layer: str, place: str) -> bool:
+def _depends(adapter: Adapter, images: Tensor, layer: str, place: str) -> bool:
     """Whether the values of a place depend on those of a layer at all: what lies beside it does not, and its zeros are
     right."""
     own = forward(adapter, images, [layer, place], False)
@@ -69,7 +70,7 @@ class NoWay(Exception):
 
 
 @contextmanager
-def told(adapter: Any, captured: Any, layer: str) -> Iterator[None]:
+def told(adapter: Adapter, captured: Any, layer: str) -> Iterator[None]:
     """`NoWay` inside becomes E505, which says where the way ends."""
     try:
         yield
@@ -88,7 +89,7 @@ def all_zero(gradient: Tensor) -> bool:
 class _Watch:
     """Follows what is made of the layer's result, module by module."""
 
-    def __init__(self, adapter: Any, layer: str):
+    def __init__(self, adapter: Adapter, layer: str):
         self.layer = layer
         short = {layer.module: layer.name for layer in getattr(adapter.description, "layers", ())}
         self.paths = {module: path for path, module in adapter.module.named_modules() if path}

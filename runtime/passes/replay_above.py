@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.boundary import RUN, Cut, spread
 from bbilang.runtime.passes.hooks import INPUT, Stop, borrowed, error, tensor_of, with_tensor
 from bbilang.runtime.passes.trace import twice
@@ -23,7 +24,7 @@ OUTPUT = "output"
 class Replay:
     """activations (row, *layer shape), rows (row,) or None -> place -> (row, *place shape)."""
 
-    def __init__(self, adapter: Any, cut: Cut, places: Sequence[str]):
+    def __init__(self, adapter: Adapter, cut: Cut, places: Sequence[str]):
         self.adapter, self.cut = adapter, cut
         self.inputs = len(cut.images)
         head = adapter.description.output

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.hooks import INPUT, Stop, borrowed, error, guard_memory, tensor_of
@@ -68,7 +69,7 @@ class Runner:
     itself keeps its own gradient there. The layer "output" stands for the scores.
     """
 
-    def __init__(self, adapter: Any, layer: str, counter: Passes):
+    def __init__(self, adapter: Adapter, layer: str, counter: Passes):
         self.adapter, self.layer, self.counter = adapter, layer, counter
         self.through_relu: bool | Tensor = False
         self._result: Tensor | None = None
@@ -136,7 +137,11 @@ class Runner:
 
 @contextmanager
 def run_to(
-    adapter: Any, layer: str, through_relu: bool = False, counter: Passes | None = None, example: Tensor | None = None
+    adapter: Adapter,
+    layer: str,
+    through_relu: bool = False,
+    counter: Passes | None = None,
+    example: Tensor | None = None,
 ) -> Iterator[Runner]:
     """A `Runner` that stops at the layer, for optimizing its input: one registration for any number of calls.
 

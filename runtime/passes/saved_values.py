@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.fx.node import Node
 from torch.utils._pytree import tree_map
 
+from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.fx_graph import run_node
 
 _HEAVY = (
@@ -24,7 +25,7 @@ _SUMS = (operator.add, operator.iadd, torch.add)  # of two tensors alike: like e
 class Kept:
     """What the modules of a forward gave, detached: what it takes to go down again. Hang `hooks` after all others."""
 
-    def __init__(self, adapter: Any, images: Tensor):
+    def __init__(self, adapter: Adapter, images: Tensor):
         self.adapter, self.images = adapter, images
         self.modules = dict(adapter.module.named_modules())
         self.names = {m: name for name, m in self.modules.items()}

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.hooks import borrowed, error
 from bbilang.runtime.passes.module.memo import remembered
@@ -29,7 +30,7 @@ class Trace:
 WATCHED = "watched"
 
 
-def trace(adapter: Any, images: Tensor, counter: Passes | None = None) -> Trace:
+def trace(adapter: Adapter, images: Tensor, counter: Passes | None = None) -> Trace:
     """Watch one image pass through the whole model; done once per model and remembered (`remember`).
 
     A stopped forward cannot see that its layer would have run again further up: this can. Where the model fails half
@@ -70,7 +71,7 @@ def twice(layer: str) -> BbiError:
     )
 
 
-def check_single(adapter: Any, layers: Mapping[nn.Module, str], images: Tensor, counter: Passes | None) -> None:
+def check_single(adapter: Adapter, layers: Mapping[nn.Module, str], images: Tensor, counter: Passes | None) -> None:
     names = {m: name for name, m in adapter.module.named_modules()}
     runs = trace(adapter, images, counter).runs
     for module, layer in layers.items():

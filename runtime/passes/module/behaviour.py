@@ -21,6 +21,7 @@ from torch.autograd.function import BackwardCFunction
 from torch.overrides import TorchFunctionMode
 
 from bbilang.runtime.device.memory import is_out_of_memory
+from bbilang.runtime.passes.adapter import Adapter, original_of
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.hooks import borrowed, error
 from bbilang.runtime.passes.module.memo import remembered
@@ -56,19 +57,19 @@ class Conduct:
 USUAL = Conduct()
 
 
-def conduct_of(adapter: Any) -> Conduct:
+def conduct_of(adapter: Adapter) -> Conduct:
     """What `look` has found; the usual where nobody looked."""
     return remembered(_module(adapter)).get(KEY, USUAL)
 
 
-def same_conduct(adapter: Any, original: Any) -> None:
+def same_conduct(adapter: Adapter, original: Any) -> None:
     """A copy with other weights conducts itself as its original does: it is not looked at."""
     known = remembered(_module(original))
     remembered(_module(adapter)).update({key: known[key] for key in (KEY, ROWS) if key in known})
 
 
 def look(
-    adapter: Any, images: Tensor, together: bool, seed: int | None = None, counter: Passes | None = None
+    adapter: Adapter, images: Tensor, together: bool, seed: int | None = None, counter: Passes | None = None
 ) -> Conduct:
     """Probe the module on the first of ``images`` (input, ...), unless that was done. ``together``: several rows are
     going to be in one batch. A module that fails is taken to be usual: its error shows in the pass itself.
@@ -112,12 +113,12 @@ def calm(conduct: Conduct) -> Any:
     return _seeded(conduct.seed) if conduct.random else nullcontext()
 
 
-def _module(adapter: Any) -> nn.Module:
+def _module(adapter: Adapter) -> nn.Module:
     """A folded copy conducts itself as its original."""
-    return getattr(adapter, "original", adapter).module
+    return original_of(adapter).module
 
 
-def _known(adapter: Any) -> bool:
+def _known(adapter: Adapter) -> bool:
     """A network whose code ships with this package, as it was built: tests have looked at it."""
     module = _module(adapter)
     if not str(getattr(adapter, "definition", "")).startswith("bbilang.runtime.models."):
@@ -130,7 +131,7 @@ def _known(adapter: Any) -> bool:
     )
 
 
-def _twice(adapter: Any, one: Tensor, seed: int, counter: Passes) -> Conduct | None:
+def _twice(adapter: Adapter, one: Tensor, seed: int, counter: Passes) -> Conduct | None:
     """The same input, twice. None where the module does not run."""
     try:
         counter.probes += 2
@@ -157,7 +158,7 @@ def _twice(adapter: Any, one: Tensor, seed: int, counter: Passes) -> Conduct | N
     )
 
 
-def _mixed(adapter: Any, one: Tensor, counter: Passes) -> bool:
+def _mixed(adapter: Adapter, one: Tensor, counter: Passes) -> bool:
     """Whether a row's result depends on its company, or there can be no company at all.
 
     The row stands twice between two equal others: whatever is sorted, averaged or taken from a neighbour, from the
@@ -182,7 +183,7 @@ def _mixed(adapter: Any, one: Tensor, counter: Passes) -> bool:
                       [x[1:3] if len(x) == 4 else x for x in company])  # fmt: skip
 
 
-def _run(adapter: Any, images: Tensor, grad: bool = False) -> list[Tensor]:
+def _run(adapter: Adapter, images: Tensor, grad: bool = False) -> list[Tensor]:
     """Every tensor with an axis of rows that the module gives."""
     module = adapter.module
     with torch.inference_mode(False), borrowed(module), torch.set_grad_enabled(grad):

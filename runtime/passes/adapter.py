@@ -1,0 +1,38 @@
+"""What passes need of a model: its module, its layers by name, and how images become its input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from bbilang.compiler.ir.model_description import ModelDescription
+
+
+class Adapter(Protocol):
+    """A model as passes see it; `bbilang.runtime.models.adapter.Adapter` is the usual one."""
+
+    @property
+    def module(self) -> nn.Module:
+        """The module itself, not a copy: passes put hooks on it and take them off again."""
+
+    @property
+    def description(self) -> ModelDescription:
+        """Its layers by name, and ``output``, the path of the module that gives the scores ("" for the whole)."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are."""
+
+    def normalize(self, images: Tensor, /) -> Tensor:
+        """(input, channel, y, x) in [0, 1] -> the same axes, as the module expects them. Differentiable."""
+
+    def module_of(self, layer: str, /) -> nn.Module:
+        """The submodule whose result is a layer. Raises BbiError E204 where there is none of that name."""
+
+
+def original_of(adapter: Adapter) -> Adapter:
+    """The adapter that a faster copy (`featvis.fuse_batchnorm`) was made of; any other adapter itself."""
+    return getattr(adapter, "original", adapter)
