@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bbilang.cli.console import plural, result, result_table, result_words
-from bbilang.compiler.explain.explain import si
+from bbilang.compiler.explain.units import si
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
 
 ATOMS = {"y": "spatial", "token": "token", "channel": "channel"}  # the axis that brings an atom -> the atom

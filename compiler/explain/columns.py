@@ -1,4 +1,4 @@
-"""Tables of plain text that keep within a width: columns that wrap at words, and lines below a row."""
+"""Plain-text tables of limited width: columns that wrap at words, and notes below a row."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from bbilang.grammar.frozen import frozen
 
 GAP = 2  # cells between two columns
-NARROW = 8  # no column that wraps gets narrower
+NARROW = 8  # least width of a column that wraps
 
 
 @frozen
@@ -23,7 +23,7 @@ class Column:
 
 @frozen
 class Row:
-    """``hang``: what stands before the continuation lines of the column that wraps first. ``notes``: lines below the
+    """``hang``: the prefix of continuation lines in the first column that wraps. ``notes``: lines below the
     row, indented and wrapped."""
 
     cells: tuple[str, ...]
@@ -32,7 +32,7 @@ class Row:
 
 
 def cell_width(text: str) -> int:
-    """Cells of a terminal: two for a wide character, none for a combining one."""
+    """Return the width in terminal cells: two for a wide character, none for a combining one."""
     if text.isascii():
         return len(text)
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
@@ -41,9 +41,9 @@ def cell_width(text: str) -> int:
 def table(
     columns: Sequence[Column], rows: Sequence[Row], width: int, indent: int = 2, note_indent: int = 6
 ) -> list[str]:
-    """The lines of a table, none of them wider than ``width`` cells where the fixed columns leave room.
+    """Lay out a table in lines of at most ``width`` cells where the fixed columns leave room.
 
-    Columns without a single word are left out.
+    Empty columns are omitted.
     """
     shown = [i for i, _ in enumerate(columns) if any(row.cells[i] for row in rows)]
     columns = [columns[i] for i in shown]
@@ -58,7 +58,7 @@ def table(
             less = min(over, max(widest[i] - column.least, 0))
             widest[i] -= less
             over -= less
-    for i, column in enumerate(columns):  # rather narrow than too wide
+    for i, column in enumerate(columns):  # narrower than `least` rather than too wide
         if column.least and over > 0:
             less = min(over, max(widest[i] - NARROW, 0))
             widest[i] -= less
@@ -83,13 +83,13 @@ def table(
 
 
 def paragraph(words: str, width: int, indent: int = 0, hang: int | None = None) -> list[str]:
-    """Words wrapped at spaces; ``hang`` indents every line but the first."""
+    """Wrap words at spaces; ``hang`` indents every line but the first."""
     pad = " " * indent, " " * (indent if hang is None else hang)
     return textwrap.wrap(words, max(width, 20), initial_indent=pad[0], subsequent_indent=pad[1], break_on_hyphens=False)
 
 
 def _wrapped(text: str, width: int, hang: str) -> list[str]:
-    """At words, counting cells; a word that is too long is cut."""
+    """Wrap at words, counting cells; a word that is too long is cut."""
     lines, line = [], ""
     head = len(text) - len(text.lstrip(" │├└─")) if hang else 0
     line, words = text[:head], text[head:].split(" ")

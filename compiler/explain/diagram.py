@@ -1,10 +1,14 @@
-"""A picture of a plan: the network from left to right, as wide as its work; an arrow for every pass; bars of FLOPs; the
-elements that need them. As written on the left, optimized on the right."""
+"""A plan comparison as SVG: panels of the plan as written and of the optimized one.
+
+A panel shows the network from left to right, as wide as its FLOPs, an arrow for every pass, bars of FLOPs, and the
+elements that need them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 
+from bbilang.compiler.explain.comparison import PlanComparison
 from bbilang.compiler.explain.diagram_panel import (
     BAR,
     NETWORK,
@@ -17,14 +21,14 @@ from bbilang.compiler.explain.diagram_panel import (
     draw_panel,
     panel_of,
 )
-from bbilang.compiler.explain.explain import Explanation, seconds_words, si, title_of
 from bbilang.compiler.explain.svg import Canvas, fit, text_width
+from bbilang.compiler.explain.units import seconds_words, si
 from bbilang.compiler.plan.steps import PASSES, predicts
 
 MARGIN, GUTTER = 40, 32
 TOP = 132  # where panels begin
 FOOT = 92  # of a panel, below its rows: the sum of all passes
-NAMES = {
+ARROW_NAMES = {
     "forward": "forward pass",
     "backward": "backward pass",
     "tangents": "tangents: forward mode",
@@ -33,45 +37,45 @@ NAMES = {
 }
 
 
-def svg(explanation: Explanation, theme: str = "auto") -> str:
-    """The standalone picture. Raises ValueError for an unknown theme."""
+def svg(comparison: PlanComparison, theme: str = "auto") -> str:
+    """Draw the standalone picture. Raises ValueError for an unknown theme."""
     canvas = Canvas(theme)
-    measured = explanation.measured
-    plans = [("As written", explanation.before), ("Optimized", explanation.after)]
+    measured = comparison.measured
+    plans = [("As written", comparison.before), ("Optimized", comparison.after)]
     panels = [
         panel_of(
             title,
             plan,
-            measured if plan is explanation.after else {},
-            predicts(plan.program, explanation.before.program),
+            measured if plan is comparison.after else {},
+            predicts(plan.program, comparison.before.program),
         )
-        for title, plan in (plans if explanation.optimized else plans[:1])
+        for title, plan in (plans if comparison.optimized else plans[:1])
     ]
     width = 2 * MARGIN + len(panels) * PANEL + (len(panels) - 1) * GUTTER
     frame = Frame.around(panels)
-    _heading(canvas, explanation, width)
+    _heading(canvas, comparison, width)
     total = max(panel.total for panel in panels)
     for number, panel in enumerate(panels):
         x = MARGIN + number * (PANEL + GUTTER)
         canvas.rect(x, TOP, PANEL, frame.height + FOOT, "panel", radius=12)
         draw_panel(canvas, panel, x, TOP, frame)
         _draw_total(canvas, panel, x + PADDING, TOP + frame.height + 14, total)
-    kinds = [kind for kind in NAMES if any(row.kind == kind for panel in panels for row in panel.rows)]
+    kinds = [kind for kind in ARROW_NAMES if any(row.kind == kind for panel in panels for row in panel.rows)]
     end = _legend(canvas, kinds, TOP + frame.height + FOOT + 32, width)
     text = "".join(canvas.parts)
     name = "bbi-plan-" + hashlib.sha256(text.encode(errors="replace")).hexdigest()[:8]
-    title = f"Plan of the page {title_of(explanation)}"
-    return canvas.done(width, end + 30, title, _description(explanation), name)
+    title = f"Plan of the page {comparison.title}"
+    return canvas.done(width, end + 30, title, _description(comparison), name)
 
 
-def _heading(canvas: Canvas, explanation: Explanation, width: float) -> None:
-    program = explanation.before.program
-    flops = explanation.savings()[-1]
+def _heading(canvas: Canvas, comparison: PlanComparison, width: float) -> None:
+    program = comparison.before.program
+    flops = comparison.savings()[-1]
     right = ""
-    if explanation.optimized and flops.before > flops.after > 0:
+    if comparison.optimized and flops.before > flops.after > 0:
         right = f"{flops.times:.1f} × less computation"
     room = width - 2 * MARGIN - (text_width(right, 30, True) + 40 if right else 0)
-    canvas.text(MARGIN, 62, fit(title_of(explanation), 30, room, True), 30, bold=True)
+    canvas.text(MARGIN, 62, fit(comparison.title, 30, room, True), 30, bold=True)
     model = program.description.title if program.description else ""
     source = program.source.name if program.source and not program.source.name.startswith("<") else ""
     pictures = f"{len(program.inputs)} picture{'s' if len(program.inputs) != 1 else ''}"
@@ -84,35 +88,35 @@ def _heading(canvas: Canvas, explanation: Explanation, width: float) -> None:
 
 
 def _draw_total(canvas: Canvas, panel: Panel, x: float, y: float, largest: int) -> None:
-    """All FLOPs but those of icons, one scale for both plans."""
+    """Draw the FLOPs of all passes but those of icons, on one scale for both plans."""
     canvas.path(f"M{x:.1f} {y:.1f}h{PANEL - 2 * PADDING:.1f}", "rule", width=1.2)
-    room = NETWORK + 22 + BAR + NUMBER - 40
+    full_width = NETWORK + 22 + BAR + NUMBER - 40
     at = x
     for kind in PASSES:
         flops = panel.plan.total(kind)[1]
-        wide = room * flops / largest if largest else 0
-        if wide > 0:
-            canvas.rect(at, y + 38, wide, 22, kind, title=f"{kind}: {si(flops, 'FLOP')}")
-            at += wide
+        bar_width = full_width * flops / largest if largest else 0
+        if bar_width > 0:
+            canvas.rect(at, y + 38, bar_width, 22, kind, title=f"{kind}: {si(flops, 'FLOP')}")
+            at += bar_width
     canvas.text(x, y + 26, _total_words(panel), 14, "muted")
     canvas.text(at + 10, y + 55, si(panel.total, "FLOP"), 17, bold=True)
 
 
 def _total_words(panel: Panel) -> str:
     words = "Together, without icons"
-    took = [row.measured for row in panel.rows if row.measured]
-    if took:
-        words += f" · measured with them: {seconds_words(sum(m.seconds for m in took))}"
-        peak = max((m.peak or 0 for m in took), default=0)
+    measured = [row.measured for row in panel.rows if row.measured]
+    if measured:
+        words += f" · measured with them: {seconds_words(sum(m.seconds for m in measured))}"
+        peak = max((m.peak or 0 for m in measured), default=0)
         words += f", peak memory {si(peak, 'B')}" if peak else ""
     return words
 
 
 def _legend(canvas: Canvas, kinds: list[str], y: float, width: float) -> float:
-    """What the arrows and numbers are; where it ends."""
+    """Explain the arrows and numbers; return the y coordinate of the last line."""
     x = float(MARGIN)
     for kind in [*kinds, "layer"]:
-        words = NAMES.get(kind, "a layer whose values or gradients are read")
+        words = ARROW_NAMES.get(kind, "a layer whose values or gradients are read")
         mark = 18 if kind == "layer" else 43
         if x > MARGIN and x + mark + text_width(words, 14) > width - MARGIN:
             x, y = float(MARGIN), y + 24
@@ -136,15 +140,15 @@ def _legend(canvas: Canvas, kinds: list[str], y: float, width: float) -> float:
     return y
 
 
-def _description(explanation: Explanation) -> str:
-    """The picture in words, for who does not see it."""
+def _description(comparison: PlanComparison) -> str:
+    """Describe the picture in words, for screen readers."""
     words = [
-        f"{saving.name}: {saving.before} as written, {saving.after} optimized" for saving in explanation.savings()[:-1]
+        f"{saving.name}: {saving.before} as written, {saving.after} optimized" for saving in comparison.savings()[:-1]
     ]
-    flops = explanation.savings()[-1]
+    flops = comparison.savings()[-1]
     words.append(f"{si(flops.before, 'FLOP')} as written, {si(flops.after, 'FLOP')} optimized, without icons")
-    if not explanation.optimized:
-        words = [f"{saving.name}: {saving.before}" for saving in explanation.savings()[:-1]]
+    if not comparison.optimized:
+        words = [f"{saving.name}: {saving.before}" for saving in comparison.savings()[:-1]]
         words.append(f"{si(flops.before, 'FLOP')} without icons, not optimized")
-    names = ", ".join(element.id for element in explanation.before.program.elements)
+    names = ", ".join(element.id for element in comparison.before.program.elements)
     return f"Passes through the network for the elements {names}. {'; '.join(words)}."

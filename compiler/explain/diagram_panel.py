@@ -1,4 +1,4 @@
-"""One plan in its picture: the network, a row for each step with its arrow and bar, the elements that need it."""
+"""The panel of one plan: the network, a row for each step with its arrow and bar, the elements that need it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from bbilang.compiler.explain.diagram_rows import PREDICTIONS, Row, rows
-from bbilang.compiler.explain.explain import Measured, seconds_words, si
 from bbilang.compiler.explain.svg import Canvas, fit, text_width
+from bbilang.compiler.explain.units import Measured, seconds_words, si
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.plan.plan import Plan
 from bbilang.compiler.plan.steps import PASSES, fraction
@@ -20,12 +20,12 @@ LEVEL = 18  # height of a level of labels
 STRIP = 24  # height of the network
 ROW, NOTE = 48, 17
 MOST_CHIPS, CHIP_HEIGHT, CHIP_GAP = 10, 46, 8
-MORE = "\0more"  # what no element can be called
+MORE = "\0more"  # no element can have this name
 
 
 @frozen
 class Panel:
-    """One plan with what its picture needs."""
+    """One plan and the contents of its picture."""
 
     title: str
     plan: Plan
@@ -61,7 +61,7 @@ def _row_height(row: Row) -> float:
 
 
 def _lowered(row: Row) -> float:
-    """Notes stand below the measured time."""
+    """Extra height where notes stand below a measured time."""
     return 8 if row.measured else 0
 
 
@@ -71,7 +71,7 @@ def _chips_height(panel: Panel) -> float:
 
 @frozen
 class Frame:
-    """What panels side by side have in common. ``labels``: layer -> (its place 0..1, x of its label, level)."""
+    """The common layout of panels side by side. ``labels``: layer -> (its depth 0..1, x of its label, level)."""
 
     levels: int
     labels: Mapping[str, tuple[float, float, int]]
@@ -92,47 +92,48 @@ class Frame:
 
 
 def _labels(panels: Sequence[Panel]) -> tuple[int, dict[str, tuple[float, float, int]]]:
-    """(levels, layer -> (its place 0..1, x of its label, level)): labels of layers that are read, none over another.
+    """Place the labels of the layers that are read without overlaps, on at most four levels.
 
-    What finds no place on four levels has none; the strip still marks it.
+    Returns (levels, layer -> (its depth 0..1, x of its label, level)). A layer without room has no label; the strip
+    still marks it.
     """
     description = panels[0].plan.program.description
     layers = {name for p in panels for row in p.rows if row.stretch for name in row.stretch.layers}
     if description is None or not layers:
         return 1, {}
     ends: list[float] = []
-    placed: dict[str, tuple[float, float, int]] = {}
+    labels: dict[str, tuple[float, float, int]] = {}
     for name in sorted(layers, key=lambda layer: fraction(description, layer)):
-        place = fraction(description, name)
-        wide = text_width(name, 14, True)
-        x = min(max(place * NETWORK - wide / 2, 0), max(NETWORK - wide, 0))
+        depth = fraction(description, name)
+        label_width = text_width(name, 14, True)
+        x = min(max(depth * NETWORK - label_width / 2, 0), max(NETWORK - label_width, 0))
         level = next((number for number, end in enumerate(ends) if end + 10 <= x), len(ends))
         if level == len(ends):
             if len(ends) == 4:
                 continue
             ends.append(0)
-        ends[level] = x + wide
-        placed[name] = (place, x, level)
-    return len(ends), placed
+        ends[level] = x + label_width
+        labels[name] = (depth, x, level)
+    return len(ends), labels
 
 
 def _strip(canvas: Canvas, description: ModelDescription, x: float, y: float, marked: set[str]) -> None:
     """The blocks of the network, as wide as their FLOPs."""
     names = {layer.name for layer in description.layers}
     blocks = [layer for layer in description.layers if layer.name.rpartition(".")[0] not in names]
-    found = [re.fullmatch(r"([A-Za-z_]+)(\d\w*)", layer.name) for layer in blocks]
-    stems = [match[1] for match in found if match]
+    matches = [re.fullmatch(r"([A-Za-z_]+)(\d\w*)", layer.name) for layer in blocks]
+    stems = [match[1] for match in matches if match]
     common = max(set(stems), key=stems.count, default="")
     start = 0.0
-    for layer, match in zip(blocks, found, strict=True):
+    for layer, match in zip(blocks, matches, strict=True):
         end = max(fraction(description, layer.name), start)
-        wide = (end - start) * NETWORK
+        block_width = (end - start) * NETWORK
         on = any(name == layer.name or name.startswith(f"{layer.name}.") for name in marked)
-        if wide > 0.5:
-            canvas.rect(x + start * NETWORK, y, max(wide - 1.5, 0.5), STRIP, "block", radius=3, title=layer.name)
+        if block_width > 0.5:
+            canvas.rect(x + start * NETWORK, y, max(block_width - 1.5, 0.5), STRIP, "block", radius=3, title=layer.name)
             short = match[2] if match and match[1] == common else layer.name
-            if text_width(short, 12, on) <= wide - 3:
-                middle = x + start * NETWORK + (wide - 1.5) / 2
+            if text_width(short, 12, on) <= block_width - 3:
+                middle = x + start * NETWORK + (block_width - 1.5) / 2
                 canvas.text(middle, y + 16.5, short, 12, "ink" if on else "muted", on, "middle")
         start = end
     if start < 1:
@@ -152,7 +153,7 @@ def draw_panel(canvas: Canvas, panel: Panel, left: float, top: float, frame: Fra
     canvas.text(bar, strip + 16.5, "FLOPs", 13, "muted")
     canvas.text(chip, strip + 16.5, "needed for", 13, "muted")
     free = max((_rows_height(panel) - _chips_height(panel)) / 2, 0)
-    places = {
+    chip_centres = {
         key: below + free + number * (CHIP_HEIGHT + CHIP_GAP) + CHIP_HEIGHT / 2
         for number, (key, _, _) in enumerate(panel.chips)
     }
@@ -162,11 +163,11 @@ def draw_panel(canvas: Canvas, panel: Panel, left: float, top: float, frame: Fra
         y += _row_height(row)
     for row, middle in marks:
         if row.stretch:
-            _links(canvas, row, middle, _number_end(row, bar, frame.largest), bar + BAR + NUMBER, chip, places)
+            _links(canvas, row, middle, _number_end(row, bar, frame.largest), bar + BAR + NUMBER, chip, chip_centres)
     for row, middle in marks:
         _draw_row(canvas, row, panel.plan.program.description, x, middle, bar, frame.largest)
     for key, name, words in panel.chips:
-        edge = places[key] - CHIP_HEIGHT / 2
+        edge = chip_centres[key] - CHIP_HEIGHT / 2
         plain = key in (PREDICTIONS, MORE)
         canvas.rect(chip, edge, CHIP, CHIP_HEIGHT, "chip", "rule", 8, dashed=plain)
         canvas.text(chip + 11, edge + 20, fit(name, 14.5, CHIP - 20, not plain), 14.5, "ink", not plain)
@@ -210,7 +211,7 @@ def _draw_row(
     _clear(canvas, x, foot, words, 14)
     canvas.text(x, foot, [(head, role, True), (words[len(head) :], "ink", False)], 14)
     if row.stretch and description:
-        start, end = (x + fraction(description, place) * NETWORK for place in (row.stretch.start, row.stretch.end))
+        start, end = (x + fraction(description, layer) * NETWORK for layer in (row.stretch.start, row.stretch.end))
         if row.stretch.returns:
             draw_loop(canvas, start, end, y, role)
         else:
@@ -232,12 +233,12 @@ def _draw_row(
 
 
 def _clear(canvas: Canvas, x: float, foot: float, words: str, size: float, bold: bool = False) -> None:
-    """So that no line goes through the words."""
+    """Blank the background, so that no line crosses the words."""
     canvas.rect(x - 1, foot - size + 1, text_width(words, size, bold) + 2, size * 1.25, "panel")
 
 
 def draw_loop(canvas: Canvas, start: float, end: float, y: float, role: str) -> None:
-    """There and back: gradients of what lies between."""
+    """A loop from start to end and back: a forward and a backward pass."""
     tall = 5
     canvas.path(
         f"M{start:.1f} {y - tall:.1f}H{end - tall:.1f}a{tall} {tall} 0 0 1 0 {2 * tall}H{start + 8:.1f}",
@@ -248,18 +249,18 @@ def draw_loop(canvas: Canvas, start: float, end: float, y: float, role: str) -> 
 
 
 def _draw_bar(canvas: Canvas, row: Row, x: float, y: float, role: str, largest: int) -> None:
-    wide = _bar_width(row, largest)
-    if row.kind == "icons":  # beyond the scale: a bar with a break
+    bar_width = _bar_width(row, largest)
+    if row.kind == "icons":  # off the scale: a bar with a break
         canvas.rect(x, y - 8, BAR, 16, role, radius=2)
         for at in (x + BAR * 0.62, x + BAR * 0.62 + 9):
             canvas.path(f"M{at:.1f} {y + 11:.1f}L{at + 7:.1f} {y - 11:.1f}", "panel", width=3)
-    elif wide:
-        canvas.rect(x, y - 8, wide, 16, role, radius=2)
-    took = row.measured
-    foot = y + (0 if took else 5)
-    canvas.text(x + wide + 8, foot, _number(row), 14)
-    if took:
-        canvas.text(x + wide + 8, y + 15, seconds_words(took.seconds), 12.5, "muted")
+    elif bar_width:
+        canvas.rect(x, y - 8, bar_width, 16, role, radius=2)
+    measured = row.measured
+    foot = y + (0 if measured else 5)
+    canvas.text(x + bar_width + 8, foot, _number(row), 14)
+    if measured:
+        canvas.text(x + bar_width + 8, y + 15, seconds_words(measured.seconds), 12.5, "muted")
 
 
 def _bar_width(row: Row, largest: int) -> float:
@@ -273,18 +274,20 @@ def _number(row: Row) -> str:
 
 
 def _number_end(row: Row, bar: float, largest: int) -> float:
-    """Where the row's number ends, so that a link can begin."""
+    """The x coordinate at which the row's number ends and its link begins."""
     words = [_number(row), *([seconds_words(row.measured.seconds)] if row.measured else [])]
     return bar + _bar_width(row, largest) + 8 + max(text_width(word, 14) for word in words) + 8
 
 
-def _links(canvas: Canvas, row: Row, y: float, near: float, start: float, end: float, places: dict[str, float]) -> None:
-    keys = dict.fromkeys(name if name in places else MORE for name in row.elements)
+def _links(
+    canvas: Canvas, row: Row, y: float, near: float, start: float, end: float, chip_centres: dict[str, float]
+) -> None:
+    keys = dict.fromkeys(name if name in chip_centres else MORE for name in row.elements)
     bend = (end - start) * 0.55
     data = f"M{min(near, start):.1f} {y:.1f}H{start:.1f}"
     for key in keys:
-        if key in places:
-            chip = places[key]
+        if key in chip_centres:
+            chip = chip_centres[key]
             data += f"M{start:.1f} {y:.1f}C{start + bend:.1f} {y:.1f} {end - bend:.1f} {chip:.1f} {end:.1f} {chip:.1f}"
     if keys:
         canvas.path(data, row.kind, width=1.5, opacity=0.55)

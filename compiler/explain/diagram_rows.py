@@ -1,24 +1,24 @@
-"""What the picture of a plan shows: a row for each step that runs the network, few enough for a slide."""
+"""The rows of a plan's picture: one for each step that runs the network, few enough for a slide."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 
-from bbilang.compiler.explain.explain import Measured, passes_words, seconds_words, si
+from bbilang.compiler.explain.units import Measured, passes_words, seconds_words, si
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.plan.plan import Plan, Step
 from bbilang.compiler.plan.steps import INPUT, OUTPUT, Stretch, served, stretch
 from bbilang.grammar.frozen import frozen
 
 MOST_ROWS = 12
-PREDICTIONS = "\0predictions"  # in the place of an element; none can be called so
+PREDICTIONS = "\0predictions"  # stands for an element; no element can have this name
 
 
 @frozen
 class Row:
-    """A step, or several alike. ``head`` is the coloured beginning of the words. ``stretch`` is None for the rest that
-    has no room."""
+    """A step, or several similar ones. ``head``: the coloured beginning of the words. ``stretch``: None in the last
+    row, which sums up the steps that have no room."""
 
     kind: str
     head: str
@@ -33,12 +33,12 @@ class Row:
 
 
 def rows(plan: Plan, measured: Callable[[Step], Measured | None], page: int) -> list[Row]:
-    """Steps in order; beyond ``MOST_ROWS``, those alike are one row, and then the cheapest are told of together.
+    """Return the steps in order; beyond ``MOST_ROWS``, similar ones share a row, then the cheapest do.
 
-    ``page``: the number of the forward that the page's predictions come from.
+    ``page``: the index of the forward pass that yields the page's predictions.
     """
     needed = served(plan)
-    found = []
+    shown = []
     for step in plan.steps:
         reach = stretch(plan.program, step)
         if reach is not None:
@@ -47,42 +47,42 @@ def rows(plan: Plan, measured: Callable[[Step], Measured | None], page: int) -> 
             bound = step.bound and step.least != step.passes
             elements = (*own, *needed[id(step)])
             notes, took = _notes(step), measured(step)
-            found.append(Row(step.kind, head, words, reach, step.passes, step.flops, bound, elements, notes, took))
-    if len(found) > MOST_ROWS:
-        found = _together(found)
-    return _cheapest_last(found) if len(found) > MOST_ROWS else found
+            shown.append(Row(step.kind, head, words, reach, step.passes, step.flops, bound, elements, notes, took))
+    if len(shown) > MOST_ROWS:
+        shown = _merge_similar(shown)
+    return _cheapest_last(shown) if len(shown) > MOST_ROWS else shown
 
 
 def _words(program: Program, step: Step, reach: Stretch) -> tuple[str, str]:
     count = passes_words(step)
     times = f"{count} × " if step.passes != 1 else ""
-    place = "the scores" if reach.end == OUTPUT else reach.end
+    target = "the scores" if reach.end == OUTPUT else reach.end
     listed = _listed(reach.layers)
     match step.kind:
         case "forward":
             keeps = ", and keeps it" if reach.layers == (reach.end,) else f", keeps {listed}" if listed else ""
             baseline = " of the baseline" if program.forwards[step.index].picture else ""
-            return f"{times}forward", f"{baseline} to {place}{keeps}"
+            return f"{times}forward", f"{baseline} to {target}{keeps}"
         case "backward":
             start = "" if reach.start == OUTPUT else f" from {reach.start}"
             further = reach.end == INPUT and INPUT not in reach.layers
             return f"{times}backward", f"{start} to {f'the picture, past {listed}' if further else listed}"
         case "tangents":
-            return f"{count} tangent{'s' if step.passes != 1 else ''}", f" from {reach.start} to {place}"
+            return f"{count} tangent{'s' if step.passes != 1 else ''}", f" from {reach.start} to {target}"
         case "reruns":
             whole = " from the picture on" if reach.start == INPUT else f" above {reach.start}"
-            return f"{times}the network", whole + ("" if reach.end == OUTPUT else f", to {place}")
+            return f"{times}the network", whole + ("" if reach.end == OUTPUT else f", to {target}")
     return f"{count} icon{'s' if step.passes != 1 else ''}", f" of {listed}, {step.words}"
 
 
 def _listed(layers: tuple[str, ...]) -> str:
-    """No more than two names, and one where they are long."""
+    """Name at most two layers, or one where the names are long."""
     shown = 2 if len(", ".join(layers[:2])) <= 20 else 1
     return ", ".join(layers[:shown]) + (f" and {len(layers) - shown} more" if len(layers) > shown else "")
 
 
 def _notes(step: Step) -> tuple[str, ...]:
-    """The way that was not taken, where there was a choice."""
+    """The estimated cost of the mode that was not chosen, where there was a choice."""
     ways = step.alternatives
     other = min((way for way in ways if not way.chosen), key=lambda way: way.seconds, default=None)
     chosen = next((way for way in ways if way.chosen), None)
@@ -92,10 +92,10 @@ def _notes(step: Step) -> tuple[str, ...]:
     return (f"estimated {seconds_words(chosen.seconds)} in {chosen.mode} mode; {other.mode}: {cost}",)
 
 
-def _together(found: list[Row]) -> list[Row]:
-    """Rows that read the same are one."""
+def _merge_similar(shown: list[Row]) -> list[Row]:
+    """Merge rows of equal wording."""
     groups: dict[tuple[object, ...], Row] = {}
-    for row in found:
+    for row in shown:
         key = (row.kind, row.words, row.stretch)
         if key in groups:
             first = groups[key]
@@ -120,13 +120,13 @@ def _times(kind: str, passes: int, bound: bool) -> str:
     return f"{count} × {kind}"
 
 
-def _cheapest_last(found: list[Row]) -> list[Row]:
-    kept = sorted(found, key=lambda row: (row.kind == "icons", row.flops), reverse=True)[: MOST_ROWS - 1]
-    rest = [row for row in found if not any(row is other for other in kept)]
+def _cheapest_last(shown: list[Row]) -> list[Row]:
+    kept = sorted(shown, key=lambda row: (row.kind == "icons", row.flops), reverse=True)[: MOST_ROWS - 1]
+    rest = [row for row in shown if not any(row is other for other in kept)]
     numbers = [row for row in rest if row.kind != "icons"]
     passes = sum(row.passes for row in numbers)
     elements = tuple(dict.fromkeys(name for row in rest for name in row.elements))
     bound = any(row.bound for row in rest)
     words = f"and {passes:,} more passes in {len(rest)} steps"
     more = Row("more", words, "", None, passes, sum(row.flops for row in numbers), bound, elements)
-    return [row for row in found if any(row is other for other in kept)] + [more]
+    return [row for row in shown if any(row is other for other in kept)] + [more]

@@ -1,4 +1,4 @@
-"""An explanation for tools: JSON as plan.schema.json beside this file describes it. Plans are written, never read."""
+"""A plan comparison for tools: JSON that plan.schema.json beside this file describes. Plans are written, never read."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bbilang.compiler.explain.explain import Explanation, Measured, title_of
+from bbilang.compiler.explain.comparison import PlanComparison
 from bbilang.compiler.explain.logical import Defaults, entries, lines_of, type_words
+from bbilang.compiler.explain.units import Measured
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.ir.types import Axis
 from bbilang.compiler.plan.plan import Plan
@@ -18,17 +19,17 @@ from bbilang.grammar.source import Span
 FORMAT, VERSION = "bbilang-plan", 1
 
 
-def to_json(explanation: Explanation) -> dict[str, Any]:
-    """The explanation as dictionaries, lists, numbers, strings and None."""
-    program = explanation.before.program
+def to_json(comparison: PlanComparison) -> dict[str, Any]:
+    """Return the comparison as dictionaries, lists, numbers, strings and None."""
+    program = comparison.before.program
     description = program.description
-    plans = {"before": explanation.before, "after": explanation.after}
+    plans = {"before": comparison.before, "after": comparison.after}
     return {
         "format": FORMAT,
         "version": VERSION,
         "source": program.source.name if program.source else None,
-        "title": title_of(explanation),
-        "optimized": explanation.optimized,
+        "title": comparison.title,
+        "optimized": comparison.optimized,
         "model": {
             "name": description.name, "title": description.title, "flops": description.flops,
             "input_size": {"y": description.input_size[0], "x": description.input_size[1]},
@@ -39,21 +40,21 @@ def to_json(explanation: Explanation) -> dict[str, Any]:
             {"id": e.id, "style": e.node["style"], "title": e.title, "states": e.node.type.state_count}
             for e in program.elements
         ],
-        "logical": {name: _nodes(plan.program, explanation.defaults) for name, plan in plans.items()},
-        **{name: _steps(plan, explanation if name == "after" else None) for name, plan in plans.items()},
-        "saved": [{"name": s.name, "before": s.before, "after": s.after} for s in explanation.savings()],
+        "logical": {name: _nodes(plan.program, comparison.defaults) for name, plan in plans.items()},
+        **{name: _steps(plan, comparison if name == "after" else None) for name, plan in plans.items()},
+        "saved": [{"name": s.name, "before": s.before, "after": s.after} for s in comparison.savings()],
     }  # fmt: skip
 
 
 def _nodes(program: Program, defaults: Defaults) -> list[dict[str, Any]]:
-    found = entries(program, defaults)
-    number = {id(entry.node): entry.number for entry in found}
-    asked: dict[int, list[dict[str, Any]]] = {}  # equal nodes have one tuple of spans, of every line that has one
+    logical = entries(program, defaults)
+    number = {id(entry.node): entry.number for entry in logical}
+    written: dict[int, list[dict[str, Any]]] = {}  # equal nodes share one tuple, with the span of every occurrence
 
     def asked_by(spans: tuple[Span, ...]) -> list[dict[str, Any]]:
-        if id(spans) not in asked:
-            asked[id(spans)] = _asked(program, spans)
-        return asked[id(spans)]
+        if id(spans) not in written:
+            written[id(spans)] = _asked(program, spans)
+        return written[id(spans)]
 
     return [
         {
@@ -70,7 +71,7 @@ def _nodes(program: Program, defaults: Defaults) -> list[dict[str, Any]]:
             "states": [_axis(axis) for axis in entry.node.type.states],
             "asked": asked_by(program.spans(entry.node)),
         }
-        for entry in found
+        for entry in logical
         if not entry.again
     ]
 
@@ -79,8 +80,8 @@ def _axis(axis: Axis) -> dict[str, Any]:
     return {"name": axis.name, "size": axis.size, "exact": axis.exact}
 
 
-def _steps(plan: Plan, explanation: Explanation | None) -> list[dict[str, Any]]:
-    measured = explanation.measured if explanation else {}
+def _steps(plan: Plan, comparison: PlanComparison | None) -> list[dict[str, Any]]:
+    measured = comparison.measured if comparison else {}
     needed = served(plan)
     steps = []
     for step in plan.steps:
@@ -112,13 +113,13 @@ def _steps(plan: Plan, explanation: Explanation | None) -> list[dict[str, Any]]:
     return steps
 
 
-def _measured(found: Measured) -> dict[str, Any]:
+def _measured(measured: Measured) -> dict[str, Any]:
     return {
-        "seconds": found.seconds,
-        "peak_bytes": found.peak,
-        "counted_passes": found.passes,
-        "icons_made": found.made,
-        "icons_cached": found.cached,
+        "seconds": measured.seconds,
+        "peak_bytes": measured.peak,
+        "counted_passes": measured.passes,
+        "icons_made": measured.made,
+        "icons_cached": measured.cached,
     }
 
 
@@ -130,5 +131,6 @@ def _asked(program: Program, spans: tuple[Span, ...]) -> list[dict[str, Any]]:
 
 @cache
 def schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of what `to_json` gives."""
-    return json.loads(Path(__file__).with_name("plan.schema.json").read_text(encoding="utf-8"))
+    """Return the JSON Schema (2020-12) of `to_json`."""
+    loaded: dict[str, Any] = json.loads(Path(__file__).with_name("plan.schema.json").read_text(encoding="utf-8"))
+    return loaded

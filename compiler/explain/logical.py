@@ -1,4 +1,4 @@
-"""The logical plan in words: what each element is made of, every thing once, with the lines that ask for it."""
+"""The logical plan in words: the operations of each element, every one once, with the lines that request them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Span
 
-Defaults = Mapping[str, Mapping[str, Any]]  # operation -> parameter -> the value that it has unless said
+Defaults = Mapping[str, Mapping[str, Any]]  # operation -> parameter -> default value
 
 NOUNS = {  # axis -> (one, many)
     "input": ("picture", "pictures"),
@@ -24,53 +24,53 @@ NOUNS = {  # axis -> (one, many)
 
 @frozen
 class Entry:
-    """One line of the logical plan. ``number`` is the node's own; with ``again`` it was shown before under it."""
+    """One line of the logical plan. ``number`` identifies the node; ``again``: shown before under this number."""
 
     number: int
     node: Node
     depth: int
-    rails: tuple[bool, ...]  # for each level above: whether a line goes on below this entry
-    role: str  # what the entry is for the one above, where that is not its main input: `to`, `selection`
+    rails: tuple[bool, ...]  # for each level above: whether its line continues below this entry
+    role: str  # the parameter of the entry above that it is the value of (`to`, `selection`); "" for a main input
     words: str
     element: Element | None = None
     again: bool = False
 
 
 def entries(program: Program, defaults: Defaults | None = None, most: int | None = None) -> list[Entry]:
-    """A tree for each element, in the page's order, of no more than ``most``. Nodes that are one object get one number
-    and are opened once."""
+    """Return a tree for each of the first ``most`` elements, in the page's order. A node that occurs again keeps its
+    number and is not expanded again."""
     elements = {id(element.node): element for element in program.elements}
     numbers: dict[int, int] = {}
-    found: list[Entry] = []
+    listed: list[Entry] = []
 
     def add(node: Node, rails: tuple[bool, ...], role: str) -> None:
         again = id(node) in numbers
         number = numbers.setdefault(id(node), len(numbers) + 1)
         element = elements.get(id(node))
         words = operation_words(node, program, defaults or {})
-        found.append(Entry(number, node, len(rails), rails, role, words, element, again))
+        listed.append(Entry(number, node, len(rails), rails, role, words, element, again))
         if again:
             return
         children = _children(node)
-        for place, (name, child) in enumerate(children):
-            add(child, (*rails, place < len(children) - 1), name)
+        for position, (name, child) in enumerate(children):
+            add(child, (*rails, position < len(children) - 1), name)
 
     for element in program.elements[:most]:
         if id(element.node) not in numbers:
             add(element.node, (), "")
-    return found
+    return listed
 
 
 def count(program: Program) -> int:
-    """Operations that the program names, equal ones that are two objects twice."""
+    """Count the operations of the program; equal ones that are two objects count twice."""
     return sum(1 for _ in walk(*(e.node for e in program.elements), *(node for _, node in program.bindings)))
 
 
 def _children(node: Node) -> list[tuple[str, Node]]:
-    """(role, node): inputs have no role, nodes among the parameters have the parameter's name; each once."""
+    """(role, node): inputs have no role, parameters their name; each node once."""
     pairs = [("", child) for child in node.inputs]
     for name, value in node.parameters:
-        unsaid = name in ("over", "which")  # and what has a name is introduced by it
+        unsaid = name in ("over", "which")  # a named node is introduced by its name
         pairs += [("" if unsaid or child.get("id") else name, child) for child in _nodes(value)]
     return list({id(child): (name, child) for name, child in reversed(pairs)}.values())[::-1]
 
@@ -101,11 +101,11 @@ def operation_words(node: Node, program: Program, defaults: Defaults) -> str:
         words = _value(value, program)
         if value is None or not words or (name in usual and usual[name] == value):
             continue
-        if name in ("components", "id", "caption", "title") or (name, value) == ("start", "first"):  # said elsewhere
+        if name in ("components", "id", "caption", "title") or (name, value) == ("start", "first"):  # shown elsewhere
             continue
         if (name in ("k", "style", "selection", "field", "of", "over") and node.op != "present") or name == "style":
             first.append(words)
-        elif name == "boxes":  # what the file says, and not its name
+        elif name == "boxes":  # the number of boxes in the file
             rest.append(f"boxes={len(value)} of them")
         elif name == "method" and isinstance(value, tuple):
             rest.append(f"{name}={method_words(value)}")
@@ -170,9 +170,9 @@ def type_words(type: FieldType) -> str:
         if name == "input" and axis.size == 1 and axis.exact:
             continue
         if name == "y" and "x" in axes:
-            place = "pixels" if type.content == "picture" else "positions"
+            noun = "pixels" if type.content == "picture" else "positions"
             bound = "" if axis.exact and axes["x"].exact else "up to "
-            parts.append(f"{bound}{axis.size:,} × {axes['x'].size:,} {place}")
+            parts.append(f"{bound}{axis.size:,} × {axes['x'].size:,} {noun}")
         elif name != "x" or "y" not in axes:
             parts.append(_counted(axis))
     shown = " × ".join(parts) or "one number"

@@ -1,6 +1,6 @@
-"""SVG by hand: escaped text, widths of words without a font, colours for light and dark.
+"""Write SVG: escaped text, text widths without a font, colours for light and dark themes.
 
-Colours are attributes, for programs that know no style sheets; a browser whose reader prefers dark has them replaced.
+Colours are attributes, for programs without style sheets; the dark theme of a browser overrides them.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ WIDTHS = (
     722, 667, 944, 667, 667, 611, 278, 278, 278, 469, 556, 333, 556, 556, 500, 556, 556, 278, 556, 556, 222, 222, 500,
     222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334, 260, 334, 584,
 )  # fmt: skip
-STEERING = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}  # characters that turn the direction of others
+BIDI_CONTROLS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}  # characters that change the direction of text
 
 
 def clean(text: str) -> str:
-    """Without what XML cannot hold, and without what would turn the direction of the words around it."""
+    """Replace characters that XML does not allow, and remove those that change the direction of text."""
     shown = []
     for character in text:
         code = ord(character)
@@ -46,12 +46,12 @@ def clean(text: str) -> str:
             or 0xD800 <= code < 0xE000
             or code & 0xFFFE == 0xFFFE
         )
-        shown.append("\N{REPLACEMENT CHARACTER}" if bad else "" if code in STEERING else character)
+        shown.append("\N{REPLACEMENT CHARACTER}" if bad else "" if code in BIDI_CONTROLS else character)
     return "".join(shown).replace("\n", " ").replace("\t", " ")
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """Pixels that words take, about a tenth more than in Helvetica, since a reader's font may be wider."""
+    """Return the width in pixels, about a tenth more than in Helvetica, since a reader's font may be wider."""
     total = 0.0
     for character in text:
         code = ord(character)
@@ -63,7 +63,7 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
 
 
 def fit(text: str, size: float, width: float, bold: bool = False) -> str:
-    """The words, or as many characters as there is room for and an ellipsis."""
+    """Return the text, cut to ``width`` with an ellipsis where it is too long."""
     text = clean(text)
     if text_width(text, size, bold) <= width:
         return text
@@ -83,7 +83,7 @@ class Canvas:
         self.used: set[tuple[str, str]] = set()
 
     def colour(self, attribute: str, role: str) -> tuple[str, str]:
-        """(attribute with the colour, class)."""
+        """Return (attribute with the colour, class)."""
         self.used.add((attribute, role))
         return f' {attribute}="{COLOURS[role][self.theme == "dark"]}"', f"{attribute[0]}-{role}"
 
@@ -127,7 +127,7 @@ class Canvas:
         self, x: float, y: float, words: str | Iterable[tuple[str, str, bool]], size: float = 14, role: str = "ink",
         bold: bool = False, anchor: str = "start",
     ) -> None:  # fmt: skip
-        """Words on one line, y at their foot. Parts in other colours: (words, role, bold) each."""
+        """Write words on one line with the baseline at y. Parts in other colours: (words, role, bold) each."""
         if isinstance(words, str):
             inner = escape(clean(words))
         else:
@@ -142,18 +142,18 @@ class Canvas:
         )
 
     def arrow(self, start: float, end: float, y: float, role: str, width: float = 2, dashed: bool = False) -> None:
-        """A level line from start to end with a head at its end."""
-        way = 1 if end >= start else -1
+        """Draw a horizontal line from start to end with a head at its end."""
+        direction = 1 if end >= start else -1
         head = min(9, abs(end - start))
-        self.path(f"M{start:.1f} {y:.1f}H{end - way * head * 0.8:.1f}", role, width=width, dashed=dashed)
-        self.head(end, y, way, role, head)
+        self.path(f"M{start:.1f} {y:.1f}H{end - direction * head * 0.8:.1f}", role, width=width, dashed=dashed)
+        self.head(end, y, direction, role, head)
 
-    def head(self, x: float, y: float, way: int, role: str, size: float = 9) -> None:
-        back = x - way * size
+    def head(self, x: float, y: float, direction: int, role: str, size: float = 9) -> None:
+        back = x - direction * size
         self.path(f"M{x:.1f} {y:.1f}L{back:.1f} {y - size / 2:.1f}V{y + size / 2:.1f}Z", fill=role)
 
     def done(self, width: float, height: float, title: str, desc: str, name: str) -> str:
-        """The standalone picture. ``name`` makes its ids unlike those of another picture on the same page."""
+        """Return the standalone picture. ``name`` keeps its ids apart from those of other pictures on the same page."""
         ground = f'<rect width="100%" height="100%"{self._paint("paper", None)}/>'
         dark = ""
         if self.theme == "auto":

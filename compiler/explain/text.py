@@ -1,12 +1,13 @@
-"""An explanation for people: the logical plan, both physical plans, what was chosen and what was saved."""
+"""A plan comparison for people: the logical plan, both physical plans, the optimizer's choices and savings."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from bbilang.compiler.explain.columns import Column, Row, paragraph, table
-from bbilang.compiler.explain.explain import Explanation, Measured, passes_words, seconds_words, si
+from bbilang.compiler.explain.comparison import PlanComparison
 from bbilang.compiler.explain.logical import Entry, count, entries, line_words, lines_of, type_words
+from bbilang.compiler.explain.units import Measured, passes_words, seconds_words, si
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.plan.plan import Plan, Step
 from bbilang.compiler.plan.steps import PASSES, predicts
@@ -16,26 +17,26 @@ READING = (
     " FLOP: one addition or multiplication. kept: memory that later steps read."
     " lines: who asks for a step, the page's own predictions among them."
 )
-WIDE = 96  # where measurements have columns of their own
-MOST_ELEMENTS = 12  # that are opened in the logical plan
-MOST_STEPS = 40  # beyond which steps alike are one line
+WIDE = 96  # from this width on, measurements have their own columns
+MOST_ELEMENTS = 12  # shown in the logical plan
+MOST_STEPS = 40  # beyond which similar steps share a line
 
-Timed = tuple[Step, Measured | None]
+TimedStep = tuple[Step, Measured | None]
 
 
-def text(explanation: Explanation, width: int) -> str:
+def text(comparison: PlanComparison, width: int) -> str:
     """Blocks with a blank line between them."""
-    program = explanation.before.program
-    blocks = [_head(program, width), _logical(explanation, width)]
-    if explanation.optimized:
-        blocks.append(_physical("as written", "a pass for everything that needs one", explanation, False, width))
-        blocks.append(_physical("optimized", "what will run", explanation, True, width))
-        blocks.append(_saved(explanation, width))
+    program = comparison.before.program
+    blocks = [_head(program, width), _logical(comparison, width)]
+    if comparison.optimized:
+        blocks.append(_physical("as written", "a pass for everything that needs one", comparison, False, width))
+        blocks.append(_physical("optimized", "what will run", comparison, True, width))
+        blocks.append(_saved(comparison, width))
     else:
-        blocks.append(_physical("as written", "not optimized, will run so", explanation, True, width))
-    if explanation.probes:
+        blocks.append(_physical("as written", "not optimized, will run so", comparison, True, width))
+    if comparison.probes:
         words = (
-            f"Besides, {_plural(explanation.probes, 'probe')} of one to four rows: what is learned of a network once."
+            f"Besides, {_plural(comparison.probes, 'probe')} of one to four rows: what is learned of a network once."
         )
         blocks.append(paragraph(words, width))
     blocks.append(paragraph(READING, width))
@@ -55,16 +56,16 @@ def _head(program: Program, width: int) -> list[str]:
 # --- the logical plan -------------------------------------------------------------------------------------------------
 
 
-def _logical(explanation: Explanation, width: int) -> list[str]:
-    program = explanation.after.program
-    rows = [_entry_row(program, entry) for entry in entries(program, explanation.defaults, MOST_ELEMENTS)]
+def _logical(comparison: PlanComparison, width: int) -> list[str]:
+    program = comparison.after.program
+    rows = [_entry_row(program, entry) for entry in entries(program, comparison.defaults, MOST_ELEMENTS)]
     columns = [Column("", right=True), Column("", least=34), Column("", least=22), Column("line", right=True, least=14)]
     lines = ["LOGICAL PLAN: what the page shows, and what it is made of"]
     lines += table(columns, rows, width)
     if (more := len(program.elements) - MOST_ELEMENTS) > 0:
         lines += paragraph(f"... and {_plural(more, 'more element')}; all of them are in the JSON.", width, 2)
-    if explanation.optimized:
-        lines += paragraph(_shared(explanation), width, 2)
+    if comparison.optimized:
+        lines += paragraph(_shared(comparison), width, 2)
     return lines
 
 
@@ -83,9 +84,9 @@ def _entry_row(program: Program, entry: Entry) -> Row:
     )
 
 
-def _shared(explanation: Explanation) -> str:
+def _shared(comparison: PlanComparison) -> str:
     """What the optimizer did to the logical plan."""
-    before, after = count(explanation.before.program), count(explanation.after.program)
+    before, after = count(comparison.before.program), count(comparison.after.program)
     if before == after:
         return f"{_plural(after, 'operation')}, no two of them equal."
     words = f"{after} once equal ones are computed once and what no element shows is left out."
@@ -95,14 +96,14 @@ def _shared(explanation: Explanation) -> str:
 # --- the physical plans -----------------------------------------------------------------------------------------------
 
 
-def _physical(title: str, words: str, explanation: Explanation, runs: bool, width: int) -> list[str]:
-    plan = explanation.after if runs else explanation.before
-    measured = explanation.measured if runs else {}
-    page = predicts(plan.program, explanation.before.program)
+def _physical(title: str, words: str, comparison: PlanComparison, runs: bool, width: int) -> list[str]:
+    plan = comparison.after if runs else comparison.before
+    measured = comparison.measured if runs else {}
+    page = predicts(plan.program, comparison.before.program)
     wide = width >= WIDE
     steps = list(zip(plan.steps, [measured.get(id(step)) for step in plan.steps], strict=True))
     if len(steps) > MOST_STEPS:
-        steps = _together(plan, steps)
+        steps = _merge_similar(plan, steps)
     own = next((s for s in plan.steps if s.kind == "forward" and s.index == page), None)
     rows = [
         _step_row(number, plan, step, took, wide, runs, own is not None and step.index == own.index)
@@ -116,15 +117,15 @@ def _physical(title: str, words: str, explanation: Explanation, runs: bool, widt
     return [f"PHYSICAL PLAN, {title}: {words}", *table(columns, rows, width)]
 
 
-def _together(plan: Plan, steps: list[Timed]) -> list[Timed]:
-    """Steps that read the same are one: their costs added, and who asked for any of them."""
-    groups: dict[tuple[str, str], list[Timed]] = {}
-    for step, took in steps:
+def _merge_similar(plan: Plan, steps: list[TimedStep]) -> list[TimedStep]:
+    """Merge steps of equal wording: add up their costs, and join the spans that requested them."""
+    groups: dict[tuple[str, str], list[TimedStep]] = {}
+    for step, measured in steps:
         style = plan.program.elements[step.index].node["style"] if step.kind == "draw" else ""
-        groups.setdefault((step.kind, style or step.words), []).append((step, took))
-    found = []
+        groups.setdefault((step.kind, style or step.words), []).append((step, measured))
+    merged = []
     for (kind, words), group in groups.items():
-        (first, took), many = group[0], [step for step, _ in group]
+        (first, measured), many = group[0], [step for step, _ in group]
         if len(group) > 1:
             words = f"{len(group)} elements, {words}" if kind == "draw" else f"{len(group)} alike: {words}"
             first = replace(
@@ -134,15 +135,15 @@ def _together(plan: Plan, steps: list[Timed]) -> list[Timed]:
             )  # fmt: skip
             times = [each for _, each in group if each]
             peak = max((each.peak or 0 for each in times), default=0) or None
-            took = Measured(sum(each.seconds for each in times), peak) if times else None
-        found.append((first, took))
-    return found
+            measured = Measured(sum(each.seconds for each in times), peak) if times else None
+        merged.append((first, measured))
+    return merged
 
 
 def _step_row(
     number: int, plan: Plan, step: Step, measured: Measured | None, wide: bool, runs: bool, page: bool
 ) -> Row:
-    own = ["page"] if page and step.kind == "forward" else []  # what it says of every picture
+    own = ["page"] if page and step.kind == "forward" else []  # its predictions for every picture
     asked = line_words(lines_of(plan.program, step.asked))
     lines = ", ".join([*own, *([asked] if asked else [])])
     cost = [passes_words(step), si(step.flops, "") if step.flops else "", si(step.bytes, "B") if step.bytes else ""]
@@ -179,8 +180,8 @@ def _choice(step: Step) -> list[str]:
     return notes
 
 
-def _saved(explanation: Explanation, width: int) -> list[str]:
-    *passes, flops = explanation.savings()
+def _saved(comparison: PlanComparison, width: int) -> list[str]:
+    *passes, flops = comparison.savings()
     words = [f"{saving.name} {saving.before:,} -> {saving.after:,}" for saving in passes]
     words.append(f"{si(flops.before, 'FLOP')} -> {si(flops.after, 'FLOP')}")
     times = f", {flops.times:.1f} times less" if flops.before > flops.after > 0 else ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bbilang.compiler.contract.operation import Registry
-from bbilang.compiler.explain.explain import Measured
+from bbilang.compiler.explain.units import Measured
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import OUTPUT, Backward, Element, Node, Program, Rerun, Tangents, walk
 from bbilang.compiler.ir.score_kinds import INDEPENDENT, LOGITS, SIGMOID, VALUE

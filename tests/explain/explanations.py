@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from bbilang import api
-from bbilang.compiler.explain.explain import Explanation, Measured
+from bbilang.compiler.explain.explain import Explanation
+from bbilang.compiler.explain.units import Measured
 from bbilang.compiler.optimize.rules import optimize
 from bbilang.grammar.source import Source
 from bbilang.registry import operation_defaults

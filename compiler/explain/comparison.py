@@ -1,0 +1,75 @@
+"""A program's plan as written beside the optimized one: the data that every form of an explanation is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+
+from bbilang.compiler.explain.logical import Defaults
+from bbilang.compiler.explain.units import Measured
+from bbilang.compiler.plan.plan import Plan, Step
+from bbilang.compiler.plan.steps import PASSES
+from bbilang.grammar.frozen import frozen
+
+PASS_NAMES = {
+    "forward": "forward passes",
+    "backward": "backward passes",
+    "tangents": "tangents",
+    "reruns": "reruns",
+}
+
+
+@frozen
+class Saving:
+    """One thing that the optimizer reduces: passes of a kind, or FLOPs without those of icons."""
+
+    name: str
+    before: int
+    after: int
+
+    @property
+    def times(self) -> float:
+        """The factor of the reduction: 1 where nothing can be saved, infinite where nothing is left."""
+        if self.after:
+            return self.before / self.after
+        return float("inf") if self.before else 1.0
+
+
+@frozen
+class PlanComparison:
+    """Two plans of one program: ``before`` as written, with one pass for every node that needs one, and ``after`` as
+    the optimizer leaves it. They are the same object where nothing was optimized.
+
+    ``timings``: a measurement for each step of ``after`` that ran. ``probes``: the number of small extra runs that
+    learn once how the network behaves. ``defaults``: default values of the operations' parameters, which are omitted.
+    """
+
+    before: Plan
+    after: Plan
+    timings: Sequence[tuple[Step, Measured]] = ()
+    defaults: Defaults = field(default_factory=dict, repr=False)
+    probes: int = 0
+
+    @property
+    def optimized(self) -> bool:
+        return self.before is not self.after
+
+    @property
+    def measured(self) -> Mapping[int, Measured]:
+        """id of a step -> its measurements."""
+        return {id(step): measured for step, measured in self.timings}
+
+    @property
+    def title(self) -> str:
+        """The page's title: that of its interfaces, else the file's name."""
+        program = self.before.program
+        titles = [interface.title for interface in program.interfaces if interface.title]
+        if titles:
+            return " · ".join(titles)
+        return program.source.name if program.source else "A page"
+
+    def savings(self) -> list[Saving]:
+        """Passes of each kind that either plan has, then the FLOPs of all of them."""
+        totals = [(kind, self.before.total(kind), self.after.total(kind)) for kind in PASSES]
+        savings = [Saving(PASS_NAMES[kind], a[0], b[0]) for kind, a, b in totals if a[0] or b[0]]
+        return [*savings, Saving("FLOPs", sum(a[1] for _, a, _ in totals), sum(b[1] for _, _, b in totals))]
