@@ -1,7 +1,7 @@
-"""Colours for .bbi texts wherever Pygments makes them: the documentation, notebooks, terminals.
+"""A Pygments lexer for .bbi texts, used by the documentation, notebooks and terminals.
 
-Pygments finds the lexer by the name `bbi` (an entry point of `pygments.lexers`). It knows words by their places: after
-a `|` stands an operation, before a `(` a function, before a `=` in brackets a parameter.
+Pygments loads it by the name `bbi` (an entry point of `pygments.lexers`). Words are classified by their context: an
+operation after `|`, a function before `(`, a parameter before `=` inside brackets.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import ClassVar
 from pygments.lexer import RegexLexer, bygroups, include
 from pygments.token import Comment, Keyword, Name, Number, Operator, Punctuation, String, Text, Whitespace
 
-__all__ = ["BbiLexer"]  # what Pygments loads from here
+__all__ = ["BbiLexer"]  # Pygments requires it
 
 STATEMENTS = "bbi|model|input|dataset|output|set|use|def|interface|layout"
 ATOMS = "neuron|spatial|channel|group|whole|pixel|class|token|example"
@@ -22,9 +22,9 @@ class BbiLexer(RegexLexer):
     """The language of bbilang."""
 
     name = "bbilang"
-    aliases: ClassVar[list[str]] = ["bbi"]  # type: ignore[misc]
-    filenames: ClassVar[list[str]] = ["*.bbi"]  # type: ignore[misc]
-    mimetypes: ClassVar[list[str]] = ["text/x-bbi"]  # type: ignore[misc]
+    aliases: ClassVar[list[str]] = ["bbi"]  # type: ignore[misc]  # an instance variable in the stubs
+    filenames: ClassVar[list[str]] = ["*.bbi"]  # type: ignore[misc]  # an instance variable in the stubs
+    mimetypes: ClassVar[list[str]] = ["text/x-bbi"]  # type: ignore[misc]  # an instance variable in the stubs
     url = ""
     tokens: ClassVar = {
         "root": [

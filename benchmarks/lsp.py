@@ -110,9 +110,9 @@ def measured(rounds: int = ROUNDS) -> dict[str, Any]:
 
 
 def pause() -> float:
-    from bbilang.lsp.server import QUIET
+    from bbilang.lsp.server import DEBOUNCE
 
-    return QUIET * 1e3
+    return DEBOUNCE * 1e3
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
-"""The language server, `bbi lsp`: what an editor shows of a .bbi text while it is written.
+"""The language server, `bbi lsp`: diagnostics, completion, hover, fixes and formatting for editors.
 
-    text -> logical lines -> checked statements -> answers
-            lines.py         rechecking.py         completion, hover, fixes ...
+    text -> logical lines      -> checked statements   -> answers
+            logical_lines.py      incremental_check.py    completion.py, hover.py, fixes.py ...; protocol.py, server.py
 
-Lines and statements that did not change are kept from one keystroke to the next. Nothing here imports torch.
+Lines and statements that did not change are reused from one keystroke to the next. May import bbilang.grammar,
+bbilang.compiler, bbilang.reference and bbilang.registry, and what loads no torch of bbilang.runtime and bbilang.cli.
 """

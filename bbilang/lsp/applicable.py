@@ -1,4 +1,4 @@
-"""Which operations and styles a field can be followed by: each is tried, with arguments that it could have."""
+"""Which operations and styles can follow a field: each candidate is type-checked with plausible arguments."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.source import NOWHERE
 
 UNCERTAIN = ("atoms", "selection", "dataset", "linked", "element", "fit", "text", "contents", "compatible", "layer")
-MOST_TRIES = 12
+MAX_ATTEMPTS = 12  # combinations of arguments per operation
 
 
-def stage(field: Node, call: ast.Call, resolver: Resolver) -> Node | None:
-    """The field after a stage, or None where it cannot follow."""
+def apply_stage(field: Node, call: ast.Call, resolver: Resolver) -> Node | None:
+    """Return the field after the stage, or None where the stage does not type-check."""
     try:
         return resolver.stage(field, call, NOWHERE)
     except (At, Poisoned, BbiError, Fail, RecursionError):
@@ -27,24 +27,24 @@ def stage(field: Node, call: ast.Call, resolver: Resolver) -> Node | None:
         resolver.notes.clear()
 
 
-def fits(field: Node, operation: Operation, resolver: Resolver) -> bool:
-    """Whether an operation can follow a field, with some arguments. True where that depends on what nobody said yet."""
+def can_follow(field: Node, operation: Operation, resolver: Resolver) -> bool:
+    """Return whether an operation can follow a field for some arguments; True where that cannot be decided yet."""
     if field.op == "present":
         return False
     if operation.name == "present":
         return True
-    needed = [parameter for parameter in operation.parameters if parameter.required]
-    if any(parameter.kind in UNCERTAIN for parameter in needed):
+    required = [parameter for parameter in operation.parameters if parameter.required]
+    if any(parameter.kind in UNCERTAIN for parameter in required):
         return bool(field.type.atom_axes) or operation.name not in ("at", "only")
-    for values in islice(product(*(list(_values(p, field)) for p in needed)), MOST_TRIES):
+    for values in islice(product(*(list(_candidate_values(p, field)) for p in required)), MAX_ATTEMPTS):
         arguments = tuple(ast.Argument(value) for value in values)
-        if stage(field, ast.Call(operation.name, arguments), resolver) is not None:
+        if apply_stage(field, ast.Call(operation.name, arguments), resolver) is not None:
             return True
     return False
 
 
-def _values(parameter: Parameter, field: Node) -> Iterator[ast.Expression]:
-    """Values that a required parameter could have."""
+def _candidate_values(parameter: Parameter, field: Node) -> Iterator[ast.Expression]:
+    """Plausible values of a required parameter."""
     match parameter.kind:
         case "integer" | "number":
             yield ast.Number(int(parameter.minimum or 1))
@@ -60,15 +60,15 @@ def _values(parameter: Parameter, field: Node) -> Iterator[ast.Expression]:
             yield from (ast.Path(choice) for choice in parameter.choices[:6])
 
 
-def drawn(field: Node, style: Style, resolver: Resolver) -> tuple[str, str] | None:
-    """How a style can draw a field: ("", "") as it is, ("facet", axis) with one axis laid out; None where it cannot."""
-    plain = ast.Argument(ast.Path(style.name))
-    if stage(field, ast.Call("present", (plain,)), resolver) is not None:
+def presentation(field: Node, style: Style, resolver: Resolver) -> tuple[str, str] | None:
+    """Return how a style can draw a field: ("", "") as it is, ("facet", axis) with one facet, or None."""
+    style_argument = ast.Argument(ast.Path(style.name))
+    if apply_stage(field, ast.Call("present", (style_argument,)), resolver) is not None:
         return "", ""
     for axis in field.type.axes:
         if axis.name == "input" and axis.size == 1:
             continue
         facet = ast.Argument(ast.Path(axis.name), "facet")
-        if stage(field, ast.Call("present", (plain, facet)), resolver) is not None:
+        if apply_stage(field, ast.Call("present", (style_argument, facet)), resolver) is not None:
             return "facet", axis.name
     return None

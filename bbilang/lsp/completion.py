@@ -1,4 +1,4 @@
-"""Everything that may stand at a place: what an editor offers at every character."""
+"""Completion: the choices that an editor offers at an offset in the text."""
 
 from __future__ import annotations
 
@@ -14,39 +14,38 @@ from bbilang.compiler.check.targets import SCORE
 from bbilang.compiler.contract.operation import Parameter
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import ATOMS, FieldType
-from bbilang.lsp.applicable import drawn, fits
+from bbilang.lsp.applicable import can_follow, presentation
 from bbilang.lsp.cursor import Cursor, Frame, cursor_at
 from bbilang.lsp.document import Document
 from bbilang.lsp.markdown import ATOM_WORDS, STATEMENTS, kind_words, layer_words, value_words
-from bbilang.lsp.string_completion import Choice, quoted
+from bbilang.lsp.string_completion import Choice, string_choices
 
-MOST = 150  # choices of one answer: more would take longer to send than to type on
+MAX_CHOICES = 150  # per answer: sending more takes longer than typing on
 LAYOUTS = {"row": "side by side", "column": "one above the other"}
 Choices = Iterator[Choice]
 
 
 def complete(document: Document, offset: int) -> tuple[list[Choice], bool, Cursor]:
-    """The choices at a place, whether there are more, and what stands there."""
+    """Return the choices at an offset, whether the list was cut off, and the cursor context there."""
     cursor = cursor_at(document.text, offset)
     if cursor.comment or (cursor.word is not None and cursor.word.kind == "number"):
         return [], False, cursor
-    offers = _Offers(document, cursor)
+    completer = _Completer(document, cursor)
     typed = cursor.typed.lower().strip('"')
     seen: set[tuple[str, str]] = set()
-    found: list[Choice] = []
-    for choice in quoted(document, cursor) if cursor.in_string else offers.here():
-        if (choice.label, choice.kind) not in seen and _meant(typed, choice):
+    choices: list[Choice] = []
+    for choice in string_choices(document, cursor) if cursor.in_string else completer.choices():
+        if (choice.label, choice.kind) not in seen and _matches(typed, choice):
             seen.add((choice.label, choice.kind))
-            found.append(choice)
-        if len(found) > 4 * MOST:
+            choices.append(choice)
+        if len(choices) > 4 * MAX_CHOICES:
             break
-    found.sort(key=lambda choice: (choice.rank, not choice.label.lower().startswith(typed)))
-    return found[:MOST], len(found) > MOST, cursor
+    choices.sort(key=lambda choice: (choice.rank, not choice.label.lower().startswith(typed)))
+    return choices[:MAX_CHOICES], len(choices) > MAX_CHOICES, cursor
 
 
-def _meant(typed: str, choice: Choice) -> bool:
-    """Whether what is typed is some of the choice's characters in their order; of a class, of which there are many, a
-    part of its name."""
+def _matches(typed: str, choice: Choice) -> bool:
+    """Whether the typed characters occur in the choice in their order; for a class name, as one substring."""
     if choice.kind == "class":
         return typed in choice.label.lower()
     letters = iter((choice.match or choice.label).lower())
@@ -54,7 +53,7 @@ def _meant(typed: str, choice: Choice) -> bool:
 
 
 def parameters_of(document: Document, cursor: Cursor, frame: Frame) -> tuple[Parameter, ...]:
-    """What the call takes whose bracket is open."""
+    """Return the parameters of the call whose parenthesis is open."""
     registry, name = document.registry, frame.callee
     if cursor.first == "set" and frame is cursor.frames[min(1, len(cursor.frames) - 1)]:
         return SETTINGS.get(name, ())
@@ -79,16 +78,16 @@ def _first_word(cursor: Cursor, frame: Frame) -> str:
     return cursor.text[frame.start : end].strip()
 
 
-class _Offers:
+class _Completer:
     def __init__(self, document: Document, cursor: Cursor):
         self.document, self.cursor = document, cursor
         self.registry = document.registry
         self.resolver: Resolver | None = document.resolver_at(cursor.start)
 
-    def here(self) -> Choices:
+    def choices(self) -> Choices:
         cursor, frame = self.cursor, self.cursor.frame
-        if self._behind_dot():
-            yield from self._atoms_behind_value()
+        if self._after_dot():
+            yield from self._atoms_after_value()
         elif cursor.is_stage:
             yield from self._stages()
         elif len(cursor.frames) == 1 or frame.opener == "{":
@@ -113,24 +112,24 @@ class _Offers:
             words = ("set", "model", "input", "use") if cursor.text[: cursor.start].strip() == "" else ()
             for word, (form, about) in STATEMENTS.items():
                 rank = "2" if word in words else "3"
-                yield Choice(word, "keyword", form, about, rank=rank, insert=f"{word} ", about=("statement", word))
+                yield Choice(word, "keyword", form, about, rank=rank, insert=f"{word} ", topic=("statement", word))
             yield from self._values()
         elif cursor.first == "set" and len(frame.tokens) == 1:
-            for name, own in SETTINGS.items():
-                bare = own[0].name == "value"
-                form = name if bare else f"{name}({', '.join(p.name for p in own)})"
-                yield Choice(name, "setting", form, own[0].doc if bare else "", insert=f"{name} " if bare else name,
-                             call=not bare, about=("setting", name))  # fmt: skip
+            for name, parameters in SETTINGS.items():
+                bare = parameters[0].name == "value"
+                form = name if bare else f"{name}({', '.join(p.name for p in parameters)})"
+                doc, insert = (parameters[0].doc, f"{name} ") if bare else ("", name)
+                yield Choice(name, "setting", form, doc, insert=insert, call=not bare, topic=("setting", name))
         elif cursor.first == "model" and len(frame.tokens) == 1:
             yield from self._models()
         elif cursor.first == "model":
-            yield Choice("from", "keyword", 'from "weights.pt"', "a file of weights", insert="from ")
+            yield Choice("from", "keyword", 'from "weights.pt"', "a weights file", insert="from ")
         elif cursor.first == "layout" and len(frame.tokens) == 1:
             yield from self._layouts()
 
     def _models(self) -> Choices:
         for name in self.registry.models():
-            yield Choice(name, "model", "of the registry", about=("model", name))
+            yield Choice(name, "model", "of the registry", topic=("model", name))
 
     def _layouts(self) -> Choices:
         for name, words in LAYOUTS.items():
@@ -143,20 +142,20 @@ class _Offers:
         for operation in self.registry.operations.values():
             if operation.head or not operation.available:
                 continue
-            if field is not None and self.resolver is not None and not fits(field, operation, self.resolver):
+            if field is not None and self.resolver is not None and not can_follow(field, operation, self.resolver):
                 continue
             rank = "1" if operation.content or operation.name in ("top", "present", "at") else "2"
-            own = PRESENT if operation.name == "present" else operation.parameters
-            needs = ", ".join(p.name if p.required else f"{p.name}=" for p in own[:4])
+            parameters = PRESENT if operation.name == "present" else operation.parameters
+            needs = ", ".join(p.name if p.required else f"{p.name}=" for p in parameters[:4])
             yield Choice(operation.name, "operation", f"({needs})" if needs else "", rank=rank,
-                         call=any(p.required for p in own), about=("operation", operation.name))  # fmt: skip
+                         call=any(p.required for p in parameters), topic=("operation", operation.name))  # fmt: skip
         yield from self._macros()
 
     def _macros(self) -> Choices:
         for name, macro in (self.resolver.macros if self.resolver else {}).items():
             if macro is not None:
-                own = ", ".join(p.name for p in macro.parameters())
-                yield Choice(name, "function", f"def {name}({own})", rank="2", call=True, about=("name", name))
+                parameters = ", ".join(p.name for p in macro.parameters())
+                yield Choice(name, "function", f"def {name}({parameters})", rank="2", call=True, topic=("name", name))
 
     # --- arguments ---
 
@@ -164,23 +163,23 @@ class _Offers:
         cursor, frame = self.cursor, self.cursor.frame
         if frame.callee == "top" and self._in_output():
             return
-        own = parameters_of(self.document, cursor, frame)
+        parameters = parameters_of(self.document, cursor, frame)
         field = self.document.field(cursor.piped(frame), cursor.start) if frame.stage else None
         if frame.name is not None:
-            yield from self._argument(next((p for p in own if p.name == frame.name), None), field)
+            yield from self._argument(next((p for p in parameters if p.name == frame.name), None), field)
             return
-        if frame.tokens:  # in the midst of an expression
-            here = own[frame.argument] if frame.argument < len(own) and not frame.given else None
-            if here is not None and here.kind == "condition":
-                yield from self._argument(here, field)
+        if frame.tokens:  # inside an expression
+            current = parameters[frame.argument] if frame.argument < len(parameters) and not frame.given else None
+            if current is not None and current.kind == "condition":
+                yield from self._argument(current, field)
             yield from self._values()
             return
-        if frame.argument < len(own) and not frame.given:
-            yield from self._argument(own[frame.argument], field)
-        elif not own:
+        if frame.argument < len(parameters) and not frame.given:
+            yield from self._argument(parameters[frame.argument], field)
+        elif not parameters:
             yield from self._values()
-        given = {*frame.given, *(p.name for p in own[: frame.argument - len(frame.given)])}
-        for parameter in own:
+        given = {*frame.given, *(p.name for p in parameters[: frame.argument - len(frame.given)])}
+        for parameter in parameters:
             if parameter.name not in given:
                 name, words = parameter.name, kind_words(parameter)
                 yield Choice(name, "parameter", words, parameter.doc, rank="4", insert=f"{name}=")
@@ -193,17 +192,17 @@ class _Offers:
         if parameter is None:
             yield from self._values()
             return
-        make: dict[str, Callable[[Parameter, FieldType | None], Choices]] = {
+        choices_of: dict[str, Callable[[Parameter, FieldType | None], Choices]] = {
             "axis": self._axes, "flag": self._flags, "style": self._styles, "method": self._methods,
-            "condition": self._condition, "element": self._drawn, "contents": self._contents,
-            "dataset": self._datasets, "selection": self._selecting, "target": self._targets,
+            "condition": self._condition, "element": self._element_argument, "contents": self._contents,
+            "dataset": self._datasets, "selection": self._selection_argument, "target": self._targets,
         }  # fmt: skip
         for choice in parameter.choices:
             yield Choice(choice, "word", parameter.name, parameter.doc, rank="0")
         if parameter.kind == "style" and field is not None:
             yield from self._fitting_styles(field)
-        elif parameter.kind in make:
-            yield from make[parameter.kind](parameter, field.type if field else None)
+        elif parameter.kind in choices_of:
+            yield from choices_of[parameter.kind](parameter, field.type if field else None)
         elif parameter.kind in ("atoms", "linked", "fit", "compatible", "layer", "expression"):
             yield from self._values()
         elif parameter.kind == "ranking":
@@ -226,36 +225,36 @@ class _Offers:
     def _styles(self, parameter: Parameter, type: FieldType | None) -> Choices:
         for name, style in self.registry.styles.items():
             if style.available:
-                yield Choice(name, "style", f"spends {style.spends}", rank="1", about=("style", name))
+                yield Choice(name, "style", f"spends {style.spends}", rank="1", topic=("style", name))
 
     def _fitting_styles(self, field: Node) -> Choices:
         for name, style in self.registry.styles.items():
             if style.available and self.resolver is not None:
-                how = drawn(field, style, self.resolver)
+                how = presentation(field, style, self.resolver)
                 if how is None:
-                    yield Choice(name, "style", f"spends {style.spends}", rank="6", about=("style", name))
+                    yield Choice(name, "style", f"spends {style.spends}", rank="6", topic=("style", name))
                 elif how[0]:
                     yield Choice(name, "style", f"with facet={how[1]}", rank="1", insert=f"{name}, facet={how[1]}",
-                                 about=("style", name))  # fmt: skip
+                                 topic=("style", name))  # fmt: skip
                 else:
-                    yield Choice(name, "style", f"spends {style.spends}", rank="0", about=("style", name))
+                    yield Choice(name, "style", f"spends {style.spends}", rank="0", topic=("style", name))
 
     def _methods(self, parameter: Parameter, type: FieldType | None) -> Choices:
         for name, method in self.registry.methods.items():
             if method.available and not (method.input_only and type is not None and type.layers != ("input",)):
-                own = ", ".join(f"{p.name}=" for p in method.parameters)
-                yield Choice(name, "method", f"({own})" if own else "", rank="0", about=("method", name))
+                parameters = ", ".join(f"{p.name}=" for p in method.parameters)
+                yield Choice(name, "method", f"({parameters})" if parameters else "", rank="0", topic=("method", name))
 
     def _condition(self, parameter: Parameter, type: FieldType | None) -> Choices:
         yield Choice("value", "word", "the signed number", rank="0")
-        yield Choice("magnitude", "word", "its absolute", rank="0")
+        yield Choice("magnitude", "word", "its absolute value", rank="0")
         for axis in type.axes if type else ():
             if axis.name != "input" or axis.size > 1:
-                yield from (Choice(c, "axis", "a place on the axis", rank="1") for c in axis.components)
+                yield from (Choice(c, "axis", "a position on the axis", rank="1") for c in axis.components)
         for word in ("and", "or", "not"):
             yield Choice(word, "keyword", rank="2")
 
-    def _drawn(self, parameter: Parameter, type: FieldType | None) -> Choices:
+    def _element_argument(self, parameter: Parameter, type: FieldType | None) -> Choices:
         yield from self._elements()
 
     def _elements(self) -> Choices:
@@ -266,14 +265,14 @@ class _Offers:
     def _contents(self, parameter: Parameter, type: FieldType | None) -> Choices:
         for name in ("activation", "gradient", "attribute"):
             yield Choice(name, "operation", "a content", rank="0", call=name != "activation",
-                         about=("operation", name))  # fmt: skip
+                         topic=("operation", name))  # fmt: skip
 
     def _datasets(self, parameter: Parameter, type: FieldType | None) -> Choices:
         for choice in self._bindings():
             if "example" in choice.detail:
                 yield choice
 
-    def _selecting(self, parameter: Parameter, type: FieldType | None) -> Choices:
+    def _selection_argument(self, parameter: Parameter, type: FieldType | None) -> Choices:
         yield from self._selections("0")
         for choice in self._bindings():
             if choice.detail.startswith(SELECTIONS):
@@ -288,12 +287,12 @@ class _Offers:
             yield Choice(f"{parameter.default:g}", "number", "the default", parameter.doc, rank="0")
         if parameter.slides:
             yield Choice("slider", "selection", "(from, to, step)", "a number that the reader chooses", rank="1",
-                         call=True, about=("selection", "slider"))  # fmt: skip
+                         call=True, topic=("selection", "slider"))  # fmt: skip
         for name, binding in self.document.names_at(self.cursor.start).items():
             value = binding.value
             is_slider = isinstance(value, Node) and value.op == "slider"
             if (isinstance(value, int | float) and not isinstance(value, bool)) or is_slider:
-                yield Choice(name, "variable", value_words(value), rank="1", about=("name", name))
+                yield Choice(name, "variable", value_words(value), rank="1", topic=("name", name))
 
     # --- values ---
 
@@ -311,7 +310,7 @@ class _Offers:
                 yield choice
         yield from self._selections("2")
         yield Choice("score", "parameter", "logit or probability", rank="4", insert="score=")
-        for choice in quoted(self.document, self.cursor):
+        for choice in string_choices(self.document, self.cursor):
             yield choice
 
     def _values(self) -> Choices:
@@ -334,11 +333,11 @@ class _Offers:
         for name in SELECTIONS:
             if name != "slider" or self.cursor.frame.name is not None:
                 yield Choice(name, "selection", "what the reader chooses", rank=rank, call=True,
-                             about=("selection", name))  # fmt: skip
+                             topic=("selection", name))  # fmt: skip
 
     def _bindings(self) -> Choices:
         for name, binding in self.document.names_at(self.cursor.start).items():
-            yield Choice(name, "variable", value_words(binding.value), rank="1", about=("name", name))
+            yield Choice(name, "variable", value_words(binding.value), rank="1", topic=("name", name))
 
     def _layers(self) -> Choices:
         description = self.document.description_at(self.cursor.start)
@@ -347,27 +346,27 @@ class _Offers:
         head = self.cursor.typed.rpartition(":")[0]
         prefix = f"{head}:" if head and self.resolver is not None and head in self.resolver.models else ""
         for layer in description.layers:
-            yield Choice(f"{prefix}{layer.name}", "layer", layer_words(layer), rank="5", about=("layer", layer.name))
+            yield Choice(f"{prefix}{layer.name}", "layer", layer_words(layer), rank="5", topic=("layer", layer.name))
         for alias, name in description.aliases.items():
-            yield Choice(f"{prefix}{alias}", "layer", f"is {name}", rank="6", about=("layer", name))
+            yield Choice(f"{prefix}{alias}", "layer", f"is {name}", rank="6", topic=("layer", name))
 
     def _path_atoms(self) -> Choices:
-        """`block5c.expand.`: the atoms of the layer, of layers or of groups that the word begins with."""
+        """`block5c.expand.`: the atoms of the layer, layers or groups before the dot."""
         head, dot, _ = self.cursor.typed.rpartition(".")
         if not dot or not head:
             return
         for atom in self._atoms_of(head):
-            yield Choice(f"{head}.{atom}", "atom", ATOM_WORDS[atom], rank="0", about=("atom", atom))
+            yield Choice(f"{head}.{atom}", "atom", ATOM_WORDS[atom], rank="0", topic=("atom", atom))
 
-    def _behind_dot(self) -> bool:
+    def _after_dot(self) -> bool:
         last = self.cursor.frame.tokens[-1] if self.cursor.frame.tokens else None
         start = self.cursor.word.start if self.cursor.word else self.cursor.offset
         return last is not None and last.text == "." and last.end == start
 
-    def _atoms_behind_value(self) -> Choices:
+    def _atoms_after_value(self) -> Choices:
         frame = self.cursor.frame
         for atom in self._atoms_of(self.cursor.text[frame.begin : frame.tokens[-1].start]):
-            yield Choice(atom, "atom", ATOM_WORDS[atom], rank="0", about=("atom", atom))
+            yield Choice(atom, "atom", ATOM_WORDS[atom], rank="0", topic=("atom", atom))
 
     def _atoms_of(self, words: str) -> list[str]:
         if words.strip() == "output":

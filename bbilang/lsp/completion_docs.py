@@ -1,4 +1,4 @@
-"""What is said of a choice of a completion when the reader looks at it."""
+"""Documentation of a completion item, sent when the editor resolves the item."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from bbilang.lsp.markdown import (
 )
 
 
-def about(documents: Iterable[Document], group: str, name: str) -> str | None:
-    """Markdown about a thing of a group of `Choice.about`; None where nothing is known."""
+def documentation_of(documents: Iterable[Document], group: str, name: str) -> str | None:
+    """Return Markdown about a topic (`Choice.topic`), or None where there is none."""
     from bbilang.compiler.check.settings import SETTINGS
 
     for document in documents:

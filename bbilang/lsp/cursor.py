@@ -1,4 +1,4 @@
-"""What stands around a place in a text, read from its tokens alone: so it is known in lines that are not finished.
+"""The syntactic context of an offset, derived from tokens alone, so that it is known in unfinished lines too.
 
 evidence = block5c.expand.channel | attribute(output, meth
            └────── before ──────┘   └ frame of `attribute`, argument 1, word `meth` ┘
@@ -21,7 +21,7 @@ TOKEN = re.compile(
 )
 _BEGINS = re.compile(rf"(?:{'|'.join(sorted(STATEMENT_WORDS))})\b(?![ \t]*[.(\[,|:)])|[^\W\d]\w*[ \t]*=(?!=)")
 CLOSER: Final = {"(": ")", "[": "]", "{": "}"}
-LONGEST = 200  # physical lines of one statement that are looked at
+MAX_LINES = 200  # physical lines searched upwards for the start of a statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +34,30 @@ class Token:
 
 @dataclass
 class Frame:
-    """A bracket that is open at the place, or the whole statement. ``callee``: the name before the bracket.
+    """A bracket that is open at the cursor, or the whole statement. ``callee``: the name before the bracket.
 
-    ``stage``: the callee stands after a `|`. ``begin``: where the value in it begins, after the last comma or `=`.
+    ``stage``: the callee follows a `|`. ``begin``: where the current value begins, after the last comma or `=`.
     """
 
     opener: str
-    start: int  # behind the bracket
+    start: int  # just after the bracket
     callee: str = ""
     callee_start: int = 0
     stage: bool = False
     begin: int = 0
     argument: int = 0
-    name: str | None = None  # of the argument that the place is in
-    given: list[str] = field(default_factory=list)  # names of arguments that are there already
-    pipes: list[int] = field(default_factory=list)  # the `|` since the value began
+    name: str | None = None  # of the argument that the cursor is in
+    given: list[str] = field(default_factory=list)  # names of earlier arguments
+    pipes: list[int] = field(default_factory=list)  # offsets of `|` since the value began
     tokens: list[Token] = field(default_factory=list)  # since the value began
-    before: int | None = None  # where the pipe begins whose stage this call is
+    before: int | None = None  # where the pipe that this stage belongs to begins
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """``start`` is that of the statement. ``word``: the token that the place touches, from its beginning to the place.
+    """``start`` is that of the statement. ``word``: the token that the cursor touches.
 
-    ``frames``: what is open, the innermost last. ``first``: the statement's first word.
+    ``frames``: the open brackets, the innermost last. ``first``: the statement's first word.
     """
 
     text: str
@@ -74,7 +74,7 @@ class Cursor:
 
     @property
     def typed(self) -> str:
-        """What is there of the word before the place."""
+        """The part of the word before the cursor."""
         return self.text[self.word.start : self.offset] if self.word else ""
 
     @property
@@ -82,8 +82,8 @@ class Cursor:
         return self.word is not None and self.word.kind == "string"
 
     @property
-    def replaced(self) -> tuple[int, int]:
-        """The word as it stands, before and behind the place: what a choice takes the place of."""
+    def replacement(self) -> tuple[int, int]:
+        """The span that a completion replaces: the word on both sides of the cursor."""
         if self.word is None:
             return self.offset, self.offset
         end = self.offset
@@ -93,24 +93,24 @@ class Cursor:
 
     @property
     def is_stage(self) -> bool:
-        """Whether the place is where an operation stands: after a `|`."""
+        """Whether an operation is expected here: directly after a `|`."""
         pipes, tokens = self.frame.pipes, self.frame.tokens
         return bool(pipes) and not any(token.start > pipes[-1] for token in tokens)
 
     @property
     def before(self) -> str:
-        """The pipe before the last `|` here."""
+        """The pipe up to the last `|`."""
         return self.text[self.frame.begin : self.frame.pipes[-1]] if self.frame.pipes else ""
 
     def piped(self, frame: Frame) -> str:
-        """What goes into the stage that a frame is the call of."""
+        """The pipe that flows into the stage whose call is `frame`."""
         if frame.before is None:
             return ""
         return self.text[frame.before : frame.callee_start].rstrip().removesuffix("|")
 
 
 def tokens(text: str, start: int = 0, end: int | None = None) -> list[Token]:
-    """All tokens but white space; a dotted path is one."""
+    """Tokenize without white space; a dotted path is one token."""
     return [
         Token(match.lastgroup or "", match[0], match.start(), match.end())
         for match in TOKEN.finditer(text, start, len(text) if end is None else end)
@@ -119,13 +119,13 @@ def tokens(text: str, start: int = 0, end: int | None = None) -> list[Token]:
 
 
 def statement_start(text: str, offset: int) -> int:
-    """Where the statement begins that a place is in, also where that statement is broken.
+    """Return the start of the statement around an offset, also when the statement is malformed.
 
-    Upwards to a line that begins one: not with `|`, and with every bracket closed that what follows does not close.
+    Searches upwards for a line that starts a statement: one that does not begin with `|` or inside an open bracket.
     """
     line = text.rfind("\n", 0, offset) + 1
     best = line
-    for _ in range(LONGEST):
+    for _ in range(MAX_LINES):
         words = text[line : text.find("\n", line) if "\n" in text[line:] else len(text)]
         stripped = words.lstrip()
         indented = line + len(words) - len(stripped)
@@ -149,7 +149,7 @@ def _after_semicolon(text: str, start: int, offset: int) -> int:
 
 
 def _above(text: str, line: int) -> int | None:
-    """The beginning of the nearest line above that holds something."""
+    """Return the start of the nearest line above that is neither blank nor a comment."""
     while line > 0:
         line = text.rfind("\n", 0, line - 1) + 1
         words = text[line : text.find("\n", line)].strip()
@@ -159,7 +159,7 @@ def _above(text: str, line: int) -> int | None:
 
 
 def _open_after(text: str, line: int) -> bool:
-    """Whether the line leaves a bracket open, or a comma at its end: then the next one goes on."""
+    """Whether the statement continues after the line: a bracket is open, or the line ends with a comma."""
     depth, last = 0, ""
     end = text.find("\n", line)
     for token in tokens(text, line, len(text) if end < 0 else end):
@@ -181,14 +181,14 @@ def _balanced(text: str, start: int, end: int) -> bool:
 
 
 def cursor_at(text: str, offset: int) -> Cursor:
-    """What stands around a place. Never raises, whatever the text."""
+    """Return the context of an offset. Never raises, whatever the text."""
     offset = min(max(offset, 0), len(text))
     start = min(statement_start(text, offset), offset)
     line_end = text.find("\n", offset)
     stop = len(text) if line_end < 0 else line_end
-    found = tokens(text, start, stop)
+    statement_tokens = tokens(text, start, stop)
     word, before, comment = None, [], False
-    for token in found:
+    for token in statement_tokens:
         if token.start >= offset:
             break
         if token.end < offset or (token.end == offset and _closed(token)):
@@ -205,7 +205,7 @@ def cursor_at(text: str, offset: int) -> Cursor:
 
 
 def _closed(token: Token) -> bool:
-    """Whether a place right behind the token is outside of it: behind a bracket, or a string that has its end."""
+    """Whether the offset just after the token is outside it: after a bracket or a terminated string."""
     if token.kind == "string":
         return len(token.text) > 1 and token.text.endswith('"')
     return token.kind not in ("path", "number", "comment")
@@ -246,5 +246,5 @@ def _frames(before: list[Token], start: int) -> list[Frame]:
 
 
 def _is_stage_word(frame: Frame, word: Token) -> bool:
-    """Whether a word stands right behind the last `|` of its frame."""
+    """Whether the word directly follows the last `|` of its frame."""
     return not any(frame.pipes[-1] < token.start < word.start for token in frame.tokens)

@@ -1,6 +1,6 @@
-"""`bbi fmt` as edits: only the lines that change, so that an editor keeps its place.
+"""`bbi fmt` as minimal line edits, so that an editor keeps its cursor and scroll position.
 
-A statement without a comment inside is written anew only where its text is another: `Remembering`.
+A statement without a comment inside is formatted again only if its text changed (`CachingWriter`).
 """
 
 from __future__ import annotations
@@ -13,48 +13,48 @@ from bbilang.grammar.walk import shift
 from bbilang.lsp.document import Document
 from bbilang.lsp.incremental_check import statements_of
 
-MOST = 20_000  # statements that are remembered, over all versions of a text
+MAX_CACHED = 20_000  # statements, over all versions of a text
 Edit = tuple[int, int, str]
 
 
-def formatted(document: Document) -> list[Edit] | None:
-    """(beginning, end, what comes in its place) for every run of lines that changes; None for a text with errors."""
+def format_edits(document: Document) -> list[Edit] | None:
+    """Return (start, end, replacement) for every run of changed lines, or None for a text with syntax errors."""
     if document.refusal or document.lines.diagnostics():
         return None
-    old, new = document.text, written(document)
+    old, new = document.text, formatted_text(document)
     if old.count("\r\n") * 2 > old.count("\n"):
         new = new.replace("\n", "\r\n")
     return edits(old, new)
 
 
-def written(document: Document) -> str:
-    """The text of `bbi fmt`."""
+def formatted_text(document: Document) -> str:
+    """Return the text that `bbi fmt` writes."""
     lines = document.lines
     file = ast.File(statements_of(lines), comments=lines.comments, source=document.source)
-    if len(document.written) > MOST:
-        document.written.clear()
-    return Remembering(file, document.text, document.written).file()
+    if len(document.formatted_statements) > MAX_CACHED:
+        document.formatted_statements.clear()
+    return CachingWriter(file, document.text, document.formatted_statements).file()
 
 
-class Remembering(Writer):
-    """A writer that finds in ``memory`` what it wrote before. ``tree``: of `statements_of`."""
+class CachingWriter(Writer):
+    """A writer that reuses formatted statements from ``cache``. ``tree``: of `statements_of`."""
 
-    def __init__(self, tree: ast.File, text: str, memory: dict[tuple[str, int], str]):
+    def __init__(self, tree: ast.File, text: str, cache: dict[tuple[str, int], str]):
         super().__init__(tree)
-        self.text, self.memory = text, memory
+        self.text, self.cache = text, cache
 
     def statement_text(self, statement: ast.Statement, indent: int) -> str:
         span, whole = statement.span, getattr(statement, "whole", None)
-        if self.waiting(span.end):  # a comment inside is written where it stands
+        if self.waiting(span.end):  # a comment inside
             return super().statement_text(statement if whole is None else shift(whole, span.start), indent)
         key = self.text[span.start : span.end], indent
-        if key not in self.memory:
-            self.memory[key] = super().statement_text(statement if whole is None else whole, indent)
-        return self.memory[key]
+        if key not in self.cache:
+            self.cache[key] = super().statement_text(statement if whole is None else whole, indent)
+        return self.cache[key]
 
 
 def edits(old: str, new: str) -> list[Edit]:
-    """The runs of lines in which one text differs from another."""
+    """Return the runs of lines in which one text differs from another."""
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
     first, most = 0, min(len(before), len(after))
     while first < most and before[first] == after[first]:

@@ -1,6 +1,8 @@
-"""What is said of the word under the pointer: the doc string, and the field that it makes here."""
+"""Hover: the documentation of the word under the pointer, and the type of the field it makes here."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from bbilang.compiler.check.argument_kinds import Layers
 from bbilang.compiler.check.settings import SETTINGS
@@ -30,16 +32,16 @@ from bbilang.lsp.markdown import (
 
 
 def hover(document: Document, offset: int) -> tuple[str, int, int] | None:
-    """(Markdown, beginning, end of the word) or None where there is nothing to say."""
+    """Return (Markdown, start, end of the word), or None where there is no documentation."""
     token, cursor = token_at(document.text, offset)
     if token is None or cursor is None or cursor.comment:
         return None
-    words = _about(document, token, cursor)
+    words = _documentation(document, token, cursor)
     return (words, token.start, token.end) if words else None
 
 
 def token_at(text: str, offset: int) -> tuple[Token | None, Cursor | None]:
-    """The word or string that a place touches, and what stands around its end."""
+    """Return the word or string at an offset, and the context of its end."""
     cursor = cursor_at(text, offset)
     line_end = text.find("\n", offset)
     for token in tokens(text, cursor.start, len(text) if line_end < 0 else line_end):
@@ -51,17 +53,17 @@ def token_at(text: str, offset: int) -> tuple[Token | None, Cursor | None]:
     return None, None
 
 
-def _about(document: Document, token: Token, cursor: Cursor) -> str | None:
+def _documentation(document: Document, token: Token, cursor: Cursor) -> str | None:
     frame, text, registry = cursor.frame, document.text, document.registry
     if token.kind == "string":
-        return _quoted(document, token, cursor)
-    behind = text[token.end : token.end + 40].lstrip(" ")
-    named = behind.startswith("=") and not behind.startswith("==")
+        return _string(document, token, cursor)
+    following = text[token.end : token.end + 40].lstrip(" ")
+    named = following.startswith("=") and not following.startswith("==")
     if cursor.is_stage:
         return _stage(document, token, cursor)
     if named and frame.callee:
-        own = next((p for p in parameters_of(document, cursor, frame) if p.name == token.text), None)
-        return f"`{own.name}`: {parameter_words(own)}" if own else None
+        parameters = next((p for p in parameters_of(document, cursor, frame) if p.name == token.text), None)
+        return f"`{parameters.name}`: {parameter_words(parameters)}" if parameters else None
     if token.start == cursor.start and token.text in STATEMENTS and not named:
         return statement_words(token.text)
     if cursor.first == "set" and len(cursor.frames) == 1 and token.text in SETTINGS:
@@ -69,27 +71,27 @@ def _about(document: Document, token: Token, cursor: Cursor) -> str | None:
     if cursor.first == "model" and token.text in registry.models():
         return model_words(registry.describe(token.text)) if registry.describe else None
     parameter = _parameter(document, cursor, frame)
-    if parameter is not None and (words := _word(document, token, parameter)):
+    if parameter is not None and (words := _argument_word(document, token, parameter)):
         return words
-    if token.text in SELECTIONS and behind.startswith("("):
+    if token.text in SELECTIONS and following.startswith("("):
         whole = text[token.start : call_end(text, token.end)]
         value = document.value(whole, cursor.start)
-        made = f"**{value_words(value)}**\n\n" if value is not None else ""
-        return made + selection_words(token.text)
-    if token.text in registry.methods and behind.startswith("("):
+        summary = f"**{value_words(value)}**\n\n" if value is not None else ""
+        return summary + selection_words(token.text)
+    if token.text in registry.methods and following.startswith("("):
         return method_words(registry.methods[token.text])
-    return value_about(document, token.text, cursor, named)
+    return value_documentation(document, token.text, cursor, named)
 
 
 def _parameter(document: Document, cursor: Cursor, frame: Frame) -> Parameter | None:
-    """The parameter whose argument the place is in, where it is the whole argument."""
-    own = parameters_of(document, cursor, frame) if frame.callee else ()
+    """Return the parameter whose argument the cursor is in, if the word is the whole argument."""
+    parameters = parameters_of(document, cursor, frame) if frame.callee else ()
     if frame.name is not None:
-        return next((p for p in own if p.name == frame.name), None)
-    return own[frame.argument] if frame.argument < len(own) and not frame.given else None
+        return next((p for p in parameters if p.name == frame.name), None)
+    return parameters[frame.argument] if frame.argument < len(parameters) and not frame.given else None
 
 
-def _word(document: Document, token: Token, parameter: Parameter) -> str | None:
+def _argument_word(document: Document, token: Token, parameter: Parameter) -> str | None:
     registry = document.registry
     if parameter.kind == "style" and token.text in registry.styles:
         return style_words(registry.styles[token.text])
@@ -108,11 +110,11 @@ def _stage(document: Document, token: Token, cursor: Cursor) -> str | None:
     operation = document.registry.operations.get(token.text)
     if operation is not None and not operation.head:
         return operation_words(operation, field, gives)
-    return value_about(document, token.text, cursor, False)
+    return value_documentation(document, token.text, cursor, False)
 
 
 def call_end(text: str, offset: int) -> int:
-    """Behind the closing bracket of a call whose name ends at a place; the place itself where there is none."""
+    """Return the offset after the call whose name ends at ``offset``; ``offset`` itself where it has no arguments."""
     depth = 0
     for token in tokens(text, offset, min(len(text), offset + 4000)):
         depth += (token.text in ("(", "[") and token.kind == "operator") - (token.text in (")", "]"))
@@ -121,14 +123,15 @@ def call_end(text: str, offset: int) -> int:
     return offset
 
 
-def _quoted(document: Document, token: Token, cursor: Cursor) -> str | None:
+def _string(document: Document, token: Token, cursor: Cursor) -> str | None:
     name = token.text.strip('"')
     description = document.description_at(cursor.start)
     if cursor.frame.opener == "[" and cursor.frame.callee == "output" and description is not None:
         node = document.value(f"output[{token.text}]", cursor.start)
-        which = node["which"] if isinstance(node, Node) and node.op == "output" else ()
+        which: tuple[Any, ...] = node["which"] if isinstance(node, Node) and node.op == "output" else ()
         if len(which) > 1 and isinstance(which[1], tuple):
-            return f"class {which[1][0]}: {description.labels[which[1][0]]}" if description.labels else None
+            index = which[1][0]
+            return f"class {index}: {description.labels[index]}" if description.labels else None
     if cursor.first == "model" and document.registry.describe and name in document.registry.models():
         return model_words(document.registry.describe(name))
     if description is not None and name in description.by_name:
@@ -136,8 +139,8 @@ def _quoted(document: Document, token: Token, cursor: Cursor) -> str | None:
     return None
 
 
-def value_about(document: Document, name: str, cursor: Cursor, named: bool) -> str | None:
-    """What a name or a path stands for."""
+def value_documentation(document: Document, name: str, cursor: Cursor, named: bool) -> str | None:
+    """Return Markdown about what a name or path refers to."""
     text = document.text
     here = cursor.start
     resolver = document.resolver_at(here)

@@ -1,8 +1,8 @@
-"""The checker of a text that is being written: a statement whose words and whose inputs are the same is not read again.
+"""Incremental checking: a statement is checked again only if its text or something that it depends on changed.
 
-What a statement is depends on its words, on what the names in it stand for, and on model, inputs and settings. A
-`Memory` keeps for each what it looked up and what came of it; where a look-up gives another value now, it is read anew.
-Statements with something wrong are kept too, as long as the names around them are the same (a suggestion names them).
+A statement depends on its text, on the values of the names in it, and on model, inputs and settings. A
+`StatementCache` records the look-ups and results of each; a record is valid while every look-up gives the same value.
+Statements with diagnostics are cached too, as long as the visible names are the same (suggestions list them).
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from bbilang.compiler.check.definitions import bounded
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.reachability import Showing, unreachable
 from bbilang.compiler.check.resolve import Binding, Resolver
-from bbilang.compiler.ir.program import Element, Interface, Node
+from bbilang.compiler.contract.operation import Registry
+from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.compiler.ir.program import Element, Interface, ModelSlot, Node
+from bbilang.compiler.ir.types import FieldType
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.parse import _moved
@@ -26,37 +29,39 @@ from bbilang.grammar.walk import shift
 from bbilang.lsp.logical_lines import Lines
 
 MISSING = object()
-MOST = 20_000  # statements that are remembered, over all versions of a text
+MAX_CACHED = 20_000  # statements, over all versions of a text
+MAX_RECORDS = 8  # of one statement text: the same words under different bindings
 Scope = dict[str, Binding]
+Environment = tuple[tuple[tuple[ModelSlot, ModelDescription], ...], int, tuple[tuple[str, Any], ...]]
 
 
 @dataclass
-class Record:
-    """One statement: what it looked up, and what came of it."""
+class StatementRecord:
+    """One checked statement: its look-ups and its results."""
 
-    names: int  # a digest of all names around it; 0 where nothing was wrong, so that they do not matter
-    looked_up: dict[str, tuple[Any, bool]]  # name -> (its value, whether it is of the innermost scope)
+    names: int  # digest of all visible names; 0 without diagnostics, where the other names do not matter
+    lookups: dict[str, tuple[Any, bool]]  # name -> (value, whether it is bound in the innermost scope)
     macros: dict[str, Any]
     elements: dict[Node, str | None]
-    called: list[tuple[str, str, str]]  # selections: (wanted name, digest, name given)
+    selection_ids: list[tuple[str, str, str]]  # (wanted name, digest, assigned name)
     value: Any = None
     origins: list[tuple[Node, Span]] = field(default_factory=list)
-    found: tuple[Diagnostic, ...] = ()  # counted from the statement's beginning
+    diagnostics: tuple[Diagnostic, ...] = ()  # spans relative to the statement
 
 
 @dataclass
-class Memory:
-    """What is kept from one version of a text to the next."""
+class StatementCache:
+    """Check results kept from one version of a text to the next."""
 
-    around: Any = None  # model, inputs, settings: all of it is forgotten when they change
-    records: dict[tuple[str, bool], list[Record]] = field(default_factory=dict)
+    environment: Environment | None = None  # model, inputs, settings: a change clears the cache
+    records: dict[tuple[str, bool], list[StatementRecord]] = field(default_factory=dict)
     showing: dict[Node, Showing] = field(default_factory=dict)
     hits: int = 0
     misses: int = 0
 
 
-class _Watched(dict[Any, Any]):
-    """A dictionary that notes into ``seen`` what is looked up in it, while there is one."""
+class _RecordingDict(dict[Any, Any]):
+    """A dictionary that records look-ups into ``seen`` while it is set."""
 
     seen: dict[Any, Any] | None = None
 
@@ -72,60 +77,64 @@ class _Watched(dict[Any, Any]):
         return super().__contains__(key)
 
 
-class Origins(dict[Node, list[Span]]):
-    """Node -> the spans that asked for it, put together when somebody wants to know: that is seldom."""
+class LazyOrigins(dict[Node, list[Span]]):
+    """Node -> the spans of the expressions that made it, merged on first access, which is rare."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.later: list[tuple[int, list[tuple[Node, Span]]]] = []  # (what to add to the spans, nodes with spans)
+        self.later: list[tuple[int, list[tuple[Node, Span]]]] = []  # (offset of the spans, nodes with spans)
 
     def __getitem__(self, node: Node) -> list[Span]:
-        for start, asked in self.later:
-            for each, span in asked:
-                spans, place = self.setdefault(each, []), span.shift(start)
-                if place not in spans:
-                    spans.append(place)
+        for start, pairs in self.later:
+            for each, span in pairs:
+                spans, shifted = self.setdefault(each, []), span.shift(start)
+                if shifted not in spans:
+                    spans.append(shifted)
         self.later.clear()
         return super().__getitem__(node)
 
 
-class Noting(Resolver):
-    """A resolver that notes what the statement read now looks up."""
+class RecordingResolver(Resolver):
+    """A resolver that records the look-ups of the current statement."""
 
-    record: Record | None = None
+    record: StatementRecord | None = None
+    origins: LazyOrigins
+    macros: _RecordingDict
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.identity = self.selections._identity
-        self.selections._identity = self._identified  # type: ignore[method-assign]
-        self.origins = Origins()  # type: ignore[assignment]
+        self.assign_identity = self.selections._identity
+        self.selections._identity = self._recorded_identity  # type: ignore[method-assign]  # the hook of this class
+        self.origins = LazyOrigins()
 
-    def _identified(self, wanted: str, *rest: Any) -> str:
-        name = self.identity(wanted, *rest)
+    def _recorded_identity(
+        self, wanted: str, op: str, parameters: dict[str, Any], type: FieldType, name: str | None
+    ) -> str:
+        assigned = self.assign_identity(wanted, op, parameters, type, name)
         if self.record is not None:
-            self.record.called.append((wanted, self.selections.ids[name], name))
-        return name
+            self.record.selection_ids.append((wanted, self.selections.ids[assigned], assigned))
+        return assigned
 
     def find(self, name: str) -> Binding | None:
         binding = super().find(name)
-        if self.record is not None and name not in self.record.looked_up:
+        if self.record is not None and name not in self.record.lookups:
             value = MISSING if binding is None else binding.value
-            self.record.looked_up[name] = value, binding is not None and self.scopes[-1].get(name) is binding
+            self.record.lookups[name] = value, binding is not None and self.scopes[-1].get(name) is binding
         return binding
 
-    def make(self, op: str, inputs: Any, parameters: Any, type: Any, span: Span) -> Node:
+    def make(self, op: str, inputs: tuple[Node, ...], parameters: dict[str, Any], type: FieldType, span: Span) -> Node:
         node = bounded(Node(op, inputs, tuple(sorted(parameters.items())), type), span)
-        asked = (node, self.foreign or span)
+        origin = (node, self.foreign or span)
         if self.record is not None:
-            self.record.origins.append(asked)
+            self.record.origins.append(origin)
         else:
-            self.origins.later.append((0, [asked]))  # type: ignore[attr-defined]
+            self.origins.later.append((0, [origin]))
         return node
 
 
 def statements_of(lines: Lines) -> tuple[ast.Statement, ...]:
-    """The statements of a text. Those that bind or show stand where they are, and what is inside them still counts from
-    their beginning: `RememberingChecker` moves it when it has to look."""
+    """Return the statements of a text. In a `Bind` or `Show` only the outer span is absolute; the spans inside stay
+    relative to the statement until `IncrementalChecker` has to check it."""
     blocks: list[tuple[Any, int, list[Any]]] = [(None, 0, [])]
     end = 0
     for line in lines.lines:
@@ -134,7 +143,7 @@ def statements_of(lines: Lines) -> tuple[ast.Statement, ...]:
         elif line.piece.kind == "close" and len(blocks) > 1:
             _close(blocks, line.end if line.piece.text else end)
         elif line.statement is not None:
-            blocks[-1][2].append(_placed(line.statement, line.start, line.end))
+            blocks[-1][2].append(_with_absolute_span(line.statement, line.start, line.end))
         end = line.end
     while len(blocks) > 1:
         _close(blocks, end)
@@ -147,7 +156,7 @@ def _close(blocks: list[tuple[Any, int, list[Any]]], end: int) -> None:
     blocks[-1][2].append(ast.Interface(title, tuple(statements), span=Span(start, end)))
 
 
-def _placed(statement: Any, start: int, end: int) -> Any:
+def _with_absolute_span(statement: Any, start: int, end: int) -> Any:
     if not isinstance(statement, ast.Bind | ast.Show):
         return shift(statement, start)
     copy = object.__new__(type(statement))
@@ -158,49 +167,50 @@ def _placed(statement: Any, start: int, end: int) -> Any:
     return copy
 
 
-class RememberingChecker(Checker):
-    """The checker of `bbi check`, which finds in ``memory`` what it knows already."""
+class IncrementalChecker(Checker):
+    """The checker of `bbi check`, reusing valid records of ``cache``."""
 
-    def __init__(self, file: ast.File, registry: Any, options: Options, lost: Iterable[str] | None, memory: Memory):
+    def __init__(self, file: ast.File, registry: Registry, options: Options, lost: Iterable[str] | None,
+                 cache: StatementCache):  # fmt: skip
         super().__init__(file, registry, options, lost)
-        self.memory, self.text = memory, file.source.text if file.source else ""
-        self.scope_of: dict[int, Scope] = {}  # beginning of an interface -> its own names
+        self.cache, self.text = cache, file.source.text if file.source else ""
+        self.scope_of: dict[int, Scope] = {}  # start of an interface -> its scope
         self.interfaces: tuple[Interface, ...] = ()
         self.digest = 0
         self.started = False
 
     def check(self) -> tuple[Diagnostic, ...]:
-        """Everything wrong with the text, in the order of the text."""
-        found = self.read()
-        if found is not None:
-            self.interfaces = found[1]
-            self.complete(found[1])
+        """Return all semantic diagnostics, in text order."""
+        read = self.read()
+        if read is not None:
+            self.interfaces = read[1]
+            self.complete(read[1])
         return tuple(sorted(self.diagnostics, key=lambda d: d.span.start if d.span else -1))
 
     def unreachable(self, shown: Sequence[Element]) -> Iterable[At]:
         assert self.resolver is not None
-        return unreachable(shown, self.registry, self.resolver, self.memory.showing)
+        return unreachable(shown, self.registry, self.resolver, self.cache.showing)
 
     # --- one statement ---
 
     def _start(self) -> None:
-        """Before the first statement: a resolver that notes, and a memory that is about this model."""
+        """Install a recording resolver, and clear the cache if the environment changed."""
         plain = self.resolver
         assert plain is not None
-        noting = Noting(plain.registry, plain.models, plain.inputs, plain.settings, scopes=plain.scopes)
-        noting.element_names = self.names = _Watched()  # type: ignore[assignment]
-        noting.later, noting.macros = plain.later, _Watched()
-        self.resolver = noting
+        recording = RecordingResolver(plain.registry, plain.models, plain.inputs, plain.settings, scopes=plain.scopes)
+        recording.element_names = self.names = _RecordingDict()  # type: ignore[assignment]
+        recording.later, recording.macros = plain.later, _RecordingDict()
+        self.resolver = recording
         models = tuple((context.slot, context.description) for context in plain.models.values())
-        around = (models, plain.inputs, tuple(sorted(self.settings.items(), key=str)))
-        if self.memory.around is None or not _same_around(self.memory.around, around):
-            self.memory.around = around
-            self.memory.records.clear()
-            self.memory.showing.clear()
-        if sum(map(len, self.memory.records.values())) > MOST:
-            self.memory.records.clear()
-        if len(self.memory.showing) > MOST:
-            self.memory.showing.clear()
+        environment = (models, plain.inputs, tuple(sorted(self.settings.items(), key=str)))
+        if self.cache.environment is None or not _same_environment(self.cache.environment, environment):
+            self.cache.environment = environment
+            self.cache.records.clear()
+            self.cache.showing.clear()
+        if sum(map(len, self.cache.records.values())) > MAX_CACHED:
+            self.cache.records.clear()
+        if len(self.cache.showing) > MAX_CACHED:
+            self.cache.showing.clear()
         self.started = True
 
     def _look_ahead(self, statements: Sequence[ast.Statement]) -> None:
@@ -219,7 +229,7 @@ class RememberingChecker(Checker):
     def _statement(self, statement: ast.Statement, elements: list[Element]) -> None:
         whole = getattr(statement, "whole", None)
         resolver = self.resolver
-        assert isinstance(resolver, Noting)
+        assert isinstance(resolver, RecordingResolver)
         inside = len(resolver.scopes) > 1
         if inside and statement.span.start not in self.scope_of:
             self.scope_of[statement.span.start] = resolver.scopes[-1]
@@ -227,30 +237,30 @@ class RememberingChecker(Checker):
             return super()._statement(statement, elements)
         start = statement.span.start
         key = (self.text[start : statement.span.end], inside)
-        doubled = isinstance(statement, ast.Bind) and (
+        rebound = isinstance(statement, ast.Bind) and (
             statement.name.text in resolver.scopes[-1] or dict.__contains__(resolver.macros, statement.name.text)
         )
-        for record in () if doubled else self.memory.records.get(key, ()):
-            if (found := self._found(record)) is not None:
-                self.memory.hits += 1
-                self._again(statement, record, found, elements)
+        for record in () if rebound else self.cache.records.get(key, ()):
+            if (bindings := self._bindings_if_valid(record)) is not None:
+                self.cache.hits += 1
+                self._replay(statement, record, bindings, elements)
                 break
         else:
-            self.memory.misses += 1
-            self._anew(shift(whole, start), key, elements, keep=not doubled)
+            self.cache.misses += 1
+            self._check_and_record(shift(whole, start), key, elements, keep=not rebound)
         if isinstance(statement, ast.Bind):
             self.digest = hash((self.digest, statement.name.text))
 
-    def _found(self, record: Record) -> list[Binding] | None:
-        """The bindings that the statement looks up, where all that it looked up is as it was; else None."""
+    def _bindings_if_valid(self, record: StatementRecord) -> list[Binding] | None:
+        """Return the bindings that the statement looks up, or None where a look-up has another result now."""
         resolver = self.resolver
         assert resolver is not None
         if record.names and record.names != self.digest:
             return None
-        found = []
+        bindings = []
         scopes = resolver.scopes
         inside = len(scopes) > 1
-        for name, (value, innermost) in record.looked_up.items():
+        for name, (value, innermost) in record.lookups.items():
             binding, own = scopes[-1].get(name), True
             if binding is None and inside:
                 binding, own = next((scope[name] for scope in reversed(scopes) if name in scope), None), False
@@ -260,30 +270,32 @@ class RememberingChecker(Checker):
             elif (binding.value is not value and not _equal(binding.value, value)) or innermost != own:
                 return None
             else:
-                found.append(binding)
+                bindings.append(binding)
         if record.macros and any(dict.get(resolver.macros, name) != macro for name, macro in record.macros.items()):
             return None
         if record.elements and any(dict.get(self.names, node) != name for node, name in record.elements.items()):
             return None
-        if record.called:
+        if record.selection_ids:
             ids = resolver.selections.ids
-            if any(_called(ids, wanted, digest) != name for wanted, digest, name in record.called):
+            if any(_unique_id(ids, wanted, digest) != name for wanted, digest, name in record.selection_ids):
                 return None
-        return found
+        return bindings
 
-    def _again(self, statement: Any, record: Record, found: Iterable[Binding], elements: list[Element]) -> None:
-        """What the statement did, without reading it. ``found``: what it looks up."""
+    def _replay(
+        self, statement: Any, record: StatementRecord, bindings: Iterable[Binding], elements: list[Element]
+    ) -> None:
+        """Apply the recorded results of a statement. ``bindings``: what it looks up."""
         resolver, start = self.resolver, statement.span.start
-        assert resolver is not None
-        for binding in found:
+        assert isinstance(resolver, RecordingResolver)
+        for binding in bindings:
             binding.used = True
         if record.macros:
             resolver.used_macros.update(name for name, macro in record.macros.items() if macro is not None)
-        for _, digest, name in record.called:
+        for _, digest, name in record.selection_ids:
             resolver.selections.ids.setdefault(name, digest)
-        resolver.origins.later.append((start, record.origins))  # type: ignore[attr-defined]
-        if record.found:
-            self.diagnostics += [_moved(diagnostic, start) for diagnostic in record.found]
+        resolver.origins.later.append((start, record.origins))
+        if record.diagnostics:
+            self.diagnostics += [_moved(diagnostic, start) for diagnostic in record.diagnostics]
         if isinstance(statement, ast.Bind):
             name, scope = statement.name.text, resolver.scopes[-1]
             resolver.later.pop(name, None)
@@ -295,32 +307,32 @@ class RememberingChecker(Checker):
         elif record.value is not None:
             self._element(record.value, f"element-{len(self.taken) + 1}", elements)
 
-    def _anew(self, statement: Any, key: tuple[str, bool], elements: list[Element], keep: bool) -> None:
-        """Read it, and remember what it looked up."""
+    def _check_and_record(self, statement: Any, key: tuple[str, bool], elements: list[Element], keep: bool) -> None:
+        """Check a statement, and record its look-ups and results."""
         resolver, start = self.resolver, statement.span.start
-        assert isinstance(resolver, Noting)
-        record = Record(self.digest, {}, {}, {}, [])
+        assert isinstance(resolver, RecordingResolver)
+        record = StatementRecord(self.digest, {}, {}, {}, [])
         before, drawn = len(self.diagnostics), len(elements)
         resolver.record, resolver.macros.seen, self.names.seen = record, record.macros, record.elements  # type: ignore
         try:
-            # In the way that `attempt` does it, which then finds nothing left to report.
+            # `attempt` reports here, inside the recording, so that the caller's `attempt` has nothing to report.
             self.attempt(super()._statement, statement, elements)
         finally:
             resolver.record, resolver.macros.seen, self.names.seen = None, None, None  # type: ignore
-        found = self.diagnostics[before:]
-        resolver.origins.later.append((0, record.origins))  # type: ignore[attr-defined]
-        if not keep or any(d.related or d.span is None or d.span.start < start for d in found):
+        diagnostics = self.diagnostics[before:]
+        resolver.origins.later.append((0, record.origins))
+        if not keep or any(d.related or d.span is None or d.span.start < start for d in diagnostics):
             return
         if isinstance(statement, ast.Bind):
             record.value = resolver.scopes[-1][statement.name.text].value
         elif len(elements) > drawn:
             record.value = elements[-1].node
-        record.names = self.digest if found else 0
-        record.found = tuple(_moved(d, -start) for d in found)
+        record.names = self.digest if diagnostics else 0
+        record.diagnostics = tuple(_moved(d, -start) for d in diagnostics)
         record.origins = [(node, span.shift(-start)) for node, span in record.origins if span.start >= start]
-        kept = self.memory.records.setdefault(key, [])
-        kept.insert(0, record)
-        del kept[8:]
+        records = self.cache.records.setdefault(key, [])
+        records.insert(0, record)
+        del records[MAX_RECORDS:]
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -329,14 +341,14 @@ def _equal(one: Any, other: Any) -> bool:
     return type(one) is type(other) and one == other
 
 
-def _same_around(one: Any, other: Any) -> bool:
+def _same_environment(one: Any, other: Any) -> bool:
     (models, *rest), (others, *rests) = one, other
     if rest != rests or len(models) != len(others):
         return False
     return all(a[0] == b[0] and (a[1] is b[1] or a[1] == b[1]) for a, b in zip(models, others, strict=True))
 
 
-def _called(ids: Mapping[str, str], wanted: str, digest: str) -> str:
+def _unique_id(ids: Mapping[str, str], wanted: str, digest: str) -> str:
     identity, number = wanted, 2
     while ids.get(identity, digest) != digest:
         identity, number = f"{wanted}-{number}", number + 1
@@ -344,8 +356,8 @@ def _called(ids: Mapping[str, str], wanted: str, digest: str) -> str:
 
 
 def checked(
-    file: ast.File, registry: Any, options: Options, lost: Iterable[str] | None, memory: Memory
-) -> tuple[RememberingChecker, tuple[Diagnostic, ...]]:
-    """The checker after it has read the text, and what is wrong with its meaning. ``file``: of `statements_of`."""
-    checker = RememberingChecker(file, registry, options, lost, memory)
+    file: ast.File, registry: Registry, options: Options, lost: Iterable[str] | None, cache: StatementCache
+) -> tuple[IncrementalChecker, tuple[Diagnostic, ...]]:
+    """Check a file of `statements_of`; return the checker and the semantic diagnostics."""
+    checker = IncrementalChecker(file, registry, options, lost, cache)
     return checker, checker.check()

@@ -1,10 +1,9 @@
-"""What is said of things, in Markdown: operations, parameters, layers, fields. The words are those of the reference."""
+"""Documentation in Markdown: operations, parameters, layers, fields. Texts are shared with the reference."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
 
 from bbilang.compiler.check.argument_kinds import Layers
 from bbilang.compiler.check.check import MOST_EXAMPLES
@@ -34,7 +33,10 @@ STATEMENTS = {
     "output": ('output = "head.logits"', "The module that gives the scores, for a model without one class vector."),
     "set": ("set featvis(size=96)", "Defaults for the whole file."),
     "use": ('use "other.bbi"', "Bindings and definitions of another file."),
-    "def": ("def evidence(layer, k=8) = layer.channel | attribute(output) | top(k)", "An operation of your own."),
+    "def": (
+        "def evidence(layer, k=8) = layer.channel | attribute(output) | top(k)",
+        "An operation of your own.",
+    ),
     "interface": ('interface "title" { ... }', "Elements that belong together, and their layout."),
     "layout": ("layout row(photo, blocks)", "Rows and columns of elements, by name."),
 }
@@ -42,7 +44,7 @@ STATEMENTS = {
 
 @lru_cache(maxsize=8192)
 def field_words(type: FieldType) -> str:
-    """`channel: 672 · attribution to 2 classes`: the axes, and what the numbers are."""
+    """Describe a field: `channel: 672 · attribution to 2 classes`."""
     axes = [axis for axis in type.axes if axis.name != "input" or axis.size > 1]
     classes = next((axis for axis in axes if axis.name == "class"), None)
     content = type.content
@@ -83,8 +85,8 @@ def _node_words(node: Node) -> str:
     return field_words(node.type)
 
 
-def value_words(value: Any) -> str:
-    """What a name stands for, in one line."""
+def value_words(value: object) -> str:
+    """Describe a bound value in one line."""
     if isinstance(value, Node):
         return _node_words(value)
     if isinstance(value, Layers):
@@ -97,7 +99,7 @@ def value_words(value: Any) -> str:
 
 
 def layer_words(layer: LayerDescription) -> str:
-    """`channel: 672, y: 14, x: 14 · conv`"""
+    """Describe a layer: `channel: 672, y: 14, x: 14 · conv`."""
     sizes = ", ".join(f"{axis}: {size}" for axis, size in zip(layer.axes, layer.shape, strict=True))
     facts = [sizes, *([layer.kind] if layer.kind else []), *(["never negative"] if layer.nonnegative else [])]
     return " · ".join(facts)
@@ -110,8 +112,8 @@ def model_words(description: ModelDescription) -> str:
 
 
 def operation_words(operation: Operation, field: Node | None = None, gives: Node | None = None) -> str:
-    own = PRESENT if operation.name == "present" else operation.parameters
-    lines = [_code(signature(operation.name, own))]
+    own_parameters = PRESENT if operation.name == "present" else operation.parameters
+    lines = [_code(signature(operation.name, own_parameters))]
     if gives is not None and gives.op != "present":
         lines.append(f"gives **{field_words(gives.type)}**")
     if field is not None:
@@ -119,25 +121,30 @@ def operation_words(operation: Operation, field: Node | None = None, gives: Node
     lines.append(_words(operation))
     if not operation.available:
         lines.append(f"Not available yet: it {operation.plan}.")
-    return "\n\n".join([*lines, *_parameters(own), _example(operation.example)])
+    return "\n\n".join([*lines, *_parameters(own_parameters), _example(operation.example)])
 
 
 def style_words(style: Style) -> str:
-    later = [] if style.available else ["Not available yet."]
-    takes = f" It can take {', '.join(f'`{name}`' for name in style.takes)} besides." if style.takes else ""
-    lines = [_code(style.name), _words(style), f"Spends {style.spends}.{takes}", *later]
+    availability = [] if style.available else ["Not available yet."]
+    takes = f" It also accepts {', '.join(f'`{name}`' for name in style.takes)}." if style.takes else ""
+    lines = [_code(style.name), _words(style), f"Spends {style.spends}.{takes}", *availability]
     return "\n\n".join([*lines, *_parameters(style.parameters), _example(style.example)])
 
 
 def method_words(method: Method) -> str:
-    later = [] if method.available else ["Not available yet."]
-    lines = [_code(signature(method.name, method.parameters)), _words(method), f"Source: {method.source}.", *later]
+    availability = [] if method.available else ["Not available yet."]
+    lines = [
+        _code(signature(method.name, method.parameters)),
+        _words(method),
+        f"Source: {method.source}.",
+        *availability,
+    ]
     return "\n\n".join([*lines, *_parameters(method.parameters), _example(method_example(method))])
 
 
 def selection_words(name: str) -> str:
-    words, example, own = SELECTIONS[name]
-    return "\n\n".join([_code(signature(name, own)), words, *_parameters(own), _example(example)])
+    words, example, own_parameters = SELECTIONS[name]
+    return "\n\n".join([_code(signature(name, own_parameters)), words, *_parameters(own_parameters), _example(example)])
 
 
 def statement_words(word: str) -> str:
@@ -146,7 +153,7 @@ def statement_words(word: str) -> str:
 
 
 def parameter_words(parameter: Parameter) -> str:
-    """`k: whole number, at least 1` and what it does."""
+    """Describe a parameter: its kind and range, then what it does."""
     return f"{kind_words(parameter)}. {parameter.doc[:1].upper()}{parameter.doc[1:]}."
 
 
@@ -161,18 +168,18 @@ def kind_words(parameter: Parameter) -> str:
         words += f", at least {_number(low)}{unit}"
     if not parameter.required and parameter.default not in (None, "first"):
         default = str(parameter.default).lower() if isinstance(parameter.default, bool) else parameter.default
-        words += f"; {default} unless said"
+        words += f"; default {default}"
     return words
 
 
-def _parameters(own: Iterable[Parameter]) -> list[str]:
-    listed = parameter_list(own)
+def _parameters(own_parameters: Iterable[Parameter]) -> list[str]:
+    listed = parameter_list(own_parameters)
     return [listed] if listed else []
 
 
-def parameter_list(own: Iterable[Parameter]) -> str:
-    """A line for each parameter."""
-    return "\n".join(f"- `{p.name}` ({kind_words(p)}): {p.doc}" for p in own)
+def parameter_list(own_parameters: Iterable[Parameter]) -> str:
+    """Return a list with a line for each parameter."""
+    return "\n".join(f"- `{p.name}` ({kind_words(p)}): {p.doc}" for p in own_parameters)
 
 
 def _number(value: float) -> str:

@@ -1,8 +1,8 @@
-"""Descriptions of models for the server, which never imports torch: what takes torch is asked of another process.
+"""Model descriptions for the server, which never imports torch: a subprocess does whatever needs torch.
 
-Models of the registry are described in files that are shipped. One of another library, or one at another size, is
-described once by a Python beside the server, which leaves it in the cache; until then the text is checked without it.
-A model that is a reader's own code is refused as everywhere: a server runs nobody's code.
+Models of the registry have shipped descriptions. A model of another library, or at another input size, is described
+once by a Python subprocess, which stores the result in the cache; until it finishes, the text is checked without the
+model. A model that is the user's own code is refused unless it was allowed: the server runs no code from a text.
 """
 
 from __future__ import annotations
@@ -12,38 +12,43 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 
-LONGEST = 300  # seconds that a description may take: some libraries fetch files for it
-ASK = """
+TIMEOUT = 300  # seconds: some libraries download files to build a model
+DESCRIBE_SCRIPT = """
 import json, sys
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.models.registry import describe
 name, crop, texts = json.loads(sys.argv[1])
 try:
-    found = describe(name, crop, texts).to_json()
+    result = describe(name, crop, texts).to_json()
 except BbiError as error:
-    found = {"wrong": [[d.code, d.message, d.help] for d in error.diagnostics]}
-print(json.dumps(found))
+    result = {"diagnostics": [[d.code, d.message, d.help] for d in error.diagnostics]}
+print(json.dumps(result))
 """
 
 
+Crop = int | Sequence[int] | None  # pixels, or (y, x)
+Key = tuple[str, int | tuple[int, ...] | None, tuple[str, ...]]  # name, crop, texts
+
+
 class Pending(Exception):
-    """The description is being made; `Describer` tells when it is there."""
+    """The description is being computed; `Describer` calls ``ready`` when it is available."""
 
 
 class Describer:
-    """``ready`` is called, in a thread of its own, when a description that was waited for has come."""
+    """Cache of descriptions. ``ready`` is called, in a worker thread, when a pending description is available."""
 
     def __init__(self, ready: Callable[[], None] = lambda: None):
         self.ready = ready
-        self.found: dict[tuple[Any, ...], ModelDescription | BbiError | None] = {}
+        self.results: dict[Key, ModelDescription | BbiError | None] = {}
 
-    def describe(self, name: str, crop: Any = None, texts: Sequence[str] = ()) -> ModelDescription:
-        """As `bbilang.runtime.models.registry.describe`. Raises `Pending` while another process makes it."""
+    def describe(
+        self, name: str, crop: int | Sequence[int] | None = None, texts: Sequence[str] = ()
+    ) -> ModelDescription:
+        """Like `bbilang.runtime.models.registry.describe`. Raises `Pending` while a subprocess computes it."""
         from bbilang.runtime.models.registry import entry_of, source_of
 
         source = source_of(name)
@@ -55,31 +60,33 @@ class Describer:
             from bbilang.runtime.models.sources.source import require_permission
 
             require_permission(name)
-        key = (name, tuple(crop) if isinstance(crop, list | tuple) else crop, tuple(texts))
-        if key not in self.found:
-            self.found[key] = None
-            threading.Thread(target=self._ask, args=(key,), daemon=True).start()
-        known = self.found[key]
-        if known is None:
+        key = (name, crop if crop is None or isinstance(crop, int) else tuple(crop), tuple(texts))
+        if key not in self.results:
+            self.results[key] = None
+            threading.Thread(target=self._describe_in_subprocess, args=(key,), daemon=True).start()
+        result = self.results[key]
+        if result is None:
             raise Pending(name)
-        if isinstance(known, BbiError):
-            raise BbiError(known.diagnostics)
-        return known
+        if isinstance(result, BbiError):
+            raise BbiError(result.diagnostics)
+        return result
 
-    def _ask(self, key: tuple[Any, ...]) -> None:
+    def _describe_in_subprocess(self, key: Key) -> None:
         name, crop, texts = key
-        command = [sys.executable, "-c", ASK, json.dumps([name, crop, list(texts)])]
+        command = [sys.executable, "-c", DESCRIBE_SCRIPT, json.dumps([name, crop, list(texts)])]
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=LONGEST, check=True
+                command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=TIMEOUT, check=True
             )
             data = json.loads(done.stdout.splitlines()[-1])
-            if "wrong" in data:
-                self.found[key] = BbiError([Diagnostic(code, words, help=help) for code, words, help in data["wrong"]])
+            if "diagnostics" in data:
+                self.results[key] = BbiError(
+                    [Diagnostic(code, words, help=help) for code, words, help in data["diagnostics"]]
+                )
             else:
-                self.found[key] = ModelDescription.from_json(data)
+                self.results[key] = ModelDescription.from_json(data)
         except (OSError, subprocess.SubprocessError, ValueError, IndexError):
             message = f"{name} cannot be described"
             help = f"`bbi layers {name}` says more"
-            self.found[key] = BbiError(Diagnostic("E408", message, help=help))
+            self.results[key] = BbiError(Diagnostic("E408", message, help=help))
         self.ready()

@@ -1,4 +1,4 @@
-"""Places in a text: character offsets here; in the protocol lines and units of UTF-16, or of what the editor asked."""
+"""Conversion between character offsets and the protocol's positions: lines and code units (UTF-16 by default)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from lsprotocol import types
 
 from bbilang.grammar.source import Source, Span
 
-SURROGATES = 0x10000  # characters from here on are two units of UTF-16
+SURROGATES = 0x10000  # code points from here on take two UTF-16 code units
 
 
-class Places:
-    """Of one text. ``encoding``: utf-16 unless the editor and the server agreed on another."""
+class PositionMap:
+    """Converts offsets of one text. ``encoding``: utf-16 unless another was negotiated."""
 
     def __init__(self, source: Source, encoding: str = "utf-16"):
         self.source, self.encoding = source, str(getattr(encoding, "value", encoding))
@@ -31,7 +31,7 @@ class Places:
         return types.Position(line - 1, self._units(self.source.text[start:offset]))
 
     def offset(self, position: types.Position) -> int:
-        """The nearest place there is: editors may ask behind the end of a line."""
+        """Return the nearest valid offset: editors may send positions past the end of a line."""
         starts = self.source.line_starts
         if position.line >= len(starts):
             return len(self.source.text)
@@ -47,8 +47,8 @@ class Places:
             units += self._units(character)
         return end
 
-    def plain(self, start: int, end: int) -> dict[str, dict[str, int]]:
-        """A range as it is sent: an answer with thousands of them is made faster."""
+    def json_range(self, start: int, end: int) -> dict[str, dict[str, int]]:
+        """Return a range as JSON, which is faster than protocol objects for thousands of ranges."""
         starts, text = self.source.line_starts, self.source.text
         line = bisect_right(starts, start) - 1
         last = line if line + 1 == len(starts) or end < starts[line + 1] else bisect_right(starts, end) - 1

@@ -1,4 +1,4 @@
-"""Answers in the protocol's own types, from what the other modules found."""
+"""Conversion of results to protocol types."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.lsp.completion import complete
 from bbilang.lsp.document import Document
 from bbilang.lsp.fixes import fixes
-from bbilang.lsp.positions import Places
+from bbilang.lsp.positions import PositionMap
 from bbilang.lsp.signature import signature_at
 from bbilang.lsp.string_completion import Choice
-from bbilang.lsp.symbols import Part, outline
+from bbilang.lsp.symbols import Symbol, outline
 
 
 @dataclass(frozen=True)
 class Ready:
-    """An answer as it is sent."""
+    """A result that is JSON already."""
 
     json: Any
 
@@ -40,13 +40,14 @@ SYMBOLS = {
 }  # fmt: skip
 
 
-def diagnostic(d: Diagnostic, places: Places, uri: str) -> types.Diagnostic:
-    """The same code, place and words as `bbi check`; the help stands below the message."""
+def diagnostic(d: Diagnostic, positions: PositionMap, uri: str) -> types.Diagnostic:
+    """Convert a diagnostic: the same code, span and message as in `bbi check`, with the help below the message."""
     related = [
-        types.DiagnosticRelatedInformation(types.Location(uri, places.span(span)), words) for span, words in d.related
+        types.DiagnosticRelatedInformation(types.Location(uri, positions.span(span)), words)
+        for span, words in d.related
     ]
     return types.Diagnostic(
-        places.span(d.span) if d.span else places.range(0, 0),
+        positions.span(d.span) if d.span else positions.range(0, 0),
         f"{d.message}\nhelp: {d.help}" if d.help else d.message,
         types.DiagnosticSeverity.Error if d.severity == "error" else types.DiagnosticSeverity.Warning,
         d.code,
@@ -56,14 +57,14 @@ def diagnostic(d: Diagnostic, places: Places, uri: str) -> types.Diagnostic:
     )
 
 
-def completion(document: Document, places: Places, offset: int, snippets: bool) -> types.CompletionList:
+def completion(document: Document, positions: PositionMap, offset: int, snippets: bool) -> types.CompletionList:
     choices, more, cursor = complete(document, offset)
-    start, end = cursor.replaced
+    start, end = cursor.replacement
     if cursor.in_string and end < len(document.text) and document.text[end] == '"':
         end += 1
     elif cursor.frame.opener == "[" and cursor.frame.callee == "output" and cursor.word is None:
         start = end = offset
-    range = places.range(start, end)
+    range = positions.range(start, end)
     items = [_item(choice, number, range, snippets, cursor.in_string) for number, choice in enumerate(choices)]
     return types.CompletionList(is_incomplete=more, items=items)
 
@@ -81,46 +82,47 @@ def _item(choice: Choice, number: int, range: types.Range, snippets: bool, in_st
         filter_text=choice.match if in_string and choice.match else None,
         insert_text_format=kind if kind == types.InsertTextFormat.Snippet else None,
         text_edit=types.TextEdit(range, text),
-        data=list(choice.about) if choice.about else None,
+        data=list(choice.topic) if choice.topic else None,
     )
 
 
 def signature_help(document: Document, offset: int) -> types.SignatureHelp | None:
-    found = signature_at(document, offset)
-    if found is None:
+    call = signature_at(document, offset)
+    if call is None:
         return None
-    parameters = [types.ParameterInformation((start, end), words) for start, end, words in found.parameters]
-    signature = types.SignatureInformation(found.label, parameters=parameters, active_parameter=found.active)
-    return types.SignatureHelp([signature], active_signature=0, active_parameter=found.active)
+    parameters = [types.ParameterInformation((start, end), words) for start, end, words in call.parameters]
+    signature = types.SignatureInformation(call.label, parameters=parameters, active_parameter=call.active)
+    return types.SignatureHelp([signature], active_signature=0, active_parameter=call.active)
 
 
-def symbols(document: Document, places: Places) -> list[dict[str, Any]]:
-    """DocumentSymbol[], as it is sent."""
+def symbols(document: Document, positions: PositionMap) -> list[dict[str, Any]]:
+    """Return DocumentSymbol[] as JSON."""
 
-    def symbol(part: Part) -> dict[str, Any]:
-        found = {
-            "name": part.name or " ", "kind": int(SYMBOLS[part.kind]), "range": places.plain(part.start, part.end),
-            "selectionRange": places.plain(part.name_start, part.name_end),
+    def to_json(symbol: Symbol) -> dict[str, Any]:
+        result: dict[str, Any] = {
+            "name": symbol.name or " ", "kind": int(SYMBOLS[symbol.kind]),
+            "range": positions.json_range(symbol.start, symbol.end),
+            "selectionRange": positions.json_range(symbol.name_start, symbol.name_end),
         }  # fmt: skip
-        if part.detail:
-            found["detail"] = part.detail
-        if part.children:
-            found["children"] = [symbol(child) for child in part.children]
-        return found
+        if symbol.detail:
+            result["detail"] = symbol.detail
+        if symbol.children:
+            result["children"] = [to_json(child) for child in symbol.children]
+        return result
 
-    return [symbol(part) for part in outline(document)]
+    return [to_json(symbol) for symbol in outline(document)]
 
 
-def actions(document: Document, places: Places, uri: str, start: int, end: int) -> list[types.CodeAction]:
-    """Fixes of what is wrong where the cursor is."""
-    found = []
+def code_actions(document: Document, positions: PositionMap, uri: str, start: int, end: int) -> list[types.CodeAction]:
+    """Return quick fixes for the diagnostics that overlap the range."""
+    result = []
     for d in document.state.diagnostics:
         if d.span is None or d.span.end < start or d.span.start > end:
             continue
         for fix in fixes(document, d):
-            edit = types.TextEdit(places.range(fix.start, fix.end), fix.text)
-            found.append(types.CodeAction(
-                fix.title, types.CodeActionKind.QuickFix, [diagnostic(d, places, uri)], fix.sure or None,
+            edit = types.TextEdit(positions.range(fix.start, fix.end), fix.text)
+            result.append(types.CodeAction(
+                fix.title, types.CodeActionKind.QuickFix, [diagnostic(d, positions, uri)], fix.preferred or None,
                 edit=types.WorkspaceEdit({uri: [edit]}),
             ))  # fmt: skip
-    return found
+    return result

@@ -1,4 +1,4 @@
-"""The parameters of the call that is being written, and which of them is written now."""
+"""Signature help: the parameters of the call around the cursor, and the active one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bbilang.lsp.markdown import parameter_words
 
 @dataclass(frozen=True)
 class Signature:
-    """``parameters``: (beginning, end of its words in the label, what is said of it); ``active``: its number."""
+    """``parameters``: (start, end in the label, documentation); ``active``: index of the current one."""
 
     label: str
     parameters: tuple[tuple[int, int, str], ...]
@@ -21,28 +21,28 @@ class Signature:
 
 
 def signature_at(document: Document, offset: int) -> Signature | None:
-    """The call around a place; None where there is none that is known."""
+    """Return the signature of the call around an offset, or None."""
     cursor = cursor_at(document.text, offset)
     if cursor.comment:
         return None
     for frame in reversed(cursor.frames):
         if frame.opener != "(" or not frame.callee:
             continue
-        own = parameters_of(document, cursor, frame)
-        if not own:
+        parameters = parameters_of(document, cursor, frame)
+        if not parameters:
             continue
         active: int | None = frame.argument - len(frame.given) if not frame.given else None
         if frame.name is not None:
-            active = next((number for number, p in enumerate(own) if p.name == frame.name), None)
-        if active is not None and active >= len(own):
+            active = next((number for number, p in enumerate(parameters) if p.name == frame.name), None)
+        if active is not None and active >= len(parameters):
             active = None
-        return _signature(frame.callee, own, active)
+        return _signature(frame.callee, parameters, active)
     return None
 
 
-def _signature(name: str, own: tuple[Parameter, ...], active: int | None) -> Signature:
+def _signature(name: str, parameters: tuple[Parameter, ...], active: int | None) -> Signature:
     label, parts = f"{name}(", []
-    for number, parameter in enumerate(own):
+    for number, parameter in enumerate(parameters):
         label += ", " if number else ""
         words = parameter.name
         if not parameter.required:

@@ -1,9 +1,8 @@
-"""The parts of a text, for an editor's outline: statements, bindings, elements, interfaces with what is in them."""
+"""Document symbols for an editor's outline: statements, bindings, elements, and interfaces with their contents."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from bbilang.grammar import ast
 from bbilang.lsp.document import Document
@@ -12,8 +11,8 @@ from bbilang.lsp.markdown import value_words
 
 
 @dataclass
-class Part:
-    """``kind``: file, interface, element, binding, function, setting. ``start``, ``end``: all of it; then its name."""
+class Symbol:
+    """``kind``: interface, element, binding, function or setting. ``start``, ``end`` span the whole statement."""
 
     name: str
     kind: str
@@ -22,30 +21,30 @@ class Part:
     end: int
     name_start: int
     name_end: int
-    children: list[Part] = field(default_factory=list)
+    children: list[Symbol] = field(default_factory=list)
 
 
-def outline(document: Document) -> list[Part]:
-    parts: list[Part] = []
-    inside: Part | None = None
+def outline(document: Document) -> list[Symbol]:
+    symbols: list[Symbol] = []
+    inside: Symbol | None = None
     for line in document.lines.lines:
         if line.piece.kind == "open":
-            title = line.statement.title if line.statement is not None else None
+            title = line.statement.title if isinstance(line.statement, ast.Interface) else None
             name = title.value if title is not None and title.value else "interface"
-            inside = Part(name, "interface", "", line.start, line.end, line.start, line.end)
-            parts.append(inside)
+            inside = Symbol(name, "interface", "", line.start, line.end, line.start, line.end)
+            symbols.append(inside)
         elif line.piece.kind == "close":
             if inside is not None:
                 inside.end = max(inside.end, line.end)
             inside = None
-        elif line.statement is not None and (part := _part(document, line, inside is not None)):
-            (parts if inside is None else inside.children).append(part)
+        elif line.statement is not None and (symbol := _symbol(document, line, inside is not None)):
+            (symbols if inside is None else inside.children).append(symbol)
             if inside is not None:
                 inside.end = max(inside.end, line.end)
-    return parts
+    return symbols
 
 
-def _part(document: Document, line: Line, inside: bool) -> Part | None:
+def _symbol(document: Document, line: Line, inside: bool) -> Symbol | None:
     start, end = line.start, line.end
     match line.statement:
         case ast.Bind(name=name):
@@ -63,26 +62,26 @@ def _part(document: Document, line: Line, inside: bool) -> Part | None:
             title = next((a.value.value for a in call.arguments if a.name == "title"
                           and isinstance(a.value, ast.String)), "")  # fmt: skip
             span = call.name_span.shift(start)
-            return Part(title or style, "element", style if title else "", start, end, span.start, span.end)
+            return Symbol(title or style, "element", style if title else "", start, end, span.start, span.end)
         case ast.Model(items=items):
             names = [i.name.value if isinstance(i.name, ast.String) else i.name.name for i in items]
-            return Part(f"model {', '.join(names)}", "setting", "", start, end, start, end)
+            return Symbol(f"model {', '.join(names)}", "setting", "", start, end, start, end)
         case ast.Input(files=files):
-            return Part(f"input {', '.join(f.value for f in files)}", "setting", "", start, end, start, end)
+            return Symbol(f"input {', '.join(f.value for f in files)}", "setting", "", start, end, start, end)
         case ast.Set(name=name):
-            return Part(f"set {name.text}", "setting", "", start, end, start, end)
+            return Symbol(f"set {name.text}", "setting", "", start, end, start, end)
         case ast.Use(path=path):
-            return Part(f"use {path.value}", "setting", "", start, end, start, end)
+            return Symbol(f"use {path.value}", "setting", "", start, end, start, end)
     return None
 
 
-def _value(document: Document, name: str, line: Line, inside: bool) -> Any:
-    """What a binding stood for when a line of these words was last checked: an outline does not wait until all of the
-    text is checked again. Words that are new are checked."""
-    known = document.memory.records.get((document.text[line.start : line.end], inside))
-    return known[0].value if known else document.bound(name, line.start)
+def _value(document: Document, name: str, line: Line, inside: bool) -> object:
+    """Return the value of a binding as of the last check of the same line, so that an outline does not wait for a
+    recheck of the whole text; a new line is checked."""
+    records = document.statement_cache.records.get((document.text[line.start : line.end], inside))
+    return records[0].value if records else document.bound(name, line.start)
 
 
-def _named(name: ast.Name, kind: str, detail: str, start: int, end: int) -> Part:
+def _named(name: ast.Name, kind: str, detail: str, start: int, end: int) -> Symbol:
     span = name.span.shift(start)
-    return Part(name.text, kind, detail, start, end, span.start, span.end)
+    return Symbol(name.text, kind, detail, start, end, span.start, span.end)

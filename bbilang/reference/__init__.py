@@ -1,1 +1,1 @@
-"""The language reference and the pages about errors, written from what the code declares."""
+"""The language reference and the error pages, generated from the registry and the codes. May import everything."""

@@ -1,4 +1,4 @@
-"""`python -m bbilang.reference` writes docs/reference and docs/mistakes.md, and names the pages that changed."""
+"""`python -m bbilang.reference` writes docs/reference and docs/mistakes.md, and prints the pages that changed."""
 
 from bbilang.reference.pages import write
 

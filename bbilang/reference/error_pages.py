@@ -1,6 +1,6 @@
-"""The pages about what goes wrong: one section for every code, and the table of mistakes that the golden tests hold.
+"""The error pages: one section per code, and the table of mistakes from the golden tests.
 
-Examples are checked as `bbi check` does it, and the messages on the pages are what came out.
+Examples are checked as by `bbi check`, and the messages on the pages are its output.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CODES: Mapping[str, Code] = dict(
 PICTURE = "sample:chelsea"
 WITHOUT = "# without --input"
 
-GROUPS = (  # what a reader looks for -> the codes
+GROUPS = (  # heading -> the codes below it
     ("Quotes, characters, numbers", ("E101", "E103", "E104", "E105", "E106", "E107")),
     ("Brackets and blocks", ("E102", "E108", "E109", "E110", "E111")),
     ("Pipes and stages", ("E112", "E113", "E114", "E115", "E122", "E125")),
@@ -48,44 +48,44 @@ GROUPS = (  # what a reader looks for -> the codes
 
 
 def checked(text: str, files: Mapping[str, str] | None = None) -> tuple[Checker, tuple[Diagnostic, ...], Source]:
-    """The checker after its work, every diagnostic in the order of the text, and the source under its plain name.
+    """Check a text; return the checker, all diagnostics in text order, and the source, named `page.bbi`.
 
-    The picture is a sample unless the text names one, or begins with `# without --input`.
+    The input is a sample picture unless the text names one, or begins with `# without --input`.
     """
-    named = text.startswith(WITHOUT) or re.search(r'^input "', text, re.MULTILINE)
+    has_input = text.startswith(WITHOUT) or re.search(r'^input "', text, re.MULTILINE)
     with tempfile.TemporaryDirectory() as folder:
         for name, content in (files or {}).items():
             (Path(folder) / name).write_text(content, encoding="utf-8")
         file, syntax = parse_recovering(Source(text, str(Path(folder) / "page.bbi")))
-        given = options(inputs=None if named else (PICTURE,))
+        given = options(inputs=None if has_input else (PICTURE,))
         checker = Checker(file, registry(), given, lost_names(file) if syntax else None)
         checker.run()
-        found = sorted((*syntax, *checker.diagnostics), key=lambda d: d.span.start if d.span else -1)
-        plain = [_without(d, folder) for d in found]
-    return checker, tuple(plain), Source(text, "page.bbi")
+        diagnostics = sorted((*syntax, *checker.diagnostics), key=lambda d: d.span.start if d.span else -1)
+        shown = [_without_folder(d, folder) for d in diagnostics]
+    return checker, tuple(shown), Source(text, "page.bbi")
 
 
-def _without(diagnostic: Diagnostic, folder: str) -> Diagnostic:
-    """No trace of the folder that the example lay in."""
+def _without_folder(diagnostic: Diagnostic, folder: str) -> Diagnostic:
+    """Remove the temporary folder from a message."""
     return replace(diagnostic, message=diagnostic.message.replace(f"{folder}/", ""))
 
 
 def fenced(text: str, language: str = "bbi") -> str:
-    """A block of code: what is typed in a shell or in Python says so by itself."""
+    """Return a code block; shell and Python sessions are recognized by their prompt."""
     language = "console" if text.startswith("$ ") else "pycon" if text.startswith(">>> ") else language
     return f"```{language}\n{text.rstrip()}\n```"
 
 
-# --- one section a code ---------------------------------------------------------------------------------------------
+# --- one section per code ---------------------------------------------------------------------------------------------
 
 
 def errors_page() -> str:
-    """Every code: why it is a mistake, an example with its message, and the example put right."""
+    """Return the page of all codes: the reason, an example with its message, and the corrected example."""
     parts = [
         "# Errors and warnings",
-        "What a code means, why it is a mistake, and how to put it right. The tests see to it that every wrong example "
-        "gives the message below it and that every right one checks, on the demo's network and a sample picture. "
-        "[The table of mistakes](../mistakes.md) shows what people really type.",
+        "What each code means, why it is a mistake, and how to fix it. The tests verify that every wrong example gives "
+        "the message below it and that every corrected one passes, with the demo network and a sample picture. "
+        "[The table of mistakes](../mistakes.md) shows mistakes that people really make.",
     ]
     for heading, codes in GROUPS:
         rows = [f"- [{code}](#{code}) {CODES[code].title}" for code in sorted(codes)]
@@ -96,12 +96,12 @@ def errors_page() -> str:
 
 def _section(code: str, entry: Code) -> str:
     parts = [f'<a id="{code}"></a>\n\n## {code}: {entry.title}', entry.why]
-    beside = [f"Beside it, `{name}`:\n\n{fenced(text)}" for name, text in entry.files.items()]
-    parts += ["Wrong" + (f" (with {entry.needs}):" if entry.needs else ":"), fenced(entry.wrong), *beside]
+    files = [f"With the file `{name}`:\n\n{fenced(text)}" for name, text in entry.files.items()]
+    parts += ["Wrong" + (f" (with {entry.needs}):" if entry.needs else ":"), fenced(entry.wrong), *files]
     if not entry.needs:
-        _, found, source = checked(entry.wrong, entry.files)
-        own = [d for d in found if d.code == code]
-        parts.append(fenced(render(own[:1], source), "text"))
+        _, diagnostics, source = checked(entry.wrong, entry.files)
+        same_code = [d for d in diagnostics if d.code == code]
+        parts.append(fenced(render(same_code[:1], source), "text"))
     return "\n\n".join([*parts, "Right:", fenced(entry.right)])
 
 
@@ -110,7 +110,7 @@ def _section(code: str, entry: Code) -> str:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A case of the golden files: its title, the line at fault, and what is said of it."""
+    """A case of the golden files: its title, the offending line, and the diagnostic."""
 
     title: str
     line: str
@@ -120,39 +120,37 @@ class Mistake:
 
 
 def mistakes(golden: Iterable[Path]) -> Iterator[Mistake]:
-    """Every case of the golden files that has a message."""
+    """Yield every case of the golden files that has a diagnostic."""
     for path in golden:
         for block in re.split(r"^=== ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
             title, rest = block.split("\n", 1)
             text, _, expected = rest.partition("\n--- expected\n")
-            found = list(re.finditer(r"^(error|warning)\[(\w+)\]: (.*)$", expected, re.MULTILINE))
-            first = next((match for match in found if match[1] == "error"), found[0] if found else None)
+            matches = list(re.finditer(r"^(error|warning)\[(\w+)\]: (.*)$", expected, re.MULTILINE))
+            first = next((match for match in matches if match[1] == "error"), matches[0] if matches else None)
             if first is None:
                 continue
-            own = expected[first.end() :].split("\n\n")[0]
-            place = re.match(r"\n  --> page\.bbi:(\d+):", own)
+            details = expected[first.end() :].split("\n\n")[0]
+            position = re.match(r"\n  --> page\.bbi:(\d+):", details)
             lines = re.split(r"\r\n|\n|\r", text)
-            line = lines[int(place[1]) - 1] if place and int(place[1]) <= len(lines) else ""
-            help = re.search(r"^  help: (.*)$", own, re.MULTILINE)
+            number = int(position[1]) if position else 0
+            line = lines[number - 1] if 0 < number <= len(lines) else ""
+            help = re.search(r"^  help: (.*)$", details, re.MULTILINE)
             yield Mistake(title, line.strip(), first[2], first[3], help[1] if help else "")
 
 
 def mistakes_page(golden: Iterable[Path]) -> str:
-    """Mistake -> message, grouped by what a reader looks for."""
-    found = list(mistakes(golden))
+    """Return the page of all mistakes and their messages, grouped by topic."""
+    cases = list(mistakes(golden))
     parts = [
-        "# Mistakes, and what is said of them",
-        f"{len(found)} mistakes that people make, each with the line at fault and the message that it gets. Every row "
-        "is a golden test, so that a message changes only where somebody looks at it. What a code means stands under "
-        "[errors and warnings](reference/errors.md). ␍ ␉ ⍽ ⍾ stand for a carriage return, a tab, a no-break space and "
-        "a space of no width.",
+        "# Mistakes and their messages",
+        f"{len(cases)} mistakes that people make, each with the offending line and its message. Every row is a golden "
+        "test, so a message changes only under review. [Errors and warnings](reference/errors.md) explains the codes. "
+        "␍ ␉ ⍽ ⍾ stand for a carriage return, a tab, a no-break space and a zero-width space.",
     ]
     for heading, codes in GROUPS:
-        rows = [_row(mistake) for mistake in found if mistake.code in codes]
+        rows = [_row(mistake) for mistake in cases if mistake.code in codes]
         if rows:
-            parts.append(
-                "\n".join([f"## {heading}", "", "| mistake | the line | the message |", "|---|---|---|", *rows])
-            )
+            parts.append("\n".join([f"## {heading}", "", "| mistake | line | message |", "|---|---|---|", *rows]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -166,7 +164,7 @@ def _row(mistake: Mistake) -> str:
 
 
 def _prose(words: str) -> str:
-    """Words for a cell of a table: what has a meaning in Markdown stands for itself, outside of `code`."""
+    """Escape Markdown for a table cell, outside of `code`."""
     parts = plain(words).replace("|", "\\|").split("`")
     for number in range(0, len(parts), 2):
         parts[number] = re.sub(r"([*_\[\]])", r"\\\1", parts[number])
@@ -174,7 +172,7 @@ def _prose(words: str) -> str:
 
 
 def plain(words: str) -> str:
-    """Words without HTML: `<` and `&` stand for themselves, outside of `code`."""
+    """Escape `<` and `&`, outside of `code`."""
     parts = words.split("`")
     for number in range(0, len(parts), 2):
         parts[number] = parts[number].replace("&", "&amp;").replace("<", "&lt;")

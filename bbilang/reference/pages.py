@@ -1,8 +1,8 @@
-"""The reference, written from what the language knows of itself: `python -m bbilang.reference` or `make reference`.
+"""The generated reference: `python -m bbilang.reference` or `make reference`.
 
     registry, settings, codes, golden mistakes -> docs/reference/*.md, docs/mistakes.md
 
-Nothing on these pages is written by hand: what is wrong there is wrong in a docstring, a parameter or a code.
+These pages are not edited by hand: to correct one, correct a docstring, a parameter or a code.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bbilang.compiler.check.check import MOST_EXAMPLES
 from bbilang.compiler.check.present import PARAMETERS as PRESENT
@@ -22,33 +22,34 @@ from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.reference.error_pages import checked, errors_page, fenced, mistakes_page, plain
 from bbilang.registry import registry
 
+Named = TypeVar("Named", Operation, Style, Method)
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = (ROOT / "tests" / "grammar" / "mistakes.txt", ROOT / "tests" / "compiler" / "mistakes.txt")
 LATER = "Not available yet: it is typed and checked, and refused with [E901](errors.md#E901)."
 
-KINDS = {  # what an argument is, in words
-    "integer": "whole number", "number": "number", "flag": "`true` or `false`", "text": "text in quotes",
+KINDS = {  # kind of a parameter -> how the documentation calls it
+    "integer": "whole number", "number": "number", "flag": "`true` or `false`", "text": "quoted text",
     "word": "word", "quoted": "word", "axis": "axis of the field", "ranking": "word or class", "target": "target",
     "atoms": "element, field or substrate", "element": "name of an element", "selection": "selection",
     "condition": "condition", "style": "style", "method": "method", "contents": "content or a list of them",
-    "compatible": "groups of a later layer",
+    "compatible": "groups of a availability layer",
     "numbers": "number, or three for red, green and blue", "size": "whole number, or `[y, x]`",
     "channels": "whole number, or a list of three", "numbers*": "list of numbers", "fit": "field or layer",
     "linked": "field or selection", "dataset": "name of a dataset", "measures": "measure or a list of them",
-    "layer": "layer", "boxes": "name of a file in quotes",
-    "planned": "not available yet", "start": "place, number, class or `none`",
+    "layer": "layer", "boxes": "quoted file name",
+    "planned": "not available yet", "start": "position, number, class or `none`",
 }  # fmt: skip
 
-SELECTIONS = {  # name -> (what it is, an example, its parameters)
+SELECTIONS = {  # name -> (description, example, parameters)
     "hover": (
-        "The reader points at an atom in an element that shows it; what the pointer leaves last stays.",
+        "The reader points at an atom in an element that shows it; the last one stays selected.",
         "photo = input | present(image)\n"
         "cell = hover(block5c.expand.spatial, start=[6, 4])\n"
         "block5c.expand.neuron | activation | at(cell) | top(4) | present(featvis)",
         SELECTION,
     ),
     "click": (
-        "The reader clicks an atom, or reaches it with the keyboard and presses Enter; it stays until the next click.",
+        "The reader clicks an atom, or focuses it with the keyboard and presses Enter; it stays until the next click.",
         "icons = block5c.expand.channel | attribute(output) | top(8) | present(featvis)\n"
         "block5c.expand.neuron | activation | at(click(icons)) | present(heatmap)",
         SELECTION,
@@ -67,38 +68,38 @@ SELECTIONS = {  # name -> (what it is, an example, its parameters)
 
 
 def pages() -> dict[str, str]:
-    """Every page of the reference by its path under docs/."""
-    known = registry()
-    operations = [operation for operation in known.operations.values() if not operation.head]
+    """Return every page of the reference by its path under docs/."""
+    all_kinds = registry()
+    operations = [operation for operation in all_kinds.operations.values() if not operation.head]
     return {
         "reference/operations.md": _page(
             "Operations",
-            "Field in, field out: what stands after a `|`. An operation without arguments needs no parentheses.",
+            "An operation follows a `|` and maps a field to a field. Without arguments it needs no parentheses.",
             (_operation(operation) for operation in _sorted(operations)),
         ),
         "reference/styles.md": _page(
             "Styles",
-            "What `present(STYLE)` draws. A style spends some axes of a field; it may take others besides, and what is "
-            "left is laid out (`facet=`) or handed to the reader (`at`).",
-            [_present(), *(_style(style) for style in _sorted(known.styles.values()))],
+            "What `present(STYLE)` draws. A style uses up (spends) some axes of a field and may accept others; each "
+            "remaining axis becomes facets (`facet=`) or a selection by the reader (`at`).",
+            [_present(), *(_style(style) for style in _sorted(all_kinds.styles.values()))],
         ),
         "reference/methods.md": _page(
             "Attribution methods",
-            "What `attribute(to, method=METHOD)` may say, by the names of the literature. A method with "
-            "parameters is called, as in `method=integrated_gradients(n_steps=100)`. `set attribute(method=...)` gives "
-            "another default.",
-            (_method(method) for method in _sorted(known.methods.values())),
+            "The values of METHOD in `attribute(to, method=METHOD)`, named as in the literature. Parameters are passed "
+            "in a call, as in `method=integrated_gradients(n_steps=100)`. `set attribute(method=...)` changes the "
+            "default.",
+            (_method(method) for method in _sorted(all_kinds.methods.values())),
         ),
         "reference/selections.md": _page(
             "Selections",
-            "What `at(SELECTION)` hands to the reader. A selection stands wherever an index, a target or a number may; "
-            "used twice, it is one axis of states.",
+            "What `at(SELECTION)` leaves to the reader. A selection can replace an index, a target or a number; used "
+            "twice, it is still one axis of states.",
             (_selection(name) for name in SELECTIONS),
         ),
         "reference/settings.md": _page(
             "Settings",
             "Defaults for a whole file, `set NAME(PARAMETER=VALUE)` or `set NAME VALUE`; `--set NAME.PARAMETER=VALUE` "
-            "on the command line wins over the text.",
+            "on the command line overrides the text.",
             (_setting(name) for name in SETTINGS),
         ),
         "reference/errors.md": errors_page(),
@@ -107,14 +108,14 @@ def pages() -> dict[str, str]:
 
 
 def method_example(method: Method) -> str:
-    """A pipe that uses the method where it is defined."""
+    """Return a pipe that uses the method at a layer where it is defined."""
     if method.input_only or method.maps_only:
         return f"input.pixel | attribute(output, method={method.name}) | present(heatmap)"
     return f"block5c.expand.channel | attribute(output, method={method.name}) | top(4) | present(bars)"
 
 
 def setting_example(name: str) -> str:
-    """A `set` statement with the defaults, and a page that it is about."""
+    """Return a `set` statement with an example value, or the default."""
     first = SETTINGS[name][0]
     values = {
         "labels": '"names.txt"',
@@ -123,33 +124,33 @@ def setting_example(name: str) -> str:
         "attribute": "method=linear",
         "scores": "kind=logits",
     }
-    said = values.get(name) or (str(first.default) if first.name == "value" else f"{first.name}={first.default}")
-    return f"set {name} {said}" if first.name == "value" else f"set {name}({said})"
+    arguments = values.get(name) or (str(first.default) if first.name == "value" else f"{first.name}={first.default}")
+    return f"set {name} {arguments}" if first.name == "value" else f"set {name}({arguments})"
 
 
 # --- one section each -----------------------------------------------------------------------------------------------
 
 
 def _operation(operation: Operation) -> str:
-    later = [f"It {operation.plan}. {LATER}"]
+    availability = [f"It {operation.plan}. {LATER}"]
     return _section(
         operation.name,
         [signature(operation.name, operation.parameters), _words(operation)]
-        + ([] if operation.available else later)
+        + ([] if operation.available else availability)
         + [parameters(operation.parameters), _example(operation.example), _takes_and_gives(operation)],
     )
 
 
 def _takes_and_gives(operation: Operation) -> str:
-    """The types before and after the operation in its own example: what its type rule says."""
+    """Return the types before and after the operation in its own example, as its type rule computes them."""
     checker, _, _ = checked(operation.example)
     nodes = [node for node in checker.resolver.origins if node.op == operation.name] if checker.resolver else []
     if not nodes or not nodes[0].inputs:
         return ""
     takes, gives = nodes[0].inputs[0].type, nodes[0].type
-    words = f"Here it takes {shape(takes)}, and gives {shape(gives)}."
+    words = f"Here it maps {shape(takes)} to {shape(gives)}."
     if operation.content and takes.atom == gives.atom:
-        words += " It is a content: it replaces the numbers and keeps the atoms, their order and their states."
+        words += " It is a content: it replaces the values and keeps the atoms, their order and their states."
     return words
 
 
@@ -159,7 +160,7 @@ def _present() -> str:
 
 def _style(style: Style) -> str:
     facts = [f"Spends {style.spends}."]
-    facts += [f"Takes {', '.join(f'`{name}`' for name in style.takes)} besides."] if style.takes else []
+    facts += [f"Also accepts {', '.join(f'`{name}`' for name in style.takes)}."] if style.takes else []
     facts += ["Can be drawn `over=` another element."] if style.overlays else []
     facts += ["Others can be drawn over it."] if style.carries else []
     body = [_words(style), " ".join(facts), *([] if style.available else [LATER]), parameters(style.parameters)]
@@ -186,26 +187,26 @@ def _setting(name: str) -> str:
 # --- parts ----------------------------------------------------------------------------------------------------------
 
 
-def signature(name: str, own: Iterable[Parameter]) -> str:
-    """`top(k, along=none, by=value, per=none)`"""
-    said = [p.name if p.required else f"{p.name}={_plain(p.default)}" for p in own]
-    return f"`{name}({', '.join(said)})`" if said else f"`{name}`"
+def signature(name: str, own_parameters: Iterable[Parameter]) -> str:
+    """Return a signature such as `top(k, along=none, by=value, per=none)`."""
+    arguments = [p.name if p.required else f"{p.name}={_literal(p.default)}" for p in own_parameters]
+    return f"`{name}({', '.join(arguments)})`" if arguments else f"`{name}`"
 
 
-def parameters(own: Iterable[Parameter], bare: bool = False) -> str:
-    """A table of parameters; nothing where there are none. ``bare``: a setting whose one parameter has no name."""
+def parameters(own_parameters: Iterable[Parameter], bare: bool = False) -> str:
+    """Return a table of parameters, or "". ``bare``: a setting whose only parameter has no name."""
     rows = [
         f"| `{p.name}` | {_kind(p)} | {_default(p)} | {_range(p)} | {_cell(p.doc)} |"
         if not (bare and p.name == "value")
         else f"| | {_kind(p)} | {_default(p)} | {_range(p)} | {_cell(p.doc)} |"
-        for p in own
+        for p in own_parameters
     ]
-    head = ["| parameter | is a | default | range | |", "|---|---|---|---|---|"]
+    head = ["| parameter | kind | default | range | |", "|---|---|---|---|---|"]
     return "\n".join([*head, *rows]) if rows else ""
 
 
 def shape(type: FieldType) -> str:
-    """A field's type in words, without the axis of a single input."""
+    """Describe a field's type, without the axis of a single input."""
     axes = ", ".join(_axis(axis) for axis in type.axes if axis.name != "input" or axis.size > 1)
     where = f" of {', '.join(type.layers)}" if type.layers and type.layers != ("output",) else ""
     states = f", states ({', '.join(str(axis) for axis in type.states)})" if type.states else ""
@@ -221,12 +222,12 @@ def _kind(parameter: Parameter) -> str:
 
 
 def _default(parameter: Parameter) -> str:
-    said = "required" if parameter.required else _plain(parameter.default)
-    return said if said in ("", "required") else f"`{said}`"
+    arguments = "required" if parameter.required else _literal(parameter.default)
+    return arguments if arguments in ("", "required") else f"`{arguments}`"
 
 
-def _plain(value: Any) -> str:
-    """A default as the text would write it; nothing where no word of the text stands for it."""
+def _literal(value: Any) -> str:
+    """Return a default as it is written in a text, or "" where it cannot be written."""
     if value is None or value == "first":
         return ""
     if isinstance(value, bool):
@@ -252,8 +253,8 @@ def _cell(words: str) -> str:
     return plain(words).replace("|", "\\|")
 
 
-def _words(thing: Any) -> str:
-    """The docstring of the thing's own class, its lines joined to paragraphs."""
+def _words(thing: Operation | Style | Method) -> str:
+    """Return the docstring of the own class of an operation, style or method, with lines joined to paragraphs."""
     text = plain(inspect.cleandoc(type(thing).__doc__ or ""))
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
@@ -271,13 +272,13 @@ def _page(title: str, introduction: str, sections: Iterable[str]) -> str:
     return "\n\n".join([f"# {title}", introduction, others, *sections]) + "\n"
 
 
-def _sorted(things: Iterable[Any]) -> list[Any]:
-    """What is available first, each part by name."""
+def _sorted(things: Iterable[Named]) -> list[Named]:
+    """Sort by availability, then by name."""
     return sorted(things, key=lambda thing: (not thing.available, thing.name))
 
 
 def write(folder: Path = ROOT / "docs") -> list[Path]:
-    """Write every page that is not there as it should be; gives those."""
+    """Write every page that changed, and return their paths."""
     changed = []
     for name, text in pages().items():
         path = folder / name

@@ -9,11 +9,11 @@ from bbilang.lsp import protocol as answers
 from bbilang.lsp.completion import complete
 from bbilang.lsp.document import Document
 from bbilang.lsp.fixes import fixes
-from bbilang.lsp.formatting import formatted
+from bbilang.lsp.formatting import format_edits
 from bbilang.lsp.hover import hover
 from bbilang.lsp.names import definition_at, references
-from bbilang.lsp.positions import Places
-from bbilang.lsp.semantic_tokens import KINDS, coloured
+from bbilang.lsp.positions import PositionMap
+from bbilang.lsp.semantic_tokens import KINDS, semantic_tokens
 from bbilang.lsp.signature import signature_at
 
 ROOT = Path(__file__).parents[2]
@@ -38,11 +38,11 @@ def broken(text, dice):
 
 def ask_everything(document, place):
     """Every answer at one place; each is looked at as an editor would."""
-    text, places = document.text, Places(document.source)
+    text, places = document.text, PositionMap(document.source)
     here = places.position(place)
     assert places.offset(here) == place or "\r" in text
     choices, _, cursor = complete(document, place)
-    start, end = cursor.replaced
+    start, end = cursor.replacement
     assert cursor.start <= start <= place <= end <= len(text)
     assert all(choice.label for choice in choices) and len(choices) <= 150
     answers.completion(document, places, place, True)
@@ -59,22 +59,22 @@ def ask_everything(document, place):
 
 
 def ask_the_whole(document):
-    text, places = document.text, Places(document.source)
+    text, places = document.text, PositionMap(document.source)
     for d in document.state.diagnostics[:4]:
         assert d.span is None or 0 <= d.span.start <= d.span.end <= len(text)
         for fix in fixes(document, d):
             assert 0 <= fix.start <= fix.end <= len(text) and text[fix.start : fix.end] != fix.text
     answers.symbols(document, places)
-    numbers, line, column = coloured(document), 0, 0
+    numbers, line, column = semantic_tokens(document), 0, 0
     lines = text.split("\n")
     for down, on, length, kind, _ in zip(*[iter(numbers)] * 5, strict=True):
         line, column = line + down, on if down else column + on
         assert length > 0 and kind < len(KINDS) and column + length <= len(lines[line].encode("utf-16-le")) // 2
-    if (edits := formatted(document)) is not None:
+    if (edits := format_edits(document)) is not None:
         for a, b, new in reversed(edits):
             text = text[:a] + new + text[b:]
         document.update(text)
-        assert formatted(document) == [], "formatting again changes nothing"
+        assert format_edits(document) == [], "formatting again changes nothing"
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)

@@ -11,7 +11,7 @@ from bbilang.grammar.format import format_file
 from bbilang.grammar.parse import parse_recovering
 from bbilang.grammar.source import Source
 from bbilang.lsp.document import Document
-from bbilang.lsp.formatting import formatted, written
+from bbilang.lsp.formatting import format_edits, formatted_text
 from bbilang.lsp.incremental_check import statements_of
 from bbilang.lsp.logical_lines import Lines
 
@@ -87,10 +87,10 @@ def test_the_formatter_writes_what_bbi_fmt_writes(spec):
         document.update("\n".join(lines))
         file, syntax = parse_recovering(Source(document.text))
         if syntax:
-            assert formatted(document) is None
+            assert format_edits(document) is None
             continue
         compared += 1
-        assert written(document) == format_file(file)
+        assert formatted_text(document) == format_file(file)
     assert compared > 20
 
 
@@ -112,14 +112,14 @@ def test_what_did_not_change_is_not_read_again():
     lines = [f"e{n} = block5c.expand.channel[{n}] | attribute(output.class) | top(5, along=class)" for n in range(40)]
     text = "\n".join([*lines, *(f"e{n} | present(bars)" for n in range(40))]) + "\n"
     document = Document("<text>", text)
-    assert document.state.diagnostics == () and document.memory.misses == 80
+    assert document.state.diagnostics == () and document.statement_cache.misses == 80
     document.update(text.replace("channel[7]", "channel[507]"))
     assert document.state.diagnostics == ()
-    assert document.memory.misses == 82, "the line itself, and the one that shows it"
+    assert document.statement_cache.misses == 82, "the line itself, and the one that shows it"
     document.update("\n\n# a comment\n" + document.text)
-    assert document.state.diagnostics == () and document.memory.misses == 82
+    assert document.state.diagnostics == () and document.statement_cache.misses == 82
     document.update(document.text.replace("e9 = block5c.expand", "e9 = block5x.expand"))
     (error,) = document.state.diagnostics
-    assert error.code == "E204" and document.memory.misses == 84
+    assert error.code == "E204" and document.statement_cache.misses == 84
     document.update(document.text + "set seed 3\n")  # what all statements depend on
-    assert document.state.diagnostics[0].code == "E204" and document.memory.misses == 84 + 80
+    assert document.state.diagnostics[0].code == "E204" and document.statement_cache.misses == 84 + 80

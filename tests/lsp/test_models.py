@@ -25,7 +25,7 @@ def test_another_size_is_described_beside_the_server():
     offset = document.text.index("block5c") + 9
     assert complete(document, offset)[0] == [] or all(c.kind != "layer" for c in complete(document, offset)[0])
     assert ready.wait(120)
-    document.forget()
+    document.invalidate()
     assert codes(document) == []
     details = {c.label: c.detail for c in complete(document, offset)[0]}
     assert details["block5c.expand"].startswith("channel: 672, y: 10, x: 10")
@@ -33,25 +33,25 @@ def test_another_size_is_described_beside_the_server():
 
 def test_a_model_that_cannot_be_described_is_an_error_at_its_name(monkeypatch):
     """What the other process found wrong, in its words; here one that finds something at once."""
-    said = """print('{"wrong": [["E410", "torchvision is not installed", "install it"]]}')"""
-    monkeypatch.setattr(describing, "ASK", said)
+    said = """print('{"diagnostics": [["E410", "torchvision is not installed", "install it"]]}')"""
+    monkeypatch.setattr(describing, "DESCRIBE_SCRIPT", said)
     ready = threading.Event()
     document = Document("<text>", 'model "torchvision:no_such_network"\n' + PAGE, Describer(ready.set))
     assert codes(document) == []
     assert ready.wait(120)
-    document.forget()
+    document.invalidate()
     (error,) = document.state.diagnostics
     assert (error.code, error.help) == ("E410", "install it")
     assert document.text[error.span.start : error.span.end] == '"torchvision:no_such_network"'
 
 
 def test_a_process_that_fails_is_an_error_too(monkeypatch):
-    monkeypatch.setattr(describing, "ASK", "import sys; sys.exit('no room left')")
+    monkeypatch.setattr(describing, "DESCRIBE_SCRIPT", "import sys; sys.exit('no room left')")
     ready = threading.Event()
     document = Document("<text>", 'model "timm:anything"\n' + PAGE, Describer(ready.set))
     assert codes(document) == []
     assert ready.wait(60)
-    document.forget()
+    document.invalidate()
     assert codes(document) == ["E408"]
 
 
