@@ -11,10 +11,11 @@ from bbilang.compiler.check.settings import OBJECTIVE
 from bbilang.compiler.contract.operation import Activations, Demand, Drawn, Fail, IconsOf, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
-from bbilang.runtime.featvis.element_objectives import diversity, objectives, words_of
+from bbilang.runtime.featvis.element_objectives import objectives, words_of
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.styles import grid
 from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.icon_tiles import icon_areas, icon_picture
 from bbilang.runtime.view.model import Frame, Panel
 
 
@@ -74,7 +75,7 @@ class Featvis(Style):
         atoms = drawing.slot_atoms(axis)
         values = drawing.values(axis)
         icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index, axis)
-        sizes = areas(drawing, axis)
+        sizes = icon_areas(drawing, axis)
         panels = []
         for facet in drawing.facets():
             frames = []
@@ -125,49 +126,6 @@ class Featvis(Style):
                 frames.append(Frame((atom,), (icon_picture(drawing, icon),), numbers, drawing.series(at), (note,)))
             panels.append(Panel(drawing.facet_words((0,) * len(drawing.states), facet), tuple(frames)))
         return tuple(panels)
-
-
-def areas(drawing: Drawing, axis: Any) -> np.ndarray | None:
-    """Areas relative to the largest, over (states, facet, slot), where `size=` asks for them."""
-    if drawing.node["size"] is None:
-        return None
-    field = drawing.results.sizes.get(drawing.element.id)
-    values = np.abs(drawing.grid(field.values, axis)) if field is not None else np.abs(drawing.values(axis)).max(-1)
-    values = np.nan_to_num(values)
-    return values / max(float(values.max(initial=0)), 1e-12)
-
-
-def icon_picture(drawing: Drawing, number: int) -> int:
-    """The page's picture of an icon, as WebP: a third of a PNG's bytes at no visible loss. Several that differ are one
-    tile."""
-    if number < 0:
-        return -1
-    from bbilang.runtime.view.image_bytes import webp
-
-    count = diversity(drawing.node, drawing.results.program)
-    pixels = tile([icon.picture for icon in drawing.results.icons[number : number + count]])
-    y, x = pixels.shape[:2]
-    return drawing.picture(webp(pixels), "image/webp", x, y, "a picture that the network responds to")
-
-
-def tile(pictures: list[np.ndarray]) -> np.ndarray:
-    """Pictures (y, x, rgb or rgba) of one size as one: rows as long as columns, places that are left transparent."""
-    if len(pictures) == 1:
-        return pictures[0]
-    wide = int(np.ceil(len(pictures) ** 0.5))
-    deep, (y, x) = -(-len(pictures) // wide), pictures[0].shape[:2]
-    sheet = np.zeros((deep * y, wide * x, 4), np.uint8)
-    for number, picture in enumerate(pictures):
-        top, left = number // wide * y, number % wide * x
-        sheet[top : top + y, left : left + x] = with_alpha(picture)
-    return sheet
-
-
-def with_alpha(picture: np.ndarray) -> np.ndarray:
-    """(y, x, rgba): opaque where the picture has no alpha."""
-    if picture.shape[-1] == 4:
-        return picture
-    return np.concatenate([picture, np.full((*picture.shape[:2], 1), 255, np.uint8)], axis=-1)
 
 
 STYLES = (Featvis(),)

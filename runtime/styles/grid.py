@@ -10,9 +10,9 @@ from bbilang.compiler.contract.operation import Activations, Demand, Drawn, Fail
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named
-from bbilang.runtime.styles.heatmap import counts_shown
 from bbilang.runtime.view.drawing import Drawing, rounded
 from bbilang.runtime.view.model import Frame, Panel
+from bbilang.runtime.view.scales import numbers_fit
 
 
 class Grid(Style):
@@ -32,7 +32,7 @@ class Grid(Style):
         return (IconsOf(), Activations(node.type.layers))
 
     def objectives(self, node: Node, field: Field, run: Any) -> tuple[Named, list[Any]]:
-        from bbilang.runtime.styles.featvis import objectives
+        from bbilang.runtime.featvis.element_objectives import objectives
 
         return objectives(node, field, run)
 
@@ -65,7 +65,7 @@ def panels(drawing: Drawing) -> tuple[Panel, ...]:
     icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index, y, x)
     values = drawing.grid(drawing.field.values, y, x)
     areas = shares(drawing, values)
-    numbered = drawing.whole or counts_shown(values)
+    numbered = drawing.whole or numbers_fit(values)
     made = []
     for facet in drawing.facets():
         frames, shape = [], values.shape[-2:]

@@ -9,9 +9,7 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.styles.bars import row_panels
 from bbilang.runtime.view.drawing import Drawing, rounded
 from bbilang.runtime.view.model import Frame, Panel
-
-MOST_CELLS = 64 * 64  # a finer map is a picture without a number for every cell
-MOST_NUMBERS = 300_000  # of one element in all its states: about 2 MB of a page; above, only the pictures are carried
+from bbilang.runtime.view.scales import MAX_CELLS, numbers_fit, scale_ends
 
 
 class Heatmap(Style):
@@ -54,9 +52,9 @@ class Heatmap(Style):
         if drawing.drawn.cells is None:
             return row_panels(drawing)
         values = drawing.grid(drawing.field.values, type.axis("y"), type.axis("x"))
-        ends = domain_of(values, type.signed)
+        ends = scale_ends(values, type.signed)
         over = drawing.node["over"] is not None
-        numbered = drawing.whole or counts_shown(values)
+        numbered = drawing.whole or numbers_fit(values)
         panels = []
         for facet in drawing.facets():
             frames, shape = [], values.shape[-2:]
@@ -67,24 +65,11 @@ class Heatmap(Style):
                 data = colour_map_png(np.nan_to_num(cells), ends, type.signed, over)
                 words = f"{type.content} over positions of {drawing.layer_at(at)}"
                 picture = drawing.picture(data, "image/png", shape[1], shape[0], words)
-                atoms = drawing.cells(at, shape) if drawing.whole or cells.size <= MOST_CELLS else ()
+                atoms = drawing.cells(at, shape) if drawing.whole or cells.size <= MAX_CELLS else ()
                 numbers = tuple((rounded(v),) for v in cells.ravel()) if numbered and atoms else ()
                 frames.append(Frame(atoms, (picture,), numbers))
             panels.append(drawing.panel(frames, facet, shape))
         return tuple(panels)
-
-
-def counts_shown(values: np.ndarray) -> bool:
-    """True where a page can carry every number of a map in every state, beside its pictures."""
-    return values.size <= MOST_NUMBERS
-
-
-def domain_of(values: np.ndarray, signed: bool) -> tuple[float, float]:
-    """The ends of a scale: symmetric about zero where signed."""
-    with np.errstate(all="ignore"):
-        largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
-    largest = float(f"{largest:.3g}") or 1.0
-    return (-largest, largest) if signed else (0.0, largest)
 
 
 STYLES = (Heatmap(),)

@@ -6,11 +6,11 @@ import numpy as np
 
 from bbilang.compiler.contract.operation import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
-from bbilang.runtime.styles.heatmap import counts_shown
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import hues
 from bbilang.runtime.view.drawing import Drawing, rounded
 from bbilang.runtime.view.model import Frame, Panel
+from bbilang.runtime.view.scales import numbers_fit
 
 
 class Masks(Style):
@@ -40,8 +40,8 @@ class Masks(Style):
         type = drawing.field.type
         axes = [type.axis(name) for name in ("y", "x", "group")]
         values = drawing.grid(drawing.field.values, *axes)
-        counts = grouping.counts(drawing)
-        numbered = drawing.whole or counts_shown(values)
+        counts = drawing.group_counts()
+        numbered = drawing.whole or numbers_fit(values)
         panels = []
         for facet in drawing.facets():
             frames, shape = [], values.shape[-3:-1]

@@ -6,10 +6,10 @@ import numpy as np
 
 from bbilang.compiler.contract.operation import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
-from bbilang.runtime.styles.heatmap import MOST_CELLS, counts_shown
 from bbilang.runtime.view import hues
 from bbilang.runtime.view.drawing import Drawing, rounded
 from bbilang.runtime.view.model import Frame, Panel
+from bbilang.runtime.view.scales import MAX_CELLS, numbers_fit
 
 
 class Rgb(Style):
@@ -43,7 +43,7 @@ class Rgb(Style):
         axes = [type.axis(name) for name in ("y", "x", "component")]
         values = drawing.grid(drawing.field.values, *axes)
         largest = float(np.nanmax(np.abs(values), initial=0.0))
-        numbered = drawing.whole or counts_shown(values)
+        numbered = drawing.whole or numbers_fit(values)
         panels = []
         for facet in drawing.facets():
             frames, shape = [], values.shape[-3:-1]
@@ -54,7 +54,7 @@ class Rgb(Style):
                 pixels = colours(parts, type.signed, largest)
                 words = f"{parts.shape[-1]} components over positions of {drawing.layer_at(at)}"
                 picture = drawing.picture(png(pixels), "image/png", shape[1], shape[0], words)
-                atoms = drawing.cells(at, shape) if drawing.whole or shape[0] * shape[1] <= MOST_CELLS else ()
+                atoms = drawing.cells(at, shape) if drawing.whole or shape[0] * shape[1] <= MAX_CELLS else ()
                 numbers = tuple(tuple(map(rounded, one)) for one in parts.reshape(-1, parts.shape[-1]))
                 frames.append(
                     Frame(

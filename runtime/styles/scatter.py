@@ -49,12 +49,12 @@ class Scatter(Style):
         return (IconsOf(), *((Activations(node.type.layers),) if vectors else ()))
 
     def objectives(self, node: Node, field: Field, run: Any) -> tuple[Named, list[Any]]:
-        from bbilang.runtime.styles.featvis import objectives
+        from bbilang.runtime.featvis.element_objectives import objectives
 
         return objectives(node, field, run)
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
-        from bbilang.runtime.styles.featvis import icon_picture
+        from bbilang.runtime.view.icon_tiles import icon_picture
 
         axis, pair = drawing.drawn.slots, drawing.drawn.series
         type = drawing.field.type

@@ -182,7 +182,7 @@ class _Builder:
                     else atom_words(here, node.type.family, columns_of(self.results) if layer == "input" else ())
                 )
             several = len(node.type.layers) > 1
-            key = atom_key("", grouping.place(node, layer, here), here)
+            key = atom_key("", grouping.key_prefix(node, layer, here), here)
             atoms.append(vm.Atom(key, f"{layer}, {words}" if several else words))
         return tuple(atoms)
 

@@ -100,7 +100,7 @@ class Drawing:
         """The number of an atom in this element, or of another ``node``'s; -1 where any coordinate is absent."""
         if any(value < 0 for value in components.values()):
             return -1
-        key = atom_key(self.prefix, grouping.place(node or self.node, layer, components), components)
+        key = atom_key(self.prefix, grouping.key_prefix(node or self.node, layer, components), components)
         several = len(self.field.type.layers) > 1 and layer in self.field.type.layers and layer != "output"
         return self._number(key, (f"{layer}, " if several else "") + (name or self.words(components, layer)))
 
@@ -116,7 +116,9 @@ class Drawing:
     def group_atom(self, node: Field, group: int, layer: str) -> int:
         """A group of one of several factorizations, under the same key as where it is drawn alone."""
         key = atom_key(
-            self.prefix, grouping.place(grouping.member(self.node, layer), layer, {"group": group}), {"group": group}
+            self.prefix,
+            grouping.key_prefix(grouping.member(self.node, layer), layer, {"group": group}),
+            {"group": group},
         )
         return self._number(key, f"{layer}, {atom_words({'group': group}, node.type.family)}")
 
@@ -211,7 +213,18 @@ class Drawing:
             return ()
         numbers = self.grid(self.field.coords["group"], axis)[place]
         present = ~np.isnan(self.values(axis)[place]).all(-1)
-        return grouping.colours(np.where(present, numbers, -1), grouping.counts(self)[place], self.field.type.family)
+        return grouping.colours(np.where(present, numbers, -1), self.group_counts()[place], self.field.type.family)
+
+    def group_counts(self) -> np.ndarray:
+        """How many groups there are, over (states, facet): as many as `factorize` was to find, else as are drawn."""
+        source = grouping.factorization(self.node)
+        wanted = source["n"] if source is not None else None
+        if isinstance(wanted, Node) and wanted.get("id") in self.results.selections:
+            chosen = self.results.selections[wanted["id"]]
+            return self.grid(chosen.coords.get("value", chosen.values)).astype(int)
+        group = self.field.coords.get("group")
+        known = wanted if isinstance(wanted, int) else 1 + int(group.data.max(initial=0)) if group is not None else 1
+        return self.grid(Named((), np.array(known)))
 
     def cells(self, place: tuple[int, ...], shape: tuple[int, int]) -> tuple[int, ...]:
         """The atoms of a map's positions, row by row."""

@@ -1,17 +1,11 @@
-"""Groups of a factorization on a page: the keys of their atoms, how many there are, and their colours."""
+"""Groups of a factorization on a page: the keys of their atoms, and their colours."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bbilang.compiler.ir.program import Node
-from bbilang.runtime.fields.field import Named
 from bbilang.runtime.view import hues
-
-if TYPE_CHECKING:
-    from bbilang.runtime.view.drawing import Drawing
 
 
 def factorization(node: Node) -> Node | None:
@@ -41,22 +35,10 @@ def later(node: Node) -> Node:
     return to if isinstance(to, Node) else node
 
 
-def place(node: Node, layer: str, components: dict[str, int]) -> str:
+def key_prefix(node: Node, layer: str, components: dict[str, int]) -> str:
     """The first word of an atom's key: the layer; for a group the factorization too, since a layer may have several."""
     source = factorization(node) if "group" in components else None
     return layer if source is None else f"{layer}/{source['method']}-{source.digest[:4]}"
-
-
-def counts(drawing: Drawing) -> np.ndarray:
-    """How many groups there are, over (states, facet): as many as `factorize` was told to find, else as are drawn."""
-    source = factorization(drawing.node)
-    wanted = source["n"] if source is not None else None
-    if isinstance(wanted, Node) and wanted.get("id") in drawing.results.selections:
-        chosen = drawing.results.selections[wanted["id"]]
-        return drawing.grid(chosen.coords.get("value", chosen.values)).astype(int)
-    group = drawing.field.coords.get("group")
-    known = wanted if isinstance(wanted, int) else 1 + int(group.data.max(initial=0)) if group is not None else 1
-    return drawing.grid(Named((), np.array(known)))
 
 
 def colours(groups: np.ndarray, count: int, family: str = "") -> tuple[str, ...]:

@@ -9,10 +9,10 @@ import numpy as np
 from bbilang.compiler.ir.program import Node
 from bbilang.runtime.factorization.layer import told, word
 from bbilang.runtime.fields.field import Linked, Named
-from bbilang.runtime.styles.heatmap import domain_of
 from bbilang.runtime.view import model as vm
 from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.error_bars import reach_of
+from bbilang.runtime.view.scales import scale_ends
 
 PLURALS = {
     "neuron": "neurons",
@@ -71,7 +71,7 @@ def legend_of(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> vm.Legend:
     if isinstance(drawing.field, Linked):
         values = np.concatenate([pair.values.data.ravel() for pair in drawing.field.pairs] or [np.zeros(1)])
     values = reach_of(drawing.field, values)
-    ends = domain_of(values, type.signed)
+    ends = scale_ends(values, type.signed)
     if (
         type.signed
         and drawing.drawn.cells is None

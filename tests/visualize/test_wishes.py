@@ -10,7 +10,7 @@ import pytest
 import bbilang
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.featvis.icon import Objective, Recipe, Start, icon_key
-from bbilang.runtime.styles.featvis import tile
+from bbilang.runtime.view.icon_tiles import tile
 
 LAYER = "block1a.depthwise"
 TINY = {"featvis.size": 16, "featvis.steps": 2, "featvis.batch": 2}

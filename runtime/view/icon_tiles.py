@@ -1,0 +1,54 @@
+"""Icons as pictures of a page: several icons of one atom as one tile, and the area that `size=` gives each."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bbilang.compiler.ir.types import Axis
+from bbilang.runtime.featvis.element_objectives import diversity
+from bbilang.runtime.view.drawing import Drawing
+
+
+def icon_areas(drawing: Drawing, axis: Axis) -> np.ndarray | None:
+    """The area of each icon as a share of the largest, over (states, facet, slot); None without `size=`."""
+    if drawing.node["size"] is None:
+        return None
+    field = drawing.results.sizes.get(drawing.element.id)
+    values = np.abs(drawing.grid(field.values, axis)) if field is not None else np.abs(drawing.values(axis)).max(-1)
+    values = np.nan_to_num(values)
+    return values / max(float(values.max(initial=0)), 1e-12)
+
+
+def icon_picture(drawing: Drawing, number: int) -> int:
+    """The index of an icon in the page's pictures, -1 for none; several icons of one atom (`diversity=`) are one tile.
+
+    WebP takes a third of a PNG's bytes at no visible loss.
+    """
+    if number < 0:
+        return -1
+    from bbilang.runtime.view.image_bytes import webp
+
+    count = diversity(drawing.node, drawing.results.program)
+    pixels = tile([icon.picture for icon in drawing.results.icons[number : number + count]])
+    y, x = pixels.shape[:2]
+    return drawing.picture(webp(pixels), "image/webp", x, y, "a picture that the network responds to")
+
+
+def tile(pictures: list[np.ndarray]) -> np.ndarray:
+    """Arrange pictures (y, x, rgb or rgba) of one size in a square; cells that are left over are transparent."""
+    if len(pictures) == 1:
+        return pictures[0]
+    wide = int(np.ceil(len(pictures) ** 0.5))
+    deep, (y, x) = -(-len(pictures) // wide), pictures[0].shape[:2]
+    sheet = np.zeros((deep * y, wide * x, 4), np.uint8)
+    for number, picture in enumerate(pictures):
+        top, left = number // wide * y, number % wide * x
+        sheet[top : top + y, left : left + x] = with_alpha(picture)
+    return sheet
+
+
+def with_alpha(picture: np.ndarray) -> np.ndarray:
+    """(y, x, rgba): opaque where the picture has no alpha."""
+    if picture.shape[-1] == 4:
+        return picture
+    return np.concatenate([picture, np.full((*picture.shape[:2], 1), 255, np.uint8)], axis=-1)
