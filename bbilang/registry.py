@@ -7,7 +7,7 @@ import pkgutil
 from functools import cache
 from typing import Any
 
-from bbilang.compiler.contract.operation import Registry, Style
+from bbilang.compiler.contract import Registry, Style
 
 GROUPS = {
     "operations": ("bbilang.ops", "OPERATIONS"),

@@ -83,7 +83,7 @@ def alternate(works: tuple[Callable[[], Any], ...], repeats: int) -> list[float]
 
 def axioms_of(axioms: Any) -> dict[str, Any]:
     """The axioms in words, and those that each available method satisfies."""
-    from bbilang.compiler.contract.operation import AXIOMS
+    from bbilang.compiler.contract import AXIOMS
     from bbilang.registry import registry
 
     available = {name: m for name, m in registry().methods.items() if m.available}

@@ -63,7 +63,7 @@ def noisy_copies(count: int) -> Any:
     """(copy, channel, y, x): the copies that ours draws, so that both have the same noise."""
     import torch
 
-    from bbilang.compiler.contract.operation import bound
+    from bbilang.compiler.contract import bound
     from bbilang.registry import registry
 
     kind, parameters = bound(registry(), ("smoothgrad", (("n_samples", count),)), seed=(SEED,))

@@ -32,7 +32,7 @@ def occlusion(tiny: bool) -> Row:
 def rise(tiny: bool) -> Row:
     import torch
 
-    from bbilang.compiler.contract.operation import bound
+    from bbilang.compiler.contract import bound
     from bbilang.registry import registry
 
     chosen, count = classes(tiny), 4 if tiny else 64

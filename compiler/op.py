@@ -1,3 +1,3 @@
 """The contract by its former name, for plug-ins that import it from here. Gone with the next release."""
 
-from bbilang.compiler.contract.operation import *  # noqa: F403
+from bbilang.compiler.contract import *  # noqa: F403

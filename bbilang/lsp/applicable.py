@@ -7,7 +7,7 @@ from itertools import islice, product
 
 from bbilang.compiler.check.arguments import At, Poisoned
 from bbilang.compiler.check.resolve import Resolver
-from bbilang.compiler.contract.operation import Fail, Operation, Parameter, Style
+from bbilang.compiler.contract import Fail, Operation, Parameter, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError

@@ -11,7 +11,7 @@ from bbilang.compiler.check.selections import PARAMETERS as SELECTION
 from bbilang.compiler.check.selections import SELECTIONS, SLIDER
 from bbilang.compiler.check.settings import SETTINGS
 from bbilang.compiler.check.targets import SCORE
-from bbilang.compiler.contract.operation import Parameter
+from bbilang.compiler.contract import Parameter
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import ATOMS, FieldType
 from bbilang.lsp.applicable import can_follow, presentation

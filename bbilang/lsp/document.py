@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bbilang.compiler.check.arguments import At, Poisoned
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.resolve import Binding, Layers, Resolver
-from bbilang.compiler.contract.operation import Registry
+from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.grammar import ast

@@ -6,7 +6,7 @@ from typing import Any
 
 from bbilang.compiler.check.argument_kinds import Layers
 from bbilang.compiler.check.settings import SETTINGS
-from bbilang.compiler.contract.operation import Parameter
+from bbilang.compiler.contract import Parameter
 from bbilang.compiler.ir.program import Node
 from bbilang.grammar import ast
 from bbilang.grammar.source import NOWHERE

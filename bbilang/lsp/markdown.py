@@ -8,7 +8,7 @@ from functools import lru_cache
 from bbilang.compiler.check.argument_kinds import Layers
 from bbilang.compiler.check.check import MOST_EXAMPLES
 from bbilang.compiler.check.present import PARAMETERS as PRESENT
-from bbilang.compiler.contract.operation import Method, Operation, Parameter, Style
+from bbilang.compiler.contract import Method, Operation, Parameter, Style
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType

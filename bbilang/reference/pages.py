@@ -17,7 +17,7 @@ from bbilang.compiler.check.present import PARAMETERS as PRESENT
 from bbilang.compiler.check.selections import PARAMETERS as SELECTION
 from bbilang.compiler.check.selections import SLIDER
 from bbilang.compiler.check.settings import SETTINGS
-from bbilang.compiler.contract.operation import Method, Operation, Parameter, Style
+from bbilang.compiler.contract import Method, Operation, Parameter, Style
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.reference.error_pages import checked, errors_page, fenced, mistakes_page, plain
 from bbilang.registry import registry

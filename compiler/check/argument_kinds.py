@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.check import bounding_boxes as boxes
 from bbilang.compiler.check.arguments import SOME_LAYER, At, Poisoned, at, bind, describe, literal
-from bbilang.compiler.contract.operation import Fail, Method, Operation, Parameter, bound, did_you_mean, suggest
+from bbilang.compiler.contract import Fail, Method, Operation, Parameter, bound, did_you_mean, suggest
 from bbilang.compiler.ir.model_description import NOT_PICTURES
 from bbilang.compiler.ir.program import OUTPUT, Node, walk
 from bbilang.compiler.ir.types import FieldType

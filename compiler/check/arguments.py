@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bbilang.compiler.contract.operation import Fail, Parameter, did_you_mean
+from bbilang.compiler.contract import Fail, Parameter, did_you_mean
 from bbilang.grammar import ast
 from bbilang.grammar.source import Span
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bbilang.compiler.contract.operation import Fail
+from bbilang.compiler.contract import Fail
 from bbilang.grammar.files import beside, read_bytes, short
 from bbilang.grammar.frozen import frozen
 

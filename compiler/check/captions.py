@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from bbilang.compiler.check.arguments import At, at
-from bbilang.compiler.contract.operation import did_you_mean
+from bbilang.compiler.contract import did_you_mean
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.grammar import ast
 from bbilang.grammar.source import Span

@@ -16,7 +16,7 @@ from bbilang.compiler.check.preamble import DEFAULT_MODEL, Preamble
 from bbilang.compiler.check.reachability import unreachable
 from bbilang.compiler.check.resolve import Binding, Layers, Resolver
 from bbilang.compiler.check.selections import SELECTIONS
-from bbilang.compiler.contract.operation import Registry, did_you_mean
+from bbilang.compiler.contract import Registry, did_you_mean
 from bbilang.compiler.ir.program import Element, Interface, Node, Program
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.compiler.optimize.lower import with_passes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from functools import lru_cache
 
-from bbilang.compiler.contract.operation import Fail, did_you_mean
+from bbilang.compiler.contract import Fail, did_you_mean
 from bbilang.compiler.ir.model_description import ModelDescription
 
 SHOWN = 6  # classes that a message lists

@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.check.arguments import At, at, bind
-from bbilang.compiler.contract.operation import REQUIRED, Fail, Parameter
+from bbilang.compiler.contract import REQUIRED, Fail, Parameter
 from bbilang.compiler.ir.program import MOST_STAGES, Node
 from bbilang.grammar import ast
 from bbilang.grammar.frozen import frozen

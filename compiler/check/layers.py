@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.check.argument_kinds import Layers
 from bbilang.compiler.check.arguments import SOME_LAYER, At, Poisoned, at, bind
-from bbilang.compiler.contract.operation import Parameter, did_you_mean
+from bbilang.compiler.contract import Parameter, did_you_mean
 from bbilang.compiler.ir.model_description import (
     IDLE,
     NO_TENSOR,

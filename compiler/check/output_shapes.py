@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bbilang.compiler.check.class_names import listed
-from bbilang.compiler.contract.operation import Fail
+from bbilang.compiler.contract import Fail
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription, PartDescription
 
 

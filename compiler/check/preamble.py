@@ -15,7 +15,7 @@ from bbilang.compiler.check.output_shapes import an_entry
 from bbilang.compiler.check.reporter import Reporter
 from bbilang.compiler.check.resolve import ModelContext, Resolver
 from bbilang.compiler.check.settings import SETTINGS
-from bbilang.compiler.contract.operation import Parameter, did_you_mean
+from bbilang.compiler.contract import Parameter, did_you_mean
 from bbilang.compiler.ir.model_description import NOT_PICTURES, ModelDescription
 from bbilang.compiler.ir.program import ModelSlot
 from bbilang.compiler.ir.score_kinds import said

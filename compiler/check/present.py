@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bbilang.compiler.check.arguments import SOME_LAYER, At, at, bind, describe
 from bbilang.compiler.check.captions import meaningless
 from bbilang.compiler.check.settings import default
-from bbilang.compiler.contract import operation as contract
-from bbilang.compiler.contract.operation import Fail, Parameter, Style, did_you_mean
+from bbilang.compiler.contract import Drawn, Fail, IconsOf, Parameter, Style, did_you_mean
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
@@ -104,7 +103,7 @@ class Presenter:
         if over is not None:
             self._fits(arguments, style, over, spans["over"])
         node = resolver.make("present", (field,), arguments, type, span)
-        if any(isinstance(demand, contract.IconsOf) for demand in style.demands(node)):
+        if any(isinstance(demand, IconsOf) for demand in style.demands(node)):
             self._pictured(resolver.context(type.model, span).description, style, spans["style"])
         return node
 
@@ -172,7 +171,7 @@ class Presenter:
             "bind one first: `photo = input | present(image)`",
         )
 
-    def _nothing_left(self, type: FieldType, drawn: contract.Drawn, style: Style, span: Span) -> None:
+    def _nothing_left(self, type: FieldType, drawn: Drawn, style: Style, span: Span) -> None:
         left = [axis for axis in type.axes if axis.name not in drawn.spent and axis.name != "input"]
         if not left:
             return
@@ -206,9 +205,7 @@ class Presenter:
                 f"bound a selection, as in `hover(... | top(40))`, or allow more: `set states {type.state_count}`",
             )
 
-    def _drawable(
-        self, field: Node, style: Style, drawn: contract.Drawn, facet: str | None, states: int, span: Span
-    ) -> None:
+    def _drawable(self, field: Node, style: Style, drawn: Drawn, facet: str | None, states: int, span: Span) -> None:
         """A page carries every mark in every state, and its reader's browser draws those of one state."""
         limit = self.resolver.settings.get("marks", default("marks"))
         panels = field.type.axis(facet).size if facet else 1

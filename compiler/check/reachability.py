@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from bbilang.compiler.check.arguments import At, at
 from bbilang.compiler.check.resolve import Resolver
-from bbilang.compiler.contract.operation import Registry
+from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Element, Node, walk
 
 POINTED = ("hover", "click")  # a `pick` brings a menu of its own

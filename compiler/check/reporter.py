@@ -8,7 +8,7 @@ from typing import Any
 from bbilang.compiler.check.arguments import SOME_LAYER, At, Poisoned
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.resolve import Resolver
-from bbilang.compiler.contract.operation import Registry
+from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Node
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError, Diagnostic

@@ -17,7 +17,7 @@ from bbilang.compiler.check.layers import INPUT_LAYER, ModelContext, Substrates
 from bbilang.compiler.check.present import Presenter
 from bbilang.compiler.check.selections import SELECTIONS, Selector
 from bbilang.compiler.check.targets import Targeter
-from bbilang.compiler.contract.operation import Fail, Registry, did_you_mean
+from bbilang.compiler.contract import Fail, Registry, did_you_mean
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import ATOMS, Axis, FieldType
 from bbilang.grammar import ast

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bbilang.compiler.check.arguments import SOME_LAYER, At, at, bind, describe, literal
 from bbilang.compiler.check.class_names import class_index
 from bbilang.compiler.check.targets import TARGET
-from bbilang.compiler.contract.operation import Fail, Parameter, suggest
+from bbilang.compiler.contract import Fail, Parameter, suggest
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import ATOMS, Axis, FieldType
 from bbilang.grammar import ast

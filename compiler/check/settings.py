@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bbilang.compiler.contract.operation import Parameter
+from bbilang.compiler.contract import Parameter
 from bbilang.compiler.ir.score_kinds import KINDS
 
 # What icons show: for a file by `set featvis(...)`, for an element by `present(featvis, ...)`. None: as usual.

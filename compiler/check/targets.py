@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bbilang.compiler.check.arguments import SOME_LAYER, At, at, describe, literal
 from bbilang.compiler.check.class_names import check_index, class_index
 from bbilang.compiler.check.output_shapes import no_vector
-from bbilang.compiler.contract.operation import Fail, Parameter
+from bbilang.compiler.contract import Fail, Parameter
 from bbilang.compiler.ir.program import Node, walk
 from bbilang.compiler.ir.score_kinds import LOGITS, VALUE, unit_of
 from bbilang.compiler.ir.types import Axis, FieldType

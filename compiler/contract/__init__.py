@@ -1,1 +1,36 @@
 """What an operation, a style and a method declare of themselves. Imports grammar and compiler/ir only."""
+
+from bbilang.compiler.contract.demands import Activations, Demand, Gradients, IconsOf, Reruns, Rule, Scores, Trials
+from bbilang.compiler.contract.method import AXIOMS, Method, bound, named_method, spelled
+from bbilang.compiler.contract.operation import Make, Operation
+from bbilang.compiler.contract.parameters import REQUIRED, Fail, Parameter
+from bbilang.compiler.contract.registry import Registry, did_you_mean, suggest
+from bbilang.compiler.contract.run import Run
+from bbilang.compiler.contract.style import Drawn, Style
+
+__all__ = [
+    "AXIOMS",
+    "REQUIRED",
+    "Activations",
+    "Demand",
+    "Drawn",
+    "Fail",
+    "Gradients",
+    "IconsOf",
+    "Make",
+    "Method",
+    "Operation",
+    "Parameter",
+    "Registry",
+    "Reruns",
+    "Rule",
+    "Run",
+    "Scores",
+    "Style",
+    "Trials",
+    "bound",
+    "did_you_mean",
+    "named_method",
+    "spelled",
+    "suggest",
+]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bbilang.compiler.contract.operation import Activations, Gradients, IconsOf, Registry, Reruns, Scores, Trials, bound
+from bbilang.compiler.contract import Activations, Gradients, IconsOf, Registry, Reruns, Scores, Trials, bound
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import (
     OUTPUT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from bbilang.compiler.contract.operation import Method
+from bbilang.compiler.contract import Method
 
 Parameters = Mapping[str, Any]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract.operation import bound
+from bbilang.compiler.contract import bound
 from bbilang.compiler.ir.program import OUTPUT, Rerun
 from bbilang.runtime import passes
 from bbilang.runtime.attribution.slots import Slots

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract.operation import bound
+from bbilang.compiler.contract import bound
 from bbilang.compiler.ir.program import OUTPUT, Backward, DerivativeRequest, Node, Rerun, Tangents
 from bbilang.compiler.optimize.cost import SLOTS, flops_upto
 from bbilang.compiler.optimize.target_slots import CHAIN

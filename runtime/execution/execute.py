@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bbilang.compiler.contract.operation import Registry
+from bbilang.compiler.contract import Registry
 from bbilang.compiler.explain.units import Measured
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import OUTPUT, Backward, Element, Node, Program, Rerun, Tangents, walk

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bbilang.compiler.contract.operation import Activations, Scores
+from bbilang.compiler.contract import Activations, Scores
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node, walk
 from bbilang.runtime.fields.atoms import gather

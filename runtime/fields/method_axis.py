@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract.operation import Fail, Make
+from bbilang.compiler.contract import Fail, Make
 from bbilang.compiler.explain.logical import method_words
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.check.arguments import SOME_LAYER
-from bbilang.compiler.contract.operation import Fail, Parameter
+from bbilang.compiler.contract import Fail, Parameter
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.grammar.diagnostic import BbiError, Diagnostic

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.contract.operation import Method
+from bbilang.compiler.contract import Method
 from bbilang.runtime.methods.excitation_backprop import SUMS, options
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bbilang.compiler.contract.operation import Fail, Method, Parameter
+from bbilang.compiler.contract import Fail, Method, Parameter
 
 LEVELS, BLUR = 8, 20.0  # of the pyramid: how many, and the standard deviation of the most blurred one, in pixels
 RATE, MOMENTUM = 0.01, 0.9

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.contract.operation import Method
+from bbilang.compiler.contract import Method
 
 
 class GuidedBackprop(Method):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.contract.operation import Method, Parameter
+from bbilang.compiler.contract import Method, Parameter
 from bbilang.runtime.inputs.baselines import WORDS
 
 AUTO = tuple(8 * 2**k for k in range(7))  # steps that `n_steps=auto` tries: 8 to 512

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bbilang.compiler.contract.operation import Method
+from bbilang.compiler.contract import Method
 
 
 class Linear(Method):

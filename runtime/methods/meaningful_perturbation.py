@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.contract.operation import Fail, Method, Parameter
+from bbilang.compiler.contract import Fail, Method, Parameter
 from bbilang.runtime.inputs.baselines import blurred
 
 BETA, RATE = 3, 0.1  # power of the total variation, learning rate of Adam

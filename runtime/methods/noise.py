@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from bbilang.compiler.contract.operation import Method, Parameter
+from bbilang.compiler.contract import Method, Parameter
 
 OF = Parameter("of", "method", "the method that is applied to each sample", "gradient")
 SAMPLES = Parameter("n_samples", "integer", "how many noisy samples", 20, minimum=1, maximum=100_000)

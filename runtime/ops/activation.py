@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.check.arguments import SOME_LAYER
-from bbilang.compiler.contract.operation import Activations, Demand, Fail, Operation, Parameter, Registry
+from bbilang.compiler.contract import Activations, Demand, Fail, Operation, Parameter, Registry
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.atoms import gather

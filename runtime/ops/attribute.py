@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract.operation import (
+from bbilang.compiler.contract import (
     Demand,
     Fail,
     Gradients,
@@ -18,6 +18,7 @@ from bbilang.compiler.contract.operation import (
     Registry,
     Reruns,
     bound,
+    named_method,
     spelled,
 )
 from bbilang.compiler.ir.program import Node
@@ -109,12 +110,6 @@ class Attribute(Operation):
         note = kind.note(parameters)
         found.notes += (*completeness(run.checks(node)), *([note] if note else []))
         return found
-
-
-def named_method(node: Node) -> tuple[str, tuple[tuple[str, Any], ...]]:
-    """The node's method: its name, and every parameter that was given."""
-    method = node["method"]
-    return (method, ()) if isinstance(method, str) else (method[0], method[1])
 
 
 def at_layers(maps: dict[str, np.ndarray], layers: Mapping[str, Any]) -> dict[str, np.ndarray]:

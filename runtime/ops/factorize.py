@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract.operation import Activations, Demand, Fail, Operation, Parameter, Registry
+from bbilang.compiler.contract import Activations, Demand, Fail, Operation, Parameter, Registry
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.execution import text_lengths as lengths

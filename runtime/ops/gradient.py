@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.contract.operation import Demand, Fail, Gradients, Operation, Parameter, Registry
+from bbilang.compiler.contract import Demand, Fail, Gradients, Operation, Parameter, Registry
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.atoms import parts_of, reduce_part

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bbilang.compiler.contract.operation import Fail, Operation, Parameter
+from bbilang.compiler.contract import Fail, Operation, Parameter
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.fields.field import Field

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract.operation import Demand, Operation, Registry, Scores
+from bbilang.compiler.contract import Demand, Operation, Registry, Scores
 from bbilang.compiler.ir.program import Node
 from bbilang.runtime.fields.field import Field, Named, combine, union_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bbilang.compiler.check.present import PARAMETERS
-from bbilang.compiler.contract.operation import Operation
+from bbilang.compiler.contract import Operation
 from bbilang.compiler.ir.program import Node
 from bbilang.runtime.fields.field import Field, Linked
 

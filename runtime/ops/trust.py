@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.check.arguments import SOME_LAYER
-from bbilang.compiler.contract.operation import Demand, Fail, Make, Operation, Parameter, Registry, Trials, bound
+from bbilang.compiler.contract import Demand, Fail, Make, Operation, Parameter, Registry, Trials, bound, named_method
 from bbilang.compiler.ir.program import OUTPUT, Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.compiler.optimize.target_slots import place_of
 from bbilang.compiler.optimize.trust_cost import tested
 from bbilang.runtime.execution import text_lengths as lengths
 from bbilang.runtime.fields.field import Field, Named
-from bbilang.runtime.ops.attribute import named_method
 from bbilang.runtime.trust.agreement import OTHERS
 from bbilang.runtime.trust.measure import Measure
 from bbilang.runtime.trust.registry import MEASURES, beside, finding

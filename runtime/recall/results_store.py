@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract.operation import Registry
+from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Element, Program, walk
 from bbilang.runtime.cache.disk import Cache, key_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bbilang.compiler.contract.operation import Drawn, Fail, Parameter, Style
+from bbilang.compiler.contract import Drawn, Fail, Parameter, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bbilang.compiler.check.present import one_atom_axis
-from bbilang.compiler.contract.operation import Drawn, Style
+from bbilang.compiler.contract import Drawn, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view.drawing import Drawing, rounded
 from bbilang.runtime.view.model import Frame, Panel

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bbilang.compiler.contract.operation import Drawn, Fail, Style
+from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field
 from bbilang.runtime.view.drawing import Drawing, rounded

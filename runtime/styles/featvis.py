@@ -8,7 +8,7 @@ import numpy as np
 
 from bbilang.compiler.check.present import one_atom_axis
 from bbilang.compiler.check.settings import OBJECTIVE
-from bbilang.compiler.contract.operation import Activations, Demand, Drawn, Fail, IconsOf, Style
+from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.featvis.element_objectives import objectives, words_of

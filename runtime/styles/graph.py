@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bbilang.compiler.contract.operation import Drawn, Fail, Style
+from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.model_description import INPUT, ModelDescription
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view.drawing import Drawing, rounded

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract.operation import Activations, Demand, Drawn, Fail, IconsOf, Style
+from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named

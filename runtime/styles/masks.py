@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bbilang.compiler.contract.operation import Drawn, Fail, Style
+from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import hues

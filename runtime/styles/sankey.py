@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from bbilang.compiler.contract.operation import Drawn, Fail, Style
+from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Linked, Named

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from bbilang.compiler.check.present import one_atom_axis
-from bbilang.compiler.contract.operation import Activations, Demand, Drawn, Fail, IconsOf, Parameter, Style
+from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Parameter, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named

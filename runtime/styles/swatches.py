@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bbilang.compiler.contract.operation import Drawn, Style
+from bbilang.compiler.contract import Drawn, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.styles.bars import row_of, row_panels
 from bbilang.runtime.view.drawing import Drawing

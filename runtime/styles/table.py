@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bbilang.compiler.contract.operation import Drawn, Fail, Style
+from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.styles.bars import row_panels
 from bbilang.runtime.styles.matrix import two_axes

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bbilang.compiler.contract.operation import bound
+from bbilang.compiler.contract import bound
 from bbilang.compiler.ir.model_description import NOT_PICTURES
 from bbilang.compiler.ir.program import OUTPUT, Node, Rerun
 from bbilang.compiler.ir.score_kinds import VALUE

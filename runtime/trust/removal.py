@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from bbilang.compiler.contract import named_method
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
 from bbilang.runtime.trust.numbers import mean_of, number, over, ratio
@@ -109,8 +110,6 @@ class Completeness(Measure):
         return Cost(rows=1)
 
     def find(self, case: Case) -> Finding:
-        from bbilang.runtime.ops.attribute import named_method
-
         method = case.run.registry.methods[named_method(case.attribution)[0]]
         kept = np.zeros((case.inputs, case.atoms), np.float32)
         difference = fall_of(case, kept, np.arange(case.inputs))  # (input, target)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.check.present import INPUT_PICKER
-from bbilang.compiler.contract.operation import Registry, Style
+from bbilang.compiler.contract import Registry, Style
 from bbilang.compiler.ir import program as ir
 from bbilang.compiler.ir.model_description import NOT_PICTURES
 from bbilang.compiler.ir.program import Node, walk

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbilang.compiler.contract.operation import Drawn
+from bbilang.compiler.contract import Drawn
 from bbilang.compiler.ir.program import Element, Node
 from bbilang.compiler.ir.types import Axis
 from bbilang.runtime.factorization.layer import word

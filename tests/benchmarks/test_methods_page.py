@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bbilang.compiler.contract.operation import AXIOMS
+from bbilang.compiler.contract import AXIOMS
 from bbilang.registry import registry
 from benchmarks import conformance_page as page
 

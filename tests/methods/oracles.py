@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bbilang.compiler.contract.operation import bound
+from bbilang.compiler.contract import bound
 from bbilang.registry import registry
 
 CLASS = 2

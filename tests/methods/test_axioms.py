@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bbilang.compiler.contract.operation import AXIOMS
+from bbilang.compiler.contract import AXIOMS
 from bbilang.registry import registry
 
 EXAMPLES = 12

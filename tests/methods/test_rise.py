@@ -10,7 +10,7 @@ import torch
 from slow import close, last
 from test_occlusion import baseline, value
 
-from bbilang.compiler.contract.operation import bound
+from bbilang.compiler.contract import bound
 from bbilang.registry import registry
 
 METHOD = "rise(n_masks={}, cells={}, p={}, baselines={})"

@@ -11,7 +11,7 @@ import pytest
 from bbilang.compiler.check.present import PARAMETERS as PRESENT
 from bbilang.compiler.check.selections import SELECTIONS
 from bbilang.compiler.check.settings import SETTINGS
-from bbilang.compiler.contract.operation import Parameter
+from bbilang.compiler.contract import Parameter
 from bbilang.reference import pages as reference
 from bbilang.reference.error_pages import checked
 from bbilang.registry import BUILT_IN, registry

@@ -15,7 +15,7 @@ from torch import nn
 
 from bbilang.compiler.check.bounding_boxes import LARGEST, Place, read
 from bbilang.compiler.check.options import Options
-from bbilang.compiler.contract.operation import Fail
+from bbilang.compiler.contract import Fail
 from bbilang.compiler.explain.logical import operation_words
 from bbilang.compiler.ir.program import walk
 from bbilang.grammar.diagnostic import BbiError

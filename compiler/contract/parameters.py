@@ -1,0 +1,49 @@
+"""A parameter of an operation, style or method, and `Fail`, how a type rule refuses its arguments."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bbilang.grammar.frozen import frozen
+
+
+class Fail(Exception):
+    """A type rule's plain complaint. The checker adds the place and the source.
+
+    ``argument`` names the argument at fault; None means the operation as a whole.
+    """
+
+    def __init__(self, code: str, message: str, help: str | None = None, argument: str | None = None):
+        super().__init__(message)
+        self.code, self.message, self.help, self.argument = code, message, help, argument
+
+
+REQUIRED = object()
+
+
+@frozen
+class Parameter:
+    """One parameter. ``kind`` directs how its argument is read:
+
+    integer, number, flag, text: literals, with ``minimum`` and ``maximum`` in ``unit``.
+    word: one of ``choices``. axis: the name of an axis of the field. ranking: a word of ``choices`` or a class.
+    target: what can be attributed to. atoms: an element, field or substrate. element: the name of an element.
+    selection, condition, style, method, dataset: what they say. numbers: one, or three for the colours; numbers*: any
+    number of them. contents: `activation`, `gradient(t)`, `attribute(t)`. compatible: groups of a later layer.
+    measures: words of ``choices``. linked: atoms or a selection. fit: a field or a layer. layer: a layer. quoted: a
+    word that may stand in quotes.
+    """
+
+    name: str
+    kind: str
+    doc: str
+    default: Any = REQUIRED
+    choices: tuple[str, ...] = ()
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    slides: bool = False  # a `slider(...)` may stand here
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED

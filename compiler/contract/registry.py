@@ -1,0 +1,43 @@
+"""Every operation, style and method by its name, and the nearest known name to a misspelled one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bbilang.compiler.contract.method import Method
+    from bbilang.compiler.contract.operation import Operation
+    from bbilang.compiler.contract.style import Style
+
+
+def suggest(word: str, known: Iterable[str]) -> str | None:
+    """The nearest known word, where one is near enough to be what was meant."""
+    from rapidfuzz import fuzz, process  # seldom needed, and not quickly imported
+
+    found = process.extractOne(word, list(known), scorer=fuzz.ratio, processor=str.lower, score_cutoff=60)
+    return found[0] if found else None
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str | None = None) -> str | None:
+    near = suggest(word, known)
+    return f"did you mean `{near}`?" if near else otherwise
+
+
+@dataclass
+class Registry:
+    """Everything that has a name in the language. Filled by the front door; ``find`` loads plugins on first use."""
+
+    operations: dict[str, Operation] = field(default_factory=dict)
+    styles: dict[str, Style] = field(default_factory=dict)
+    methods: dict[str, Method] = field(default_factory=dict)
+    describe: Callable[[str], Any] | None = None  # registry name -> ModelDescription
+    models: Callable[[], tuple[str, ...]] = lambda: ()
+    discover: Callable[[str, Registry], bool] | None = None
+
+    def find(self, group: str, name: str) -> Any | None:
+        table: dict[str, Any] = getattr(self, group)
+        if name not in table and self.discover is not None:
+            self.discover(group, self)
+        return table.get(name)

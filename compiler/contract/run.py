@@ -1,0 +1,84 @@
+"""What the kernel of an operation, and the objectives of a style, may use of the run that they are part of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bbilang.compiler.ir.model_description import LayerDescription
+from bbilang.compiler.ir.program import OUTPUT, Node, Program
+
+if TYPE_CHECKING:  # what runs may import torch and numpy; what checks a text must not
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from bbilang.compiler.contract.registry import Registry
+    from bbilang.runtime.fields.field import Field, Named
+
+
+class Run(Protocol):
+    """One execution of a plan (`runtime.execution.context.Run`).
+
+    ``maps``, ``slots`` and ``checks`` are for operations that demand gradients or reruns. A slot is one class of the
+    output, or one atom of a later layer, among those that a target is made of.
+    """
+
+    @property
+    def program(self) -> Program: ...
+
+    @property
+    def registry(self) -> Registry: ...
+
+    @property
+    def adapter(self) -> Any:
+        """The loaded model (`runtime.passes`)."""
+
+    @property
+    def images(self) -> Tensor:
+        """(input, channel, y, x), in [0, 1]; the numbers of the tokens, (input, token), for texts."""
+
+    @property
+    def pictures(self) -> NDArray[Any]:
+        """(input, y, x, rgb), uint8: the inputs as the page shows them."""
+
+    @property
+    def parts(self) -> Sequence[Run]:
+        """One run for each length of the texts, where they differ; else none."""
+
+    @property
+    def scores(self) -> NDArray[Any]:
+        """(input, class), as the model gives them."""
+
+    @property
+    def kind(self) -> str:
+        """What kind of numbers the scores are (`compiler.ir.score_kinds`)."""
+
+    @property
+    def probabilities(self) -> NDArray[Any]:
+        """(input, class); the scores themselves where they are no probabilities."""
+
+    def value(self, node: Node) -> Field:
+        """The result of another node."""
+
+    def layer(self, name: str) -> LayerDescription: ...
+
+    def label(self, index: int) -> str:
+        """The name of a class."""
+
+    def activation(self, node: Node, layer: str) -> Tensor:
+        """(input, *layer axes). ``node``: the one that demanded them."""
+
+    def reduced(self, node: Node, layer: str, atom: str, how: str) -> NDArray[Any]:
+        """(input, *kept axes): a layer's activation reduced to the parts of its atoms (`fields.atoms.reduce_part`)."""
+
+    def kept_shape(self, node: Node, layer: str) -> list[int]:
+        """The sizes of the axes along which a node's atoms lie at one layer."""
+
+    def maps(self, node: Node, place: str = OUTPUT) -> Mapping[str, NDArray[Any]]:
+        """layer -> (slot, input, *kept axes): the numbers of a node that demanded gradients or reruns."""
+
+    def slots(self, node: Node, target: Node, place: str = OUTPUT) -> Named:
+        """(input, ..., term) -> the slot in `maps` of each class or atom of the target; -1 for none."""
+
+    def checks(self, node: Node) -> list[NDArray[Any]]:
+        """(4, slot, input) each: completeness error, difference of the scores, steps, tolerance."""
