@@ -17,7 +17,7 @@ from bbilang.compiler.check.definitions import bounded
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.reachability import Showing, unreachable
 from bbilang.compiler.check.resolve import Binding, Resolver
-from bbilang.compiler.contract.operation import Registry
+from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import Element, Interface, ModelSlot, Node
 from bbilang.compiler.ir.types import FieldType
