@@ -31,13 +31,13 @@ from bbilang.grammar.source import Source
 from bbilang.page import Page
 from bbilang.registry import charts, operation_defaults, registry
 from bbilang.runtime.device.mode_choice import decided, learn
-from bbilang.runtime.execution.events import Event, Listener
+from bbilang.runtime.events import Event, RunListener
 from bbilang.runtime.inputs import arguments as givens
 
 if TYPE_CHECKING:
     from bbilang.compiler.explain.explain import Explanation
     from bbilang.compiler.ir.model_description import ModelDescription
-    from bbilang.runtime.execution.execute import Results
+    from bbilang.runtime.execution.results import Results
     from bbilang.runtime.models.adapter import Adapter
     from bbilang.runtime.recall.incremental import Early
     from bbilang.runtime.view.model import View
@@ -57,7 +57,7 @@ def run(
     optimized: bool = True,
     draft: bool = False,
     cache: Any = None,
-    progress: Listener | None = None,
+    progress: RunListener | None = None,
     title: str = "",
 ) -> Page:
     """Compile a .bbi text to a page. text: the text itself, or the path of its file.
@@ -181,7 +181,7 @@ def execute(
     device: str = "auto",
     draft: bool = False,
     cache: Any = None,
-    progress: Listener | None = None,
+    progress: RunListener | None = None,
     recall: bool = True,
     measure: bool = False,
     early: Early | None = None,
@@ -211,7 +211,7 @@ def execute(
 
 
 def _run(
-    steps: Plan, adapter: Adapter, pictures: list[Any], draft: bool, cache: Any, progress: Listener | None,
+    steps: Plan, adapter: Adapter, pictures: list[Any], draft: bool, cache: Any, progress: RunListener | None,
     measure: bool = False,
 ) -> Results:  # fmt: skip
     """Every pass of a plan."""
@@ -219,17 +219,8 @@ def _run(
 
     recipe = _recipe(steps.program, draft)
     icons = partial(_icons, recipe=recipe, cache=cache, progress=progress)
-    results = execute_plan(steps, registry(), adapter, pictures, icons=icons, watch=_watch(progress), measure=measure)
-    results.adapter, results.recipe, results.draft = adapter, recipe, draft
-    return results
-
-
-def _watch(progress: Listener | None) -> Any:
-    def watch(words: str, done: int, total: int, left: float | None) -> None:
-        if progress:
-            progress(Event("pass" if left is None else "work", words, done, total, left))
-
-    return watch
+    results = execute_plan(steps, registry(), adapter, pictures, icons=icons, listener=progress, measure=measure)
+    return replace(results, recipe=recipe, draft=draft)
 
 
 def _picture(program: Program, item: Any, name: str, adapter: Any) -> Any:
@@ -254,7 +245,7 @@ def _inputs_of(program: Program) -> list[ast.Input]:
 
 
 def _icons(
-    adapter: Any, objectives: Any, counter: Any, *, recipe: Any, cache: Any, progress: Listener | None,
+    adapter: Any, objectives: Any, counter: Any, *, recipe: Any, cache: Any, progress: RunListener | None,
     take: Any = None,
 ) -> list[Any]:  # fmt: skip
     """Icons, with word before and while they are made."""
@@ -362,7 +353,7 @@ def _loaded(program: Program, model: Any, input: Any, device: str) -> Adapter:
 def view(results: Results, title: str = "", whole: bool = False) -> View:
     """The view model: what each element shows in each state, in plain numbers, strings and images. ``whole``: with
     every number of maps that a page shows as pictures only, for a table."""
-    from bbilang.runtime.execution.execute import Results
+    from bbilang.runtime.execution.results import Results
 
     if not isinstance(results, Results):
         givens.wrong("results", results, "results", "`execute(plan)` gives them")

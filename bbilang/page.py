@@ -18,7 +18,7 @@ from bbilang.runtime.write_errors import unwritten
 
 if TYPE_CHECKING:
     from bbilang.compiler.plan.plan import Plan
-    from bbilang.runtime.execution.execute import Results
+    from bbilang.runtime.execution.results import Results
     from bbilang.runtime.view.model import View
 
 FORMATS = ("html", "json", "png", "svg", "pdf", "csv")

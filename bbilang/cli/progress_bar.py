@@ -10,7 +10,7 @@ from typing import Any
 
 from bbilang.cli.console import console, duration, is_terminal, plural, report, tell
 from bbilang.grammar.diagnostic import Diagnostic
-from bbilang.runtime.execution.events import Event
+from bbilang.runtime.events import Event
 
 DOING = {"forward": "running the network", "backward": "asking what the scores depend on", "draw": "computing",
          "reruns": "running the network again", "icons": "measuring how long the icons will take"}  # fmt: skip

@@ -21,7 +21,7 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.files import path_of
 from bbilang.page import FORMATS, Page
 from bbilang.runtime.device.mode_choice import learn
-from bbilang.runtime.execution.events import Event
+from bbilang.runtime.events import Event
 from bbilang.runtime.recall.incremental import Own, Work
 
 if TYPE_CHECKING:

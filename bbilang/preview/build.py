@@ -22,11 +22,11 @@ from bbilang.grammar.files import path_of
 from bbilang.page import Page
 from bbilang.preview.placeholders import placeholder
 from bbilang.preview.state import Shown
-from bbilang.runtime.execution.events import Event
+from bbilang.runtime.events import Event
 from bbilang.runtime.recall.incremental import Own
 
 if TYPE_CHECKING:
-    from bbilang.runtime.execution.execute import Results
+    from bbilang.runtime.execution.results import Results
     from bbilang.runtime.featvis.icon import Icon, Objective
     from bbilang.runtime.view.model import View
 

@@ -40,7 +40,7 @@ class Task:
 
 def masks(run: Any, step: Rerun) -> None:
     """Learns every mask that is asked for and puts them, as maps (slot, input, y, x), where they were asked for."""
-    requests = [(request, run.found(request.node, request.target, step.target_layer)) for request in step.requests]
+    requests = [(request, run.table(request.node, request.target, step.target_layer)) for request in step.requests]
     wanted = [
         list(dict.fromkeys(k for _, f in requests for r, k in f.slots if r == row)) for row in range(len(run.images))
     ]
@@ -64,7 +64,7 @@ def masks(run: Any, step: Rerun) -> None:
             owners, keys = [owner for _, owner, _ in own], [key for _, _, key in own]
 
             def tell(done: int) -> None:
-                run.tell(method.name, start * step.visits + done * len(own), len(rows) * step.visits)
+                run.report_progress(method.name, start * step.visits + done * len(own), len(rows) * step.visits)
 
             task = Task(run.images[owners], mean, seed, lambda pictures: gradient(pictures, owners, keys), tell)
             return numpy_of(method.learn(parameters, task))

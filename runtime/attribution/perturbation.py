@@ -23,7 +23,7 @@ Keys = list[list[Key | None]]  # slot -> input -> what the slot stands for there
 def values(run: Any, step: Rerun) -> None:
     """Runs the network again and puts what the targets' values say into the tables of the requests."""
     captured = run.forward(step.forward)
-    requests = [(request, run.found(request.node, request.target, step.target_layer)) for request in step.requests]
+    requests = [(request, run.table(request.node, request.target, step.target_layer)) for request in step.requests]
     wanted = [
         list(dict.fromkeys(k for _, f in requests for r, k in f.slots if r == row)) for row in range(len(run.images))
     ]
@@ -55,7 +55,7 @@ def _above(run: Any, step: Rerun, captured: Any, take: Masked, count: int) -> It
     for start, value, owners in passes.score_chunks(
         run.adapter, captured, step.layer, rows_of(take.changed, inputs), total, step.target_layer, run.passes
     ):
-        run.tell(f"{take.name} at {step.layer}", start + len(value), total)
+        run.report_progress(f"{take.name} at {step.layer}", start + len(value), total)
         yield every, start, value, owners
 
 

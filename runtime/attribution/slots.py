@@ -74,7 +74,7 @@ class Slots:
 def backward(run: Any, step: Backward, captured: Any = None) -> None:
     """Reverse mode. Each class or atom is followed down to the earliest layer that requests it; each gradient is
     reduced to atoms as it arrives. ``captured``: of another forward than the step's own."""
-    requests = [(request, run.found(request.node, request.target, step.target_layer)) for request in step.requests]
+    requests = [(request, run.table(request.node, request.target, step.target_layer)) for request in step.requests]
     captured = run.forward(step.forward) if captured is None else captured
     order = {name: flops_upto(run.adapter.description, name) for name in step.layers}
     groups: dict[str, list[list[Key]]] = {}
@@ -197,7 +197,7 @@ def _in_forward(run: Any, step: Tangents) -> None:
     with passes.above(run.adapter, captured, step.layer, [step.target_layer], counter=run.passes) as upper:
         for parts in dict.fromkeys(request.parts for request in step.requests):
             requests = [request for request in step.requests if request.parts == parts]
-            founds = [run.found(request.node, request.target, step.target_layer) for request in requests]
+            founds = [run.table(request.node, request.target, step.target_layer) for request in requests]
             wanted = [
                 list(dict.fromkeys(k for f in founds for r, k in f.slots if r == row)) for row in range(len(value))
             ]
@@ -260,7 +260,7 @@ def rerun(run: Any, step: Rerun) -> None:
     activation = captured[step.layer]
     baseline = run.forward(step.baseline)[step.layer] if step.baseline >= 0 else None
     work = _Rerun(run, step, kind, captured, activation, baseline)
-    requests = [(request, run.found(request.node, request.target, step.target_layer)) for request in step.requests]
+    requests = [(request, run.table(request.node, request.target, step.target_layer)) for request in step.requests]
     wanted = [
         list(dict.fromkeys(k for _, f in requests for r, k in f.slots if r == row)) for row in range(len(run.images))
     ]

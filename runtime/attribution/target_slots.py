@@ -80,7 +80,7 @@ def keyed(run: Any, target: Node, target_layer: str, combined: bool = False) -> 
     shape = [count, *(numbers.sizes[d] for d in dims)]
     data = np.broadcast_to(numbers.spread(full), shape)[..., None]
     if target.type.atom == "group":
-        run.groups[target.digest] = target
+        run.shared.group_targets[target.digest] = target
     return Keyed(atom_kind(target), Named((*full, TERM), data))
 
 

@@ -1,24 +1,28 @@
-"""Texts of several lengths: those of one length run together, and nothing fills up the others. So the numbers of a text
-are those that it has alone, whatever the module does with tokens that are not there."""
+"""Texts of several lengths: those of one length run in one batch, without padding. So the numbers of a text are those
+that it has alone, whatever the module does with padding."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime.errors import error
 from bbilang.runtime.fields.atoms import kept_axes
 from bbilang.runtime.fields.field import Named
 
 if TYPE_CHECKING:
     from bbilang.compiler.ir.model_description import LayerDescription
-    from bbilang.runtime.execution.execute import Picture, Run
+    from bbilang.compiler.ir.program import Node
+    from bbilang.runtime.execution.context import Derivative, Run
+    from bbilang.runtime.fields.field import Field
+    from bbilang.runtime.inputs.network_input import NetworkInput
 
 
-def parts_of(run: Run, inputs: Sequence[Picture]) -> tuple[Run, ...]:
+def parts_of(run: Run, inputs: Sequence[NetworkInput]) -> tuple[Run, ...]:
     """A run for the texts of each length; none where all are as long as the description says, or are pictures.
 
     A part has its own images (input, token), description and passes' results. Fields are the whole run's, of its texts.
@@ -35,40 +39,38 @@ def parts_of(run: Run, inputs: Sequence[Picture]) -> tuple[Run, ...]:
 def _part(whole: Run, rows: np.ndarray, length: int) -> Run:
     from bbilang.runtime.models.sources.text_models import described
 
-    part = whole.again(whole.program, whole.adapter, whole.images[rows][:, :length], whole.pictures[rows], {})
-    part.adapter = replace(whole.adapter, description=described(whole.adapter, length))
-    part.passes, part.whole, part.rows = whole.passes, whole, rows
-    return part
+    adapter = replace(whole.adapter, description=described(whole.adapter, length))
+    return whole.part(rows, whole.images[rows][:, :length], adapter)
 
 
 def merged_scores(parts: Sequence[Run]) -> np.ndarray:
     """(input, class) of all texts in their order."""
     count = sum(len(part.rows) for part in parts)
-    found = np.empty((count, parts[0].scores.shape[1]), np.float32)
+    scores = np.empty((count, parts[0].scores.shape[1]), np.float32)
     for part in parts:
-        found[part.rows] = part.scores
-    return found
+        scores[part.rows] = part.scores
+    return scores
 
 
 def merged(parts: Sequence[tuple[Run, np.ndarray]], axes: Sequence[str], sizes: dict[str, int]) -> np.ndarray:
     """(input, *axes) of all texts, from (part, numbers of its texts); NaN where a text has no such token."""
     count = sum(len(part.rows) for part, _ in parts)
-    found = np.full((count, *(sizes[axis] for axis in axes)), np.nan, np.float32)
+    whole = np.full((count, *(sizes[axis] for axis in axes)), np.nan, np.float32)
     for part, values in parts:
-        found[(part.rows, *(slice(size) for size in values.shape[1:]))] = values
-    return found
+        whole[(part.rows, *(slice(size) for size in values.shape[1:]))] = values
+    return whole
 
 
-def merged_maps(run: Run, node: Any, target_layer: str, step: Any) -> None:
-    """The tables of one operation for one place, from those of the parts: each class or atom in its own slot."""
+def merged_maps(run: Run, node: Node, target_layer: str, step: Derivative) -> None:
+    """The tables of one operation for one target_layer, from those of the parts: each class or atom in its own slot."""
     for part in run.parts:
         part.derive(step)
     for request in step.requests:
         if request.node is not node:
             continue
-        table = run.found(node, request.target, target_layer)
+        table = run.table(node, request.target, target_layer)
         for part in run.parts:
-            own = part.found(node, request.target, target_layer)
+            own = part.table(node, request.target, target_layer)
             both = [
                 (table.slots[int(part.rows[row]), key], slot, row)
                 for (row, key), slot in own.slots.items()
@@ -89,14 +91,12 @@ def _shape(layer: LayerDescription, axes: Sequence[str]) -> tuple[int, ...]:
     return tuple(layer.every_size[axis] for axis in axes)
 
 
-def restricted(whole: Run, node: Any, rows: np.ndarray) -> Any:
+def restricted(whole: Run, node: Node, rows: np.ndarray) -> Field:
     """A field of the whole run, of some of its texts."""
     return whole.value(node).take("input", Named(("input",), rows))
 
 
 def refuse(what: str) -> BbiError:
-    """What takes all inputs at once has no meaning for texts that differ in length."""
-    return BbiError(Diagnostic(
-        "E530", f"{what} takes texts of one length, and these differ",
-        help="give one text at a time, or texts of as many tokens",
-    ))  # fmt: skip
+    """The error of what takes all inputs at once: that has no meaning for texts that differ in length."""
+    help = "give one text at a time, or texts of as many tokens"
+    return error("E530", f"{what} takes texts of one length, and these differ", help)

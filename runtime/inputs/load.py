@@ -115,12 +115,12 @@ def _called(file: str) -> str:
 
 
 def picture_of(given: Any, name: str, adapter: Any, channels: tuple[int, ...] | None = None) -> Any:
-    """A runtime.execute.Picture: the image as the network takes it, and as it is shown. ``channels``: of a tensor or
+    """The image as the network takes it, and as it is shown. ``channels``: of a tensor or
     an array, those that are drawn as red, green and blue, or one as grey."""
     from PIL import Image
 
-    from bbilang.runtime.execution.execute import Picture
     from bbilang.runtime.inputs.images import read, to_rgb
+    from bbilang.runtime.inputs.network_input import NetworkInput
     from bbilang.runtime.inputs.texts import is_text
 
     reads = adapter.description.reads
@@ -134,7 +134,7 @@ def picture_of(given: Any, name: str, adapter: Any, channels: tuple[int, ...] | 
     if isinstance(given, str | Path):
         picture = read(given)
         image, shown = adapter.prepare(picture.image)
-        return Picture(picture.name, image, shown, size=picture.image.size)
+        return NetworkInput(picture.name, image, shown, size=picture.image.size)
     if isinstance(given, Image.Image):
         if given.width * given.height > MOST_PIXELS or max(given.size) > MOST_SIDE or 0 in given.size:
             what = f"a picture of {given.width} x {given.height} pixels is no input"
@@ -147,7 +147,7 @@ def picture_of(given: Any, name: str, adapter: Any, channels: tuple[int, ...] | 
                 "E413", f"{name} cannot be decoded: {error}", "open the file again, or save it anew"
             ) from error
         image, shown = adapter.prepare(picture)
-        return Picture(name, image, shown, size=given.size)
+        return NetworkInput(name, image, shown, size=given.size)
     if isinstance(given, np.ndarray):
         return _array(given, name, adapter, channels)
     if is_tensor(given):
@@ -157,7 +157,7 @@ def picture_of(given: Any, name: str, adapter: Any, channels: tuple[int, ...] | 
 
 def _text(given: Any, adapter: Any) -> Any:
     """A text: the words themselves after `text:`, or the name of a file."""
-    from bbilang.runtime.execution.execute import Picture
+    from bbilang.runtime.inputs.network_input import NetworkInput
     from bbilang.runtime.inputs.texts import is_text, read
 
     if not (isinstance(given, str) and is_text(given)):
@@ -165,7 +165,7 @@ def _text(given: Any, adapter: Any) -> Any:
         raise _error("E418", message, 'as in `input "text:The film was good."`, or the name of a .txt file')
     name, text = read(given)
     numbers, words = adapter.read(text)
-    return Picture(name, numbers, np.full((1, len(words), 3), 255, np.uint8), words)
+    return NetworkInput(name, numbers, np.full((1, len(words), 3), 255, np.uint8), words)
 
 
 def _array(given: np.ndarray, name: str, adapter: Any, channels: tuple[int, ...] | None) -> Any:
@@ -209,7 +209,7 @@ def _numbers(given: Any, what: str) -> Any:
 
 def _tensor(given: Any, name: str, adapter: Any, channels: tuple[int, ...] | None = None) -> Any:
     """(channel, y, x) in [0, 1], before normalization, of the size that the network takes."""
-    from bbilang.runtime.execution.execute import Picture
+    from bbilang.runtime.inputs.network_input import NetworkInput
 
     wanted = tuple(adapter.description.input.shape)
     image = _numbers(given, "image")
@@ -224,7 +224,7 @@ def _tensor(given: Any, name: str, adapter: Any, channels: tuple[int, ...] | Non
     if not bool(image.isfinite().all()) or float(image.min()) < -1e-4 or float(image.max()) > 1 + 1e-4:
         raise _error("E418", "an input tensor has values outside [0, 1]",
                      "images are RGB in [0, 1]; the normalization is the model's own")  # fmt: skip
-    return Picture(name, image, shown_of(image.numpy(), channels))
+    return NetworkInput(name, image, shown_of(image.numpy(), channels))
 
 
 def shown_of(image: np.ndarray, channels: tuple[int, ...] | None = None) -> np.ndarray:
@@ -239,7 +239,7 @@ def _values(given: Any, name: str, adapter: Any) -> Any:
     """Numbers that are no picture, as they are: a signal (channel, x), a sequence (x, channel), a vector (channel,)."""
     import torch
 
-    from bbilang.runtime.execution.execute import Picture
+    from bbilang.runtime.inputs.network_input import NetworkInput
 
     description = adapter.description
     axes, wanted = ", ".join(description.input.axes), tuple(description.input.shape)
@@ -254,4 +254,4 @@ def _values(given: Any, name: str, adapter: Any) -> Any:
     values = given.detach().to("cpu", torch.float32) if plain else None
     if values is None or not bool(values.isfinite().all()):
         raise _error("E418", "an input tensor has values that are no finite numbers", "look for NaN and infinity")
-    return Picture(name, values, np.full((1, description.input_size[1], 3), 255, np.uint8))
+    return NetworkInput(name, values, np.full((1, description.input_size[1], 3), 255, np.uint8))

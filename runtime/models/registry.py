@@ -18,7 +18,7 @@ from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.cache.disk import Cache, key_of
 from bbilang.runtime.cache.versions import version_of
-from bbilang.runtime.execution.events import Listener
+from bbilang.runtime.events import RunListener
 from bbilang.runtime.inputs import arguments as givens
 from bbilang.runtime.models.adapter import Adapter, describe_module, device_named, suggestion
 from bbilang.runtime.models.preprocess import Preprocess
@@ -161,7 +161,7 @@ def load(name: str, weights: str | Path | None = None, device: str = "cpu", seed
 
 
 def weights_of(
-    entry: ModelEntry, weights: str | Path | None, progress: Listener | None = None, pin: str | None = None
+    entry: ModelEntry, weights: str | Path | None, progress: RunListener | None = None, pin: str | None = None
 ) -> tuple[Path | None, Receipt | None]:
     """(the file of a model's weights, what is known of its download); no file for random ones. The word `download`
     fetches it where it does not lie here yet. ``pin``: the SHA-256 that it must have. Raises as `load` does."""
@@ -177,7 +177,7 @@ def weights_of(
     return path, None
 
 
-def download(entry: ModelEntry, progress: Listener | None = None, pin: str | None = None) -> tuple[Path, Receipt]:
+def download(entry: ModelEntry, progress: RunListener | None = None, pin: str | None = None) -> tuple[Path, Receipt]:
     """The file at a model's known address, fetched unless it lies here. Raises E419, E431, E445; E446 for a model
     without one."""
     if entry.remote is None:

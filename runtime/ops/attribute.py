@@ -186,7 +186,7 @@ def of_targets(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Fiel
     every = gather(frame, maps, layers, leading)
     slots = run.slots(node, to, place)  # (..., term) -> slot
     picked = every.take("slot", slots)
-    together = run.found(node, to, place).keyed.combined  # a difference was explained as one score
+    together = run.table(node, to, place).keyed.combined  # a difference was explained as one score
     summed = combine(weigh, picked, Named((TERM,), np.ones(1, np.float32)) if together else target.weight)
     axis = summed.dims.index(TERM)
     values = Named(tuple(d for d in summed.dims if d != TERM), summed.data.sum(axis))

@@ -21,7 +21,7 @@ from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.grammar.files import MOST_WEIGHTS, opened
 from bbilang.runtime.cache.disk import Cache, canonical, key_of
 from bbilang.runtime.cache.versions import code_digest, version_of
-from bbilang.runtime.execution.events import Listener
+from bbilang.runtime.events import RunListener
 from bbilang.runtime.models.adapter import Adapter
 from bbilang.runtime.models.preprocess import Preprocess
 
@@ -52,7 +52,7 @@ class Subject:
 
 
 def model_key(
-    name: str, weights: str | Path | None, seed: int, changes: Mapping[str, Any], progress: Listener | None = None
+    name: str, weights: str | Path | None, seed: int, changes: Mapping[str, Any], progress: RunListener | None = None
 ) -> str | None:
     """The key of the record about a model of the registry; None where its file of weights cannot be read. The word
     `download` fetches the file, as `load` does."""

@@ -13,13 +13,13 @@ from bbilang.compiler.check.check import DEFAULT_MODEL
 from bbilang.compiler.ir.program import Program
 from bbilang.registry import registry
 from bbilang.runtime.cache.disk import Cache
-from bbilang.runtime.execution.events import Event, Listener
+from bbilang.runtime.events import Event, RunListener
 from bbilang.runtime.recall import identity as subjects
 from bbilang.runtime.recall.identity import Subject
 
 if TYPE_CHECKING:
     from bbilang.compiler.plan.plan import Plan
-    from bbilang.runtime.execution.execute import Results
+    from bbilang.runtime.execution.results import Results
     from bbilang.runtime.featvis.icon import Icon, Objective, Recipe
 
 PREPROCESS = ("size", "crop", "mean", "std")
@@ -55,7 +55,7 @@ class Work:
     input: Any = None
     device: str = "auto"
     draft: bool = False
-    progress: Listener | None = None
+    progress: RunListener | None = None
     early: Early | None = None
     _adapter: Any = field(default=None, repr=False)
 
@@ -169,22 +169,21 @@ def _execute(work: Work, store: Any, subject: Subject) -> Results | None:
         predicted = found or predicted
     results, steps = joined(program, kept, predicted, subject.description.label)
     holder = work.adapter() if work.loaded else subject
-    results.pictures = tuple(api._picture(program, item, name, holder) for item, name in work.given)
-    results.passes, results.noticed = passes, noticed
-    results.adapter = holder
-    results.recipe, results.draft = work.recipe(), work.draft
+    results = replace(
+        results, pictures=tuple(api._picture(program, item, name, holder) for item, name in work.given), passes=passes,
+        noticed=noticed, adapter=holder, recipe=work.recipe(), draft=work.draft,
+    )  # fmt: skip
     if work.early is not None:
         work.early.numbers(results, [objective for objectives in steps for objective in objectives])
     foreign: dict[str, int] = {}
-    for objectives in steps:
-        results.icons += _icons(work, subject, objectives, passes, foreign)
-    results.adapter = work.adapter() if work.loaded else subject
+    icons = [icon for objectives in steps for icon in _icons(work, subject, objectives, passes, foreign)]
     numbers = {part.made.device for part in (*kept.values(), *([predicted] if predicted else [])) if part.imported}
-    results.imported = (
+    imported = (
         *(f"{count} {'icon' if count == 1 else 'icons'} made on {whose}" for whose, count in sorted(foreign.items())),
         *(f"numbers computed on {device}" for device in sorted(numbers)),
     )
-    return results
+    holder = work.adapter() if work.loaded else subject  # making icons may have loaded it
+    return replace(results, icons=icons, adapter=holder, imported=imported)
 
 
 def _type(subject: Subject) -> str:
@@ -209,8 +208,7 @@ def _fresh(work: Work, store: Any, pictures: Sequence[Any], missing: Sequence[st
         asked.extend(objectives)
         return [None] * len(objectives)
 
-    watch = api._watch(work.progress)
-    results = execute_plan(plan, registry(), work.adapter(), pictures, icons=collect, watch=watch)
+    results = execute_plan(plan, registry(), work.adapter(), pictures, icons=collect, listener=work.progress)
     made = run_of(results, str(work.adapter().device))
     found = parts_of(results, asked, made)
     if found is None:
@@ -262,7 +260,7 @@ def _icons(
 class _Counting:
     """Tells of the icons that were there already, too."""
 
-    tell: Listener
+    tell: RunListener
     there: int
 
     def __call__(self, event: Event) -> None:

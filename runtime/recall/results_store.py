@@ -20,9 +20,9 @@ from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Element, Program, walk
 from bbilang.runtime.cache.disk import Cache, key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
-from bbilang.runtime.execution.execute import IconSet, Results
+from bbilang.runtime.execution.results import IconSet, Results
 from bbilang.runtime.featvis.icon import Grid, Objective
-from bbilang.runtime.fields.field import Named
+from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.recall.codec import DAMAGED, decode, encode
 from bbilang.runtime.recall.identity import Subject
 
@@ -247,48 +247,54 @@ def joined(
 
     The passes are those of every run that took part, once each.
     """
-    results = Results(program, {}, {}, labels=labels)
+    tables: dict[str, dict[str, Any]] = {name: {} for name in BY_ELEMENT}
     runs: dict[str, Made] = {}
     layers: dict[str, LayerDescription] = {}
+    selections: dict[str, Field] = {}
     for element in program.elements:
         part = kept[element.id]
         for name, value in part.parts.items():
-            getattr(results, name)[element.id] = value
+            tables[name][element.id] = value
         runs[part.made.run] = part.made
         layers |= part.layers
-    for node in results.nodes():
+    for node in walk(*(element.node for element in program.elements)):
         if node.type.content == "selection":
-            results.selections[node["id"]] = next(
-                k.selections[node["id"]] for k in kept.values() if node["id"] in k.selections
-            )
-    results.layers = layers
+            selections[node["id"]] = next(k.selections[node["id"]] for k in kept.values() if node["id"] in k.selections)
     if predicted is not None:
-        results.probabilities, results.kind = predicted.probabilities, predicted.kind
         runs[predicted.made.run] = predicted.made
+    counts: dict[str, Any] = {}
     for made in runs.values():
         for name, count in made.counts.items():
-            setattr(results, name, _sum(getattr(results, name), count))
-    return results, _icons(results, kept)
+            counts[name] = _sum(counts[name], count) if name in counts else count
+    icon_sets, icon_steps = _icons(program, kept)
+    results = Results(
+        program, selections=selections, icon_sets=icon_sets, labels=labels, layers=layers,
+        probabilities=predicted.probabilities if predicted is not None else None,
+        kind=predicted.kind if predicted is not None else "", **tables, **counts,
+    )  # fmt: skip
+    return results, icon_steps
 
 
 def _sum(a: Any, b: Any) -> Any:
     return tuple(x + y for x, y in zip(a, b, strict=True)) if isinstance(a, tuple) else a + b
 
 
-def _icons(results: Results, kept: Mapping[str, Kept]) -> list[list[Objective]]:
-    """As a run would ask for them: each once in a step, numbered over all steps."""
+def _icons(program: Program, kept: Mapping[str, Kept]) -> tuple[dict[str, IconSet], list[list[Objective]]]:
+    """The icons of each element, and the objectives of each step: as a run orders them, each once in a step, numbered
+    over all steps."""
     steps: list[list[Objective]] = []
+    sets: dict[str, IconSet] = {}
     base = 0
-    for icons in results.program.icons:
+    for icons in program.icons:
         known: dict[Objective, int] = {}
-        for element in results.program.elements:
+        for element in program.elements:
             index = kept[element.id].index
             if element.id in icons.elements and index is not None:
                 numbers = [base + known.setdefault(o, len(known)) for o in kept[element.id].objectives]
-                results.icon_sets[element.id] = IconSet(Named(index.dims, np.array([*numbers, -1])[index.data]))
+                sets[element.id] = IconSet(Named(index.dims, np.array([*numbers, -1])[index.data]))
         steps.append(list(known))
         base += len(known)
-    return steps
+    return sets, steps
 
 
 def restricted(program: Program, wanted: Iterable[str], registry: Registry, scored: bool) -> Program:

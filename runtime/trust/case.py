@@ -243,7 +243,7 @@ class Case:
         """(start, scores (row, class), inputs (row,)) of ``count`` changed activations of the layer."""
         from bbilang.runtime import passes
 
-        counter = self.run.trusting
+        counter = self.run.shared.trust_passes
         if self.step.above:
             yield from passes.score_chunks(self.run.adapter, self.captured, self.name, make, count, OUTPUT, counter)
             return
@@ -259,7 +259,7 @@ class Case:
         """(start, (target, row, *layer axes)): d target / d activation at ``count`` changed activations."""
         from bbilang.runtime import passes
 
-        counter, targets = self.run.trusting, self.index.shape[1]
+        counter, targets = self.run.shared.trust_passes, self.index.shape[1]
         if self.step.above:
             with passes.above(self.run.adapter, self.captured, self.name, [OUTPUT], counter=counter) as upper:
                 block = 64

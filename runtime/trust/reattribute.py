@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bbilang.compiler.ir.identity_map import IdentityMap
 from bbilang.compiler.ir.program import Node, Program, walk
 from bbilang.compiler.optimize.rewrite import DERIVATIVES
 from bbilang.compiler.optimize.target_slots import captured_at
@@ -54,12 +55,14 @@ class Again:
         run, node = case.run, case.attribution
         self.case, self.copies = case, 1 if images is None else len(images) // case.inputs
         # The atoms and classes stay what they are.
-        known = {id(child): repeated(run.value(child), case.inputs, self.copies) for child in walk(*node.children)}
+        known: IdentityMap[Node, Field] = IdentityMap()
+        for child in walk(*node.children):
+            known[child] = repeated(run.value(child), case.inputs, self.copies)
         if target is not None:
-            known[id(node["to"])] = repeated(target, case.inputs, self.copies)
+            known[node["to"]] = repeated(target, case.inputs, self.copies)
         images = run.images if images is None else images
         pictures = np.concatenate([run.pictures] * self.copies)
-        self.run = run.again(alone(run.program, node), adapter or run.adapter, images, pictures, known)
+        self.run = run.again(alone(run.program, node), adapter or run.adapter, images, pictures, known.items())
 
     def field(self) -> Field:
         return self.run.value(self.case.attribution)

@@ -34,11 +34,11 @@ def trial(run: Any, step: Rerun) -> None:
 def finding(node: Node, name: str, run: Any) -> Finding:
     """What a measure says of the attribution before a `trust`; found once for all that share the step."""
     case = case_of(node, name, run)
-    key = (id(case.step), name)
-    if key not in run.findings:
+    results = run.shared.trust_results.setdefault(case.step, {})
+    if name not in results:
         run.value(case.attribution)  # its own passes are not the measure's
-        run.findings[key] = MEASURES[name].find(case)
-    return run.findings[key]
+        results[name] = MEASURES[name].find(case)
+    return results[name]
 
 
 def beside(node: Node, name: str, run: Any) -> Named:

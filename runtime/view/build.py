@@ -15,7 +15,7 @@ from bbilang.compiler.ir.model_description import NOT_PICTURES
 from bbilang.compiler.ir.program import Node, walk
 from bbilang.compiler.ir.score_kinds import VALUE
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
-from bbilang.runtime.execution.execute import Results
+from bbilang.runtime.execution.results import Results
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import model as vm
 from bbilang.runtime.view.drawing import Drawing, atom_key, atom_words, columns_of, token_word

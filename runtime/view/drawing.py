@@ -20,7 +20,7 @@ from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view.model import Atom, Panel
 
 if TYPE_CHECKING:
-    from bbilang.runtime.execution.execute import Results
+    from bbilang.runtime.execution.results import Results
 
 CLASSES = {"class", "target"}  # atoms of the output, whatever layer was attributed to them
 DIGITS = 4  # significant digits of the numbers on a page

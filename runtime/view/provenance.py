@@ -7,7 +7,7 @@ from typing import Any
 
 from bbilang.compiler.explain.logical import method_words
 from bbilang.runtime.cache.versions import version_of
-from bbilang.runtime.execution.execute import Results
+from bbilang.runtime.execution.results import Results
 from bbilang.runtime.view.model import Provenance
 
 CUT = 0.01  # a share of a picture that is worth a word

@@ -20,7 +20,8 @@ from bbilang.compiler.ir.program import Node, Program, walk
 from bbilang.compiler.optimize.rules import optimize
 from bbilang.compiler.plan.plan import plan
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.execution.execute import Results, Run
+from bbilang.runtime.execution.context import Run
+from bbilang.runtime.execution.results import Results
 from bbilang.runtime.fields.field import Field, Named
 
 PREFIX = """photo = input | present(image)
@@ -121,7 +122,7 @@ def checked(text: str, inputs: int) -> Program:
 
 
 def started(program: Program, inputs: int) -> Run:
-    return Run(plan(program), tiny.registry(), tiny.adapter(), tiny.pictures(inputs))
+    return Run.of(program, tiny.registry(), tiny.adapter(), tiny.pictures(inputs))
 
 
 def executed(program: Program, inputs: int) -> Results:

@@ -14,7 +14,8 @@ from bbilang.compiler.plan.plan import plan
 from bbilang.grammar.parse import parse
 from bbilang.grammar.source import Source
 from bbilang.registry import registry
-from bbilang.runtime.execution.execute import Picture, execute
+from bbilang.runtime.execution.execute import execute
+from bbilang.runtime.inputs.network_input import NetworkInput
 from bbilang.runtime.view.states import elements
 
 ROOT = Path(__file__).parents[2]
@@ -93,7 +94,7 @@ def results_of(path: Path, optimized: bool):
     slot = program.models[0]
     weights = slot.weights or (None if slot.name == "efficientnet_lite0" else "random")
     adapter = replace(load(slot.name, weights), description=program.description)
-    pictures: list[Picture] = [picture_of(name, name, adapter) for name in program.inputs]
+    pictures: list[NetworkInput] = [picture_of(name, name, adapter) for name in program.inputs]
     steps = plan(optimize(program) if optimized else program)
     return steps, execute(steps, registry(), adapter, pictures, icons=tiny.fake_icons)
 

@@ -19,7 +19,9 @@ from bbilang.grammar.diagnostic import BbiError, render
 from bbilang.grammar.parse import parse
 from bbilang.grammar.source import Source
 from bbilang.registry import registry
-from bbilang.runtime.execution.execute import Picture, Results, execute
+from bbilang.runtime.execution.execute import execute
+from bbilang.runtime.execution.results import Results
+from bbilang.runtime.inputs.network_input import NetworkInput
 from bbilang.runtime.models.registry import adapt
 from bbilang.runtime.view.build import view
 from bbilang.runtime.view.model import Provenance, View
@@ -74,12 +76,12 @@ def adapter(kind: type[nn.Module] = Tiny) -> Any:
 
 
 @cache
-def pictures(count: int = 1) -> tuple[Picture, ...]:
+def pictures(count: int = 1) -> tuple[NetworkInput, ...]:
     found = []
     for number in range(count):
         image = torch.rand(3, SIZE, SIZE, generator=torch.Generator().manual_seed(number))
         image[:, : 8 * (number + 1)] *= 0.3
-        found.append(Picture(f"picture-{number}", image, (image.permute(1, 2, 0).numpy() * 255).astype(np.uint8)))
+        found.append(NetworkInput(f"picture-{number}", image, (image.permute(1, 2, 0).numpy() * 255).astype(np.uint8)))
     return tuple(found)
 
 

@@ -14,8 +14,7 @@ from tiny import values
 from torch import nn
 
 from bbilang.compiler.ir.program import walk
-from bbilang.compiler.plan.plan import plan
-from bbilang.runtime.execution.execute import Run
+from bbilang.runtime.execution.context import Run
 from bbilang.runtime.factorization.matrix import factorize
 from bbilang.runtime.models.registry import adapt
 
@@ -135,7 +134,7 @@ layers.spatial | attribute(output.class) | relu
     | project(nmf, 2, along=class, fit=mixed5a) | present(rgb, over=grids)"""
     program = tiny.check(text, model=adapter)
     (node,) = [n for n in walk(*(element.node for element in program.elements)) if n.op == "project"]
-    field = Run(plan(program), tiny.registry(), adapter, tiny.pictures()).value(node)
+    field = Run.of(program, tiny.registry(), adapter, tiny.pictures()).value(node)
     assert field.values.sizes == {"input": 1, "layer": 4, "y": 28, "x": 28, "component": 2}
     wanted = json.loads((ARTICLE / photo / "spatial_attr.json").read_text(encoding="utf-8"))["nmf"]
     loadings = field.loadings.ordered(("input", "component", "class")).data[0]

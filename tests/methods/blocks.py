@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from bbilang.runtime.execution.execute import Picture
+from bbilang.runtime.inputs.network_input import NetworkInput
 from bbilang.runtime.models.registry import adapt
 
 SIZE, WIDTH, CLASSES = 12, 4, 5
@@ -152,7 +152,7 @@ def image(seed=0):
 def picture(seed=0):
     """The same for `bbilang.run(text, model=adapter(name), input=...)` and `execute`."""
     own = image(seed)
-    return Picture(f"picture-{seed}", own, (own.permute(1, 2, 0).numpy() * 255).astype(np.uint8))
+    return NetworkInput(f"picture-{seed}", own, (own.permute(1, 2, 0).numpy() * 255).astype(np.uint8))
 
 
 def attributed(text, name, bias=True, seed=0, *axes, optimized=True):

@@ -122,12 +122,12 @@ def test_a_mask_is_the_same_in_any_company(method, monkeypatch):
 @pytest.mark.parametrize("method", ["rise(n_masks=9)", "occlusion(window=8)", "meaningful_perturbation(steps=9)",
                                     "extremal_perturbation(steps=9)"])  # fmt: skip
 def test_an_interruption_gives_the_model_back(method, monkeypatch):
-    from bbilang.runtime.execution.execute import Run
+    from bbilang.runtime.execution.context import Run
 
     def interrupted(self, words, done, total):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Run, "tell", interrupted)
+    monkeypatch.setattr(Run, "report_progress", interrupted)
     module = slow.adapter("residual").module
     before = [(m.training, len(m._forward_hooks), len(m._forward_pre_hooks), "forward" in m.__dict__)
               for m in module.modules()], [p.requires_grad for p in module.parameters()]  # fmt: skip
@@ -163,7 +163,7 @@ def test_what_cannot_be(text, code, words):
 def test_long_work_says_how_far_it_is(method, capsys):
     import bbilang
     from bbilang.cli.progress_bar import Watch
-    from bbilang.runtime.execution.events import Event
+    from bbilang.runtime.events import Event
 
     events: list[Event] = []
     text = f"input.pixel | attribute(output[2], method={method}) | present(heatmap)"

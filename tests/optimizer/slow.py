@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from bbilang.compiler.optimize.rules import optimize
 from bbilang.compiler.plan.plan import plan
 from bbilang.registry import registry
-from bbilang.runtime.execution.execute import Results, execute
+from bbilang.runtime.execution.execute import execute
+from bbilang.runtime.execution.results import Results
 from bbilang.runtime.models.registry import Preprocess, adapt
 
 MEAN, STD = (0.45, 0.4, 0.5), (0.25, 0.2, 0.3)

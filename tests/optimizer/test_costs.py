@@ -14,7 +14,8 @@ from torch import nn
 from bbilang.compiler.optimize.rules import optimize
 from bbilang.compiler.plan.plan import Plan, plan
 from bbilang.registry import registry
-from bbilang.runtime.execution.execute import Results, execute
+from bbilang.runtime.execution.execute import execute
+from bbilang.runtime.execution.results import Results
 
 
 def back(low: str, high: str) -> int:

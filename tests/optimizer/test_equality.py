@@ -22,7 +22,8 @@ from bbilang.compiler.plan.plan import plan
 from bbilang.grammar.parse import parse
 from bbilang.grammar.source import Source
 from bbilang.registry import registry
-from bbilang.runtime.execution.execute import Results, execute
+from bbilang.runtime.execution.execute import execute
+from bbilang.runtime.execution.results import Results
 from bbilang.runtime.fields.field import Field, Linked, Named
 
 ROOT = Path(__file__).parents[2]

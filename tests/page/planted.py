@@ -17,8 +17,9 @@ from bbilang.compiler.ir.program import Element, Interface, ModelSlot, Node, Pro
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.grammar.source import Source
 from bbilang.registry import registry
-from bbilang.runtime.execution.execute import IconSet, Picture, Results
+from bbilang.runtime.execution.results import IconSet, Results
 from bbilang.runtime.fields.field import Field, Linked, Named
+from bbilang.runtime.inputs.network_input import NetworkInput
 from bbilang.runtime.view.build import view
 from bbilang.runtime.view.model import View
 
@@ -50,7 +51,7 @@ class Planting:
         photo = np.asarray(Image.fromarray(load_sample_image("china.jpg")).resize((224, 224)))
         self.elements: list[Element] = []
         program = Program((ModelSlot("", "planted"),), ("china.jpg",), (), source=Source("bbi 1\n", "planted.bbi"))
-        self.results = Results(program, {}, {}, pictures=(Picture("china.jpg", None, photo),))
+        self.results = Results(program, {}, {}, pictures=(NetworkInput("china.jpg", None, photo),))
         self.results.labels = lambda index: LABELS[index]
         self.results.layers = {
             name: LayerDescription(name, "", ("channel", "y", "x"), (64, *size)) for name, size in SIZES.items()

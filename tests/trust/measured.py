@@ -14,7 +14,7 @@ from bbilang.compiler.ir.program import walk
 from bbilang.compiler.optimize.rules import optimize
 from bbilang.compiler.plan.plan import plan
 from bbilang.registry import registry
-from bbilang.runtime.execution.execute import Run
+from bbilang.runtime.execution.context import Run
 from bbilang.runtime.models.registry import adapt
 
 
@@ -23,10 +23,10 @@ def found(text: str, model: Any = "residual", inputs: int = 1, optimized: bool =
     own = slow.adapter(model) if isinstance(model, str) else model
     program = tiny.check(text, inputs, own)
     steps = plan(optimize(program) if optimized else program)
-    run = Run(steps, registry(), replace(own, description=program.description), tiny.pictures(inputs))
+    run = Run.of(steps.program, registry(), replace(own, description=program.description), tiny.pictures(inputs))
     (node,) = (n for n in walk(*(e.node for e in run.program.elements)) if n.op == "trust")
     result: dict[str, Any] = {"field": run.value(node), "run": run, "node": node, "plan": steps}
-    return result | {name: finding for (_, name), finding in run.findings.items()}
+    return result | {n: finding for results in run.shared.trust_results.values() for n, finding in results.items()}
 
 
 class Product(nn.Module):

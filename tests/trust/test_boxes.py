@@ -90,7 +90,7 @@ def test_the_maximum_of_a_planted_map(tmp_path, box, hit):
     assert one["pointing_game"].values["peaks"].tolist() == [[[8, 22]]]
     assert one["pointing_game"].values["hits"].tolist() == [[hit]]
     assert bool(one["pointing_game"].warning) == (not hit) and f"in {hit} of 1 maps" in one["pointing_game"].words
-    assert one["run"].trusting.rows == 0 and not [
+    assert one["run"].shared.trust_passes.rows == 0 and not [
         s for s in one["plan"].steps if s.words.startswith("trust") and s.passes
     ]
     title, words, means, source, _ = one["field"].trust[0]

@@ -17,7 +17,8 @@ from slow import values
 
 from bbilang.compiler.plan.plan import plan
 from bbilang.registry import registry
-from bbilang.runtime.execution.execute import Picture, execute
+from bbilang.runtime.execution.execute import execute
+from bbilang.runtime.inputs.network_input import NetworkInput
 from bbilang.runtime.trust import random_weights
 from bbilang.runtime.trust.numbers import rank_correlation
 
@@ -191,7 +192,7 @@ def test_noisy_copies_one_by_one(method, optimized):
 
 def attributed(adapter, images, method):
     """(input, channel): what a page of these pictures shows."""
-    pictures = [Picture(str(i), image, np.zeros((8, 8, 3), np.uint8)) for i, image in enumerate(images)]
+    pictures = [NetworkInput(str(i), image, np.zeros((8, 8, 3), np.uint8)) for i, image in enumerate(images)]
     program = tiny.check(
         f"b.channel | attribute(output[{CLASS}], method={method}) | present(bars)", len(pictures), adapter
     )

@@ -25,7 +25,7 @@ def planned(one):
 
 def agree(one, inputs):
     said, bound = planned(one)
-    counted = one["run"].trusting.rows / inputs
+    counted = one["run"].shared.trust_passes.rows / inputs
     assert counted <= said and (bound or counted == said), (said, counted)
     return said
 

@@ -65,4 +65,4 @@ def test_planned_is_counted(target, inputs, optimized):
     one = found(TEXT.format(target), "residual", inputs, optimized)
     steps = [step for step in one["plan"].steps if step.words.startswith("trust: ")]
     assert [step.bound for step in steps] == [False]
-    assert one["run"].trusting.rows == inputs * steps[0].passes == inputs * 2 * len(road.SHARES)
+    assert one["run"].shared.trust_passes.rows == inputs * steps[0].passes == inputs * 2 * len(road.SHARES)

@@ -74,13 +74,13 @@ def findings(net, given, measure):
         "largest": 0, "max_sensitivity": 0, "alone": 0, "together": 0, "random": 0, "area": 0, "infidelity": 0,
         "spread": 0, "correlation": 1, "gain": 0, "scores": 0,
     }  # fmt: skip
-    from bbilang.runtime.execution.execute import Run
+    from bbilang.runtime.execution.context import Run
 
     seen = []
     before = Run.__init__
 
-    def remember(self, *args):
-        before(self, *args)
+    def remember(self, *args, **named):
+        before(self, *args, **named)
         seen.append(self)
 
     Run.__init__ = remember
@@ -93,7 +93,7 @@ def findings(net, given, measure):
         bbilang.run(f"{text} | present({style})", model=net, input=given, cache=False)
     finally:
         Run.__init__ = before
-    (found,) = seen[0].findings.values()
+    ((found,),) = (results.values() for results in seen[0].shared.trust_results.values())
     wanted = {
         key: (axes[key] + (measure == "deletion" and key == "scores"), value)
         for key, value in found.values.items()

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from bbilang.runtime.execution.events import Event, Listener
+from bbilang.runtime.events import Event, RunListener
 from bbilang.runtime.models.weights.remote_files import MIRROR, Remote
 
 TIMEOUT = 30.0  # seconds without a byte
@@ -67,7 +67,7 @@ class Wrong(Exception):
     """What comes is not the file, for a reason in words."""
 
 
-def transfer(remote: Remote, part: Part, progress: Listener | None) -> None:
+def transfer(remote: Remote, part: Part, progress: RunListener | None) -> None:
     """Fetch the whole file into the part, or the rest of it. Raises Unreachable, Wrong, and OSError of the disk."""
     tell = _Telling(remote.file, progress)
     failed, reason = 0, ""
@@ -204,7 +204,7 @@ def _opener(address: str) -> urllib.request.OpenerDirector:
 class _Telling:
     """How far it is, ten times a second."""
 
-    def __init__(self, name: str, progress: Listener | None):
+    def __init__(self, name: str, progress: RunListener | None):
         self._name, self._progress = name, progress
         self._told = 0.0
 

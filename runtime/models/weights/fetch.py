@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.cache.leases import fcntl
-from bbilang.runtime.execution.events import Event, Listener
+from bbilang.runtime.events import Event, RunListener
 from bbilang.runtime.models.weights.download import Part, Unreachable, Wrong, line, transfer
 from bbilang.runtime.models.weights.remote_files import Receipt, Remote, folder, sha256_of
 
@@ -19,7 +19,7 @@ Check = Callable[[Path], object]
 
 
 def fetch(
-    remote: Remote, check: Check, title: str, progress: Listener | None = None, pin: str | None = None
+    remote: Remote, check: Check, title: str, progress: RunListener | None = None, pin: str | None = None
 ) -> tuple[Path, Receipt]:
     """The file, fetched unless it lies here already. ``check``: raises BbiError where it is not what the model takes;
     it is asked before the file is kept. ``pin``: the SHA-256 that it must have.
@@ -39,7 +39,7 @@ def fetch(
         return remote.path, receipt
 
 
-def _fetched(remote: Remote, check: Check, title: str, progress: Listener | None, pin: str | None) -> Receipt:
+def _fetched(remote: Remote, check: Check, title: str, progress: RunListener | None, pin: str | None) -> Receipt:
     part = Part(remote.path.with_name(f"{remote.file}.part"), remote.address)
     try:
         try:
@@ -72,7 +72,7 @@ def _fetched(remote: Remote, check: Check, title: str, progress: Listener | None
 
 
 @contextmanager
-def _alone(remote: Remote, progress: Listener | None) -> Iterator[None]:
+def _alone(remote: Remote, progress: RunListener | None) -> Iterator[None]:
     """No other process fetches the same file meanwhile."""
     handle = None
     try:

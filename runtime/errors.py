@@ -1,0 +1,11 @@
+"""The one way to make an error of the runtime; the span in the text is attached by whoever knows it."""
+
+from __future__ import annotations
+
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.source import Span
+
+
+def error(code: str, message: str, help: str | None = None, span: Span | None = None) -> BbiError:
+    """A `BbiError` of one diagnostic, to be raised. ``help``: what the reader can do about it."""
+    return BbiError(Diagnostic(code, message, span, help))

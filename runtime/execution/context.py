@@ -1,0 +1,376 @@
+"""What kernels, styles and measures may use of a run: fields of other nodes, activations, scores, derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from bbilang.compiler.contract.operation import Registry
+from bbilang.compiler.ir.identity_map import IdentityMap
+from bbilang.compiler.ir.model_description import LayerDescription
+from bbilang.compiler.ir.program import OUTPUT, Backward, Node, Program, Rerun, Tangents, walk
+from bbilang.compiler.ir.score_kinds import INDEPENDENT, LOGITS, SIGMOID, VALUE
+from bbilang.compiler.optimize.target_slots import CHAIN
+from bbilang.compiler.plan.plan import Free
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.events import Progress, RunListener
+from bbilang.runtime.execution import text_lengths as lengths
+from bbilang.runtime.fields.atoms import kept_axes, numpy_of, reduce_part
+from bbilang.runtime.fields.field import Field, Named
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bbilang.runtime.attribution.slots import Found
+    from bbilang.runtime.attribution.target_slots import Keyed
+    from bbilang.runtime.inputs.network_input import NetworkInput
+    from bbilang.runtime.models.adapter import Adapter
+    from bbilang.runtime.passes import Captured, Passes
+    from bbilang.runtime.trust.measure import Finding
+
+KNOWN = (LOGITS, SIGMOID, INDEPENDENT, VALUE)  # kinds of scores for which the numbers need not be examined
+Derivative = Backward | Tangents | Rerun
+T = TypeVar("T")
+
+
+class Shared:
+    """What a run has in common with the runs of its parts and those of its measures."""
+
+    def __init__(self, registry: Registry, listener: RunListener | None):
+        from bbilang.runtime.passes import Passes
+
+        self.registry = registry
+        self.progress = Progress(listener)
+        self.trust_passes: Passes = Passes()  # what the measures of `trust` run, apart
+        self.trust_results: IdentityMap[Rerun, dict[str, Finding]] = IdentityMap()  # step -> measure -> its result
+        self.group_targets: dict[str, Node] = {}  # digest -> a target whose atoms are groups
+
+
+class Run:
+    """One program on one model with some inputs. Everything is computed when it is first used, and once.
+
+    ``images``: (input, *input axes), on the adapter's device. ``pictures``: what is shown of them, uint8 (input, y, x,
+    rgb). ``sizes``: (width, height) of the files. ``whole`` and ``rows``: of a part, the run that it belongs to and the
+    numbers of its inputs there. ``known``: fields that are not computed.
+    """
+
+    def __init__(
+        self, program: Program, adapter: Adapter, images: Tensor, pictures: np.ndarray,
+        sizes: Sequence[tuple[int, int]], shared: Shared, passes: Passes, *,
+        whole: Run | None = None, rows: np.ndarray | None = None, kind: str | None = None,
+        known: Iterable[tuple[Node, Field]] = (),
+    ):  # fmt: skip
+        self.program, self.adapter, self.images, self.pictures = program, adapter, images, pictures
+        self.originals = sizes
+        self.shared, self.registry, self.passes = shared, shared.registry, passes
+        self.whole = whole
+        self.rows = np.arange(len(images)) if rows is None else rows
+        self.parts: tuple[Run, ...] = ()  # one for each length of texts, where they differ
+        self._kind = kind
+        self.captured: dict[int, Captured | None] = {}  # number of a forward -> what it left; None once it is released
+        self.keyed: dict[
+            tuple[str, str, bool], Keyed
+        ] = {}  # a target's digest, its target_layer, combined -> what it is of
+        self.combined: dict[str, Any] = {}  # digest of a target -> its sums' classes and weights, (input, sum, term)
+        self._fields: IdentityMap[Node, Field] = IdentityMap()
+        self._fields.update(known)
+        self._tables: IdentityMap[Node, dict[str, Found]] = IdentityMap()  # node -> where its targets are -> its table
+        self._derived: IdentityMap[Derivative, bool] = IdentityMap()
+        self._steps: IdentityMap[Node, dict[str, list[Derivative]]] = IdentityMap()  # likewise -> what fills that table
+        self._combined: IdentityMap[Node, set[str]] = IdentityMap()  # where sums of classes are followed as one score
+        for step in program.derivatives:
+            for request in step.requests:
+                steps = self._steps.setdefault(request.node, {}).setdefault(step.target_layer, [])
+                if not steps or steps[-1] is not step:
+                    steps.append(step)
+                if request.combined:
+                    self._combined.setdefault(request.node, set()).add(step.target_layer)
+        self._group_parts: dict[str, Tensor] = {}
+        self._scores: np.ndarray | None = None
+
+    @classmethod
+    def of(
+        cls, program: Program, registry: Registry, adapter: Adapter, inputs: Sequence[NetworkInput],
+        listener: RunListener | None = None,
+    ) -> Run:  # fmt: skip
+        """The run of a whole program. Texts of several lengths become ``parts``."""
+        import torch
+
+        from bbilang.runtime.passes import Passes
+
+        images = [item.image for item in inputs if item.image is not None]
+        sizes = [item.size if all(item.size) else (item.shown.shape[1], item.shown.shape[0]) for item in inputs]
+        run = cls(
+            program, adapter, torch.stack(images).to(adapter.device), np.stack([item.shown for item in inputs]), sizes,
+            Shared(registry, listener), Passes(),
+        )  # fmt: skip
+        run.parts = lengths.parts_of(run, inputs)
+        return run
+
+    def again(
+        self, program: Program, adapter: Adapter, images: Tensor, pictures: np.ndarray,
+        known: Iterable[tuple[Node, Field]],
+    ) -> Run:  # fmt: skip
+        """A run of part of this one, of other pictures (input, ...) or another network, whose passes count apart.
+        ``known``: fields that are not computed."""
+        if self.adapter.description.scores not in KNOWN:
+            _ = self.kind  # it is that of the page's own scores
+        return Run(
+            program, adapter, images, pictures, self.originals, self.shared, self.shared.trust_passes,
+            whole=self.whole, rows=self.rows, kind=self._kind, known=known,
+        )  # fmt: skip
+
+    def part(self, rows: np.ndarray, images: Tensor, adapter: Adapter) -> Run:
+        """The run of some of the inputs, which takes everything but activations and derivatives from this one."""
+        return Run(
+            self.program, adapter, images, self.pictures[rows], [self.originals[row] for row in rows], self.shared,
+            self.passes, whole=self, rows=rows,
+        )  # fmt: skip
+
+    # --- fields ----------------------------------------------------------------------------------------------------
+
+    def value(self, node: Node) -> Field:
+        """The node's field; computed once for each node object."""
+        if node not in self._fields:
+            self._fields[node] = self._computed(node)
+        return self._fields[node]
+
+    def _computed(self, node: Node) -> Field:
+        if self.whole is not None:
+            return lengths.restricted(self.whole, node, self.rows)
+        inputs = tuple(self.value(child) for child in node.inputs)
+        operation = self.registry.operations[node.op]
+        return self.located(node, lambda: operation.kernel(node, inputs, self))
+
+    def located(self, node: Node, work: Callable[[], T]) -> T:
+        """Attach the span of every element that requested the node to errors that have none."""
+        try:
+            return work()
+        except BbiError as error:
+            spans = self.program.spans(node)
+            related = tuple((span, "asked for here too") for span in spans[1:])
+            diagnostics = [
+                d if d.span else Diagnostic(d.code, d.message, spans[0] if spans else None, d.help, d.severity, related)
+                for d in error.diagnostics
+            ]
+            raise BbiError(diagnostics, self.program.source) from error
+
+    # --- the model -------------------------------------------------------------------------------------------------
+
+    def layer(self, name: str) -> LayerDescription:
+        """The description of a layer; of the input, with the sizes of the images that run."""
+        if name == "input":
+            return replace(self.adapter.description.input, shape=tuple(self.images.shape[1:]))
+        return self.adapter.description.by_name[name]
+
+    def label(self, index: int) -> str:
+        """The name of a class."""
+        return self.adapter.description.label(index)
+
+    def activation(self, node: Node, layer: str) -> Tensor:
+        """(input, *layer axes)."""
+        number = next(
+            i for i, f in enumerate(self.program.forwards) if layer in f.layers and any(n is node for n in f.serves)
+        )
+        return self.forward(number)[layer]
+
+    def reduced(self, node: Node, layer: str, atom: str, how: str) -> np.ndarray:
+        """(input, *kept axes): the parts of the atoms in a layer's activation by `atoms.reduce_part`; NaN where a text
+        has no such token."""
+        described = self.layer(layer)
+        if self.parts:
+            values = [(part, part.reduced(node, layer, atom, how)) for part in self.parts]
+            return lengths.merged(values, kept_axes(atom, described), dict(described.every_size))
+        return numpy_of(reduce_part(self.activation(node, layer), described, atom, how))
+
+    @property
+    def scores(self) -> np.ndarray:
+        """(input, class), as the model gives them."""
+        if self._scores is None and self.parts:
+            self._scores = lengths.merged_scores(self.parts)
+        if self._scores is None:
+            self.forward(next(i for i, f in enumerate(self.program.forwards) if f.scores and not f.picture))
+        assert self._scores is not None
+        return self._scores
+
+    @property
+    def kind(self) -> str:
+        """What kind of numbers the scores are (compiler/ir/score_kinds.py)."""
+        from bbilang.runtime.models.score_output import kind_of_rows
+
+        known = self.adapter.description.scores
+        if self.whole is not None:
+            return self.whole.kind
+        if self._kind is None:
+            self._kind = known if known in KNOWN else kind_of_rows(self.scores, known)
+        return self._kind
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """(input, class); the values themselves where scores are no probabilities."""
+        from bbilang.runtime.models.score_output import shown
+
+        return shown(self.scores, self.kind)
+
+    # --- derivatives -----------------------------------------------------------------------------------------------
+
+    def table(self, node: Node, target: Node, target_layer: str = OUTPUT) -> Found:
+        """The table that the numbers of an operation for one target are put into."""
+        from bbilang.runtime.attribution.slots import Found
+
+        tables = self._tables.setdefault(node, {})
+        if target_layer not in tables:
+            tables[target_layer] = Found.of(self, target, target_layer, target_layer in self._combined.get(node, ()))
+        return tables[target_layer]
+
+    def maps(self, node: Node, target_layer: str = OUTPUT) -> dict[str, np.ndarray]:
+        """layer -> (slot, input, *atom axes): a derivative operation's reduced numbers, one slot a class or atom. No
+        layer where none lies below the target."""
+        for step in self._steps.get(node, {}).get(target_layer, ()):
+            if self.parts:
+                lengths.merged_maps(self, node, target_layer, step)
+            else:
+                self.derive(step)
+        table = self._tables.get(node, {}).get(target_layer)
+        return table.maps if table else {}
+
+    def checks(self, node: Node) -> list[np.ndarray]:
+        """How far the contributions to a node's targets are from adding up, from a method that is complete: (error,
+        difference of the scores, steps, tolerance), each (4, slot, input)."""
+        return [check for table in self._tables.get(node, {}).values() for check in table.checks.values()]
+
+    def slots(self, node: Node, target: Node, target_layer: str = OUTPUT) -> Named:
+        """(input, ..., term) -> the slot in `maps` of each class or atom that the target is made of; -1 for none."""
+        return self.table(node, target, target_layer).keyed.places
+
+    def group_parts(self, digest: str, layer: LayerDescription) -> Tensor:
+        """W_g outer H_g of every group of a target, (group, input, *layer axes); by the digest of its node."""
+        if digest not in self._group_parts:
+            from bbilang.runtime.fields.groups import group_parts
+
+            node = self.shared.group_targets[digest]
+            count = self.value(node).type.axis("group").size
+            self._group_parts[digest] = group_parts(node, layer, range(count), self)
+        return self._group_parts[digest]
+
+    def target_value(self, captured: Captured, target_layer: str, targets: Sequence[Node]) -> Tensor:
+        """The tensor that cotangents start from, attached to the graph: scores (input, class), a later layer's
+        activation (input, *layer axes), or an attribution (input, term)."""
+        from bbilang.runtime.attribution.second_order import score
+
+        if target_layer.startswith(CHAIN):
+            chain = next(node for target in targets for node in walk(target) if node.op == "chain")
+            return score(self, captured, chain)
+        tensor = captured.score_graph if target_layer == OUTPUT else captured.graph[target_layer]
+        assert tensor is not None
+        return tensor
+
+    def kept_shape(self, node: Node, layer: str) -> list[int]:
+        """The sizes of the axes that tell a node's atoms apart at one layer."""
+        description = self.layer(layer)
+        return [description.every_size[axis] for axis in kept_axes(node.type.atom, description)]
+
+    def report_progress(self, words: str, done: int, total: int) -> None:
+        """``done`` of ``total`` parts of a long step are done; ``words`` name the work."""
+        self.shared.progress.work(words, done, total)
+
+    # --- passes ----------------------------------------------------------------------------------------------------
+
+    def forward(self, number: int) -> Captured:
+        """What the program's forward of that number left; it runs the first time."""
+        if self.parts:
+            raise lengths.refuse("what is shown here")
+        if number not in self.captured:
+            captured = self.captured[number] = self._forward(number)
+            forward = self.program.forwards[number]
+            if forward.scores and not forward.picture and self._scores is None:
+                assert captured.scores is not None
+                self._scores = captured.scores.float().cpu().numpy()
+        result = self.captured[number]
+        assert result is not None, "a step uses a forward that the plan released"
+        return result
+
+    def _forward(self, number: int) -> Captured:
+        from bbilang.runtime import passes
+        from bbilang.runtime.inputs import baselines
+
+        program, forward = self.program, self.program.forwards[number]
+        backwards = [b for b in program.backwards if b.forward == number]
+        layers = list(forward.layers)
+        if any(not b.stops for b in backwards):
+            layers.append("input")
+        served = [*forward.serves, *(element.node for element in program.elements)]
+        scored = self.adapter.description.classes > 0
+        derived = [d for d in (*program.tangents, *program.reruns) if d.forward == number]
+        images = self.images
+        if forward.picture:
+            images = baselines.picture(forward.picture, images, self.adapter, program.setting("seed", 0))
+        work = partial(
+            passes.forward,
+            self.adapter,
+            images,
+            layers,
+            want_output=forward.scores or (scored and not forward.stops),
+            grad=bool(backwards),
+            counter=self.passes,
+            cuts=tuple(dict.fromkeys(d.layer for d in derived if not isinstance(d, Rerun) or d.above)),
+            around=partial(self.around, forward.rule) if forward.rule else None,
+        )
+        return self.located(served[0], work)
+
+    def around(self, rule: tuple[Any, ...]) -> AbstractContextManager[Any] | None:
+        """The context that a forward runs in for a method's derivatives; None for plain ones."""
+        return self.registry.methods[rule[0]].around(dict(rule[1])) if rule else None
+
+    def derive(self, step: Derivative) -> None:
+        """The numbers of one group of derivatives, once."""
+        if step in self._derived:
+            return
+        self._derived[step] = True
+        self.located(step.serves[0], partial(_kernel_of(step), self, step))
+
+    def last_use(self, step: Backward) -> bool:
+        """True where no other derivative needs the graph of the step's forward."""
+        return all(
+            other in self._derived or other.forward != step.forward
+            for other in (*self.program.backwards, *self.program.tangents)
+        )
+
+    def release(self, frees: Sequence[Free]) -> None:
+        """Let go of what no later step needs."""
+        for free in frees:
+            captured = self.captured.get(free.index)
+            if captured is None:
+                continue
+            if free.kind == "graph":
+                captured.free()
+            else:
+                self.captured[free.index] = None
+
+
+def _kernel_of(step: Derivative) -> Callable[[Run, Any], None]:
+    """The function that computes a group of derivatives."""
+    from bbilang.runtime.attribution import slots as derive
+
+    if isinstance(step, Backward):
+        return derive.backward
+    if isinstance(step, Tangents):
+        return derive.tangents
+    if step.finds == "values":
+        from bbilang.runtime.attribution.perturbation import values
+
+        return values
+    if step.finds == "masks":
+        from bbilang.runtime.attribution.learned_masks import masks
+
+        return masks
+    if step.finds == "trust":
+        from bbilang.runtime.trust.registry import trial
+
+        return trial
+    return derive.rerun

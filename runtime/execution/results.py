@@ -1,0 +1,77 @@
+"""What a run gives: numbers, icons, and what a page's footer says of how they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from bbilang.compiler.explain.units import Measured
+from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
+from bbilang.compiler.ir.program import Node, Program, walk
+from bbilang.compiler.plan.plan import Step
+from bbilang.grammar.frozen import frozen
+from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.inputs.network_input import NetworkInput
+
+if TYPE_CHECKING:
+    import torch
+
+    from bbilang.runtime.featvis.icon import Icon, Recipe
+    from bbilang.runtime.passes import Passes
+
+
+class Model(Protocol):
+    """The model that numbers come from: an adapter, or what the cache knows of one that was not loaded."""
+
+    @property
+    def description(self) -> ModelDescription: ...
+    @property
+    def weights(self) -> str: ...
+    @property
+    def random(self) -> bool: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def device(self) -> torch.device | str: ...
+
+
+@frozen
+class IconSet:
+    """The icons of an element: ``index`` into ``Results.icons`` over the field's axes, -1 where there is no atom."""
+
+    index: Named
+
+
+@frozen
+class Results:
+    """Numbers and pictures without any tensor of torch. `execution.execute` and `recall.results_store` make them."""
+
+    program: Program
+    fields: Mapping[str, Field]  # element id -> what it draws
+    selections: Mapping[str, Field]  # selection id -> the atoms that can be chosen
+    icons: Sequence[Icon] = ()
+    icon_sets: Mapping[str, IconSet] = field(default_factory=dict)
+    pictures: tuple[NetworkInput, ...] = ()
+    sizes: Mapping[str, Field] = field(default_factory=dict)  # element id -> what `size=norm` shows
+    probabilities: np.ndarray | None = None  # (input, class); values where scores are no probabilities
+    kind: str = ""  # of the scores (compiler/ir/score_kinds.py)
+    labels: Callable[[int], str] = str
+    layers: Mapping[str, LayerDescription] = field(default_factory=dict)
+    passes: Passes | None = None  # everything that ran, icons too; None where nothing did
+    model_passes: tuple[int, int] = (0, 0)  # (forward, backward) for the numbers, without icons
+    tangents: int = 0  # forward-mode passes, likewise
+    reruns: int = 0  # activations at which the network above a layer ran again, likewise
+    trusted: int = 0  # passes for each input that the measures of `trust` took, in whole or part of the network
+    adapter: Model | None = None
+    recipe: Recipe | None = None
+    draft: bool = False
+    timings: Sequence[tuple[Step, Measured]] = ()
+    imported: tuple[str, ...] = ()  # what came from another machine, in words
+    noticed: tuple[str, ...] = ()  # warnings about the network that only showed when it ran
+
+    def nodes(self) -> Iterator[Node]:
+        """Every node that an element needs, once."""
+        return walk(*(element.node for element in self.program.elements))
