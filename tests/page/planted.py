@@ -3,7 +3,7 @@ by the styles themselves without a model."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -50,12 +50,13 @@ class Planting:
     def __init__(self) -> None:
         photo = np.asarray(Image.fromarray(load_sample_image("china.jpg")).resize((224, 224)))
         self.elements: list[Element] = []
-        program = Program((ModelSlot("", "planted"),), ("china.jpg",), (), source=Source("bbi 1\n", "planted.bbi"))
-        self.results = Results(program, {}, {}, pictures=(NetworkInput("china.jpg", None, photo),))
-        self.results.labels = lambda index: LABELS[index]
-        self.results.layers = {
-            name: LayerDescription(name, "", ("channel", "y", "x"), (64, *size)) for name, size in SIZES.items()
-        }
+        self.program = Program((ModelSlot("", "planted"),), ("china.jpg",), (), source=Source("bbi 1\n", "planted.bbi"))
+        self.photos = (NetworkInput("china.jpg", None, photo),)
+        self.fields: dict[str, Field] = {}
+        self.selections: dict[str, Field] = {}
+        self.all_icons: list[Icon] = []
+        self.icon_sets: dict[str, IconSet] = {}
+        self.sizes: dict[str, Field] = {}
 
     def present(
         self, name: str, style: str, field: Field, *inputs: Node, over: str | None = None, **given: Any
@@ -68,7 +69,7 @@ class Planting:
         node = Node("present", inner, tuple(sorted(parameters.items())), field.type)
         title, caption = given.get("title") or "", given.get("caption") or ""
         self.elements.append(Element(name, node, title, caption, over))
-        self.results.fields[name] = Field(**{**vars(field)}) if type(field) is Field else field
+        self.fields[name] = Field(**{**vars(field)}) if type(field) is Field else field
         return node
 
     def photo(self, name: str = "photo") -> Node:
@@ -76,10 +77,10 @@ class Planting:
         return self.present(name, "image", Field(type, Named((), np.array(0.0))), title="The photo")
 
     def icons(self, name: str, index: Named, pictures: list[np.ndarray]) -> None:
-        base = len(self.results.icons)
-        self.results.icons += [Icon(picture) for picture in pictures]
+        base = len(self.all_icons)
+        self.all_icons += [Icon(picture) for picture in pictures]
         data = np.where(index.data >= 0, index.data + base, -1)
-        self.results.icon_sets[name] = IconSet(Named(index.dims, data))
+        self.icon_sets[name] = IconSet(Named(index.dims, data))
 
     def selection(self, kind: str, name: str, over: Node, coords: dict[str, np.ndarray], start: Any = "first") -> Node:
         size = len(next(iter(coords.values())))
@@ -87,15 +88,19 @@ class Planting:
         type = FieldType("selection", over.type.atom, over.type.layers, (Axis(name, size, components),))
         node = Node(kind, (), (("components", components), ("id", name), ("over", over), ("start", start)), type)
         places = {c: Named((name,), np.asarray(v)) for c, v in coords.items()}
-        self.results.selections[name] = Field(type, Named((name,), np.zeros(size, np.float32)), places)
+        self.selections[name] = Field(type, Named((name,), np.zeros(size, np.float32)), places)
         return node
 
     def view(self, title: str, layout: Any = None) -> View:
         below = [e.id for e in self.elements if e.over is None]
         layout = layout or ("column", tuple(below))
         interface = Interface(title, tuple(self.elements), layout)
-        self.results.program = Program(**{**vars(self.results.program), "interfaces": (interface,)})
-        return view(self.results, registry(), PROVENANCE, title)
+        results = Results(
+            replace(self.program, interfaces=(interface,)), self.fields, self.selections, self.all_icons,
+            self.icon_sets, self.photos, self.sizes, labels=lambda index: LABELS[index],
+            layers={n: LayerDescription(n, "", ("channel", "y", "x"), (64, *size)) for n, size in SIZES.items()},
+        )  # fmt: skip
+        return view(results, registry(), PROVENANCE, title)
 
 
 def axis_coords(**axes: int) -> dict[str, Named]:
@@ -135,7 +140,7 @@ def grids(layers: tuple[str, ...] = tuple(SIZES)) -> View:
     coords = axis_coords(layer=len(layers), y=most, x=most)
     field = Field(positions(layers), Named(("layer", "y", "x"), padded(norms)), coords)
     node = plant.present("grids", "featvis", field, size="norm", facet="layer", title="What each layer sees where")
-    plant.results.sizes["grids"] = field
+    plant.sizes["grids"] = field
     there = np.argwhere(np.isfinite(field.values.data))
     index = np.full(field.values.data.shape, -1)
     index[tuple(there.T)] = np.arange(len(there))
@@ -230,9 +235,7 @@ def neuron_groups() -> View:
     counts = np.array([2, 4, 6, 8])
     number = FieldType("selection", "number", (), (Axis("n", 4, ("value",)),))
     slider = Node("slider", (), (("from", 2), ("id", "n"), ("start", 6), ("step", 2), ("to", 8)), number)
-    plant.results.selections["n"] = Field(
-        number, Named(("n",), counts.astype(np.float32)), {"value": Named(("n",), counts)}
-    )
+    plant.selections["n"] = Field(number, Named(("n",), counts.astype(np.float32)), {"value": Named(("n",), counts)})
     source = factorized(slider)
     state = Axis("n", 4, ("value",))
     group = Axis("group", 8, exact=False)
