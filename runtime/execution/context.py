@@ -75,7 +75,7 @@ class Run:
         self.captured: dict[int, Captured | None] = {}  # number of a forward -> what it left; None once it is released
         self.keyed: dict[
             tuple[str, str, bool], Keyed
-        ] = {}  # a target's digest, its target_layer, combined -> what it is of
+        ] = {}  # (digest of a target, its layer, combined)
         self.combined: dict[str, Any] = {}  # digest of a target -> its sums' classes and weights, (input, sum, term)
         self._fields: IdentityMap[Node, Field] = IdentityMap()
         self._fields.update(known)
