@@ -73,9 +73,7 @@ class Run:
         self.parts: tuple[Run, ...] = ()  # one for each length of texts, where they differ
         self._kind = kind
         self.captured: dict[int, Captured | None] = {}  # number of a forward -> what it left; None once it is released
-        self.keyed: dict[
-            tuple[str, str, bool], Keyed
-        ] = {}  # (digest of a target, its layer, combined)
+        self.keyed: dict[tuple[str, str, bool], Keyed] = {}  # (digest of a target, its layer, combined)
         self.combined: dict[str, Any] = {}  # digest of a target -> its sums' classes and weights, (input, sum, term)
         self._fields: IdentityMap[Node, Field] = IdentityMap()
         self._fields.update(known)
