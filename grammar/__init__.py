@@ -1,4 +1,4 @@
-"""Text to syntax tree: source positions, diagnostics, parser and formatter."""
+"""Source text to syntax tree and back: scanner, parser, diagnostics, formatter. Imports nothing else of bbilang."""
 
 if __name__ != "bbilang.grammar":
     raise ImportError("import this package as bbilang.grammar, never as grammar")

@@ -1,4 +1,4 @@
-"""Plan to page: models, passes, kernels, feature visualization, presentation."""
+"""Plan to page: models, passes, plug-ins, execution, view and rendering. Imports compiler and grammar."""
 
 import os
 import sys

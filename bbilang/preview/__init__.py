@@ -1,5 +1,5 @@
-"""`bbi watch`: the page of a text in the browser while it is written.
+"""`bbi watch`: a live preview of a text in the browser. Imports bbilang/*.py, bbilang/cli and the runtime.
 
-One process: `work` makes the page anew whenever `watching` sees a save, into `shown`; `server` hands that to the
-browser, after `guard` has looked at who asks.
+One process: `build` renders the page whenever `file_watch` sees a save, into `state`; `server` sends it to the browser
+if `auth` accepts the request.
 """

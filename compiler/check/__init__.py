@@ -1,1 +1,1 @@
-"""Syntax tree to typed program, or errors with their spans. Imports grammar, contract and ir."""
+"""Syntax tree to typed program, or diagnostics with spans. Imports grammar and compiler/{optimize,contract,ir}."""

@@ -1,4 +1,4 @@
-"""What an operation, a style and a method declare of themselves. Imports grammar and compiler/ir only."""
+"""What operations, styles and methods declare about themselves. Imports grammar and compiler/ir."""
 
 from bbilang.compiler.contract.demands import Activations, Demand, Gradients, IconsOf, Reruns, Rule, Scores, Trials
 from bbilang.compiler.contract.method import AXIOMS, Method, bound, named_method, spelled

@@ -1,1 +1,1 @@
-"""A plan in words, as JSON and as a diagram. Imports plan and what that imports."""
+"""A plan as text, JSON and diagram. Imports compiler/{plan,ir}."""

@@ -1,1 +1,1 @@
-"""The typed program: nodes, types, model descriptions, their JSON form. Imports grammar only."""
+"""The typed program: nodes, field types, model descriptions and their JSON form. Imports grammar."""

@@ -1,1 +1,1 @@
-"""Typed program to the passes that it needs, the fewest that give its numbers. Imports contract and ir."""
+"""Typed program to the fewest passes that compute it, with their costs. Imports compiler/{contract,ir}."""

@@ -1,1 +1,1 @@
-"""Passes to an ordered plan with costs. Imports optimize, contract and ir."""
+"""Optimized program to an ordered list of steps. Imports compiler/{check,optimize,contract,ir}."""

@@ -1,1 +1,1 @@
-"""Runs the plan's attribution steps: slots of targets, reverse and forward mode, path and perturbation methods."""
+"""Attribution steps: target slots, reverse and forward mode, paths, perturbation. Imports the engines and below."""

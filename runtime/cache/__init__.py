@@ -1,1 +1,1 @@
-"""Records on disk that several processes share: atomic writes, leases, a size limit. Knows nothing of programs."""
+"""Records on disk shared by several processes: atomic writes, leases, a size limit. Imports runtime/files.py only."""

@@ -1,1 +1,1 @@
-"""How each style is drawn: one file per style, from the view model to Altair. Only drawing imports these."""
+"""The drawing of each style in Altair, one file each. Imports runtime/{vega,view}; only drawing imports it."""

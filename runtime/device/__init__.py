@@ -1,1 +1,1 @@
-"""What the machine offers: free memory, speed of passes, choice between forward and reverse mode."""
+"""What the machine offers: free memory, speed of passes, choice of AD mode. Imports runtime/cache."""

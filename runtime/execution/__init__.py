@@ -1,1 +1,1 @@
-"""Plan to results: the order of steps, what a step may use, progress events."""
+"""Plan to results: order of steps, the context of a step, progress events. Imports the plug-ins and below."""

@@ -1,1 +1,1 @@
-"""Matrix factorization: positions x channels into spatial factors and channel factors. Nothing here knows a model."""
+"""Matrix factorization of positions x channels, on plain tensors. Imports runtime/fields."""

@@ -1,1 +1,1 @@
-"""Feature visualization: images optimized by gradient ascent, in shared batches."""
+"""Feature visualization: images by gradient ascent in shared batches. Imports runtime/{models,passes} and below."""

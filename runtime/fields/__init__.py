@@ -1,1 +1,1 @@
-"""Fields: named axes, atoms of a layer, ranking and grouping of their numbers."""
+"""Values with named axes: atoms of a layer, ranking and grouping. Imports nothing else of the runtime."""

@@ -1,1 +1,1 @@
-"""What a run is given: images, texts, tensors, baselines."""
+"""Images, texts, tensors and baselines that a network is given. Imports runtime/{fields,cache}."""

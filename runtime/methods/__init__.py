@@ -1,1 +1,1 @@
-"""One file per method."""
+"""Attribution methods, one file each. Imports runtime/{attribution,relevance,passes} and below."""

@@ -1,1 +1,1 @@
-"""Network definitions, loaders and descriptions."""
+"""Networks: definitions, loading, adapters and descriptions. Imports runtime/{passes,inputs,cache}."""

@@ -1,1 +1,1 @@
-"""One file per operation."""
+"""Operations, one file each. Imports runtime/{trust,attribution}, the engines and below."""

@@ -1,1 +1,1 @@
-"""View to files: the HTML page, its script and style, exported pictures and tables."""
+"""View to files: the HTML page, pictures and tables. Imports runtime/{styles,charts,vega,view} and below."""

@@ -1,4 +1,4 @@
-"""The only package that runs a model or hangs a hook.
+"""Runs of a model: forward, vjp, jvp, hooks. Nothing else runs one. Imports runtime/{device,inputs,fields,cache}.
 
 One forward captures every demanded layer and stops at the deepest; one backward per target serves every layer, from
 the target down to the earliest layer, and never computes a weight's gradient; targets go in batches. The network above

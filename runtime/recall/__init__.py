@@ -1,1 +1,1 @@
-"""Results and pages that were computed before, so that only what is missing runs."""
+"""Reuse of earlier results and pages, so that only what is missing runs. Imports every stage of the runtime."""

@@ -1,6 +1,6 @@
-"""Relevance: what a score is made of, shared out operation by operation on the way back through the network.
+"""Layer-wise relevance propagation and excitation backprop. Imports runtime/{models,passes} and below.
 
-A torch function mode (`follow.py`) gives every operation of a forward a backward of its own (`redistribute.py`), by
-rules for what has weights (`rules.py`) that a composite assigns (`composites.py`). Whatever has no rule is refused with
-the name of the module (`path.py`), never passed with its plain derivative.
+A torch function mode (`mode.py`) gives every operation of a forward its own backward (`redistribute.py`), by rules for
+operations with weights (`rules.py`) that a composite assigns (`composites.py`). An operation without a rule is refused
+with the name of its module (`path.py`); its plain derivative is never passed off as relevance.
 """

@@ -1,1 +1,1 @@
-"""One file per style."""
+"""Styles, one file each. Imports runtime/{charts,vega,view} and below."""

@@ -1,1 +1,1 @@
-"""Measures of how far an attribution can be believed: one file a family, each with a tuple `MEASURES`."""
+"""Measures of trust in an attribution, one file per family. Imports runtime/ops and the engines."""

@@ -1,1 +1,1 @@
-"""View to Vega-Lite specifications."""
+"""View to Vega-Lite specifications. Imports runtime/view and below."""

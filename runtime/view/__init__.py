@@ -1,1 +1,1 @@
-"""Results to a view: plain numbers, words and images, no tensors."""
+"""Results to a view: plain numbers, words and images, no tensors. Imports runtime/execution and below."""

@@ -1,1 +1,1 @@
-"""Networks from elsewhere: timm, torchvision, transformers, a user's own code."""
+"""Networks from timm, torchvision, transformers and the user's own code. Imports as runtime/models does."""

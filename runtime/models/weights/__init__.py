@@ -1,1 +1,1 @@
-"""Weight files: fetched, read without running code, matched to a module."""
+"""Weight files: downloaded, read without running code, matched to a module. Imports as runtime/models does."""

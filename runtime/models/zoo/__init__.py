@@ -1,1 +1,1 @@
-"""Networks whose code and description ship with the package."""
+"""Networks whose code and description ship with the package. Imports torch, and nothing else of the runtime."""

@@ -1,1 +1,1 @@
-"""What a user's module must be for passes to run it: its behaviour is probed, its state restored."""
+"""What a module must be for passes to run it: probes of its behaviour, restoring its state. Imports runtime/device."""
