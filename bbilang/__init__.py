@@ -36,8 +36,8 @@ __all__ = [
 _PLACES = {
     "BbiError": "bbilang.grammar.diagnostic",
     "Page": "bbilang.page",
-    "adapt": "bbilang.runtime.models.registry",
-    "adapt_text": "bbilang.runtime.models.registry",
+    "adapt": "bbilang.runtime.models.adapt",
+    "adapt_text": "bbilang.runtime.models.adapt",
     "extract": "bbilang.runtime.page.html",
     "program_from_json": ("bbilang.compiler.ir.serialize", "from_json"),
     "program_to_json": ("bbilang.compiler.ir.serialize", "to_json"),

@@ -320,14 +320,14 @@ def _channel_first(shape: tuple[int, ...], module: Any) -> tuple[int, ...]:
 
 def _nameable(name: str) -> bool:
     """Whether a model can be had by its name, from the registry or another library."""
-    from bbilang.runtime.models.registry import source_of
+    from bbilang.runtime.models.sources.source import source_of
 
     return name in registry().models() or source_of(name) is not None
 
 
 def _loaded(program: Program, model: Any, input: Any, device: str) -> Adapter:
     from bbilang.runtime.models.adapter import device_named
-    from bbilang.runtime.models.registry import load
+    from bbilang.runtime.models.loading import load
 
     slot = program.models[0]
     if model is not None and not isinstance(model, str):

@@ -28,7 +28,8 @@ def registry() -> Registry:
     A plugin names a package or module under one of the entry-point groups `bbilang.ops`, `bbilang.styles`,
     `bbilang.methods`; its files have a tuple OPERATIONS, STYLES or METHODS.
     """
-    from bbilang.runtime.models.registry import MODELS, describe
+    from bbilang.runtime.models.descriptions import describe
+    from bbilang.runtime.models.registry import MODELS
 
     found = Registry(describe=describe, models=lambda: tuple(MODELS))
     for group, package in BUILT_IN.items():

@@ -74,7 +74,7 @@ def measure(count: int, steps: int, size: int) -> dict[str, Any]:
     import torch
 
     from bbilang.runtime.featvis.engine import Objective, Recipe, visualize
-    from bbilang.runtime.models.registry import load
+    from bbilang.runtime.models.loading import load
     from bbilang.runtime.passes import Passes
 
     adapter = load("efficientnet_lite0", device="cuda")

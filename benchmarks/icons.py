@@ -33,7 +33,7 @@ from bbilang.runtime.featvis.icon import seed_of
 from bbilang.runtime.featvis.parametrization import Fourier, initial_spectrum
 from bbilang.runtime.featvis.schedule import schedule_of
 from bbilang.runtime.featvis.transforms import affine, resample
-from bbilang.runtime.models.registry import load
+from bbilang.runtime.models.loading import load
 from bbilang.runtime.passes import Passes
 
 MOST = 0.02  # by which mean objectives may differ

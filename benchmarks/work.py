@@ -14,7 +14,7 @@ SAMPLE = "sample:chelsea"
 @cache
 def adapter() -> Any:
     """EfficientNet-Lite0 as bbilang loads it, parameters without gradients."""
-    from bbilang.runtime.models.registry import load
+    from bbilang.runtime.models.loading import load
 
     return load("efficientnet_lite0")
 

@@ -75,7 +75,7 @@ Root = Annotated[str | None, typer.Option(metavar="FOLDER", help="files that a t
 
 def _allow(wanted: bool) -> None:
     if wanted:
-        from bbilang.runtime.models.sources.source import allow_code
+        from bbilang.runtime.models.sources.permission import allow_code
 
         allow_code()
 
@@ -444,7 +444,7 @@ def layers(
     from bbilang.cli import tables as listing
     from bbilang.cli.console import result_json
     from bbilang.cli.errors import errors_as, misuse
-    from bbilang.runtime.models.registry import describe
+    from bbilang.runtime.models.descriptions import describe
 
     if format not in (None, "table", "json"):
         misuse(f"there is no format `{format}`", "formats are table and json")

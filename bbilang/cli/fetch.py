@@ -13,7 +13,8 @@ from bbilang.compiler.ir.program import Program
 
 def prepare(request: Request, program: Program) -> None:
     """Have the file of weights here, and the one that is meant, before anything runs."""
-    from bbilang.runtime.models.registry import MODELS, entry_of, weights_of
+    from bbilang.runtime.models.loading import weights_of
+    from bbilang.runtime.models.registry import MODELS, entry_of
     from bbilang.runtime.models.weights.remote_files import DOWNLOAD, pinned, require
 
     slot = program.models[0]
@@ -32,7 +33,8 @@ def prepare(request: Request, program: Program) -> None:
 
 def fetch(name: str, sha256: str | None, quiet: bool) -> int:
     """`bbi models fetch`: the weights at their known address, kept here."""
-    from bbilang.runtime.models.registry import download, entry_of
+    from bbilang.runtime.models.loading import download
+    from bbilang.runtime.models.registry import entry_of
     from bbilang.runtime.models.weights.remote_files import pinned
 
     with Watch(quiet) as watch:

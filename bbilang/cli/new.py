@@ -125,7 +125,8 @@ def _here() -> list[str]:
 
 
 def _described(words: str) -> tuple[str, ModelDescription]:
-    from bbilang.runtime.models.registry import DEFAULT, describe
+    from bbilang.runtime.models.descriptions import describe
+    from bbilang.runtime.models.registry import DEFAULT
 
     name = words or DEFAULT
     return name, describe(name)

@@ -20,7 +20,7 @@ TIMEOUT = 300  # seconds: some libraries download files to build a model
 DESCRIBE_SCRIPT = """
 import json, sys
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.models.registry import describe
+from bbilang.runtime.models.descriptions import describe
 name, crop, texts = json.loads(sys.argv[1])
 try:
     result = describe(name, crop, texts).to_json()
@@ -48,16 +48,17 @@ class Describer:
     def describe(
         self, name: str, crop: int | Sequence[int] | None = None, texts: Sequence[str] = ()
     ) -> ModelDescription:
-        """Like `bbilang.runtime.models.registry.describe`. Raises `Pending` while a subprocess computes it."""
-        from bbilang.runtime.models.registry import entry_of, source_of
+        """Like `bbilang.runtime.models.descriptions.describe`. Raises `Pending` while a subprocess computes it."""
+        from bbilang.runtime.models.registry import entry_of
+        from bbilang.runtime.models.sources.source import source_of
 
         source = source_of(name)
         if source is None:
             description = entry_of(name).description
             if crop is None or description.input_size == ((crop, crop) if isinstance(crop, int) else tuple(crop)):
                 return description
-        elif source.__name__.endswith("from_code"):
-            from bbilang.runtime.models.sources.source import require_permission
+        elif source.runs_own_code:
+            from bbilang.runtime.models.sources.permission import require_permission
 
             require_permission(name)
         key = (name, crop if crop is None or isinstance(crop, int) else tuple(crop), tuple(texts))

@@ -13,7 +13,7 @@ from bbilang.compiler.check.arguments import SOME_LAYER
 from bbilang.compiler.contract import Fail, Parameter
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.method_axis import comparable
 
@@ -156,7 +156,7 @@ def _of_class(field: Field, target: Field) -> Named:
         names = target.names["class"]
         missing = np.broadcast_to(names.spread(found.dims), found.data.shape)[found.data < 0]
         message = f"`{missing[0]}` is not among the classes that this field is attributed to"
-        raise BbiError(Diagnostic("E506", message, help="attribute to all: `attribute(output.class)`"))
+        raise error("E506", message, help="attribute to all: `attribute(output.class)`")
     return field.values.take("class", found)
 
 

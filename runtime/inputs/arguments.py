@@ -11,8 +11,8 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, NoReturn
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.files import read_text
+from bbilang.runtime.errors import error
 
 MOST_LABELS = 1_000_000
 MOST_BYTES = 4 << 20  # of a file of names
@@ -20,7 +20,7 @@ MOST_BYTES = 4 << 20  # of a file of names
 
 def wrong(name: str, given: Any, wanted: str, help: str | None = None) -> NoReturn:
     """Raises BbiError E423: ``name`` is an argument, ``wanted`` what it takes."""
-    raise BbiError(Diagnostic("E423", f"`{name}` is {kind_of(given)}, and takes {wanted}", help=help))
+    raise error("E423", f"`{name}` is {kind_of(given)}, and takes {wanted}", help=help)
 
 
 def kind_of(given: Any) -> str:
@@ -86,7 +86,7 @@ def _setting(name: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_setting(name, item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
-        raise BbiError(Diagnostic("E423", f"`{name}` is {value}, and takes finite numbers"))
+        raise error("E423", f"`{name}` is {value}, and takes finite numbers")
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, PathLike) and isinstance(found := fspath(value), str):
@@ -108,7 +108,7 @@ def size_of(given: Any, name: str = "input_size") -> tuple[int, ...] | None:
         return wrong(name, given, "whole numbers (y, x)", "as in `input_size=(32, 32)`")
     if len(size) > 2 or not all(1 <= side <= 1 << 20 for side in size):
         what = f"`{name}` is {size}, and takes the (y, x) of a picture, or the (x,) of a signal"
-        raise BbiError(Diagnostic("E423", what, help="channels and the number of inputs do not belong to it"))
+        raise error("E423", what, help="channels and the number of inputs do not belong to it")
     return size
 
 
@@ -119,7 +119,7 @@ def count(name: str, given: Any) -> int | None:
     if isinstance(given, bool) or not hasattr(given, "__index__"):
         wrong(name, given, "a whole number")
     if not 1 <= (found := given.__index__()) <= 1 << 20:
-        raise BbiError(Diagnostic("E423", f"`{name}` is {found}, and takes a whole number from 1 on"))
+        raise error("E423", f"`{name}` is {found}, and takes a whole number from 1 on")
     return found
 
 
@@ -142,7 +142,7 @@ def names_of(given: Any, name: str = "labels") -> tuple[str, ...]:
     found = []
     for number, value in enumerate(given):
         if number >= MOST_LABELS:
-            raise BbiError(Diagnostic("E423", f"`{name}` has over {MOST_LABELS:,} names"))
+            raise error("E423", f"`{name}` has over {MOST_LABELS:,} names")
         found.append(_word(value, f"{name}[{number}]"))
     return tuple(found)
 
@@ -157,7 +157,7 @@ def _numbered(given: Mapping[Any, Any], name: str, takes: str) -> tuple[str, ...
     numbers = [key.__index__() if hasattr(key, "__index__") else None for key in keys]
     if sorted(n for n in numbers if n is not None) != list(range(len(keys))):
         what = f"`{name}` is a dict whose keys are not the numbers 0 to {max(len(keys) - 1, 0)}"
-        raise BbiError(Diagnostic("E423", what, help=f"it takes {takes}, each number once"))
+        raise error("E423", what, help=f"it takes {takes}, each number once")
     by_number = dict(zip(numbers, given.values(), strict=True))
     return tuple(_word(by_number[number], f"{name}[{number}]") for number in range(len(keys)))
 
@@ -178,7 +178,7 @@ def _word(value: Any, name: str) -> str:
 def _lines(path: PathLike[Any], name: str) -> tuple[str, ...]:
     try:
         lines = read_text(Path(path), MOST_BYTES).splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as e:
         what = f"the {name} in {path} cannot be read"
-        raise BbiError(Diagnostic("E422", what, help="a text file in UTF-8 with one name a line")) from error
+        raise error("E422", what, help="a text file in UTF-8 with one name a line") from e
     return tuple(line.strip() for line in lines if line.strip())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bbilang.compiler.ir.model_description import NOT_PICTURES
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 
 WORDS = ("zero", "mean", "blur", "noise")
 
@@ -24,11 +24,11 @@ def picture(word: str, images: Any, adapter: Any, seed: int = 0) -> Any:
 
     if adapter.description.reads == "text" and word != "zero":
         message = f"the baseline `{word}` is a picture, and {adapter.description.name} reads text"
-        raise BbiError(Diagnostic("E531", message, help="`baselines=zero` is the token number 0 at every place"))
+        raise error("E531", message, help="`baselines=zero` is the token number 0 at every place")
     reads = adapter.description.reads
     if reads in NOT_PICTURES and word in ("blur", "noise"):
         message = f"the baseline `{word}` is of pictures in [0, 1], and the model takes {reads}s"
-        raise BbiError(Diagnostic("E515", message, help="take `zero`"))
+        raise error("E515", message, help="take `zero`")
     match word:
         case "zero":
             return torch.zeros_like(images)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.files import opened, regular, short
 from bbilang.grammar.files import path_of as file_path
+from bbilang.runtime.errors import error
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -61,9 +62,9 @@ def read(spec: str | Path) -> Picture:
                 _fail("E412", f"{name} is an empty file")
             return Picture(name, _decode(file, name))
     except FileNotFoundError as e:
-        raise BbiError(Diagnostic("E411", f"there is no picture {short(text)}")) from e
+        raise error("E411", f"there is no picture {short(text)}") from e
     except OSError as e:
-        raise BbiError(Diagnostic("E411", f"{short(text)} cannot be opened: {e.strerror or e}")) from e
+        raise error("E411", f"{short(text)} cannot be opened: {e.strerror or e}") from e
 
 
 def path_of(spec: str) -> Path:
@@ -86,7 +87,7 @@ def expand(spec: str, base_folder: str | Path = ".") -> list[str]:
     try:
         return _on_disk(spec, Path(base_folder))
     except OSError as e:
-        raise BbiError(Diagnostic("E411", f"{short(spec)} cannot be opened: {e.strerror or e}")) from e
+        raise error("E411", f"{short(spec)} cannot be opened: {e.strerror or e}") from e
 
 
 def _on_disk(spec: str, base: Path) -> list[str]:
@@ -155,11 +156,11 @@ def _decode(file: BinaryIO, name: str) -> Image:
             _too_large(name)
         except UnidentifiedImageError as e:
             kinds = ", ".join(formats)
-            raise BbiError(Diagnostic("E412", f"{name} is not a picture that can be read ({kinds})")) from e
+            raise error("E412", f"{name} is not a picture that can be read ({kinds})") from e
         except MemoryError as e:
-            raise BbiError(Diagnostic("E414", f"{name} does not fit in memory")) from e
+            raise error("E414", f"{name} does not fit in memory") from e
         except Exception as e:  # every decoder has errors of its own
-            raise BbiError(Diagnostic("E413", f"{name} is damaged or cut short")) from e
+            raise error("E413", f"{name} is damaged or cut short") from e
 
 
 def to_rgb(picture: Image) -> Image:
@@ -195,4 +196,4 @@ def _too_large(name: str) -> NoReturn:
 
 
 def _fail(code: str, message: str, help: str | None = None) -> NoReturn:
-    raise BbiError(Diagnostic(code, message, help=help))
+    raise error(code, message, help=help)

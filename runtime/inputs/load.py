@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bbilang.compiler.ir.model_description import NOT_PICTURES
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 from bbilang.runtime.inputs.arguments import file_name, kind_of
 from bbilang.runtime.inputs.images import MOST_PIXELS, MOST_SIDE
 
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 UNNAMED = re.compile(r"picture \d+")  # what a picture, an array or a tensor is called
 MOST_DEPTH = 4  # of lists in lists
 Input = Any  # a file name, a PIL picture, a numpy array or a torch tensor; or a list of them
-
-
-def _error(code: str, message: str, help: str) -> BbiError:
-    return BbiError(Diagnostic(code, message, help=help))
 
 
 def is_tensor(value: Any) -> bool:
@@ -48,7 +44,7 @@ def listed(given: Input | None, rank: int = 3) -> list[Any] | None:
         return None
     found = list(_apart(given, rank))
     if not found:
-        raise _error(
+        raise error(
             "E418", f"`input` is {kind_of(given)} without an input in it", "leave it out, or give one or several"
         )
     return found
@@ -59,16 +55,16 @@ def _apart(given: Any, rank: int, depth: int = 0) -> Iterator[Any]:
         yield file_name("input", given)
     elif isinstance(given, np.ndarray) and given.dtype.kind not in "fiubc":
         help = "names of files are given as a list, numbers as floating point or uint8"
-        raise _error("E418", f"an array of {given.dtype} is no input", help)
+        raise error("E418", f"an array of {given.dtype} is no input", help)
     elif is_values(given):
         axes = given.dim() if is_tensor(given) else given.ndim
         yield from given if axes == rank + 1 else [given]
     elif isinstance(given, list | tuple):
         if depth > MOST_DEPTH:
-            raise _error("E418", "`input` is a list of lists of lists", "give one input, or one list of them")
+            raise error("E418", "`input` is a list of lists of lists", "give one input, or one list of them")
         if given and all(isinstance(item, int | float) for item in given):
             help = "numbers are given as a tensor: `torch.tensor([...])`"
-            raise _error("E418", f"`input` is {kind_of(given)} of numbers", help)
+            raise error("E418", f"`input` is {kind_of(given)} of numbers", help)
         for one in given:
             yield from _apart(one, rank, depth + 1)
     elif hasattr(given, "getbands"):
@@ -77,7 +73,7 @@ def _apart(given: Any, rank: int, depth: int = 0) -> Iterator[Any]:
         help = "give a file name, a picture, an array or a tensor"
         if hasattr(given, "__iter__") and not isinstance(given, type):
             help = "take what is in it: `next(iter(...))`, of which the pictures; then a tensor, an array or a list"
-        raise _error("E418", f"{kind_of(given)} is no input", help)
+        raise error("E418", f"{kind_of(given)} is no input", help)
 
 
 def names_of(inputs: list[Any] | None) -> tuple[str, ...] | None:
@@ -130,7 +126,7 @@ def picture_of(given: Any, name: str, adapter: Any, channels: tuple[int, ...] | 
         return _values(given, name, adapter)
     if isinstance(given, str) and is_text(given):
         message = f"{adapter.description.name} looks at pictures, and this is a text"
-        raise _error("E418", message, 'as in `input "sample:chelsea"`')
+        raise error("E418", message, 'as in `input "sample:chelsea"`')
     if isinstance(given, str | Path):
         picture = read(given)
         image, shown = adapter.prepare(picture.image)
@@ -139,20 +135,18 @@ def picture_of(given: Any, name: str, adapter: Any, channels: tuple[int, ...] | 
         if given.width * given.height > MOST_PIXELS or max(given.size) > MOST_SIDE or 0 in given.size:
             what = f"a picture of {given.width} x {given.height} pixels is no input"
             help = f"pictures have up to {MOST_PIXELS // 1_000_000} million, and {MOST_SIDE:,} a side"
-            raise _error("E414", what, help)
+            raise error("E414", what, help)
         try:
             picture = to_rgb(given)
-        except (OSError, ValueError, SyntaxError) as error:
-            raise _error(
-                "E413", f"{name} cannot be decoded: {error}", "open the file again, or save it anew"
-            ) from error
+        except (OSError, ValueError, SyntaxError) as e:
+            raise error("E413", f"{name} cannot be decoded: {e}", "open the file again, or save it anew") from e
         image, shown = adapter.prepare(picture)
         return NetworkInput(name, image, shown, size=given.size)
     if isinstance(given, np.ndarray):
         return _array(given, name, adapter, channels)
     if is_tensor(given):
         return _tensor(given, name, adapter, channels)
-    raise _error("E418", f"{kind_of(given)} is no input", "give a file name, a picture, an array or a tensor")
+    raise error("E418", f"{kind_of(given)} is no input", "give a file name, a picture, an array or a tensor")
 
 
 def _text(given: Any, adapter: Any) -> Any:
@@ -162,7 +156,7 @@ def _text(given: Any, adapter: Any) -> Any:
 
     if not (isinstance(given, str) and is_text(given)):
         message = f"{adapter.description.name} reads text, and this is a picture"
-        raise _error("E418", message, 'as in `input "text:The film was good."`, or the name of a .txt file')
+        raise error("E418", message, 'as in `input "text:The film was good."`, or the name of a .txt file')
     name, text = read(given)
     numbers, words = adapter.read(text)
     return NetworkInput(name, numbers, np.full((1, len(words), 3), 255, np.uint8), words)
@@ -175,16 +169,16 @@ def _array(given: np.ndarray, name: str, adapter: Any, channels: tuple[int, ...]
 
     wanted = adapter.description.input.shape
     if given.ndim != 3:
-        raise _error("E418", f"an array of shape {given.shape} is no input", "a picture has the shape (y, x, 3)")
+        raise error("E418", f"an array of shape {given.shape} is no input", "a picture has the shape (y, x, 3)")
     last, first = given.shape[2] == wanted[0], tuple(given.shape) == tuple(wanted)
     if given.dtype == np.uint8 and given.shape[2] == 3 and not (first and not last):
         return picture_of(Image.fromarray(given), name, adapter)
     if not (last or first):
         help = f"a picture has the shape (y, x, 3); the model takes ({wanted[1]}, {wanted[2]}, {wanted[0]})"
-        raise _error("E418", f"an array of shape {given.shape} is no input of this model", help)
+        raise error("E418", f"an array of shape {given.shape} is no input of this model", help)
     if given.dtype.kind != "f" and given.dtype != np.uint8:
         help = "numbers in [0, 1] as floating point, or 0 to 255 as uint8"
-        raise _error("E418", f"an array of {given.dtype} is no input", help)
+        raise error("E418", f"an array of {given.dtype} is no input", help)
     import torch
 
     if given.dtype.kind == "f":
@@ -198,12 +192,12 @@ def _numbers(given: Any, what: str) -> Any:
     import torch
 
     if given.layout != torch.strided or given.is_meta:
-        raise _error("E418", f"a tensor without plain numbers is no {what}", "`tensor.to_dense()` makes one plain")
+        raise error("E418", f"a tensor without plain numbers is no {what}", "`tensor.to_dense()` makes one plain")
     if given.dtype == torch.uint8:
         return given.detach().to("cpu", torch.float32) / 255
     if given.is_quantized or not given.dtype.is_floating_point:
         help = "numbers in [0, 1] as floating point, or 0 to 255 as uint8"
-        raise _error("E418", f"a tensor of {str(given.dtype).removeprefix('torch.')} is no {what}", help)
+        raise error("E418", f"a tensor of {str(given.dtype).removeprefix('torch.')} is no {what}", help)
     return given.detach().to("cpu", torch.float32)
 
 
@@ -219,10 +213,10 @@ def _tensor(given: Any, name: str, adapter: Any, channels: tuple[int, ...] | Non
         if len(shape) == 3 and shape[0] != wanted[0] and shape[1:] == wanted[1:]:
             some = f"{wanted[0]} channel" + "s" * (wanted[0] > 1)
             what = f"a tensor of {shape[0]} channel{'s' * (shape[0] > 1)} is no input of a model that takes {some}"
-            raise _error("E418", what, help)
-        raise _error("E418", f"a tensor of shape {shape} is no input of this model", help)
+            raise error("E418", what, help)
+        raise error("E418", f"a tensor of shape {shape} is no input of this model", help)
     if not bool(image.isfinite().all()) or float(image.min()) < -1e-4 or float(image.max()) > 1 + 1e-4:
-        raise _error("E418", "an input tensor has values outside [0, 1]",
+        raise error("E418", "an input tensor has values outside [0, 1]",
                      "images are RGB in [0, 1]; the normalization is the model's own")  # fmt: skip
     return NetworkInput(name, image, shown_of(image.numpy(), channels))
 
@@ -247,11 +241,11 @@ def _values(given: Any, name: str, adapter: Any) -> Any:
     if isinstance(given, np.ndarray) and given.dtype.kind in "fiub":
         given = torch.from_numpy(np.ascontiguousarray(given.astype(np.float32)))
     if not is_values(given) or isinstance(given, np.ndarray):
-        raise _error("E418", f"{kind_of(given)} is no {description.reads}", help)
+        raise error("E418", f"{kind_of(given)} is no {description.reads}", help)
     if tuple(given.shape) != wanted:
-        raise _error("E418", f"a tensor of shape {tuple(given.shape)} is no input of this model", help)
+        raise error("E418", f"a tensor of shape {tuple(given.shape)} is no input of this model", help)
     plain = given.layout == torch.strided and not (given.is_meta or given.is_quantized or given.is_complex())
     values = given.detach().to("cpu", torch.float32) if plain else None
     if values is None or not bool(values.isfinite().all()):
-        raise _error("E418", "an input tensor has values that are no finite numbers", "look for NaN and infinity")
+        raise error("E418", "an input tensor has values that are no finite numbers", "look for NaN and infinity")
     return NetworkInput(name, values, np.full((1, description.input_size[1], 3), 255, np.uint8))

@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import NoReturn
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.files import path_of, read_text, regular, short
+from bbilang.runtime.errors import error
 
 PREFIX = "text:"
 SUFFIX = ".txt"
@@ -33,7 +33,7 @@ def expand(spec: str, base_folder: str | Path = ".") -> list[str]:
             regular(path)
             return [str(path)]
     except OSError as e:
-        raise BbiError(Diagnostic("E411", f"{short(spec)} cannot be read: {e.strerror or e}")) from e
+        raise error("E411", f"{short(spec)} cannot be read: {e.strerror or e}") from e
     if any(c in spec for c in "*?["):
         found = glob.glob(os.path.join(glob.escape(str(base_folder)), own), recursive=True)
         return sorted(found) or _fail("E417", f"no text matches {spec}")
@@ -53,8 +53,8 @@ def read(spec: str) -> tuple[str, str]:
     except OSError as e:
         help = "no model reads as much: cut it" if e.errno == errno.EFBIG else None
         code = "E412" if e.errno in (errno.EFBIG, errno.EILSEQ) else "E411"
-        raise BbiError(Diagnostic(code, f"{short(spec)} cannot be read: {e.strerror or e}", help=help)) from e
+        raise error(code, f"{short(spec)} cannot be read: {e.strerror or e}", help=help) from e
 
 
 def _fail(code: str, message: str, help: str | None = None) -> NoReturn:
-    raise BbiError(Diagnostic(code, message, help=help))
+    raise error(code, message, help=help)

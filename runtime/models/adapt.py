@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NoReturn
@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from bbilang.compiler.ir.model_description import NOT_PICTURES, ModelDescription
 from bbilang.compiler.ir.score_kinds import KINDS, said
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime.errors import error
 from bbilang.runtime.inputs import arguments as givens
 from bbilang.runtime.models.adapter import Adapter, describe_module
 from bbilang.runtime.models.input_probe import MOST_TRIES, Entrance, entrance, others
@@ -29,15 +30,74 @@ class ValuesAdapter(Adapter):
         return images
 
     def prepare(self, picture: Any) -> NoReturn:
-        raise _error("E418", not_a_picture(self.description), "give a tensor")
+        raise error("E418", not_a_picture(self.description), "give a tensor")
 
     def with_preprocess(self, **changes: Any) -> Adapter:
-        raise _error("E407", f"{not_a_picture(self.description)}; `set preprocess` is about pictures")
+        raise error("E407", f"{not_a_picture(self.description)}; `set preprocess` is about pictures")
 
 
 def not_a_picture(description: ModelDescription) -> str:
     axes = ", ".join(description.input.axes)
     return f"{description.name} takes {description.reads}s ({axes}), and no pictures"
+
+
+def adapt(
+    module: nn.Module,
+    input_size: int | Sequence[int] | None = None,
+    preprocess: Preprocess | None = None,
+    labels: Iterable[Any] | Mapping[Any, Any] | None = None,
+    description: ModelDescription | None = None,
+    output: str = "",
+    name: str = "model",
+    channels: int | None = None,
+    columns: Iterable[Any] | None = None,
+    scores: str | None = None,
+) -> Adapter:
+    """A caller's own module, used itself, in eval mode while it runs, and never changed.
+
+    ``input_size``: (y, x) in pixels, which is also the crop, one number for a square; (x,) for a module that takes
+    signals (channel, x), () for one that takes vectors (channel,). ``channels``: of the input. Left out, both are what
+    the module's library noted, its first layer says, or what runs. ``preprocess``: without one, the shorter side of a
+    picture is resized to fit, or both where y and x differ, and RGB in [0, 1] is given as it is. ``labels``: names of
+    the classes, a list or a dict from number to name. ``output``: where the scores (input, class) are, if
+    the module's own result is not one such vector: the path of a module, or a part of the result such as ``logits`` or
+    ``[1]``; a model without any has no classes. ``columns``: names of the entries of a vector, or of the channels.
+    ``scores``: what they are, ``logits``, ``probabilities``, ``independent`` or ``value`` (`set scores`); guessed
+    unless said. Raises BbiError E408 if it cannot be described, E423 for an argument of another kind.
+    """
+    size = givens.size_of(input_size)
+    return adapted(module, size, preprocess, labels, description, output, name, channels, columns, scores=scores)
+
+
+def adapt_text(
+    module: nn.Module,
+    tokenizer: Any,
+    labels: Iterable[str] | None = None,
+    output: str = "",
+    name: str = "model",
+    scores: bool | str = True,
+) -> Adapter:
+    """A caller's own module that reads text: numbers of tokens (input, token) -> scores (input, class), or those of the
+    next token at every place (input, token, class), of which the last counts. Without ``scores`` it gives vectors
+    (input, token, channel), whose mean over the tokens is the layer ``sentence``. ``scores`` may say what they
+    are, as in `adapt`.
+
+    ``tokenizer``: ``encode(text)`` gives numbers, ``decode(numbers)`` text; or ``read(text)``, numbers and words. Its
+    ``longest`` is the most tokens (512). ``output``: the path of the scores where the result is not one such vector.
+    Raises BbiError E408 if it cannot be described, E423 for an argument of another kind.
+    """
+    from bbilang.runtime.models.sources.text_models import Plain
+    from bbilang.runtime.models.sources.wrap import text_adapter
+
+    module_of(module)
+    if isinstance(tokenizer, type) or not any(callable(getattr(tokenizer, call, None)) for call in ("read", "encode")):
+        givens.wrong("tokenizer", tokenizer, "an object with `encode` and `decode`, or with `read`")
+    words = tokenizer if hasattr(tokenizer, "read") else Plain(tokenizer)
+    output, name = givens.words("output", output), givens.words("name", name)
+    has = isinstance(scores, str) or givens.flag("scores", scores)
+    adapter = text_adapter(module, words, givens.names_of(labels), output, name, has)
+    kind = scores if isinstance(scores, str) else None
+    return adapter.described_as(said_of(adapter.description, kind))
 
 
 def adapted(
@@ -70,7 +130,7 @@ def adapted(
     if preprocess is not None:
         if channels not in (None, len(preprocess.mean)):
             message = f"`channels` is {channels}, and `preprocess` is for {len(preprocess.mean)}"
-            raise _error("E423", message, "leave `channels` out")
+            raise error("E423", message, "leave `channels` out")
         channels, size = len(preprocess.mean), size or (None if shape else preprocess.crop)
     if description is None:
         stated_channels = channels
@@ -78,13 +138,13 @@ def adapted(
             module, entrance(module, size, channels, shape, picture), name, output, found
         )
         if stated_channels not in (None, channels):
-            raise _error("E408", f"the model takes {channels} channels, and `channels` is {stated_channels}")
+            raise error("E408", f"the model takes {channels} channels, and `channels` is {stated_channels}")
     else:
         channels = channels or description.channels
     if named:
         if len(named) != description.channels:
             message = f"`columns` has {len(named)} names, and {name} takes {description.channels} channels"
-            raise _error("E423", message)
+            raise error("E423", message)
         description = replace(description, columns=named)
     description = said_of(description, scores)
     stated = f"those of the {type(module).__name__} given"
@@ -117,8 +177,8 @@ def _described(
 
     try:
         return tried(first), first.channels
-    except BbiError as error:
-        if not isinstance(error.__cause__, Exception):  # it ran, and something else is wrong
+    except BbiError as e:
+        if not isinstance(e.__cause__, Exception):  # it ran, and something else is wrong
             raise
         for other in islice(others(module, first), MOST_TRIES):
             try:
@@ -138,8 +198,4 @@ def module_of(given: Any) -> nn.Module:
         help = f"make one: `{given.__name__}(...)`" if issubclass(given, nn.Module) else help
     elif callable(given):
         help = "a function is no module: give the torch.nn.Module, or wrap the function in one"
-    raise _error("E408", f"{givens.kind_of(given)} is no model", help)
-
-
-def _error(code: str, message: str, help: str | None = None) -> BbiError:
-    return BbiError(Diagnostic(code, message, help=help))
+    raise error("E408", f"{givens.kind_of(given)} is no model", help)

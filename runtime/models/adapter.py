@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.ir.model_description import ModelDescription
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime.errors import error
 from bbilang.runtime.models.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Adapter:
         modules = dict(self.module.named_modules())
         name = self.description.name
         close = suggestion(layer, [*known, *modules])
-        raise _error("E204", f"`{layer}` is not a layer of {name}", f"{close}`bbi layers {name}` lists all")
+        raise error("E204", f"`{layer}` is not a layer of {name}", f"{close}`bbi layers {name}` lists all")
 
     def prepare(self, picture: Image) -> tuple[Tensor, np.ndarray]:
         """A PIL picture -> the image (channel, y, x), float32 in [0, 1] on the CPU, and uint8 (y, x, rgb) to show.
@@ -118,7 +119,7 @@ class Adapter:
         """A picture has red, green and blue, and which of them such a model wants nobody said."""
         name, (channels, y, x) = self.description.name, self.description.input.shape
         help = f"give a tensor ({channels}, {y}, {x}) in [0, 1]; `set show(channels=[...])` says what to draw of it"
-        return _error("E418", f"{name} takes {channels} channels, and a picture has 3", help)
+        return error("E418", f"{name} takes {channels} channels, and a picture has 3", help)
 
     def with_preprocess(self, **changes: Any) -> Adapter:
         """`set preprocess(size=, crop=, mean=, std=)`: the same module; another crop describes the layers anew."""
@@ -183,7 +184,7 @@ def device_named(name: str) -> torch.device:
         device = torch.device("meta")
     count = {"cpu": 1, "mps": int(mps), "cuda": torch.cuda.device_count() if cuda else 0}.get(device.type, 0)
     if (device.index or 0) >= count:
-        raise _error("E406", f"there is no device `{name}` here", "cpu, cuda, mps and auto can be asked for")
+        raise error("E406", f"there is no device `{name}` here", "cpu, cuda, mps and auto can be asked for")
     return device
 
 
@@ -192,7 +193,3 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     lower = {n.lower(): n for n in known}
     close = difflib.get_close_matches(name.lower(), list(lower), 1, 0.6)
     return f"did you mean `{lower[close[0]]}`? " if close else ""
-
-
-def _error(code: str, message: str, help: str | None = None) -> BbiError:
-    return BbiError(Diagnostic(code, message, help=help))

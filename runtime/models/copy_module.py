@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,7 +31,7 @@ def copied(module: nn.Module) -> nn.Module:
     except Exception as e:
         message = f"{type(module).__name__} cannot be copied: {e or type(e).__name__}"
         help = "take what cannot be copied out of the module, or leave the measure out"
-        raise BbiError(Diagnostic("E527", message, help=help)) from e
+        raise error("E527", message, help=help) from e
 
 
 def _settle(value: Any, memo: dict[int, Any]) -> None:

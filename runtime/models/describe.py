@@ -24,7 +24,7 @@ from bbilang.compiler.ir.model_description import (
     PartDescription,
     layer_name,
 )
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 from bbilang.runtime.models import score_output as scored
 from bbilang.runtime.models.dataflow import Dataflow, Facts
 from bbilang.runtime.models.memory_traffic import Traffic
@@ -84,12 +84,12 @@ def describe_module(
         ))  # fmt: skip
     layers = _joined(layers, seen.sources)
     if missing := set(names or ()) - {layer.name for layer in layers}:
-        raise _error(f"the layers {', '.join(sorted(missing))} of {name} did not run exactly once")
+        raise error("E408", f"the layers {', '.join(sorted(missing))} of {name} did not run exactly once")
     classes, part, kind = _scores(module, name, output, seen)
     parts = tuple(replace(p, layers=tuple(x.name for x in layers if x.module in p.layers)) for p in seen.parts)
     if labels and len(labels) != classes:
         found = f"has {classes} classes" if classes else "gives no vector of scores"
-        raise _error(f"{name} {found}, but there are {len(labels)} labels")
+        raise error("E408", f"{name} {found}, but there are {len(labels)} labels")
     size = (int(input_size[0]), int(input_size[1]))
     others = dict(aliases or {}) or _second_names(module, layers)
     output = output if seen.results.get(output) is not None else ""
@@ -127,12 +127,12 @@ def _scores(module: nn.Module, name: str, output: str, seen: _Seen) -> tuple[int
     if last is not None:
         if len(last.shape) != 2 or last.shape[0] != 1:
             found = f"gives the shape {last.shape}"
-            raise _error(f"the output `{output}` of {name} {found}, not one vector of scores (input, class)")
+            raise error("E408", f"the output `{output}` of {name} {found}, not one vector of scores (input, class)")
         return last.shape[1], "", scored.kind_of(last.facts.last, last.shape[1])
     part = next((part for part in seen.parts if part.name == output), None) if output else scored.chosen(seen.parts)
     if output and (part is None or not part.vector):
         found = "gives no single tensor" if part is None else f"has the shape {part.shape}"
-        raise _error(f"the output `{output}` of {name} {found}, not one vector of scores (input, class)")
+        raise error("E408", f"the output `{output}` of {name} {found}, not one vector of scores (input, class)")
     if part is None:
         return 0, "", scored.kinds.UNLESS
     return math.prod(part.shape), "" if seen.plain else part.name, part.scores
@@ -224,13 +224,13 @@ def _run(
             problem = problem or e
             continue
         if output and output not in (*paths.values(), *(part.name for part in seen.parts)):
-            raise _error(f"the output `{output}` is not a module of this model, and no part of what it gives")
+            raise error("E408", f"the output `{output}` is not a module of this model, and no part of what it gives")
         described_with(module, dtype)
         return seen
     text = str(problem).strip().splitlines()
     what = f"a text of {shape[1]} tokens" if reads == "text" else f"{WORDS[reads]} of {' x '.join(map(str, shape))}"
     message = f"the model does not take {what}: {text[0] if text else type(problem).__name__}"
-    raise _error(message, _help(module, reads)) from problem
+    raise error("E408", message, _help(module, reads)) from problem
 
 
 def _watched(
@@ -316,7 +316,3 @@ def further_arguments(module: nn.Module) -> list[str]:
     several = [p.name for p in parameters if p.kind in kinds and p.default is inspect.Parameter.empty][1:]
     only = inspect.Parameter.KEYWORD_ONLY
     return several + [p.name for p in parameters if p.kind == only and p.default is inspect.Parameter.empty]
-
-
-def _error(message: str, help: str | None = None) -> BbiError:
-    return BbiError(Diagnostic("E408", message, help=help))

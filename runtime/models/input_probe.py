@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 
 USUAL = 224
 COMMON = (32, 28, 64, 96, 128, 48, 160, 192, 16, 8, 112, 256, 240, 227, 299, 384, 320, 288, 512, 448)  # then others
@@ -48,7 +48,7 @@ def entrance(
     first = first_layer(module)
     if isinstance(first, nn.Conv3d | nn.ConvTranspose3d):
         help = "give one slice or frame of it as (channel, y, x), to a module that takes that"
-        raise _error("the model takes volumes (channel, z, y, x), and inputs have up to three axes", help)
+        raise error("E408", "the model takes volumes (channel, z, y, x), and inputs have up to three axes", help)
     if shape is not None and size is None:
         return _of_shape(tuple(shape), first, channels)
     if size is not None and len(size) == 1 and isinstance(first, nn.Linear) and size[0] == first.in_features:
@@ -59,8 +59,8 @@ def entrance(
         return Entrance(reads, channels or _channels(module, first, reads), (whole[0], whole[1]), True)
     if isinstance(first, nn.Conv1d | nn.ConvTranspose1d | nn.RNNBase):
         what = "sequences (x, channel)" if _last(first) else "signals (channel, x)"
-        raise _error(
-            f"the model takes {what}, and their length is not known", "say it: `adapt(module, input_size=(x,))`"
+        raise error(
+            "E408", f"the model takes {what}, and their length is not known", "say it: `adapt(module, input_size=(x,))`"
         )
     if isinstance(first, nn.Linear) and not picture and channels is None:
         if not any(isinstance(child, nn.Flatten | nn.Conv2d) for child in module.modules()):
@@ -127,14 +127,14 @@ def _of_shape(shape: tuple[int, ...], first: nn.Module | None, channels: int | N
         shape = shape[1:]
     if not 1 <= len(shape) <= 3 or 0 in shape:
         what = f"a tensor of shape {shape} is no input"
-        raise BbiError(Diagnostic("E418", what, help="inputs are (channel, y, x), (channel, x) or (channel,)"))
+        raise error("E418", what, help="inputs are (channel, y, x), (channel, x) or (channel,)")
     if len(shape) == 3:
         return Entrance("image", shape[0], (shape[1], shape[2]), True)
     if len(shape) == 1:
         return Entrance("vector", shape[0], (1, 1), True)
     if isinstance(first, nn.modules.conv._ConvNd) and not along:
         what = f"a tensor of shape {shape} has no axis of channels, and the model takes pictures"
-        raise BbiError(Diagnostic("E418", what, help=f"give (1, {shape[0]}, {shape[1]}): `tensor[None]`"))
+        raise error("E418", what, help=f"give (1, {shape[0]}, {shape[1]}): `tensor[None]`")
     if _last(first):
         return Entrance("sequence", shape[1], (1, shape[0]), True)
     return Entrance("signal", shape[0], (1, shape[1]), True)
@@ -192,7 +192,3 @@ def _worked_out(module: nn.Module, failed: Entrance) -> Iterator[int]:
         near = range(max(1, side - NEAR), side + NEAR + 1)
         yield from sorted((s for s in COMMON if s in near), key=lambda s: abs(s - side))
         yield from sorted(near, key=lambda s: abs(s - side))
-
-
-def _error(message: str, help: str) -> BbiError:
-    return BbiError(Diagnostic("E408", message, help=help))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 LONGEST = 16  # a picture longer than this many times its shorter side is cut before it is resized
-
-
-def _error(message: str, help: str | None = None) -> BbiError:
-    return BbiError(Diagnostic("E407", message, help=help))
 
 
 @dataclass(frozen=True)
@@ -40,15 +36,15 @@ class Preprocess:
 
     def __post_init__(self) -> None:
         if not all(1 <= size <= 8192 for size in (self.resize, *self.crop)):
-            raise _error("preprocess: size and crop are pixels, from 1 to 8192")
+            raise error("E407", "preprocess: size and crop are pixels, from 1 to 8192")
         if max(self.crop) > self.resize:
             crop = " x ".join(str(side) for side in self.crop)
             text = f"preprocess: a crop of {crop} pixels does not fit in a shorter side of {self.resize}"
-            raise _error(text, "set size at least as large as crop")
+            raise error("E407", text, "set size at least as large as crop")
         if self.interpolation not in INTERPOLATIONS:
-            raise _error(f"preprocess: interpolation is one of {', '.join(INTERPOLATIONS)}")
+            raise error("E407", f"preprocess: interpolation is one of {', '.join(INTERPOLATIONS)}")
         if len(self.mean) != len(self.std) or not all(value > 0 for value in self.std):
-            raise _error("preprocess: mean and std have one number per channel, and std is positive")
+            raise error("E407", "preprocess: mean and std have one number per channel, and std is positive")
 
     def override(
         self,
@@ -154,5 +150,5 @@ def _numbers(name: str, value: Any, count: int, kind: type) -> tuple[Any, ...]:
     values = (value,) * count if isinstance(value, int | float) else tuple(value)
     values = values * count if len(values) == 1 else values
     if len(values) != count:
-        raise _error(f"preprocess: {name} is one number or {count}, not {len(values)}")
+        raise error("E407", f"preprocess: {name} is one number or {count}, not {len(values)}")
     return tuple(kind(v) for v in values)

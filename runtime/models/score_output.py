@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from bbilang.compiler.ir import score_kinds as kinds
 from bbilang.compiler.ir.model_description import ModelDescription, PartDescription
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime.errors import error
 from bbilang.runtime.models.dataflow import LINEAR, Facts
 from bbilang.runtime.passes.module.precision import described_with, input_type
 from bbilang.runtime.passes.module.results import Path, parts_of, standing_at
@@ -72,7 +73,7 @@ def picked(result: Any, name: str) -> Tensor:
         if part.name == name:
             return part.tensor
     help = "its result has another form than when it was described"
-    raise BbiError(Diagnostic("E502", f"the network gave no `{name}` this time", help=help))
+    raise error("E502", f"the network gave no `{name}` this time", help=help)
 
 
 def text_scores(result: Any) -> Tensor:
@@ -224,7 +225,7 @@ def kind_of_rows(scores: Any, kind: str) -> str:
 
 def _differ(message: str) -> BbiError:
     help = "say what they are: `set scores(kind=logits)`, `probabilities`, `independent` or `value`"
-    return BbiError(Diagnostic("E532", message, help=help))
+    return error("E532", message, help=help)
 
 
 def probabilities(scores: Tensor, kind: str) -> Tensor:
@@ -237,7 +238,7 @@ def probabilities(scores: Tensor, kind: str) -> Tensor:
         case kinds.PROBABILITIES | kinds.INDEPENDENT:
             return scores
     help = "attribute to the score itself, `output[0]`; or say what it is: `set scores(kind=independent)`"
-    raise BbiError(Diagnostic("E533", "a value has no probability", help=help))
+    raise error("E533", "a value has no probability", help=help)
 
 
 def probability_slope(scores: Tensor, number: int, kind: str) -> Tensor:

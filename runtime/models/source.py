@@ -1,5 +1,5 @@
 """`code_allowed` by the name that users import it under."""
 
-from bbilang.runtime.models.sources.source import allow_code, code_allowed
+from bbilang.runtime.models.sources.permission import allow_code, code_allowed
 
 __all__ = ["allow_code", "code_allowed"]

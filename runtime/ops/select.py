@@ -8,7 +8,7 @@ import numpy as np
 
 from bbilang.compiler.contract import Operation
 from bbilang.compiler.ir.program import Node
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
 
 
@@ -42,7 +42,7 @@ class Select(Operation):
             atoms = np.concatenate([atoms.reshape(-1, len(axis.components)), np.full((1, len(axis.components)), -1)])
         if not len(atoms):
             message = f"there is nothing to {self.name}: no atom is left to choose from"
-            raise BbiError(Diagnostic("E507", message, help="loosen the `filter` before it"))
+            raise error("E507", message, help="loosen the `filter` before it")
         coords = {c: Named((axis.name,), atoms[:, i]) for i, c in enumerate(axis.components)}
         return Field(node.type, Named((axis.name,), np.zeros(len(atoms), np.float32)), coords)
 

@@ -56,7 +56,8 @@ def model_key(
 ) -> str | None:
     """The key of the record about a model of the registry; None where its file of weights cannot be read. The word
     `download` fetches the file, as `load` does."""
-    from bbilang.runtime.models.registry import entry_of, weights_of
+    from bbilang.runtime.models.loading import weights_of
+    from bbilang.runtime.models.registry import entry_of
 
     entry = entry_of(name)
     path, receipt = weights_of(entry, weights, progress)

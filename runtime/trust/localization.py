@@ -7,7 +7,7 @@ from typing import NoReturn, TypeAlias
 import numpy as np
 
 from bbilang.compiler.check.bounding_boxes import listed
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Finding, Measure
 from bbilang.runtime.trust.numbers import over
@@ -176,7 +176,7 @@ def _label(case: Case, index: int) -> str:
 
 
 def _fail(message: str, help: str) -> NoReturn:
-    raise BbiError(Diagnostic("E516", message, help=help))
+    raise error("E516", message, help=help)
 
 
 MEASURES = (PointingGame(), Localization())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.ir.model_description import NOT_PICTURES
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
 from bbilang.runtime.trust.numbers import mean_of, over, ratio
@@ -66,7 +66,7 @@ def _pictures(case: Case, name: str) -> None:
     if case.run.adapter.description.reads == "text":
         message = f"`{name}` changes a picture a little, and {case.run.adapter.description.name} reads text"
         help = "between two tokens there is nothing; `deletion`, `path_dependence` and others are of any layer"
-        raise BbiError(Diagnostic("E531", message, help=help))
+        raise error("E531", message, help=help)
 
 
 def noisy(case: Case) -> list[Any]:

@@ -82,7 +82,7 @@ def test_contract(path):
 
 def results_of(path: Path, optimized: bool):
     from bbilang.runtime.inputs.load import picture_of
-    from bbilang.runtime.models.registry import load
+    from bbilang.runtime.models.loading import load
 
     text = path.read_text(encoding="utf-8")
     for old, new in SHORTER.get(path.stem, ()):

@@ -22,7 +22,7 @@ from bbilang.registry import registry
 from bbilang.runtime.execution.execute import execute
 from bbilang.runtime.execution.results import Results
 from bbilang.runtime.inputs.network_input import NetworkInput
-from bbilang.runtime.models.registry import adapt
+from bbilang.runtime.models.adapt import adapt
 from bbilang.runtime.view.build import view
 from bbilang.runtime.view.model import Provenance, View
 

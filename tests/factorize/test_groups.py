@@ -401,7 +401,7 @@ def test_a_layer_without_response():
     with torch.no_grad():
         module.b[0].weight.zero_()
         module.b[0].bias.fill_(-1)
-    from bbilang.runtime.models.registry import adapt
+    from bbilang.runtime.models.adapt import adapt
 
     adapter = adapt(module, (tiny.SIZE, tiny.SIZE), labels=tiny.LABELS, name="tiny")
     error = tiny.refused(lambda: tiny.run(f"b | factorize(nmf, 2) {BARS}", model=adapter))

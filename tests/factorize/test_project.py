@@ -16,7 +16,7 @@ from torch import nn
 from bbilang.compiler.ir.program import walk
 from bbilang.runtime.execution.context import Run
 from bbilang.runtime.factorization.matrix import factorize
-from bbilang.runtime.models.registry import adapt
+from bbilang.runtime.models.adapt import adapt
 
 ARTICLE = Path(__file__).parents[3] / "shared" / "data" / "article"
 MAP = "| present(heatmap, facet=component)"

@@ -14,7 +14,7 @@ import bbilang
 from bbilang.registry import registry
 from bbilang.runtime.execution.execute import execute
 from bbilang.runtime.inputs.load import picture_of
-from bbilang.runtime.models.registry import load
+from bbilang.runtime.models.loading import load
 
 ROOT = Path(__file__).parents[2]
 SPECS = sorted((ROOT / "specs").glob("*.bbi"))

@@ -38,7 +38,7 @@ def test_one_identity():
         "import bbilang.grammar.parse",
         "import bbilang.compiler.check.check",
         "from bbilang.registry import registry; registry()",
-        "from bbilang.runtime.models.registry import describe; describe('inceptionv1')",
+        "from bbilang.runtime.models.descriptions import describe; describe('inceptionv1')",
     ],
 )
 def test_heavy_packages_wait(code):

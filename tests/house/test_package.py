@@ -118,7 +118,8 @@ def test_the_wheel_works_where_there_is_no_tree(built, tmp_path):
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
 import bbilang.grammar.parse, bbilang.registry
-from bbilang.runtime.models.registry import MODELS, describe
+from bbilang.runtime.models.registry import MODELS
+from bbilang.runtime.models.descriptions import describe
 bbilang.registry.registry()
 print(*(describe(name).flops for name in MODELS))
 from bbilang.cli.examples import texts

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import bbilang
-from bbilang.runtime.models.registry import adapt
+from bbilang.runtime.models.adapt import adapt
 
 SIDE, CLASSES = 8, 3
 TEXTS = {  # a method -> how it is written here: fewer steps, masks and samples than its defaults, and windows that fit

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from bbilang.runtime.inputs.network_input import NetworkInput
-from bbilang.runtime.models.registry import adapt
+from bbilang.runtime.models.adapt import adapt
 
 SIZE, WIDTH, CLASSES = 12, 4, 5
 

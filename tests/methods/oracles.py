@@ -101,7 +101,7 @@ def network_of(name):
 
 @cache
 def big_adapter():
-    from bbilang.runtime.models.registry import load
+    from bbilang.runtime.models.loading import load
 
     return load(EFFICIENTNET)
 

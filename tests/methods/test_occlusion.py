@@ -15,7 +15,7 @@ from bbilang.compiler.optimize.rules import optimize
 from bbilang.compiler.plan.plan import plan
 from bbilang.registry import registry
 from bbilang.runtime.execution.execute import execute
-from bbilang.runtime.models.registry import adapt
+from bbilang.runtime.models.adapt import adapt
 
 MEAN = torch.tensor(slow.MEAN).view(3, 1, 1)
 

@@ -11,7 +11,7 @@ from torch import nn
 import bbilang
 from bbilang.compiler.optimize.rules import optimize
 from bbilang.runtime.methods.extremal_perturbation import Bumps
-from bbilang.runtime.models.registry import adapt
+from bbilang.runtime.models.adapt import adapt
 
 ROWS, COLUMNS = slice(8, 20), slice(14, 28)  # of 32 px: what the first class looks at
 OTHER = slice(2, 8)  # what the second does, along both axes

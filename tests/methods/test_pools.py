@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from closeness import close_to
 from torch import nn
 
-from bbilang.runtime.models.registry import adapt
+from bbilang.runtime.models.adapt import adapt
 from bbilang.runtime.passes.pools import Pools, blended
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 import bbilang
 from bbilang.runtime.inputs.load import picture_of
-from bbilang.runtime.models.registry import load
+from bbilang.runtime.models.loading import load
 
 attr = pytest.importorskip("captum.attr")
 

@@ -17,8 +17,8 @@ import bbilang
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.registry import registry
 from bbilang.runtime import passes
+from bbilang.runtime.models.adapt import adapt
 from bbilang.runtime.models.preprocess import Preprocess
-from bbilang.runtime.models.registry import adapt
 from bbilang.runtime.relevance.composites import COMPOSITES, RULES
 from bbilang.runtime.relevance.marks import Mark, marked
 

@@ -18,7 +18,8 @@ from torch import nn
 
 from bbilang.registry import registry
 from bbilang.runtime import passes
-from bbilang.runtime.models.registry import adapt, load
+from bbilang.runtime.models.adapt import adapt
+from bbilang.runtime.models.loading import load
 
 COMPOSITES = {
     "epsilon_plus": "EpsilonPlus",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.models.registry import load
+from bbilang.runtime.models.loading import load
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 

@@ -12,8 +12,12 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
-from bbilang.runtime.models import registry as model
-from bbilang.runtime.models.registry import MODELS, adapt, describe, describe_module, load
+from bbilang.runtime.models import descriptions
+from bbilang.runtime.models.adapt import adapt
+from bbilang.runtime.models.adapter import describe_module
+from bbilang.runtime.models.descriptions import describe
+from bbilang.runtime.models.loading import load
+from bbilang.runtime.models.registry import MODELS
 
 LAYERS = {
     "efficientnet_lite0": ("stem", "block1a", "block3a.depthwise", "block5c.expand", "block5c", "head"),
@@ -119,9 +123,9 @@ def test_json_is_read_back_and_old_json_too():
 @pytest.fixture
 def cache_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("BBI_CACHE_DIR", str(tmp_path))
-    model._at_size.cache_clear()
+    descriptions._at_size.cache_clear()
     yield tmp_path
-    model._at_size.cache_clear()
+    descriptions._at_size.cache_clear()
 
 
 def test_another_crop(cache_folder):
@@ -144,7 +148,7 @@ def test_another_crop_is_that_of_the_adapter(cache_folder):
 
 def test_another_crop_comes_from_the_disk_without_torch(cache_folder):
     first = describe("efficientnet_lite0", 64)
-    use = "import sys; from bbilang.runtime.models.registry import describe; d = describe('efficientnet_lite0', 64)"
+    use = "import sys; from bbilang.runtime.models.descriptions import describe; d = describe('efficientnet_lite0', 64)"
     code = f"{use}; print(d.flops); sys.exit('torch' in sys.modules)"
     environment = os.environ | {"BBI_CACHE_DIR": str(cache_folder)}
     run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)

@@ -6,7 +6,7 @@ from torch import nn
 
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.runtime.models.describe import describe_module
-from bbilang.runtime.models.sources.source import short_names
+from bbilang.runtime.models.sources.short_names import short_names
 
 
 class Residual(nn.Module):

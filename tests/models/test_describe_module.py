@@ -6,8 +6,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
+from bbilang.runtime.models.adapt import adapt
+from bbilang.runtime.models.adapter import describe_module
 from bbilang.runtime.models.preprocess import Preprocess
-from bbilang.runtime.models.registry import adapt, describe_module
 
 
 class Mixture(nn.Module):

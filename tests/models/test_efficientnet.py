@@ -8,7 +8,8 @@ from closeness import close_to, within
 from PIL import Image
 
 from bbilang.runtime.inputs.images import read
-from bbilang.runtime.models.registry import MODELS, carried
+from bbilang.runtime.models.loading import carried
+from bbilang.runtime.models.registry import MODELS
 
 
 def predict(adapter, pictures):

@@ -9,7 +9,8 @@ import pytest
 import torch
 from closeness import close_to
 
-from bbilang.runtime.models.registry import describe, load
+from bbilang.runtime.models.descriptions import describe
+from bbilang.runtime.models.loading import load
 from bbilang.runtime.models.zoo import googlenet
 
 
@@ -58,7 +59,7 @@ SCRIPT = """
             library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         sys.modules.pop("torchvision", None)
         import torchvision
-    from bbilang.runtime.models.registry import load
+    from bbilang.runtime.models.loading import load
     torch.manual_seed(0)
     theirs = torchvision.models.googlenet(weights=None, init_weights=False, transform_input=True).eval()
     for module in theirs.modules():

@@ -11,7 +11,7 @@ from torch import nn
 
 import bbilang
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
-from bbilang.runtime.models.registry import adapt
+from bbilang.runtime.models.adapt import adapt
 from bbilang.runtime.styles.graph import edges_of, places_of, shape_words
 
 
@@ -67,7 +67,7 @@ def test_rows_follow_what_a_layer_waits_for():
 
 
 def test_a_block_that_is_gone_round_says_so():
-    description = bbilang.runtime.models.registry.describe("efficientnet_lite0")
+    description = bbilang.runtime.models.descriptions.describe("efficientnet_lite0")
     assert shape_words(description, "block2b") == "24 x 56 x 56, skip inside"
     assert shape_words(description, "block2a") == "24 x 56 x 56"
     assert edges_of(description, ("block2a", "block2b.expand", "block2b")) == ((0, 1), (0, 2), (1, 2))

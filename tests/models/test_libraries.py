@@ -13,8 +13,9 @@ from closeness import close_to, within
 from PIL import Image
 
 import bbilang
+from bbilang.runtime.models.descriptions import describe
+from bbilang.runtime.models.loading import load
 from bbilang.runtime.models.preprocess import Preprocess
-from bbilang.runtime.models.registry import describe, load
 
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)).resize((300, 260))
 

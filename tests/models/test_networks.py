@@ -10,8 +10,8 @@ from closeness import close_to
 from PIL import Image
 
 import bbilang
+from bbilang.runtime.models.adapt import adapt, adapt_text
 from bbilang.runtime.models.preprocess import Preprocess
-from bbilang.runtime.models.registry import adapt, adapt_text
 from bbilang.runtime.passes import forward
 
 TEXT = "Once upon a time, there was a little girl named"

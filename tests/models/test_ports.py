@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from closeness import close_to
 
-from bbilang.runtime.models.registry import load
+from bbilang.runtime.models.loading import load
 from bbilang.runtime.models.zoo import inceptionv1
 from bbilang.runtime.models.zoo.inceptionv1 import Normalization
 from bbilang.runtime.models.zoo.same_padding import SameConv2d, SameMaxPool2d, same_padding

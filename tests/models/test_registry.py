@@ -11,9 +11,10 @@ from closeness import close_to
 from PIL import Image
 
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.models import registry as model
+from bbilang.runtime.models.descriptions import describe
+from bbilang.runtime.models.loading import load
 from bbilang.runtime.models.preprocess import Preprocess
-from bbilang.runtime.models.registry import MODELS, MODELS_FOLDER, describe, load
+from bbilang.runtime.models.registry import MODELS, MODELS_FOLDER, entry_of
 from bbilang.runtime.models.ship_descriptions import text
 
 
@@ -34,7 +35,7 @@ def test_descriptions_are_whole(name):
 
 
 def test_describe_does_not_import_torch():
-    use = "import sys; from bbilang.runtime.models.registry import describe; describe('googlenet')"
+    use = "import sys; from bbilang.runtime.models.descriptions import describe; describe('googlenet')"
     code = f"{use}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -159,5 +160,5 @@ def test_another_crop_describes_the_layers_anew(efficientnet):
 
 def test_errors_name_no_traceback():
     with pytest.raises(BbiError) as caught:
-        model.entry_of("efficientnet_lite1")
+        entry_of("efficientnet_lite1")
     assert str(caught.value).startswith("error[E401]: there is no model `efficientnet_lite1`\n  help: did you mean")

@@ -12,10 +12,12 @@ from torch import nn
 
 import bbilang
 from bbilang.cli.app import main
+from bbilang.runtime.models.descriptions import describe
+from bbilang.runtime.models.loading import load
 from bbilang.runtime.models.preprocess import Preprocess
-from bbilang.runtime.models.registry import describe, load
 from bbilang.runtime.models.sources.from_transformers import preprocess_of
-from bbilang.runtime.models.sources.source import code_allowed, source_of
+from bbilang.runtime.models.sources.permission import code_allowed
+from bbilang.runtime.models.sources.source import source_of
 
 NETWORK = """
     import torch

@@ -8,7 +8,7 @@ from torch import nn
 import bbilang
 from bbilang.cli.app import main
 from bbilang.runtime.inputs import texts
-from bbilang.runtime.models.registry import adapt_text
+from bbilang.runtime.models.adapt import adapt_text
 from bbilang.runtime.models.sources.text_models import ABSENT, Mean, TextModel
 
 

@@ -9,7 +9,7 @@ from closeness import close_to
 from safetensors.torch import save_file
 from torch import nn
 
-from bbilang.runtime.models.registry import load
+from bbilang.runtime.models.loading import load
 from bbilang.runtime.models.weights.load import read_state
 
 

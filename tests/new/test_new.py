@@ -12,7 +12,8 @@ import pytest
 
 from bbilang.cli import new_templates as newtexts
 from bbilang.cli.app import main
-from bbilang.runtime.models.registry import MODELS, describe
+from bbilang.runtime.models.descriptions import describe
+from bbilang.runtime.models.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bbilang.compiler.optimize.cost import Speed, Speeds
-from bbilang.runtime.models.registry import adapt
+from bbilang.runtime.models.adapt import adapt
 
 ORDER = ("a", "b", "c")  # modules in a row, so that each can be run by hand
 CLASSES = 60

@@ -21,7 +21,8 @@ from bbilang.compiler.plan.plan import plan
 from bbilang.registry import registry
 from bbilang.runtime.execution.execute import execute
 from bbilang.runtime.execution.results import Results
-from bbilang.runtime.models.registry import Preprocess, adapt
+from bbilang.runtime.models.adapt import adapt
+from bbilang.runtime.models.preprocess import Preprocess
 
 MEAN, STD = (0.45, 0.4, 0.5), (0.25, 0.2, 0.3)
 

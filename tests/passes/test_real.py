@@ -6,7 +6,8 @@ import pytest
 import torch
 from closeness import close_to
 
-from bbilang.runtime.models.registry import adapt, load
+from bbilang.runtime.models.adapt import adapt
+from bbilang.runtime.models.loading import load
 from bbilang.runtime.passes import Passes, above, forward, gradients, rerun_gradients, tangents
 
 

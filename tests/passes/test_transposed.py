@@ -161,7 +161,7 @@ def test_rows_of_a_path_have_gates_of_their_own(double):
     [("efficientnet_lite0", None, ["block5c", "block6c.expand"]), ("googlenet", "random", ["mixed4d", "mixed5a"])],
 )
 def test_real_networks_in_float32(name, weights, layers):
-    from bbilang.runtime.models.registry import load
+    from bbilang.runtime.models.loading import load
 
     torch.manual_seed(0)
     adapter = load(name, weights=weights)

@@ -37,7 +37,7 @@ def another_device(folder: Path) -> None:
 
 
 def no_weights(folder: Path) -> None:
-    from bbilang.runtime.models.registry import load
+    from bbilang.runtime.models.loading import load
 
     load("inceptionv1")
 

@@ -14,7 +14,7 @@ from bbilang.compiler.plan.plan import plan
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.registry import registry
 from bbilang.runtime.execution.execute import execute
-from bbilang.runtime.models.registry import adapt
+from bbilang.runtime.models.adapt import adapt
 
 TEXT = """
 photo = input | present(image)

@@ -467,7 +467,7 @@ def test_a_model_without_a_class_vector():
             pooled = torch.nn.functional.adaptive_avg_pool2d(inner, 2)
             return {"map": inner, "more": self.head(pooled.flatten(1)).sum()}
 
-    from bbilang.runtime.models.registry import adapt
+    from bbilang.runtime.models.adapt import adapt
 
     model = adapt(tiny.build(Dense), (tiny.SIZE, tiny.SIZE), name="dense")
     assert model.description.classes == 0

@@ -13,7 +13,7 @@ import torch
 from closeness import close_to, within
 from torch import nn
 
-from bbilang.runtime.models.registry import adapt
+from bbilang.runtime.models.adapt import adapt
 
 ARTICLE = Path(__file__).parents[3] / "shared" / "data" / "article"
 pytestmark = pytest.mark.skipif(not ARTICLE.is_dir(), reason=f"the article's numbers are not at {ARTICLE}")

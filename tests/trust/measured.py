@@ -15,7 +15,7 @@ from bbilang.compiler.optimize.rules import optimize
 from bbilang.compiler.plan.plan import plan
 from bbilang.registry import registry
 from bbilang.runtime.execution.context import Run
-from bbilang.runtime.models.registry import adapt
+from bbilang.runtime.models.adapt import adapt
 
 
 def found(text: str, model: Any = "residual", inputs: int = 1, optimized: bool = True) -> dict[str, Any]:

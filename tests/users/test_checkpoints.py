@@ -227,8 +227,8 @@ def test_which_object_is_in_the_way_is_told(tmp_path):
 
 @pytest.mark.filterwarnings("ignore")  # torch's own, on trees
 def test_a_file_of_weights_for_an_exported_program(tmp_path):
-    from bbilang.runtime.models.registry import load
-    from bbilang.runtime.models.sources.source import code_allowed
+    from bbilang.runtime.models.loading import load
+    from bbilang.runtime.models.sources.permission import code_allowed
 
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
     torch.export.save(torch.export.export(module, (torch.rand(1, 3, 12, 12),)), tmp_path / "net.pt2")
@@ -241,7 +241,7 @@ def test_a_file_of_weights_for_an_exported_program(tmp_path):
 
 
 def test_names_of_files_that_are_none():
-    from bbilang.runtime.models.registry import load
+    from bbilang.runtime.models.loading import load
 
     for name in ("a\0b.pth", "~nobody-of-this-name/w.pth", "x" * 5000):
         refused("E403", lambda name=name: load("googlenet", name))

@@ -14,7 +14,8 @@ from weightserver import serving
 
 from bbilang.cli.app import main
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
-from bbilang.runtime.models.registry import MODELS, load
+from bbilang.runtime.models.loading import load
+from bbilang.runtime.models.registry import MODELS
 from bbilang.runtime.models.weights import download as transfer
 from bbilang.runtime.models.weights.fetch import fetch
 from bbilang.runtime.models.weights.remote_files import MIRROR, Remote

@@ -8,7 +8,7 @@ from brings import brings
 from torch import nn
 
 import bbilang
-from bbilang.runtime.models.registry import adapt
+from bbilang.runtime.models.adapt import adapt
 from bbilang.runtime.models.tensor_bytes import content
 from bbilang.runtime.recall.identity import subject_of
 

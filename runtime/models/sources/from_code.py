@@ -1,7 +1,7 @@
-"""`package.module:factory` and `file.pt2`: models that run the reader's own code, which takes `--allow-code`.
+"""Load `package.module:factory` and `file.pt2`: models that run the reader's own code, which takes `--allow-code`.
 
-A file of torch.export is a program: reading one unpickles what it holds and evaluates its symbolic shapes, so that it
-can run anything (torch.export.load: "Never load data from an untrusted source"). Nothing here makes that safe.
+A file of torch.export is a program: loading it unpickles its contents and evaluates its symbolic shapes, so it can run
+anything (torch.export.load: "Never load data from an untrusted source"). Nothing here makes that safe.
 """
 
 from __future__ import annotations
@@ -14,41 +14,45 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bbilang.grammar.files import opened, path_of, short
+from bbilang.runtime.errors import error
 from bbilang.runtime.models.preprocess import Preprocess
-from bbilang.runtime.models.sources.source import EXPORTED, Found, error, require_permission
+from bbilang.runtime.models.sources.model_spec import EXPORTED, ModelSpec
+from bbilang.runtime.models.sources.permission import require_permission
 
 if TYPE_CHECKING:
     from torch import nn
 
+runs_own_code = True
+
 
 def key(name: str) -> None:
-    """Code may change from one call to the next: no description of it is kept."""
+    """Return None: code may change between calls, so its descriptions are not cached. Raises E409."""
     require_permission(name)
-    return None
 
 
-def find(name: str) -> Found:
-    """Raises BbiError E409 (not allowed), E401 (not there), E408 (it gives no module, or fails)."""
+def find(name: str) -> ModelSpec:
+    """Load the file or call the factory. Raises BbiError E409 (not allowed), E401 (does not exist), E408 (does not
+    return a module, or fails)."""
     require_permission(name)
-    return _exported(name) if name.endswith(EXPORTED) else _made(name)
+    return _load_exported(name) if name.endswith(EXPORTED) else _call_factory(name)
 
 
-def _made(name: str) -> Found:
-    """What a factory without arguments gives: a torch.nn.Module, or an adapter (`bbilang.adapt`) with preprocessing."""
+def _call_factory(name: str) -> ModelSpec:
+    """Call a factory without arguments: it returns a torch.nn.Module, or an adapter (`bbilang.adapt`)."""
     from bbilang.runtime.models.adapter import Adapter
 
     path, _, attribute = name.partition(":")
-    made = _called(name, path, attribute)
+    made = _result_of(name, path, attribute)
     if isinstance(made, Adapter):
         description = made.description
-        return Found(description.title, lambda: made.module, lambda: made.module, made.weights, made.preprocess,
+        return ModelSpec(description.title, lambda: made.module, lambda: made.module, made.weights, made.preprocess,
                      description.labels, made.definition, getattr(made, "words", None), made.random)  # fmt: skip
     if not hasattr(made, "named_modules"):
         raise error("E408", f"`{name}` gives a {type(made).__name__}, not a torch.nn.Module")
-    return _found(attribute, lambda: made, f"those that `{name}` gives", name)
+    return _spec(attribute, lambda: made, f"those that `{name}` gives", name)
 
 
-def _called(name: str, path: str, attribute: str) -> Any:
+def _result_of(name: str, path: str, attribute: str) -> Any:
     folder = str(Path.cwd())
     if folder not in sys.path:  # as `python -m` does
         sys.path.insert(0, folder)
@@ -65,8 +69,8 @@ def _called(name: str, path: str, attribute: str) -> Any:
         raise error("E408", f"`{name}()` failed: {type(e).__name__}: {e}", "it is called without arguments") from e
 
 
-def _exported(name: str) -> Found:
-    """A program of torch.export, with its modules as they were before."""
+def _load_exported(name: str) -> ModelSpec:
+    """Load a program of torch.export, unflattened into its original modules."""
     import torch
 
     try:
@@ -85,13 +89,13 @@ def _exported(name: str) -> Found:
         lines = str(e).strip().splitlines()
         raise error("E403", f"{path.name} is no program of torch.export: {lines[0] if lines else e}") from e
     size = tuple(example.shape[-2:])
-    return _found(path.stem, lambda: made, path.name, f"{path.name} {digest}", size, example.shape[1])
+    return _spec(path.stem, lambda: made, path.name, f"{path.name} {digest}", size, example.shape[1])
 
 
-def _found(
+def _spec(
     title: str, build: Callable[[], nn.Module], words: str, definition: str, size: tuple[int, ...] = (224, 224),
     channels: int = 3,
-) -> Found:  # fmt: skip
+) -> ModelSpec:  # fmt: skip
     y, x = size
     preprocess = Preprocess(max(y, x), (y, x), mean=(0.0,) * channels, std=(1.0,) * channels)
-    return Found(title, build, build, words, preprocess, (), definition)
+    return ModelSpec(title, build, build, words, preprocess, (), definition)

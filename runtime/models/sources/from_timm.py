@@ -1,4 +1,4 @@
-"""`timm:NAME`: the image classifiers and encoders of timm (Wightman, PyTorch Image Models), without their training."""
+"""Load `timm:NAME`: the image classifiers and encoders of timm (Wightman, PyTorch Image Models)."""
 
 from __future__ import annotations
 
@@ -6,23 +6,27 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from bbilang.runtime.errors import error
 from bbilang.runtime.models.adapter import suggestion
 from bbilang.runtime.models.preprocess import INTERPOLATIONS, Preprocess
-from bbilang.runtime.models.sources.source import Found, downloading, error, imported, version_of
+from bbilang.runtime.models.sources.libraries import downloading, imported, version_of
+from bbilang.runtime.models.sources.model_spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
-NAME = re.compile(r"[\w-]+(\.[\w-]+)?")  # `resnet50` or `resnet50.a1_in1k`; no addresses of files or of a hub
+NAME = re.compile(r"[\w-]+(\.[\w-]+)?")  # `resnet50` or `resnet50.a1_in1k`; not the path of a file or of a hub
+
+runs_own_code = False
 
 
 def key(name: str) -> tuple[str, ...]:
-    """What a description depends on besides this file."""
+    """Return everything that a description depends on besides this file."""
     return (name, version_of("timm"))
 
 
-def find(name: str) -> Found:
-    """Raises BbiError E401 (no such model), E410 (timm is not installed)."""
+def find(name: str) -> ModelSpec:
+    """Look up a model of timm. Raises BbiError E401 (no such model), E410 (timm is not installed)."""
     own = name.removeprefix("timm:")
     timm = imported("timm")
     if not NAME.fullmatch(own) or not timm.is_model(own):
@@ -39,21 +43,23 @@ def find(name: str) -> Found:
             return build(True)
 
     words = f"{config.get('tag') or 'pretrained'} (timm {version_of('timm')})"
-    return Found(own, build, trained, words, preprocess_of(config), labels_of(config), f"timm {own}")
+    return ModelSpec(own, build, trained, words, preprocess_of(config), labels_of(config), f"timm {own}")
 
 
 def preprocess_of(config: dict[str, Any]) -> Preprocess:
-    """From a pretrained configuration, as timm's own evaluation does: resize by the crop's share, crop the centre."""
+    """Read the preprocessing from a pretrained configuration, as timm's evaluation does: resize, crop the centre."""
     y, x = config["input_size"][1:]
     size = math.floor(max(y, x) / config.get("crop_pct", 0.875))
-    how = config.get("interpolation", "bicubic")
+    interpolation = config.get("interpolation", "bicubic")
     mean, std = (tuple(float(v) for v in config[part]) for part in ("mean", "std"))
     squashed = config.get("crop_mode") == "squash" and y == x
-    return Preprocess(size, (y, x), how if how in INTERPOLATIONS else "bicubic", mean, std, squashed)
+    return Preprocess(
+        size, (y, x), interpolation if interpolation in INTERPOLATIONS else "bicubic", mean, std, squashed
+    )
 
 
 def labels_of(config: dict[str, Any]) -> tuple[str, ...]:
-    """The configuration's own; else, by the number of classes, those of the ImageNet subset that timm knows."""
+    """Return the labels of the configuration; else, by the number of classes, those of a subset of ImageNet."""
     from timm.data import ImageNetInfo, infer_imagenet_subset
 
     names = config.get("label_descriptions") or config.get("label_names")

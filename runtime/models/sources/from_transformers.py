@@ -1,7 +1,7 @@
-"""`transformers:NAME`: a model of the hub, or a folder that `save_pretrained` wrote.
+"""Load `transformers:NAME`: a model of the hub, or a folder that `save_pretrained` wrote.
 
-Classifiers and encoders of pictures and of texts, and causal language models, which score the next token. No code of
-theirs runs: no `trust_remote_code`, and weights from safetensors alone.
+Classifiers and encoders of images and of texts, and causal language models, which score the next token. None of their
+code runs: no `trust_remote_code`, and weights from safetensors only.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.files import path_of, short
+from bbilang.runtime.errors import error
 from bbilang.runtime.models.preprocess import Preprocess
-from bbilang.runtime.models.sources.source import OFFLINE, Found, downloading, error, imported, reachable, version_of
+from bbilang.runtime.models.sources.libraries import OFFLINE, downloading, imported, reachable, version_of
+from bbilang.runtime.models.sources.model_spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,9 +30,11 @@ IMAGES, SCORES, NEXT = "ForImageClassification", "ForSequenceClassification", ("
 ENCODER = "EncoderModel"
 RESAMPLING = ("nearest", "lanczos", "bilinear", "bicubic")  # Pillow's numbers
 
+runs_own_code = False
+
 
 def key(name: str) -> tuple[str, ...]:
-    """What a description depends on besides this file: the version, and the files of a folder."""
+    """Return everything that a description depends on besides this file: the version, and the files of a folder."""
     folder = _folder(name)
     known = [(folder / file).read_bytes() for file in FILES if (folder / file).is_file()]
     return (name, version_of("transformers"), hashlib.sha256(b"\0".join(known)).hexdigest())
@@ -43,9 +47,9 @@ def _folder(name: str) -> Path:
         raise error("E401", f"{short(name)} is no model: {e.strerror}") from e
 
 
-def find(name: str) -> Found:
-    """Raises BbiError E401 (no such folder or name), E409 (the model brings code), E410 (not installed), E419 (its
-    configuration cannot be fetched)."""
+def find(name: str) -> ModelSpec:
+    """Look up a model of the hub or a folder. Raises BbiError E401 (no such folder or name), E409 (the model brings
+    code), E410 (not installed), E419 (its configuration cannot be fetched)."""
     own = str(_folder(name))
     local = Path(own).is_dir()
     version_of("transformers")
@@ -56,7 +60,7 @@ def find(name: str) -> Found:
         raise error("E401", f"the folder {own} has no config.json", "write one with `model.save_pretrained(folder)`")
     transformers = imported("transformers")
     if importlib.util.find_spec("torchvision"):
-        imported("torchvision")  # transformers imports it where it is installed, and fails where that fails
+        imported("torchvision")  # transformers imports an installed torchvision, and fails where that import fails
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     config = _config(transformers, own, name, local)
@@ -72,25 +76,25 @@ def find(name: str) -> Found:
     def trained() -> nn.Module:
         try:
             with downloading(name):
-                found = auto.from_pretrained(own, **fetched)
+                loaded = auto.from_pretrained(own, **fetched)
         except BbiError as e:
             if not local:
                 raise
             first = str(e.__cause__).strip().splitlines()[0][:160]
             help = "only safetensors is read: `model.save_pretrained(folder)` writes it"
             raise error("E403", f"the weights in {own} cannot be read: {first}", help) from e
-        return _wrapped(found, text, scores)
+        return _wrapped(loaded, text, scores)
 
     words = f"{Path(own).name if local else own} (transformers {version_of('transformers')})"
     title = f"{architecture} {Path(own).name if local else own}"
     if text:
-        tokenizer = Tokens(_tokenizer(transformers, own, name, local), _longest(config))
+        tokenizer = HubTokenizer(_tokenizer(transformers, own, name, local), _longest(config))
         labels = tokenizer.labels(config.vocab_size) if architecture.endswith(NEXT) else _labels(config)
-        return Found(
+        return ModelSpec(
             title, build, trained, words, Preprocess(1, (1, 1)), labels if scores else (), architecture, tokenizer
         )
     preprocess = preprocess_of(_picture_options(transformers, own, local), config)
-    return Found(title, build, trained, words, preprocess, _labels(config) if scores else (), architecture)
+    return ModelSpec(title, build, trained, words, preprocess, _labels(config) if scores else (), architecture)
 
 
 def _config(transformers: Any, own: str, name: str, local: bool) -> Any:
@@ -109,14 +113,14 @@ def _config(transformers: Any, own: str, name: str, local: bool) -> Any:
 
 
 def _auto(transformers: Any, architecture: str) -> tuple[Any, bool]:
-    """The class that builds an architecture, and whether it has scores."""
+    """Return (the class that builds an architecture, whether it has scores)."""
     if architecture.endswith(IMAGES):
         return transformers.AutoModelForImageClassification, True
     if architecture.endswith(SCORES):
         return transformers.AutoModelForSequenceClassification, True
     if architecture.endswith(NEXT):
         return transformers.AutoModelForCausalLM, True
-    if architecture.endswith(ENCODER):  # of a model that writes, the half that reads: it takes no decoder's inputs
+    if architecture.endswith(ENCODER):  # the encoder alone: it needs no inputs of the decoder
         return transformers.AutoModelForTextEncoding, False
     return transformers.AutoModel, False
 
@@ -137,25 +141,26 @@ def _wrapped(module: nn.Module, text: bool, scores: bool) -> nn.Module:
 
 
 def _labels(config: Any) -> tuple[str, ...]:
-    """The configuration's names of classes; none where they only count."""
+    """Return the class names of the configuration; none where they are placeholders (`LABEL_0`)."""
     names = [str(config.id2label[number]) for number in sorted(config.id2label or {})]
     return () if all(re.fullmatch(r"LABEL_\d+", label) for label in names) else tuple(names)
 
 
 def _picture_options(transformers: Any, own: str, local: bool) -> dict[str, Any]:
-    """preprocessor_config.json, as it is; empty where the model has none."""
+    """Read preprocessor_config.json; empty where the model has none."""
     if local:
         file = Path(own) / "preprocessor_config.json"
         return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     from transformers.utils import cached_file
 
     with downloading(own):
-        found = cached_file(own, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
-    return json.loads(Path(found).read_text(encoding="utf-8")) if found else {}
+        path = cached_file(own, "preprocessor_config.json", _raise_exceptions_for_missing_entries=False)
+    return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
 
 
 def preprocess_of(options: dict[str, Any], config: Any) -> Preprocess:
-    """From preprocessor_config.json: a size of both sides squashes the picture, one of the shortest edge does not."""
+    """Read the preprocessing from preprocessor_config.json: a size of both sides squashes the image, one of the
+    shortest edge does not."""
     default = getattr(config, "image_size", 224)
     size, crop = options.get("size", default), options.get("crop_size")
     squashed = False
@@ -172,8 +177,8 @@ def preprocess_of(options: dict[str, Any], config: Any) -> Preprocess:
         squashed = not isinstance(size, dict)
     if options.get("do_center_crop") and crop:
         whole = (crop["height"], crop["width"]) if isinstance(crop, dict) else (crop, crop)
-    how = options.get("resample", 2)
-    interpolation = RESAMPLING[how] if how in range(len(RESAMPLING)) else "bilinear"
+    resample = options.get("resample", 2)
+    interpolation = RESAMPLING[resample] if resample in range(len(RESAMPLING)) else "bilinear"
     plain = options.get("do_normalize") is False
     mean = (0.0,) * 3 if plain else tuple(options.get("image_mean") or (0.5,) * 3)
     std = (1.0,) * 3 if plain else tuple(options.get("image_std") or (0.5,) * 3)
@@ -202,9 +207,9 @@ def _longest(config: Any) -> int:
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """A tokenizer of transformers. A word is the piece of the text that the token covers, or, for what stands in no
-    text, such as `[CLS]`, its own name."""
+class HubTokenizer:
+    """A tokenizer of transformers. The word of a token is the part of the text that it covers, or, for special tokens
+    such as `[CLS]`, its name."""
 
     tokenizer: Any
     longest: int
@@ -213,17 +218,18 @@ class Tokens:
         if not self.tokenizer.is_fast:
             numbers = self.tokenizer(text)["input_ids"]
             return numbers, [_plain(piece) for piece in self.tokenizer.convert_ids_to_tokens(numbers)]
-        found = self.tokenizer(text, return_offsets_mapping=True)
-        names = self.tokenizer.convert_ids_to_tokens(found["input_ids"])
-        pieces = [text[a:b].strip() or _plain(n) for (a, b), n in zip(found["offset_mapping"], names, strict=True)]
-        return found["input_ids"], pieces
+        encoding = self.tokenizer(text, return_offsets_mapping=True)
+        names = self.tokenizer.convert_ids_to_tokens(encoding["input_ids"])
+        pieces = [text[a:b].strip() or _plain(n) for (a, b), n in zip(encoding["offset_mapping"], names, strict=True)]
+        return encoding["input_ids"], pieces
 
     def labels(self, count: int) -> tuple[str, ...]:
-        """A name for each of the vocabulary's tokens as a class; one that goes on a word begins with dots."""
+        """Return a class name for every token of the vocabulary; a token that continues a word begins with an
+        ellipsis."""
         names = self.tokenizer.convert_ids_to_tokens(range(min(count, len(self.tokenizer))))
         starts = any(name.startswith(("Ġ", "▁")) for name in names)
-        found = [_class_name(name, starts) for name in names]
-        return (*found, *(f"token {number}" for number in range(len(found), count)))
+        labels = [_class_name(name, starts) for name in names]
+        return (*labels, *(f"token {number}" for number in range(len(labels), count)))
 
 
 def _plain(piece: str) -> str:
@@ -233,5 +239,5 @@ def _plain(piece: str) -> str:
 def _class_name(piece: str, starts: bool) -> str:
     if piece.startswith("##"):
         return f"…{piece[2:]}"
-    goes_on = starts and piece[:1].isalpha() and not piece.startswith(("Ġ", "▁"))
-    return f"…{piece}" if goes_on else _plain(piece)
+    continues = starts and piece[:1].isalpha() and not piece.startswith(("Ġ", "▁"))
+    return f"…{piece}" if continues else _plain(piece)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 from bbilang.runtime.inputs.texts import is_text, read
 from bbilang.runtime.models.adapter import Adapter
 from bbilang.runtime.models.score_output import text_scores
@@ -86,7 +86,7 @@ def _outside(model: nn.Module, numbers: Tensor) -> Exception:
         message = f"a text of {numbers.shape[1]} tokens is longer than the model has positions"
     else:
         message = f"the model has no row for one of the tokens up to {most}, or for one of {numbers.shape[1]} positions"
-    return _error("E526", message, "take the tokenizer that the model was trained with")
+    return error("E526", message, "take the tokenizer that the model was trained with")
 
 
 class Mean(nn.Module):
@@ -119,7 +119,7 @@ class TextAdapter(Adapter):
         return images
 
     def with_preprocess(self, **changes: Any) -> Adapter:
-        raise _error("E407", f"{self.description.name} reads text, and `set preprocess` is about pictures")
+        raise error("E407", f"{self.description.name} reads text, and `set preprocess` is about pictures")
 
     def read(self, text: str) -> tuple[Tensor, tuple[str, ...]]:
         """A text as the numbers of its tokens (token,), filled up to the description's length, and a word for each; the
@@ -128,7 +128,7 @@ class TextAdapter(Adapter):
         missing = self.description.input_size[1] - len(numbers)
         if missing < 0:
             length = self.description.input_size[1]
-            raise _error("E418", f"the text has {len(numbers)} tokens, and {length} were planned for")
+            raise error("E418", f"the text has {len(numbers)} tokens, and {length} were planned for")
         return torch.tensor([*map(float, numbers), *[ABSENT] * missing]), (*words, *[""] * missing)
 
     def description_for(self, inputs: Iterable[Any]) -> ModelDescription:
@@ -140,10 +140,10 @@ class TextAdapter(Adapter):
 def tokens(words: Words, text: str, name: str) -> tuple[list[int], list[str]]:
     numbers, shown = words.read(text)
     if not numbers:
-        raise _error("E418", f"a text without a token is no input of {name}", 'as in `input "text:The film was good."`')
+        raise error("E418", f"a text without a token is no input of {name}", 'as in `input "text:The film was good."`')
     if len(numbers) > words.longest:
         message = f"a text of {len(numbers)} tokens is longer than {name} reads: {words.longest}"
-        raise _error("E418", message, "leave out a part of it")
+        raise error("E418", message, "leave out a part of it")
     return numbers, shown
 
 
@@ -164,7 +164,3 @@ def described(adapter: TextAdapter, length: int) -> ModelDescription:
         kinds={layer.name: layer.kind for layer in old.layers}, reads="text",
     )  # fmt: skip
     return replace(found, scores=old.scores, absent=old.absent)
-
-
-def _error(code: str, message: str, help: str | None = None) -> BbiError:
-    return BbiError(Diagnostic(code, message, help=help))

@@ -1,13 +1,13 @@
-"""Descriptions and adapters of models that a source found (runtime/models/sources/source.py)."""
+"""Describe and load the models of a source: timm, torchvision, transformers, the reader's own code."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -15,15 +15,19 @@ from torch import nn
 from bbilang.compiler.ir.model_description import INPUT, OUTPUT, LayerDescription, ModelDescription, layer_name
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.cache.disk import Cache, key_of
+from bbilang.runtime.errors import error
 from bbilang.runtime.inputs.texts import read
 from bbilang.runtime.models.adapter import Adapter
 from bbilang.runtime.models.describe import describe_module
 from bbilang.runtime.models.preprocess import Preprocess
-from bbilang.runtime.models.sources.source import Found, error, short_names
-from bbilang.runtime.models.sources.text_models import TextAdapter, TextModel, longest_of
+from bbilang.runtime.models.sources.model_spec import ModelSource, ModelSpec
+from bbilang.runtime.models.sources.short_names import short_names
+from bbilang.runtime.models.sources.text_models import TextAdapter, TextModel, Words, longest_of
 from bbilang.runtime.models.weights.load import fit_file, fit_random
 
-TEXT_LENGTH = 16  # tokens, in a description that is about no text yet
+logger = logging.getLogger("bbilang.models")
+
+TEXT_LENGTH = 16  # tokens, in a description before any text is given
 KINDS = (
     ("conv", (nn.Conv1d, nn.Conv2d, nn.Conv3d)),
     ("norm", (nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)),
@@ -32,52 +36,54 @@ KINDS = (
 NO_TEXT = Preprocess(1, (1, 1))
 
 
-def describe_found(
-    source: Any, name: str, size: tuple[int, int] | None, texts: tuple[str, ...] = ()
+def describe_source_model(
+    source: ModelSource, name: str, size: tuple[int, int] | None, texts: tuple[str, ...] = ()
 ) -> ModelDescription:
-    """The description of a model from elsewhere, kept on disk under all that it depends on. ``size``: (y, x), or the
-    model's own; ``texts``: for a model that reads text, those that it is to read."""
-    found: Found | None = None
+    """Describe a model of a source; cached on disk by everything that the description depends on. ``size``: (y, x), or
+    None for the model's own; ``texts``: the inputs of a model that reads text."""
+    spec: ModelSpec | None = None
     if texts:
-        found = source.find(name)
-        size = (1, longest_of(found.words, [read(text)[1] for text in texts], name))
-    depends = source.key(name)
-    if depends is None:
-        return _described(name, found or source.find(name), size)
+        spec = source.find(name)
+        size = (1, longest_of(spec.words, [read(text)[1] for text in texts], name))
+    dependencies = source.key(name)
+    if dependencies is None:
+        return _described(name, spec or source.find(name), size)
     folder = Path(__file__).parent
     files = sorted([*folder.glob("*.py"), *(folder.parent / f for f in ("describe.py", "dataflow.py"))])
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-    versions = [*depends, torch.__version__]
+    versions = [*dependencies, torch.__version__]
     key = key_of({"what": "description", "of": versions, "size": list(size) if size else None, "sources": digest})
     store = Cache()
     if (record := store.get(key)) is not None:
         return ModelDescription.from_json(json.loads(record[0]))
-    description = _described(name, found or source.find(name), size)
+    description = _described(name, spec or source.find(name), size)
     store.put(key, json.dumps(description.to_json()).encode(), {"kind": "description"})
     return description
 
 
-def load_found(source: Any, name: str, weights: str | Path | None, device: torch.device, seed: int) -> Adapter:
-    """The model with its own weights, random ones or those of a file."""
-    found: Found = source.find(name)
-    module = found.trained() if weights is None else found.build()
-    words, random = found.weights, found.random
+def load_source_model(
+    source: ModelSource, name: str, weights: str | Path | None, device: torch.device, seed: int
+) -> Adapter:
+    """Load a model of a source with its pretrained weights (None), random ones or those of a file."""
+    spec: ModelSpec = source.find(name)
+    module = spec.trained() if weights is None else spec.build()
+    words, random = spec.weights, spec.random
     if weights is not None:
         inner = module.model if isinstance(module, TextModel) else module
         random = weights == "random"
         words = fit_random(inner, seed) if random else fit_file(inner, Path(os.path.expanduser(weights))).words
     module.eval().requires_grad_(False).to(device)
-    description = _of_module(name, found, module, None)
-    if found.words is not None:
-        return TextAdapter(description, module, NO_TEXT, words, found.definition, random, words=found.words)
-    adapter = Adapter(description, module, found.preprocess, words, found.definition, random)
+    description = _of_module(name, spec, module, None)
+    if spec.words is not None:
+        return TextAdapter(description, module, NO_TEXT, words, spec.definition, random, words=spec.words)
+    adapter = Adapter(description, module, spec.preprocess, words, spec.definition, random)
     return adapter.described_as(description)
 
 
 def text_adapter(
-    module: nn.Module, words: Any, labels: tuple[str, ...], output: str, name: str, scores: bool
+    module: nn.Module, words: Words, labels: tuple[str, ...], output: str, name: str, scores: bool
 ) -> TextAdapter:
-    """`bbilang.adapt_text`. The module is held as it is."""
+    """Make the adapter of a module that reads text, for `bbilang.adapt_text`. The module itself is used."""
     wrapped = module if isinstance(module, TextModel) else TextModel(module, scores)
     length = min(TEXT_LENGTH, words.longest)
     path = f"model.{output}" if output and wrapped is not module else output
@@ -89,30 +95,34 @@ def text_adapter(
     return TextAdapter(description, wrapped, NO_TEXT, stated, definition, words=words)
 
 
-def _described(name: str, found: Found, size: tuple[int, int] | None) -> ModelDescription:
-    """From a forward on the meta device, or, for a model that does not run there, on the CPU with untrained weights."""
+def _described(name: str, spec: ModelSpec, size: tuple[int, int] | None) -> ModelDescription:
+    """Describe by a forward on the meta device; on the CPU, with untrained weights, where the model cannot run
+    there."""
     try:
         with torch.device("meta"):
-            return _of_module(name, found, found.build(), size)
-    except Exception:  # a value was asked for, which the meta device does not have
-        return _of_module(name, found, _built(name, found), size)
+            return _of_module(name, spec, spec.build(), size)
+    except Exception as e:  # code that reads a value, which meta tensors do not have, raises anything
+        logger.info(
+            "%s does not run on the meta device, and is described on the CPU: %s: %s", name, type(e).__name__, e
+        )
+        return _of_module(name, spec, _built(name, spec), size)
 
 
-def _built(name: str, found: Found) -> nn.Module:
+def _built(name: str, spec: ModelSpec) -> nn.Module:
     try:
-        return found.build()
+        return spec.build()
     except BbiError:
         raise
     except Exception as e:
         raise error("E408", f"{name} cannot be built: {type(e).__name__}: {e}") from e
 
 
-def _of_module(name: str, found: Found, module: nn.Module, size: tuple[int, int] | None) -> ModelDescription:
-    text = found.words is not None
-    size = size or ((1, min(TEXT_LENGTH, found.words.longest)) if text else found.preprocess.crop)
-    reads, channels = "text" if text else "image", len(found.preprocess.mean)
-    description = describe_module(module, size, name, channels, title=found.title, reads=reads)
-    labels = found.labels if len(found.labels) == description.classes else ()
+def _of_module(name: str, spec: ModelSpec, module: nn.Module, size: tuple[int, int] | None) -> ModelDescription:
+    text = spec.words is not None
+    size = size or ((1, min(TEXT_LENGTH, spec.words.longest)) if text else spec.preprocess.crop)
+    reads, channels = "text" if text else "image", len(spec.preprocess.mean)
+    description = describe_module(module, size, name, channels, title=spec.title, reads=reads)
+    labels = spec.labels if len(spec.labels) == description.classes else ()
     return replace(_renamed(description, module), labels=labels)
 
 
@@ -123,8 +133,8 @@ def _labels(labels: tuple[str, ...], classes: int, name: str) -> tuple[str, ...]
 
 
 def _renamed(description: ModelDescription, module: nn.Module) -> ModelDescription:
-    """Short names, with the paths as aliases; and what each layer is, by its type."""
-    if isinstance(module, TextModel):  # the wrapper is ours, and no part of a name
+    """Give layers short names, with their paths as aliases, and a kind by the type of their module."""
+    if isinstance(module, TextModel):  # the wrapper is ours: its name is no part of a layer's
         inner = short_names(module.model)
         own = {path: path for path, _ in module.named_modules() if path and not path.startswith("model.")}
         short = {**own, **{f"model.{path}": f"model.{path}" if name in own else name for path, name in inner.items()}}
@@ -143,7 +153,7 @@ def _renamed(description: ModelDescription, module: nn.Module) -> ModelDescripti
     layers = tuple(renamed(layer) for layer in description.layers)
     aliases = {alias: short[described[name]] for alias, name in description.aliases.items()}
     aliases |= {x.module: x.name for x in layers if layer_name(x.module) == x.module != x.name}
-    if isinstance(module, TextModel):  # whole paths of the reader's own module
+    if isinstance(module, TextModel):  # full paths in the reader's own module
         whole = {layer.module.removeprefix("model."): layer.name for layer in layers if layer.module != "model"}
         taken = {*names, *aliases, INPUT, OUTPUT}
         aliases |= {path: name for path, name in whole.items() if path not in taken}

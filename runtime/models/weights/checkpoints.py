@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.files import MOST_WEIGHTS, opened, path_of, short
+from bbilang.runtime.errors import error
 
 DEPTH = 4  # tables inside tables, at most
 SAVE = "save it with safetensors, or torch.save(model.state_dict(), file)"
@@ -49,26 +50,26 @@ def read_state(path: Path) -> Checkpoint:
         with opened(path, MOST_WEIGHTS):
             pass
     except FileNotFoundError as e:
-        raise _error(f"there is no weights file {short(path)}", None) from e
+        raise _unreadable(f"there is no weights file {short(path)}", None) from e
     except OSError as e:
-        raise _error(f"the weights file {short(path)} cannot be read: {e.strerror or e}", None) from e
+        raise _unreadable(f"the weights file {short(path)} cannot be read: {e.strerror or e}", None) from e
     try:
         _recognized(path)
         data = _safetensors(path) if _is_safetensors(path) else _pickled(path)
     except BbiError:
         raise
     except Exception as e:  # every reader has errors of its own for damaged files
-        raise _error(f"{path.name} cannot be read as weights: it is damaged, cut short, or not such a file") from e
+        raise _unreadable(f"{path.name} cannot be read as weights: it is damaged, cut short, or not such a file") from e
     if not isinstance(data, Mapping) or not data:
-        raise _error(f"{path.name} holds no table of names and tensors", "save model.state_dict()")
+        raise _unreadable(f"{path.name} holds no table of names and tensors", "save model.state_dict()")
     found = tuple(_tables(data, ()))
     if not found:
-        raise _error(f"{path.name} holds `{next(iter(data))}`, which is not a tensor", "save model.state_dict()")
+        raise _unreadable(f"{path.name} holds `{next(iter(data))}`, which is not a tensor", "save model.state_dict()")
     for table in found:
         for name, value in table.tensors.items():
             if value.layout != torch.strided or value.is_meta or value.is_quantized:
                 kind = "without values" if value.is_meta else "quantized" if value.is_quantized else "sparse"
-                raise _error(f"{path.name} holds `{name}`, a tensor that is {kind}", "save plain tensors")
+                raise _unreadable(f"{path.name} holds `{name}`, a tensor that is {kind}", "save plain tensors")
     return Checkpoint(path.name, found)
 
 
@@ -110,7 +111,7 @@ def _pickled(path: Path) -> Any:
             which = f" (`{kind[1]}`)" if kind else ""
             message = f"{path.name} holds Python objects besides tensors{which}, which are not loaded since that can " \
                       "run code"  # fmt: skip
-            raise _error(message, "save model.state_dict() alone, or use safetensors") from e
+            raise _unreadable(message, "save model.state_dict() alone, or use safetensors") from e
         raise
 
 
@@ -145,32 +146,34 @@ def _recognized(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(4096)
     if not head:
-        raise _error(f"{path.name} is empty", "was it copied or downloaded to the end?")
+        raise _unreadable(f"{path.name} is empty", "was it copied or downloaded to the end?")
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text[:1] == b"<":
         what = "an HTML page" if re.match(rb"<(!doctype html|html|head|body)", text, re.IGNORECASE) else "HTML or XML"
-        raise _error(f"{path.name} is {what}, saved in place of the weights", DOWNLOAD)
+        raise _unreadable(f"{path.name} is {what}, saved in place of the weights", DOWNLOAD)
     if POINTER.match(text):
         help = "fetch what it points to, with `git lfs pull`, or download the file itself"
-        raise _error(f"{path.name} is a pointer of git-lfs or git-annex to the weights, not the weights", help)
+        raise _unreadable(f"{path.name} is a pointer of git-lfs or git-annex to the weights, not the weights", help)
     for start, what, help in STARTS:
         if head.startswith(start):
-            raise _error(f"{path.name} is {what}, not weights of PyTorch", help)
+            raise _unreadable(f"{path.name} is {what}, not weights of PyTorch", help)
     if text[:1] in (b"{", b"["):
         index = b'"weight_map"' in text
         what = "the index of weights in several files" if index else "a text in JSON"
         help = "join them: save one file with safetensors" if index else DOWNLOAD
-        raise _error(f"{path.name} is {what}, not the weights", help)
+        raise _unreadable(f"{path.name} is {what}, not the weights", help)
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
         for pattern, what, help in ARCHIVES:
             if any(re.fullmatch(pattern, name.partition("/")[2] or name) for name in names):
-                raise _error(f"{path.name} is {what}, not a table of weights", help)
+                raise _unreadable(f"{path.name} is {what}, not a table of weights", help)
         if not any(name.endswith("data.pkl") for name in names):
             inside = next((Path(name).name for name in names if not name.endswith("/")), "nothing")
-            raise _error(f"{path.name} is a zip archive with `{inside}` in it", "unpack it, and give the file inside")
+            raise _unreadable(
+                f"{path.name} is a zip archive with `{inside}` in it", "unpack it, and give the file inside"
+            )
 
 
-def _error(message: str, help: str | None = SAVE) -> BbiError:
-    return BbiError(Diagnostic("E403", message, help=help))
+def _unreadable(message: str, help: str | None = SAVE) -> BbiError:
+    return error("E403", message, help)

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.cache.leases import fcntl
+from bbilang.runtime.errors import error
 from bbilang.runtime.events import Event, RunListener
 from bbilang.runtime.models.weights.download import Part, Unreachable, Wrong, line, transfer
 from bbilang.runtime.models.weights.remote_files import Receipt, Remote, folder, sha256_of
@@ -59,16 +60,16 @@ def _fetched(remote: Remote, check: Check, title: str, progress: RunListener | N
                 raise _unexpected(remote, f"its SHA-256 is {digest}, {wanted}{forget}")
         try:
             check(part.path)
-        except BbiError as error:
+        except BbiError as e:
             part.drop()
-            raise _unexpected(remote, error.diagnostics[0].message.replace(part.path.name, remote.file)) from error
+            raise _unexpected(remote, e.diagnostics[0].message.replace(part.path.name, remote.file)) from e
         receipt = Receipt(digest, part.path.stat().st_size, remote.address, datetime.date.today().isoformat())
         remote.remember(before or receipt)
         os.replace(part.path, remote.path)
         part.drop()
         return before or receipt
-    except OSError as error:
-        raise _unwritable(remote, error) from error
+    except OSError as e:
+        raise _unwritable(remote, e) from e
 
 
 @contextmanager
@@ -85,10 +86,10 @@ def _alone(remote: Remote, progress: RunListener | None) -> Iterator[None]:
                 if progress is not None:
                     progress(Event("pass", f"waiting for another bbi, which fetches {remote.file}"))
                 fcntl.flock(handle, fcntl.LOCK_EX)
-    except OSError as error:
+    except OSError as e:
         if handle is not None:
             os.close(handle)
-        raise _unwritable(remote, error) from error
+        raise _unwritable(remote, e) from e
     try:
         yield
     finally:
@@ -100,18 +101,18 @@ def _unreachable(remote: Remote, title: str, reason: str) -> BbiError:
     help = f"get the file by hand, there or from {remote.known}, and pass it: `--weights {remote.file}`"
     if remote.address == remote.known:
         help = f"get the file from there by hand, with a browser, and pass it: `--weights {remote.file}`"
-    return BbiError(Diagnostic("E419", message, help=f"{help}; HTTPS_PROXY names a proxy"))
+    return error("E419", message, help=f"{help}; HTTPS_PROXY names a proxy")
 
 
 def _unexpected(remote: Remote, why: str) -> BbiError:
     message = f"what {remote.address} gives is not the file that was expected: {why}"
     help = f"get {remote.file} by hand, look at it, and pass it: `--weights {remote.file}`"
-    return BbiError(Diagnostic("E445", message, help=help))
+    return error("E445", message, help=help)
 
 
-def _unwritable(remote: Remote, error: OSError) -> BbiError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    said = "the disk is full" if full else line(error.strerror or error)
+def _unwritable(remote: Remote, e: OSError) -> BbiError:
+    full = e.errno in (errno.ENOSPC, errno.EDQUOT)
+    said = "the disk is full" if full else line(e.strerror or e)
     message = f"{remote.file} cannot be kept in {folder()}: {said}"
     help = "make room, and the same command goes on" if full else "BBI_CACHE_DIR names another folder"
-    return BbiError(Diagnostic("E431", message, help=help))
+    return error("E431", message, help=help)

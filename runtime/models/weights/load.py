@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 from bbilang.runtime.models.weights.checkpoints import Checkpoint, Table, read_state
 from bbilang.runtime.models.weights.match import Translate, Wanted, choose, some
 
@@ -63,7 +63,7 @@ def fit(
     wanted = Wanted(module)
     broken = [n for n, value in chosen.state.items() if not _finite(value) and not _masks(value, n, wanted)]
     if broken:
-        raise _error("E405", f"{source} has values that are not finite numbers, in {some(broken)}",
+        raise error("E405", f"{source} has values that are not finite numbers, in {some(broken)}",
                      "these weights come from a training run that diverged, or from a damaged file")  # fmt: skip
     ready: dict[str, Tensor] = {}
     for group in wanted.groups:
@@ -75,7 +75,7 @@ def fit(
             value = chosen.state[name].to(like.dtype).contiguous()
             if value.is_floating_point() and name not in broken and _finite(chosen.state[name]) and not _finite(value):
                 kind = str(like.dtype).removeprefix("torch.")
-                raise _error("E405", f"{source} has values in `{name}` that {kind}, the model's own type, cannot hold",
+                raise error("E405", f"{source} has values in `{name}` that {kind}, the model's own type, cannot hold",
                              "make the model in float32")  # fmt: skip
         if isinstance(like, nn.Parameter):
             value = nn.Parameter(value.detach(), requires_grad=False)
@@ -105,7 +105,7 @@ def random_state(module: nn.Module, seed: int) -> dict[str, Tensor]:
     packed or whose buffers have no values."""
     wanted = Wanted(module)
     if wanted.packed:
-        raise _error("E404", f"the model keeps `{wanted.packed[0]}` in a packed form, which cannot be drawn",
+        raise error("E404", f"the model keeps `{wanted.packed[0]}` in a packed form, which cannot be drawn",
                      "leave `--weights random` out")  # fmt: skip
     generator = torch.Generator().manual_seed(seed)
     statistics = _statistics(module)
@@ -122,7 +122,7 @@ def random_state(module: nn.Module, seed: int) -> dict[str, Tensor]:
         elif not like.is_meta:
             state[name] = like.detach().cpu().clone()
         elif not name.endswith("num_batches_tracked"):
-            raise _error("E404", f"`{name}` is computed by the model, which was built without values",
+            raise error("E404", f"`{name}` is computed by the model, which was built without values",
                          "give `--weights FILE`")  # fmt: skip
     return state
 
@@ -135,7 +135,3 @@ def _statistics(module: nn.Module) -> set[str]:
         for name, _ in child.named_buffers(recurse=False)
         if name in ("running_mean", "running_var")
     }
-
-
-def _error(code: str, message: str, help: str | None = None) -> BbiError:
-    return BbiError(Diagnostic(code, message, help=help))

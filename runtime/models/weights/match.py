@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 from bbilang.runtime.models.weights.checkpoints import Checkpoint, Table
 
 # Averaged weights first, since they are the ones that training scripts evaluate; a teacher before its student.
@@ -98,21 +97,21 @@ def choose(checkpoint: Checkpoint, module: nn.Module, translate: Translate | Non
     wanted = Wanted(module)
     if wanted.packed:
         message = f"{checkpoint.name} cannot be loaded: the model keeps `{wanted.packed[0]}` in a packed form"
-        raise _error("E404", message, "load the weights in your own function, and quantize after that")
+        raise error("E404", message, "load the weights in your own function, and quantize after that")
     choices = [choice for table in checkpoint.tables for choice in _choices(table, wanted, translate)]
     fits = sorted((choice for choice in choices if not choice.faults), key=lambda choice: choice.rank)
     if not fits:
         best = min(choices, key=lambda choice: (choice.count, choice.rank))
         said = best.words.removeprefix(",").strip()
         message = f"{checkpoint.name} does not fit this model: {f'{said}: ' if said else ''}{'; '.join(best.faults)}"
-        raise _error("E404", message, "are these the weights of another model?")
+        raise error("E404", message, "are these the weights of another model?")
     first, *others = fits
     for other in others:
         if other.rank == first.rank and not _equal(first.state, other.state):
             which = " and ".join(f"`{'.'.join(c.table.where)}{'.' if c.table.where and c.prefix else ''}{c.prefix}`"
                                  for c in (first, other))  # fmt: skip
             message = f"{checkpoint.name} holds two sets of weights that fit this model: {which}"
-            raise _error("E444", message, "save the one that you mean alone")
+            raise error("E444", message, "save the one that you mean alone")
     return first, others
 
 
@@ -190,7 +189,3 @@ def _shape(tensor: Tensor) -> str:
 
 def _dtype(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
-
-
-def _error(code: str, message: str, help: str | None = None, **more: Any) -> BbiError:
-    return BbiError(Diagnostic(code, message, help=help, **more))

@@ -13,9 +13,9 @@ import urllib.parse
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.files import MOST_WEIGHTS, opened
 from bbilang.runtime.cache.disk import Cache, canonical
+from bbilang.runtime.errors import error
 from bbilang.runtime.files import replacing
 
 DOWNLOAD = "download"  # in place of the name of a file
@@ -98,7 +98,7 @@ def pinned(digits: str) -> str:
     """A SHA-256 as a reader gives it. Raises BbiError E440 where it is none."""
     found = digits.strip().lower().removeprefix("sha256:")
     if len(found) != 64 or set(found) - set("0123456789abcdef"):
-        raise BbiError(Diagnostic("E440", f"`{digits[:80]}` is no SHA-256", help="it has 64 hexadecimal digits"))
+        raise error("E440", f"`{digits[:80]}` is no SHA-256", help="it has 64 hexadecimal digits")
     return found
 
 
@@ -107,7 +107,7 @@ def require(path: Path, pin: str) -> None:
     try:
         found = sha256_of(path)
     except OSError as e:
-        raise BbiError(Diagnostic("E403", f"{path} cannot be read: {e.strerror}")) from e
+        raise error("E403", f"{path} cannot be read: {e.strerror}") from e
     if found != pin:
         help = "the file is not the one that was meant; leave `--sha256` out if you trust it"
-        raise BbiError(Diagnostic("E445", f"{path.name} has the SHA-256 {found}, not {pin}", help=help))
+        raise error("E445", f"{path.name} has the SHA-256 {found}, not {pin}", help=help)

