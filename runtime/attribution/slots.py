@@ -89,14 +89,14 @@ def backward(run: Any, step: Backward, captured: Any = None) -> None:
     value = outputs.detach()
     led: set[str] = set()
 
-    def check_way(layer: str) -> None:
+    def check_gradient_path(layer: str) -> None:
         if layer not in led and not step.target_layer.startswith(CHAIN):
-            passes.check_way(run.adapter, run.images, layer, step.target_layer, run.passes)
+            passes.check_gradient_path(run.adapter, run.images, layer, step.target_layer, run.passes)
             led.add(layer)
 
     if not outputs.requires_grad:
         for layer in step.layers:
-            check_way(layer)
+            check_gradient_path(layer)
     last = run.last_use(step)
     laid: dict[str, Any] = {}
     for number, (_, wanted) in enumerate(groups.items()):
@@ -118,7 +118,7 @@ def backward(run: Any, step: Backward, captured: Any = None) -> None:
             ):
                 for layer in layers:
                     if passes.all_zero(gradient[layer]):
-                        check_way(layer)
+                        check_gradient_path(layer)
                 for name in layers if not laid.keys() >= set(layers) else ():
                     laid[name] = _laid_alike(captured[name], gradient[name])
                 _reduce(run, shared, laid, gradient, start + offset)
@@ -181,7 +181,7 @@ def in_reverse(run: Any, step: Tangents) -> None:
 def tangents(run: Any, step: Tangents) -> None:
     """Forward mode. One tangent for each atom that is asked for; what comes out serves every target. A network with
     custom autograd functions, or with an operation that has no forward mode, has derivatives in reverse mode only."""
-    if not passes.conduct_of(run.adapter).opaque:
+    if not passes.behaviour_of(run.adapter).opaque:
         try:
             return _in_forward(run, step)
         except RuntimeError as e:  # of torch: a fused LSTM, a quantized product

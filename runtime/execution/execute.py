@@ -49,13 +49,13 @@ def execute(
 
     program = plan.program
     run = Run.of(program, registry, adapter, inputs, listener)
-    with passes.one_run():
+    with passes.module_unchanged():
         together = len(inputs) > 1 or bool(program.tangents or program.reruns)
         seed = int(program.setting("seed", 0))
-        conduct = passes.look(adapter, (*run.parts, run)[0].images, together, seed, run.passes)
+        behaviour = passes.probe(adapter, (*run.parts, run)[0].images, together, seed, run.passes)
         execution = _Execution(plan, run, icons)
         execution.steps(measure)
-        return execution.results(inputs, conduct.warnings)
+        return execution.results(inputs, behaviour.warnings)
 
 
 @dataclass

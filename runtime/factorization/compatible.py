@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.runtime.factorization.matrix import Factors, factorize, with_rest
+from bbilang.runtime.factorization.matrix import Factors, factorize, with_residual
 
 
 def split(matrix: np.ndarray, attribution: np.ndarray) -> np.ndarray:
@@ -42,4 +42,4 @@ def compatible(
     found = factorize(split(matrix, attribution), method, n, seed, device, what)
     channel = found.channel.reshape(n, matrix.shape[1], -1).sum(-1)
     offset = found.offset.reshape(matrix.shape[1], -1).sum(-1)
-    return with_rest(matrix, found.spatial, channel, offset)
+    return with_residual(matrix, found.spatial, channel, offset)

@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from bbilang.runtime.factorization.compatible import compatible
-from bbilang.runtime.factorization.matrix import CENTRED, RANKED, SIGNED, Factors, check_numbers, factorize, with_rest
+from bbilang.runtime.factorization.matrix import (
+    CENTRED,
+    RANKED,
+    SIGNED,
+    Factors,
+    check_numbers,
+    factorize,
+    with_residual,
+)
 from bbilang.runtime.fields.field import Named
 
 LATER = "to.group"  # the groups of a later layer, in an attribution to them
@@ -98,7 +106,7 @@ class Work:
         count = len(blocks[0])
         spatial = found.spatial[:count] - (found.spatial[count : 2 * count] if signed else 0)
         spatial, offset = spatial / scales[0], found.offset / scales[0]
-        return with_rest(blocks[0], spatial, found.channel, offset)
+        return with_residual(blocks[0], spatial, found.channel, offset)
 
     def order(self, found: Factors, grid: tuple[int, ...]) -> np.ndarray:
         """From left to right by the centroid of W squared; by value where there are no positions; or as they come."""

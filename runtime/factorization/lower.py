@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
-from bbilang.runtime.factorization.matrix import factorize, with_rest
+from bbilang.runtime.factorization.matrix import factorize, with_residual
 from bbilang.runtime.factorization.nmf import transform
 
 LINEAR = ("pca", "nmf")  # methods that can be fitted on one field and applied to another
@@ -47,7 +47,7 @@ def lower(rows: np.ndarray, fit: np.ndarray | None, method: str, n: int, seed: i
         values = transform(rows, found.channel)
     else:
         values = (rows - found.offset) @ found.channel.T
-    rest = with_rest(rows, values, found.channel, found.offset).left_out if rows.any() else 0.0
+    rest = with_residual(rows, values, found.channel, found.offset).left_out if rows.any() else 0.0
     return Lowered(values, found.channel, rest)
 
 

@@ -54,7 +54,7 @@ def factorize(matrix: np.ndarray, method: str, n: int, seed: int = 0, device: An
     spatial, channel, offset = METHODS[method](matrix, n, seed, device)
     if method in SIGNED:
         spatial, channel = with_fixed_signs(spatial, channel)
-    return with_rest(matrix, spatial, channel, offset)
+    return with_residual(matrix, spatial, channel, offset)
 
 
 def check(matrix: np.ndarray, method: str, n: int, what: str = "") -> None:
@@ -97,7 +97,7 @@ def rank(matrix: np.ndarray) -> int:
     return int((values > values.max(initial=0) * max(matrix.shape) * np.finfo(np.float32).eps).sum())
 
 
-def with_rest(matrix: np.ndarray, spatial: np.ndarray, channel: np.ndarray, offset: np.ndarray) -> Factors:
+def with_residual(matrix: np.ndarray, spatial: np.ndarray, channel: np.ndarray, offset: np.ndarray) -> Factors:
     """The factors with what they leave out of the matrix."""
     rest, whole = np.square(matrix - offset - spatial @ channel).sum(1), np.square(matrix).sum(1)
     at = np.divide(rest, whole, out=np.full(len(rest), np.nan), where=whole > 0)

@@ -63,7 +63,7 @@ class Ascent:
         example = torch.rand(2, 3, self.view, self.view, generator=torch.Generator().manual_seed(0))
         example = self.given(example.to(self.device))
         self.shape, example, activation = _network_size(adapter, self.layer, example, counter)
-        passes.look(adapter, example, batch > 1, counter=counter)
+        passes.probe(adapter, example, batch > 1, counter=counter)
         self.fixed = self.shape != (self.view, self.view)
         self.response = Response(
             tuple(activation.shape[1:]), _channel_axis(adapter, self.layer, activation), batch, objective, self.device

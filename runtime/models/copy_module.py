@@ -38,7 +38,7 @@ def _settle(value: Any, memo: dict[int, Any]) -> None:
     """Into ``memo``: what stands for a value that `copy.deepcopy` does not take."""
     from torch import Tensor
 
-    from bbilang.runtime.passes.module.results import mapped, tensors
+    from bbilang.runtime.passes.module.results import map_leaves, tensors
 
     try:
         copy.deepcopy(value, dict(memo))
@@ -46,4 +46,4 @@ def _settle(value: Any, memo: dict[int, Any]) -> None:
         held = list(tensors(value))
         for tensor in held:
             memo[id(tensor)] = tensor.detach().clone()
-        memo[id(value)] = mapped(value, lambda x: memo[id(x)] if isinstance(x, Tensor) else x) if held else value
+        memo[id(value)] = map_leaves(value, lambda x: memo[id(x)] if isinstance(x, Tensor) else x) if held else value

@@ -28,9 +28,9 @@ from bbilang.runtime.errors import error
 from bbilang.runtime.models import score_output as scored
 from bbilang.runtime.models.dataflow import Dataflow, Facts
 from bbilang.runtime.models.memory_traffic import Traffic
-from bbilang.runtime.passes.hooks import borrowed
-from bbilang.runtime.passes.module.precision import described_with, input_types
-from bbilang.runtime.passes.module.results import first_tensor, path_of, standing_at
+from bbilang.runtime.passes.hooks import frozen_module
+from bbilang.runtime.passes.module.precision import input_types, remember_input_type
+from bbilang.runtime.passes.module.results import first_tensor, tensor_path, value_at
 
 PASS = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)  # give what they are given
 PASS_NAMES = {"DropPath", "StochasticDepth"}  # the same, of timm, transformers and torchvision
@@ -225,7 +225,7 @@ def _run(
             continue
         if output and output not in (*paths.values(), *(part.name for part in seen.parts)):
             raise error("E408", f"the output `{output}` is not a module of this model, and no part of what it gives")
-        described_with(module, dtype)
+        remember_input_type(module, dtype)
         return seen
     text = str(problem).strip().splitlines()
     what = f"a text of {shape[1]} tokens" if reads == "text" else f"{WORDS[reads]} of {' x '.join(map(str, shape))}"
@@ -261,7 +261,7 @@ def _watched(
 
     example = torch.zeros(shape, device=next(module.parameters(), torch.empty(0)).device, dtype=dtype)
     flow.put(example, origins=frozenset({INPUT}), channel=None if reads == "text" else 2 if reads == "sequence" else 1)
-    with borrowed(module) as handles:  # frozen: FlopCounterMode hangs hooks on what could have a gradient
+    with frozen_module(module) as handles:  # frozen: FlopCounterMode hangs hooks on what could have a gradient
         handles += [
             child.register_forward_hook(hook) for child in paths if not isinstance(child, torch.jit.ScriptModule)
         ]
@@ -273,9 +273,9 @@ def _watched(
             twice = example.repeat(2, *[1] * (example.ndim - 1))
             seen.parts = scored.described(whole, lambda: module(twice), flow.of, module)
     part = next((p for p in seen.parts if p.name == output), None) or scored.chosen(seen.parts)
-    first = path_of(whole)
+    first = tensor_path(whole)
     there = part is not None and first is not None and scored.path_named(part.name) == first
-    seen.plain = there and standing_at(whole, first).ndim == 2
+    seen.plain = there and value_at(whole, first).ndim == 2
     seen.total, seen.bytes = counter.get_total_flops(), traffic.bytes
     return seen
 

@@ -16,8 +16,8 @@ from bbilang.compiler.ir.model_description import ModelDescription, PartDescript
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.errors import error
 from bbilang.runtime.models.dataflow import LINEAR, Facts
-from bbilang.runtime.passes.module.precision import described_with, input_type
-from bbilang.runtime.passes.module.results import Path, parts_of, standing_at
+from bbilang.runtime.passes.module.precision import input_type, remember_input_type
+from bbilang.runtime.passes.module.results import Path, children_of, value_at
 
 WHOLE = "."  # the result itself, where it becomes one vector for each input
 SCORES = re.compile(r"logit|score|prob|pred", re.IGNORECASE)
@@ -50,7 +50,7 @@ def _parts(value: Any, name: str, path: Path) -> Iterator[Part]:
         if value.is_floating_point():
             yield Part(name or WHOLE, path, value)
         return
-    for key, inner in (parts_of(value) or {}).items():
+    for key, inner in (children_of(value) or {}).items():
         word = f"{name}[{key}]" if isinstance(key, int) else f"{name}.{key}" if name else str(key)
         yield from _parts(inner, word, (*path, key))
 
@@ -150,7 +150,7 @@ class Scored(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         _, path, rank = self.__dict__["scored"]
-        found = standing_at(self.__dict__["network"].forward(images), path)
+        found = value_at(self.__dict__["network"].forward(images), path)
         if rank == 0:  # (input,), or (class,) of one input
             return found.reshape(images.shape[0], -1)
         return found if rank == 1 else found.flatten(1)
@@ -170,7 +170,7 @@ def scored(network: nn.Module, description: ModelDescription) -> nn.Module:
     if isinstance(network, Scored) and network.__dict__["scored"][0] == part.name:
         return network
     found = Scored(inner, part.name, path_named(part.name), 0 if part.flat else len(part.shape))
-    described_with(found, input_type(inner))
+    remember_input_type(found, input_type(inner))
     return found
 
 

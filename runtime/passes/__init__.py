@@ -13,43 +13,43 @@ there, E508 what is above a layer cannot be run alone, E520 another result each 
 """
 
 from bbilang.runtime.device.memory import is_out_of_memory
-from bbilang.runtime.passes.above import Upper, above
+from bbilang.runtime.passes.above import NetworkAbove, above
 from bbilang.runtime.passes.above_gradients import rerun_gradient_chunks, rerun_gradients
 from bbilang.runtime.passes.above_values import score_chunks, value_chunks
 from bbilang.runtime.passes.boundary import Cut
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.forward import Captured, forward
-from bbilang.runtime.passes.gradient_path import all_zero, check_way
+from bbilang.runtime.passes.gradient_path import all_zero, check_gradient_path
 from bbilang.runtime.passes.hooks import INPUT
 from bbilang.runtime.passes.jvp import tangent_chunks, tangents
-from bbilang.runtime.passes.module.behaviour import Conduct, conduct_of, look, same_conduct
-from bbilang.runtime.passes.module.memo import one_run
+from bbilang.runtime.passes.module.behaviour import Behaviour, behaviour_of, copy_behaviour, probe
+from bbilang.runtime.passes.module.memo import module_unchanged
 from bbilang.runtime.passes.run_to_layer import Runner, run_to
 from bbilang.runtime.passes.trace import Trace, trace
 from bbilang.runtime.passes.vjp import gradients, scores_of, vjp, vjp_chunks
 
 __all__ = [
     "INPUT",
+    "Behaviour",
     "Captured",
-    "Conduct",
     "Cut",
+    "NetworkAbove",
     "Passes",
     "Runner",
     "Trace",
-    "Upper",
     "above",
     "all_zero",
-    "check_way",
-    "conduct_of",
+    "behaviour_of",
+    "check_gradient_path",
+    "copy_behaviour",
     "forward",
     "gradients",
     "is_out_of_memory",
-    "look",
-    "one_run",
+    "module_unchanged",
+    "probe",
     "rerun_gradient_chunks",
     "rerun_gradients",
     "run_to",
-    "same_conduct",
     "score_chunks",
     "scores_of",
     "tangent_chunks",

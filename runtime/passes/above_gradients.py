@@ -1,4 +1,4 @@
-"""Gradients of the network above a layer at activations of one's own: interpolated, perturbed, optimized."""
+"""Gradients of the network above a layer at given activations: interpolated, perturbed, optimized."""
 
 from __future__ import annotations
 
@@ -11,127 +11,161 @@ from torch import Tensor
 from torch.fx.node import Node
 
 from bbilang.runtime.device.memory import chunks, is_out_of_memory
-from bbilang.runtime.passes.above import Upper
+from bbilang.runtime.passes.above import NetworkAbove
 from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.counters import Passes
-from bbilang.runtime.passes.explicit_vjp import Network, Transposed, laid
-from bbilang.runtime.passes.fx_graph import Section
+from bbilang.runtime.passes.explicit_vjp import DerivativeGraph, ExplicitVjp, to_layout
+from bbilang.runtime.passes.fallback import OPERATION_ERRORS, NotTraceable, log_fallback
+from bbilang.runtime.passes.forward import Context, rule_of
+from bbilang.runtime.passes.fx_graph import GraphSection
 from bbilang.runtime.passes.gradient_path import all_zero
 from bbilang.runtime.passes.hooks import INPUT, check_gradients, guard_memory
-from bbilang.runtime.passes.module.precision import outside
-from bbilang.runtime.passes.replay_above import same
+from bbilang.runtime.passes.module.precision import promoted
+from bbilang.runtime.passes.replay_above import nearly_equal
 from bbilang.runtime.passes.vjp import AGREE, pull
 
 AT_MOST = {"cpu": 32, "cuda": 512}  # rows at once: more were not faster
 
+Cotangents = Tensor | Callable[[Tensor, Tensor], Tensor]
+
 
 def rerun_gradient_chunks(
-    upper: Upper,
+    upper: NetworkAbove,
     activations: Tensor,
     rows: Tensor | None,
-    cotangents: Tensor | Callable[[Tensor, Tensor], Tensor],
-    place: str = "output",
+    cotangents: Cotangents,
+    target_layer: str = "output",
     counter: Passes | None = None,
     chunk: int | None = None,
     targets: int = 1,
-    around: Callable[[], Any] | None = None,
+    around: Callable[[], Context] | None = None,
 ) -> Iterator[tuple[int, Tensor]]:
     """`rerun_gradients` in pieces of some rows: yields (start, (target, chunk, *layer shape)).
 
-    ``cotangents`` may depend on what comes out: a function of the place's value (chunk, *place shape) and the inputs
-    that its rows belong to, which gives (target, chunk, *place shape) for about ``targets`` of them. ``around``: makes
-    the context that the network runs in, for derivatives that are not its own.
+    ``cotangents`` may depend on the result: a function of the target layer's value (chunk, *target shape) and the
+    inputs that its rows belong to, which gives (target, chunk, *target shape) for about ``targets`` of them.
+    ``around``: makes the context that the network runs in, which may give operations another backward.
     """
     counter = counter if counter is not None else upper.counter
     device = upper.activations.device
     count = targets if callable(cotangents) else len(cotangents)
-    each = upper.cost.sum + count * (upper.cost.largest * 2 + upper.activations[0].numel() * 4)
-    where = rows if rows is not None else torch.arange(len(activations))
+    bytes_each = upper.cost.sum + count * (upper.cost.largest * 2 + upper.activations[0].numel() * 4)
+    owners = rows if rows is not None else torch.arange(len(activations))
 
     def work(start: int, stop: int) -> Tensor:
         point = activations[start:stop].to(upper.activations).detach()
-        mine = where[start:stop]
-        network = _network(upper, place, point, mine) if around is None else None
-        if network is not None:
-            with torch.inference_mode(False), torch.no_grad(), guard_memory("the network above a layer"):
-                value, made = _forward(upper, network, point, mine.to(device), place)
-                counter.rerun(len(point))
-                seeds = cotangents(value, mine) if callable(cotangents) else cotangents[:, start:stop]
-                found = made.pull(seeds.to(value), [upper.layer])[upper.layer]
-                counter.backward(len(point), len(seeds))
-                return upper.run.down(point, found)
-        with torch.inference_mode(False), torch.enable_grad(), guard_memory("the network above a layer"):
-            point = point.clone().requires_grad_()
-            mode = around() if around else None
-            relevance = mode if hasattr(mode, "seed") else None
-            if relevance is not None and upper.layer == INPUT:
-                relevance.begin(point)
-            with mode or nullcontext():
-                value = upper.run(point, where[start:stop].to(device))[place]
-            counter.rerun(len(point))
-            seeds = cotangents(value.detach(), mine) if callable(cotangents) else cotangents[:, start:stop]
-            if not value.requires_grad:
-                upper.check_way(place)
-                return torch.zeros(len(seeds), *point.shape, device=device, dtype=point.dtype)
-            seeds = seeds.to(value) if relevance is None else relevance.seed(value, seeds.to(value), place)
-            return _pull(upper, value, point, seeds, counter)
+        own = owners[start:stop]
 
-    for start, found in chunks(len(activations), each, work, AT_MOST.get(device.type, 32), device, chunk):
-        found = outside(found, upper.pictures)
-        check_gradients(upper.layer, found, around() if around else None)
-        if all_zero(found):
-            upper.check_way(place)
-        yield start, found
-        del found
+        def seeds_of(value: Tensor) -> Tensor:
+            return cotangents(value, own) if callable(cotangents) else cotangents[:, start:stop]
+
+        explicit = _explicit_network(upper, target_layer, point, own) if around is None else None
+        if explicit is not None:
+            return _explicitly(upper, *explicit, point, own, seeds_of, counter)
+        return _by_autograd(upper, point, own, seeds_of, target_layer, counter, around)
+
+    for start, gradients in chunks(len(activations), bytes_each, work, AT_MOST.get(device.type, 32), device, chunk):
+        gradients = promoted(gradients, upper.pictures)
+        check_gradients(upper.layer, gradients, around() if around else None)
+        if all_zero(gradients):
+            upper.check_gradient_path(target_layer)
+        yield start, gradients
+        del gradients
 
 
-def _network(upper: Upper, place: str, point: Tensor, rows: Tensor) -> Network | None:
-    """What `transposed` goes down, where it has a rule for everything and gives what autograd gives: looked at once."""
+def _explicitly(
+    upper: NetworkAbove,
+    section: GraphSection,
+    network: DerivativeGraph,
+    point: Tensor,
+    rows: Tensor,
+    seeds_of: Callable[[Tensor], Tensor],
+    counter: Passes,
+) -> Tensor:
+    """Gradients (target, row, *layer shape) at ``point`` (row, *layer shape) by the explicit VJP."""
+    with torch.inference_mode(False), torch.no_grad(), guard_memory("the network above a layer"):
+        value, explicit = _forward(section, upper.layer, network, point, rows.to(point.device))
+        counter.rerun(len(point))
+        seeds = seeds_of(value)
+        gradients = explicit.pull(seeds.to(value), [upper.layer])[upper.layer]
+        counter.backward(len(point), len(seeds))
+        return section.down(point, gradients)
+
+
+def _by_autograd(
+    upper: NetworkAbove,
+    point: Tensor,
+    rows: Tensor,
+    seeds_of: Callable[[Tensor], Tensor],
+    target_layer: str,
+    counter: Passes,
+    around: Callable[[], Context] | None,
+) -> Tensor:
+    """The same by autograd, in the context that ``around`` makes."""
+    with torch.inference_mode(False), torch.enable_grad(), guard_memory("the network above a layer"):
+        point = point.clone().requires_grad_()
+        context = around() if around else None
+        rule = rule_of(context)
+        if rule is not None and upper.layer == INPUT:
+            rule.begin(point)
+        with context or nullcontext():
+            value = upper.run(point, rows.to(point.device))[target_layer]
+        counter.rerun(len(point))
+        seeds = seeds_of(value.detach())
+        if not value.requires_grad:
+            upper.check_gradient_path(target_layer)
+            return torch.zeros(len(seeds), *point.shape, device=point.device, dtype=point.dtype)
+        seeds = seeds.to(value) if rule is None else rule.seed(value, seeds.to(value), target_layer)
+        return _pull(upper, value, point, seeds, counter)
+
+
+def _explicit_network(
+    upper: NetworkAbove, target_layer: str, point: Tensor, rows: Tensor
+) -> tuple[GraphSection, DerivativeGraph] | None:
+    """What the explicit VJP goes down, where every operation has a rule and it gives what autograd gives; checked
+    once."""
     section = upper.run
-    if not isinstance(section, Section) or not upper.batched.get("transposed", True):
+    if not isinstance(section, GraphSection) or not upper.batched.get("explicit vjp", True):
         return None
-    network = upper.networks.get(place)
-    if network is not None:
-        return network
-    upper.batched["transposed"] = False
+    if target_layer in upper.networks:
+        return section, upper.networks[target_layer]
+    upper.batched["explicit vjp"] = False
     try:
-        end = section.ends[place]
+        end = section.ends[target_layer]
         if not isinstance(end, Node):
             return None
-        network = Network(section.modules, section.traced.nodes, {upper.layer: section.layer}, end)
-        key = ("transposed", upper.layer, place)
-        if key not in upper.known:
-            upper.known[key] = _agrees(upper, network, point[:2], rows[:2].to(point.device), place)
-        if not upper.known[key]:
+        network = DerivativeGraph(section.modules, section.traced.nodes, {upper.layer: section.layer}, end)
+        known, key = upper.checks.explicit_vjp, (upper.layer, target_layer)
+        if key not in known:
+            known[key] = _agrees(upper, section, network, point[:2], rows[:2].to(point.device), target_layer)
+        if not known[key]:
             return None
-    except Exception as e:  # no rule
+    except (NotTraceable, *OPERATION_ERRORS) as e:
         if is_out_of_memory(e):
             raise
+        log_fallback(f"no explicit VJP above `{upper.layer}`", "autograd goes through the network above", e)
         return None
-    upper.batched["transposed"] = True
-    upper.networks[place] = network
-    return network
+    upper.batched["explicit vjp"] = True
+    upper.networks[target_layer] = network
+    return section, network
 
 
-def _forward(upper: Upper, network: Network, point: Tensor, rows: Tensor, place: str) -> tuple[Tensor, Transposed]:
-    """The place's value at the rows, and the way down again; every value is let go after its last use."""
-    section = upper.run
-    assert isinstance(section, Section)
-    made = Transposed(network, len(point), {upper.layer: point.shape})
-    order = iter(network.run)
-    following = next(order, None)
-    values = section.start(laid(point), rows)
+def _forward(
+    section: GraphSection, layer: str, network: DerivativeGraph, point: Tensor, rows: Tensor
+) -> tuple[Tensor, ExplicitVjp]:
+    """The target layer's value at the rows, and its VJP; every value is released after its last use."""
+    explicit = ExplicitVjp(network, len(point), {layer: point.shape})
+    values, run = section.start(to_layout(point), rows), set(network.run)
     for node in section.run:
         values[node] = section.step(node, values)
-        if node is following:
-            made.add(node, RowValues(values))
-            following = next(order, None)
+        if node in run:
+            explicit.add(node, _RowValues(values))
         for done in section.frees.get(node, ()):
             values.pop(done, None)
-    return values[network.place], made
+    return values[network.target_layer], explicit
 
 
-class RowValues:
+class _RowValues:
     """The values of the nodes that have run."""
 
     def __init__(self, values: dict[Node, Any]):
@@ -143,52 +177,62 @@ class RowValues:
     like = value
 
 
-def _agrees(upper: Upper, network: Network, point: Tensor, rows: Tensor, place: str) -> bool:
+def _agrees(
+    upper: NetworkAbove,
+    section: GraphSection,
+    network: DerivativeGraph,
+    point: Tensor,
+    rows: Tensor,
+    target_layer: str,
+) -> bool:
+    """Whether the explicit VJP gives what autograd gives, for a random cotangent."""
     upper.counter.probes += 1
     with torch.inference_mode(False):
         with torch.no_grad():
-            value, made = _forward(upper, network, point, rows, place)
+            value, explicit = _forward(section, upper.layer, network, point, rows)
             seed = torch.randn(value.shape, generator=torch.Generator().manual_seed(0), dtype=value.dtype).to(value)
-            found = upper.run.down(point, made.pull(seed[None], [upper.layer])[upper.layer])[0]
+            gradients = section.down(point, explicit.pull(seed[None], [upper.layer])[upper.layer])[0]
         with torch.enable_grad():
             point = point.clone().requires_grad_()
-            (want,) = grad(upper.run(point, rows)[place], point, seed)
-    return same({place: found}, {place: want}, AGREE)
+            (expected,) = grad(upper.run(point, rows)[target_layer], point, seed)
+    return nearly_equal({target_layer: gradients}, {target_layer: expected}, AGREE)
 
 
-def _pull(upper: Upper, value: Tensor, point: Tensor, seeds: Tensor, counter: Passes) -> Tensor:
+def _pull(upper: NetworkAbove, value: Tensor, point: Tensor, seeds: Tensor, counter: Passes) -> Tensor:
+    """One batched backward for all seeds, or one each where an operation cannot be batched."""
     if len(seeds) > 1 and upper.batched.get("vjp", True):
         try:
-            (found,) = pull(value, [point], seeds)
+            (gradients,) = pull(value, [point], seeds)
             counter.backward(len(point), len(seeds))
-            return found
+            return gradients
         except RuntimeError as e:
             if is_out_of_memory(e):
                 raise
+            log_fallback(f"a batched backward pass above `{upper.layer}`", "one pass for each cotangent", e)
             upper.batched["vjp"] = False
     parts = []
     for target, seed in enumerate(seeds):
-        (found,) = grad(value, point, seed, target + 1 < len(seeds), allow_unused=True)
-        parts.append(torch.zeros_like(point) if found is None else found)
+        (gradient,) = grad(value, point, seed, target + 1 < len(seeds), allow_unused=True)
+        parts.append(torch.zeros_like(point) if gradient is None else gradient)
         counter.backward(len(point))
     return torch.stack(parts) if parts else point.new_zeros(0, *point.shape)
 
 
 def rerun_gradients(
-    upper: Upper,
+    upper: NetworkAbove,
     activations: Tensor,
     rows: Tensor | None,
     cotangents: Tensor,
-    place: str = "output",
+    target_layer: str = "output",
     counter: Passes | None = None,
     chunk: int | None = None,
 ) -> Tensor:
     """Gradients of <cotangent, place> at ``activations`` (row, *layer shape) of the inputs ``rows`` (row,);
-    ``cotangents`` (target, row, *place shape), gives (target, row, *layer shape).
+    ``cotangents`` (target, row, *target shape), gives (target, row, *layer shape).
 
     One forward of the network above and one backward a target for ``chunk`` rows at once; None takes as many as memory
     allows. Raises BbiError E503, E504.
     """
-    found = rerun_gradient_chunks(upper, activations, rows, cotangents, place, counter, chunk)
-    parts = [some for _, some in found]
+    pieces = rerun_gradient_chunks(upper, activations, rows, cotangents, target_layer, counter, chunk)
+    parts = [some for _, some in pieces]
     return torch.cat(parts, 1) if parts else activations.new_zeros(len(cotangents), *activations.shape)

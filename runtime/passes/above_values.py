@@ -8,21 +8,21 @@ import torch
 from torch import Tensor
 
 from bbilang.runtime.device.memory import chunks
-from bbilang.runtime.passes.above import Upper, above
+from bbilang.runtime.passes.above import NetworkAbove, above
 from bbilang.runtime.passes.above_gradients import AT_MOST
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.counters import Passes
-from bbilang.runtime.passes.explicit_vjp import laid
+from bbilang.runtime.passes.explicit_vjp import to_layout
 from bbilang.runtime.passes.forward import Captured
 from bbilang.runtime.passes.hooks import check_finite, guard_memory
-from bbilang.runtime.passes.module.precision import outside
+from bbilang.runtime.passes.module.precision import promoted
 
 # bytes of the largest value of some rows: glibc gives back what is larger after every use, and has it cleared anew
 NEAR = 2**25
 UNVIEWABLE = "view size is not compatible"
 
 
-def at_once(upper: Upper) -> int:
+def at_once(upper: NetworkAbove) -> int:
     """How many rows run together. On a CPU no value is larger than ``NEAR``: of a network on pictures of 224 pixels a
     side a few rows, which are twice as fast as 32 at once."""
     device = upper.activations.device.type
@@ -31,10 +31,10 @@ def at_once(upper: Upper) -> int:
 
 
 def value_chunks(
-    upper: Upper,
+    upper: NetworkAbove,
     make: Callable[[int, int], tuple[Tensor, Tensor]],
     count: int,
-    place: str = "output",
+    target_layer: str = "output",
     counter: Passes | None = None,
     chunk: int | None = None,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
@@ -58,22 +58,22 @@ def value_chunks(
         nonlocal channels_last
         if channels_last:
             try:
-                return upper.run(laid(activations), rows)[place]
+                return upper.run(to_layout(activations), rows)[target_layer]
             except RuntimeError as e:
                 if UNVIEWABLE not in str(e):
                     raise
                 channels_last = False
-        return upper.run(activations.contiguous(), rows)[place]
+        return upper.run(activations.contiguous(), rows)[target_layer]
 
     def work(start: int, stop: int) -> tuple[Tensor, Tensor]:
         with torch.inference_mode(False), torch.no_grad(), guard_memory("the network above a layer"):
             activations, rows = make(start, stop)
             value = run(activations.to(upper.activations), rows.to(device))
             counter.rerun(len(activations))
-            return outside(value.detach(), upper.pictures), rows
+            return promoted(value.detach(), upper.pictures), rows
 
     for start, (value, rows) in chunks(count, each, work, at_once(upper), device, chunk):
-        check_finite(place, value)
+        check_finite(target_layer, value)
         yield start, value, rows
 
 
@@ -83,7 +83,7 @@ def score_chunks(
     layer: str,
     make: Callable[[int, int], tuple[Tensor, Tensor]],
     count: int,
-    place: str = "output",
+    target_layer: str = "output",
     counter: Passes | None = None,
     chunk: int | None = None,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
@@ -93,5 +93,5 @@ def score_chunks(
     E501, E502, E503, E504, E508.
     """
     counter = counter if counter is not None else Passes()
-    with above(adapter, captured, layer, [place], counter=counter) as upper:
-        yield from value_chunks(upper, make, count, place, counter, chunk)
+    with above(adapter, captured, layer, [target_layer], counter=counter) as upper:
+        yield from value_chunks(upper, make, count, target_layer, counter, chunk)

@@ -28,11 +28,11 @@ def grad(
     **options: Any,
 ) -> tuple[Tensor, ...]:
     """`torch.autograd.grad`, right for every layout that a gradient can have in between. Raises BbiError E505."""
-    in_order(outputs)
+    order_batch_norm_gradients(outputs)
     return torch.autograd.grad(outputs, inputs, cotangents, retain_graph, create_graph, **options)
 
 
-def in_order(outputs: Tensor | Sequence[Tensor]) -> None:
+def order_batch_norm_gradients(outputs: Tensor | Sequence[Tensor]) -> None:
     """Sees to it that a backward from here gives batch norms their gradients in the order of memory that they read.
     Raises BbiError E505 where an operation stands in the graph that torch has no derivative of: it would give zero."""
     for node in graph_of(outputs):

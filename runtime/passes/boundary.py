@@ -13,15 +13,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from bbilang.runtime.passes.module.memo import remembered
-from bbilang.runtime.passes.module.results import holds_only_known, mapped, tensors
+from bbilang.runtime.passes.module.memo import memo_of
+from bbilang.runtime.passes.module.results import is_transparent, map_leaves, tensors
 
-RUN = object()  # for a result: the module changes its arguments in place, or hides what it gives: it runs again
+RERUN = object()  # for a result: the module changes its arguments in place, or hides what it gives: it runs again
 
 
 @dataclass
 class Record:
-    """The ``call``-th run of the module at ``path`` and what it gave, detached; or `RUN`."""
+    """The ``call``-th run of the module at ``path`` and what it gave, detached; or `RERUN`."""
 
     path: str
     call: int
@@ -48,20 +48,21 @@ MUTATED = "mutated"
 
 
 class Recorder:
-    """Hooks for one forward. `hang` them before any other, and tell `give` what a hook puts in a result's place."""
+    """Hooks for one forward. `register` them before any other; `replaced` is called
+    with what another hook puts in a result's place."""
 
     def __init__(self, module: nn.Module, layers: Mapping[str, nn.Module]):
         self.module = module
         self.names = {m: name for name, m in module.named_modules()}
         self.layers = {self.names[m]: layer for layer, m in layers.items()}
-        self.learnt = remembered(module)
-        self.known: frozenset[str] | None = self.learnt.get(MUTATED)
+        self.memo = memo_of(module)
+        self.mutated: frozenset[str] | None = self.memo.get(MUTATED)
         self.records: list[Record] = []
         self.stack: list[tuple[int, list[tuple[Tensor, int]]]] = []
         self.calls: dict[str, int] = {}
         self.found: dict[str, tuple[list[Record], Record]] = {}
 
-    def hang(self) -> list[Any]:
+    def register(self) -> list[Any]:
         handles: list[Any] = []
         for m in self.names:
             handles.append(m.register_forward_pre_hook(self.before, prepend=True, with_kwargs=True))
@@ -76,42 +77,42 @@ class Recorder:
         path = self.names[module]
         call = self.calls.get(path, 0)
         self.calls[path] = call + 1
-        changed = any(x._version != version for x, version in seen) or not holds_only_known(result)
-        record = Record(path, call, RUN, [])
+        changed = any(x._version != version for x, version in seen) or not is_transparent(result)
+        record = Record(path, call, RERUN, [])
         if not changed or path in self.layers:
-            record = self.kept(path, call, result)
+            record = self._record(path, call, result)
         if path in self.layers:
             self.found[path] = (self.records[:start], record)
         if changed:
-            self.records.append(Record(path, call, RUN, []))
+            self.records.append(Record(path, call, RERUN, []))
         else:
             self.records[start:] = [record]
 
-    def kept(self, path: str, call: int, result: Any) -> Record:
-        copy = self.known is None or path in self.known
+    def _record(self, path: str, call: int, result: Any) -> Record:
+        copy = self.mutated is None or path in self.mutated
 
         def keep(value: Any) -> Any:
             if not isinstance(value, Tensor):
                 return value
             return value.detach().clone() if copy else value.detach()
 
-        return Record(path, call, mapped(result, keep), versions(result))
+        return Record(path, call, map_leaves(result, keep), versions(result))
 
-    def give(self, module: nn.Module, result: Any) -> None:
-        """Another hook has just put this in the place of the module's result."""
+    def replaced(self, module: nn.Module, result: Any) -> None:
+        """Another hook has just replaced the module's result by this one."""
         path = self.names[module]
-        fresh = self.kept(path, self.calls[path] - 1, result)
+        fresh = self._record(path, self.calls[path] - 1, result)
         if path in self.found:
             self.found[path] = (self.found[path][0], fresh)
-        if self.records and self.records[-1].path == path and self.records[-1].result is not RUN:
+        if self.records and self.records[-1].path == path and self.records[-1].result is not RERUN:
             self.records[-1] = fresh
 
     def cuts(self, images: Tensor) -> dict[str, Cut] | None:
         """layer -> Cut; None where the model changed a result in place that it had not changed before: run it again."""
         everything = [r for below, own in self.found.values() for r in (*below, own)]
         changed = frozenset(r.path for r in everything if any(x._version != v for x, v in r.given))
-        known = self.known
-        mutated = self.learnt[MUTATED] = (known or frozenset()) | changed
+        known = self.mutated
+        mutated = self.memo[MUTATED] = (known or frozenset()) | changed
         if known is not None and changed - known:
             return None
         return {
@@ -127,7 +128,7 @@ def versions(tree: Any) -> list[tuple[Tensor, int]]:
     return [(x, x._version) for x in tensors(tree) if not x.is_inference()]
 
 
-def spread(tree: Any, rows: Tensor | None, inputs: int, copy: bool = False) -> Any:
+def expand_rows(tree: Any, rows: Tensor | None, inputs: int, copy: bool = False) -> Any:
     """The tree with every tensor of ``inputs`` rows repeated to the rows asked for: a view where there is one input."""
 
     def one(value: Any) -> Any:
@@ -139,4 +140,4 @@ def spread(tree: Any, rows: Tensor | None, inputs: int, copy: bool = False) -> A
             value = value.expand(len(rows), *value.shape[1:])
         return value.clone() if copy else value
 
-    return mapped(tree, one)
+    return map_leaves(tree, one)

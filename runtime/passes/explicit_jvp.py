@@ -3,7 +3,7 @@
 Made from the cut graph, values once. Tangents are then rows of one batch, channels last: a convolution or a linear
 layer is itself without its bias, a batch norm is folded into the convolution before it, ReLU and ReLU6 are masks, sums
 and means are themselves; whatever else there is goes through torch.func, operation by operation. What nobody else
-reads is written over. Cotangents go the other way in `transposed`.
+reads is written over. Cotangents go the other way in `explicit_vjp_of`.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from torch import Tensor, nn
 from torch.fx.node import Node, map_arg
 
 from bbilang.runtime.models.zoo.same_padding import SameConv2d
-from bbilang.runtime.passes.explicit_vjp import CONVOLUTIONS, NORMS, RELU, RELU6, SUMS, laid, scale_of
-from bbilang.runtime.passes.fx_graph import Section, has_tensor
+from bbilang.runtime.passes.explicit_vjp import CONVOLUTIONS, NORMS, RELU, RELU6, SUMS, scale_of, to_layout
+from bbilang.runtime.passes.fx_graph import GraphSection, has_tensor
 from bbilang.runtime.passes.hooks import INPUT
-from bbilang.runtime.passes.module.results import path_of, standing_at
+from bbilang.runtime.passes.module.results import tensor_path, value_at
 
 Rule = Callable[[dict[Node, Tensor]], Tensor]  # tangents of the sources, (tangent * input, ...) -> those of the node
 _POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten)
 
 
-class Linear:
+class ExplicitJvp:
     """``push``: (tangent, input, *layer shape) -> place -> (tangent, input, *place shape)."""
 
-    def __init__(self, section: Section, activations: Tensor):
+    def __init__(self, section: GraphSection, activations: Tensor):
         if section.cut.layer == INPUT or not isinstance(section.cut.result, Tensor):
             raise NotImplementedError("the layer is not one module's one tensor")
         self.section, self.inputs = section, section.inputs
         with torch.no_grad():
             values = section.everything(activations)
-            self.ends = {place: self.end(end, values) for place, end in section.ends.items()}
-            self.shapes = {place: values[end] for place, end in self.ends.items()}
+            self.ends = {target_layer: self.end(end, values) for target_layer, end in section.ends.items()}
+            self.shapes = {target_layer: values[end] for target_layer, end in self.ends.items()}
             self.dtype = activations.dtype
             norms = self.folded()
             moving = {section.layer}
@@ -54,9 +54,9 @@ class Linear:
         self.moving = moving
 
     def end(self, end: Any, values: dict[Node, Any]) -> Node:
-        path = path_of(map_arg(end, values.__getitem__))
+        path = tensor_path(map_arg(end, values.__getitem__))
         try:
-            node = end if isinstance(end, Node) else standing_at(end, path or ())
+            node = end if isinstance(end, Node) else value_at(end, path or ())
         except KeyError:
             raise NotImplementedError("a record") from None
         if not isinstance(node, Node) or not isinstance(values[node], Tensor):
@@ -118,18 +118,18 @@ class Linear:
         weight = module.weight
         if norm is not None:
             weight = weight * scale_of(self.module(norm)).view(-1, *[1] * (weight.dim() - 1))
-        weight = laid(weight)
+        weight = to_layout(weight)
         if type(module) is nn.Linear:
             return lambda moved: F.linear(moved[source], weight)
         if type(module) is nn.Conv2d and module.padding_mode == "zeros":
-            own = (None, module.stride, module.padding, module.dilation, module.groups)
-            return lambda moved: F.conv2d(moved[source], weight, *own)
+            stride, padding = module.stride, module.padding
+            dilation, groups = module.dilation, module.groups
+            return lambda moved: F.conv2d(moved[source], weight, None, stride, padding, dilation, groups)
         if type(module) is SameConv2d:
             (top, bottom), (left, right) = module.padding_of(size)
             even = top == bottom and left == right
-            own = (None, module.stride, (top, left) if even else 0, module.dilation, module.groups)
-            around = (left, right, top, bottom)
-            return lambda moved: F.conv2d(moved[source] if even else F.pad(moved[source], around), weight, *own)
+            around = () if even else (left, right, top, bottom)
+            return _padded(source, module, weight, (top, left) if even else (0, 0), around)
         bias = module.bias
 
         def apply(moved: dict[Node, Tensor]) -> Tensor:
@@ -143,7 +143,7 @@ class Linear:
             self.fresh.add(node)
 
     def masked(self, node: Node, source: Node, mask: Tensor) -> Rule:
-        passed, ready, inputs = laid(mask.to(self.dtype)), source in self.fresh, self.inputs
+        passed, ready, inputs = to_layout(mask.to(self.dtype)), source in self.fresh, self.inputs
         self.own(node)
 
         def apply(moved: dict[Node, Tensor]) -> Tensor:
@@ -175,22 +175,37 @@ class Linear:
 
     def push(self, some: Tensor) -> dict[str, Tensor]:
         section = self.section
-        moved: dict[Node, Tensor] = {section.layer: laid(some.flatten(0, 1))}
+        moved: dict[Node, Tensor] = {section.layer: to_layout(some.flatten(0, 1))}
         for node, rule in self.rules:
             moved[node] = rule(moved)
             for done in section.frees.get(node, ()):
                 moved.pop(done, None)
         count = len(some)
         found = {}
-        for place, end in self.ends.items():
-            shape = self.shapes[place].shape
+        for target_layer, end in self.ends.items():
+            shape = self.shapes[target_layer].shape
             part = moved.get(end)
-            found[place] = self.shapes[place].new_zeros(count, *shape) if part is None else part.reshape(count, *shape)
+            found[target_layer] = (
+                self.shapes[target_layer].new_zeros(count, *shape) if part is None else part.reshape(count, *shape)
+            )
         return found
 
 
 def _same(source: Any) -> Rule:
     return lambda moved: moved[source]
+
+
+def _padded(
+    source: Node, module: SameConv2d, weight: Tensor, padding: tuple[int, int], around: tuple[int, ...]
+) -> Rule:
+    """A convolution with even ``padding``, or with zeros put ``around`` its input first."""
+    stride, dilation, groups = module.stride, module.dilation, module.groups
+
+    def apply(moved: dict[Node, Tensor]) -> Tensor:
+        tangents = F.pad(moved[source], around) if around else moved[source]
+        return F.conv2d(tangents, weight, None, stride, padding, dilation, groups)
+
+    return apply
 
 
 def _sum(terms: list[Node], ready: Node | None) -> Rule:
@@ -206,10 +221,12 @@ def _sum(terms: list[Node], ready: Node | None) -> Rule:
 def _keeps_rows(node: Node, value: Tensor) -> bool:
     """A mean or a flattening that leaves the first axis alone."""
     if node.target in (torch.flatten, "flatten"):
-        return len(node.args) > 1 and node.args[1] == 1 and not node.kwargs
+        return bool(len(node.args) > 1 and node.args[1] == 1 and not node.kwargs)
     if node.target in (torch.mean, "mean") and len(node.args) > 1 and set(node.kwargs) <= {"keepdim"}:
         dims = (node.args[1],) if isinstance(node.args[1], int) else node.args[1]
         return (
-            isinstance(dims, tuple | list) and bool(dims) and all(isinstance(d, int) and d % value.dim() for d in dims)
+            isinstance(dims, tuple | list)
+            and bool(dims)
+            and all(isinstance(d, int) and d % value.dim() != 0 for d in dims)
         )
     return node.target is F.adaptive_avg_pool2d

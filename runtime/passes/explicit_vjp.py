@@ -43,25 +43,27 @@ class Values(Protocol):
         """The value, or something of its shape and type (on the device "meta")."""
 
 
-class Network:
-    """The graph of a model and what its modules are; ``layers`` are followed down to, from ``place``."""
+class DerivativeGraph:
+    """The graph of a model and what its modules are; ``layers`` are followed down to, from ``target_layer``."""
 
-    def __init__(self, modules: Mapping[str, Any], nodes: Iterable[Node], layers: Mapping[str, Node], place: Node):
+    def __init__(
+        self, modules: Mapping[str, Any], nodes: Iterable[Node], layers: Mapping[str, Node], target_layer: Node
+    ):
         self.modules = modules  # by path, the model itself at ""
-        self.layers, self.place = dict(layers), place
+        self.layers, self.target_layer = dict(layers), target_layer
         moving = set(layers.values())
-        found = []
+        dependent = []
         for node in nodes:
             if not moving.isdisjoint(node.all_input_nodes):
                 moving.add(node)
-                found.append(node)
-        needed = {place}
-        for node in reversed(found):
+                dependent.append(node)
+        needed = {target_layer}
+        for node in reversed(dependent):
             if node in needed:
                 needed.update(node.all_input_nodes)
         self.weights: dict[tuple[Node, bool], Tensor] = {}  # of convolutions, as their rules need them
         self.moving = moving & needed
-        self.run = [node for node in found if node in needed]
+        self.run = [node for node in dependent if node in needed]
         self.norms = self._folded()
         self.after = set(self.norms.values())
 
@@ -75,17 +77,19 @@ class Network:
 
     def _folded(self) -> dict[Node, Node]:
         """Convolutions whose result only a batch norm reads, and that batch norm."""
-        ends, run, found = {self.place, *self.layers.values()}, set(self.run), {}
+        ends, run = {self.target_layer, *self.layers.values()}, set(self.run)
+        norms: dict[Node, Node] = {}
         for node in self.run:
             norm, source = self.kind(node, NORMS), node.args[0] if node.args else None
-            if norm is None or norm.running_var is None or source not in run or source in ends:
+            if norm is None or norm.running_var is None or not isinstance(source, Node):
                 continue
-            if len(source.users) == 1 and self.kind(source, CONVOLUTIONS) is not None:
-                found[source] = node
-        return found
+            if source in run and source not in ends and len(source.users) == 1:
+                if self.kind(source, CONVOLUTIONS) is not None:
+                    norms[source] = node
+        return norms
 
 
-class Transposed:
+class ExplicitVjp:
     """The rules of a network's nodes. `add` them in forward order while values are there, then `pull`.
 
     ``shapes``: layer -> (row, *layer shape). ``layout``: of whatever has channel, y and x. No rule refers to this
@@ -94,7 +98,7 @@ class Transposed:
 
     def __init__(
         self,
-        network: Network,
+        network: DerivativeGraph,
         rows: int,
         shapes: Mapping[str, Sequence[int]],
         layout: torch.memory_format = torch.channels_last,
@@ -108,16 +112,16 @@ class Transposed:
         network, count = self.network, len(cotangents)
         ends = {network.layers[layer]: None for layer in layers}
         seed = cotangents.flatten(0, 1)
-        got: dict[Node, tuple[Tensor, bool]] = {network.place: (seed, False)}
-        found: dict[Node, Tensor] = {}
-        if network.place in ends:
-            found[network.place] = seed
+        got: dict[Node, tuple[Tensor, bool]] = {network.target_layer: (seed, False)}
+        complete: dict[Node, Tensor] = {}
+        if network.target_layer in ends:
+            complete[network.target_layer] = seed
         for node, rule in reversed(self.rules):
             if node not in got:
                 continue
             gradient, own = got.pop(node)
             if node in ends:
-                found[node], own = gradient, False
+                complete[node], own = gradient, False
             for source, part, fresh in rule(gradient, own):
                 if source not in network.moving:
                     continue
@@ -130,10 +134,10 @@ class Transposed:
         result = {}
         for layer in layers:
             node = network.layers[layer]
-            part = found[node] if node in found else got[node][0] if node in got else None
-            if part is None:
-                part = seed.new_zeros(len(seed), *self.shapes[layer][1:])
-            result[layer] = part.unflatten(0, (count, self.rows))
+            total = complete[node] if node in complete else got[node][0] if node in got else None
+            if total is None:
+                total = seed.new_zeros(len(seed), *self.shapes[layer][1:])
+            result[layer] = total.unflatten(0, (count, self.rows))
         return result
 
     # --- rules -----------------------------------------------------------------------------------------------------
@@ -167,12 +171,12 @@ class Transposed:
                 if values.like(node).shape[-2:] == (1, 1):
                     return self._mean(source, values, (-2, -1), True)
             if node.target in ("mean", torch.mean) and _only(node, ("dim", "keepdim")) and len(node.args) <= 3:
-                dims = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
+                dim = node.args[1] if len(node.args) > 1 else node.kwargs.get("dim")
                 keep = bool(node.args[2] if len(node.args) > 2 else node.kwargs.get("keepdim"))
-                dims = (dims,) if isinstance(dims, int) else tuple(dims or ())
-                total = values.like(source).dim()
-                if dims and all(d % total for d in dims):
-                    return self._mean(source, values, dims, keep)
+                dims = list(dim) if isinstance(dim, tuple | list) else [dim]
+                total, axes = values.like(source).dim(), [d for d in dims if isinstance(d, int)]
+                if axes and len(axes) == len(dims) and all(d % total for d in axes):
+                    return self._mean(source, values, axes, keep)
             if network.kind(node, (nn.Flatten,)) or node.target in ("flatten", torch.flatten, "reshape", "view"):
                 shape, there = values.like(source).shape, values.like(node).shape
                 if shape[0] == there[0]:
@@ -189,7 +193,7 @@ class Transposed:
 
     def _gate(self, source: Node, value: Tensor, top: float | None) -> Rule:
         """Of ReLU and ReLU6 by what they gave: open where that lies above 0, and below ``top``."""
-        at = laid(value.detach(), self.layout)
+        at = to_layout(value.detach(), self.layout)
         if top is None:
             apply = lambda g, out: torch.ops.aten.threshold_backward.grad_input(g, at, 0, grad_input=out)  # noqa: E731
         else:
@@ -230,7 +234,7 @@ class Transposed:
             convolve = F.conv2d if dims == 2 else F.conv1d
             back = [(s - before, s - after) for s, (before, after) in zip(spans, pads, strict=True)]
             even = all(a == b and a >= 0 for a, b in back)
-            padding = tuple(a for a, _ in back) if even else 0
+            padding = [a for a, _ in back] if even else [0] * dims
             around = [p for pair in reversed(back) for p in pair]
 
             def turned_round(gradient: Tensor, own: bool) -> Parts:
@@ -240,16 +244,16 @@ class Transposed:
             return turned_round
         folded = self._weight(node, module)
         even = all(a == b for a, b in pads)
-        padding = [a for a, _ in pads] if even else [0] * dims
+        margins = [a for a, _ in pads] if even else [0] * dims
         wide = list(size) if even else [s + a + b for s, (a, b) in zip(size, pads, strict=True)]
         zeros, layout = [0] * dims, self.layout
 
         def rule(gradient: Tensor, own: bool) -> Parts:
             # Its size and layout count, and nothing is written to it: the result is laid out as it is, and for
             # convolutions of single channels that is several times as fast.
-            like = laid_empty(folded, (len(gradient), shape[0], *wide), layout)
+            like = empty_in_layout(folded, (len(gradient), shape[0], *wide), layout)
             found, _, _ = torch.ops.aten.convolution_backward(
-                gradient, like, folded, None, module.stride, padding, module.dilation, False, zeros, groups,
+                gradient, like, folded, None, module.stride, margins, module.dilation, False, zeros, groups,
                 (True, False, False),
             )  # fmt: skip
             if not even:
@@ -271,10 +275,10 @@ class Transposed:
             if turned:
                 found = found.flip(tuple(range(2, dims + 2))) if max(module.kernel_size) > 1 else found
                 found = found.transpose(0, 1) if module.groups == 1 else found
-            found = self.network.weights[node, turned] = laid(found, self.layout)
+            found = self.network.weights[node, turned] = to_layout(found, self.layout)
         return found
 
-    def _mean(self, source: Node, values: Values, dims: tuple[int, ...], keep: bool) -> Rule:
+    def _mean(self, source: Node, values: Values, dims: Sequence[int], keep: bool) -> Rule:
         shape, layout = values.like(source).shape, self.layout
         axes = sorted(d % len(shape) for d in dims)
         share = 1.0
@@ -285,7 +289,7 @@ class Transposed:
             for axis in () if keep else axes:
                 gradient = gradient.unsqueeze(axis)
             wide = (gradient * share).expand(len(gradient), *shape[1:])
-            return [(source, laid(wide, layout) if wide.dim() == 4 else wide.contiguous(), True)]
+            return [(source, to_layout(wide, layout) if wide.dim() == 4 else wide.contiguous(), True)]
 
         return rule
 
@@ -302,7 +306,7 @@ class Transposed:
 
         def rule(gradient: Tensor, own: bool) -> Parts:
             pieces = zip(parts, gradient.split(sizes, axis), strict=True)
-            return [(x, laid(piece, layout), False) for x, piece in pieces if isinstance(x, Node)]
+            return [(x, to_layout(piece, layout), False) for x, piece in pieces if isinstance(x, Node)]
 
         return rule
 
@@ -373,12 +377,12 @@ def _pointwise(source: Node, weight: Tensor) -> Rule:
     return rule
 
 
-def laid(value: Tensor, layout: torch.memory_format = torch.channels_last) -> Tensor:
+def to_layout(value: Tensor, layout: torch.memory_format = torch.channels_last) -> Tensor:
     """With channel, y and x in this order of memory."""
     return value.contiguous(memory_format=layout) if value.dim() == 4 else value
 
 
-def laid_empty(like: Tensor, shape: tuple[int, ...], layout: torch.memory_format = torch.channels_last) -> Tensor:
+def empty_in_layout(like: Tensor, shape: tuple[int, ...], layout: torch.memory_format = torch.channels_last) -> Tensor:
     """Nothing yet, of this shape, with channel, y and x in this order of memory."""
     if len(shape) != 4:
         return like.new_empty(shape)

@@ -1,44 +1,80 @@
-"""One forward that captures every demanded layer and stops at the deepest."""
+"""One forward that captures every requested layer and stops at the deepest."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from bbilang.compiler.ir.model_description import NOT_PICTURES
-from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.boundary import Cut, Recorder
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.hooks import (
     INPUT,
     Stop,
-    borrowed,
     check_finite,
     error,
+    frozen_module,
     guard_memory,
     shares_memory,
     tensor_of,
     with_tensor,
 )
-from bbilang.runtime.passes.module.behaviour import calm, conduct_of
-from bbilang.runtime.passes.module.precision import outside
-from bbilang.runtime.passes.saved_values import Kept
-from bbilang.runtime.passes.trace import check_single, twice
+from bbilang.runtime.passes.module.behaviour import Behaviour, behaviour_of, deterministic
+from bbilang.runtime.passes.module.precision import promoted
+from bbilang.runtime.passes.saved_values import SavedValues
+from bbilang.runtime.passes.trace import check_runs_once, runs_twice
 
 if TYPE_CHECKING:
-    from bbilang.runtime.relevance.mode import Relevance
+    from torch.utils.hooks import RemovableHandle
+
+    from bbilang.runtime.passes.adapter import Adapter
+    from bbilang.runtime.passes.explicit_vjp import ExplicitVjp
+
+OUTPUT = "output"
+
+
+class Seeding(Protocol):
+    """What says where backward passes start."""
+
+    def seed(self, outputs: Tensor, cotangents: Tensor, target_layer: str) -> Tensor:
+        """(slot, input, *target axes): the cotangents that a backward from ``outputs`` starts with."""
+
+
+class BackwardRule(Seeding, Protocol):
+    """A torch function mode that gives operations another backward, such as `Relevance` and `Rectifiers`."""
+
+    def begin(self, pixels: Tensor, bounded: bool = True) -> None:
+        """Called with the input of the network; ``bounded``: it is a picture, in [0, 1]."""
+
+    def enter(self, name: str) -> None:
+        """Called when a module begins to run."""
+
+    def leave(self) -> None:
+        """Called when it ends."""
+
+
+Context = AbstractContextManager[Any]
+Around = Context | Callable[[], Context] | None
+
+
+def rule_of(context: Context | None) -> BackwardRule | None:
+    """The context as a backward rule, where it is one; others only change single derivatives."""
+    return cast("BackwardRule", context) if hasattr(context, "seed") else None
 
 
 @dataclass
 class Captured:
-    """What one forward left: ``activations`` by layer, detached, shaped (input, *layer shape); ``scores`` likewise,
-    (input, class), or None. ``graph`` and ``score_graph`` are the same tensors attached to the autograd graph, for
-    `vjp`; both are emptied by the backward that frees the graph. ``cuts``: by layer, what `above` goes on from."""
+    """What one forward left.
+
+    ``activations`` by layer, detached, (input, *layer shape); ``scores`` likewise, (input, class), or None. ``graph``
+    and ``score_graph`` are the same tensors attached to the autograd graph, for `vjp`; the backward that frees the
+    graph empties both. ``cuts``: by layer, what `above` goes on from.
+    """
 
     activations: dict[str, Tensor]
     scores: Tensor | None
@@ -46,17 +82,17 @@ class Captured:
     score_graph: Tensor | None = None
     images: Tensor | None = None  # (input, 3, y, x) in [0, 1]: what was run
     cuts: dict[str, Cut] = field(default_factory=dict)
-    kept: Kept | None = None  # what the modules gave, for cotangents written out (`transposed`)
-    written: dict[Any, Any] = field(default_factory=dict)  # (place, layers) -> their Transposed, or None
-    relevance: Relevance | Seeds | None = None  # what the forward ran in, where backward passes give relevance
-    parts: tuple[Captured, ...] = ()  # where rows run one at a time, that of each row, whose graphs these are made of
+    saved: SavedValues | None = None  # what the modules gave, for the explicit VJP
+    explicit_vjps: dict[tuple[str, ...], ExplicitVjp | None] = field(default_factory=dict)  # (target, *layers) -> it
+    relevance: Seeding | None = None  # the rule that the forward ran in, where backward passes give relevance
+    parts: tuple[Captured, ...] = ()  # where rows run one by one, that of each row, whose graphs these are made of
 
     def __getitem__(self, layer: str) -> Tensor:
         return self.activations[layer]
 
     def free(self) -> None:
-        """Let go of the autograd graph and the memory that it holds."""
-        self.graph, self.score_graph, self.kept, self.written, self.relevance = {}, None, None, {}, None
+        """Release the autograd graph and the memory that it holds."""
+        self.graph, self.score_graph, self.saved, self.explicit_vjps, self.relevance = {}, None, None, {}, None
         for part in self.parts:
             part.free()
 
@@ -70,119 +106,166 @@ def forward(
     counter: Passes | None = None,
     replace: Mapping[str, Tensor] | None = None,
     cuts: Sequence[str] = (),
-    around: Any = None,
+    around: Around = None,
 ) -> Captured:
-    """One forward that captures every layer; it stops at the deepest unless the scores are wanted.
+    """Run one forward that captures every layer; it stops at the deepest unless the scores are wanted.
 
     ``images`` (input, 3, y, x) in [0, 1], before normalization. With ``grad`` the earliest captured layers become
     leaves of the graph: nothing below them is recorded, and no parameter takes part. A capture is the module's result
     and stays so when what follows works in place; its gradient counts the paths that leave through the module.
-    ``replace`` puts (input, *layer shape) in the place of a layer's result (ablation, path methods, steering).
-    ``cuts``: layers above which the network will be run again by `above`; they are captured too, and so are the
+    ``replace`` substitutes (input, *layer shape) for a layer's result (ablation, path methods, steering).
+    ``cuts``: layers above which the network will run again by `above`; they are captured too, and so are the
     results below them that the network above reads. ``around``: the context that the model runs in, or what makes it;
-    inside a `Relevance` gradients are relevance, and its ``seed`` says what a backward starts with. Where rows depend
-    on each other (`conduct`), each input runs alone, and what the forwards gave is joined.
+    inside a `BackwardRule` its ``seed`` says what a backward starts with. Where rows depend on each other
+    (`Behaviour`), each input runs alone, and the results are joined.
 
-    Raises BbiError E501 to E504 (see the module).
+    Raises BbiError E501 to E504 (see the package).
     """
-    if around is not None and any(isinstance(part, torch.jit.ScriptModule) for part in adapter.module.modules()):
-        what = "the method has rules for single operations, and those of a scripted module cannot be seen"
-        raise error("E515", what, "give the module before `torch.jit`, or take `gradient` or `integrated_gradients`")
+    _refuse_scripted(adapter, around)
     counter = counter if counter is not None else Passes()
     replace = dict(replace or {})
-    conduct = conduct_of(adapter)
-    if conduct.apart and len(images) > 1:
-        return _one_by_one(adapter, images, layers, want_output, grad, counter, replace, cuts, around)
-    mode = around() if callable(around) else around
+    behaviour = behaviour_of(adapter)
+    if behaviour.row_by_row and len(images) > 1:
+        return _row_by_row(adapter, images, layers, want_output, grad, counter, replace, cuts, around)
+    context = around() if callable(around) else around
     layers = list(dict.fromkeys([*layers, *cuts]))
-    modules: dict[nn.Module, list[str]] = {}
-    for layer in dict.fromkeys([*layers, *replace]):
-        if layer != INPUT:
-            modules.setdefault(adapter.module_of(layer), []).append(layer)
-    path = adapter.description.output if want_output else ""
-    head = adapter.module.get_submodule(path) if path else None
-    wanted = {m for m, names in modules.items() if set(names) & set(layers)} | ({head} if head is not None else set())
-    whole = want_output and head is None
-    attached: dict[nn.Module, Tensor] = {}
-    cut_at = {layer: adapter.module_of(layer) for layer in cuts if layer != INPUT}
-    recorder = Recorder(adapter.module, cut_at) if cut_at else None
-    kept = None
-
-    def capture(module: nn.Module, arguments: tuple[Any, ...], result: Any) -> Any:
-        name = modules.get(module, [path])[0]
-        if module in attached:
-            raise twice(name)
-        kept = tensor_of(result, name)
-        put = next((replace[n] for n in modules.get(module, ()) if n in replace), None)
-        if put is not None:
-            kept = put.detach().to(kept).expand_as(kept).clone()
-        if grad and not kept.requires_grad and kept.is_floating_point():
-            kept = kept.detach().clone().requires_grad_() if shares_memory(kept, arguments) else kept.detach()
-            kept.requires_grad_()
-        elif shares_memory(kept, arguments):
-            kept = kept.clone()
-        attached[module] = kept
-        given = with_tensor(result, kept.clone(), name)
-        if recorder:
-            recorder.give(module, given)
-        if not whole and len(attached.keys() & wanted) == len(wanted):
-            raise Stop
-        return given
-
-    if modules and not whole:
-        check_single(adapter, {m: names[0] for m, names in modules.items()}, images, counter)
-    result = None
+    capture = _Capture(adapter, layers, want_output, grad, replace, cuts)
+    if capture.layers_of and not capture.whole:
+        check_runs_once(adapter, {m: names[0] for m, names in capture.layers_of.items()}, images, counter)
     with torch.inference_mode(False), torch.set_grad_enabled(grad), guard_memory("a forward pass"):
         pixels = replace.get(INPUT, images).detach().to(adapter.device).clone()
         if grad and INPUT in layers:
             pixels.requires_grad_()
-        if wanted or whole:
-            with borrowed(adapter.module) as handles:
-                handles += recorder.hang() if recorder else []
-                handles += [m.register_forward_hook(capture) for m in {*modules, *([head] if head else [])}]
-                if grad and mode is None and not replace:
-                    kept = Kept(adapter, pixels.detach())
-                    handles += kept.hooks()
-                relevance = mode if hasattr(mode, "seed") else None
-                handles += _named(adapter.module, relevance) if relevance else []
-                counter.forward(len(pixels))
-                try:
-                    if relevance is not None:
-                        relevance.begin(pixels, adapter.description.reads not in NOT_PICTURES)
-                    with mode or nullcontext(), calm(conduct):
-                        result = adapter.module(adapter.normalize(pixels))
-                except Stop:
-                    pass
-    graph = {layer: pixels for layer in layers if layer == INPUT}
-    for module, names in modules.items():
-        if module not in attached and set(names) & set(layers):
-            raise error("E502", f"`{names[0]}` did not run in this pass", "name a layer that the model's forward uses")
-        graph |= {name: attached[module] for name in names if name in layers}
-    if head is not None and head not in attached:
-        raise error("E502", f"`{path}`, the scores of this model, did not run", 'set `output = "module.path"`')
-    found_cuts = recorder.cuts(pixels.detach()) if recorder else {}
-    if found_cuts is None:  # what is changed in place is known now
+        if capture.wanted or capture.whole:
+            capture.run(pixels, context, behaviour, counter)
+    capture.check_complete()
+    left = capture.cuts(pixels)
+    if left is None:  # a result was changed in place that was not copied; it is known now
         return forward(adapter, images, layers, want_output, grad, counter, replace, cuts, around)
-    if INPUT in cuts:
-        found_cuts[INPUT] = Cut(INPUT, "", pixels.detach(), pixels.detach())
-    scores = None if not want_output else tensor_of(result, "output") if head is None else attached[head]
-    for name, value in [*graph.items(), *([("output", scores)] if scores is not None else [])]:
-        check_finite(name, value)
-    return Captured(
-        {layer: outside(graph[layer].detach(), pixels) for layer in layers},
-        None if scores is None else outside(scores.detach(), pixels),
-        {layer: graph[layer] for layer in layers} if grad else {},
-        scores if grad else None,
-        pixels.detach(),
-        found_cuts,
-        kept,
-        relevance=mode if hasattr(mode, "seed") else None,
-    )
+    return capture.collect(pixels, left, rule_of(context))
 
 
-def _one_by_one(
+def _refuse_scripted(adapter: Adapter, around: Around) -> None:
+    if around is not None and any(isinstance(part, torch.jit.ScriptModule) for part in adapter.module.modules()):
+        what = "the method has rules for single operations, and those of a scripted module cannot be seen"
+        raise error("E515", what, "give the module before `torch.jit`, or take `gradient` or `integrated_gradients`")
+
+
+class _Capture:
+    """One run of the model with hooks on the requested modules."""
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        layers: Sequence[str],
+        want_output: bool,
+        grad: bool,
+        replace: Mapping[str, Tensor],
+        cuts: Sequence[str],
+    ):
+        self.adapter, self.layers, self.want_output, self.grad, self.replace = (
+            adapter, layers, want_output, grad, replace,
+        )  # fmt: skip
+        self.layers_of: dict[nn.Module, list[str]] = {}
+        for layer in dict.fromkeys([*layers, *replace]):
+            if layer != INPUT:
+                self.layers_of.setdefault(adapter.module_of(layer), []).append(layer)
+        self.path = adapter.description.output if want_output else ""
+        self.head = adapter.module.get_submodule(self.path) if self.path else None
+        self.wanted = {m for m, names in self.layers_of.items() if set(names) & set(layers)}
+        self.wanted |= {self.head} if self.head is not None else set()
+        self.whole = want_output and self.head is None
+        self.attached: dict[nn.Module, Tensor] = {}
+        self.result: Any = None
+        cut_modules = {layer: adapter.module_of(layer) for layer in cuts if layer != INPUT}
+        self.recorder = Recorder(adapter.module, cut_modules) if cut_modules else None
+        self.cut_input = INPUT in cuts
+        self.saved: SavedValues | None = None
+
+    def run(self, pixels: Tensor, context: Context | None, behaviour: Behaviour, counter: Passes) -> None:
+        """Run the model on the images, with all hooks."""
+        adapter, rule = self.adapter, rule_of(context)
+        with frozen_module(adapter.module) as handles:
+            handles += self.recorder.register() if self.recorder else []
+            hooked = {*self.layers_of, *([self.head] if self.head else [])}
+            handles += [m.register_forward_hook(self.hook) for m in hooked]
+            if self.grad and context is None and not self.replace:
+                self.saved = SavedValues(adapter, pixels.detach())
+                handles += self.saved.hooks()
+            handles += _name_hooks(adapter.module, rule) if rule else []
+            counter.forward(len(pixels))
+            try:
+                if rule is not None:
+                    rule.begin(pixels, adapter.description.reads not in NOT_PICTURES)
+                with context or nullcontext(), deterministic(behaviour):
+                    self.result = adapter.module(adapter.normalize(pixels))
+            except Stop:
+                pass
+
+    def hook(self, module: nn.Module, arguments: tuple[Any, ...], result: Any) -> Any:
+        """Capture a module's result; the model goes on with a copy."""
+        layers = self.layers_of.get(module, [self.path])
+        if module in self.attached:
+            raise runs_twice(layers[0])
+        tensor = tensor_of(result, layers[0])
+        other = next((self.replace[layer] for layer in layers if layer in self.replace), None)
+        if other is not None:
+            tensor = other.detach().to(tensor).expand_as(tensor).clone()
+        if self.grad and not tensor.requires_grad and tensor.is_floating_point():
+            tensor = tensor.detach().clone() if shares_memory(tensor, arguments) else tensor.detach()
+            tensor.requires_grad_()
+        elif shares_memory(tensor, arguments):
+            tensor = tensor.clone()
+        self.attached[module] = tensor
+        given = with_tensor(result, tensor.clone(), layers[0])
+        if self.recorder:
+            self.recorder.replaced(module, given)
+        if not self.whole and len(self.attached.keys() & self.wanted) == len(self.wanted):
+            raise Stop
+        return given
+
+    def cuts(self, pixels: Tensor) -> dict[str, Cut] | None:
+        """layer -> Cut; None where the forward has to run again (see `Recorder.cuts`)."""
+        cuts = self.recorder.cuts(pixels.detach()) if self.recorder else {}
+        if cuts is not None and self.cut_input:
+            cuts[INPUT] = Cut(INPUT, "", pixels.detach(), pixels.detach())
+        return cuts
+
+    def check_complete(self) -> None:
+        """Raise BbiError E502 where a requested module did not run."""
+        for module, names in self.layers_of.items():
+            if module not in self.attached and set(names) & set(self.layers):
+                help = "name a layer that the model's forward uses"
+                raise error("E502", f"`{names[0]}` did not run in this pass", help)
+        if self.head is not None and self.head not in self.attached:
+            help = 'set `output = "module.path"`'
+            raise error("E502", f"`{self.path}`, the scores of this model, did not run", help)
+
+    def collect(self, pixels: Tensor, cuts: dict[str, Cut], rule: BackwardRule | None) -> Captured:
+        """What the run left. Raises BbiError E503."""
+        graph = {layer: pixels for layer in self.layers if layer == INPUT}
+        for module, names in self.layers_of.items():
+            graph |= {name: self.attached[module] for name in names if name in self.layers}
+        scores = None
+        if self.want_output:
+            scores = tensor_of(self.result, OUTPUT) if self.head is None else self.attached[self.head]
+        for name, value in [*graph.items(), *([(OUTPUT, scores)] if scores is not None else [])]:
+            check_finite(name, value)
+        return Captured(
+            {layer: promoted(graph[layer].detach(), pixels) for layer in self.layers},
+            None if scores is None else promoted(scores.detach(), pixels),
+            {layer: graph[layer] for layer in self.layers} if self.grad else {},
+            scores if self.grad else None,
+            pixels.detach(),
+            cuts,
+            self.saved,
+            relevance=rule,
+        )
+
+
+def _row_by_row(
     adapter: Adapter, images: Tensor, layers: Sequence[str], want_output: bool, grad: bool, counter: Passes,
-    replace: Mapping[str, Tensor], cuts: Sequence[str], around: Any,
+    replace: Mapping[str, Tensor], cuts: Sequence[str], around: Around,
 ) -> Captured:  # fmt: skip
     """A forward of each input alone, joined: rows of the results are those of the inputs."""
     parts = []
@@ -192,45 +275,47 @@ def _one_by_one(
         parts.append(forward(adapter, one, layers, want_output, grad, counter, own, cuts, around))
     first = parts[0]
     with torch.inference_mode(False), torch.set_grad_enabled(grad):
-        score_graph = None if first.score_graph is None else torch.cat([_given(p.score_graph) for p in parts])
+        score_graph = None if first.score_graph is None else torch.cat([_present(p.score_graph) for p in parts])
         graph = {layer: torch.cat([p.graph[layer] for p in parts]) for layer in first.graph}
     return Captured(
         {layer: torch.cat([p.activations[layer] for p in parts]) for layer in first.activations},
-        None if first.scores is None else torch.cat([_given(p.scores) for p in parts]),
+        None if first.scores is None else torch.cat([_present(p.scores) for p in parts]),
         graph,
         score_graph,
-        torch.cat([_given(p.images) for p in parts]),
-        relevance=None if first.relevance is None else Seeds(parts),
+        torch.cat([_present(p.images) for p in parts]),
+        relevance=None if first.relevance is None else _RowSeeds(parts),
         parts=tuple(parts),
     )
 
 
-def _given(value: Tensor | None) -> Tensor:
+def _present(value: Tensor | None) -> Tensor:
     assert value is not None
     return value
 
 
-class Seeds:
-    """What backward passes of relevance begin with, where each input ran alone."""
+class _RowSeeds:
+    """Where backward passes of relevance start when each input ran alone."""
 
     def __init__(self, parts: Sequence[Captured]):
         self.parts = parts
 
-    def seed(self, outputs: Tensor, cotangents: Tensor, place: str) -> Tensor:
-        """(slot, input, *place axes), as `Relevance.seed` gives it for each input."""
-        found = []
+    def seed(self, outputs: Tensor, cotangents: Tensor, target_layer: str) -> Tensor:
+        """(slot, input, *target axes), as `Relevance.seed` gives it for each input."""
+        seeds = []
         for row, part in enumerate(self.parts):
-            own = part.score_graph if place == "output" else part.graph.get(place, outputs[row : row + 1])
-            found.append(part.relevance.seed(own, cotangents[:, row : row + 1], place))  # type: ignore[union-attr]
-        return torch.cat(found, 1)
+            own = part.graph.get(target_layer, outputs[row : row + 1])
+            own = _present(part.score_graph) if target_layer == OUTPUT else own
+            assert part.relevance is not None
+            seeds.append(part.relevance.seed(own, cotangents[:, row : row + 1], target_layer))
+        return torch.cat(seeds, 1)
 
 
-def _named(module: nn.Module, relevance: Relevance) -> list[Any]:
-    """Hooks that tell which module runs, for messages."""
-    handles: list[Any] = []
+def _name_hooks(module: nn.Module, rule: BackwardRule) -> list[RemovableHandle]:
+    """Hooks that say which module runs, for messages."""
+    handles: list[RemovableHandle] = []
     for name, part in module.named_modules():
         if isinstance(part, torch.jit.ScriptModule):  # its parts take no hooks
             continue
-        handles.append(part.register_forward_pre_hook(lambda m, a, name=name: relevance.enter(name)))
-        handles.append(part.register_forward_hook(lambda m, a, result: relevance.leave()))
+        handles.append(part.register_forward_pre_hook(lambda m, a, name=name: rule.enter(name)))
+        handles.append(part.register_forward_hook(lambda m, a, result: rule.leave()))
     return handles

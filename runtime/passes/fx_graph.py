@@ -18,12 +18,13 @@ from torch.fx.node import Node, map_arg
 
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.autograd import grad
-from bbilang.runtime.passes.boundary import RUN, Cut, spread
+from bbilang.runtime.passes.boundary import RERUN, Cut, expand_rows
+from bbilang.runtime.passes.fallback import NotTraceable, log_fallback
 from bbilang.runtime.passes.hooks import INPUT, tensor_of, with_tensor
 from bbilang.runtime.passes.module.behaviour import KEY, USUAL
-from bbilang.runtime.passes.module.memo import remembered
+from bbilang.runtime.passes.module.memo import memo_of
 from bbilang.runtime.passes.module.restore import restored
-from bbilang.runtime.passes.module.results import path_of, standing_at
+from bbilang.runtime.passes.module.results import tensor_path, value_at
 from bbilang.runtime.passes.replay_above import OUTPUT
 
 _PLAIN = {
@@ -33,10 +34,6 @@ _PLAIN = {
 
 
 TRACED = "traced"
-
-
-class Uncut(Exception):
-    """This model, or this layer of it, is not for fx."""
 
 
 class Tracer(fx.Tracer):
@@ -52,7 +49,7 @@ class Tracer(fx.Tracer):
 
     def create_node(self, *arguments: Any, **named: Any) -> Node:
         if not torch.is_grad_enabled() or torch.is_inference_mode_enabled():
-            raise Uncut("gradients are off in a part of it, and a graph does not say where")
+            raise NotTraceable("gradients are off in a part of it, and a graph does not say where")
         return super().create_node(*arguments, **named)
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -92,12 +89,12 @@ class Traced:
                 self.varies.add(node)
         for node in self.nodes:
             if node.op == "call_function" and node.target in (operator.setitem, operator.delitem):
-                raise Uncut("values are written into")
+                raise NotTraceable("values are written into")
 
     def single(self, path: str) -> Any:
         trees = self.given.get(path, [])
         if len(trees) != 1:
-            raise Uncut(f"{path} runs {len(trees)} times in the graph")
+            raise NotTraceable(f"{path} runs {len(trees)} times in the graph")
         return trees[0]
 
     def layer(self, path: str, result: Any = None) -> Node:
@@ -105,13 +102,13 @@ class Traced:
         tree = self.single(path)
         node = tree
         if not isinstance(tree, Node):
-            place = (0,) if result is None else path_of(result)
+            place = (0,) if result is None else tensor_path(result)
             try:
-                node = standing_at(tree, place or ())
+                node = value_at(tree, place or ())
             except KeyError:
-                raise Uncut("a record") from None
+                raise NotTraceable("a record") from None
         if not isinstance(node, Node) or self.order[node] < self.began[path][0]:
-            raise Uncut("the layer gives what it was given")
+            raise NotTraceable("the layer gives what it was given")
         return node
 
 
@@ -127,18 +124,19 @@ def _nodes(tree: Any) -> Any:
 def traced(module: nn.Module) -> Traced:
     """The model's graph, traced once, in eval mode, for as long as the model stays what it is. Raises Uncut where
     torch.fx cannot follow it, or would follow a custom autograd function into its forward and lose its backward."""
-    learnt = remembered(module)
+    learnt = memo_of(module)
     if learnt.get(KEY, USUAL).opaque:
-        raise Uncut("derivatives of its own making")
+        raise NotTraceable("derivatives of its own making")
     if TRACED not in learnt:
         try:
             with torch.inference_mode(False), torch.enable_grad(), out_of_place(module):
                 learnt[TRACED] = Traced(module)
-        except Exception:  # data-dependent control flow, and whatever else stands in a forward
+        except Exception as e:  # a model's own forward, run with symbols, raises what it likes
+            log_fallback("torch.fx cannot trace the model", "its own code runs", e)
             learnt[TRACED] = None
     found: Traced | None = learnt[TRACED]
     if found is None:
-        raise Uncut("not traceable")
+        raise NotTraceable("not traceable")
     return found
 
 
@@ -155,7 +153,7 @@ def out_of_place(module: nn.Module) -> Iterator[None]:
             m.inplace = True  # type: ignore[assignment]
 
 
-class Section:
+class GraphSection:
     """activations (row, *layer shape), rows (row,) or None -> place -> (row, *place shape), by the cut graph."""
 
     def __init__(self, adapter: Adapter, cut: Cut, places: Sequence[str]):
@@ -180,7 +178,7 @@ class Section:
         found: dict[Node, Any] = {}
         for path, call, result in self.cut.records:
             trees = self.traced.given.get(path, [])
-            if result is not RUN and call < len(trees):
+            if result is not RERUN and call < len(trees):
                 _assign(trees[call], result, found)
         tree = self.traced.single(self.cut.path) if self.cut.layer != INPUT else None
         if not isinstance(tree, Node):
@@ -235,7 +233,7 @@ class Section:
         with torch.no_grad():
             for at in sorted(set(order), key=self.traced.order.__getitem__):
                 if at is self.layer:
-                    raise Uncut("not below the layer")
+                    raise NotTraceable("not below the layer")
                 if at not in self.values:
                     self.values[at] = self.step(at, self.values)
         return self.values[node]
@@ -245,11 +243,11 @@ class Section:
 
     def start(self, activations: Tensor, rows: Tensor | None) -> dict[Node, Any]:
         """Values at the border and at the layer."""
-        values = {node: spread(value, rows, self.inputs) for node, value in self.border.items()}
+        values = {node: expand_rows(value, rows, self.inputs) for node, value in self.border.items()}
         start: Any = self.adapter.normalize(activations) if self.cut.layer == INPUT else activations
         tree = self.traced.given[self.cut.path][0] if self.cut.layer != INPUT else None
         if isinstance(tree, Node) and not isinstance(self.cut.result, Tensor):
-            start = with_tensor(spread(self.cut.result, rows, self.inputs), start, self.cut.layer)
+            start = with_tensor(expand_rows(self.cut.result, rows, self.inputs), start, self.cut.layer)
         return values | {self.layer: start}
 
     def everything(self, activations: Tensor) -> dict[Node, Any]:
@@ -300,10 +298,10 @@ def run_node(modules: Mapping[str, Any], node: Node, values: Mapping[Node, Any])
         named = {**named, "inplace": False}
     target = node.target
     if node.op == "call_method":
-        own, *arguments = arguments
+        own, *rest = arguments
         name = str(target)
         plain = name[:-1] if name.endswith("_") and not name.endswith("__") else name
-        return getattr(own, plain if hasattr(own, plain) else name)(*arguments, **named)
+        return getattr(own, plain if hasattr(own, plain) else name)(*rest, **named)
     name = getattr(target, "__name__", "")
     if name.endswith("_") and not name.endswith("__"):
         target = getattr(torch, name[:-1], target)

@@ -18,65 +18,71 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.forward import forward
-from bbilang.runtime.passes.hooks import INPUT, borrowed, error, tensor_of, with_tensor
+from bbilang.runtime.passes.hooks import INPUT, error, frozen_module, tensor_of, with_tensor
 from bbilang.runtime.passes.module.results import tensors
 from bbilang.runtime.passes.replay_above import OUTPUT
 
 
-def check_way(adapter: Adapter, images: Tensor, layer: str, place: str, counter: Passes | None = None) -> None:
+def check_gradient_path(
+    adapter: Adapter, images: Tensor, layer: str, target_layer: str, counter: Passes | None = None
+) -> None:
     """Raises BbiError E505 where no gradient leads from the layer to the place, and says where it ends: to the scores,
     or to a layer whose values depend on it. Nothing is said about a way whose gradient is zero."""
     head = adapter.description.output
-    path = head if place == OUTPUT else place
+    path = head if target_layer == OUTPUT else target_layer
     watch = _Watch(adapter, layer)
     found: list[Tensor] = []
     if counter is not None:
         counter.probes += 1
-    with torch.inference_mode(False), torch.enable_grad(), borrowed(adapter.module) as handles:
+    with torch.inference_mode(False), torch.enable_grad(), frozen_module(adapter.module) as handles:
         pixels = images[:1].detach().to(adapter.device).clone().requires_grad_(layer == INPUT)
         handles += watch.hooks()
         if path:
-            target = adapter.module.get_submodule(head) if place == OUTPUT else adapter.module_of(place)
-            handles.append(target.register_forward_hook(lambda m, a, result: found.append(tensor_of(result, place))))
+            target = adapter.module.get_submodule(head) if target_layer == OUTPUT else adapter.module_of(target_layer)
+            handles.append(
+                target.register_forward_hook(lambda m, a, result: found.append(tensor_of(result, target_layer)))
+            )
         result = adapter.module(adapter.normalize(pixels))
-        value = found[0] if path and found else tensor_of(result, place)
-    if not value.requires_grad and (place == OUTPUT or _depends(adapter, images[:1], layer, place)):
-        raise watch.error(place)
+        value = found[0] if path and found else tensor_of(result, target_layer)
+    if not value.requires_grad and (target_layer == OUTPUT or _depends(adapter, images[:1], layer, target_layer)):
+        raise watch.error(target_layer)
 
 
-def others(values: Tensor) -> Iterator[Tensor]:
+def other_values(values: Tensor) -> Iterator[Tensor]:
     """Values far from these, of their size: what depends on them gives something else for one of these."""
     yield -values - values.abs().mean() - 1
     noise = torch.randn(values.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32).to(values)
     yield values + noise * (3 * values.abs().mean() + 1)
 
 
-def _depends(adapter: Adapter, images: Tensor, layer: str, place: str) -> bool:
+def _depends(adapter: Adapter, images: Tensor, layer: str, target_layer: str) -> bool:
     """Whether the values of a place depend on those of a layer at all: what lies beside it does not, and its zeros are
     right."""
-    own = forward(adapter, images, [layer, place], False)
+    own = forward(adapter, images, [layer, target_layer], False)
     return any(
-        not torch.equal(forward(adapter, images, [place], False, replace={layer: other})[place], own[place])
-        for other in others(own[layer])
+        not torch.equal(
+            forward(adapter, images, [target_layer], False, replace={layer: other})[target_layer], own[target_layer]
+        )
+        for other in other_values(own[layer])
     )
 
 
-class NoWay(Exception):
+class NoGradientPath(Exception):
     """No gradient leads to a place; raised while the network is borrowed, and told outside of that."""
 
-    def __init__(self, place: str):
-        super().__init__(place)
-        self.place = place
+    def __init__(self, target_layer: str):
+        super().__init__(target_layer)
+        self.target_layer = target_layer
 
 
 @contextmanager
-def told(adapter: Adapter, captured: Any, layer: str) -> Iterator[None]:
-    """`NoWay` inside becomes E505, which says where the way ends."""
+def locate_missing_path(adapter: Adapter, captured: Any, layer: str) -> Iterator[None]:
+    """`NoGradientPath` inside becomes E505, which says where the way ends."""
     try:
         yield
-    except NoWay as e:
-        check_way(adapter, captured.images, layer, e.place)
-        to = "the scores" if e.place == OUTPUT else f"`{e.place}`"
+    except NoGradientPath as e:
+        check_gradient_path(adapter, captured.images, layer, e.target_layer)
+        to = "the scores" if e.target_layer == OUTPUT else f"`{e.target_layer}`"
         message = f"no gradient leads from `{layer}` to {to} when the network above it runs alone"
         raise error("E505", message, "take a method without gradients, such as `occlusion`") from e
 
@@ -123,15 +129,19 @@ class _Watch:
             self.next = self.next or name
         return None
 
-    def error(self, place: str) -> BbiError:
-        to = "the scores" if place == OUTPUT else f"`{place}`"
+    def error(self, target_layer: str) -> BbiError:
+        to = "the scores" if target_layer == OUTPUT else f"`{target_layer}`"
         start = f"no gradient leads from `{self.layer}` to {to}"
-        if self.ends and self.ends != place:
+        if self.ends and self.ends != target_layer:
             where = f"it ends at `{self.ends}`"
         elif self.last != self.layer or self.next:
             where = f"it ends after `{self.last}`" + (f", before `{self.next}`" if self.next else "")
         else:
-            where = f"{to} are not made of what it gives" if place == OUTPUT else f"{to} is not made of what it gives"
+            where = (
+                f"{to} are not made of what it gives"
+                if target_layer == OUTPUT
+                else f"{to} is not made of what it gives"
+            )
         return error(
             "E505",
             f"{start}: {where}",

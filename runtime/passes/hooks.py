@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.device.memory import is_out_of_memory
-from bbilang.runtime.passes.module.differentiable import own, plain
-from bbilang.runtime.passes.module.results import first_tensor, mapped, path_of
+from bbilang.runtime.passes.module.differentiable import differentiable, own_tensors
+from bbilang.runtime.passes.module.results import first_tensor, map_leaves, tensor_path
 
 INPUT = "input"
 
@@ -41,16 +41,16 @@ def guard_memory(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def borrowed(module: nn.Module) -> Iterator[list[Any]]:
+def frozen_module(module: nn.Module) -> Iterator[list[Any]]:
     """The module in eval mode with frozen parameters; yields a list for hook handles. All is undone at the end."""
-    with plain(module):
-        yield from _borrowed(module)
+    with differentiable(module):
+        yield from _frozen(module)
 
 
-def _borrowed(module: nn.Module) -> Iterator[list[Any]]:
+def _frozen(module: nn.Module) -> Iterator[list[Any]]:
     parts = list(module.modules())
     training = [m for m in parts if m.training]
-    learning = [p for m in parts for p in own(m) if p.requires_grad]
+    learning = [p for m in parts for p in own_tensors(m) if p.requires_grad]
     handles: list[Any] = []
     try:
         for m in training:
@@ -84,8 +84,8 @@ def with_tensor(result: Any, tensor: Tensor, layer: str) -> Any:
     Raises E502 where the result does not take it."""
     old = tensor_of(result, layer)
     try:
-        found = mapped(result, lambda value: tensor if value is old else value)
-        if first_tensor(found) is tensor and path_of(found) == path_of(result):
+        found = map_leaves(result, lambda value: tensor if value is old else value)
+        if first_tensor(found) is tensor and tensor_path(found) == tensor_path(result):
             return found
     except (TypeError, ValueError, AttributeError):  # a class of one's own that cannot be built from its parts
         pass

@@ -15,30 +15,30 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bbilang.runtime.device.memory import chunks, is_out_of_memory
-from bbilang.runtime.passes.above import Upper
+from bbilang.runtime.passes.above import NetworkAbove
 from bbilang.runtime.passes.counters import Passes
-from bbilang.runtime.passes.explicit_jvp import Linear
-from bbilang.runtime.passes.fx_graph import Section
+from bbilang.runtime.passes.explicit_jvp import ExplicitJvp
+from bbilang.runtime.passes.fx_graph import GraphSection
 from bbilang.runtime.passes.gradient_path import all_zero
 from bbilang.runtime.passes.hooks import check_gradients, guard_memory
-from bbilang.runtime.passes.module.precision import outside
+from bbilang.runtime.passes.module.precision import promoted
 
 AT_MOST = {"cpu": 32, "cuda": 256}  # tangents at once: more were not faster
 _LIVE = 4  # results as large as the largest that a forward holds at once, values and tangents
 
 
 def tangent_chunks(
-    upper: Upper,
+    upper: NetworkAbove,
     make: Callable[[int, int], Tensor],
     total: int,
-    places: Sequence[str] | None = None,
+    target_layers: Sequence[str] | None = None,
     counter: Passes | None = None,
     chunk: int | None = None,
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
     """`tangents` in pieces: ``make(start, stop)`` gives tangents[start:stop], (chunk, input, *layer shape); yields
     (start, place -> (chunk, input, *place shape)), so that neither all tangents nor all results are in memory."""
     counter = counter if counter is not None else upper.counter
-    places = upper.places if places is None else places
+    target_layers = upper.target_layers if target_layers is None else target_layers
     device = upper.activations.device
     each = upper.inputs * upper.cost.largest * _LIVE
 
@@ -48,21 +48,21 @@ def tangent_chunks(
         plain = sdpa_kernel(SDPBackend.MATH)  # the fused kernels of attention know no forward mode
         with torch.inference_mode(False), torch.no_grad(), plain, guard_memory("a forward pass of tangents"):
             found = _push(upper, some, chunk == 1)
-        return {place: outside(found[place], upper.pictures) for place in places}
+        return {target_layer: promoted(found[target_layer], upper.pictures) for target_layer in target_layers}
 
     for start, found in chunks(total, each, work, AT_MOST.get(device.type, 32), device, chunk):
-        for place, value in found.items():
-            check_gradients(place, value)
+        for target_layer, value in found.items():
+            check_gradients(target_layer, value)
             if all_zero(value):
-                upper.check_way(place)
+                upper.check_gradient_path(target_layer)
         yield start, found
         del found
 
 
 def tangents(
-    upper: Upper,
+    upper: NetworkAbove,
     directions: Tensor,
-    places: Sequence[str] | None = None,
+    target_layers: Sequence[str] | None = None,
     counter: Passes | None = None,
     chunk: int | None = None,
 ) -> dict[str, Tensor]:
@@ -72,17 +72,21 @@ def tangents(
     ``chunk`` tangents share one pass; None takes as many as memory allows, 1 is the plain loop over
     torch.func.jvp. Raises BbiError E503, E504.
     """
-    found = tangent_chunks(upper, lambda start, stop: directions[start:stop], len(directions), places, counter, chunk)
-    parts: dict[str, list[Tensor]] = {place: [] for place in (upper.places if places is None else places)}
+    found = tangent_chunks(
+        upper, lambda start, stop: directions[start:stop], len(directions), target_layers, counter, chunk
+    )
+    parts: dict[str, list[Tensor]] = {
+        target_layer: [] for target_layer in (upper.target_layers if target_layers is None else target_layers)
+    }
     for _, some in found:
-        for place, value in some.items():
-            parts[place].append(value)
-    return {place: torch.cat(values) if len(values) > 1 else values[0] for place, values in parts.items()}
+        for target_layer, value in some.items():
+            parts[target_layer].append(value)
+    return {target_layer: torch.cat(values) if len(values) > 1 else values[0] for target_layer, values in parts.items()}
 
 
-def _push(upper: Upper, some: Tensor, loop: bool) -> dict[str, Tensor]:
+def _push(upper: NetworkAbove, some: Tensor, loop: bool) -> dict[str, Tensor]:
     """The fastest way that this network allows; ``loop`` asks for the plainest."""
-    tries = [push] if loop or not isinstance(upper.run, Section) else [push_linear, push]
+    tries = [push] if loop or not isinstance(upper.run, GraphSection) else [push_linear, push]
     for one in tries:
         if upper.batched.get(one.__name__, True):
             try:
@@ -94,14 +98,14 @@ def _push(upper: Upper, some: Tensor, loop: bool) -> dict[str, Tensor]:
     return push_rows(upper, some)
 
 
-def push_linear(upper: Upper, some: Tensor) -> dict[str, Tensor]:
+def push_linear(upper: NetworkAbove, some: Tensor) -> dict[str, Tensor]:
     """The derivative as a network of its own, whose values were computed once."""
     if upper.linear is None:
-        upper.linear = Linear(upper.run, upper.activations)  # type: ignore[arg-type]
+        upper.linear = ExplicitJvp(upper.run, upper.activations)  # type: ignore[arg-type]
     return upper.linear.push(some)
 
 
-def push(upper: Upper, some: Tensor) -> dict[str, Tensor]:
+def push(upper: NetworkAbove, some: Tensor) -> dict[str, Tensor]:
     """vmap over jvp: values once, tangents as a batch."""
 
     def network(activations: Tensor) -> dict[str, Tensor]:
@@ -111,21 +115,21 @@ def push(upper: Upper, some: Tensor) -> dict[str, Tensor]:
         return torch.func.jvp(network, (upper.activations,), (tangent,))[1]
 
     if len(some) == 1:
-        return {place: value[None] for place, value in one(some[0]).items()}
+        return {target_layer: value[None] for target_layer, value in one(some[0]).items()}
     return torch.func.vmap(one)(some)
 
 
-def push_rows(upper: Upper, some: Tensor) -> dict[str, Tensor]:
+def push_rows(upper: NetworkAbove, some: Tensor) -> dict[str, Tensor]:
     """Values and tangents as rows of a batch: twice the work, for code that torch.func cannot transform."""
     count, inputs = len(some), upper.inputs
     rows = torch.arange(inputs, device=some.device).repeat(count)
     with dual.dual_level():
         moved = dual.make_dual(upper.activations[rows], some.flatten(0, 1))
         found = upper.run(moved, rows)
-        parts = {place: dual.unpack_dual(value) for place, value in found.items()}
+        parts = {target_layer: dual.unpack_dual(value) for target_layer, value in found.items()}
         return {
-            place: (torch.zeros_like(part.primal) if part.tangent is None else part.tangent.clone()).unflatten(
+            target_layer: (torch.zeros_like(part.primal) if part.tangent is None else part.tangent.clone()).unflatten(
                 0, (count, inputs)
             )
-            for place, part in parts.items()
+            for target_layer, part in parts.items()
         }

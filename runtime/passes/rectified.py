@@ -6,7 +6,7 @@ import math
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ _ONE_TO_ONE = frozenset("Add Sub Rsub Mul Div Neg Sigmoid Hardsigmoid Tanh Erf S
 _SQUASHES = frozenset("Sigmoid Hardsigmoid Tanh Erf Softplus _Rectify".split())
 
 
-class Unruled(Exception):
+class NoRule(Exception):
     """A call that rectifies, in a way for which the methods have no rule; its text says what it is."""
 
 
@@ -90,7 +90,7 @@ def rectified(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Re
     if name in SMOOTH:
         if not _varies(x):
             return None
-        raise Unruled(SMOOTH[name])
+        raise NoRule(SMOOTH[name])
     if name in ("relu", "relu6"):
         return Rectified(x, 6.0 if name == "relu6" else math.inf)
     if name in ("clamp", "clip"):
@@ -162,7 +162,7 @@ def _chosen(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Rectified | Non
         return None
     if side.sign < 0:
         one, other = other, one
-    if side.sign and side.about(one) and not _varies(other) and is_zero(other):
+    if side.sign and isinstance(one, Tensor) and side.about(one) and not _varies(other) and is_zero(other):
         return Rectified(_wide(one, other))
     return _refuse("a rectifier written with `where`, but no ReLU")
 
@@ -194,8 +194,8 @@ def _filled(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Rect
     return _refuse(f"a rectifier written with `{name}`, but no ReLU")
 
 
-def _refuse(what: str) -> None:
-    raise Unruled(what)
+def _refuse(what: str) -> NoReturn:
+    raise NoRule(what)
 
 
 def _varies(x: Any) -> bool:

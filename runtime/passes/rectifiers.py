@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from bbilang.compiler.optimize.target_slots import CHAIN
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.passes.hooks import error
-from bbilang.runtime.passes.rectified import SMOOTH, Bound, Unruled, follow_masks, is_zero, kind_of, rectified
+from bbilang.runtime.passes.rectified import SMOOTH, Bound, NoRule, follow_masks, is_zero, kind_of, rectified
 from bbilang.runtime.relevance.calls import called
 
 _UNSEEN = {
@@ -46,9 +46,9 @@ class Rectifiers(TorchFunctionMode):
     def leave(self) -> None:
         self.inside.pop()
 
-    def seed(self, outputs: Tensor, cotangents: Tensor, place: str) -> Tensor:
+    def seed(self, outputs: Tensor, cotangents: Tensor, target_layer: str) -> Tensor:
         """The cotangents as they are. Raises BbiError E515 where a rectifier lies below that was not seen."""
-        if not place.startswith(CHAIN):
+        if not target_layer.startswith(CHAIN):
             self._look(outputs)
         return cotangents
 
@@ -82,7 +82,7 @@ class Rectifiers(TorchFunctionMode):
         call = called(func, args, kwargs, given.partition(".")[0])  # `relu.default` is aten's own name
         try:
             found = rectified(call.name, args, kwargs)
-        except Unruled as e:
+        except NoRule as e:
             raise self._refused(str(e)) from None
         if found is None or not found.source.requires_grad:
             result = func(*args, **kwargs)

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from bbilang.runtime.passes.adapter import Adapter
-from bbilang.runtime.passes.boundary import RUN, Cut, spread
-from bbilang.runtime.passes.hooks import INPUT, Stop, borrowed, error, tensor_of, with_tensor
-from bbilang.runtime.passes.trace import twice
+from bbilang.runtime.passes.boundary import RERUN, Cut, expand_rows
+from bbilang.runtime.passes.hooks import INPUT, Stop, error, frozen_module, tensor_of, with_tensor
+from bbilang.runtime.passes.trace import runs_twice
 
 OUTPUT = "output"
 
@@ -24,20 +24,22 @@ OUTPUT = "output"
 class Replay:
     """activations (row, *layer shape), rows (row,) or None -> place -> (row, *place shape)."""
 
-    def __init__(self, adapter: Adapter, cut: Cut, places: Sequence[str]):
+    def __init__(self, adapter: Adapter, cut: Cut, target_layers: Sequence[str]):
         self.adapter, self.cut = adapter, cut
         self.inputs = len(cut.images)
         head = adapter.description.output
         self.at: dict[nn.Module, list[str]] = {}
-        for place in places:
-            if place != OUTPUT or head:
-                module = adapter.module.get_submodule(head) if place == OUTPUT else adapter.module_of(place)
-                self.at.setdefault(module, []).append(place)
-        self.whole = OUTPUT in places and not head
+        for target_layer in target_layers:
+            if target_layer != OUTPUT or head:
+                module = (
+                    adapter.module.get_submodule(head) if target_layer == OUTPUT else adapter.module_of(target_layer)
+                )
+                self.at.setdefault(module, []).append(target_layer)
+        self.whole = OUTPUT in target_layers and not head
         self.names = {m: name for name, m in adapter.module.named_modules()}
-        self.kept: dict[str, list[tuple[int, Any]]] = {}
+        self.saved: dict[str, list[tuple[int, Any]]] = {}
         for path, call, result in cut.records:
-            self.kept.setdefault(path, []).append((call, result))
+            self.saved.setdefault(path, []).append((call, result))
         self.next: dict[str, int] = {}
         self.activations: Tensor | None = None
         self.rows: Tensor | None = None
@@ -50,24 +52,24 @@ class Replay:
         def forward(*arguments: Any, **named: Any) -> Any:
             if path == self.cut.path and self.activations is not None:
                 self.passed = True
-                result = spread(self.cut.result, self.rows, self.inputs, path in self.cut.mutated)
+                result = expand_rows(self.cut.result, self.rows, self.inputs, path in self.cut.mutated)
                 return with_tensor(result, self.activations.clone(), self.cut.layer)
-            queue, at = self.kept.get(path, ()), self.next.get(path, 0)
+            queue, at = self.saved.get(path, ()), self.next.get(path, 0)
             if self.passed or at >= len(queue):
                 return plain(*arguments, **named)
             self.next[path] = at + 1
             result = queue[at][1]
-            if result is RUN:
+            if result is RERUN:
                 return plain(*arguments, **named)
-            return spread(result, self.rows, self.inputs, path in self.cut.mutated)
+            return expand_rows(result, self.rows, self.inputs, path in self.cut.mutated)
 
         return forward
 
     def capture(self, module: nn.Module, arguments: tuple[Any, ...], result: Any) -> Any:
-        for place in self.at[module]:
-            if place in self.found:
-                raise twice(place)
-            self.found[place] = tensor_of(result, place)
+        for target_layer in self.at[module]:
+            if target_layer in self.found:
+                raise runs_twice(target_layer)
+            self.found[target_layer] = tensor_of(result, target_layer)
         if not self.whole and len(self.found) == sum(map(len, self.at.values())):
             raise Stop
         name = self.at[module][0]
@@ -77,10 +79,10 @@ class Replay:
     def ready(self) -> Iterator[None]:
         """The model with its stubs and hooks; given back as it was found."""
         patched: list[tuple[nn.Module, Any]] = []
-        with borrowed(self.adapter.module) as handles:
+        with frozen_module(self.adapter.module) as handles:
             try:
                 for module, path in self.names.items():
-                    if self.cut.layer != INPUT and (path in self.kept or path == self.cut.path):
+                    if self.cut.layer != INPUT and (path in self.saved or path == self.cut.path):
                         patched.append((module, module.__dict__.get("forward")))
                         module.forward = self.stub(module, module.forward)  # type: ignore[method-assign]
                 handles += [m.register_forward_hook(self.capture) for m in self.at]
@@ -99,7 +101,7 @@ class Replay:
                 pixels = activations
             else:
                 self.activations = activations
-                pixels = spread(self.cut.images, rows, self.inputs)
+                pixels = expand_rows(self.cut.images, rows, self.inputs)
             try:
                 result = self.adapter.module(self.adapter.normalize(pixels).clone())
             except Stop:
@@ -109,18 +111,18 @@ class Replay:
             self.activations, self.rows, self.found = None, None, {}
         if self.whole:
             found[OUTPUT] = tensor_of(result, OUTPUT)
-        for module, places in self.at.items():
-            for place in places:
-                if place not in found:
-                    name = self.names.get(module, place)
+        for module, target_layers in self.at.items():
+            for target_layer in target_layers:
+                if target_layer not in found:
+                    name = self.names.get(module, target_layer)
                     raise error("E502", f"`{name}` did not run above `{self.cut.layer}`", "name a layer above it")
         return found
 
 
-def same(have: Mapping[str, Tensor], want: Mapping[str, Tensor], tolerance: float = 1e-4) -> bool:
+def nearly_equal(have: Mapping[str, Tensor], want: Mapping[str, Tensor], tolerance: float = 1e-4) -> bool:
     """Equal within a part of the largest value of each place."""
-    for place, value in want.items():
-        other = have[place]
+    for target_layer, value in want.items():
+        other = have[target_layer]
         if other.shape != value.shape or not bool(torch.isfinite(other).all()):
             return False
         if bool((other - value).abs().max() > tolerance * value.abs().max().clamp_min(1e-3)):

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.counters import Passes
-from bbilang.runtime.passes.hooks import INPUT, Stop, borrowed, error, guard_memory, tensor_of
-from bbilang.runtime.passes.module.behaviour import calm, conduct_of
-from bbilang.runtime.passes.module.precision import outside
-from bbilang.runtime.passes.trace import check_single
+from bbilang.runtime.passes.hooks import INPUT, Stop, error, frozen_module, guard_memory, tensor_of
+from bbilang.runtime.passes.module.behaviour import behaviour_of, deterministic
+from bbilang.runtime.passes.module.precision import promoted
+from bbilang.runtime.passes.trace import check_runs_once
 
 OUTPUT = "output"
 
@@ -73,7 +73,7 @@ class Runner:
         self.adapter, self.layer, self.counter = adapter, layer, counter
         self.through_relu: bool | Tensor = False
         self._result: Tensor | None = None
-        self.conduct = conduct_of(adapter)
+        self.behaviour = behaviour_of(adapter)
 
     def _stop(self, module: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
         self._result = tensor_of(result, self.layer)
@@ -97,7 +97,7 @@ class Runner:
         self.counter.forward(len(images))
         if self.layer == INPUT:
             return images
-        if self.conduct.apart and len(images) > 1:
+        if self.behaviour.row_by_row and len(images) > 1:
             return self._one_by_one(images)
         return self._run(images)
 
@@ -115,7 +115,7 @@ class Runner:
     def _run(self, images: Tensor) -> Tensor:
         self._result = None
         try:
-            with calm(self.conduct):
+            with deterministic(self.behaviour):
                 result = self.adapter.module(self.adapter.normalize(images))
             if self.layer == OUTPUT:
                 self._result = tensor_of(result, self.layer)
@@ -124,7 +124,7 @@ class Runner:
         if self._result is None:
             raise error("E502", f"`{self.layer}` did not run", "name a layer that the model's forward uses")
         result, self._result = self._result, None
-        return outside(result, images)
+        return promoted(result, images)
 
     def backward(self, loss: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The gradients of a scalar loss; zero where it does not depend on an input. Frees the graph."""
@@ -153,8 +153,8 @@ def run_to(
     patched: list[tuple[nn.Module, Any]] = []
     with torch.inference_mode(False), torch.enable_grad(), guard_memory(f"a run to `{layer}`"):
         if layer not in (INPUT, OUTPUT) and example is not None:
-            check_single(adapter, {adapter.module_of(layer): layer}, example, runner.counter)
-        with borrowed(adapter.module) as handles:
+            check_runs_once(adapter, {adapter.module_of(layer): layer}, example, runner.counter)
+        with frozen_module(adapter.module) as handles:
             try:
                 for module in adapter.module.modules():
                     if type(module) in (nn.ReLU, nn.ReLU6):

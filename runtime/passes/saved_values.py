@@ -22,7 +22,7 @@ _HEAVY = (
 _SUMS = (operator.add, operator.iadd, torch.add)  # of two tensors alike: like either, and asking "meta" takes a while
 
 
-class Kept:
+class SavedValues:
     """What the modules of a forward gave, detached: what it takes to go down again. Hang `hooks` after all others."""
 
     def __init__(self, adapter: Adapter, images: Tensor):
@@ -43,21 +43,21 @@ class Kept:
             calls.append((result, 0))
 
 
-class KeptValues:
+class NodeValues:
     """The values of a graph's nodes by what a forward left; those of functions between modules are taken again."""
 
-    def __init__(self, kept: Kept, nodes: Sequence[Node], start: Node):
+    def __init__(self, saved: SavedValues, nodes: Sequence[Node], start: Node):
         self.given: dict[Node, tuple[Any, int]] = {}
         self.values: dict[Node, Any] = {}
         self.likes: dict[Node, Any] = {}
         calls: dict[str, int] = {}
-        self.start, self.kept = start, kept
+        self.start, self.saved = start, saved
         for node in nodes:
             if node.op == "call_module":
                 path = str(node.target)
                 at = calls[path] = calls.get(path, -1) + 1
-                if at < len(kept.given.get(path, ())):
-                    self.given[node] = kept.given[path][at]
+                if at < len(saved.given.get(path, ())):
+                    self.given[node] = saved.given[path][at]
 
     def value(self, node: Node) -> Any:
         """Raises NotImplementedError where it was not kept, or was written over, or takes work."""
@@ -68,7 +68,7 @@ class KeptValues:
             if isinstance(value, Tensor) and value._version != version:
                 raise NotImplementedError("a value that was written over")
         elif node is self.start:
-            value = self.kept.adapter.normalize(self.kept.images)
+            value = self.saved.adapter.normalize(self.saved.images)
         elif node.op in ("call_module", "placeholder"):
             raise NotImplementedError("a value that was not kept")
         elif (value := self._written(node)) is None:
@@ -76,7 +76,7 @@ class KeptValues:
                 raise NotImplementedError("a value that takes work")
             points = {x: self.value(x) for x in node.all_input_nodes}
             with torch.no_grad():
-                value = run_node(self.kept.modules, node, points)
+                value = run_node(self.saved.modules, node, points)
         self.values[node] = value
         return value
 
@@ -105,7 +105,7 @@ class KeptValues:
                 else:
                     points = {x: _meta(like) for x, like in zip(node.all_input_nodes, likes, strict=True)}
                     with torch.no_grad():
-                        found = run_node(self.kept.modules, node, points)
+                        found = run_node(self.saved.modules, node, points)
             self.likes[node] = found
         return self.likes[node]
 

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.counters import Passes
-from bbilang.runtime.passes.hooks import borrowed, error
-from bbilang.runtime.passes.module.memo import remembered
+from bbilang.runtime.passes.fallback import log
+from bbilang.runtime.passes.hooks import error, frozen_module
+from bbilang.runtime.passes.module.memo import memo_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def trace(adapter: Adapter, images: Tensor, counter: Passes | None = None) -> Tr
     A stopped forward cannot see that its layer would have run again further up: this can. Where the model fails half
     way (a head made for another image size), what ran before that is known and the rest is taken to run once.
     """
-    learnt = remembered(adapter.module)
+    learnt = memo_of(adapter.module)
     if WATCHED in learnt:
         return learnt[WATCHED]
     names = {m: name for name, m in adapter.module.named_modules()}
@@ -51,19 +52,19 @@ def trace(adapter: Adapter, images: Tensor, counter: Passes | None = None) -> Tr
         if isinstance(module, nn.Conv2d):
             latest[:] = [module, result]
 
-    with borrowed(adapter.module) as handles, torch.no_grad():
+    with frozen_module(adapter.module) as handles, torch.no_grad():
         handles += [m.register_forward_hook(watch) for m in names]
         try:
             adapter.module(adapter.normalize(images[:1].detach().to(adapter.device)))
-        except Exception:  # what it is shows in the pass itself, if that gets as far
-            pass
+        except Exception as e:  # the model's own, and shown by the pass itself if it gets as far
+            log.debug("the model fails while it is traced: %r", e)
     if counter:
         counter.probes += 1
     found = learnt[WATCHED] = Trace(runs, tuple(pairs))
     return found
 
 
-def twice(layer: str) -> BbiError:
+def runs_twice(layer: str) -> BbiError:
     return error(
         "E501",
         f"`{layer}` runs more than once in one pass, so its activation is not one thing",
@@ -71,9 +72,9 @@ def twice(layer: str) -> BbiError:
     )
 
 
-def check_single(adapter: Adapter, layers: Mapping[nn.Module, str], images: Tensor, counter: Passes | None) -> None:
+def check_runs_once(adapter: Adapter, layers: Mapping[nn.Module, str], images: Tensor, counter: Passes | None) -> None:
     names = {m: name for name, m in adapter.module.named_modules()}
     runs = trace(adapter, images, counter).runs
     for module, layer in layers.items():
         if runs.get(names.get(module, ""), 1) > 1:
-            raise twice(layer)
+            raise runs_twice(layer)

@@ -68,22 +68,22 @@ class Relevance(TorchFunctionMode):
     def leave(self) -> None:
         self.inside.pop()
 
-    def seed(self, outputs: Tensor, cotangents: Tensor, place: str) -> Tensor:
+    def seed(self, outputs: Tensor, cotangents: Tensor, target_layer: str) -> Tensor:
         """What the way back begins with, (slot, input, *place axes): the target's own share of its score; or, where
         relevance is a probability, 1 in all, in proportion to the activation of the target's entries.
 
         Raises BbiError E515 where the way down from ``outputs`` (input, *place axes) meets an operation without rule.
         """
-        if place.startswith(CHAIN):
+        if target_layer.startswith(CHAIN):
             raise undefined(self.method, "a target that is itself an attribution")
         if not outputs.requires_grad:
-            what = "the scores" if place == OUTPUT else f"`{place}`"
+            what = "the scores" if target_layer == OUTPUT else f"`{target_layer}`"
             raise error("E505", f"no graph for {what}", "take a layer below the target")
         look(outputs, self.method)
         value = outputs.detach()
         if not self.excites:
             return cotangents * value
-        chance = (cotangents if place == OUTPUT else cotangents * value).clamp_min(0)
+        chance = (cotangents if target_layer == OUTPUT else cotangents * value).clamp_min(0)
         total = chance.flatten(2).sum(2).view(*chance.shape[:2], *[1] * (chance.dim() - 2))
         return chance / total.where(total > 0, torch.ones_like(total))
 

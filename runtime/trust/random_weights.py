@@ -110,7 +110,7 @@ def cascade(adapter: Any, seed: int) -> Iterator[tuple[str, Any]]:
         for number_, child in enumerate(children):
             randomize(child, 7919 * (seed + 1) + 131 * stage + number_)
         found = replace(adapter, module=copied(module), random=True, _hashed=None)
-        passes.same_conduct(found, adapter)
+        passes.copy_behaviour(found, adapter)
         yield name, found
 
 

@@ -27,7 +27,7 @@ def agree(adapter, images, layer, ways=("fx", "hooks"), targets=3):
     want = gradients(captured, seeds, [layer], chunk=1)[layer]
     moves = torch.randn(4, *captured[layer].shape, generator=torch.Generator().manual_seed(0))
     for way in ways:
-        with above(adapter, captured, layer, way=way) as upper:
+        with above(adapter, captured, layer, backend=way) as upper:
             close_to(upper(upper.activations)["output"], captured.scores)
             back = rerun_gradients(upper, upper.activations, None, seeds)
             assert (back - want).abs().max() <= 1e-4 * want.abs().max()
@@ -48,7 +48,7 @@ def test_efficientnet_is_cut_by_its_graph_and_its_derivative_written_out(efficie
     captured, counter = forward(efficientnet, images, [], cuts=["block5c.expand"]), Passes()
     with above(efficientnet, captured, "block5c.expand", counter=counter) as upper:
         tangents(upper, torch.randn(5, *upper.activations.shape), chunk=2)
-        assert upper.way == "fx" and upper.linear is not None
+        assert upper.backend == "fx" and upper.linear is not None
     assert (counter.tangents, counter.tangent_rows, counter.calls, counter.reruns) == (5, 5, 3, 0)
 
 

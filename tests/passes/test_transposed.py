@@ -1,5 +1,6 @@
 """Cotangents that go down a network written out, against autograd through the network itself: same gates, same sums."""
 
+import sys
 from itertools import product
 
 import pytest
@@ -11,9 +12,9 @@ from zoo import ZOO, built
 
 from bbilang.runtime.models.zoo.same_padding import SameConv2d
 from bbilang.runtime.passes import Passes, above, forward, rerun_gradient_chunks, vjp
-from bbilang.runtime.passes import vjp as backward
 
 COUNT = 8
+BACKWARD = sys.modules["bbilang.runtime.passes.vjp"]  # the package has a function of that name
 
 
 class Kinds(nn.Module):
@@ -72,13 +73,15 @@ def test_every_layer_at_once_equals_autograd(double, name):
     captured, counter = forward(adapter, images, layers, grad=True), Passes()
     seeds = torch.randn(COUNT, *captured.scores.shape, dtype=torch.float64)
     want = vjp(captured, captured.score_graph, seeds, layers, keep=True, chunk=1)
-    assert not captured.written, "the plain loop goes through autograd"
+    assert not captured.explicit_vjps, "the plain loop goes through autograd"
     got = vjp(captured, captured.score_graph, seeds, layers, counter, keep=True)
-    assert all(captured.written.values()) and captured.written, "nothing fell back"
+    assert all(captured.explicit_vjps.values()) and captured.explicit_vjps, "nothing fell back"
     close(got, want)
     assert (counter.backwards, counter.backward_rows, counter.probes) == (COUNT, 2 * COUNT, 1)
     vjp(captured, captured.score_graph, seeds, layers, counter)
-    assert counter.probes == 1 and not captured.written and captured.kept is None, "compared once; freed at the end"
+    assert counter.probes == 1 and not captured.explicit_vjps and captured.saved is None, (
+        "compared once; freed at the end"
+    )
 
 
 def test_a_later_layer_is_a_place_and_what_lies_beside_it_is_zero(double):
@@ -89,7 +92,7 @@ def test_a_later_layer_is_a_place_and_what_lies_beside_it_is_zero(double):
     seeds = torch.randn(COUNT, *place.shape, dtype=torch.float64)
     want = vjp(captured, place, seeds, [*layers, "plain"], keep=True, chunk=1)
     got = vjp(captured, place, seeds, [*layers, "plain"], keep=True)
-    assert all(captured.written.values()) and captured.written
+    assert all(captured.explicit_vjps.values()) and captured.explicit_vjps
     close(got, want)
     assert not got["grouped"].any() and torch.equal(got["plain"], seeds)
 
@@ -123,7 +126,7 @@ def test_what_has_no_rule_goes_through_autograd(double, refused):
     got = vjp(captured, captured.score_graph, seeds, ["stem"], keep=True)
     close(got, want)
     if refused != "another backward":
-        assert list(captured.written.values()) == [None]
+        assert list(captured.explicit_vjps.values()) == [None]
 
 
 class Straight(nn.ReLU):
@@ -141,7 +144,7 @@ def test_rows_of_a_path_have_gates_of_their_own(double):
         captured = forward(adapter, images, [], cuts=[layer])
         rows = torch.tensor([0, 1, 1, 0, 1])
         counter = Passes()
-        with above(adapter, captured, layer, way="fx", counter=counter) as upper:
+        with above(adapter, captured, layer, backend="fx", counter=counter) as upper:
             points = upper.activations[rows] + torch.randn(5, *upper.activations.shape[1:], dtype=torch.float64)
 
             def seeds(value, owners):
@@ -170,7 +173,7 @@ def test_real_networks_in_float32(name, weights, layers):
     seeds = torch.eye(1000)[:COUNT, None]
     want = vjp(captured, captured.score_graph, seeds[:1], layers, keep=True, chunk=1)
     got = vjp(captured, captured.score_graph, seeds, layers, keep=True)
-    assert all(captured.written.values()) and captured.written
+    assert all(captured.explicit_vjps.values()) and captured.explicit_vjps
     for layer, value in want.items():
         assert float((got[layer][:1] - value).abs().max()) < 2e-6 * float(value.abs().max())
 
@@ -195,8 +198,8 @@ def test_few_cotangents_at_once_where_each_is_large(make_stub, monkeypatch):
     network = nn.Sequential(nn.Conv2d(3, 64, 1), nn.ReLU(), nn.Flatten(), nn.Linear(64 * 256, 12))
     captured = forward(make_stub(network), torch.rand(1, 3, 16, 16), ["0"], grad=True)
     seeds, each = torch.eye(12)[:, None], 64 * 256 * 4
-    for room, calls in ((each, 12 // backward.FEWEST), (6 * each, 2), (100 * each, 1)):
-        monkeypatch.setattr(backward, "CACHED", room)
+    for room, calls in ((each, 12 // BACKWARD.FEWEST), (6 * each, 2), (100 * each, 1)):
+        monkeypatch.setattr(BACKWARD, "CACHED", room)
         counter = Passes()
         vjp(captured, captured.score_graph, seeds, ["0"], counter, keep=True)
         assert (counter.calls, counter.backwards) == (calls, 12)

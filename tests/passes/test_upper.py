@@ -21,7 +21,7 @@ def test_rows_equal_the_whole_network_with_the_layer_replaced(network, adapter, 
     captured = forward(adapter, images, [layer], cuts=[layer])
     rows = torch.tensor([1, 0, 1])
     there = captured[layer][rows] + 0.3 * torch.randn(3, *captured[layer].shape[1:])
-    with above(adapter, captured, layer, way=way) as upper:
+    with above(adapter, captured, layer, backend=way) as upper:
         got = upper(there, rows)["output"]
     want = torch.cat([replaced(adapter, images[r : r + 1], layer, a[None]) for r, a in zip(rows, there, strict=True)])
     close_to(got, want)
@@ -33,7 +33,7 @@ def test_gradients_above_equal_the_graph_of_the_forward(slow_twin, adapter, imag
     values, scores = slow_twin()
     captured = forward(adapter, images, [], cuts=[layer])
     seeds = torch.randn(3, 2, 6)
-    with above(adapter, captured, layer, way=way) as upper:
+    with above(adapter, captured, layer, backend=way) as upper:
         got = rerun_gradients(upper, upper.activations, None, seeds)
     want = [torch.autograd.grad(scores, values[layer], seed, retain_graph=True)[0] for seed in seeds]
     close_to(got, torch.stack(want))
@@ -47,7 +47,7 @@ def test_tangents_and_cotangents_agree(slow_twin, adapter, images, layer, way, a
     captured = forward(adapter, images, [], cuts=[layer])
     moves, seed = torch.randn(5, *captured[layer].shape), torch.randn(2, 6)
     (back,) = torch.autograd.grad(scores, values[layer], seed)
-    with above(adapter, captured, layer, way=way) as upper:
+    with above(adapter, captured, layer, backend=way) as upper:
         got = tangents(upper, moves)["output"]
         loop = tangents(upper, moves, chunk=1)["output"]
     close_to((got * seed).sum((1, 2)), (moves * back).flatten(1).sum(1))

@@ -59,7 +59,7 @@ def test_values_gradients_and_tangents(double, name, layer):
     want = torch.stack([torch.autograd.grad(scores, value, seed, retain_graph=True)[0] for seed in seeds])
     far = found_at(network, adapter, images, layer, moves[0])[1]
     for way in ways(name):
-        with above(adapter, captured, layer, way=way) as upper:
+        with above(adapter, captured, layer, backend=way) as upper:
             close_to(upper(upper.activations + moves[0])["output"], far)
             one = upper(upper.activations[1:] + moves[0, 1:], torch.tensor([1]))["output"]
             close_to(one, far[1:])
@@ -96,7 +96,7 @@ def test_auto_takes_the_graph_where_there_is_one(double, name):
     counter = Passes()
     for _ in range(2):
         with above(adapter, captured, layer, counter=counter) as upper:
-            assert upper.way == ("fx" if name in CAN_TRACE else "hooks")
+            assert upper.backend == ("fx" if name in CAN_TRACE else "hooks")
     assert counter.probes == 1, "looked at once"
     assert counter.forwards == 0, "what is below does not run again"
 
@@ -108,7 +108,7 @@ def test_later_layers_are_places(double):
     got = forward(adapter, images, ["one", "pool"], want_output=False, grad=True)
     (want,) = torch.autograd.grad(got.graph["pool"], got.graph["one"], seed)
     for way in ("hooks", "fx"):
-        with above(adapter, captured, "one", ["pool"], way=way) as upper:
+        with above(adapter, captured, "one", ["pool"], backend=way) as upper:
             close_to(upper(upper.activations)["pool"], captured["pool"])
             back = rerun_gradients(upper, upper.activations, None, seed[None], "pool")[0]
         close_to(back, want)
@@ -118,7 +118,7 @@ def test_later_layers_are_places(double):
 def test_nothing_below_the_cut_and_nothing_after_the_place_runs(double, way):
     _, adapter, images = double("Residual")
     captured = forward(adapter, images, [], cuts=["norm"])
-    with above(adapter, captured, "norm", ["two"], way=way) as upper, FlopCounterMode(display=False) as counted:
+    with above(adapter, captured, "norm", ["two"], backend=way) as upper, FlopCounterMode(display=False) as counted:
         upper(upper.activations)
     assert counted.get_total_flops() == 2 * 2 * (6 * 12 * 12) * (6 * 3 * 3), "the convolution `two` of two images"
 
@@ -128,7 +128,7 @@ def test_a_place_below_is_a_constant(double, way):
     _, adapter, images = double("Residual")
     captured = forward(adapter, images, ["stem"], cuts=["norm"])
     move = torch.randn_like(captured["norm"])
-    with above(adapter, captured, "norm", ["stem"], way=way) as upper:
+    with above(adapter, captured, "norm", ["stem"], backend=way) as upper:
         assert torch.equal(upper(upper.activations + move)["stem"], captured["stem"])
         assert not tangents(upper, move[None])["stem"].any()
         assert not rerun_gradients(upper, move, None, torch.randn(2, *captured["stem"].shape), "stem").any()
@@ -164,7 +164,7 @@ def test_without_a_cut_the_forward_is_run_again(double):
 def test_given_back_after_an_exception(double, raised, way):
     network, adapter, images = double("Residual")
     captured = forward(adapter, images, [], cuts=["one"])
-    with pytest.raises(raised), above(adapter, captured, "one", way=way) as upper:
+    with pytest.raises(raised), above(adapter, captured, "one", backend=way) as upper:
         upper(upper.activations)
         raise raised
     assert all(m.training for m in network.modules()) and network.relu.inplace
@@ -204,6 +204,6 @@ def test_batched_cotangents_equal_the_loop(double, name):
 def test_convolutional_networks_have_their_derivative_written_out(double, name, layer):
     _, adapter, images = double(name)
     captured = forward(adapter, images, [], cuts=[layer])
-    with above(adapter, captured, layer, way="fx") as upper:
+    with above(adapter, captured, layer, backend="fx") as upper:
         tangents(upper, torch.randn(2, *upper.activations.shape))
         assert upper.linear is not None and not upper.batched, "nothing fell back"

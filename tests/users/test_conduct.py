@@ -153,7 +153,7 @@ def test_icons_of_rows_that_depend_on_each_other_are_made_alone():
     recipe = Recipe(size=SIDE, steps=4, batch=2)
     both = visualize(adapter, [Objective("mix", 0), Objective("mix", 1)], recipe)
     (one,) = visualize(adapter, [Objective("mix", 1)], recipe)
-    assert passes.conduct_of(adapter).apart
+    assert passes.behaviour_of(adapter).row_by_row
     assert np.array_equal(both[1].picture, one.picture)
 
 
@@ -223,7 +223,7 @@ def test_usual_networks_run_as_they_did():
     network, given = Mixing(nn.BatchNorm2d(6)).eval(), pictures(2)
     text = "act.channel | attribute(output[1], method=integrated_gradients(n_steps=4)) | present(bars)"
     first, second = (bbilang.run(text, model=network, input=given, cache=False) for _ in range(2))
-    assert not passes.conduct_of(first.results.adapter).apart
+    assert not passes.behaviour_of(first.results.adapter).row_by_row
     assert first.results.passes.forwards == second.results.passes.forwards == 2  # and of the baseline
     assert second.results.passes.calls < 8, "rows of a batch run together"
     assert first.results.passes.probes > 0 == second.results.passes.probes, "looked at once"

@@ -23,8 +23,8 @@ from torch.overrides import TorchFunctionMode
 from bbilang.runtime.device.memory import is_out_of_memory
 from bbilang.runtime.passes.adapter import Adapter, original_of
 from bbilang.runtime.passes.counters import Passes
-from bbilang.runtime.passes.hooks import borrowed, error
-from bbilang.runtime.passes.module.memo import remembered
+from bbilang.runtime.passes.hooks import error, frozen_module
+from bbilang.runtime.passes.module.memo import memo_of
 from bbilang.runtime.passes.module.results import tensors
 
 AGREE = 1e-4  # of the largest: how far two runs on the same input may be apart
@@ -38,12 +38,12 @@ RANDOM = (
 
 
 @dataclass(frozen=True)
-class Conduct:
-    """``apart``: rows are run one at a time. ``random``: another result each time, unless seeded with ``seed``.
+class Behaviour:
+    """``row_by_row``: rows are run one at a time. ``random``: another result each time, unless seeded with ``seed``.
     ``opaque``: a custom autograd function is in it, or gradients are off in a part of it, so that only autograd knows
     its derivative."""
 
-    apart: bool = False
+    row_by_row: bool = False
     random: bool = False
     opaque: bool = False
     seed: int = 0
@@ -54,40 +54,40 @@ class Conduct:
         return (RANDOM.format(seed=self.seed),) if self.random else ()
 
 
-USUAL = Conduct()
+USUAL = Behaviour()
 
 
-def conduct_of(adapter: Adapter) -> Conduct:
-    """What `look` has found; the usual where nobody looked."""
-    return remembered(_module(adapter)).get(KEY, USUAL)
+def behaviour_of(adapter: Adapter) -> Behaviour:
+    """What `probe` has found; the usual where nobody looked."""
+    return memo_of(_module(adapter)).get(KEY, USUAL)
 
 
-def same_conduct(adapter: Adapter, original: Any) -> None:
+def copy_behaviour(adapter: Adapter, original: Any) -> None:
     """A copy with other weights conducts itself as its original does: it is not looked at."""
-    known = remembered(_module(original))
-    remembered(_module(adapter)).update({key: known[key] for key in (KEY, ROWS) if key in known})
+    known = memo_of(_module(original))
+    memo_of(_module(adapter)).update({key: known[key] for key in (KEY, ROWS) if key in known})
 
 
-def look(
+def probe(
     adapter: Adapter, images: Tensor, together: bool, seed: int | None = None, counter: Passes | None = None
-) -> Conduct:
+) -> Behaviour:
     """Probe the module on the first of ``images`` (input, ...), unless that was done. ``together``: several rows are
     going to be in one batch. A module that fails is taken to be usual: its error shows in the pass itself.
 
     Raises BbiError E520 where the same input gives another result each time although every source of randomness is
     seeded: no number would mean anything.
     """
-    learnt = remembered(_module(adapter))
+    learnt = memo_of(_module(adapter))
     counter = counter if counter is not None else Passes()
-    found: Conduct | None = learnt.get(KEY)
+    found: Behaviour | None = learnt.get(KEY)
     seed = seed if seed is not None else found.seed if found else 0
     one = images[:1].detach()
     if found is None and not _known(adapter):
         found = _twice(adapter, one, seed, counter)
     found = learnt[KEY] = replace(found or USUAL, seed=seed)
-    if together and ROWS not in learnt and not found.apart and not _known(adapter):
+    if together and ROWS not in learnt and not found.row_by_row and not _known(adapter):
         learnt[ROWS] = True
-        found = learnt[KEY] = replace(found, apart=_mixed(adapter, one, counter))
+        found = learnt[KEY] = replace(found, row_by_row=_mixed(adapter, one, counter))
     return found
 
 
@@ -108,9 +108,9 @@ def _seeded(seed: int | None) -> Iterator[None]:
             np.random.set_state(numpys)
 
 
-def calm(conduct: Conduct) -> Any:
+def deterministic(behaviour: Behaviour) -> Any:
     """The context that a module runs in: one that is random draws the same each time."""
-    return _seeded(conduct.seed) if conduct.random else nullcontext()
+    return _seeded(behaviour.seed) if behaviour.random else nullcontext()
 
 
 def _module(adapter: Adapter) -> nn.Module:
@@ -131,7 +131,7 @@ def _known(adapter: Adapter) -> bool:
     )
 
 
-def _twice(adapter: Adapter, one: Tensor, seed: int, counter: Passes) -> Conduct | None:
+def _twice(adapter: Adapter, one: Tensor, seed: int, counter: Passes) -> Behaviour | None:
     """The same input, twice. None where the module does not run."""
     try:
         counter.probes += 2
@@ -141,7 +141,7 @@ def _twice(adapter: Adapter, one: Tensor, seed: int, counter: Passes) -> Conduct
             second = _run(adapter, one)
         opaque = _custom(first) or off.seen
         if _agree(first, second):
-            return Conduct(opaque=opaque)
+            return Behaviour(opaque=opaque)
         counter.probes += 2
         runs = []
         for _ in range(2):
@@ -150,7 +150,7 @@ def _twice(adapter: Adapter, one: Tensor, seed: int, counter: Passes) -> Conduct
     except Exception:  # what it is shows in the pass itself
         return None
     if _agree(*runs):
-        return Conduct(apart=True, random=True, opaque=opaque)
+        return Behaviour(row_by_row=True, random=True, opaque=opaque)
     raise error(
         "E520",
         "the network gives another result each time that it is run on the same input",
@@ -186,7 +186,7 @@ def _mixed(adapter: Adapter, one: Tensor, counter: Passes) -> bool:
 def _run(adapter: Adapter, images: Tensor, grad: bool = False) -> list[Tensor]:
     """Every tensor with an axis of rows that the module gives."""
     module = adapter.module
-    with torch.inference_mode(False), borrowed(module), torch.set_grad_enabled(grad):
+    with torch.inference_mode(False), frozen_module(module), torch.set_grad_enabled(grad):
         pixels = images.clone().to(adapter.device)
         learning = []
         if grad:

@@ -30,7 +30,7 @@ def _once(*arguments: Any, **named: Any) -> Iterator[None]:
 
 
 @contextmanager
-def plain(module: nn.Module) -> Iterator[None]:
+def differentiable(module: nn.Module) -> Iterator[None]:
     """Inside, the module's derivatives are those of the operations that run."""
     names = ("CheckpointFunction", "_checkpoint_without_reentrant_generator")
     before = [getattr(checkpoints, name) for name in names]
@@ -53,7 +53,7 @@ def plain(module: nn.Module) -> Iterator[None]:
             table[name] = value
 
 
-def own(part: nn.Module, held: str = "_parameters") -> list[Tensor]:
+def own_tensors(part: nn.Module, held: str = "_parameters") -> list[Tensor]:
     """The parameters (or buffers) that a module itself holds; as `parameters(recurse=False)` gives them, in a tenth of
     its time, which a run spends at each borrowing."""
     if isinstance(part, torch.jit.ScriptModule):
@@ -64,7 +64,9 @@ def own(part: nn.Module, held: str = "_parameters") -> list[Tensor]:
 def _without_inference(parts: list[nn.Module]) -> list[tuple[dict[str, Any], str, Any]]:
     """Puts plain copies into the places of inference tensors; gives the places and what stood there."""
     found: list[tuple[dict[str, Any], str, Any]] = []
-    if not any(t.is_inference() for part in parts for held in ("_parameters", "_buffers") for t in own(part, held)):
+    if not any(
+        t.is_inference() for part in parts for held in ("_parameters", "_buffers") for t in own_tensors(part, held)
+    ):
         return found
     copies: dict[int, Any] = {}
     with torch.inference_mode(False), torch.no_grad():

@@ -30,7 +30,7 @@ _checked: ContextVar[weakref.WeakSet[nn.Module] | None] = ContextVar("_checked",
 
 
 @contextmanager
-def one_run() -> Iterator[None]:
+def module_unchanged() -> Iterator[None]:
     """Inside, a module is taken to stay what it is; passes themselves put hooks and stubs on it."""
     token = _checked.set(weakref.WeakSet()) if _checked.get() is None else None
     try:
@@ -40,7 +40,7 @@ def one_run() -> Iterator[None]:
             _checked.reset(token)
 
 
-def remembered(module: nn.Module) -> dict[Any, Any]:
+def memo_of(module: nn.Module) -> dict[Any, Any]:
     """What was learnt of the module as it is now: empty where it is another than before. To be written to."""
     known, checked = _memories.get(module), _checked.get()
     if known is not None and checked is not None and module in checked:

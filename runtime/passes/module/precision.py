@@ -33,14 +33,14 @@ def input_type(module: nn.Module) -> torch.dtype:
     return known[1] if known and known[0] == first else first
 
 
-def described_with(module: nn.Module, dtype: torch.dtype) -> None:
+def remember_input_type(module: nn.Module, dtype: torch.dtype) -> None:
     """Remember the type that a module took, where it is not that of its first parameter."""
     _chosen.pop(module, None)
     if (first := input_type(module)) != dtype:
         _chosen[module] = (first, dtype)
 
 
-def outside(value: Tensor, pictures: Tensor | None) -> Tensor:
+def promoted(value: Tensor, pictures: Tensor | None) -> Tensor:
     """Numbers as they are outside of a module: of the type of its pictures, and never of half precision. What is no
     real number stays. Differentiable."""
     import torch
@@ -50,6 +50,6 @@ def outside(value: Tensor, pictures: Tensor | None) -> Tensor:
     return value.to(torch.promote_types(torch.float32 if pictures is None else pictures.dtype, torch.float32))
 
 
-def all_outside(values: Mapping[str, Tensor], pictures: Tensor | None) -> dict[str, Tensor]:
+def all_promoted(values: Mapping[str, Tensor], pictures: Tensor | None) -> dict[str, Tensor]:
     """The same of every value."""
-    return {key: outside(value, pictures) for key, value in values.items()}
+    return {key: promoted(value, pictures) for key, value in values.items()}

@@ -19,7 +19,7 @@ Path = tuple[Any, ...]  # keys, indices and names of fields, from the outside
 _PLAIN = (Tensor, str, bytes, int, float, complex, type(None), torch.dtype, torch.device)
 
 
-def parts_of(value: Any) -> dict[Any, Any] | None:
+def children_of(value: Any) -> dict[Any, Any] | None:
     """Key, index or field -> what stands there; None for what holds nothing that can be looked into."""
     if isinstance(value, Mapping):
         return dict(value.items())
@@ -30,7 +30,7 @@ def parts_of(value: Any) -> dict[Any, Any] | None:
     return dict(vars(value)) if isinstance(value, SimpleNamespace) else None
 
 
-def path_of(value: Any) -> Path | None:
+def tensor_path(value: Any) -> Path | None:
     """Where the tensor of a result stands; None where there is none."""
     for kind in (_of_numbers, Tensor.__instancecheck__):
         if (found := _first(value, kind)) is not None:
@@ -45,7 +45,7 @@ def _of_numbers(value: Tensor) -> bool:
 def _first(value: Any, wanted: Callable[[Tensor], bool]) -> Path | None:
     if isinstance(value, Tensor):
         return () if wanted(value) else None
-    parts = parts_of(value)
+    parts = children_of(value)
     if not parts:
         return None
     order = sorted(parts, key=lambda key: (key != "logits", not isinstance(parts[key], Tensor)))  # stable
@@ -55,33 +55,33 @@ def _first(value: Any, wanted: Callable[[Tensor], bool]) -> Path | None:
     return None
 
 
-def standing_at(value: Any, path: Path) -> Any:
+def value_at(value: Any, path: Path) -> Any:
     """What stands at a path. Raises KeyError where nothing does."""
     for key in path:
-        value = (parts_of(value) or {})[key]
+        value = (children_of(value) or {})[key]
     return value
 
 
 def first_tensor(value: Any) -> Tensor | None:
     """The tensor that passes look at; None where there is none."""
-    path = path_of(value)
-    return None if path is None else standing_at(value, path)
+    path = tensor_path(value)
+    return None if path is None else value_at(value, path)
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
     """All of them, in order."""
     if isinstance(value, Tensor):
         yield value
-    for part in (parts_of(value) or {}).values():
+    for part in (children_of(value) or {}).values():
         yield from tensors(part)
 
 
-def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+def map_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
     """The same form with every leaf changed; what has no leaf that changes is given back as it is."""
-    parts = parts_of(value)
+    parts = children_of(value)
     if parts is None:
         return change(value)
-    changed = {key: mapped(part, change) for key, part in parts.items()}
+    changed = {key: map_leaves(part, change) for key, part in parts.items()}
     if all(changed[key] is part for key, part in parts.items()):
         return value
     if isinstance(value, tuple):
@@ -114,9 +114,9 @@ def _tuple_like(value: tuple[Any, ...], parts: list[Any]) -> Any:
     return fresh
 
 
-def holds_only_known(value: Any) -> bool:
+def is_transparent(value: Any) -> bool:
     """Whether every tensor in it can be seen: an object of another kind may hide some."""
-    parts = parts_of(value)
+    parts = children_of(value)
     if parts is None:
         return isinstance(value, _PLAIN)
-    return all(map(holds_only_known, parts.values()))
+    return all(map(is_transparent, parts.values()))

@@ -1,0 +1,22 @@
+"""Falling back to a slower way: which errors allow it, and the log that says why (`bbi -v` shows it)."""
+
+from __future__ import annotations
+
+import logging
+
+log = logging.getLogger("bbilang.passes")
+
+# What an operation of a model can raise when it runs in another way than it was written for: on other shapes, out of
+# place, under a tracer or a transform. Anything else is a bug, and passes through.
+OPERATION_ERRORS = (RuntimeError, TypeError, ValueError, AttributeError, LookupError, ArithmeticError, AssertionError)
+
+
+class NotTraceable(Exception):
+    """torch.fx cannot follow this model, or this layer of it."""
+
+
+def log_fallback(what: str, instead: str, error: BaseException) -> None:
+    """Log that ``what`` failed and what is done ``instead``; with a traceback where the error was not raised to say
+    that there is no rule or no graph, since it may be a bug."""
+    declared = isinstance(error, NotTraceable | NotImplementedError)
+    log.info("%s: %s: %s; %s", what, type(error).__name__, error, instead, exc_info=None if declared else error)
