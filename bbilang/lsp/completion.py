@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from bbilang.compiler.check.argument_kinds import Layers
 from bbilang.compiler.check.present import PARAMETERS as PRESENT
 from bbilang.compiler.check.resolve import Resolver
+from bbilang.compiler.check.scope import Layers
 from bbilang.compiler.check.selections import PARAMETERS as SELECTION
 from bbilang.compiler.check.selections import SELECTIONS, SLIDER
 from bbilang.compiler.check.settings import SETTINGS

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from bbilang.compiler.check.arguments import At, Poisoned
 from bbilang.compiler.check.options import Options
-from bbilang.compiler.check.resolve import Binding, Layers, Resolver
+from bbilang.compiler.check.resolve import Resolver
+from bbilang.compiler.check.scope import Binding, Layers
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import Node
@@ -148,7 +149,7 @@ class Document:
 
     def description_at(self, offset: int) -> ModelDescription | None:
         checker = self.state_before(offset).checker
-        return checker.resolver.model.description if checker and checker.resolver else None
+        return checker.resolver.model.description if checker and checker.has_resolver else None
 
     def names_at(self, offset: int) -> dict[str, Binding]:
         """Return the bindings visible at ``offset``, the innermost last."""
@@ -158,7 +159,7 @@ class Document:
     def bound(self, name: str, offset: int) -> object:
         """Return the value of a name bound at ``offset``, or None where it is unknown."""
         checker = self.state.checker
-        if checker is None or checker.resolver is None:
+        if checker is None or not checker.has_resolver:
             return None
         inner = self._inner_scope(checker, offset) or {}
         binding = inner.get(name) or checker.resolver.scopes[0].get(name)
@@ -175,7 +176,7 @@ class Document:
 
     def _resolver_at(self, offset: int) -> Resolver | None:
         checker = self.state_before(offset).checker
-        if checker is None or checker.resolver is None:
+        if checker is None or not checker.has_resolver:
             return None
         base = checker.resolver
         scopes = [base.scopes[0], *filter(None, [self._inner_scope(checker, offset)])]
@@ -238,5 +239,5 @@ class Document:
         """Evaluate an expression as a field, or return None."""
         resolver, value = self.resolver_at(offset), self.value(words, offset)
         if isinstance(value, Layers) and resolver is not None:
-            value = resolver.as_field(value, ast.Path("layer"))
+            value = resolver.fields.as_field(value, ast.Path("layer"))
         return value if isinstance(value, Node) and value.type.content != "selection" else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bbilang.compiler.check.argument_kinds import Layers
+from bbilang.compiler.check.scope import Layers
 from bbilang.compiler.check.settings import SETTINGS
 from bbilang.compiler.contract import Parameter
 from bbilang.compiler.ir.program import Node

@@ -13,10 +13,11 @@ from typing import Any
 
 from bbilang.compiler.check.arguments import At
 from bbilang.compiler.check.check import Checker
-from bbilang.compiler.check.definitions import bounded
+from bbilang.compiler.check.limits import bounded
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.reachability import Showing, unreachable
-from bbilang.compiler.check.resolve import Binding, Resolver
+from bbilang.compiler.check.resolve import Resolver
+from bbilang.compiler.check.scope import Binding
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import Element, Interface, ModelSlot, Node
@@ -124,7 +125,7 @@ class RecordingResolver(Resolver):
 
     def make(self, op: str, inputs: tuple[Node, ...], parameters: dict[str, Any], type: FieldType, span: Span) -> Node:
         node = bounded(Node(op, inputs, tuple(sorted(parameters.items())), type), span)
-        origin = (node, self.foreign or span)
+        origin = (node, self.use_span or span)
         if self.record is not None:
             self.record.origins.append(origin)
         else:

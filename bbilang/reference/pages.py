@@ -144,7 +144,7 @@ def _operation(operation: Operation) -> str:
 def _takes_and_gives(operation: Operation) -> str:
     """Return the types before and after the operation in its own example, as its type rule computes them."""
     checker, _, _ = checked(operation.example)
-    nodes = [node for node in checker.resolver.origins if node.op == operation.name] if checker.resolver else []
+    nodes = [node for node in checker.resolver.origins if node.op == operation.name] if checker.has_resolver else []
     if not nodes or not nodes[0].inputs:
         return ""
     takes, gives = nodes[0].inputs[0].type, nodes[0].type

@@ -9,16 +9,16 @@ from bbilang.compiler.contract import Fail, Parameter, did_you_mean
 from bbilang.grammar import ast
 from bbilang.grammar.source import Span
 
-SOME_LAYER = "some_layer"  # in a help: a layer of the model at hand stands there in the end
+SOME_LAYER = "some_layer"  # in a help text: replaced by the name of a layer of the model
 
 
 class At(Exception):
-    """A `Fail` with its place, and other places that take part."""
+    """A `Fail` with its span, and related spans, each with a note."""
 
     def __init__(self, fail: Fail, span: Span, related: tuple[tuple[Span, str], ...] = ()):
         super().__init__(fail.message)
         self.fail, self.span, self.related = fail, span, related
-        self.layers: tuple[str, ...] = ()  # of the pipe that it happened in
+        self.layers: tuple[str, ...] = ()  # of the pipe in which it was raised
 
 
 def at(span: Span, code: str, message: str, help: str | None = None) -> At:
@@ -26,16 +26,19 @@ def at(span: Span, code: str, message: str, help: str | None = None) -> At:
 
 
 class Poisoned(Exception):
-    """Something that failed before is used: say nothing twice."""
+    """Raised where an expression uses something that has failed before, which was reported then."""
 
 
-Reader = Callable[[ast.Expression, Parameter], Any]
+Read = Callable[[ast.Expression, Parameter], Any]
 
 
 def bind(
-    what: str, span: Span, arguments: Sequence[ast.Argument], parameters: Sequence[Parameter], read: Reader
+    what: str, span: Span, arguments: Sequence[ast.Argument], parameters: Sequence[Parameter], read: Read
 ) -> tuple[dict[str, Any], dict[str, Span]]:
-    """Values for every parameter, and the spans of those that were given. ``what`` names the callee in messages."""
+    """Bind arguments to parameters: (values by name, spans of the arguments given by name).
+
+    ``what`` names the callee in messages; ``read`` turns an argument into its value. Raises At E211, E212, E216.
+    """
     by_name = {p.name: p for p in parameters}
     values: dict[str, Any] = {}
     spans: dict[str, Span] = {}
@@ -95,7 +98,7 @@ def describe(value: ast.Expression) -> str:
 
 
 def literal(value: ast.Expression, parameter: Parameter) -> Any:
-    """Numbers, flags, texts and words, checked against the parameter's range and choices."""
+    """Read a number, flag, text or word within the parameter's range and choices. Raises At E213, E214, E215."""
     kind, name = parameter.kind, parameter.name
     if isinstance(value, ast.Constant) and value.value is None and parameter.default is None:
         return None
@@ -109,30 +112,24 @@ def literal(value: ast.Expression, parameter: Parameter) -> Any:
         number = value.value
         if kind == "integer" and number != int(number):
             raise at(value.span, "E213", f"`{name}` is a whole number, and {number} is none")
-        low, high = parameter.minimum, parameter.maximum
-        if (low is not None and number < low) or (high is not None and number > high):
-            unit = f" {parameter.unit}" if parameter.unit else ""
-            bounds = f"{low:g} to {high:g}{unit}" if high is not None else f"at least {low:g}{unit}"
-            raise at(value.span, "E214", f"`{name}` is {number}, and must be {bounds}", parameter.doc)
+        _check_range(number, parameter, value.span)
         return int(number) if kind == "integer" else float(number)
-    if kind == "numbers":  # how many the model's channels say
-        items = value.items if isinstance(value, ast.List) else (value,)
-        if not items or not all(isinstance(i, ast.Number) for i in items):
+    if kind == "numbers":  # as many as the model's input has channels
+        numbers = numbers_of(value)
+        if not numbers:
             raise at(value.span, "E213", f"`{name}` is one number, or three for red, green and blue", parameter.doc)
-        return tuple(float(i.value) for i in items)
+        return tuple(map(float, numbers))
     if kind in ("size", "channels"):
         return _whole_numbers(value, parameter)
     if kind == "flag":
         if not (isinstance(value, ast.Constant) and isinstance(value.value, bool)):
-            raise at(
-                value.span, "E213", f"`{name}` is `true` or `false`, and {describe(value)} is neither", parameter.doc
-            )
+            message = f"`{name}` is `true` or `false`, and {describe(value)} is neither"
+            raise at(value.span, "E213", message, parameter.doc)
         return value.value
     if kind == "text":
         if not isinstance(value, ast.String):
-            raise at(
-                value.span, "E213", f"`{name}` is a text in double quotes, and {describe(value)} is none", parameter.doc
-            )
+            message = f"`{name}` is a text in double quotes, and {describe(value)} is none"
+            raise at(value.span, "E213", message, parameter.doc)
         return value.value
     word = value.name if isinstance(value, ast.Path) else None
     if isinstance(value, ast.Call) and not value.arguments:
@@ -144,6 +141,13 @@ def literal(value: ast.Expression, parameter: Parameter) -> Any:
     raise at(value.span, "E215", f"`{name}` cannot be {describe(value)}", help)
 
 
+def numbers_of(value: ast.Expression) -> list[int | float] | None:
+    """The numbers of a list, or one number as a list; None for any other expression."""
+    items = value.items if isinstance(value, ast.List) else (value,)
+    numbers = [item.value for item in items if isinstance(item, ast.Number)]
+    return numbers if len(numbers) == len(items) else None
+
+
 def _whole_numbers(value: ast.Expression, parameter: Parameter) -> Any:
     """One whole number, or a list: (y, x) of a size, one or three channels."""
     items = value.items if isinstance(value, ast.List) else (value,)
@@ -152,14 +156,20 @@ def _whole_numbers(value: ast.Expression, parameter: Parameter) -> Any:
     if len(whole) != len(items) or len(whole) not in counts:
         message = f"`{parameter.name}` is one whole number, or {counts[1]}: {what}"
         raise at(value.span, "E213", message, parameter.doc)
-    low, high = parameter.minimum, parameter.maximum
     for number in whole:
-        if (low is not None and number < low) or (high is not None and number > high):
-            unit = f" {parameter.unit}" if parameter.unit else ""
-            bounds = f"{low:g} to {high:g}{unit}" if high is not None else f"at least {low:g}{unit}"
-            raise at(value.span, "E214", f"`{parameter.name}` is {number}, and must be {bounds}", parameter.doc)
+        _check_range(number, parameter, value.span)
     single = parameter.kind == "size" and not isinstance(value, ast.List)
     return int(whole[0]) if single else tuple(map(int, whole))
+
+
+def _check_range(number: float, parameter: Parameter, span: Span) -> None:
+    """Raises At E214 for a number outside of the parameter's range."""
+    low, high = parameter.minimum, parameter.maximum
+    if (low is None or number >= low) and (high is None or number <= high):
+        return
+    unit = f" {parameter.unit}" if parameter.unit else ""
+    bounds = f"{low:g} to {high:g}{unit}" if high is not None else f"at least {low:g}{unit}"
+    raise at(span, "E214", f"`{parameter.name}` is {number}, and must be {bounds}", parameter.doc)
 
 
 def _kind(parameter: Parameter) -> str:

@@ -28,20 +28,20 @@ Row = tuple[int, str, int, int, float, float, float, float]
 
 
 @frozen
-class Place:
-    """Where names of files start, the folder that they may not leave, and the names of the page's pictures."""
+class FileContext:
+    """The folder that file names are relative to, the one that they may not leave, and the page's pictures by name."""
 
     folder: Path = Path()
     root: Path | None = None
     inputs: tuple[str, ...] = ()
 
 
-def read(name: str, place: Place) -> tuple[Row, ...]:
+def read(name: str, context: FileContext) -> tuple[Row, ...]:
     """(number of the picture, category, width and height of the picture or 0, left, top, right, bottom) of every box
     of the page's pictures, in pixels of the original picture. Raises `Fail` E246."""
-    data = _json(name, place)
+    data = _json(name, context)
     try:
-        rows = _coco(data, name, place) if isinstance(data, dict) else _voc(data, name, place)
+        rows = _coco(data, name, context) if isinstance(data, dict) else _voc(data, name, context)
     except (TypeError, KeyError, AttributeError) as error:
         raise Fail("E246", f'"{name}" is no file of boxes', HELP, "boxes") from error
     if len(rows) > MOST:
@@ -49,10 +49,10 @@ def read(name: str, place: Place) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def _json(name: str, place: Place) -> Any:
+def _json(name: str, context: FileContext) -> Any:
     try:
-        path = beside(place.folder, name).resolve()
-        if place.root is not None and not path.is_relative_to(place.root.resolve()):
+        path = beside(context.folder, name).resolve()
+        if context.root is not None and not path.is_relative_to(context.root.resolve()):
             _fail(f'"{name}" lies outside of the folder given with `--root`')
         raw = read_bytes(path, LARGEST)
     except FileNotFoundError:
@@ -71,11 +71,11 @@ def _constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is no number")
 
 
-def _coco(data: dict[str, Any], name: str, place: Place) -> list[Row]:
+def _coco(data: dict[str, Any], name: str, context: FileContext) -> list[Row]:
     categories = {one["id"]: _text(one["name"], name) for one in data["categories"]}
     files = {one["id"]: _base(_text(one["file_name"], name)) for one in data["images"]}
     sizes = {one["id"]: _size(one, name) for one in data["images"]}
-    numbers = _pictures(files, name, place)
+    numbers = _pictures(files, name, context)
     rows: list[Row] = []
     for one in data["annotations"]:
         for number in numbers.get(one["image_id"], ()):
@@ -87,14 +87,14 @@ def _coco(data: dict[str, Any], name: str, place: Place) -> list[Row]:
     return rows
 
 
-def _voc(data: list[Any], name: str, place: Place) -> list[Row]:
+def _voc(data: list[Any], name: str, context: FileContext) -> list[Row]:
     if not isinstance(data, list):
         raise TypeError
     named = [_base(_text(one["filename"], name)) if "filename" in one else None for one in data]
-    if None in named and len(place.inputs) > 1:
+    if None in named and len(context.inputs) > 1:
         _fail(f'"{name}" does not say of which picture its boxes are', 'give each box a "filename"')
     files = {file: file for file in named if file is not None}
-    numbers = _pictures(files, name, place) if files else {}
+    numbers = _pictures(files, name, context) if files else {}
     rows: list[Row] = []
     for one, file in zip(data, named, strict=True):
         for number in numbers.get(file, ()) if file is not None else (0,):
@@ -104,20 +104,20 @@ def _voc(data: list[Any], name: str, place: Place) -> list[Row]:
     return rows
 
 
-def _pictures(files: dict[Any, str], name: str, place: Place) -> dict[Any, list[int]]:
+def _pictures(files: dict[Any, str], name: str, context: FileContext) -> dict[Any, list[int]]:
     """The pictures of the page that each picture of the file is: by name, or the only one of each."""
-    unnamed = [bool(UNNAMED.fullmatch(given)) for given in place.inputs]
-    if len(files) == len(place.inputs) == 1 and unnamed[0]:
+    unnamed = [bool(UNNAMED.fullmatch(given)) for given in context.inputs]
+    if len(files) == len(context.inputs) == 1 and unnamed[0]:
         return {key: [0] for key in files}
     found: dict[Any, list[int]] = {}
-    for number, given in enumerate(place.inputs):
+    for number, given in enumerate(context.inputs):
         same = [key for key, file in files.items() if _same(file, given)]
         if len(same) > 1:
             _fail(f'"{name}" has {len(same)} pictures of the name `{_base(given)}`', "leave the others out")
         for key in same:
             found.setdefault(key, []).append(number)
     if not found and not any(unnamed):
-        asked, there = listed([_base(given) for given in place.inputs]), listed(list(files.values()))
+        asked, there = listed([_base(given) for given in context.inputs]), listed(list(files.values()))
         _fail(f'"{name}" has no picture {asked}', f"it has {there}; pictures go by the names of their files")
     return found
 

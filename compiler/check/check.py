@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from bbilang.compiler.check import imports as uses
-from bbilang.compiler.check.arguments import At, Poisoned, at, describe
-from bbilang.compiler.check.bounding_boxes import Place
-from bbilang.compiler.check.definitions import Macro, check_definition
+from bbilang.compiler.check import imports
+from bbilang.compiler.check.arguments import At, at
+from bbilang.compiler.check.bounding_boxes import FileContext
+from bbilang.compiler.check.definitions import Macro
+from bbilang.compiler.check.layout import LayoutReader
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.preamble import DEFAULT_MODEL, Preamble
 from bbilang.compiler.check.reachability import unreachable
-from bbilang.compiler.check.resolve import Binding, Layers, Resolver
+from bbilang.compiler.check.resolve import Resolver
+from bbilang.compiler.check.scope import Binding, Layers
 from bbilang.compiler.check.selections import SELECTIONS
-from bbilang.compiler.contract import Registry, did_you_mean
-from bbilang.compiler.ir.program import Element, Interface, Node, Program
+from bbilang.compiler.contract import Registry
+from bbilang.compiler.ir.program import Element, Interface, Layout, Node, Program
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.compiler.optimize.lower import with_passes
 from bbilang.grammar import ast
@@ -29,13 +30,13 @@ __all__ = ["DEFAULT_MODEL", "Options", "check", "check_recovering"]
 MOST_EXAMPLES = 10_000_000
 
 
-NONE = Options()  # nothing is said besides the text
+NONE = Options()
 
 
 def check(file: ast.File, registry: Registry, options: Options = NONE) -> Program:
-    """The typed program of a file. Raises `BbiError` with everything that is wrong, warnings among it.
+    """Check a file. Returns its typed program, or raises `BbiError` with all diagnostics, warnings included.
 
-    registry: operations, styles, methods and models by name. options: model, inputs and settings from outside the text.
+    registry: operations, styles, methods and models by name. options: model, inputs and settings that win over it.
     """
     program, diagnostics = check_recovering(file, registry, options)
     if program is None:
@@ -46,28 +47,27 @@ def check(file: ast.File, registry: Registry, options: Options = NONE) -> Progra
 def check_recovering(
     file: ast.File, registry: Registry, options: Options = NONE, lost: Iterable[str] | None = None
 ) -> tuple[Program | None, tuple[Diagnostic, ...]]:
-    """The program, or None where there are errors; and all diagnostics in the order of the text.
+    """Check a file. Returns its program, or None where there are errors, and all diagnostics in the order of the text.
 
     lost: for a text with lines that could not be parsed, the names that they bind (`grammar.parse.lost_names`). Uses of
-    them are no errors, and nothing is said of what only the missing lines would show or use.
+    these names are no errors, and nothing is reported that only the missing lines could decide.
     """
     checker = Checker(file, registry, options, lost)
     program = checker.run()
-    found = tuple(sorted(checker.diagnostics, key=lambda d: d.span.start if d.span else -1))
-    if program is None or any(d.severity == "error" for d in found):
-        return None, found
-    return replace(program, warnings=found), found
+    diagnostics = tuple(sorted(checker.diagnostics, key=lambda d: d.span.start if d.span else -1))
+    if program is None or any(d.severity == "error" for d in diagnostics):
+        return None, diagnostics
+    return replace(program, warnings=diagnostics), diagnostics
 
 
 class Checker(Preamble):
     """Walks the statements once: models, inputs and settings first, since types need them; then the rest in order."""
 
     def run(self) -> Program | None:
-        found = self.read()
-        if found is None or not self.complete(found[1]):
+        contents = self.read()
+        if contents is None or not self.complete(contents[1]):
             return None
-        assert self.resolver is not None
-        inputs, interfaces = found
+        inputs, interfaces = contents
         models = self.resolver.models
         program = Program(
             tuple(context.slot for context in models.values()),
@@ -84,7 +84,7 @@ class Checker(Preamble):
         return with_passes(program, self.registry, scored)
 
     def read(self) -> tuple[tuple[str, ...], tuple[Interface, ...]] | None:
-        """Inputs and interfaces, statement by statement; None where there is no model to read them with."""
+        """Check statement by statement. Returns inputs and interfaces, or None without a model to check them with."""
         statements = self.file.statements
         for statement in statements:
             if isinstance(statement, ast.Set):
@@ -96,7 +96,7 @@ class Checker(Preamble):
             return None
         self.resolver = Resolver(self.registry, models, len(inputs or ()) or 1, self.settings)
         self.resolver.element_names = self.names
-        self.resolver.files = Place(self._folder(), self.options.root, inputs or ())
+        self.resolver.files = FileContext(self._folder(), self.options.root, inputs or ())
         self.resolver.scopes[0].update((name, Binding(None, NOWHERE)) for name in self.lost or ())
         loose: list[Element] = []
         loose_layout: list[ast.Layout] = []
@@ -104,15 +104,16 @@ class Checker(Preamble):
         self._look_ahead(statements)
         for statement in statements:
             if isinstance(statement, ast.Interface):
-                interfaces += [i for i in [self.attempt(self._interface, statement)] if i is not None]
+                if (interface := self.attempt(self._interface, statement)) is not None:
+                    interfaces.append(interface)
             elif isinstance(statement, ast.Layout):
                 loose_layout.append(statement)
             else:
                 self.attempt(self._statement, statement, loose)
         if loose:
             layout = self.attempt(self._layout, loose_layout, loose)
-            interfaces.insert(0, Interface("", tuple(loose), layout))
-        elif loose_layout and not any(d.severity == "error" for d in self.diagnostics):
+            interfaces.insert(0, Interface("", tuple(loose), layout or ("column", ())))
+        elif loose_layout and not self.has_errors:
             self._report(at(loose_layout[0].span, "E308", "this layout has no elements to lay out"))
         self._unused(self.resolver.scopes[0])
         for name, span in self.defined.items():
@@ -121,14 +122,14 @@ class Checker(Preamble):
         return tuple(inputs or ()), tuple(interfaces)
 
     def complete(self, interfaces: Sequence[Interface]) -> bool:
-        """Whether nothing is wrong; says what only shows in the whole: selections out of reach, nothing to show."""
-        if self.lost is not None or any(d.severity == "error" for d in self.diagnostics):
+        """Whether the text has no error. Reports what only the whole shows: selections out of reach, nothing to show."""
+        if self.lost is not None or self.has_errors:
             return False
         shown = [element for interface in interfaces for element in interface.elements]
-        wrong = list(self.unreachable(shown))
-        for error in wrong:
+        errors = list(self.unreachable(shown))
+        for error in errors:
             self._report(error)
-        if wrong:
+        if errors:
             return False
         if not shown:
             help = "for a start: `input | present(image)`"
@@ -136,7 +137,7 @@ class Checker(Preamble):
         return bool(shown)
 
     def unreachable(self, shown: Sequence[Element]) -> Iterable[At]:
-        """Selections that nobody could use."""
+        """Errors for selections that no reader could use."""
         return unreachable(shown, self.registry, self.resolver)
 
     # --- statements ------------------------------------------------------------------------------------------------
@@ -151,17 +152,12 @@ class Checker(Preamble):
             case ast.Show():
                 value = self.resolver.value(statement.value)
                 if not (isinstance(value, Node) and value.op == "present"):
-                    raise at(
-                        statement.span,
-                        "E302",
-                        "this line shows nothing",
-                        "end the pipe with `| present(...)`, or give it a name: `name = ...`",
-                    )
+                    help = "end the pipe with `| present(...)`, or give it a name: `name = ...`"
+                    raise at(statement.span, "E302", "this line shows nothing", help)
                 self._element(value, f"element-{len(self.taken) + 1}", elements)
             case ast.Use():
-                self._use(
-                    statement, self._folder(), (Path(self.file.source.name).resolve(),) if self.file.source else ()
-                )
+                own = (Path(self.file.source.name).resolve(),) if self.file.source else ()
+                self._use(statement, self._folder(), own)
             case ast.Define():
                 self._define(statement, None)
             case ast.Dataset():
@@ -170,7 +166,7 @@ class Checker(Preamble):
                 pass
 
     def _dataset(self, statement: ast.Dataset) -> None:
-        """A name for a folder of pictures; how many there are is known when it is read."""
+        """Bind a name to a folder of pictures. How many there are is known only when it is read."""
         type = FieldType("dataset", "example", (), (Axis("example", MOST_EXAMPLES, exact=False),))
         node = self.resolver.make("dataset", (), {"path": statement.path.value}, type, statement.span)
         self.resolver.scopes[-1][statement.name.text] = Binding(node, statement.name.span)
@@ -179,25 +175,23 @@ class Checker(Preamble):
     def _define(self, statement: ast.Define, source: Source | None) -> None:
         name, resolver = statement.name.text, self.resolver
         if name in resolver.macros or any(name in scope for scope in resolver.scopes):
-            raise at(
-                statement.name.span, "E221", f"`{name}` is bound twice", "a name stands for one thing; choose another"
-            )
+            raise _bound_twice(statement.name)
         if resolver.registry.find("operations", name) is not None or name in SELECTIONS:
             raise at(statement.name.span, "E221", f"`{name}` is an operation of the language", "choose another name")
         macro = Macro(statement, source)
         resolver.macros[name] = None
-        check_definition(macro, resolver)
+        resolver.definitions.check(macro)
         resolver.macros[name] = macro
         if source is None:
             self.defined[name] = statement.name.span
 
     def _use(self, statement: ast.Use, folder: Path, open_files: tuple[Path, ...]) -> None:
-        """Bindings and definitions of another file, as if they stood here; what it shows and sets stays its own."""
+        """Bring in the bindings and definitions of another file. What that file shows and sets is ignored."""
         resolver, before = self.resolver, self.resolver.open
-        resolver.open = True  # until all of it is known, anything may come from it
-        outer = resolver.foreign
-        path, file = uses.read(statement, folder, self.options.root, open_files)
-        resolver.foreign = outer or statement.span
+        resolver.open = True  # until the file has been read to its end, it may define any name
+        outer = resolver.use_span
+        path, file = imports.read(statement, folder, self.options.root, open_files)
+        resolver.use_span = outer or statement.span
         try:
             for inner in file.statements:
                 try:
@@ -212,25 +206,23 @@ class Checker(Preamble):
                     message = f'"{statement.path.value}" has an error at {line}:{column}: {error.fail.message}'
                     raise at(statement.path.span, "E243", message, error.fail.help) from error
         finally:
-            resolver.foreign = outer
+            resolver.use_span = outer
         resolver.open = before
 
     def _bring(self, statement: ast.Bind) -> None:
         name, scope = statement.name.text, self.resolver.scopes[0]
         if name in scope or name in self.resolver.macros:
-            raise at(
-                statement.name.span, "E221", f"`{name}` is bound twice", "a name stands for one thing; choose another"
-            )
+            raise _bound_twice(statement.name)
         named = isinstance(statement.value, ast.Call) and statement.value.name in SELECTIONS
         self.resolver.name = name if named else None
         try:
             value = self.resolver.value(statement.value)
         finally:
             self.resolver.name = None
-        scope[name] = Binding(value, self.resolver.foreign or statement.name.span, used=True)
+        scope[name] = Binding(value, self.resolver.use_span or statement.name.span, used=True)
 
-    def _hides(self, name: str, span: Span) -> None:
-        """W203 for a name that an operation or a selection has too."""
+    def _warn_of_hiding(self, name: str, span: Span) -> None:
+        """Warn W203 of a name that hides an operation or a selection."""
         if name in self.registry.operations or name in SELECTIONS:
             what = "a selection" if name in SELECTIONS else "an operation"
             self._warn("W203", f"`{name}` is also {what} of the language", span, "choose another name")
@@ -239,9 +231,7 @@ class Checker(Preamble):
         name = statement.name.text
         scope = self.resolver.scopes[-1]
         if (name in scope and scope[name].span != statement.name.span) or name in self.resolver.macros:
-            raise at(
-                statement.name.span, "E221", f"`{name}` is bound twice", "a name stands for one thing; choose another"
-            )
+            raise _bound_twice(statement.name)
         self.resolver.later.setdefault(name, statement.name.span)
         self.resolver.binding = name
         if self.resolver.model.layer(name) is not None and name != "input":
@@ -251,7 +241,7 @@ class Checker(Preamble):
                 statement.name.span,
                 "choose another name",
             )
-        self._hides(name, statement.name.span)
+        self._warn_of_hiding(name, statement.name.span)
         named = isinstance(statement.value, ast.Call) and statement.value.name in SELECTIONS
         self.resolver.name = name if named else None
         value = None
@@ -282,113 +272,49 @@ class Checker(Preamble):
     def _interface(self, statement: ast.Interface) -> Interface:
         elements: list[Element] = []
         layouts: list[ast.Layout] = []
-        outside = self.resolver.later, self.resolver.drawn
-        self.resolver.later, self.resolver.drawn = dict(self.resolver.later), []
-        with self.resolver.scope() as scope:
+        resolver = self.resolver
+        outside = resolver.later, resolver.drawn
+        resolver.later, resolver.drawn = dict(resolver.later), []
+        with resolver.scope() as scope:
             self._look_ahead(statement.statements)
             for inner in statement.statements:
                 if isinstance(inner, ast.Layout):
                     layouts.append(inner)
                 elif isinstance(inner, ast.Bind | ast.Show):
                     self.attempt(self._statement, inner, elements)
-                elif isinstance(
-                    inner,
-                    ast.Set | ast.Model | ast.Input | ast.Output | ast.Dataset | ast.Use | ast.Define | ast.Version,
-                ):
-                    word = type(inner).__name__.lower()
-                    self._report(
-                        at(
-                            inner.span,
-                            "E223",
-                            f"`{word}` stands outside of `interface`",
-                            "move the line to the top of the file",
-                        )
-                    )
+                elif not isinstance(inner, ast.Interface):
+                    message = f"`{type(inner).__name__.lower()}` stands outside of `interface`"
+                    self._report(at(inner.span, "E223", message, "move the line to the top of the file"))
             layout = self.attempt(self._layout, layouts, elements)
             self._unused(scope)
             title = f'"{statement.title.value}"' if statement.title and statement.title.value else "without a title"
-            self.resolver.elsewhere |= {name: (title, bool(binding.element)) for name, binding in scope.items()}
-        self.resolver.later, self.resolver.drawn = outside
-        title = statement.title.value if statement.title else ""
-        errors = any(d.severity == "error" for d in self.diagnostics)
-        if not elements and not errors and self.lost is None:
+            resolver.elsewhere |= {name: (title, bool(binding.element)) for name, binding in scope.items()}
+        resolver.later, resolver.drawn = outside
+        if not elements and not self.has_errors and self.lost is None:
             span = statement.title.span if statement.title else Span(statement.span.start, statement.span.start + 9)
             raise at(span, "E301", "this interface shows nothing", "end a pipe with `| present(...)`")
-        return Interface(title, tuple(elements), layout)
+        title = statement.title.value if statement.title else ""
+        return Interface(title, tuple(elements), layout or ("column", ()))
 
-    def _layout(self, statements: list[ast.Layout], elements: list[Element]) -> Any:
-        """Rows and columns of element ids. What is drawn over another element is not laid out again."""
-        own = [e.id for e in elements if e.over is None]
-        if not statements:
-            return ("column", tuple(own))
-        if len(statements) > 1:
-            raise at(statements[1].span, "E223", "an interface has one layout")
-        placed: list[str] = []
-        named = {name: binding.element for name, binding in self.resolver.scopes[-1].items() if binding.element}
-
-        def place(value: ast.Expression) -> Any:
-            if isinstance(value, ast.Call) and value.name in ("row", "column"):
-                if not value.arguments:
-                    listing = ", ".join(n for n, each in named.items() if each in own)
-                    help = f"as in `layout {value.name}({listing or 'photo, blocks'})`"
-                    raise at(value.span, "E308", f"`{value.name}()` lays nothing out", help)
-                return (value.name, tuple(place(argument.value) for argument in value.arguments))
-            if isinstance(value, ast.Path):
-                binding = self.resolver.find(value.name)
-                if binding is not None and binding.value is None:
-                    raise Poisoned
-                identity = named.get(value.name)
-                if identity in placed:
-                    raise at(value.span, "E308", f"`{value.name}` is laid out twice", "leave one of them out")
-                if identity in own:
-                    placed.append(identity)
-                    return identity
-                if identity is not None:
-                    over = next(e.over for e in elements if e.id == identity)
-                    under = next((name for name, each in named.items() if each == over), over)
-                    message = f"`{value.name}` is drawn over `{under}` already"
-                    raise at(value.span, "E308", message, "leave it out of the layout")
-                if value.name in self.resolver.later:
-                    raise at(value.span, "E222", f"`{value.name}` is used before it is bound")
-                listing = ", ".join(f"`{n}`" for n, each in named.items() if each in own)
-                help = did_you_mean(value.name, named, f"elements with a name here: {listing or 'none'}")
-                raise at(value.span, "E308", f"`{value.name}` is not an element of this interface", help)
-            raise at(
-                value.span,
-                "E308",
-                f"{describe(value)} cannot be laid out",
-                "a layout has `row(...)`, `column(...)` and names of elements",
-            )
-
-        layout = place(statements[0].value)
-        left = [name for name in own if name not in placed]
-        if left:
-            names = self._names_of([e for e in elements if e.id in left], named)
+    def _layout(self, statements: list[ast.Layout], elements: list[Element]) -> Layout:
+        reader = LayoutReader(self.resolver, elements)
+        layout = reader.read(statements)
+        if statements and (left := reader.left_out()):
+            names = reader.in_words(left, self.file.source)
             self._warn("W308", f"the layout leaves out {names}", statements[0].span, "they follow below it")
-            layout = ("column", (layout, *left))
+            layout = ("column", (layout, *(element.id for element in left)))
         return layout
 
-    def _names_of(self, elements: list[Element], named: Mapping[str, str]) -> str:
-        """Elements in words: by name, or by line where they have none."""
-        words, names = [], {identity: name for name, identity in named.items()}
-        for element in elements:
-            start = self.resolver.origins[element.node][-1].start
-            line = f"the element of line {self.file.source.position(start)[0]}" if self.file.source else element.id
-            words.append(f"`{names[element.id]}`" if element.id in names else line)
-        return ", ".join(words)
-
     def _unused(self, scope: dict[str, Binding]) -> None:
+        """Warn W202 of names that nothing uses."""
         if self.lost is not None:
             return
         for name, binding in scope.items():
-            if (
-                not binding.used
-                and not binding.element
-                and binding.value is not None
-                and not isinstance(binding.value, Layers)
-            ):
-                self._warn(
-                    "W202", f"`{name}` is never used", binding.span, "end it with `| present(...)`, or leave it out"
-                )
-            elif not binding.used and isinstance(binding.value, Layers):
-                self._warn("W202", f"`{name}` is never used", binding.span)
+            if binding.used or binding.element or binding.value is None:
+                continue
+            help = None if isinstance(binding.value, Layers) else "end it with `| present(...)`, or leave it out"
+            self._warn("W202", f"`{name}` is never used", binding.span, help)
+
+
+def _bound_twice(name: ast.Name) -> At:
+    return at(name.span, "E221", f"`{name.text}` is bound twice", "a name stands for one thing; choose another")

@@ -1,31 +1,27 @@
-"""`def name(parameters) = pipe`: operations of a reader's own, expanded where they are called.
+"""`def name(parameters) = pipe`: operations that a text defines, expanded where they are called.
 
-A call puts its arguments in the parameters' place in the body, so an argument may be whatever may stand there: a
-layer, a number, a word. As a stage of a pipe, what comes through the pipe is the first argument.
+A call substitutes its arguments for the parameters in the body, so an argument may be any expression that may stand
+there: a layer, a number, a word. In a stage of a pipe, the value that comes through the pipe is the first argument.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
 
-from bbilang.compiler.check.arguments import At, at, bind
-from bbilang.compiler.contract import REQUIRED, Fail, Parameter
-from bbilang.compiler.ir.program import MOST_STAGES, Node
+from bbilang.compiler.check.arguments import At, Poisoned, at, bind
+from bbilang.compiler.check.limits import ExpansionSize
+from bbilang.compiler.check.scope import Binding, Scope
+from bbilang.compiler.check.selections import SELECTIONS
+from bbilang.compiler.contract import REQUIRED, Fail, Parameter, did_you_mean
+from bbilang.compiler.ir.program import Node
 from bbilang.grammar import ast
 from bbilang.grammar.frozen import frozen
-from bbilang.grammar.source import Source, Span
-from bbilang.grammar.walk import children
+from bbilang.grammar.source import Source
 
-if TYPE_CHECKING:
-    from bbilang.compiler.check.resolve import Resolver
-
-DEEPEST = 32  # definitions within definitions
-MOST_EXPANDED = 20_000  # expressions that the definitions of a text become
-MOST_NESTED = 160  # of them inside each other
-PIPED = "|"  # the name, which no text can spell, of what comes through the pipe
+DEEPEST = 32  # calls of definitions inside each other
+PIPED = "|"  # the name of the value that comes through the pipe; no text can spell it
 
 
 @frozen
@@ -48,103 +44,74 @@ class Macro:
         )
 
 
-def check_definition(macro: Macro, resolver: Resolver) -> None:
-    """What can be said before any call: every stage of the body is an operation, and none is the definition itself."""
-    for call in _stages(macro.definition.value):
-        if call.name == macro.name:
-            raise at(
-                call.name_span, "E241", f"`{macro.name}` calls itself", "a definition is expanded, so it has no end"
-            )
-        operation = resolver.registry.find("operations", call.name)
-        if call.name not in resolver.macros and (operation is None or operation.head) and not resolver.open:
-            raise resolver.unknown_operation(call)
-    seen: set[str] = set()
-    for parameter in macro.definition.parameters:
-        if parameter.name in seen:
-            raise at(parameter.span, "E221", f"`{parameter.name}` is a parameter twice", "choose another name")
-        seen.add(parameter.name)
+def unknown_operation(call: ast.Call, scope: Scope) -> At:
+    """The error for a stage that is no operation."""
+    if call.name in SELECTIONS:
+        message, help = f"`{call.name}` is a selection, not an operation", f"write `at({call.name}(...))`"
+        return at(call.name_span, "E210", message, help)
+    names = [*scope.macros, *(n for n, o in scope.registry.operations.items() if not o.head)]
+    return at(call.name_span, "E210", f"`{call.name}` is not an operation", did_you_mean(call.name, names))
 
 
-def expand(macro: Macro, call: ast.Call, piped: Node | None, resolver: Resolver) -> Any:
-    """The value of a call. Errors within the body are shown at the call, with the place in the definition beside it."""
-    arguments = call.arguments
-    if piped is not None:
-        arguments = (ast.Argument(ast.Path(PIPED, span=call.span), span=call.span), *arguments)
-    given, _ = bind(macro.name, call.span, arguments, macro.parameters(), lambda value, parameter: value)
-    if resolver.depth >= DEEPEST:
-        raise at(
-            call.span,
-            "E241",
-            f"`{macro.name}` calls itself by way of others",
-            "definitions are expanded, so this has no end",
-        )
-    body = substitute(macro.definition.value, given)
-    resolver.depth += 1
-    noted = len(resolver.notes)
-    try:
-        with resolver.expanded.reading(body, call.span):
-            if piped is None:
-                return resolver.value(body)
-            with resolver.scope() as scope:
-                scope[PIPED] = resolver.bound(piped, call.span)
-                return resolver.value(body)
-    except At as error:
-        raise _placed(error, macro, call, arguments) from error
-    finally:
-        resolver.depth -= 1
-        resolver.notes[noted:] = [_placed(note, macro, call, arguments) for note in resolver.notes[noted:]]
+class Expander:
+    """Checks definitions and expands their calls."""
 
+    def __init__(self, scope: Scope):
+        self.scope = scope
+        self.depth = 0  # of calls being expanded
+        self.size = ExpansionSize()
 
-class Expanded:
-    """How much the definitions of a text became so far, and how deep it is where an expansion is read."""
+    def check(self, macro: Macro) -> None:
+        """Check what does not depend on a call: every stage is an operation, and none is the definition itself.
 
-    def __init__(self) -> None:
-        self.count = self.level = 0
-        self._known: dict[int, tuple[Any, int, int]] = {}  # a node's identity -> itself, its size, its depth
+        Raises At E210, E221, E241.
+        """
+        scope = self.scope
+        for call in _stages(macro.definition.value):
+            if call.name == macro.name:
+                help = "a definition is expanded, so it has no end"
+                raise at(call.name_span, "E241", f"`{macro.name}` calls itself", help)
+            operation = scope.registry.find("operations", call.name)
+            if call.name not in scope.macros and (operation is None or operation.head) and not scope.open:
+                raise unknown_operation(call, scope)
+        seen: set[str] = set()
+        for parameter in macro.definition.parameters:
+            if parameter.name in seen:
+                raise at(parameter.span, "E221", f"`{parameter.name}` is a parameter twice", "choose another name")
+            seen.add(parameter.name)
 
-    @contextmanager
-    def reading(self, body: ast.Expression, span: Span) -> Iterator[None]:
-        """Around the reading of what a call became. Raises At E314, E315 before it is read."""
-        size, depth = self._measure(body)
-        self.count += size
-        if self.count > MOST_EXPANDED:
-            help = "a definition that holds another one twice doubles the text: bind what is needed twice to a name"
-            raise at(span, "E314", f"the definitions expand to more than {MOST_EXPANDED:,} expressions", help)
-        if self.level + depth > MOST_NESTED:
-            help = "bind a part of it to a name, and go on from there"
-            raise at(span, "E315", f"the definitions nest more than {MOST_NESTED} expressions in each other", help)
-        self.level += depth
+    def expand(self, call: ast.Call, piped: Node | None) -> Any:
+        """The value of a call. Errors in the body are reported at the call, with their own span as a related one."""
+        scope, macro = self.scope, self.scope.macros[call.name]
+        if macro is None:
+            raise Poisoned
+        scope.used_macros.add(call.name)
+        arguments = call.arguments
+        if piped is not None:
+            arguments = (ast.Argument(ast.Path(PIPED, span=call.span), span=call.span), *arguments)
+        given, _ = bind(macro.name, call.span, arguments, macro.parameters(), lambda value, parameter: value)
+        if self.depth >= DEEPEST:
+            help = "definitions are expanded, so this has no end"
+            raise at(call.span, "E241", f"`{macro.name}` calls itself by way of others", help)
+        body = substitute(macro.definition.value, given)
+        self.depth += 1
+        notes_before = len(scope.notes)
         try:
-            yield
+            with self.size.counting(body, call.span):
+                if piped is None:
+                    return scope.value(body)
+                with scope.scope() as names:
+                    names[PIPED] = Binding(piped, call.span, used=True)
+                    return scope.value(body)
+        except At as error:
+            raise _at_call(error, macro, call, arguments) from error
         finally:
-            self.level -= depth
-
-    def _measure(self, node: ast.Node) -> tuple[int, int]:
-        """(nodes, levels) of a tree. An argument that stands in several places is one object, looked at once and
-        counted in each: so the tree may have more nodes than there is time to visit. Never recurses."""
-        pending = [(node, False)]
-        while pending:
-            node, ready = pending.pop()
-            if ready:
-                found = [self._known[id(child)] for child in children(node)]
-                size = 1 + sum([size for _, size, _ in found])
-                self._known[id(node)] = node, size, 1 + max([depth for _, _, depth in found], default=0)
-            elif id(node) not in self._known:
-                pending.append((node, True))
-                pending.extend([(child, False) for child in children(node)])
-        return self._known[id(node)][1:]
+            self.depth -= 1
+            scope.notes[notes_before:] = [_at_call(note, macro, call, arguments) for note in scope.notes[notes_before:]]
 
 
-def bounded(node: Node, span: Span) -> Node:
-    """The node itself. Raises At E313 where too many stand above each other."""
-    if node.depth > MOST_STAGES:
-        help = "pipes, and names for their parts, are at most so long together: does a program write this text?"
-        raise at(span, "E313", f"more than {MOST_STAGES} operations follow each other", help)
-    return node
-
-
-def _placed(error: At, macro: Macro, call: ast.Call, arguments: tuple[ast.Argument, ...]) -> At:
-    """An error of the body at the call; one of an argument stays where it is."""
+def _at_call(error: At, macro: Macro, call: ast.Call, arguments: tuple[ast.Argument, ...]) -> At:
+    """An error in the body, moved to the call; an error in an argument keeps its span."""
     if (
         any(a.span.start <= error.span.start and error.span.end <= a.span.end for a in arguments)
         and macro.source is None
@@ -169,17 +136,18 @@ def substitute(node: Any, given: Mapping[str, ast.Expression]) -> Any:
         return node
     if isinstance(node, tuple):
         return tuple(substitute(item, given) for item in node)
-    if is_dataclass(node) and not isinstance(node, Span):
+    if isinstance(node, ast.Node):
         changed = {f.name: substitute(getattr(node, f.name), given) for f in fields(node) if f.init}
         return replace(node, **changed)
     return node
 
 
 def _stages(node: Any) -> list[ast.Call]:
+    """All stages of the pipes in an expression."""
     if isinstance(node, ast.Pipe):
         return [*_stages(node.head), *node.stages, *(c for s in node.stages for c in _stages(s.arguments))]
     if isinstance(node, tuple):
         return [call for item in node for call in _stages(item)]
-    if is_dataclass(node) and not isinstance(node, Span):
+    if isinstance(node, ast.Node):
         return [call for f in fields(node) for call in _stages(getattr(node, f.name))]
     return []

@@ -1,4 +1,4 @@
-"""What stands before the pipes: settings, the model and its scores, class names, inputs."""
+"""The statements that types depend on: settings, the model and its scores, class names, inputs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bbilang.compiler.check.arguments import At, at, bind, literal
 from bbilang.compiler.check.class_names import listed
 from bbilang.compiler.check.output_shapes import an_entry
 from bbilang.compiler.check.reporter import Reporter
-from bbilang.compiler.check.resolve import ModelContext, Resolver
+from bbilang.compiler.check.resolve import Resolver
+from bbilang.compiler.check.scope import ModelContext
 from bbilang.compiler.check.settings import SETTINGS
 from bbilang.compiler.contract import Parameter, did_you_mean
 from bbilang.compiler.ir.model_description import NOT_PICTURES, ModelDescription
@@ -27,16 +28,19 @@ from bbilang.grammar.source import NOWHERE, Span
 DEFAULT_MODEL = "efficientnet_lite0"
 LONGEST = 1000  # letters of a label
 LARGEST = 4 << 20  # bytes of a file of labels
-TEXT = "text:"  # before the words of an input that is a text
-FOLDERS, FILE = ("transformers:",), ".pt2"  # what is before a folder's name, and at the end of a file's
-PLACEHOLDER = re.compile(r"picture \d+")  # of a picture that a caller hands over
+TEXT = "text:"  # prefix of an input that is a text
+FOLDERS, FILE = ("transformers:",), ".pt2"  # prefixes of models that are folders; suffix of a model that is a file
+PLACEHOLDER = re.compile(r"picture \d+")  # the name of a picture that a caller passes as a tensor
+
+
+T = TypeVar("T")
 
 
 class Preamble(Reporter):
-    """Reads them first, wherever they stand: types need them. Options from outside win over the text."""
+    """Checks these statements first, wherever they stand in the text. Options from outside win over the text."""
 
     reads: str | None = None  # what the model takes, "image", "text", "signal" ...; None until it is known
-    channels: int = 3  # of a model's input
+    channels: int = 3  # of the model's input
 
     def _set(self, statement: ast.Set) -> None:
         name = statement.name.text
@@ -46,13 +50,9 @@ class Preamble(Reporter):
         parameters = SETTINGS[name]
         bare = len(parameters) == 1 and parameters[0].name == "value"
         if bare != (statement.value is not None):
-            example = f"set {name} {'8' if bare else ''}" if bare else f"set {name}({parameters[0].name}=...)"
-            raise at(
-                statement.span,
-                "E220",
-                f"`{name}` is set {'without' if bare else 'with'} parentheses",
-                f"as in `{example.strip()}`",
-            )
+            help = f"as in `set {name} 8`" if bare else f"as in `set {name}({parameters[0].name}=...)`"
+            message = f"`{name}` is set {'without' if bare else 'with'} parentheses"
+            raise at(statement.span, "E220", message, help)
         arguments = (
             (ast.Argument(statement.value, span=statement.value.span),)
             if statement.value is not None
@@ -60,7 +60,7 @@ class Preamble(Reporter):
         )
         values, spans = bind(f"set {name}", statement.span, arguments, parameters, self._setting_value)
         names = [p.name for p in parameters]
-        given = {argument.name or names[place]: argument.value.span for place, argument in enumerate(arguments)}
+        given = {argument.name or names[index]: argument.value.span for index, argument in enumerate(arguments)}
         for key in spans:
             self.settings[name if bare else f"{name}.{key}"] = values[key]
             self.set_at[name if bare else f"{name}.{key}"] = given.get(key, spans[key])
@@ -68,7 +68,7 @@ class Preamble(Reporter):
     def _setting_value(self, value: ast.Expression, parameter: Parameter) -> Any:
         if parameter.kind == "method":
             resolver = Resolver(self.registry, {}, 1, {})
-            method = resolver.reader.method(value)
+            method = resolver.methods.method(value)
             self._drain(resolver)
             return method
         return literal(value, parameter)
@@ -80,17 +80,13 @@ class Preamble(Reporter):
             parameter = parameters.get(name or "value")
             if parameter is None:
                 known = [g if p.name == "value" else f"{g}.{p.name}" for g, ps in SETTINGS.items() for p in ps]
-                raise at(
-                    NOWHERE,
-                    "E220",
-                    f"`{key}` is not a setting",
-                    did_you_mean(key, known, f"settings are {', '.join(known)}"),
-                )
+                help = did_you_mean(key, known, f"settings are {', '.join(known)}")
+                raise at(NOWHERE, "E220", f"`{key}` is not a setting", help)
             self.settings[key] = self._setting_value(_as_expression(value), parameter)
             self.set_at.pop(key, None)
 
-    def _suits(self, description: ModelDescription) -> None:
-        """Settings about the input that the model's own input cannot have: E407 for a preprocessing that makes no
+    def _check_settings(self, description: ModelDescription) -> None:
+        """Check the settings about the input against the model. Raises At E407 for a preprocessing that gives no
         picture, E213 and E214 for numbers of channels."""
         known, channels = self.settings.get, description.channels
         for key in ("preprocess.mean", "preprocess.std"):
@@ -105,10 +101,9 @@ class Preamble(Reporter):
         size, crop = known("preprocess.size"), known("preprocess.crop")
         sides = (crop, crop) if isinstance(crop, int) else crop
         if size and sides and max(sides) > size:
-            text = (
-                f"preprocess: a crop of {' x '.join(map(str, sides))} pixels does not fit in a shorter side of {size}"
-            )
-            raise at(self._set_at("preprocess.crop"), "E407", text, "set size at least as large as crop")
+            pixels = " x ".join(map(str, sides))
+            message = f"preprocess: a crop of {pixels} pixels does not fit in a shorter side of {size}"
+            raise at(self._set_at("preprocess.crop"), "E407", message, "set size at least as large as crop")
         shown = known("show.channels")
         if shown is not None and (description.reads != "image" or max(shown) >= channels):
             has = f"0..{channels - 1}" if description.reads == "image" else "none: it takes no pictures"
@@ -116,86 +111,88 @@ class Preamble(Reporter):
             raise at(self._set_at("show.channels"), "E214", message, "channels count from zero")
 
     def _set_at(self, key: str) -> Span:
-        """Where a setting was said; nowhere for one of the command line."""
+        """The span of a setting's value; NOWHERE for one of the command line."""
         return self.set_at.get(key, NOWHERE)
 
     def _models(self, statements: list[ast.Model]) -> dict[str, ModelContext]:
         if len(statements) > 1:
-            raise at(
-                statements[1].span,
-                "E223",
-                "a file has one `model` statement",
-                "several models: `model a = ..., b = ...`",
-            )
+            help = "several models: `model a = ..., b = ...`"
+            raise at(statements[1].span, "E223", "a file has one `model` statement", help)
         items = statements[0].items if statements else ()
         if len(items) > 1:
             self._report(at(items[1].span, "E901", "several models in one file are not available yet"))
         options = self.options
         if options.description is not None:
-            description = options.description
-            self.reads, self.channels = description.reads, description.channels
-            self._suits(description)
-            slot = ModelSlot("", description.name, options.weights)
-            changes = {key: self.settings.get(f"preprocess.{key}") for key in ("size", "crop")}
-            if options.described is not None and any(value is not None for value in changes.values()):
-                span = self._set_at("preprocess.crop" if changes["crop"] else "preprocess.size")
-                description = self._placed(lambda: options.described(**changes), span)
-            return {"": ModelContext(slot, self._labelled(self._scored(description)))}
+            return {"": self._own_model(options.description)}
         if not items:
             context = self._model("", options.model or DEFAULT_MODEL, options.weights, NOWHERE)
             return {context.slot.alias: context}
-        found: dict[str, ModelContext] = {}
+        models: dict[str, ModelContext] = {}
         for number, item in enumerate(items):
             alias = item.alias.text if item.alias else ""
-            if alias in found:
+            if alias in models:
                 span = item.alias.span if item.alias else item.span
                 raise at(span, "E221", f"two models are called `{alias}`", "choose another name")
-            name = item.name.value if isinstance(item.name, ast.String) else item.name.name
-            weights, span = item.weights.value if item.weights else None, item.name.span
-            if weights == "download":
+            name, span = item.name.value if isinstance(item.name, ast.String) else item.name.name, item.name.span
+            weights = item.weights.value if item.weights else None
+            if item.weights and weights == "download":
                 message = "a text cannot ask for a download: nothing is fetched unless the reader says so"
                 raise at(item.weights.span, "E446", message, "say it on the command line: `--weights download`")
             if number == 0 and options.model is not None:  # the command line wins over the text
                 name, weights, span = options.model, None, NOWHERE
-            found[alias] = self._model(
-                alias, name, options.weights if number == 0 and options.weights else weights, span
-            )
-        return found
+            if number == 0 and options.weights:
+                weights = options.weights
+            models[alias] = self._model(alias, name, weights, span)
+        return models
+
+    def _own_model(self, description: ModelDescription) -> ModelContext:
+        """The module that a caller passes."""
+        self.reads, self.channels = description.reads, description.channels
+        self._check_settings(description)
+        slot = ModelSlot("", description.name, self.options.weights)
+        size, crop = self.settings.get("preprocess.size"), self.settings.get("preprocess.crop")
+        if (describe := self.options.described) is not None and (size is not None or crop is not None):
+            span = self._set_at("preprocess.crop" if crop else "preprocess.size")
+            description = self._with_span(span, lambda: describe(size=size, crop=crop))
+        return self._in_context(slot, description)
+
+    def _in_context(self, slot: ModelSlot, description: ModelDescription) -> ModelContext:
+        return ModelContext(slot, self._labelled(self._scored(description)))
 
     def _model(self, alias: str, name: str, weights: str | None, span: Span) -> ModelContext:
-        assert self.registry.describe is not None
-        name = self._located(name)
-        try:
-            description = self.registry.describe(name)
-            if description.reads == "text" and (texts := self._texts()):
-                description = self.registry.describe(name, texts=texts)
-        except BbiError as error:
-            place = span if span != NOWHERE else None
-            raise BbiError([replace(d, span=place) for d in error.diagnostics], self.file.source) from error
+        """The model of a registry name. ``span``: of that name, or NOWHERE."""
+        assert self.registry.describe is not None, "the front door says how models are described"
+        describe, name = self.registry.describe, self._located(name)
+
+        def described() -> ModelDescription:
+            description = describe(name)
+            texts = self._texts() if description.reads == "text" else ()
+            return describe(name, texts=texts) if texts else description
+
+        description = self._with_span(span, described)
         self.reads, self.channels = description.reads, description.channels
-        self._suits(description)
+        self._check_settings(description)
+        slot = ModelSlot(alias, description.name, weights)
         if description.reads == "text":
-            slot = ModelSlot(alias, description.name, weights)
-            return ModelContext(slot, self._labelled(self._scored(description)))
+            return self._in_context(slot, description)
         size, crop = self.settings.get("preprocess.size"), self.settings.get("preprocess.crop")
         if size and not crop:  # a size below the crop takes the crop along
             crop = tuple(min(size, side) for side in description.input_size)
         if crop and (crop if isinstance(crop, tuple) else (crop, crop)) != description.input_size:
             at_crop = self._set_at("preprocess.crop" if self.settings.get("preprocess.crop") else "preprocess.size")
-            description = self._placed(lambda: self.registry.describe(name, crop), at_crop)
-        slot = ModelSlot(alias, description.name, weights)
-        return ModelContext(slot, self._labelled(self._scored(description)))
+            description = self._with_span(at_crop, lambda: describe(name, crop))
+        return self._in_context(slot, description)
 
-    def _placed(self, work: Callable[[], ModelDescription], span: Span) -> ModelDescription:
-        """What goes wrong gets the place of the setting that asked for it."""
+    def _with_span(self, span: Span, work: Callable[[], T]) -> T:
+        """Run ``work``; the errors that it raises get the span of what asked for it, unless that is NOWHERE."""
         try:
             return work()
         except BbiError as error:
-            place = span if span != NOWHERE else None
-            raise BbiError([replace(d, span=place) for d in error.diagnostics], self.file.source) from error
+            shown = span if span != NOWHERE else None
+            raise BbiError([replace(d, span=shown) for d in error.diagnostics], self.file.source) from error
 
     def _scored(self, description: ModelDescription) -> ModelDescription:
-        """With the scores that `output = "path"` names, for a model without one class vector."""
+        """The description with the scores that `output = "path"` names, for a model without one class vector."""
         for statement in self.file.statements:
             if isinstance(statement, ast.Output):
                 path = statement.path
@@ -235,7 +232,7 @@ class Preamble(Reporter):
         return replace(description, scores=said(self.settings.get("scores.kind"), description.scores))
 
     def _labelled(self, description: ModelDescription) -> ModelDescription:
-        """With the class names of `set labels`, where there are some."""
+        """The description with the class names of `set labels`. Raises At E422."""
         name = self.settings.get("labels")
         if name is None:
             return description
@@ -263,7 +260,7 @@ class Preamble(Reporter):
         return replace(description, labels=labels)
 
     def _located(self, name: str) -> str:
-        """A model's name; where it is that of a file or a folder beside the text, the whole path of that."""
+        """A model's name; where it names a file or a folder beside the text, with the full path."""
         prefix = next((p for p in FOLDERS if name.startswith(p)), "")
         if not prefix and not name.endswith(FILE):
             return name
@@ -271,20 +268,19 @@ class Preamble(Reporter):
             own = path_of(name.removeprefix(prefix))
             path = self._folder() / own
             return f"{prefix}{own if own.exists() or not path.exists() else path}"
-        except OSError:  # told where models are found
+        except OSError:  # reported when the model is loaded
             return name
 
     def _texts(self) -> tuple[str, ...]:
-        """The inputs that are texts; what is wrong with inputs is told when they are read."""
+        """The inputs that are texts; errors in inputs are reported by `_inputs` itself later."""
         try:
             files = self._inputs([s for s in self.file.statements if isinstance(s, ast.Input)])
         except (BbiError, At):
             return ()
         return tuple(file for file in files if _is_text(file))
 
-    def _fitting(self, name: str, span: Span) -> None:
-        """Raises E418 for a text where the model looks at pictures, and for a picture where it reads, or takes numbers
-        that are no picture."""
+    def _check_input(self, name: str, span: Span) -> None:
+        """Raises At E418 for an input of another kind than the model takes: pictures, texts, or numbers."""
         if self.reads is None or PLACEHOLDER.fullmatch(name):
             return
         if self.reads in NOT_PICTURES:
@@ -302,36 +298,28 @@ class Preamble(Reporter):
         raise at(span, "E418", "the model looks at pictures, and this is a text", 'as in `input "sample:chelsea"`')
 
     def _folder(self) -> Path:
-        """Where file names in the text start: beside the text."""
+        """The folder of the text, which file names in it are relative to."""
         source = self.file.source
         return Path(source.name).parent if source and not source.name.startswith("<") else Path()
 
     def _inputs(self, statements: list[ast.Input]) -> tuple[str, ...]:
         if self.options.inputs is not None:
             for name in self.options.inputs:
-                self._fitting(name, NOWHERE)
+                self._check_input(name, NOWHERE)
             return tuple(file for name in self.options.inputs for file in self.options.expand(name))
         files: list[str] = []
         for literal_name in (name for statement in statements for name in statement.files):
             name = literal_name.value
-            self._fitting(name, literal_name.span)
+            self._check_input(name, literal_name.span)
             try:
                 if not name.startswith(("sample:", TEXT)) and "://" not in name:
                     name = str(beside(self._folder(), name))
-                files += self.options.expand(name)
-            except BbiError as error:
-                raise BbiError(
-                    [replace(d, span=literal_name.span) for d in error.diagnostics], self.file.source
-                ) from error
+                files += self._with_span(literal_name.span, lambda name=name: self.options.expand(name))
             except OSError as error:
                 raise at(literal_name.span, "E411", f"{short(name)} cannot be opened: {error.strerror}") from error
         if not files:
-            raise at(
-                NOWHERE,
-                "E420",
-                "no input: the page needs a picture to explain",
-                'add `input "cat.jpg"` to the text, or pass `--input cat.jpg`; `sample:chelsea` is a cat',
-            )
+            help = 'add `input "cat.jpg"` to the text, or pass `--input cat.jpg`; `sample:chelsea` is a cat'
+            raise at(NOWHERE, "E420", "no input: the page needs a picture to explain", help)
         return tuple(files)
 
 
@@ -340,7 +328,7 @@ def _is_text(name: str) -> bool:
 
 
 def _as_expression(value: Any) -> ast.Expression:
-    """A value from the command line or a call, as the text would write it."""
+    """The expression of a value from the command line or a call, as a text would spell it."""
     if isinstance(value, bool) or value is None:
         return ast.Constant(value)
     if isinstance(value, int | float):

@@ -1,9 +1,9 @@
-"""What all of the checker shares: its state, and how complaints are collected."""
+"""The state of the checker, and how it collects diagnostics statement by statement."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from bbilang.compiler.check.arguments import SOME_LAYER, At, Poisoned
 from bbilang.compiler.check.options import Options
@@ -14,27 +14,43 @@ from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.source import NOWHERE, Span
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 class Reporter:
-    """Runs one statement after the other; what one complains of does not stop the next."""
+    """Checks one statement after the other: an error in one does not stop the next."""
 
     def __init__(self, file: ast.File, registry: Registry, options: Options, lost: Iterable[str] | None = None):
         self.file, self.registry, self.options, self.lost = file, registry, options, lost
         self.diagnostics: list[Diagnostic] = []
         self.settings: dict[str, Any] = {}
-        self.set_at: dict[str, Span] = {}  # a setting -> where the text says its value
+        self.set_at: dict[str, Span] = {}  # a setting -> the span of its value in the text
         self.output = ""
         self.names: dict[Node, str] = {}
-        self.taken: set[str] = set()
-        self.numbers: dict[str, int] = {}  # what comes behind a name that is taken
+        self.taken: set[str] = set()  # ids of elements
+        self.numbers: dict[str, int] = {}  # a name -> the number that makes the next id of it unique
         self.bindings: list[tuple[str, Node]] = []
         self.defined: dict[str, Span] = {}
-        self.resolver: Resolver | None = None
+        self.has_resolver = False
 
-    def attempt(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """Run one statement; what it complains of is noted, and the next one goes on."""
+    @property
+    def resolver(self) -> Resolver:
+        """The resolver of the text; only where ``has_resolver``: it needs a model."""
+        return self._resolver
+
+    @resolver.setter
+    def resolver(self, resolver: Resolver) -> None:
+        self._resolver, self.has_resolver = resolver, True
+
+    @property
+    def has_errors(self) -> bool:
+        return any(diagnostic.severity == "error" for diagnostic in self.diagnostics)
+
+    def attempt(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | None:
+        """Run one step of the check. Its errors become diagnostics; the result is None then."""
         try:
-            return work(*arguments)
+            return work(*arguments, **named)
         except At as error:
             self._report(error)
         except Poisoned:
@@ -42,21 +58,21 @@ class Reporter:
         except BbiError as error:
             self.diagnostics += error.diagnostics
         finally:
-            self._drain(self.resolver)
+            if self.has_resolver:
+                self._drain(self.resolver)
         return None
 
-    def _drain(self, resolver: Resolver | None) -> None:
-        """What the resolver noted without stopping."""
-        if resolver is not None:
-            for note in resolver.notes:
-                self._report(note)
-            resolver.notes.clear()
+    def _drain(self, resolver: Resolver) -> None:
+        """Report the errors that the resolver noted without stopping."""
+        for note in resolver.notes:
+            self._report(note)
+        resolver.notes.clear()
 
     def _report(self, error: At) -> None:
         span = error.span if error.span != NOWHERE else None
         related = tuple(error.related)
         help = error.fail.help
-        if help and SOME_LAYER in help and self.resolver is not None and self.resolver.models:
+        if help and SOME_LAYER in help and self.has_resolver and self.resolver.models:
             help = help.replace(SOME_LAYER, self.resolver.model.description.some_layer(error.layers))
         self.diagnostics.append(Diagnostic(error.fail.code, error.fail.message, span, help, related=related))
 

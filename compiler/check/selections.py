@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bbilang.compiler.check.arguments import SOME_LAYER, At, at, bind, describe, literal
 from bbilang.compiler.check.class_names import class_index
+from bbilang.compiler.check.fields import FieldReader
+from bbilang.compiler.check.scope import Scope
 from bbilang.compiler.check.targets import TARGET
 from bbilang.compiler.contract import Fail, Parameter, suggest
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import ATOMS, Axis, FieldType
 from bbilang.grammar import ast
-
-if TYPE_CHECKING:
-    from bbilang.compiler.check.resolve import Resolver
 
 SELECTIONS = ("hover", "click", "pick", "slider")
 PARAMETERS = (
@@ -35,16 +34,16 @@ SLIDER = (
 )
 
 
-class Selector:
+class SelectionReader:
     """Reads `hover(x)`, `click(x)`, `pick(x)` and `slider(...)`."""
 
-    def __init__(self, resolver: Resolver):
-        self.resolver = resolver
+    def __init__(self, scope: Scope, fields: FieldReader):
+        self.scope, self.fields = scope, fields
         self.ids: dict[str, str] = {}  # id -> digest of its node
 
     def read(self, expression: ast.Expression) -> Node:
         """An argument that must be a selection."""
-        value = self.resolver.value(expression)
+        value = self.scope.value(expression)
         if isinstance(value, Node) and value.type.content == "selection":
             return value
         shown = expression.name if isinstance(expression, ast.Path) else "..."
@@ -56,14 +55,14 @@ class Selector:
         )
 
     def make(self, call: ast.Call) -> Node:
-        name, self.resolver.name = self.resolver.name, None
+        name, self.scope.name = self.scope.name, None
         if call.name == "slider":
             return self._slider(call, name)
         pending: dict[str, ast.Expression] = {}
 
         def read(value: ast.Expression, parameter: Parameter) -> Any:
             if parameter.kind == "atoms":
-                found = self.resolver.as_field(self.resolver.value(value), value)
+                found = self.fields.as_field(self.scope.value(value), value)
                 return found
             pending["start"] = value
             return None
@@ -75,7 +74,7 @@ class Selector:
         start: Any = "first"
         if "start" in pending:
             start = self._start(pending["start"], axis, over)
-        shown = self.resolver.element_names.get(over) or (of.name if isinstance(of, ast.Path) else over.type.atom)
+        shown = self.scope.element_names.get(over) or (of.name if isinstance(of, ast.Path) else over.type.atom)
         wanted = name if name and name not in RESERVED else f"{call.name}-{(name or shown).replace('.', '-')}"
         parameters = {"over": over, "start": start, "components": axis.components}
         identity = self._identity(wanted, call.name, parameters, over.type, name)
@@ -87,7 +86,7 @@ class Selector:
         axis = Axis(identity, axis.size, axis.components, axis.exact)
         family = over.type.family if "group" in axis.components else ""
         type = FieldType("selection", over.type.atom, over.type.layers, (axis,), model=over.type.model, family=family)
-        return self.resolver.make(call.name, (), {**parameters, "id": identity}, type, call.span)
+        return self.scope.make(call.name, (), {**parameters, "id": identity}, type, call.span)
 
     def _identity(self, wanted: str, op: str, parameters: dict[str, Any], type: FieldType, name: str | None) -> str:
         """A name of its own for every selection; equal ones are one."""
@@ -119,7 +118,7 @@ class Selector:
         identity = self._identity(wanted, call.name, parameters, FieldType("selection", "number", (), ()), name)
         parameters["id"] = identity
         type = FieldType("selection", "number", (), (Axis(identity, len(values), ("value",)),))
-        return self.resolver.make("slider", (), parameters, type, call.span)
+        return self.scope.make("slider", (), parameters, type, call.span)
 
     def _range(self, over: Node, expression: ast.Expression) -> Axis:
         """The axis of states: every atom that the thing shows, in any of its own states."""
@@ -172,12 +171,12 @@ class Selector:
     def _all(self, type: FieldType, components: tuple[str, ...]) -> int:
         """How many atoms there are at the most."""
         if components == ("class",):
-            return self.resolver.model.description.classes
-        context = self.resolver.models[type.model]
+            return self.scope.model.description.classes
+        context = self.scope.models[type.model]
         total = 0
         for name in type.layers:
             count = 1
-            for component, size in context.layer(name).sizes.items():
+            for component, size in context.known_layer(name).sizes.items():
                 count *= size if component in components else 1
             total += count
         return total
@@ -190,14 +189,14 @@ class Selector:
             layers = layers[here["layer"] : here["layer"] + 1] if here["layer"] >= 0 else ()
         for item, (component, number) in zip(value.items, here.items(), strict=True):
             if component == "class":
-                size = self.resolver.model.description.classes
+                size = self.scope.model.description.classes
             elif component == "layer":
                 size = len(type.layers)
             elif component == "group":
                 size = next(axis.size for axis in type.axes if component in axis.components)
             else:
-                context = self.resolver.models[type.model]
-                size = max((context.layer(name).sizes[component] for name in layers), default=0)
+                context = self.scope.models[type.model]
+                size = max((context.known_layer(name).sizes[component] for name in layers), default=0)
             if not 0 <= number < size:
                 raise at(item.span, "E214", f"{component} {number} is outside 0..{size - 1}", "places count from zero")
 
@@ -223,7 +222,7 @@ class Selector:
             return numbers
         if isinstance(value, ast.String) and axis.components == ("class",):
             try:
-                return (class_index(self.resolver.model.description, value.value),)
+                return (class_index(self.scope.model.description, value.value),)
             except Fail as fail:
                 raise At(fail, value.span) from fail
         if isinstance(value, ast.Path | ast.Index):
@@ -243,7 +242,7 @@ class Selector:
         """`start=output`: until the reader chooses an atom, what is linked is linked to the output."""
         if axis.components == ("class",):
             raise at(value.span, "E213", "this selection is of classes, and starts at one", 'name it: `start="tabby"`')
-        target = self.resolver.value(value)
+        target = self.scope.value(value)
         if target.type.axis("class") is not None or target.type.states:
             raise at(value.span, "E213", "a selection starts at one score", "as in `start=output`")
         return target

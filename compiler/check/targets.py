@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bbilang.compiler.check.arguments import SOME_LAYER, At, at, describe, literal
 from bbilang.compiler.check.class_names import check_index, class_index
+from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.output_shapes import no_vector
+from bbilang.compiler.check.scope import Scope
 from bbilang.compiler.contract import Fail, Parameter
 from bbilang.compiler.ir.program import Node, walk
 from bbilang.compiler.ir.score_kinds import LOGITS, VALUE, unit_of
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.grammar import ast
 from bbilang.grammar.source import Span
-
-if TYPE_CHECKING:
-    from bbilang.compiler.check.resolve import Resolver
 
 SCORE = Parameter(
     "score",
@@ -31,22 +30,22 @@ COUNT = Parameter("k", "integer", "how many of the most probable classes", minim
 TARGET = ("target",)  # what tells sums and differences of classes apart: their number, not a class
 
 
-class Targeter:
+class TargetReader:
     """Reads what stands for scores of the output."""
 
-    def __init__(self, resolver: Resolver):
-        self.resolver = resolver
+    def __init__(self, scope: Scope, fields: FieldReader):
+        self.scope, self.fields = scope, fields
 
     def target(self, expression: ast.Expression, field: Node | None = None) -> Node:
         """An argument that names what is attributed to: scores, or the atoms of a layer after the field's."""
-        value = self.resolver.value(expression)
+        value = self.scope.value(expression)
         if isinstance(value, str):
             raise at(expression.span, "E232", f'the text "{value}" is not a target', f'write `output["{value}"]`')
         if isinstance(value, Node) and value.type.content == "score":
             chain = next((node for node in walk(value) if node.op == "chain"), None)
             if chain is not None and field is not None:
                 atoms = chain.inputs[0].type
-                self.resolver.in_order(field.type.layers, atoms.layers, atoms.model, expression.span)
+                self.fields.layers.in_order(field.type.layers, atoms.layers, atoms.model, expression.span)
             return value
         if isinstance(value, Node) and value.type.content == "selection":
             name = expression.name if isinstance(expression, ast.Path) else "selection"
@@ -57,9 +56,9 @@ class Targeter:
                 f"write `output[{name}]`",
             )
         if not isinstance(value, int | float | bool | tuple | type(None)):
-            node = self.resolver.as_field(value, expression)
+            node = self.fields.as_field(value, expression)
             if field is not None and node.type.atom not in ("class", "list") and node.op != "present":
-                self.resolver.in_order(field.type.layers, node.type.layers, node.type.model, expression.span)
+                self.fields.layers.in_order(field.type.layers, node.type.layers, node.type.model, expression.span)
             return node
         raise at(
             expression.span,
@@ -70,8 +69,8 @@ class Targeter:
 
     def chain(self, expression: ast.Binary) -> Node:
         """`atoms -> target`: the attribution of those atoms to the target, as a target itself."""
-        resolver = self.resolver
-        atoms = resolver.field(expression.left)
+        scope = self.scope
+        atoms = self.fields.field(expression.left)
         to = self.target(expression.right, atoms)
         if atoms.type.atom in ("class", "list"):
             raise at(
@@ -89,34 +88,34 @@ class Targeter:
             help = f"as in `{SOME_LAYER}.channel[7] -> output`"
             raise at(expression.right.span, "E232", "after `->` stands the score of one class", help)
         type = FieldType(
-            "score", "class", ("output",), (resolver.input_axis(),), model=atoms.type.model, unit=to.type.unit
+            "score", "class", ("output",), (scope.input_axis(),), model=atoms.type.model, unit=to.type.unit
         )
-        return resolver.make(
+        return scope.make(
             "chain", (atoms, to), {}, type.with_states(*atoms.type.states, *to.type.states), expression.span
         )
 
     def _node(
-        self, which: tuple, axes: tuple[Axis, ...], span: Span, score: str, states: tuple[Axis, ...] = ()
+        self, which: tuple[Any, ...], axes: tuple[Axis, ...], span: Span, score: str, states: tuple[Axis, ...] = ()
     ) -> Node:
-        resolver = self.resolver
-        kind = resolver.model.description.scores
+        scope = self.scope
+        kind = scope.model.description.scores
         self._suits(which, span, score)
         unit = unit_of(kind) if score == "logit" else "probability"
         type = FieldType(
             "score",
             "class",
             ("output",),
-            (resolver.input_axis(), *axes),
+            (scope.input_axis(), *axes),
             states,
-            resolver.model.slot.alias,
+            scope.model.slot.alias,
             unit != "probability",
             unit,
         )
-        return resolver.make("output", (), {"which": which, "score": score}, type, span)
+        return scope.make("output", (), {"which": which, "score": score}, type, span)
 
-    def _suits(self, which: tuple, span: Span, score: str) -> None:
+    def _suits(self, which: tuple[Any, ...], span: Span, score: str) -> None:
         """Values are of no classes: they have no probability, and none of them is predicted."""
-        description = self.resolver.model.description
+        description = self.scope.model.description
         if description.scores != VALUE:
             if score == "probability" and description.classes == 1 and description.scores == LOGITS:
                 help = "one logit says something where its sigmoid is the probability: `set scores(kind=independent)`"
@@ -141,7 +140,7 @@ class Targeter:
         return self._node(("all",), (Axis("class", self._classes(path.span)),), path.span, "logit")
 
     def _classes(self, span: Span) -> int:
-        description = self.resolver.model.description
+        description = self.scope.model.description
         if not description.classes:
             raise At(no_vector(description), span)
         return description.classes
@@ -168,7 +167,7 @@ class Targeter:
                 if k > total:
                     raise at(pick.span, "E214", f"the model has {total} classes, not {k}")
                 return self._node(("top", k), (Axis("class", k),), index.span, score)
-            if isinstance(pick, ast.Path) and pick.name == "top" and self.resolver.find("top") is None:
+            if isinstance(pick, ast.Path) and pick.name == "top" and self.scope.find("top") is None:
                 raise at(pick.span, "E212", "`top` needs how many classes", "as in `output[top(5)]`")
             if not isinstance(pick, ast.Number | ast.String):
                 return self._selected(pick, index.span, score)
@@ -177,8 +176,8 @@ class Targeter:
         return self._node(("classes", indices), axes, index.span, score)
 
     def _class(self, pick: ast.Expression) -> int:
-        description = self.resolver.model.description
-        value = self.resolver.value(pick) if not isinstance(pick, ast.String) else pick.value
+        description = self.scope.model.description
+        value = self.scope.value(pick) if not isinstance(pick, ast.String) else pick.value
         try:
             if isinstance(value, str):
                 return class_index(description, value)
@@ -192,7 +191,7 @@ class Targeter:
         raise at(pick.span, "E232", f"{describe(pick)} is not a class", help)
 
     def _selected(self, pick: ast.Expression, span: Span, score: str) -> Node:
-        value: Any = self.resolver.value(pick)
+        value: Any = self.scope.value(pick)
         if isinstance(value, str | int) and not isinstance(value, bool):
             return self._node(("classes", (self._class(pick),)), (), span, score)
         if isinstance(value, Node) and value.type.content == "score":
@@ -228,7 +227,7 @@ class Targeter:
             "score",
             "class",
             ("output",),
-            (self.resolver.input_axis(), Axis("class", len(targets), TARGET if sums else ())),
+            (self.scope.input_axis(), Axis("class", len(targets), TARGET if sums else ())),
             model=targets[0].type.model,
             signed=any(t.type.signed for t in targets),
             unit=targets[0].type.unit,
@@ -236,13 +235,13 @@ class Targeter:
         if len({t.type.unit for t in targets}) > 1:
             raise at(span, "E213", "these targets have different units: logits and probability")
         type = type.with_states(*(axis for t in targets for axis in t.type.states))
-        return self.resolver.make("stack", tuple(targets), {}, type, span)
+        return self.scope.make("stack", tuple(targets), {}, type, span)
 
     def combine(self, expression: ast.Binary | ast.Unary) -> Any:
         """Scores subtract and add; numbers do arithmetic."""
-        resolver = self.resolver
+        scope = self.scope
         operands = (expression.left, expression.right) if isinstance(expression, ast.Binary) else (expression.operand,)
-        values = [resolver.value(operand) for operand in operands]
+        values = [scope.value(operand) for operand in operands]
         if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
             return _arithmetic(expression, values)
         if isinstance(expression, ast.Unary) or expression.operator not in "+-":
@@ -270,7 +269,7 @@ class Targeter:
         if (classes := type.axis("class")) is not None:
             type = type.swap(replace(classes, components=TARGET))
         sign = 1.0 if expression.operator == "+" else -1.0
-        return resolver.make("combine", (left, right), {"sign": sign}, type, expression.span)
+        return scope.make("combine", (left, right), {"sign": sign}, type, expression.span)
 
 
 def _arithmetic(expression: ast.Binary | ast.Unary, values: list[float]) -> float:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from bbilang.compiler.contract.method import Method
     from bbilang.compiler.contract.operation import Operation
     from bbilang.compiler.contract.style import Style
+    from bbilang.compiler.ir.model_description import ModelDescription
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
@@ -32,7 +33,7 @@ class Registry:
     operations: dict[str, Operation] = field(default_factory=dict)
     styles: dict[str, Style] = field(default_factory=dict)
     methods: dict[str, Method] = field(default_factory=dict)
-    describe: Callable[[str], Any] | None = None  # registry name -> ModelDescription
+    describe: Callable[..., ModelDescription] | None = None  # of (registry name, crop, texts=)
     models: Callable[[], tuple[str, ...]] = lambda: ()
     discover: Callable[[str, Registry], bool] | None = None
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.types import FieldType
@@ -125,11 +125,14 @@ class Element:
     over: str | None = None  # id of the element that it is drawn into
 
 
+Layout: TypeAlias = "str | tuple[str, tuple[Layout, ...]]"  # element id, or ("row" | "column", layouts)
+
+
 @frozen
 class Interface:
     title: str
     elements: tuple[Element, ...]
-    layout: Any  # element id, or ("row" | "column", (layout, ...))
+    layout: Layout
 
 
 @frozen

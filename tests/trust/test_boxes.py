@@ -13,7 +13,7 @@ from closeness import close_to, within
 from measured import found, planted
 from torch import nn
 
-from bbilang.compiler.check.bounding_boxes import LARGEST, Place, read
+from bbilang.compiler.check.bounding_boxes import LARGEST, FileContext, read
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.contract import Fail
 from bbilang.compiler.explain.logical import operation_words
@@ -258,7 +258,7 @@ GOOD = coco([(0, "cat", 1, 2, 3, 4)])
 
 def test_voc_counts_from_one(tmp_path):
     voc = [{"name": "cat", "bndbox": {"xmin": 2, "ymin": 3, "xmax": 4, "ymax": 6}}]
-    place = Place(tmp_path, None, ("photos/picture-0",))
+    place = FileContext(tmp_path, None, ("photos/picture-0",))
     file(tmp_path, voc)
     assert read("boxes.json", place) == ((0, "cat", 0, 0, 1.0, 2.0, 4.0, 6.0),)
     file(tmp_path, GOOD)
@@ -267,13 +267,13 @@ def test_voc_counts_from_one(tmp_path):
     assert len(read("boxes.json", place)) == 1
     file(tmp_path, voc)
     with pytest.raises(Fail, match="of which picture"):
-        read("boxes.json", Place(tmp_path, None, ("a.jpg", "b.jpg")))
+        read("boxes.json", FileContext(tmp_path, None, ("a.jpg", "b.jpg")))
 
 
 @pytest.mark.parametrize("given", ["sample:chelsea", "picture 1", "somewhere/chelsea.png"])
 def test_a_picture_goes_by_its_name(tmp_path, given):
     file(tmp_path, coco([(0, "cat", 1, 2, 3, 4)], names=("chelsea.png",)))
-    assert len(read("boxes.json", Place(tmp_path, None, (given,)))) == 1
+    assert len(read("boxes.json", FileContext(tmp_path, None, (given,)))) == 1
 
 
 def broken():
@@ -342,11 +342,11 @@ def test_where_files_are(tmp_path):
         checked(inside)
     for name in ("", "no.json", ".", "a\0b", "x" * 5000):
         with pytest.raises(Fail):
-            read(name, Place(tmp_path, None, ("picture-0",)))
+            read(name, FileContext(tmp_path, None, ("picture-0",)))
     with (tmp_path / "large.json").open("wb") as large:
         large.truncate(LARGEST + 1)
     with pytest.raises(Fail, match="larger than 32 MB"):
-        read("large.json", Place(tmp_path, None, ("picture-0",)))
+        read("large.json", FileContext(tmp_path, None, ("picture-0",)))
 
 
 def test_a_changed_file_is_another_program(tmp_path):

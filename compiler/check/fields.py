@@ -1,0 +1,173 @@
+"""Fields from layers: the atoms of a layer, the input as a picture, and what a pipe starts from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bbilang.compiler.check.arguments import SOME_LAYER, at, bind, describe
+from bbilang.compiler.check.layers import LayerReader
+from bbilang.compiler.check.scope import INPUT_LAYER, Layers, ModelContext, Scope
+from bbilang.compiler.contract import Parameter, did_you_mean
+from bbilang.compiler.ir.model_description import NOT_PICTURES, LayerDescription, ModelDescription
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import ATOM_AXES, ATOMS, Axis, FieldType
+from bbilang.grammar import ast
+from bbilang.grammar.source import Span
+
+
+class FieldReader:
+    """Makes fields from layers and their atoms."""
+
+    def __init__(self, scope: Scope, layers: LayerReader):
+        self.scope, self.layers = scope, layers
+
+    def layer_path(self, name: str, alias: str | None, span: Span) -> Any:
+        """`mixed4d` or `mixed4d.channel`: the last word is the atom if it is one of the atom words."""
+        context = self.scope.context(alias, span) if alias else self.scope.model
+        head, _, last = name.rpartition(".")
+        if head and last in ATOMS:
+            return self.atom_of(
+                self.layers.layers_named(head, alias, Span(span.start, span.end - len(last) - 1)), last, span
+            )
+        if context.layer(name) is None and head and context.layer(head) is not None:
+            near = did_you_mean(last, ATOMS, f"atoms are {', '.join(ATOMS[:5])}")
+            raise at(Span(span.end - len(last), span.end), "E208", f"`{last}` is not an atom of `{head}`", near)
+        return self.layers.layers_named(name, alias, span)
+
+    def picture(self, span: Span) -> Node:
+        """The input as a picture. Raises At E209 for a model that is shown none."""
+        model = self.scope.model
+        description = model.description
+        if description.reads in NOT_PICTURES:
+            message = f"{description.name} takes {description.reads}s ({', '.join(description.input.axes)}), which are "
+            help = "its entries are atoms: `input.channel | attribute(output) | top(8) | present(bars)`"
+            raise at(span, "E209", f"{message}no pictures", help)
+        if description.reads == "text":
+            first = next((layer.name for layer in description.layers if "token" in layer.axes), "")
+            help = f"its words are the tokens of a layer: `{first}.token | attribute(output) | present(heatmap)`"
+            raise at(span, "E209", f"{description.name} reads text, and this is a picture", help)
+        y, x = description.input_size
+        axes = (self.scope.input_axis(), Axis("y", y), Axis("x", x))
+        type = FieldType("picture", "pixel", (INPUT_LAYER,), axes, model=model.slot.alias, signed=False)
+        return self.scope.make("input", (), {}, type, span)
+
+    def atom_of(self, value: Any, atom: str, span: Span) -> Node:
+        """`value.atom`: the atoms of layers, of a factorization or of the input. Raises At E208, E209."""
+        if isinstance(value, Layers):
+            if atom not in ATOMS:
+                help = did_you_mean(atom, ATOMS, f"atoms are {', '.join(ATOMS)}")
+                raise at(Span(span.end - len(atom), span.end), "E208", f"`{atom}` is not an atom", help)
+            return self.substrate(value, atom, span)
+        if isinstance(value, Node) and value.op == "factorize" and atom in ("spatial", "channel"):
+            return self.factor(value, atom, span)
+        if isinstance(value, Node) and value.op == "input":
+            return self.substrate(Layers(value.type.model, (INPUT_LAYER,)), atom, span)
+        raise at(span, "E208", f"`.{atom}` needs a layer or a list of layers before it")
+
+    def factor(self, groups: Node, atom: str, span: Span) -> Node:
+        """`g.spatial`: where each group is. `g.channel`: which channels it is made of."""
+        layer = self.scope.context(groups.type.model, span).known_layer(groups.type.layers[0])
+        names = [name for name in layer.axes if (name == "channel") == (atom == "channel")]
+        if not names:
+            raise at(span, "E209", f"`{layer.name}` has no positions, so its groups have no `.spatial`")
+        axes = tuple(Axis(name, layer.sizes[name]) for name in sorted(names, key=("y", "x", "token", "channel").index))
+        type = self.scope.registry.operations["factor"].type(groups.type, {"of": groups, "axes": axes, "which": atom})
+        return self.scope.make("factor", (groups,), {"which": atom}, type, span)
+
+    def substrate(self, layers: Layers, atom: str, span: Span) -> Node:
+        """All atoms of one kind of some layers. Raises At E209, E235."""
+        context = self.scope.context(layers.model, span)
+        if layers.names == (INPUT_LAYER,):
+            own = _input_atoms(context.description)
+            if atom not in (*own, "whole"):
+                listing = ", ".join(f"`input.{name}`" for name in own)
+                raise at(span, "E209", f"the input has no atom `{atom}`", f"its atoms are {listing}")
+        described = [_with_atom(context, name, atom, span) for name in layers.names]
+        axes = [self.scope.input_axis()]
+        if layers.listed:
+            axes.append(Axis("layer", len(layers.names)))
+            if len({layer.axes for layer in described}) > 1:
+                raise at(span, "E235", "these layers have different axes", "list layers of one kind: maps or vectors")
+        for name in ("y", "x", "token", "channel") if atom == "neuron" else ATOM_AXES[atom]:
+            sizes = tuple(layer.sizes[name] for layer in described if name in layer.sizes)
+            if sizes:
+                axes.append(Axis(name, max(sizes), sizes=sizes if layers.listed else ()))
+        signed = not all(layer.nonnegative for layer in described)
+        type = FieldType("substrate", atom, layers.names, tuple(axes), model=layers.model, signed=signed)
+        parameters = {"model": layers.model, "layers": layers.names, "atom": atom}
+        return self.scope.make("substrate", (), parameters, type, span)
+
+    def field(self, expression: ast.Expression) -> Node:
+        """Check an expression that must have values over axes: a pipe, a substrate or a target."""
+        return self.as_field(self.scope.value(expression), expression)
+
+    def as_field(self, value: Any, expression: ast.Expression) -> Node:
+        """The value of an expression as a field; layers become their whole activation. Raises At E234."""
+        if isinstance(value, Layers):
+            return self.substrate(value, "whole", expression.span)
+        if not isinstance(value, Node):
+            help = f"a pipe starts with a layer and its atoms, as in `{SOME_LAYER}.channel`"
+            raise at(expression.span, "E234", f"{describe(expression)} is not a field", help)
+        if value.type.content == "selection":
+            message = f"{describe(expression)} is a selection, not a field"
+            raise at(expression.span, "E234", message, "hand it to an operation: `... | at(cell)`")
+        return value
+
+    def with_content(self, field: Node, span: Span) -> Node:
+        """The field itself, or its activation where the text names no content."""
+        if field.type.content != "substrate":
+            return field
+        operation = self.scope.registry.operations["activation"]
+        parameters = {p.name: p.default for p in operation.parameters}
+        return self.scope.make("activation", (field,), parameters, operation.type(field.type, parameters), span)
+
+    def weights(self, call: ast.Call) -> Node:
+        """`weights(from, to)`: the summed kernel of the one linear operation between two layers."""
+        parameters = (Parameter("from", "layer", "the earlier layer"), Parameter("to", "layer", "the later layer"))
+        given, spans = bind(call.name, call.span, call.arguments, parameters, lambda value, _: self.scope.value(value))
+        for name in ("from", "to"):
+            if not isinstance(given[name], Layers) or len(given[name].names) != 1:
+                help = "as in `weights(earlier, later)`"
+                raise at(spans[name], "E234", f"`{name}` is one layer without an atom", help)
+        model, ends = given["from"].model, (given["from"].names[0], given["to"].names[0])
+        self.layers.in_order(ends[:1], ends[1:], model, spans["to"])
+        known_layer = self.scope.context(model, call.span).known_layer
+        axes = tuple(
+            Axis(f"{end}.channel", known_layer(name).sizes["channel"])
+            for end, name in zip(("from", "to"), ends, strict=True)
+        )
+        type = FieldType("weight", "channel", ends, axes, model=model, unit="sum over the kernel")
+        self.scope.unavailable(call.name_span, "`weights`", "it draws the kernel between two layers")
+        return self.scope.make("weights", (), {"from": ends[0], "to": ends[1]}, type, call.span)
+
+
+def _with_atom(context: ModelContext, name: str, atom: str, span: Span) -> LayerDescription:
+    """The layer as atoms of a kind see it. Raises At E209 where it has no such atoms."""
+    layer = context.known_layer(name)
+    if atom in ("group", "class", "example") or (atom == "pixel" and name != INPUT_LAYER):
+        raise at(span, "E209", f"the layer `{name}` has no atom `{atom}`", _atoms_of(layer))
+    if atom == "spatial" and layer.grid:
+        layer = layer.as_map
+    needed = {"token"} if atom == "token" else {"y", "x"} if atom in ("spatial", "pixel") else set()
+    if context.description.reads in NOT_PICTURES:  # positions along one axis
+        needed -= {"y"}
+    if not needed <= set(layer.axes):
+        message = f"`{name}` has the axes {', '.join(layer.axes)}, so no atom `{atom}`"
+        raise at(span, "E209", message, _atoms_of(layer))
+    return layer
+
+
+def _input_atoms(description: ModelDescription) -> tuple[str, ...]:
+    """The atoms that the input has: of a picture its pixels, of numbers their entries."""
+    if description.reads not in NOT_PICTURES:
+        return ("pixel",) if description.channels == 3 else ("pixel", "channel", "neuron")
+    return ("channel",) if description.reads == "vector" else ("channel", "spatial", "neuron")
+
+
+def _atoms_of(layer: LayerDescription) -> str:
+    has = ["channel", "neuron"]
+    if "y" in layer.as_map.axes or "x" in layer.axes:
+        has.insert(0, "spatial")
+    if "token" in layer.axes:
+        has.insert(0, "token")
+    return f"it has {', '.join(f'`.{a}`' for a in has)}"

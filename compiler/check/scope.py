@@ -1,0 +1,143 @@
+"""What the readers of the checker share: the names in scope, the models, and the typed nodes made so far."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bbilang.compiler.check.arguments import At, at
+from bbilang.compiler.check.bounding_boxes import FileContext
+from bbilang.compiler.check.limits import bounded
+from bbilang.compiler.contract import Registry, did_you_mean
+from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
+from bbilang.compiler.ir.program import ModelSlot, Node
+from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.grammar import ast
+from bbilang.grammar.frozen import frozen
+from bbilang.grammar.source import Span
+
+if TYPE_CHECKING:
+    from bbilang.compiler.check.definitions import Macro
+
+INPUT_LAYER = "input"
+
+
+@frozen
+class Layers:
+    """One or several layers of a model before an atom is chosen."""
+
+    model: str
+    names: tuple[str, ...]
+    listed: bool = False  # written as a list: has an axis `layer` even with one member
+
+
+@dataclass
+class ModelContext:
+    """A model of the text: its slot in the program, and what is known of it without loading it."""
+
+    slot: ModelSlot
+    description: ModelDescription
+
+    def layer(self, name: str) -> LayerDescription | None:
+        return self.description.input if name == INPUT_LAYER else self.description.by_name.get(name)
+
+    def known_layer(self, name: str) -> LayerDescription:
+        """The layer of a name that was checked before. Raises KeyError for any other."""
+        return self.description.input if name == INPUT_LAYER else self.description.by_name[name]
+
+
+@dataclass
+class Binding:
+    """What a name stands for."""
+
+    value: Any  # Node, Layers, a literal, or None where its definition was wrong
+    span: Span
+    used: bool = False
+    element: str = ""  # id of the element that it is
+
+
+@dataclass
+class Scope(ABC):
+    """The state of a check, with the three methods that every reader needs: `value`, `make` and `find`.
+
+    `Resolver` implements `value`. The readers of layers, targets, selections, arguments and `present` know this class
+    only, so that none of them imports the resolver that calls them.
+    """
+
+    registry: Registry
+    models: Mapping[str, ModelContext]
+    inputs: int
+    settings: dict[str, Any]
+    scopes: list[dict[str, Binding]] = field(default_factory=lambda: [{}])  # the innermost last
+    origins: dict[Node, list[Span]] = field(default_factory=lambda: defaultdict(list))
+    requested: set[tuple[Node, Span]] = field(default_factory=set)  # the pairs of ``origins``, for fast membership
+    later: dict[str, Span] = field(default_factory=dict)  # names that the file binds further down
+    elsewhere: dict[str, tuple[str, bool]] = field(default_factory=dict)  # names of other interfaces -> title, drawn?
+    binding: str = ""  # the name that the current statement binds
+    macros: dict[str, Macro | None] = field(default_factory=dict)  # made by `def`; None where that failed
+    used_macros: set[str] = field(default_factory=set)
+    use_span: Span | None = None  # the `use` whose file is being checked: errors in that file are reported there
+    open: bool = False  # a `use` that failed may have defined any name
+    name: str | None = None  # of the binding whose value is being checked: a selection takes it as its id
+    drawn: list[Node] = field(default_factory=list)  # elements of the current interface, to draw over
+    element_names: dict[Node, str] = field(default_factory=dict)
+    notes: list[At] = field(default_factory=list)  # errors that do not stop the check of a statement
+    files: FileContext = field(default_factory=FileContext)
+
+    @abstractmethod
+    def value(self, expression: ast.Expression) -> Any:
+        """Check an expression. Returns a node, `Layers` or a literal; raises At, Poisoned."""
+
+    def make(self, op: str, inputs: tuple[Node, ...], parameters: dict[str, Any], type: FieldType, span: Span) -> Node:
+        """Build a node and record the span that it was made for. Raises At E313."""
+        node = bounded(Node(op, inputs, tuple(sorted(parameters.items())), type), span)
+        span = self.use_span or span
+        if (node, span) not in self.requested:
+            self.requested.add((node, span))
+            self.origins[node].append(span)
+        return node
+
+    def find(self, name: str) -> Binding | None:
+        """Look a name up, innermost scope first, and mark its binding as used."""
+        for scope in reversed(self.scopes):
+            if name in scope:
+                scope[name].used = True
+                return scope[name]
+        return None
+
+    @contextmanager
+    def scope(self) -> Iterator[dict[str, Binding]]:
+        """Open an inner scope for the duration of a block."""
+        self.scopes.append({})
+        try:
+            yield self.scopes[-1]
+        finally:
+            self.scopes.pop()
+
+    def known_names(self) -> list[str]:
+        return [name for scope in self.scopes for name in scope] + ["input", "output"]
+
+    @property
+    def model(self) -> ModelContext:
+        return next(iter(self.models.values()))
+
+    def context(self, alias: str, span: Span) -> ModelContext:
+        """The model of an alias. Raises At E421."""
+        if alias not in self.models:
+            named = [name for name in self.models if name]
+            help = did_you_mean(alias, named, f"models are {', '.join(named)}") if named else f"leave out `{alias}:`"
+            span = Span(span.start, span.start + len(alias))
+            raise at(span, "E421", f"no model is called `{alias}`", help)
+        return self.models[alias]
+
+    def input_axis(self) -> Axis:
+        return Axis("input", self.inputs)
+
+    def unavailable(self, span: Span, what: str, help: str | None = None) -> None:
+        """Note E901, once for a span: the expression has a type but cannot be run yet. The check goes on."""
+        if all(note.span != span for note in self.notes):
+            self.notes.append(at(span, "E901", f"{what} is not available yet", help))
