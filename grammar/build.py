@@ -10,16 +10,26 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from lark import Token
+import lark
 
 from bbilang.grammar import ast, codes
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.place import COMPARISONS
 from bbilang.grammar.source import Span
 
-Children: TypeAlias = list[Any]  # what a rule's callback gets; in the class `list` is a rule
+if TYPE_CHECKING:
+
+    class Token(lark.Token):
+        """A token of the parser, which always has a position."""
+
+        start_pos: int
+        end_pos: int
+else:
+    Token = lark.Token
+
+Children: TypeAlias = list[Any]  # the children of a rule; inside the class, `list` is a rule
 
 STATEMENT_WORDS: Final = frozenset(
     {"bbi", "model", "input", "dataset", "output", "set", "use", "def", "interface", "layout"}

@@ -35,12 +35,14 @@ def _equal(self: Any, other: object) -> Any:
         return True
     if other.__class__ is not self.__class__:
         return NotImplemented
-    values = _compared(self.__class__)
+    kind: Any = self.__class__  # mypy (1.20) does not take the class of an object for hashable
+    values = _compared(kind)
     return values(self) == values(other)
 
 
 def _hashed(self: Any) -> int:
-    return hash(_compared(self.__class__)(self))
+    kind: Any = self.__class__
+    return hash(_compared(kind)(self))
 
 
 def _printed(self: Any) -> str:

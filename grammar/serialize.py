@@ -28,7 +28,8 @@ MAX_LEVELS: Final = 3 * MAX_DEPTH  # arrays and objects inside each other; an ar
 def to_json(file: ast.File) -> dict[str, Any]:
     """The JSON form of a tree. Raises BbiError (E102) for a tree that is too deep."""
     format_file(file)  # refuses what is too deep to be walked recursively
-    return _node_to_json(file)
+    form: dict[str, Any] = _node_to_json(file)
+    return form
 
 
 def from_json(value: Any) -> ast.File:
@@ -38,7 +39,7 @@ def from_json(value: Any) -> ast.File:
     space in it, say), E102 or E101 where it is too deep or too large.
     """
     _check_levels(value)
-    file = _read(value, ast.File, "$")
+    file: ast.File = _read(value, ast.File, "$")
     _check_spelling(file)
     return file
 
@@ -65,7 +66,7 @@ def _refuse(path: str, message: str, code: str = codes.MALFORMED_TREE) -> typing
 
 
 def _check_levels(value: Any) -> None:
-    """Without recursion, so that reading may recurse afterwards."""
+    """Refuse JSON that is too deep or too large. Never recurses, so that reading may recurse afterwards."""
     pending, items = [(value, 0)], 0
     while pending:
         value, level = pending.pop()
@@ -97,17 +98,17 @@ def _alternatives(expected: Any) -> tuple[Any, ...]:
     return (expected,)
 
 
-def _said(expected: Any) -> str:
+def _in_words(expected: Any) -> str:
     names = {int: "an integer", float: "a number", bool: "true or false", str: "a string", type(None): "null"}
-    said = []
+    words = []
     for one in _alternatives(expected):
         if is_dataclass(one):
-            said.append("[start, end]" if one is Span else typing.cast(type, one).__name__)
+            words.append("[start, end]" if one is Span else typing.cast(type, one).__name__)
         elif typing.get_origin(one) is tuple:
-            said.append("an array")
+            words.append("an array")
         elif not (one is int and float in _alternatives(expected)):
-            said.append(names.get(one, str(one)))
-    return " or ".join(said)
+            words.append(names.get(one, str(one)))
+    return " or ".join(words)
 
 
 def _read(value: Any, expected: Any, path: str) -> Any:
@@ -115,11 +116,11 @@ def _read(value: Any, expected: Any, path: str) -> Any:
     if Span in alternatives and not isinstance(value, dict):
         return _read_span(value, path)
     if isinstance(value, dict):
-        kinds = {a.__name__: a for a in alternatives if is_dataclass(a) and a is not Span}
+        kinds = {a.__name__: a for a in alternatives if isinstance(a, type) and is_dataclass(a) and a is not Span}
         name = value.get("type")
         if not kinds:
-            _refuse(path, f"expected {_said(expected)}, found an object")
-        if name not in kinds if isinstance(name, str) else True:
+            _refuse(path, f"expected {_in_words(expected)}, found an object")
+        if not isinstance(name, str) or name not in kinds:
             _refuse(f"{path}.type", f"expected {' or '.join(kinds)}, found {json.dumps(name)[:40]}")
         return _read_node(value, kinds[name], path)
     if isinstance(value, list):
@@ -129,8 +130,8 @@ def _read(value: Any, expected: Any, path: str) -> Any:
                 return tuple(_read(item, inner, f"{path}[{number}]") for number, item in enumerate(value))
     elif type(value) in alternatives:
         return value
-    found = {list: "an array", type(None): "null"}.get(type(value), "")
-    _refuse(path, f"expected {_said(expected)}, found {found or repr(value)[:40]}")
+    kind = {list: "an array", type(None): "null"}.get(type(value), "")
+    _refuse(path, f"expected {_in_words(expected)}, found {kind or repr(value)[:40]}")
 
 
 def _read_span(value: Any, path: str) -> Span:
@@ -153,7 +154,7 @@ def _read_node(value: dict[str, Any], kind: type, path: str) -> Any:
 
 
 def _check_spelling(file: ast.File) -> None:
-    """A tree is one that text could have given; so nothing behind the parser needs to fear names with spaces."""
+    """Refuse a tree that no text spells, so that the rest of the compiler never meets a name with a space in it."""
     for number, comment in enumerate(file.comments):
         if not comment.text.startswith("#") or "\n" in comment.text:
             _refuse(f"$.comments[{number}].text", "a comment begins with # and ends with its line")

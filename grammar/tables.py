@@ -41,7 +41,8 @@ def parser(builder: Any) -> Lark:
         from bbilang.grammar import table
 
         if stamp(text) == table.STAMP:
-            return quickened(Lark._load_from_dict(table.DATA, table.MEMO, transformer=builder))
+            load: Any = Lark._load_from_dict  # Lark gives it no types
+            return quickened(load(table.DATA, table.MEMO, transformer=builder))
     except (ImportError, AttributeError):
         pass
     return quickened(Lark(text, transformer=builder, **OPTIONS))
@@ -62,7 +63,7 @@ def quickened(parser: Lark) -> Lark:
     inner = getattr(getattr(parser.parser, "parser", None), "parser", None)
     states = getattr(getattr(inner, "parse_table", None), "states", None)
     callbacks = getattr(inner, "callbacks", None)
-    if not isinstance(states, dict) or not isinstance(callbacks, dict):
+    if inner is None or not isinstance(states, dict) or not isinstance(callbacks, dict):
         return parser
     quick = {rule: _Rule(rule) for rule in callbacks if isinstance(rule, Rule)}
     for actions in states.values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bbilang.grammar import ast
 from bbilang.grammar.source import NOWHERE, Span
@@ -24,7 +24,8 @@ def child_fields(kind: type[ast.Node]) -> tuple[str, ...]:
 
 
 def children(node: ast.Node) -> Iterator[ast.Node]:
-    for name in child_fields(type(node)):
+    kind: Any = type(node)  # mypy (1.20) does not take the class of an object for hashable
+    for name in child_fields(kind):
         value = getattr(node, name)
         if isinstance(value, tuple):
             yield from (item for item in value if isinstance(item, ast.Node))
@@ -66,7 +67,8 @@ def shift(node: AnyNode, by: int) -> AnyNode:
 def _shifted(node: AnyNode, by: int) -> AnyNode:
     """Copies past the constructors: this runs for every node of a file, and the nodes are known to be valid."""
     values = dict(node.__dict__)
-    for name in child_fields(type(node)):
+    kind: Any = type(node)
+    for name in child_fields(kind):
         value = values[name]
         if isinstance(value, tuple):
             values[name] = tuple([_shifted(item, by) for item in value])

@@ -122,7 +122,7 @@ class Checker(Preamble):
         return tuple(inputs or ()), tuple(interfaces)
 
     def complete(self, interfaces: Sequence[Interface]) -> bool:
-        """Whether the text has no error. Reports what only the whole shows: selections out of reach, nothing to show."""
+        """Whether the text has no error. Reports what only the whole shows: selections out of reach, no element."""
         if self.lost is not None or self.has_errors:
             return False
         shown = [element for interface in interfaces for element in interface.elements]

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -208,10 +209,12 @@ class Preamble(Reporter):
                     )
                     continue
                 if layer is None:
-                    near = did_you_mean(path.value, description.by_name, f"`bbi layers {description.name}` lists all")
-                    if (vectors := [p.name for p in description.parts if p.vector]) and "did you" not in near:
-                        near = f"parts of what it gives are {listed(vectors)}; {near}"
-                    raise at(path.span, "E204", f"`{path.value}` is not a layer of {description.name}", near)
+                    help = did_you_mean(path.value, description.by_name)
+                    if help is None:
+                        help = f"`bbi layers {description.name}` lists all"
+                        if vectors := [part.name for part in description.parts if part.vector]:
+                            help = f"parts of what it gives are {listed(vectors)}; {help}"
+                    raise at(path.span, "E204", f"`{path.value}` is not a layer of {description.name}", help)
                 if layer.axes != ("channel",):
                     raise at(
                         path.span,
@@ -314,7 +317,7 @@ class Preamble(Reporter):
             try:
                 if not name.startswith(("sample:", TEXT)) and "://" not in name:
                     name = str(beside(self._folder(), name))
-                files += self._with_span(literal_name.span, lambda name=name: self.options.expand(name))
+                files += self._with_span(literal_name.span, partial(self.options.expand, name))
             except OSError as error:
                 raise at(literal_name.span, "E411", f"{short(name)} cannot be opened: {error.strerror}") from error
         if not files:

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from bbilang.compiler.check.arguments import SOME_LAYER, At, at, bind, describe, literal
+from bbilang.compiler.check.arguments import SOME_LAYER, At, at, bind, describe, literal, numbers_of
 from bbilang.compiler.check.class_names import class_index
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import Scope
@@ -23,7 +23,7 @@ PARAMETERS = (
 )
 
 
-# Words that axes are called by: a selection gets another.
+# Names of axes, which no selection may have.
 RESERVED = {*ATOMS, "input", "layer", "y", "x", "class", "target", "term", "slot", "method", "measure"}
 
 SLIDER = (
@@ -42,46 +42,40 @@ class SelectionReader:
         self.ids: dict[str, str] = {}  # id -> digest of its node
 
     def read(self, expression: ast.Expression) -> Node:
-        """An argument that must be a selection."""
+        """Check an argument that must be a selection. Raises At E233."""
         value = self.scope.value(expression)
         if isinstance(value, Node) and value.type.content == "selection":
             return value
         shown = expression.name if isinstance(expression, ast.Path) else "..."
-        raise at(
-            expression.span,
-            "E233",
-            f"{describe(expression)} is not a selection",
-            f"say how the reader chooses: `hover({shown})`",
-        )
+        help = f"say how the reader chooses: `hover({shown})`"
+        raise at(expression.span, "E233", f"{describe(expression)} is not a selection", help)
 
     def make(self, call: ast.Call) -> Node:
+        """The selection of a call. Raises At E213, E214, E306 and those of its argument."""
         name, self.scope.name = self.scope.name, None
         if call.name == "slider":
             return self._slider(call, name)
-        pending: dict[str, ast.Expression] = {}
+        starts: list[ast.Expression] = []  # checked later: it depends on what the selection ranges over
 
         def read(value: ast.Expression, parameter: Parameter) -> Any:
             if parameter.kind == "atoms":
-                found = self.fields.as_field(self.scope.value(value), value)
-                return found
-            pending["start"] = value
+                return self.fields.field(value)
+            starts.append(value)
             return None
 
         arguments, _ = bind(call.name, call.span, call.arguments, PARAMETERS, read)
         over: Node = arguments["of"]
         of = call.arguments[0].value
         axis = self._range(over, of)
-        start: Any = "first"
-        if "start" in pending:
-            start = self._start(pending["start"], axis, over)
+        start: Any = self._start(starts[0], axis, over) if starts else "first"
         shown = self.scope.element_names.get(over) or (of.name if isinstance(of, ast.Path) else over.type.atom)
         wanted = name if name and name not in RESERVED else f"{call.name}-{(name or shown).replace('.', '-')}"
         parameters = {"over": over, "start": start, "components": axis.components}
         identity = self._identity(wanted, call.name, parameters, over.type, name)
         if isinstance(start, Node):  # a state of its own
             axis = replace(axis, size=axis.size + 1, exact=False)
-        if isinstance(start, tuple) and not _surely_inside(over, start):  # adds a state where it is none of them
-            most = axis.size if "group" in axis.components else self._all(over.type, axis.components)
+        if isinstance(start, tuple) and not _surely_inside(over, start):  # a state of its own where it is none of them
+            most = axis.size if "group" in axis.components else self._atom_count(over.type, axis.components)
             axis = replace(axis, size=min(axis.size + 1, most), exact=False)
         axis = Axis(identity, axis.size, axis.components, axis.exact)
         family = over.type.family if "group" in axis.components else ""
@@ -89,7 +83,7 @@ class SelectionReader:
         return self.scope.make(call.name, (), {**parameters, "id": identity}, type, call.span)
 
     def _identity(self, wanted: str, op: str, parameters: dict[str, Any], type: FieldType, name: str | None) -> str:
-        """A name of its own for every selection; equal ones are one."""
+        """A unique id for every selection; equal selections share one."""
         key = Node(op, (), tuple(sorted({**parameters, "id": name or ""}.items())), type).digest
         identity, number = wanted, 2
         while self.ids.setdefault(identity, key) != key:
@@ -97,7 +91,7 @@ class SelectionReader:
         return identity
 
     def _slider(self, call: ast.Call, name: str | None) -> Node:
-        """A number that the reader chooses: every step of the range is a state. A start between two adds one."""
+        """A number that the reader chooses: every step of the range is a state, and so is a start between two steps."""
         arguments, spans = bind(call.name, call.span, call.arguments, SLIDER, literal)
         low, high, step, start = (arguments[p.name] for p in SLIDER)
         if high < low:
@@ -110,7 +104,7 @@ class SelectionReader:
         values = tuple(low + step * number for number in range(count))
         start = low if start is None else start
         near = next((value for value in values if abs(start - value) <= 1e-9 * step), None)
-        if near is None:  # between two steps: it adds one
+        if near is None:
             values = tuple(sorted((*values, start)))
         start = start if near is None else near
         wanted = name if name and name not in RESERVED else f"slider-{low:g}-{high:g}"
@@ -121,73 +115,53 @@ class SelectionReader:
         return self.scope.make("slider", (), parameters, type, call.span)
 
     def _range(self, over: Node, expression: ast.Expression) -> Axis:
-        """The axis of states: every atom that the thing shows, in any of its own states."""
+        """The axis of states: every atom that ``over`` shows, in any of its own states. Raises At E306."""
         type = over.type
-        if over.op == "present":
-            if over["style"] == "image":
-                raise at(
-                    expression.span,
-                    "E306",
-                    f"{describe(expression)} shows every layer's positions",
-                    f"say which: `hover({SOME_LAYER}.spatial)`",
-                )
+        if over.op == "present" and over["style"] == "image":
+            message = f"{describe(expression)} shows every layer's positions"
+            raise at(expression.span, "E306", message, f"say which: `hover({SOME_LAYER}.spatial)`")
         axes = type.atom_axes if type.atom != "class" else tuple(a for a in type.axes if a.name == "class")
         components = tuple(c for axis in axes for c in axis.components)
         if not components and type.atom == "class":
             message = f"{describe(expression)} is one class, and a reader chooses among several"
             raise at(expression.span, "E306", message, "as in `pick(output[top(5)])`")
         if not components:
-            raise at(
-                expression.span,
-                "E306",
-                f"{describe(expression)} has no atoms to choose from",
-                "a selection ranges over positions, channels, neurons or classes",
-            )
+            help = "a selection ranges over positions, channels, neurons or classes"
+            raise at(expression.span, "E306", f"{describe(expression)} has no atoms to choose from", help)
         if components == TARGET:
-            raise at(
-                expression.span,
-                "E306",
-                f"{describe(expression)} holds sums or differences, and a reader chooses classes",
-                "select each class by itself, as in `output[a] - output[b]`",
-            )
-        own = math.prod(axis.size for axis in axes)
-        everything = own if "group" in components else self._all(type, components)
-        size, exact = 1, True
-        for axis in axes:
-            size *= axis.size
-            exact = exact and axis.exact
-        if size > everything:  # layers of different sizes
-            size, exact = everything, over.op == "substrate"
-        varies = bool(type.states) or any(a.name == "input" and a.size > 1 for a in type.axes)
-        selected = over.op not in ("substrate", "output")
-        if varies and selected:
-            inputs = next((a.size for a in type.axes if a.name == "input"), 1)
-            size, exact = min(size * type.state_count * inputs, everything), False
-        elif over.op == "output" and over["which"][0] == "top" and varies:
-            inputs = next((a.size for a in type.axes if a.name == "input"), 1)
-            size, exact = min(size * inputs, everything), False
+            message = f"{describe(expression)} holds sums or differences, and a reader chooses classes"
+            help = "select each class by itself, as in `output[a] - output[b]`"
+            raise at(expression.span, "E306", message, help)
+        size, exact = math.prod(axis.size for axis in axes), all(axis.exact for axis in axes)
+        total = size if "group" in components else self._atom_count(type, components)
+        if size > total:  # layers of different sizes
+            size, exact = total, over.op == "substrate"
+        inputs = next((a.size for a in type.axes if a.name == "input"), 1)
+        varies = bool(type.states) or inputs > 1
+        if varies and over.op not in ("substrate", "output"):
+            size, exact = min(size * type.state_count * inputs, total), False
+        elif varies and over.op == "output" and over["which"][0] == "top":
+            size, exact = min(size * inputs, total), False
         return Axis("selection", size, components, exact)
 
-    def _all(self, type: FieldType, components: tuple[str, ...]) -> int:
-        """How many atoms there are at the most."""
+    def _atom_count(self, type: FieldType, components: tuple[str, ...]) -> int:
+        """How many atoms the layers have, at most."""
         if components == ("class",):
             return self.scope.model.description.classes
         context = self.scope.models[type.model]
-        total = 0
-        for name in type.layers:
-            count = 1
-            for component, size in context.known_layer(name).sizes.items():
-                count *= size if component in components else 1
-            total += count
-        return total
+        layers = [context.known_layer(name).sizes for name in type.layers]
+        return sum(math.prod(size for axis, size in sizes.items() if axis in components) for sizes in layers)
 
-    def _inside(self, numbers: tuple[int, ...], components: tuple[str, ...], type: FieldType, value: ast.List) -> None:
-        """Coordinates that the layer does not have are an error at their place."""
-        here = dict(zip(components, numbers, strict=True))
+    def _check_coordinates(
+        self, numbers: tuple[int, ...], components: tuple[str, ...], type: FieldType, value: ast.List
+    ) -> None:
+        """Raises At E214 for coordinates that the layers do not have."""
+        coordinates = dict(zip(components, numbers, strict=True))
         layers = type.layers
-        if "layer" in here:
-            layers = layers[here["layer"] : here["layer"] + 1] if here["layer"] >= 0 else ()
-        for item, (component, number) in zip(value.items, here.items(), strict=True):
+        if "layer" in coordinates:
+            layer = coordinates["layer"]
+            layers = layers[layer : layer + 1] if layer >= 0 else ()
+        for item, (component, number) in zip(value.items, coordinates.items(), strict=True):
             if component == "class":
                 size = self.scope.model.description.classes
             elif component == "layer":
@@ -201,25 +175,18 @@ class SelectionReader:
                 raise at(item.span, "E214", f"{component} {number} is outside 0..{size - 1}", "places count from zero")
 
     def _start(self, value: ast.Expression, axis: Axis, over: Node) -> Any:
-        """A place in the range: its number, its coordinates, a class, or nothing."""
+        """Where the page starts: a number, coordinates, a class, a score, or None. Raises At E213, E214."""
         if isinstance(value, ast.Constant) and value.value is None:
             return None
         if isinstance(value, ast.Number) and isinstance(value.value, int):
             if not 0 <= value.value < axis.size:
-                raise at(
-                    value.span, "E214", f"`start` is {value.value}, and the selection has places 0 to {axis.size - 1}"
-                )
+                message = f"`start` is {value.value}, and the selection has places 0 to {axis.size - 1}"
+                raise at(value.span, "E214", message)
             return value.value
-        if isinstance(value, ast.List) and all(
-            isinstance(i, ast.Number) and isinstance(i.value, int) for i in value.items
-        ):
-            numbers = tuple(int(i.value) for i in value.items)
-            if len(numbers) != len(axis.components):
-                raise at(
-                    value.span, "E213", f"a place here has {len(axis.components)} numbers: {', '.join(axis.components)}"
-                )
-            self._inside(numbers, axis.components, over.type, value)
-            return numbers
+        if isinstance(value, ast.List) and (numbers := numbers_of(value)) is not None:
+            whole = tuple(number for number in numbers if isinstance(number, int))
+            if len(whole) == len(numbers):
+                return self._coordinates(whole, value, axis, over.type)
         if isinstance(value, ast.String) and axis.components == ("class",):
             try:
                 return (class_index(self.scope.model.description, value.value),)
@@ -228,29 +195,32 @@ class SelectionReader:
         if isinstance(value, ast.Path | ast.Index):
             base = value.value if isinstance(value, ast.Index) else value
             if isinstance(base, ast.Path) and base.name == "output" and base.model is None:
-                return self._outside(value, axis)
+                return self._output(value, axis)
+        help = "a place is its number, its coordinates as in `[6, 6]`, a class name, or `none`"
         if isinstance(value, ast.Path) and value.name != "none" and suggest(value.name, ["none"]):
-            raise at(value.span, "E213", f"`start` cannot be {describe(value)}", "did you mean `none`?")
-        raise at(
-            value.span,
-            "E213",
-            f"`start` cannot be {describe(value)}",
-            "a place is its number, its coordinates as in `[6, 6]`, a class name, or `none`",
-        )
+            help = "did you mean `none`?"
+        raise at(value.span, "E213", f"`start` cannot be {describe(value)}", help)
 
-    def _outside(self, value: ast.Expression, axis: Axis) -> Node:
+    def _coordinates(self, numbers: tuple[int, ...], value: ast.List, axis: Axis, type: FieldType) -> tuple[int, ...]:
+        if len(numbers) != len(axis.components):
+            message = f"a place here has {len(axis.components)} numbers: {', '.join(axis.components)}"
+            raise at(value.span, "E213", message)
+        self._check_coordinates(numbers, axis.components, type, value)
+        return numbers
+
+    def _output(self, value: ast.Expression, axis: Axis) -> Node:
         """`start=output`: until the reader chooses an atom, what is linked is linked to the output."""
         if axis.components == ("class",):
             raise at(value.span, "E213", "this selection is of classes, and starts at one", 'name it: `start="tabby"`')
-        target = self.scope.value(value)
+        target: Node = self.scope.value(value)
         if target.type.axis("class") is not None or target.type.states:
             raise at(value.span, "E213", "a selection starts at one score", "as in `start=output`")
         return target
 
 
 def _surely_inside(over: Node, start: tuple[int, ...]) -> bool:
-    """True where a place is known to be in the range before anything runs."""
+    """Whether a start is known to be in the range before anything runs."""
     if over.op == "output":
         kind, *rest = over["which"]
-        return kind == "all" or (kind == "classes" and start[0] in rest[0])
+        return bool(kind == "all" or (kind == "classes" and start[0] in rest[0]))
     return over.op == "substrate"

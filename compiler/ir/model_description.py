@@ -136,12 +136,14 @@ class ModelDescription:
 
     def some_layer(self, near: Sequence[str] = ()) -> str:
         """A layer to name in an example, as a text writes it: the first of ``near``, else the last with positions."""
-        found = next((name for name in near if name in self.by_name), None)
-        if found is None:
-            mapped = [x for x in self.layers if x.sizes.get("y", 1) * x.sizes.get("x", 1) > 1 or "token" in x.axes]
-            found = (mapped or list(self.layers) or [None])[-1]
-            found = found.name if found is not None else ""
-        return in_text(found)
+        name = next((name for name in near if name in self.by_name), None)
+        if name is None:
+            with_positions = [
+                x for x in self.layers if x.sizes.get("y", 1) * x.sizes.get("x", 1) > 1 or "token" in x.axes
+            ]
+            layers = with_positions or self.layers
+            name = layers[-1].name if layers else ""
+        return in_text(name)
 
     def some_layers(self) -> str:
         """Some of the layers, in words: the first blocks and the last, where the model has blocks."""

@@ -293,4 +293,5 @@ def _tupled(value: Any) -> Any:
 @cache
 def schema() -> dict[str, Any]:
     """The JSON Schema of the form."""
-    return json.loads((Path(__file__).parent / "program.schema.json").read_text(encoding="utf-8"))
+    form: dict[str, Any] = json.loads((Path(__file__).parent / "program.schema.json").read_text(encoding="utf-8"))
+    return form
