@@ -26,12 +26,12 @@ def registry() -> Registry:
     """Everything built in. A name that is not known makes it look among installed plugins, once a group.
 
     A plugin names a package or module under one of the entry-point groups `bbilang.ops`, `bbilang.styles`,
-    `bbilang.methods`; its files have a tuple OPERATIONS, STYLES or METHODS.
+    `bbilang.methods`; its files have a tuple OPERATIONS, STYLES or METHODS. Models: `bbilang.runtime.models.registry`.
     """
     from bbilang.runtime.models.descriptions import describe
-    from bbilang.runtime.models.registry import MODELS
+    from bbilang.runtime.models.registry import models
 
-    found = Registry(describe=describe, models=lambda: tuple(MODELS))
+    found = Registry(describe=describe, models=lambda: tuple(models()))
     for group, package in BUILT_IN.items():
         _load(found, group, package)
     seen: set[str] = set()

@@ -14,14 +14,14 @@ from bbilang.compiler.ir.program import Program
 def prepare(request: Request, program: Program) -> None:
     """Have the file of weights here, and the one that is meant, before anything runs."""
     from bbilang.runtime.models.loading import weights_of
-    from bbilang.runtime.models.registry import MODELS, entry_of
+    from bbilang.runtime.models.registry import entry_of, models
     from bbilang.runtime.models.weights.remote_files import DOWNLOAD, pinned, require
 
     slot = program.models[0]
     pin = pinned(request.sha256) if request.sha256 is not None else None
     if pin is not None and slot.weights in (None, "random"):
         misuse("--sha256 is about a file of weights, and none is asked for", "`--weights FILE` or `--weights download`")
-    known = any(slot.name in (name, *entry.aliases) for name, entry in MODELS.items())
+    known = any(slot.name in (name, *entry.aliases) for name, entry in models().items())
     if known and slot.weights == DOWNLOAD:
         with Watch(request.quiet) as watch:
             weights_of(entry_of(slot.name), DOWNLOAD, None if request.quiet else watch, pin)

@@ -91,9 +91,9 @@ def _asked(question: str, default: str) -> str:
 
 
 def _ask_model() -> str:
-    from bbilang.runtime.models.registry import DEFAULT, MODELS
+    from bbilang.runtime.models.registry import DEFAULT, models
 
-    tell(f"\n1. Which network? {', '.join(MODELS)}; or timm:NAME, torchvision:NAME, transformers:NAME")
+    tell(f"\n1. Which network? {', '.join(models())}; or timm:NAME, torchvision:NAME, transformers:NAME")
     return _asked("  network", DEFAULT)
 
 
@@ -167,9 +167,9 @@ def _layer(words: str | None, model: ModelDescription) -> Any:
 
 def _weights(name: str) -> str:
     """What the command needs besides, where the model's weights come from nowhere."""
-    from bbilang.runtime.models.registry import MODELS
+    from bbilang.runtime.models.registry import models
 
-    lacks = name in MODELS and not MODELS[name].package
+    lacks = name in models() and not models()[name].package
     return " --weights download   (or --weights FILE, --weights random)" if lacks else ""
 
 

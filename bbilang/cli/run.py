@@ -257,6 +257,6 @@ def _names(pictures: tuple[str, ...], format: str) -> list[str]:
 
 
 def _title(model: str) -> str:
-    from bbilang.runtime.models.registry import MODELS
+    from bbilang.runtime.models.registry import models
 
-    return MODELS[model].title if model in MODELS else model
+    return models()[model].title if model in models() else model

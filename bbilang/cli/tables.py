@@ -123,7 +123,7 @@ def _shape_words(layer: LayerDescription) -> str:
 
 
 def models_json() -> list[dict[str, Any]]:
-    from bbilang.runtime.models.registry import DEFAULT, MODELS
+    from bbilang.runtime.models.registry import DEFAULT, models
 
     return [
         {
@@ -131,7 +131,7 @@ def models_json() -> list[dict[str, Any]]:
             "weights": entry.package or None, "installed": installed(entry), "aliases": list(entry.aliases),
             "download": _download(entry.remote) if entry.remote is not None else None,
         }
-        for entry in MODELS.values()
+        for entry in models().values()
     ]  # fmt: skip
 
 

