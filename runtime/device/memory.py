@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime.errors import error
 
 T = TypeVar("T")
 SHARE = 0.5  # of the free memory that one chunk may take: estimates are rough, and others want some too
@@ -121,11 +122,11 @@ def chunks(
         stop = min(total, start + size)
         try:
             result = work(start, stop)
-        except (RuntimeError, MemoryError, BbiError) as error:
-            if not is_out_of_memory(error):
+        except (RuntimeError, MemoryError, BbiError) as e:
+            if not is_out_of_memory(e):
                 raise
             if stop - start == 1:
-                raise error if isinstance(error, BbiError) else _too_much() from error
+                raise e if isinstance(e, BbiError) else _too_much() from e
             size = max(1, (stop - start) // 2)
         else:
             yield start, result
@@ -154,7 +155,7 @@ def in_chunks(
 
 def _too_much() -> BbiError:
     help = "use fewer inputs, a smaller image size or smaller batches; or free some memory"
-    return BbiError(Diagnostic("E504", "out of memory: one row of the work does not fit", help=help))
+    return error("E504", "out of memory: one row of the work does not fit", help)
 
 
 def give_back(device: Any = "cpu") -> None:

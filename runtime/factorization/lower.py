@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 from bbilang.runtime.factorization.matrix import factorize, with_residual
 from bbilang.runtime.factorization.nmf import transform
 
@@ -35,8 +35,8 @@ def lower(rows: np.ndarray, fit: np.ndarray | None, method: str, n: int, seed: i
     if method not in LINEAR:
         return Lowered(EMBEDDINGS[method](np.asarray(rows, np.float64), n, seed, what))
     if fit is not None and fit.shape[1] != rows.shape[1]:
-        raise BbiError(Diagnostic("E511", f"{what}: fitted on rows of {fit.shape[1]} numbers, and these have "
-                                  f"{rows.shape[1]}", help="fit on a layer with as many channels"))  # fmt: skip
+        message = f"{what}: fitted on rows of {fit.shape[1]} numbers, and these have {rows.shape[1]}"
+        raise error("E511", message, "fit on a layer with as many channels")
     found = factorize(rows if fit is None else fit, method, n, seed, what=what)
     if fit is None:
         return Lowered(found.spatial, found.channel, found.left_out)
@@ -95,7 +95,7 @@ def per_mean(rows: np.ndarray, what: str = "") -> np.ndarray:
     """Divided by the mean magnitude. Raises BbiError E511 where that is 0."""
     mean = np.abs(rows).mean() if rows.size else 0.0
     if mean == 0:
-        raise BbiError(Diagnostic("E511", f"{what}: all numbers of a layer are 0", help="leave the layer out"))
+        raise error("E511", f"{what}: all numbers of a layer are 0", "leave the layer out")
     return rows / mean
 
 
@@ -111,19 +111,19 @@ def _tsne(rows: np.ndarray, n: int, seed: int, what: str) -> np.ndarray:
 def _umap(rows: np.ndarray, n: int, seed: int, what: str) -> np.ndarray:
     try:
         from umap import UMAP
-    except ImportError as error:
+    except ImportError as e:
         message = "`umap` needs the package umap-learn, which is not installed"
-        raise BbiError(Diagnostic("E903", message, help="`pip install umap-learn`, or use `tsne`")) from error
+        raise error("E903", message, "`pip install umap-learn`, or use `tsne`") from e
     _enough(rows, n, what)
     return UMAP(n_components=n, n_neighbors=min(15, len(rows) - 1), random_state=seed, n_jobs=1).fit_transform(rows)
 
 
 def _enough(rows: np.ndarray, n: int, what: str) -> None:
     if not np.isfinite(rows).all():
-        raise BbiError(Diagnostic("E503", f"{what}: numbers that are not finite"))
+        raise error("E503", f"{what}: numbers that are not finite")
     if len(rows) < n + 2 or min(rows.shape) < n:
-        raise BbiError(Diagnostic("E511", f"{what}: {len(rows)} rows of {rows.shape[1]} numbers are too few for {n} "
-                                  "components", help="keep more atoms, or ask for fewer components"))  # fmt: skip
+        message = f"{what}: {len(rows)} rows of {rows.shape[1]} numbers are too few for {n} components"
+        raise error("E511", message, "keep more atoms, or ask for fewer components")
 
 
 EMBEDDINGS = {"tsne": _tsne, "umap": _umap}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 
 SIGNED = ("pca", "ica", "svd")  # methods whose factors have both signs
 CENTRED = ("pca", "ica")  # methods about the mean
@@ -62,20 +62,18 @@ def check(matrix: np.ndarray, method: str, n: int, what: str = "") -> None:
     check_numbers(matrix, what)
     name = what or "this matrix"
     if method == "nmf" and matrix.min() < 0:
-        raise BbiError(Diagnostic("E511", f"{name}: `nmf` needs numbers that are never negative, and the least is "
-                                  f"{matrix.min():.4g}", help="take a layer after its ReLU, or `pca`"))  # fmt: skip
+        message = f"{name}: `nmf` needs numbers that are never negative, and the least is {matrix.min():.4g}"
+        raise error("E511", message, "take a layer after its ReLU, or `pca`")
     if method == "kmeans":
         found, of = len(np.unique(matrix, axis=0)), "different rows"
     else:
         centred = matrix - matrix.mean(0) if method in CENTRED else matrix
         found, of = rank(centred), "independent directions"
     if n > found:
-        raise BbiError(
-            Diagnostic(
-                "E511",
-                f"{name}: {n} groups of only {found} {of}",
-                help=f"ask for at most {found}" if found else "take another layer",
-            )
+        raise error(
+            "E511",
+            f"{name}: {n} groups of only {found} {of}",
+            f"ask for at most {found}" if found else "take another layer",
         )
 
 
@@ -84,11 +82,11 @@ def check_numbers(matrix: np.ndarray, what: str = "") -> None:
     name = what or "this matrix"
     wrong = int((~np.isfinite(matrix)).sum())
     if wrong:
-        raise BbiError(Diagnostic("E503", f"{name}: {wrong} of {matrix.size} numbers are not finite",
-                                  help="look at the weights and at the normalization of the input"))  # fmt: skip
+        message = f"{name}: {wrong} of {matrix.size} numbers are not finite"
+        raise error("E503", message, "look at the weights and at the normalization of the input")
     if not matrix.any():
-        raise BbiError(Diagnostic("E511", f"{name}: all numbers are 0, so there is nothing to factorize",
-                                  help="take a layer that responds to this input"))  # fmt: skip
+        message = f"{name}: all numbers are 0, so there is nothing to factorize"
+        raise error("E511", message, "take a layer that responds to this input")
 
 
 def rank(matrix: np.ndarray) -> int:

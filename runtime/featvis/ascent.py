@@ -17,9 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
 from bbilang.runtime.device.accelerate import half, replayed
+from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.fuse_batchnorm import folded, seen
 from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, seed_of
 from bbilang.runtime.featvis.losses import Response
@@ -54,7 +55,7 @@ class Ascent:
         self.layer, self.recipe, self.batch, self.counter = objective.layer, recipe, batch, counter
         if objective.pictures > batch:
             text = f"{objective.pictures} pictures that differ are made in one batch, which has {batch} places"
-            raise BbiError(Diagnostic("E510", text, help="ask for fewer pictures, or for a larger batch"))
+            raise error("E510", text, "ask for fewer pictures, or for a larger batch")
         self.device = torch.device(adapter.device)
         self.schedule = schedule_of(recipe)
         self.grey = getattr(adapter.description, "channels", 3) == 1

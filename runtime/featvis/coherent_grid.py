@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
+from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.ascent import Ascent, described, move
 from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, seed_of
 from bbilang.runtime.featvis.transforms import affine
@@ -59,7 +60,7 @@ def coherent(
         return []
     if groups < 1 or recipe.transparency:
         text = "a coherent grid has at least one group and no transparency"
-        raise BbiError(Diagnostic("E510", text, help="as in `coherence=6`"))
+        raise error("E510", text, "as in `coherence=6`")
     share, batch = torch.tensor(shares(vectors, groups)).float(), recipe.batch
     while True:
         try:

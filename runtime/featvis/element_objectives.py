@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.ir.program import Node, Program
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named, combine, union_of
 
 
@@ -88,7 +88,7 @@ def objectives(node: Node, field: Field, run: Any) -> tuple[Named, list[Any]]:
         if placed or begins or negative:
             asked = next(name for name, on in (("place", placed), ("start", begins), ("negative", negative)) if on)
             help = "leave out one of them: the cells of a coherent grid share parts of their pictures"
-            raise BbiError(Diagnostic("E510", f"`coherence=` and `{asked}=` do not go together", help=help))
+            raise error("E510", f"`coherence=` and `{asked}=` do not go together", help)
         objectives = _coherent(list(numbers), objectives, groups)
     return Named(dims, index), objectives
 

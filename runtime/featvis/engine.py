@@ -15,9 +15,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
 from bbilang.runtime.cache.disk import Cache
+from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.ascent import Ascent, Take, described
 from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, Start, icon_key, keep, model_key, unpack
 from bbilang.runtime.featvis.losses import family
@@ -233,6 +234,6 @@ def _canonical(adapter: Adapter, objective: Objective) -> Objective:
     """The objective under the layer's first name, so that an alias asks for no second icon."""
     if objective.pictures > 1 and objective.kind != "direction":
         text = f"`{objective.kind}` makes one picture, not {objective.pictures}"
-        raise BbiError(Diagnostic("E510", text, help="several pictures that differ are made of a direction"))
+        raise error("E510", text, "several pictures that differ are made of a direction")
     layer = described(adapter, objective.layer)
     return objective if layer is None or layer.name == objective.layer else replace(objective, layer=layer.name)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.cache.disk import canonical, key_of
 from bbilang.runtime.cache.versions import version_of
+from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.transforms import Transforms
 from bbilang.runtime.passes.adapter import Adapter
 
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from bbilang.runtime.cache.disk import Cache
 
 FORMAT = 2  # raise it when the same recipe gives another picture: it is part of the cache key
-
-
-def _error(code: str, message: str, help: str) -> BbiError:
-    return BbiError(Diagnostic(code, message, help=help))
 
 
 @dataclass(frozen=True)
@@ -130,19 +126,19 @@ class Objective:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise _error("E510", f"there is no objective `{self.kind}`", f"choose one of {', '.join(KINDS)}")
+            raise error("E510", f"there is no objective `{self.kind}`", f"choose one of {', '.join(KINDS)}")
         if self.kind == "caricature" and self.start is None:
-            raise _error("E510", "a caricature needs a picture to exaggerate", "give `start`")
+            raise error("E510", "a caricature needs a picture to exaggerate", "give `start`")
         if self.at is not None and not all(0 <= float(share) <= 1 for share in self.at):
-            raise _error("E510", f"the place {self.at} is outside of the picture", "y and x go from 0 to 1")
+            raise error("E510", f"the place {self.at} is outside of the picture", "y and x go from 0 to 1")
         if not 0 <= self.number < self.pictures:
-            raise _error("E510", f"picture {self.number} of {self.pictures} does not exist", "they count from 0")
+            raise error("E510", f"picture {self.number} of {self.pictures} does not exist", "they count from 0")
         if isinstance(self.direction, int | np.integer):
             object.__setattr__(self, "direction", int(self.direction))
             return
         values = np.asarray(self.direction, dtype=np.float32).reshape(-1) + np.float32(0)  # -0.0 becomes 0.0
         if not np.isfinite(values).all():
-            raise _error("E510", f"a direction in `{self.layer}` is not finite", "look at what it was computed from")
+            raise error("E510", f"a direction in `{self.layer}` is not finite", "look at what it was computed from")
         object.__setattr__(self, "direction", tuple(values.tolist()))
 
     def vector(self, channels: int) -> Tensor:
@@ -154,11 +150,11 @@ class Objective:
         if isinstance(self.direction, int):
             if not 0 <= self.direction < channels:
                 text = f"channel {self.direction} of `{self.layer}` does not exist"
-                raise _error("E510", text, f"it has {channels} channels, 0 to {channels - 1}")
+                raise error("E510", text, f"it has {channels} channels, 0 to {channels - 1}")
             return F.one_hot(torch.tensor(self.direction), channels).float() * sign
         if len(self.direction) != channels:
             text = f"a direction of {len(self.direction)} numbers in `{self.layer}`, which has {channels} channels"
-            raise _error("E510", text, "take the direction from the same layer")
+            raise error("E510", text, "take the direction from the same layer")
         return torch.tensor(self.direction) * sign
 
     def description(self) -> list[Any]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.icon import Objective
 
 APART = 1.0  # how much of an objective's size a picture loses that is just like another
@@ -36,7 +36,7 @@ class Response:
         self.kind, self.pictures, self.placed = objective.kind, objective.pictures, objective.at is not None
         if self.placed and len(self.grid) != 2:
             text = f"`{objective.layer}` has no rows and columns, so no place in it can be meant"
-            raise BbiError(Diagnostic("E510", text, help="leave out the place, or name a layer with positions"))
+            raise error("E510", text, "leave out the place, or name a layer with positions")
         self.directions = torch.zeros(batch, self.channels, device=device)
         self.places = torch.zeros(batch, self.grid[0] * self.grid[1], device=device) if self.placed else None
         self.targets = torch.zeros(batch, *shape, device=device) if self.kind == "caricature" else None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.errors import error
 
 if TYPE_CHECKING:
     from bbilang.runtime.featvis.icon import Recipe
@@ -169,5 +169,5 @@ def _parametrization(recipe: Recipe, device: torch.device | str) -> Fourier | Ma
         return Fourier(recipe.size, recipe.decorrelate, decay, device, deviation, recipe.transparency)
     if recipe.parametrization != "maco" or recipe.transparency:
         text = f"there is no parametrization `{recipe.parametrization}`" + " with transparency" * recipe.transparency
-        raise BbiError(Diagnostic("E510", text, help="take `fourier`, or `maco` without transparency"))
+        raise error("E510", text, "take `fourier`, or `maco` without transparency")
     return Maco(recipe.size, recipe.decorrelate, device)

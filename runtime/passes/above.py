@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bbilang.runtime.device.memory import is_out_of_memory
+from bbilang.runtime.errors import error
 from bbilang.runtime.passes.above_check import BackendCheck, Checks, Cost
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.counters import Passes
@@ -20,7 +21,7 @@ from bbilang.runtime.passes.fallback import OPERATION_ERRORS, NotTraceable, log_
 from bbilang.runtime.passes.forward import Captured, forward
 from bbilang.runtime.passes.fx_graph import GraphSection
 from bbilang.runtime.passes.gradient_path import NoGradientPath, locate_missing_path, other_values
-from bbilang.runtime.passes.hooks import error, frozen_module, guard_memory, tensor_of
+from bbilang.runtime.passes.hooks import frozen_module, guard_memory, tensor_of
 from bbilang.runtime.passes.module.behaviour import Behaviour, behaviour_of, deterministic
 from bbilang.runtime.passes.module.precision import all_promoted
 from bbilang.runtime.passes.module.restore import restored

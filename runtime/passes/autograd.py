@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bbilang.runtime.passes.hooks import error
+from bbilang.runtime.errors import error
 
 _DONE = "bbilang: in order"
 

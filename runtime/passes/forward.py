@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from bbilang.compiler.ir.model_description import NOT_PICTURES
+from bbilang.runtime.errors import error
 from bbilang.runtime.passes.boundary import Cut, Recorder
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.hooks import (
     INPUT,
     Stop,
     check_finite,
-    error,
     frozen_module,
     guard_memory,
     shares_memory,

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime.errors import error
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.forward import forward
-from bbilang.runtime.passes.hooks import INPUT, error, frozen_module, tensor_of, with_tensor
+from bbilang.runtime.passes.hooks import INPUT, frozen_module, tensor_of, with_tensor
 from bbilang.runtime.passes.module.results import tensors
 from bbilang.runtime.passes.replay_above import OUTPUT
 

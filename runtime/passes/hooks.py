@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.device.memory import is_out_of_memory
+from bbilang.runtime.errors import error
 from bbilang.runtime.passes.module.differentiable import differentiable, own_tensors
 from bbilang.runtime.passes.module.results import first_tensor, map_leaves, tensor_path
 
@@ -19,10 +19,6 @@ INPUT = "input"
 
 class Stop(BaseException):
     """Leaves a forward after its deepest demanded layer; not an Exception, so that no model catches it."""
-
-
-def error(code: str, message: str, help: str) -> BbiError:
-    return BbiError(Diagnostic(code, message, help=help))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from bbilang.compiler.optimize.target_slots import CHAIN
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.passes.hooks import error
+from bbilang.runtime.errors import error
 from bbilang.runtime.passes.rectified import SMOOTH, Bound, NoRule, follow_masks, is_zero, kind_of, rectified
 from bbilang.runtime.relevance.calls import called
 

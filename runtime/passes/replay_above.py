@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bbilang.runtime.errors import error
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.boundary import RERUN, Cut, expand_rows
-from bbilang.runtime.passes.hooks import INPUT, Stop, error, frozen_module, tensor_of, with_tensor
+from bbilang.runtime.passes.hooks import INPUT, Stop, frozen_module, tensor_of, with_tensor
 from bbilang.runtime.passes.trace import runs_twice
 
 OUTPUT = "output"

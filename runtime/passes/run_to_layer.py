@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bbilang.runtime.errors import error
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.counters import Passes
-from bbilang.runtime.passes.hooks import INPUT, Stop, error, frozen_module, guard_memory, tensor_of
+from bbilang.runtime.passes.hooks import INPUT, Stop, frozen_module, guard_memory, tensor_of
 from bbilang.runtime.passes.module.behaviour import behaviour_of, deterministic
 from bbilang.runtime.passes.module.precision import promoted
 from bbilang.runtime.passes.trace import check_runs_once

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime.errors import error
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.fallback import log
-from bbilang.runtime.passes.hooks import error, frozen_module
+from bbilang.runtime.passes.hooks import frozen_module
 from bbilang.runtime.passes.module.memo import memo_of
 
 

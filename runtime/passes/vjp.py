@@ -12,13 +12,14 @@ from torch.fx.node import Node
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.device.memory import chunks, is_out_of_memory
+from bbilang.runtime.errors import error
 from bbilang.runtime.passes.autograd import grad, graph_of
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.explicit_vjp import DerivativeGraph, ExplicitVjp
 from bbilang.runtime.passes.fallback import OPERATION_ERRORS, NotTraceable, log_fallback
 from bbilang.runtime.passes.forward import Captured
 from bbilang.runtime.passes.fx_graph import out_of_place, through_normalization, traced
-from bbilang.runtime.passes.hooks import INPUT, check_gradients, error, frozen_module, guard_memory
+from bbilang.runtime.passes.hooks import INPUT, check_gradients, frozen_module, guard_memory
 from bbilang.runtime.passes.module.memo import memo_of
 from bbilang.runtime.passes.module.precision import all_promoted
 from bbilang.runtime.passes.replay_above import OUTPUT, nearly_equal

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from bbilang.compiler.ir.program import OUTPUT
 from bbilang.compiler.optimize.target_slots import CHAIN
-from bbilang.runtime.passes.hooks import error
+from bbilang.runtime.errors import error
 from bbilang.runtime.relevance.calls import Called, called, tensors_in
 from bbilang.runtime.relevance.marks import PLAIN, Mark, mark_of, marked
 from bbilang.runtime.relevance.path import KEY, look, undefined

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.passes.hooks import error
+from bbilang.runtime.errors import error
 from bbilang.runtime.relevance.redistribute import NODE, Step
 from bbilang.runtime.relevance.weighted import Weighted
 

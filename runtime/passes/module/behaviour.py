@@ -21,9 +21,10 @@ from torch.autograd.function import BackwardCFunction
 from torch.overrides import TorchFunctionMode
 
 from bbilang.runtime.device.memory import is_out_of_memory
+from bbilang.runtime.errors import error
 from bbilang.runtime.passes.adapter import Adapter, original_of
 from bbilang.runtime.passes.counters import Passes
-from bbilang.runtime.passes.hooks import error, frozen_module
+from bbilang.runtime.passes.hooks import frozen_module
 from bbilang.runtime.passes.module.memo import memo_of
 from bbilang.runtime.passes.module.results import tensors
 
