@@ -31,11 +31,12 @@ class ContrastiveExcitationBackprop(Method):
         return gradient
 
     def around(self, parameters: Mapping[str, Any]) -> Any:
+        from bbilang.runtime.relevance.handlers import HANDLERS
         from bbilang.runtime.relevance.mode import Relevance
         from bbilang.runtime.relevance.rules import contrast, excitation
 
         own = options(parameters)
-        return Relevance(self.name, lambda kind, raw: excitation, own, excites=True, contrast=contrast)
+        return Relevance(self.name, lambda kind, raw: excitation, own, HANDLERS, excites=True, contrast=contrast)
 
 
 METHODS = (ContrastiveExcitationBackprop(),)

@@ -51,10 +51,11 @@ class ExcitationBackprop(Method):
         return gradient
 
     def around(self, parameters: Mapping[str, Any]) -> Any:
+        from bbilang.runtime.relevance.handlers import HANDLERS
         from bbilang.runtime.relevance.mode import Relevance
         from bbilang.runtime.relevance.rules import excitation
 
-        return Relevance(self.name, lambda kind, raw: excitation, options(parameters), excites=True)
+        return Relevance(self.name, lambda kind, raw: excitation, options(parameters), HANDLERS, excites=True)
 
 
 METHODS = (ExcitationBackprop(),)

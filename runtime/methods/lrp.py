@@ -60,12 +60,13 @@ class Lrp(Method):
         return gradient
 
     def around(self, parameters: Mapping[str, Any]) -> Any:
+        from bbilang.runtime.relevance.handlers import HANDLERS
         from bbilang.runtime.relevance.mode import Relevance
         from bbilang.runtime.relevance.rules import BY_NAME
 
         every = {p.name: p.default for p in self.parameters} | dict(parameters) | {"positive": False}
         composite = composite_of(every)
-        return Relevance(self.name, lambda kind, raw: BY_NAME[composite.rule(kind, raw)], every)
+        return Relevance(self.name, lambda kind, raw: BY_NAME[composite.rule(kind, raw)], every, HANDLERS)
 
 
 METHODS = (Lrp(),)

@@ -1,9 +1,10 @@
-"""The one door to torch's reverse mode, with what torch gets wrong there mended.
+"""torch's reverse mode, with a workaround for what torch gets wrong; every backward of bbilang goes through `grad`.
 
 torch 2.13 on the CPU: the backward of a batch norm (also of an instance norm, which is one) reads an incoming gradient
 by another layout than the one it has, and gives wrong numbers: in eval mode where the strides are those of one picture
 of tokens, (C, 1, W C, C), with batch statistics for any layout with the channels last. `tests/passes/test_layouts.py`
-holds every kind of layer to float64 under every layout; batch norms are all that it found. So they get theirs in order.
+compares every kind of layer with float64 under every layout; only batch norms fail. So their incoming gradients are
+made contiguous.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from torch import Tensor
 
 from bbilang.runtime.errors import error
 
-_DONE = "bbilang: in order"
+GraphNode = Any  # of autograd: its attributes depend on the operation, and torch's stubs do not declare them
+
+_ORDERED = "bbilang: in order"
 
 
 def grad(
@@ -27,14 +30,16 @@ def grad(
     create_graph: bool = False,
     **options: Any,
 ) -> tuple[Tensor, ...]:
-    """`torch.autograd.grad`, right for every layout that a gradient can have in between. Raises BbiError E505."""
+    """Call `torch.autograd.grad`, right for every layout that an intermediate gradient can have. Raises BbiError E505."""
     order_batch_norm_gradients(outputs)
     return torch.autograd.grad(outputs, inputs, cotangents, retain_graph, create_graph, **options)
 
 
 def order_batch_norm_gradients(outputs: Tensor | Sequence[Tensor]) -> None:
-    """Sees to it that a backward from here gives batch norms their gradients in the order of memory that they read.
-    Raises BbiError E505 where an operation stands in the graph that torch has no derivative of: it would give zero."""
+    """Make backward passes from here give batch norms their gradients in the memory order that they read.
+
+    Raises BbiError E505 where the graph has an operation that torch has no derivative of: it would give zero.
+    """
     for node in graph_of(outputs):
         if node.name().endswith("WarnNotImplemented"):
             raise error(
@@ -42,13 +47,13 @@ def order_batch_norm_gradients(outputs: Tensor | Sequence[Tensor]) -> None:
                 "torch has no derivative of an operation of this network: it is quantized, or written outside of torch",
                 "take a method without gradients, such as `occlusion`, or the network before it was quantized",
             )
-        if "BatchNorm" in node.name() and _DONE not in node.metadata:
-            node.metadata[_DONE] = True
+        if "BatchNorm" in node.name() and _ORDERED not in node.metadata:
+            node.metadata[_ORDERED] = True
             training = bool(getattr(node, "_saved_training", True))
-            node.register_prehook(lambda given, training=training: _in_order(given, training))
+            node.register_prehook(lambda gradients, training=training: _contiguous(gradients, training))
 
 
-def graph_of(outputs: Tensor | Sequence[Tensor]) -> Iterator[Any]:
+def graph_of(outputs: Tensor | Sequence[Tensor]) -> Iterator[GraphNode]:
     """Every node of the graph below some tensors, once."""
     todo = [x.grad_fn for x in ([outputs] if isinstance(outputs, Tensor) else outputs)]
     seen = set()
@@ -61,15 +66,15 @@ def graph_of(outputs: Tensor | Sequence[Tensor]) -> Iterator[Any]:
         todo += [after for after, _ in node.next_functions]
 
 
-def _in_order(given: tuple[Any, ...], training: bool) -> tuple[Any, ...] | None:
-    gradient, *rest = given
+def _contiguous(gradients: tuple[Tensor | None, ...], training: bool) -> tuple[Tensor | None, ...] | None:
+    gradient, *rest = gradients
     if gradient is None or gradient.is_contiguous() or (not training and _channels_last(gradient)):
         return None
     return (gradient.contiguous(), *rest)
 
 
 def _channels_last(gradient: Tensor) -> bool:
-    """With exactly the strides of channels last, also those of axes of length 1."""
+    """Whether the strides are exactly those of channels last, also of axes of length 1."""
     if gradient.dim() != 4:
         return False
     _, channels, height, width = gradient.shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,7 +25,13 @@ class Pools(TorchFunctionMode):
         super().__init__()
         self.kind, self.checkerboard = kind, checkerboard
 
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
         kwargs = dict(kwargs or {})
         if func in (F.max_pool2d, torch.max_pool2d) and not kwargs.get("return_indices"):
             kwargs.pop("return_indices", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from bbilang.compiler.optimize.target_slots import CHAIN
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.errors import error
 from bbilang.runtime.passes.rectified import SMOOTH, Bound, NoRule, follow_masks, is_zero, kind_of, rectified
-from bbilang.runtime.relevance.calls import called
+from bbilang.runtime.relevance.calls import read_call
 
 _UNSEEN = {
     "Relu": "ReLU", "Threshold": "Threshold", "LeakyRelu": "LeakyReLU", "Elu": "ELU", "Prelu": "PReLU",
@@ -74,12 +75,18 @@ class Rectifiers(TorchFunctionMode):
 
     # --- what operations call --------------------------------------------------------------------------------------
 
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
         kwargs = kwargs or {}
         given = getattr(func, "__name__", "")
         if given in ("__get__", "__set__", "__delete__"):
             return func(*args, **kwargs)
-        call = called(func, args, kwargs, given.partition(".")[0])  # `relu.default` is aten's own name
+        call = read_call(func, args, kwargs, given.partition(".")[0])  # `relu.default` is aten's own name
         try:
             found = rectified(call.name, args, kwargs)
         except NoRule as e:

@@ -1,52 +1,52 @@
-"""Attention and normalization: weights of attention and the scale of a normalization are taken as given, so that what
-is left is linear, and relevance is shared in proportion (Ali et al. 2022, equations 8 and 12)."""
+"""Attention and normalization: attention weights and the scale of a normalization are treated as constants, so that
+the rest is linear, and relevance is redistributed in proportion (Ali et al. 2022, equations 8 and 12)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bbilang.runtime.relevance.calls import Called
+from bbilang.runtime.relevance.calls import Call
 from bbilang.runtime.relevance.marks import gated
 from bbilang.runtime.relevance.mode import Relevance
 from bbilang.runtime.relevance.path import KEY
-from bbilang.runtime.relevance.redistribute import Proportion
+from bbilang.runtime.relevance.redistribute import Proportional
 
 
-def softmax(mode: Relevance, call: Called) -> Tensor | None:
-    """A gate: products with it scale the other factor. Nothing goes back through itself."""
+def softmax(mode: Relevance, call: Call) -> Tensor | None:
+    """A gate: products with it scale the other factor. No relevance passes through it."""
     result = call.run(*call.arguments, **call.named)
-    result.grad_fn.metadata[KEY] = mode.where("softmax")
+    result.grad_fn.metadata[KEY] = mode.describe("softmax")
     return gated(result)
 
 
-def attended(share: Callable[..., Tensor], mode: Relevance, call: Called) -> Tensor | None:
-    """softmax(q k') v: all goes to the values, in proportion to attention x value."""
-    given = call.bound("query", "key", "value")
+def scaled_dot_product(share: Callable[..., Tensor], mode: Relevance, call: Call) -> Tensor | None:
+    """softmax(q k') v: all relevance goes to the values, in proportion to attention x value."""
+    given = call.named_arguments("query", "key", "value")
     query, key, value = (given[name] for name in ("query", "key", "value"))
     if len({id(x) for x in (query, key, value)}) != 3:  # one tensor stands for two
         clones = (query, key, value.clone())
-        call = Called(call.name, False, call.run, (*clones, *call.arguments[3:]), _without(call.named))
+        call = Call(call.name, False, call.run, (*clones, *call.arguments[3:]), _other_arguments(call.named))
         value = clones[2]
     return share(mode, call, value) if value.requires_grad else None
 
 
-def _without(named: Any) -> dict[str, Any]:
+def _other_arguments(named: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in named.items() if name not in ("query", "key", "value")}
 
 
-def heads(mode: Relevance, call: Called) -> Tensor | Any | None:
-    """`nn.MultiheadAttention`, written out, so that each of its parts has its own rule."""
+def multi_head_attention(mode: Relevance, call: Call) -> Tensor | tuple[Tensor, Tensor | None] | None:
+    """`nn.MultiheadAttention` in its parts, so that each has its own rule."""
     names = (
         "query", "key", "value", "embed_dim_to_check", "num_heads", "in_proj_weight", "in_proj_bias", "bias_k",
         "bias_v", "add_zero_attn", "dropout_p", "out_proj_weight", "out_proj_bias", "training", "key_padding_mask",
         "need_weights", "attn_mask",
     )  # fmt: skip
-    given = call.bound(*names)
+    given = call.named_arguments(*names)
     refused = ("bias_k", "bias_v", "key_padding_mask", "attn_mask", "use_separate_proj_weight", "is_causal")
     if any(given.get(name) is not None and given.get(name) is not False for name in (*refused, "add_zero_attn")):
         return None
@@ -70,15 +70,15 @@ def heads(mode: Relevance, call: Called) -> Tensor | Any | None:
     return result, weights.detach().mean(1) if averaged else weights.detach()
 
 
-def normalized(mode: Relevance, call: Called) -> Tensor | None:
-    """x less its mean, times a scale that is taken as given. Probabilities go through, as in a batch norm."""
+def normalization(mode: Relevance, call: Call) -> Tensor | None:
+    """x less its mean, times a scale that is treated as constant. Probabilities pass through, as in a batch norm."""
     x = call.arguments[0]
     if mode.excites:
-        return mode.passes(call, x)
+        return mode.pass_through(call, x)
     weight, bias, given = call.named.get("weight"), call.named.get("bias"), call.arguments
     eps = call.named.get("eps")
     if call.name == "group_norm":
-        return _held(mode, call, x, given[1], weight, bias, 1e-5 if eps is None else eps)
+        return _group_normalization(mode, call, x, given[1], weight, bias, 1e-5 if eps is None else eps)
     dims = tuple(range(x.dim() - len(given[1]), x.dim()))
     centred = call.name == "layer_norm"
     small = eps if eps is not None else 1e-5 if centred else torch.finfo(x.dtype).eps
@@ -91,10 +91,12 @@ def normalized(mode: Relevance, call: Called) -> Tensor | None:
         y = y if weight is None else y * weight
         return y if bias is None else y + bias
 
-    return mode.make(call, Proportion(run, (x,), mode.options["stabilizer"]), x)
+    return mode.attach(call, Proportional(run, (x,), mode.options["stabilizer"]), x)
 
 
-def _held(mode: Relevance, call: Called, x: Tensor, groups: int, weight: Any, bias: Any, eps: float) -> Tensor:
+def _group_normalization(
+    mode: Relevance, call: Call, x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
     def grouped(x: Tensor) -> Tensor:
         return x.reshape(len(x), groups, -1)
 
@@ -108,4 +110,4 @@ def _held(mode: Relevance, call: Called, x: Tensor, groups: int, weight: Any, bi
         y = y if weight is None else y * weight.view(shape)
         return y if bias is None else y + bias.view(shape)
 
-    return mode.make(call, Proportion(run, (x,), mode.options["stabilizer"]), x)
+    return mode.attach(call, Proportional(run, (x,), mode.options["stabilizer"]), x)

@@ -1,4 +1,4 @@
-"""One call of a torch function, by the plain name of what it computes, whichever way it was written."""
+"""One call of a torch function, by the plain name of what it computes, however it was written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PYTHON = {
 }
 
 
-def tensors_in(value: Any) -> list[Tensor]:
+def tensors_in(value: object) -> list[Tensor]:
     """Every tensor in nested tuples, lists and dictionaries, in order."""
     if isinstance(value, Tensor):
         return [value]
@@ -38,7 +38,7 @@ def tensors_in(value: Any) -> list[Tensor]:
 
 
 @dataclass(frozen=True)
-class Called:
+class Call:
     """``name``: `add` for `+`, `+=`, `torch.add` and `Tensor.add_`. ``inplace``: the result is written over the first
     argument. ``run``: the function out of place, of ``arguments`` and ``named``."""
 
@@ -54,26 +54,26 @@ class Called:
         every = tensors_in((self.arguments, dict(self.named)))
         return list({id(x): x for x in every if x.is_floating_point()}.values())
 
-    def taking(self, *sources: Tensor) -> Taking:
-        """The call as a function of some of its tensors, in this order; all others are taken as given."""
-        place = {id(x): _Slot(at) for at, x in enumerate(sources)}
+    def as_function_of(self, *sources: Tensor) -> PartialCall:
+        """The call as a function of some of its tensors, in this order; all others are constants."""
+        slots = {id(x): _Slot(index) for index, x in enumerate(sources)}
         target = self.arguments[0] if self.inplace else None
 
         def put(value: Any) -> Any:
             if not isinstance(value, Tensor):
                 return value
             given = value.detach()
-            return place.get(id(value)) or (given.clone() if value is target else given)
+            return slots.get(id(value)) or (given.clone() if value is target else given)
 
         arguments, named = tree_map(put, (tuple(self.arguments), dict(self.named)))
-        return Taking(self.run, arguments, named)
+        return PartialCall(self.run, arguments, named)
 
-    def bound(self, *names: str) -> dict[str, Any]:
-        """The arguments by the names of their places, for functions that tell them to nobody."""
+    def named_arguments(self, *names: str) -> dict[str, Any]:
+        """The arguments by name, for functions without a signature: ``names`` are those of the positional ones."""
         return {**dict(zip(names, self.arguments, strict=False)), **self.named}
 
-    def written(self, result: Any) -> Any:
-        """The result, in its place. Whatever else reads that tensor later reads the result."""
+    def write_back(self, result: Any) -> Any:
+        """The result, written over the first argument where the call is in place."""
         if not self.inplace or not isinstance(result, Tensor):
             return result
         target: Tensor = self.arguments[0]
@@ -83,14 +83,14 @@ class Called:
 
 @dataclass(frozen=True)
 class _Slot:
-    """The place of an argument that is given later."""
+    """Stands for an argument that is given later."""
 
-    at: int
+    index: int
 
 
-class Taking:
-    """A function of some tensors of a call. It stays with the graph, so it holds none that is part of the graph: a
-    tensor that is written over has this call below it, and the two would keep each other for ever."""
+class PartialCall:
+    """A function of some tensors of a call. The graph holds it, so it holds no tensor of the graph: a tensor that is
+    written over has this call below it, and the two would keep each other alive."""
 
     def __init__(self, run: Callable[..., Any], arguments: tuple[Any, ...], named: Mapping[str, Any]):
         self.run, self.arguments, self.named = run, arguments, named
@@ -99,19 +99,19 @@ class Taking:
 
     @property
     def unchanged(self) -> bool:
-        """False where something that is taken as given was written over since."""
+        """False where a constant was written over since."""
         return all(x._version == v for x, v in zip(self._given, self._versions, strict=True))
 
     def __call__(self, *values: Tensor) -> Any:
         def put(value: Any) -> Any:
-            return values[value.at] if isinstance(value, _Slot) else value
+            return values[value.index] if isinstance(value, _Slot) else value
 
         arguments, named = tree_map(put, (self.arguments, self.named))
         return self.run(*arguments, **named)
 
 
-def called(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], given: str = "") -> Called:
-    """A call, read. ``given``: the function's name, where it is not what the function calls itself."""
+def read_call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], given: str = "") -> Call:
+    """Read a call. ``given``: the function's name, where it is not its ``__name__``."""
     given = given or getattr(func, "__name__", "")
     name, inplace = _plain_name(given)
     run = func
@@ -123,7 +123,7 @@ def called(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], given: s
             args = args[:at]
     elif inplace:
         run = next((getattr(h, name) for h in (torch.Tensor, torch, F) if hasattr(h, name)), func)
-    return Called(name, inplace, run, args, kwargs)
+    return Call(name, inplace, run, args, kwargs)
 
 
 @cache
@@ -142,7 +142,7 @@ _INPLACE = frozenset(("iadd", "isub", "imul", "itruediv", "ipow", "imatmul", "if
 
 
 @cache
-def _parameters(func: Any) -> tuple[str, ...]:
+def _parameters(func: Callable[..., Any]) -> tuple[str, ...]:
     try:
         return tuple(inspect.signature(func).parameters)
     except ValueError:  # a method of a tensor, wrapped

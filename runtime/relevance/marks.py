@@ -1,23 +1,32 @@
-"""What is known of a tensor on its way through the network, kept on the tensor itself."""
+"""What is known of a tensor while the network runs, kept on the tensor itself."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from bbilang.runtime.relevance.weighted import Weighted
+
+class FoldableLayer(Protocol):
+    """A layer with weights whose result a batch norm may read; `WeightedLayer` is the only one."""
+
+    weight: Tensor
+    axis: int | None  # of the weight's axes the one of results; None where no norm can be folded in
+    readers: int  # operations that read its result
+    norm: tuple[Tensor, Tensor] | None  # (scale, shift) by channel of a batch norm that did
 
 
 @dataclass(frozen=True)
 class Mark:
-    """``weighted``: the layer whose result it is. ``pixels``: the (least, greatest) values that it can have, where no
-    weights stand between it and the picture. ``gate``: it comes out of a softmax or sigmoid, so that a product with it
-    scales the other factor. ``present``: 1 for its entries, 0 for zeros that were put around them."""
+    """What is known of one tensor.
 
-    weighted: Weighted | None = None
+    ``weighted``: the layer with weights whose result it is. ``pixels``: the (least, greatest) values that it can have,
+    where no weights lie between it and the picture. ``gate``: it is the result of a softmax or sigmoid, so that a
+    product with it scales the other factor. ``present``: 1 for its entries, 0 for zero padding around them.
+    """
+
+    weighted: FoldableLayer | None = None
     pixels: tuple[Tensor, Tensor] | None = None
     gate: bool = False
     present: Tensor | None = None
@@ -27,7 +36,8 @@ PLAIN = Mark()
 
 
 def mark_of(x: Tensor) -> Mark:
-    return getattr(x, "_bbilang_mark", PLAIN)
+    mark: Mark = getattr(x, "_bbilang_mark", PLAIN)
+    return mark
 
 
 def marked(x: Tensor, mark: Mark) -> Tensor:
@@ -37,5 +47,5 @@ def marked(x: Tensor, mark: Mark) -> Tensor:
 
 
 def gated(x: Tensor) -> Tensor:
-    """Marked as what scales another factor."""
+    """Mark a tensor as a gate."""
     return marked(x, replace(mark_of(x), gate=True))

@@ -1,4 +1,4 @@
-"""The torch function mode that a forward runs in: it gives operations their way back, and follows what tensors are."""
+"""The torch function mode that a forward runs in: it gives operations the backward that redistributes relevance."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ from torch.overrides import TorchFunctionMode
 from bbilang.compiler.ir.program import OUTPUT
 from bbilang.compiler.optimize.target_slots import CHAIN
 from bbilang.runtime.errors import error
-from bbilang.runtime.relevance.calls import Called, called, tensors_in
+from bbilang.runtime.relevance.calls import Call, read_call, tensors_in
 from bbilang.runtime.relevance.marks import PLAIN, Mark, mark_of, marked
-from bbilang.runtime.relevance.path import KEY, look, undefined
-from bbilang.runtime.relevance.redistribute import Pass, Step, applied
+from bbilang.runtime.relevance.path import KEY, check_rules, no_rule_error
+from bbilang.runtime.relevance.redistribute import PassThrough, Step, applied
 from bbilang.runtime.relevance.rules import Rule
 
 SAME = frozenset(("detach", "clone", "contiguous", "requires_grad_", "identity", "alias"))  # the same values again
 
 
+Handler = Callable[["Relevance", Call], Any]  # gives the call's result, or None where it has no rule for it
+
+
 class Relevance(TorchFunctionMode):
     """Inside, backward passes give relevance.
 
-    ``rule_of``: (kind, reads the picture) -> rule of a layer with weights. ``options``: of the rules. ``excites``:
-    relevance is a probability, and only non-negative activations take part. ``contrast``: the rule of the first layer
-    below a target.
+    ``rule_of``: (kind, reads the picture) -> rule of a layer with weights. ``options``: of the rules. ``handlers``:
+    operation -> what gives it its backward. ``excites``: relevance is a probability, and only non-negative activations
+    take part. ``contrast``: the rule of the first layer below a target.
     """
 
     def __init__(
@@ -34,17 +37,18 @@ class Relevance(TorchFunctionMode):
         method: str,
         rule_of: Callable[[str, bool], Rule],
         options: Mapping[str, Any],
+        handlers: Mapping[str, Handler],
         excites: bool = False,
         contrast: Rule | None = None,
     ):
         super().__init__()
-        self.method, self.rule_of, self.options = method, rule_of, options
+        self.method, self.rule_of, self.options, self.handlers = method, rule_of, options, handlers
         self.excites, self.contrast = excites, contrast
         self.inside: list[str] = []  # modules that are running, outermost first
 
     @property
     def overflow(self) -> tuple[str, str]:
-        """What is said where relevance is not finite: (what it is of, what to do)."""
+        """The message where relevance is not finite: (what is not finite, what to do)."""
         return (
             f"relevance by `{self.method}`",
             "activations are finite, and so are the weights: what positive and negative parts have in common cancels, "
@@ -52,11 +56,11 @@ class Relevance(TorchFunctionMode):
             "`composite=epsilon_plus`, or a later layer",
         )
 
-    # --- what `passes.forward` and `derive` call -------------------------------------------------------------------
+    # --- what passes call -------------------------------------------------------------------
 
     def begin(self, pixels: Tensor, bounded: bool = True) -> None:
-        """Says that these are the picture, in [0, 1]: until the first weights its range is known, and relevance goes
-        through what prepares it. Numbers that are no picture are not ``bounded``."""
+        """Mark the input of the network, a picture in [0, 1]: up to the first weights its range is known, and relevance
+        passes through its preprocessing. Input that is no picture is not ``bounded``."""
         if pixels.is_floating_point():
             some = pixels.detach()[:1]
             low, high = (0.0, 1.0) if bounded else (-torch.inf, torch.inf)
@@ -69,17 +73,17 @@ class Relevance(TorchFunctionMode):
         self.inside.pop()
 
     def seed(self, outputs: Tensor, cotangents: Tensor, target_layer: str) -> Tensor:
-        """What the way back begins with, (slot, input, *place axes): the target's own share of its score; or, where
-        relevance is a probability, 1 in all, in proportion to the activation of the target's entries.
+        """The relevance that a backward starts with, (slot, input, *target axes): the target's own share of its score;
+        or, where relevance is a probability, 1 in total, in proportion to the activation of the target's entries.
 
-        Raises BbiError E515 where the way down from ``outputs`` (input, *place axes) meets an operation without rule.
+        Raises BbiError E515 where the graph below ``outputs`` (input, *target axes) has an operation without a rule.
         """
         if target_layer.startswith(CHAIN):
-            raise undefined(self.method, "a target that is itself an attribution")
+            raise no_rule_error(self.method, "a target that is itself an attribution")
         if not outputs.requires_grad:
             what = "the scores" if target_layer == OUTPUT else f"`{target_layer}`"
             raise error("E505", f"no graph for {what}", "take a layer below the target")
-        look(outputs, self.method)
+        check_rules(outputs, self.method)
         value = outputs.detach()
         if not self.excites:
             return cotangents * value
@@ -89,86 +93,90 @@ class Relevance(TorchFunctionMode):
 
     # --- what operations call --------------------------------------------------------------------------------------
 
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         if name in ("__get__", "__set__", "__delete__"):
             return func(*args, **kwargs)
-        found = [x for x in tensors_in((args, kwargs)) if x.is_floating_point()]
-        call = called(func, args, kwargs)
+        sources = [x for x in tensors_in((args, kwargs)) if x.is_floating_point()]
+        call = read_call(func, args, kwargs)
         read = [] if call.name in SAME else [m.weighted for m in map(mark_of, call.sources) if m.weighted is not None]
-        if torch.is_grad_enabled() and any(x.requires_grad for x in found):
-            from bbilang.runtime.relevance.handlers import HANDLERS
-
-            handle = HANDLERS.get(call.name)
+        if torch.is_grad_enabled() and any(x.requires_grad for x in sources):
+            handle = self.handlers.get(call.name)
             result = handle(self, call) if handle else None
             if result is not None:
                 for layer in read:
                     layer.readers += 1
-                return call.written(result)
+                return call.write_back(result)
         result = func(*args, **kwargs)
         for layer in read if tensors_in(result) else ():  # not to ask it for its shape
             layer.readers += 1
-        self.follow(call, found, result)
+        self.propagate_marks(call, sources, result)
         return result
 
-    def follow(self, call: Called, sources: Sequence[Tensor], result: Any) -> None:
-        """Marks for the results of an operation that has no way back of its own."""
+    def propagate_marks(self, call: Call, sources: Sequence[Tensor], result: object) -> None:
+        """Mark the results of an operation that has no handler."""
         results = [x for x in tensors_in(result) if x.is_floating_point()]
         if not results or not sources:
             return
         marks = [mark_of(x) for x in sources]
         same = marks[0].weighted if call.name in SAME else None
         gate = any(m.gate for m in marks)
-        pixels = self.range(call, len(results))
+        pixels = self.value_range(call, len(results))
         for x, own in zip(results, pixels, strict=True):
             if same is not None or gate or own is not None or call.name == "pad":
-                marked(x, Mark(same, own, gate, self.padded(call)))
+                marked(x, Mark(same, own, gate, self.padding_mask(call)))
         below = {x.grad_fn for x in sources}
         todo: list[Any] = [x.grad_fn for x in results]
         while todo:  # every node of this operation, and none of what came before
             node = todo.pop()
             if node is not None and node not in below and KEY not in node.metadata:
-                node.metadata[KEY] = self.where(call.name)
+                node.metadata[KEY] = self.describe(call.name)
                 todo += [after for after, _ in node.next_functions]
 
-    def range(self, call: Called, count: int = 1) -> Sequence[tuple[Tensor, Tensor] | None]:
-        """The values that results can have, where all that varies is the picture still."""
+    def value_range(self, call: Call, count: int = 1) -> Sequence[tuple[Tensor, Tensor] | None]:
+        """The (least, greatest) values that results can have, where all that varies is the picture."""
         varying = [x for x in call.sources if x.requires_grad]
         pixels = [mark_of(x).pixels for x in varying]
         if not pixels or any(p is None for p in pixels) or call.inplace:
             return [None] * count
         try:
-            ends = [tensors_in(call.taking(*varying)(*(p[side] for p in pixels if p))) for side in (0, 1)]
+            ends = [tensors_in(call.as_function_of(*varying)(*(p[side] for p in pixels if p))) for side in (0, 1)]
         except RuntimeError:  # such as a view to fixed sizes: the ends are of one picture
             return [None] * count
         if any(len(end) != count for end in ends):
             return [None] * count
         return [(torch.minimum(a, b), torch.maximum(a, b)) for a, b in zip(*ends, strict=True)]
 
-    def padded(self, call: Called) -> Tensor | None:
-        """Which entries of a padded tensor are not padding."""
-        given = call.bound("input", "pad", "mode", "value")
+    def padding_mask(self, call: Call) -> Tensor | None:
+        """1 for the entries of a padded tensor that are not padding, else 0."""
+        given = call.named_arguments("input", "pad", "mode", "value")
         if call.name != "pad" or given.get("mode", "constant") != "constant" or given.get("value"):
             return None
         x = given["input"]
         present = mark_of(x).present
-        return call.taking(x)(torch.ones_like(x) if present is None else present)  # type: ignore[no-any-return]
+        return call.as_function_of(x)(torch.ones_like(x) if present is None else present)  # type: ignore[no-any-return]
 
-    def where(self, name: str) -> str:
+    def describe(self, name: str) -> str:
         """An operation in words, for messages."""
         return f"`{name}` in `{self.inside[-1]}`" if self.inside and self.inside[-1] else f"`{name}`"
 
-    def make(self, call: Called, step: Step, *sources: Tensor, mark: Mark = PLAIN) -> Tensor:
-        """The operation's result with its way back."""
+    def attach(self, call: Call, step: Step, *sources: Tensor, mark: Mark = PLAIN) -> Tensor:
+        """The operation's result, with ``step`` as its backward."""
         result = applied(step, *sources)
         node: Any = result.grad_fn
         if node is not None:
-            node.metadata[KEY] = self.where(call.name)
+            node.metadata[KEY] = self.describe(call.name)
         return marked(result, mark)
 
-    def passes(self, call: Called, source: Tensor, gate: bool = False) -> Tensor:
-        """The result of a map of one entry to one entry."""
-        (pixels,) = self.range(call)
-        step = Pass(call.taking(source))
-        return self.make(call, step, source, mark=Mark(pixels=pixels, gate=gate))
+    def pass_through(self, call: Call, source: Tensor, gate: bool = False) -> Tensor:
+        """The result of an elementwise map, through which relevance passes unchanged."""
+        (pixels,) = self.value_range(call)
+        step = PassThrough(call.as_function_of(source))
+        return self.attach(call, step, source, mark=Mark(pixels=pixels, gate=gate))

@@ -1,16 +1,16 @@
-"""The graph between a target and the layers: every operation on it has a rule, or the method is refused."""
+"""Checks that every operation between a target and the layers has a rule, else refuses the method."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from torch import Tensor
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.errors import error
+from bbilang.runtime.passes.autograd import GraphNode
 from bbilang.runtime.relevance.redistribute import NODE, Step
-from bbilang.runtime.relevance.weighted import Weighted
+from bbilang.runtime.relevance.weighted import WeightedLayer
 
 # What autograd calls operations whose plain derivative moves relevance, entry by entry: each entry of the result is a
 # copy of one that went in, or the greatest of some.
@@ -26,42 +26,42 @@ MOVES = frozenset(
 KEY = "bbilang"  # of a node's metadata: what computed it, in words
 
 
-def look(outputs: Tensor, method: str) -> list[Weighted]:
-    """Make everything below the target ready. Gives the layers with weights that come first on the way back.
+def check_rules(outputs: Tensor, method: str) -> list[WeightedLayer]:
+    """Prepare every step below the target. Gives the layers with weights that come first in the backward.
 
     Raises BbiError E515 for an operation without a rule.
     """
-    first: list[Weighted] = []
+    first: list[WeightedLayer] = []
     for node, top in _nodes(outputs):
         name = type(node).__name__
         if name != NODE:
             if _kind(name) not in MOVES or getattr(node, "_saved_accumulate", False):  # index_put that adds
-                raise undefined(method, node.metadata.get(KEY) or f"`{_kind(name)}`")
+                raise no_rule_error(method, node.metadata.get(KEY) or f"`{_kind(name)}`")
             continue
         step: Step = node.step
-        if isinstance(step, Weighted):
+        if isinstance(step, WeightedLayer):
             step.contrasts = top
             if top:
                 first.append(step)
         try:
             step.prepare()
         except NotImplementedError as e:
-            raise undefined(method, node.metadata.get(KEY) or "an operation", str(e)) from e
+            raise no_rule_error(method, node.metadata.get(KEY) or "an operation", str(e)) from e
     return first
 
 
-def _nodes(outputs: Tensor) -> Iterator[tuple[Any, bool]]:
-    """Every node below, once, from the top; and whether no layer with weights stands above it on some way."""
-    top: dict[Any, None] = {}
+def _nodes(outputs: Tensor) -> Iterator[tuple[GraphNode, bool]]:
+    """Every node below, once, from the top; and whether some path to it has no layer with weights."""
+    top: dict[GraphNode, None] = {}
     todo = [outputs.grad_fn]
     while todo:
         node = todo.pop()
         if node is None or node in top:
             continue
         top[node] = None
-        if not isinstance(getattr(node, "step", None), Weighted):
+        if not isinstance(getattr(node, "step", None), WeightedLayer):
             todo += [below for below, _ in node.next_functions]
-    seen: dict[Any, None] = {}
+    seen: dict[GraphNode, None] = {}
     todo = [outputs.grad_fn]
     while todo:
         node = todo.pop()
@@ -79,7 +79,7 @@ def _kind(name: str) -> str:
     return stem if found and (not number or number.isdigit()) else name
 
 
-def undefined(method: str, what: str, why: str = "") -> BbiError:
+def no_rule_error(method: str, what: str, why: str = "") -> BbiError:
     return error(
         "E515",
         f"`{method}` has no rule for {what}{': ' if why else ''}{why}",

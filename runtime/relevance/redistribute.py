@@ -1,4 +1,4 @@
-"""The way back through one operation: what comes from above is passed on, or shared among what went in."""
+"""The backward of one operation: relevance passes through, or is redistributed among its inputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bbilang.runtime.passes.autograd import grad
-from bbilang.runtime.relevance.calls import Taking
+from bbilang.runtime.relevance.calls import PartialCall
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Group:
 
 
 class Step:
-    """One operation. ``value`` gives its result, ``prepare`` what the way back needs, once; ``back`` takes relevance of
-    the result's shape to one of the shape of each source."""
+    """One operation. ``value`` gives its result, ``prepare`` makes what its backward needs, once; ``back`` takes
+    relevance of the result's shape to relevance of each source's shape."""
 
     def value(self, *sources: Tensor) -> Tensor:
         raise NotImplementedError
@@ -55,12 +55,12 @@ class _Redistribute(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, step: Step, *sources: Tensor) -> Tensor:
         context.step = step
-        found = step.value(*sources)
+        result = step.value(*sources)
         pointers = {source.untyped_storage().data_ptr() for source in sources}
-        if found.untyped_storage().data_ptr() in pointers:
-            return found.clone()
+        if result.untyped_storage().data_ptr() in pointers:
+            return result.clone()
         # a linear layer on tokens gives a view of what it computed, which nothing in place may write over
-        return torch.ops.aten._unsafe_view(found, found.shape) if found._is_view() else found  # type: ignore[no-any-return]
+        return torch.ops.aten._unsafe_view(result, result.shape) if result._is_view() else result  # type: ignore[no-any-return]
 
     @staticmethod
     def backward(context: Any, relevance: Tensor) -> Any:  # type: ignore[override]
@@ -68,21 +68,21 @@ class _Redistribute(torch.autograd.Function):
 
 
 def applied(step: Step, *sources: Tensor) -> Tensor:
-    """The operation's result, attached to the graph with ``step`` as its way back."""
+    """The operation's result, attached to the graph, with ``step`` as its backward."""
     return _Redistribute.apply(step, *sources)  # type: ignore[no-any-return]
 
 
 NODE = "_RedistributeBackward"  # what autograd calls such a node
 
 
-class Pass(Step):
-    """Relevance goes through as it is: activations, and other maps of one entry to one entry."""
+class PassThrough(Step):
+    """Relevance passes through unchanged: activations and other elementwise maps."""
 
     def __init__(self, call: Callable[[Tensor], Tensor]):
         self.call: Callable[[Tensor], Tensor] | None = call
 
     def value(self, *sources: Tensor) -> Tensor:
-        call, self.call = self.call, None  # the way back does not need it, nor the tensors that it holds
+        call, self.call = self.call, None  # the backward does not need it, nor the tensors that it holds
         assert call is not None
         return call(*sources)
 
@@ -90,14 +90,18 @@ class Pass(Step):
         return (relevance,)
 
 
-class Shared(Step):
-    """Relevance is shared by groups of pieces, made from the sources when the way back begins."""
+# (leaves, result, factor) of each piece: relevance times factor goes back through result to leaves
+Prepared = list[tuple[tuple[Tensor, ...], Tensor, Tensor]]
+
+
+class Redistribution(Step):
+    """Relevance is redistributed by groups of pieces, made from the sources when the backward begins."""
 
     def __init__(self, call: Callable[..., Tensor], sources: Sequence[Tensor], overwritten: bool = False):
         self.call = call
         self.sources = tuple(s.detach().clone() if overwritten else s.detach() for s in sources)
         self.versions = [s._version for s in self.sources]
-        self.prepared: Any = None
+        self.prepared: Prepared | None = None
 
     def value(self, *sources: Tensor) -> Tensor:
         return self.call(*sources)
@@ -107,31 +111,32 @@ class Shared(Step):
 
     def prepare(self) -> None:
         if self.prepared is None:
-            self.prepared = self.made(self.groups())
+            self.prepared = self._prepared(self.groups())
 
-    def made(self, groups: Sequence[Group]) -> list[tuple[tuple[Tensor, ...], Tensor, Tensor]]:
-        """(leaves, result, factor) of each piece: relevance times factor goes back through result to leaves."""
-        changed = isinstance(self.call, Taking) and not self.call.unchanged
+    def _prepared(self, groups: Sequence[Group]) -> Prepared:
+        """What the backward needs of the groups."""
+        changed = isinstance(self.call, PartialCall) and not self.call.unchanged
         if changed or any(s._version != v for s, v in zip(self.sources, self.versions, strict=True)):
             raise NotImplementedError("what it read was changed in place after that")
-        found = []
+        prepared: Prepared = []
         with torch.enable_grad():
             for group in groups:
                 leaves = [tuple(x.detach().requires_grad_() for x in piece.inputs) for piece in group.pieces]
                 results = [piece.call(*own) for piece, own in zip(group.pieces, leaves, strict=True)]
                 with torch.no_grad():
-                    z = sum(piece.sign * r for piece, r in zip(group.pieces, results, strict=True))
+                    z: Any = sum(piece.sign * r for piece, r in zip(group.pieces, results, strict=True))
                     factor = group.coefficient * inverse(z, group.epsilon)
                     factor = factor if group.gate is None else factor * group.gate
                 for piece, own, result in zip(group.pieces, leaves, results, strict=True):
-                    found.append((own, result, factor if piece.sign == 1 else piece.sign * factor))
-        return found
+                    prepared.append((own, result, factor if piece.sign == 1 else piece.sign * factor))
+        return prepared
 
     def back(self, relevance: Tensor) -> Sequence[Tensor | None]:
         self.prepare()
-        return self.pulled(self.prepared, relevance)
+        assert self.prepared is not None
+        return self._pull(self.prepared, relevance)
 
-    def pulled(self, prepared: Any, relevance: Tensor) -> Sequence[Tensor]:
+    def _pull(self, prepared: Prepared, relevance: Tensor) -> Sequence[Tensor]:
         leaves = [leaf for own, _, _ in prepared for leaf in own]
         results = [result for _, result, _ in prepared]
         given = [relevance * factor for _, _, factor in prepared]
@@ -141,16 +146,16 @@ class Shared(Step):
         return [sum(shares[at::width][1:], shares[at]) for at in range(width)]
 
 
-def inverse(z: Any, epsilon: float) -> Tensor:
+def inverse(z: Tensor, epsilon: float) -> Tensor:
     """1 / (z + epsilon sign(z)), the sign of 0 being 1; without epsilon 0 where z is 0."""
     if epsilon == 0:
         return torch.where(z == 0, torch.zeros_like(z), 1 / torch.where(z == 0, torch.ones_like(z), z))
     return 1 / torch.where(z >= 0, z + epsilon, z - epsilon)
 
 
-class Proportion(Shared):
-    """Shares in proportion to what each source gives to the sum: sums, means, average pools and other linear maps
-    without weights. ``positive``: to its positive part (excitation backprop)."""
+class Proportional(Redistribution):
+    """Redistributes in proportion to what each source adds to the result: sums, means, average pools and other linear
+    maps without weights. ``positive``: to its positive part (excitation backprop)."""
 
     def __init__(
         self,

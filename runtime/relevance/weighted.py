@@ -1,4 +1,4 @@
-"""A layer with weights on the way back, with the batch norm that read its result folded in."""
+"""The backward of a layer with weights, with the batch norm that read its result folded in."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import torch
 from torch import Tensor
 
 from bbilang.runtime.relevance.marks import Mark
-from bbilang.runtime.relevance.redistribute import Shared
+from bbilang.runtime.relevance.redistribute import Prepared, Redistribution
 from bbilang.runtime.relevance.rules import Layer, Rule
 
-Call = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+LayerFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
-class Weighted(Shared):
+class WeightedLayer(Redistribution):
     """A convolution or linear layer. Batch norms and readers become known while the forward goes on, so its rule is
-    made when the way back begins.
+    applied when the backward begins.
 
-    ``axis``: of the weight's axes the one of results, for folding; None where none can be folded in. ``contrast``: the
-    way back of a target's own layer in contrastive excitation backprop, in place of ``rule``. ``mark``: of x.
+    ``axis``: of the weight's axes the one of results, for folding; None where none can be folded in. ``contrast``:
+    replaces ``rule`` for a target's own layer in contrastive excitation backprop. ``mark``: of x.
     """
 
     def __init__(
         self,
-        call: Call,
+        call: LayerFunction,
         x: Tensor,
         weight: Tensor,
         bias: Tensor | None,
@@ -43,7 +43,7 @@ class Weighted(Shared):
         self.readers = 0  # operations that read its result
         self.norm: tuple[Tensor, Tensor] | None = None  # (scale, shift) by channel of a batch norm that did
         self.contrasts = False
-        self._both: dict[bool, Any] = {}
+        self._prepared_for: dict[bool, Prepared] = {}  # by `contrasts`
 
     def layer(self) -> Layer:
         weight, bias = self.folded()
@@ -68,19 +68,22 @@ class Weighted(Shared):
         return (wide * scale).flatten(0, 1), bias
 
     def prepare(self) -> None:
-        if self.contrasts not in self._both:
+        if self.contrasts not in self._prepared_for:
             rule = self.contrast if self.contrasts and self.contrast else self.rule
             with torch.no_grad():
                 groups = rule(self.layer(), self.options)
-            self._both[self.contrasts] = self.made(groups)
-        self.prepared = self._both[self.contrasts]
+            self._prepared_for[self.contrasts] = self._prepared(groups)
+        self.prepared = self._prepared_for[self.contrasts]
 
     def back(self, relevance: Tensor) -> Sequence[Tensor | None]:
         self.prepare()
-        return self.pulled(self.prepared, relevance)
+        assert self.prepared is not None
+        return self._pull(self.prepared, relevance)
 
 
-def norm_of(mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Any:
+def scale_and_shift(
+    mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor]:
     """(scale, shift) by channel of a batch norm in eval mode."""
     scale = (variance + eps).rsqrt() if weight is None else weight / (variance + eps).sqrt()
     shift = -mean * scale
