@@ -30,7 +30,7 @@ def grad(
     create_graph: bool = False,
     **options: Any,
 ) -> tuple[Tensor, ...]:
-    """Call `torch.autograd.grad`, right for every layout that an intermediate gradient can have. Raises BbiError E505."""
+    """Call `torch.autograd.grad`, right for every layout of intermediate gradients. Raises BbiError E505."""
     order_batch_norm_gradients(outputs)
     return torch.autograd.grad(outputs, inputs, cotangents, retain_graph, create_graph, **options)
 
