@@ -20,7 +20,7 @@ from bbilang.compiler.check.check import DEFAULT_MODEL, Options
 from bbilang.compiler.check.check import check as check_file
 from bbilang.compiler.check.settings import default
 from bbilang.compiler.ir.program import Program, walk
-from bbilang.compiler.optimize.cost import Force, Speeds
+from bbilang.compiler.ir.speeds import Force, Speeds
 from bbilang.compiler.optimize.rules import optimize as optimize_program
 from bbilang.compiler.plan.plan import Plan
 from bbilang.compiler.plan.plan import plan as plan_program

@@ -9,13 +9,12 @@ from pathlib import Path
 from bbilang.compiler.check import imports
 from bbilang.compiler.check.arguments import At, at
 from bbilang.compiler.check.bounding_boxes import FileContext
-from bbilang.compiler.check.definitions import Macro
 from bbilang.compiler.check.layout import LayoutReader
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.preamble import DEFAULT_MODEL, Preamble
 from bbilang.compiler.check.reachability import unreachable
 from bbilang.compiler.check.resolve import Resolver
-from bbilang.compiler.check.scope import Binding, Layers
+from bbilang.compiler.check.scope import Binding, Layers, Macro
 from bbilang.compiler.check.selections import SELECTIONS
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Element, Interface, Layout, Node, Program

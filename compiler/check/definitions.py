@@ -12,36 +12,14 @@ from typing import Any
 
 from bbilang.compiler.check.arguments import At, Poisoned, at, bind
 from bbilang.compiler.check.limits import ExpansionSize
-from bbilang.compiler.check.scope import Binding, Scope
+from bbilang.compiler.check.scope import Binding, Macro, Scope
 from bbilang.compiler.check.selections import SELECTIONS
-from bbilang.compiler.contract import REQUIRED, Fail, Parameter, did_you_mean
+from bbilang.compiler.contract import Fail, did_you_mean
 from bbilang.compiler.ir.program import Node
 from bbilang.grammar import ast
-from bbilang.grammar.frozen import frozen
-from bbilang.grammar.source import Source
 
 DEEPEST = 32  # calls of definitions inside each other
 PIPED = "|"  # the name of the value that comes through the pipe; no text can spell it
-
-
-@frozen
-class Macro:
-    """A definition. ``source`` is the file that it stands in, where that is another one than the file being checked."""
-
-    definition: ast.Define
-    source: Source | None = None
-
-    @property
-    def name(self) -> str:
-        return self.definition.name.text
-
-    def parameters(self) -> tuple[Parameter, ...]:
-        return tuple(
-            Parameter(
-                p.name, "expression", "a parameter of the definition", REQUIRED if p.default is None else p.default
-            )
-            for p in self.definition.parameters
-        )
 
 
 def unknown_operation(call: ast.Call, scope: Scope) -> At:

@@ -20,7 +20,7 @@ from bbilang.compiler.check.settings import SETTINGS
 from bbilang.compiler.contract import Parameter, did_you_mean
 from bbilang.compiler.ir.model_description import NOT_PICTURES, ModelDescription
 from bbilang.compiler.ir.program import ModelSlot
-from bbilang.compiler.ir.score_kinds import said
+from bbilang.compiler.ir.score_kinds import resolved_kind
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.files import beside, path_of, read_text, short
@@ -232,7 +232,7 @@ class Preamble(Reporter):
                     labels=labels,
                     scores=layer.scores,
                 )
-        return replace(description, scores=said(self.settings.get("scores.kind"), description.scores))
+        return replace(description, scores=resolved_kind(self.settings.get("scores.kind"), description.scores))
 
     def _labelled(self, description: ModelDescription) -> ModelDescription:
         """The description with the class names of `set labels`. Raises At E422."""

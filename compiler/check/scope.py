@@ -7,21 +7,18 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bbilang.compiler.check.arguments import At, at
 from bbilang.compiler.check.bounding_boxes import FileContext
 from bbilang.compiler.check.limits import bounded
-from bbilang.compiler.contract import Registry, did_you_mean
+from bbilang.compiler.contract import REQUIRED, Parameter, Registry, did_you_mean
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
 from bbilang.compiler.ir.program import ModelSlot, Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.grammar import ast
 from bbilang.grammar.frozen import frozen
-from bbilang.grammar.source import Span
-
-if TYPE_CHECKING:
-    from bbilang.compiler.check.definitions import Macro
+from bbilang.grammar.source import Source, Span
 
 INPUT_LAYER = "input"
 
@@ -58,6 +55,26 @@ class Binding:
     span: Span
     used: bool = False
     element: str = ""  # id of the element that it is
+
+
+@frozen
+class Macro:
+    """A definition of the text, or of the file ``source`` that it uses."""
+
+    definition: ast.Define
+    source: Source | None = None
+
+    @property
+    def name(self) -> str:
+        return self.definition.name.text
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        return tuple(
+            Parameter(
+                p.name, "expression", "a parameter of the definition", REQUIRED if p.default is None else p.default
+            )
+            for p in self.definition.parameters
+        )
 
 
 @dataclass

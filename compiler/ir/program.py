@@ -1,4 +1,4 @@
-"""The typed program: frozen nodes, equal by structure, hashed once. Places in the text live beside the nodes."""
+"""The typed program: frozen nodes, equal by structure, hashed once. Spans of the text are kept beside the nodes."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from bbilang.compiler.ir.model_description import ModelDescription
+from bbilang.compiler.ir.speeds import Choices
 from bbilang.compiler.ir.types import FieldType
-from bbilang.compiler.optimize.cost import Choices
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Source, Span
 
-MOST_STAGES = 256  # nodes of a text above each other: what follows may go down a program by recursion
+MOST_STAGES = 256  # levels of nodes in a text, so that later stages may recurse
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operation applied. ``parameters`` may hold numbers, strings, None, tuples and nodes (targets, selections).
+    """An operation applied to its inputs. ``parameters`` hold numbers, strings, None, nodes (targets, selections) and
+    tuples of these.
 
-    ``digest`` is a hash of the whole expression: two nodes are equal when their digests are. ``depth``: how many nodes
-    stand above each other in it.
+    ``digest``: a hash of the whole expression; nodes are equal when their digests are. ``depth``: its levels of nodes.
     """
 
     op: str
@@ -49,7 +49,7 @@ class Node:
         return f"<{self.op} {self.digest[:8]}: {self.type}>"
 
     def __getitem__(self, name: str) -> Any:
-        """The value of a parameter; KeyError where it has none of that name."""
+        """The value of a parameter. Raises KeyError where there is none of that name."""
         for key, value in self.parameters:
             if key == name:
                 return value
@@ -60,18 +60,18 @@ class Node:
 
     @cached_property
     def children(self) -> tuple[Node, ...]:
-        """Every node that this one needs: its inputs, and those in its parameters."""
-        found = list(self.inputs)
+        """The nodes that this one depends on: its inputs, and those in its parameters."""
+        nodes = list(self.inputs)
         for _, value in self.parameters:
-            _collect(value, found)
-        return tuple(found)
+            _collect(value, nodes)
+        return tuple(nodes)
 
 
 PLAIN = frozenset((type(None), bool, int, float, str))
 
 
 def _digestible(name: str, value: Any) -> Any:
-    """The value with the digests of nodes in their place. Raises TypeError for what no parameter holds."""
+    """The value with nodes replaced by their digests. Raises TypeError for a value that no parameter may hold."""
     if type(value) in PLAIN:
         return value
     if isinstance(value, Node):
@@ -83,16 +83,17 @@ def _digestible(name: str, value: Any) -> Any:
     raise TypeError(f"parameter {name} holds a {type(value).__name__}")
 
 
-def _collect(value: Any, found: list[Node]) -> None:
+def _collect(value: Any, nodes: list[Node]) -> None:
+    """Append the nodes in a parameter's value."""
     if isinstance(value, Node):
-        found.append(value)
+        nodes.append(value)
     elif isinstance(value, tuple):
         for item in value:
-            _collect(item, found)
+            _collect(item, nodes)
 
 
 def walk(*roots: Node) -> Iterator[Node]:
-    """Every node object under the roots once, children first. Equal nodes that are two objects come twice."""
+    """Yield every node object below the roots once, children first. Equal nodes that are two objects come twice."""
     seen: set[int] = set()
     stack = [(root, False) for root in reversed(roots)]
     while stack:
@@ -107,7 +108,7 @@ def walk(*roots: Node) -> Iterator[Node]:
 
 @frozen
 class ModelSlot:
-    """A model that the program needs: by registry name, or a caller's own module under the name `module`."""
+    """A model of the program: a registry name, or a caller's own module under the name `module`."""
 
     alias: str
     name: str
@@ -116,7 +117,7 @@ class ModelSlot:
 
 @frozen
 class Element:
-    """One element of an interface: a `present` node with its name and words."""
+    """One element of an interface: a `present` node with its id, title and caption."""
 
     id: str
     node: Node
@@ -137,10 +138,10 @@ class Interface:
 
 @frozen
 class Forward:
-    """One forward pass: captures ``layers``, ``stops`` at the deepest of them unless scores are wanted too.
+    """One forward pass that captures ``layers``, and ``stops`` at the deepest of them unless ``scores`` are needed.
 
-    ``picture``: a baseline in place of the page's own inputs (see runtime/inputs), empty for those. ``rule``: the
-    method, with its parameters, that changes the derivatives of what runs.
+    ``picture``: the baseline that replaces the page's inputs (see runtime/inputs); empty for the inputs themselves.
+    ``rule``: the method, with its parameters, that changes the derivatives of the operations that run.
     """
 
     layers: tuple[str, ...]
@@ -221,34 +222,34 @@ class Tangents(Derivatives):
 
 @frozen
 class Rerun(Derivatives):
-    """The network again at other activations of one layer than the picture's own: those that ``method`` visits.
+    """Reruns of the network at other activations of a layer than the input's own: those that ``method`` visits.
 
-    ``finds``: `gradients` there; the targets' `values`, so that one run serves all of them; `masks` that are learned
-    by ``visits`` steps for each target; or whether an attribution deserves `trust`, by what ``method`` says
-    (`op.Trials`).
-    ``above``: only the network above the layer runs again, for all targets; else all of it, for every visit and target,
-    as a call without an optimizer does. ``baseline``: the forward of the picture that a path starts from, or -1.
+    ``finds``: `gradients` at these activations; `values` of the targets, where one run serves all of them; `masks`,
+    learned in ``visits`` steps for each target; or `trust` in an attribution, by the measures in ``method``
+    (`contract.Trials`).
+    ``above``: only the network above the layer runs, for all targets at once; otherwise all of it, for every visit and
+    target, as in an unoptimized call. ``baseline``: index of the forward of a path's baseline, or -1.
     """
 
     requests: tuple[DerivativeRequest, ...]
     forward: int
     layer: str
     method: tuple[str, tuple[tuple[str, Any], ...]]  # name and all parameters
-    visits: int  # for each input
+    visits: int  # of each input
     above: bool
     baseline: int = -1
     target_layer: str = OUTPUT
     finds: str = "gradients"
-    extra: int = 0  # forward passes besides: of the score at the baseline
-    bound: bool = False  # no more visits than that
-    rivals: int = 0  # classes that are followed down besides the targets
+    extra: int = 0  # further forward passes: for the score at the baseline
+    bound: bool = False  # whether ``visits`` is an upper bound
+    rivals: int = 0  # classes that compete with the targets, and are differentiated too
 
 
 @frozen
 class Icons:
-    """One run of the visualization engine for the icons that these elements can show, each icon once.
+    """One run of the visualization engine for the icons that some elements can show, each icon once.
 
-    ``at_most`` bounds their number: what `top` finds is not known before the numbers are there.
+    ``at_most`` bounds their number: which atoms `top` selects is known only after the passes.
     """
 
     elements: tuple[str, ...]
@@ -257,8 +258,11 @@ class Icons:
 
 @frozen
 class Program:
-    """A checked file. ``origins`` (node -> the spans that asked for it), ``source``, ``description`` (of the model,
-    with the labels and scores that the file names), ``choices`` and ``warnings`` stand outside equality."""
+    """A checked file, and after the optimizer the passes that compute it.
+
+    ``origins`` (node -> the spans that requested it), ``source``, ``description`` (of the model, with the labels and
+    scores that the file sets), ``choices`` and ``warnings`` do not enter equality.
+    """
 
     models: tuple[ModelSlot, ...]
     inputs: tuple[str, ...]
@@ -287,7 +291,7 @@ class Program:
         return tuple(element for interface in self.interfaces for element in interface.elements)
 
     def setting(self, name: str, default: Any = None) -> Any:
-        """`featvis.size`, `seed`, `states` ..."""
+        """The value of `featvis.size`, `seed`, `states` ..."""
         return next((value for key, value in self.settings if key == name), default)
 
     def spans(self, node: Node) -> tuple[Span, ...]:

@@ -1,4 +1,4 @@
-"""What kind of numbers a network's scores are, and what follows for what may be asked of them."""
+"""The kinds of scores that a network may have: logits, probabilities, independent ones, values of a regression."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ PROBABILITIES = "probabilities"  # of such classes, after a softmax in the netwo
 INDEPENDENT = "independent"  # probabilities of classes of which any number is right, after a sigmoid in the network
 SIGMOID = "independent logits"  # the same before the sigmoid
 VALUE = "value"  # numbers, of no classes: a regression
-UNKNOWN = ""  # to be seen from the numbers themselves
-UNLESS = "logits, unless they add up to 1"  # likewise; between 0 and 1 they may be by chance
-UNDECIDED = "independent, from the numbers"  # independent, with or without a sigmoid in the network: to be seen
+UNKNOWN = ""  # decided later, from the numbers themselves
+UNLESS = "logits, unless they add up to 1"  # likewise: numbers between 0 and 1 may be logits by chance
+UNDECIDED = "independent, from the numbers"  # with or without a sigmoid in the network: decided from the numbers
 
-KINDS = (LOGITS, PROBABILITIES, INDEPENDENT, VALUE)  # what a reader may say
+KINDS = (LOGITS, PROBABILITIES, INDEPENDENT, VALUE)  # what a text may declare
 UNITS = {LOGITS: "logits", SIGMOID: "logits", VALUE: "score", PROBABILITIES: "probability", INDEPENDENT: "probability"}
 
 
-def said(kind: str | None, guessed: str) -> str:
-    """What a reader said of scores, made exact by what the network shows; the guess where nobody said anything."""
-    if kind is None:
+def resolved_kind(declared: str | None, guessed: str) -> str:
+    """The kind that a text declares, made exact by what the network shows; the guess where it declares none."""
+    if declared is None:
         return guessed
-    if kind == INDEPENDENT:
+    if declared == INDEPENDENT:
         if guessed in (UNKNOWN, UNLESS, UNDECIDED):
             return UNDECIDED
         return INDEPENDENT if guessed in (PROBABILITIES, INDEPENDENT) else SIGMOID
-    return kind
+    return declared
 
 
 def unit_of(kind: str) -> str:
-    """The unit of scores as the network gives them."""
+    """The unit of the scores that a network gives."""
     return UNITS.get(kind, "logits")

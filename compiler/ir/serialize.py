@@ -1,13 +1,12 @@
-"""The JSON form of a typed program: a table of nodes, children before parents, and what refers to them by number.
+"""The JSON form of a typed program: a table of nodes, children before parents, referred to by index.
 
-The form is described by program.schema.json beside this file (JSON Schema 2020-12). A program read back is equal to the
-one that was written and runs the same. A caller's own module is a named slot: it is passed again when the program runs.
+The form is described by program.schema.json beside this file (JSON Schema 2020-12). Reading a written program gives an
+equal one, which runs the same. A caller's own module is a named slot: it must be passed again to run the program.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -36,106 +35,111 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.parse import MAX_BYTES
 from bbilang.grammar.source import Source, Span
 
-DEEPEST = 2 * MOST_STAGES  # nodes above each other; the optimizer adds some
+DEEPEST = 2 * MOST_STAGES  # levels of nodes; the optimizer adds some
 FORMAT, VERSION = "bbilang-program", 1
 
 
 def to_json(program: Program) -> dict[str, Any]:
     """The program as dictionaries, lists, numbers, strings and None."""
-    roots = [element.node for element in program.elements] + [node for _, node in program.bindings]
-    roots += [node for d in program.derivatives for node in (*d.targets, *d.serves)]
-    roots += [node for f in program.forwards for node in f.serves]
-    nodes = list(walk(*roots))
-    number = {id(node): index for index, node in enumerate(nodes)}
+    return _Writer(program).program()
 
-    def derived(one: Backward | Tangents | Rerun) -> dict[str, Any]:
+
+class _Writer:
+    """Writes a program. Nodes refer to each other by their index in a table: see `numbers`."""
+
+    def __init__(self, program: Program):
+        self.source = program
+        roots = [element.node for element in program.elements] + [node for _, node in program.bindings]
+        roots += [node for d in program.derivatives for node in (*d.targets, *d.serves)]
+        roots += [node for f in program.forwards for node in f.serves]
+        self.nodes = list(walk(*roots))  # children before parents
+        self.numbers = {id(node): index for index, node in enumerate(self.nodes)}
+
+    def program(self) -> dict[str, Any]:
+        program = self.source
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "models": [asdict(slot) for slot in program.models],
+            "inputs": list(program.inputs),
+            "settings": {name: _listed(value) for name, value in program.settings},
+            "output": program.output,
+            "optimized": program.optimized,
+            "nodes": [self.node(node) for node in self.nodes],
+            "interfaces": [self.interface(interface) for interface in program.interfaces],
+            "bindings": [[name, self.numbers[id(node)]] for name, node in program.bindings],
+            "forwards": [self.forward(f) for f in program.forwards],
+            "backwards": [
+                {**self.derivatives(b), "stops": b.stops, "place": b.target_layer, "batched": b.batched}
+                for b in program.backwards
+            ],
+            "tangents": [{**self.derivatives(t), "layer": t.layer, "place": t.target_layer} for t in program.tangents],
+            "reruns": [self.rerun(r) for r in program.reruns],
+            "icons": [{"elements": list(i.elements), "at_most": i.at_most} for i in program.icons],
+            "description": program.description.to_json() if program.description else None,
+            "source": {"name": program.source.name, "text": program.source.text} if program.source else None,
+        }
+
+    def node(self, node: Node) -> dict[str, Any]:
+        return {
+            "op": node.op,
+            "inputs": [self.numbers[id(child)] for child in node.inputs],
+            "parameters": {name: self.parameter(value) for name, value in node.parameters},
+            "type": _listed(asdict(node.type)),
+            "spans": [[span.start, span.end] for span in self.source.spans(node)],
+        }
+
+    def parameter(self, value: Any) -> Any:
+        if isinstance(value, Node):
+            return {"node": self.numbers[id(value)]}
+        return [self.parameter(item) for item in value] if isinstance(value, tuple) else value
+
+    def interface(self, interface: Interface) -> dict[str, Any]:
+        elements = [
+            {"id": e.id, "node": self.numbers[id(e.node)], "title": e.title, "caption": e.caption, "over": e.over}
+            for e in interface.elements
+        ]
+        return {"title": interface.title, "elements": elements, "layout": _listed(interface.layout)}
+
+    def forward(self, forward: Forward) -> dict[str, Any]:
+        return {
+            "layers": list(forward.layers),
+            "scores": forward.scores,
+            "stops": forward.stops,
+            "serves": [self.numbers[id(node)] for node in forward.serves],
+            "picture": forward.picture,
+            "rule": _listed(forward.rule),
+        }
+
+    def derivatives(self, step: Backward | Tangents | Rerun) -> dict[str, Any]:
+        """What the three kinds of derivative passes have in common."""
         requests = [
             {
-                "target": number[id(a.target)],
-                "node": number[id(a.node)],
-                "layers": list(a.layers),
-                "parts": a.parts,
-                "narrow": a.narrow,
-                "combined": a.combined,
+                "target": self.numbers[id(request.target)],
+                "node": self.numbers[id(request.node)],
+                "layers": list(request.layers),
+                "parts": request.parts,
+                "narrow": request.narrow,
+                "combined": request.combined,
             }
-            for a in one.requests
+            for request in step.requests
         ]
-        return {"asks": requests, "forward": one.forward}
+        return {"asks": requests, "forward": step.forward}
 
-    def many(group: tuple[Node, ...]) -> list[int]:
-        return [number[id(node)] for node in group]
-
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "models": [asdict(slot) for slot in program.models],
-        "inputs": list(program.inputs),
-        "settings": {name: _listed(value) for name, value in program.settings},
-        "output": program.output,
-        "optimized": program.optimized,
-        "nodes": [_node(node, number, program) for node in nodes],
-        "interfaces": [
-            {
-                "title": interface.title,
-                "elements": [
-                    {"id": e.id, "node": number[id(e.node)], "title": e.title, "caption": e.caption, "over": e.over}
-                    for e in interface.elements
-                ],
-                "layout": _listed(interface.layout),
-            }
-            for interface in program.interfaces
-        ],
-        "bindings": [[name, number[id(node)]] for name, node in program.bindings],
-        "forwards": [
-            {
-                "layers": list(f.layers),
-                "scores": f.scores,
-                "stops": f.stops,
-                "serves": many(f.serves),
-                "picture": f.picture,
-                "rule": _listed(f.rule),
-            }
-            for f in program.forwards
-        ],
-        "backwards": [
-            {**derived(b), "stops": b.stops, "place": b.target_layer, "batched": b.batched} for b in program.backwards
-        ],
-        "tangents": [{**derived(t), "layer": t.layer, "place": t.target_layer} for t in program.tangents],
-        "reruns": [
-            {
-                **derived(r),
-                "layer": r.layer,
-                "method": _listed(r.method),
-                "visits": r.visits,
-                "above": r.above,
-                "baseline": r.baseline,
-                "place": r.target_layer,
-                "finds": r.finds,
-                "extra": r.extra,
-                "bound": r.bound,
-                "rivals": r.rivals,
-            }
-            for r in program.reruns
-        ],
-        "icons": [{"elements": list(i.elements), "at_most": i.at_most} for i in program.icons],
-        "description": program.description.to_json() if program.description else None,
-        "source": {"name": program.source.name, "text": program.source.text} if program.source else None,
-    }
-
-
-def _node(node: Node, number: Mapping[int, int], program: Program) -> dict[str, Any]:
-    def value(item: Any) -> Any:
-        if isinstance(item, Node):
-            return {"node": number[id(item)]}
-        return [value(part) for part in item] if isinstance(item, tuple) else item
-
-    return {
-        "op": node.op,
-        "inputs": [number[id(child)] for child in node.inputs],
-        "parameters": {name: value(item) for name, item in node.parameters},
-        "type": _listed(asdict(node.type)),
-        "spans": [[span.start, span.end] for span in program.spans(node)],
-    }
+    def rerun(self, rerun: Rerun) -> dict[str, Any]:
+        return {
+            **self.derivatives(rerun),
+            "layer": rerun.layer,
+            "method": _listed(rerun.method),
+            "visits": rerun.visits,
+            "above": rerun.above,
+            "baseline": rerun.baseline,
+            "place": rerun.target_layer,
+            "finds": rerun.finds,
+            "extra": rerun.extra,
+            "bound": rerun.bound,
+            "rivals": rerun.rivals,
+        }
 
 
 def _listed(value: Any) -> Any:
@@ -145,7 +149,7 @@ def _listed(value: Any) -> Any:
 
 
 def from_json(data: Any) -> Program:
-    """The program of a JSON form. Raises `BbiError` where the form is not one that `to_json` gives."""
+    """Read what `to_json` wrote. Raises `BbiError` E132 for any other JSON."""
     import jsonschema
 
     try:
@@ -170,110 +174,124 @@ def _malformed(path: str, message: str) -> BbiError:
 
 
 def _program(data: dict[str, Any]) -> Program:
-    nodes: list[Node] = []
-    origins: dict[Node, tuple[Span, ...]] = {}
-
-    def at(index: int) -> Node:
-        if not 0 <= index < len(nodes):
-            raise ValueError(f"node {index} is used before it is there")
-        return nodes[index]
-
-    def value(item: Any) -> Any:
-        if isinstance(item, dict):
-            return at(item["node"])
-        return tuple(map(value, item)) if isinstance(item, list) else item
-
-    for entry in data["nodes"]:
-        parameters = tuple(sorted((name, value(item)) for name, item in entry["parameters"].items()))
-        node = Node(entry["op"], tuple(map(at, entry["inputs"])), parameters, _type(entry["type"]))
-        if node.depth > DEEPEST:
-            raise ValueError(f"more than {DEEPEST} nodes stand above each other")
-        nodes.append(node)
-        if not all(0 <= start <= end <= MAX_BYTES for start, end in entry["spans"]):
-            raise ValueError(f"a span is [start, end] with 0 <= start <= end <= {MAX_BYTES}")
-        spans = (Span(start, end) for start, end in entry["spans"])
-        origins[node] = tuple(dict.fromkeys((*origins.get(node, ()), *spans)))
-    interfaces = tuple(
-        Interface(
-            i["title"],
-            tuple(Element(e["id"], at(e["node"]), e["title"], e["caption"], e["over"]) for e in i["elements"]),
-            _tupled(i["layout"]),
-        )
-        for i in data["interfaces"]
-    )
-
-    def requests(entry: dict[str, Any]) -> tuple[DerivativeRequest, ...]:
-        return tuple(
-            DerivativeRequest(
-                at(a["target"]), at(a["node"]), tuple(a["layers"]), a["parts"], a["narrow"], a["combined"]
-            )
-            for a in entry["asks"]
-        )
-
-    source, description = data["source"], data["description"]
-    program = Program(
-        tuple(ModelSlot(m["alias"], m["name"], m["weights"]) for m in data["models"]),
-        tuple(data["inputs"]),
-        interfaces,
-        tuple((name, at(index)) for name, index in data["bindings"]),
-        tuple(sorted((name, _tupled(item)) for name, item in data["settings"].items())),
-        tuple(
-            Forward(
-                tuple(f["layers"]),
-                f["scores"],
-                f["stops"],
-                tuple(map(at, f["serves"])),
-                f["picture"],
-                _tupled(f["rule"]),
-            )
-            for f in data["forwards"]
-        ),
-        tuple(Backward(requests(b), b["forward"], b["stops"], b["place"], b["batched"]) for b in data["backwards"]),
-        tuple(Tangents(requests(t), t["forward"], t["layer"], t["place"]) for t in data["tangents"]),
-        tuple(
-            Rerun(
-                requests(r),
-                r["forward"],
-                r["layer"],
-                _tupled(r["method"]),
-                r["visits"],
-                r["above"],
-                r["baseline"],
-                r["place"],
-                r["finds"],
-                r["extra"],
-                r["bound"],
-                r["rivals"],
-            )
-            for r in data["reruns"]
-        ),
-        tuple(Icons(tuple(i["elements"]), i["at_most"]) for i in data["icons"]),
-        data["optimized"],
-        data["output"],
-        origins,
-        Source(source["text"], source["name"]) if source else None,
-        _description(description) if description else None,
-    )
-    for one in program.derivatives:
-        if not 0 <= one.forward < len(program.forwards):
-            raise ValueError(f"a derivative needs forward {one.forward}, which is not there")
-    if any(not -1 <= r.baseline < len(program.forwards) for r in program.reruns):
+    program = _Reader(data).program()
+    for step in program.derivatives:
+        if not 0 <= step.forward < len(program.forwards):
+            raise ValueError(f"a derivative needs forward {step.forward}, which is not there")
+    if any(not -1 <= rerun.baseline < len(program.forwards) for rerun in program.reruns):
         raise ValueError("a rerun needs the forward of a baseline that is not there")
     return program
 
 
+class _Reader:
+    """Reads what `_Writer` wrote, after the schema was checked. Raises ValueError, TypeError and the like."""
+
+    def __init__(self, data: dict[str, Any]):
+        self.data = data
+        self.nodes: list[Node] = []
+        self.origins: dict[Node, tuple[Span, ...]] = {}
+
+    def program(self) -> Program:
+        data = self.data
+        for entry in data["nodes"]:
+            self.read_node(entry)
+        source, description = data["source"], data["description"]
+        return Program(
+            tuple(ModelSlot(m["alias"], m["name"], m["weights"]) for m in data["models"]),
+            tuple(data["inputs"]),
+            tuple(self.interface(entry) for entry in data["interfaces"]),
+            tuple((name, self.node(index)) for name, index in data["bindings"]),
+            tuple(sorted((name, _tupled(item)) for name, item in data["settings"].items())),
+            tuple(self.forward(entry) for entry in data["forwards"]),
+            tuple(
+                Backward(self.requests(b), b["forward"], b["stops"], b["place"], b["batched"])
+                for b in data["backwards"]
+            ),
+            tuple(Tangents(self.requests(t), t["forward"], t["layer"], t["place"]) for t in data["tangents"]),
+            tuple(self.rerun(entry) for entry in data["reruns"]),
+            tuple(Icons(tuple(i["elements"]), i["at_most"]) for i in data["icons"]),
+            data["optimized"],
+            data["output"],
+            self.origins,
+            Source(source["text"], source["name"]) if source else None,
+            _description(description) if description else None,
+        )
+
+    def node(self, index: int) -> Node:
+        if not 0 <= index < len(self.nodes):
+            raise ValueError(f"node {index} is used before it is there")
+        return self.nodes[index]
+
+    def parameter(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return self.node(value["node"])
+        return tuple(map(self.parameter, value)) if isinstance(value, list) else value
+
+    def read_node(self, entry: dict[str, Any]) -> None:
+        parameters = tuple(sorted((name, self.parameter(value)) for name, value in entry["parameters"].items()))
+        node = Node(entry["op"], tuple(map(self.node, entry["inputs"])), parameters, _type(entry["type"]))
+        if node.depth > DEEPEST:
+            raise ValueError(f"more than {DEEPEST} nodes stand above each other")
+        self.nodes.append(node)
+        if not all(0 <= start <= end <= MAX_BYTES for start, end in entry["spans"]):
+            raise ValueError(f"a span is [start, end] with 0 <= start <= end <= {MAX_BYTES}")
+        spans = (Span(start, end) for start, end in entry["spans"])
+        self.origins[node] = tuple(dict.fromkeys((*self.origins.get(node, ()), *spans)))
+
+    def interface(self, entry: dict[str, Any]) -> Interface:
+        elements = tuple(
+            Element(e["id"], self.node(e["node"]), e["title"], e["caption"], e["over"]) for e in entry["elements"]
+        )
+        return Interface(entry["title"], elements, _tupled(entry["layout"]))
+
+    def forward(self, entry: dict[str, Any]) -> Forward:
+        return Forward(
+            tuple(entry["layers"]),
+            entry["scores"],
+            entry["stops"],
+            tuple(map(self.node, entry["serves"])),
+            entry["picture"],
+            _tupled(entry["rule"]),
+        )
+
+    def requests(self, entry: dict[str, Any]) -> tuple[DerivativeRequest, ...]:
+        return tuple(
+            DerivativeRequest(
+                self.node(r["target"]), self.node(r["node"]), tuple(r["layers"]), r["parts"], r["narrow"], r["combined"]
+            )
+            for r in entry["asks"]
+        )
+
+    def rerun(self, entry: dict[str, Any]) -> Rerun:
+        return Rerun(
+            self.requests(entry),
+            entry["forward"],
+            entry["layer"],
+            _tupled(entry["method"]),
+            entry["visits"],
+            entry["above"],
+            entry["baseline"],
+            entry["place"],
+            entry["finds"],
+            entry["extra"],
+            entry["bound"],
+            entry["rivals"],
+        )
+
+
 def _description(data: dict[str, Any]) -> ModelDescription:
     check_form(data, ModelDescription, "$.description")
-    found = ModelDescription.from_json(data)
-    for layer in found.layers:
+    description = ModelDescription.from_json(data)
+    for layer in description.layers:
         if len(layer.axes) != len(layer.shape) or any(size < 1 for size in layer.shape):
             raise ValueError(f"layer {layer.name!r} has the axes {layer.axes} and the shape {layer.shape}")
-    names = {layer.name for layer in found.layers}
-    if len(names) != len(found.layers) or not names.issuperset(found.aliases.values()):
+    names = {layer.name for layer in description.layers}
+    if len(names) != len(description.layers) or not names.issuperset(description.aliases.values()):
         raise ValueError("the names of the layers do not fit together")
-    if found.classes < 0 or (found.labels and len(found.labels) != found.classes) or min(found.input_size) < 1:
+    labels = len(description.labels)
+    if description.classes < 0 or labels not in (0, description.classes) or min(description.input_size) < 1:
         raise ValueError("the classes or the sizes of the description do not fit together")
-    return found
+    return description
 
 
 def _type(data: dict[str, Any]) -> FieldType:

@@ -1,4 +1,4 @@
-"""Whether plain data has the form of a dataclass: for JSON from elsewhere, before anything is made of it."""
+"""Checks that plain data has the form of a dataclass, before objects are made from JSON of unknown origin."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any, Union
 
-MOST_LEVELS = 160  # arrays and objects inside each other
-LARGEST = 1 << 62  # of a whole number
+MOST_LEVELS = 160  # of nested arrays and objects
+LARGEST = 1 << 62  # magnitude of an integer
 
 
 def check_levels(value: Any, most: int = MOST_LEVELS) -> None:
-    """Raises ValueError where JSON is nested deeper, or has numbers that nothing counts. Never recurses."""
+    """Raises ValueError for JSON that is nested too deeply, or has numbers that are too large or not finite. Never
+    recurses."""
     pending = [(value, 0)]
     while pending:
         value, level = pending.pop()

@@ -13,7 +13,8 @@ from itertools import combinations
 
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import Backward, DerivativeRequest, Node, Program, Tangents, walk
-from bbilang.compiler.optimize.cost import Cost, Speed, earliest, flops_upto, passes_cost
+from bbilang.compiler.ir.speeds import Speed
+from bbilang.compiler.optimize.cost import Cost, earliest, flops_upto, passes_cost
 from bbilang.compiler.optimize.target_slots import atom_count, atoms_of, request_keys
 from bbilang.grammar.frozen import frozen
 

@@ -2,46 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-from typing import Literal
-
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
+from bbilang.compiler.ir.speeds import Speed
 from bbilang.grammar.frozen import frozen
 
 BYTES = 4  # of one number: float32
 SLOTS = 64  # classes or atoms that are followed down together; passes may take fewer at a time
-Force = Literal["reverse", "forward"]
-
-
-@frozen
-class Speed:
-    """What a device reaches in one kind of pass: a pass of f FLOPs that reads and writes b bytes takes
-    f / ``flops`` + b / ``bytes`` seconds."""
-
-    flops: float  # in a second
-    bytes: float  # in a second
-
-    def seconds(self, flops: float, bytes: float) -> float:
-        return flops / self.flops + bytes / self.bytes
-
-
-@frozen
-class Speeds:
-    """The speed of each kind of pass on one device. The defaults are those of two CPU cores; `runtime/device`
-    measures them. Only their ratios decide anything."""
-
-    forward: Speed = Speed(6e10, 6e9)
-    reverse: Speed = Speed(4e10, 4e9)  # of batched cotangents
-    tangent: Speed = Speed(4e10, 4e9)  # of batched tangents
-    device: str = ""  # where they were measured; empty for the defaults
-
-
-@frozen
-class Choices:
-    """What the optimizer decides by: the speeds of the device, and what a reader insists on."""
-
-    speeds: Speeds = field(default_factory=Speeds)
-    force: Force | None = None
 
 
 @frozen

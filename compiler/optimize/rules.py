@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from bbilang.compiler.ir.program import Backward, Forward, Icons, Node, Program, Rerun, walk
+from bbilang.compiler.ir.speeds import Choices, Force, Speeds
 from bbilang.compiler.optimize.ad_mode import divided, joined, union, ways
-from bbilang.compiler.optimize.cost import Choices, Force, Speeds
 from bbilang.compiler.optimize.rewrite import DERIVATIVES, select_first, unify_equal_nodes
 
 

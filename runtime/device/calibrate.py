@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bbilang.compiler.optimize.cost import Speed, Speeds
+from bbilang.compiler.ir.speeds import Speed, Speeds
 from bbilang.runtime.cache.disk import Cache, key_of
 from bbilang.runtime.cache.versions import version_of
 

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from bbilang.compiler.ir.program import Program
-from bbilang.compiler.optimize.cost import Force, Speeds
+from bbilang.compiler.ir.speeds import Force, Speeds
 from bbilang.compiler.optimize.rules import optimize
 from bbilang.compiler.plan.plan import plan
 

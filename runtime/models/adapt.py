@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from torch import Tensor, nn
 
 from bbilang.compiler.ir.model_description import NOT_PICTURES, ModelDescription
-from bbilang.compiler.ir.score_kinds import KINDS, said
+from bbilang.compiler.ir.score_kinds import KINDS, resolved_kind
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.errors import error
 from bbilang.runtime.inputs import arguments as givens
@@ -164,7 +164,7 @@ def said_of(description: ModelDescription, scores: Any) -> ModelDescription:
     """With what the caller says of its scores. Raises BbiError E423 for no kind of scores."""
     if scores is not None and scores not in KINDS:
         givens.wrong("scores", scores, f"one of {', '.join(KINDS)}")
-    return replace(description, scores=said(scores, description.scores))
+    return replace(description, scores=resolved_kind(scores, description.scores))
 
 
 def _described(

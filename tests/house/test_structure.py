@@ -18,8 +18,6 @@ LONG_BECAUSE = "Long because "  # in the docstring of a longer function, or in a
 
 OWED_CIRCLES = [
     "compiler.contract compiler.contract.operation",
-    "compiler.check.argument_kinds compiler.check.definitions compiler.check.layers compiler.check.present "
-    "compiler.check.resolve compiler.check.selections compiler.check.targets",
     "runtime.relevance.calls runtime.relevance.marks runtime.relevance.redistribute runtime.relevance.rules "
     "runtime.relevance.weighted",
     "runtime.relevance.attention runtime.relevance.handlers runtime.relevance.mode",
@@ -33,8 +31,6 @@ OWED_CIRCLES = [
 OWED_FILES = {
     "bbilang/api.py",
     "bbilang/cli/app.py",
-    "compiler/check/argument_kinds.py",
-    "compiler/codes.py",
     "compiler/contract/operation.py",
     "grammar/complain.py",
     "runtime/attribution/slots.py",
@@ -42,9 +38,6 @@ OWED_FILES = {
     "runtime/execution/execute.py",
 }
 OWED_FUNCTIONS = {
-    "compiler/check/present.py: present",
-    "compiler/ir/serialize.py: _program",
-    "compiler/ir/serialize.py: to_json",
     "compiler/optimize/lower.py: with_passes",
     "runtime/charts/bars.py: chart",
     "runtime/charts/curve.py: chart",

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bbilang.compiler.optimize.cost import Speed, Speeds
+from bbilang.compiler.ir.speeds import Speed, Speeds
 from bbilang.runtime.models.adapt import adapt
 
 ORDER = ("a", "b", "c")  # modules in a row, so that each can be run by hand

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bbilang.compiler.ir.program import Backward
+from bbilang.compiler.ir.speeds import Speed, Speeds
 from bbilang.compiler.optimize.ad_mode import ways
-from bbilang.compiler.optimize.cost import Cost, Speed, Speeds
+from bbilang.compiler.optimize.cost import Cost
 from bbilang.compiler.optimize.rules import RULES, choose_mode, optimize
 from bbilang.compiler.plan.plan import plan
 from bbilang.runtime.cache.disk import Cache

@@ -1,0 +1,15 @@
+"""The codes of a check, and what each teaches. Those of syntax are in grammar/codes.py. Imports grammar."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bbilang.compiler.codes.arguments import ARGUMENTS
+from bbilang.compiler.codes.fields import FIELDS
+from bbilang.compiler.codes.names import NAMES
+from bbilang.compiler.codes.statements import STATEMENTS
+from bbilang.grammar.codes import Code
+
+__all__ = ["ARGUMENTS", "CODES", "FIELDS", "NAMES", "STATEMENTS"]
+
+CODES: Final[dict[str, Code]] = dict(sorted((NAMES | ARGUMENTS | STATEMENTS | FIELDS).items()))

@@ -1,0 +1,146 @@
+"""Codes of axes, methods, styles, selections and sizes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bbilang.compiler.codes.example_texts import BARS, ICONS, MAP, PHOTO, STATES
+from bbilang.grammar.codes import Code
+
+FIELDS: Final[dict[str, Code]] = {
+    "E230": Code(
+        "the field has no such axis",
+        "Operations use up axes: after `top(8)` of all neurons there is no `y` any more. The message lists those left.",
+        "block5c.expand.channel | attribute(output) | sum(y) | top(8) | present(bars)",
+        "block5c.expand.neuron | attribute(output) | sum(y) | sum(x) | top(8) | present(bars)",
+    ),
+    "E231": Code(
+        "an axis has the wrong size for the operation",
+        "A difference is of two, a stack of classes is not differed again, inputs are not ranked against each other.",
+        "block5c.expand.channel | attribute(output[top(3)]) | difference(class) | top(8) | present(bars)",
+        "block5c.expand.channel | attribute(output[top(2)]) | difference(class) | top(8) | present(bars)",
+    ),
+    "E238": Code(
+        "an operation on atoms that it is not for",
+        "Some operations are defined for some atoms only: `factorize` takes whole layers, `project` vectors, some "
+        "methods the input.",
+        "block5c.expand.channel | project(pca, 3) | top(8) | present(bars)",
+        "photo = input | present(image)\nblock5c.expand.spatial | project(pca, 3) | present(rgb, over=photo)",
+    ),
+    "E239": Code(
+        "values of both signs where none may be negative",
+        "Non-negative factorization adds parts up and never subtracts. Take a layer after its ReLU, or `pca`.",
+        "block5c | factorize(nmf, 6) | present(featvis)",
+        "block5c.expand | factorize(nmf, 6) | present(featvis)",
+    ),
+    "E247": Code(
+        "scores that are not one vector",
+        "What is attributed to is one number of a vector of scores. A network that gives maps, boxes or several "
+        "results has no such vector by itself: name the result or the layer that is one (`output = ...`), or "
+        "attribute to one entry of a layer.",
+        ">>> bbilang.adapt(features_and_scores, (24, 24))",
+        '>>> bbilang.adapt(features_and_scores, (24, 24), output="[1]")',
+        needs="a network of another kind",
+    ),
+    "E248": Code(
+        "the probability of what has none",
+        "Values of a regression have no probability, and the softmax of one score is always 1. Attribute to the score "
+        "itself, or say what it is.",
+        "set scores(kind=value)\nblock5c.expand.channel | attribute(output[2, score=probability]) | present(bars)",
+        "set scores(kind=value)\nblock5c.expand.channel | attribute(output[2]) | present(bars)",
+    ),
+    "E249": Code(
+        "the prediction of a network that predicts values",
+        "Several values are not ranked against each other: the largest is no prediction. Name the one that is meant.",
+        "set scores(kind=value)\nblock5c.expand.channel | attribute(output) | top(8) | present(bars)",
+        "set scores(kind=value)\nblock5c.expand.channel | attribute(output[0]) | top(8) | present(bars)",
+    ),
+    "E245": Code(
+        "a method whose parameters the layer cannot have",
+        "A window or a grid is counted in the layer's positions, and cannot be larger than the layer. The message says "
+        "how many it has.",
+        "input.pixel | attribute(output, method=occlusion(window=400)) | present(heatmap)",
+        "input.pixel | attribute(output, method=occlusion(window=40)) | present(heatmap)",
+    ),
+    "E246": Code(
+        "boxes that cannot be read",
+        "Boxes are a JSON file like COCO's or VOC's, beside the text, and go by the names of the pictures' files. "
+        "Every box has an inside.",
+        'input.pixel | attribute(output) | trust(pointing_game, boxes="cats.json") | present(heatmap)',
+        'input.pixel | attribute(output) | trust(pointing_game, boxes="cat.json") | present(heatmap)',
+        files={"cat.json": '[{"name": "tabby", "bndbox": {"xmin": 60, "ymin": 20, "xmax": 440, "ymax": 300}}]\n'},
+    ),
+    "E303": Code(
+        "an axis left over",
+        "Every axis of a field is drawn by the style, laid out (`facet=`), spent (`top`, `sum` ...) or handed to the "
+        "reader (`at`). This one is none of it.",
+        "block5c.expand.neuron | attribute(output) | present(heatmap)",
+        "block5c.expand.neuron | attribute(output) | sum(channel) | present(heatmap)",
+    ),
+    "E304": Code(
+        "the style cannot draw this field",
+        "Each style draws fields of one shape: a heatmap needs `y` and `x`, bars one axis of atoms or classes.",
+        "block5c.expand.channel | attribute(output) | top(8) | present(heatmap)",
+        MAP,
+    ),
+    "E305": Code(
+        "too many states",
+        "Everything that a reader can choose is computed beforehand, and selections multiply. Bound the choice.",
+        f"{PHOTO}\nclass_ = pick(output.class)\n{STATES}",
+        f"{PHOTO}\nclass_ = pick(output[top(5)])\n{STATES}",
+    ),
+    "E306": Code(
+        "a selection that no element can drive",
+        "Nobody can point at what is not shown. Show the atoms in an element, or choose by a menu: `pick`.",
+        "block5c.expand.neuron | activation | at(hover(block5c.expand.spatial)) | top(4) | present(featvis)",
+        f"{PHOTO}\nblock5c.expand.neuron | activation | at(hover(block5c.expand.spatial)) | top(4) | present(featvis)",
+    ),
+    "E307": Code(
+        "an element drawn over one that cannot carry it",
+        "A map is drawn over a picture or another map with the same facets. Bars have no positions to draw on.",
+        f"bars = {BARS}\nblock5c.expand.spatial | attribute(output) | present(heatmap, over=bars)",
+        f"{PHOTO}\nblock5c.expand.spatial | attribute(output) | present(heatmap, over=photo)",
+    ),
+    "E309": Code(
+        "a selection over other atoms than the field has",
+        "`at` takes away the axes that the selection ranges over, so the field must have them, of the same layer.",
+        f"{PHOTO}\nblock5c.expand.channel | at(hover(block5c.expand.spatial)) | top(4) | present(featvis)",
+        f"{PHOTO}\nblock5c.expand.neuron | at(hover(block5c.expand.spatial)) | top(4) | present(featvis)",
+    ),
+    "E310": Code(
+        "too many marks",
+        "Every cell, bar and point is drawn in the reader's browser, and a page carries their numbers in every state. "
+        "Keep those that matter; nobody reads a matrix of a million cells. `set marks` lifts the bound.",
+        "block5c.expand.channel | attribute(output.class) | present(matrix)",
+        "block5c.expand.channel | attribute(output[top(5)]) | top(12) | present(matrix)",
+    ),
+    "E313": Code(
+        "too many operations after each other",
+        "A pipe, together with the names that its parts have, is at most 256 operations long. Nobody writes a "
+        "longer one by hand.",
+        "$ bbi check generated.bbi",
+        BARS,
+        needs="a text that a program wrote",
+    ),
+    "E314": Code(
+        "definitions that expand to too much",
+        "A definition is expanded where it is called. One that calls another twice, which calls a third one twice, and "
+        "so on, doubles at every step: 20,000 expressions are the most. Bind what is needed twice to a name.",
+        "$ bbi check generated.bbi",
+        f"strong = {BARS.rpartition(' | ')[0]}\nstrong | present(bars)",
+        needs="definitions that call each other twice",
+    ),
+    "E315": Code(
+        "definitions that nest too deeply",
+        "What definitions expand to has at most 160 expressions inside each other. Bind a part of it to a name.",
+        "$ bbi check generated.bbi",
+        BARS,
+        needs="definitions that nest deeply in each other",
+    ),
+    "E901": Code(
+        "not available yet",
+        "The text is right, and this version of bbilang cannot run this part of it. All the rest of it is checked.",
+        "block5c.expand.channel | attribute(output) | top(8) | ablate | present(bars)",
+        ICONS,
+    ),
+}

@@ -1,0 +1,117 @@
+"""Codes of statements, files and layouts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bbilang.compiler.codes.example_texts import BARS, ICONS, PHOTO
+from bbilang.grammar.codes import Code
+
+STATEMENTS: Final[dict[str, Code]] = {
+    "E220": Code(
+        "unknown setting",
+        "`set` gives defaults to a few things, and the reference lists them with their parameters.",
+        f"set icons(size=96)\n{ICONS}",
+        f"set featvis(size=96)\n{ICONS}",
+    ),
+    "E221": Code(
+        "name bound twice",
+        "A name means one thing in its block, so that a line can be read without the lines around it. Take another.",
+        f"photo = input | present(image)\n{PHOTO}",
+        PHOTO,
+    ),
+    "E222": Code(
+        "name used before it is bound",
+        "A text is read from top to bottom, so what is used stands above. Move the line up.",
+        "block5c.expand.spatial | attribute(output) | present(heatmap, over=photo)\nphoto = input | present(image)",
+        "photo = input | present(image)\nblock5c.expand.spatial | attribute(output) | present(heatmap, over=photo)",
+    ),
+    "E250": Code(
+        "a caption's reference that means nothing",
+        "`[words](channel 447)` points at an atom of the page: say its kind, and as many numbers as that has.",
+        'input | present(image, caption="the [nose](11, 9)")',
+        'input | present(image, caption="the [nose](position 6 5)")',
+    ),
+    "E223": Code(
+        "statement in the wrong place",
+        "What counts for the whole file (`model`, `input`, `set` ...) stands outside of interfaces. `layout` stands "
+        "once in each.",
+        f'interface "Cats" {{\n    set featvis(size=96)\n    {ICONS}\n}}',
+        f'set featvis(size=96)\ninterface "Cats" {{\n    {ICONS}\n}}',
+    ),
+    "E241": Code(
+        "a definition or a file that calls itself",
+        "A definition is put in the place of its call, and a used file in the place of its `use`: in a circle that has "
+        "no end.",
+        "def again(layer) = layer.channel | attribute(output) | again()\nagain(block5c.expand) | present(bars)",
+        "def evidence(layer) = layer.channel | attribute(output) | top(8)\nevidence(block5c.expand) | present(bars)",
+    ),
+    "E242": Code(
+        "a used file that cannot be read",
+        "The name in `use` starts in the folder of the file that uses it, and stays inside of `--root` where that is "
+        "given.",
+        f'use "part.bbi"\n{BARS}',
+        'use "parts.bbi"\nevidence | present(bars)',
+        files={"parts.bbi": "evidence = block5c.expand.channel | attribute(output) | top(8)\n"},
+    ),
+    "E243": Code(
+        "a used file with an error",
+        "What the other file binds is not known before it is mended. `bbi check` of that file shows the place.",
+        f'use "broken.bbi"\n{BARS}',
+        'use "parts.bbi"\nevidence | present(bars)',
+        files={
+            "broken.bbi": "evidence = block5c.expand.channel | attribute(output | top(8)\n",
+            "parts.bbi": "evidence = block5c.expand.channel | attribute(output) | top(8)\n",
+        },
+    ),
+    "E301": Code(
+        "nothing to show",
+        "A page has elements, and an element is a pipe that ends in `present`.",
+        "set seed 7",
+        f"set seed 7\n{PHOTO}",
+    ),
+    "E302": Code(
+        "a pipe that shows nothing",
+        "A pipe without a name that is not drawn does nothing. End it with `present`, or give it a name to use.",
+        "block5c.expand.channel | attribute(output) | top(8)",
+        BARS,
+    ),
+    "E308": Code(
+        "layout names something that is not an element",
+        "`row` and `column` arrange elements of the same interface by name, each once; what is drawn `over=` another "
+        "element goes where that goes.",
+        f"{PHOTO}\nicons = {ICONS}\nlayout row(photo, icon)",
+        f"{PHOTO}\nicons = {ICONS}\nlayout row(photo, icons)",
+    ),
+    "E420": Code(
+        "no input",
+        "Everything on a page is about a picture: the text names it with `input`, or the command with `--input`.",
+        "# without --input\ninput | present(image)",
+        'input "sample:chelsea"\ninput | present(image)',
+    ),
+    "E422": Code(
+        "labels that cannot be read",
+        "`set labels` names a text file in UTF-8 with one class name a line, as many as the model has classes.",
+        f'set labels "labels.txt"\n{BARS}',
+        BARS,
+        files={"labels.txt": "cat\ndog\n"},
+    ),
+    "W201": Code(
+        "a binding hides a layer",
+        "From here on the name means the binding, and the layer is out of reach. Another name keeps both.",
+        f"block5c = {BARS}",
+        f"evidence = {BARS}",
+    ),
+    "W202": Code(
+        "a binding is never used",
+        "Nothing on the page comes from this line. Often the name is misspelt where it was meant to be used.",
+        f"evidence = block5c.expand.channel | attribute(output) | top(8)\n{PHOTO}",
+        f"evidence = block5c.expand.channel | attribute(output) | top(8)\nevidence | present(bars)\n{PHOTO}",
+    ),
+    "W308": Code(
+        "a layout leaves an element out",
+        "Elements that the layout does not name follow below it. Name them, or leave the layout out.",
+        f"{PHOTO}\nicons = {ICONS}\nlayout row(photo)",
+        f"{PHOTO}\nicons = {ICONS}\nlayout row(photo, icons)",
+    ),
+}
