@@ -80,5 +80,8 @@ class Run(Protocol):
     def slots(self, node: Node, target: Node, place: str = OUTPUT) -> Named:
         """(input, ..., term) -> the slot in `maps` of each class or atom of the target; -1 for none."""
 
+    def attributes_sums(self, node: Node, target: Node, target_layer: str = OUTPUT) -> bool:
+        """True where each sum or difference of classes in the target has one slot, not one for each of its classes."""
+
     def checks(self, node: Node) -> list[NDArray[Any]]:
         """(4, slot, input) each: completeness error, difference of the scores, steps, tolerance."""

@@ -12,8 +12,7 @@ import numpy as np
 from bbilang.compiler.ir.program import OUTPUT, Node
 from bbilang.compiler.optimize.target_slots import CHAIN
 from bbilang.runtime.fields.atoms import kept_axes, parts_of
-from bbilang.runtime.fields.field import Field, Named
-from bbilang.runtime.ops.output import TERM
+from bbilang.runtime.fields.field import TERM, Field, Named
 
 Key = tuple[Any, int]  # kind (a unit of scores, or a kind of atom), number
 

@@ -246,6 +246,10 @@ class Run:
         """(input, ..., term) -> the slot in `maps` of each class or atom that the target is made of; -1 for none."""
         return self.table(node, target, target_layer).keyed.places
 
+    def attributes_sums(self, node: Node, target: Node, target_layer: str = OUTPUT) -> bool:
+        """True where each sum or difference of classes in the target has one slot, not one for each of its classes."""
+        return self.table(node, target, target_layer).keyed.combined
+
     def group_parts(self, digest: str, layer: LayerDescription) -> Tensor:
         """W_g outer H_g of every group of a target, (group, input, *layer axes); by the digest of its node."""
         if digest not in self._group_parts:

@@ -1,9 +1,10 @@
-"""From a layer's cube of numbers to one number an atom, and from all atoms of a layer to those of a field."""
+"""Reduce a layer's values to one number per atom, and gather the atoms of a field from whole layers."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,13 +12,14 @@ from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.runtime.fields.field import Field, Named
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
     from torch import Tensor
 
 ORDER = ("y", "x", "token", "channel")
 
 
 def kept_axes(atom: str, layer: LayerDescription) -> tuple[str, ...]:
-    """The axes of a layer that tell its atoms apart: (y, x) of positions, (channel,) of channels."""
+    """Return the axes of a layer that index its atoms: (y, x) for positions, (channel,) for channels."""
     layer = layer.as_map if atom == "spatial" else layer
     if atom == "group":
         return ("group",)
@@ -26,7 +28,7 @@ def kept_axes(atom: str, layer: LayerDescription) -> tuple[str, ...]:
 
 
 def reduce_part(cube: Tensor, layer: LayerDescription, atom: str, how: str) -> Tensor:
-    """(..., *layer axes) -> (..., *kept axes): each atom's part by `sum`, `mean`, `max` or `norm` (L2)."""
+    """(..., *layer axes) -> (..., *kept axes): reduce each atom's part by `sum`, `mean`, `max` or `norm` (L2)."""
     leading = cube.dim() - len(layer.axes)
     if atom == "spatial" and layer.grid:
         patches = cube.narrow(leading, layer.prefix, math.prod(layer.grid))
@@ -50,7 +52,7 @@ def reduce_part(cube: Tensor, layer: LayerDescription, atom: str, how: str) -> T
 
 
 def as_maps(cube: Tensor, layer: LayerDescription) -> Tensor:
-    """(..., *layer axes) -> (..., channel, y, x); patches as positions, without the tokens before them."""
+    """(..., *layer axes) -> (..., channel, y, x); patches become positions; prefix tokens are dropped."""
     leading = cube.dim() - len(layer.axes)
     if layer.grid:
         cube = cube.narrow(leading, layer.prefix, math.prod(layer.grid)).unflatten(leading, layer.grid)
@@ -58,10 +60,10 @@ def as_maps(cube: Tensor, layer: LayerDescription) -> Tensor:
     return cube.permute([*range(leading), *(leading + layer.axes.index(axis) for axis in ("channel", "y", "x"))])
 
 
-def parts_of(cube: Tensor, layer: LayerDescription, atom: str, atoms: Any) -> Tensor:
-    """The parts of some atoms: (input, *layer axes) -> (atom, input, *layer axes), all else zero.
+def parts_of(cube: Tensor, layer: LayerDescription, atom: str, atoms: ArrayLike) -> Tensor:
+    """Return the parts of some atoms: (input, *layer axes) -> (atom, input, *layer axes), zero elsewhere.
 
-    atoms: their numbers, counted over the kept axes in order (y, x or channel ...), a numpy array.
+    atoms: indices over the flattened kept axes in order (y, x or channel ...), a numpy array.
     """
     import torch
 
@@ -71,7 +73,7 @@ def parts_of(cube: Tensor, layer: LayerDescription, atom: str, atoms: Any) -> Te
     sizes = [layer.sizes[axis] for axis in keep]
     numbers = torch.as_tensor(np.asarray(atoms), device=cube.device)
     mask = torch.zeros(len(numbers), *sizes, device=cube.device, dtype=cube.dtype)
-    mask.view(len(numbers), -1).scatter_(1, numbers[:, None], 1)  # a whole layer is one atom, number 0
+    mask.view(len(numbers), -1).scatter_(1, numbers[:, None], 1)  # a whole layer is one atom, index 0
     order = [1 + keep.index(axis) for axis in layer.axes if axis in keep]
     mask = mask.permute(0, *order)
     for position, axis in enumerate(layer.axes):
@@ -80,10 +82,12 @@ def parts_of(cube: Tensor, layer: LayerDescription, atom: str, atoms: Any) -> Te
     return mask.unsqueeze(1) * cube.unsqueeze(0)
 
 
-def gather(frame: Field, maps: dict[str, Any], layers: dict[str, LayerDescription], leading: tuple[str, ...]) -> Named:
-    """The numbers of a field's own atoms out of those of whole layers.
+def gather(
+    frame: Field, maps: Mapping[str, np.ndarray], layers: Mapping[str, LayerDescription], leading: tuple[str, ...]
+) -> Named:
+    """Pick the numbers of a field's atoms from those of whole layers.
 
-    frame: the field whose atoms, order and states are kept. maps: layer -> array (*leading, *kept axes), where
+    frame: the field that has the atoms, their order and states. maps: layer -> array (*leading, *kept axes), where
     ``leading`` ends in `input`. Layers of different size are padded with NaN to the largest.
     """
     type = frame.type
@@ -95,36 +99,36 @@ def gather(frame: Field, maps: dict[str, Any], layers: dict[str, LayerDescriptio
         largest = tuple(map(max, zip(*shapes, strict=True)))
         padded = np.full((len(shapes), *largest), np.nan, dtype=np.float32)
         for number, name in enumerate(type.layers):
-            padded[(number, *map(slice, maps[name].shape))] = maps[name]
+            padded[number][tuple(slice(size) for size in maps[name].shape)] = maps[name]
         stacked = Named(("layer", *leading, *keep), padded)
-    # Axes that stay whole keep their name; the rest is picked place by place under temporary names, so that a new axis
-    # that is called like an old one (channel, after `top`) does not pair with it.
+    # Axes that stay whole keep their name; the others are indexed under temporary names, so that a new axis with the
+    # name of an old one (channel, after `top`) does not pair with it.
     picks = {axis: frame.coords[axis] for axis in keep if not is_whole(frame.coords[axis], axis, stacked.sizes[axis])}
     if "layer" in stacked.dims and not is_whole(frame.coords["layer"], "layer", stacked.sizes["layer"]):
         picks = {"layer": frame.coords["layer"], **picks}
     stacked = stacked.renamed({axis: f"{axis}*" for axis in picks})
     for axis, index in picks.items():
         stacked = stacked.take(f"{axis}*", index)
-    gone = absent_atoms(frame)
-    if gone is not None:
-        dims = tuple(d for d in gone.dims if d in stacked.dims)
-        mask = gone.data.all(tuple(i for i, d in enumerate(gone.dims) if d not in dims))
+    missing = absent_atoms(frame)
+    if missing is not None:
+        dims = tuple(d for d in missing.dims if d in stacked.dims)
+        mask = np.asarray(missing.data.all(tuple(i for i, d in enumerate(missing.dims) if d not in dims)))
         order = [d for d in stacked.dims]
         stacked = Named(stacked.dims, np.where(Named(dims, mask).spread(order), np.nan, stacked.data))
     return stacked
 
 
 def absent_atoms(frame: Field) -> Named | None:
-    """Where a field has no value (filtered, or beyond a smaller layer); None where it is whole."""
+    """Mask of missing values (filtered out, or outside a smaller layer); None where there are none."""
     data = frame.values.data
-    if data.strides and all(s == 0 for s in data.strides):  # one number spread over all: a plain substrate
+    if data.strides and all(s == 0 for s in data.strides):  # one broadcast number: a plain substrate
         return None
     missing = np.isnan(data)
     return Named(frame.values.dims, missing) if missing.any() else None
 
 
 def is_whole(index: Named, axis: str, size: int) -> bool:
-    """True where an index is the axis itself, from first to last."""
+    """True where an index is the identity: the axis from first to last."""
     return index.dims == (axis,) and len(index.data) == size and bool((index.data == np.arange(size)).all())
 
 

@@ -1,8 +1,8 @@
-"""Numbers over named axes, with the atoms that they belong to. What kernels take and give."""
+"""Arrays with named axes, and fields: values with the coordinates of their atoms, which kernels take and return."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,12 +11,13 @@ import numpy as np
 from bbilang.compiler.ir.types import FieldType
 from bbilang.grammar.frozen import frozen
 
-ABSENT = -1  # a coordinate where there is no atom; values are NaN there
+ABSENT = -1  # the coordinate of a missing atom; its values are NaN
+TERM = "term"  # the axis of the classes that one score is made of
 
 
 @frozen
 class Named:
-    """An array whose axes have names. Axes that two arrays share are paired; the others spread out."""
+    """An array with named axes. Axes of the same name are paired; the others broadcast."""
 
     dims: tuple[str, ...]
     data: np.ndarray
@@ -30,7 +31,7 @@ class Named:
         return dict(zip(self.dims, self.data.shape, strict=True))
 
     def spread(self, dims: Sequence[str]) -> np.ndarray:
-        """The data with one axis for each of ``dims``, in that order; size 1 where this array has no such axis."""
+        """Return the data with one axis for each of ``dims``, in that order; size 1 for an axis that it lacks."""
         if self.dims == dims:
             return self.data
         own = [d for d in dims if d in self.dims]
@@ -41,7 +42,7 @@ class Named:
         return moved.reshape([next(shape) if d in self.dims else 1 for d in dims])
 
     def ordered(self, dims: Sequence[str]) -> Named:
-        """The same array with its own axes in this order."""
+        """Transpose to this order of axes."""
         if self.dims == dims:
             return self
         if set(dims) != set(self.dims):
@@ -52,66 +53,76 @@ class Named:
         return Named(tuple(names.get(d, d) for d in self.dims), self.data)
 
     def take(self, dim: str, index: Named) -> Named:
-        """Pick along one axis: the axes of ``index`` take its place, paired with those that both have.
+        """Index along one axis, which the axes of ``index`` replace; axes that both have are paired.
 
-        A negative index is an absent place: NaN, ABSENT or the empty text.
+        A negative index gives a missing value: NaN, ABSENT or the empty string.
         """
         at = self.dims.index(dim)
         others = self.dims[:at] + self.dims[at + 1 :]
         dims = (*others, *(d for d in index.dims if d not in others))
         sizes = index.sizes
-        if all(sizes[d] == 1 for d in index.dims if d in others):  # the same places everywhere
-            own = [n for d, n in sizes.items() if d not in others]
-            places = index.data if len(own) == index.data.ndim else index.data.reshape(own)
-            data = np.asarray(self.data.take(places, at))  # a lone word of an object array comes bare
+        if all(sizes[d] == 1 for d in index.dims if d in others):  # the same positions everywhere
+            shape = [n for d, n in sizes.items() if d not in others]
+            positions = index.data if len(shape) == index.data.ndim else index.data.reshape(shape)
+            data = np.asarray(self.data.take(positions, at))  # indexing an object array may return a bare element
             if at + 1 < len(self.dims):
-                last = at + places.ndim
+                last = at + positions.ndim
                 data = data.transpose([*range(at), *range(last, data.ndim), *range(at, last)])
-            gone = places < 0
+            missing = positions < 0
         else:
             sizes = self.sizes | sizes
             spread = index.spread(dims)
             shape = [sizes[d] if d in index.dims or d in others else 1 for d in dims]
-            own = [
+            indices = [
                 np.broadcast_to(spread, shape) if d == dim
                 else np.arange(sizes[d]).reshape([sizes[d] if x == d else 1 for x in dims])
                 for d in self.dims
             ]  # fmt: skip
-            data = np.asarray(self.data[tuple(own)])
-            gone = np.broadcast_to(spread < 0, data.shape)
-        if gone.any():
-            data = np.where(gone, absent_like(data), data)
+            data = np.asarray(self.data[tuple(indices)])
+            missing = np.broadcast_to(spread < 0, data.shape)
+        if missing.any():
+            data = np.where(missing, absent_like(data), data)
         return Named(dims, data)
 
 
 def absent_like(data: np.ndarray) -> Any:
-    """What stands at an absent place of such an array."""
+    """The missing value of such an array: NaN, the empty string or ABSENT."""
     if data.dtype.kind == "f":
         return data.dtype.type(np.nan)
     return "" if data.dtype.kind in "OU" else ABSENT
 
 
 def union_of(arrays: Iterable[Named]) -> tuple[str, ...]:
-    """All axes of some arrays, in order of appearance."""
+    """Return the axes of several arrays, in order of appearance."""
     return tuple(dict.fromkeys(d for array in arrays for d in array.dims))
 
 
-def combine(function: Any, *arrays: Named) -> Named:
-    """An elementwise function of arrays, paired by the names of their axes."""
+def combine(function: Callable[..., np.ndarray], *arrays: Named) -> Named:
+    """Apply an elementwise function to arrays, paired by the names of their axes."""
     dims = union_of(arrays)
     return Named(dims, function(*(array.spread(dims) for array in arrays)))
 
 
+def coalesce(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The first array, and the second where the first is missing (NaN)."""
+    return np.where(np.isnan(first), second, first)
+
+
+def replace_where(values: np.ndarray, other: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The values, and the other array where the mask is set."""
+    return np.where(mask, other, values)
+
+
 @dataclass
 class Field:
-    """A field: values, and for every component of its atoms (channel, y, x, class, layer) the coordinates.
+    """Values, and the coordinates of their atoms for every component (channel, y, x, class, layer).
 
-    coords: component -> integers over some of the value's axes. names: axis -> words for its places (classes).
+    coords: component -> integers over some of the value's axes. names: axis -> labels along it (classes).
     index, weight: for targets, the classes and coefficients that make up each score, with a last axis `term`.
-    notes: what a reader has to know of the numbers, for the legend. shares: (words with a `{}` in them, shares of 1
-    over some of the value's axes, the note whose place they take where all of those axes are states): what is true of
-    each state by itself, as "the neurons shown hold {} of the vector". trust: what measures of trust found, each
-    (title, words, what it means, source, a warning or the empty text). curves: measure -> what `present(curve)` draws.
+    notes: sentences about the numbers, for the legend. shares: notes that differ from state to state, each (words with
+    a `{}`, shares of 1 over some of the value's axes, the note that they replace where all of those axes are states),
+    as "the neurons shown hold {} of the vector". trust: results of measures of trust, each (title, words, meaning,
+    source, a warning or ""). curves: measure -> the field that `present(curve)` draws.
     """
 
     type: FieldType
@@ -126,7 +137,7 @@ class Field:
     curves: dict[str, Field] = field(default_factory=dict)
 
     def take(self, dim: str, index: Named) -> Field:
-        """Pick along one axis, values and coordinates alike."""
+        """Index along one axis, values and coordinates alike."""
 
         def pick(array: Named) -> Named:
             return array.take(dim, index) if dim in array.dims else array
@@ -151,16 +162,17 @@ class Field:
         )  # fmt: skip
 
     def drop(self, *dims: str) -> Field:
-        """Without what is known of some axes, after they were summed away."""
+        """Remove the coordinates, names and shares of some axes, after a reduction over them."""
         gone = set(dims)
         coords = {c: a for c, a in self.coords.items() if not gone & set(a.dims)}
         names = {n: a for n, a in self.names.items() if not gone & set(a.dims)}
         shares = tuple(share for share in self.shares if not gone & set(share[1].dims))
-        told = {"notes": self.notes, "shares": shares, "trust": self.trust, "curves": self.curves}
-        return Field(self.type, self.values, coords, names, **told)
+        return Field(
+            self.type, self.values, coords, names, notes=self.notes, shares=shares, trust=self.trust, curves=self.curves
+        )
 
     def positions(self, component: str, wanted: Named, axis: str) -> Named:
-        """Where along an axis the places with these coordinates are; ABSENT where they are not."""
+        """Return the index along an axis of each of these coordinates; ABSENT where the field does not have it."""
         own = self.coords[component]
         if own.dims == (axis,):
             table = np.full(int(max(own.data.max(initial=0), wanted.data.max(initial=0))) + 2, ABSENT)
@@ -173,24 +185,24 @@ class Field:
             dims = tuple(d for d in union_of((left, own)) if d != axis)
             grid = (*dims, axis)
         hit = (left.spread(grid) == own.spread(grid)) & (left.spread(grid) >= 0)
-        found = np.where(hit.any(-1), hit.argmax(-1), ABSENT)
-        return Named(dims, found).renamed({f"{axis}'": axis})
+        index = np.where(hit.any(-1), hit.argmax(-1), ABSENT)
+        return Named(dims, index).renamed({f"{axis}'": axis})
 
 
 @dataclass
 class Linked(Field):
-    """Fields in columns and the links between neighbours: what `link()` gives for a list, and `sankey` draws.
+    """Fields in columns and the links between neighbours: the result of `link()` on a list, drawn by `sankey`.
 
-    nodes: one field a column, values over (group) or (class): a group's |W| |H|, a class's score. pairs: one field for
-    each two neighbouring columns, values over (group, to.group), or (group, class) where the later is `output`: the
-    attribution of the earlier atom to the later one. All of them may have an axis `input` and axes of states besides.
+    nodes: one field per column, values over (group) or (class): a group's |W| |H|, a class's score. pairs: one field
+    for each pair of neighbouring columns, values over (group, to.group), or (group, class) where the later is `output`:
+    the attribution of the earlier atom to the later one. All may have an axis `input` and axes of states in addition.
     """
 
     nodes: tuple[Field, ...] = ()
     pairs: tuple[Field, ...] = ()
 
     def take(self, dim: str, index: Named) -> Linked:
-        """Pick along one axis of every column and every pair that has it."""
+        """Index along one axis of every column and pair that has it."""
         nodes, pairs = (tuple(part.take(dim, index) for part in parts) for parts in (self.nodes, self.pairs))
         return replace(self, nodes=nodes, pairs=pairs)
 

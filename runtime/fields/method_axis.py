@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Fail, Make
+from bbilang.compiler.contract import Fail, Make, Run
 from bbilang.compiler.explain.logical import method_words
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
@@ -20,19 +20,19 @@ METHOD = "method"
 
 
 def listed(method: Any) -> tuple[Any, ...]:
-    """The methods of a list, each a name or (name, parameters); none where the argument is one method."""
+    """Return the methods of a list, each a name or (name, parameters); () where the argument is one method."""
     return method[1] if isinstance(method, tuple) and method[0] == "list" else ()
 
 
 def comparable(field: FieldType, name: str, per: str | None = None) -> None:
-    """Raises `Fail` where an operation compares or adds up numbers of several methods, which have different units."""
+    """Raise `Fail` where an operation compares or adds up numbers of several methods, which have different units."""
     if field.axis(METHOD) is not None and per != METHOD and not field.scope:
         help = "`normalize(scope=method)` before it makes them shares of each method's maximum"
         raise Fail("E231", f"{name} over several methods compares numbers of different units", help)
 
 
-def apart(field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
-    """The arguments with one attribution for each method of a list."""
+def expanded(field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
+    """Add one attribution for each method of a list to the arguments."""
     methods = listed(arguments[METHOD])
     if not methods:
         return arguments
@@ -40,8 +40,8 @@ def apart(field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str,
     return {**arguments, "each": tuple(make("attribute", field, method=method, **given) for method in methods)}
 
 
-def beside(node: Node, run: Any) -> Field:
-    """The fields of a list's methods as one with an axis `method`, named by `labels`."""
+def stacked(node: Node, run: Run) -> Field:
+    """Stack the fields of a list's methods along an axis `method`, named by `labels`."""
     fields: list[Field] = [run.value(each) for each in node["each"]]
     words = labels(listed(node[METHOD]))
     dims = union_of(field.values for field in fields)
@@ -56,15 +56,15 @@ def beside(node: Node, run: Any) -> Field:
 
 
 def labels(methods: tuple[Any, ...]) -> list[str]:
-    """The methods' names, with their parameters where two have the same name."""
+    """Return the methods' names, with their parameters where two have the same name."""
     pairs = [(method, ()) if isinstance(method, str) else method for method in methods]
     count = Counter(name for name, _ in pairs)
     return [method_words(pair) if count[pair[0]] > 1 and pair[1] else pair[0] for pair in pairs]
 
 
 def scaled(field: Field) -> Field:
-    """Each method's numbers as shares of its own largest magnitude, which the notes name: methods have different units.
-    A field that was normalized already, or has no axis `method`, stays."""
+    """Divide each method's numbers by its largest magnitude, which the notes name: methods have different units.
+    A field that is normalized already, or has no axis `method`, is returned unchanged."""
     values = field.values
     if METHOD not in values.dims or METHOD not in field.names or field.type.scope:
         return field

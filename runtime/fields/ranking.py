@@ -1,4 +1,4 @@
-"""Ranking atoms: what `top`, `bottom`, `both` and `sort` share."""
+"""Rank atoms: the types, scores and indices that `top`, `bottom`, `both` and `sort` share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.check.arguments import SOME_LAYER
-from bbilang.compiler.contract import Fail, Parameter
+from bbilang.compiler.contract import Fail, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.errors import error
@@ -29,11 +29,12 @@ PER = Parameter("per", "axis", "an axis along which each place is ranked apart",
 
 
 def ranked_axes(field: FieldType, arguments: Mapping[str, Any]) -> tuple[Axis, ...]:
-    """The axes that are ranked jointly. Raises `Fail` where there is none."""
+    """Return the axes that are ranked jointly. Raises `Fail` where there is none."""
     if arguments["per"] is not None and arguments["per"] == arguments["along"]:
         raise Fail("E231", f"`{arguments['per']}` cannot be ranked and kept apart at once", argument="per")
     if arguments["along"] is not None:
         axis = field.axis(arguments["along"])
+        assert axis is not None
         if arguments["along"] == "input":
             raise Fail("E231", "inputs are not ranked against each other", argument="along")
         if len(set(axis.sizes)) > 1 and field.axis("layer") is not None and arguments["per"] != "layer":
@@ -57,7 +58,7 @@ def ranked_axes(field: FieldType, arguments: Mapping[str, Any]) -> tuple[Axis, .
 
 
 def ranked_type(field: FieldType, arguments: Mapping[str, Any], k: int | None, gap: int = 0) -> FieldType:
-    """The field with its ranked axes replaced by one of size k (all of them where k is None)."""
+    """Replace the ranked axes by one of size k (None: all atoms)."""
     axes = ranked_axes(field, arguments)
     comparable(field, "a ranking", arguments["per"])
     ranked = {axis.name for axis in axes}
@@ -79,17 +80,17 @@ def ranked_type(field: FieldType, arguments: Mapping[str, Any], k: int | None, g
     varies = {v for axis in axes for v in axis.varies} - ranked | ({arguments["per"]} - {None}) | by_input(field)
     gap = gap if gap < size < total else 0
     new = Axis(name, size, components, exact, gap=gap, varies=tuple(sorted(varies)), whole=False)
-    place = field.axes.index(axes[0])
+    first = field.axes.index(axes[0])
     rest = [axis for axis in field.axes if axis not in axes]
-    before = sum(axis in rest for axis in field.axes[:place])
+    before = sum(axis in rest for axis in field.axes[:first])
     states = by.type.states if isinstance(by, Node) else ()
     return replace(field, axes=(*rest[:before], new, *rest[before:])).with_states(*states)
 
 
 def fewest(axes: tuple[Axis, ...]) -> int:
-    """The atoms that are there along some axes in every layer, where layers differ in size."""
+    """Count the atoms along some axes that every layer has, where layers differ in size."""
     if any(axis.name == "to.layer" or (axis.name.startswith("to.") and axis.sizes) for axis in axes):
-        return 0  # within a layer there is no link
+        return 0  # there are no links within a layer
     ragged = [axis for axis in axes if axis.sizes]
     even = math.prod(axis.size for axis in axes if not axis.sizes and axis.name != "layer")
     if not ragged:
@@ -99,12 +100,12 @@ def fewest(axes: tuple[Axis, ...]) -> int:
 
 
 def by_input(field: FieldType) -> set[str]:
-    """What is chosen by value is chosen for each input apart."""
+    """Return {"input"} where there are several: atoms are chosen by value for each input separately."""
     return {axis.name for axis in field.axes if axis.name == "input" and axis.size > 1}
 
 
 def _class_axis(field: FieldType, ranked: tuple[Axis, ...], by: Node) -> None:
-    """Ranking by a class reads one place of the field's axis of classes."""
+    """Check that the field has an axis of classes to rank by. Raises `Fail`."""
     classes = field.axis("class")
     if classes is None or classes in ranked or classes.components != ("class",):
         help = "as in `attribute(output.class) | top(5, by=output[208])`"
@@ -114,7 +115,7 @@ def _class_axis(field: FieldType, ranked: tuple[Axis, ...], by: Node) -> None:
 
 
 def _pair_axis(field: FieldType, ranked: tuple[Axis, ...], per: str | None) -> Axis:
-    """The axis whose two places are subtracted: targets, methods; of atoms only where nothing else has two places."""
+    """Return the axis of size 2 that is subtracted: targets or methods first, atoms only where there is no other."""
     apart = (*ranked, *(axis for axis in field.axes if axis.name in ("input", "layer", per)))
     pairs = [axis for axis in field.axes if axis not in apart and axis.size == 2]
     pairs = [axis for axis in pairs if axis not in field.atom_axes] or pairs
@@ -128,8 +129,8 @@ def _pair_axis(field: FieldType, ranked: tuple[Axis, ...], per: str | None) -> A
     return pairs[0]
 
 
-def score_of(field: Field, axes: tuple[Axis, ...], per: str | None, by: Any, run: Any) -> Named:
-    """What atoms are ranked by: the maximum over all other axes; states, inputs and ``per`` stay apart."""
+def score_of(field: Field, axes: tuple[Axis, ...], per: str | None, by: Any, run: Run) -> Named:
+    """Score atoms for ranking: the maximum over all other axes; states, inputs and ``per`` are kept."""
     values = field.values
     names = field.type.names
     ranked = {axis.name for axis in axes}
@@ -151,17 +152,17 @@ def score_of(field: Field, axes: tuple[Axis, ...], per: str | None, by: Any, run
 
 
 def _of_class(field: Field, target: Field) -> Named:
-    found = field.positions("class", target.coords["class"], "class")
-    if (found.data < 0).any():
+    index = field.positions("class", target.coords["class"], "class")
+    if (index.data < 0).any():
         names = target.names["class"]
-        missing = np.broadcast_to(names.spread(found.dims), found.data.shape)[found.data < 0]
+        missing = np.broadcast_to(names.spread(index.dims), index.data.shape)[index.data < 0]
         message = f"`{missing[0]}` is not among the classes that this field is attributed to"
         raise error("E506", message, help="attribute to all: `attribute(output.class)`")
-    return field.values.take("class", found)
+    return field.values.take("class", index)
 
 
 def pick_ranked(field: Field, type: FieldType, axes: tuple[Axis, ...], order: Named) -> Field:
-    """The places in ``order`` (..., rank) of the jointly ranked axes; ``order`` counts row-major over them."""
+    """Index the jointly ranked axes with ``order`` (..., rank), flat row-major indices over them."""
     new = axes[0].name if len(axes) == 1 else field.type.atom
     order = order.renamed({order.dims[-1]: new})
     result = field
@@ -169,11 +170,11 @@ def pick_ranked(field: Field, type: FieldType, axes: tuple[Axis, ...], order: Na
         result = result.take(new, order)
         return result.with_values(result.values, type)
     sizes = [field.values.sizes.get(axis.name, axis.size) for axis in axes]
-    places = np.unravel_index(np.maximum(order.data, 0), sizes)
-    for axis in axes:  # under temporary names: the new axis may be called like one of the old
+    indices = np.unravel_index(np.maximum(order.data, 0), sizes)
+    for axis in axes:  # under temporary names: the new axis may have the name of an old one
         result = _renamed(result, {axis.name: f"{axis.name}*"})
-    for axis, place in zip(axes, places, strict=True):
-        index = Named(order.dims, np.where(order.data < 0, -1, place))
+    for axis, positions in zip(axes, indices, strict=True):
+        index = Named(order.dims, np.where(order.data < 0, -1, positions))
         if f"{axis.name}*" in result.values.dims or any(f"{axis.name}*" in a.dims for a in result.coords.values()):
             result = result.take(f"{axis.name}*", index)
     return result.with_values(result.values, type)
@@ -197,27 +198,27 @@ def _renamed(field: Field, names: dict[str, str]) -> Field:
 def ranks(
     score: Named, axes: tuple[Axis, ...], ascending: bool = False, most: int | None = None
 ) -> tuple[Named, np.ndarray]:
-    """All places from the strongest down, (..., rank), and how many are there in each row. Ties: the lower index first;
-    absent atoms come last, as -1. ``most``: so many of them are enough, and no others need be sorted."""
+    """Return the flat indices from the strongest down, (..., rank), and the number of atoms in each row. Ties: the
+    lower index first; missing atoms come last, as -1. ``most``: sort only this many."""
     names = [axis.name for axis in axes]
     apart = [d for d in score.dims if d not in names]
     ordered = score.ordered([*apart, *names]).data
     flat = ordered.reshape(*ordered.shape[: len(apart)], -1)
     key = flat if ascending else -flat
-    gone = np.isnan(flat)
-    if not gone.any():
+    missing = np.isnan(flat)
+    if not missing.any():
         count = np.full(flat.shape[:-1], flat.shape[-1])
         return Named((*apart, "rank*"), _strongest(key, most)), count
-    count = (~gone).sum(-1)
+    count = (~missing).sum(-1)
     order = np.argsort(key, axis=-1, kind="stable")  # NaN comes last
     order = np.where(np.arange(flat.shape[-1]) < count[..., None], order, -1)
     return Named((*apart, "rank*"), order), count
 
 
 def _strongest(key: np.ndarray, most: int | None) -> np.ndarray:
-    """The places of the lowest keys in order, ties by place: ``most`` of them, or all."""
+    """Return the indices of the ``most`` lowest keys (None: of all) in order, ties by index."""
     if most is None or key.size != key.shape[-1] or most >= key.size:
         return np.argsort(key, axis=-1, kind="stable")
     row = key.reshape(-1)
-    near = np.flatnonzero(row <= np.partition(row, most - 1)[most - 1])  # ties with the last, too
+    near = np.flatnonzero(row <= np.partition(row, most - 1)[most - 1])  # includes ties with the last
     return near[np.argsort(row[near], kind="stable")][:most].reshape(*key.shape[:-1], most)

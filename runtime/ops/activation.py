@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.check.arguments import SOME_LAYER
-from bbilang.compiler.contract import Activations, Demand, Fail, Operation, Parameter, Registry
+from bbilang.compiler.contract import Activations, Demand, Fail, Operation, Parameter, Registry, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.atoms import gather
@@ -44,7 +44,7 @@ class Activation(Operation):
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         return (Activations(node.type.layers),)
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (frame,) = inputs
         type = node.type
         if type.atom == "group":

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Fail, Operation, Parameter
+from bbilang.compiler.contract import Fail, Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named
@@ -26,7 +26,7 @@ class Elementwise(Operation):
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         return replace(field, signed=False, steps=(*field.steps, self.words))
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         return field.with_values(Named(field.values.dims, type(self).function(field.values.data)), node.type)
 
@@ -45,7 +45,7 @@ class Relu(Elementwise):
 
     name = "relu"
     words = "positive part"
-    function = staticmethod(lambda data: np.where(np.isnan(data), data, np.maximum(data, 0)))
+    function = staticmethod(lambda data: np.asarray(np.where(np.isnan(data), data, np.maximum(data, 0))))
     example = "block5c.expand.spatial | attribute(output) | relu | present(heatmap)"
 
 
@@ -61,7 +61,7 @@ def spend(field: FieldType, name: str, words: str, signed: bool) -> FieldType:
         sizes = ", ".join(map(str, uneven.sizes))
         message = f"the layers differ in their `{uneven.name}` ({sizes}), so there is no {words} over them"
         raise Fail("E231", message, f"spend `{uneven.name}` first, or lay them out: `facet=layer`", argument="axis")
-    spent = (*field.spent, *field.axis(name).components)
+    spent = (*field.spent, *(c for axis in field.axes if axis.name == name for c in axis.components))
     return replace(field.without(name), signed=signed, steps=(*field.steps, f"{words} over {name}"), spent=spent)
 
 
@@ -81,12 +81,12 @@ class Reduction(Operation):
             comparable(field, f"`{self.name}`")
         return spend(field, axis, self.words, signed=field.signed and self.keeps_sign)
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         axis = node["axis"]
         values = field.values
         if axis not in values.dims:  # the same all along the axis
-            size = field.type.axis(axis).size
+            size = next(a.size for a in field.type.axes if a.name == axis)
             values = Named((axis, *values.dims), np.broadcast_to(values.data, (size, *values.data.shape)))
         place = values.dims.index(axis)
         with np.errstate(all="ignore"):
@@ -137,11 +137,12 @@ class Difference(Operation):
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         axis = field.axis(arguments["axis"])
+        assert axis is not None
         if axis.size != 2 or not axis.exact:
             raise Fail("E231", f"a difference is of two, and `{axis.name}` has {axis.size}", argument="axis")
         return spend(field, axis.name, "difference", signed=True)
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         axis = node["axis"]
         first, second = (field.values.take(axis, Named((), np.array(i))) for i in (0, 1))

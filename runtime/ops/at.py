@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Fail, Operation, Parameter
+from bbilang.compiler.contract import Fail, Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.fields.field import Field, Named, union_of
@@ -52,7 +52,7 @@ class At(Operation):
             field = field.swap(replace(axis, varies=tuple(v for v in axis.varies if v not in names)))
         return field
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         selection = node["selection"]
         chosen = run.value(selection)

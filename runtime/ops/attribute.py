@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,19 +17,23 @@ from bbilang.compiler.contract import (
     Parameter,
     Registry,
     Reruns,
+    Run,
     bound,
     named_method,
     spelled,
 )
+from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.compiler.optimize.target_slots import place_of
 from bbilang.runtime.fields.atoms import as_maps, gather, parts_of, reduce_part
-from bbilang.runtime.fields.field import Field, Named, combine
+from bbilang.runtime.fields.field import TERM, Field, Named, coalesce, combine
 from bbilang.runtime.fields.groups import group_maps, reduce_groups, slopes_of
-from bbilang.runtime.fields.method_axis import apart, beside, listed
+from bbilang.runtime.fields.method_axis import expanded, listed, stacked
 from bbilang.runtime.ops.activation import CLASSES, content_type, rebuilt, require_layer
-from bbilang.runtime.ops.output import TERM
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Attribute(Operation):
@@ -67,7 +71,7 @@ class Attribute(Operation):
         return replace(type, unit=kind.unit or type.unit, signed=kind.signed)
 
     def expand(self, field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
-        return apart(field, arguments, make)
+        return expanded(field, arguments, make)
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         if listed(node["method"]):
@@ -81,7 +85,7 @@ class Attribute(Operation):
         rule = spelled(registry, node["method"]) if kind.rule else ()
         return (Gradients(node["to"], layers, f"{node.type.atom} x activation" if known else "", rule, combined),)
 
-    def reduce(self, node: Node, layer: Any, activation: Any, gradient: Any, run: Any) -> Any:
+    def reduce(self, node: Node, layer: LayerDescription, activation: Tensor, gradient: Tensor, run: Run) -> Tensor:
         method = run.registry.methods[named_method(node)[0]]
         if method.layered:
             return method.maps(as_maps(activation, layer), as_maps(gradient, layer))
@@ -91,28 +95,28 @@ class Attribute(Operation):
             return reduce_groups(node, layer, slopes, run)
         return reduce_part(contribution, layer, node.type.atom, "sum")
 
-    def parts(self, node: Node, layer: Any, activation: Any, atoms: Any, run: Any) -> Any:
+    def parts(self, node: Node, layer: LayerDescription, activation: Tensor, atoms: np.ndarray, run: Run) -> Tensor:
         return parts_of(activation, layer, node.type.atom, atoms)
 
-    def collect(self, node: Node, layer: Any, cube: Any, run: Any) -> Any:
+    def collect(self, node: Node, layer: LayerDescription, cube: Tensor, run: Run) -> Tensor:
         if run.registry.methods[named_method(node)[0]].layered:
             return as_maps(cube, layer).sum(-3)
         if node.type.atom == "group":
             return reduce_groups(node, layer, slopes_of(cube, run.activation(node, layer.name)), run)
         return reduce_part(cube, layer, node.type.atom, "sum")
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         if listed(node["method"]):
-            return beside(node, run)
+            return stacked(node, run)
         of = of_targets if node["to"].type.content == "score" else of_atoms
-        found = of(node, node["to"], inputs[0], run, lambda a, b: a * b)
+        found = of(node, node["to"], inputs[0], run)
         kind, parameters = bound(run.registry, node["method"])
         note = kind.note(parameters)
         found.notes += (*completeness(run.checks(node)), *([note] if note else []))
         return found
 
 
-def at_layers(maps: dict[str, np.ndarray], layers: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def at_layers(maps: Mapping[str, np.ndarray], layers: Mapping[str, LayerDescription]) -> Mapping[str, np.ndarray]:
     """The maps (slot, input, y, x) of another layer resized to those of the field, bilinearly; the field's own as they
     are."""
     import torch
@@ -174,8 +178,8 @@ def with_linked(type: FieldType, to: FieldType) -> FieldType:
     return found.with_states(*to.states)
 
 
-def of_targets(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Field:
-    """Numbers for every class of the target, combined with the target's coefficients, for the frame's atoms."""
+def of_targets(node: Node, to: Node, frame: Field, run: Run) -> Field:
+    """Numbers of the frame's atoms for every class of the target, weighted with the target's coefficients."""
     target, place = run.value(to), place_of(to)
     layers = {name: run.layer(name) for name in node.type.layers}
     maps, leading = (
@@ -186,8 +190,11 @@ def of_targets(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Fiel
     every = gather(frame, maps, layers, leading)
     slots = run.slots(node, to, place)  # (..., term) -> slot
     picked = every.take("slot", slots)
-    together = run.table(node, to, place).keyed.combined  # a difference was explained as one score
-    summed = combine(weigh, picked, Named((TERM,), np.ones(1, np.float32)) if together else target.weight)
+    if run.attributes_sums(node, to, place):  # a difference of classes was attributed as one score
+        summed = picked
+    else:
+        assert target.weight is not None
+        summed = combine(np.multiply, picked, target.weight)
     axis = summed.dims.index(TERM)
     values = Named(tuple(d for d in summed.dims if d != TERM), summed.data.sum(axis))
     result = rebuilt(frame, node.type, values, target.names)
@@ -195,8 +202,9 @@ def of_targets(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Fiel
     return result
 
 
-def of_atoms(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Field:
-    """Numbers for every atom of later layers, for the frame's atoms; NaN where the frame's layer is not the earlier."""
+def of_atoms(node: Node, to: Node, frame: Field, run: Run) -> Field:
+    """Numbers of the frame's atoms for every atom of later layers; NaN where the frame's layer is not the earlier
+    one."""
     target: Field = run.value(to)
     layers = {name: run.layer(name) for name in node.type.layers}
     values: Named | None = None
@@ -215,7 +223,7 @@ def of_atoms(node: Node, to: Node, frame: Field, run: Any, weigh: Any) -> Field:
         slots = run.slots(node, to, place)
         slots = Named(slots.dims[:-1], slots.data[..., 0])
         picked = every.take("slot", slots.renamed({d: f"to.{d}" for d in slots.dims if d in own}))
-        values = picked if values is None else combine(lambda a, b: np.where(np.isnan(a), b, a), values, picked)
+        values = picked if values is None else combine(coalesce, values, picked)
     if values is None:
         sizes = {**frame.values.sizes, **{f"to.{name}": size for name, size in target.values.sizes.items()}}
         axes = {axis.name: sizes.get(axis.name, axis.size) for axis in node.type.axes if axis.name != "input"}

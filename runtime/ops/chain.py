@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from bbilang.compiler.contract import Demand, Operation, Registry, Scores
+from bbilang.compiler.contract import Demand, Operation, Registry, Run, Scores
 from bbilang.compiler.ir.program import Node
 from bbilang.runtime.attribution.target_slots import keyed
-from bbilang.runtime.fields.field import Field, Named
-from bbilang.runtime.ops.output import TERM
+from bbilang.runtime.fields.field import TERM, Field, Named
 
 
 class Chain(Operation):
@@ -22,7 +19,7 @@ class Chain(Operation):
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         return (Scores(),)
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         to = node.inputs[1]
         wanted = keyed(run, to, "output")
         dims = tuple(d for d in wanted.numbers.dims if d != TERM)
@@ -32,6 +29,7 @@ class Chain(Operation):
             for place in np.ndindex(index.shape[1:]):
                 index[(row, *place)] = own.index((wanted.kind, int(wanted.numbers.data[(row, *place)])))
         target = run.value(to)
+        assert target.weight is not None
         weight = Named(wanted.numbers.dims, np.broadcast_to(target.weight.spread(wanted.numbers.dims), index.shape))
         unknown = Named(dims, np.full(index.shape[:-1], np.nan, np.float32))  # nobody shows the score itself
         return Field(node.type, unknown, {}, {}, Named(wanted.numbers.dims, index), weight)

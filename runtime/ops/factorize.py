@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Activations, Demand, Fail, Operation, Parameter, Registry
+from bbilang.compiler.contract import Activations, Demand, Fail, Operation, Parameter, Registry, Run
+from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.execution import text_lengths as lengths
@@ -92,8 +93,8 @@ class Factorize(Operation):
         one = len(sizes) == 1
         group = Axis("group", max(sizes), exact=one, varies=varies, whole=one)
         axes = tuple(axis for axis in field.axes if axis.name == "input")
-        content = contents[0].type.content if contents else "activation"
-        type = replace(field, content=content, atom="group", axes=(*axes, group), signed=False, scope="", steps=(),
+        kind = contents[0].type.content if contents else "activation"
+        type = replace(field, content=kind, atom="group", axes=(*axes, group), signed=False, scope="", steps=(),
                        unit="|W| |H|, the L2 norm of the part", family=_family(arguments))  # fmt: skip
         for child in (*contents, *((compatible,) if compatible is not None else ())):
             type = type.with_states(*child.type.states)
@@ -104,7 +105,7 @@ class Factorize(Operation):
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         return () if node["of"] is not None else (Activations(node.type.layers),)
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         if run.parts:
             raise lengths.refuse("`factorize`")
         n, layer = node["n"], run.layer(node.type.layers[0])
@@ -174,7 +175,7 @@ class Factor(Operation):
             signed=groups["method"] in matrix.SIGNED or split,
         )
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (groups,) = inputs
         values = getattr(groups, node["which"])
         coords = {axis.name: Named((axis.name,), np.arange(axis.size)) for axis in node.type.axes}
@@ -183,7 +184,7 @@ class Factor(Operation):
         return Field(node.type, values, coords, notes=groups.notes, shares=shares)
 
 
-def _cube(node: Node, content: Node | None, layer: Any, run: Any) -> Named:
+def _cube(node: Node, content: Node | None, layer: LayerDescription, run: Run) -> Named:
     """What is factorized: (*states, input, *layer axes)."""
     if content is None:
         return Named(("input", *layer.axes), numpy_of(run.activation(node, layer.name)))

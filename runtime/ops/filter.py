@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Operation, Parameter
+from bbilang.compiler.contract import Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named, combine
@@ -44,7 +44,7 @@ class Filter(Operation):
             field = field.swap(replace(axis, exact=False, whole=whole, gap=gap, sizes=sizes, varies=varies))
         return field
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         met = _evaluate(node["condition"], field)
         kept = combine(lambda value, condition: np.where(condition, value, np.nan), field.values, met)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bbilang.compiler.contract import Demand, Fail, Gradients, Operation, Parameter, Registry
+import numpy as np
+
+from bbilang.compiler.contract import Demand, Fail, Gradients, Operation, Parameter, Registry, Run
+from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.atoms import parts_of, reduce_part
@@ -13,6 +16,9 @@ from bbilang.runtime.fields.field import Field
 from bbilang.runtime.fields.groups import reduce_groups
 from bbilang.runtime.ops.activation import require_layer
 from bbilang.runtime.ops.attribute import derivative_type, of_atoms, of_targets
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NORMED = ("spatial", "pixel", "token", "whole")
 
@@ -49,18 +55,18 @@ class Gradient(Operation):
             ),
         )
 
-    def reduce(self, node: Node, layer: Any, activation: Any, gradient: Any, run: Any) -> Any:
+    def reduce(self, node: Node, layer: LayerDescription, activation: Tensor, gradient: Tensor, run: Run) -> Tensor:
         if node.type.atom == "group":
             return reduce_groups(node, layer, gradient, run)
         how = "norm" if node.type.atom in NORMED else "sum"
         return reduce_part(gradient, layer, node.type.atom, how)
 
-    def parts(self, node: Node, layer: Any, activation: Any, atoms: Any, run: Any) -> Any:
+    def parts(self, node: Node, layer: LayerDescription, activation: Tensor, atoms: np.ndarray, run: Run) -> Tensor:
         return parts_of(activation.new_ones(()).expand_as(activation), layer, node.type.atom, atoms)
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         of = of_targets if node["of"].type.content == "score" else of_atoms
-        return of(node, node["of"], inputs[0], run, lambda a, b: a * b)
+        return of(node, node["of"], inputs[0], run)
 
 
 def _has_sums(target: Node) -> bool:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from bbilang.compiler.contract import Operation
+from bbilang.compiler.contract import Operation, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.runtime.fields.field import Field, Named
 
@@ -17,7 +15,7 @@ class Input(Operation):
     name = "input"
     head = True
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         grey = run.pictures.mean(-1).astype(np.float32) / 255
         coords = {name: Named((name,), np.arange(size)) for name, size in zip(node.type.names, grey.shape, strict=True)}
         return Field(node.type, Named(node.type.names, grey), coords)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Fail, Make, Operation, Parameter
+from bbilang.compiler.contract import Fail, Make, Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
-from bbilang.runtime.fields.field import Field, Linked, Named, combine
+from bbilang.runtime.fields.field import Field, Linked, Named, coalesce, combine, replace_where
 from bbilang.runtime.ops.activation import content_type, rebuilt, require_layer
 from bbilang.runtime.ops.attribute import with_linked
 
@@ -76,7 +76,7 @@ class Link(Operation):
             nodes["start"] = make("attribute", field, to=start)
         return {**arguments, **nodes}
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         if node["to"] is None:
             nodes = tuple(run.value(child) for child in node.inputs[0].inputs)
             pairs = tuple(run.value(pair) for pair in node["pairs"])
@@ -90,7 +90,7 @@ def _pair(earlier: Node, later: Node, make: Make) -> Node:
     return make("attribute", earlier, to=later)
 
 
-def _both_ways(node: Node, frame: Field, run: Any) -> Field:
+def _both_ways(node: Node, frame: Field, run: Run) -> Field:
     """The later atom's score attributed to the earlier one, whichever of the two is the field's own."""
     to: Node = node["to"]
     down, up = run.value(node["down"]), run.value(node["up"])
@@ -109,20 +109,20 @@ def _both_ways(node: Node, frame: Field, run: Any) -> Field:
     extra = [d for d in turned.dims if d not in values.dims]
     for name in extra:  # one atom has no axis
         turned = turned.take(name, Named((), np.array(0)))
-    values = combine(lambda a, b: np.where(np.isnan(a), b, a), values, turned)
+    values = combine(coalesce, values, turned)
     if chosen:
         itself = _itself(frame, to, run)
-        values = combine(lambda a, b, o: np.where(o, b, a), values, run.value(node["own"]).values, itself)
+        values = combine(replace_where, values, run.value(node["own"]).values, itself)
     if node.get("start") is not None:
         state = to.type.axes[0].name
         outside = Named((state,), (run.value(to).coords[to.type.axes[0].components[0]].data < 0))
-        values = combine(lambda a, b, o: np.where(o, b, a), values, run.value(node["start"]).values, outside)
+        values = combine(replace_where, values, run.value(node["start"]).values, outside)
     result = rebuilt(frame, node.type, values)
     result.coords |= {c: a for c, a in down.coords.items() if c.startswith("to.")} if not chosen else {}
     return result
 
 
-def _itself(frame: Field, to: Node, run: Any) -> Named:
+def _itself(frame: Field, to: Node, run: Run) -> Named:
     """Over (state, the atoms' axes): whether it is the atom that is chosen."""
     theirs, own = to.type.layers, frame.type.layers
     state, chosen = to.type.axes[0], run.value(to).coords
@@ -152,7 +152,7 @@ class Chosen(Operation):
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         return replace(field, content="substrate")
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         return field.with_values(field.values, node.type)
 
@@ -163,7 +163,7 @@ class Fields(Operation):
     name = "fields"
     head = True
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         return Field(node.type, Named((), np.array(0.0)))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Fail, Operation, Parameter
+from bbilang.compiler.contract import Fail, Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node, walk
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named
@@ -52,7 +52,7 @@ class Normalize(Operation):
             raise Fail("E230", "the field has no channels to normalize apart", "use `scope=layer`", argument="scope")
         return replace(field, unit="share of the maximum", scope=WORDS[scope])
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         values = field.values
         magnitude = np.abs(np.nan_to_num(values.data, nan=0.0, posinf=np.inf, neginf=-np.inf))
@@ -67,7 +67,7 @@ def _joins_layers(field: FieldType) -> bool:
     return field.content == "attribution" and other
 
 
-def _labels(node: Node, field: Field, run: Any) -> list[Named]:
+def _labels(node: Node, field: Field, run: Run) -> list[Named]:
     """Integers over some of the field's axes: numbers with the same ones are scaled together. They are the atoms' own
     coordinates, not their places: `top` mixes channels and layers along one axis, and channel 3 of one layer is not
     that of another."""
@@ -95,7 +95,7 @@ def _chosen(node: Node) -> list[Node]:
     return [chosen for chosen in walk(node) if chosen.type.content == "selection" and chosen["id"] in names]
 
 
-def _layers_of(selection: Node, run: Any) -> Named | None:
+def _layers_of(selection: Node, run: Run) -> Named | None:
     """The layer of each atom that a reader can choose, over the states; the output is one, too."""
     layer = run.value(selection).coords.get("layer")
     return layer.renamed({layer.dims[0]: selection["id"]}) if layer is not None and layer.dims else None
@@ -111,9 +111,9 @@ def _largest(magnitude: Named, labels: list[Named]) -> np.ndarray:
     data = magnitude.data.max(others, keepdims=True) if others else magnitude.data
     key = np.zeros(data.shape, int)
     for label in labels:
-        _, own = np.unique(label.data, return_inverse=True)
-        own = Named(label.dims, own.reshape(label.data.shape))
-        key = key * (int(own.data.max(initial=0)) + 1) + own.spread(dims)
+        _, inverse = np.unique(label.data, return_inverse=True)
+        numbers = Named(label.dims, inverse.reshape(label.data.shape))
+        key = key * (int(numbers.data.max(initial=0)) + 1) + numbers.spread(dims)
     _, group = np.unique(key, return_inverse=True)
     largest = np.zeros(int(group.max(initial=-1)) + 1, data.dtype)
     np.maximum.at(largest, group.ravel(), data.ravel())

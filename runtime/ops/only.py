@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bbilang.compiler.contract import Fail, Operation, Parameter
+from bbilang.compiler.contract import Fail, Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.fields.field import Field
@@ -26,11 +26,11 @@ class Only(Operation):
         other: FieldType = arguments["field"].type
         pairs = shared_axes(field, other)
         if not pairs:
-            theirs, own = (", ".join(n for n in t.names if n != "input") or "none" for t in (other, field))
+            other_names, own_names = (", ".join(n for n in t.names if n != "input") or "none" for t in (other, field))
             raise Fail(
                 "E230",
                 "the two have no axis of atoms in common",
-                f"the axes of those atoms: {theirs}; of the field: {own}",
+                f"the axes of those atoms: {other_names}; of the field: {own_names}",
                 argument="field",
             )
         if other.layers != field.layers and any(own.components != ("class",) for own, _ in pairs):
@@ -52,7 +52,7 @@ class Only(Operation):
         # The picker of inputs that an element shows is an axis of this field: each input keeps its own atoms.
         return field.with_states(*(state for state in other.states if field.axis(state.name) is None))
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         other = run.value(node["field"])
         for own, theirs in shared_axes(field.type, other.type):

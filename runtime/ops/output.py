@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
-from bbilang.compiler.contract import Demand, Operation, Registry, Scores
+from bbilang.compiler.contract import Demand, Operation, Registry, Run, Scores
 from bbilang.compiler.ir.program import Node
-from bbilang.runtime.fields.field import Field, Named, combine, union_of
-
-TERM = "term"
+from bbilang.runtime.fields.field import TERM, Field, Named, combine, union_of
 
 
 class Output(Operation):
@@ -22,7 +21,7 @@ class Output(Operation):
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         return (Scores(),)
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         scores = run.scores  # (input, class)
         kind, *rest = node["which"]
         match kind:
@@ -47,13 +46,13 @@ class Stack(Operation):
     name = "stack"
     head = True
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
-        index, weight = _aligned([f.index for f in inputs], [f.weight for f in inputs])
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
+        index, weight = _aligned(inputs)
         dims = tuple(d for d in index[0].dims if d != TERM)
-        stacked = [
+        stacked_index, stacked_weight = (
             Named((*dims, "class", TERM), np.stack([a.data for a in arrays], axis=-2)) for arrays in (index, weight)
-        ]
-        return target_field(node, *stacked, run)
+        )
+        return target_field(node, stacked_index, stacked_weight, run)
 
 
 class Combine(Operation):
@@ -62,29 +61,31 @@ class Combine(Operation):
     name = "combine"
     head = True
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
-        index, weight = _aligned([f.index for f in inputs], [f.weight for f in inputs])
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
+        index, weight = _aligned(inputs)
         signed = [weight[0].data, weight[1].data * node["sign"]]
         joined = Named(index[0].dims, np.concatenate([a.data for a in index], axis=-1))
         return target_field(node, joined, Named(index[0].dims, np.concatenate(signed, axis=-1)), run)
 
 
-def _aligned(indices: list[Named], weights: list[Named]) -> tuple[list[Named], list[Named]]:
-    """The same axes and number of terms for all; a missing term has weight 0."""
+def _aligned(targets: Sequence[Field]) -> tuple[list[Named], list[Named]]:
+    """Classes and weights of some targets, with the same axes and number of terms; a missing term has weight 0."""
+    indices = [target.index for target in targets if target.index is not None]
+    weights = [target.weight for target in targets if target.weight is not None]
     dims = tuple(d for d in union_of(indices) if d != TERM)
     sizes = {d: s for a in indices for d, s in a.sizes.items()}
     terms = max(a.sizes[TERM] for a in indices)
 
-    def grown(array: Named, **how: Any) -> Named:
+    def padded(array: Named, mode: Literal["constant", "edge"]) -> Named:
         data = np.broadcast_to(array.spread((*dims, TERM)), [*(sizes[d] for d in dims), array.sizes[TERM]])
         pad = [(0, 0)] * len(dims) + [(0, terms - data.shape[-1])]
-        return Named((*dims, TERM), np.pad(data, pad, **how))
+        return Named((*dims, TERM), np.pad(data, pad, mode=mode))
 
-    # A missing term repeats a class that is there: a class of its own would cost a pass.
-    return [grown(a, mode="edge") for a in indices], [grown(a) for a in weights]
+    # A missing term repeats an existing class: another class would cost a pass.
+    return [padded(a, "edge") for a in indices], [padded(a, "constant") for a in weights]
 
 
-def target_field(node: Node, index: Named, weight: Named, run: Any) -> Field:
+def target_field(node: Node, index: Named, weight: Named, run: Run) -> Field:
     """A field of scores. index, weight: (..., term), the classes and coefficients that each score is made of."""
     scores = run.scores
     if node.type.unit == "probability":
@@ -107,7 +108,7 @@ def target_field(node: Node, index: Named, weight: Named, run: Any) -> Field:
     return Field(node.type, values, coords, {"class": Named(plain, names)}, index, weight)
 
 
-def target_words(classes: np.ndarray, weights: np.ndarray, run: Any) -> str:
+def target_words(classes: np.ndarray, weights: np.ndarray, run: Run) -> str:
     """ "tabby − tiger cat"."""
     words = ""
     for number, weight in zip(classes, weights, strict=True):

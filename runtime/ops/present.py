@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from bbilang.compiler.check.present import PARAMETERS
-from bbilang.compiler.contract import Operation
+from bbilang.compiler.contract import Operation, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.runtime.fields.field import Field, Linked
 
@@ -20,7 +18,7 @@ class Present(Operation):
     parameters = PARAMETERS
     example = 'block5c.expand.spatial | attribute(output) | present(heatmap, title="Where the evidence is")'
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         if isinstance(inputs[0], Linked):  # several fields, each with axes of its own
             return Linked(node.type, inputs[0].values, nodes=_plain(inputs[0].nodes), pairs=_plain(inputs[0].pairs))
         values = inputs[0].values

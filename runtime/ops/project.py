@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Activations, Demand, Fail, Operation, Parameter, Registry
+from bbilang.compiler.contract import Activations, Demand, Fail, Operation, Parameter, Registry, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.factorization.layer import percent
@@ -67,7 +67,7 @@ class Project(Operation):
         if along is not None:
             _check_along(field, along, n, method, fit)
             axes = tuple(Axis("component", n) if a.name == along else a for a in field.axes)
-            spent = (*field.spent, *field.axis(along).components)
+            spent = (*field.spent, *(c for a in field.axes if a.name == along for c in a.components))
         else:
             if field.atom not in VECTORS or field.family:
                 message = f"`project` lowers vectors, and a {'group' if field.family else field.atom} is none"
@@ -90,7 +90,7 @@ class Project(Operation):
         others = fit.type.layers if isinstance(fit, Node) else ()
         return (Activations(tuple(dict.fromkeys((*node.type.layers, *others)))),)
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         along, fit, method, n = (node[name] for name in ("along", "fit", "method", "n"))
         feature = along or PART
@@ -111,30 +111,31 @@ class Project(Operation):
             here = dict(zip(apart, at, strict=True))
             layers = np.broadcast_to(_at(owner, here).spread(atoms), inner).ravel()
             rows = data[at].reshape(-1, deep).astype(np.float64)
-            known: Any = node.type.layers.index(fit) if isinstance(fit, str) else None
+            fitted_on: int | np.ndarray | None = node.type.layers.index(fit) if isinstance(fit, str) else None
             if base is not None:
-                known = _rows(_at(base, here), feature)
-            found, made, left = lower_layers(rows, layers, known, method, n, along is not None, seed, what)
-            values[at] = found.reshape(*inner, n)
-            shares += left
+                fitted_on = _rows(_at(base, here), feature)
+            scores, made, left_out = lower_layers(rows, layers, fitted_on, method, n, along is not None, seed, what)
+            values[at] = scores.reshape(*inner, n)
+            shares += left_out
             if made is not None and made.shape[1] == deep:
                 loadings[at] = made
         result = _without(field, along)
         result.coords["component"] = Named(("component",), np.arange(n))
-        made = Named((*apart, "component", feature), loadings) if along and method in LINEAR else None
-        if made is not None and along in field.names:
-            result.names["component"] = strongest(made, field.names[along], along)
+        loadings_field = Named((*apart, "component", feature), loadings) if along and method in LINEAR else None
+        if loadings_field is not None and along in field.names:
+            result.names["component"] = strongest(loadings_field, field.names[along], along)
         who = "the components and the mean" if method == "pca" else "the components"
-        left = f"{who} leave out {percent(min(shares), max(shares))} of the squared norm" if shares else ""
+        note = f"{who} leave out {percent(min(shares), max(shares))} of the squared norm" if shares else ""
         if shares and max(shares) > 1:
-            left += "; of more than 100 %, the vectors lie far from those that the components were made for"
-        notes = (*field.notes, *([left] if left else []))
+            note += "; of more than 100 %, the vectors lie far from those that the components were made for"
+        notes = (*field.notes, *([note] if note else []))
         numbers = Named((*apart, *atoms, "component"), values)
-        return Projected(node.type, numbers, result.coords, result.names, notes=notes, loadings=made)
+        return Projected(node.type, numbers, result.coords, result.names, notes=notes, loadings=loadings_field)
 
 
-def _check_along(field: FieldType, along: str, n: int, method: str, fit: Any) -> None:
+def _check_along(field: FieldType, along: str, n: int, method: str, fit: str | Node | None) -> None:
     axis = field.axis(along)
+    assert axis is not None
     if along in ("input", "layer"):
         raise Fail("E231", f"`project` does not lower `{along}`: each is projected by itself", argument="along")
     if axis.size < n:
@@ -153,7 +154,7 @@ def _check_along(field: FieldType, along: str, n: int, method: str, fit: Any) ->
                        argument="fit")  # fmt: skip
 
 
-def _vectors(node: Node, field: Field, run: Any) -> Named:
+def _vectors(node: Node, field: Field, run: Run) -> Named:
     """Each atom's vector of channels: the field's axes and `PART`, NaN beyond the channels of a smaller layer."""
     layers = {name: run.layer(name) for name in field.type.layers}
     maps = {}

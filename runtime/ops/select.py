@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from bbilang.compiler.contract import Operation
+from bbilang.compiler.contract import Operation, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named
@@ -20,7 +18,7 @@ class Select(Operation):
     def __init__(self, name: str):
         self.name = name  # type: ignore[misc]
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         over = run.value(node["over"])
         axis = node.type.axes[0]
         dims = tuple(d for d in over.values.dims if any(d in over.coords[c].dims for c in axis.components))
@@ -53,7 +51,7 @@ class Slider(Operation):
     name = "slider"
     head = True
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         values = Named((node.type.axes[0].name,), np.array(node["values"], np.float64))
         return Field(node.type, values, {"value": values})
 

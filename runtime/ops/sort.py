@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.contract import Operation, Parameter
+from bbilang.compiler.contract import Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field
@@ -22,7 +22,7 @@ class Sort(Operation):
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         return ranked_type(field, arguments, None)
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         axes = ranked_axes(field.type, dict(node.parameters))
         score = score_of(field, axes, node["per"], node["by"], run)

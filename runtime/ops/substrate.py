@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from bbilang.compiler.contract import Operation
+from bbilang.compiler.contract import Operation, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.runtime.fields.field import Field, Named
 
@@ -17,7 +15,7 @@ class Substrate(Operation):
     name = "substrate"
     head = True
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         type = node.type
         coords = {axis.name: Named((axis.name,), np.arange(axis.size)) for axis in type.axes}
         dims = type.names
@@ -37,7 +35,7 @@ class PickAtom(Operation):
     name = "pick_atom"
     head = True
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         own = [axis for axis in field.type.axes if axis.name not in ("input", "layer")]
         new = node.type.axes[-1].name

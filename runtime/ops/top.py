@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Operation, Parameter
+from bbilang.compiler.contract import Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named, combine
@@ -26,7 +26,7 @@ class Keep(Operation):
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         return ranked_type(field, arguments, arguments["k"])
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         axes = ranked_axes(field.type, dict(node.parameters))
         most = node["k"] if self.one_end else None

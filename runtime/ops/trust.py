@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.check.arguments import SOME_LAYER
-from bbilang.compiler.contract import Demand, Fail, Make, Operation, Parameter, Registry, Trials, bound, named_method
+from bbilang.compiler.contract import (
+    Demand,
+    Fail,
+    Make,
+    Operation,
+    Parameter,
+    Registry,
+    Run,
+    Trials,
+    bound,
+    named_method,
+)
 from bbilang.compiler.ir.program import OUTPUT, Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.compiler.optimize.target_slots import place_of
@@ -100,10 +111,10 @@ class Trust(Operation):
             found.append(Trials(attribution["to"], attribution.type.layers, measure.name, **asked))
         return tuple(found)
 
-    def trial(self, node: Node, words: str, run: Any) -> Any:
+    def trial(self, node: Node, words: str, run: Run) -> Any:
         return finding(node, words, run)
 
-    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Any) -> Field:
+    def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         if run.parts:
             raise lengths.refuse("`trust`")

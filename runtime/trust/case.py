@@ -15,9 +15,8 @@ from bbilang.compiler.ir.model_description import NOT_PICTURES
 from bbilang.compiler.ir.program import OUTPUT, Node, Rerun
 from bbilang.compiler.ir.score_kinds import VALUE
 from bbilang.runtime.fields.atoms import kept_axes
-from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.fields.field import TERM, Field, Named
 from bbilang.runtime.inputs import baselines
-from bbilang.runtime.ops.output import TERM
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bbilang.runtime.fields.field import Field, Named
-from bbilang.runtime.ops.output import TERM
+from bbilang.runtime.fields.field import TERM, Field, Named
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
 from bbilang.runtime.trust.numbers import mean_of, number, over, rank_correlation, ratio

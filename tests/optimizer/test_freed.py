@@ -72,7 +72,10 @@ def test_nothing_outlives_its_last_use(name, choices, captures):
     work, ran = order(steps.steps), {}
     live = []
 
-    def watch(kind, done, total, left):
+    def watch(event):
+        if event.kind != "pass":
+            return
+        kind, done = event.words, event.done
         for step in work[: done + 1]:  # a forward that was run for this plan, not again for a method
             if step.kind == "forward" and step.index not in ran and len(captures) > len(ran):
                 ran[step.index] = captures[len(ran)]
@@ -86,7 +89,7 @@ def test_nothing_outlives_its_last_use(name, choices, captures):
                 assert not any(x() is not None for x in ends), (kind, str(free))
         live.append(sum(x() is not None for _, values, _ in captures for x in values))
 
-    executed(steps, watch=watch)
+    executed(steps, listener=watch)
     assert captures and not any(ref() is not None for saved, v, e in captures for ref in (saved, *v, *e))
     assert max(live) > 0
 
