@@ -29,7 +29,7 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.parse import parse as parse_source
 from bbilang.grammar.source import Source
 from bbilang.page import Page
-from bbilang.registry import charts, operation_defaults, registry
+from bbilang.registry import operation_defaults, registry
 from bbilang.runtime.device.mode_choice import decided, learn
 from bbilang.runtime.events import Event, RunListener
 from bbilang.runtime.inputs import arguments as givens
@@ -372,7 +372,7 @@ def render(page: View) -> str:
         givens.wrong("page", page, "a view", "`view(execute(plan))` gives one, and `Page.html()` renders a page")
     from bbilang.runtime.page.html import render as render_page
 
-    return render_page(page, charts())
+    return render_page(page, registry().styles)
 
 
 def explain(

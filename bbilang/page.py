@@ -10,7 +10,7 @@ import numpy as np
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.frozen import frozen
-from bbilang.registry import charts, registry
+from bbilang.registry import registry
 from bbilang.runtime.fields.field import Linked
 from bbilang.runtime.inputs.arguments import file_name, words
 from bbilang.runtime.view.linked_table import matrix_of
@@ -59,7 +59,7 @@ class Page:
         """The standalone page."""
         from bbilang.runtime.page.html import render
 
-        return render(self.view, charts())
+        return render(self.view, registry().styles)
 
     def save(self, path: str | Path, format: str | None = None, parents: bool = False) -> Path:
         """Write the page: html, json, png, svg, pdf or csv, by the file's ending unless said.
@@ -79,7 +79,7 @@ class Page:
             raise BbiError(Diagnostic("E430", f"there is no format `{wanted}`", help=help))
         try:
             shown = api.view(self.results, self.view.title, whole=True) if wanted == "csv" else self.view
-            return export(shown, path, wanted, charts(), parents)
+            return export(shown, path, wanted, registry().styles, parents)
         except OSError as error:
             raise unwritten(path, error, "`parents=True` makes it") from error
 

@@ -7,7 +7,7 @@ import pkgutil
 from functools import cache
 from typing import Any
 
-from bbilang.compiler.contract import Registry, Style
+from bbilang.compiler.contract import Registry
 
 GROUPS = {
     "operations": ("bbilang.ops", "OPERATIONS"),
@@ -61,11 +61,6 @@ def _load(registry: Registry, group: str, package: str) -> None:
     for each in modules:
         for thing in getattr(each, GROUPS[group][1], ()):
             table.setdefault(thing.name, thing)
-
-
-def charts() -> dict[str, Any]:
-    """How styles of plugins are drawn, by name; the built-in ones are found by the drawing itself."""
-    return {name: style.chart for name, style in registry().styles.items() if type(style).chart is not Style.chart}
 
 
 def operation_defaults() -> dict[str, dict[str, Any]]:

@@ -44,7 +44,7 @@ def unreachable(
 def _shown(element: Node, registry: Registry) -> Iterator[Marks]:
     """What tells the marks or cells of an element apart, without `layer`, and the layers whose atoms they are."""
     style = registry.styles[element["style"]]
-    if style.name == "image":
+    if style.shows_input:
         yield PHOTO, (element.op,)
         return
     type = element.type.without(element["facet"]) if element["facet"] else element.type

@@ -117,7 +117,7 @@ class SelectionReader:
     def _range(self, over: Node, expression: ast.Expression) -> Axis:
         """The axis of states: every atom that ``over`` shows, in any of its own states. Raises At E306."""
         type = over.type
-        if over.op == "present" and over["style"] == "image":
+        if over.op == "present" and self.scope.registry.styles[over["style"]].shows_input:
             message = f"{describe(expression)} shows every layer's positions"
             raise at(expression.span, "E306", message, f"say which: `hover({SOME_LAYER}.spatial)`")
         axes = type.atom_axes if type.atom != "class" else tuple(a for a in type.axes if a.name == "class")

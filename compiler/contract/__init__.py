@@ -6,12 +6,13 @@ from bbilang.compiler.contract.operation import Make, Operation
 from bbilang.compiler.contract.parameters import REQUIRED, Fail, Parameter
 from bbilang.compiler.contract.registry import Registry, did_you_mean, suggest
 from bbilang.compiler.contract.run import Run
-from bbilang.compiler.contract.style import Drawn, Style
+from bbilang.compiler.contract.style import ColourScale, Drawn, Style
 
 __all__ = [
     "AXIOMS",
     "REQUIRED",
     "Activations",
+    "ColourScale",
     "Demand",
     "Drawn",
     "Fail",

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from bbilang.compiler.contract.demands import Demand
 from bbilang.compiler.contract.parameters import Parameter
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.grammar.frozen import frozen
+
+if TYPE_CHECKING:  # what draws may import numpy and Altair; what checks a text must not
+    from bbilang.compiler.contract.run import Run
+    from bbilang.runtime.fields.field import Field, Named
+    from bbilang.runtime.vega.marks import Chart
+    from bbilang.runtime.vega.theme import Theme
+    from bbilang.runtime.view.drawing import Drawing
+    from bbilang.runtime.view.model import Element, Panel
+
+ColourScale: TypeAlias = Literal["", "full", "light"]  # none; over all its colours; beginning at white, as over a photo
 
 
 @frozen
@@ -23,17 +33,32 @@ class Drawn:
 
 
 class Style:
-    """One way to draw a field. ``takes`` may be spent besides, when they are there."""
+    """One way to draw a field. Adding one is adding a file with a subclass and a tuple ``STYLES``.
+
+    The type rule (`spend`, `marks`, `demands`) is asked when a text is checked; `panels`, `options`, `notes`, `title`
+    and `alternative` when a view is built from numbers; the rest when a page, a picture or a specification is made of
+    the view. Only `chart` may import Altair, and only inside itself, so that checking a text does not.
+    """
 
     name: ClassVar[str] = ""
     spends: ClassVar[str] = ""  # in words, for messages: "one axis of atoms"
-    takes: ClassVar[tuple[str, ...]] = ()
+    takes: ClassVar[tuple[str, ...]] = ()  # axes that may be spent besides, where they are there
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     overlays: ClassVar[bool] = False  # may be drawn `over=` another element
     carries: ClassVar[bool] = False  # other elements may be drawn into it
     coloured: ClassVar[bool] = False  # `color=` says what the colour of its bars shows
+    shows_input: ClassVar[bool] = False  # draws the input itself, and so has the positions of every layer
+    has_legend: ClassVar[bool] = True  # draws numbers, which a legend explains
+    zero_centred: ClassVar[bool] = False  # zero stays in the middle of a signed scale though all values have one sign
+    selects_marks: ClassVar[bool] = False  # every mark can be pointed at without a selection in the text
+    selects_positions: ClassVar[bool] = False  # so can every position of its maps
+    enlarges_cells: ClassVar[bool] = False  # of its maps, the cell at the position pointed at is shown enlarged
+    fades_groups: ClassVar[bool] = False  # at a position pointed at, groups fade that are not there, in every element
+    follows_links: ClassVar[bool] = False  # a click on a node leaves what flows through it; classes have a menu
     available: ClassVar[bool] = True
     example: ClassVar[str] = ""
+
+    # ---- checking: from the type of a field ------------------------------------------------------------------------
 
     def spend(self, field: FieldType) -> Drawn:
         """Which axes are drawn. Raises `Fail` where the field cannot be drawn like this."""
@@ -48,29 +73,49 @@ class Style:
         return math.prod(sizes), math.prod(sizes)
 
     def demands(self, node: Node) -> tuple[Demand, ...]:
+        """What drawing needs of the model besides the field's numbers."""
         return ()
 
-    def objectives(self, node: Node, field: Any, run: Any) -> tuple[Any, list[Any]]:
-        """For styles that demand icons: what each atom's icon maximizes, as numbers into a list of objectives."""
+    # ---- view: from numbers ----------------------------------------------------------------------------------------
+
+    def objectives(self, node: Node, field: Field, run: Run) -> tuple[Named, list[Any]]:
+        """For styles that demand icons: (index of each atom's objective, the objectives that icons maximize)."""
         raise NotImplementedError
 
-    def drawn(self, field: Any) -> Any:
+    def drawn(self, field: Field) -> Field:
         """What of a field is drawn: itself, or what it carries along."""
         return field
 
-    def panels(self, drawing: Any) -> tuple[Any, ...]:
-        """Plain panels for the view model, from numbers (runtime/view/drawing.py)."""
+    def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
+        """The panels of the view, from a field's numbers."""
         raise NotImplementedError
 
-    def notes(self, drawing: Any) -> tuple[str, ...]:
+    def notes(self, drawing: Drawing) -> tuple[str, ...]:
         """What the legend says of this way to draw, besides quantity, unit and scale."""
         return ()
 
-    def options(self, drawing: Any) -> dict[str, object]:
-        """What the chart is told besides the panels."""
+    def options(self, drawing: Drawing) -> dict[str, object]:
+        """What `chart` needs besides the panels: `Element.options`."""
         return {}
 
-    def chart(self, element: Any, theme: Any) -> Any:
-        """The element as an Altair chart or a Vega-Lite specification, from the view model. The built-in styles have
-        theirs in runtime/charts, so that nothing but drawing imports Altair."""
+    def title(self, drawing: Drawing) -> str:
+        """The title of an element that the text gives none; empty for one made from its atoms and layers."""
+        return ""
+
+    def alternative(self, drawing: Drawing) -> str:
+        """What a reader who cannot see the element is told; empty for its marks in words."""
+        return ""
+
+    # ---- page, pictures, specifications: from the view -------------------------------------------------------------
+
+    def chart(self, element: Element, theme: Theme) -> Chart:
+        """The element as an Altair chart or a Vega-Lite specification."""
         raise NotImplementedError
+
+    def colour_scale(self, element: Element, over: bool) -> ColourScale:
+        """The scale on which colours show the element's numbers, for its legend. ``over``: it is an overlay."""
+        return ""
+
+    def preferred_width(self, element: Element) -> int | None:
+        """The width in pixels that the element would like; None for the width that is usual for maps or for marks."""
+        return None

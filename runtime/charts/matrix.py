@@ -4,160 +4,148 @@ from __future__ import annotations
 
 import altair as alt
 
-from bbilang.runtime.vega import colours as colour
+from bbilang.runtime.charts.slots import ATOM, Corners, SlotChart
+from bbilang.runtime.vega.colours import shades
+from bbilang.runtime.vega.element import coloured, is_signed, labelled, longest_label, number_text
 from bbilang.runtime.vega.geometry import Geometry, floor, least, most, quantity
-from bbilang.runtime.vega.marks import (
-    CHIP,
-    Theme,
-    box,
-    chips,
-    coloured,
-    domain,
-    fading,
-    hit,
-    labelled,
-    number_words,
-    panel_labels,
-    ring,
-    rows,
-    series,
-    slots,
-    words,
-)
-from bbilang.runtime.vega.marks import (
-    chart as layer,
-)
+from bbilang.runtime.vega.marks import CHIP, Layer, box, chips, colour_of, fade, fading, ring, text
+from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element
 
 LINE, CELL, NARROW = 30, 62, 38  # pixels: a row; a column at most; a column too narrow for its numbers
 SLANT = 40  # degrees that the columns' names are turned
+COLUMN_ATOM = "datum.line < length(datum.frame.series_atoms) ? datum.frame.series_atoms[datum.line] : -1"
+
+
+class MatrixChart(SlotChart):
+    """A slot is a row, a series a column."""
+
+    def arrange(self, geometry: Geometry) -> Geometry:
+        element = self.element
+        heads = [label for panel in element.panels for frame in panel.frames for label in frame.series]
+        self.longest_head = min(max((len(label) for label in heads), default=0) * 6.4 + 6, 150)  # pixels
+        self.head = round(self.longest_head * 0.66 + 12) if any(heads) else 4  # height of the columns' names
+        self.chip = CHIP if coloured(element) else 0
+        slant = self.longest_head * 0.77  # the last column's name leans to the right
+        names = least(min(longest_label(element) * 6.8 + 18 + self.chip, 210), geometry.room * 0.36)
+        names = geometry.named("names", names)
+        fit = floor((geometry.room - names - slant * 0.6) / self.lines)
+        geometry.columns = geometry.named("columns", most(8, least(CELL, fit)))
+        wide = least(geometry.room, names + geometry.columns * self.lines + slant * 0.75)
+        height = quantity(self.head + self.count * LINE)
+        return geometry.flow(len(element.panels), wide, height, labelled(element), gutter=28)
+
+    @property
+    def slot(self) -> Corners:
+        return {"atom": ATOM, "y0": f"{self.geometry.y} + {self.head} + datum.slot * {LINE}"}
+
+    @property
+    def cell(self) -> Corners:
+        wide, signed = self.geometry.columns, is_signed(self.element)
+        steps = shades(signed)  # a scale beside the chips' own colours is more than Vega-Lite can merge
+        there = f"datum.line < length(datum.frame.values[datum.slot]) && datum.line < {self.lines}"
+        held = f"clamp(datum.value, {self.low:g}, {self.high:g}) - {self.low:g}"
+        dark = "abs(datum.share - 0.5) > 0.36" if signed else "datum.share < 0.6"
+        number = number_text(self.element, "datum.value")
+        return {
+            **self.slot,
+            "value": f"datum.atom >= 0 && {there} ? datum.frame.values[datum.slot][datum.line] : null",
+            "number": f"isValid(datum.value) && {wide} >= {NARROW} ? {number} : ''",
+            "share": f"({held}) / {self.high - self.low:g}",
+            "ink": f"{dark} ? '#fff' : '#16181c'",
+            "also": COLUMN_ATOM,
+            "left": f"{self.geometry.x} + names_{self.name} + datum.line * {wide}",
+            "top": "datum.y0",
+            "right": f"datum.left + {wide} - 2",
+            "bottom": f"datum.atom >= 0 ? datum.y0 + {LINE - 2} : datum.top",
+            "shade": f"isValid(datum.value) ? {list(steps)}[round(datum.share * {len(steps) - 1})] : 'transparent'",
+        }
+
+    def layers(self) -> list[Layer]:
+        faded = fade(self.element)
+        opacity = alt.ExprRef(f"isValid(datum.value) ? {f'({faded})' if faded else '1'} : 0")
+        chip = {
+            **self.slot,
+            "left": f"{self.geometry.x} + names_{self.name} - 20",
+            "top": f"datum.y0 + {LINE / 2 - 7}",
+        }
+        return [
+            box(self.layer(self.line_rows(), **self.cell), fill="shade", opacity=opacity),
+            self.numbers(),
+            self.row_names(),
+            self.column_names(),
+            *chips(self.element, self.slot_rows(), chip),
+        ]
+
+    def numbers(self) -> Layer:
+        cell = self.cell
+        middle = f"{cell['left']} + {self.geometry.columns} / 2 - 1"
+        base = self.layer(self.line_rows(), **{**cell, "left": middle, "top": f"datum.y0 + {LINE / 2 - 1}"})
+        look = {"align": "center", "baseline": "middle", "fontSize": 11.5, **fading(self.element)}
+        return text(base, "number", **look).encode(color=colour_of("ink"))
+
+    def row_names(self) -> Layer:
+        where = {
+            **self.slot,
+            "left": f"{self.geometry.x} + names_{self.name} - {8 + self.chip}",
+            "top": f"datum.y0 + {LINE / 2 - 1}",
+            "words": self.label,
+        }
+        limit = alt.ExprRef(f"names_{self.name} - {10 + self.chip}")
+        look = {"align": "right", "baseline": "middle", "fontSize": 12.5, "limit": limit, **fading(self.element)}
+        return text(self.layer(self.slot_rows(), **where), "words", **look)
+
+    def column_names(self) -> Layer:
+        where = {
+            "left": f"{self.geometry.x} + names_{self.name} + (datum.line + 0.5) * {self.geometry.columns}",
+            "top": f"{self.geometry.y} + {self.head} - 6",
+            "words": "datum.line < length(datum.frame.series) ? datum.frame.series[datum.line] : ''",
+        }
+        look = {"angle": 360 - SLANT, "baseline": "middle", "fontSize": 12, "limit": self.longest_head}
+        return text(self.layer(self.head_rows(), **where), "words", **look)
+
+    def selection(self) -> list[Layer]:
+        """A ring around the row or the column; a cell stands for both, a row's name for the row."""
+        base = self.layer(self.slot_rows(), **self.row_corners())
+        column = self.layer(self.head_rows(), **self.column_corners())
+        chosen = f"datum.also >= 0 && indexof(selected_{self.name}, datum.also) >= 0"
+        names = [{**row, "line": -1} for row in self.slot_rows()]
+        return [
+            *self.rings(base, 2),
+            ring(column, chosen, strokeWidth=2),
+            self.hit(self.layer([*self.line_rows(), *names], **self.hit_corners())),
+        ]
+
+    def hit_corners(self) -> Corners:
+        geometry, cell = self.geometry, self.cell
+        right = f"datum.line < 0 ? {geometry.x} + names_{geometry.name} : datum.left + {geometry.columns}"
+        return {
+            **self.slot,
+            "also": f"datum.line < 0 ? -1 : ({cell['also']})",
+            "left": f"datum.line < 0 ? {geometry.x} : {cell['left']}",
+            "top": "datum.y0",
+            "right": right,
+            "bottom": f"datum.atom >= 0 ? datum.y0 + {LINE} : datum.top",
+        }
+
+    def row_corners(self) -> Corners:
+        return {
+            **self.slot,
+            "left": f"{self.geometry.x} - 3",
+            "top": "datum.y0 - 1",
+            "right": f"{self.geometry.x} + names_{self.name} + {self.lines} * {self.geometry.columns}",
+            "bottom": f"datum.atom >= 0 ? datum.y0 + {LINE - 1} : datum.top",
+        }
+
+    def column_corners(self) -> Corners:
+        return {
+            "also": COLUMN_ATOM,
+            "left": f"{self.geometry.x} + names_{self.name} + datum.line * {self.geometry.columns} - 1",
+            "top": f"{self.geometry.y} + {self.head} - 1",
+            "right": f"datum.left + {self.geometry.columns}",
+            "bottom": f"datum.top + {self.count * LINE}",
+        }
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
-    count, columns = max(slots(element), 1), series(element)
-    geometry, head, text = _place(element, theme, count, columns)
-    name, wide = geometry.name, geometry.columns
-    low, high = domain(element)
-    signed = element.legend is not None and element.legend.signed
-    row = {"atom": "datum.frame.atoms[datum.slot]", "y0": f"{geometry.y} + {head} + datum.slot * {LINE}"}
-    there = f"datum.atom >= 0 && datum.line < length(datum.frame.values[datum.slot]) && datum.line < {columns}"
-    cell = {
-        **row,
-        "value": f"{there} ? datum.frame.values[datum.slot][datum.line] : null",
-        "number": f"isValid(datum.value) && {wide} >= {NARROW} ? {number_words(element, 'datum.value')} : ''",
-        "share": f"(clamp(datum.value, {low:g}, {high:g}) - {low:g}) / {high - low:g}",
-        "ink": ("abs(datum.share - 0.5) > 0.36" if signed else "datum.share < 0.6") + " ? '#fff' : '#16181c'",
-        "also": "datum.line < length(datum.frame.series_atoms) ? datum.frame.series_atoms[datum.line] : -1",
-        "left": f"{geometry.x} + names_{name} + datum.line * {wide}",
-        "top": "datum.y0",
-        "right": f"datum.left + {wide} - 2",
-        "bottom": f"datum.atom >= 0 ? datum.y0 + {LINE - 2} : datum.top",
-    }
-    data = [{**one, "line": line} for line in range(columns) for one in rows(element, count)]
-    shades = colour.shades(signed)  # a scale beside the chips' own colours is more than Vega-Lite can merge
-    cell["shade"] = f"isValid(datum.value) ? {list(shades)}[round(datum.share * {len(shades) - 1})] : 'transparent'"
-    base = layer(element, data, **cell)
-    shown = box(base, fill="shade", opacity=alt.ExprRef(f"isValid(datum.value) ? {_faded(element)} : 0"))
-    number = {**cell, "left": f"{cell['left']} + {wide} / 2 - 1", "top": f"datum.y0 + {LINE / 2 - 1}"}
-    aside = CHIP if coloured(element) else 0
-    label = {
-        **row,
-        "left": f"{geometry.x} + names_{name} - {8 + aside}",
-        "top": f"datum.y0 + {LINE / 2 - 1}",
-        "words": f"datum.atom >= 0 ? atoms_{name}[datum.atom] : ''",
-    }
-    heads = [{"panel": p, "own": p, "line": line} for p in range(len(element.panels)) for line in range(columns)]
-    column = {
-        "left": f"{geometry.x} + names_{name} + (datum.line + 0.5) * {wide}",
-        "top": f"{geometry.y} + {head} - 6",
-        "words": "datum.line < length(datum.frame.series) ? datum.frame.series[datum.line] : ''",
-    }
-    chip = {**row, "left": f"{geometry.x} + names_{name} - 20", "top": f"datum.y0 + {LINE / 2 - 7}"}
-    layers = [
-        *panel_labels(element, geometry),
-        shown,
-        words(
-            layer(element, data, **number),
-            "number",
-            align="center",
-            baseline="middle",
-            fontSize=11.5,
-            **fading(element),
-        ).encode(color=alt.Color("ink:N", scale=None, legend=None)),
-        words(
-            layer(element, rows(element, count), **label),
-            "words",
-            align="right",
-            baseline="middle",
-            fontSize=12.5,
-            limit=alt.ExprRef(f"names_{name} - {10 + aside}"),
-            **fading(element),
-        ),
-        words(layer(element, heads, **column), "words", angle=360 - SLANT, baseline="middle", fontSize=12, limit=text),
-        *chips(element, rows(element, count), chip),
-    ]
-    if element.selects:
-        base = layer(element, rows(element, count), **_row_box(geometry, row, columns))
-        layers.append(ring(base, f"datum.atom >= 0 && indexof(selected_{name}, datum.atom) >= 0", strokeWidth=2))
-        layers.append(ring(base, f"datum.atom >= 0 && cursor_{name} == datum.atom", stroke="currentColor"))
-        ended = layer(element, heads, **_column_box(geometry, head, count))
-        layers.append(ring(ended, f"datum.also >= 0 && indexof(selected_{name}, datum.also) >= 0", strokeWidth=2))
-        layers.append(hit(element, layer(element, [*data, *_names(element, count)], **_reach(geometry, cell))))
-    return alt.layer(*layers)
-
-
-def _faded(element: Element) -> str:
-    faded = fading(element)
-    return f"({faded['opacity'].expr})" if faded else "1"
-
-
-def _names(element: Element, count: int) -> list[dict[str, object]]:
-    """A row's name takes the pointer too."""
-    return [{**one, "line": -1} for one in rows(element, count)]
-
-
-def _reach(geometry: Geometry, cell: dict[str, str]) -> dict[str, str]:
-    left = f"datum.line < 0 ? {geometry.x} : {cell['left']}"
-    right = f"datum.line < 0 ? {geometry.x} + names_{geometry.name} : datum.left + {geometry.columns}"
-    also = f"datum.line < 0 ? -1 : ({cell['also']})"
-    return {"atom": cell["atom"], "y0": cell["y0"], "also": also, "left": left, "top": "datum.y0", "right": right,
-            "bottom": f"datum.atom >= 0 ? datum.y0 + {LINE} : datum.top"}  # fmt: skip
-
-
-def _row_box(geometry: Geometry, row: dict[str, str], columns: int) -> dict[str, str]:
-    return {
-        **row,
-        "left": f"{geometry.x} - 3",
-        "top": "datum.y0 - 1",
-        "right": f"{geometry.x} + names_{geometry.name} + {columns} * {geometry.columns}",
-        "bottom": f"datum.atom >= 0 ? datum.y0 + {LINE - 1} : datum.top",
-    }
-
-
-def _column_box(geometry: Geometry, head: float, count: int) -> dict[str, str]:
-    return {
-        "also": "datum.line < length(datum.frame.series_atoms) ? datum.frame.series_atoms[datum.line] : -1",
-        "left": f"{geometry.x} + names_{geometry.name} + datum.line * {geometry.columns} - 1",
-        "top": f"{geometry.y} + {head} - 1",
-        "right": f"datum.left + {geometry.columns}",
-        "bottom": f"datum.top + {count * LINE}",
-    }
-
-
-def _place(element: Element, theme: Theme, count: int, columns: int) -> tuple[Geometry, float, float]:
-    """Geometry, height of the columns' names, and their longest in pixels."""
-    geometry = theme.geometry(element)
-    longest = max((len(atom.label) for atom in element.atoms), default=8)
-    heads = [label for panel in element.panels for frame in panel.frames for label in frame.series]
-    text = min(max((len(label) for label in heads), default=0) * 6.4 + 6, 150)
-    head = round(text * 0.66 + 12) if any(heads) else 4
-    aside = text * 0.77  # the last column's name leans to the right
-    aside_chip = CHIP if coloured(element) else 0
-    names = least(min(longest * 6.8 + 18 + aside_chip, 210), geometry.room * 0.36)
-    names = geometry.named("names", names)
-    fit = floor((geometry.room - names - aside * 0.6) / columns)
-    geometry.columns = geometry.named("columns", most(8, least(CELL, fit)))
-    wide = least(geometry.room, names + geometry.columns * columns + aside * 0.75)
-    height = quantity(head + count * LINE)
-    geometry.flow(len(element.panels), wide, height, labelled(element), gutter=28)
-    return geometry, head, text
+    return MatrixChart(element, theme).chart()

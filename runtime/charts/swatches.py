@@ -4,48 +4,36 @@ from __future__ import annotations
 
 import altair as alt
 
+from bbilang.runtime.charts.slots import ATOM, Corners, SlotChart
 from bbilang.runtime.vega.colours import series_colour
+from bbilang.runtime.vega.element import Row, domain, labelled, number_format, rows, series
 from bbilang.runtime.vega.geometry import Geometry, balanced, ceil, floor, least, quantity
-from bbilang.runtime.vega.marks import (
-    Theme,
-    box,
-    domain,
-    hit,
-    labelled,
-    number_format,
-    panel_labels,
-    ring,
-    rows,
-    series,
-    slots,
-    words,
-)
-from bbilang.runtime.vega.marks import (
-    chart as layer,
-)
+from bbilang.runtime.vega.marks import Layer, box, text
+from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element
 
 CELL, LINE, HEAD, BELOW = 76, 22, 20, 18  # pixels: a column; a row; the columns' names; under a block
+NET = "net evidence"
 
 
-def lines_of(element: Element) -> int:
+def swatch_lines(element: Element) -> int:
     """A line for each class; of two also their net, which comes first."""
     classes = series(element)
     return classes + (classes == 2)
 
 
-def line_rows(element: Element, count: int) -> list[dict[str, object]]:
+def swatch_rows(element: Element, count: int) -> list[Row]:
     """One row of data for each line and slot, with the colour of its class."""
     net = series(element) == 2
     return [
         {**row, "line": line, "own_colour": series_colour(line - net)}
-        for line in range(lines_of(element))
+        for line in range(swatch_lines(element))
         for row in rows(element, count)
     ]
 
 
 def amounts(element: Element) -> dict[str, str]:
-    """What a swatch says at (slot, line): ``value``, the ``number`` in digits, ``colour`` and ``share``, its opacity:
+    """What a swatch shows at (slot, line): ``value``, the ``number`` in digits, ``colour`` and ``share``, its opacity:
     the magnitude as a share of the largest. The net has no sign, but the colour of the class that it speaks for."""
     signed = number_format(element)
     low, high = domain(element)
@@ -65,90 +53,86 @@ def amounts(element: Element) -> dict[str, str]:
     }
 
 
-def name_of_line(element: Element) -> str:
+def line_name(element: Element) -> str:
     """What a line is called, as an expression."""
     if series(element) != 2:
         return "datum.frame.series[datum.line]"
-    return "datum.line > 0 ? datum.frame.series[datum.line - 1] : 'net evidence'"
+    return f"datum.line > 0 ? datum.frame.series[datum.line - 1] : '{NET}'"
 
 
-def chart(element: Element, theme: Theme) -> alt.LayerChart:
-    count, lines = max(slots(element), 1), lines_of(element)
-    geometry = _place(element, theme, count, lines)
-    name = geometry.name
-    column, block = f"datum.slot % {geometry.columns}", f"floor(datum.slot / {geometry.columns})"
-    slot = {
-        "atom": "datum.frame.atoms[datum.slot]",
-        "x0": f"{geometry.x} + names_{name} + {column} * {CELL}",
-        "y0": f"{geometry.y} + {block} * {LINE * lines + HEAD + BELOW}",
-    }
-    words_of_line = name_of_line(element)
-    cell = {**slot, **amounts(element), "line_top": f"datum.y0 + {HEAD} + datum.line * {LINE}"}
-    data = line_rows(element, count)
-    swatch = {
-        **cell,
-        "left": "datum.x0",
-        "right": "datum.x0 + 16",
-        "top": "datum.line_top + 2",
-        "bottom": "isValid(datum.value) ? datum.line_top + 18 : datum.top",
-    }
-    number = {**cell, "left": f"datum.x0 + {CELL - 18}", "top": "datum.line_top + 10"}
-    head = {**slot, "left": "datum.x0", "top": "datum.y0", "words": f"datum.atom >= 0 ? atoms_{name}[datum.atom] : ''"}
-    titles = [
-        {"panel": panel, "own": panel, "line": line, "block": block}
-        for panel in range(len(element.panels))
-        for line in range(lines)
-        for block in range(count)
-    ]
-    title = {
-        "left": geometry.x,
-        "top": f"{geometry.y} + datum.block * {LINE * lines + HEAD + BELOW} + {HEAD} + datum.line * {LINE} + 10",
-        "words": f"datum.block < blocks_{name} ? ({words_of_line}) : ''",
-    }
-    opacity = alt.ExprRef("datum.share")
-    layers = [
-        *panel_labels(element, geometry),
-        box(
-            layer(element, data, **swatch),
-            fill="colour",
-            fillOpacity=opacity,
-            stroke="currentColor",
-            strokeOpacity=0.25,
-        ),
-        words(layer(element, data, **number), "number", align="right", baseline="middle"),
-        words(layer(element, rows(element, count), **head), "words", limit=CELL - 6, fontSize=11.5, opacity=0.8),
-        words(
-            layer(element, titles, **title),
-            "words",
-            baseline="middle",
-            fontSize=12.5,
-            limit=alt.ExprRef(f"names_{name} - 12"),
-        ),
-    ]
-    if element.selects:
+class SwatchChart(SlotChart):
+    """A slot is a column of swatches; columns that do not fit begin another block below."""
+
+    def arrange(self, geometry: Geometry) -> Geometry:
+        """A column for the rows' names, then as many columns as fit."""
+        element = self.element
+        self.lines = swatch_lines(element)
+        self.block = LINE * self.lines + HEAD + BELOW
+        labels = [label for panel in element.panels for frame in panel.frames for label in frame.series]
+        longest = max((len(label) for label in [*labels, NET]), default=8)
+        names = geometry.named("names", least(min(longest * 6.8 + 14, 180), geometry.room * 0.36))
+        geometry.columns = geometry.named("columns", balanced(self.count, floor((geometry.room - names) / CELL)))
+        blocks = geometry.named("blocks", ceil(quantity(self.count) / geometry.columns))
+        height = blocks * self.block - BELOW
+        wide = names + geometry.columns * CELL
+        return geometry.flow(len(element.panels), wide, height, labelled(element), gutter=28)
+
+    @property
+    def slot(self) -> Corners:
+        columns = self.geometry.columns
+        return {
+            "atom": ATOM,
+            "x0": f"{self.geometry.x} + names_{self.name} + datum.slot % {columns} * {CELL}",
+            "y0": f"{self.geometry.y} + floor(datum.slot / {columns}) * {self.block}",
+        }
+
+    def layers(self) -> list[Layer]:
+        slot, data = self.slot, swatch_rows(self.element, self.count)
+        cell = {**slot, **amounts(self.element), "line_top": f"datum.y0 + {HEAD} + datum.line * {LINE}"}
+        swatch = {
+            **cell,
+            "left": "datum.x0",
+            "right": "datum.x0 + 16",
+            "top": "datum.line_top + 2",
+            "bottom": "isValid(datum.value) ? datum.line_top + 18 : datum.top",
+        }
+        number = {**cell, "left": f"datum.x0 + {CELL - 18}", "top": "datum.line_top + 10"}
+        head = {**slot, "left": "datum.x0", "top": "datum.y0", "words": self.label}
+        opacity, outline = alt.ExprRef("datum.share"), {"stroke": "currentColor", "strokeOpacity": 0.25}
+        return [
+            box(self.layer(data, **swatch), fill="colour", fillOpacity=opacity, **outline),
+            text(self.layer(data, **number), "number", align="right", baseline="middle"),
+            text(self.layer(self.slot_rows(), **head), "words", limit=CELL - 6, fontSize=11.5, opacity=0.8),
+            self.names(),
+        ]
+
+    def names(self) -> Layer:
+        """The names of the lines, beside each block."""
+        data: list[Row] = [
+            {"panel": panel, "own": panel, "line": line, "block": block}
+            for panel in range(len(self.element.panels))
+            for line in range(self.lines)
+            for block in range(self.count)
+        ]
+        name = {
+            "left": self.geometry.x,
+            "top": f"{self.geometry.y} + datum.block * {self.block} + {HEAD} + datum.line * {LINE} + 10",
+            "words": f"datum.block < blocks_{self.name} ? ({line_name(self.element)}) : ''",
+        }
+        limit = alt.ExprRef(f"names_{self.name} - 12")
+        return text(self.layer(data, **name), "words", baseline="middle", fontSize=12.5, limit=limit)
+
+    def selection(self) -> list[Layer]:
         whole = {
-            **slot,
+            **self.slot,
             "left": "datum.x0 - 5",
             "right": f"datum.left + (datum.atom >= 0 ? {CELL - 8} : 0)",
             "top": "datum.y0 - 4",
-            "bottom": f"datum.y0 + {LINE * lines + HEAD + 2}",
+            "bottom": f"datum.y0 + {LINE * self.lines + HEAD + 2}",
         }
-        base = layer(element, rows(element, count), **whole)
-        layers.append(ring(base, f"datum.atom >= 0 && indexof(selected_{name}, datum.atom) >= 0", strokeWidth=1.5))
-        pointed = f"datum.atom >= 0 && cursor_{name} == datum.atom"
-        layers.append(ring(base, pointed, stroke="currentColor", strokeDash=[3, 3]))
-        layers.append(hit(element, base))
-    return alt.layer(*layers)
+        base = self.layer(self.slot_rows(), **whole)
+        return [*self.rings(base, 1.5, dashed=True), self.hit(base)]
 
 
-def _place(element: Element, theme: Theme, count: int, lines: int) -> Geometry:
-    """A column for the rows' names, then as many columns as fit."""
-    geometry = theme.geometry(element)
-    labels = [label for panel in element.panels for frame in panel.frames for label in frame.series]
-    longest = max((len(label) for label in [*labels, "net evidence"]), default=8)
-    names = geometry.named("names", least(min(longest * 6.8 + 14, 180), geometry.room * 0.36))
-    geometry.columns = geometry.named("columns", balanced(count, floor((geometry.room - names) / CELL)))
-    blocks = geometry.named("blocks", ceil(quantity(count) / geometry.columns))
-    height = blocks * (LINE * lines + HEAD + BELOW) - BELOW
-    wide = names + geometry.columns * CELL
-    return geometry.flow(len(element.panels), wide, height, labelled(element), gutter=28)
+def chart(element: Element, theme: Theme) -> alt.LayerChart:
+    return SwatchChart(element, theme).chart()

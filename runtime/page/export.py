@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -17,19 +17,18 @@ from PIL import Image
 from bbilang.grammar.files import path_of
 from bbilang.runtime.files import check, write
 from bbilang.runtime.page.html import render
-from bbilang.runtime.vega.specification import Chart, picture_uris
+from bbilang.runtime.vega.specification import picture_uris
 from bbilang.runtime.vega.standalone import specification
 from bbilang.runtime.view.long_table import long_table
 from bbilang.runtime.view.model import Picture, View
+from bbilang.runtime.view.styles import Styles
 
 FORMATS = ("html", "json", "png", "svg", "pdf", "csv")
 SUFFIX = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 OURS = re.compile(r"picture-[0-9a-f]{16}\.(png|jpg|webp|bin)")
 
 
-def export(
-    view: View, path: str | Path, format: str, styles: Mapping[str, Chart] | None = None, parents: bool = False
-) -> Path:
+def export(view: View, path: str | Path, format: str, styles: Styles, parents: bool = False) -> Path:
     """Writes the view to ``path`` as one of ``FORMATS`` and returns the path; all of it or nothing.
 
     ``json`` also writes the pictures, into the folder ``<name>_files`` beside it; png, svg, pdf show the start states.
@@ -52,7 +51,7 @@ def export(
     return path
 
 
-def _converted(view: View, styles: Mapping[str, Chart] | None, format: str) -> bytes:
+def _converted(view: View, styles: Styles, format: str) -> bytes:
     import vl_convert
 
     if format == "pdf":  # the converter knows no WebP
@@ -94,7 +93,7 @@ def _png(picture: Picture) -> Picture:
     return replace(picture, data=file.getvalue(), mime="image/png")
 
 
-def _json(view: View, path: Path, styles: Mapping[str, Chart] | None, parents: bool) -> Path:
+def _json(view: View, path: Path, styles: Styles, parents: bool) -> Path:
     """Pictures under the hash of their content, then the specification; what was there before is left until then."""
     folder = path.parent / f"{path.stem}_files"
     names = [_name(picture) for picture in view.pictures]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
@@ -19,18 +19,18 @@ from bbilang.runtime.inputs.arguments import wrong
 from bbilang.runtime.page import javascript as bundle
 from bbilang.runtime.page.packing import KEYS, Lists, sheeted
 from bbilang.runtime.vega import colours as colour
-from bbilang.runtime.vega.marks import cells, identifier, slots
-from bbilang.runtime.vega.specification import Chart, layouts, picture_uris, table
+from bbilang.runtime.vega.element import cells, chipped, identifier, preferred_width
+from bbilang.runtime.vega.specification import layouts, picture_uris, table
 from bbilang.runtime.view.caption_references import refers
-from bbilang.runtime.view.implicit_selections import is_grid
 from bbilang.runtime.view.model import Element, Interface, Layout, Legend, Selection, View
 from bbilang.runtime.view.states import elements, layered
+from bbilang.runtime.view.styles import Styles, enlarges_cells, style_of
 
 NOTHING_ELSE = "base-uri 'none'; form-action 'none'"
 SOURCE = re.compile(r'<script type="text/plain" id="bbi-source"[^>]*>(.*?)</script>', re.DOTALL)
 
 
-def render(view: View, styles: Mapping[str, Chart] | None = None) -> str:
+def render(view: View, styles: Styles) -> str:
     """The page of a View as HTML: the same View gives the same bytes. Raises ValueError for an unknown style."""
     script = _text("page.js")
     libraries = bundle.javascript()
@@ -39,7 +39,7 @@ def render(view: View, styles: Mapping[str, Chart] | None = None) -> str:
         .render(
             view=view,
             thumbnails=picture_uris(view),
-            interfaces=[_interface(view, interface) for interface in view.interfaces],
+            interfaces=[_interface(view, interface, styles) for interface in view.interfaces],
             policy=_policy(libraries, script),
             style=Markup(_text("page.css")),
             libraries=Markup(libraries),
@@ -81,7 +81,7 @@ def _policy(*scripts: str) -> str:
     return f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {hashes}; {NOTHING_ELSE}"
 
 
-def _data(view: View, styles: Mapping[str, Chart] | None) -> dict[str, Any]:
+def _data(view: View, styles: Styles) -> dict[str, Any]:
     """What page.js works on."""
     hosts = {part.id: e.id for i in view.interfaces for e in i.elements for part in layered(e)}
     lists = Lists()
@@ -104,7 +104,6 @@ def _data(view: View, styles: Mapping[str, Chart] | None) -> dict[str, Any]:
             {
                 "id": e.id,
                 "name": identifier(e.id),
-                "style": e.style,
                 "title": e.title,
                 "host": hosts[e.id],
                 "states": e.states,
@@ -114,13 +113,14 @@ def _data(view: View, styles: Mapping[str, Chart] | None) -> dict[str, Any]:
                 "seriesAxis": e.series_axis,
                 "facetAxis": e.facet_axis,
                 "frames": [[lists.numbers(frame) for frame in panel] for panel in table(e)],
-                "grid": is_grid(e),
+                "grid": enlarges_cells(e, styles),
+                "fades": style_of(e, styles).fades_groups,
                 "shapes": [panel.shape for panel in e.panels],
                 "targets": [{"selection": t.selection, "shape": t.shape, "atoms": t.atoms} for t in e.targets],
             }
             for e in elements(view)
         ],
-        "specs": layouts(view, None, styles),
+        "specs": layouts(view, styles),
         "keys": list(KEYS),
         "lists": lists.values,
         "pictures": pictures,
@@ -128,7 +128,7 @@ def _data(view: View, styles: Mapping[str, Chart] | None) -> dict[str, Any]:
     }
 
 
-def _interface(view: View, interface: Interface) -> dict[str, Any]:
+def _interface(view: View, interface: Interface, styles: Styles) -> dict[str, Any]:
     """What the template lays out: a tree of rows, columns and figures; the menus of this interface."""
     by_id = {element.id: element for element in interface.elements}
     inside = [inner for element in interface.elements for inner in layered(element)]
@@ -139,7 +139,7 @@ def _interface(view: View, interface: Interface) -> dict[str, Any]:
     def tree(layout: Layout) -> dict[str, Any]:
         if isinstance(layout, str):
             placed.add(layout)
-            return _figure(view, by_id[layout], used)
+            return _figure(view, by_id[layout], used, styles)
         kind, parts = layout
         return {"kind": kind, "parts": [tree(part) for part in parts]}
 
@@ -150,7 +150,7 @@ def _interface(view: View, interface: Interface) -> dict[str, Any]:
         "layout": {"kind": "column", "parts": [root, *rest]} if rest else root,
         "controls": [
             *(_control(s) for s in view.selections if s.id in used and s.kind in ("pick", "slider")),
-            *_flows(interface, view.selections),
+            *_flows(interface, view.selections, styles),
         ],
     }
 
@@ -162,9 +162,9 @@ def _control(selection: Selection) -> dict[str, Any]:
     return {"kind": kind, "id": selection.id, "title": selection.title, "options": list(enumerate(labels))}
 
 
-def _flows(interface: Interface, selections: Sequence[Selection]) -> Iterator[dict[str, Any]]:
+def _flows(interface: Interface, selections: Sequence[Selection], styles: Styles) -> Iterator[dict[str, Any]]:
     """For each flow that ends in several classes a menu of them: what clicking a class does, where it is not drawn."""
-    drawn = [element for element in interface.elements if element.style == "sankey"]
+    drawn = [element for element in interface.elements if style_of(element, styles).follows_links]
     for element in drawn:
         for selection in selections:
             if selection.kind != "click" or not selection.resets or selection.id not in element.selects:
@@ -177,7 +177,7 @@ def _flows(interface: Interface, selections: Sequence[Selection]) -> Iterator[di
                 yield {"kind": "flow", "id": selection.id, "title": title, "options": [(-1, "all of them"), *classes]}
 
 
-def _figure(view: View, element: Element, used: set[str]) -> dict[str, Any]:
+def _figure(view: View, element: Element, used: set[str], styles: Styles) -> dict[str, Any]:
     related = [selection for selection in view.selections if selection.id in used]
     kinds = {selection.id: selection.kind for selection in view.selections}
     parts = list(layered(element))
@@ -187,17 +187,17 @@ def _figure(view: View, element: Element, used: set[str]) -> dict[str, Any]:
     return {
         "kind": "element",
         "element": element,
-        "weight": weight(element),
+        "weight": preferred_width(element, styles),
         "caption": _caption(element.caption, related),
-        "legend": _legend(element, over=False),
-        "chips": _chipped(element),
+        "legend": _legend(element, styles, over=False),
+        "chips": chipped(element),
         "remarks": remarks(element),
         "overlays": [
             {
                 "element": overlay,
                 "caption": _caption(overlay.caption, related),
-                "legend": _legend(overlay, over=True),
-                "chips": _chipped(overlay),
+                "legend": _legend(overlay, styles, over=True),
+                "chips": chipped(overlay),
                 "remarks": remarks(overlay),
             }
             for overlay in parts[1:]
@@ -209,23 +209,9 @@ def _figure(view: View, element: Element, used: set[str]) -> dict[str, Any]:
     }
 
 
-def _chipped(element: Element) -> bool:
-    """True where the colours of series are explained by chips."""
-    return any(frame.series_colours for panel in element.panels for frame in panel.frames)
-
-
 def remarks(element: Element) -> bool:
     """True where something is said of a state alone."""
     return any(frame.remark for panel in element.panels for frame in panel.frames)
-
-
-def weight(element: Element) -> int:
-    """The width that an element would like, in pixels: its share of a row."""
-    if any(panel.shape != (0, 0) for panel in element.panels) or element.style == "image":
-        return 400 if len(element.panels) == 1 else min(196 * len(element.panels), 800)
-    if element.style == "featvis":
-        return min(max(slots(element), 2) * 128, 900)
-    return 560
 
 
 def _hint(kinds: list[str], thing: str) -> str:
@@ -237,13 +223,12 @@ def _hint(kinds: list[str], thing: str) -> str:
     return f"{verb} {thing}, or use the arrow keys."
 
 
-def _legend(element: Element, over: bool) -> dict[str, Any] | None:
+def _legend(element: Element, styles: Styles, over: bool) -> dict[str, Any] | None:
     legend: Legend | None = element.legend
     if legend is None:
         return None
     low, high = legend.domain
-    words = (element.slot_axis == "token" or element.style == "graph") and not legend.signed
-    coloured = element.style in ("heatmap", "matrix", "graph")
+    scale = style_of(element, styles).colour_scale(element, over)
     return {
         "quantity": legend.quantity,
         "unit": legend.unit,
@@ -253,7 +238,7 @@ def _legend(element: Element, over: bool) -> dict[str, Any] | None:
         "low": _number(low),
         "high": _number(high),
         "zero": 100 * -low / (high - low) if low < 0 < high else None,
-        "gradient": ", ".join(colour.stops(legend.signed, over or words)) if coloured else "",
+        "gradient": ", ".join(colour.stops(legend.signed, over=scale == "light")) if scale else "",
     }
 
 

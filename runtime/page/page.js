@@ -153,7 +153,7 @@ function lens(element, state, [u, v]) {
 function fades(now) {
   const result = new Map();
   for (const element of data.elements) {
-    if (element.style !== "masks") continue;
+    if (!element.fades) continue;
     const frame = element.frames[0][stateOf(element, now)];
     for (const atom of selectedAtoms(element, now)) {
       const weights = atom < 0 ? null : frame.values[frame.atoms.indexOf(atom)];

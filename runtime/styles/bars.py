@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bbilang.compiler.check.present import one_atom_axis
 from bbilang.compiler.contract import Drawn, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view.drawing import Drawing, rounded
-from bbilang.runtime.view.model import Frame, Panel
+from bbilang.runtime.view.model import Element, Frame, Panel
+
+if TYPE_CHECKING:
+    from bbilang.runtime.vega.marks import Chart
+    from bbilang.runtime.vega.theme import Theme
 
 
 def row_of(field: FieldType, style: str) -> Drawn:
@@ -58,6 +64,11 @@ class Bars(Style):
             return {}
         words = drawing.field.names["measure"].data.tolist()
         return {"whiskers": [place for place, word in enumerate(words) if word.startswith("±")]}
+
+    def chart(self, element: Element, theme: Theme) -> Chart:
+        from bbilang.runtime.charts.bars import chart
+
+        return chart(element, theme)
 
 
 STYLES = (Bars(),)

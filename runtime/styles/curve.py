@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,7 +11,11 @@ from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field
 from bbilang.runtime.view.drawing import Drawing, rounded
-from bbilang.runtime.view.model import Frame, Panel
+from bbilang.runtime.view.model import Element, Frame, Panel
+
+if TYPE_CHECKING:
+    from bbilang.runtime.vega.marks import Chart
+    from bbilang.runtime.vega.theme import Theme
 
 ORDERED = ("layer", "step", "example", "component", "token")
 
@@ -76,6 +81,11 @@ class Curve(Style):
                 )
             panels.append(drawing.panel(frames, facet))
         return tuple(panels)
+
+    def chart(self, element: Element, theme: Theme) -> Chart:
+        from bbilang.runtime.charts.curve import chart
+
+        return chart(element, theme)
 
 
 STYLES = (Curve(),)

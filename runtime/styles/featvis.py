@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,11 @@ from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.styles import grid
 from bbilang.runtime.view.drawing import Drawing, rounded
 from bbilang.runtime.view.icon_tiles import icon_areas, icon_picture
-from bbilang.runtime.view.model import Frame, Panel
+from bbilang.runtime.view.model import Element, Frame, Panel
+
+if TYPE_CHECKING:
+    from bbilang.runtime.vega.marks import Chart
+    from bbilang.runtime.vega.theme import Theme
 
 
 class Featvis(Style):
@@ -34,6 +38,8 @@ class Featvis(Style):
     takes = ("class",)
     coloured = True  # `color=` is for its bars
     parameters = OBJECTIVE
+    selects_positions = True  # where it draws every position, as `grid` does
+    enlarges_cells = True
     example = "block5c.expand.channel | attribute(output) | top(8) | present(featvis)"
 
     def spend(self, field: FieldType) -> Drawn:
@@ -126,6 +132,17 @@ class Featvis(Style):
                 frames.append(Frame((atom,), (icon_picture(drawing, icon),), numbers, drawing.series(at), (note,)))
             panels.append(Panel(drawing.facet_words((0,) * len(drawing.states), facet), tuple(frames)))
         return tuple(panels)
+
+    def preferred_width(self, element: Element) -> int | None:
+        from bbilang.runtime.vega.element import slots
+        from bbilang.runtime.view.styles import is_map
+
+        return None if is_map(element) else min(max(slots(element), 2) * 128, 900)
+
+    def chart(self, element: Element, theme: Theme) -> Chart:
+        from bbilang.runtime.charts.featvis import chart
+
+        return chart(element, theme)
 
 
 STYLES = (Featvis(),)

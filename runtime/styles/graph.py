@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from bbilang.compiler.contract import Drawn, Fail, Style
+from typing import TYPE_CHECKING
+
+from bbilang.compiler.contract import ColourScale, Drawn, Fail, Style
 from bbilang.compiler.ir.model_description import INPUT, ModelDescription
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view.drawing import Drawing, rounded
-from bbilang.runtime.view.model import Frame, Panel
+from bbilang.runtime.view.model import Element, Frame, Panel
+
+if TYPE_CHECKING:
+    from bbilang.runtime.vega.marks import Chart
+    from bbilang.runtime.vega.theme import Theme
 
 
 class Graph(Style):
@@ -51,6 +57,14 @@ class Graph(Style):
             "places": places_of(len(layers), edges),
             "shapes": tuple(shape_words(description, layer) for layer in layers),
         }
+
+    def colour_scale(self, element: Element, over: bool) -> ColourScale:
+        return "full" if element.legend is not None and element.legend.signed else "light"
+
+    def chart(self, element: Element, theme: Theme) -> Chart:
+        from bbilang.runtime.charts.graph import chart
+
+        return chart(element, theme)
 
 
 def edges_of(description: ModelDescription, layers: tuple[str, ...]) -> tuple[tuple[int, int], ...]:

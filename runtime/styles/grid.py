@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,8 +11,12 @@ from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.view.drawing import Drawing, rounded
-from bbilang.runtime.view.model import Frame, Panel
+from bbilang.runtime.view.model import Element, Frame, Panel
 from bbilang.runtime.view.scales import numbers_fit
+
+if TYPE_CHECKING:
+    from bbilang.runtime.vega.marks import Chart
+    from bbilang.runtime.vega.theme import Theme
 
 
 class Grid(Style):
@@ -23,6 +27,8 @@ class Grid(Style):
     name = "grid"
     spends = "`y` and `x`"
     carries = True
+    selects_positions = True
+    enlarges_cells = True
     example = "[block4c.expand, block5c.expand].spatial | activation | present(grid, size=norm, facet=layer)"
 
     def spend(self, field: FieldType) -> Drawn:
@@ -41,6 +47,11 @@ class Grid(Style):
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         return notes(drawing)
+
+    def chart(self, element: Element, theme: Theme) -> Chart:
+        from bbilang.runtime.charts.grid import chart
+
+        return chart(element, theme)
 
 
 def spend(field: FieldType, style: str) -> Drawn:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from bbilang.compiler.contract import Drawn, Fail, Style
+from bbilang.compiler.contract import ColourScale, Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.styles.bars import row_panels
 from bbilang.runtime.view.drawing import Drawing, rounded
-from bbilang.runtime.view.model import Frame, Panel
+from bbilang.runtime.view.model import Element, Frame, Panel
 from bbilang.runtime.view.scales import MAX_CELLS, numbers_fit, scale_ends
+
+if TYPE_CHECKING:
+    from bbilang.runtime.vega.marks import Chart
+    from bbilang.runtime.vega.theme import Theme
 
 
 class Heatmap(Style):
@@ -21,6 +27,7 @@ class Heatmap(Style):
     spends = "`y` and `x`, or `token`"
     overlays = True
     carries = True
+    zero_centred = True
     example = (
         "photo = input | present(image)\nblock5c.expand.spatial | attribute(output) | present(heatmap, over=photo)"
     )
@@ -70,6 +77,16 @@ class Heatmap(Style):
                 frames.append(Frame(atoms, (picture,), numbers))
             panels.append(drawing.panel(frames, facet, shape))
         return tuple(panels)
+
+    def colour_scale(self, element: Element, over: bool) -> ColourScale:
+        words = element.slot_axis == "token"  # magnitudes under black letters
+        light = over or (words and element.legend is not None and not element.legend.signed)
+        return "light" if light else "full"
+
+    def chart(self, element: Element, theme: Theme) -> Chart:
+        from bbilang.runtime.charts.heatmap import chart
+
+        return chart(element, theme)
 
 
 STYLES = (Heatmap(),)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view.drawing import Drawing
-from bbilang.runtime.view.model import Frame, Panel
+from bbilang.runtime.view.model import Element, Frame, Panel
+
+if TYPE_CHECKING:
+    from bbilang.runtime.vega.marks import Chart
+    from bbilang.runtime.vega.theme import Theme
 
 
 class ImageStyle(Style):
@@ -15,6 +21,8 @@ class ImageStyle(Style):
     name = "image"
     spends = "the picture's `y` and `x`"
     carries = True
+    shows_input = True
+    has_legend = False
     example = "photo = input | present(image)"
 
     def spend(self, field: FieldType) -> Drawn:
@@ -45,6 +53,23 @@ class ImageStyle(Style):
         if drawing.states:
             return (Panel("", tuple(Frame(pictures=(n,)) for n in numbers)),)
         return (Panel("", (Frame(pictures=(numbers[0],)),)),)
+
+    def title(self, drawing: Drawing) -> str:
+        names = [picture.name for picture in drawing.results.pictures]
+        return names[0] if len(names) == 1 else "Input"
+
+    def alternative(self, drawing: Drawing) -> str:
+        return f"The input {', '.join(picture.name for picture in drawing.results.pictures)}."
+
+    def preferred_width(self, element: Element) -> int:
+        from bbilang.runtime.vega.element import map_width
+
+        return map_width(element)
+
+    def chart(self, element: Element, theme: Theme) -> Chart:
+        from bbilang.runtime.charts.image import chart
+
+        return chart(element, theme)
 
 
 STYLES = (ImageStyle(),)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from bbilang.compiler.contract import Drawn, Fail, Style
@@ -9,8 +11,12 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import hues
 from bbilang.runtime.view.drawing import Drawing, rounded
-from bbilang.runtime.view.model import Frame, Panel
+from bbilang.runtime.view.model import Element, Frame, Panel
 from bbilang.runtime.view.scales import numbers_fit
+
+if TYPE_CHECKING:
+    from bbilang.runtime.vega.marks import Chart
+    from bbilang.runtime.vega.theme import Theme
 
 
 class Masks(Style):
@@ -22,6 +28,8 @@ class Masks(Style):
     spends = "`group`, `y` and `x`"
     overlays = True
     carries = True
+    selects_positions = True
+    fades_groups = True
     example = (
         "photo  = input | present(image)\n"
         "groups = block5c.expand | factorize(nmf, 6)\n"
@@ -73,6 +81,11 @@ class Masks(Style):
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         return ("hue: the groups' mean on the circle, weighted by value; strength: the largest of their values",)
+
+    def chart(self, element: Element, theme: Theme) -> Chart:
+        from bbilang.runtime.charts.masks import chart
+
+        return chart(element, theme)
 
 
 def group_numbers(drawing: Drawing, at: tuple[int, ...], count: int) -> np.ndarray:

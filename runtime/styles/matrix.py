@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from bbilang.compiler.contract import Drawn, Fail, Style
+from bbilang.compiler.contract import ColourScale, Drawn, Fail, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view.drawing import Drawing, rounded
-from bbilang.runtime.view.model import Frame, Panel
+from bbilang.runtime.view.model import Element, Frame, Panel
+
+if TYPE_CHECKING:
+    from bbilang.runtime.vega.marks import Chart
+    from bbilang.runtime.vega.theme import Theme
 
 
 class Matrix(Style):
@@ -18,6 +24,7 @@ class Matrix(Style):
     name = "matrix"
     spends = "two axes, or one of pairs"
     takes = ("class",)
+    zero_centred = True
     example = "block5c.expand.channel | attribute(output[top(5)]) | top(12) | present(matrix)"
 
     def spend(self, field: FieldType) -> Drawn:
@@ -51,6 +58,14 @@ class Matrix(Style):
                 )
             panels.append(drawing.panel(frames, facet))
         return tuple(panels)
+
+    def colour_scale(self, element: Element, over: bool) -> ColourScale:
+        return "full"
+
+    def chart(self, element: Element, theme: Theme) -> Chart:
+        from bbilang.runtime.charts.matrix import chart
+
+        return chart(element, theme)
 
 
 def two_axes(field: FieldType, style: str):

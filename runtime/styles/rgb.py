@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view import hues
 from bbilang.runtime.view.drawing import Drawing, rounded
-from bbilang.runtime.view.model import Frame, Panel
+from bbilang.runtime.view.model import Element, Frame, Panel
 from bbilang.runtime.view.scales import MAX_CELLS, numbers_fit
+
+if TYPE_CHECKING:
+    from bbilang.runtime.vega.marks import Chart
+    from bbilang.runtime.vega.theme import Theme
 
 
 class Rgb(Style):
@@ -73,6 +79,11 @@ class Rgb(Style):
             return ("colours of each panel: minus its mean, over its largest magnitude / 1.5, plus 0.3",)
         zero = "grey is zero" if drawing.field.type.signed else "black is zero"
         return (f"the colours add up; {zero}",)
+
+    def chart(self, element: Element, theme: Theme) -> Chart:
+        from bbilang.runtime.charts.rgb import chart
+
+        return chart(element, theme)
 
 
 def colours(parts: np.ndarray, signed: bool, largest: float) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +14,11 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Linked, Named
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view.drawing import Drawing, rounded
-from bbilang.runtime.view.model import Frame, Panel
+from bbilang.runtime.view.model import Element, Frame, Panel
+
+if TYPE_CHECKING:
+    from bbilang.runtime.vega.marks import Chart
+    from bbilang.runtime.vega.theme import Theme
 
 
 class Sankey(Style):
@@ -23,6 +28,8 @@ class Sankey(Style):
 
     name = "sankey"
     spends = "a linked list of fields"
+    selects_marks = True
+    follows_links = True
     example = (
         "late  = block5c.expand | factorize(nmf, 6)\n"
         "early = block4c.expand | factorize(nmf, 8, compatible=late)\n"
@@ -90,6 +97,11 @@ class Sankey(Style):
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         return ("width: magnitude, on one scale for each pair of columns; red raises the later one, blue lowers it",)
+
+    def chart(self, element: Element, theme: Theme) -> Chart:
+        from bbilang.runtime.charts.sankey import chart
+
+        return chart(element, theme)
 
 
 def _atoms(column: Node) -> int:

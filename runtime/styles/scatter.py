@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.check.present import one_atom_axis
 from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Parameter, Style
@@ -11,7 +11,11 @@ from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.view.drawing import Drawing, rounded
-from bbilang.runtime.view.model import Frame, Panel
+from bbilang.runtime.view.model import Element, Frame, Panel
+
+if TYPE_CHECKING:
+    from bbilang.runtime.vega.marks import Chart
+    from bbilang.runtime.vega.theme import Theme
 
 
 class Scatter(Style):
@@ -21,6 +25,8 @@ class Scatter(Style):
     name = "scatter"
     spends = "one axis of atoms and one of size 2 (`component` or `class`)"
     parameters = (Parameter("icons", "flag", "make an icon for every point, shown where the reader points", False),)
+    zero_centred = True
+    selects_marks = True
     example = (
         'block5c.expand.channel | attribute([output["tabby"], output["tiger cat"]])\n'
         "    | top(50, by=magnitude) | present(scatter)"
@@ -86,6 +92,11 @@ class Scatter(Style):
                 )
             panels.append(drawing.panel(frames, facet))
         return tuple(panels)
+
+    def chart(self, element: Element, theme: Theme) -> Chart:
+        from bbilang.runtime.charts.scatter import chart
+
+        return chart(element, theme)
 
 
 STYLES = (Scatter(),)

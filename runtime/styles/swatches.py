@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bbilang.compiler.contract import Drawn, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.styles.bars import row_of, row_panels
 from bbilang.runtime.view.drawing import Drawing
-from bbilang.runtime.view.model import Panel
+from bbilang.runtime.view.model import Element, Panel
+
+if TYPE_CHECKING:
+    from bbilang.runtime.vega.marks import Chart
+    from bbilang.runtime.vega.theme import Theme
 
 
 class Swatches(Style):
@@ -25,6 +31,11 @@ class Swatches(Style):
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         return row_panels(drawing)
+
+    def chart(self, element: Element, theme: Theme) -> Chart:
+        from bbilang.runtime.charts.swatches import chart
+
+        return chart(element, theme)
 
 
 STYLES = (Swatches(),)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.styles.bars import row_panels
 from bbilang.runtime.styles.matrix import two_axes
 from bbilang.runtime.view.drawing import Drawing
-from bbilang.runtime.view.model import Panel
+from bbilang.runtime.view.model import Element, Panel
+
+if TYPE_CHECKING:
+    from bbilang.runtime.vega.marks import Chart
+    from bbilang.runtime.vega.theme import Theme
 
 
 class Table(Style):
@@ -29,6 +35,11 @@ class Table(Style):
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         return row_panels(drawing)
+
+    def chart(self, element: Element, theme: Theme) -> Chart:
+        from bbilang.runtime.charts.table import chart
+
+        return chart(element, theme)
 
 
 STYLES = (Table(),)

@@ -6,53 +6,48 @@ The tables are attached after Altair's validation, which would take a second for
 
 from __future__ import annotations
 
-import importlib
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import altair as alt
-
+from bbilang.runtime.vega.element import clipped, identifier, series, slots
 from bbilang.runtime.vega.geometry import value_of
-from bbilang.runtime.vega.marks import BLANK, FONT, Theme, clipped, identifier, series, slots, tables
+from bbilang.runtime.vega.marks import tables
 from bbilang.runtime.vega.sankey_layout import flow
+from bbilang.runtime.vega.theme import BLANK, FONT, Theme
 from bbilang.runtime.view.model import Element, Frame, View
 from bbilang.runtime.view.states import elements, layered, start_choices, start_states
+from bbilang.runtime.view.styles import Styles, is_map, style_of
 
-Chart = Callable[[Element, Theme], alt.LayerChart | dict[str, Any]]
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 PAD = 6  # pixels around a chart, for rings
 
 
-def charts(
-    view: View, theme: Theme | None = None, styles: Mapping[str, Chart] | None = None
-) -> dict[str, dict[str, Any]]:
+def charts(view: View, styles: Styles, theme: Theme | None = None) -> dict[str, dict[str, Any]]:
     """Element id -> Vega-Lite specification with its tables and start states.
 
-    The param ``pictures`` is empty: it is to hold ``picture_uris(view)``, one table for the whole page. ``styles`` are
-    the chart functions by name; the built-in ones when left out. Raises ValueError for a style that nobody draws.
+    The param ``pictures`` is empty: it is to hold ``picture_uris(view)``, one table for the whole page. Raises
+    ValueError for a style that is not among ``styles``.
     """
-    specifications = layouts(view, theme, styles)
+    specifications = layouts(view, styles, theme)
     tables = {identifier(element.id): table(element) for element in elements(view)}
     for specification in specifications.values():
         attach(specification, {f"frames_{name}": frames for name, frames in tables.items()})
     return specifications
 
 
-def layouts(
-    view: View, theme: Theme | None = None, styles: Mapping[str, Chart] | None = None
-) -> dict[str, dict[str, Any]]:
+def layouts(view: View, styles: Styles, theme: Theme | None = None) -> dict[str, dict[str, Any]]:
     """The same without tables: page.js puts them in, since it needs them too."""
     every = (element for interface in view.interfaces for element in interface.elements)
-    return {element.id: layout(view, element, theme or Theme(), styles) for element in every}
+    return {element.id: layout(view, element, styles, theme or Theme()) for element in every}
 
 
-def layout(view: View, element: Element, theme: Theme, styles: Mapping[str, Chart] | None = None) -> dict[str, Any]:
+def layout(view: View, element: Element, styles: Styles, theme: Theme) -> dict[str, Any]:
     """The specification of one element, without tables."""
     ratios = tuple(picture.height / picture.width if picture.width else 1.0 for picture in view.pictures)
     theme = replace(theme, ratios=ratios)
-    return _specification(element, theme, styles, start_states(view), selected_atoms(view))
+    return _specification(element, styles, theme, start_states(view), selected_atoms(view))
 
 
 def attach(specification: dict[str, Any], values: Mapping[str, object]) -> None:
@@ -68,8 +63,7 @@ def picture_uris(view: View) -> list[str]:
 
 def table(element: Element) -> list[list[dict[str, Any]]]:
     """[panel][state] -> what is drawn; every frame has the same number of slots, and one more frame draws nothing."""
-    shaped = any(panel.shape != (0, 0) for panel in element.panels)
-    count, lines = 0 if shaped else slots(element), series(element)
+    count, lines = 0 if is_map(element) else slots(element), series(element)
     empty = Frame(series=("",) * lines)
     return [
         [
@@ -124,19 +118,19 @@ def _number(value: float | None) -> float | None:
 
 def _specification(
     element: Element,
+    styles: Styles,
     theme: Theme,
-    styles: Mapping[str, Chart] | None,
     states: Mapping[str, int],
     selected: Mapping[str, list[int]],
 ) -> dict[str, Any]:
     """One element and its overlays: base, overlays, and in front what is pointed at."""
     datasets: dict[str, Any] = {}
-    back = _layers(element, theme, styles, datasets)
-    geometry = theme.places[element.id]
-    over = theme.under(element, geometry)
+    back = _layers(element, styles, theme, datasets)
+    geometry = theme.geometries[element.id]
+    over = theme.over(element)
     drawn = list(layered(element))
     for overlay in drawn[1:]:
-        back += _layers(overlay, over, styles, datasets)
+        back += _layers(overlay, styles, over, datasets)
     front = [layer for layer in back if str(layer.get("name", "")).startswith("front_")]
     params: list[dict[str, Any]] = [
         {"name": "pictures", "value": []},
@@ -172,11 +166,9 @@ def _specification(
     }
 
 
-def _layers(
-    element: Element, theme: Theme, styles: Mapping[str, Chart] | None, datasets: dict[str, Any]
-) -> list[dict[str, Any]]:
+def _layers(element: Element, styles: Styles, theme: Theme, datasets: dict[str, Any]) -> list[dict[str, Any]]:
     with tables() as rows:
-        made = _style(element, styles)(element, theme)
+        made = style_of(element, styles).chart(element, theme)
         plain = made if isinstance(made, dict) else made.to_dict()
     datasets.update(plain.get("datasets", {}))
     datasets.update(rows)
@@ -184,12 +176,3 @@ def _layers(
     own = ("data", "transform", "mark", "encoding", "name", "layer")
     shared = {"data": plain["data"]} if "data" in plain else {}  # Altair lifts what all layers have in common
     return [{**shared, **{key: part[key] for key in own if key in part}} for part in parts]
-
-
-def _style(element: Element, styles: Mapping[str, Chart] | None) -> Chart:
-    if styles is not None and element.style in styles:
-        return styles[element.style]
-    try:
-        return importlib.import_module(f"bbilang.runtime.charts.{element.style}").chart
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"nobody draws the style `{element.style}` of element `{element.id}`") from error

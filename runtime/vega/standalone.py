@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.check.captions import REFERENCE
-from bbilang.runtime.page.html import weight
+from bbilang.compiler.contract import ColourScale
 from bbilang.runtime.vega.colours import colour_map_png
-from bbilang.runtime.vega.marks import BLANK, FONT, Theme, clipped, identifier
-from bbilang.runtime.vega.specification import SCHEMA, Chart, attach, layout, table
-from bbilang.runtime.view.implicit_selections import is_grid, places
+from bbilang.runtime.vega.element import chipped, clipped, identifier, preferred_width
+from bbilang.runtime.vega.specification import SCHEMA, attach, layout, table
+from bbilang.runtime.vega.theme import BLANK, FONT, Theme
+from bbilang.runtime.view.implicit_selections import cell_middles
 from bbilang.runtime.view.model import Element, Layout, Selection, View
 from bbilang.runtime.view.states import elements, layered
+from bbilang.runtime.view.styles import Styles, enlarges_cells, style_of
 
 WIDTH, GAP, CHIP = 1080, 44, 104  # pixels: of the picture; between elements; of a chip and its word
 SHARED = ("pictures", "blank", "room")
 
 
-def specification(
-    view: View, pictures: Sequence[str], styles: Mapping[str, Chart] | None = None, live: bool = True
-) -> dict[str, Any]:
+def specification(view: View, pictures: Sequence[str], styles: Styles, live: bool = True) -> dict[str, Any]:
     """One concatenated specification; ``pictures`` are their addresses.
 
     Live, its menus, sliders and what is pointed at or clicked set its states; else it shows the start states. A click
@@ -50,7 +50,7 @@ def specification(
             kind, inner = node
             if kind == "column":
                 return {"vconcat": [part(child, room) for child in inner], "spacing": GAP}
-            weights = [_weight(child, by_id) for child in inner]
+            weights = [_width(child, by_id, styles) for child in inner]
             rooms = [(room - GAP * (len(inner) - 1)) * share / sum(weights) for share in weights]
             return {"hconcat": [part(child, width) for child, width in zip(inner, rooms, strict=True)], "spacing": GAP}
 
@@ -62,7 +62,7 @@ def specification(
         else:
             parts += body
     if live:
-        _interact(view, params, parts)
+        _interact(view, styles, params, parts)
     return _plainly({
         "$schema": SCHEMA,
         **_title(view.title, _says(view), 26, WIDTH),
@@ -76,10 +76,10 @@ def specification(
     })  # fmt: skip
 
 
-def _weight(node: Layout, by_id: Mapping[str, Element]) -> int:
+def _width(node: Layout, by_id: Mapping[str, Element], styles: Styles) -> int:
     if isinstance(node, str):
-        return weight(by_id[node])
-    weights = [_weight(child, by_id) for child in node[1]]
+        return preferred_width(by_id[node], styles)
+    weights = [_width(child, by_id, styles) for child in node[1]]
     return sum(weights) if node[0] == "row" else max(weights, default=1)
 
 
@@ -87,19 +87,20 @@ def _element(
     view: View,
     element: Element,
     room: int,
-    styles: Mapping[str, Chart] | None,
+    styles: Styles,
     params: dict[str, dict[str, Any]],
     datasets: dict[str, Any],
 ) -> dict[str, Any]:
     """An element's layers under its title, its parameters and data handed up to the whole."""
-    one = layout(view, element, Theme(room=room, standalone=True), styles)
+    one = layout(view, element, styles, Theme(room=room, standalone=True))
     attach(one, {f"frames_{identifier(part.id)}": _clipped(table(part)) for part in layered(element)})
     params.update({param["name"]: param for param in one["params"] if param["name"] not in SHARED})
     datasets.update(one["datasets"])
     chart = {key: one[key] for key in ("width", "height", "layer")}
     lines = [line for part in layered(element) for line in _words(part, room, part is not element)]
-    keys = [_scale(part, over=part is not element) for part in layered(element) if _coloured(part)]
-    keys += [_chips(part, room) for part in layered(element) if _chipped(part)]
+    scales = [(part, _scale_of(part, styles, over=part is not element)) for part in layered(element)]
+    keys = [_scale(part, light=scale == "light") for part, scale in scales if scale]
+    keys += [_chips(part, room) for part in layered(element) if chipped(part)]
     chart |= _title(element.title, lines, 14, room)
     return {"vconcat": [chart, *keys], "spacing": 8} if keys else chart
 
@@ -126,15 +127,15 @@ def _words(element: Element, room: int, named: bool) -> list[str]:
     return [line for word in words for line in textwrap.wrap(word, max(24, int(room / 5.6)))]
 
 
-def _coloured(element: Element) -> bool:
-    return element.legend is not None and element.style in ("heatmap", "matrix")
+def _scale_of(element: Element, styles: Styles, over: bool) -> ColourScale:
+    return style_of(element, styles).colour_scale(element, over) if element.legend is not None else ""
 
 
-def _scale(element: Element, over: bool) -> dict[str, Any]:
+def _scale(element: Element, light: bool) -> dict[str, Any]:
     """A strip with the colours of a map, from the lower to the upper end of its scale."""
     low, high = element.legend.domain if element.legend else (0.0, 1.0)
     strip = colour_map_png(
-        np.linspace(low, high, 128)[None], (low, high), bool(element.legend and element.legend.signed), over
+        np.linspace(low, high, 128)[None], (low, high), bool(element.legend and element.legend.signed), light
     )
     place = {"x": {"value": 40}, "y": {"value": 0}}
     text = {"type": "text", "baseline": "top", "fontSize": 11}
@@ -150,10 +151,6 @@ def _scale(element: Element, over: bool) -> dict[str, Any]:
             {"mark": {**text, "text": f"{high:g}", "align": "left"}, "encoding": {**place, "x": {"value": 166}}},
         ],
     }
-
-
-def _chipped(element: Element) -> bool:
-    return any(frame.series_colours for panel in element.panels for frame in panel.frames)
 
 
 def _chips(element: Element, room: int) -> dict[str, Any]:
@@ -260,7 +257,7 @@ def _footer(view: View) -> dict[str, Any]:
 # ---- selections as Vega-Lite parameters ------------------------------------------------------------------------------
 
 
-def _interact(view: View, params: dict[str, dict[str, Any]], parts: list[dict[str, Any]]) -> None:
+def _interact(view: View, styles: Styles, params: dict[str, dict[str, Any]], parts: list[dict[str, Any]]) -> None:
     """Replaces the fixed states by expressions over parameters that a menu, a slider or the pointer sets."""
     selections = {selection.id: selection for selection in view.selections}
     hits = {layer["name"]: layer for layer in _named(parts)}
@@ -300,14 +297,14 @@ def _interact(view: View, params: dict[str, dict[str, Any]], parts: list[dict[st
             params[f"back_{name}_{key}"] = {"name": f"back_{name}_{key}", "value": inverse}
             back.append(f"now_{key} >= 0 ? back_{name}_{key}[now_{key}] : -1")
         params[f"selected_{name}"] = {"name": f"selected_{name}", "expr": f"[{', '.join(back)}]"}
-    _same_place(view, params)
-    _fade(view, selections, params)
+    _same_position(view, styles, params)
+    _fade(view, styles, params)
 
 
-def _same_place(view: View, params: dict[str, dict[str, Any]]) -> None:
-    """Every grid of icons marks the cell at the place of the position that is chosen, as in page.js."""
-    grids = [element for element in elements(view) if is_grid(element)]
-    middles = places(view) if grids else {}
+def _same_position(view: View, styles: Styles, params: dict[str, dict[str, Any]]) -> None:
+    """Every grid of icons marks the cell at the position that is chosen, as in page.js."""
+    grids = [element for element in elements(view) if enlarges_cells(element, styles)]
+    middles = cell_middles(view) if grids else {}
     spot = "[]"
     for selection in reversed(view.selections):
         if selection.kind == "hover" and any(atom.key in middles for atom in selection.atoms):
@@ -320,10 +317,10 @@ def _same_place(view: View, params: dict[str, dict[str, Any]]) -> None:
         params[f"spot_{name}"] = {"name": f"spot_{name}", "expr": spot}
 
 
-def _fade(view: View, selections: Mapping[str, Selection], params: dict[str, dict[str, Any]]) -> None:
+def _fade(view: View, styles: Styles, params: dict[str, dict[str, Any]]) -> None:
     """Groups that are not at the position chosen on masks fade, in every element that shows them, as in page.js."""
     for masks in elements(view):
-        if masks.style != "masks" or not any(frame.values for frame in masks.panels[0].frames):
+        if not style_of(masks, styles).fades_groups or not any(frame.values for frame in masks.panels[0].frames):
             continue
         own, chosen = identifier(masks.id), "-1"
         frame = f"frames_{own}[0][state_{own}]"

@@ -57,7 +57,8 @@ class _Builder:
     def build(self, provenance: vm.Provenance, title: str) -> vm.View:
         interfaces = []
         every = {e.id: self.element(e) for interface in self.program.interfaces for e in interface.elements}
-        made = pointing(every, {e.id: e.over for i in self.program.interfaces for e in i.elements}, self.explicit)
+        made = pointing(every, {e.id: e.over for i in self.program.interfaces for e in i.elements}, self.explicit,
+                        self.registry.styles)  # fmt: skip
         for interface in self.program.interfaces:
             built = {element.id: made.elements[element.id] for element in interface.elements}
             for element in reversed(interface.elements):  # what is drawn over an overlay goes with it
@@ -96,7 +97,7 @@ class _Builder:
             raise BbiError(Diagnostic("E311", message, next(iter(self.program.spans(node)), None), help),
                            self.program.source)  # fmt: skip
         panels = remarked(drawing, style.panels(drawing))
-        legend = legend_of(drawing, panels) if style.name != "image" else None
+        legend = legend_of(drawing, style) if style.has_legend else None
         drawn = drawing.drawn
         options: dict[str, object] = {k: node[k] for k in ("opacity", "color") if node[k] is not None}
         if node["size"] == "value" and field.type.signed:
@@ -110,7 +111,7 @@ class _Builder:
         result = vm.Element(
             element.id,
             style.name,
-            element.title or title_of(drawing),
+            element.title or style.title(drawing) or title_of(drawing),
             element.caption,
             "",
             (),
@@ -124,14 +125,14 @@ class _Builder:
             drawing.facet.name if drawing.facet else "",
             options=options,
         )
-        targets = self._targets(drawing, element)
+        targets = self._targets(drawing, style)
         selects = [identity for identity, node in self.selections.items() if self._drives(drawing, node)]
         return replace(
             result,
             atoms=tuple(drawing.atoms),
             selects=tuple(dict.fromkeys([*selects, *(t.selection for t in targets)])),
             targets=targets,
-            alt=_alternative(result, drawing),
+            alt=style.alternative(drawing) or _alternative(result, drawing),
         )
 
     def _drives(self, drawing: Drawing, selection: Node) -> bool:
@@ -141,9 +142,9 @@ class _Builder:
         keys = {atom.key for atom in self._atoms(selection)}
         return any(atom.key in keys for atom in drawing.atoms)
 
-    def _targets(self, drawing: Drawing, element: ir.Element) -> tuple[vm.Target, ...]:
+    def _targets(self, drawing: Drawing, style: Style) -> tuple[vm.Target, ...]:
         """A photo shows the positions of every layer, so every selection over positions has its cells there."""
-        if element.node["style"] != "image":
+        if not style.shows_input:
             return ()
         targets = []
         for identity, node in self.selections.items():
@@ -227,7 +228,7 @@ class _Builder:
         if probabilities is None:
             return ()
         found = []
-        shown = any(element.node["style"] == "image" for element in self.program.elements)
+        shown = any(self.registry.styles[element.node["style"]].shows_input for element in self.program.elements)
         description = self.program.description
         numbers = description is not None and description.reads in NOT_PICTURES
         for picture, row in zip(self.results.pictures, probabilities, strict=True):
@@ -246,8 +247,6 @@ def _selection_words(node: Node) -> str:
 def _alternative(element: vm.Element, drawing: Drawing) -> str:
     """What a reader who cannot see the element is told first."""
     frame = element.panels[0].frames[0] if element.panels and element.panels[0].frames else vm.Frame()
-    if element.style == "image":
-        return f"The input {', '.join(p.name for p in drawing.results.pictures)}."
     quantity = element.legend.quantity if element.legend else ""
     if element.panels and element.panels[0].shape != (0, 0):
         y, x = element.panels[0].shape

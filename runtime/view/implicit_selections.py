@@ -13,6 +13,7 @@ from bbilang.compiler.check.captions import references
 from bbilang.runtime.view.caption_references import refers
 from bbilang.runtime.view.model import Atom, Element, Selection, Target, View
 from bbilang.runtime.view.states import elements
+from bbilang.runtime.view.styles import Styles, selects_positions, style_of
 
 POINTED, POSITION, FLOW = "pointed", "pointed-position", "flow"
 
@@ -23,16 +24,18 @@ class Pointing:
     selections: tuple[Selection, ...]
 
 
-def pointing(parts: Mapping[str, Element], over: Mapping[str, str | None], known: Sequence[Selection]) -> Pointing:
+def pointing(
+    parts: Mapping[str, Element], over: Mapping[str, str | None], known: Sequence[Selection], styles: Styles
+) -> Pointing:
     """The elements with what they let the reader point at besides the selections that are ``known``.
 
     ``over``: the element that each is drawn into, None where it stands by itself.
     """
     hovered = {atom.key for s in known if s.kind == "hover" for atom in s.atoms}
-    positions = _fresh(hovered, (_cells(e) for e in parts.values() if is_grid(e) or e.style == "masks"))
-    things = _fresh(hovered, (_things(e) for e in parts.values()))
+    positions = _fresh(hovered, (_cells(e) for e in parts.values() if selects_positions(e, styles)))
+    things = _fresh(hovered, (_things(e, styles) for e in parts.values()))
     things |= _fresh({a.key for s in known for a in s.atoms} | {*positions, *things}, [_mentioned(parts.values())])
-    nodes = _fresh(set(), (e.atoms for e in parts.values() if e.style == "sankey"))
+    nodes = _fresh(set(), (e.atoms for e in parts.values() if style_of(e, styles).follows_links))
     taken = {s.id for s in known}
     made = []
     for name, kind, title, atoms in (
@@ -44,20 +47,15 @@ def pointing(parts: Mapping[str, Element], over: Mapping[str, str | None], known
             identity = name if name not in taken else f"{name}-2"
             leaves = kind == "hover"
             made.append(Selection(identity, kind, title, tuple(atoms.values()), None, None, not leaves, leaves))
-    result = {name: _selecting(element, made) for name, element in parts.items()}
+    result = {name: _selecting(element, made, styles) for name, element in parts.items()}
     for element in parts.values():
         host = over.get(element.id)
-        if element.style == "masks" and host is not None and positions:
+        if host is not None and positions and selects_positions(element, styles):
             result[host] = _with_cells(result[host], element, next(s for s in made if s.title == "position"))
     return Pointing(result, tuple(made))
 
 
-def is_grid(element: Element) -> bool:
-    """True for icons over positions."""
-    return element.style in ("grid", "featvis") and any(panel.shape != (0, 0) for panel in element.panels)
-
-
-def places(view: View) -> dict[str, tuple[float, float]]:
+def cell_middles(view: View) -> dict[str, tuple[float, float]]:
     """Key of a position -> (x, y) of its cell's middle, as shares of the picture."""
     found = {}
     for element in elements(view):
@@ -79,9 +77,9 @@ def _cells(element: Element) -> list[Atom]:
     return [element.atoms[a] for a in dict.fromkeys(a for frame in frames for a in frame.atoms) if a >= 0]
 
 
-def _things(element: Element) -> list[Atom]:
+def _things(element: Element, styles: Styles) -> list[Atom]:
     """Groups wherever they are drawn, and every mark of a style that says more of the one pointed at."""
-    if element.style in ("sankey", "scatter"):
+    if style_of(element, styles).selects_marks:
         return list(element.atoms)
     return [atom for atom in element.atoms if "group=" in atom.key]
 
@@ -104,9 +102,10 @@ def unmentioned(parts: Iterable[Element], selections: Iterable[Selection]) -> li
     return [f"a caption points at `{reference}`, which this page does not show" for reference in lost]
 
 
-def _selecting(element: Element, made: Iterable[Selection]) -> Element:
+def _selecting(element: Element, made: Iterable[Selection], styles: Styles) -> Element:
     keys = {atom.key for atom in element.atoms}
-    fresh = [s.id for s in made if (s.id != FLOW or element.style == "sankey") and any(a.key in keys for a in s.atoms)]
+    own = [s for s in made if s.kind != "click" or style_of(element, styles).follows_links]
+    fresh = [s.id for s in own if any(a.key in keys for a in s.atoms)]
     return replace(element, selects=tuple(dict.fromkeys([*element.selects, *fresh]))) if fresh else element
 
 

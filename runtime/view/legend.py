@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from bbilang.compiler.contract import Style
 from bbilang.compiler.ir.program import Node
 from bbilang.runtime.factorization.layer import told, word
 from bbilang.runtime.fields.field import Linked, Named
@@ -52,7 +53,7 @@ def own_shares(drawing: Drawing) -> list[tuple[str, Named, str]]:
 BETWEEN = "of the later atom's score"  # the unit of `link`
 
 
-def legend_of(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> vm.Legend:
+def legend_of(drawing: Drawing, style: Style) -> vm.Legend:
     type = drawing.field.type
     scope = "one scale for the whole element"
     if drawing.states:
@@ -75,8 +76,7 @@ def legend_of(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> vm.Legend:
     if (
         type.signed
         and drawing.drawn.cells is None
-        and drawing.node["style"] not in ("matrix", "scatter")
-        and drawing.node["style"] != "heatmap"
+        and not style.zero_centred
         and not np.nanmin(values, initial=0.0) < 0 < np.nanmax(values, initial=0.0)
     ):
         # Lengths of one sign need no room for the other; colours keep their zero in the middle.
@@ -128,9 +128,6 @@ def _of_atoms(drawing: Drawing) -> bool:
 def title_of(drawing: Drawing) -> str:
     """A title for an element that the text gives none."""
     type = drawing.field.type
-    if drawing.node["style"] == "image":
-        names = [picture.name for picture in drawing.results.pictures]
-        return names[0] if len(names) == 1 else "Input"
     if type.atom == "class":
         return "Classes"
     if not type.layers:  # a measure's curve is about no layer's atoms

@@ -10,6 +10,7 @@ from closeness import close_to, within
 from tiny import values
 
 from bbilang.grammar.diagnostic import BbiError
+from bbilang.registry import registry
 from bbilang.runtime.factorization.layer import percent
 from bbilang.runtime.factorization.matrix import factorize
 from bbilang.runtime.page.html import render
@@ -261,7 +262,7 @@ def test_a_switch_between_aligned_and_plain_groups():
     view = tiny.view_of(switched)
     shown = next(e for e in view.interfaces[0].elements if e.style == "bars")
     assert len({frame.remark for frame in shown.panels[0].frames}) == 2  # each state says what its own groups leave out
-    html = render(view)
+    html = render(view, registry().styles)
     assert 'role="switch"' in html and 'type="range"' not in html
     with pytest.raises(BbiError, match="compatible") as refused:
         tiny.check(f"a | factorize(nmf, 3, align=0) {BARS}")

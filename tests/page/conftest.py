@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bbilang.registry import registry
 from bbilang.runtime.page.html import render
 from bbilang.runtime.view.model import View
 
@@ -19,7 +20,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[], 
     def write(view: Callable[[], View]) -> Path:
         if view not in made:
             made[view] = folder / f"{view.__name__}.html"
-            made[view].write_bytes(render(view()).encode())
+            made[view].write_bytes(render(view(), registry().styles).encode())
         return made[view]
 
     return write

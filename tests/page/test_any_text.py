@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 import views
 
+from bbilang.registry import registry
 from bbilang.runtime.page.export import export
 from bbilang.runtime.page.html import render
-from bbilang.runtime.vega.marks import identifier
+from bbilang.runtime.vega.element import identifier
 from bbilang.runtime.view.model import Atom, View
 
 INHERITED = ("constructor", "toString", "valueOf", "hasOwnProperty", "__proto__", "__defineGetter__", "toLocaleString")
@@ -58,26 +59,29 @@ def named(words: str) -> View:
 
 @pytest.mark.parametrize("words", TEXTS, ids=lambda words: repr(words[:20]))
 def test_files(words, tmp_path):
-    plain = {format: export(views.teaser(), tmp_path / f"plain.{format}", format) for format in ("svg", "csv")}
+    plain = {
+        format: export(views.teaser(), tmp_path / f"plain.{format}", format, registry().styles)
+        for format in ("svg", "csv")
+    }
     view = named(words)
-    svg = export(view, tmp_path / "page.svg", "svg").read_text("utf-8")
+    svg = export(view, tmp_path / "page.svg", "svg", registry().styles).read_text("utf-8")
     assert svg.count("<image") == plain["svg"].read_text("utf-8").count("<image") > 0  # all of it is drawn
     if words in INHERITED:
         assert f">{words}</text>" in svg
     width = float(svg.partition('width="')[2].partition('"')[0])
     assert width < 1800  # no text makes a picture much wider: 1,080 px of text are reckoned by a middling letter
-    table = export(view, tmp_path / "page.csv", "csv").read_text("utf-8-sig")
+    table = export(view, tmp_path / "page.csv", "csv", registry().styles).read_text("utf-8-sig")
     rows = list(csv.reader(io.StringIO(table, newline="")))
     assert len(rows) == len(list(csv.reader(io.StringIO(plain["csv"].read_text("utf-8-sig"), newline=""))))
     atom = rows[0].index("atom")
     assert {row[atom].removeprefix("'") for row in rows[1:]} <= {words, ""}
-    export(view, tmp_path / "page.json", "json")
+    export(view, tmp_path / "page.json", "json", registry().styles)
 
 
 @pytest.mark.parametrize("words", [TEXTS[0], TEXTS[7]], ids=lambda words: repr(words[:20]))
 def test_pictures(words, tmp_path):
     for format in ("png", "pdf"):
-        assert export(named(words), tmp_path / f"page.{format}", format).stat().st_size > 10_000
+        assert export(named(words), tmp_path / f"page.{format}", format, registry().styles).stat().st_size > 10_000
 
 
 @pytest.mark.browser
@@ -86,7 +90,7 @@ def test_pictures(words, tmp_path):
 )
 def test_pages(words, chromium, tmp_path):
     path, troubles = tmp_path / "page.html", []
-    path.write_text(render(named(words)), "utf-8")
+    path.write_text(render(named(words), registry().styles), "utf-8")
     page = chromium.new_page(viewport={"width": 1000, "height": 800})
     try:
         page.on("console", lambda message: troubles.append(message.text))
@@ -106,7 +110,7 @@ def test_pages(words, chromium, tmp_path):
     ["=1", "+1", "-1", "@x", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20x", ";=1", " =1", "\t=1", "\tx", "\r=1", ",=1"],
 )
 def test_no_cell_of_a_table_is_a_formula(text, tmp_path):
-    path = export(named(text), tmp_path / "page.csv", "csv")
+    path = export(named(text), tmp_path / "page.csv", "csv", registry().styles)
     rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
     assert {row["atom"] for row in rows if row["atom"]} == {f"'{text}"}
     values = [row["value"] for row in rows]

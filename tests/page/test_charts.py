@@ -13,21 +13,25 @@ import pytest
 import views
 from PIL import Image
 
+from bbilang.registry import registry
 from bbilang.runtime.page.export import export
 from bbilang.runtime.vega.colours import colour_map_png
-from bbilang.runtime.vega.marks import Theme
 from bbilang.runtime.vega.specification import charts, layouts
+from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element, Frame, Interface, Panel, Selection
 
 
 def test_specifications_are_valid_vega_lite():
-    for specification in [layouts(views.teaser())["photo"], *layouts(views.hostile()).values()]:
+    for specification in [
+        layouts(views.teaser(), registry().styles)["photo"],
+        *layouts(views.hostile(), registry().styles).values(),
+    ]:
         altair.LayerChart.from_dict(specification, validate=True)
 
 
 def test_every_state_is_in_the_specification():
     view = views.dictionary()
-    specification = charts(view)["neurons"]
+    specification = charts(view, registry().styles)["neurons"]
     frames = next(p["value"] for p in specification["params"] if p["name"] == "frames_neurons")
     assert len(frames[0]) == 14 * 14 + 1  # and one that draws nothing
     assert next(p["value"] for p in specification["params"] if p["name"] == "state_neurons") == 6 * 14 + 6
@@ -37,7 +41,7 @@ def test_a_thousand_states_are_not_validated(monkeypatch):
     """State tables are attached after Altair's validation, which takes 1.9 s for 1,225 states: it sees none of them."""
     seen = []
     monkeypatch.setattr(altair.LayerChart, "to_dict", _noting(altair.LayerChart.to_dict, seen))
-    specification = json.dumps(charts(views.dictionary(35)))
+    specification = json.dumps(charts(views.dictionary(35), registry().styles))
     assert seen and max(seen) < 100_000 < len(specification)
 
 
@@ -66,18 +70,18 @@ def test_empty_slots_missing_values_and_nothing_at_all(style, tmp_path):
     )
     for start in (1, None):
         view = replace(view, selections=(replace(view.selections[0], start=start),))
-        assert export(view, tmp_path / "picture.svg", "svg").stat().st_size > 1000
+        assert export(view, tmp_path / "picture.svg", "svg", registry().styles).stat().st_size > 1000
 
 
 def test_an_unknown_style_is_named():
     view = views.teaser()
     element = replace(view.interfaces[0].elements[0], style="hologram")
     with pytest.raises(ValueError, match="hologram"):
-        charts(replace(view, interfaces=(Interface("", "photo", (element,)),)))
+        charts(replace(view, interfaces=(Interface("", "photo", (element,)),)), registry().styles)
 
 
 def test_narrow_charts_wrap():
-    wide, narrow = (layouts(views.teaser(), Theme(room=room))["blocks"] for room in (1000, 340))
+    wide, narrow = (layouts(views.teaser(), registry().styles, Theme(room=room))["blocks"] for room in (1000, 340))
     assert wide["width"] > 700 and narrow["width"] <= 340 and narrow["height"] > wide["height"]
 
 
@@ -96,17 +100,17 @@ def test_colour_maps():
     ("format", "begins"), [("png", b"\x89PNG"), ("svg", b"<svg"), ("pdf", b"%PDF"), ("html", b"<!DOC")]
 )
 def test_exports(format, begins, tmp_path):
-    path = export(views.teaser(), tmp_path / f"page.{format}", format)
+    path = export(views.teaser(), tmp_path / f"page.{format}", format, registry().styles)
     assert path.read_bytes().startswith(begins)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 def test_a_large_page_as_pdf(tmp_path):
-    assert export(views.survey(), tmp_path / "page.pdf", "pdf").stat().st_size > 10_000
+    assert export(views.survey(), tmp_path / "page.pdf", "pdf", registry().styles).stat().st_size > 10_000
 
 
 def test_long_table(tmp_path):
-    path = export(views.hostile(), tmp_path / "numbers.csv", "csv")
+    path = export(views.hostile(), tmp_path / "numbers.csv", "csv", registry().styles)
     rows = list(csv.reader(io.StringIO(path.read_text("utf-8-sig"))))
     assert rows[0] == ["element", "a", "b", "channel", "facet", "slot", "atom", "series", "value", "note"]
     assert sum(row[0] == "blocks" for row in rows) == 9 * 6 * 2
@@ -114,13 +118,13 @@ def test_long_table(tmp_path):
 
 
 def test_json_is_one_specification_and_its_pictures(tmp_path):
-    path = export(views.teaser(), tmp_path / "teaser.json", "json")
+    path = export(views.teaser(), tmp_path / "teaser.json", "json", registry().styles)
     specification = json.loads(path.read_text())
     pictures = next(p["value"] for p in specification["params"] if p["name"] == "pictures")
     assert pictures and all((tmp_path / picture).is_file() for picture in pictures)
     binds = [p["bind"] for p in specification["params"] if "bind" in p]
     assert [bind["labels"] for bind in binds] == [list(views.CLASSES)] * 2
-    export(views.dictionary(), path, "json")  # over it: old pictures go
+    export(views.dictionary(), path, "json", registry().styles)  # over it: old pictures go
     assert len(list((tmp_path / "teaser_files").iterdir())) == len({p.data for p in views.dictionary().pictures})
 
 
@@ -128,7 +132,7 @@ def test_nothing_half_written(tmp_path):
     target = tmp_path / "there.csv"
     target.mkdir()
     with pytest.raises(OSError):
-        export(views.teaser(), target, "csv")
+        export(views.teaser(), target, "csv", registry().styles)
     assert list(tmp_path.iterdir()) == [target]
     with pytest.raises(ValueError, match="gif"):
-        export(views.teaser(), tmp_path / "page.gif", "gif")
+        export(views.teaser(), tmp_path / "page.gif", "gif", registry().styles)

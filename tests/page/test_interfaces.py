@@ -8,6 +8,7 @@ import planted
 import pytest
 from closeness import close_to, within
 
+from bbilang.registry import registry
 from bbilang.runtime.page import javascript as bundle
 from bbilang.runtime.vega.specification import picture_uris
 from bbilang.runtime.vega.standalone import specification
@@ -207,7 +208,7 @@ def test_the_specification_alone_does_the_same(chromium, tmp_path):
     """Without the page script: Vega's own selections mark the same place, fade groups and scale links."""
 
     def opened(view):
-        text = json.dumps(specification(view, picture_uris(view))).replace("<", "\\u003c")
+        text = json.dumps(specification(view, picture_uris(view), registry().styles)).replace("<", "\\u003c")
         embedded = f'(await vegaEmbed("#here", {text}, {{renderer: "svg", actions: false}})).view'
         script = f"window.view = {embedded}; document.body.dataset.ready = 1"
         (tmp_path / "one.html").write_text(

@@ -9,17 +9,18 @@ from dataclasses import replace
 import pytest
 import views
 
+from bbilang.registry import registry
 from bbilang.runtime.page import javascript as bundle
 from bbilang.runtime.page.html import extract, render, with_code
 from bbilang.runtime.view.states import start_choices, start_states
 
 
 def test_the_same_view_gives_the_same_bytes():
-    assert render(views.teaser()) == render(views.teaser())
+    assert render(views.teaser(), registry().styles) == render(views.teaser(), registry().styles)
 
 
 def test_size():
-    assert len(render(views.teaser()).encode()) < 4e6
+    assert len(render(views.teaser(), registry().styles).encode()) < 4e6
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_size():
     ],
 )
 def test_the_source_comes_back(source, tmp_path):
-    html = render(replace(views.teaser(), source=source))
+    html = render(replace(views.teaser(), source=source), registry().styles)
     assert extract(html) == source
     (tmp_path / "page.html").write_bytes(html.encode())
     assert extract((tmp_path / "page.html").read_text(encoding="utf-8")) == source
@@ -46,7 +47,7 @@ def test_a_file_without_source():
 
 
 def test_nothing_leaves_its_place():
-    html = render(views.hostile())
+    html = render(views.hostile(), registry().styles)
     assert html.count("</script>") == 4  # source, data, libraries, page script
     assert "<img" not in re.sub(r"<script type=\"module\">.*?</script>", "", html, flags=re.DOTALL)
     data = re.search(r'<script type="application/json" id="bbi-data">(.*?)</script>', html, re.DOTALL)[1]
@@ -57,7 +58,7 @@ def test_nothing_leaves_its_place():
 
 
 def test_addresses_of_others_are_not_in_the_page():
-    html = render(views.teaser())
+    html = render(views.teaser(), registry().styles)
     head = html[: html.index('<script type="module">')]
     assert not re.search(r"(src|href)=[\"']?(https?:)?//", head)
 
@@ -87,9 +88,9 @@ def test_the_bundle_is_kept_and_damage_is_noticed(tmp_path, monkeypatch):
 
 
 def test_random_weights_and_drafts_are_said_out_loud():
-    html = render(views.hostile())
+    html = render(views.hostile(), registry().styles)
     assert "The weights are random." in html and "Draft." in html
-    assert "The weights are random." not in render(views.teaser())
+    assert "The weights are random." not in render(views.teaser(), registry().styles)
 
 
 def test_words_between_backticks_are_code_and_nothing_else_is_markup():

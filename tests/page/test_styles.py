@@ -13,6 +13,7 @@ from closeness import close_to
 from PIL import Image
 from views_hold import assert_consistent
 
+from bbilang.registry import registry
 from bbilang.runtime.page.html import render
 from bbilang.runtime.page.packing import KEYS, Lists, sheeted
 from bbilang.runtime.styles.masks import mask
@@ -23,7 +24,7 @@ from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import hues
 from bbilang.runtime.view.caption_references import refers
 from bbilang.runtime.view.image_bytes import palette_of, palette_png
-from bbilang.runtime.view.implicit_selections import places
+from bbilang.runtime.view.implicit_selections import cell_middles
 from bbilang.runtime.view.model import Atom, Frame, Picture
 from bbilang.runtime.view.states import elements
 
@@ -138,7 +139,7 @@ def test_the_area_of_a_cell_is_its_share_of_the_largest_of_its_layer():
 
 
 def test_places_are_middles_of_cells():
-    found = places(planted.quiet_grids())
+    found = cell_middles(planted.quiet_grids())
     assert found["last y=0 x=6"] == (6.5 / 7, 0.5 / 7) and found["middle y=13 x=0"] == (0.5 / 14, 13.5 / 14)
 
 
@@ -190,7 +191,7 @@ def test_frames_come_back_from_their_lists():
 def test_a_page_of_many_states_is_small():
     view = planted.few_grids()
     assert len(element(view, "influence").panels[0].frames) == 14 * 14 + 7 * 7
-    assert len(render(view).encode()) < 2_000_000
+    assert len(render(view, registry().styles).encode()) < 2_000_000
 
 
 # --- numbers and links ------------------------------------------------------------------------------------------------

@@ -40,15 +40,15 @@ def test_a_warning_is_on_the_element():
     shown = page("a.spatial | attribute(output) | trust(class_sensitivity) | present(heatmap)", planted(Same))
     (element,) = shown.interfaces[0].elements
     (warning,) = element.legend.warnings
-    html = render(shown)
+    html = render(shown, registry().styles)
     assert 'class="warning distrust" role="note"' in html and warning.split("(")[0] in html
     assert html.index("warning distrust") < html.index('data-chart="element-1"')
-    assert warning[:40] in str(specification(shown, ())).replace("\\n", " ").replace("', '", " ")
+    assert warning[:40] in str(specification(shown, (), registry().styles)).replace("\\n", " ").replace("', '", " ")
 
 
 def test_no_warning_no_mark():
     shown = page("b.channel | attribute(output) | trust(completeness) | present(bars)", "residual")
-    assert 'class="warning distrust"' not in render(shown)
+    assert 'class="warning distrust"' not in render(shown, registry().styles)
 
 
 class Rectified(nn.Module):

@@ -1,0 +1,88 @@
+"""Maps and pictures: panels side by side, each one picture stretched over it, alone or over another element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+
+from bbilang.runtime.vega.element import Row, labelled
+from bbilang.runtime.vega.geometry import Geometry, balanced, floor, least
+from bbilang.runtime.vega.marks import Layer, MarkProperty, layer, panel_labels, picture, stacked
+from bbilang.runtime.vega.targets import target_layers
+from bbilang.runtime.vega.theme import Theme
+from bbilang.runtime.view.model import Element, Panel
+
+GUTTER = 20  # pixels between panels
+FIRST_PICTURE = "datum.frame.pictures[0]"
+
+
+def map_chart(
+    element: Element,
+    theme: Theme,
+    opacity: float,
+    geometry: Geometry | None = None,
+    shown: str = FIRST_PICTURE,
+    **mark: MarkProperty,
+) -> alt.LayerChart:
+    """A map alone, with its labels and what takes the pointer; or, where the theme has a host, the map alone over it.
+
+    opacity: of a map over something, unless `opacity=` says. geometry: of one that stands alone; `arranged` unless
+    given. shown: which of the frame's pictures, as an expression. mark: properties that the image mark has besides.
+    """
+    if theme.host is not None:
+        strength = number_option(element, "opacity", opacity)
+        pairs = matched(element, theme.host.element)
+        return stacked([map_layer(element, theme.host.geometry, pairs, shown, opacity=strength, **mark)])
+    geometry = geometry or arranged(element, theme)
+    base = map_layer(element, geometry, own_panels(element), shown, **mark)
+    return stacked([base, *panel_labels(element, geometry), *target_layers(element, geometry, theme)])
+
+
+def map_layer(
+    element: Element, geometry: Geometry, panels: list[tuple[int, int]], shown: str, **mark: MarkProperty
+) -> Layer:
+    """A picture stretched over each panel; ``panels`` are (panel drawn into, own panel)."""
+    data: list[Row] = [{"panel": panel, "own": own, "slot": 0} for panel, own in panels]
+    base = layer(element, data, left=geometry.x, top=geometry.y, shown=shown)
+    return picture(base, str(geometry.width), str(geometry.height), **{"smooth": False, **mark})
+
+
+def arranged(element: Element, theme: Theme, narrow: int = 160) -> Geometry:
+    """One panel of 400 pixels or ``options["width"]``, several of ``narrow`` to 260; less where there is no room."""
+    geometry, count = theme.geometry(element), len(element.panels)
+    side = number_option(element, "width", 400.0 if count == 1 else 260.0)
+    across = balanced(count, (geometry.room + GUTTER) / (narrow + GUTTER))
+    width = floor(least(side, (geometry.room + GUTTER) / across - GUTTER))
+    ratio = max((_ratio(panel, theme) for panel in element.panels), default=1.0)
+    return geometry.flow(len(element.panels), width, width * ratio, labelled(element), gutter=GUTTER)
+
+
+def own_panels(element: Element) -> list[tuple[int, int]]:
+    """Each panel into itself."""
+    return [(panel, panel) for panel in range(len(element.panels))]
+
+
+def matched(element: Element, host: Element) -> list[tuple[int, int]]:
+    """(panel drawn into, own panel): by label, a single panel into all, else in order."""
+    if len(element.panels) == 1:
+        return [(panel, 0) for panel in range(len(host.panels))]
+    numbers = {panel.label: number for number, panel in enumerate(host.panels)}
+    pairs = [(numbers.get(panel.label, own), own) for own, panel in enumerate(element.panels)]
+    return [(panel, own) for panel, own in pairs if panel < len(host.panels)]
+
+
+def number_option(element: Element, name: str, default: float) -> float:
+    """An option of the element that is a number."""
+    value: Any = element.options.get(name)
+    return default if value is None else value
+
+
+def _ratio(panel: Panel, theme: Theme) -> float:
+    """Height over width, from the panel's first picture, else from its grid of cells."""
+    for frame in panel.frames:
+        for index in frame.pictures:
+            if 0 <= index < len(theme.ratios):
+                return theme.ratios[index]
+    deep, wide = panel.shape
+    return deep / wide if wide else 1.0

@@ -1,0 +1,88 @@
+"""What the charts of slots share: an element's panels in rows, a mark in each slot, rings around what is selected."""
+
+from __future__ import annotations
+
+import altair as alt
+
+from bbilang.runtime.vega.element import Row, domain, rows, series, slots
+from bbilang.runtime.vega.geometry import Geometry
+from bbilang.runtime.vega.marks import Layer, MarkProperty, hit, layer, panel_labels, ring, stacked
+from bbilang.runtime.vega.theme import Theme
+from bbilang.runtime.view.model import Element
+
+Corners = dict[str, str]  # name -> Vega expression; `left`, `top`, `right` and `bottom` are where a mark stands
+ATOM = "datum.frame.atoms[datum.slot]"
+BAR = "#7a869a"  # the colour of a lone series
+
+
+class SlotChart:
+    """A chart with a mark in each slot of each panel.
+
+    A chart gives its geometry, its layers from the bottom up and, for elements whose marks can be selected, the layers
+    in front that show the selection and take the pointer.
+    """
+
+    def __init__(self, element: Element, theme: Theme):
+        self.element = element
+        self.count, self.lines = max(slots(element), 1), series(element)
+        self.low, self.high = domain(element)
+        self.geometry = self.arrange(theme.geometry(element))
+        self.name = self.geometry.name
+
+    def arrange(self, geometry: Geometry) -> Geometry:
+        """Lay the panels out."""
+        raise NotImplementedError
+
+    def layers(self) -> list[Layer]:
+        """The layers of the chart above the panels' labels."""
+        raise NotImplementedError
+
+    def selection(self) -> list[Layer]:
+        """The layers that show what is selected and take the pointer."""
+        return []
+
+    def chart(self) -> alt.LayerChart:
+        layers = [*panel_labels(self.element, self.geometry), *self.layers()]
+        return stacked([*layers, *self.selection()] if self.element.selects else layers)
+
+    # ---- what layers are made of -----------------------------------------------------------------------------------
+
+    def layer(self, data: list[Row], **calculated: str) -> Layer:
+        return layer(self.element, data, **calculated)
+
+    def slot_rows(self) -> list[Row]:
+        """One row per panel and slot."""
+        return rows(self.element, self.count)
+
+    def line_rows(self) -> list[Row]:
+        """One row per series, panel and slot."""
+        return [{**row, "line": line} for line in range(self.lines) for row in self.slot_rows()]
+
+    def head_rows(self) -> list[Row]:
+        """One row per panel and series, for the series' names."""
+        panels = range(len(self.element.panels))
+        return [{"panel": panel, "own": panel, "line": line} for panel in panels for line in range(self.lines)]
+
+    @property
+    def label(self) -> str:
+        """The label of the slot's atom as an expression over ``datum.atom``."""
+        return f"datum.atom >= 0 ? atoms_{self.name}[datum.atom] : ''"
+
+    def share(self, value: str) -> str:
+        """Where ``value`` lies on the scale, from 0 to 1, as an expression."""
+        return f"({value} - {self.low:g}) / {self.high - self.low:g}"
+
+    def rings(
+        self, base: Layer, width: float = 2.5, dashed: bool = False, present: str = "datum.atom >= 0"
+    ) -> list[Layer]:
+        """Rings around the atom that is selected and the one under the keyboard's cursor, where ``present`` holds."""
+        if present:
+            present += " && "
+        dash: dict[str, MarkProperty] = {"strokeDash": [3, 3]} if dashed else {}
+        return [
+            ring(base, f"{present}indexof(selected_{self.name}, datum.atom) >= 0", strokeWidth=width),
+            ring(base, f"{present}cursor_{self.name} == datum.atom", stroke="currentColor", **dash),
+        ]
+
+    def hit(self, base: Layer) -> Layer:
+        return hit(self.element, base)

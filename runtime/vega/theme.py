@@ -1,0 +1,47 @@
+"""What a chart is drawn for: the room at hand, and what it is drawn over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from bbilang.runtime.vega.element import identifier
+from bbilang.runtime.vega.geometry import Geometry, Quantity
+from bbilang.runtime.view.model import Element
+
+BLANK = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"  # one transparent pixel
+FONT = '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
+
+
+@dataclass(frozen=True)
+class Host:
+    """The element that an overlay is drawn into, and where its panels stand."""
+
+    element: Element
+    geometry: Geometry
+
+
+@dataclass(frozen=True)
+class Theme:
+    """What a chart is drawn for.
+
+    room: the width at hand, in pixels.
+    host: what the chart is drawn over, None where it stands alone.
+    standalone: there is no page script: every cell that can be pointed at is a mark of its own.
+    ratios: height over width of every picture of the page.
+    geometries: where each element stands, by id; remembered, since overlays are drawn to it.
+    """
+
+    room: int = 640
+    host: Host | None = None
+    standalone: bool = False
+    ratios: tuple[float, ...] = ()
+    geometries: dict[str, Geometry] = field(default_factory=dict)
+
+    def geometry(self, element: Element) -> Geometry:
+        """A new geometry for this element, under which overlays find it."""
+        self.geometries[element.id] = Geometry(identifier(element.id), Quantity("room", self.room))
+        return self.geometries[element.id]
+
+    def over(self, element: Element) -> Theme:
+        """The theme of what is drawn over an element that stands already."""
+        return replace(self, host=Host(element, self.geometries[element.id]))

@@ -1,0 +1,34 @@
+"""The style of each element of a view, as the object that declares it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from bbilang.compiler.contract import Style
+from bbilang.runtime.view.model import Element
+
+Styles: TypeAlias = Mapping[str, Style]  # name -> style, as in `Registry.styles`
+
+
+def style_of(element: Element, styles: Styles) -> Style:
+    """The style that an element is drawn in. Raises ValueError for one that is not registered."""
+    style = styles.get(element.style)
+    if style is None:
+        raise ValueError(f"element `{element.id}` has the style `{element.style}`, which is not registered")
+    return style
+
+
+def is_map(element: Element) -> bool:
+    """Whether its panels are maps: cells over positions, not slots in a row."""
+    return any(panel.shape != (0, 0) for panel in element.panels)
+
+
+def enlarges_cells(element: Element, styles: Styles) -> bool:
+    """Whether the cell at the position pointed at is marked and enlarged: icons over positions."""
+    return style_of(element, styles).enlarges_cells and is_map(element)
+
+
+def selects_positions(element: Element, styles: Styles) -> bool:
+    """Whether its positions can be pointed at though the text has no selection over them."""
+    return style_of(element, styles).selects_positions and is_map(element)
