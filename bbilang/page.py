@@ -1,25 +1,25 @@
-"""What a run gives: a page to save, show and compute with."""
+"""A compiled page: save it, show it in a notebook, or compute with its numbers."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.frozen import frozen
 from bbilang.registry import registry
-from bbilang.runtime.fields.field import Linked
+from bbilang.runtime.errors import error
 from bbilang.runtime.inputs.arguments import file_name, words
-from bbilang.runtime.view.linked_table import matrix_of
+from bbilang.runtime.view.element_data import Data, data_of
 from bbilang.runtime.write_errors import unwritten
 
 if TYPE_CHECKING:
     from bbilang.compiler.plan.plan import Plan
     from bbilang.runtime.execution.results import Results
     from bbilang.runtime.view.model import View
+
+__all__ = ["FORMATS", "Data", "NoElement", "Page"]
 
 FORMATS = ("html", "json", "png", "svg", "pdf", "csv")
 
@@ -32,22 +32,6 @@ class NoElement(BbiError, KeyError):
 
 
 @frozen
-class Data:
-    """The numbers of an element. ``values`` has one axis for each name in ``axes``; NaN where there is no atom.
-
-    coords: component ("channel", "y", "x", "class") -> (names of the axes it depends on, integers): which atom stands
-    at each place. labels: axis -> (names of axes, words), for classes.
-    """
-
-    content: str
-    unit: str
-    axes: tuple[str, ...]
-    values: np.ndarray
-    coords: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
-    labels: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
-
-
-@frozen
 class Page:
     """A compiled page. In a notebook it shows itself; `save` writes it, `data` gives an element's numbers."""
 
@@ -57,9 +41,7 @@ class Page:
 
     def html(self) -> str:
         """The standalone page."""
-        from bbilang.runtime.page.html import render
-
-        return render(self.view, registry().styles)
+        return rendered(self.view)
 
     def save(self, path: str | Path, format: str | None = None, parents: bool = False) -> Path:
         """Write the page: html, json, png, svg, pdf or csv, by the file's ending unless said.
@@ -68,20 +50,18 @@ class Page:
         folders that are missing. A table (csv) has every number, also of maps that the page shows as pictures only.
         Raises BbiError E430 for an unknown format, E431 where it cannot be written, E311 for a table of too many rows.
         """
-        from bbilang import api
         from bbilang.runtime.page.export import export
 
         path = file_name("path", path) or "page.html"
-        said = words("format", format) if format is not None else ""
-        wanted = said or Path(path).suffix.lstrip(".").lower() or "html"
-        if wanted not in FORMATS:
-            help = f"formats are {', '.join(FORMATS)}"
-            raise BbiError(Diagnostic("E430", f"there is no format `{wanted}`", help=help))
+        chosen = words("format", format) if format is not None else ""
+        chosen = chosen or Path(path).suffix.lstrip(".").lower() or "html"
+        if chosen not in FORMATS:
+            raise error("E430", f"there is no format `{chosen}`", f"formats are {', '.join(FORMATS)}")
         try:
-            shown = api.view(self.results, self.view.title, whole=True) if wanted == "csv" else self.view
-            return export(shown, path, wanted, registry().styles, parents)
-        except OSError as error:
-            raise unwritten(path, error, "`parents=True` makes it") from error
+            view = view_of(self.results, self.view.title, whole=True) if chosen == "csv" else self.view
+            return export(view, path, chosen, registry().styles, parents)
+        except OSError as reason:
+            raise unwritten(path, reason, "`parents=True` makes it") from reason
 
     def to_dict(self) -> dict[str, Any]:
         """The view model as plain dictionaries and lists; pictures as bytes."""
@@ -97,17 +77,7 @@ class Page:
         if not isinstance(name, str) or name not in self.results.fields:
             message = f"no element is called {name!r}; there are {', '.join(self.results.fields)}"
             raise NoElement(Diagnostic("E424", message))
-        node = next(element.node for element in self.results.program.elements if element.id == name)
-        found = registry().styles[node["style"]].drawn(self.results.fields[name])
-        if isinstance(found, Linked):
-            found = matrix_of(found, self.results.labels)
-        values = found.values
-        if "input" in values.dims and values.sizes["input"] == 1:
-            found = found.take("input", _first())
-            values = found.values
-        coords = {c: (a.dims, a.data) for c, a in found.coords.items() if c != "input" or a.data.ndim}
-        labels = {n: (a.dims, a.data) for n, a in found.names.items()}
-        return Data(found.type.content, found.type.unit, values.dims, values.data, coords, labels)
+        return data_of(self.results, name, registry())
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """For notebooks: the whole page in a frame of its own, so that neither's styles reach the other."""
@@ -120,7 +90,16 @@ class Page:
         return f"<bbilang page {self.view.title!r}: {count} elements, {self.view.provenance.passes}>"
 
 
-def _first() -> Any:
-    from bbilang.runtime.fields.field import Named
+def view_of(results: Results, title: str = "", whole: bool = False) -> View:
+    """Results as a view model. ``whole``: with every number of maps that a page shows as pictures only."""
+    from bbilang.runtime.view.build import view
+    from bbilang.runtime.view.provenance import provenance_of
 
-    return Named((), np.array(0))
+    return view(results, registry(), provenance_of(results), title, whole)
+
+
+def rendered(view: View) -> str:
+    """A view model as the standalone HTML page."""
+    from bbilang.runtime.page.html import render
+
+    return render(view, registry().styles)

@@ -149,15 +149,15 @@ def run(
     $ bbi run teaser.bbi --format csv -o numbers.csv
     """
     from bbilang.cli import run as running
-    from bbilang.cli.request import requested
+    from bbilang.cli.request import command_line
 
     gc.enable()
-    request = requested(
-        file, pipe, settings, seed, root=root, inputs=_tuple(input), model=model, weights=weights, device=device,
+    line = command_line(
+        file, pipe, settings=settings, seed=seed, root=root, inputs=input, model=model, weights=weights, device=device,
         draft=draft, optimized=not no_optimize, force=force, cache=not no_cache, quiet=quiet, title=title,
         output=output, format=format, sha256=sha256, parents=parents,
     )  # fmt: skip
-    return running.run_each(request) if each else running.run(request)
+    return running.run_each(line) if each else running.run(line)
 
 
 @command("watch", "Pages")
@@ -188,15 +188,15 @@ def watch(
     $ bbi watch page.bbi
     $ bbi watch page.bbi --draft --open
     """
-    from bbilang.cli.request import requested
+    from bbilang.cli.request import command_line
     from bbilang.preview.watch import watch as begin
 
     gc.enable()
-    request = requested(
-        file, None, settings, seed, root=root, inputs=_tuple(input), model=model, weights=weights, device=device,
+    line = command_line(
+        file, settings=settings, seed=seed, root=root, inputs=input, model=model, weights=weights, device=device,
         draft=draft, title=title,
     )  # fmt: skip
-    return begin(request, port, open_it)
+    return begin(line, port, open_it)
 
 
 @command("check", "Texts")
@@ -260,17 +260,17 @@ def explain(
     """
     from bbilang.cli import explain as explaining
     from bbilang.cli.errors import errors_as
-    from bbilang.cli.request import requested
+    from bbilang.cli.request import command_line
 
     gc.enable()
     with errors_as(json or format == "json"):
-        request = requested(
-            file, pipe, settings, None, root=root, some_picture=not analyze, formats=explaining.FORMATS,
-            inputs=_tuple(input), model=model, weights=weights, device=device, draft=draft, optimized=not no_optimize,
+        line = command_line(
+            file, pipe, settings=settings, root=root, some_picture=not analyze, formats=explaining.FORMATS,
+            inputs=input, model=model, weights=weights, device=device, draft=draft, optimized=not no_optimize,
             force=force, cache=not no_cache, quiet=json or format == "json", output=output,
             format="json" if json else format, parents=parents,
         )  # fmt: skip
-        return explaining.explain(request, analyze)
+        return explaining.explain(line, analyze)
 
 
 @command("fmt", "Texts")
@@ -526,7 +526,7 @@ def export_cache(
     from bbilang.cli import cache as caching
 
     return caching.export(
-        target, texts or [], parents, settings=settings, seed=seed, inputs=_tuple(input), model=model, weights=weights,
+        target, texts or [], parents, settings=settings, seed=seed, inputs=input, model=model, weights=weights,
         device=device, draft=draft,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any
 from bbilang.cli.console import plural, result, result_json, size, tell
 from bbilang.cli.errors import FINE, WRONG, fail, misuse
 from bbilang.cli.files import is_folder, writable
-from bbilang.cli.request import Request, requested
+from bbilang.cli.request import command_line, reported
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.files import path_of, short
 from bbilang.runtime.cache.disk import Cache
@@ -77,7 +77,7 @@ def export(target: str, texts: Sequence[str], parents: bool = False, **options: 
     if texts:
         keys, lacking = set(), 0
         for name in texts:
-            found, missing = _needed(requested(name, None, **options), cache)
+            found, missing = _needed(name, **options)
             keys |= found
             lacking += missing
         if lacking:
@@ -93,11 +93,14 @@ def export(target: str, texts: Sequence[str], parents: bool = False, **options: 
     return FINE
 
 
-def _needed(request: Request, cache: Cache) -> tuple[frozenset[str], int]:
-    from bbilang.runtime.recall.incremental import Work, needed
+def _needed(name: str, **options: Any) -> tuple[frozenset[str], int]:
+    """(the keys of the records that the page of a text needs, the number that the cache lacks)."""
+    from bbilang.runtime.recall.incremental import needed
 
-    program = request.program()
-    return needed(Work(request.planned(program), cache, device=request.device, draft=request.draft))
+    line = command_line(name, **options)
+    pipeline = line.pipeline()
+    reported(pipeline, line.source)
+    return needed(pipeline.job)
 
 
 def take(source: str) -> int:

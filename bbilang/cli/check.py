@@ -28,8 +28,9 @@ def check(
     root: str | None = None,
 ) -> int:
     """Every diagnostic of every text."""
-    from bbilang.cli.request import SOME_PICTURE, options
-    from bbilang.diagnose import diagnosed, names_pictures
+    from bbilang.cli.request import SOME_PICTURE, root_of
+    from bbilang.compiler.check.check_text import names_its_input
+    from bbilang.pipeline import Pipeline, Request
 
     if not files and pipe is None:
         misuse("no text to check", "give files (`bbi check page.bbi`), a pipe (`-e '...'`), or `-` for stdin")
@@ -49,8 +50,9 @@ def check(
             gc.enable()
         for text in texts:
             last = "the text" if text.name.startswith("<") else text.name
-            given = inputs or (None if names_pictures(text) else SOME_PICTURE)
-            _, found = diagnosed(text, options(model, None, given, settings, root))
+            given = inputs or (None if names_its_input(text) else SOME_PICTURE)
+            request = Request(text, model=model, input=given, settings=settings, root=root_of(root))
+            _, found = Pipeline(request).checked
             listed += [d.to_json(text) for d in found]
             count = sum(d.severity == "error" for d in found)
             errors, warnings = errors + count, warnings + len(found) - count

@@ -6,25 +6,25 @@ from pathlib import Path
 
 from bbilang.cli.console import result, size
 from bbilang.cli.errors import FINE, misuse
-from bbilang.cli.progress_bar import Watch
-from bbilang.cli.request import Request
+from bbilang.cli.progress_bar import ProgressBar
+from bbilang.cli.request import CommandLine
 from bbilang.compiler.ir.program import Program
 
 
-def prepare(request: Request, program: Program) -> None:
+def prepare(line: CommandLine, program: Program) -> None:
     """Have the file of weights here, and the one that is meant, before anything runs."""
     from bbilang.runtime.models.loading import weights_of
     from bbilang.runtime.models.registry import entry_of, models
     from bbilang.runtime.models.weights.remote_files import DOWNLOAD, pinned, require
 
     slot = program.models[0]
-    pin = pinned(request.sha256) if request.sha256 is not None else None
+    pin = pinned(line.sha256) if line.sha256 is not None else None
     if pin is not None and slot.weights in (None, "random"):
         misuse("--sha256 is about a file of weights, and none is asked for", "`--weights FILE` or `--weights download`")
     known = any(slot.name in (name, *entry.aliases) for name, entry in models().items())
     if known and slot.weights == DOWNLOAD:
-        with Watch(request.quiet) as watch:
-            weights_of(entry_of(slot.name), DOWNLOAD, None if request.quiet else watch, pin)
+        with ProgressBar(line.quiet) as bar:
+            weights_of(entry_of(slot.name), DOWNLOAD, None if line.quiet else bar, pin)
     elif pin is not None and slot.weights == DOWNLOAD:
         misuse(f"the library fetches the weights of {slot.name}, and checks them itself", "leave `--sha256` out")
     elif pin is not None and slot.weights is not None:
@@ -37,9 +37,7 @@ def fetch(name: str, sha256: str | None, quiet: bool) -> int:
     from bbilang.runtime.models.registry import entry_of
     from bbilang.runtime.models.weights.remote_files import pinned
 
-    with Watch(quiet) as watch:
-        path, receipt = download(
-            entry_of(name), None if quiet else watch, pinned(sha256) if sha256 is not None else None
-        )
+    with ProgressBar(quiet) as bar:
+        path, receipt = download(entry_of(name), None if quiet else bar, pinned(sha256) if sha256 is not None else None)
     result(str(path) if quiet else f"{path}  {size(receipt.bytes)} · {receipt.words}")
     return FINE

@@ -10,10 +10,9 @@ from bbilang.cli.console import printed, report, result, tell
 from bbilang.cli.errors import FINE, fail, misuse
 from bbilang.cli.files import is_folder, writable, write
 from bbilang.cli.new_templates import Look, first, looks, proposals, spelled, text
-from bbilang.cli.request import options
-from bbilang.diagnose import program_of
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.source import Source
+from bbilang.pipeline import Pipeline, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,7 +46,7 @@ def new(
     look = _answered(show, asking, lambda: _ask_look(found), lambda words: _look(words, found))
     chosen = _layer(layer, described)
     words = text(described, name, pictured, look, chosen, path.name)
-    program = program_of(Source(words, path.name), options(None, None, None, {}))
+    program = Pipeline(Request(Source(words, path.name))).program
     report(program.warnings, program.source)
     write(path, words.encode(), parents)
     result(str(path))

@@ -17,7 +17,7 @@ DOING = {"forward": "running the network", "backward": "asking what the scores d
 EVERY = 10.0  # seconds between two lines where nothing can move
 
 
-class Watch:
+class ProgressBar:
     """Told by the runtime, tells the user. Also remembers how many icons were made and how many were there already."""
 
     def __init__(self, quiet: bool = False):
@@ -28,7 +28,7 @@ class Watch:
         self._began = self._told = time.monotonic()
         self._warnings = warnings.catch_warnings()
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> ProgressBar:
         self._warnings.__enter__()
         if not os.environ.get("BBI_DEBUG"):
             warnings.showwarning = self._warned

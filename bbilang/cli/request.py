@@ -1,26 +1,23 @@
-"""What a command line asks for: texts, pictures, model and settings, read into one value."""
+"""What a command line says: the request that it makes, and where its result goes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import field
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 from bbilang.cli.console import report
 from bbilang.cli.errors import misuse
 from bbilang.cli.files import source_of
-from bbilang.compiler.check.check import Options
-from bbilang.diagnose import names_pictures, program_of
+from bbilang.compiler.check.check_text import names_its_input
+from bbilang.compiler.ir.program import Program
 from bbilang.grammar.files import path_of
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Source
 from bbilang.page import FORMATS
-
-if TYPE_CHECKING:
-    from bbilang.compiler.ir.program import Program
-    from bbilang.compiler.plan.plan import Plan
+from bbilang.pipeline import Pipeline, Request
 
 KEPT = "interrupted: finished icons are kept, and the same command goes on from there"
 NOT_KEPT = "interrupted: nothing was written"
@@ -29,76 +26,89 @@ SOME_PICTURE = ("picture 1",)  # for a text that leaves its picture to the comma
 
 
 @frozen
-class Request:
-    """What the command line asks for."""
+class CommandLine:
+    """A request, and what the command does with its result. ``sha256``: the hash that the file of weights must have."""
 
+    request: Request
     source: Source
-    inputs: tuple[str, ...] | None = None
-    model: str | None = None
-    weights: str | None = None
-    device: str = "auto"
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    draft: bool = False
-    optimized: bool = True
-    force: Literal["forward", "reverse"] | None = None
-    cache: bool = True
-    quiet: bool = False
-    title: str = ""
     output: str | None = None
     format: str | None = None
-    root: str | None = None
-    sha256: str | None = None
     parents: bool = False
+    quiet: bool = False
+    sha256: str | None = None
 
-    def options(self, *inputs: str) -> Options:
-        return options(self.model, self.weights, inputs or self.inputs, self.settings, self.root)
-
-    def program(self) -> Program:
-        """The checked program; warnings are said. Raises BbiError with everything that is wrong."""
-        program = program_of(self.source, self.options())
-        report(program.warnings, self.source)
-        return program
+    def pipeline(self, *inputs: str, **options: Any) -> Pipeline:
+        """The stages of the request, of these inputs where some are given. ``options``: as `Pipeline` takes them."""
+        return Pipeline(replace(self.request, input=inputs) if inputs else self.request, **options)
 
     @property
-    def recall(self) -> bool:
-        """Whether numbers may come from the cache: who forces a mode wants to see it run."""
-        return self.cache and self.force is None
-
-    def planned(self, program: Program) -> Plan:
-        """The plan that will run: optimized, unless the reader said otherwise."""
-        from bbilang import api
-        from bbilang.runtime.cache.disk import Cache
-        from bbilang.runtime.device.mode_choice import decided
-
-        if not self.optimized:
-            return api.plan(program)
-        return api.plan(decided(program, Cache() if self.cache else None, self.device, self.force))
+    def interrupted(self) -> KeyboardInterrupt:
+        """What Ctrl-C says while the request runs."""
+        return KeyboardInterrupt(KEPT if self.request.cache is not None else NOT_KEPT)
 
 
-def requested(
-    file: str | None, pipe: str | None, settings: Sequence[str] | None, seed: int | None, some_picture: bool = False,
-    formats: Sequence[str] = FORMATS, **rest: Any,
-) -> Request:  # fmt: skip
-    """The request of a command line. some_picture: nothing runs, so the text may leave its picture open. formats: that
-    the command writes.
+def reported(pipeline: Pipeline, source: Source) -> Program:
+    """The checked program; its warnings are printed. Raises BbiError with everything that is wrong."""
+    program = pipeline.program
+    report(program.warnings, source)
+    return program
+
+
+def command_line(
+    file: str | None,
+    pipe: str | None = None,
+    *,
+    inputs: Sequence[str] | None = None,
+    model: str | None = None,
+    weights: str | None = None,
+    settings: Sequence[str] | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    draft: bool = False,
+    optimized: bool = True,
+    force: str | None = None,
+    cache: bool = True,
+    title: str = "",
+    root: str | None = None,
+    some_picture: bool = False,
+    formats: Sequence[str] = FORMATS,
+    format: str | None = None,
+    **result: Any,
+) -> CommandLine:
+    """Read a command line. some_picture: nothing runs, so the text may leave its picture open. formats: that the
+    command writes. result: the other fields of `CommandLine`.
 
     Raises BbiError E440 where the command line makes no sense, E441 where the text cannot be read.
     """
-    if not DEVICE.fullmatch(rest.get("device", "auto")):
-        misuse(f"there is no device `{rest['device']}`", "devices are auto, cpu, mps, cuda and cuda:1")
-    if (force := rest.get("force")) not in (None, "forward", "reverse"):
+    if not DEVICE.fullmatch(device):
+        misuse(f"there is no device `{device}`", "devices are auto, cpu, mps, cuda and cuda:1")
+    if force not in (None, "forward", "reverse"):
         misuse(f"there is no mode `{force}`", "`--force reverse` and `--force forward` are for doubt about the choice")
-    if force and not rest.get("optimized", True):
+    if force and not optimized:
         misuse("--force chooses for the optimizer, and --no-optimize leaves it out", "leave one of them out")
-    if not rest.get("inputs"):
-        rest["inputs"] = None
-    if (format := rest.get("format")) not in (None, *formats):
+    if format not in (None, *formats):
         misuse(f"there is no format `{format}`", f"formats are {', '.join(formats)}")
     chosen = settings_of(settings, seed)
     source = source_of(file, pipe)
-    if some_picture and rest["inputs"] is None and not names_pictures(source):
-        rest["inputs"] = SOME_PICTURE
-    return Request(source, settings=chosen, **rest)
+    if some_picture and not inputs and not names_its_input(source):
+        inputs = SOME_PICTURE
+    from bbilang.runtime.cache.disk import Cache
+
+    request = Request(
+        text=source,
+        model=model,
+        input=tuple(inputs) if inputs else None,
+        weights=weights,
+        settings=chosen,
+        device=device,
+        optimized=optimized,
+        force=force,
+        draft=draft,
+        cache=Cache() if cache else None,
+        title=title,
+        root=root_of(root),
+    )
+    return CommandLine(request, source, format=format, **result)
 
 
 def settings_of(settings: Sequence[str] | None, seed: int | None = None) -> dict[str, Any]:
@@ -114,24 +124,11 @@ def settings_of(settings: Sequence[str] | None, seed: int | None = None) -> dict
     return chosen
 
 
-def _root(name: str | None) -> Path | None:
+def root_of(name: str | None) -> Path | None:
+    """The folder of `--root`."""
     if not name:
         return None
     try:
         return path_of(name)
     except OSError as error:
         misuse(f"--root: {error.strerror}", "name a folder")
-
-
-def options(
-    model: str | None,
-    weights: str | None,
-    inputs: Sequence[str] | None,
-    settings: Mapping[str, Any],
-    root: str | None = None,
-) -> Options:
-    """What the checker is told besides the text."""
-    from bbilang.runtime.inputs.load import expanded
-
-    chosen = tuple(inputs) if inputs else None
-    return Options(model, weights, chosen, dict(settings), None, expanded, _root(root))

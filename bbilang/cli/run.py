@@ -5,121 +5,89 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bbilang import api
 from bbilang.cli.console import duration, plural, printed, report, result, size
 from bbilang.cli.errors import FINE, WRONG, explained, misuse
 from bbilang.cli.fetch import prepare
 from bbilang.cli.files import is_folder, writable, write
 from bbilang.cli.index_page import Entry, index, percent, thumbnail
-from bbilang.cli.progress_bar import Watch
-from bbilang.cli.request import KEPT, NOT_KEPT, Request
+from bbilang.cli.progress_bar import ProgressBar
+from bbilang.cli.request import CommandLine, reported
 from bbilang.compiler.ir.program import Program
-from bbilang.diagnose import program_of
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.files import path_of
 from bbilang.page import FORMATS, Page
-from bbilang.runtime.device.mode_choice import learn
+from bbilang.pipeline import Pipeline
 from bbilang.runtime.events import Event
-from bbilang.runtime.recall.incremental import Own, Work
 
 if TYPE_CHECKING:
-    from bbilang.runtime.recall.pages import Finished
+    from bbilang.runtime.models.adapter import Adapter
     from bbilang.runtime.view.model import Prediction
 
 
-def run(request: Request) -> int:
-    """One page. The place for it is tried before any work."""
-    began = time.monotonic()
-    program = request.program()
-    path, format = place(request)
+def run(line: CommandLine) -> int:
+    """One page. Whether its file can be written is tried before any work."""
+    start = time.monotonic()
+    bar = ProgressBar(line.quiet)
+    pipeline = line.pipeline(listener=None if line.quiet else bar)
+    program = reported(pipeline, line.source)
+    path, format = target(line)
     _protect(path, program)
-    prepare(request, program)
+    prepare(line, program)
     try:
-        with Watch(request.quiet) as watch:
-            page = _finished(request, program, watch) if format == "html" else None
-            if page is None:
-                made = _page(request, program, watch)
-                watch.doing("drawing the page")
-                path = made.save(path, format, request.parents)
-                lines, done, notes = said(made), made.view.provenance.passes, _notes(made)
+        with bar:
+            if format == "html" and pipeline.recalls:
+                lines, passes, notes = _stored(line, pipeline, bar, path)
             else:
-                write(path, page.html, request.parents)
-                lines, done, notes = list(page.lines), page.passes, list(page.notes)
-            for line in lines:
-                watch.line(line)
+                page = _page(pipeline, bar)
+                path = page.save(path, format, line.parents)
+                (lines, notes), passes = summarized(page), page.view.provenance.passes
+            for words in lines:
+                bar.line(words)
     except KeyboardInterrupt as interrupt:
-        raise KeyboardInterrupt(KEPT if request.cache else NOT_KEPT) from interrupt
-    words = _summary(path, done, notes, watch, time.monotonic() - began)
-    result(str(path) if request.quiet else f"{path}  {words}")
+        raise line.interrupted from interrupt
+    words = _summary(path, passes, notes, bar, time.monotonic() - start)
+    result(str(path) if line.quiet else f"{path}  {words}")
     return FINE
 
 
-def _page(request: Request, program: Program, watch: Watch, adapter: Any = None) -> Page:
-    steps = request.planned(program)
-    if adapter is None:
-        watch.doing("loading the network")
-    results = api.execute(
-        steps, model=None if adapter is None else Own(adapter), device=request.device, draft=request.draft,
-        recall=request.recall, cache=None if request.cache else False,
-        progress=None if request.quiet else watch,
-    )  # fmt: skip
-    if request.cache and request.recall and request.optimized:
-        from bbilang.runtime.cache.disk import Cache
-
-        learn(steps.program, Cache(), results.adapter.device)
-    return Page(api.view(results, title=request.title), results, steps)
+def _page(pipeline: Pipeline, bar: ProgressBar, loaded: bool = False) -> Page:
+    """The page, with word of what is done for it."""
+    if not loaded:
+        bar.doing("loading the network")
+    _ = pipeline.results
+    bar.doing("drawing the page")
+    return pipeline.page
 
 
-def _finished(request: Request, program: Program, watch: Watch) -> Finished | None:
-    """The page, from the cache whole, or made and kept; None where the cache has no part in it."""
-    from bbilang.runtime.cache.disk import Cache
-    from bbilang.runtime.recall import pages as finished
-
-    if not (request.cache and request.recall):
-        return None
-    cache = Cache()
-    steps = request.planned(program)
-    key = finished.page_key(Work(steps, cache, device=request.device, draft=request.draft), request.title)
-    page = finished.recall(cache, key) if key is not None else None
-    if page is not None:
-        if page.icons and not request.quiet:
-            watch(Event("estimate", page.words, page.icons, 0, 0.0))
-        return page
-    made = _page(request, program, watch)
-    watch.doing("drawing the page")
-    page = finished.finished(made, made.html().encode(), said(made), _notes(made))
-    if key is None:  # what the model is was not known before it was loaded
-        key = finished.page_key(Work(steps, cache, device=request.device, draft=request.draft), request.title)
-    if key is not None:
-        finished.keep(cache, key, page)
-    return page
+def _stored(line: CommandLine, pipeline: Pipeline, bar: ProgressBar, path: Path) -> tuple[list[str], str, list[str]]:
+    """Write the page whole from the cache, or make it and keep it there: (lines, passes, notes)."""
+    stored, cached = pipeline.stored_page(lambda: _page(pipeline, bar), summarized)
+    if cached and stored.icons and not line.quiet:
+        bar(Event("estimate", stored.words, stored.icons, 0, 0.0))
+    write(path, stored.html, line.parents)
+    return list(stored.lines), stored.passes, list(stored.notes)
 
 
-def _summary(path: Path, done: str, notes: list[str], watch: Watch, seconds: float) -> str:
+def _summary(path: Path, passes: str, notes: list[str], bar: ProgressBar, seconds: float) -> str:
     """1.4 MB · 1 forward, 6 backward, 24 icons (20 from the cache) · 14 s"""
-    if watch.cached:
-        done += f" ({watch.cached if watch.made else 'all'} from the cache)"
+    if bar.cached:
+        passes += f" ({bar.cached if bar.made else 'all'} from the cache)"
     room = [size(path.stat().st_size)] if path.is_file() else []  # a pipe has none
-    return " · ".join([*room, done, duration(seconds), *notes])
+    return " · ".join([*room, passes, duration(seconds), *notes])
 
 
-def _notes(page: Page) -> list[str]:
-    """What is said out loud of a page."""
-    notes = ["draft"] if page.view.provenance.draft else []
-    return notes + (["random weights"] if page.view.provenance.random else [])
-
-
-def said(page: Page) -> list[str]:
-    """What was loaded from a file of weights, and what the network said of each picture."""
+def summarized(page: Page) -> tuple[list[str], list[str]]:
+    """(what was loaded from a file of weights, and what the network predicts; what the reader is reminded of)."""
     slot, made = page.results.program.models[0], page.view.provenance
     loaded = [f"loaded {made.weights}"] if slot.weights and not made.random else []
-    return loaded + predictions(page)
+    notes = [word for word, holds in (("draft", made.draft), ("random weights", made.random)) if holds]
+    return loaded + predictions(page), notes
 
 
 def predictions(page: Page) -> list[str]:
-    """What the network said of each picture: a reader first asks whether it was right."""
+    """What the network predicts for each picture: a reader first asks whether it was right."""
     lines = []
     for prediction in page.view.predictions[:8]:
         top = ", ".join(f"{label} {words}" for label, words in top_of(prediction))
@@ -136,22 +104,22 @@ def top_of(prediction: Prediction) -> list[tuple[str, str]]:
 # --- where the page goes --------------------------------------------------------------------------------------------
 
 
-def place(request: Request) -> tuple[Path, str]:
+def target(line: CommandLine) -> tuple[Path, str]:
     """(path, format) of the page. Raises BbiError E430, E431 while nothing is lost yet."""
-    format = request.format
-    name = request.source.name
+    format = line.format
+    name = line.source.name
     stem = Path("page") if name.startswith("<") else Path(name).with_suffix("")
-    if request.output is None:
+    if line.output is None:
         path = stem.parent / f"{stem.name}.{format or 'html'}"
-    elif request.output.endswith("/") or is_folder(request.output):
-        path = Path(request.output) / f"{stem.name}.{format or 'html'}"
+    elif line.output.endswith("/") or is_folder(line.output):
+        path = Path(line.output) / f"{stem.name}.{format or 'html'}"
     else:
-        path = Path(request.output)
+        path = Path(line.output)
     format = format or path.suffix.lstrip(".").lower() or "html"
     if format not in FORMATS:
         help = f"formats are {', '.join(FORMATS)}; `--format` says which, whatever the file is called"
         raise BbiError(Diagnostic("E430", f"{path}: there is no format `{format}`", help=help))
-    return writable(path, request.parents), format
+    return writable(path, line.parents), format
 
 
 def _protect(path: Path, program: Program) -> None:
@@ -175,68 +143,76 @@ def _same(path: Path, name: str) -> bool:
 # --- a page for every picture ---------------------------------------------------------------------------------------
 
 
-def run_each(request: Request) -> int:
-    """A page for every picture, into a folder, and index.html. A picture that fails is told of; the others go on."""
-    program = request.program()
-    folder = _folder(request)
-    names = _names(program.inputs, request.format or "html")
+def run_each(line: CommandLine) -> int:
+    """A page for every picture, into a folder, and index.html. A picture that fails is reported; the others go on."""
+    program = reported(line.pipeline(), line.source)
+    folder = _folder(line)
+    names = _names(program.inputs, line.format or "html")
     for name in names:
         _protect(folder / name, program)
-    prepare(request, program)
+    prepare(line, program)
     entries: list[Entry] = []
-    adapter, failed = None, 0
+    loaded: Adapter | None = None
     try:
-        with Watch(request.quiet) as watch:
+        with ProgressBar(line.quiet) as bar:
             for number, (picture, name) in enumerate(zip(program.inputs, names, strict=True), 1):
-                watch.line(f"{number} of {len(names)}: {picture}")
+                bar.line(f"{number} of {len(names)}: {picture}")
                 try:
-                    adapter, entry = _one(request, picture, folder / name, watch, adapter)
+                    loaded, entry = _one(line, picture, folder / name, bar, loaded)
                 except (BbiError, OSError) as error:
-                    failed += 1
-                    found = explained(error)
-                    report(found.diagnostics, found.source)
-                    entry = Entry(Path(picture).name, error=found.diagnostics[0].message)
+                    reason = explained(error)
+                    report(reason.diagnostics, reason.source)
+                    entry = Entry(Path(picture).name, error=reason.diagnostics[0].message)
                 entries.append(entry)
     except KeyboardInterrupt as interrupt:
-        raise KeyboardInterrupt(KEPT if request.cache else NOT_KEPT) from interrupt
+        raise line.interrupted from interrupt
     finally:
-        if any(entry.file for entry in entries):
-            words = f"{plural(len(entries) - failed, 'page')} · {_title(program.models[0].name)}"
-            words += " · random weights" if program.models[0].weights == "random" else ""
-            words += " · draft" if request.draft else ""
-            title = request.title or next((i.title for i in program.interfaces if i.title), "") or "Pages"
-            write(folder / "index.html", index(title, words, entries).encode(), parents=True)
-    if failed == len(entries):
+        pages = sum(bool(entry.file) for entry in entries)
+        if pages:
+            write(folder / "index.html", _index(line, program, entries, pages).encode(), parents=True)
+    failed = len(entries) - pages
+    if not pages:
         return WRONG
-    made = f"{plural(len(entries) - failed, 'page')}" + (f", {failed} failed" if failed else "")
-    result(str(folder / "index.html") if request.quiet else f"{folder / 'index.html'}  {made}")
+    made = f"{plural(pages, 'page')}" + (f", {failed} failed" if failed else "")
+    result(str(folder / "index.html") if line.quiet else f"{folder / 'index.html'}  {made}")
     return WRONG if failed else FINE
 
 
-def _one(request: Request, picture: str, path: Path, watch: Watch, adapter: Any) -> tuple[Any, Entry]:
-    began = time.monotonic()
-    watch.made = watch.cached = 0
-    page = _page(request, program_of(request.source, request.options(picture)), watch, adapter)
-    watch.doing("drawing the page")
-    page.save(path, request.format or "html", parents=True)  # the folder of the pages is made; those above it are not
-    for line in predictions(page):
-        watch.line(f"  {line}")
-    watch.line(
-        f"  {path}  {_summary(path, page.view.provenance.passes, _notes(page), watch, time.monotonic() - began)}"
-    )
+def _index(line: CommandLine, program: Program, entries: list[Entry], pages: int) -> str:
+    """The page that links all pages."""
+    model = program.models[0]
+    words = f"{plural(pages, 'page')} · {_title(model.name)}"
+    words += " · random weights" if model.weights == "random" else ""
+    words += " · draft" if line.request.draft else ""
+    title = line.request.title or next((i.title for i in program.interfaces if i.title), "") or "Pages"
+    return index(title, words, entries)
+
+
+def _one(
+    line: CommandLine, picture: str, path: Path, bar: ProgressBar, loaded: Adapter | None
+) -> tuple[Adapter | None, Entry]:
+    """(the network, once it is loaded; the entry of the page)."""
+    start = time.monotonic()
+    bar.made = bar.cached = 0
+    pipeline = line.pipeline(picture, listener=None if line.quiet else bar, loaded=loaded)
+    page = _page(pipeline, bar, loaded is not None)
+    page.save(path, line.format or "html", parents=True)  # the folder of the pages is made; those above it are not
+    for words in predictions(page):
+        bar.line(f"  {words}")
+    summary = _summary(path, page.view.provenance.passes, summarized(page)[1], bar, time.monotonic() - start)
+    bar.line(f"  {path}  {summary}")
     shown = page.results.pictures[0]
     top = tuple(pair for p in page.view.predictions[:1] for pair in top_of(p))
-    loaded = page.results.adapter if hasattr(page.results.adapter, "module") else adapter
-    return loaded, Entry(shown.name, path.name, thumbnail(shown.shown), top)
+    return pipeline.job.loaded, Entry(shown.name, path.name, thumbnail(shown.shown), top)
 
 
-def _folder(request: Request) -> Path:
-    name = request.source.name
-    if request.output is None:
+def _folder(line: CommandLine) -> Path:
+    name = line.source.name
+    if line.output is None:
         folder = Path("pages") if name.startswith("<") else Path(name).with_suffix("")
     else:
-        folder = writable(request.output, request.parents) if not is_folder(request.output) else path_of(request.output)
-    if folder.is_file() or (request.output and folder.suffix.lstrip(".") in FORMATS and not folder.is_dir()):
+        folder = writable(line.output, line.parents) if not is_folder(line.output) else path_of(line.output)
+    if folder.is_file() or (line.output and folder.suffix.lstrip(".") in FORMATS and not folder.is_dir()):
         misuse(f"--each makes several pages, and {folder} is one file", "name a folder with `-o`")
     writable(folder / "index.html", parents=True)
     return folder

@@ -7,101 +7,96 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bbilang import api
 from bbilang.cli.console import duration, plural, printed
 from bbilang.cli.errors import explained
 from bbilang.cli.files import read
 from bbilang.cli.progress_bar import DOING
-from bbilang.cli.request import Request
-from bbilang.compiler.ir.program import Program
-from bbilang.diagnose import program_of
+from bbilang.cli.request import CommandLine
+from bbilang.compiler.ir.program import ModelSlot, Program
 from bbilang.grammar.diagnostic import render
 from bbilang.grammar.files import path_of
-from bbilang.page import Page
+from bbilang.page import Page, rendered, view_of
+from bbilang.pipeline import Pipeline
 from bbilang.preview.placeholders import placeholder
 from bbilang.preview.state import Shown
+from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.events import Event
-from bbilang.runtime.recall.incremental import Own
 
 if TYPE_CHECKING:
+    from bbilang.compiler.ir.model_description import ModelDescription
     from bbilang.runtime.execution.results import Results
     from bbilang.runtime.featvis.icon import Icon, Objective
-    from bbilang.runtime.view.model import View
+    from bbilang.runtime.models.adapter import Adapter
+    from bbilang.runtime.view.model import Picture, View
+
+    ModelKey = tuple[ModelSlot, int, list[tuple[str, object]], str, ModelDescription | None]
 
 SHARE = 5  # icons are shown as they come, but drawing them takes at most one part in this many of the time
 
 
 class Outdated(BaseException):
-    """The text was saved again: what is computed now is not wanted any more."""
+    """The text was saved again: what is being computed is not wanted any more."""
 
 
-class Work:
-    """The pages of one text. ``outdated`` says whether it was saved since the page was begun."""
+class PageBuilder:
+    """Builds the pages of one text. ``outdated`` says whether it was saved since the page was begun."""
 
-    def __init__(self, request: Request, shown: Shown, outdated: Callable[[], bool]):
-        self.request, self.shown, self.outdated = request, shown, outdated
-        self._adapter: Any = None
-        self._of: Any = None  # what the adapter was loaded for
+    def __init__(self, line: CommandLine, shown: Shown, outdated: Callable[[], bool]):
+        self.line, self.shown, self.outdated = line, shown, outdated
+        self._loaded: Adapter | None = None
+        self._loaded_for: ModelKey | None = None
         self.inputs: frozenset[Path] = frozenset()  # files that the page shows besides the text
 
     def page(self) -> tuple[str, bool]:
-        """Make the page of the text as it is now: (what there is to say of it, whether it is fine). Raises Outdated."""
-        began = time.monotonic()
+        """Build the page of the text as it is now: (a line about it, whether it has no errors). Raises Outdated."""
+        start = time.monotonic()
         try:
             self.shown.say("reading the text")
-            request = replace(self.request, source=read(self.request.source.name))
-            page, html = self._made(request)
+            page, html = self._build()
         except Exception as error:
-            found = explained(error)
-            text = printed(render(found.diagnostics, found.source))
-            self.shown.errors(text, plural(len(found.diagnostics), "error"))
+            reason = explained(error)
+            text = printed(render(reason.diagnostics, reason.source))
+            self.shown.errors(text, plural(len(reason.diagnostics), "error"))
             return text, False
-        took = duration(time.monotonic() - began)
-        self.shown.page(html, f"{page.view.provenance.passes} · {took}")
-        return f"{page.view.provenance.passes} · {took}", True
+        words = f"{page.view.provenance.passes} · {duration(time.monotonic() - start)}"
+        self.shown.page(html, words)
+        return words, True
 
-    def _made(self, request: Request) -> tuple[Page, bytes]:
-        program = program_of(request.source, request.options())
-        self.inputs = frozenset(Path(name).absolute() for name in program.inputs)
-        steps = request.planned(program)
-        of = self._model_of(program)
-        adapter = self._adapter if of == self._of else None
-        if adapter is None:
-            self._adapter = None  # before another is loaded: there may be memory for one
-            self.shown.say("loading the network")
-        early = _Early(self, request)
+    def _build(self) -> tuple[Page, bytes]:
+        request = self.line.request
+        if request.cache is not None:  # its limit may have been changed meanwhile
+            request = replace(request, cache=Cache(request.cache.folder))
+        request = replace(request, text=read(self.line.source.name))
+        partial = _PartialPages(self, request.title)
 
         def listen(event: Event) -> None:
             self._listen(event)
             if event.kind == "icons":
-                early.look()
+                partial.show()
 
-        results = api.execute(
-            steps, model=None if adapter is None else Own(adapter), device=request.device, draft=request.draft,
-            progress=listen, early=early,
-        )  # fmt: skip
-        if hasattr(results.adapter, "module"):
-            self._adapter, self._of = results.adapter, of
-        self._look()
+        pipeline = Pipeline(request, listener=listen, partial=partial)
+        self.inputs = frozenset(Path(name).absolute() for name in pipeline.program.inputs)
+        key = _model_key(pipeline.program)
+        if key != self._loaded_for:
+            self._loaded = None  # before another is loaded: there may be memory for one
+        if self._loaded is None:
+            self.shown.say("loading the network")
+        pipeline.loaded = self._loaded
+        _ = pipeline.results
+        if pipeline.job.loaded is not None:
+            self._loaded, self._loaded_for = pipeline.job.loaded, key
+        self.stop_if_outdated()
         self.shown.say("drawing the page")
-        page = Page(api.view(results, title=request.title), results, steps)
-        return page, page.html().encode()
+        return pipeline.page, pipeline.page.html().encode()
 
-    def _model_of(self, program: Program) -> Any:
-        """What the loaded network depends on."""
-        slot = program.models[0]
-        changed = _changed(slot.weights) if slot.weights else 0
-        settings = [(key, value) for key, value in program.settings if key.startswith(("preprocess.", "seed"))]
-        return slot, changed, settings, program.output, program.description
-
-    def _look(self) -> None:
+    def stop_if_outdated(self) -> None:
         if self.outdated():
             raise Outdated
 
     def _listen(self, event: Event) -> None:
-        self._look()
+        self.stop_if_outdated()
         match event.kind:
             case "pass":
                 self.shown.say(DOING.get(event.words, event.words))
@@ -115,67 +110,76 @@ class Work:
                 self.shown.say(f"{event.done} of {plural(event.total, 'icon')}{left}: grey squares are still to come")
 
 
-def _changed(weights: str) -> int:
+def _model_key(program: Program) -> ModelKey:
+    """What the loaded network depends on."""
+    slot = program.models[0]
+    changed = _modified(slot.weights) if slot.weights else 0
+    settings = [(key, value) for key, value in program.settings if key.startswith(("preprocess.", "seed"))]
+    return slot, changed, settings, program.output, program.description
+
+
+def _modified(weights: str) -> int:
+    """When a file of weights was last written, in nanoseconds."""
     try:
         return path_of(weights).stat().st_mtime_ns
     except OSError:  # no such file, or the word random
         return 0
 
 
-class _Early:
+class _PartialPages:
     """Shows the numbers at once, with a placeholder for each icon, and icons as they come."""
 
-    def __init__(self, work: Work, request: Request):
-        self.work, self.request = work, request
-        self.icons: list[Any] = []
-        self.places: dict[Objective, list[int]] = {}
+    def __init__(self, builder: PageBuilder, title: str):
+        self.builder, self.title = builder, title
+        self.icons: list[Icon] = []
+        self.slots: dict[Objective, list[int]] = {}  # into the icons
         self.results: Results | None = None
         self.view: View | None = None
-        self.told = self.cost = 0.0
+        self.shown_at = self.cost = 0.0  # seconds
         self.new = False
 
     def numbers(self, results: Results, objectives: Sequence[Objective]) -> None:
-        self.work._look()
+        self.builder.stop_if_outdated()
         if not objectives:
             return
+        assert results.adapter is not None and results.recipe is not None
         sizes = {layer.name: layer.every_size.get("channel", 1) for layer in results.adapter.description.layers}
         for number, objective in enumerate(objectives):
             self.icons.append(placeholder(objective, sizes.get(objective.layer, 1), number, results.recipe.size))
-            self.places.setdefault(objective, []).append(number)
+            self.slots.setdefault(objective, []).append(number)
         self.results = results
 
     def icon(self, objective: Objective, icon: Icon) -> None:
-        self.work._look()
-        for number in self.places.get(objective, ()):
+        self.builder.stop_if_outdated()
+        for number in self.slots.get(objective, ()):
             self.icons[number] = icon
         self.new = True
 
     def making(self) -> None:
         self.new = True
-        self.look()
+        self.show()
 
-    def look(self) -> None:
-        """What there is now, if there is something new, and it is time."""
+    def show(self) -> None:
+        """Show what there is, if some of it is new and enough time has passed."""
         now = time.monotonic()
-        if self.results is None or not self.new or now - self.told < SHARE * self.cost:
+        if self.results is None or not self.new or now - self.shown_at < SHARE * self.cost:
             return
         self.new = False
-        results = replace(self.results, icons=list(self.icons))
-        view = api.view(results, title=self.request.title)
+        view = view_of(replace(self.results, icons=list(self.icons)), self.title)
         self.cost = time.monotonic() - now
+        shown = self.builder.shown
         if self.view is None:
-            page = api.render(view).encode()
-            self.work.shown.page(page, self.work.shown.state.words, busy=True)
+            shown.page(rendered(view).encode(), shown.state.words, busy=True)
         elif len(view.pictures) == len(self.view.pictures):  # two icons that come out the same are one picture less
             pairs = enumerate(zip(self.view.pictures, view.pictures, strict=True))
-            new = {place: _address(after) for place, (before, after) in pairs if before.data != after.data}
+            new = {number: _address(after) for number, (before, after) in pairs if before.data != after.data}
             if new:
-                self.work.shown.icons(new, self.work.shown.state.words)
+                shown.icons(new, shown.state.words)
         else:
             return
         self.view = view
-        self.told = time.monotonic()
+        self.shown_at = time.monotonic()
 
 
-def _address(picture: Any) -> str:
+def _address(picture: Picture) -> str:
     return f"data:{picture.mime};base64,{b64encode(picture.data).decode()}"

@@ -1,4 +1,4 @@
-"""`bbi watch`: the server, the watcher and the work, begun together and ended together."""
+"""`bbi watch`: starts the server, the file watcher and the builder, and stops them together."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from threading import Event, Thread
 from bbilang.cli.console import result, tell
 from bbilang.cli.errors import FINE, misuse
 from bbilang.cli.files import STDIN
-from bbilang.cli.request import Request
-from bbilang.preview.build import Outdated, Work
+from bbilang.cli.request import CommandLine
+from bbilang.preview.build import Outdated, PageBuilder
 from bbilang.preview.file_watch import Saves, watching
 from bbilang.preview.server import Server
 from bbilang.preview.state import Shown
 
 
-def watch(request: Request, port: int = 0, open_it: bool = False) -> int:
+def watch(line: CommandLine, port: int = 0, open_it: bool = False) -> int:
     """Until Ctrl-C. Raises BbiError E440 for a port that is taken, E903 without watchfiles."""
-    if request.source.name == STDIN:
+    if line.source.name == STDIN:
         misuse("`bbi watch` watches a file", "save the text, and name it: `bbi watch page.bbi`")
-    text = Path(request.source.name).absolute()
+    text = Path(line.source.name).absolute()
     shown, saves, stop = Shown(), Saves(), Event()
-    began = saves.number
+    seen = saves.number
 
     def outdated() -> bool:
-        return saves.number != began
+        return saves.number != seen
 
-    work = Work(request, shown, outdated)
-    watcher = watching(text, lambda: work.inputs, saves, stop)
+    builder = PageBuilder(line, shown, outdated)
+    watcher = watching(text, lambda: builder.inputs, saves, stop)
     server = _server(shown, port)
     Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="bbi server", daemon=True).start()
     try:
         result(server.guard.url)
-        tell(f"watching {request.source.name}; Ctrl-C ends it")
+        tell(f"watching {line.source.name}; Ctrl-C ends it")
         if open_it:
             import webbrowser
 
             webbrowser.open(server.guard.url)
         while True:
-            began = saves.number
+            seen = saves.number
             try:
-                words, fine = work.page()
-                tell(f"{request.source.name}  {words}" if fine else f"{words}\n")
+                words, fine = builder.page()
+                tell(f"{line.source.name}  {words}" if fine else f"{words}\n")
             except Outdated:
                 continue
-            saves.wait(began)
+            saves.wait(seen)
     except KeyboardInterrupt:
         tell("ended; what was computed is kept")
         return FINE

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bbilang.api import options
 from bbilang.compiler import codes as compiler_codes
 from bbilang.compiler.check.check import Checker
 from bbilang.grammar import codes as grammar_codes
@@ -19,6 +18,7 @@ from bbilang.grammar.codes import Code
 from bbilang.grammar.diagnostic import Diagnostic, render
 from bbilang.grammar.parse import lost_names, parse_recovering
 from bbilang.grammar.source import Source
+from bbilang.pipeline import Pipeline, Request
 from bbilang.registry import registry
 from bbilang.runtime import codes as runtime_codes
 
@@ -57,8 +57,8 @@ def checked(text: str, files: Mapping[str, str] | None = None) -> tuple[Checker,
         for name, content in (files or {}).items():
             (Path(folder) / name).write_text(content, encoding="utf-8")
         file, syntax = parse_recovering(Source(text, str(Path(folder) / "page.bbi")))
-        given = options(inputs=None if has_input else (PICTURE,))
-        checker = Checker(file, registry(), given, lost_names(file) if syntax else None)
+        given = Pipeline(Request(file, input=None if has_input else PICTURE))
+        checker = Checker(file, registry(), given.options, lost_names(file) if syntax else None)
         checker.run()
         diagnostics = sorted((*syntax, *checker.diagnostics), key=lambda d: d.span.start if d.span else -1)
         shown = [_without_folder(d, folder) for d in diagnostics]

@@ -1,53 +1,58 @@
-"""The optimizer with the speeds of the device that will run the plan."""
+"""The plan of a program by the speeds of the device that will run it."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.ir.speeds import Force, Speeds
 from bbilang.compiler.optimize.rules import optimize
-from bbilang.compiler.plan.plan import plan
+from bbilang.compiler.plan.plan import Plan, plan
 
-CLOSE = 4.0  # ways whose estimates differ by less are decided by the device's own speeds
+if TYPE_CHECKING:
+    import torch
 
+    from bbilang.runtime.cache.disk import Cache
 
-def decided(program: Program, cache: Any = None, device: str = "auto", force: Force | None = None) -> Program:
-    """The optimized program. Speeds that were measured on this machine before are taken from the cache; without them
-    those of two CPU cores decide. Imports no torch."""
-    found = optimize(program, force=force)
-    if force is not None or cache in (None, False) or not close(found):
-        return found
-    speeds = _known(cache, device)
-    return found if speeds is None else optimize(program, speeds=speeds)
+CLOSE = 4.0  # estimates that differ by less are decided by the measured speeds of the device
 
 
-def learn(program: Program, cache: Any, device: Any) -> None:
-    """After a run in which forward and reverse mode were a close thing: how fast this device is in each, once, for the
-    next time."""
+def plan_for_device(
+    program: Program, cache: Cache | None = None, device: str = "auto", force: Force | None = None
+) -> Plan:
+    """The plan of the optimized program. Speeds that were measured on this machine before are taken from the cache;
+    without them those of two CPU cores decide. ``force``: the mode wherever both would do. Imports no torch."""
+    by_default = plan(optimize(program, force=force))
+    if force is not None or cache is None or not is_close(by_default):
+        return by_default
+    speeds = _measured(cache, device)
+    return by_default if speeds is None else plan(optimize(program, speeds=speeds))
+
+
+def calibrate_for(executed: Plan, cache: Cache | None, device: torch.device | str) -> None:
+    """After a run in which forward and reverse mode were estimated to cost about the same: measure how fast this device
+    is in each, once, for the next plan."""
     from bbilang.runtime.device import calibrate
 
     name = str(device).partition(":")[0]
-    if cache in (None, False) or "torch" not in sys.modules or not close(program):
+    if cache is None or "torch" not in sys.modules or not is_close(executed):
         return
     if calibrate.known(cache, name) is None:
         calibrate.calibrated(cache, name)
 
 
-def close(program: Program) -> bool:
-    """True where forward and reverse mode would cost about the same by the default speeds."""
-    if program.description is None:
-        return False
-    for step in plan(program).steps:
+def is_close(plan: Plan) -> bool:
+    """Whether forward and reverse mode would cost about the same in some step."""
+    for step in plan.steps:
         seconds = sorted(way.seconds for way in step.alternatives)
         if len(seconds) > 1 and seconds[1] < CLOSE * max(seconds[0], 1e-9):
             return True
     return False
 
 
-def _known(cache: Any, device: str) -> Speeds | None:
+def _measured(cache: Cache, device: str) -> Speeds | None:
     from bbilang.runtime.device import calibrate
 
     names = ("cuda", "mps", "cpu") if device == "auto" else (device.partition(":")[0],)
-    return next((found for name in names if (found := calibrate.known(cache, name)) is not None), None)
+    return next((speeds for name in names if (speeds := calibrate.known(cache, name)) is not None), None)

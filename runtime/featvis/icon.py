@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bbilang.compiler.check.settings import default
+from bbilang.compiler.ir.program import Program
 from bbilang.runtime.cache.disk import canonical, key_of
 from bbilang.runtime.cache.versions import version_of
 from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.transforms import Transforms
-from bbilang.runtime.passes.adapter import Adapter
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from bbilang.runtime.cache.disk import Cache
+    from bbilang.runtime.passes.adapter import Adapter
 
 FORMAT = 2  # raise it when the same recipe gives another picture: it is part of the cache key
 
@@ -65,6 +67,19 @@ class Recipe:
     def draft(self) -> Recipe:
         """Small and quick, for a first look at a page."""
         return replace(self, size=min(self.size, 64), steps=min(self.steps, 64))
+
+
+def recipe_of(program: Program, draft: bool) -> Recipe:
+    """How the icons of a program are made: by its settings, or small and quick for a ``draft``."""
+    names = ("size", "steps", "rate", "batch", "parametrization", "transparency")
+    chosen = {name: program.setting(f"featvis.{name}", default(f"featvis.{name}")) for name in names}
+    recipe = Recipe(**chosen, seed=program.setting("seed", 0), plain=not program.optimized)
+    return recipe.draft() if draft else recipe
+
+
+def words_of(recipe: Recipe) -> str:
+    """How large the icons are, and for how many steps each is optimized."""
+    return f"{recipe.size} px, {recipe.steps} steps"
 
 
 @dataclass(frozen=True)

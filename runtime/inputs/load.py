@@ -53,12 +53,6 @@ def listed(given: Input | None, rank: int = 3) -> list[Any] | None:
 def _apart(given: Any, rank: int, depth: int = 0) -> Iterator[Any]:
     if isinstance(given, str | PathLike):
         yield file_name("input", given)
-    elif isinstance(given, np.ndarray) and given.dtype.kind not in "fiubc":
-        help = "names of files are given as a list, numbers as floating point or uint8"
-        raise error("E418", f"an array of {given.dtype} is no input", help)
-    elif is_values(given):
-        axes = given.dim() if is_tensor(given) else given.ndim
-        yield from given if axes == rank + 1 else [given]
     elif isinstance(given, list | tuple):
         if depth > MOST_DEPTH:
             raise error("E418", "`input` is a list of lists of lists", "give one input, or one list of them")
@@ -67,6 +61,12 @@ def _apart(given: Any, rank: int, depth: int = 0) -> Iterator[Any]:
             raise error("E418", f"`input` is {kind_of(given)} of numbers", help)
         for one in given:
             yield from _apart(one, rank, depth + 1)
+    elif isinstance(given, np.ndarray) and given.dtype.kind not in "fiubc":
+        help = "names of files are given as a list, numbers as floating point or uint8"
+        raise error("E418", f"an array of {given.dtype} is no input", help)
+    elif is_values(given):
+        axes = given.dim() if is_tensor(given) else given.ndim
+        yield from given if axes == rank + 1 else [given]
     elif hasattr(given, "getbands"):
         yield given
     else:

@@ -33,7 +33,7 @@ OURS = ("torch", "bbilang", "collections", "builtins")  # packages whose code is
 
 
 @dataclass(frozen=True)
-class Subject:
+class KnownModel:
     """A model as a page needs it where nothing runs. ``device``: torch's words for it, "cpu" or "cuda:0"; ``code``: a
     digest of what defines a caller's module, empty for models of the registry."""
 
@@ -73,7 +73,7 @@ def model_key(
     return key_of({"what": "model", "name": entry.name, "weights": made, "changes": changes, "code": code_digest()})
 
 
-def known(cache: Cache, key: str, description: ModelDescription, device: str) -> Subject | None:
+def known(cache: Cache, key: str, description: ModelDescription, device: str) -> KnownModel | None:
     """The model of a record, with the description that the program was checked by."""
     record = cache.get(key)
     if record is None:
@@ -82,7 +82,7 @@ def known(cache: Cache, key: str, description: ModelDescription, device: str) ->
         data = json.loads(record[0])
         preprocess = Preprocess(**{n: tuple(v) if isinstance(v, list) else v for n, v in data["preprocess"].items()})
         words, random = str(data["weights"]), bool(data["random"])
-        return Subject(description, str(data["fingerprint"]), words, random, preprocess, device)
+        return KnownModel(description, str(data["fingerprint"]), words, random, preprocess, device)
     except (ValueError, KeyError, TypeError, AttributeError):
         cache.drop(key)
         return None
@@ -94,12 +94,12 @@ def learn(cache: Cache, key: str, adapter: Adapter) -> None:
     cache.put(key, canonical({**data, "preprocess": asdict(adapter.preprocess)}), {"kind": "model"})
 
 
-def subject_of(adapter: Any, callers: bool) -> Subject | None:
+def known_model_of(adapter: Any, callers: bool) -> KnownModel | None:
     """A loaded model; ``callers`` says that it was handed over. None where what it computes cannot be known."""
     code = written(adapter) if callers else ""
     if code is None or not getattr(adapter, "knowable", True):
         return None
-    return Subject(
+    return KnownModel(
         adapter.description, adapter.fingerprint, adapter.weights, adapter.random, adapter.preprocess,
         str(adapter.device), code,
     )  # fmt: skip

@@ -1,287 +1,268 @@
-"""Execution that runs only what the cache lacks: elements found are recalled, the rest is run as a program of its own,
-icons are looked up before torch is asked for. What a full run gives, this gives."""
+"""Execution that runs only what the cache lacks: elements of an earlier run are recalled, the rest is run as a program
+of its own, icons are looked up before torch is imported. The results are those of a full run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import bbilang.runtime.inputs.load as handed
-from bbilang.compiler.check.check import DEFAULT_MODEL
-from bbilang.compiler.ir.program import Program
-from bbilang.registry import registry
+from bbilang.compiler.check.preamble import DEFAULT_MODEL
+from bbilang.compiler.optimize.rules import optimize
+from bbilang.compiler.plan.plan import plan as plan_program
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.events import Event, RunListener
-from bbilang.runtime.recall import identity as subjects
-from bbilang.runtime.recall.identity import Subject
+from bbilang.runtime.execution.full import execute_fully, make_icons
+from bbilang.runtime.execution.job import Job
+from bbilang.runtime.featvis.icon import words_of
+from bbilang.runtime.models.program_model import PREPROCESS, is_name
+from bbilang.runtime.recall import identity
+from bbilang.runtime.recall.identity import KnownModel
 
 if TYPE_CHECKING:
-    from bbilang.compiler.plan.plan import Plan
-    from bbilang.runtime.execution.results import Results
-    from bbilang.runtime.featvis.icon import Icon, Objective, Recipe
-
-PREPROCESS = ("size", "crop", "mean", "std")
-
-
-@dataclass(frozen=True)
-class Own:
-    """The program's own model, loaded by an earlier `execute` of the same command: not a caller's."""
-
-    adapter: Any
+    from bbilang.runtime.execution.results import Model, Results
+    from bbilang.runtime.featvis.icon import Icon, Objective
+    from bbilang.runtime.inputs.network_input import NetworkInput
+    from bbilang.runtime.models.adapter import Adapter
+    from bbilang.runtime.passes import Passes
+    from bbilang.runtime.recall.results_store import ElementRecord, Predictions, ResultsStore
 
 
-class Early(Protocol):
-    """Who wants to see results before they are whole."""
+def execute(job: Job, recall: bool = True, measure: bool = False) -> Results:
+    """Numbers and icons for every element of a plan, from the job's cache as far as it goes.
 
-    def numbers(self, results: Results, objectives: Sequence[Objective]) -> None:
-        """Everything but the icons is there; these are the objectives of ``results.icons`` to come, in order."""
+    ``recall``: what the cache holds is not computed again; without it every pass runs. ``measure``: each step's peak
+    memory too, for which nothing is recalled. Raises BbiError.
+    """
+    if job.cache is None or not recall or measure:
+        return execute_fully(job, measure)
+    with job.cache.holding():
+        return _Recall(job, job.cache).results()
 
-    def icon(self, objective: Objective, icon: Icon) -> None:
-        """One of them is there: first come those that the cache holds."""
 
-    def making(self) -> None:
-        """The others are made from here on."""
+def needed(job: Job) -> tuple[frozenset[str], int]:
+    """(the keys of the records that a page needs and the cache has, the number that it lacks). Nothing is computed; a
+    model that the cache does not know yet is loaded, to learn its identity."""
+    from bbilang.runtime.featvis.icon import look_up
+
+    assert job.cache is not None
+    with job.cache.holding():
+        known = JobIdentity(job, job.cache)
+        model = known.model() or known.loaded_model()
+        if model is None or known.inputs is None:
+            return frozenset(), len(job.program.elements)
+        store = _store(job, job.cache, model, known.inputs)
+        records = [store.recall(element) for element in job.program.elements]
+        objectives = dict.fromkeys(o for record in records if record is not None for o in record.objectives)
+        icons, _ = look_up(job.cache, objectives, job.recipe, model)
+        lacking = records.count(None) + len(objectives) - len(icons)
+        if any(forward.scores for forward in job.program.forwards):
+            lacking += store.predictions() is None
+        return job.cache.held(), lacking
 
 
 @dataclass
-class Work:
-    """One execution: what is asked of it, and what it takes, found or loaded when it is needed."""
+class JobIdentity:
+    """What the results of a job depend on, computed without torch where the cache knows the model."""
 
-    plan: Plan
+    job: Job
     cache: Cache
-    model: Any = None
-    input: Any = None
-    device: str = "auto"
-    draft: bool = False
-    progress: RunListener | None = None
-    early: Early | None = None
-    _adapter: Any = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        if isinstance(self.model, Own):
-            self.model, self._adapter = None, self.model.adapter
-
-    @property
-    def program(self) -> Program:
-        return self.plan.program
 
     @cached_property
-    def given(self) -> list[tuple[Any, str]]:
-        """Every input with its name; globs and folders expanded."""
-        return handed.pictures(self.input, self.program.inputs, handed.rank_of(self.program.description))
-
-    @cached_property
-    def identities(self) -> list[str] | None:
+    def inputs(self) -> list[str] | None:
         """A hash of each input; None where one cannot be read."""
-        found = [subjects.input_identity(item) for item, _ in self.given]
-        return None if None in found else [identity for identity in found if identity is not None]
+        hashes = [identity.input_identity(item) for item, _ in self.job.given]
+        return None if None in hashes else [one for one in hashes if one is not None]
 
     @cached_property
     def model_key(self) -> str | None:
-        """Of the record about the model, if it is one of the registry."""
-        slot = self.program.models[0]
+        """The key of the record about the model, if it is one of the registry."""
+        job, slot = self.job, self.job.program.models[0]
         name = slot.name or DEFAULT_MODEL
-        if (self.model is not None and not isinstance(self.model, str)) or name not in registry().models():
+        if not is_name(job.model) or name not in job.registry.models():
             return None
-        changes = {key: self.program.setting(f"preprocess.{key}") for key in PREPROCESS}
-        seed = self.program.setting("seed", 0)
-        return subjects.model_key(name, slot.weights, seed, changes, self.progress)
+        changes = {key: job.program.setting(f"preprocess.{key}") for key in PREPROCESS}
+        return identity.model_key(name, slot.weights, job.program.setting("seed", 0), changes, job.listener)
 
-    def subject(self) -> Subject | None:
-        """The model without torch: from the cache. None where it has to be loaded first."""
-        device = subjects.expected_device(self.device, self.cache)
-        description = self.program.description
-        if self._adapter is not None or device is None or description is None or self.model_key is None:
+    def model(self) -> KnownModel | None:
+        """The model without torch, from the cache. None where it has to be loaded first."""
+        job, description = self.job, self.job.program.description
+        device = identity.expected_device(job.device, self.cache)
+        if job.loaded is not None or device is None or description is None or self.model_key is None:
             return None
-        return subjects.known(self.cache, self.model_key, description, device)
+        return identity.known(self.cache, self.model_key, description, device)
 
-    @property
-    def loaded(self) -> bool:
-        return self._adapter is not None
+    def adapter(self) -> Adapter:
+        """The model itself. When it is loaded, the cache learns its identity."""
+        new = self.job.loaded is None
+        adapter = self.job.adapter()
+        if new and self.model_key is not None and self.cache.writable:
+            identity.learn(self.cache, self.model_key, adapter)
+            identity.remember_device(self.job.device, str(adapter.device), self.cache)
+        return adapter
 
-    def adapter(self) -> Any:
-        """The model itself. The first time the cache learns what it is called."""
-        from bbilang import api
-
-        if self._adapter is None:
-            self._adapter = api._loaded(self.program, self.model, self.input, self.device)
-            if self.model_key is not None and self.cache.writable:
-                subjects.learn(self.cache, self.model_key, self._adapter)
-                subjects.remember_device(self.device, str(self._adapter.device), self.cache)
-        return self._adapter
-
-    def loaded_subject(self) -> Subject | None:
-        return subjects.subject_of(self.adapter(), callers=self.model_key is None)
-
-    def recipe(self) -> Recipe:
-        from bbilang import api
-
-        return api._recipe(self.program, self.draft)
+    def loaded_model(self) -> KnownModel | None:
+        """The identity of the loaded model; None where it cannot be known."""
+        return identity.known_model_of(self.adapter(), callers=self.model_key is None)
 
 
-def execute(work: Work) -> Results:
-    """Numbers and icons for every element of a plan, from the cache as far as it goes."""
-    from bbilang.runtime.recall.results_store import Store
+class _Fresh(NamedTuple):
+    """What was run because the cache lacks it."""
 
-    with work.cache.holding():
-        subject = work.subject() or work.loaded_subject()
-        if subject is None or work.identities is None:
-            return _everything(work)
-        store = Store(work.cache, work.program, registry(), subject, work.identities)
-        results = _execute(work, store, subject)
+    records: dict[str, ElementRecord]  # by element
+    predictions: Predictions | None
+    passes: Passes | None
+    noticed: tuple[str, ...]
+
+
+@dataclass
+class _Recall:
+    """One job on its cache."""
+
+    job: Job
+    cache: Cache
+
+    @cached_property
+    def known(self) -> JobIdentity:
+        return JobIdentity(self.job, self.cache)
+
+    def results(self) -> Results:
+        model = self.known.model() or self.known.loaded_model()
+        if model is None or self.known.inputs is None:
+            self.known.adapter()
+            return execute_fully(self.job)
+        results = self._results(model, self.known.inputs)
         if results is None:  # the device is not what it was the last time
-            subject = work.loaded_subject()
-            assert subject is not None
-            results = _execute(work, Store(work.cache, work.program, registry(), subject, work.identities), subject)
+            loaded = self.known.loaded_model()
+            assert loaded is not None
+            results = self._results(loaded, self.known.inputs)
         assert results is not None
         return results
 
+    def _holder(self, model: KnownModel) -> Model:
+        """The adapter, once it is loaded; else what is known of it."""
+        return self.job.loaded if self.job.loaded is not None else model
 
-def _everything(work: Work) -> Results:
-    from bbilang import api
+    def _results(self, model: KnownModel, inputs: list[str]) -> Results | None:
+        """None where the records were made for another device than the one that the model is on."""
+        from bbilang.runtime.recall.results_store import joined
 
-    pictures = [api._picture(work.program, item, name, work.adapter()) for item, name in work.given]
-    return api._run(work.plan, work.adapter(), pictures, work.draft, work.cache, work.progress)
-
-
-def _execute(work: Work, store: Any, subject: Subject) -> Results | None:
-    from bbilang import api
-    from bbilang.runtime.recall.results_store import joined
-
-    program = work.program
-    scored = any(f.scores for f in program.forwards)
-    kept = {e.id: part for e in program.elements if (part := store.recall(e)) is not None}
-    predicted = store.predictions() if scored else None
-    missing = [e.id for e in program.elements if e.id not in kept]
-    passes, noticed = None, ()
-    if missing or (scored and predicted is None):
-        if work.adapter() is not None and str(work.adapter().device).partition(":")[0] != _type(subject):
-            return None
-        pictures = [api._picture(program, item, name, work.adapter()) for item, name in work.given]
-        wanted = missing or [program.elements[0].id]  # where only the predictions are missing
-        fresh = _fresh(work, store, pictures, wanted, scored and predicted is None)
-        if fresh is None:
-            return _everything(work)
-        new, found, passes, noticed = fresh
-        kept |= new
-        predicted = found or predicted
-    results, steps = joined(program, kept, predicted, subject.description.label)
-    holder = work.adapter() if work.loaded else subject
-    results = replace(
-        results, pictures=tuple(api._picture(program, item, name, holder) for item, name in work.given), passes=passes,
-        noticed=noticed, adapter=holder, recipe=work.recipe(), draft=work.draft,
-    )  # fmt: skip
-    if work.early is not None:
-        work.early.numbers(results, [objective for objectives in steps for objective in objectives])
-    foreign: dict[str, int] = {}
-    icons = [icon for objectives in steps for icon in _icons(work, subject, objectives, passes, foreign)]
-    numbers = {part.made.device for part in (*kept.values(), *([predicted] if predicted else [])) if part.imported}
-    imported = (
-        *(f"{count} {'icon' if count == 1 else 'icons'} made on {whose}" for whose, count in sorted(foreign.items())),
-        *(f"numbers computed on {device}" for device in sorted(numbers)),
-    )
-    holder = work.adapter() if work.loaded else subject  # making icons may have loaded it
-    return replace(results, icons=icons, adapter=holder, imported=imported)
-
-
-def _type(subject: Subject) -> str:
-    return subject.device.partition(":")[0]
-
-
-def _fresh(work: Work, store: Any, pictures: Sequence[Any], missing: Sequence[str], scored: bool) -> Any:
-    """Run what is missing, without its icons, and keep it: (element id -> its part, predictions, passes, what was
-    noticed of the network). What a reader has to be warned of is not kept. None where the results hold something that
-    the store does not know."""
-    from bbilang import api
-    from bbilang.runtime.execution.execute import execute as execute_plan
-    from bbilang.runtime.recall.results_store import Predicted, parts_of, restricted, run_of
-
-    program, plan = work.program, work.plan
-    if len(missing) < len(program.elements):
-        part = restricted(program, missing, registry(), scored)
-        plan = api.plan(api.optimize(part) if program.optimized else part)
-    asked: list[Objective] = []
-
-    def collect(adapter: Any, objectives: Any, counter: Any) -> list[None]:
-        asked.extend(objectives)
-        return [None] * len(objectives)
-
-    results = execute_plan(plan, registry(), work.adapter(), pictures, icons=collect, listener=work.progress)
-    made = run_of(results, str(work.adapter().device))
-    found = parts_of(results, asked, made)
-    if found is None:
-        return None
-    predicted = None if results.probabilities is None else Predicted(results.probabilities, results.kind, made)
-    for element in plan.program.elements if not results.noticed else ():
-        store.keep(element, found[element.id])
-    if predicted is not None and not results.noticed:
-        store.keep_predictions(predicted)
-    return found, predicted, results.passes, results.noticed
-
-
-def _icons(
-    work: Work, subject: Subject, objectives: Sequence[Objective], counter: Any, foreign: dict[str, int]
-) -> list[Icon]:
-    """Icons from the cache, then those of another machine's; the rest are made. ``foreign`` counts the second kind."""
-    from bbilang import api
-    from bbilang.runtime.featvis.icon import look_up
-
-    if not objectives:
-        return []
-    recipe = work.recipe()
-    model = work.adapter() if work.loaded else subject
-    icons, others = look_up(work.cache, objectives, recipe, model)
-    for made in others:
-        foreign[made] = foreign.get(made, 0) + 1
-    if work.early is not None:
-        for objective, icon in icons.items():
-            work.early.icon(objective, icon)
-    missing = [objective for objective in objectives if objective not in icons]
-    if missing:
-        there = len(objectives) - len(missing)
-        listener = None if work.progress is None else _Counting(work.progress, there)
-        take = None
-        if work.early is not None:
-            work.early.making()
-            take = work.early.icon
-        made = api._icons(
-            work.adapter(), missing, counter, recipe=recipe, cache=work.cache, progress=listener, take=take
+        job, program = self.job, self.job.program
+        store = _store(job, self.cache, model, inputs)
+        scored = any(f.scores for f in program.forwards)
+        records = {e.id: record for e in program.elements if (record := store.recall(e)) is not None}
+        predictions = store.predictions() if scored else None
+        missing = [e.id for e in program.elements if e.id not in records]
+        passes: Passes | None = None
+        noticed: tuple[str, ...] = ()
+        if missing or (scored and predictions is None):
+            if str(self.known.adapter().device).partition(":")[0] != model.device.partition(":")[0]:
+                return None
+            read = job.inputs(self.known.adapter())
+            elements = missing or [program.elements[0].id]  # where only the predictions are missing
+            fresh = self._run(store, read, elements, scored and predictions is None)
+            if fresh is None:
+                return execute_fully(job)
+            records |= fresh.records
+            predictions = fresh.predictions or predictions
+            passes, noticed = fresh.passes, fresh.noticed
+        results, steps = joined(program, records, predictions, model.description.label)
+        results = replace(
+            results, pictures=job.inputs(self._holder(model)), passes=passes, noticed=noticed,
+            adapter=self._holder(model), recipe=job.recipe, draft=job.draft,
+        )  # fmt: skip
+        if job.partial is not None:
+            job.partial.numbers(results, [objective for objectives in steps for objective in objectives])
+        foreign: dict[str, int] = {}
+        icons = [icon for objectives in steps for icon in self._icons(model, objectives, passes, foreign)]
+        used = (*records.values(), *([predictions] if predictions else []))
+        devices = {record.origin.device for record in used if record.imported}
+        imported = (
+            *(
+                f"{count} {'icon' if count == 1 else 'icons'} made on {maker}"
+                for maker, count in sorted(foreign.items())
+            ),
+            *(f"numbers computed on {device}" for device in sorted(devices)),
         )
-        icons |= dict(zip(missing, made, strict=True))
-    elif work.progress is not None:
-        words = f"{recipe.size} px, {recipe.steps} steps"
-        work.progress(Event("estimate", words, len(objectives), 0, 0.0))
-    return [icons[objective] for objective in objectives]
+        return replace(results, icons=icons, adapter=self._holder(model), imported=imported)
+
+    def _run(
+        self, store: ResultsStore, inputs: Sequence[NetworkInput], missing: Sequence[str], scored: bool
+    ) -> _Fresh | None:
+        """Run what is missing, without its icons, and keep it, unless the network gave a reason to warn the reader.
+        None where the results hold something that the store cannot write."""
+        from bbilang.runtime.execution.execute import execute as execute_plan
+        from bbilang.runtime.recall.results_store import Predictions, origin_of, records_of, restricted
+
+        job, plan = self.job, self.job.plan
+        if len(missing) < len(job.program.elements):
+            part = restricted(job.program, missing, job.registry, scored)
+            plan = plan_program(optimize(part) if job.program.optimized else part)
+        requested: list[Objective] = []
+
+        def collect(adapter: Adapter, objectives: Sequence[Objective], counter: Passes) -> list[Any]:
+            requested.extend(objectives)
+            return [None] * len(objectives)
+
+        adapter = self.known.adapter()
+        results = execute_plan(plan, job.registry, adapter, inputs, icons=collect, listener=job.listener)
+        origin = origin_of(results, str(adapter.device))
+        records = records_of(results, requested, origin)
+        if records is None:
+            return None
+        predictions = None
+        if results.probabilities is not None:
+            predictions = Predictions(results.probabilities, results.kind, origin)
+        if not results.noticed:
+            for element in plan.program.elements:
+                store.keep(element, records[element.id])
+            if predictions is not None:
+                store.keep_predictions(predictions)
+        return _Fresh(records, predictions, results.passes, results.noticed)
+
+    def _icons(
+        self, model: KnownModel, objectives: Sequence[Objective], counter: Passes | None, foreign: dict[str, int]
+    ) -> list[Icon]:
+        """Icons from the cache, then those of another machine, counted in ``foreign``; the rest are made."""
+        from bbilang.runtime.featvis.icon import look_up
+
+        job = self.job
+        if not objectives:
+            return []
+        icons, others = look_up(self.cache, objectives, job.recipe, self._holder(model))
+        for maker in others:
+            foreign[maker] = foreign.get(maker, 0) + 1
+        if job.partial is not None:
+            for objective, icon in icons.items():
+                job.partial.icon(objective, icon)
+        missing = [objective for objective in objectives if objective not in icons]
+        if missing:
+            cached = len(objectives) - len(missing)
+            listener = None if job.listener is None else _CountsCachedIcons(job.listener, cached)
+            take = None
+            if job.partial is not None:
+                job.partial.making()
+                take = job.partial.icon
+            made = make_icons(job, self.known.adapter(), missing, counter, listener, take)
+            icons |= dict(zip(missing, made, strict=True))
+        elif job.listener is not None:
+            job.listener(Event("estimate", words_of(job.recipe), len(objectives), 0, 0.0))
+        return [icons[objective] for objective in objectives]
 
 
 @dataclass(frozen=True)
-class _Counting:
-    """Tells of the icons that were there already, too."""
+class _CountsCachedIcons:
+    """Counts cached icons in the estimate."""
 
-    tell: RunListener
-    there: int
+    listener: RunListener
+    cached: int
 
     def __call__(self, event: Event) -> None:
-        self.tell(replace(event, done=event.done + self.there) if event.kind == "estimate" else event)
+        self.listener(replace(event, done=event.done + self.cached) if event.kind == "estimate" else event)
 
 
-def needed(work: Work) -> tuple[frozenset[str], int]:
-    """(the keys of the records that a page needs and the cache has, the number that it lacks). Nothing is computed; a
-    model that the cache does not know yet is loaded, to learn what it is called."""
-    from bbilang.runtime.featvis.icon import look_up
-    from bbilang.runtime.recall.results_store import Store
+def _store(job: Job, cache: Cache, model: KnownModel, inputs: Sequence[str]) -> ResultsStore:
+    from bbilang.runtime.recall.results_store import ResultsStore
 
-    with work.cache.holding():
-        subject = work.subject() or work.loaded_subject()
-        if subject is None or work.identities is None:
-            return frozenset(), len(work.program.elements)
-        store = Store(work.cache, work.program, registry(), subject, work.identities)
-        kept = [store.recall(element) for element in work.program.elements]
-        objectives = dict.fromkeys(o for part in kept if part is not None for o in part.objectives)
-        icons, _ = look_up(work.cache, objectives, work.recipe(), subject)
-        lacking = kept.count(None) + len(objectives) - len(icons)
-        if any(forward.scores for forward in work.program.forwards):
-            lacking += store.predictions() is None
-        return work.cache.held(), lacking
+    return ResultsStore(cache, job.program, job.registry, model, inputs)

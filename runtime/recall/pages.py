@@ -1,4 +1,4 @@
-"""Finished pages, kept whole: the same program on the same model, inputs and versions is the same page.
+"""Whole pages in the cache: the same program on the same model, inputs and versions is the same page.
 
 The JavaScript libraries, half of a page and the same in all, are left out of the record and put back from their file.
 """
@@ -7,25 +7,21 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bbilang.registry import registry
 from bbilang.runtime.cache.disk import Cache, key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
 from bbilang.runtime.page import javascript as bundle
-from bbilang.runtime.recall import identity as subjects
-from bbilang.runtime.recall.incremental import Work
-
-if TYPE_CHECKING:
-    from bbilang.page import Page
+from bbilang.runtime.recall.identity import expected_device
+from bbilang.runtime.recall.incremental import JobIdentity
 
 LIBRARIES = b"\0the libraries\0"  # no page has a zero byte
 BELOW = ("torch", "numpy", "pillow", "altair", "vl-convert-python", "jinja2", "scikit-learn")
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A page and what `bbi run` says of it."""
+class StoredPage:
+    """A page, and what `bbi run` prints of it."""
 
     html: bytes
     passes: str
@@ -35,12 +31,14 @@ class Finished:
     words: str  # of the icons: "96 px, 256 steps"
 
 
-def page_key(work: Work, title: str) -> str | None:
-    """Everything that the bytes of a page depend on; None where it is not known before the model is loaded."""
-    program = work.program
-    device = subjects.expected_device(work.device, work.cache)
-    plugins = plugin_digest(registry())
-    if work.model_key is None or work.identities is None or device is None or plugins is None:
+def page_key(known: JobIdentity, title: str) -> str | None:
+    """A hash of everything that the bytes of a page depend on; None where some of it is not known before the model is
+    loaded, or never."""
+    job = known.job
+    program = job.program
+    device = expected_device(job.device, known.cache)
+    plugins = plugin_digest(job.registry)
+    if known.model_key is None or known.inputs is None or device is None or plugins is None:
         return None
     assert program.description is not None
     labels = hashlib.sha256("\n".join(program.description.labels).encode()).hexdigest()
@@ -51,20 +49,20 @@ def page_key(work: Work, title: str) -> str | None:
         "code": code_digest(),
         "plugins": plugins,
         "versions": [version_of(name) for name in BELOW],
-        "model": [work.model_key, program.output, labels, program.description.title],
-        "inputs": [[name, identity] for (_, name), identity in zip(work.given, work.identities, strict=True)],
+        "model": [known.model_key, program.output, labels, program.description.title],
+        "inputs": [[name, digest] for (_, name), digest in zip(job.given, known.inputs, strict=True)],
         "elements": elements,
         "interfaces": [[i.title, repr(i.layout), len(i.elements)] for i in program.interfaces],
         "settings": [[key, value] for key, value in program.settings],
         "title": title,
         "source": [source.name, source.text] if source is not None else [],
         "warnings": [warning.message for warning in program.warnings],
-        "run": [device, work.draft, program.optimized],
+        "run": [device, job.draft, program.optimized],
     }
     return key_of(of)
 
 
-def recall(cache: Cache, key: str) -> Finished | None:
+def recall(cache: Cache, key: str) -> StoredPage | None:
     """The page as it was written the first time, byte by byte."""
     record = cache.get(key)
     if record is None:
@@ -75,22 +73,17 @@ def recall(cache: Cache, key: str) -> Finished | None:
         if data["libraries"] != hashlib.sha256(libraries).hexdigest():
             return None
         words = tuple(map(str, data["lines"])), tuple(map(str, data["notes"])), str(data["words"])
-        return Finished(body.replace(LIBRARIES, libraries), str(data["passes"]), int(data["icons"]), *words)
+        return StoredPage(body.replace(LIBRARIES, libraries), str(data["passes"]), int(data["icons"]), *words)
     except (KeyError, TypeError, ValueError):
         cache.drop(key)
         return None
 
 
-def keep(cache: Cache, key: str, page: Finished) -> None:
+def keep(cache: Cache, key: str, page: StoredPage) -> None:
+    """Store a page; one without the libraries, or with them twice, is not stored."""
     libraries = bundle.javascript().encode()
     body = page.html.replace(libraries, LIBRARIES)
     if LIBRARIES in page.html or body.count(LIBRARIES) != 1:
         return
     data = {"passes": page.passes, "icons": page.icons, "lines": page.lines, "notes": page.notes, "words": page.words}
     cache.put(key, body, {"kind": "page", "libraries": hashlib.sha256(libraries).hexdigest(), **data})
-
-
-def finished(page: Page, html: bytes, lines: list[str], notes: list[str]) -> Finished:
-    recipe = page.results.recipe
-    words = f"{recipe.size} px, {recipe.steps} steps"
-    return Finished(html, page.view.provenance.passes, len(page.results.icons), tuple(lines), tuple(notes), words)

@@ -24,7 +24,7 @@ from bbilang.runtime.execution.results import IconSet, Results
 from bbilang.runtime.featvis.icon import Grid, Objective
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.recall.codec import DAMAGED, decode, encode
-from bbilang.runtime.recall.identity import Subject
+from bbilang.runtime.recall.identity import KnownModel
 
 FORMAT = 2
 HOW = ("size", "steps", "rate", "batch", "parametrization", "transparency")  # what they show is not among these
@@ -34,7 +34,7 @@ ELSEWHERE = ("program", "selections", "icons", "icon_sets", "pictures", "probabi
 
 
 @dataclass(frozen=True)
-class Made:
+class Origin:
     """The run that numbers come from: ``counts`` are its passes by name, as in Results."""
 
     run: str
@@ -44,7 +44,7 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Kept:
+class ElementRecord:
     """One element's part of Results. ``index``: numbers in ``objectives`` over the field's axes, -1 for no icon."""
 
     parts: Mapping[str, Any]  # name of a table of Results -> the element's entry
@@ -52,38 +52,38 @@ class Kept:
     layers: Mapping[str, LayerDescription]
     index: Named | None
     objectives: tuple[Objective, ...]
-    made: Made
+    origin: Origin
     imported: bool = False
 
 
 @dataclass(frozen=True)
-class Predicted:
+class Predictions:
     """(input, class) probabilities, or values, by the kind of the scores."""
 
     probabilities: np.ndarray
     kind: str
-    made: Made
+    origin: Origin
     imported: bool = False
 
 
-class Store:
-    """The records of one program on one model with these inputs (their hashes, see `subject.input_identity`)."""
+class ResultsStore:
+    """The records of one program on one model with these inputs (their hashes, see `identity.input_identity`)."""
 
-    def __init__(self, cache: Cache, program: Program, registry: Registry, subject: Subject, inputs: Sequence[str]):
+    def __init__(self, cache: Cache, program: Program, registry: Registry, model: KnownModel, inputs: Sequence[str]):
         self.cache, self._plugins = cache, plugin_digest(registry)
         how = {f"featvis.{name}" for name in HOW}  # how icons are made is part of their own keys
         settings = [[key, value] for key, value in program.settings if key not in how]
-        labels = hashlib.sha256("\n".join(subject.description.labels).encode()).hexdigest()
+        labels = hashlib.sha256("\n".join(model.description.labels).encode()).hexdigest()
         self._shared = {
             "format": FORMAT,
             "code": code_digest(),
-            "model": [subject.fingerprint, subject.code, program.output, labels],
+            "model": [model.fingerprint, model.code, program.output, labels],
             "inputs": list(inputs),
             "settings": settings,
             "optimized": program.optimized,
         }
         versions = {name: version_of(name) for name in ("torch", "numpy", "pillow")}
-        self._here = {"device": subject.device.partition(":")[0], "versions": versions}
+        self._here = {"device": model.device.partition(":")[0], "versions": versions}
 
     def keys(self, what: str, element: Element | None = None) -> tuple[str, str] | None:
         """(the exact key, the one for any machine); None where a plugin's code cannot be known."""
@@ -107,27 +107,27 @@ class Store:
                     self.cache.drop(key)
         return None
 
-    def recall(self, element: Element) -> Kept | None:
+    def recall(self, element: Element) -> ElementRecord | None:
         read = self._read("element", element)
         if read is None:
             return None
         try:
             data = read[0]
-            return Kept(
+            return ElementRecord(
                 data["parts"], data["selections"], {n: LayerDescription(**v) for n, v in data["layers"].items()},
                 data["index"], _objectives(data["objectives"]), _made(data["made"]), read[1],
             )  # fmt: skip
         except DAMAGED:
             return None
 
-    def predictions(self) -> Predicted | None:
+    def predictions(self) -> Predictions | None:
         read = self._read("probabilities")
         try:
             return None if read is None else _predicted(*read)
         except DAMAGED:
             return None
 
-    def keep(self, element: Element, kept: Kept) -> None:
+    def keep(self, element: Element, kept: ElementRecord) -> None:
         """Write an element's record. What cannot be written as plain numbers is not kept."""
         if any(o != Objective(o.layer, o.direction, grid=o.grid, cell=o.cell) for o in kept.objectives):
             return  # of icons only directions are written
@@ -137,12 +137,12 @@ class Store:
             "layers": {name: asdict(layer) for name, layer in kept.layers.items()},
             "index": kept.index,
             "objectives": _plain(kept.objectives),
-            "made": asdict(kept.made),
+            "made": asdict(kept.origin),
         }
         self._write("element", element, data)
 
-    def keep_predictions(self, predicted: Predicted) -> None:
-        data = {"probabilities": predicted.probabilities, "kind": predicted.kind, "made": asdict(predicted.made)}
+    def keep_predictions(self, predicted: Predictions) -> None:
+        data = {"probabilities": predicted.probabilities, "kind": predicted.kind, "made": asdict(predicted.origin)}
         self._write("probabilities", None, data)
 
     def _write(self, what: str, element: Element | None, data: dict[str, Any]) -> None:
@@ -183,21 +183,21 @@ def _objectives(data: Iterable[Any]) -> tuple[Objective, ...]:
     )
 
 
-def _predicted(data: Mapping[str, Any], imported: bool) -> Predicted:
-    return Predicted(data["probabilities"], str(data["kind"]), _made(data["made"]), imported)
+def _predicted(data: Mapping[str, Any], imported: bool) -> Predictions:
+    return Predictions(data["probabilities"], str(data["kind"]), _made(data["made"]), imported)
 
 
-def _made(data: Mapping[str, Any]) -> Made:
-    return Made(str(data["run"]), dict(data["counts"]), str(data["device"]), str(data["torch"]))
+def _made(data: Mapping[str, Any]) -> Origin:
+    return Origin(str(data["run"]), dict(data["counts"]), str(data["device"]), str(data["torch"]))
 
 
 # --- from results and back ------------------------------------------------------------------------------------------
 
 
-def run_of(results: Results, device: str) -> Made:
+def origin_of(results: Results, device: str) -> Origin:
     """What a finished run says of itself: its passes, under the names that Results has for them."""
     counts = {f.name: getattr(results, f.name) for f in fields(Results) if _is_count(f.name, getattr(results, f.name))}
-    return Made(uuid.uuid4().hex, counts, device, version_of("torch"))
+    return Origin(uuid.uuid4().hex, counts, device, version_of("torch"))
 
 
 def _is_count(name: str, value: Any) -> bool:
@@ -206,7 +206,7 @@ def _is_count(name: str, value: Any) -> bool:
     return type(value) is int
 
 
-def parts_of(results: Results, asked: Sequence[Objective], made: Made) -> dict[str, Kept] | None:
+def records_of(results: Results, asked: Sequence[Objective], origin: Origin) -> dict[str, ElementRecord] | None:
     """Element id -> its part of a run's results; ``asked`` are the objectives behind ``results.icons``, in order. None
     where Results holds something that this file does not know."""
     for f in fields(Results):
@@ -222,11 +222,11 @@ def parts_of(results: Results, asked: Sequence[Objective], made: Made) -> dict[s
         index, objectives = (None, ()) if icons is None else _local(icons.index, asked)
         places = dict.fromkeys(name for node in walk(element.node) for name in node.type.layers)
         names = [name for name in places if name in results.layers]  # a selection's among them
-        kept[element.id] = Kept(
+        kept[element.id] = ElementRecord(
             {name: getattr(results, name)[element.id] for name in BY_ELEMENT if element.id in getattr(results, name)},
             {n["id"]: results.selections[n["id"]] for n in chosen},
             {name: results.layers[name] for name in names},
-            index, objectives, made,
+            index, objectives, origin,
         )  # fmt: skip
     return kept
 
@@ -241,30 +241,30 @@ def _local(index: Named, asked: Sequence[Objective]) -> tuple[Named, tuple[Objec
 
 
 def joined(
-    program: Program, kept: Mapping[str, Kept], predicted: Predicted | None, labels: Callable[[int], str]
+    program: Program, kept: Mapping[str, ElementRecord], predicted: Predictions | None, labels: Callable[[int], str]
 ) -> tuple[Results, list[list[Objective]]]:
     """Results of the whole program without its icons; and the icons to make, a list for each of its icon steps.
 
     The passes are those of every run that took part, once each.
     """
     tables: dict[str, dict[str, Any]] = {name: {} for name in BY_ELEMENT}
-    runs: dict[str, Made] = {}
+    runs: dict[str, Origin] = {}
     layers: dict[str, LayerDescription] = {}
     selections: dict[str, Field] = {}
     for element in program.elements:
         part = kept[element.id]
         for name, value in part.parts.items():
             tables[name][element.id] = value
-        runs[part.made.run] = part.made
+        runs[part.origin.run] = part.origin
         layers |= part.layers
     for node in walk(*(element.node for element in program.elements)):
         if node.type.content == "selection":
             selections[node["id"]] = next(k.selections[node["id"]] for k in kept.values() if node["id"] in k.selections)
     if predicted is not None:
-        runs[predicted.made.run] = predicted.made
+        runs[predicted.origin.run] = predicted.origin
     counts: dict[str, Any] = {}
-    for made in runs.values():
-        for name, count in made.counts.items():
+    for origin in runs.values():
+        for name, count in origin.counts.items():
             counts[name] = _sum(counts[name], count) if name in counts else count
     icon_sets, icon_steps = _icons(program, kept)
     results = Results(
@@ -279,7 +279,7 @@ def _sum(a: Any, b: Any) -> Any:
     return tuple(x + y for x, y in zip(a, b, strict=True)) if isinstance(a, tuple) else a + b
 
 
-def _icons(program: Program, kept: Mapping[str, Kept]) -> tuple[dict[str, IconSet], list[list[Objective]]]:
+def _icons(program: Program, kept: Mapping[str, ElementRecord]) -> tuple[dict[str, IconSet], list[list[Objective]]]:
     """The icons of each element, and the objectives of each step: as a run orders them, each once in a step, numbered
     over all steps."""
     steps: list[list[Objective]] = []

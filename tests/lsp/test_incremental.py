@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bbilang.cli.request import SOME_PICTURE, options
-from bbilang.diagnose import diagnosed, names_pictures
+from bbilang.cli.request import SOME_PICTURE
+from bbilang.compiler.check.check_text import names_its_input
 from bbilang.grammar.format import format_file
 from bbilang.grammar.parse import parse_recovering
 from bbilang.grammar.source import Source
@@ -14,6 +14,7 @@ from bbilang.lsp.document import Document
 from bbilang.lsp.formatting import format_edits, formatted_text
 from bbilang.lsp.incremental_check import statements_of
 from bbilang.lsp.logical_lines import Lines
+from bbilang.pipeline import Pipeline, Request
 
 ROOT = Path(__file__).parents[2]
 SPECS = sorted((ROOT / "specs").glob("*.bbi"))
@@ -24,8 +25,8 @@ PIECES = ["|", "(", ")", "[", "]", '"', "=", ",", "\n", " ", "#", "x", "8", ".",
 
 def said(text, name):
     source = Source(text, name)
-    given = None if names_pictures(source) else SOME_PICTURE
-    return diagnosed(source, options(None, None, given, {}))[1]
+    given = None if names_its_input(source) else SOME_PICTURE
+    return Pipeline(Request(source, input=given)).checked[1]
 
 
 def mutated(text, dice):

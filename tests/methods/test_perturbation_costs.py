@@ -162,7 +162,7 @@ def test_what_cannot_be(text, code, words):
 )
 def test_long_work_says_how_far_it_is(method, capsys):
     import bbilang
-    from bbilang.cli.progress_bar import Watch
+    from bbilang.cli.progress_bar import ProgressBar
     from bbilang.runtime.events import Event
 
     events: list[Event] = []
@@ -172,7 +172,7 @@ def test_long_work_says_how_far_it_is(method, capsys):
     shares = [event.done / event.total for event in work]
     assert shares == sorted(shares) and shares[-1] == 1 and len({event.words for event in work}) == 1
     assert method.partition("(")[0] in work[0].words and all(event.seconds >= 0 for event in work)
-    with Watch() as watch:
+    with ProgressBar() as watch:
         watch._told = -100.0
         watch(work[-1])
     assert f"{work[-1].words}: 100%" in capsys.readouterr().err

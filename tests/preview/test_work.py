@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bbilang import api
-from bbilang.cli.request import Request
+from bbilang.cli.request import CommandLine
 from bbilang.grammar.source import Source
-from bbilang.preview.build import Outdated, Work
+from bbilang.pipeline import Request
+from bbilang.preview.build import Outdated, PageBuilder
 from bbilang.preview.placeholders import placeholder
 from bbilang.preview.state import Shown
 from bbilang.runtime import passes
+from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.featvis.icon import Objective
+from bbilang.runtime.models import program_model
 
 TEXT = """input "sample:coffee"
 set featvis(size=16, steps=2, batch=1)
@@ -42,7 +44,9 @@ def work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BBI_CACHE_DIR", str(tmp_path / "cache"))
     stale = []
-    made = Work(Request(Source("", "page.bbi")), Log(), lambda: bool(stale))
+    source = Source("", "page.bbi")
+    line = CommandLine(Request(source, cache=Cache()), source)
+    made = PageBuilder(line, Log(), lambda: bool(stale))
     made.stale = stale
     return made
 
@@ -61,7 +65,7 @@ def counted(monkeypatch):
 
         monkeypatch.setattr(module, attribute, counting)
 
-    count("loaded", api, "_loaded")
+    count("loaded", program_model, "load_for")
     count("forward", passes, "forward")
     return counts
 

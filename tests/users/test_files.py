@@ -403,15 +403,14 @@ def test_labels(bbi, tmp_path):
     "Files", "a pipe saved over the text that `bbi watch` shows", "refused: E441 in the page, and the watch goes on"
 )
 def test_watch_goes_on(tmp_path, fifo, monkeypatch):
-    from bbilang.cli.files import read
-    from bbilang.cli.request import Request
-    from bbilang.preview.build import Work
+    from bbilang.cli.request import command_line
+    from bbilang.preview.build import PageBuilder
     from bbilang.preview.state import Shown
 
     monkeypatch.setenv("BBI_CACHE_DIR", str(tmp_path / "cache"))
     (tmp_path / "page.bbi").write_text(f'input "{picture(tmp_path)}"\n{PIPE}\n')
-    request = Request(read(str(tmp_path / "page.bbi")))
+    line = command_line(str(tmp_path / "page.bbi"))
     (tmp_path / "page.bbi").unlink()
     fifo.rename(tmp_path / "page.bbi")
-    words, fine = Work(request, Shown(), lambda: False).page()
+    words, fine = PageBuilder(line, Shown(), lambda: False).page()
     assert not fine and "E441" in words and "a pipe" in words

@@ -10,7 +10,7 @@ from torch import nn
 import bbilang
 from bbilang.runtime.models.adapt import adapt
 from bbilang.runtime.models.tensor_bytes import content
-from bbilang.runtime.recall.identity import subject_of
+from bbilang.runtime.recall.identity import known_model_of
 
 
 def by_channel(scale):
@@ -90,7 +90,7 @@ def test_what_cannot_be_read_is_never_found_again():
     adapter = adapt(nn.Sequential(*small(), Backend()), (12, 12))
     assert content(Packed()) is None and not adapter.knowable
     assert adapter.fingerprint != adapter.fingerprint
-    assert subject_of(adapter, callers=False) is None
+    assert known_model_of(adapter, callers=False) is None
 
 
 def test_tensors_of_inference_mode_are_read_again():

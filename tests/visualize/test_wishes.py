@@ -23,16 +23,18 @@ def made(text: str, **settings: object) -> bbilang.Page:
 
 def asked(text: str, monkeypatch: pytest.MonkeyPatch, cache: object = False) -> list[Objective]:
     """The objectives that a text comes to; nothing is made."""
-    from bbilang import api
+    from bbilang.runtime.execution import full
     from bbilang.runtime.featvis.icon import Icon
+    from bbilang.runtime.recall import incremental
 
     found: list[Objective] = []
 
-    def icons(adapter, objectives, counter, **rest):
+    def icons(job, adapter, objectives, *rest):
         found.extend(objectives)
         return [Icon(np.zeros((16, 16, 3), np.uint8), 0.0) for _ in objectives]
 
-    monkeypatch.setattr(api, "_icons", icons)
+    monkeypatch.setattr(full, "make_icons", icons)
+    monkeypatch.setattr(incremental, "make_icons", icons)
     bbilang.run(text, input="sample:chelsea", settings=TINY, cache=cache)
     return found
 

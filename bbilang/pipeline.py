@@ -1,0 +1,222 @@
+"""The one chain of stages that every front goes through: the Python API, the commands, the preview, the notebook.
+
+    text -> AST -> typed program -> optimized program -> plan -> results -> view -> page
+
+A `Request` says what is wanted; a `Pipeline` runs the stages of one request, each when it is first needed, and once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bbilang.compiler.check.check_text import check_text
+from bbilang.compiler.check.options import Options
+from bbilang.compiler.ir.program import Program
+from bbilang.compiler.ir.speeds import Force
+from bbilang.grammar import ast
+from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.grammar.frozen import frozen
+from bbilang.grammar.source import Source
+from bbilang.registry import operation_defaults, registry
+
+if TYPE_CHECKING:
+    from bbilang.compiler.explain.explain import Explanation
+    from bbilang.compiler.plan.plan import Plan
+    from bbilang.page import Page
+    from bbilang.runtime.cache.disk import Cache
+    from bbilang.runtime.events import RunListener
+    from bbilang.runtime.execution.job import Job, PartialResultsListener
+    from bbilang.runtime.execution.results import Results
+    from bbilang.runtime.models.adapter import Adapter
+    from bbilang.runtime.recall.pages import StoredPage
+
+
+@frozen
+class Request:
+    """A text, and everything that is said outside of it.
+
+    ``text``: a source, which is parsed with recovery, or a syntax tree. ``model``: a name, a torch.nn.Module, or an
+    adapter. ``input``: as in `bbilang.run`. ``force``: forward or reverse mode wherever both would do. ``cache``: where
+    results are kept and recalled, or None. ``root``: the folder that files which the text uses must lie in.
+    """
+
+    text: Source | ast.File
+    model: Any = None
+    input: Any = None
+    weights: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    input_size: int | Sequence[int] | None = None
+    device: str = "auto"
+    optimized: bool = True
+    force: Force | None = None
+    draft: bool = False
+    cache: Cache | None = None
+    title: str = ""
+    root: Path | None = None
+
+
+class Pipeline:
+    """The stages of one request. ``listener``: told how far the run is. ``partial``: is handed results before they are
+    complete. ``loaded``: the model that the text names, from an earlier pipeline."""
+
+    def __init__(
+        self, request: Request, *, listener: RunListener | None = None, partial: PartialResultsListener | None = None,
+        loaded: Adapter | None = None,
+    ):  # fmt: skip
+        self.request = request
+        self.loaded = loaded
+        self._listener, self._partial = listener, partial
+
+    # --- text -> typed program ------------------------------------------------------------------------------------
+
+    @cached_property
+    def checked(self) -> tuple[Program | None, tuple[Diagnostic, ...]]:
+        """The typed program, or None where there are errors; and every diagnostic in the order of the text."""
+        return check_text(self.request.text, registry(), self.options)
+
+    @property
+    def program(self) -> Program:
+        """The typed program. Raises BbiError with everything that is wrong."""
+        program, diagnostics = self.checked
+        if program is None:
+            text = self.request.text
+            raise BbiError(diagnostics, text.source if isinstance(text, ast.File) else text)
+        return program
+
+    @cached_property
+    def options(self) -> Options:
+        """What the checker is told besides the text."""
+        from bbilang.runtime.inputs.load import expanded, listed, names_of, rank_of
+
+        request, settings = self.request, dict(self.request.settings)
+        description = described = name = None
+        if (adapter := self._callers_model) is not None:
+            described = lambda **changes: adapter.with_preprocess(**changes).description  # noqa: E731
+            description = adapter.description_for(listed(request.input, rank_of(adapter.description)) or ())
+        else:
+            name = request.model
+            settings = _with_input_size(settings, request.input_size)
+        inputs = names_of(listed(request.input, rank_of(description)))
+        return Options(name, request.weights, inputs, settings, description, expanded, request.root, described)
+
+    @cached_property
+    def _callers_model(self) -> Adapter | None:
+        """The caller's own module; described once, for the checker and for the run."""
+        request = self.request
+        if request.model is None or isinstance(request.model, str):
+            return None
+        from bbilang.runtime.models.program_model import adapter_of
+
+        return adapter_of(request.model, request.input, request.input_size)
+
+    # --- typed program -> plan ------------------------------------------------------------------------------------
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan that runs: of the optimized program, unless the request says otherwise."""
+        from bbilang.runtime.device.mode_choice import plan_for_device
+
+        request = self.request
+        if not request.optimized:
+            return self.plan_as_written
+        return plan_for_device(self.program, request.cache, request.device, request.force)
+
+    @cached_property
+    def plan_as_written(self) -> Plan:
+        """One pass for every node that needs one."""
+        from bbilang.compiler.plan.plan import plan
+
+        return plan(self.program)
+
+    def explanation(self) -> Explanation:
+        """Both plans, compared. Nothing runs."""
+        from bbilang.compiler.explain.explain import Explanation
+
+        return Explanation(self.plan_as_written, self.plan, (), operation_defaults())
+
+    # --- plan -> results ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def job(self) -> Job:
+        """What the plan runs on. A caller's module is taken as it was described."""
+        from bbilang.runtime.execution.job import Job
+
+        request = self.request
+        return Job(
+            self.plan, registry(), self._callers_model, request.input, request.device, request.draft, request.cache,
+            self._listener, self._partial, self.loaded,
+        )  # fmt: skip
+
+    @property
+    def recalls(self) -> bool:
+        """Whether numbers may come from the cache: who forces a mode wants to see it run."""
+        return self.request.cache is not None and self.request.force is None
+
+    @cached_property
+    def results(self) -> Results:
+        """Numbers and icons. Afterwards the device is calibrated, where the plan depends on it."""
+        from bbilang.runtime.device.mode_choice import calibrate_for
+        from bbilang.runtime.recall.incremental import execute
+
+        results = execute(self.job, self.recalls)
+        if self.recalls and self.request.optimized and results.adapter is not None:
+            calibrate_for(self.plan, self.request.cache, results.adapter.device)
+        return results
+
+    def measured(self) -> Results:
+        """Results with the time and the peak memory of each step; only icons come from the cache."""
+        from bbilang.runtime.recall.incremental import execute
+
+        return execute(self.job, measure=True)
+
+    # --- results -> page ------------------------------------------------------------------------------------------
+
+    @cached_property
+    def page(self) -> Page:
+        """The view of the results, ready to be rendered and saved."""
+        from bbilang.page import Page, view_of
+
+        return Page(view_of(self.results, self.request.title), self.results, self.plan)
+
+    def stored_page(
+        self, make: Callable[[], Page], summarize: Callable[[Page], tuple[list[str], list[str]]]
+    ) -> tuple[StoredPage, bool]:
+        """(the rendered page, whether it came whole from the cache); if not, ``make`` makes it and it is kept there,
+        with the lines and the notes that ``summarize`` gives."""
+        from bbilang.runtime.featvis.icon import words_of
+        from bbilang.runtime.recall import pages
+        from bbilang.runtime.recall.incremental import JobIdentity
+
+        cache, title = self.request.cache, self.request.title
+        assert cache is not None
+        key = pages.page_key(JobIdentity(self.job, cache), title)
+        stored = pages.recall(cache, key) if key is not None else None
+        if stored is not None:
+            return stored, True
+        page = make()
+        lines, notes = summarize(page)
+        passes, icons = page.view.provenance.passes, len(page.results.icons)
+        stored = pages.StoredPage(
+            page.html().encode(), passes, icons, tuple(lines), tuple(notes), words_of(self.job.recipe)
+        )
+        if key is None:  # the model's identity was not known before it was loaded
+            key = pages.page_key(JobIdentity(self.job, cache), title)
+        if key is not None:
+            pages.keep(cache, key, stored)
+        return stored, False
+
+
+def _with_input_size(settings: dict[str, Any], input_size: Any) -> dict[str, Any]:
+    """Settings with an input size, for a model that is known by its name: its pictures are resized to that."""
+    from bbilang.runtime.inputs import arguments
+
+    size = arguments.size_of(input_size)
+    if size is None:
+        return settings
+    if len(size) != 2:
+        arguments.wrong("input_size", input_size, "the (y, x) of a picture, for a model by its name")
+    return {"preprocess.crop": list(size), "preprocess.size": max(size), **settings}

@@ -1,0 +1,56 @@
+"""Runs every pass of a plan; only icons come from the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bbilang.runtime.events import Event, RunListener
+from bbilang.runtime.execution.job import Job
+from bbilang.runtime.execution.results import Results
+
+if TYPE_CHECKING:
+    from bbilang.runtime.featvis.icon import Icon, Objective
+    from bbilang.runtime.models.adapter import Adapter
+    from bbilang.runtime.passes import Passes
+
+
+def execute_fully(job: Job, measure: bool = False) -> Results:
+    """Numbers and icons for every element. ``measure``: each step's peak memory too. Raises BbiError."""
+    from bbilang.runtime.execution.execute import execute
+
+    adapter = job.adapter()
+
+    def icons(adapter: Adapter, objectives: Sequence[Objective], counter: Passes) -> list[Icon]:
+        return make_icons(job, adapter, objectives, counter, job.listener)
+
+    inputs = job.inputs(adapter)
+    results = execute(job.plan, job.registry, adapter, inputs, icons=icons, listener=job.listener, measure=measure)
+    return replace(results, recipe=job.recipe, draft=job.draft)
+
+
+def make_icons(
+    job: Job, adapter: Adapter, objectives: Sequence[Objective], counter: Passes | None, listener: RunListener | None,
+    take: Callable[[Objective, Icon], None] | None = None,
+) -> list[Icon]:  # fmt: skip
+    """Icons in the order of their objectives, with an estimate before and reports while they are made. ``take`` is
+    called with each as soon as it is there."""
+    from bbilang.runtime.featvis.engine import visualize
+    from bbilang.runtime.featvis.icon import words_of
+
+    recipe = job.recipe
+    if listener is None:
+        return visualize(adapter, objectives, recipe, job.cache, None, counter, None, take)
+    making = 0
+
+    def announce(count: int, seconds: float) -> None:
+        nonlocal making
+        making = count
+        listener(Event("estimate", words_of(recipe), len(objectives) - count, count, seconds))
+
+    def progress(done: int, total: int, left: float) -> None:
+        if making:
+            listener(Event("icons", "", done, total, left))
+
+    return visualize(adapter, objectives, recipe, job.cache, progress, counter, announce, take)

@@ -1,0 +1,78 @@
+"""One execution of a plan: what it runs on, loaded when it is first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bbilang.compiler.contract.operation import Registry
+from bbilang.compiler.ir.program import Program
+from bbilang.compiler.plan.plan import Plan
+from bbilang.runtime.events import RunListener
+from bbilang.runtime.featvis.icon import Recipe, recipe_of
+from bbilang.runtime.inputs.program_inputs import named_inputs, read_inputs
+
+if TYPE_CHECKING:
+    from bbilang.runtime.cache.disk import Cache
+    from bbilang.runtime.execution.results import Model, Results
+    from bbilang.runtime.featvis.icon import Icon, Objective
+    from bbilang.runtime.inputs.network_input import NetworkInput
+    from bbilang.runtime.models.adapter import Adapter
+
+
+class PartialResultsListener(Protocol):
+    """Is handed results before they are complete."""
+
+    def numbers(self, results: Results, objectives: Sequence[Objective]) -> None:
+        """Everything but the icons is there; these are the objectives of ``results.icons`` to come, in order."""
+
+    def icon(self, objective: Objective, icon: Icon) -> None:
+        """One icon is there: first come those that the cache holds."""
+
+    def making(self) -> None:
+        """The other icons are made from here on."""
+
+
+@dataclass
+class Job:
+    """A plan, and what it is run with. ``model``: a caller's module or adapter; None or a name for the program's own.
+    ``input``: what the caller handed over; None for the files that the program names. ``cache``: where icons and
+    numbers are kept, or None. ``loaded``: the program's own model, from an earlier job of the same program."""
+
+    plan: Plan
+    registry: Registry
+    model: Any = None
+    input: Any = None
+    device: str = "auto"
+    draft: bool = False
+    cache: Cache | None = None
+    listener: RunListener | None = None
+    partial: PartialResultsListener | None = None
+    loaded: Adapter | None = None
+
+    @property
+    def program(self) -> Program:
+        return self.plan.program
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        return recipe_of(self.program, self.draft)
+
+    @cached_property
+    def given(self) -> list[tuple[Any, str]]:
+        """Every input with its name; globs and folders expanded."""
+        return named_inputs(self.program, self.input)
+
+    def adapter(self) -> Adapter:
+        """The model itself, loaded the first time."""
+        from bbilang.runtime.models.program_model import load_for
+
+        if self.loaded is None:
+            self.loaded = load_for(self.program, self.registry, self.model, self.input, self.device)
+        return self.loaded
+
+    def inputs(self, model: Model) -> tuple[NetworkInput, ...]:
+        """Every input, read for a model, or for what the cache knows of one."""
+        return read_inputs(self.program, self.given, model)

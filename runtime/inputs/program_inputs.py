@@ -1,0 +1,44 @@
+"""The inputs of a program, read; a file that cannot be read is reported where the text names it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from bbilang.compiler.ir.program import Program
+from bbilang.grammar import ast
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.grammar.parse import parse
+from bbilang.runtime.inputs.load import picture_of, pictures, rank_of
+
+if TYPE_CHECKING:
+    from bbilang.runtime.inputs.network_input import NetworkInput
+
+
+def named_inputs(program: Program, given: Any) -> list[tuple[Any, str]]:
+    """Every input with its name: those handed over, else those that the program names; globs and folders expanded."""
+    return pictures(given, program.inputs, rank_of(program.description))
+
+
+def read_inputs(program: Program, given: Sequence[tuple[Any, str]], model: Any) -> tuple[NetworkInput, ...]:
+    """Every input as the network takes it, and as it is shown. ``model``: an adapter, or what is known of one. Raises
+    BbiError with the spans of the statement that names a file."""
+    return tuple(_read(program, item, name, model) for item, name in given)
+
+
+def _read(program: Program, item: Any, name: str, model: Any) -> NetworkInput:
+    try:
+        read: NetworkInput = picture_of(item, name, model, program.setting("show.channels"))
+        return read
+    except BbiError as error:
+        files = [file for statement in _input_statements(program) for file in statement.files]
+        spans = [file.span for file in files if isinstance(item, str) and item.endswith(file.value)]
+        diagnostics = [replace(d, span=d.span or (spans[0] if spans else None)) for d in error.diagnostics]
+        raise BbiError(diagnostics, program.source) from error
+
+
+def _input_statements(program: Program) -> list[ast.Input]:
+    if program.source is None:
+        return []
+    return [s for s in parse(program.source).statements if isinstance(s, ast.Input)]

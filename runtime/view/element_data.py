@@ -1,0 +1,49 @@
+"""The numbers of one element, as it draws them."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import TYPE_CHECKING
+
+from bbilang.grammar.frozen import frozen
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bbilang.compiler.contract.operation import Registry
+    from bbilang.runtime.execution.results import Results
+
+
+@frozen
+class Data:
+    """The numbers of an element. ``values`` has one axis for each name in ``axes``; NaN where there is no atom.
+
+    coords: component ("channel", "y", "x", "class") -> (names of the axes it depends on, integers): which atom stands
+    at each index. labels: axis -> (names of axes, words), for classes.
+    """
+
+    content: str
+    unit: str
+    axes: tuple[str, ...]
+    values: np.ndarray
+    coords: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
+    labels: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
+
+
+def data_of(results: Results, name: str, registry: Registry) -> Data:
+    """The numbers of the element ``name``; the input is no axis where there is one. Raises KeyError."""
+    import numpy as np
+
+    from bbilang.runtime.fields.field import Linked, Named
+    from bbilang.runtime.view.linked_table import matrix_of
+
+    node = next(element.node for element in results.program.elements if element.id == name)
+    drawn = registry.styles[node["style"]].drawn(results.fields[name])
+    if isinstance(drawn, Linked):
+        drawn = matrix_of(drawn, results.labels)
+    if "input" in drawn.values.dims and drawn.values.sizes["input"] == 1:
+        drawn = drawn.take("input", Named((), np.array(0)))
+    values = drawn.values
+    coords = {c: (a.dims, a.data) for c, a in drawn.coords.items() if c != "input" or a.data.ndim}
+    labels = {n: (a.dims, a.data) for n, a in drawn.names.items()}
+    return Data(drawn.type.content, drawn.type.unit, values.dims, values.data, coords, labels)
