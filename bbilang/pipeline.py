@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bbilang.compiler.check.check_text import check_text
 from bbilang.compiler.check.options import Options
+from bbilang.compiler.check_text import check_text
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.ir.speeds import Force
 from bbilang.grammar import ast

@@ -29,7 +29,7 @@ def check(
 ) -> int:
     """Every diagnostic of every text."""
     from bbilang.cli.request import SOME_PICTURE, root_of
-    from bbilang.compiler.check.check_text import names_its_input
+    from bbilang.compiler.check_text import names_its_input
     from bbilang.pipeline import Pipeline, Request
 
     if not files and pipe is None:

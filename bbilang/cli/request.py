@@ -11,7 +11,7 @@ from typing import Any
 from bbilang.cli.console import report
 from bbilang.cli.errors import misuse
 from bbilang.cli.files import source_of
-from bbilang.compiler.check.check_text import names_its_input
+from bbilang.compiler.check_text import names_its_input
 from bbilang.compiler.ir.program import Program
 from bbilang.grammar.files import path_of
 from bbilang.grammar.frozen import frozen

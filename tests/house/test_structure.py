@@ -23,19 +23,15 @@ OWED_CIRCLES = [
     "runtime.relevance.attention runtime.relevance.handlers runtime.relevance.mode",
     "runtime.attribution.perturbation runtime.attribution.slots",
     "runtime.models.registry runtime.models.ship_descriptions",
-    "runtime.execution.execute runtime.execution.text_lengths",
     "runtime.view.drawing runtime.view.groups",
-    "api page runtime.recall.incremental",
     "runtime.styles.featvis runtime.styles.grid",
 ]
 OWED_FILES = {
-    "bbilang/api.py",
     "bbilang/cli/app.py",
     "compiler/contract/operation.py",
     "grammar/complain.py",
     "runtime/attribution/slots.py",
     "runtime/codes.py",
-    "runtime/execution/execute.py",
 }
 OWED_FUNCTIONS = {
     "compiler/optimize/lower.py: with_passes",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bbilang.cli.request import SOME_PICTURE
-from bbilang.compiler.check.check_text import names_its_input
+from bbilang.compiler.check_text import names_its_input
 from bbilang.grammar.format import format_file
 from bbilang.grammar.parse import parse_recovering
 from bbilang.grammar.source import Source
