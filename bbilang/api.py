@@ -124,7 +124,7 @@ def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | N
     """The same pages from fewer passes. Applying it twice changes nothing.
 
     speeds: of the device that it will run on, where they were measured. force: forward or reverse mode wherever both
-    would do, for doubt.
+    would do, to override the cost model.
     """
     if not isinstance(program, Program):
         givens.wrong("program", program, "a program", "`check(parse(text))` gives one")
@@ -226,7 +226,7 @@ def explain(
 ) -> Explanation:
     """The plan before and after the optimizer: `print` it, `.to_svg()` it, or let a notebook show it. Nothing runs.
 
-    force: forward or reverse mode wherever both would do, for doubt.
+    force: the mode wherever both would do, to override the cost model.
     """
     if force not in (None, "forward", "reverse"):
         givens.wrong("force", force, "`forward`, `reverse` or None")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -83,12 +84,13 @@ def command_line(
     if not DEVICE.fullmatch(device):
         misuse(f"there is no device `{device}`", "devices are auto, cpu, mps, cuda and cuda:1")
     if force not in (None, "forward", "reverse"):
-        misuse(f"there is no mode `{force}`", "`--force reverse` and `--force forward` are for doubt about the choice")
+        misuse(f"there is no mode `{force}`", "`--force reverse` and `--force forward` override the cost model")
     if force and not optimized:
         misuse("--force chooses for the optimizer, and --no-optimize leaves it out", "leave one of them out")
     if format not in (None, *formats):
         misuse(f"there is no format `{format}`", f"formats are {', '.join(formats)}")
     chosen = settings_of(settings, seed)
+    gc.enable()  # see `app.main`: what runs a model collects garbage as usual
     source = source_of(file, pipe)
     if some_picture and not inputs and not names_its_input(source):
         inputs = SOME_PICTURE

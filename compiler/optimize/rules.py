@@ -19,7 +19,7 @@ def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | N
     """The same pages from fewer passes. Applying it twice changes nothing.
 
     speeds: of the device that it will run on, where they were measured. force: forward or reverse mode wherever both
-    would do, for doubt.
+    would do, to override the cost model.
     """
     program = replace(program, choices=Choices(speeds or program.choices.speeds, force or program.choices.force))
     for rule in RULES:

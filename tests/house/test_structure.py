@@ -27,7 +27,6 @@ OWED_CIRCLES = [
     "runtime.styles.featvis runtime.styles.grid",
 ]
 OWED_FILES = {
-    "bbilang/cli/app.py",
     "compiler/contract/operation.py",
     "grammar/complain.py",
     "runtime/attribution/slots.py",

@@ -105,7 +105,7 @@ def archive_that_is_a_text(folder: Path) -> None:
 
 
 def page_without_text(folder: Path) -> None:
-    from bbilang.cli.check import extract
+    from bbilang.cli.extract import extract
 
     (folder / "page.png").write_bytes(b"")
     extract(str(folder / "page.png"), None)

@@ -1,0 +1,134 @@
+"""The command lines of `bbi run`, `bbi watch` and `bbi extract`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from bbilang.cli.options import (
+    OUT,
+    AllowCode,
+    Device,
+    Draft,
+    File,
+    Force,
+    Inputs,
+    Model,
+    NoCache,
+    NoOptimize,
+    Parents,
+    Pin,
+    Pipe,
+    Quiet,
+    Root,
+    Seed,
+    Settings,
+    Verbose,
+    Weights,
+)
+
+
+def run(
+    file: File = None,
+    pipe: Pipe = None,
+    input: Inputs = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="PATH", help="the page; FILE.html unless said",
+                                 rich_help_panel=OUT)] = None,
+    format: Annotated[
+        str | None, typer.Option(metavar="NAME", help="html, json, png, svg, pdf or csv; by PATH's ending unless said",
+                                 rich_help_panel=OUT)] = None,
+    title: Annotated[str, typer.Option(metavar="WORDS", help="of the page", rich_help_panel=OUT)] = "",
+    each: Annotated[
+        bool, typer.Option("--each", metavar="", help="a page for every picture, and index.html, in the folder PATH",
+                           rich_help_panel=OUT)] = False,
+    parents: Parents = False,
+    model: Model = None,
+    weights: Weights = None,
+    sha256: Pin = None,
+    settings: Settings = None,
+    root: Root = None,
+    allow_code: AllowCode = False,
+    seed: Seed = None,
+    device: Device = "auto",
+    draft: Draft = False,
+    no_optimize: NoOptimize = False,
+    force: Force = None,
+    no_cache: NoCache = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> Any:  # fmt: skip
+    """Compile a text to a page.
+
+    Icons take most of the time: first it says how many, and about how long. What was computed is kept, so a second run
+    is quick, and after Ctrl-C the same command goes on from where it was. --draft gives a first look in seconds.
+
+    $ bbi run teaser.bbi
+    $ bbi run -e 'input | present(image)' --input sample:chelsea -o page.html
+    $ bbi run teaser.bbi --input 'photos/*.jpg' --each -o pages --draft
+    $ bbi run teaser.bbi --format csv -o numbers.csv
+    """
+    from bbilang.cli import run as running
+    from bbilang.cli.request import command_line
+
+    line = command_line(
+        file, pipe, settings=settings, seed=seed, root=root, inputs=input, model=model, weights=weights, device=device,
+        draft=draft, optimized=not no_optimize, force=force, cache=not no_cache, quiet=quiet, title=title,
+        output=output, format=format, sha256=sha256, parents=parents,
+    )  # fmt: skip
+    return running.run_each(line) if each else running.run(line)
+
+
+def watch(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="a .bbi file")],
+    input: Inputs = None,
+    port: Annotated[
+        int, typer.Option(metavar="NUMBER", min=0, max=65535, help="of 127.0.0.1; a free one unless said",
+                          rich_help_panel=OUT, show_default=False)] = 0,
+    open_it: Annotated[
+        bool, typer.Option("--open", metavar="", help="open the browser", rich_help_panel=OUT)] = False,
+    title: Annotated[str, typer.Option(metavar="WORDS", help="of the page", rich_help_panel=OUT)] = "",
+    model: Model = None,
+    weights: Weights = None,
+    settings: Settings = None,
+    root: Root = None,
+    allow_code: AllowCode = False,
+    seed: Seed = None,
+    device: Device = "auto",
+    draft: Draft = False,
+    verbose: Verbose = False,
+) -> Any:  # fmt: skip
+    """Show the page in the browser while you write.
+
+    It is made anew whenever FILE is saved: what did not change is not computed again, icons appear as they are made,
+    and an error stands in the page, with its place. The address holds a token, and only this machine can reach it.
+    Ctrl-C ends it.
+
+    $ bbi watch page.bbi
+    $ bbi watch page.bbi --draft --open
+    """
+    from bbilang.cli.request import command_line
+    from bbilang.preview.watch import watch as begin
+
+    line = command_line(
+        file, settings=settings, seed=seed, root=root, inputs=input, model=model, weights=weights, device=device,
+        draft=draft, title=title,
+    )  # fmt: skip
+    return begin(line, port, open_it)
+
+
+def extract(
+    page: Annotated[str, typer.Argument(metavar="PAGE", help="a page that bbi made, or - for stdin")],
+    output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="stdout unless said")] = None,
+    parents: Parents = False,
+) -> Any:
+    """Give the text that a page was made from.
+
+    The same, byte by byte; nothing in the page is run.
+
+    $ bbi extract page.html -o page.bbi
+    """
+    from bbilang.cli.extract import extract
+
+    return extract(page, output, parents)

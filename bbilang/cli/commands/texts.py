@@ -1,0 +1,172 @@
+"""The command lines of `bbi check`, `bbi explain`, `bbi fmt`, `bbi new` and `bbi lsp`."""
+
+from __future__ import annotations
+
+import gc
+from typing import Annotated, Any
+
+import typer
+
+from bbilang.cli.options import (
+    OUT,
+    AllowCode,
+    Device,
+    Draft,
+    File,
+    Files,
+    Force,
+    Inputs,
+    Json,
+    Model,
+    NoCache,
+    NoOptimize,
+    Parents,
+    Pipe,
+    Root,
+    Settings,
+    Verbose,
+    Weights,
+)
+
+
+def check(
+    files: Files = None,
+    pipe: Pipe = None,
+    input: Inputs = None,
+    model: Model = None,
+    settings: Settings = None,
+    root: Root = None,
+    allow_code: AllowCode = False,
+    json: Annotated[bool, typer.Option("--json", metavar="", help="the list of diagnostics, for editors")] = False,
+) -> Any:
+    """Say everything that is wrong with texts.
+
+    Syntax, names, layers, shapes, axes left over: all of it in one run, each with its place and what to do. Nothing
+    runs.
+
+    $ bbi check teaser.bbi
+    $ bbi check specs --json
+    """
+    from bbilang.cli.check import check as check_texts
+    from bbilang.cli.request import settings_of
+
+    return check_texts(files or [], pipe, tuple(input) if input else None, model, settings_of(settings), json, root)
+
+
+def explain(
+    file: File = None,
+    pipe: Pipe = None,
+    input: Inputs = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="PATH", help="a file; plan.svg is a picture of the plan",
+                                 rich_help_panel=OUT)] = None,
+    format: Annotated[
+        str | None, typer.Option(metavar="NAME", help="text, json, svg, png or pdf; by PATH's ending unless said",
+                                 rich_help_panel=OUT)] = None,
+    parents: Parents = False,
+    analyze: Annotated[bool, typer.Option("--analyze", metavar="", help="run it too, and measure each step")] = False,
+    model: Model = None,
+    weights: Weights = None,
+    settings: Settings = None,
+    root: Root = None,
+    allow_code: AllowCode = False,
+    device: Device = "auto",
+    draft: Draft = False,
+    no_optimize: NoOptimize = False,
+    force: Force = None,
+    no_cache: NoCache = False,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> Any:  # fmt: skip
+    """Show the plan: what will run, and what it costs.
+
+    What the page is made of, which passes go through the network, and which lines asked for them: once as written, once
+    as the optimizer leaves it. Nothing runs, but with --analyze, which adds the time and the memory of each step.
+
+    $ bbi explain teaser.bbi
+    $ bbi explain teaser.bbi -o plan.svg
+    $ bbi explain teaser.bbi --analyze --draft
+    """
+    from bbilang.cli.errors import errors_as
+    from bbilang.cli.explain import FORMATS
+    from bbilang.cli.explain import explain as explain_plan
+    from bbilang.cli.request import command_line
+
+    with errors_as(json or format == "json"):
+        line = command_line(
+            file, pipe, settings=settings, root=root, some_picture=not analyze, formats=FORMATS,
+            inputs=input, model=model, weights=weights, device=device, draft=draft, optimized=not no_optimize,
+            force=force, cache=not no_cache, quiet=json or format == "json", output=output,
+            format="json" if json else format, parents=parents,
+        )  # fmt: skip
+        return explain_plan(line, analyze)
+
+
+def format_texts(
+    files: Files = None,
+    check: Annotated[
+        bool, typer.Option("--check", metavar="", help="change nothing; exit code 1 if something would change")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", metavar="", help="change nothing; print what would change")] = False,
+) -> Any:
+    """Bring texts into the one form.
+
+    Files are changed in place, whole or not at all; comments, line ends and permissions stay. - reads stdin and writes
+    stdout.
+
+    $ bbi fmt teaser.bbi
+    $ bbi fmt --check --diff specs
+    """
+    from bbilang.cli.format import format_texts
+
+    return format_texts(files or [], check, diff)
+
+
+def new(
+    file: Annotated[str | None, typer.Argument(metavar="FILE", help="to write; first.bbi unless said")] = None,
+    model: Model = None,
+    input: Annotated[
+        str | None, typer.Option("--input", "-i", metavar="PICTURE", help="a file, glob, folder or sample:NAME")
+    ] = None,
+    show: Annotated[str | None, typer.Option(metavar="WORD", help="what to look at: channels, classes, ...")] = None,
+    layer: Annotated[str | None, typer.Option(metavar="NAME", help="of `bbi layers`; a good one unless said")] = None,
+    force: Annotated[bool, typer.Option("--force", metavar="", help="write over a file that is there")] = False,
+    parents: Parents = False,
+    allow_code: AllowCode = False,
+) -> Any:
+    """Write a first text, after three questions.
+
+    Which network, which picture, what to look at. What an option says is not asked; without a terminal nothing is, and
+    the rest takes its default. The text checks, and its comments say what each line does.
+
+    $ bbi new
+    $ bbi new cat.bbi --model efficientnet_lite0 --input cat.jpg --show channels
+    """
+    from bbilang.cli.new import new as write
+
+    gc.enable()
+    return write(file, model, input, show, layer, force, parents)
+
+
+def lsp(
+    stdio: Annotated[
+        bool, typer.Option("--stdio", metavar="", help="the standard streams, as without options")
+    ] = False,
+    tcp: Annotated[int | None, typer.Option(metavar="PORT", min=0, max=65535, help="a port of this machine")] = None,
+    websocket: Annotated[
+        int | None, typer.Option(metavar="PORT", min=0, max=65535, help="a port of this machine, for a page")
+    ] = None,
+    origin: Annotated[
+        list[str] | None, typer.Option(metavar="ADDRESS", help="a page that may open the websocket; repeatable")
+    ] = None,
+) -> Any:
+    """Serve an editor: what is wrong, what is possible, what is meant.
+
+    The language server: diagnostics while typing, completion at every character, hover, rename, quick fixes. An editor
+    starts it; docs/editors.md says how. It needs pip install 'bbilang[lsp]'.
+
+    $ bbi lsp
+    """
+    from bbilang.lsp.start import start
+
+    return start(tcp, websocket, origin or [])

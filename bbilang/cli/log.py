@@ -1,0 +1,28 @@
+"""`--verbose`: the records of the logger `bbilang`, a line each on stderr."""
+
+from __future__ import annotations
+
+import logging
+
+from bbilang.cli.console import tell
+
+LOGGER = logging.getLogger("bbilang")
+
+
+class _Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        tell(f"{record.name}: {record.getMessage()}")
+
+
+def show_log() -> None:
+    """From now on records of every level are printed, until `hide_log`."""
+    hide_log()
+    LOGGER.addHandler(_Lines())
+    LOGGER.setLevel(logging.DEBUG)
+
+
+def hide_log() -> None:
+    """End what `show_log` began."""
+    for handler in [handler for handler in LOGGER.handlers if isinstance(handler, _Lines)]:
+        LOGGER.removeHandler(handler)
+        LOGGER.setLevel(logging.NOTSET)

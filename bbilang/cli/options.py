@@ -1,0 +1,62 @@
+"""The options and arguments that several commands share, each said once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+OUT = "Output"  # the panel of options that say where a result goes
+
+
+def _allow_code(wanted: bool) -> None:
+    if wanted:
+        from bbilang.runtime.models.sources.permission import allow_code
+
+        allow_code()
+
+
+def _show_log(wanted: bool) -> None:
+    if wanted:
+        from bbilang.cli.log import show_log
+
+        show_log()
+
+
+File = Annotated[str | None, typer.Argument(metavar="FILE", help="a .bbi file, or - for stdin", show_default=False)]
+Files = Annotated[list[str] | None, typer.Argument(metavar="FILES", help=".bbi files, folders of them, or - for stdin")]
+Pipe = Annotated[str | None, typer.Option("-e", metavar="PIPE", help="the text itself, in place of a file")]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", "-i", metavar="PICTURE", help="a file, glob, folder or sample:NAME; repeatable"),
+]
+Model = Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help="a name of `bbi models`")]
+Weights = Annotated[
+    str | None, typer.Option(metavar="FILE", help="safetensors or a checkpoint; or the words random, download")
+]
+Pin = Annotated[str | None, typer.Option(metavar="HASH", help="the SHA-256 that the file of weights must have")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="as featvis.steps=64; repeatable")
+]
+Seed = Annotated[int | None, typer.Option(metavar="NUMBER", min=0, help="of everything random; 0 unless said")]
+Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps")]
+Draft = Annotated[bool, typer.Option("--draft", metavar="", help="small icons of few steps, marked on the page")]
+NoOptimize = Annotated[bool, typer.Option("--no-optimize", metavar="", help="run every pass as written")]
+Force = Annotated[
+    str | None,
+    typer.Option(metavar="MODE", help="reverse or forward mode wherever both would do, to override the cost model"),
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", metavar="", help="compute everything anew, keep nothing")]
+Root = Annotated[str | None, typer.Option(metavar="FOLDER", help="files that a text uses must lie in it")]
+AllowCode = Annotated[
+    bool, typer.Option("--allow-code", metavar="", callback=_allow_code, help="run the code of a model of your own")
+]
+Parents = Annotated[
+    bool, typer.Option("--parents", metavar="", help="make folders of PATH that are missing", rich_help_panel="Output")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="print the path, warnings and errors alone")]
+Json = Annotated[bool, typer.Option("--json", metavar="", help="for programs")]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", metavar="", callback=_show_log, help="print what was decided or went a slower way"),
+]
