@@ -22,7 +22,6 @@ OWED_CIRCLES = [
     "runtime.relevance.weighted",
     "runtime.relevance.attention runtime.relevance.handlers runtime.relevance.mode",
     "runtime.attribution.perturbation runtime.attribution.slots",
-    "runtime.models.registry runtime.models.ship_descriptions",
     "runtime.view.drawing runtime.view.groups",
     "runtime.styles.featvis runtime.styles.grid",
 ]
@@ -30,7 +29,6 @@ OWED_FILES = {
     "compiler/contract/operation.py",
     "grammar/complain.py",
     "runtime/attribution/slots.py",
-    "runtime/codes.py",
 }
 OWED_FUNCTIONS = {
     "compiler/optimize/lower.py: with_passes",

@@ -38,7 +38,7 @@ def raised() -> dict[str, str]:
 
 def test_every_code_has_an_entry() -> None:
     missing = {code: file for code, file in raised().items() if code not in CODES}
-    assert not missing, "give these an entry in grammar/codes.py, compiler/codes/ or runtime/codes.py"
+    assert not missing, "give these an entry in grammar/codes.py, compiler/codes/ or runtime/codes/"
 
 
 def test_every_entry_is_raised() -> None:

@@ -1,0 +1,15 @@
+"""The codes of errors that only show at run time, and what each teaches. Imports grammar."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bbilang.grammar.codes import Code
+from bbilang.runtime.codes.files import FILES
+from bbilang.runtime.codes.inputs import PICTURES
+from bbilang.runtime.codes.models import MODELS
+from bbilang.runtime.codes.running import RUNNING
+
+__all__ = ["CODES", "FILES", "MODELS", "PICTURES", "RUNNING"]
+
+CODES: Final[dict[str, Code]] = dict(sorted((MODELS | PICTURES | FILES | RUNNING).items()))

@@ -1,0 +1,103 @@
+"""The codes of files that are written, the cache and the command line."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bbilang.grammar.codes import Code
+from bbilang.runtime.codes.example_texts import PHOTO, RUN
+
+FILES: Final[dict[str, Code]] = {
+    "E430": Code(
+        "unknown format",
+        "The ending of the name says what is written: `.html` is the page, `.png`, `.svg` and `.pdf` show its start, "
+        "`.csv` and `.json` have the numbers.",
+        f"{RUN} -o page.docx",
+        f"{RUN} -o page.html",
+        needs="a command that writes",
+    ),
+    "E311": Code(
+        "a table of too many rows",
+        "A table has a row for every number in every state, also for those of maps that a page shows as pictures only: "
+        "every pixel for every class is fifty million. Bound the choice, or take the numbers in Python.",
+        f"{RUN} --format csv",
+        f"{RUN} --format html",
+        needs="a map of every pixel with a thousand states",
+    ),
+    "E431": Code(
+        "a file that cannot be written",
+        "The folder is missing (`--parents` makes it), full or not yours. It is looked at before anything is computed. "
+        "A pipe or a terminal is written into, and never replaced.",
+        f"{RUN} -o /proc/page.html",
+        f"{RUN} -o page.html",
+        needs="a place where nothing can be written",
+    ),
+    "E432": Code(
+        "a folder for the cache that cannot be",
+        "BBI_CACHE_DIR names the folder of what is kept. `~` and `~user` are expanded; a user that is not there, or a "
+        "name longer than names can be, is no folder.",
+        f"$ BBI_CACHE_DIR=~nobody/cache {RUN[2:]}",
+        f"$ BBI_CACHE_DIR=~/cache {RUN[2:]}",
+        needs="an environment",
+    ),
+    "E440": Code(
+        "the command line cannot be understood",
+        "`bbi COMMAND --help` lists what a command takes, with an example to copy.",
+        "$ bbi run page.bbi --devise cpu",
+        "$ bbi run page.bbi --device cpu",
+        needs="a command",
+    ),
+    "E441": Code(
+        "a text that cannot be read",
+        "Texts are files in UTF-8. A pipe on the command line comes after `-e`, and `-` reads standard input.",
+        "$ bbi check 'input | present(image)'",
+        "$ bbi check -e 'input | present(image)'",
+        needs="a command",
+    ),
+    "E442": Code(
+        "not a page made by bbi",
+        "Every HTML page carries the text that it was made from; pictures and other pages do not.",
+        "$ bbi extract page.png",
+        "$ bbi extract page.html",
+        needs="another file",
+    ),
+    "E443": Code(
+        "not a file of `bbi cache export`",
+        "Icons and numbers move to another machine in a file that `bbi cache export` writes; nothing else is taken.",
+        "$ bbi cache import page.html",
+        "$ bbi cache import icons.bbicache",
+        needs="another file",
+    ),
+    "E444": Code(
+        "a file with several sets of weights",
+        "Averaged weights (`state_dict_ema`, `model_ema`) are taken before plain ones, a teacher before its "
+        "student. Where two sets fit and nothing tells which is meant, neither is taken.",
+        f"{RUN} --weights two_networks.pth",
+        f"{RUN} --weights the_one_i_mean.pth",
+        needs="a file with two sets of weights that both fit",
+    ),
+    "E445": Code(
+        "a download that is not the file expected",
+        "A fetched file is looked at before it is kept: its SHA-256 must be the one that is pinned, published, or "
+        "remembered from the first download, and names, shapes and numbers must be the model's. A page of a proxy that "
+        "asks for a password is often the reason.",
+        "$ bbi run page.bbi --model inceptionv1 --weights download --sha256 " + "0" * 64,
+        "$ bbi run page.bbi --model inceptionv1 --weights download",
+        needs="a network that gives something else",
+    ),
+    "E446": Code(
+        "a download that nobody offers, or nobody asked for",
+        "`--weights download` fetches the file at the known address of a model, which `bbi models` shows. Opening a "
+        "text fetches nothing, so a text cannot say it.",
+        f'model inceptionv1 from "download"\n{PHOTO}',
+        f"model inceptionv1\n{PHOTO}",
+    ),
+    "W440": Code(
+        "the cache cannot be written",
+        "Icons take minutes, so they and the numbers are kept for the next run. Without a cache everything works, and "
+        "takes its time.",
+        f"$ BBI_CACHE_DIR=/proc/cache {RUN[2:]}",
+        f"$ BBI_CACHE_DIR=/tmp/cache {RUN[2:]}",
+        needs="a place where nothing can be written",
+    ),
+}

@@ -1,0 +1,79 @@
+"""The codes of pictures, tensors and other arguments."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bbilang.grammar.codes import Code
+from bbilang.runtime.codes.example_texts import PHOTO, RUN
+
+PICTURES: Final[dict[str, Code]] = {
+    "E411": Code(
+        "a picture that is not there",
+        "Names of files start in the folder of the text; on the command line, where the command is typed.",
+        f'input "no_such_cat.jpg"\n{PHOTO}',
+        f'input "sample:chelsea"\n{PHOTO}',
+    ),
+    "E412": Code(
+        "a file that is no picture",
+        "PNG, JPEG, WebP, GIF, BMP, TIFF, PPM and AVIF can be read, whatever the name says.",
+        f"{RUN} --input notes.txt",
+        f"{RUN} --input cat.jpg",
+        needs="a file that is no picture",
+    ),
+    "E413": Code(
+        "a damaged picture",
+        "The file begins like a picture and breaks off. Copy or download it again.",
+        f"{RUN} --input half_a_cat.jpg",
+        f"{RUN} --input cat.jpg",
+        needs="a picture that is cut short",
+    ),
+    "E414": Code(
+        "a picture too large to open",
+        "Over 100 million pixels take gigabytes, and the network sees a few hundred a side. Make the picture smaller.",
+        f"{RUN} --input gigapixel.tif",
+        f"{RUN} --input smaller.jpg",
+        needs="a picture of over 100 million pixels",
+    ),
+    "E415": Code(
+        "unknown sample",
+        "Samples are pictures that come with installed packages; the message lists them.",
+        f'input "sample:chelsey"\n{PHOTO}',
+        f'input "sample:chelsea"\n{PHOTO}',
+    ),
+    "E416": Code(
+        "the package of a sample is not installed",
+        "The samples are files of other packages, which come with `bbilang[demo]`.",
+        f"{RUN} --input sample:coffee",
+        "$ pip install 'bbilang[demo]'",
+        needs="an environment without the package",
+    ),
+    "E417": Code(
+        "a folder or pattern without pictures",
+        "A folder stands for the pictures in it, a pattern such as `photos/*.jpg` for those that match.",
+        f'input "*.jpeg2000"\n{PHOTO}',
+        f'input "sample:chelsea"\n{PHOTO}',
+    ),
+    "E418": Code(
+        "an array or a tensor that is no input",
+        "An image is in [0, 1], of the channels and the size that the network takes, (3, y, x); an array of bytes "
+        "(y, x, 3) is a picture of any size. Signals (channel, x) and vectors (channel,) are any finite numbers.",
+        '>>> bbilang.run("input | present(image)", input=torch.zeros(1, 10))',
+        '>>> bbilang.run("input | present(image)", input=torch.zeros(3, 224, 224))',
+        needs="a tensor of another shape",
+    ),
+    "E423": Code(
+        "an argument of another kind",
+        "The message names the argument, what was given and what it takes. A class is no module, a loader no input.",
+        '>>> bbilang.adapt(network, (224, 224), labels="cat, dog")',
+        '>>> bbilang.adapt(network, (224, 224), labels=["cat", "dog"])',
+        needs="a call from Python",
+    ),
+    "E424": Code(
+        "an element that the page does not have",
+        "`Page.data` takes the name that a text gives an element, or `element-1`, `element-2` ... in their order.",
+        '>>> page.data("icons")',
+        '>>> page.data("element-1")',
+        needs="a page in Python",
+    ),
+}
