@@ -29,7 +29,7 @@ from bbilang.runtime.execution import text_lengths as lengths
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.trust.agreement import OTHERS
 from bbilang.runtime.trust.measure import Measure
-from bbilang.runtime.trust.registry import MEASURES, beside, finding
+from bbilang.runtime.trust.registry import MEASURES, finding, spread_of
 
 MOST_TAKEN_OUT = 64  # shown atoms that a measure takes out one by one
 OF_ATOMS = tuple(name for name, measure in MEASURES.items() if measure.of_atoms)
@@ -103,28 +103,28 @@ class Trust(Operation):
         name, given = named_method(attribution)
         method, parameters = bound(registry, (name, given))
         baseline = method.baseline(parameters) or ""
-        found = []
+        trials = []
         for measure in measures_of(node["measure"]):
             cost = measure.cost(_shown(node.inputs[0]) if measure.of_shown else node["n"])
             of = node.digest if measure.of_shown or measure.boxed else f"{attribution.digest} {node['n']}"
-            asked = asdict(cost) | {"of": of, "baseline": baseline}
-            found.append(Trials(attribution["to"], attribution.type.layers, measure.name, **asked))
-        return tuple(found)
+            fields = asdict(cost) | {"of": of, "baseline": baseline}
+            trials.append(Trials(attribution["to"], attribution.type.layers, measure.name, **fields))
+        return tuple(trials)
 
-    def trial(self, node: Node, words: str, run: Run) -> Any:
-        return finding(node, words, run)
+    def trial(self, node: Node, words: str, run: Run) -> None:
+        finding(node, words, run)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         if run.parts:
             raise lengths.refuse("`trust`")
         measures = measures_of(node["measure"])
-        found = [finding(node, measure.name, run) for measure in measures]
-        told = tuple(
+        findings = [finding(node, measure.name, run) for measure in measures]
+        lines = tuple(
             (measure.title, one.words, measure.means, measure.source, one.warning)
-            for measure, one in zip(measures, found, strict=True)
+            for measure, one in zip(measures, findings, strict=True)
         )
-        spreads = [(m, beside(node, m.name, run)) for m in measures if m.of_atoms]
+        spreads = [(m, spread_of(node, m.name, run)) for m in measures if m.of_atoms]
         values = field.values
         names = dict(field.names)
         if spreads:
@@ -135,10 +135,10 @@ class Trust(Operation):
             words[:] = [OWN, *(f"± {m.title}" if m.interval else m.title for m, _ in spreads)]
             names["measure"] = Named(("measure",), words)
         curves = dict(field.curves) | {
-            m.name: one.curve for m, one in zip(measures, found, strict=True) if one.curve is not None
+            m.name: one.curve for m, one in zip(measures, findings, strict=True) if one.curve is not None
         }
         result = field.with_values(values, node.type)
-        result.names, result.curves, result.trust = names, curves, (*field.trust, *told)
+        result.names, result.curves, result.trust = names, curves, (*field.trust, *lines)
         return result
 
 

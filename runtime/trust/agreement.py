@@ -1,4 +1,4 @@
-"""`agreement`: do other methods say the same?"""
+"""`agreement`: rank correlation with the attributions of other methods."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Finding, Measure
 from bbilang.runtime.trust.numbers import mean_of, number, over, rank_correlation
 
-OTHERS = ("linear", ("integrated_gradients", (("n_steps", 16),)))  # those that are compared with, but for the own one
+OTHERS = (
+    "linear",
+    ("integrated_gradients", (("n_steps", 16),)),
+)  # the methods to compare with, except the attribution's own
 FAILS = 0.0
 
 
@@ -25,21 +28,21 @@ class Agreement(Measure):
     )
 
     def find(self, case: Case) -> Finding:
-        own, found = case.attributions, {}
+        own, correlations = case.attributions, {}
         for node in case.node["others"]:
             method = node["method"]
             name = method if isinstance(method, str) else method[0]
-            found[name] = rank_correlation(own, case.flat(case.run.value(node).values))
-        words = "rank correlation with " + ", ".join(f"`{name}`: {over(value)}" for name, value in found.items())
+            correlations[name] = rank_correlation(own, case.flat(case.run.value(node).values))
+        words = "rank correlation with " + ", ".join(f"`{name}`: {over(value)}" for name, value in correlations.items())
         warning = ""
-        low = {name: value for name, value in found.items() if mean_of(value) <= FAILS}
+        low = {name: value for name, value in correlations.items() if mean_of(value) <= FAILS}
         if low:
             name, value = next(iter(low.items()))
             warning = (
                 f"Methods disagree: `{name}` orders the same atoms in another, even contrary way (rank correlation "
                 f"{number(mean_of(value))})."
             )
-        return Finding(words, warning, values={name: np.asarray(value) for name, value in found.items()})
+        return Finding(words, warning, values={name: np.asarray(value) for name, value in correlations.items()})
 
 
 MEASURES = (Agreement(),)

@@ -1,4 +1,5 @@
-"""One attribution that is put to the test: its numbers for every atom of its layer, and the ways to ask the network."""
+"""One attribution under test: its numbers for every atom of its layer, and changed activations to run the network
+on."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,40 +20,47 @@ from bbilang.runtime.fields.field import TERM, Field, Named
 from bbilang.runtime.inputs import baselines
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
+    from bbilang.compiler.ir.model_description import LayerDescription
+    from bbilang.runtime.execution.context import Run
+    from bbilang.runtime.passes import Captured
+
 PROBABILITY = "probability"
-Make = Callable[[int, int], "tuple[Tensor, Tensor]"]  # (start, stop) -> rows (row, *layer axes), inputs (row,)
+MakeRows = Callable[
+    [int, int], "tuple[Tensor, Tensor]"
+]  # (start, stop) -> activations (row, *layer axes), inputs (row,)
 
 
 @dataclass
 class Case:
-    """What a measure is given. Axes: ``input``; ``target``, the classes and states that are attributed to, flattened
-    in order; ``atom``, all atoms of the layer, flattened over its kept axes in order (y, x, channel ...)."""
+    """The input of a measure. Axes: ``input``; ``target``, the classes and states that are attributed to, flattened;
+    ``atom``, all atoms of the layer, flattened over its kept axes in order (y, x, channel ...)."""
 
-    node: Node  # the `trust`
-    attribution: Node  # the `attribute` that it is of
-    frame: Field  # the atoms that are shown, with their attribution
+    node: Node  # the `trust` operation
+    attribution: Node  # the `attribute` operation under test
+    frame: Field  # the shown atoms, with their attribution
     step: Rerun
-    run: Any
+    run: Run
     n: int
 
-    # --- what is known -------------------------------------------------------------------------------------------
+    # --- axes and numbers ----------------------------------------------------------------------------------------
 
     @property
     def name(self) -> str:
         return self.attribution.type.layers[0]
 
     @cached_property
-    def layer(self) -> Any:
+    def layer(self) -> LayerDescription:
         return self.run.layer(self.name)
 
     @property
     def seed(self) -> int:
         return int(self.run.program.setting("seed", 0))
 
-    def generator(self, use: int = 0) -> Any:
-        """Random numbers for one use; the same in every run with the same `set seed`."""
+    def generator(self, use: int = 0) -> torch.Generator:
+        """Return a random generator for one use; the same in every run with the same `set seed`."""
         import torch
 
         return torch.Generator().manual_seed(1_000_003 * (self.seed + 1) + use)
@@ -63,7 +71,7 @@ class Case:
 
     @cached_property
     def keep(self) -> tuple[str, ...]:
-        """The axes that tell the atoms apart."""
+        """The axes of the atoms in the layer."""
         return kept_axes(self.attribution.type.atom, self.layer)
 
     @cached_property
@@ -89,7 +97,7 @@ class Case:
         return tuple(self.full.values.sizes[d] for d in self.targets)
 
     def flat(self, values: Named) -> np.ndarray:
-        """(input, target, atom) of a field's values over all atoms."""
+        """Flatten a field's values over all atoms to (input, target, atom)."""
         spread = values.spread(("input", *self.targets, *self.keep))
         shape = (self.inputs, *self.target_sizes, *self.sizes)
         return np.broadcast_to(spread, shape).reshape(self.inputs, -1, self.atoms).astype(np.float64)
@@ -100,12 +108,12 @@ class Case:
         return self.flat(self.full.values)
 
     def unflat(self, data: np.ndarray) -> Named:
-        """(input, target, atom) back to named axes."""
+        """Unflatten (input, target, atom) to named axes."""
         dims = ("input", *self.targets, *self.keep)
         return Named(dims, np.asarray(data, np.float32).reshape(self.inputs, *self.target_sizes, *self.sizes))
 
     def shown(self, data: np.ndarray) -> Named:
-        """(input, target, atom) -> the numbers of the atoms that the element shows, over the axes of its values."""
+        """Pick the shown atoms: (input, target, atom) -> the axes of the element's values."""
         from bbilang.runtime.fields.atoms import gather
 
         target = (self.inputs, *self.target_sizes)
@@ -128,28 +136,29 @@ class Case:
     def weight(self) -> np.ndarray:
         return self._terms(self.target.weight)
 
-    def _terms(self, array: Any) -> np.ndarray:
+    def _terms(self, array: Named | None) -> np.ndarray:
+        assert array is not None
         spread = array.spread(("input", *self.targets, TERM))
         shape = (self.inputs, *self.target_sizes, array.sizes[TERM])
         return np.array(np.broadcast_to(spread, shape)).reshape(self.inputs, -1, array.sizes[TERM])
 
     @property
     def probable(self) -> bool:
-        """Whether scores are probabilities already."""
+        """Whether the target's scores are probabilities."""
         return self.attribution["to"].type.unit == PROBABILITY
 
     @property
-    def told_as_probability(self) -> bool:
-        """Whether what scores do is told of probabilities: those of classes, each by itself; else of the scores."""
+    def reports_probability(self) -> bool:
+        """Whether effects are reported as probabilities: for single classes; else as scores."""
         return self.probable or (self.single and self.run.kind != VALUE)
 
     @property
     def single(self) -> bool:
-        """Whether each target is one class, and no sum or difference."""
+        """Whether each target is one class, not a sum or a difference."""
         return self.index.shape[-1] == 1 and bool((self.weight == 1).all())
 
     def values(self, scores: Tensor, owners: Tensor, probability: bool | None = None) -> Tensor:
-        """(row, target): the targets' values, from scores (row, class) as the network gives them."""
+        """Compute the targets' values (row, target) from the network's scores (row, class)."""
         import torch
 
         from bbilang.runtime.models.score_output import probabilities
@@ -162,7 +171,7 @@ class Case:
         return (picked * weight).sum(-1)
 
     def cotangent(self, scores: Tensor, owners: Tensor) -> Tensor:
-        """(target, row, class): d target / d scores."""
+        """Return d target / d scores, (target, row, class)."""
         import torch
 
         from bbilang.runtime.models.score_output import pulled
@@ -178,7 +187,7 @@ class Case:
     # --- the network ---------------------------------------------------------------------------------------------
 
     @cached_property
-    def captured(self) -> Any:
+    def captured(self) -> Captured:
         return self.run.forward(self.step.forward)
 
     @cached_property
@@ -188,14 +197,14 @@ class Case:
 
     @property
     def baseline_word(self) -> str | None:
-        """The picture that the method's own path starts from; None where it has none."""
+        """The baseline image of the attribution method; None where it has none."""
         method, parameters = bound(self.run.registry, self.attribution["method"])
         return method.baseline(parameters)
 
     @cached_property
     def baseline(self) -> Tensor:
-        """(input, *layer axes): what an atom is replaced with. What the layer makes of the method's own baseline
-        picture, else 0: no activation, or black."""
+        """(input, *layer axes): the values that replace removed atoms. The layer's activation on the method's baseline
+        image, else 0: no activation, or black."""
         import torch
 
         if self.step.baseline >= 0:
@@ -211,19 +220,18 @@ class Case:
         return "black" if self.name == "input" else "zero activation"
 
     def picture(self, word: str) -> Tensor:
-        """A baseline picture of the inputs, (input, channel, y, x)."""
+        """Return a baseline image of the inputs, (input, channel, y, x)."""
         return baselines.picture(word, self.run.images, self.run.adapter, self.seed)
 
     def entries(self, masks: Tensor) -> Tensor:
-        """Masks over atoms (row, atom) as masks over the layer's entries, which broadcast over (row, *layer axes)."""
+        """Expand masks over atoms (row, atom) to masks that broadcast over (row, *layer axes)."""
         rows = len(masks)
         layer = self.layer
-        if self.attribution.type.atom == "spatial" and layer.grid:  # patches; what stands before them stays
+        keep, sizes = self.keep, self.sizes
+        if self.attribution.type.atom == "spatial" and layer.grid:  # patches; prefix tokens are never masked
             whole = masks.new_ones(rows, layer.sizes["token"])
             whole[:, layer.prefix :] = masks
             masks, keep, sizes = whole, ("token",), (layer.sizes["token"],)
-        else:
-            keep, sizes = self.keep, self.sizes
         cube = masks.view(rows, *sizes)
         cube = cube.permute(0, *(1 + keep.index(axis) for axis in layer.axes if axis in keep))
         for position, axis in enumerate(layer.axes):
@@ -232,14 +240,14 @@ class Case:
         return cube
 
     def mixed(self, kept: Tensor, owners: Tensor, baseline: Tensor | None = None) -> Tensor:
-        """Activations with some atoms at the baseline: kept (row, atom) is 1 where an atom stays, 0 where it goes."""
+        """Set some atoms to the baseline: kept (row, atom) is 1 where an atom stays, 0 where it is removed."""
         base = self.baseline if baseline is None else baseline
         owners = owners.to(self.activation.device)
         share = self.entries(kept.to(self.activation))
         return base[owners] + share * (self.activation[owners] - base[owners])
 
-    def scores(self, make: Make, count: int) -> Iterator[tuple[int, Tensor, Tensor]]:
-        """(start, scores (row, class), inputs (row,)) of ``count`` changed activations of the layer."""
+    def scores(self, make: MakeRows, count: int) -> Iterator[tuple[int, Tensor, Tensor]]:
+        """Yield (start, scores (row, class), inputs (row,)) for ``count`` changed activations of the layer."""
         from bbilang.runtime import passes
 
         counter = self.run.shared.trust_passes
@@ -252,10 +260,11 @@ class Case:
             again = passes.forward(
                 self.run.adapter, images, [self.name], grad=False, counter=counter, replace={self.name: rows}
             )
+            assert again.scores is not None
             yield start, again.scores, owners
 
-    def gradients(self, make: Make, count: int) -> Iterator[tuple[int, Tensor]]:
-        """(start, (target, row, *layer axes)): d target / d activation at ``count`` changed activations."""
+    def gradients(self, make: MakeRows, count: int) -> Iterator[tuple[int, Tensor]]:
+        """Yield (start, d target / d activation (target, row, *layer axes)) for ``count`` changed activations."""
         from bbilang.runtime import passes
 
         counter, targets = self.run.shared.trust_passes, self.index.shape[1]
@@ -264,10 +273,10 @@ class Case:
                 block = 64
                 for begin in range(0, count, block):
                     rows, owners = make(begin, min(begin + block, count))
-                    for start, found in passes.rerun_gradient_chunks(
+                    for start, gradient in passes.rerun_gradient_chunks(
                         upper, rows, owners, self.cotangent, OUTPUT, counter, targets=targets
                     ):
-                        yield begin + start, found
+                        yield begin + start, gradient
             return
         for start in range(count):
             rows, owners = make(start, start + 1)
@@ -275,15 +284,16 @@ class Case:
             again = passes.forward(
                 self.run.adapter, images, [self.name], grad=True, counter=counter, replace={self.name: rows}
             )
+            assert again.score_graph is not None
             cotangent = self.cotangent(again.score_graph.detach(), owners)
             yield start, passes.vjp(again, again.score_graph, cotangent, [self.name], counter, chunk=1)[self.name]
 
     def reduced(self, cube: Tensor) -> np.ndarray:
-        """(target, row, *layer axes) -> (target, row, atom), summed over each atom's part, in float64."""
+        """Sum over each atom's part in float64: (target, row, *layer axes) -> (target, row, atom)."""
         from bbilang.runtime.fields.atoms import reduce_part
 
-        found = reduce_part(cube.double(), self.layer, self.attribution.type.atom, "sum")
-        return found.flatten(2).cpu().numpy()
+        sums = reduce_part(cube.double(), self.layer, self.attribution.type.atom, "sum")
+        return sums.flatten(2).cpu().numpy()
 
     # --- what the element shows ------------------------------------------------------------------------------------
 
@@ -293,7 +303,7 @@ class Case:
         return tuple(d for d in self.frame.values.dims if d not in ("input", *self.targets))
 
     def shown_atoms(self) -> np.ndarray:
-        """(input, target, place): the number of each shown atom among all of its layer; -1 where there is none."""
+        """Return the index of each shown atom in its layer, (input, target, slot); -1 for a missing atom."""
         from bbilang.runtime.attribution.target_slots import atom_numbers
 
         numbers = atom_numbers(self.frame, self.layer, self.name)
@@ -301,11 +311,11 @@ class Case:
         dims = ("input", *self.targets, *self.slots)
         shape = [self.inputs, *(sizes[d] for d in dims[1:])]
         spread = np.broadcast_to(numbers.spread(dims), shape)
-        gone = np.isnan(np.broadcast_to(self.frame.values.spread(dims), shape))
-        return np.where(gone, -1, spread).reshape(self.inputs, self.index.shape[1], -1)
+        missing = np.isnan(np.broadcast_to(self.frame.values.spread(dims), shape))
+        return np.where(missing, -1, spread).reshape(self.inputs, self.index.shape[1], -1)
 
-    def placed(self, data: np.ndarray) -> Named:
-        """(input, target, place) back to the axes of the element's values."""
+    def unflat_shown(self, data: np.ndarray) -> Named:
+        """Unflatten (input, target, slot) to the axes of the element's values."""
         sizes = self.frame.values.sizes
         shape = (self.inputs, *self.target_sizes, *(sizes[d] for d in self.slots))
         return Named(("input", *self.targets, *self.slots), np.asarray(data, np.float32).reshape(shape))

@@ -1,4 +1,4 @@
-"""`class_sensitivity`: is the attribution about this class, or about any?"""
+"""`class_sensitivity`: compare the attribution to a class with those to other classes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bbilang.runtime.fields.field import TERM, Field, Named
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
 from bbilang.runtime.trust.numbers import mean_of, number, over, rank_correlation, ratio
-from bbilang.runtime.trust.reattribute import Again
+from bbilang.runtime.trust.reattribute import Reattribution
 
 FAILS = 0.9
 OTHER = "other*"  # the axis of other classes
@@ -38,7 +38,9 @@ class ClassSensitivity(Measure):
                 "this network has no other class to compare with", values={"correlation": own[None, ..., 0][:0]}
             )
         others = other_classes(case, n)  # (input, target, other)
-        again = Again(case, target=with_classes(case, others)).attributions(OTHER)[0]  # (input, target, other, atom)
+        again = Reattribution(case, target=with_classes(case, others)).attributions(OTHER)[
+            0
+        ]  # (input, target, other, atom)
         alike = np.moveaxis(rank_correlation(own[:, :, None], again), -1, 0)  # (other, input, target)
         mean = ratio(np.nansum(alike, 0), (~np.isnan(alike)).sum(0))
         words = f"rank correlation with the attribution to {n} other classes: {over(mean)}"
@@ -52,20 +54,20 @@ class ClassSensitivity(Measure):
 
 
 def other_classes(case: Case, n: int) -> np.ndarray:
-    """(input, target, other): classes that the target is not made of, by the seed."""
+    """Draw classes that the target is not made of, (input, target, other)."""
     total = case.run.adapter.description.classes
     random = np.random.default_rng([case.seed, 11])
     order = random.permutation(total)
-    found = np.empty((*case.index.shape[:2], n), np.int64)
-    for place in np.ndindex(*found.shape[:2]):
-        own = set(case.index[place].tolist())
+    others = np.empty((*case.index.shape[:2], n), np.int64)
+    for index in np.ndindex(*others.shape[:2]):
+        own = set(case.index[index].tolist())
         free = [c for c in order.tolist() if c not in own] or order.tolist()
-        found[place] = [free[i % len(free)] for i in range(n)]
-    return found
+        others[index] = [free[i % len(free)] for i in range(n)]
+    return others
 
 
 def with_classes(case: Case, classes: np.ndarray) -> Field:
-    """The target with other classes in the place of each: classes (input, target, other)."""
+    """Replace each of the target's classes by others: classes (input, target, other)."""
     target = case.target
     dims = ("input", *case.targets, OTHER)
     data = classes.reshape(case.inputs, *case.target_sizes, classes.shape[-1])

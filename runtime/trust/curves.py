@@ -1,9 +1,9 @@
-"""`deletion` and `insertion`: what the score does while atoms go, or come, in the order of the attribution."""
+"""`deletion` and `insertion`: the score while atoms are removed or added in the order of the attribution."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,12 +13,15 @@ from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
 from bbilang.runtime.trust.numbers import area, mean_of, number, over, unordered
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 STEPS = 20
-ORDERS = 4  # random ones, to compare with
+ORDERS = 4  # random orders to compare with
 
 
 class Curve(Measure):
-    """What both have in common."""
+    """A curve of the score over the share of atoms removed or added; its measure is the area below."""
 
     curve = True
     source = "Petsiuk, Das, Saenko 2018"
@@ -27,8 +30,8 @@ class Curve(Measure):
     def cost(self, n: int) -> Cost:
         return Cost(rows=(STEPS + 1) * ORDERS, each=STEPS + 1)
 
-    def fill(self, case: Case) -> Any:
-        """What stands in the place of an atom that is not there, (input, *layer axes)."""
+    def fill(self, case: Case) -> Tensor:
+        """Values of removed atoms, (input, *layer axes)."""
         return case.baseline
 
     def filled(self, case: Case) -> str:
@@ -67,34 +70,38 @@ class Curve(Measure):
     def probable(self, case: Case) -> bool:
         """Petsiuk's curves are of the class's probability; of sums and differences of classes, and of values, of the
         scores themselves."""
-        return case.told_as_probability
+        return case.reports_probability
 
     def along(self, case: Case, order: np.ndarray) -> np.ndarray:
-        """(input, target, step): the score with the first atoms of an order gone, or there. order (input, target, atom)
-        or (input, 1, atom), where one row serves all targets."""
+        """Return the score with the first atoms of an order removed or added, (input, target, step).
+
+        order: (input, target, atom), or (input, 1, atom) where all targets share a row.
+        """
         import torch
 
         inputs, columns, atoms = order.shape
         targets = case.index.shape[1]
-        place = np.empty(order.shape, np.int64)
-        np.put_along_axis(place, order, np.broadcast_to(np.arange(atoms), order.shape), -1)
+        rank = np.empty(order.shape, np.int64)
+        np.put_along_axis(rank, order, np.broadcast_to(np.arange(atoms), order.shape), -1)
         base, count = self.fill(case), inputs * columns * (STEPS + 1)
 
-        def make(start: int, stop: int) -> tuple[Any, Any]:
+        def make(start: int, stop: int) -> tuple[Tensor, Tensor]:
             rows = np.arange(start, stop)
             owner, column, step = rows // (columns * (STEPS + 1)), rows // (STEPS + 1) % columns, rows % (STEPS + 1)
-            gone = place[owner, column] < np.round(step * atoms / STEPS)[:, None]
-            kept = torch.from_numpy(~gone if self.removes else gone).to(case.activation)
+            changed = rank[owner, column] < np.round(step * atoms / STEPS)[:, None]
+            kept = torch.from_numpy(~changed if self.removes else changed).to(case.activation)
             owners = torch.from_numpy(owner)
             return case.mixed(kept, owners, base), owners
 
-        found = np.empty((inputs, targets, STEPS + 1))
+        curves = np.empty((inputs, targets, STEPS + 1))
         for start, scores, owners in case.scores(make, count):
             values = case.values(scores, owners, self.probable(case)).cpu().numpy()  # (row, target)
-            for row, line in enumerate(values, start):
+            for row, row_values in enumerate(values, start):
                 owner, column, step = row // (columns * (STEPS + 1)), row // (STEPS + 1) % columns, row % (STEPS + 1)
-                found[owner, slice(None) if columns == 1 else column, step] = line if columns == 1 else line[column]
-        return found
+                curves[owner, slice(None) if columns == 1 else column, step] = (
+                    row_values if columns == 1 else row_values[column]
+                )
+        return curves
 
 
 class Deletion(Curve):
@@ -122,16 +129,16 @@ class Insertion(Curve):
         "others would not do as well"
     )
 
-    def fill(self, case: Case) -> Any:
+    def fill(self, case: Case) -> Tensor:
         return case.picture("blur") if case.name == "input" else case.baseline
 
     def filled(self, case: Case) -> str:
         return "the blurred picture" if case.name == "input" else case.baseline_words
 
 
-def curve_field(case: Case, lines: Mapping[str, Any], steps: Sequence[str], what: str, unit: str = "") -> Field:
-    """What `present(curve)` draws: lines, each (step, input, target), over axes `step` and `measure`; ``what``: the
-    quantity in words."""
+def curve_field(case: Case, lines: Mapping[str, np.ndarray], steps: Sequence[str], what: str, unit: str = "") -> Field:
+    """Make the field that `present(curve)` draws: lines, each (step, input, target), over axes `step` and `measure`.
+    ``what``: the quantity in words."""
     data = np.stack([np.asarray(line, np.float32) for line in lines.values()], -1)
     data = data.reshape(len(steps), case.inputs, *case.target_sizes, len(lines))
     dims = ("step", "input", *case.targets, "measure")
@@ -146,10 +153,10 @@ def curve_field(case: Case, lines: Mapping[str, Any], steps: Sequence[str], what
     return Field(type, Named(dims, data), {}, names)
 
 
-def _words(words: Sequence[str]) -> Any:
-    found = np.empty(len(words), dtype=object)
-    found[:] = words
-    return found
+def _words(words: Sequence[str]) -> np.ndarray:
+    array = np.empty(len(words), dtype=object)
+    array[:] = words
+    return array
 
 
 MEASURES = (Deletion(), Insertion())

@@ -1,4 +1,4 @@
-"""`pointing_game` and `localization`: does the map lie where somebody drew a box of the class?"""
+"""`pointing_game` and `localization`: compare a map with annotated boxes of the class."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Finding, Measure
 from bbilang.runtime.trust.numbers import over
 
-TOLERANCE = 15.0  # pixels of what the network sees
+TOLERANCE = 15.0  # pixels of the network's input
 THRESHOLD = 0.2  # of the map's maximum
 OVERLAP = 0.5
 NONE = "undefined: no box of the class lies in what the network sees"
 
-# Of each input and target: (box, 4), left, top, right, bottom in what the network sees.
+# For each input and target: (box, 4) of left, top, right, bottom in pixels of the network's input.
 Boxes: TypeAlias = "list[list[np.ndarray]]"
 
 
@@ -35,7 +35,7 @@ class PointingGame(Measure):
     boxed = True
 
     def find(self, case: Case) -> Finding:
-        boxes, gone = boxes_of(case)
+        boxes, cropped = boxes_of(case)
         y, x = case.run.images.shape[-2:]
         hits, peaks = np.full(case.attributions.shape[:2], np.nan), np.zeros((*case.attributions.shape[:2], 2))
         for i, t in np.ndindex(*hits.shape):
@@ -52,7 +52,7 @@ class PointingGame(Measure):
                 "This attribution fails the pointing game: its strongest place lies over 15 pixels outside of every "
                 "box of the class."
             )
-        return Finding(_with(words, gone), warning, values={"hits": hits, "peaks": peaks})
+        return Finding(_with(words, cropped), warning, values={"hits": hits, "peaks": peaks})
 
 
 class Localization(Measure):
@@ -72,12 +72,12 @@ class Localization(Measure):
     boxed = True
 
     def find(self, case: Case) -> Finding:
-        boxes, gone = boxes_of(case)
+        boxes, cropped = boxes_of(case)
         overlaps = np.full(case.attributions.shape[:2], np.nan)
         for i, t in np.ndindex(*overlaps.shape):
             if len(boxes[i][t]):
                 own = box_of(image_of(case, i, t))
-                overlaps[i, t] = 0.0 if own is None else unions(own, boxes[i][t]).max()
+                overlaps[i, t] = 0.0 if own is None else overlaps_with(own, boxes[i][t]).max()
         known = overlaps[~np.isnan(overlaps)]
         words = NONE
         if known.size:
@@ -86,15 +86,19 @@ class Localization(Measure):
                 f"over union of {over(overlaps)} with the box of the class that fits best; "
                 f"{int((known >= OVERLAP).sum())} of {known.size} maps reach {OVERLAP:g}"
             )
-        return Finding(_with(words, gone), values={"overlaps": overlaps})
+        return Finding(_with(words, cropped), values={"overlaps": overlaps})
 
 
-def _with(words: str, gone: int) -> str:
-    return words if not gone else f"{words}; {gone} {'box was' if gone == 1 else 'boxes were'} wholly cropped away"
+def _with(words: str, cropped: int) -> str:
+    return (
+        words
+        if not cropped
+        else f"{words}; {cropped} {'box was' if cropped == 1 else 'boxes were'} wholly cropped away"
+    )
 
 
 def image_of(case: Case, i: int, t: int) -> np.ndarray:
-    """(y, x): the map of one input and target at the size of what the network sees, bilinear between the centres."""
+    """Resize the map of one input and target to the size of the network's input, (y, x), bilinearly."""
     import torch
 
     own = torch.from_numpy(case.attributions[i, t].reshape(case.sizes))
@@ -105,15 +109,15 @@ def image_of(case: Case, i: int, t: int) -> np.ndarray:
 
 
 def distances(point: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """From a point (y, x) to each box (box, 4); 0 inside."""
+    """Return the distance from a point (y, x) to each box (box, 4); 0 inside."""
     beside = np.maximum(np.maximum(boxes[:, 0] - point[1], point[1] - boxes[:, 2]), 0)
     above = np.maximum(np.maximum(boxes[:, 1] - point[0], point[0] - boxes[:, 3]), 0)
     return np.hypot(beside, above)
 
 
 def box_of(image: np.ndarray) -> np.ndarray | None:
-    """The box around the largest connected part of what is at least .2 of the maximum; None where nothing is above
-    0."""
+    """Return the box around the largest connected region of at least .2 of the maximum; None where nothing is
+    positive."""
     from scipy.ndimage import label
 
     if image.max() <= 0:
@@ -124,8 +128,8 @@ def box_of(image: np.ndarray) -> np.ndarray | None:
     return np.array([x.min(), y.min(), x.max() + 1, y.max() + 1], float)
 
 
-def unions(own: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """The intersection over union of a box with each of (box, 4)."""
+def overlaps_with(own: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Return the intersection over union of a box with each of (box, 4)."""
     width = np.minimum(own[2], boxes[:, 2]) - np.maximum(own[0], boxes[:, 0])
     height = np.minimum(own[3], boxes[:, 3]) - np.maximum(own[1], boxes[:, 1])
     shared = np.maximum(width, 0) * np.maximum(height, 0)
@@ -134,17 +138,17 @@ def unions(own: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def boxes_of(case: Case) -> tuple[Boxes, int]:
-    """The boxes of each input's targets as the network sees them, and how many were cropped away. Raises BbiError E516
-    where no target has one, or the file is of a picture of another size."""
+    """Return the boxes of each input's targets in the network's input, and the number of boxes that were cropped away.
+    Raises BbiError E516 where no target has one, or the file is of a picture of another size."""
     rows = case.node["boxes"] or ()
     if not case.single:
         _fail("a sum or a difference of classes has no box", "attribute to classes: `attribute(output)`")
     y, x = case.run.images.shape[-2:]
-    found: Boxes = []
-    gone = matched = 0
+    boxes: Boxes = []
+    cropped = matched = 0
     for i in range(case.inputs):
         size = case.run.originals[i]
-        found.append([])
+        boxes.append([])
         for t in range(case.index.shape[1]):
             label = _label(case, int(case.index[i, t, 0]))
             names = {name.strip().casefold() for name in (label, *label.split(","))}
@@ -160,17 +164,17 @@ def boxes_of(case: Case) -> tuple[Boxes, int]:
                 if right > left and bottom > top:
                     own.append((left, top, right, bottom))
                 else:
-                    gone += 1
-            found[-1].append(np.array(own, float).reshape(-1, 4))
+                    cropped += 1
+            boxes[-1].append(np.array(own, float).reshape(-1, 4))
     if not matched:
         labels = listed([_label(case, int(k)) for k in case.index[..., 0].ravel()])
         there = listed(sorted({row[1] for row in rows}))
         _fail(f"no box is of what is attributed to, {labels}", f"the boxes of the page's pictures are of {there}")
-    return found, gone
+    return boxes, cropped
 
 
 def _label(case: Case, index: int) -> str:
-    """The whole name of a class, with its synonyms."""
+    """Return the full name of a class, with its synonyms."""
     labels = case.run.adapter.description.labels
     return labels[index] if labels else case.run.label(index)
 

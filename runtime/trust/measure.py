@@ -1,4 +1,4 @@
-"""The contract of a measure, and what it finds."""
+"""`Measure`: the contract of a measure of trust, its cost and its result."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 @frozen
 class Cost:
-    """What a measure asks of the network, for each input: the attribution ``again`` so many times, with all the passes
-    of its method, each to ``classes`` others in the place of each target if that is not 0; ``rows`` activations at
-    which the network above the layer runs again, ``each`` more for every target, and ``gradients`` from which every
-    target is followed down."""
+    """The passes of a measure for each input: the attribution is computed ``again`` this many times, with all the
+    passes of its method, to ``classes`` other classes for each target if not 0; the network above the layer runs at
+    ``rows`` changed activations, and ``each`` more for every target; ``gradients`` of them are differentiated."""
 
     again: int = 0
     classes: int = 0
@@ -30,12 +29,12 @@ class Cost:
 
 @frozen
 class Finding:
-    """What a measure says of one attribution.
+    """The result of a measure for one attribution.
 
     words: the result for the legend, with its numbers. warning: a sentence for the reader where the attribution fails
-    the measure, empty where it does not. spread: for measures of atoms, a number for every atom of the layer, (input,
-    target, atom), in the attribution's unit; of shown ones (input, target, place). curve: for curves, what
-    `present(curve)` draws. values: the bare numbers, (input, target), by name, for tests and tables.
+    the measure, else empty. spread: for measures of atoms, a number for every atom of the layer, (input, target, atom),
+    in the attribution's unit; for shown atoms (input, target, slot). curve: the field that `present(curve)` draws.
+    values: the plain numbers, (input, target), by name, for tests and tables.
     """
 
     words: str
@@ -46,7 +45,7 @@ class Finding:
 
 
 class Measure:
-    """One way to doubt an attribution. ``means``: one sentence for the legend, what it says and what it does not."""
+    """A test of an attribution. ``means``: one sentence for the legend, what the result says and what it does not."""
 
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""  # in words, for legends: "path dependence"
@@ -54,15 +53,16 @@ class Measure:
     formula: ClassVar[str] = ""
     means: ClassVar[str] = ""
     of_atoms: ClassVar[bool] = False  # a number for each atom, beside the attribution
-    of_shown: ClassVar[bool] = False  # what it does depends on the atoms that are shown
+    of_shown: ClassVar[bool] = False  # depends on the atoms that are shown
     curve: ClassVar[bool] = False  # can be drawn as `curve`
-    interval: ClassVar[bool] = False  # of atoms: how far the attribution may be off, drawn as whiskers
+    interval: ClassVar[bool] = False  # the numbers of atoms are error bars, drawn as whiskers
     input_only: ClassVar[bool] = False
     boxed: ClassVar[bool] = False  # compares a map with the boxes of a file
 
     def cost(self, n: int) -> Cost:
-        """``n``: the samples that the text asks for; of what takes out shown atoms, their number."""
+        """Return the passes that the measure needs. ``n``: the number of samples, or of shown atoms (``of_shown``)."""
         return Cost()
 
     def find(self, case: Case) -> Finding:
+        """Measure one attribution."""
         raise NotImplementedError

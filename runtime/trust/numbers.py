@@ -1,4 +1,4 @@
-"""Ranks, areas and words that several measures share."""
+"""Rank correlation, areas and number formats that several measures share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks along the last axis, from 1; equal values share their mean rank."""
+    """Return ranks along the last axis, from 1; equal values share their mean rank."""
     flat = values.reshape(-1, values.shape[-1])
     out = np.empty(flat.shape, np.float64)
     for row, line in enumerate(flat):
@@ -19,7 +19,7 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Spearman's rank correlation along the last axis; NaN where one side has no order."""
+    """Return Spearman's rank correlation along the last axis; NaN where one side has no order."""
     x, y = (ranks(v) - (v.shape[-1] + 1) / 2 for v in np.broadcast_arrays(a, b))
     size = np.sqrt((x * x).sum(-1) * (y * y).sum(-1))
     with np.errstate(all="ignore"):
@@ -27,41 +27,41 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def area(curve: np.ndarray) -> np.ndarray:
-    """The area under a curve (..., step) over shares from 0 to 1, by trapezoids."""
+    """Return the area under a curve (..., step) over shares from 0 to 1, by trapezoids."""
     return (curve[..., 1:] + curve[..., :-1]).mean(-1) / 2
 
 
 def mean_of(values: np.ndarray) -> float:
-    """The mean of what is there; NaN where nothing is."""
+    """Return the mean without NaN; NaN where nothing is left."""
     known = np.asarray(values, np.float64)
     known = known[~np.isnan(known)]
     return float(known.mean()) if known.size else float("nan")
 
 
 def ratio(values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """values / sizes; NaN, which is no number, where the size is 0."""
+    """Return values / sizes; NaN where the size is 0."""
     return np.divide(
         values, sizes, out=np.full(np.broadcast_shapes(values.shape, sizes.shape), np.nan), where=sizes > 0
     )
 
 
 def unordered(values: np.ndarray) -> np.ndarray:
-    """True where all numbers along the last axis are equal, or there is only one: they name nothing first."""
+    """True where all numbers along the last axis are equal, or there is only one: they define no order."""
     return np.asarray(values.max(-1) == values.min(-1))
 
 
 def greatest(values: Iterable[float]) -> float:
-    """The greatest of what is a number; NaN where nothing is."""
+    """Return the greatest value without NaN; NaN where nothing is left."""
     return max((v for v in values if v == v), default=float("nan"))
 
 
 def number(value: float) -> str:
-    """A number for a reader: three digits, a real minus."""
+    """Format a number: three digits, a true minus sign."""
     return "undefined" if value != value else f"{value:.3g}".replace("-", "−")
 
 
 def over(values: np.ndarray) -> str:
-    """A number over inputs and targets: itself, or the mean with its range."""
+    """Format a number per input and target: itself, or the mean with its range."""
     known = np.asarray(values, np.float64)
     known = known[~np.isnan(known)]
     if known.size == 0:

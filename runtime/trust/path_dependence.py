@@ -1,4 +1,4 @@
-"""`path_dependence`: how much an attribution owes to the path that it was summed along."""
+"""`path_dependence`: the spread of an attribution over random integration paths."""
 
 from __future__ import annotations
 
@@ -58,24 +58,26 @@ class PathDependence(Measure):
         pace = log.exp()  # (path, atom)
         each = STEPS * inputs  # rows of a path: step by step, every input
 
-        def place(rows: torch.Tensor, shift: float) -> torch.Tensor:
-            """How far every atom is, in [0, 1], (row, atom), ``shift`` of a step after the row's start."""
+        def position(rows: torch.Tensor, shift: float) -> torch.Tensor:
+            """Position of every atom on its path, in [0, 1], (row, atom), ``shift`` of a step after the row's start."""
             path, step = rows // each, (rows % each) // inputs
             return (((step + shift) / STEPS)[:, None]) ** pace[path]
 
         def make(start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor]:
             rows = torch.arange(start, stop)
             owners = rows % inputs
-            return case.mixed(place(rows, 0.5), owners), owners
+            return case.mixed(position(rows, 0.5), owners), owners
 
         total = np.zeros((case.n, inputs, case.index.shape[1], atoms))
         span = case.activation - case.baseline
         for start, gradient in case.gradients(make, case.n * each):
             rows = torch.arange(start, start + gradient.shape[1])
             owners = (rows % inputs).to(span.device)
-            moved = (place(rows, 1.0) - place(rows, 0.0)).numpy()
-            found = case.reduced(gradient * span[owners])  # (target, row, atom)
-            np.add.at(total, ((rows // each).numpy(), owners.cpu().numpy()), found.transpose(1, 0, 2) * moved[:, None])
+            moved = (position(rows, 1.0) - position(rows, 0.0)).numpy()
+            contributions = case.reduced(gradient * span[owners])  # (target, row, atom)
+            np.add.at(
+                total, ((rows // each).numpy(), owners.cpu().numpy()), contributions.transpose(1, 0, 2) * moved[:, None]
+            )
         return total
 
 

@@ -1,11 +1,11 @@
-"""`random_weights`: does the attribution notice that the network has forgotten everything?"""
+"""`random_weights`: does the attribution change when the network's weights are random?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -14,21 +14,27 @@ from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.curves import curve_field
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
 from bbilang.runtime.trust.numbers import greatest, mean_of, number, rank_correlation
-from bbilang.runtime.trust.reattribute import Again
+from bbilang.runtime.trust.reattribute import Reattribution
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bbilang.runtime.models.adapter import Adapter
+
+T = TypeVar("T")
 STAGES = 6
-FAILS = 0.5  # rank correlation with the attribution of a network whose weights are all random ...
-UNMOVED = 0.9  # with that of a network of which the last layer alone is random: nothing that it says is known any more
-CHANCE = 3.0  # ... and beyond what chance gives for so many atoms: so many standard deviations, 1 / sqrt(atoms - 1)
+FAILS = 0.5  # rank correlation with the attribution of a network with random weights ...
+UNMOVED = 0.9  # ... with that of a network whose last layer is random: its scores mean nothing
+CHANCE = 3.0  # ... and beyond chance: this many standard deviations, 1 / sqrt(atoms - 1)
 
 
 class RandomWeights(Measure):
-    """Weights are replaced with random ones from the last layer down, cascading: the attribution of each network so far
-    forgotten is compared with that of the trained one by rank, with its signs and without.
+    """Weights are replaced with random ones from the last layer down, cascading: the attribution of each partly random
+    network is compared with that of the trained one by rank, with its signs and without.
 
     A random tensor is drawn from the normal distribution with the mean and the standard deviation of the trained one:
     values keep their scale, so that deep networks neither vanish nor overflow; running statistics stay. The network is
-    a copy: the reader's own is never changed.
+    a copy: the original is never changed.
     """
 
     name = "random_weights"
@@ -48,19 +54,19 @@ class RandomWeights(Measure):
         own = case.attributions
         names, signed, plain = [], [], []
         for name, adapter in cascade(case.run.adapter, case.seed):
-            found = Again(case, adapter=adapter).attributions()[0]
+            attributions = Reattribution(case, adapter=adapter).attributions()[0]
             names.append(name)
-            signed.append(rank_correlation(own, found))
-            plain.append(rank_correlation(np.abs(own), np.abs(found)))
-        values = {"signed": np.stack(signed), "magnitude": np.stack(plain), "names": names}  # (stage, input, target)
-        last = [mean_of(values[kind][-1]) for kind in ("signed", "magnitude")]
+            signed.append(rank_correlation(own, attributions))
+            plain.append(rank_correlation(np.abs(own), np.abs(attributions)))
+        correlations = {"signed": np.stack(signed), "magnitude": np.stack(plain)}  # (stage, input, target)
+        last = [mean_of(values[-1]) for values in correlations.values()]
         words = (
             f"rank correlation with the attribution of a network whose weights are all random: {number(last[0])}, of "
             f"magnitudes {number(last[1])}; with only `{names[0]}` random: {number(mean_of(signed[0]))}, "
             f"{number(mean_of(plain[0]))}"
         )
         warning = ""
-        first = greatest(mean_of(values[kind][0]) for kind in ("signed", "magnitude"))
+        first = greatest(mean_of(values[0]) for values in correlations.values())
         if first >= max(UNMOVED, CHANCE / np.sqrt(max(case.atoms - 1, 1))):
             warning = (
                 "This attribution fails the test of random weights: when the last layer is random, and with it every "
@@ -73,20 +79,25 @@ class RandomWeights(Measure):
                 f"forgotten everything (rank correlation {number(greatest(last))}, where 0 would show that it depends "
                 "on the weights). It may say more about the picture and the architecture than about what was learned."
             )
-        lines = {"with signs": values["signed"], "magnitudes": values["magnitude"]}
-        ones = np.ones((1, *values["signed"].shape[1:]))
+        lines = {"with signs": correlations["signed"], "magnitudes": correlations["magnitude"]}
+        ones = np.ones((1, *correlations["signed"].shape[1:]))
         lines = {word: np.concatenate([ones, array]) for word, array in lines.items()}
         steps = ["trained", *(f"down to {name}" for name in names[:-1]), "all random"]
-        return Finding(words, warning, curve=curve_field(case, lines, steps, "rank correlation"), values=values)
+        return Finding(
+            words,
+            warning,
+            curve=curve_field(case, lines, steps, "rank correlation"),
+            values={**correlations, "names": names},
+        )
 
 
-def stages(module: Any) -> list[tuple[str, list[Any]]]:
-    """The modules with parameters of their own from the last to the first, in `STAGES` parts: (name of the part's
+def stages(module: nn.Module) -> list[tuple[str, list[nn.Module]]]:
+    """Split the modules that own parameters, from the last to the first, into `STAGES` parts: (name of the part's
     deepest module, its modules). The first part is the last module alone."""
     own = [(name, child) for name, child in module.named_modules() if any(True for _ in child.parameters(False))]
     own.reverse()
     parts = [own[:1], *(list(part) for part in _split(own[1:], STAGES - 1))]
-    parts += [[] for _ in range(STAGES - len(parts))]  # a network of fewer modules is all random earlier
+    parts += [[] for _ in range(STAGES - len(parts))]  # a network of fewer modules is entirely random earlier
     names, known = [], ""
     for part in parts:
         known = part[-1][0] if part else known
@@ -94,28 +105,28 @@ def stages(module: Any) -> list[tuple[str, list[Any]]]:
     return [(name, [child for _, child in part]) for name, part in zip(names, parts, strict=True)]
 
 
-def _split(items: list[Any], count: int) -> list[list[Any]]:
-    """In order, as even as can be; no empty part."""
+def _split(items: list[T], count: int) -> list[list[T]]:
+    """Split in order into parts of nearly equal size, none of them empty."""
     edges = np.linspace(0, len(items), min(count, len(items)) + 1).round().astype(int)
     return [items[a:b] for a, b in pairwise(edges)]
 
 
-def cascade(adapter: Any, seed: int) -> Iterator[tuple[str, Any]]:
-    """(how far down, an adapter of a copy that is random so far), from the last layer to the whole network. Every
-    network is a copy of its own: passes remember what they learn of a module."""
+def cascade(adapter: Adapter, seed: int) -> Iterator[tuple[str, Adapter]]:
+    """Yield (the deepest random module, an adapter of the partly random copy), from the last layer to the whole
+    network. Every network is a separate copy: passes cache what they learn of a module."""
     from bbilang.runtime import passes
 
     module = copied(adapter.module)
     for stage, (name, children) in enumerate(stages(module)):
-        for number_, child in enumerate(children):
-            randomize(child, 7919 * (seed + 1) + 131 * stage + number_)
-        found = replace(adapter, module=copied(module), random=True, _hashed=None)
-        passes.copy_behaviour(found, adapter)
-        yield name, found
+        for index, child in enumerate(children):
+            randomize(child, 7919 * (seed + 1) + 131 * stage + index)
+        randomized = replace(adapter, module=copied(module), random=True, _hashed=None)
+        passes.copy_behaviour(randomized, adapter)
+        yield name, randomized
 
 
-def randomize(module: Any, seed: int) -> None:
-    """Other numbers in a module's own parameters, in place."""
+def randomize(module: nn.Module, seed: int) -> None:
+    """Replace the parameters that a module owns with random ones, in place."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)

@@ -1,10 +1,10 @@
-"""The same attribution again, of another network or of other pictures: all its method does, by the same plan."""
+"""Compute an attribution again, for another network, other images or other targets, by the same plan."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +15,15 @@ from bbilang.compiler.optimize.target_slots import captured_at
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.trust.case import Case
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def alone(program: Program, node: Node) -> Program:
-    """The program with the derivatives of one operation only, and forwards that capture what these read."""
-    kept: dict[str, Any] = {}
+    from bbilang.runtime.models.adapter import Adapter
+
+
+def restricted_to(program: Program, node: Node) -> Program:
+    """Reduce a program to the derivatives of one operation and the forward passes that they read."""
+    kept: dict[str, Any] = {}  # field of the program -> its derivatives, for `replace`
     needed: dict[int, set[str]] = {}
     for name in DERIVATIVES:
         kept[name] = tuple(
@@ -41,20 +46,21 @@ def alone(program: Program, node: Node) -> Program:
 
 
 def repeated(field: Field, inputs: int, copies: int) -> Field:
-    """The field with every input's numbers ``copies`` times: input i of copy c is number c * inputs + i."""
+    """Repeat a field's inputs ``copies`` times: input i of copy c is at c * inputs + i."""
     if copies == 1:
         return field
     return field.take("input", Named(("input",), np.tile(np.arange(inputs), copies)))
 
 
-class Again:
-    """Attributions of the same atoms to the same classes, computed anew. ``adapter``: another network. ``images``:
-    (copy * input, channel, y, x), other pictures in place of the inputs. ``targets``: others than the case's own."""
+class Reattribution:
+    """Attributions of the same atoms to the same classes, computed again. ``adapter``: another network. ``images``:
+    (copy * input, channel, y, x), in place of the inputs. ``target``: in place of the case's target."""
 
-    def __init__(self, case: Case, adapter: Any = None, images: Any = None, target: Field | None = None):
+    def __init__(self, case: Case, adapter: Adapter | None = None, images: Tensor | None = None,
+                 target: Field | None = None):  # fmt: skip
         run, node = case.run, case.attribution
         self.case, self.copies = case, 1 if images is None else len(images) // case.inputs
-        # The atoms and classes stay what they are.
+        # The atoms and classes stay the same.
         known: IdentityMap[Node, Field] = IdentityMap()
         for child in walk(*node.children):
             known[child] = repeated(run.value(child), case.inputs, self.copies)
@@ -62,25 +68,25 @@ class Again:
             known[node["to"]] = repeated(target, case.inputs, self.copies)
         images = run.images if images is None else images
         pictures = np.concatenate([run.pictures] * self.copies)
-        self.run = run.again(alone(run.program, node), adapter or run.adapter, images, pictures, known.items())
+        self.run = run.again(restricted_to(run.program, node), adapter or run.adapter, images, pictures, known.items())
 
     def field(self) -> Field:
         return self.run.value(self.case.attribution)
 
-    def attributions(self, more: str = "") -> np.ndarray:
+    def attributions(self, extra_axis: str = "") -> np.ndarray:
         """(copy, input, target, atom); with one ``more`` axis of the targets, (copy, input, target, more, atom)."""
         case, values = self.case, self.field().values
-        extra = (values.sizes[more],) if more else ()
-        dims = ("input", *case.targets, *([more] if more else []), *case.keep)
-        shape = (self.copies * case.inputs, *case.target_sizes, *extra, *case.sizes)
+        extra_size = (values.sizes[extra_axis],) if extra_axis else ()
+        dims = ("input", *case.targets, *([extra_axis] if extra_axis else []), *case.keep)
+        shape = (self.copies * case.inputs, *case.target_sizes, *extra_size, *case.sizes)
         data = np.broadcast_to(values.spread(dims), shape)
-        return data.reshape(self.copies, case.inputs, -1, *extra, case.atoms).astype(np.float64)
+        return data.reshape(self.copies, case.inputs, -1, *extra_size, case.atoms).astype(np.float64)
 
 
-def of_pictures(case: Case, copies: list[Any]) -> Iterator[np.ndarray]:
-    """(input, target, atom) for each of some copies of the inputs, as many at once as a batch should hold."""
+def of_images(case: Case, copies: list[Tensor]) -> Iterator[np.ndarray]:
+    """Yield the attributions (input, target, atom) of each copy of the inputs, computed in batches."""
     import torch
 
     block = max(1, (32 if case.step.above else 1) // case.inputs)
     for start in range(0, len(copies), block):
-        yield from Again(case, images=torch.cat(copies[start : start + block])).attributions()
+        yield from Reattribution(case, images=torch.cat(copies[start : start + block])).attributions()

@@ -1,8 +1,8 @@
-"""`falsifiability`, `completeness` and `infidelity`: what the attribution claims about scores, and what they do."""
+"""`falsifiability`, `completeness` and `infidelity`: compare the attribution's claims about scores with the scores."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,26 +11,31 @@ from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
 from bbilang.runtime.trust.numbers import mean_of, number, over, ratio
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 SETS = 20  # random ones
 SUBSETS = 100
 INCOMPLETE = 0.05  # of the difference of the scores
 
 
-def fall_of(case: Case, kept: np.ndarray, owners: np.ndarray) -> np.ndarray:
-    """(row, target): what the score loses when some atoms go to the baseline; kept (row, atom) is 1 where one stays."""
+def score_drop(case: Case, kept: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """Return the drop of the score, (row, target), with some atoms at the baseline; kept (row, atom) is 1 for the
+    rest."""
     import torch
 
+    assert case.captured.scores is not None
     own = case.values(case.captured.scores, torch.arange(case.inputs)).cpu().numpy()  # (input, target)
 
-    def make(start: int, stop: int) -> tuple[Any, Any]:
+    def make(start: int, stop: int) -> tuple[Tensor, Tensor]:
         rows = torch.from_numpy(owners[start:stop])
         return case.mixed(torch.from_numpy(kept[start:stop]).to(case.activation), rows), rows
 
-    found = np.empty((len(kept), own.shape[1]))
+    drops = np.empty((len(kept), own.shape[1]))
     for start, scores, rows in case.scores(make, len(kept)):
         values = case.values(scores, rows).cpu().numpy()
-        found[start : start + len(values)] = own[rows.cpu().numpy()] - values
-    return found
+        drops[start : start + len(values)] = own[rows.cpu().numpy()] - values
+    return drops
 
 
 class Falsifiability(Measure):
@@ -53,13 +58,13 @@ class Falsifiability(Measure):
 
     def find(self, case: Case) -> Finding:
         numbers = case.shown_atoms()  # (input, target, place): -1 for none
-        inputs, targets, places = numbers.shape
+        inputs, targets, slots = numbers.shape
         rows, owners, column, same = [], [], [], []
         for i in range(inputs):
             for t in range(targets):
                 own = numbers[i, t]
-                random = np.random.default_rng([case.seed, 3])  # the same in any company of inputs and targets
-                sets = [own[p : p + 1] for p in range(places)] + [own]
+                random = np.random.default_rng([case.seed, 3])  # independent of the other inputs and targets
+                sets = [own[p : p + 1] for p in range(slots)] + [own]
                 sets += [random.choice(case.atoms, (own >= 0).sum(), replace=False) for _ in range(SETS)]
                 same += [set(chosen.tolist()) == set(own[own >= 0].tolist()) for chosen in sets[-SETS:]]
                 for chosen in sets:
@@ -68,9 +73,9 @@ class Falsifiability(Measure):
                     rows.append(kept)
                     owners.append(i)
                     column.append(t)
-        falls = fall_of(case, np.stack(rows), np.array(owners))
+        falls = score_drop(case, np.stack(rows), np.array(owners))
         falls = falls[np.arange(len(rows)), column].reshape(inputs, targets, -1)
-        alone, together, chance = falls[..., :places], falls[..., places], falls[..., places + 1 :]
+        alone, together, chance = falls[..., :slots], falls[..., slots], falls[..., slots + 1 :]
         own = np.take_along_axis(case.attributions, np.maximum(numbers, 0), -1)
         claim = np.where(numbers >= 0, own, 0).sum(-1)
         alone = np.where(numbers >= 0, alone, np.nan)
@@ -112,7 +117,7 @@ class Completeness(Measure):
     def find(self, case: Case) -> Finding:
         method = case.run.registry.methods[named_method(case.attribution)[0]]
         kept = np.zeros((case.inputs, case.atoms), np.float32)
-        difference = fall_of(case, kept, np.arange(case.inputs))  # (input, target)
+        difference = score_drop(case, kept, np.arange(case.inputs))  # (input, target)
         total = case.attributions.sum(-1)
         error = total - difference
         least = np.finfo(np.float32).eps * np.abs(case.attributions).sum(-1)  # what roundings alone may be
@@ -157,7 +162,7 @@ class Infidelity(Measure):
         share = random.random((SUBSETS, 1))
         gone = random.random((SUBSETS, case.atoms)) < share  # sets of every size
         kept = np.repeat(~gone, case.inputs, 0).astype(np.float32)
-        falls = fall_of(case, kept, np.tile(np.arange(case.inputs), SUBSETS)).reshape(SUBSETS, case.inputs, -1)
+        falls = score_drop(case, kept, np.tile(np.arange(case.inputs), SUBSETS)).reshape(SUBSETS, case.inputs, -1)
         claims = np.einsum("sa,ita->sit", gone.astype(np.float64), case.attributions)
         raw = ((claims - falls) ** 2).mean(0)
         factor = np.nan_to_num(ratio((claims * falls).sum(0), (claims**2).sum(0)))  # claims of nothing stay nothing

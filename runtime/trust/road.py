@@ -1,8 +1,8 @@
-"""`road`: pixels go, filled in from their neighbours, so that their place tells nothing."""
+"""`road`: remove pixels and impute them from their neighbours, so that the shape of the hole carries no information."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.curves import curve_field
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
 from bbilang.runtime.trust.numbers import mean_of, number, over, unordered
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 NOISE = 0.01
@@ -45,26 +48,26 @@ class Road(Measure):
         y, x = case.sizes
         for i, t in np.ndindex(*case.attributions.shape[:2]):
             order = np.argsort(-case.attributions[i, t], kind="stable")
-            random = np.random.default_rng([case.seed, 13])  # the same in any company of inputs and targets
+            random = np.random.default_rng([case.seed, 13])  # independent of the other inputs and targets
             for first in (order, order[::-1]):
                 for share in SHARES:
-                    gone = np.zeros(case.atoms, bool)
-                    gone[first[: round(share * case.atoms)]] = True
-                    rows.append(imputed(images[i], gone.reshape(y, x), random))
+                    removed = np.zeros(case.atoms, bool)
+                    removed[first[: round(share * case.atoms)]] = True
+                    rows.append(imputed(images[i], removed.reshape(y, x), random))
                     owners.append(i)
                     columns.append(t)
         stacked, owner = np.stack(rows), np.array(owners)
 
-        def make(start: int, stop: int) -> tuple[Any, Any]:
+        def make(start: int, stop: int) -> tuple[Tensor, Tensor]:
             return torch.from_numpy(stacked[start:stop]).to(case.activation), torch.from_numpy(owner[start:stop])
 
-        probability = case.told_as_probability
-        found = np.empty(len(rows))
+        probability = case.reports_probability
+        scores_without = np.empty(len(rows))
         for start, scores, which in case.scores(make, len(rows)):
             values = case.values(scores, which, probability).cpu().numpy()
             for row, line in enumerate(values, start):
-                found[row] = line[columns[row]]
-        lines = found.reshape(*case.attributions.shape[:2], 2, len(SHARES))  # most or least first, share
+                scores_without[row] = line[columns[row]]
+        lines = scores_without.reshape(*case.attributions.shape[:2], 2, len(SHARES))  # most or least first, share
         gain = (lines[..., 1, :] - lines[..., 0, :]).mean(-1) / 2
         unit = "probability" if probability else "score"
         words = f"half the mean difference of the {unit} between the least and the most attributed gone: {over(gain)}"
@@ -81,23 +84,23 @@ class Road(Measure):
         return Finding(words, warning, curve=curve, values={"scores": lines, "gain": gain})
 
 
-def imputed(image: np.ndarray, gone: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """image (channel, y, x) with the pixels ``gone`` (y, x) in the place of which each is the weighted mean of its
-    neighbours, the weights 1/6 beside and 1/12 across, all solved together; and a little noise."""
+def imputed(image: np.ndarray, removed: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Fill the ``removed`` pixels (y, x) of an image (channel, y, x): each becomes the weighted mean of its neighbours,
+    weights 1/6 beside and 1/12 diagonally, solved jointly, plus a little noise."""
     from scipy.sparse import csr_matrix
     from scipy.sparse.linalg import spsolve
 
-    if not gone.any() or gone.all():
+    if not removed.any() or removed.all():
         return image.astype(np.float32)
-    number = np.full(gone.shape, -1)
-    number[gone] = np.arange(gone.sum())
-    ys, xs = np.nonzero(gone)
+    number = np.full(removed.shape, -1)
+    number[removed] = np.arange(removed.sum())
+    ys, xs = np.nonzero(removed)
     count, channels = len(ys), len(image)
     total, right = np.zeros(count), np.zeros((count, channels))
     rows, columns, weights = [], [], []
     for (dy, dx), weight in NEIGHBOURS.items():
         y, x = ys + dy, xs + dx
-        inside = (y >= 0) & (y < gone.shape[0]) & (x >= 0) & (x < gone.shape[1])
+        inside = (y >= 0) & (y < removed.shape[0]) & (x >= 0) & (x < removed.shape[1])
         total[inside] += weight
         here = np.flatnonzero(inside)
         near = number[y[here], x[here]]
@@ -111,9 +114,9 @@ def imputed(image: np.ndarray, gone: np.ndarray, random: np.random.Generator) ->
         (np.concatenate([*weights, total]), (np.concatenate([*rows, index]), np.concatenate([*columns, index]))),
         (count, count),
     )
-    found = spsolve(matrix.tocsc(), right).reshape(count, channels)
+    solution = spsolve(matrix.tocsc(), right).reshape(count, channels)
     filled = image.astype(np.float64).copy()
-    filled[:, ys, xs] = found.T + NOISE * random.standard_normal((channels, count))
+    filled[:, ys, xs] = solution.T + NOISE * random.standard_normal((channels, count))
     return filled.astype(np.float32)
 
 

@@ -1,9 +1,9 @@
-"""`input_sensitivity` and `shift_invariance`: what the attribution does when the picture hardly changes."""
+"""`input_sensitivity` and `shift_invariance`: changes of the attribution under tiny changes of the picture."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +12,14 @@ from bbilang.runtime.errors import error
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
 from bbilang.runtime.trust.numbers import mean_of, over, ratio
-from bbilang.runtime.trust.reattribute import Again, of_pictures
+from bbilang.runtime.trust.reattribute import Reattribution, of_images
 
-RADIUS = 0.02  # of the pictures' range
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bbilang.runtime.models.adapter import Adapter
+
+RADIUS = 0.02  # in units of the input's range
 SHIFT = 0.1  # likewise
 FAILS = 1.0  # max-sensitivity: the change is as large as the attribution itself
 
@@ -40,12 +45,12 @@ class InputSensitivity(Measure):
         return Cost(again=n)
 
     def find(self, case: Case) -> Finding:
-        _pictures(case, self.name)
+        _require_images(case, self.name)
         own = case.attributions
         largest, most = np.zeros_like(own), np.zeros(own.shape[:-1])
         size = np.linalg.norm(own, axis=-1)
-        for found in of_pictures(case, noisy(case)):
-            change = found - own
+        for attributions in of_images(case, noisy(case)):
+            change = attributions - own
             largest = np.maximum(largest, np.abs(change))
             most = np.maximum(most, ratio(np.linalg.norm(change, axis=-1), size))
         words = (
@@ -61,29 +66,29 @@ class InputSensitivity(Measure):
         return Finding(words, warning, spread=largest, values={"largest": largest, "max_sensitivity": most})
 
 
-def _pictures(case: Case, name: str) -> None:
-    """Raises BbiError E531 for texts: between the numbers of two tokens there is nothing."""
+def _require_images(case: Case, name: str) -> None:
+    """Raise BbiError E531 for texts: token ids have no values in between."""
     if case.run.adapter.description.reads == "text":
         message = f"`{name}` changes a picture a little, and {case.run.adapter.description.name} reads text"
         help = "between two tokens there is nothing; `deletion`, `path_dependence` and others are of any layer"
         raise error("E531", message, help=help)
 
 
-def noisy(case: Case) -> list[Any]:
-    """The inputs with noise, (input, channel, y, x) in each copy: the same for every input, so that no number depends
-    on the company of others."""
+def noisy(case: Case) -> list[Tensor]:
+    """Return noisy copies of the inputs, (input, channel, y, x) each. The noise is the same for every input, so that
+    results do not depend on the other inputs."""
     import torch
 
     generator, images = case.generator(2), case.run.images
-    reach: Any = 1.0  # of the values: pictures are in [0, 1], other numbers have a range of their own
+    value_range: Tensor | float = 1.0  # images are in [0, 1]; other inputs have their own range
     if case.run.adapter.description.reads in NOT_PICTURES:
         flat = images.flatten(1)
-        reach = (flat.amax(1) - flat.amin(1)).view(-1, *[1] * (images.dim() - 1))
-    found = []
+        value_range = (flat.amax(1) - flat.amin(1)).view(-1, *[1] * (images.dim() - 1))
+    copies = []
     for _ in range(case.n):
         noise = (torch.rand(images.shape[1:], generator=generator) * 2 - 1) * RADIUS
-        found.append(images + noise.to(images) * reach)
-    return found
+        copies.append(images + noise.to(images) * value_range)
+    return copies
 
 
 class ShiftInvariance(Measure):
@@ -105,13 +110,13 @@ class ShiftInvariance(Measure):
         return Cost(again=1)
 
     def find(self, case: Case) -> Finding:
-        _pictures(case, self.name)
+        _require_images(case, self.name)
         own = case.attributions
         adapter = shifted(case.run.adapter, SHIFT)
-        found = Again(case, adapter=adapter, images=case.run.images + SHIFT).attributions()[0]
-        change = np.abs(found - own)
+        attributions = Reattribution(case, adapter=adapter, images=case.run.images + SHIFT).attributions()[0]
+        change = np.abs(attributions - own)
         size = np.linalg.norm(own, axis=-1)
-        share = ratio(np.linalg.norm(found - own, axis=-1), size)
+        share = ratio(np.linalg.norm(attributions - own, axis=-1), size)
         words = (
             f"whiskers: the change when {SHIFT} is added to the picture and the network takes it away; over all atoms "
             f"the relative change is {over(share)}"
@@ -125,16 +130,16 @@ class ShiftInvariance(Measure):
         return Finding(words, warning, spread=change, values={"change": change, "ratio": share})
 
 
-def shifted(adapter: Any, shift: float) -> Any:
-    """The same network for pictures that are brighter by a constant."""
+def shifted(adapter: Adapter, shift: float) -> Adapter:
+    """Make an adapter of the same network for images that are brighter by a constant."""
 
-    class Shifted(type(adapter)):  # type: ignore[misc]
-        def normalize(self, images: Any) -> Any:
+    class Shifted(type(adapter)):  # type: ignore[misc]  # the adapter's class is known at run time only
+        def normalize(self, images: Tensor) -> Tensor:
             return super().normalize(images - shift)
 
-    made = replace(adapter, _hashed=None)
-    made.__class__ = Shifted
-    return made
+    result = replace(adapter, _hashed=None)
+    result.__class__ = Shifted
+    return result
 
 
 MEASURES = (InputSensitivity(), ShiftInvariance())

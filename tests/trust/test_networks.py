@@ -115,7 +115,7 @@ def test_the_network_is_as_it_was(method, monkeypatch):
     before = state()
     found(text("random_weights", method), adapter)
     assert same(before, state())
-    again, calls = random_weights.Again.attributions, []
+    again, calls = random_weights.Reattribution.attributions, []
     for error in (KeyboardInterrupt, RuntimeError):
 
         def stopped(self, more="", error=error):
@@ -124,7 +124,7 @@ def test_the_network_is_as_it_was(method, monkeypatch):
                 raise error
             return again(self, more)
 
-        monkeypatch.setattr(random_weights.Again, "attributions", stopped)
+        monkeypatch.setattr(random_weights.Reattribution, "attributions", stopped)
         with pytest.raises(error):
             found(text("random_weights", method), adapter)
         assert same(before, state())
