@@ -1,7 +1,7 @@
-"""Syntax tree nodes from the tokens of one logical line: the callbacks that Lark's LALR parser runs as it reduces.
+"""Builds syntax tree nodes from the tokens of one logical line: the callbacks of Lark's LALR parser.
 
-There is no parse tree in between (it would cost more than the parsing). Each method is named after a rule of bbi.lark
-and gets its children in order. What the grammar lets through and the language does not is noted in ``problems``.
+There is no parse tree in between, which would cost more than the parsing. Each method is named after a rule of bbi.lark
+and gets its children in order. Errors that the grammar cannot express are collected in ``problems``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import lark
 
 from bbilang.grammar import ast, codes
 from bbilang.grammar.diagnostic import Diagnostic
-from bbilang.grammar.place import COMPARISONS
+from bbilang.grammar.error_context import COMPARISONS
 from bbilang.grammar.source import Span
 
 if TYPE_CHECKING:
@@ -64,12 +64,12 @@ def spelling(path: ast.Path) -> str:
 
 
 def is_plain(path: ast.Path) -> bool:
-    """Whether a path was read without parentheses around it: then its span is as long as it is."""
+    """Whether a path was parsed without parentheses around it, so that its span has its length."""
     return path.span.end - path.span.start == len(spelling(path))
 
 
 def leftmost(value: Any) -> Any:
-    """The node that a value's text begins with, parentheses aside."""
+    """The node at the start of a value's text, ignoring parentheses."""
     while True:
         match value:
             case ast.Pipe(head=inner) | ast.Binary(left=inner) | ast.Index(value=inner) | ast.Attribute(value=inner):
@@ -79,12 +79,12 @@ def leftmost(value: Any) -> Any:
 
 
 class Builder:
-    """One per parser. ``problems`` is emptied before a line and read after it."""
+    """The callbacks of one parser. ``problems`` is cleared before a line and read after it."""
 
     def __init__(self) -> None:
         self.problems: list[Diagnostic] = []
 
-    def complain(self, code: str, message: str, span: Span, help: str | None = None, *related: Any) -> None:
+    def report(self, code: str, message: str, span: Span, help: str | None = None, *related: Any) -> None:
         self.problems.append(Diagnostic(code, message, span, help, related=related))
 
     # --- names, numbers, strings ---
@@ -94,14 +94,14 @@ class Builder:
         for mark, what in ((":", "the name of a model"), (".", "dots")):
             if mark in token:
                 help = f"write `{token.replace(':', '_').replace('.', '_')}`"
-                self.complain(codes.NOT_A_NAME, f"a name has no {what} in it: `{token}`", token_span(token), help)
+                self.report(codes.NOT_A_NAME, f"a name has no {what} in it: `{token}`", token_span(token), help)
                 break
         return str(token)
 
     def new_name(self, token: Token) -> ast.Name:
         """A name that is introduced here."""
         if token in STATEMENT_WORDS:
-            self.complain(
+            self.report(
                 codes.NOT_A_NAME,
                 f"`{token}` begins a statement and cannot be a name",
                 token_span(token),
@@ -118,46 +118,46 @@ class Builder:
                 help = "a name begins with a letter; numbers are written like `8`, `0.5` or `1e-3`"
             else:
                 help = None
-            self.complain(codes.NOT_A_NUMBER, f"`{token}` is not a number", span, help)
+            self.report(codes.NOT_A_NUMBER, f"`{token}` is not a number", span, help)
             return ast.Number(0, span=span)
         value: int | float
         if token.isdigit():
-            # Longer ones are refused: Python itself balks at reading integers over 4,300 digits.
+            # Longer ones are refused: Python does not convert integers of more than 4,300 digits.
             value = int(sign + token) if len(token) <= 300 else math.inf
         else:
             value = float(sign + token)
         if isinstance(value, float) and math.isinf(value):
             shown = token if len(token) < 20 else f"{token[:12]}..."
-            self.complain(codes.NOT_A_NUMBER, f"`{shown}` is too large for a number", span)
+            self.report(codes.NOT_A_NUMBER, f"`{shown}` is too large for a number", span)
             value = 0
         return ast.Number(value, span=span)
 
     def string_from(self, token: Token) -> ast.String:
         if "\\" not in token and token.isprintable():
             return ast.String(str(token)[1:-1], span=token_span(token))
-        found = len(self.problems)
+        problems_before = len(self.problems)
         for part in _BAD_ESCAPE.finditer(token):
             self._check_escape(part[0], Span(token.start_pos + part.start(), token.start_pos + part.end()))
-        value = json.loads(token) if len(self.problems) == found else str(token)[1:-1]
+        value = json.loads(token) if len(self.problems) == problems_before else str(token)[1:-1]
         if any("\ud800" <= character <= "\udfff" for character in value):
             help = "write the character itself"
-            self.complain(codes.BAD_ESCAPE, "half of a surrogate pair is not a character", token_span(token), help)
+            self.report(codes.BAD_ESCAPE, "half of a surrogate pair is not a character", token_span(token), help)
         return ast.String(value, span=token_span(token))
 
     def _check_escape(self, part: str, span: Span) -> None:
         if len(part) == 6 or (len(part) == 2 and part[1] in '"\\/bfnrt'):
             return
         if part == "\t":
-            self.complain(codes.BAD_ESCAPE, "a string cannot hold a tab as it is", span, "write `\\t`, or a space")
+            self.report(codes.BAD_ESCAPE, "a string cannot hold a tab as it is", span, "write `\\t`, or a space")
         elif part[0] != "\\":
             message, help = "a string cannot hold a control character as it is", f"write `\\u{ord(part):04x}`"
-            self.complain(codes.BAD_ESCAPE, message, span, help)
+            self.report(codes.BAD_ESCAPE, message, span, help)
         elif part.startswith("\\u"):
             help = 'four hexadecimal digits follow `\\u`, as in `"\\u00e9"`; a backslash itself is `\\\\`'
-            self.complain(codes.BAD_ESCAPE, f"`{part}` is not a whole escape", span, help)
+            self.report(codes.BAD_ESCAPE, f"`{part}` is not a whole escape", span, help)
         else:
             help = "a backslash itself is written `\\\\`; a path may have `/` on every system"
-            self.complain(codes.BAD_ESCAPE, f"`{part}` is not an escape that strings know", span, help)
+            self.report(codes.BAD_ESCAPE, f"`{part}` is not an escape that strings know", span, help)
 
     # --- values ---
 
@@ -181,7 +181,7 @@ class Builder:
         return ast.Constant(_CONSTANTS[token], span=token_span(token))
 
     def group(self, children: Children) -> Any:
-        """Parentheses leave no node; the value's span grows over them, so that carets cover both."""
+        """Parentheses make no node: the value's span grows to cover them."""
         left, value, right = children
         fields = dict(value.__dict__, span=Span(left.start_pos, right.end_pos))
         node = object.__new__(type(value))
@@ -211,7 +211,7 @@ class Builder:
                 if argument.name in seen:
                     message = f"the argument `{argument.name}` is given twice"
                     related = (seen[argument.name], "first here")
-                    self.complain(codes.NAMED_TWICE, message, span, "keep one of the two", related)
+                    self.report(codes.NAMED_TWICE, message, span, "keep one of the two", related)
                 seen.setdefault(argument.name, span)
         return tuple(arguments)
 
@@ -225,7 +225,7 @@ class Builder:
         if dot and ":" not in last:
             message, help = "the stages of a pipe are joined by `|`, not by dots", f"write `{head} | {last}(...)`"
             span = Span(token.start_pos + len(head), token.end_pos)
-            self.complain(codes.NOT_CALLABLE, message, span, help)
+            self.report(codes.NOT_CALLABLE, message, span, help)
         return ast.Call(
             last if dot else self.name_text(token),
             self.once_each(children[2:-1]),
@@ -241,7 +241,7 @@ class Builder:
         value, token = children
         if isinstance(value, ast.Path) and is_plain(value):
             message, help = "a path is written without spaces", f"write `{spelling(value)}{token}`"
-            self.complain(codes.UNEXPECTED, message, Span(value.span.start, token.end_pos), help)
+            self.report(codes.UNEXPECTED, message, Span(value.span.start, token.end_pos), help)
         return ast.Attribute(value, str(token)[1:], span=Span(value.span.start, token.end_pos))
 
     def unary(self, children: Children) -> ast.Unary:
@@ -262,7 +262,7 @@ class Builder:
         if number.value not in VERSIONS or isinstance(number.value, float):
             message = f"version {children[1]} of the language is not known"
             help = "this program reads `bbi 1`; a newer bbilang may read more"
-            self.complain(codes.UNKNOWN_VERSION, message, number.span, help)
+            self.report(codes.UNKNOWN_VERSION, message, number.span, help)
         return ast.Version(int(number.value))
 
     def model(self, children: Children) -> ast.Model:
@@ -271,7 +271,7 @@ class Builder:
             for item in items:
                 if item.alias is None:
                     help = "write `model a = ..., b = ...`; layers are then `a:some_layer` and `b:some_layer`"
-                    self.complain(codes.STATEMENT_FORM, "each of several models needs a name", item.span, help)
+                    self.report(codes.STATEMENT_FORM, "each of several models needs a name", item.span, help)
         return ast.Model(tuple(items))
 
     def named_model(self, alias: ast.Name | None, children: Children) -> ast.ModelItem:
@@ -279,7 +279,7 @@ class Builder:
         name = self.string_from(first) if first.type == "STRING" else self.path([first])
         if isinstance(name, ast.Path) and name.model is not None:
             help = f'write `"{first}"`'
-            self.complain(codes.STATEMENT_FORM, f"the model name `{first}` needs quotes", name.span, help)
+            self.report(codes.STATEMENT_FORM, f"the model name `{first}` needs quotes", name.span, help)
         if len(children) == 3:
             weights = self.string_from(children[2])
         start = (alias or name).span
@@ -318,7 +318,7 @@ class Builder:
         for parameter in parameters:
             if parameter.name in seen:
                 message = f"the parameter `{parameter.name}` is given twice"
-                self.complain(codes.NAMED_TWICE, message, parameter.span, "give each its own name")
+                self.report(codes.NAMED_TWICE, message, parameter.span, "give each its own name")
             seen.add(parameter.name)
         return ast.Define(self.new_name(children[1]), parameters, value)
 
@@ -335,7 +335,7 @@ class Builder:
         if token in ("input", "output"):
             message = f"`{token}` cannot be bound; it is what the model {'sees' if token == 'input' else 'answers'}"
             help = f"the statement is `{FORMS[token]}`; another name is free for a value of your own"
-            self.complain(codes.NOT_A_NAME, message, token_span(token), help)
+            self.report(codes.NOT_A_NAME, message, token_span(token), help)
             return ast.Bind(ast.Name(str(token), span=token_span(token)), value)
         return ast.Bind(self.new_name(token), value)
 
@@ -345,17 +345,17 @@ class Builder:
         plain = isinstance(first, ast.Path) and is_plain(first) and first.span.start == value.span.start
         if plain and first.name in STATEMENT_WORDS - {"input", "output"} and first.model is None:
             message, help = f"`{first.name}` begins a statement", f"its form is `{FORMS[first.name]}`"
-            self.complain(codes.STATEMENT_FORM, message, first.span, help)
+            self.report(codes.STATEMENT_FORM, message, first.span, help)
         elif comparison := compared_alone(value):
-            self.complain_comparison(comparison)
+            self.report_comparison(comparison)
         return ast.Show(value)
 
-    def complain_comparison(self, value: ast.Binary) -> None:
+    def report_comparison(self, value: ast.Binary) -> None:
         help = "a condition belongs into `filter(...)`"
         if value.operator == "==" and isinstance(value.left, ast.Path):
             help = f"to give something a name write a single `=`: `{value.left.name} = ...`; {help}"
         gap = Span(value.left.span.end, value.right.span.start)
-        self.complain(codes.EQUALS_OR_EQUAL, f"`{value.operator}` compares, and shows nothing", gap, help)
+        self.report(codes.EQUALS_OR_EQUAL, f"`{value.operator}` compares, and shows nothing", gap, help)
 
 
 def compared_alone(value: ast.Expression) -> ast.Binary | None:

@@ -3,8 +3,8 @@
     text -> logical lines -> statements -> file
         scan             build        (blocks)
 
-Logical lines are parsed one by one and cached by their text, with positions counted from the line's beginning and
-shifted afterwards. So a broken line costs nothing but itself, and an editor parses what changed.
+Logical lines are parsed one by one and cached by their text, with spans relative to the line that are shifted
+afterwards. So a line with an error does not affect the others, and an editor parses only what changed.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import Any, Final, Literal
 from lark import Lark
 from lark.exceptions import UnexpectedInput
 
-from bbilang.grammar import ast, codes, tables
+from bbilang.grammar import ast, codes, parse_tables
 from bbilang.grammar.ast import File
 from bbilang.grammar.build import RESERVED_WORDS, STATEMENT_WORDS, Builder
 from bbilang.grammar.codes import CODES
-from bbilang.grammar.complain import complain
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.scan import MAX_DEPTH, Piece, scan
 from bbilang.grammar.source import Source, Span
+from bbilang.grammar.syntax_errors import syntax_error
 from bbilang.grammar.walk import first_too_deep, shift
 
 __all__ = ["CODES", "MAX_BYTES", "MAX_DEPTH", "RESERVED_WORDS", "STATEMENT_WORDS", "lost_names", "parse",
@@ -37,10 +37,9 @@ Rule = Literal["statement", "header"]
 
 
 def parse(source: Source | str) -> File:
-    """The syntax tree of a file, or of a single pipe.
+    """Parse a file, or a single pipe.
 
-    Raises BbiError with every syntax error of the file. A byte order mark is dropped, so positions count in
-    ``File.source``, as an editor shows them.
+    Raises BbiError with every syntax error of the file. A byte order mark is dropped: spans refer to ``File.source``.
     """
     file, diagnostics = parse_recovering(source)
     if diagnostics:
@@ -49,22 +48,24 @@ def parse(source: Source | str) -> File:
 
 
 def parse_recovering(source: Source | str) -> tuple[File, tuple[Diagnostic, ...]]:
-    """What could be parsed, and what is wrong with the rest, in the order of the text. Never raises.
+    """Parse a file as far as possible. Returns its tree, and the errors in the order of the text. Never raises.
 
-    ``lost_names`` says which bindings are missing because of that.
+    ``lost_names``: the bindings that the tree lacks because of errors.
     """
     return _parsed(Source(source) if isinstance(source, str) else source)
 
 
-@lru_cache(maxsize=4)  # a command asks several times for the tree of one text, and trees do not change
+@lru_cache(maxsize=4)  # a command parses a text several times, and trees are immutable
 def _parsed(source: Source) -> tuple[File, tuple[Diagnostic, ...]]:
     if source.text.startswith("\ufeff"):
         source = Source(source.text[1:], source.name)
-    if refusal := _too_large(source.text):
+    if refusal := too_large(source.text):
         return File((), span=Span(0, len(source.text)), source=source), (refusal,)
     scanned = scan(source.text)
-    statements, found = _assemble(scanned.pieces)
-    diagnostics = sorted((*scanned.diagnostics, *found), key=lambda d: (d.span.start, d.span.end) if d.span else (0, 0))
+    statements, errors = _assemble(scanned.pieces)
+    diagnostics = sorted(
+        (*scanned.diagnostics, *errors), key=lambda d: (d.span.start, d.span.end) if d.span else (0, 0)
+    )
     file = File(statements, span=Span(0, len(source.text)), comments=scanned.comments, source=source)
     return file, tuple(diagnostics)
 
@@ -73,7 +74,7 @@ _BOUND = re.compile(r"^[ \t]*(?:def[ \t]+|dataset[ \t]+)?([^\W\d]\w*)[ \t]*(?:=(
 
 
 def lost_names(file: File) -> frozenset[str]:
-    """Names that the text seems to bind and the tree does not: a checker is silent about what they refer to."""
+    """Names that the text seems to bind and the tree does not. A checker reports no errors about them."""
     if file.source is None:
         return frozenset()
     bound: set[str] = set()
@@ -87,7 +88,8 @@ def lost_names(file: File) -> frozenset[str]:
     return frozenset(_BOUND.findall(file.source.text)) - bound - STATEMENT_WORDS
 
 
-def _too_large(text: str) -> Diagnostic | None:
+def too_large(text: str) -> Diagnostic | None:
+    """The diagnostic for a source of more than 256 kB; None for any other."""
     if len(text) <= MAX_BYTES // 4 or len(text.encode("utf-8", "surrogatepass")) <= MAX_BYTES:
         return None
     help = "split it with `use`"
@@ -98,7 +100,7 @@ def _too_large(text: str) -> Diagnostic | None:
 
 
 def _assemble(pieces: tuple[Piece, ...]) -> tuple[tuple[Any, ...], list[Diagnostic]]:
-    """Statements out of logical lines, those of a block inside their interface."""
+    """Parse logical lines into statements, and put those of a block into their interface."""
     diagnostics: list[Diagnostic] = []
     blocks: list[tuple[ast.Interface | None, Span, list[Any]]] = [(None, Span(0, 0), [])]
 
@@ -111,8 +113,8 @@ def _assemble(pieces: tuple[Piece, ...]) -> tuple[tuple[Any, ...], list[Diagnost
         if piece.kind == "close":
             close(piece.span.end if piece.text else pieces[number - 1].span.end)
             continue
-        statement, found = parse_line(piece.text, "header" if piece.kind == "open" else "statement")
-        diagnostics += (_moved(diagnostic, piece.span.start) for diagnostic in found)
+        statement, errors = parse_line(piece.text, "header" if piece.kind == "open" else "statement")
+        diagnostics += (shifted(diagnostic, piece.span.start) for diagnostic in errors)
         if piece.kind == "open":
             header = shift(statement, piece.span.start) if statement else None
             blocks.append((header, piece.span, []))
@@ -126,9 +128,10 @@ def _assemble(pieces: tuple[Piece, ...]) -> tuple[tuple[Any, ...], list[Diagnost
     return tuple(blocks[0][2]), diagnostics
 
 
-def _moved(diagnostic: Diagnostic, by: int) -> Diagnostic:
+def shifted(diagnostic: Diagnostic, by: int) -> Diagnostic:
+    """The diagnostic with every span moved."""
     span = diagnostic.span.shift(by) if diagnostic.span else None
-    related = tuple((place.shift(by), word) for place, word in diagnostic.related)
+    related = tuple((other.shift(by), note) for other, note in diagnostic.related)
     return replace(diagnostic, span=span, related=related)
 
 
@@ -140,21 +143,21 @@ _LOCK = threading.Lock()  # the parser and its builder keep the state of one lin
 @cache
 def _parser() -> tuple[Lark, Builder]:
     builder = Builder()
-    parser = tables.parser(builder)
+    parser = parse_tables.parser(builder)
     return parser, builder
 
 
 @lru_cache(maxsize=4096)
 def parse_line(text: str, rule: Rule = "statement") -> tuple[Any, tuple[Diagnostic, ...]]:
-    """(statement or None, diagnostics) of one logical line, positions counted from its beginning."""
+    """Parse one logical line: (statement or None, diagnostics), with spans relative to the line."""
     with _LOCK:
         parser, builder = _parser()
         builder.problems.clear()
         try:
             statement: Any = parser.parse(text, start=rule)
         except UnexpectedInput as unexpected:
-            # What the builder found before that is true as well, but rarely the cause.
-            return None, (complain(text, _offset(unexpected, text)),)
+            # What the builder reported before that is true as well, but rarely the cause.
+            return None, (syntax_error(text, _offset(unexpected, text)),)
         problems = tuple(_narrowed(problem, text) for problem in builder.problems)
     object.__setattr__(statement, "span", Span(0, len(text)))
     if not problems and (too_deep := _too_deep(statement, text)):
@@ -163,13 +166,13 @@ def parse_line(text: str, rule: Rule = "statement") -> tuple[Any, tuple[Diagnost
 
 
 def _narrowed(diagnostic: Diagnostic, text: str) -> Diagnostic:
-    """White space at the ends of a span is nobody's fault."""
+    """The diagnostic without white space at the ends of its span."""
     assert diagnostic.span is not None
     start, end = diagnostic.span.start, diagnostic.span.end
-    found = text[start:end]
-    if not found.strip():
+    covered = text[start:end]
+    if not covered.strip():
         return diagnostic
-    span = Span(start + len(found) - len(found.lstrip()), end - len(found) + len(found.rstrip()))
+    span = Span(start + len(covered) - len(covered.lstrip()), end - len(covered) + len(covered.rstrip()))
     return replace(diagnostic, span=span)
 
 
@@ -181,11 +184,11 @@ def _offset(unexpected: UnexpectedInput, text: str) -> int:
     return len(text) if offset is None else offset
 
 
-_NESTING = re.compile(r"[(\[|.+\-*/<>=!]|and|or|not")  # each can hold two levels of the tree: a pipe and its stage
+_NESTING = re.compile(r"[(\[|.+\-*/<>=!]|and|or|not")  # each may add two levels to the tree: a pipe and its stage
 
 
 def _too_deep(statement: ast.Node, text: str) -> Diagnostic | None:
-    """Sums and negations nest without brackets, so the scanner cannot see them."""
+    """The diagnostic for expressions that nest too deeply without brackets, which the scanner cannot see."""
     if 2 * len(_NESTING.findall(text)) + 8 <= MAX_DEPTH or (node := first_too_deep(statement, MAX_DEPTH)) is None:
         return None
     help = "bind a part of it to a name and use the name"

@@ -1,8 +1,8 @@
 """Logical lines: where a statement begins and ends, and where the block of an interface opens and closes.
 
-The scanner knows strings, comments and brackets and nothing else. What shows in single characters (typographic quotes,
-operators of other languages, brackets that do not match) is reported here, and where the meaning is plain also repaired
-with as many characters, so that the rest of the line is parsed and checked. A line beyond repair is left out whole:
+The scanner knows strings, comments and brackets and nothing else. It reports mistakes in single characters (typographic
+quotes, operators of other languages, brackets that do not match), and where the meaning is clear replaces them by as
+many characters, so that the rest of the line is parsed and checked. A line that cannot be repaired is left out, so that
 one mistake gives one diagnostic.
 """
 
@@ -16,7 +16,7 @@ from bbilang.grammar import codes
 from bbilang.grammar.ast import Comment
 from bbilang.grammar.build import STATEMENT_WORDS
 from bbilang.grammar.diagnostic import Diagnostic
-from bbilang.grammar.slips import CHARACTERS, OPERATORS, describe
+from bbilang.grammar.foreign_symbols import CHARACTERS, OPERATORS, describe
 from bbilang.grammar.source import Span
 
 MAX_DEPTH: Final = 64
@@ -32,13 +32,13 @@ _TOKEN = re.compile(
     | (?P<comment>\#[^\n]*)
     | (?P<string>"(?:[^"\\\n]|\\[^\n])*+"?)
     | (?P<bracket>[()\[\]{}])
-    | (?P<slip>"""
-    + "|".join(re.escape(slip) for slip in sorted(OPERATORS, key=len, reverse=True))
+    | (?P<foreign>"""
+    + "|".join(re.escape(symbol) for symbol in sorted(OPERATORS, key=len, reverse=True))
     + r""")
     | (?P<quoted>[“”„‟«»‘’‚‛'`´][^“”„‟«»‘’‚‛'`´"\n]*[“”„‟«»‘’‚‛'`´"]?)
     | (?P<semicolon>;)
     | (?P<plain>(?:\w+|!=|[.,:=+\-*/<>|])(?:[ ]*\w+)*+)
-    | (?P<odd>.)
+    | (?P<unknown>.)
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -78,7 +78,7 @@ class _Scanner:
         self.comments: list[Comment] = []
         self.diagnostics: list[Diagnostic] = []
         self.blocks: list[int] = []  # offsets of the `{` of open interfaces
-        self.closed_for_them = 0  # blocks that the scanner closed itself, whose `}` may still come
+        self.closed_early = 0  # blocks that the scanner closed before their `}`, which may still come
         self.after_closer = False
         self.restarts = 0
         self.line_begins()
@@ -88,14 +88,12 @@ class _Scanner:
         self.end = 0
         self.openers: list[int] = []
         self.broken = False
-        self.known_until = 0  # up to here newlines are known not to end the line
+        self.continues_until = 0  # newlines before this offset do not end the line
         self.reported: set[str] = set()
         self.repairs: list[tuple[int, str]] = []
 
-    def complain(
-        self, code: str, message: str, span: Span, help: str | None = None, *related: tuple[Span, str]
-    ) -> None:
-        """At most one diagnostic for the same mistake in a logical line, and none once the line is beyond repair."""
+    def report(self, code: str, message: str, span: Span, help: str | None = None, *related: tuple[Span, str]) -> None:
+        """Add a diagnostic: one for each kind of mistake in a logical line, and none once the line is broken."""
         if not self.broken and code + message not in self.reported:
             self.reported.add(code + message)
             self.diagnostics.append(Diagnostic(code, message, span, help, related=related))
@@ -129,7 +127,7 @@ class _Scanner:
                 if self.start is not None:
                     self.end = max(self.end, match.end())
         for offset in self.blocks:
-            self.complain(codes.OPEN_BRACKET, "this `{` is never closed", Span(offset, offset + 1), "add `}`")
+            self.report(codes.OPEN_BRACKET, "this `{` is never closed", Span(offset, offset + 1), "add `}`")
         return Scan(tuple(self.pieces), tuple(self.comments), tuple(self.diagnostics))
 
     def significant(self, offset: int) -> None:
@@ -140,15 +138,15 @@ class _Scanner:
         self.start = self.end = offset
         if self.after_closer:
             message = "a statement begins on a line of its own"
-            self.complain(codes.SEVERAL_STATEMENTS, message, Span(offset, offset + 1), "put a line end after `}`")
+            self.report(codes.SEVERAL_STATEMENTS, message, Span(offset, offset + 1), "put a line end after `}`")
 
     def newline(self, offset: int) -> None:
         self.after_closer = False
-        if self.start is None or self.openers or offset < self.known_until:
+        if self.start is None or self.openers or offset < self.continues_until:
             return
         for continues in (_CONTINUES, _BLOCK_FOLLOWS if self.is_header() else None):
             if continues and (match := continues.match(self.text, offset + 1)):
-                self.known_until = match.end()
+                self.continues_until = match.end()
                 return
         if self.text[self.end - 1] == "|" and not self.broken:
             self.pipe_at_line_end()
@@ -156,21 +154,21 @@ class _Scanner:
             self.finish()
 
     def pipe_at_line_end(self) -> None:
-        """Read on where the next line is plainly the next stage."""
+        """Report the `|` and go on where the next line is clearly the next stage; else finish the line."""
         following = _NEXT_LINE.match(self.text, self.position)
         if following is None or following[1] is None or _STATEMENT_START.match(following[1]):
             return self.finish()
         help = "the next stage takes the `|` with it: begin its line with `|`"
-        self.complain(codes.PIPE_IN_THE_AIR, "this line ends in `|`", Span(self.end - 1, self.end), help)
+        self.report(codes.PIPE_IN_THE_AIR, "this line ends in `|`", Span(self.end - 1, self.end), help)
 
     def is_header(self) -> bool:
         return self.start is not None and _HEADER.match(self.text, self.start) is not None
 
     def finish(self, kind: Literal["line", "open"] = "line") -> None:
-        """The logical line ends here."""
+        """End the logical line."""
         if kind == "line" and self.start is not None and self.is_header():
             help = 'its statements stand in a block: `interface "title" { ... }`'
-            self.broken_after(codes.BAD_BLOCK, "this interface has no block", Span(self.start, self.end), help)
+            self.report_broken(codes.BAD_BLOCK, "this interface has no block", Span(self.start, self.end), help)
         if self.start is not None and not self.broken:
             span = Span(self.start, self.end)
             self.pieces.append(Piece(kind, span, self.repaired(span)))
@@ -184,7 +182,7 @@ class _Scanner:
         for offset, by in self.repairs:
             if span.start <= offset < span.end:
                 characters[offset - span.start : offset - span.start + len(by)] = by
-        return "".join(characters)[: len(text)]  # what a `//` hides may lie beyond the line
+        return "".join(characters)[: len(text)]  # a repair of `//` may reach beyond the line
 
     # --- tokens ---
 
@@ -207,7 +205,7 @@ class _Scanner:
                 inner = self.openers[-1]
                 opener = self.text[inner]
                 message, help = f"this `{opener}` is never closed", f"add the missing `{_CLOSER[opener]}`, or drop it"
-                self.broken_after(codes.OPEN_BRACKET, message, Span(inner, inner + 1), help)
+                self.report_broken(codes.OPEN_BRACKET, message, Span(inner, inner + 1), help)
                 self.openers.clear()
                 return self.open_brace(span)
             if character == "{":
@@ -218,7 +216,7 @@ class _Scanner:
             self.openers.append(offset)
             if len(self.openers) == MAX_DEPTH + 1:
                 help = "bind a part of it to a name and use the name"
-                self.complain(codes.TOO_DEEP, f"brackets are nested deeper than {MAX_DEPTH}", span, help)
+                self.report(codes.TOO_DEEP, f"brackets are nested deeper than {MAX_DEPTH}", span, help)
                 self.broken = True
         elif self.openers:
             self.close(character, span)
@@ -226,7 +224,7 @@ class _Scanner:
             self.close_brace(span)
         else:
             help = f"drop it, or add the `{_OPENER[character]}` that it closes"
-            self.complain(codes.STRAY_CLOSER, f"this `{character}` closes nothing", span, help)
+            self.report(codes.STRAY_CLOSER, f"this `{character}` closes nothing", span, help)
             self.broken = True
 
     def close(self, character: str, span: Span) -> None:
@@ -242,14 +240,14 @@ class _Scanner:
             if len(self.openers) > 1 and _CLOSER[self.text[self.openers[-2]]] == character:
                 del self.openers[-2:]
                 help = f"add `{wanted}` before it"
-                self.broken_after(codes.STRAY_CLOSER, message, span, help, related)
+                self.report_broken(codes.STRAY_CLOSER, message, span, help, related)
             else:
                 self.openers.pop()
-                self.complain(codes.STRAY_CLOSER, message, span, f"write `{wanted}`", related)
+                self.report(codes.STRAY_CLOSER, message, span, f"write `{wanted}`", related)
                 self.repair(span.start, wanted)
 
-    def broken_after(self, code: str, message: str, span: Span, help: str, *related: tuple[Span, str]) -> None:
-        self.complain(code, message, span, help, *related)
+    def report_broken(self, code: str, message: str, span: Span, help: str, *related: tuple[Span, str]) -> None:
+        self.report(code, message, span, help, *related)
         self.broken = True
 
     def open_brace(self, span: Span) -> None:
@@ -259,10 +257,10 @@ class _Scanner:
                 help = "close the first one with `}` before the next begins"
                 header = Span(self.start, span.start) if self.start is not None else span
                 header = Span(header.start, header.start + len(self.text[header.start : header.end].rstrip()))
-                self.complain(codes.BAD_BLOCK, "an interface cannot contain another", header, help, related)
+                self.report(codes.BAD_BLOCK, "an interface cannot contain another", header, help, related)
                 self.pieces.append(Piece("close", Span(header.start, header.start), ""))
                 self.blocks.pop()
-                self.closed_for_them += 1
+                self.closed_early += 1
             if self.broken:
                 self.broken = False
                 self.pieces.append(Piece("open", Span(self.start or 0, span.start), "interface"))
@@ -276,7 +274,7 @@ class _Scanner:
 
     def brace_in_value(self, span: Span) -> None:
         help = 'lists are written with `[` and `]`; a block belongs to `interface "title" { ... }`'
-        self.broken_after(codes.BAD_BLOCK, "`{` opens the block of an interface and nothing else", span, help)
+        self.report_broken(codes.BAD_BLOCK, "`{` opens the block of an interface and nothing else", span, help)
 
     def close_brace(self, span: Span) -> None:
         self.finish()
@@ -284,16 +282,16 @@ class _Scanner:
             self.blocks.pop()
             self.pieces.append(Piece("close", span, "}"))
             self.after_closer = True
-        elif self.closed_for_them:
-            self.closed_for_them -= 1
+        elif self.closed_early:
+            self.closed_early -= 1
         else:
-            self.complain(codes.STRAY_CLOSER, "this `}` closes nothing", span, "drop it")
+            self.report(codes.STRAY_CLOSER, "this `}` closes nothing", span, "drop it")
             self.reported.clear()
 
     def never_closed(self, before: int | None = None) -> None:
-        """Report an open bracket, and go on at the next line that looks like a new statement.
+        """Report an open bracket, and restart at the next line that looks like a new statement.
 
-        That is sought behind the outermost open bracket, since others may belong to the statements after it.
+        The search begins behind the outermost open bracket, since the others may belong to later statements.
         """
         assert self.start is not None
         line_start = self.text.rfind("\n", 0, self.start) + 1
@@ -309,13 +307,13 @@ class _Scanner:
                 break
         *outer, inner = (offset for offset in self.openers if offset < restart)
         opener = self.text[inner]
-        # What was read behind the restart is read again, and what was wrong there does not hide this.
+        # The text behind the restart is scanned again, so drop what was reported there.
         self.comments = [comment for comment in self.comments if comment.span.start < restart]
         self.diagnostics = [d for d in self.diagnostics if d.span is None or d.span.start < restart]
         self.broken = self.broken and any(d.span and d.span.start >= self.start for d in self.diagnostics)
         related = tuple((Span(offset, offset + 1), "and this one") for offset in outer)
         help = f"add the missing `{_CLOSER[opener]}`"
-        self.complain(codes.OPEN_BRACKET, f"this `{opener}` is never closed", Span(inner, inner + 1), help, *related)
+        self.report(codes.OPEN_BRACKET, f"this `{opener}` is never closed", Span(inner, inner + 1), help, *related)
         assert restart > inner, "every restart is further on"
         self.position = restart
         self.line_begins()
@@ -328,19 +326,19 @@ class _Scanner:
         if foreign:
             span = Span(match.start(), match.start() + foreign.end())
             message, help = 'this string does not end in `"`', f'`{foreign[0]}` is a typographic quote; write `"`'
-            self.complain(codes.WRONG_QUOTES, message, span, help)
+            self.report(codes.WRONG_QUOTES, message, span, help)
         else:
             help = 'add the closing `"`; a string ends on its line, and `\\n` in it is a line end'
             span = Span(match.start(), match.start() + len(rest))
-            self.complain(codes.OPEN_STRING, "this string is never closed", span, help)
+            self.report(codes.OPEN_STRING, "this string is never closed", span, help)
         self.broken = True
-        for character in rest:  # what the string swallowed may have closed brackets
+        for character in rest:  # the string may contain brackets that were meant to close others
             if self.openers and character == _CLOSER[self.text[self.openers[-1]]]:
                 self.openers.pop()
 
     @staticmethod
     def closed(string: str) -> bool:
-        """Whether the last quote is not an escaped one."""
+        """Whether the last quote of a string is not escaped."""
         body = string[1:-1]
         return (len(body) - len(body.rstrip("\\"))) % 2 == 0
 
@@ -350,50 +348,50 @@ class _Scanner:
         if len(text) > 1 and text[-1] in "“”„‟«»‘’‚‛'`´\"":
             help = f'write `"{body}"`' if len(body) < 60 else 'write `"..."`'
             message = 'a string stands in straight double quotes (`"`)'
-            self.complain(codes.WRONG_QUOTES, message, span, help)
+            self.report(codes.WRONG_QUOTES, message, span, help)
             self.repair(match.start(), '"')
             self.repair(match.end() - 1, '"')
         else:
             self.position = match.start() + 1
             span = Span(match.start(), match.start() + 1)
             help = 'strings stand in straight double quotes: `"text"`'
-            self.broken_after(codes.WRONG_QUOTES, f"`{text[0]}` begins no string", span, help)
+            self.report_broken(codes.WRONG_QUOTES, f"`{text[0]}` begins no string", span, help)
 
     def semicolon(self, match: re.Match[str]) -> None:
         span = Span(match.start(), match.end())
         if self.openers:
-            self.complain(codes.MISPLACED_COMMA, "`;` separates nothing here", span, "write `,`")
+            self.report(codes.MISPLACED_COMMA, "`;` separates nothing here", span, "write `,`")
             self.repair(match.start(), ",")
             return
         end = self.text.find("\n", match.end())
         rest = self.text[match.end() : len(self.text) if end < 0 else end].strip(" \t\r;")
         last = not rest or rest.startswith(("#", "}"))
         help = "drop it: the line end closes a statement" if last else "put each statement on a line of its own"
-        self.complain(codes.SEVERAL_STATEMENTS, "statements are not separated by `;`", span, help)
+        self.report(codes.SEVERAL_STATEMENTS, "statements are not separated by `;`", span, help)
         self.finish()
 
-    def slip(self, match: re.Match[str]) -> None:
-        found = match[0]
-        message, help, instead = OPERATORS[found]
+    def foreign(self, match: re.Match[str]) -> None:
+        operator = match[0]
+        message, help, instead = OPERATORS[operator]
         span = Span(match.start(), match.end())
-        if found == "//":
+        if operator == "//":
             end = self.text.find("\n", match.start())
             self.position = len(self.text) if end < 0 else end
             span = Span(match.start(), match.start() + len(self.text[match.start() : self.position].rstrip()))
             instead = " " * (span.end - span.start)
-        self.complain(codes.WRONG_OPERATOR, message, span, help)
+        self.report(codes.WRONG_OPERATOR, message, span, help)
         if instead is None:
             self.broken = True
         else:
             self.repair(match.start(), instead)
 
-    def odd(self, match: re.Match[str]) -> None:
+    def unknown(self, match: re.Match[str]) -> None:
         character, span = match[0], Span(match.start(), match.end())
         instead = CHARACTERS.get(character, (None, None))[1]
         if character.isspace():
             instead = " "
         message, help = describe(character)
-        self.complain(codes.UNKNOWN_CHARACTER, message, span, help)
+        self.report(codes.UNKNOWN_CHARACTER, message, span, help)
         if instead is None:
             self.broken = True
         else:

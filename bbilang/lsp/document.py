@@ -17,7 +17,7 @@ from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
-from bbilang.grammar.parse import _too_large, lost_names, parse_line
+from bbilang.grammar.parse import lost_names, parse_line, too_large
 from bbilang.grammar.source import Source
 from bbilang.grammar.walk import shift
 from bbilang.lsp.incremental_check import IncrementalChecker, StatementCache, checked, statements_of
@@ -68,7 +68,7 @@ class Document:
         self._state = None
         self._blocks: list[tuple[int, int]] | None = None
         self._resolvers: dict[int, Resolver | None] = {}
-        self.refusal = _too_large(self.text)
+        self.refusal = too_large(self.text)
         self.lines = Lines.of("") if self.refusal else self.lines.edited(self.text)
 
     def invalidate(self) -> None:

@@ -24,7 +24,7 @@ from bbilang.compiler.ir.program import Element, Interface, ModelSlot, Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import Diagnostic
-from bbilang.grammar.parse import _moved
+from bbilang.grammar.parse import shifted
 from bbilang.grammar.source import Span
 from bbilang.grammar.walk import shift
 from bbilang.lsp.logical_lines import Lines
@@ -296,7 +296,7 @@ class IncrementalChecker(Checker):
             resolver.selections.ids.setdefault(name, digest)
         resolver.origins.later.append((start, record.origins))
         if record.diagnostics:
-            self.diagnostics += [_moved(diagnostic, start) for diagnostic in record.diagnostics]
+            self.diagnostics += [shifted(diagnostic, start) for diagnostic in record.diagnostics]
         if isinstance(statement, ast.Bind):
             name, scope = statement.name.text, resolver.scopes[-1]
             resolver.later.pop(name, None)
@@ -329,7 +329,7 @@ class IncrementalChecker(Checker):
         elif len(elements) > drawn:
             record.value = elements[-1].node
         record.names = self.digest if diagnostics else 0
-        record.diagnostics = tuple(_moved(d, -start) for d in diagnostics)
+        record.diagnostics = tuple(shifted(d, -start) for d in diagnostics)
         record.origins = [(node, span.shift(-start)) for node, span in record.origins if span.start >= start]
         records = self.cache.records.setdefault(key, [])
         records.insert(0, record)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from bbilang.grammar import ast, codes
 from bbilang.grammar.diagnostic import Diagnostic
-from bbilang.grammar.parse import _moved, parse_line
+from bbilang.grammar.parse import parse_line, shifted
 from bbilang.grammar.scan import Piece, scan
 from bbilang.grammar.source import Span
 
@@ -87,8 +87,8 @@ class Lines:
                 return None
         kept = [_moved_line(line, shift) for line in lines[high:]] if shift else lines[high:]
         slips = [d for d in outside if d.span and d.span.start < begin]
-        slips += [_moved(d, begin) for d in scanned.diagnostics]
-        slips += [_moved(d, shift) for d in below]
+        slips += [shifted(d, begin) for d in scanned.diagnostics]
+        slips += [shifted(d, shift) for d in below]
         above = [c for c in self.comments if c.span.start < begin]
         inside = [_moved_comment(c, begin) for c in scanned.comments]
         under = [_moved_comment(c, shift) for c in self.comments if c.span.start >= stop]
@@ -98,7 +98,7 @@ class Lines:
         """Return all syntax errors, in text order."""
         diagnostics = list(self.slips)
         for number, line in enumerate(self.lines):
-            diagnostics += (_moved(diagnostic, line.start) for diagnostic in line.diagnostics)
+            diagnostics += (shifted(diagnostic, line.start) for diagnostic in line.diagnostics)
             if number and isinstance(line.statement, ast.Version):
                 message = "the version stands on the first line, before everything else"
                 span = Span(line.start, line.end)

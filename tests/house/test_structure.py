@@ -27,7 +27,6 @@ OWED_CIRCLES = [
 ]
 OWED_FILES = {
     "compiler/contract/operation.py",
-    "grammar/complain.py",
     "runtime/attribution/slots.py",
 }
 OWED_FUNCTIONS = {

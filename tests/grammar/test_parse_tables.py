@@ -1,6 +1,6 @@
 """The parse tables that ship are those of the grammar, and a parser without them is the same."""
 
-from bbilang.grammar import table, tables
+from bbilang.grammar import generated_tables, parse_tables
 from bbilang.grammar.build import Builder
 from bbilang.grammar.parse import parse, parse_line
 
@@ -8,11 +8,13 @@ LINE = 'a = [mixed3a..mixed5a].spatial | attribute(output["x", score=logit] - b)
 
 
 def test_the_tables_are_of_this_grammar():
-    assert table.STAMP.split()[1] == tables.stamp(tables.grammar()).split()[1], "run `python -m bbilang.grammar.tables`"
+    assert generated_tables.STAMP.split()[1] == parse_tables.stamp(parse_tables.grammar()).split()[1], (
+        "run `python -m bbilang.grammar.parse_tables`"
+    )
 
 
 def test_another_lark_makes_its_own(monkeypatch):
-    loaded = tables.parser(Builder()).parse(LINE, start="statement")
-    monkeypatch.setattr(table, "STAMP", "another")
-    built = tables.parser(Builder()).parse(LINE, start="statement")
+    loaded = parse_tables.parser(Builder()).parse(LINE, start="statement")
+    monkeypatch.setattr(generated_tables, "STAMP", "another")
+    built = parse_tables.parser(Builder()).parse(LINE, start="statement")
     assert loaded == built == parse_line(LINE)[0] == parse(LINE).statements[0]

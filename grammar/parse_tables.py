@@ -1,7 +1,7 @@
-"""The parse tables of bbi.lark, made ahead: `python -m bbilang.grammar.tables` after a change of the grammar.
+"""The parser of bbi.lark from precomputed tables: `python -m bbilang.grammar.parse_tables` regenerates them.
 
-Lark takes a sixth of a second to make them, which every command would pay. They hold for one version of Lark and one
-text of the grammar; where either is another, the tables are made on the spot, and the parser is the same.
+Lark needs a sixth of a second to compute them, which every command would pay. They are valid for one version of Lark
+and one text of the grammar; for any other they are computed when the parser is built, and the parser is the same.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ def grammar() -> str:
 
 
 def stamp(text: str) -> str:
-    """What the tables hold for: the version of Lark and the text of the grammar."""
+    """What the tables are valid for: the version of Lark and a hash of the grammar."""
     return f"{lark.__version__} {hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def parser(builder: Any) -> Lark:
-    """The parser with a builder's callbacks; from the tables where they hold."""
+    """The parser with a builder's callbacks, from the generated tables where they are valid."""
     text = grammar()
     try:
-        from bbilang.grammar import table
+        from bbilang.grammar import generated_tables as generated
 
-        if stamp(text) == table.STAMP:
+        if stamp(text) == generated.STAMP:
             load: Any = Lark._load_from_dict  # Lark gives it no types
-            return quickened(load(table.DATA, table.MEMO, transformer=builder))
+            return with_fast_rules(load(generated.DATA, generated.MEMO, transformer=builder))
     except (ImportError, AttributeError):
         pass
-    return quickened(Lark(text, transformer=builder, **OPTIONS))
+    return with_fast_rules(Lark(text, transformer=builder, **OPTIONS))
 
 
-class _Rule:
-    """What the parser's loop asks of a rule. Compared by identity, where Lark's own hash their names anew each time:
-    the callback of every reduction is found in a table of rules."""
+class _FastRule:
+    """A rule of the parser's loop, compared by identity: the callback of every reduction is looked up in a table of
+    rules, and Lark's own rules hash their names at every look-up."""
 
     __slots__ = ("expansion", "origin")
 
@@ -58,14 +58,14 @@ class _Rule:
         self.expansion, self.origin = rule.expansion, rule.origin
 
 
-def quickened(parser: Lark) -> Lark:
-    """The same parser with its rules in their quick form; unchanged where Lark's insides are not as known."""
+def with_fast_rules(parser: Lark) -> Lark:
+    """The same parser with faster rules; unchanged where the internals of this version of Lark differ."""
     inner = getattr(getattr(parser.parser, "parser", None), "parser", None)
     states = getattr(getattr(inner, "parse_table", None), "states", None)
     callbacks = getattr(inner, "callbacks", None)
     if inner is None or not isinstance(states, dict) or not isinstance(callbacks, dict):
         return parser
-    quick = {rule: _Rule(rule) for rule in callbacks if isinstance(rule, Rule)}
+    quick = {rule: _FastRule(rule) for rule in callbacks if isinstance(rule, Rule)}
     for actions in states.values():
         for name, (action, what) in list(actions.items()):
             if isinstance(what, Rule):
@@ -77,10 +77,9 @@ def quickened(parser: Lark) -> Lark:
 def main() -> None:
     text = grammar()
     data, memo = Lark(text, **OPTIONS).memo_serialize([TerminalDef, Rule])
-    path = Path(__file__).parent / "table.py"
-    head = (
-        '"""Made by `python -m bbilang.grammar.tables` from bbi.lark; not for editing."""\n\n# ruff: noqa\n# fmt: off\n'
-    )
+    path = Path(__file__).parent / "generated_tables.py"
+    head = '"""Made by `python -m bbilang.grammar.parse_tables` from bbi.lark; not for editing."""\n\n'
+    head += "# ruff: noqa\n# fmt: off\n"
     path.write_text(f"{head}STAMP = {stamp(text)!r}\nDATA = {data!r}\nMEMO = {memo!r}\n", encoding="utf-8")
 
 

@@ -1,6 +1,6 @@
-"""What people bring along from other languages and from word processors: operators and characters that bbi lacks.
+"""Operators and characters of other languages and of word processors, which the language does not have.
 
-Each with what to say and, where the meaning is plain, as many characters to read in its place.
+Each with a message and, where the meaning is clear, a replacement of the same length.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
-# slip -> (what is wrong, what to do, what to read instead)
+# operator -> (message, help, replacement or None)
 OPERATORS: Final[dict[str, tuple[str, str, str | None]]] = {
     "||": ("`||` is not an operator", "a pipe is a single `|`; an alternative is the word `or`", "| "),
     "|>": ("`|>` is not an operator", "a pipe is `|`", "| "),
@@ -33,7 +33,7 @@ OPERATORS: Final[dict[str, tuple[str, str, str | None]]] = {
     "…": ("`…` is not an operator", "a range of layers is written with two dots: `[first..last]`", None),
 }  # fmt: skip
 
-# character -> (what to do, what to read instead)
+# character -> (help, replacement or None)
 CHARACTERS: Final[dict[str, tuple[str, str | None]]] = {
     "!": ("write the word `not`, or `!=` to compare", None),
     "%": ("write a share as a number, such as `0.1`", None),
@@ -57,7 +57,7 @@ CHARACTERS: Final[dict[str, tuple[str, str | None]]] = {
 
 
 def describe(character: str) -> tuple[str, str | None]:
-    """(what is wrong, what to do) for a character outside the language."""
+    """(message, help) for a character outside the language."""
     help = CHARACTERS.get(character, (None, None))[0]
     if character.isprintable():
         return f"the character `{character}` has no meaning here", help
