@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bbilang.compiler.check.check import check_recovering
 from bbilang.compiler.check.options import Options
-from bbilang.compiler.contract.operation import Registry
+from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Program
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import Diagnostic
