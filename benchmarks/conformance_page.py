@@ -18,24 +18,23 @@ HEAD = """# Methods of attribution, compared
 
 <!-- Written by `python -m benchmarks.conformance` from benchmarks/results/methods.json; a test holds it to that. -->
 
-Every method of [the reference](reference/methods.md) is run on small networks of each building block and on
-EfficientNet-Lite0, beside an oracle: Captum 0.9.0 or zennit 0.5.1 as their documentation shows, or a plain loop of
+Every method of [the reference](reference/methods.md) is compared, on small networks of each building block and on
+EfficientNet-Lite0, with an oracle: Captum 0.9.0 or zennit 0.5.1 as their documentation shows, or a plain loop of
 the published algorithm where neither has it. Stochastic methods get the same masks and noise.
-`tests/methods/test_conformance.py` holds all of it.
+`tests/methods/test_conformance.py` verifies all of it.
 
 ## Method and building block
 
-The largest difference of a map from the oracle's, as a share of its largest value: 1e-7 is the rounding of single
-precision. A dash: the method is not defined there, and refused with a code. A dot: it is defined, and the oracle is
-not, or not in the same way; slow twins hold it there (zennit has no rule for attention, and in excitation backprop
-another one for what is negative).
+The largest difference from the oracle's map, relative to its largest value: 1e-7 is single-precision rounding. A dash:
+the method is not defined there and is refused with a code. A dot: it is defined, but the oracle is not, or differs;
+slow implementations verify it there (zennit has no rule for attention, and in excitation backprop another one for
+negative values).
 
 """
 TIMES = """
-On EfficientNet-Lite0, one class, at the input (SIDE x SIDE): passes that the whole page takes (forward, backward, and
-rows that run again above the layer; one of each kind is shared by all methods, classes and layers of a file), and how
-many times as long as ours the oracle takes. One class is the least favourable case: [the benchmarks](benchmarks.md)
-have ten.
+On EfficientNet-Lite0, one class, at the input (SIDE x SIDE): passes of the whole page (forward, backward, and rows
+run again above the layer; those of the same kind are shared by all methods, classes and layers of a file), and the time
+of the oracle relative to ours. One class is the least favourable case: [the benchmarks](benchmarks.md) use ten.
 
 | method | oracle | forward | backward | rows again | ours | oracle, times ours |
 |---|---|---|---|---|---|---|
@@ -43,14 +42,14 @@ have ten.
 AXIOMS = """
 ## Method and axiom
 
-What a method satisfies at the input with its defaults. A dot is a claim that property tests hold it to, on random
-networks and pictures; where there is none, a committed counterexample breaks the axiom
+What a method satisfies at the input with its defaults. A dot is a claim that property tests verify on random
+networks and pictures; without a dot, a committed counterexample violates the axiom
 (`tests/methods/test_axioms.py`).
 
 """
 AFTER = """
-The lists are each method's own (`Method.axioms`). Integrated gradients is complete up to the error of its quadrature,
-which the legend of a page tells; the claims of the two pool methods, of LRP and of excitation backprop hold up to
+The lists are attributes of the methods (`Method.axioms`). Integrated gradients is complete up to the quadrature error,
+which the legend of a page shows; the claims of the two pool methods, of LRP and of excitation backprop hold up to
 rounding and their stabilizers.
 """
 

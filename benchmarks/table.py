@@ -23,10 +23,10 @@ HEAD = """# Benchmarks
 
 <!-- Written by `make bench` from benchmarks/results; a test holds it to them. -->
 
-The same work in several ways, side by side in one run and in turns; numbers are compared before anything is timed.
-Ours is the public way: a text, compiled, and `bbilang.execute` with nothing cached. The minimum is plain torch written
-by hand for this one network (`benchmarks/minimal.py`). Peers are called as their documentation shows. `make bench` runs
-it all again and writes this page; `make bench ROWS=linear QUICK=1` a part of it.
+The same work in several ways, interleaved in one run; values are compared before anything is timed. Ours uses the
+public API: a compiled text and `bbilang.execute` without a cache. The minimum is plain torch, hand-written for this
+network (`benchmarks/minimal.py`). Other tools are called as their documentation shows. `make bench` repeats everything
+and writes this page; `make bench ROWS=linear QUICK=1` runs a part.
 """
 
 
