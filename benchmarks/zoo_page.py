@@ -13,11 +13,11 @@ HEAD = """# Networks of other libraries
 
 <!-- Written by `python -m benchmarks.zoo` from benchmarks/results/zoo.jsonl; a test holds it to them. -->
 
-A small member of each family of timm, torchvision and transformers, with random weights, compared with plain
-autograd: `scores` as the module returns them; `input` and `layer`, linear attribution to one class; `occlusion` of quarters of the
-picture; `path`, integrated gradients of three steps at the layer. A number is the largest difference relative to the
-largest value. It counts as right below 0.001, or below twice the change of the oracle between float32 and float64, or
-when the picture changes by one part in a million (units near a kink); a code is a refusal. `MB` is the memory of the
+A small member of each family of timm, torchvision and transformers, with random weights, compared with plain autograd:
+`scores` as the module returns them; `input` and `layer`, linear attribution to one class; `occlusion` of quarters of
+the picture; `path`, integrated gradients of three steps at the layer. A number is the largest difference relative to
+the largest value. It counts as right below 0.001, or below twice the change of the oracle between float32 and float64,
+or when the picture changes by one part in a million (units near a kink); a code is a refusal. `MB` is the memory of the
 process that ran them all, after each: it follows the size of the largest network.
 """
 

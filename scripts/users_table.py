@@ -29,8 +29,8 @@ HEAD = """# What users bring, and what happens
 
 <!-- Written by scripts/users_table.py from the tests in tests/users; a test holds it to them. -->
 
-No value on a page is silently wrong: anything that cannot be computed correctly is refused with a [code](reference/errors.md).
-Each row is a test.
+No value on a page is silently wrong: anything that cannot be computed correctly is refused with a
+[code](reference/errors.md). Each row is a test.
 """
 
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bbilang.compiler.check.arguments import At, Poisoned
 from bbilang.compiler.check.options import Options
@@ -25,11 +24,18 @@ from bbilang.lsp.logical_lines import Lines
 from bbilang.lsp.model_descriptions import Describer, Pending
 from bbilang.registry import registry
 
-if TYPE_CHECKING:
-    from bbilang.lsp.names import Definition
-
 SOME_PICTURE = ("picture 1",)  # stands in for the picture that the command line will give
 _STATEMENT = re.compile(r"^[ \t]*(model|output|set|use|input)(?=[ \t\r(]|$)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A name that the text binds. ``block``: (start, end) of the interface that it is local to; None for the whole file."""
+
+    name: str
+    start: int
+    end: int
+    block: tuple[int, int] | None
 
 
 @dataclass(frozen=True)

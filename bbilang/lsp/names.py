@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass
 
 from bbilang.grammar import ast
 from bbilang.grammar.build import RESERVED_WORDS, STATEMENT_WORDS
 from bbilang.grammar.parse import _BOUND
 from bbilang.lsp.completion import parameters_of
 from bbilang.lsp.cursor import Cursor, Token
-from bbilang.lsp.document import Document
+from bbilang.lsp.document import Definition, Document
 from bbilang.lsp.hover import token_at
 
 WORD_KINDS = (
@@ -25,16 +24,6 @@ WORD_KINDS = (
     "text",
 )
 _NAME = re.compile(r"[^\W\d]\w*")
-
-
-@dataclass(frozen=True)
-class Definition:
-    """``block``: (start, end) of the interface that the name is local to; None for the whole file."""
-
-    name: str
-    start: int
-    end: int
-    block: tuple[int, int] | None
 
 
 class RenameRefused(Exception):
