@@ -30,7 +30,7 @@ _STATEMENT = re.compile(r"^[ \t]*(model|output|set|use|input)(?=[ \t\r(]|$)", re
 
 @dataclass(frozen=True)
 class Definition:
-    """A name that the text binds. ``block``: (start, end) of the interface that it is local to; None for the whole file."""
+    """A name that the text binds. ``block``: (start, end) of its interface; None for a name of the whole file."""
 
     name: str
     start: int
