@@ -11,7 +11,7 @@ from bbilang.compiler.contract import Fail, Method, Operation, Parameter, bound,
 from bbilang.compiler.ir.model_description import NOT_PICTURES, ModelDescription
 from bbilang.compiler.ir.program import OUTPUT, Node, walk
 from bbilang.compiler.optimize.cost import layer_of
-from bbilang.compiler.optimize.target_slots import place_of
+from bbilang.compiler.optimize.target_slots import target_layer_of
 from bbilang.grammar import ast
 from bbilang.grammar.source import Span
 
@@ -96,11 +96,10 @@ class MethodReader:
         of visits. Raises At E219, E238."""
         given = self.one_method(value)
         kind, parameters = bound(self.scope.registry, given)
-        plain = kind.reruns or type(kind).contribution is not Method.contribution
-        if kind.layered or not plain or kind.finds != "gradients" or kind.rivals(parameters, 2):
+        if not kind.nests(parameters):
             help = "`gradient`, `linear`, `integrated_gradients` and `guided_backprop` are, among others"
             raise at(value.span, "E238", f"`{kind.name}` is no method of gradients at the layer itself", help)
-        if len(kind.attempts(parameters)) > 1:
+        if kind.open_ended(parameters):
             help = f"as in `{kind.name}(n_steps=20)`"
             raise at(value.span, "E238", f"inside another method, `{kind.name}` needs a number of steps", help)
         return given
@@ -153,15 +152,15 @@ class MethodReader:
         """Raises `Fail` E238 for a method that is not defined for the target: one that has no gradient or reruns the
         network, where the target is an attribution; one of competing classes, where it is no class."""
         targets = [arguments[p.name] for p in operation.parameters if p.kind == "target"]
-        chained = any(isinstance(node, Node) and place_of(node) != OUTPUT for node in targets)
+        chained = any(isinstance(node, Node) and target_layer_of(node) != OUTPUT for node in targets)
         for name in (p.name for p in operation.parameters if p.kind == "method"):
             given = arguments[name]
             for each in given[1] if given[0] == "list" else (given,):
                 method, parameters = bound(self.scope.registry, each)
-                if method.rivals(parameters, 2) and not all(map(_is_class_score, targets)):
+                if method.classes_only(parameters) and not all(map(_is_class_score, targets)):
                     message = f"`{method.name}` is a competition among classes, and this is no class"
                     raise Fail("E238", message, "explain a class, or a list of them", name)
-                if chained and (method.reruns or method.redistributes):
+                if chained and not method.explains_attributions():
                     help = "leave the method out: attribution to an attribution is `linear`"
                     raise Fail("E238", f"`{method.name}` is not of attributions: of classes and of atoms", help, name)
 

@@ -1,7 +1,18 @@
 """What operations, styles and methods declare about themselves. Imports grammar and compiler/ir."""
 
-from bbilang.compiler.contract.demands import Activations, Demand, Gradients, IconsOf, Reruns, Rule, Scores, Trials
-from bbilang.compiler.contract.method import AXIOMS, Method, bound, named_method, spelled
+from bbilang.compiler.contract.demands import (
+    Activations,
+    Demand,
+    Gradients,
+    IconsOf,
+    MethodCall,
+    Reruns,
+    RerunWork,
+    Rule,
+    Scores,
+    Trials,
+)
+from bbilang.compiler.contract.method import AXIOMS, Method, Parameters, bound, named_method, spelled
 from bbilang.compiler.contract.operation import Make, Operation
 from bbilang.compiler.contract.parameters import REQUIRED, Fail, Parameter
 from bbilang.compiler.contract.registry import Registry, did_you_mean, suggest
@@ -20,9 +31,12 @@ __all__ = [
     "IconsOf",
     "Make",
     "Method",
+    "MethodCall",
     "Operation",
     "Parameter",
+    "Parameters",
     "Registry",
+    "RerunWork",
     "Reruns",
     "Rule",
     "Run",

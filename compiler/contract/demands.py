@@ -7,7 +7,8 @@ from typing import Any
 from bbilang.compiler.ir.program import Node
 from bbilang.grammar.frozen import frozen
 
-Rule = tuple[Any, ...]  # (method, parameters) whose rule changes the way back, or nothing
+MethodCall = tuple[str, tuple[tuple[str, Any], ...]]  # a method: its name, and parameters
+Rule = tuple[Any, ...]  # a `MethodCall` whose rule changes the derivatives, or nothing
 
 
 @frozen
@@ -23,7 +24,7 @@ class Gradients:
 
     ``parts``: not empty where its numbers are inner products of the gradient with parts that are known before
     (`Operation.parts`), so that tangents find them as well as cotangents do; equal names stand for equal parts.
-    ``rule``: a method's name and parameters, whose `Method.around` the network runs in; empty for plain derivatives.
+    ``rule``: a method whose `DerivativeMethod.around` the network runs in; empty for plain derivatives.
     ``combined``: a sum or difference of classes is one score, since the numbers are not sums over its classes.
     """
 
@@ -36,13 +37,34 @@ class Gradients:
 
 @frozen
 class Reruns:
-    """The operation needs a method that runs the network above a layer again for each activation that it visits
-    (`Method.finds` says what for): gradients there (path methods, noise), values (masks), or masks that are learned."""
+    """The operation needs a method that runs the network again from one of the layers on: at other activations, for
+    their gradients (path methods, noise) or values (masks), or to learn masks. `Method.work` says what is run,
+    `Method.execute` runs it."""
 
     target: Node
     layers: tuple[str, ...]
-    method: tuple[str, tuple[tuple[str, Any], ...]]  # name and all parameters
+    method: MethodCall  # with all parameters
     combined: bool = False  # as in `Gradients`
+
+
+@frozen
+class RerunWork:
+    """What a method runs at one layer, for each input.
+
+    ``finds``: one word for what it runs for, in the plan's JSON form. ``visits``: at how many activations the network
+    runs; ``bound``: at the most. ``shares``: one run of the network above the layer serves every target. ``returns``: a
+    gradient comes back for each target. ``extra``: runs besides, of the score at the baseline. ``rivals``: classes that
+    are followed down besides the targets. ``noun``: what a visit is, for the plan.
+    """
+
+    finds: str
+    visits: int
+    bound: bool = False
+    shares: bool = True
+    returns: bool = True
+    extra: int = 0
+    rivals: int = 0
+    noun: str = "step"
 
 
 @frozen

@@ -87,11 +87,3 @@ class Operation:
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         """Compute the result from the input fields and what the run has (values of other nodes, tensors)."""
         raise NotImplementedError
-
-
-def __getattr__(name: str) -> Any:  # for branches that still import the contract from here
-    from bbilang.compiler import contract
-
-    if name.startswith("_"):
-        raise AttributeError(name)
-    return getattr(contract, name)

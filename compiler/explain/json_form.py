@@ -98,7 +98,7 @@ def _steps(plan: Plan, comparison: PlanComparison | None) -> list[dict[str, Any]
             "to": reach.end if reach else None,
             "returns": reach.returns if reach else False,
             "layers": list(reach.layers) if reach else [],
-            "elements": list(needed[id(step)]),
+            "elements": list(needed[step]),
             "asked": _asked(plan.program, step.asked),
             "frees": [str(free) for free in step.frees],
             "alternatives": [

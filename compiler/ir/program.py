@@ -222,13 +222,13 @@ class Tangents(Derivatives):
 
 @frozen
 class Rerun(Derivatives):
-    """Reruns of the network at other activations of a layer than the input's own: those that ``method`` visits.
+    """The network again from one layer on, as a method or a measure of `trust` needs it.
 
-    ``finds``: `gradients` at these activations; `values` of the targets, where one run serves all of them; `masks`,
-    learned in ``visits`` steps for each target; or `trust` in an attribution, by the measures in ``method``
-    (`contract.Trials`).
-    ``above``: only the network above the layer runs, for all targets at once; otherwise all of it, for every visit and
-    target, as in an unoptimized call. ``baseline``: index of the forward of a path's baseline, or -1.
+    ``finds``: one word for what it runs for: `gradients` at other activations; the targets' `values` of masked ones;
+    `masks` that are learned; the word of another kind of method; or `trust`, a measure (`contract.Trials`).
+    ``above``: only the network above the layer runs; else all of it, for every visit and target, as a call without an
+    optimizer does. ``baseline``: the forward of the baseline's picture, or -1. ``visits`` and what follows ``finds``:
+    see `contract.RerunWork`.
     """
 
     requests: tuple[DerivativeRequest, ...]
@@ -243,6 +243,9 @@ class Rerun(Derivatives):
     extra: int = 0  # further forward passes: for the score at the baseline
     bound: bool = False  # whether ``visits`` is an upper bound
     rivals: int = 0  # classes that compete with the targets, and are differentiated too
+    shares: bool = True
+    returns: bool = True
+    noun: str = "step"
 
 
 @frozen

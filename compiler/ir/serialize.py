@@ -7,6 +7,7 @@ equal one, which runs the same. A caller's own module is a named slot: it must b
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -139,7 +140,28 @@ class _Writer:
             "extra": rerun.extra,
             "bound": rerun.bound,
             "rivals": rerun.rivals,
+            **_shape_of(rerun),
         }
+
+
+# ``shares``, ``returns`` and ``noun`` of the reruns whose form leaves them out, by ``finds``.
+SHAPES = {
+    "gradients": (True, True, "step"),
+    "values": (True, False, "mask"),
+    "masks": (False, True, "step"),
+    "trust": (True, True, "step"),
+}
+
+
+def _shape_of(rerun: Rerun) -> dict[str, Any]:
+    if SHAPES.get(rerun.finds) == (rerun.shares, rerun.returns, rerun.noun):
+        return {}
+    return {"shares": rerun.shares, "returns": rerun.returns, "noun": rerun.noun}
+
+
+def _shape_from(data: Mapping[str, Any]) -> tuple[bool, bool, str]:
+    shares, returns, noun = SHAPES.get(data["finds"], SHAPES["gradients"])
+    return data.get("shares", shares), data.get("returns", returns), data.get("noun", noun)
 
 
 def _listed(value: Any) -> Any:
@@ -276,6 +298,7 @@ class _Reader:
             entry["extra"],
             entry["bound"],
             entry["rivals"],
+            *_shape_from(entry),
         )
 
 

@@ -15,7 +15,7 @@ from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import Backward, DerivativeRequest, Node, Program, Tangents, walk
 from bbilang.compiler.ir.speeds import Speed
 from bbilang.compiler.optimize.cost import Cost, earliest, flops_upto, passes_cost
-from bbilang.compiler.optimize.target_slots import atom_count, atoms_of, request_keys
+from bbilang.compiler.optimize.target_slots import Key, atom_count, atoms_of, request_keys
 from bbilang.grammar.frozen import frozen
 
 Unit = tuple[str, str]  # a layer, and the name of the parts of its atoms; empty where only cotangents will do
@@ -57,7 +57,7 @@ class _Group:
         for request in backward.requests:
             for layer in request.layers:
                 units.setdefault((layer, request.parts), []).append(request)
-        wanted: dict[tuple, frozenset[Unit]] = {}
+        wanted: dict[Key, frozenset[Unit]] = {}
         for same in _by_target(backward.requests):
             own = frozenset((layer, request.parts) for request in same for layer in request.layers)
             for key in request_keys(same[0], backward.target_layer, description):
@@ -139,14 +139,16 @@ class _Group:
 def cotangents(backward: Backward, description: ModelDescription) -> dict[str, int]:
     """How many cotangents stop at each layer: each at the earliest that requests it."""
     count: dict[str, int] = {}
-    for low in lows(backward.requests, backward.target_layer, description).values():
+    for low in lowest_layers(backward.requests, backward.target_layer, description).values():
         count[low] = count.get(low, 0) + 1
     return count
 
 
-def lows(requests: Iterable[DerivativeRequest], target_layer: str, description: ModelDescription) -> dict[tuple, str]:
+def lowest_layers(
+    requests: Iterable[DerivativeRequest], target_layer: str, description: ModelDescription
+) -> dict[Key, str]:
     """For every class or atom among the targets, the earliest layer that requests it."""
-    found: dict[tuple, str] = {}
+    found: dict[Key, str] = {}
     for same in _by_target(requests):
         low = earliest(description, tuple(layer for request in same for layer in request.layers))
         for key in request_keys(same[0], target_layer, description):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
 from bbilang.compiler.ir.speeds import Speed
 from bbilang.grammar.frozen import frozen
+
+if TYPE_CHECKING:
+    from bbilang.compiler.ir.program import Rerun
 
 BYTES = 4  # of one number: float32
 SLOTS = 64  # classes or atoms that are followed down together; passes may take fewer at a time
@@ -63,6 +68,27 @@ def flops_between(description: ModelDescription, low: str, target_layer: str) ->
 
 def bytes_between(description: ModelDescription, low: str, target_layer: str) -> int:
     return max(bytes_upto(description, target_layer) - bytes_upto(description, low), 0)
+
+
+def rerun_rows(rerun: Rerun, targets: int) -> tuple[int, int]:
+    """(rows that run for each input, how many times a row's FLOPs each costs: forth, and back for every gradient).
+
+    targets: how many scores are followed, rivals among them.
+    """
+    together = rerun.above and rerun.shares
+    rows = rerun.visits if together else rerun.visits * targets
+    if not rerun.returns:
+        return rows, 1
+    return rows, 1 + targets if together else 2
+
+
+def extra_rows(rerun: Rerun, targets: int) -> int:
+    """Rows besides, which only run forth: of the score at the baseline, and, where more slots are followed than go down
+    together, a forward for each further group of them."""
+    rows = rerun.extra * (1 if rerun.above else targets)
+    if rerun.above and rerun.shares and rerun.returns:
+        rows += rerun.visits * (max(targets - 1, 0) // SLOTS)
+    return rows
 
 
 def forward_flops(description: ModelDescription, layers: tuple[str, ...], stops: bool) -> int:

@@ -1,9 +1,9 @@
-"""What a program asks of its model, pass by pass, before anything is shared: what the optimizer starts from."""
+"""Lowers the demands of operations and styles to passes, each by itself: what the optimizer starts from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from bbilang.compiler.contract import Activations, Gradients, IconsOf, Registry, Reruns, Scores, Trials, bound
 from bbilang.compiler.ir.model_description import ModelDescription
@@ -20,133 +20,150 @@ from bbilang.compiler.ir.program import (
     walk,
 )
 from bbilang.compiler.optimize.cost import layer_of
-from bbilang.compiler.optimize.target_slots import CHAIN, captured_at, places, request_keys, score_keys, target_keys
+from bbilang.compiler.optimize.target_slots import (
+    CHAIN,
+    captured_at,
+    parts_by_layer,
+    request_keys,
+    score_keys,
+    target_keys,
+)
 
 
 def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
-    """The program with one forward, and one backward, for every node that needs one, as a peer would run it.
+    """Give the program one forward, and one backward, for every node that needs one, as a peer would run it.
 
     Every forward goes to the end of the network, every backward down to the input, every rerun through all of it. The
     first forward is the page's own: it says what the model predicts, where the model has class scores (``scored``).
     """
-    forwards = [Forward((), True, False, ())] if scored else []
-    backwards: list[Backward] = []
-    reruns: list[Rerun] = []
+    lowering = _Lowering(program, registry)
+    if scored:
+        lowering.forwards.append(Forward((), True, False, ()))
     roots = [element.node for element in program.elements] + [node for _, node in program.bindings]
     for node in walk(*roots):
         for demand in registry.operations[node.op].demands(node, registry):
             match demand:
                 case Scores():
-                    forwards.append(Forward((), True, False, (node,)))
+                    lowering.forwards.append(Forward((), True, False, (node,)))
                 case Activations(layers):
-                    forwards.append(Forward(layers, False, False, (node,)))
-                case Gradients(target, layers, parts, rule, combined):
-                    for target_layer, below in places(target, layers, program.description):
-                        above = captured_at(target, target_layer)
-                        scores = target.type.content == "score"
-                        forwards.append(
-                            Forward(tuple(dict.fromkeys((*below, *above))), scores, False, (node,), rule=rule)
-                        )
-                        parts = "" if target_layer.startswith(CHAIN) else parts
-                        request = DerivativeRequest(target, node, below, parts, combined=combined)
-                        backwards.append(Backward((request,), len(forwards) - 1, False, target_layer))
-                case Reruns(target, layers, method, combined):
-                    kind, parameters = bound(registry, method)
-                    start, tries = kind.baseline(parameters), len(kind.attempts(parameters))
-                    classes = program.description.classes if program.description else 0
-                    rivals = kind.rivals(parameters, classes)
-                    for target_layer, layer in below_of(target, layers, program):
-                        if kind.finds == "gradients":
-                            visits = kind.visits(parameters)
-                        else:
-                            visits = kind.masks(parameters, map_size(program, layer))
-                        request = DerivativeRequest(target, node, (layer,), combined=combined)
-                        rerun = Rerun((request,), 0, layer, method, visits, False, -1, target_layer, kind.finds,
-                                      int(kind.completes), tries > 1, rivals)  # fmt: skip
-                        reruns.append(with_forwards(forwards, rerun, node, start))
-                case Trials(target, layers, words):
-                    names = ("of", "again", "classes", "rows", "each", "gradients")
-                    asked = tuple((name, getattr(demand, name)) for name in names)
-                    visits = demand.again + demand.rows + demand.each + demand.gradients
-                    request = DerivativeRequest(target, node, layers)
-                    rerun = Rerun((request,), 0, layers[0], (words, asked), visits, False, finds="trust")
-                    reruns.append(with_forwards(forwards, rerun, node, demand.baseline))
-    icons = []
+                    lowering.forwards.append(Forward(layers, False, False, (node,)))
+                case Gradients():
+                    lowering.add_gradients(node, demand)
+                case Reruns():
+                    lowering.add_reruns(node, demand)
+                case Trials():
+                    lowering.add_trial(node, demand)
     for element in program.elements:
-        demands = registry.styles[element.node["style"]].demands(element.node)
-        for demand in demands:
+        for demand in registry.styles[element.node["style"]].demands(element.node):
             match demand:
                 case IconsOf():
-                    icons.append(Icons((element.id,), icon_bound(element, program)))
+                    lowering.icons.append(Icons((element.id,), icon_bound(element, program)))
                 case Activations(layers):
-                    forwards.append(Forward(layers, False, False, (element.node,)))
-    return replace(
-        program,
-        forwards=tuple(forwards),
-        backwards=tuple(as_one_score(backwards, forwards, program.description)),
-        reruns=tuple(reruns),
-        icons=tuple(icons),
-    )
+                    lowering.forwards.append(Forward(layers, False, False, (element.node,)))
+    return lowering.result()
+
+
+@dataclass
+class _Lowering:
+    """The passes of a program while they are collected."""
+
+    program: Program
+    registry: Registry
+    forwards: list[Forward] = field(default_factory=list)
+    backwards: list[Backward] = field(default_factory=list)
+    reruns: list[Rerun] = field(default_factory=list)
+    icons: list[Icons] = field(default_factory=list)
+
+    def add_gradients(self, node: Node, demand: Gradients) -> None:
+        target = demand.target
+        for target_layer, below in parts_by_layer(target, demand.layers, self.program.description):
+            layers = tuple(dict.fromkeys((*below, *captured_at(target, target_layer))))
+            scores = target.type.content == "score"
+            self.forwards.append(Forward(layers, scores, False, (node,), rule=demand.rule))
+            parts = "" if target_layer.startswith(CHAIN) else demand.parts
+            request = DerivativeRequest(target, node, below, parts, combined=demand.combined)
+            self.backwards.append(Backward((request,), len(self.forwards) - 1, False, target_layer))
+
+    def add_reruns(self, node: Node, demand: Reruns) -> None:
+        description = self.program.description
+        assert description is not None, "reruns need a model's description"
+        method, parameters = bound(self.registry, demand.method)
+        baseline = method.baseline(parameters)
+        for target_layer, below in parts_by_layer(demand.target, demand.layers, description):
+            for layer in below:
+                work = method.work(parameters, layer_of(description, layer), description.classes)
+                request = DerivativeRequest(demand.target, node, (layer,), combined=demand.combined)
+                rerun = Rerun(
+                    (request,), 0, layer, demand.method, work.visits, False, -1, target_layer, work.finds, work.extra,
+                    work.bound, work.rivals, work.shares, work.returns, work.noun,
+                )  # fmt: skip
+                self._add_rerun(rerun, node, baseline)
+
+    def add_trial(self, node: Node, demand: Trials) -> None:
+        names = ("of", "again", "classes", "rows", "each", "gradients")
+        parameters = tuple((name, getattr(demand, name)) for name in names)
+        visits = demand.again + demand.rows + demand.each + demand.gradients
+        request = DerivativeRequest(demand.target, node, demand.layers)
+        rerun = Rerun((request,), 0, demand.layers[0], (demand.words, parameters), visits, False, finds="trust")
+        self._add_rerun(rerun, node, demand.baseline)
+
+    def _add_rerun(self, rerun: Rerun, node: Node, picture: str | None) -> None:
+        """Add a rerun after its own forward, and after that of the baseline ``picture`` where it has one."""
+        (target,) = rerun.targets
+        layers = (rerun.layer, *captured_at(target, rerun.target_layer))
+        self.forwards.append(Forward(layers, target.type.content == "score", False, (node,)))
+        number, baseline = len(self.forwards) - 1, -1
+        if picture:
+            self.forwards.append(Forward((rerun.layer,), False, False, (node,), picture))
+            baseline = len(self.forwards) - 1
+        self.reruns.append(replace(rerun, forward=number, baseline=baseline))
+
+    def result(self) -> Program:
+        return replace(
+            self.program,
+            forwards=tuple(self.forwards),
+            backwards=tuple(as_one_score(self.backwards, self.forwards, self.program.description)),
+            reruns=tuple(self.reruns),
+            icons=tuple(self.icons),
+        )
 
 
 def as_one_score(
     backwards: list[Backward], forwards: Sequence[Forward], description: ModelDescription | None
 ) -> list[Backward]:
-    """Attributions to a sum or difference of classes take one backward by linearity, unless its classes are followed
-    anyway, for somebody else or for several differences of few. Not where a method has rules of its own for the way
-    back, which need not be linear in what they start from."""
+    """Follow a sum or difference of classes as one score, by linearity, unless its classes are followed anyway: for
+    other requests, or for several differences of few. Not where a method has rules of its own for the vjp, which need
+    not be linear in their cotangent."""
     if description is None:
         return backwards
-    found = list(backwards)
+    results = list(backwards)
     sums = [
-        n for n, b in enumerate(found)
+        n for n, b in enumerate(results)
         if b.target_layer == OUTPUT and b.requests[0].target.op == "combine" and not forwards[b.forward].rule
     ]  # fmt: skip
-    targets = {found[n].requests[0].target for n in sums if found[n].requests[0].node.op == "attribute"}
+    targets = {results[n].requests[0].target for n in sums if results[n].requests[0].node.op == "attribute"}
     for target in sorted(targets, key=lambda target: target.digest):
-        own = {n for n in sums if found[n].requests[0].target == target and not found[n].requests[0].combined}
+        own = {n for n in sums if results[n].requests[0].target == target and not results[n].requests[0].combined}
         if not own:
             continue
-        others = [b.requests[0] for n, b in enumerate(found) if n not in own and b.target_layer == OUTPUT]
+        others = [b.requests[0] for n, b in enumerate(results) if n not in own and b.target_layer == OUTPUT]
         known = {key for request in others for key in request_keys(request, OUTPUT, description)}
         apart, together = target_keys(target, OUTPUT, description), score_keys(target, OUTPUT, description)
         if len(together - known) < len(apart - known):
             for n in own:
-                found[n] = replace(found[n], requests=(replace(found[n].requests[0], combined=True),))
-    return found
-
-
-def below_of(target: Node, layers: tuple[str, ...], program: Program) -> list[tuple[str, str]]:
-    """(where a part of the target is, a layer below it): the network runs again from one to the other."""
-    return [(target_layer, x) for target_layer, below in places(target, layers, program.description) for x in below]
-
-
-def map_size(program: Program, layer: str) -> tuple[int, int]:
-    """(y, x) of a layer with positions."""
-    assert program.description is not None
-    sizes = layer_of(program.description, layer).as_map.sizes
-    return sizes["y"], sizes["x"]
-
-
-def with_forwards(forwards: list[Forward], rerun: Rerun, node: Node, picture: str | None) -> Rerun:
-    """The rerun after its own forward, and after that of the baseline ``picture`` where it has one."""
-    (target,) = rerun.targets
-    scores = target.type.content == "score"
-    forwards.append(Forward((rerun.layer, *captured_at(target, rerun.target_layer)), scores, False, (node,)))
-    number, baseline = len(forwards) - 1, -1
-    if picture:
-        forwards.append(Forward((rerun.layer,), False, False, (node,), picture))
-        baseline = len(forwards) - 1
-    return replace(rerun, forward=number, baseline=baseline)
+                results[n] = replace(results[n], requests=(replace(results[n].requests[0], combined=True),))
+    return results
 
 
 def icon_bound(element: Element, program: Program) -> int:
     """The most icons that an element can show: slots x facets x states x inputs x pictures of each atom."""
     own = element.node.get("diversity")
-    return shown_bound(element.node) * ((program.setting("featvis.diversity") if own is None else own) or 1)
+    pictures: int = (program.setting("featvis.diversity") if own is None else own) or 1
+    return shown_bound(element.node) * pictures
 
 
 def shown_bound(node: Node) -> int:
+    """The most atoms that a node's states can show."""
     count = node.type.state_count
     for axis in node.type.axes:
         if axis.name != "class" or node.type.atom == "class":

@@ -1,13 +1,16 @@
-"""What is known of a target before the network runs: where it is, and of how many classes or atoms it is made."""
+"""What is known of a target before the network runs: its layer, and of how many classes or atoms it is made."""
 
 from __future__ import annotations
+
+from typing import Any, TypeAlias
 
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import OUTPUT, DerivativeRequest, Node, walk
 from bbilang.compiler.ir.types import Axis
 from bbilang.compiler.optimize.cost import layer_of
 
-CHAIN = "chain "  # begins the name of the place where a chain's score is
+CHAIN = "chain "  # begins the name of the target layer where a chain's score is
+Key: TypeAlias = tuple[Any, ...]  # a class, atom or combined score, as far as it is known
 ATOM_AXES = {
     "neuron": ("y", "x", "token", "channel"),
     "spatial": ("y", "x"),
@@ -18,33 +21,35 @@ ATOM_AXES = {
 }
 
 
-def places(
+def parts_by_layer(
     target: Node, layers: tuple[str, ...], description: ModelDescription | None
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """Where the parts of a target are, each with the layers below it: the output, or the later layers of its atoms."""
+    """Return the target layers of a target, the output or the later layers of its atoms, each with those of ``layers``
+    below it."""
     if target.type.content == "score":
-        return ((place_of(target), layers),)
-    found = []
+        return ((target_layer_of(target), layers),)
+    parts = []
     for target_layer in target.type.layers:
         below = layers
         if description is not None:
             below = tuple(x for x in layers if _order(description, x) < _order(description, target_layer))
         if below:
-            found.append((target_layer, below))
-    return tuple(found)
+            parts.append((target_layer, below))
+    return tuple(parts)
 
 
-def place_of(target: Node) -> str:
-    """Where the derivatives of scores start: the output, or what an attribution between layers is computed from."""
+def target_layer_of(target: Node) -> str:
+    """Return where the derivatives of scores start: the output, or an attribution between layers that is the score."""
     chain = next((node for node in walk(target) if node.op == "chain"), None)
     return OUTPUT if chain is None else f"{CHAIN}{chain.digest}"
 
 
 def captured_at(target: Node, target_layer: str) -> tuple[str, ...]:
-    """The layers, besides those asked for, that a forward captures for derivatives from a place."""
+    """Return the layers, besides those requested, that a forward captures for derivatives from a target layer."""
     if target_layer.startswith(CHAIN):
         chain = next(node for node in walk(target) if node.op == "chain")
-        return chain.inputs[0].type.layers
+        layers: tuple[str, ...] = chain.inputs[0].type.layers
+        return layers
     return () if target_layer == OUTPUT else (target_layer,)
 
 
@@ -54,7 +59,7 @@ def _order(description: ModelDescription, name: str) -> int:
     return description.layers.index(layer) if layer else -1
 
 
-def target_keys(target: Node, target_layer: str, description: ModelDescription) -> set[tuple]:
+def target_keys(target: Node, target_layer: str, description: ModelDescription) -> set[Key]:
     """The classes or atoms that a target can be made of. The same one under two descriptions counts twice: the number
     is a bound."""
     if target_layer == OUTPUT or target_layer.startswith(CHAIN):
@@ -70,7 +75,7 @@ def target_keys(target: Node, target_layer: str, description: ModelDescription) 
     return {("atom", atom, i) if whole else ("some", target.digest, i) for i in range(count)}
 
 
-def score_keys(target: Node, target_layer: str, description: ModelDescription) -> set[tuple]:
+def score_keys(target: Node, target_layer: str, description: ModelDescription) -> set[Key]:
     """The scores that a target is made of: as `target_keys`, but a sum or difference of classes is one."""
     if target_layer != OUTPUT or target.op == "output":
         return target_keys(target, target_layer, description)
@@ -81,28 +86,28 @@ def score_keys(target: Node, target_layer: str, description: ModelDescription) -
     return {("combined" if states == 1 else "state", target.digest, i) for i in range(count)}
 
 
-def request_keys(request: DerivativeRequest, target_layer: str, description: ModelDescription) -> set[tuple]:
+def request_keys(request: DerivativeRequest, target_layer: str, description: ModelDescription) -> set[Key]:
     """The classes, scores or atoms that the target of a request can be made of, as the request follows them."""
     return (score_keys if request.combined else target_keys)(request.target, target_layer, description)
 
 
 def _number(target: Node, target_layer: str, description: ModelDescription) -> int | None:
     """The number of a picked atom among those of a layer; None where the layer has none."""
-    found, number = layer_of(description, target_layer), 0
+    layer, number = layer_of(description, target_layer), 0
     axes = [axis for axis in ("y", "x", "token", "channel") if axis in ATOM_AXES.get(target.type.atom, ())]
-    axes = [axis for axis in axes if axis in found.axes]
+    axes = [axis for axis in axes if axis in layer.axes]
     if len(axes) != len(target["index"]):
         return None
     for axis, index in zip(axes, target["index"], strict=True):
-        if not 0 <= index < found.sizes[axis]:
+        if not 0 <= index < layer.sizes[axis]:
             return None
-        number = number * found.sizes[axis] + index
+        number = number * layer.sizes[axis] + index
     return number
 
 
-def target_classes(target: Node, total: int) -> set[tuple]:
+def target_classes(target: Node, total: int) -> set[Key]:
     """The classes that a target can be made of, by what is known before the network runs: a rank among the scores, an
-    index, or a place of a selection."""
+    index, or an atom of a selection."""
     if target.op == "chain":
         return {("chain", target.digest, key) for key in target_classes(target.inputs[1], total)}
     if target.op != "output":
@@ -124,7 +129,7 @@ def target_classes(target: Node, total: int) -> set[tuple]:
     return {("state", rest[0].digest, i, *score) for i in range(rest[0].type.axes[0].size)}
 
 
-def known_apart(keys: set[tuple]) -> bool:
+def known_apart(keys: set[Key]) -> bool:
     """True where different keys are surely different classes, so that their number is exact."""
     kinds = {key[0] for key in keys}
     return len(kinds) <= 1 and not kinds & {"state", "some"}
@@ -157,10 +162,10 @@ def atoms_of(node: Node, layer: str, description: ModelDescription) -> int:
         axis = node.type.axis("group")
         return axis.size if axis is not None else 1
     count = 1
-    found = layer_of(description, layer)
+    described = layer_of(description, layer)
     if node.type.atom == "spatial":
-        found = found.as_map
-    for axis, size in zip(found.axes, found.shape, strict=True):
+        described = described.as_map
+    for axis, size in zip(described.axes, described.shape, strict=True):
         if axis in ATOM_AXES.get(node.type.atom, ()):
             count *= size
     return count

@@ -1,4 +1,4 @@
-"""What it costs to put an attribution to the test: its own passes again, and the network at changed activations."""
+"""What a trust measure costs: the attribution's own passes again, and the network at changed activations."""
 
 from __future__ import annotations
 
@@ -6,86 +6,59 @@ from dataclasses import replace
 from typing import Any
 
 from bbilang.compiler.ir.model_description import ModelDescription
-from bbilang.compiler.ir.program import Node, Program, Rerun
-from bbilang.compiler.optimize.ad_mode import lows, tangent_count
-from bbilang.compiler.optimize.cost import SLOTS, flops_between, forward_flops
-from bbilang.compiler.optimize.target_slots import CHAIN, known_apart, request_keys
+from bbilang.compiler.ir.program import Backward, Node, Program, Rerun, Tangents
+from bbilang.compiler.optimize.ad_mode import lowest_layers, tangent_count
+from bbilang.compiler.optimize.cost import extra_rows, flops_between, forward_flops, rerun_rows
+from bbilang.compiler.optimize.target_slots import CHAIN, Key, known_apart, request_keys
+
+Cost = tuple[int, int, bool]  # passes for each input, FLOPs for each input, whether they are bounds
 
 
 def tested(node: Node) -> Node:
-    """The attribution that a pipe puts to the test: its last operation that has a target; the pipe itself where there
-    is none."""
-    found = node
-    while found.get("to") is None and found.inputs:
-        found = found.inputs[0]
-    return node if found.get("to") is None else found
+    """Return the attribution that a pipe puts to the test: its last operation that has a target; the pipe itself where
+    there is none."""
+    last = node
+    while last.get("to") is None and last.inputs:
+        last = last.inputs[0]
+    return node if last.get("to") is None else last
 
 
-def cost_of(program: Program, rerun: Rerun, description: ModelDescription) -> tuple[int, int, bool]:
-    """(passes for each input, FLOPs for each input, whether they are bounds) of one trial."""
+def cost_of(program: Program, rerun: Rerun, description: ModelDescription) -> Cost:
+    """Estimate one measure for one attribution, from what it demands (`contract.Trials`)."""
     asked: dict[str, Any] = dict(rerun.method[1])
-    targets, bound, passes, flops = 1, False, 0, 0
     keys = {key for request in rerun.requests for key in request_keys(request, rerun.target_layer, description)}
     axis = rerun.targets[0].type.axis("class")
     targets = (axis.size if axis else 1) * rerun.targets[0].type.state_count
-    if rerun.above:
-        row = flops_between(description, rerun.layer, rerun.target_layer)
-    else:
-        row = description.flops
-    rows = asked["rows"] + asked["each"] * targets
-    passes += rows + asked["gradients"] * targets
-    flops += (rows + asked["gradients"] * targets) * row
+    passes = asked["rows"] + (asked["each"] + asked["gradients"]) * targets
+    flops, bound = passes * _row_flops(rerun, description), False
     if asked["again"]:
         classes = min(asked["classes"], max(description.classes - 1, 1)) if asked["classes"] else 0
         own, work, bounded = _again(program, tested(rerun.serves[0]), description, classes * targets)
         passes, flops = passes + asked["again"] * own, flops + asked["again"] * work
-        bound = bound or bounded or not known_apart(keys) or (classes > 0 and targets > 1)
+        bound = bounded or not known_apart(keys) or (classes > 0 and targets > 1)
     return passes, flops, bound
 
 
-def _again(program: Program, node: Node, description: ModelDescription, classes: int) -> tuple[int, int, bool]:
-    """What one attribution costs by itself, for each input; to so many classes where that is not 0."""
+def _row_flops(rerun: Rerun, description: ModelDescription) -> int:
+    return flops_between(description, rerun.layer, rerun.target_layer) if rerun.above else description.flops
+
+
+def _again(program: Program, node: Node, description: ModelDescription, classes: int) -> Cost:
+    """What one attribution costs by itself; to so many classes where that is not 0."""
     passes, flops, bound = 0, 0, False
-    forwards: dict[int, set[str]] = {}
-    for kind in ("backwards", "tangents", "reruns"):
-        for one in getattr(program, kind):
-            if getattr(one, "finds", "") == "trust" or not any(a.node is node for a in one.requests):
-                continue
-            own = replace(one, requests=tuple(a for a in one.requests if a.node is node))
-            forwards.setdefault(one.forward, set()).update(own.layers)
-            keys = {key for request in own.requests for key in request_keys(request, own.target_layer, description)}
-            count = classes or len(keys)
-            bound = bound or (not classes and len(keys) > 1 and not known_apart(keys))
-            if kind == "backwards":
-                double = 2 if own.target_layer.startswith(CHAIN) else 1
-                low = min(own.layers, key=lambda x: flops_between(description, "input", x)) if own.stops else "input"
-                passes += count * double
-                flops += count * double * flops_between(description, low, own.target_layer)
-                bound = bound or double > 1 or len(lows(own.requests, own.target_layer, description)) != len(keys)
-            elif kind == "tangents":
-                atoms = tangent_count(own, description)
-                passes += atoms
-                flops += (atoms + 1) * flops_between(description, own.layer, own.target_layer)
-            else:
-                if own.baseline >= 0:
-                    forwards.setdefault(own.baseline, set()).add(own.layer)
-                alone = count
-                if own.rivals:
-                    count = min(count + own.rivals, description.classes)
-                row = flops_between(description, own.layer, own.target_layer) if own.above else description.flops
-                rows = (
-                    own.visits
-                    * {
-                        "gradients": 1 + count if own.above else 2 * count,
-                        "values": 1 if own.above else alone,
-                        "masks": 2 * alone,
-                    }[own.finds]
-                )
-                rows += own.extra * (1 if own.above else count)
-                if own.finds == "gradients" and own.above:
-                    rows += own.visits * (max(count - 1, 0) // SLOTS)
-                passes, flops = passes + rows, flops + rows * row
-                bound = bound or own.bound or own.finds == "masks" or own.rivals > 0
+    forwards: dict[int, set[str]] = {}  # number of a forward -> the layers that it captures
+    for step in program.derivatives:
+        is_measure = isinstance(step, Rerun) and step.finds == "trust"
+        if is_measure or not any(request.node is node for request in step.requests):
+            continue
+        own = replace(step, requests=tuple(request for request in step.requests if request.node is node))
+        forwards.setdefault(step.forward, set()).update(own.layers)
+        if isinstance(own, Rerun) and own.baseline >= 0:
+            forwards.setdefault(own.baseline, set()).add(own.layer)
+        keys = {key for request in own.requests for key in request_keys(request, own.target_layer, description)}
+        more, work, bounded = _step_cost(own, keys, classes or len(keys), description)
+        passes, flops = passes + more, flops + work
+        bound = bound or bounded or (not classes and len(keys) > 1 and not known_apart(keys))
     for number, layers in forwards.items():
         forward = program.forwards[number]
         if forward.picture and layers == {"input"}:
@@ -93,3 +66,21 @@ def _again(program: Program, node: Node, description: ModelDescription, classes:
         passes += 1
         flops += forward_flops(description, tuple(layers), forward.stops and bool(layers))
     return passes, flops, bound
+
+
+def _step_cost(step: Backward | Tangents | Rerun, keys: set[Key], count: int, description: ModelDescription) -> Cost:
+    """One group of derivatives for ``count`` targets."""
+    if isinstance(step, Backward):
+        double = 2 if step.target_layer.startswith(CHAIN) else 1
+        low = min(step.layers, key=lambda x: flops_between(description, "input", x)) if step.stops else "input"
+        reached = lowest_layers(step.requests, step.target_layer, description)
+        flops = count * double * flops_between(description, low, step.target_layer)
+        return count * double, flops, double > 1 or len(reached) != len(keys)
+    if isinstance(step, Tangents):
+        atoms = tangent_count(step, description)
+        return atoms, (atoms + 1) * flops_between(description, step.layer, step.target_layer), False
+    if step.rivals:
+        count = min(count + step.rivals, description.classes)
+    rows, times = rerun_rows(step, count)
+    rows = rows * times + extra_rows(step, count)
+    return rows, rows * _row_flops(step, description), step.bound or not step.shares or step.rivals > 0

@@ -1,4 +1,4 @@
-"""The physical plan: the passes in order, what each costs, and who asked for it."""
+"""The physical plan: the passes in order, what each costs, and which elements requested it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from dataclasses import replace
 from typing import Literal
 
 from bbilang.compiler.check.settings import default
+from bbilang.compiler.ir.identity_map import IdentityMap
 from bbilang.compiler.ir.model_description import ModelDescription
-from bbilang.compiler.ir.program import OUTPUT, Backward, Forward, Node, Program, Rerun, Tangents, walk
-from bbilang.compiler.optimize.ad_mode import joined, lows, tangent_count, ways
-from bbilang.compiler.optimize.cost import SLOTS, captured_bytes, flops_between, forward_flops, icon_flops
+from bbilang.compiler.ir.program import OUTPUT, Backward, Element, Forward, Icons, Node, Program, Rerun, Tangents, walk
+from bbilang.compiler.optimize.ad_mode import joined, lowest_layers, tangent_count, ways
+from bbilang.compiler.optimize.cost import (
+    captured_bytes,
+    extra_rows,
+    flops_between,
+    forward_flops,
+    icon_flops,
+    rerun_rows,
+)
 from bbilang.compiler.optimize.target_slots import CHAIN, captured_at, known_apart, request_keys, target_keys
 from bbilang.compiler.optimize.trust_cost import cost_of
 from bbilang.grammar.frozen import frozen
@@ -35,7 +43,7 @@ class Alternative:
 
 @frozen
 class Free:
-    """What nobody needs after a step: the autograd graph of a forward, or the activations that it captured."""
+    """What no later step needs: the autograd graph of a forward, or the activations that it captured."""
 
     kind: Literal["graph", "activations"]
     index: int  # in Program.forwards
@@ -74,38 +82,27 @@ class Plan:
 
 
 def plan(program: Program) -> Plan:
-    """The steps of a program. Derivatives stand directly after the forward that they need."""
+    """Plan a program. Derivatives stand directly after the forward that they need. Raises ValueError without a model's
+    description."""
     description = program.description
     if description is None:
         raise ValueError("a program without a model's description has no plan")
     steps: list[Step] = []
-    others = Others(program)
+    alternatives = _Alternatives(program)
     for number, forward in enumerate(program.forwards):
         steps.append(_forward(program, number, forward, description))
         if forward.picture:
             continue
         for n, backward in enumerate(program.backwards):
             if backward.forward == number:
-                steps.append(_backward(program, n, backward, description, others))
+                steps.append(_backward(program, n, backward, description, alternatives))
         for n, tangents in enumerate(program.tangents):
             if tangents.forward == number:
-                steps.append(_tangents(program, n, tangents, description, others))
+                steps.append(_tangents(program, n, tangents, description, alternatives))
     for number, rerun in enumerate(program.reruns):
         steps.append(_rerun(program, number, rerun, description))
-    size, count = (program.setting(f"featvis.{n}", default(f"featvis.{n}")) for n in ("size", "steps"))
-    for number, icons in enumerate(program.icons):
-        elements = [e for e in program.elements if e.id in icons.elements]
-        least = max((_slots(e.node) for e in elements), default=0)
-        flops = sum(icon_flops(description, e.node.type.layers, size, count) for e in elements) // max(len(elements), 1)
-        asked = _asked(program, tuple(e.node for e in elements))
-        words = f"{size} px, {count} steps"
-        steps.append(
-            Step("icons", number, words, icons.at_most, icons.at_most * flops, bound=True, least=least, asked=asked)
-        )
-    for number, element in enumerate(program.elements):
-        states = element.node.type.state_count
-        words = f"{element.node['style']} `{element.id}`" + (f", up to {states} states" if states > 1 else "")
-        steps.append(Step("draw", number, words, 0, 0, asked=_asked(program, (element.node,))))
+    steps += [_icons(program, number, icons, description) for number, icons in enumerate(program.icons)]
+    steps += [_draw(program, number, element) for number, element in enumerate(program.elements)]
     return Plan(program, _with_frees(program, steps))
 
 
@@ -115,7 +112,7 @@ def order(steps: Iterable[Step]) -> list[Step]:
 
 
 def _with_frees(program: Program, steps: list[Step]) -> tuple[Step, ...]:
-    """Each step with what nobody needs after it."""
+    """Add to each step what no later one needs."""
     last: dict[Free, int] = {}
     executed = order(steps)
     derived = {"backward": program.backwards, "tangents": program.tangents, "reruns": program.reruns}
@@ -128,14 +125,15 @@ def _with_frees(program: Program, steps: list[Step]) -> tuple[Step, ...]:
             if isinstance(one, Rerun) and one.baseline >= 0:
                 last[Free("activations", one.baseline)] = position
         if step.kind == "draw":
-            nodes = {id(node) for node in walk(program.elements[step.index].node)}
+            nodes = IdentityMap[Node, bool]()
+            nodes.update((node, True) for node in walk(program.elements[step.index].node))
             for number, forward in enumerate(program.forwards):
-                if any(id(node) in nodes for node in forward.serves):
+                if any(node in nodes for node in forward.serves):
                     last[Free("activations", number)] = position
-    frees: dict[int, list[Free]] = {}
+    frees: IdentityMap[Step, list[Free]] = IdentityMap()
     for free, position in last.items():
-        frees.setdefault(id(executed[position]), []).append(free)
-    return tuple(replace(step, frees=tuple(frees.get(id(step), ()))) for step in steps)
+        frees.setdefault(executed[position], []).append(free)
+    return tuple(replace(step, frees=tuple(frees.get(step, ()))) for step in steps)
 
 
 def _inputs(program: Program) -> int:
@@ -156,26 +154,29 @@ def _forward(program: Program, number: int, forward: Forward, description: Model
     return Step("forward", number, words, int(runs), flops, kept, asked=_asked(program, forward.serves))
 
 
-def _backward(program: Program, number: int, backward: Backward, description: ModelDescription, others: Others) -> Step:
+def _backward(
+    program: Program, number: int, backward: Backward, description: ModelDescription, alternatives: _Alternatives
+) -> Step:
     inputs, target_layer = _inputs(program), backward.target_layer
-    reached = lows(backward.requests, target_layer, description)
+    reached = lowest_layers(backward.requests, target_layer, description)
     count = Counter(reached.values() if backward.stops else ["input"] * len(reached))
     words = f"{_plural(len(reached), 'target')} to {', '.join(sorted(backward.layers))}"
     words += ", stops there" if backward.stops else ", down to the input"
     flops = sum(inputs * n * flops_between(description, low, target_layer) for low, n in count.items())
     bound = len(reached) > 1 and not known_apart(set(reached))
     asked, passes = _asked(program, backward.serves), len(reached)
-    if target_layer.startswith(
-        CHAIN
-    ):  # first the slope itself, with a graph of its own; its curve costs at most as much
+    if target_layer.startswith(CHAIN):
+        # First the slope itself, with a graph of its own; its curve costs at most as much.
         (layer,) = captured_at(backward.targets[0], target_layer)
         flops += inputs * 2 * passes * flops_between(description, layer, OUTPUT)
         bound, passes = True, 2 * passes
     return Step("backward", number, words, passes, flops, 0, bound, asked=asked,
-                alternatives=others.to(backward.forward, target_layer))  # fmt: skip
+                alternatives=alternatives.of(backward))  # fmt: skip
 
 
-def _tangents(program: Program, number: int, tangents: Tangents, description: ModelDescription, others: Others) -> Step:
+def _tangents(
+    program: Program, number: int, tangents: Tangents, description: ModelDescription, alternatives: _Alternatives
+) -> Step:
     inputs = _inputs(program)
     count = tangent_count(tangents, description)
     keys = {k for target in tangents.targets for k in target_keys(target, tangents.target_layer, description)}
@@ -185,7 +186,7 @@ def _tangents(program: Program, number: int, tangents: Tangents, description: Mo
         axis.exact for request in tangents.requests for axis in request.node.type.atom_axes + request.node.type.states
     )
     return Step("tangents", number, words, count, flops, 0, not exact, asked=_asked(program, tangents.serves),
-                alternatives=others.to(tangents.forward, tangents.target_layer))  # fmt: skip
+                alternatives=alternatives.of(tangents))  # fmt: skip
 
 
 def _rerun(program: Program, number: int, rerun: Rerun, description: ModelDescription) -> Step:
@@ -194,58 +195,65 @@ def _rerun(program: Program, number: int, rerun: Rerun, description: ModelDescri
         words = f"trust: {rerun.method[0].replace('_', ' ')} of {', '.join(rerun.layers)}"
         flops, asked = flops * _inputs(program), _asked(program, rerun.serves)
         return Step("reruns", number, words, passes, flops, 0, bound, asked=asked)
-    inputs, name, visits = _inputs(program), rerun.method[0], rerun.visits
+    inputs, name = _inputs(program), rerun.method[0]
     keys = {key for request in rerun.requests for key in request_keys(request, rerun.target_layer, description)}
-    count = len(keys)
-    if rerun.rivals:
-        count = min(count + rerun.rivals, description.classes)
-    noun = "mask" if rerun.finds == "values" else "step"
-    words = f"{name}: {'up to ' if rerun.bound else ''}{_plural(visits, noun)} x {_plural(count, 'target')} "
+    count = min(len(keys) + rerun.rivals, description.classes) if rerun.rivals else len(keys)
+    words = (
+        f"{name}: {'up to ' if rerun.bound else ''}{_plural(rerun.visits, rerun.noun)} x {_plural(count, 'target')} "
+    )
     words += f"above {rerun.layer}" if rerun.above else f"at {rerun.layer}, through the whole network"
     row = flops_between(description, rerun.layer, rerun.target_layer) if rerun.above else description.flops
-    # Rows that run, for each input, and how often a row goes through: forth, and back for each target where it has to.
-    rows, times = {
-        "gradients": (visits, 1 + count) if rerun.above else (visits * count, 2),
-        "values": (visits, 1) if rerun.above else (visits * len(keys), 1),
-        "masks": (visits * len(keys), 2),
-    }[rerun.finds]
+    (rows, times), extra = rerun_rows(rerun, count), extra_rows(rerun, count)
     bound = rerun.bound or 0 < rerun.rivals < description.classes or (len(keys) > 1 and not known_apart(keys))
-    extra = rerun.extra * (1 if rerun.above else count)
-    if rerun.finds == "gradients" and rerun.above:  # slots that do not go down together: another way up for the rest
-        extra += visits * (max(count - 1, 0) // SLOTS)
     flops = inputs * (rows * times + extra) * row
-    rows += extra
-    return Step("reruns", number, words, rows, flops, 0, bound, asked=_asked(program, rerun.serves))
+    return Step("reruns", number, words, rows + extra, flops, 0, bound, asked=_asked(program, rerun.serves))
 
 
-class Others:
-    """What each way to the same derivatives would cost, where there is a choice; found once for all their steps."""
+def _icons(program: Program, number: int, icons: Icons, description: ModelDescription) -> Step:
+    size, steps = (program.setting(f"featvis.{n}", default(f"featvis.{n}")) for n in ("size", "steps"))
+    elements = [e for e in program.elements if e.id in icons.elements]
+    least = max((_sure_icons(e.node) for e in elements), default=0)
+    flops = sum(icon_flops(description, e.node.type.layers, size, steps) for e in elements) // max(len(elements), 1)
+    asked = _asked(program, tuple(e.node for e in elements))
+    words = f"{size} px, {steps} steps"
+    return Step("icons", number, words, icons.at_most, icons.at_most * flops, bound=True, least=least, asked=asked)
+
+
+def _draw(program: Program, number: int, element: Element) -> Step:
+    states = element.node.type.state_count
+    words = f"{element.node['style']} `{element.id}`" + (f", up to {states} states" if states > 1 else "")
+    return Step("draw", number, words, 0, 0, asked=_asked(program, (element.node,)))
+
+
+class _Alternatives:
+    """What each way to the same derivatives would cost, where there is a choice; computed once for all their steps."""
 
     def __init__(self, program: Program):
         self.program = program
-        self.found: dict[tuple[int, str], tuple[Alternative, ...]] = {}
+        self._known: dict[tuple[int, str], tuple[Alternative, ...]] = {}
 
-    def to(self, forward: int, target_layer: str) -> tuple[Alternative, ...]:
-        """The ways to derivatives of a place by one forward."""
-        key = (forward, target_layer)
-        if key not in self.found:
-            self.found[key] = self._ways(forward, target_layer)
-        return self.found[key]
+    def of(self, derivatives: Backward | Tangents) -> tuple[Alternative, ...]:
+        """The ways to the derivatives from one target layer by one forward."""
+        key = (derivatives.forward, derivatives.target_layer)
+        if key not in self._known:
+            self._known[key] = self._ways(*key)
+        return self._known[key]
 
     def _ways(self, forward: int, target_layer: str) -> tuple[Alternative, ...]:
         program = self.program
         if not program.optimized:
             return ()
         tangents = [t for t in program.tangents if (t.forward, t.target_layer) == (forward, target_layer)]
-        parts = [*tangents, *(b for b in program.backwards if (b.forward, b.target_layer) == (forward, target_layer))]
-        found = ways(program, Backward(joined(a for d in parts for a in d.requests), forward, True, target_layer, True))
+        backwards = [b for b in program.backwards if (b.forward, b.target_layer) == (forward, target_layer)]
+        requests = joined(request for group in (tangents, backwards) for d in group for request in d.requests)
+        every = ways(program, Backward(requests, forward, True, target_layer, True))
         chosen = _units(tangents)
         return tuple(
             Alternative(
                 way.words, way.cost.passes, way.cost.flops, way.cost.bytes, way.cost.seconds,
                 _units(way.tangents) == chosen,
             )
-            for way in (found if len(found) > 1 else ())
+            for way in (every if len(every) > 1 else ())
         )  # fmt: skip
 
 
@@ -257,7 +265,7 @@ def _plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _slots(node: Node) -> int:
+def _sure_icons(node: Node) -> int:
     """The icons that an element surely needs in every state: neurons of one channel share theirs."""
     type, count = node.type, 1
     for axis in type.axes:

@@ -1,25 +1,24 @@
-"""What a step of a plan works on: the stretch of the network, the layers it reads, the elements that need it."""
+"""What a step of a plan runs: the stretch of the network, the layers it reads, the elements that need it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
 
+from bbilang.compiler.ir.identity_map import IdentityMap
 from bbilang.compiler.ir.model_description import ModelDescription
-from bbilang.compiler.ir.program import Node, Program, walk
+from bbilang.compiler.ir.program import Backward, Forward, Node, Program, Rerun, Tangents, walk
 from bbilang.compiler.plan.plan import Kind, Plan, Step
 from bbilang.grammar.frozen import frozen
 
 INPUT, OUTPUT = "input", "output"
-GROUPS = {"forward": "forwards", "backward": "backwards", "tangents": "tangents", "reruns": "reruns"}
 PASSES: tuple[Kind, ...] = ("forward", "backward", "tangents", "reruns")  # kinds that run the network for numbers
 
 
 @frozen
 class Stretch:
-    """From one place of the network to another, each a layer, `input` or `output`. ``returns``: and back again.
-    ``layers``: those whose values the step keeps or whose gradients it finds."""
+    """From one layer of the network to another, `input` and `output` among them. ``returns``: and back again.
+    ``layers``: those whose values the step keeps or whose gradients it computes."""
 
     start: str
     end: str
@@ -28,7 +27,7 @@ class Stretch:
 
 
 def stretch(program: Program, step: Step) -> Stretch | None:
-    """None for a step that runs no part of the network."""
+    """Return the stretch that a step runs; None where it runs no part of the network."""
     description = program.description
     if step.kind == "draw" or description is None:
         return None
@@ -36,17 +35,28 @@ def stretch(program: Program, step: Step) -> Stretch | None:
         chosen = program.icons[step.index].elements
         layers = {layer for e in program.elements if e.id in chosen for layer in e.node.type.layers}
         return Stretch(INPUT, deepest(description, tuple(layers)), tuple(sorted(layers)), True)
-    work: Any = getattr(program, GROUPS[step.kind])[step.index]
-    match step.kind:
-        case "forward":
+    match _pass_of(program, step):
+        case Forward() as work:
             stop = deepest(description, work.layers) if work.stops and work.layers else OUTPUT
             return Stretch(INPUT, stop, work.layers)
-        case "backward":
+        case Backward() as work:
             stop = earliest(description, work.layers) if work.stops else INPUT
             return Stretch(work.target_layer, stop, work.layers)
-        case "tangents":
+        case Tangents() as work:
             return Stretch(work.layer, work.target_layer, work.layers)
-    return Stretch(work.layer if work.above else INPUT, work.target_layer, work.layers, work.finds != "values")
+        case Rerun() as work:
+            return Stretch(work.layer if work.above else INPUT, work.target_layer, work.layers, work.returns)
+
+
+def _pass_of(program: Program, step: Step) -> Forward | Backward | Tangents | Rerun:
+    """What a step of a kind in `PASSES` runs."""
+    groups: dict[str, Sequence[Forward | Backward | Tangents | Rerun]] = {
+        "forward": program.forwards,
+        "backward": program.backwards,
+        "tangents": program.tangents,
+        "reruns": program.reruns,
+    }
+    return groups[step.kind][step.index]
 
 
 def deepest(description: ModelDescription, layers: tuple[str, ...]) -> str:
@@ -57,12 +67,12 @@ def earliest(description: ModelDescription, layers: tuple[str, ...]) -> str:
     return min(layers, key=lambda name: fraction(description, name), default=INPUT)
 
 
-def fraction(description: ModelDescription, target_layer: str) -> float:
-    """How much of the network's forward lies before a place: 0 at the input, 1 at the output. By FLOPs; by the order of
+def fraction(description: ModelDescription, name: str) -> float:
+    """The share of the network's forward before a layer: 0 at the input, 1 at the output. By FLOPs; by the order of
     the layers where nobody counted."""
-    if target_layer == OUTPUT:
+    if name == OUTPUT:
         return 1.0
-    layer = description.by_name.get(target_layer)
+    layer = description.by_name.get(name)
     if layer is None:
         return 0.0
     if description.flops:
@@ -81,8 +91,8 @@ def predicts(program: Program, before: Program) -> int:
     return next(iter(own or [n for n, f in enumerate(program.forwards) if f.scores and not f.picture]), -1)
 
 
-def served(plan: Plan) -> Mapping[int, tuple[str, ...]]:
-    """id of a step -> ids of the elements that need it, in the page's order. The page's own forward serves none."""
+def served(plan: Plan) -> Mapping[Step, tuple[str, ...]]:
+    """Map each step to the ids of the elements that need it, in the page's order; the page's own forward to none."""
     program = plan.program
     below = {element.id: frozenset(walk(element.node)) for element in program.elements}
 
@@ -90,15 +100,13 @@ def served(plan: Plan) -> Mapping[int, tuple[str, ...]]:
     def needs(node: Node) -> tuple[str, ...]:
         return tuple(id for id, nodes in below.items() if node in nodes)
 
-    found = {}
+    elements: IdentityMap[Step, tuple[str, ...]] = IdentityMap()
     for step in plan.steps:
         if step.kind == "draw":
-            names: tuple[str, ...] = (program.elements[step.index].id,)
+            elements[step] = (program.elements[step.index].id,)
         elif step.kind == "icons":
-            names = program.icons[step.index].elements
+            elements[step] = program.icons[step.index].elements
         else:
-            nodes = getattr(program, GROUPS[step.kind])[step.index].serves
-            wanted = {name for node in nodes for name in needs(node)}
-            names = tuple(element.id for element in program.elements if element.id in wanted)
-        found[id(step)] = names
-    return found
+            wanted = {name for node in _pass_of(program, step).serves for name in needs(node)}
+            elements[step] = tuple(element.id for element in program.elements if element.id in wanted)
+    return elements

@@ -2,93 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
-from bbilang.compiler.contract import Method
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
 
-Parameters = Mapping[str, Any]
 
-
-class Gather(Protocol):
+class Accumulator(Protocol):
     """Takes every visit of a method in order and gives the contributions (target, input, *layer axes)."""
 
-    def add(self, visit: int, point: Any, gradient: Any) -> None:
+    def add(self, visit: int, point: Tensor, gradient: Tensor) -> None:
         """point (input, *layer axes): the activation visited; gradient (target, input, *layer axes)."""
 
-    def result(self) -> Any: ...
-
-
-def gather(method: Method, parameters: Parameters, activation: Any, baseline: Any) -> Gather:
-    """The method's own, or the weighted sum of a path, or one gradient's contribution."""
-    own = method.gather(parameters, activation, baseline)
-    if own is not None:
-        return own
-    if method.reruns:
-        return Weighted(method, parameters, activation, baseline)
-    return Single(method)
+    def result(self) -> Tensor: ...
 
 
 class Single:
-    """The contribution of one gradient, where the activation is."""
+    """The contribution of one gradient, where the activation is. ``contribution(activation, gradient)``."""
 
-    def __init__(self, method: Method):
-        self.method, self.found = method, None
+    def __init__(self, contribution: Callable[[Tensor, Tensor], Tensor]):
+        self.contribution = contribution
+        self.total: Tensor | None = None
 
-    def add(self, visit: int, point: Any, gradient: Any) -> None:
-        self.found = self.method.contribution(point, gradient)
+    def add(self, visit: int, point: Tensor, gradient: Tensor) -> None:
+        self.total = self.contribution(point, gradient)
 
-    def result(self) -> Any:
-        return self.found
+    def result(self) -> Tensor:
+        assert self.total is not None
+        return self.total
 
 
-class Weighted:
-    """The sum of the gradients by `Method.weights`, finished by `Method.finish`."""
+class WeightedSum:
+    """The sum of the gradients by ``weights`` (visit,), from which ``finish`` makes the contributions."""
 
-    def __init__(self, method: Method, parameters: Parameters, activation: Any, baseline: Any):
-        self.method, self.parameters, self.activation, self.baseline = method, parameters, activation, baseline
-        self.weights = method.weights(parameters)
-        self.total: Any = None
+    def __init__(self, weights: Sequence[float] | np.ndarray, finish: Callable[[Tensor], Tensor]):
+        self.weights, self.finish = weights, finish
+        self.total: Tensor | None = None
 
-    def add(self, visit: int, point: Any, gradient: Any) -> None:
+    def add(self, visit: int, point: Tensor, gradient: Tensor) -> None:
         if self.total is None:
             self.total = gradient * float(self.weights[visit])
         else:
             self.total.add_(gradient, alpha=float(self.weights[visit]))
 
-    def result(self) -> Any:
-        return self.method.finish(self.parameters, self.total, self.activation, self.baseline)
+    def result(self) -> Tensor:
+        assert self.total is not None
+        return self.finish(self.total)
 
 
-class Samples:
-    """The mean, or the variance, of what a method finds at each of some samples; ``start(sample)`` gives what gathers
+class SampleStatistics:
+    """The mean, or the variance, of a method's contributions over samples. ``start(sample)`` makes what accumulates
     one, from ``each`` visits."""
 
-    def __init__(self, start: Callable[[int], Gather], each: int, variance: bool):
+    def __init__(self, start: Callable[[int], Accumulator], each: int, variance: bool):
         self.start, self.each, self.variance = start, each, variance
-        self.count, self.mean, self.squares = 0, None, None
-        self.own: Gather | None = None
+        self.count = 0
+        self.mean: Tensor | None = None
+        self.squares: Tensor | None = None
+        self.sample: Accumulator | None = None
 
-    def add(self, visit: int, point: Any, gradient: Any) -> None:
+    def add(self, visit: int, point: Tensor, gradient: Tensor) -> None:
         sample, inside = divmod(visit, self.each)
         if inside == 0:
-            self.own = self.start(sample)
-        assert self.own is not None
-        self.own.add(inside, point, gradient)
+            self.sample = self.start(sample)
+        assert self.sample is not None
+        self.sample.add(inside, point, gradient)
         if inside == self.each - 1:
-            self.take(self.own.result())
+            self.update(self.sample.result())
 
-    def take(self, found: Any) -> None:
-        """One sample more, by Welford's update: no sum of squares that would cancel."""
+    def update(self, values: Tensor) -> None:
+        """Take one sample more, by Welford's update: no sum of squares that would cancel."""
         self.count += 1
         if self.mean is None:
-            self.mean = found.clone()
-            self.squares = found.new_zeros(()).expand_as(found).clone() if self.variance else None
+            self.mean = values.clone()
+            self.squares = values.new_zeros(()).expand_as(values).clone() if self.variance else None
             return
-        step = found - self.mean
+        step = values - self.mean
         self.mean.add_(step, alpha=1 / self.count)
         if self.squares is not None:
-            self.squares.addcmul_(step, found - self.mean)
+            self.squares.addcmul_(step, values - self.mean)
 
-    def result(self) -> Any:
+    def result(self) -> Tensor:
+        assert self.mean is not None
         return self.mean if self.squares is None else self.squares / self.count

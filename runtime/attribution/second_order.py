@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bbilang.compiler.ir.program import OUTPUT, Node
 from bbilang.runtime import passes
-from bbilang.runtime.attribution.target_slots import atom_numbers, cotangents, keyed
+from bbilang.runtime.attribution.slots import Slots
+from bbilang.runtime.attribution.target_slots import atom_numbers, cotangents, keys_of
 from bbilang.runtime.fields.atoms import parts_of
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def score(run: Any, captured: Any, chain: Node) -> Any:
+    from bbilang.runtime.execution.context import Run
+    from bbilang.runtime.passes import Captured
+
+
+def score(run: Run, captured: Captured, chain: Node) -> Tensor:
     """<the atoms' part of a, d score / d a> with a the activation of their layer, attached to the graph: (input, term),
     a term for each class that the chain's target is made of.
 
@@ -21,12 +28,12 @@ def score(run: Any, captured: Any, chain: Node) -> Any:
     """
     atoms, to = chain.inputs
     (layer,) = atoms.type.layers
-    activation = captured.graph[layer]
-    wanted = keyed(run, to, OUTPUT)
-    rows = [wanted.of(row) for row in range(len(activation))]
-    keys = [[own[slot] if slot < len(own) else None for own in rows] for slot in range(max(map(len, rows)))]
-    cotangent = cotangents(run, OUTPUT, keys, captured.scores)
-    slopes = passes.vjp(captured, captured.score_graph, cotangent, [layer], run.passes, create_graph=True)[layer]
+    activation, scores, graph = captured.graph[layer], captured.scores, captured.score_graph
+    assert scores is not None and graph is not None
+    target = keys_of(run, to, OUTPUT)
+    slots = Slots.of([target.of(row) for row in range(len(activation))])
+    cotangent = cotangents(run, OUTPUT, slots.keys, scores)
+    slopes = passes.vjp(captured, graph, cotangent, [layer], run.passes, create_graph=True)[layer]
     numbers = atom_numbers(run.value(atoms), run.layer(layer), layer).data
     chosen = np.unique(numbers[numbers >= 0])
     ones = activation.detach().new_ones(()).expand_as(activation)

@@ -1,11 +1,11 @@
-"""What a target is made of while running: classes of the output or atoms of a later layer, by number; and the cotangent
-that each starts a backward pass with."""
+"""What a target is made of while running, classes or atoms by number, and the cotangent that each starts a vjp with."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -14,73 +14,106 @@ from bbilang.compiler.optimize.target_slots import CHAIN
 from bbilang.runtime.fields.atoms import kept_axes, parts_of
 from bbilang.runtime.fields.field import TERM, Field, Named
 
-Key = tuple[Any, int]  # kind (a unit of scores, or a kind of atom), number
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bbilang.compiler.contract import Run as KernelRun
+    from bbilang.compiler.ir.model_description import LayerDescription
+    from bbilang.runtime.execution.context import Run
+
+Kind: TypeAlias = "str | tuple[str, ...]"
+"""What a key counts: the unit of classes' scores; ("atom", kind of atom, digest of a target of groups); a chain; or
+("combined", digest of the target, kind), sums and differences of classes."""
+Key: TypeAlias = tuple[Kind, int]  # and the number of the class, atom or sum
 
 
 @dataclass(frozen=True)
-class Keyed:
-    """The numbers of a target's classes or atoms, (input, ..., term); negative where there is none."""
+class TargetKeys:
+    """The keys of a target's classes or atoms: ``numbers`` (input, ..., term), negative where there is none."""
 
-    kind: Any
+    kind: Kind
     numbers: Named
 
     @property
     def combined(self) -> bool:
-        """True where numbers stand for sums and differences of classes, by their place in ``run.combined``."""
-        return isinstance(self.kind, tuple) and self.kind[0] == "combined"
+        """True where numbers stand for sums and differences of classes, by their row in ``run.combined``."""
+        return not isinstance(self.kind, str) and self.kind[0] == "combined"
 
     def of(self, row: int) -> list[Key]:
-        """Those of one input, each once, in order of appearance."""
-        found = dict.fromkeys(self.numbers.data[row].ravel().tolist())
-        return [(self.kind, number) for number in found if number >= 0]
+        """The keys of one input, each once, in order of appearance."""
+        numbers = dict.fromkeys(self.numbers.data[row].ravel().tolist())
+        return [(self.kind, number) for number in numbers if number >= 0]
 
     @cached_property
     def slots(self) -> dict[tuple[int, Key], int]:
-        """(input, class or atom) -> its place among those of that input."""
+        """(input, key) -> its number among those of that input."""
         rows = range(len(self.numbers.data))
         return {(row, key): slot for row in rows for slot, key in enumerate(self.of(row))}
 
     @cached_property
-    def places(self) -> Named:
+    def slot_numbers(self) -> Named:
         """(input, ..., term) -> the slot of each class or atom; -1 for none."""
-        found = np.full(self.numbers.data.shape, -1, np.int64)
-        for position in np.ndindex(found.shape):
-            found[position] = self.slots.get((position[0], (self.kind, int(self.numbers.data[position]))), -1)
-        return Named(self.numbers.dims, found)
+        slots = np.full(self.numbers.data.shape, -1, np.int64)
+        for index in np.ndindex(slots.shape):
+            slots[index] = self.slots.get((index[0], (self.kind, int(self.numbers.data[index]))), -1)
+        return Named(self.numbers.dims, slots)
 
     @cached_property
     def count(self) -> int:
-        """Of the input that has the most."""
+        """The slots of the input that has the most."""
         return max(self.slots.values(), default=-1) + 1
 
 
-def keyed(run: Any, target: Node, target_layer: str, combined: bool = False) -> Keyed:
-    """What a target is made of at a place: `output`, or one of the layers that its atoms are of. ``combined``: sums and
-    differences of classes are scores of their own, with numbers of their own."""
-    field: Field = run.value(target)
-    count = len(run.images)
+def keys_of(run: Run, target: Node, target_layer: str, combined: bool = False) -> TargetKeys:
+    """The keys of a target at the output, or at one of the layers that its atoms are of.
+
+    combined: sums and differences of classes are scores of their own, with numbers of their own.
+    """
     if target_layer == OUTPUT or target_layer.startswith(CHAIN):
-        index, kind = field.index, target_layer if target_layer.startswith(CHAIN) else field.type.unit
-        assert index is not None
-        dims = tuple(d for d in index.dims if d not in ("input", TERM))
-        full = ("input", *dims, TERM)
-        shape = [count, *(index.sizes[d] for d in dims), index.sizes[TERM]]
-        weight = field.weight
-        if combined and weight is not None and (shape[-1] > 1 or bool((weight.data != 1).any())):
-            own = ("combined", target.digest, kind)
-            table = [np.broadcast_to(a.spread(full), shape).reshape(count, -1, shape[-1]) for a in (index, weight)]
-            run.combined[target.digest] = (table[0], table[1])
-            number = np.where((table[0] < 0).any(-1), -1, np.arange(table[0].shape[1]))
-            return Keyed(own, Named(full, number.reshape(*shape[:-1], 1)))
-        return Keyed(kind, Named(full, np.broadcast_to(index.spread(full), shape)))
-    numbers = atom_numbers(field, run.layer(target_layer), target_layer)
+        keys = class_keys(run, target, target_layer)
+        return (_combined_keys(run, target, keys) if combined else None) or keys
+    numbers = atom_numbers(run.value(target), run.layer(target_layer), target_layer)
     dims = tuple(d for d in numbers.dims if d != "input")
     full = ("input", *dims)
-    shape = [count, *(numbers.sizes[d] for d in dims)]
+    shape = [len(run.images), *(numbers.sizes[d] for d in dims)]
     data = np.broadcast_to(numbers.spread(full), shape)[..., None]
     if target.type.atom == "group":
         run.shared.group_targets[target.digest] = target
-    return Keyed(atom_kind(target), Named((*full, TERM), data))
+    return TargetKeys(atom_kind(target), Named((*full, TERM), data))
+
+
+def class_keys(run: KernelRun, target: Node, target_layer: str = OUTPUT) -> TargetKeys:
+    """The keys of a target that is made of classes."""
+    field: Field = run.value(target)
+    assert field.index is not None
+    kind = target_layer if target_layer.startswith(CHAIN) else field.type.unit
+    return TargetKeys(kind, _over_inputs(field.index, field.index, len(run.images)))
+
+
+def _over_inputs(array: Named, index: Named, inputs: int) -> Named:
+    """The array over the axes of a target's index, (input, ..., term)."""
+    dims = tuple(d for d in index.dims if d not in ("input", TERM))
+    full = ("input", *dims, TERM)
+    shape = [inputs, *(index.sizes[d] for d in dims), index.sizes[TERM]]
+    return Named(full, np.broadcast_to(array.spread(full), shape))
+
+
+def _combined_keys(run: Run, target: Node, keys: TargetKeys) -> TargetKeys | None:
+    """One key for each sum or difference of classes, whose classes and weights go into ``run.combined``; None for a
+    target that is single classes."""
+    field = run.value(target)
+    index, weight = field.index, field.weight
+    assert index is not None
+    terms = keys.numbers.sizes[TERM]
+    if weight is None or (terms == 1 and not bool((weight.data != 1).any())):
+        return None
+    inputs = len(run.images)
+    classes, weights = (_over_inputs(array, index, inputs).data.reshape(inputs, -1, terms) for array in (index, weight))
+    run.combined[target.digest] = (classes, weights)
+    number = np.where((classes < 0).any(-1), -1, np.arange(classes.shape[1]))
+    assert isinstance(keys.kind, str)
+    kind = ("combined", target.digest, keys.kind)
+    return TargetKeys(kind, Named(keys.numbers.dims, number.reshape(*keys.numbers.data.shape[:-1], 1)))
 
 
 def atom_kind(node: Node) -> tuple[str, ...]:
@@ -88,7 +121,7 @@ def atom_kind(node: Node) -> tuple[str, ...]:
     return ("atom", node.type.atom, *((node.digest,) if node.type.atom == "group" else ()))
 
 
-def atom_numbers(field: Field, layer: Any, name: str) -> Named:
+def atom_numbers(field: Field, layer: LayerDescription, name: str) -> Named:
     """The number of each atom of a field among those of one layer, counted over the kept axes in order; -1 for atoms of
     other layers and where there is none."""
     keep = ("group",) if field.type.atom == "group" else kept_axes(field.type.atom, layer)
@@ -108,41 +141,53 @@ def atom_numbers(field: Field, layer: Any, name: str) -> Named:
     return Named(dims, np.where(absent, -1, number))
 
 
-def cotangents(run: Any, target_layer: str, keys: list[list[Key | None]], value: Any, rows: Any = None) -> Any:
-    """d target / d (scores or activation), (slot, row, *place axes).
+def cotangents(
+    run: Run,
+    target_layer: str,
+    keys: Sequence[Sequence[Key | None]],
+    value: Tensor,
+    rows: Sequence[int] | Tensor | None = None,
+) -> Tensor:
+    """d target / d (scores or activation), (slot, row, *target axes).
 
     keys: slot -> input -> what the slot stands for there. value: the scores (row, class) or the later layer's
     activation (row, *layer axes) where the derivative is taken. rows: the input that each row belongs to; the row
-    itself unless said.
+    itself by default.
     """
     import torch
 
-    from bbilang.runtime.models.score_output import probability_slope
-
     owners = list(range(len(value))) if rows is None else [int(r) for r in rows]
-    found = torch.zeros(len(keys), *value.shape, device=value.device, dtype=value.dtype)
+    result = torch.zeros(len(keys), *value.shape, device=value.device, dtype=value.dtype)
     for slot, by_input in enumerate(keys):
         for row, owner in enumerate(owners):
             key = by_input[owner]
-            if key is None:
-                continue
-            kind, number = key
-            if kind == target_layer:  # the score of a chain, by its number
-                found[slot, row, number] = 1
-            elif kind[0] == "combined":
-                for index, factor in zip(*(table[owner, number] for table in run.combined[kind[1]]), strict=True):
-                    one = cotangents(run, target_layer, [[(kind[2], int(index))]], value[row : row + 1], [0])
-                    found[slot, row] += float(factor) * one[0, 0]
-            elif target_layer != OUTPUT:
-                found[slot, row] = atom_cotangent(run, target_layer, kind, number, value[row : row + 1], owner)[0]
-            elif kind == "probability":
-                found[slot, row] = probability_slope(value[row].double(), number, run.kind).to(found)
-            else:
-                found[slot, row, number] = 1
-    return found
+            if key is not None:
+                _set_cotangent(run, target_layer, key, value, row, owner, result[slot, row])
+    return result
 
 
-def single_scores(target_layer: str, keys: list[list[Key | None]]) -> np.ndarray | None:
+def _set_cotangent(run: Run, target_layer: str, key: Key, value: Tensor, row: int, owner: int, result: Tensor) -> None:
+    """Write the cotangent of one key at one row of ``value`` into ``result`` (*target axes)."""
+    from bbilang.runtime.models.score_output import probability_slope
+
+    kind, number = key
+    if kind == target_layer:  # the score of a chain, by its number
+        result[number] = 1
+    elif kind[0] == "combined":
+        classes, weights = run.combined[kind[1]]
+        for index, factor in zip(classes[owner, number], weights[owner, number], strict=True):
+            one = cotangents(run, target_layer, [[(kind[2], int(index))]], value[row : row + 1], [0])
+            result += float(factor) * one[0, 0]
+    elif target_layer != OUTPUT:
+        assert not isinstance(kind, str)
+        result.copy_(atom_cotangent(run, target_layer, kind, number, value[row : row + 1], owner)[0])
+    elif kind == "probability":
+        result.copy_(probability_slope(value[row].double(), number, run.kind))
+    else:
+        result[number] = 1
+
+
+def single_scores(target_layer: str, keys: Sequence[Sequence[Key | None]]) -> np.ndarray | None:
     """(slot, input) -> the class, -1 for none, where every slot stands for the score of one class: its cotangent is 1
     there and 0 elsewhere. None where some slot stands for anything else."""
     kinds = {key[0] for by_input in keys for key in by_input if key is not None}
@@ -151,7 +196,9 @@ def single_scores(target_layer: str, keys: list[list[Key | None]]) -> np.ndarray
     return np.array([[-1 if key is None else key[1] for key in by_input] for by_input in keys], np.int64)
 
 
-def atom_cotangent(run: Any, target_layer: str, kind: tuple[str, ...], number: int, value: Any, owner: int) -> Any:
+def atom_cotangent(
+    run: Run, target_layer: str, kind: tuple[str, ...], number: int, value: Tensor, owner: int
+) -> Tensor:
     """d score / d activation for one atom of a later layer, (1, *layer axes).
 
     A channel's score is the sum over its positions, a neuron's its activation. That of a position, token or whole layer

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from bbilang.compiler.contract.operation import Registry
+from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.identity_map import IdentityMap
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import OUTPUT, Backward, Node, Program, Rerun, Tangents, walk
@@ -26,8 +26,9 @@ from bbilang.runtime.fields.field import Field, Named
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bbilang.runtime.attribution.slots import Found
-    from bbilang.runtime.attribution.target_slots import Keyed
+    from bbilang.runtime.attribution.kinds import DerivativeMethod
+    from bbilang.runtime.attribution.slots import DerivativeTable
+    from bbilang.runtime.attribution.target_slots import TargetKeys
     from bbilang.runtime.inputs.network_input import NetworkInput
     from bbilang.runtime.models.adapter import Adapter
     from bbilang.runtime.passes import Captured, Passes
@@ -73,11 +74,13 @@ class Run:
         self.parts: tuple[Run, ...] = ()  # one for each length of texts, where they differ
         self._kind = kind
         self.captured: dict[int, Captured | None] = {}  # number of a forward -> what it left; None once it is released
-        self.keyed: dict[tuple[str, str, bool], Keyed] = {}  # (digest of a target, its layer, combined)
+        self.keyed: dict[tuple[str, str, bool], TargetKeys] = {}  # (digest of a target, its layer, combined)
         self.combined: dict[str, Any] = {}  # digest of a target -> its sums' classes and weights, (input, sum, term)
         self._fields: IdentityMap[Node, Field] = IdentityMap()
         self._fields.update(known)
-        self._tables: IdentityMap[Node, dict[str, Found]] = IdentityMap()  # node -> where its targets are -> its table
+        self._tables: IdentityMap[Node, dict[str, DerivativeTable]] = (
+            IdentityMap()
+        )  # node -> where its targets are -> its table
         self._derived: IdentityMap[Derivative, bool] = IdentityMap()
         self._steps: IdentityMap[Node, dict[str, list[Derivative]]] = IdentityMap()  # likewise -> what fills that table
         self._combined: IdentityMap[Node, set[str]] = IdentityMap()  # where sums of classes are followed as one score
@@ -217,13 +220,15 @@ class Run:
 
     # --- derivatives -----------------------------------------------------------------------------------------------
 
-    def table(self, node: Node, target: Node, target_layer: str = OUTPUT) -> Found:
+    def table(self, node: Node, target: Node, target_layer: str = OUTPUT) -> DerivativeTable:
         """The table that the numbers of an operation for one target are put into."""
-        from bbilang.runtime.attribution.slots import Found
+        from bbilang.runtime.attribution.slots import DerivativeTable
 
         tables = self._tables.setdefault(node, {})
         if target_layer not in tables:
-            tables[target_layer] = Found.of(self, target, target_layer, target_layer in self._combined.get(node, ()))
+            tables[target_layer] = DerivativeTable.of(
+                self, target, target_layer, target_layer in self._combined.get(node, ())
+            )
         return tables[target_layer]
 
     def maps(self, node: Node, target_layer: str = OUTPUT) -> dict[str, np.ndarray]:
@@ -244,7 +249,7 @@ class Run:
 
     def slots(self, node: Node, target: Node, target_layer: str = OUTPUT) -> Named:
         """(input, ..., term) -> the slot in `maps` of each class or atom that the target is made of; -1 for none."""
-        return self.table(node, target, target_layer).keyed.places
+        return self.table(node, target, target_layer).keyed.slot_numbers
 
     def attributes_sums(self, node: Node, target: Node, target_layer: str = OUTPUT) -> bool:
         """True where each sum or difference of classes in the target has one slot, not one for each of its classes."""
@@ -325,16 +330,17 @@ class Run:
         )
         return self.located(served[0], work)
 
-    def around(self, rule: tuple[Any, ...]) -> AbstractContextManager[Any] | None:
-        """The context that a forward runs in for a method's derivatives; None for plain ones."""
-        return self.registry.methods[rule[0]].around(dict(rule[1])) if rule else None
+    def around(self, rule: tuple[Any, ...]) -> AbstractContextManager[Any]:
+        """The context that a forward runs in for a method's derivatives."""
+        method = cast("DerivativeMethod", self.registry.methods[rule[0]])  # no other has rules
+        return method.around(dict(rule[1]))
 
     def derive(self, step: Derivative) -> None:
         """The numbers of one group of derivatives, once."""
         if step in self._derived:
             return
         self._derived[step] = True
-        self.located(step.serves[0], partial(_kernel_of(step), self, step))
+        self.located(step.serves[0], partial(_engine_of(step, self.registry), self, step))
 
     def last_use(self, step: Backward) -> bool:
         """True where no other derivative needs the graph of the step's forward."""
@@ -355,24 +361,18 @@ class Run:
                 self.captured[free.index] = None
 
 
-def _kernel_of(step: Derivative) -> Callable[[Run, Any], None]:
-    """The function that computes a group of derivatives."""
-    from bbilang.runtime.attribution import slots as derive
-
+def _engine_of(step: Derivative, registry: Registry) -> Callable[[Run, Any], None]:
+    """The function that runs a group of derivatives; for reruns the method's own."""
     if isinstance(step, Backward):
-        return derive.backward
+        from bbilang.runtime.attribution.reverse_mode import backward
+
+        return backward
     if isinstance(step, Tangents):
-        return derive.tangents
-    if step.finds == "values":
-        from bbilang.runtime.attribution.perturbation import values
+        from bbilang.runtime.attribution.forward_mode import tangents
 
-        return values
-    if step.finds == "masks":
-        from bbilang.runtime.attribution.learned_masks import masks
-
-        return masks
+        return tangents
     if step.finds == "trust":
         from bbilang.runtime.trust.registry import trial
 
         return trial
-    return derive.rerun
+    return registry.methods[step.method[0]].execute

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
-from bbilang.compiler.contract import Method
+from bbilang.compiler.contract import Parameters
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
+from bbilang.runtime.attribution.kinds import PathMethod
 from bbilang.runtime.methods.grad_cam import LAYER
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bbilang.compiler.ir.model_description import LayerDescription
+    from bbilang.runtime.attribution.accumulators import Accumulator
 
 AGREE = 1e-4  # of the largest: how equal gradients are that should be one
 
 
-class Cam(Method):
+class Cam(PathMethod):
     """sum over channels k of w_k A_k[y, x], with w the class's row of the linear layer that follows the mean over all
     positions: the mean of the map, plus the bias, is the score.
 
@@ -25,33 +31,36 @@ class Cam(Method):
     known_as = ("class_activation_map",)
     axioms = ("implementation_invariance", "linearity")
     maps_only = True
-    reruns = True
     layered = True
     atoms = ("pixel", "spatial")
     parameters = (LAYER,)
     source = "Zhou, Khosla, Lapedriza, Oliva, Torralba 2016"
 
-    def visits(self, parameters: Mapping[str, Any]) -> int:
+    def visits(self, parameters: Parameters) -> int:
         return 2
 
-    def visit(self, parameters: Mapping[str, Any], start: int, stop: int, activation: Any, baseline: Any) -> Any:
+    def visit(
+        self, parameters: Parameters, start: int, stop: int, activation: Tensor, baseline: Tensor | None
+    ) -> Tensor:
         import torch
 
         return torch.stack([activation, activation / 2])[start:stop]
 
-    def gather(self, parameters: Mapping[str, Any], activation: Any, baseline: Any) -> Any:
-        return _Rows(parameters["at"], activation)
+    def accumulator(self, parameters: Parameters, activation: Tensor, baseline: Tensor | None) -> Accumulator:
+        return _ClassWeights(parameters["at"], activation)
 
 
-class _Rows:
-    def __init__(self, layer: Any, activation: Any):
+class _ClassWeights:
+    """Takes the gradients here and at half the activation, which have to be one row of weights."""
+
+    def __init__(self, layer: LayerDescription, activation: Tensor):
         self.layer, self.activation = layer, activation
-        self.gradients: list[Any] = []
+        self.gradients: list[Tensor] = []
 
-    def add(self, visit: int, point: Any, gradient: Any) -> None:
+    def add(self, visit: int, point: Tensor, gradient: Tensor) -> None:
         self.gradients.append(gradient)
 
-    def result(self) -> Any:
+    def result(self) -> Tensor:
         axes = [axis - len(self.layer.axes) for axis, name in enumerate(self.layer.axes) if name != "channel"]
         here, half = self.gradients
         rows = here.mean(axes, keepdim=True)

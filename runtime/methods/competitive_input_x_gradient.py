@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
-from bbilang.compiler.contract import Method, Parameter
+from bbilang.compiler.contract import Parameter, Parameters
+from bbilang.runtime.attribution.kinds import PathMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bbilang.runtime.attribution.accumulators import Accumulator
 
 
-class Competitive(Method):
+class Competitive(PathMethod):
     """activation x gradient, kept where it is positive and the highest among all classes, or negative and the lowest;
     0 elsewhere. The competition is entry by entry of the layer, before the sum over an atom's part.
 
@@ -18,27 +23,23 @@ class Competitive(Method):
 
     name = "competitive_input_x_gradient"
     axioms = ("sensitivity_b", "implementation_invariance", "symmetry")
-    reruns = True
     parameters = (
         Parameter("rivals", "integer", "how many classes compete; all unless said", None, minimum=1, maximum=1_000_000),
     )
     source = "Gupta and Arora 2019, A simple saliency method that passes the sanity checks"
 
-    def contribution(self, activation: Any, gradient: Any) -> Any:
-        return activation * gradient
-
-    def additive(self, parameters: Mapping[str, Any]) -> bool:
+    def additive(self, parameters: Parameters) -> bool:
         return False
 
-    def rivals(self, parameters: Mapping[str, Any], classes: int) -> int:
+    def rivals(self, parameters: Parameters, classes: int) -> int:
         return min(parameters["rivals"] or classes, classes)
 
-    def gather(self, parameters: Mapping[str, Any], activation: Any, baseline: Any) -> Any:
+    def accumulator(self, parameters: Parameters, activation: Tensor, baseline: Tensor | None) -> Accumulator:
         from bbilang.runtime.attribution.accumulators import Single
 
-        return Single(self)
+        return Single(lambda point, gradient: point * gradient)
 
-    def compete(self, contribution: Any, highest: Any, lowest: Any) -> Any:
+    def compete(self, contribution: Tensor, highest: Tensor, lowest: Tensor) -> Tensor:
         wins = ((contribution > 0) & (contribution >= highest)) | ((contribution < 0) & (contribution <= lowest))
         return contribution * wins
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
-from bbilang.compiler.contract import Method
+from bbilang.compiler.contract import Parameters
+from bbilang.runtime.attribution.kinds import DerivativeMethod
 from bbilang.runtime.methods.excitation_backprop import SUMS, options
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-class ContrastiveExcitationBackprop(Method):
+
+class ContrastiveExcitationBackprop(DerivativeMethod):
     """Excitation backprop from the target, minus that from its opposite, a unit with the weights -w: positive where
     something speaks for this target rather than for all else.
 
@@ -27,10 +31,10 @@ class ContrastiveExcitationBackprop(Method):
     parameters = (SUMS,)
     source = "Zhang et al. 2016, section 3.3; TorchRay"
 
-    def contribution(self, activation: Any, gradient: Any) -> Any:
+    def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return gradient
 
-    def around(self, parameters: Mapping[str, Any]) -> Any:
+    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
         from bbilang.runtime.relevance.handlers import HANDLERS
         from bbilang.runtime.relevance.mode import Relevance
         from bbilang.runtime.relevance.rules import contrast, excitation

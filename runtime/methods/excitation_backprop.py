@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
-from bbilang.compiler.contract import Method, Parameter
+from bbilang.compiler.contract import Parameter, Parameters
+from bbilang.runtime.attribution.kinds import DerivativeMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 SUMS = Parameter(
     "sums",
@@ -17,13 +22,13 @@ SUMS = Parameter(
 )
 
 
-def options(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def options(parameters: Parameters) -> dict[str, Any]:
     """What the rules are told."""
     positive = dict(parameters).get("sums", SUMS.default) == "positive"
     return {"bias": False, "canonize": True, "stabilizer": 0.0, "epsilon": 0.0, "positive": positive}
 
 
-class ExcitationBackprop(Method):
+class ExcitationBackprop(DerivativeMethod):
     """P(j) = sum over i of x_j w_ij+ P(i) / (sum over k of x_k w_ik+), from P = 1 at the target: each unit hands its
     chance of winning to what it read, in proportion to activation x positive weight.
 
@@ -47,10 +52,10 @@ class ExcitationBackprop(Method):
     parameters = (SUMS,)
     source = "Zhang et al. 2016, equation 5; TorchRay"
 
-    def contribution(self, activation: Any, gradient: Any) -> Any:
+    def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return gradient
 
-    def around(self, parameters: Mapping[str, Any]) -> Any:
+    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
         from bbilang.runtime.relevance.handlers import HANDLERS
         from bbilang.runtime.relevance.mode import Relevance
         from bbilang.runtime.relevance.rules import excitation

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
-from bbilang.compiler.contract import Fail, Method, Parameter
+from bbilang.compiler.contract import Fail, Parameter, Parameters
+from bbilang.runtime.attribution.kinds import LearnedMaskMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bbilang.runtime.attribution.learned_masks import Task
+
 
 LEVELS, BLUR = 8, 20.0  # of the pyramid: how many, and the standard deviation of the most blurred one, in pixels
 RATE, MOMENTUM = 0.01, 0.9
@@ -14,7 +20,7 @@ WEIGHT, GROWTH = 300.0, 1.0035  # of the constraint on the area: at the start, a
 COLDNESS = 20.0  # of the smooth maximum
 
 
-class ExtremalPerturbation(Method):
+class ExtremalPerturbation(LearnedMaskMethod):
     """The smooth mask that keeps the share `area` of the picture so that the score is as high as it can be (equation
     2): 1 where the picture is kept, 0 where it is blurred.
 
@@ -29,9 +35,6 @@ class ExtremalPerturbation(Method):
     name = "extremal_perturbation"
     known_as = ("extremal_mask",)
     axioms = ("implementation_invariance",)
-    reruns = True
-    finds = "masks"
-    maps_only = True
     input_only = True
     atoms = ("pixel",)
     unit, signed = "share kept", False
@@ -44,27 +47,27 @@ class ExtremalPerturbation(Method):
     )
     source = "Fong, Patrick, Vedaldi 2019; TorchRay"
 
-    def note(self, parameters: Mapping[str, Any]) -> str:
+    def note(self, parameters: Parameters) -> str:
         area = float(parameters["area"])
         return f"a mask of {area:.3g} of the area: 1 where the picture is kept, 0 where it is blurred"
 
-    def additive(self, parameters: Mapping[str, Any]) -> bool:
+    def additive(self, parameters: Parameters) -> bool:
         return False
 
-    def suits(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> None:
+    def suits(self, parameters: Parameters, size: tuple[int, int]) -> None:
         if parameters["step"] > min(size):
             message = f"bumps {parameters['step']} px apart do not fit {size[0]} x {size[1]} px"
             raise Fail("E245", message, f"`step` is at most {min(size)} here")
 
-    def masks(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> int:
+    def steps(self, parameters: Parameters, size: tuple[int, int]) -> int:
         return int(parameters["steps"])
 
-    def bytes_each(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> int:
+    def bytes_each(self, parameters: Parameters, size: tuple[int, int]) -> int:
         bumps = Bumps(size, int(parameters["step"]), float(parameters["sigma"]))
         y, x = bumps.out
         return 4 * (6 * bumps.around**2 * y * x + (LEVELS + 10) * 3 * size[0] * size[1])
 
-    def learn(self, parameters: Mapping[str, Any], task: Any) -> Any:
+    def learn(self, parameters: Parameters, task: Task) -> Tensor:
         import torch
 
         bumps = Bumps(task.size, int(parameters["step"]), float(parameters["sigma"]))
@@ -92,7 +95,7 @@ class ExtremalPerturbation(Method):
                 with torch.no_grad():
                     heights.clamp_(0, 1)
                 weight *= GROWTH
-                task.tell(step + 1)
+                task.report_step(step + 1)
             assert shown is not None
             return shown.detach()[:, 0]
 
@@ -129,15 +132,17 @@ class Bumps:
 
     @property
     def cells(self) -> tuple[int, int]:
-        return tuple(side + 2 * self.padding - 2 * self.radius for side in self.grid)  # type: ignore[return-value]
+        y, x = (side + 2 * self.padding - 2 * self.radius for side in self.grid)
+        return y, x
 
     @property
     def out(self) -> tuple[int, int]:
         """(y, x) of the mask with its margin."""
-        return tuple(self.step * side - self.step + 1 for side in self.cells)  # type: ignore[return-value]
+        y, x = (self.step * side - self.step + 1 for side in self.cells)
+        return y, x
 
     @property
-    def weights(self) -> Any:
+    def weights(self) -> Tensor:
         """(1, bump, y, x): how much each bump that a pixel sees weighs there."""
         import torch
 
@@ -150,7 +155,7 @@ class Bumps:
         distance = (y[:, None, :, None] + x[None, :, None, :]).float().sqrt()
         return torch.exp(-2 * (distance / self.sigma - 0.5).clamp_min(0) ** 2).flatten(0, 1)[None]
 
-    def mask(self, heights: Any, weights: Any) -> tuple[Any, Any]:
+    def mask(self, heights: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """(row, 1, *grid) in [0, 1] -> masks (row, 1, y, x): of the picture, and with the margin. weights: those of the
         bumps, on the device.
 
@@ -173,18 +178,18 @@ def _ceil(number: float) -> int:
     return -int(-number // 1)
 
 
-def pyramid(pictures: Any, mean: Any) -> Any:
+def pyramid(pictures: Tensor, mean: Tensor) -> Tensor:
     """(row, level, 3, y, x): from the most blurred to the picture itself. Beyond the border is the mean colour."""
     import torch
 
-    found = []
+    levels = []
     for level in range(LEVELS):
         deviation = BLUR * (1 - level / (LEVELS - 1))
-        found.append(_blurred(pictures - mean, deviation) + mean if deviation else pictures)
-    return torch.stack(found, 1)
+        levels.append(_blurred(pictures - mean, deviation) + mean if deviation else pictures)
+    return torch.stack(levels, 1)
 
 
-def _blurred(images: Any, deviation: float) -> Any:
+def _blurred(images: Tensor, deviation: float) -> Tensor:
     """Gaussian blur to four standard deviations; zeros beyond the border."""
     import torch
     import torch.nn.functional as F
@@ -198,14 +203,14 @@ def _blurred(images: Any, deviation: float) -> Any:
     return F.conv2d(flat, kernel.view(1, 1, 1, -1), padding=(0, reach)).view(images.shape)
 
 
-def chosen(levels: Any, mask: Any) -> Any:
+def chosen(levels: Tensor, mask: Tensor) -> Tensor:
     """Pictures (row, 3, y, x) from the levels (row, level, 3, y, x) that a mask (row, 1, y, x) points at, linearly
     between two of them."""
     import torch
 
-    place = mask * (LEVELS - 1)
-    low = place.detach().floor()
-    share = place - low
+    position = mask * (LEVELS - 1)
+    low = position.detach().floor()
+    share = position - low
     index = low.long().unsqueeze(1).expand(-1, 1, levels.shape[2], -1, -1)
     below = torch.gather(levels, 1, index)[:, 0]
     above = torch.gather(levels, 1, (index + 1).clamp_max(LEVELS - 1))[:, 0]

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
-from bbilang.compiler.contract import Method, Parameter
+from bbilang.compiler.contract import Parameter, Parameters
+from bbilang.runtime.attribution.kinds import DerivativeMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 LAYER = Parameter(
     "layer", "layer", "the layer whose maps are weighted; at the input the last with positions unless said", None
 )
 
 
-class GradCam(Method):
+class GradCam(DerivativeMethod):
     """max(0, sum over channels k of w_k A_k[y, x]), with w_k the mean over positions of d target / d A_k.
 
     At the input it is made of the last layer with positions below the target (or `layer=`), and resized to the picture
@@ -30,10 +34,10 @@ class GradCam(Method):
     parameters = (LAYER,)
     source = "Selvaraju et al. 2017, equations 1 and 2"
 
-    def additive(self, parameters: Mapping[str, Any]) -> bool:
+    def additive(self, parameters: Parameters) -> bool:
         return False
 
-    def maps(self, activation: Any, gradient: Any) -> Any:
+    def maps(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return (gradient.mean((-2, -1), keepdim=True) * activation).sum(-3).clamp_min(0)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bbilang.runtime.methods.grad_cam import GradCam
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 EPSILON = 1e-6  # of pytorch-grad-cam, whose numbers these are
 
@@ -22,7 +25,7 @@ class GradCamPlusPlus(GradCam):
     known_as = ("grad_cam_plus_plus", "gradcamplusplus")
     source = "Chattopadhay, Sarkar, Howlader, Balasubramanian 2018"
 
-    def maps(self, activation: Any, gradient: Any) -> Any:
+    def maps(self, activation: Tensor, gradient: Tensor) -> Tensor:
         square = gradient.square()
         total = activation.sum((-2, -1), keepdim=True)
         share = square / (2 * square + total * square * gradient + EPSILON) * (gradient != 0)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from bbilang.compiler.contract import Method
+from bbilang.runtime.attribution.kinds import DerivativeMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-class GradientMethod(Method):
+class GradientMethod(DerivativeMethod):
     """d target / d activation, summed over an atom's part: how fast the target changes, and not how much is there.
 
     The plain sensitivity map; its papers show the magnitude (`| abs`), or the largest of the three colours. Defined at
@@ -20,7 +23,7 @@ class GradientMethod(Method):
     axioms = ("sensitivity_b", "implementation_invariance", "linearity", "symmetry")
     source = "Simonyan, Vedaldi, Zisserman 2014; Baehrens et al. 2010"
 
-    def contribution(self, activation: Any, gradient: Any) -> Any:
+    def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return gradient
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from bbilang.compiler.contract import Method
+from bbilang.compiler.contract import Parameters
+from bbilang.runtime.attribution.kinds import DerivativeMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-class GuidedBackprop(Method):
+class GuidedBackprop(DerivativeMethod):
     """The gradient with every ReLU's derivative replaced: max(0, signal) where the unit was active, else 0.
 
     ReLU6 passes it where 0 < unit < 6, and so do `clamp`, `maximum`, `where` and other ways to write either. Functions
@@ -20,7 +24,7 @@ class GuidedBackprop(Method):
     """
 
     name = "guided_backprop"
-    known_as = ("guided_backpropagation", "guided_grad_cam")
+    known_as: ClassVar[tuple[str, ...]] = ("guided_backpropagation", "guided_grad_cam")
     unit = "score per unit of activation, by the method's rule"
     axioms = ("sensitivity_b", "implementation_invariance", "symmetry")
     rule = True
@@ -31,13 +35,13 @@ class GuidedBackprop(Method):
     )
     source = "Springenberg, Dosovitskiy, Brox, Riedmiller 2015"
 
-    def contribution(self, activation: Any, gradient: Any) -> Any:
+    def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return gradient
 
-    def additive(self, parameters: Mapping[str, Any]) -> bool:
+    def additive(self, parameters: Parameters) -> bool:
         return False
 
-    def around(self, parameters: Mapping[str, Any]) -> Any:
+    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
         from bbilang.runtime.passes.rectifiers import Rectifiers
 
         return Rectifiers(self.name)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from bbilang.compiler.contract import Method
+from bbilang.runtime.attribution.kinds import DerivativeMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-class InputXGradient(Method):
+class InputXGradient(DerivativeMethod):
     """activation x d target / d activation: `linear` under the name that it has at the input, and the same passes.
 
     Contributions add up to the score where the network is piecewise linear without biases. Defined at every layer; here
@@ -20,7 +23,7 @@ class InputXGradient(Method):
     linear = True
     source = "Shrikumar et al. 2016"
 
-    def contribution(self, activation: Any, gradient: Any) -> Any:
+    def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return activation * gradient
 
 

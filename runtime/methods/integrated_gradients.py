@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from bbilang.compiler.contract import Method, Parameter
+from bbilang.compiler.contract import Parameter, Parameters
+from bbilang.runtime.attribution.kinds import PathMethod
 from bbilang.runtime.inputs.baselines import WORDS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from bbilang.runtime.attribution.accumulators import Accumulator
 
 AUTO = tuple(8 * 2**k for k in range(7))  # steps that `n_steps=auto` tries: 8 to 512
 RULES = ("gausslegendre", "riemann_left", "riemann_right", "riemann_middle", "riemann_trapezoid")
 
 
-class IntegratedGradients(Method):
+class IntegratedGradients(PathMethod):
     """(a - a') x the mean gradient on the straight line from a' to a. Complete: contributions add up to the difference
     of the scores at both ends, and the legend says to within what share of it they do.
 
@@ -29,7 +36,6 @@ class IntegratedGradients(Method):
         "sensitivity_a", "sensitivity_b", "implementation_invariance", "completeness",
         "linearity", "symmetry", "conservation",
     )  # fmt: skip
-    reruns = True
     completes = True
     parameters = (
         Parameter(
@@ -45,32 +51,37 @@ class IntegratedGradients(Method):
     )  # fmt: skip
     source = "Sundararajan, Taly, Yan 2017"
 
-    def attempts(self, parameters: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    def attempts(self, parameters: Parameters) -> Sequence[Parameters]:
         if parameters["n_steps"] != "auto":
             return (parameters,)
         return tuple({**parameters, "n_steps": steps} for steps in AUTO)
 
-    def visits(self, parameters: Mapping[str, Any]) -> int:
+    def visits(self, parameters: Parameters) -> int:
         return sum(int(own["n_steps"]) for own in self.attempts(parameters))
 
-    def baseline(self, parameters: Mapping[str, Any]) -> str:
+    def baseline(self, parameters: Parameters) -> str:
         return str(parameters["baselines"])
 
-    def visit(self, parameters: Mapping[str, Any], start: int, stop: int, activation: Any, baseline: Any) -> Any:
-        places = quadrature(int(parameters["n_steps"]), parameters["quadrature"])[0]
-        along = activation.new_tensor(places[start:stop])
+    def visit(
+        self, parameters: Parameters, start: int, stop: int, activation: Tensor, baseline: Tensor | None
+    ) -> Tensor:
+        assert baseline is not None
+        nodes = quadrature(int(parameters["n_steps"]), parameters["quadrature"])[0]
+        along = activation.new_tensor(nodes[start:stop])
         return baseline + along.view(-1, *[1] * activation.dim()) * (activation - baseline)
 
-    def weights(self, parameters: Mapping[str, Any]) -> Any:
-        return quadrature(int(parameters["n_steps"]), parameters["quadrature"])[1]
+    def accumulator(self, parameters: Parameters, activation: Tensor, baseline: Tensor | None) -> Accumulator:
+        from bbilang.runtime.attribution.accumulators import WeightedSum
 
-    def finish(self, parameters: Mapping[str, Any], total: Any, activation: Any, baseline: Any) -> Any:
-        return total * (activation - baseline)
+        assert baseline is not None
+        weights = quadrature(int(parameters["n_steps"]), parameters["quadrature"])[1]
+        difference = activation - baseline
+        return WeightedSum(weights, lambda total: total * difference)
 
 
-def quadrature(count: int, rule: str = RULES[0]) -> tuple[Any, Any]:
-    """(places in [0, 1], weights) of a rule with this many nodes, as Captum has them: the weights of its trapezoids,
-    which are count - 1 of width 1 / (count - 1), add up to (count - 1) / count."""
+def quadrature(count: int, rule: str = RULES[0]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """(nodes in [0, 1], weights) of a rule with this many nodes, (node,) each, as Captum has them: the weights
+    of its trapezoids, which are count - 1 of width 1 / (count - 1), add up to (count - 1) / count."""
     import numpy as np
 
     if rule == "gausslegendre":

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from bbilang.compiler.contract import Method
+from bbilang.runtime.attribution.kinds import DerivativeMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-class Linear(Method):
+class Linear(DerivativeMethod):
     """activation x d target / d activation, summed over an atom's part: the first-order effect of removing it.
 
     Also called gradient x activation, or, at the input, input x gradient.
@@ -19,7 +22,7 @@ class Linear(Method):
     axioms = ("sensitivity_b", "implementation_invariance", "linearity", "symmetry")
     source = "Olah et al., The Building Blocks of Interpretability, Distill 2018; Shrikumar et al. 2016 at the input"
 
-    def contribution(self, activation: Any, gradient: Any) -> Any:
+    def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return activation * gradient
 
 

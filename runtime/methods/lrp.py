@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
-from bbilang.compiler.contract import Method, Parameter
+from bbilang.compiler.contract import Parameter, Parameters
+from bbilang.runtime.attribution.kinds import DerivativeMethod
 from bbilang.runtime.relevance.composites import COMPOSITES, RULES, composite_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _SAID = "the composite's unless said"
 
 
-class Lrp(Method):
+class Lrp(DerivativeMethod):
     """The score, shared out on the way back: each operation hands what it got to what it read, by a rule that keeps the
     sum. A composite says which rule goes where.
 
@@ -56,10 +60,10 @@ class Lrp(Method):
     )
     source = "Bach et al. 2015; Montavon et al. 2019; Anders et al. 2021 (zennit)"
 
-    def contribution(self, activation: Any, gradient: Any) -> Any:
+    def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return gradient
 
-    def around(self, parameters: Mapping[str, Any]) -> Any:
+    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
         from bbilang.runtime.relevance.handlers import HANDLERS
         from bbilang.runtime.relevance.mode import Relevance
         from bbilang.runtime.relevance.rules import BY_NAME

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
-from bbilang.compiler.contract import Fail, Method, Parameter
+from bbilang.compiler.contract import Fail, Parameter, Parameters
+from bbilang.runtime.attribution.kinds import LearnedMaskMethod
 from bbilang.runtime.inputs.baselines import blurred
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bbilang.runtime.attribution.learned_masks import Task
 
 BETA, RATE = 3, 0.1  # power of the total variation, learning rate of Adam
 MASK_BLUR = 5.0 / 224  # standard deviation of the mask's own blur, of the shorter side
 
 
-class MeaningfulPerturbation(Method):
+class MeaningfulPerturbation(LearnedMaskMethod):
     """The share of blur at each position, 1 - m, for the mask m that minimizes score + `l1` |1 - m| + `tv` |grad m|^3
     (equations 5 and 6): where the least blur destroys the score.
 
@@ -26,9 +31,6 @@ class MeaningfulPerturbation(Method):
     name = "meaningful_perturbation"
     known_as = ("mask", "fong_vedaldi")
     axioms = ("implementation_invariance",)
-    reruns = True
-    finds = "masks"
-    maps_only = True
     input_only = True
     atoms = ("pixel",)
     unit, signed = "share of blur", False
@@ -43,24 +45,24 @@ class MeaningfulPerturbation(Method):
     )  # fmt: skip
     source = "Fong and Vedaldi 2017"
 
-    def note(self, parameters: Mapping[str, Any]) -> str:
+    def note(self, parameters: Parameters) -> str:
         return "a mask: 1 where the picture is blurred to destroy the score, 0 where it is kept"
 
-    def additive(self, parameters: Mapping[str, Any]) -> bool:
+    def additive(self, parameters: Parameters) -> bool:
         return False
 
-    def suits(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> None:
+    def suits(self, parameters: Parameters, size: tuple[int, int]) -> None:
         if parameters["cells"] > min(size):
             message = f"a mask of {parameters['cells']} cells a side does not fit {size[0]} x {size[1]} px"
             raise Fail("E245", message, f"`cells` is at most {min(size)} here")
 
-    def masks(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> int:
+    def steps(self, parameters: Parameters, size: tuple[int, int]) -> int:
         return int(parameters["steps"])
 
-    def bytes_each(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> int:
+    def bytes_each(self, parameters: Parameters, size: tuple[int, int]) -> int:
         return 4 * size[0] * size[1] * 3 * 10
 
-    def learn(self, parameters: Mapping[str, Any], task: Any) -> Any:
+    def learn(self, parameters: Parameters, task: Task) -> Tensor:
         import torch
 
         steps, cells = int(parameters["steps"]), int(parameters["cells"])
@@ -84,11 +86,11 @@ class MeaningfulPerturbation(Method):
                 adam.step()
                 with torch.no_grad():
                     mask.clamp_(0, 1)
-                task.tell(step + 1)
+                task.report_step(step + 1)
             return (1 - enlarged(mask.detach(), task.size))[:, 0]
 
 
-def enlarged(mask: Any, size: tuple[int, int]) -> Any:
+def enlarged(mask: Tensor, size: tuple[int, int]) -> Tensor:
     """(row, 1, cell, cell) -> (row, 1, y, x), bilinear, then smoothed."""
     import torch
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from bbilang.compiler.contract import Method, Parameter
+from bbilang.compiler.contract import Parameter, Parameters
+from bbilang.runtime.attribution.kinds import PathMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bbilang.runtime.attribution.accumulators import Accumulator
+
 
 OF = Parameter("of", "method", "the method that is applied to each sample", "gradient")
 SAMPLES = Parameter("n_samples", "integer", "how many noisy samples", 20, minimum=1, maximum=100_000)
@@ -14,65 +21,66 @@ NOISE = Parameter(
 )
 
 
-class Noisy(Method):
+class Noisy(PathMethod):
     """A method over a method: samples a + noise, each with all visits of the inner method around it.
 
     Sample number s has the same noise for every picture, target and chunk: it is drawn from the file's seed and s, and
     of a method inside another one from all of their numbers.
     """
 
-    reruns = True
     parameters = (OF, SAMPLES, NOISE)
     variance: ClassVar[bool] = False
 
-    def additive(self, parameters: Mapping[str, Any]) -> bool:
+    def additive(self, parameters: Parameters) -> bool:
         inner, own = parameters["of"]
         return not self.variance and inner.additive(own)
 
-    def ruled(self, parameters: Mapping[str, Any]) -> bool:
-        inner, own = parameters["of"]
+    def ruled(self, parameters: Parameters) -> bool:
+        inner, own = inner_path(parameters)
         return inner.ruled(own)
 
-    def around(self, parameters: Mapping[str, Any]) -> Any:
-        inner, own = parameters["of"]
+    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
+        inner, own = inner_path(parameters)
         return inner.around(own)
 
-    def visits(self, parameters: Mapping[str, Any]) -> int:
-        inner, own = parameters["of"]
+    def visits(self, parameters: Parameters) -> int:
+        inner, own = inner_path(parameters)
         return int(parameters["n_samples"]) * inner.visits(own)
 
-    def baseline(self, parameters: Mapping[str, Any]) -> str | None:
-        inner, own = parameters["of"]
+    def baseline(self, parameters: Parameters) -> str | None:
+        inner, own = inner_path(parameters)
         return inner.baseline(own)
 
-    def visit(self, parameters: Mapping[str, Any], start: int, stop: int, activation: Any, baseline: Any) -> Any:
+    def visit(
+        self, parameters: Parameters, start: int, stop: int, activation: Tensor, baseline: Tensor | None
+    ) -> Tensor:
         import torch
 
-        inner, own = parameters["of"]
+        inner, own = inner_path(parameters)
         each = inner.visits(own)
         parts = []
         for sample in range(start // each, -(-stop // each)):
             first, last = max(start - sample * each, 0), min(stop - sample * each, each)
             noisy = self.noisy(parameters, sample, activation)
-            parts.append(inner.visit(self.inside(parameters, sample), first, last, noisy, baseline))
+            parts.append(inner.visit(self.inner_parameters(parameters, sample), first, last, noisy, baseline))
         return torch.cat(parts)
 
-    def gather(self, parameters: Mapping[str, Any], activation: Any, baseline: Any) -> Any:
-        from bbilang.runtime.attribution.accumulators import Gather, Samples, gather
+    def accumulator(self, parameters: Parameters, activation: Tensor, baseline: Tensor | None) -> Accumulator:
+        from bbilang.runtime.attribution.accumulators import SampleStatistics
 
-        inner, own = parameters["of"]
+        inner, own = inner_path(parameters)
 
-        def start(sample: int) -> Gather:
+        def start(sample: int) -> Accumulator:
             noisy = self.noisy(parameters, sample, activation)
-            return gather(inner, self.inside(parameters, sample), noisy, baseline)
+            return inner.accumulator(self.inner_parameters(parameters, sample), noisy, baseline)
 
-        return Samples(start, inner.visits(own), self.variance)
+        return SampleStatistics(start, inner.visits(own), self.variance)
 
-    def inside(self, parameters: Mapping[str, Any], sample: int) -> Mapping[str, Any]:
+    def inner_parameters(self, parameters: Parameters, sample: int) -> Parameters:
         """The inner method's parameters, with seeds of its own for each of our samples."""
         return {**parameters["of"][1], "seed": (*parameters["seed"], sample)}
 
-    def noisy(self, parameters: Mapping[str, Any], sample: int, activation: Any) -> Any:
+    def noisy(self, parameters: Parameters, sample: int, activation: Tensor) -> Tensor:
         """Sample number ``sample`` of activation (input, *layer axes): normal noise, of a standard deviation of `noise`
         times the range of each picture's own values."""
         import numpy as np
@@ -84,3 +92,9 @@ class Noisy(Method):
         flat = activation.flatten(1)
         reach = (flat.amax(1) - flat.amin(1)) * float(parameters["noise"])
         return activation + reach.view(-1, *[1] * (activation.dim() - 1)) * noise
+
+
+def inner_path(parameters: Parameters) -> tuple[PathMethod, Parameters]:
+    """The method inside, as a path, and its own parameters."""
+    inner, own = parameters["of"]
+    return inner.as_path(), own

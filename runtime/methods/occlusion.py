@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
-from bbilang.compiler.contract import Fail, Method, Parameter
+from bbilang.compiler.contract import Fail, Parameter, Parameters
+from bbilang.runtime.attribution.kinds import PerturbationMethod
 from bbilang.runtime.inputs.baselines import WORDS
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-class Occlusion(Method):
-    """The score less the score with a window hidden, for every place of the window; a position's number is the mean
+
+class Occlusion(PerturbationMethod):
+    """The score less the score with a window hidden, for every position of the window; a position's number is the mean
     over the windows that hide it.
 
     The window starts at the upper left corner and moves by `stride`; the last ones along each axis are cut off by the
@@ -23,9 +26,6 @@ class Occlusion(Method):
     name = "occlusion"
     known_as = ("ablation", "lime", "feature_ablation", "sliding_window")
     axioms = ("sensitivity_a", "implementation_invariance", "linearity")
-    reruns = True
-    finds = "values"
-    maps_only = True
     atoms = ("pixel", "spatial")
     parameters = (
         Parameter(
@@ -40,7 +40,7 @@ class Occlusion(Method):
     )  # fmt: skip
     source = "Zeiler and Fergus 2014, section 4.1"
 
-    def suits(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> None:
+    def suits(self, parameters: Parameters, size: tuple[int, int]) -> None:
         window, stride = window_of(parameters, size)
         if window > min(size):
             message = f"a window of {window} positions a side does not fit into {size[0]} x {size[1]}"
@@ -49,38 +49,38 @@ class Occlusion(Method):
             message = f"a stride of {stride} leaves gaps between windows of {window}"
             raise Fail("E245", message, f"`stride` is at most {window} here")
 
-    def baseline(self, parameters: Mapping[str, Any]) -> str:
+    def baseline(self, parameters: Parameters) -> str:
         return str(parameters["baselines"])
 
-    def masks(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> int:
-        rows, columns = places(parameters, size)
+    def masks(self, parameters: Parameters, size: tuple[int, int]) -> int:
+        rows, columns = window_starts(parameters, size)
         return len(rows) * len(columns)
 
-    def mask(self, parameters: Mapping[str, Any], start: int, stop: int, size: tuple[int, int], seed: int) -> Any:
+    def mask(self, parameters: Parameters, start: int, stop: int, size: tuple[int, int], seed: int) -> Tensor:
         import torch
 
         window, _ = window_of(parameters, size)
-        rows, columns = places(parameters, size)
-        found = torch.ones(stop - start, *size)
+        rows, columns = window_starts(parameters, size)
+        masks = torch.ones(stop - start, *size)
         for number in range(start, stop):
             y, x = rows[number // len(columns)], columns[number % len(columns)]
-            found[number - start, y : y + window, x : x + window] = 0
-        return found
+            masks[number - start, y : y + window, x : x + window] = 0
+        return masks
 
-    def credit(self, parameters: Mapping[str, Any], values: Any, own: Any) -> Any:
+    def credit(self, parameters: Parameters, values: Tensor, own: Tensor) -> Tensor:
         return own - values
 
-    def settle(self, parameters: Mapping[str, Any], total: Any, hidden: Any, mean: Any) -> Any:
+    def settle(self, parameters: Parameters, total: Tensor, hidden: Tensor, mean: Tensor) -> Tensor:
         return total / hidden.clamp_min(1)
 
 
-def window_of(parameters: Mapping[str, Any], size: tuple[int, int]) -> tuple[int, int]:
+def window_of(parameters: Parameters, size: tuple[int, int]) -> tuple[int, int]:
     """(side, step) of the window at a layer of this size (y, x)."""
     window = parameters["window"] or max(1, round(min(size) / 7))
     return int(window), int(parameters["stride"] or max(1, window // 2))
 
 
-def places(parameters: Mapping[str, Any], size: tuple[int, int]) -> tuple[range, range]:
+def window_starts(parameters: Parameters, size: tuple[int, int]) -> tuple[range, range]:
     """The rows and the columns where windows begin."""
     window, stride = window_of(parameters, size)
     counts = [1 + -(-max(side - window, 0) // stride) for side in size]

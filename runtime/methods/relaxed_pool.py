@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
-from bbilang.compiler.contract import Method, Parameter
+from bbilang.compiler.contract import Parameter, Parameters
+from bbilang.runtime.attribution.kinds import DerivativeMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 CHECKERBOARD = Parameter(
     "checkerboard", "flag", "blend neighbours, so that strided layers leave no checkerboard", False
 )
 
 
-class _Pools(Method):
+class _Pools(DerivativeMethod):
     """Activation x gradient with another derivative of max pools; with `checkerboard`, each pool's gradient is blended:
     a quarter its own, half the mean of the four neighbours, a quarter the mean of the diagonal ones."""
 
@@ -22,10 +27,10 @@ class _Pools(Method):
     linear = True
     parameters = (CHECKERBOARD,)
 
-    def contribution(self, activation: Any, gradient: Any) -> Any:
+    def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return activation * gradient
 
-    def around(self, parameters: Mapping[str, Any]) -> Any:
+    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
         from bbilang.runtime.passes.pools import Pools
 
         return Pools(self.name, bool(parameters["checkerboard"]))

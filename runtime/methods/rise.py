@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
-from bbilang.compiler.contract import Fail, Method, Parameter
+from bbilang.compiler.contract import Fail, Parameter, Parameters
+from bbilang.runtime.attribution.kinds import PerturbationMethod
 from bbilang.runtime.inputs.baselines import WORDS
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-class Rise(Method):
+
+class Rise(PerturbationMethod):
     """The expected score of a randomly masked picture, given that a position is kept: the mean over masks of score x
     mask, divided by `p` (equation 6).
 
@@ -26,10 +29,7 @@ class Rise(Method):
     name = "rise"
     known_as = ("kernel_shap", "random_masks")
     axioms = ("implementation_invariance", "linearity")
-    reruns = True
-    finds = "values"
     keeps = True
-    maps_only = True
     atoms = ("pixel", "spatial")
     parameters = (
         Parameter("n_masks", "integer", "how many masks", 4000, minimum=1, maximum=1_000_000),
@@ -40,23 +40,23 @@ class Rise(Method):
     )
     source = "Petsiuk, Das, Saenko 2018"
 
-    def suits(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> None:
+    def suits(self, parameters: Parameters, size: tuple[int, int]) -> None:
         if parameters["cells"] > min(size):
             message = f"masks of {parameters['cells']} cells a side do not fit {size[0]} x {size[1]} positions"
             raise Fail("E245", message, f"`cells` is at most {min(size)} here")
 
-    def note(self, parameters: Mapping[str, Any]) -> str:
+    def note(self, parameters: Parameters) -> str:
         if parameters["center"]:
             return "the mean score of masked pictures that keep a position, less that of all"
         return "the mean score of masked pictures that keep a position; `rise(center=true)` shows what it adds"
 
-    def baseline(self, parameters: Mapping[str, Any]) -> str:
+    def baseline(self, parameters: Parameters) -> str:
         return str(parameters["baselines"])
 
-    def masks(self, parameters: Mapping[str, Any], size: tuple[int, int]) -> int:
+    def masks(self, parameters: Parameters, size: tuple[int, int]) -> int:
         return int(parameters["n_masks"])
 
-    def mask(self, parameters: Mapping[str, Any], start: int, stop: int, size: tuple[int, int], seed: int) -> Any:
+    def mask(self, parameters: Parameters, start: int, stop: int, size: tuple[int, int], seed: int) -> Tensor:
         import numpy as np
         import torch
 
@@ -72,10 +72,10 @@ class Rise(Method):
         cut = [m[0, y : y + size[0], x : x + size[1]] for m, (y, x) in zip(smooth, offsets, strict=True)]
         return torch.stack(cut)
 
-    def credit(self, parameters: Mapping[str, Any], values: Any, own: Any) -> Any:
+    def credit(self, parameters: Parameters, values: Tensor, own: Tensor) -> Tensor:
         return values
 
-    def settle(self, parameters: Mapping[str, Any], total: Any, hidden: Any, mean: Any) -> Any:
+    def settle(self, parameters: Parameters, total: Tensor, hidden: Tensor, mean: Tensor) -> Tensor:
         count, p = int(parameters["n_masks"]), float(parameters["p"])
         if parameters["center"]:
             total = total - mean[..., None, None] * (count - hidden)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from bbilang.compiler.contract import (
     Demand,
     Fail,
-    Gradients,
     Make,
     Operation,
     Parameter,
     Registry,
-    Reruns,
     Run,
     bound,
     named_method,
@@ -25,7 +23,7 @@ from bbilang.compiler.contract import (
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
-from bbilang.compiler.optimize.target_slots import place_of
+from bbilang.compiler.optimize.target_slots import target_layer_of
 from bbilang.runtime.fields.atoms import as_maps, gather, parts_of, reduce_part
 from bbilang.runtime.fields.field import TERM, Field, Named, coalesce, combine
 from bbilang.runtime.fields.groups import group_maps, reduce_groups, slopes_of
@@ -34,6 +32,8 @@ from bbilang.runtime.ops.activation import CLASSES, content_type, rebuilt, requi
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from bbilang.runtime.attribution.kinds import DerivativeMethod
 
 
 class Attribute(Operation):
@@ -78,15 +78,10 @@ class Attribute(Operation):
             return ()
         kind, parameters = bound(registry, node["method"])
         layers = (parameters["layer"],) if kind.layered and parameters["layer"] else node.type.layers
-        combined = not kind.additive(parameters)
-        if kind.reruns:
-            return (Reruns(node["to"], layers, spelled(registry, node["method"]), combined),)
-        known = kind.linear and not kind.rule and node.type.atom != "group"
-        rule = spelled(registry, node["method"]) if kind.rule else ()
-        return (Gradients(node["to"], layers, f"{node.type.atom} x activation" if known else "", rule, combined),)
+        return (kind.demand(node, layers, spelled(registry, node["method"]), parameters),)
 
     def reduce(self, node: Node, layer: LayerDescription, activation: Tensor, gradient: Tensor, run: Run) -> Tensor:
-        method = run.registry.methods[named_method(node)[0]]
+        method = cast("DerivativeMethod", run.registry.methods[named_method(node)[0]])  # no other demands gradients
         if method.layered:
             return method.maps(as_maps(activation, layer), as_maps(gradient, layer))
         contribution = method.contribution(activation, gradient)
@@ -180,7 +175,7 @@ def with_linked(type: FieldType, to: FieldType) -> FieldType:
 
 def of_targets(node: Node, to: Node, frame: Field, run: Run) -> Field:
     """Numbers of the frame's atoms for every class of the target, weighted with the target's coefficients."""
-    target, place = run.value(to), place_of(to)
+    target, place = run.value(to), target_layer_of(to)
     layers = {name: run.layer(name) for name in node.type.layers}
     maps, leading = (
         group_maps(node, run, place)

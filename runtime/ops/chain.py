@@ -6,7 +6,7 @@ import numpy as np
 
 from bbilang.compiler.contract import Demand, Operation, Registry, Run, Scores
 from bbilang.compiler.ir.program import Node
-from bbilang.runtime.attribution.target_slots import keyed
+from bbilang.runtime.attribution.target_slots import class_keys
 from bbilang.runtime.fields.field import TERM, Field, Named
 
 
@@ -21,7 +21,7 @@ class Chain(Operation):
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         to = node.inputs[1]
-        wanted = keyed(run, to, "output")
+        wanted = class_keys(run, to)
         dims = tuple(d for d in wanted.numbers.dims if d != TERM)
         index = np.zeros(wanted.numbers.data.shape, np.int64)
         for row in range(len(index)):

@@ -23,7 +23,7 @@ from bbilang.compiler.contract import (
 )
 from bbilang.compiler.ir.program import OUTPUT, Node
 from bbilang.compiler.ir.types import Axis, FieldType
-from bbilang.compiler.optimize.target_slots import place_of
+from bbilang.compiler.optimize.target_slots import target_layer_of
 from bbilang.compiler.optimize.trust_cost import tested
 from bbilang.runtime.execution import text_lengths as lengths
 from bbilang.runtime.fields.field import Field, Named
@@ -159,7 +159,7 @@ def _suited(field: Node) -> Node:
     """The attribution before a `trust`. Raises `Fail` for one that it has no measure of."""
     attribution = tested(field)
     to = attribution.get("to")
-    if to is None or attribution["to"].type.content != "score" or place_of(to) != OUTPUT:
+    if to is None or attribution["to"].type.content != "score" or target_layer_of(to) != OUTPUT:
         help = "attribute to classes: `attribute(output)`"
         raise Fail("E238", "`trust` measures attributions to classes, and this one is to other atoms", help)
     if isinstance(attribution["method"], tuple) and attribution["method"][0] == "list":

@@ -135,14 +135,14 @@ def test_at_a_hidden_layer_the_noise_is_the_layers():
 
 def test_chunks_and_company_do_not_change_it(monkeypatch):
     """Rows in batches of one, of three, of all; alone, and beside other classes and pictures."""
-    from bbilang.runtime.attribution import slots as derive
+    from bbilang.runtime.attribution import path_methods
     from bbilang.runtime.passes import above_gradients as rerun
 
     method = "vargrad(of=integrated_gradients(n_steps=3), n_samples=4)"
     whole = at_input(method, "relu6")
     for rows, block in ((1, 5), (3, 256), (64, 7)):
         monkeypatch.setattr(rerun, "AT_MOST", {"cpu": rows})
-        monkeypatch.setattr(derive, "ROWS", block)
+        monkeypatch.setattr(path_methods, "ROWS", block)
         close(at_input(method, "relu6"), whole)
     monkeypatch.undo()
     text = f"input.pixel | attribute([output[0], output[{CLASS}]], method={method}) | present(heatmap, facet=class)"

@@ -1,0 +1,135 @@
+"""`Method` as plug-ins imported it before methods had kinds: flags say which kind it is. Gone with the next release."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bbilang.compiler.contract import Demand, MethodCall, Parameters, RerunWork
+from bbilang.compiler.contract import Method as AnyMethod
+from bbilang.compiler.ir.model_description import LayerDescription
+from bbilang.compiler.ir.program import Node, Rerun
+from bbilang.runtime.attribution.kinds import DerivativeMethod, LearnedMaskMethod, PathMethod, PerturbationMethod
+
+if TYPE_CHECKING:
+    from bbilang.runtime.execution.context import Run
+
+KINDS: dict[str, type[AnyMethod]] = {
+    "gradients": PathMethod,
+    "values": PerturbationMethod,
+    "masks": LearnedMaskMethod,
+}
+
+
+class Method(AnyMethod):
+    """One attribution method of any kind: of one gradient; or, where it ``reruns``, of what it ``finds``.
+
+    It takes what it demands and runs from its kind, whose methods find those of the plug-in on ``self``.
+    """
+
+    linear: ClassVar[bool] = False
+    rule: ClassVar[bool] = False
+    reruns: ClassVar[bool] = False
+    finds: ClassVar[str] = "gradients"  # `gradients`, `values` of masked layers, `masks`
+    keeps: ClassVar[bool] = False
+
+    @property
+    def kind(self) -> Any:
+        """The class that it would have as its base today."""
+        return KINDS[self.finds] if self.reruns else DerivativeMethod
+
+    def explains_attributions(self) -> bool:
+        return not self.reruns and not self.redistributes
+
+    def classes_only(self, parameters: Parameters) -> bool:
+        return self.rivals(parameters, 2) > 0
+
+    def nests(self, parameters: Parameters) -> bool:
+        plain = self.reruns or type(self).contribution is not Method.contribution
+        return plain and not self.layered and self.finds == "gradients" and not self.rivals(parameters, 2)
+
+    def open_ended(self, parameters: Parameters) -> bool:
+        return len(self.attempts(parameters)) > 1
+
+    def demand(self, node: Node, layers: tuple[str, ...], call: MethodCall, parameters: Parameters) -> Demand:
+        return self.kind.demand(self, node, layers, call, parameters)  # type: ignore[no-any-return]  # of an unbound method
+
+    def work(self, parameters: Parameters, layer: LayerDescription, classes: int) -> RerunWork:
+        return self.kind.work(self, parameters, layer, classes)  # type: ignore[no-any-return]  # likewise
+
+    def execute(self, run: Run, step: Rerun) -> None:
+        self.kind.execute(self, run, step)
+
+    def as_path(self) -> Method:
+        return self
+
+    def accumulator(self, parameters: Parameters, activation: Any, baseline: Any) -> Any:
+        from bbilang.runtime.attribution.accumulators import Single, WeightedSum
+
+        own = self.gather(parameters, activation, baseline)
+        if own is not None:
+            return own
+        if not self.reruns:
+            return Single(self.contribution)
+        finish = lambda total: self.finish(parameters, total, activation, baseline)  # noqa: E731
+        return WeightedSum(self.weights(parameters), finish)
+
+    def steps(self, parameters: Parameters, size: tuple[int, int]) -> int:
+        return self.masks(parameters, size)
+
+    # --- what plug-ins override ------------------------------------------------------------------------------------
+
+    def contribution(self, activation: Any, gradient: Any) -> Any:
+        raise NotImplementedError
+
+    def maps(self, activation: Any, gradient: Any) -> Any:
+        raise NotImplementedError
+
+    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
+        raise NotImplementedError
+
+    def ruled(self, parameters: Parameters) -> bool:
+        return self.rule
+
+    def visits(self, parameters: Parameters) -> int:
+        return 1
+
+    def attempts(self, parameters: Parameters) -> Sequence[Parameters]:
+        return (parameters,)
+
+    def rivals(self, parameters: Parameters, classes: int) -> int:
+        return 0
+
+    def visit(self, parameters: Parameters, start: int, stop: int, activation: Any, baseline: Any) -> Any:
+        return activation[None].expand(stop - start, *activation.shape)
+
+    def gather(self, parameters: Parameters, activation: Any, baseline: Any) -> Any:
+        return None
+
+    def compete(self, contribution: Any, highest: Any, lowest: Any) -> Any:
+        raise NotImplementedError
+
+    def weights(self, parameters: Parameters) -> Any:
+        raise NotImplementedError
+
+    def finish(self, parameters: Parameters, total: Any, activation: Any, baseline: Any) -> Any:
+        raise NotImplementedError
+
+    def masks(self, parameters: Parameters, size: tuple[int, int]) -> int:
+        raise NotImplementedError
+
+    def mask(self, parameters: Parameters, start: int, stop: int, size: tuple[int, int], seed: int) -> Any:
+        raise NotImplementedError
+
+    def credit(self, parameters: Parameters, values: Any, own: Any) -> Any:
+        raise NotImplementedError
+
+    def settle(self, parameters: Parameters, total: Any, hidden: Any, mean: Any) -> Any:
+        raise NotImplementedError
+
+    def bytes_each(self, parameters: Parameters, size: tuple[int, int]) -> int:
+        raise NotImplementedError
+
+    def learn(self, parameters: Parameters, task: Any) -> Any:
+        raise NotImplementedError

@@ -1,0 +1,233 @@
+"""The kinds of attribution methods: one gradient, a path of activations, given masks, learned masks.
+
+A kind says what an attribution demands (`demand`), what the plan runs for that (`work`) and how it runs (`execute`).
+Imported when a text is checked: torch, numpy and the engines are imported where they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bbilang.compiler.contract import Gradients, Method, MethodCall, Parameters, Reruns, RerunWork
+from bbilang.compiler.ir.model_description import LayerDescription
+from bbilang.compiler.ir.program import Node, Rerun
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bbilang.runtime.attribution.accumulators import Accumulator
+    from bbilang.runtime.attribution.learned_masks import Task
+    from bbilang.runtime.execution.context import Run
+
+
+class DerivativeMethod(Method):
+    """Contributions from one gradient at the layer, shared with every operation that needs it."""
+
+    linear: ClassVar[bool] = False  # the contribution is activation x gradient
+    rule: ClassVar[bool] = False  # the network runs in `around`
+
+    def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:
+        """Return the contribution of every entry of a layer to some targets, before the sum over an atom's part.
+
+        activation (input, *layer axes); gradient and the result (target, input, *layer axes).
+        """
+        raise NotImplementedError
+
+    def maps(self, activation: Tensor, gradient: Tensor) -> Tensor:
+        """Return one number a position, (target, input, y, x), for methods that are ``layered``.
+
+        activation (input, channel, y, x); gradient (target, input, channel, y, x).
+        """
+        raise NotImplementedError
+
+    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
+        """Make the context that the forward runs in, for methods with a ``rule``: such as a torch function mode that
+        gives operations another derivative."""
+        raise NotImplementedError
+
+    def explains_attributions(self) -> bool:
+        return not self.redistributes
+
+    def nests(self, parameters: Parameters) -> bool:
+        return not self.layered
+
+    def demand(self, node: Node, layers: tuple[str, ...], call: MethodCall, parameters: Parameters) -> Gradients:
+        known_parts = self.linear and not self.rule and node.type.atom != "group"
+        parts = f"{node.type.atom} x activation" if known_parts else ""
+        return Gradients(node["to"], layers, parts, call if self.rule else (), not self.additive(parameters))
+
+    def as_path(self) -> PathMethod:
+        """Return the same as a path of one visit, for methods that are made of others."""
+        return SingleVisit(self)
+
+
+class PathMethod(Method):
+    """Contributions from gradients at activations that the method visits; only the network above the layer runs."""
+
+    def visits(self, parameters: Parameters) -> int:
+        """Return how many activations are visited for each input; the most of them, where there are `attempts`."""
+        return 1
+
+    def visit(
+        self, parameters: Parameters, start: int, stop: int, activation: Tensor, baseline: Tensor | None
+    ) -> Tensor:
+        """Return the activations number start to stop that are visited, (visit, input, *layer axes).
+
+        activation and baseline (input, *layer axes): the layer's for the input, and for the baseline's picture. What is
+        returned for a number must not depend on start and stop. By default, the layer's own activation.
+        """
+        return activation[None].expand(stop - start, *activation.shape)
+
+    def accumulator(self, parameters: Parameters, activation: Tensor, baseline: Tensor | None) -> Accumulator:
+        """Return what takes the gradients in, visit by visit, and gives the contributions
+        (runtime/attribution/accumulators.py)."""
+        raise NotImplementedError
+
+    def attempts(self, parameters: Parameters) -> Sequence[Parameters]:
+        """Return parameters to try one after the other until the completeness error is below `tolerance`."""
+        return (parameters,)
+
+    def ruled(self, parameters: Parameters) -> bool:
+        """Whether the network runs in `around`."""
+        return False
+
+    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
+        """Make the context that the network runs in, as in `DerivativeMethod`."""
+        raise NotImplementedError
+
+    def rivals(self, parameters: Parameters, classes: int) -> int:
+        """Return how many classes, those with the highest scores, compete with the target (`compete`)."""
+        return 0
+
+    def compete(self, contribution: Tensor, highest: Tensor, lowest: Tensor) -> Tensor:
+        """Return what rivals leave of contributions (target, input, *layer axes). highest and lowest (input, *layer
+        axes): of all rivals at each entry."""
+        raise NotImplementedError
+
+    def classes_only(self, parameters: Parameters) -> bool:
+        return self.rivals(parameters, 2) > 0
+
+    def nests(self, parameters: Parameters) -> bool:
+        return not self.layered and not self.classes_only(parameters)
+
+    def open_ended(self, parameters: Parameters) -> bool:
+        return len(self.attempts(parameters)) > 1
+
+    def demand(self, node: Node, layers: tuple[str, ...], call: MethodCall, parameters: Parameters) -> Reruns:
+        return Reruns(node["to"], layers, call, not self.additive(parameters))
+
+    def work(self, parameters: Parameters, layer: LayerDescription, classes: int) -> RerunWork:
+        return RerunWork(
+            "gradients", self.visits(parameters), bound=self.open_ended(parameters), extra=int(self.completes),
+            rivals=self.rivals(parameters, classes),
+        )  # fmt: skip
+
+    def execute(self, run: Run, step: Rerun) -> None:
+        from bbilang.runtime.attribution.path_methods import rerun
+
+        rerun(self, run, step)
+
+    def as_path(self) -> PathMethod:
+        """Return itself: see `DerivativeMethod.as_path`."""
+        return self
+
+
+class SingleVisit(PathMethod):
+    """A method of one gradient as a path that visits the activation itself."""
+
+    def __init__(self, method: DerivativeMethod):
+        self.method = method
+
+    def accumulator(self, parameters: Parameters, activation: Tensor, baseline: Tensor | None) -> Accumulator:
+        from bbilang.runtime.attribution.accumulators import Single
+
+        return Single(self.method.contribution)
+
+    def ruled(self, parameters: Parameters) -> bool:
+        return self.method.rule
+
+    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
+        return self.method.around(parameters)
+
+
+class PerturbationMethod(Method):
+    """Contributions from the target's values while positions of the layer are masked."""
+
+    maps_only = True
+    keeps: ClassVar[bool] = False  # the positions that a mask keeps get its credit; else those that it hides
+
+    def baseline(self, parameters: Parameters) -> str:
+        """Return the name of the picture that shows where a mask is 0."""
+        raise NotImplementedError
+
+    def masks(self, parameters: Parameters, size: tuple[int, int]) -> int:
+        """Return how many masks a layer of this size, (y, x), has."""
+        raise NotImplementedError
+
+    def mask(self, parameters: Parameters, start: int, stop: int, size: tuple[int, int], seed: int) -> Tensor:
+        """Return masks number start to stop, (mask, y, x) in [0, 1], on the CPU: 1 keeps what the layer has at a
+        position, 0 puts the baseline's there. A mask must not depend on start and stop."""
+        raise NotImplementedError
+
+    def credit(self, parameters: Parameters, values: Tensor, own: Tensor) -> Tensor:
+        """Return what the positions of each mask get, (target, row).
+
+        values (target, row): the targets' for the masked layer; own (target, row): for the layer as it is.
+        """
+        raise NotImplementedError
+
+    def settle(self, parameters: Parameters, total: Tensor, hidden: Tensor, mean: Tensor) -> Tensor:
+        """Return contributions (target, input, y, x) from what positions got from all masks.
+
+        total (target, input, y, x): the sum of credits; hidden (y, x): of 1 - mask; mean (target, input): of the
+        credits of all masks.
+        """
+        raise NotImplementedError
+
+    def demand(self, node: Node, layers: tuple[str, ...], call: MethodCall, parameters: Parameters) -> Reruns:
+        return Reruns(node["to"], layers, call, not self.additive(parameters))
+
+    def work(self, parameters: Parameters, layer: LayerDescription, classes: int) -> RerunWork:
+        return RerunWork("values", self.masks(parameters, map_size(layer)), returns=False, noun="mask")
+
+    def execute(self, run: Run, step: Rerun) -> None:
+        from bbilang.runtime.attribution.perturbation import rerun
+
+        rerun(self, run, step)
+
+
+class LearnedMaskMethod(Method):
+    """A mask for each target and picture, learned by gradient steps through the network."""
+
+    maps_only = True
+
+    def steps(self, parameters: Parameters, size: tuple[int, int]) -> int:
+        """Return how many steps a mask for pictures of this size, (y, x), takes."""
+        raise NotImplementedError
+
+    def bytes_each(self, parameters: Parameters, size: tuple[int, int]) -> int:
+        """Return the memory that learning one mask takes besides the network's."""
+        raise NotImplementedError
+
+    def learn(self, parameters: Parameters, task: Task) -> Tensor:
+        """Learn masks (row, y, x), for all rows of the task at once."""
+        raise NotImplementedError
+
+    def demand(self, node: Node, layers: tuple[str, ...], call: MethodCall, parameters: Parameters) -> Reruns:
+        return Reruns(node["to"], layers, call, not self.additive(parameters))
+
+    def work(self, parameters: Parameters, layer: LayerDescription, classes: int) -> RerunWork:
+        return RerunWork("masks", self.steps(parameters, map_size(layer)), shares=False)
+
+    def execute(self, run: Run, step: Rerun) -> None:
+        from bbilang.runtime.attribution.learned_masks import rerun
+
+        rerun(self, run, step)
+
+
+def map_size(layer: LayerDescription) -> tuple[int, int]:
+    """(y, x) of a layer with positions."""
+    sizes = layer.as_map.sizes
+    return sizes["y"], sizes["x"]
