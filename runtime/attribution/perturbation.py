@@ -15,7 +15,6 @@ import numpy as np
 from bbilang.compiler.contract import bound
 from bbilang.compiler.ir.program import OUTPUT, Rerun
 from bbilang.runtime import passes
-from bbilang.runtime.attribution.kinds import map_size
 from bbilang.runtime.attribution.slots import Slots, requested_keys, tables_of
 from bbilang.runtime.attribution.target_scores import scores_at, value_at
 from bbilang.runtime.fields.atoms import numpy_of
@@ -101,7 +100,8 @@ class _Credits:
     def __post_init__(self) -> None:
         _, self.parameters = bound(self.run.registry, self.step.method)
         self.layer = self.run.layer(self.step.layer)
-        self.size = map_size(self.layer)
+        sizes = self.layer.as_map.sizes
+        self.size = sizes["y"], sizes["x"]
         self.total = self.activation.new_zeros(*self.own.shape, *self.size)
         self.hidden = self.activation.new_zeros(self.size)
         self.mean = self.activation.new_zeros(self.own.shape)

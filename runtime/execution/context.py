@@ -261,7 +261,9 @@ class Run:
             from bbilang.runtime.fields.groups import group_parts
 
             node = self.shared.group_targets[digest]
-            count = self.value(node).type.axis("group").size
+            axis = self.value(node).type.axis("group")
+            assert axis is not None
+            count = axis.size
             self._group_parts[digest] = group_parts(node, layer, range(count), self)
         return self._group_parts[digest]
 
@@ -313,7 +315,8 @@ class Run:
             layers.append("input")
         served = [*forward.serves, *(element.node for element in program.elements)]
         scored = self.adapter.description.classes > 0
-        derived = [d for d in (*program.tangents, *program.reruns) if d.forward == number]
+        steps: tuple[Tangents | Rerun, ...] = (*program.tangents, *program.reruns)
+        derived = [step for step in steps if step.forward == number]
         images = self.images
         if forward.picture:
             images = baselines.picture(forward.picture, images, self.adapter, program.setting("seed", 0))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bbilang.compiler.contract.operation import Registry
+from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.plan.plan import Plan
 from bbilang.runtime.events import RunListener

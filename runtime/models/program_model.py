@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.check.preamble import DEFAULT_MODEL
-from bbilang.compiler.contract.operation import Registry
+from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Program
 from bbilang.runtime.errors import error
 from bbilang.runtime.inputs.arguments import size_of

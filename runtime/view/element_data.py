@@ -10,7 +10,7 @@ from bbilang.grammar.frozen import frozen
 if TYPE_CHECKING:
     import numpy as np
 
-    from bbilang.compiler.contract.operation import Registry
+    from bbilang.compiler.contract import Registry
     from bbilang.runtime.execution.results import Results
 
 

@@ -17,20 +17,14 @@ MAX_FILES, MAX_LINES, MAX_FUNCTION_LINES = 25, 400, 60
 LONG_BECAUSE = "Long because "  # in the docstring of a longer function, or in a comment above it: the reason
 
 OWED_CIRCLES = [
-    "compiler.contract compiler.contract.operation",
     "runtime.relevance.calls runtime.relevance.marks runtime.relevance.redistribute runtime.relevance.rules "
     "runtime.relevance.weighted",
     "runtime.relevance.attention runtime.relevance.handlers runtime.relevance.mode",
-    "runtime.attribution.perturbation runtime.attribution.slots",
     "runtime.view.drawing runtime.view.groups",
     "runtime.styles.featvis runtime.styles.grid",
 ]
-OWED_FILES = {
-    "compiler/contract/operation.py",
-    "runtime/attribution/slots.py",
-}
+OWED_FILES = {}
 OWED_FUNCTIONS = {
-    "compiler/optimize/lower.py: with_passes",
     "runtime/charts/bars.py: chart",
     "runtime/charts/curve.py: chart",
     "runtime/charts/matrix.py: chart",
