@@ -22,6 +22,7 @@ from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.inputs.network_input import NetworkInput
 
 if TYPE_CHECKING:
+    from bbilang.runtime.cache.disk import Cache
     from bbilang.runtime.featvis.icon import Icon, Objective
     from bbilang.runtime.models.adapter import Adapter
     from bbilang.runtime.passes import Passes
@@ -38,11 +39,13 @@ def execute(
     icons: MakeIcons,
     listener: RunListener | None = None,
     measure: bool = False,
+    cache: Cache | None = None,
 ) -> Results:
     """Compute the numbers and icons of every element of a plan.
 
     icons: makes icons, ``(adapter, objectives, passes) -> icons`` in order. listener: called before each step, and
-    within long ones. measure: each step's peak memory too. The model is given back as it was handed over, whatever
+    within long ones. measure: each step's peak memory too. cache: where results of probes of the model's
+    behaviour are kept. The model is given back as it was handed over, whatever
     happens. Raises `BbiError`.
     """
     from bbilang.runtime import passes
@@ -52,7 +55,7 @@ def execute(
     with passes.module_unchanged():
         together = len(inputs) > 1 or bool(program.tangents or program.reruns)
         seed = int(program.setting("seed", 0))
-        behaviour = passes.probe(adapter, (*run.parts, run)[0].images, together, seed, run.passes)
+        behaviour = passes.probe(adapter, (*run.parts, run)[0].images, together, seed, run.passes, cache)
         execution = _Execution(plan, run, icons)
         execution.steps(measure)
         return execution.results(inputs, behaviour.warnings)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
+from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.device.accelerate import half, replayed
 from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.fuse_batchnorm import folded, seen
@@ -51,7 +52,15 @@ class _Course:
 class Ascent:
     """Icons of one family at one layer. Hooks and the folded copy live as long as it does, between with and end."""
 
-    def __init__(self, adapter: Adapter, objective: Objective, recipe: Recipe, batch: int, counter: passes.Passes):
+    def __init__(
+        self,
+        adapter: Adapter,
+        objective: Objective,
+        recipe: Recipe,
+        batch: int,
+        counter: passes.Passes,
+        cache: Cache | None = None,
+    ):
         self.layer, self.recipe, self.batch, self.counter = objective.layer, recipe, batch, counter
         if objective.pictures > batch:
             text = f"{objective.pictures} pictures that differ are made in one batch, which has {batch} places"
@@ -64,7 +73,7 @@ class Ascent:
         example = torch.rand(2, 3, self.view, self.view, generator=torch.Generator().manual_seed(0))
         example = self.given(example.to(self.device))
         self.shape, example, activation = _network_size(adapter, self.layer, example, counter)
-        passes.probe(adapter, example, batch > 1, counter=counter)
+        passes.probe(adapter, example, batch > 1, counter=counter, cache=cache)
         self.fixed = self.shape != (self.view, self.view)
         self.response = Response(
             tuple(activation.shape[1:]), _channel_axis(adapter, self.layer, activation), batch, objective, self.device

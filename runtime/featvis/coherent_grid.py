@@ -17,6 +17,7 @@ from torch import Tensor
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
+from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.ascent import Ascent, described, move
 from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, seed_of
@@ -46,6 +47,7 @@ def coherent(
     groups: int = 6,
     recipe: Recipe | None = None,
     counter: passes.Passes | None = None,
+    cache: Cache | None = None,
 ) -> list[Icon]:
     """One icon per row of ``vectors`` (cell, channel), in their order, with that many shared pictures.
 
@@ -64,7 +66,7 @@ def coherent(
     share, batch = torch.tensor(shares(vectors, groups)).float(), recipe.batch
     while True:
         try:
-            with Ascent(adapter, objectives[0], recipe, batch, counter or passes.Passes()) as ascent:
+            with Ascent(adapter, objectives[0], recipe, batch, counter or passes.Passes(), cache) as ascent:
                 for objective in objectives:
                     ascent.response.check(objective)
                 return _climb(ascent, objectives, share)

@@ -102,9 +102,9 @@ def make(
 
     missing = look_up(missing)
     if announce:
-        announce(len(missing), _seconds(adapter, missing, recipe))
+        announce(len(missing), _seconds(adapter, missing, recipe, cache))
     asked = set(missing)
-    for objective, icon in _grids(adapter, missing, recipe, counter):
+    for objective, icon in _grids(adapter, missing, recipe, counter, cache):
         store(batch)(objective, icon)
         if objective in asked:
             clock.count(take, objective, icon)
@@ -115,7 +115,7 @@ def make(
         while left:
             take_in = partial(_finish, left, lambda o, i: clock.count(take, o, i), store(batch))
             try:
-                with Ascent(adapter, group[0], recipe, batch, counter) as ascent:
+                with Ascent(adapter, group[0], recipe, batch, counter, cache) as ascent:
                     ascent.run(_together(left), take_in, lambda own, later=later: clock.step(own + later))
             except BbiError as e:
                 if not passes.is_out_of_memory(e) or batch // 2 < group[0].pictures:
@@ -126,14 +126,14 @@ def make(
 
 
 def _grids(
-    adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, counter: passes.Passes
+    adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, counter: passes.Passes, cache: Cache | None
 ) -> Iterator[tuple[Objective, Icon]]:
     """Every cell of the coherent grids of which a cell is missing: they are made together."""
     from bbilang.runtime.featvis.coherent_grid import coherent
 
     for layer, grid in dict.fromkeys((o.layer, o.grid) for o in missing):
         if grid is not None:
-            icons = coherent(adapter, layer, grid.vectors, grid.groups, recipe, counter)
+            icons = coherent(adapter, layer, grid.vectors, grid.groups, recipe, counter, cache)
             for cell, icon in enumerate(icons):
                 yield Objective(layer, tuple(map(float, grid.vectors[cell])), grid=grid, cell=cell), icon
 
@@ -155,13 +155,13 @@ def estimate(
     if cache is not None:
         model = model_key(adapter)
         wanted = [o for o in wanted if cache.get(icon_key(model, o, recipe, recipe.batch, adapter)) is None]
-    return len(wanted), _seconds(adapter, wanted, recipe)
+    return len(wanted), _seconds(adapter, wanted, recipe, cache)
 
 
-def _seconds(adapter: Adapter, missing: Sequence[Objective], recipe: Recipe) -> float:
+def _seconds(adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, cache: Cache | None) -> float:
     seconds = 0.0
     for group in _by_family(missing):
-        batch, step = _speed(adapter, recipe, group)
+        batch, step = _speed(adapter, recipe, group, cache)
         seconds += step * schedule_of(recipe).steps * -(-len(_together(group)) // batch)
     return seconds
 
@@ -169,7 +169,7 @@ def _seconds(adapter: Adapter, missing: Sequence[Objective], recipe: Recipe) -> 
 _speeds: weakref.WeakKeyDictionary[Any, dict[Any, tuple[int, float]]] = weakref.WeakKeyDictionary()
 
 
-def _speed(adapter: Adapter, recipe: Recipe, group: Sequence[Objective]) -> tuple[int, float]:
+def _speed(adapter: Adapter, recipe: Recipe, group: Sequence[Objective], cache: Cache | None) -> tuple[int, float]:
     """(batch that fits in memory, seconds a step), measured once per model, family and recipe in this process."""
     known = _speeds.setdefault(adapter.module, {})
     short = replace(recipe, steps=3, redirect=0)
@@ -177,7 +177,7 @@ def _speed(adapter: Adapter, recipe: Recipe, group: Sequence[Objective]) -> tupl
     batch = recipe.batch
     while key not in known:
         try:
-            with Ascent(adapter, group[0], short, batch, passes.Passes()) as ascent:
+            with Ascent(adapter, group[0], short, batch, passes.Passes(), cache) as ascent:
                 few = _together(group)[:batch]
                 ascent.run(few, _ignore)
                 began = time.perf_counter()

@@ -1,0 +1,179 @@
+"""Probes a module on one input: is the result repeatable, does a row's result depend on the other rows of its batch?"""
+
+from __future__ import annotations
+
+import random as python_random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import BackwardCFunction
+from torch.overrides import TorchFunctionMode
+
+from bbilang.runtime.device.memory import is_out_of_memory
+from bbilang.runtime.errors import error
+from bbilang.runtime.passes.adapter import Adapter
+from bbilang.runtime.passes.autograd import graph_of
+from bbilang.runtime.passes.counters import Passes
+from bbilang.runtime.passes.fallback import log
+from bbilang.runtime.passes.hooks import frozen_module
+from bbilang.runtime.passes.module.results import tensors
+
+AGREE = 1e-4  # of the largest: how far two runs on the same input may be apart
+NOISE_SEED = 52_061_993  # a seed that nobody gives for pictures
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """What two runs on the same input show: ``random``: another result each time, unless seeded; ``opaque``: a custom
+    autograd function is in it, or gradients are off in a part of it."""
+
+    random: bool
+    opaque: bool
+
+
+@contextmanager
+def seeded(seed: int | None) -> Iterator[None]:
+    """Inside, random draws of torch, numpy and Python start from the seed, or from where they are with None; outside
+    their states are as before."""
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+    of_python, of_numpy = python_random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices):
+        try:
+            if seed is not None:
+                torch.manual_seed(seed)
+                python_random.seed(seed)
+                np.random.seed(seed % 2**32)
+            yield
+        finally:
+            python_random.setstate(of_python)
+            np.random.set_state(of_numpy)
+
+
+def probe_repetition(adapter: Adapter, one: Tensor, seed: int, counter: Passes) -> Repetition | None:
+    """Run the module twice on one input (1, ...), and twice more, seeded, where the results differ.
+
+    None where the module does not run. Raises BbiError E520 where they differ although every source of randomness is
+    seeded.
+    """
+    try:
+        counter.probes += 2
+        with seeded(None):
+            with _GradientsOff() as off:
+                first = _run(adapter, one, grad=True)
+            second = _run(adapter, one)
+        opaque = _has_custom_function(first) or off.seen
+        if _agree(first, second):
+            return Repetition(False, opaque)
+        counter.probes += 2
+        runs = []
+        for _ in range(2):
+            with seeded(seed):
+                runs.append(_run(adapter, one))
+    except Exception as e:  # the model's own, and shown by the pass itself
+        log.debug("the model fails while it is probed: %r", e)
+        return None
+    if _agree(*runs):
+        return Repetition(True, opaque)
+    raise error(
+        "E520",
+        "the network gives another result each time that it is run on the same input",
+        "it keeps a state between calls, or is random in a way that no seed governs: reset it in its forward",
+    )
+
+
+def probe_rows(adapter: Adapter, one: Tensor, counter: Passes) -> bool | None:
+    """Whether a row's result depends on the other rows of its batch, or the module takes one row only. None where the
+    module does not run, or memory does not suffice.
+
+    The row stands twice between two equal others: whatever is sorted, averaged or taken from a neighbour, from the
+    first or from the last row moves one of the two.
+    """
+    if getattr(adapter.description, "reads", "image") == "text":
+        other = one.flip(1)
+        other = torch.where(other == one, one[:, :1].expand_as(one), other)
+    else:
+        noise = torch.rand(one.shape, generator=torch.Generator().manual_seed(NOISE_SEED)).to(one)
+        other = 0.6 * noise  # darker, too: statistics of noise are those of noise
+    counter.probes += 2
+    try:
+        alone = _run(adapter, one)
+    except Exception as e:  # the model's own, and shown by the pass itself
+        log.debug("the model fails while it is probed: %r", e)
+        return None
+    try:
+        batch = _run(adapter, torch.cat([other, one, one, other]))
+    except Exception as e:  # the model's own code, on a batch that it may not take
+        if is_out_of_memory(e):
+            return None
+        log.info("the model does not take four rows: %r; rows run one by one", e)
+        return True
+    return not _agree(
+        [x.expand(2, *x.shape[1:]) if len(x) == 1 else x for x in alone],
+        [x[1:3] if len(x) == 4 else x for x in batch],
+    )
+
+
+def _run(adapter: Adapter, images: Tensor, grad: bool = False) -> list[Tensor]:
+    """Every tensor with a row axis that the module gives."""
+    module = adapter.module
+    with torch.inference_mode(False), frozen_module(module), torch.set_grad_enabled(grad):
+        pixels = images.clone().to(adapter.device)
+        parameters = []
+        if grad:
+            pixels.requires_grad_(pixels.is_floating_point())
+            parameters = [
+                p for p in module.parameters() if p.is_leaf and p.is_floating_point() and not p.is_inference()
+            ]
+        try:
+            for p in parameters:
+                p.requires_grad_(True)
+            result = module(adapter.normalize(pixels))
+        finally:
+            for p in parameters:
+                p.requires_grad_(False)
+    return [x for x in tensors(result) if x.dim()]
+
+
+def _agree(first: list[Tensor], second: list[Tensor]) -> bool:
+    if [x.shape for x in first] != [x.shape for x in second]:
+        return False
+    return all(_nearly_equal(a.detach(), b.detach()) for a, b in zip(first, second, strict=True))
+
+
+def _nearly_equal(a: Tensor, b: Tensor) -> bool:
+    if not (a.is_floating_point() or a.is_complex()):
+        return torch.equal(a, b)
+    tolerance = max(AGREE, 8 * torch.finfo(a.dtype).eps)
+    a, b = (x.to(torch.complex128 if x.is_complex() else torch.float64) for x in (a, b))
+    equal = (a == b) | (torch.isnan(a) & torch.isnan(b))
+    a, b = a[~equal], b[~equal]
+    return not a.numel() or bool((a - b).abs().max() <= tolerance * torch.maximum(a.abs(), b.abs()).max())
+
+
+class _GradientsOff(TorchFunctionMode):
+    """Notices calls on what requires a gradient while gradients are off, which forward mode would not know of."""
+
+    seen = False
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if not torch.is_grad_enabled() and any(x.requires_grad for x in tensors([*args, *(kwargs or {}).values()])):
+            self.seen = True
+        return func(*args, **(kwargs or {}))
+
+
+def _has_custom_function(results: list[Tensor]) -> bool:
+    """Whether a custom autograd function is in the graph of some tensors."""
+    return any(
+        isinstance(node, BackwardCFunction) or type(node).__name__ == "CppFunction" for node in graph_of(results)
+    )
