@@ -26,7 +26,9 @@ def execute_fully(job: Job, measure: bool = False) -> Results:
         return make_icons(job, adapter, objectives, counter, job.listener)
 
     inputs = job.inputs(adapter)
-    results = execute(job.plan, job.registry, adapter, inputs, icons=icons, listener=job.listener, measure=measure)
+    results = execute(
+        job.plan, job.registry, adapter, inputs, icons=icons, listener=job.listener, measure=measure, cache=job.cache
+    )
     return replace(results, recipe=job.recipe, draft=job.draft)
 
 

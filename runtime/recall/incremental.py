@@ -206,7 +206,9 @@ class _Recall:
             return [None] * len(objectives)
 
         adapter = self.known.adapter()
-        results = execute_plan(plan, job.registry, adapter, inputs, icons=collect, listener=job.listener)
+        results = execute_plan(
+            plan, job.registry, adapter, inputs, icons=collect, listener=job.listener, cache=job.cache
+        )
         origin = origin_of(results, str(adapter.device))
         records = records_of(results, requested, origin)
         if records is None:
