@@ -81,7 +81,7 @@ def _work(side: int, channels: int, device: str) -> dict[str, tuple[int, int, Ca
     from torch import nn
     from torch.utils.flop_counter import FlopCounterMode
 
-    from bbilang.runtime.models.memory_traffic import Traffic
+    from bbilang.runtime.device.memory_traffic import Traffic
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

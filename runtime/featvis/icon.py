@@ -209,7 +209,7 @@ def model_key(adapter: Adapter) -> str:
         return str(own() if callable(own) else own)
     import torch
 
-    from bbilang.runtime.models.tensor_bytes import content, state_of
+    from bbilang.runtime.passes.module.tensor_bytes import content, state_of
 
     digest = hashlib.sha256()
     for name, module in adapter.module.named_modules():

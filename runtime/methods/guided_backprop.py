@@ -42,7 +42,7 @@ class GuidedBackprop(DerivativeMethod):
         return False
 
     def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
-        from bbilang.runtime.passes.rectifiers import Rectifiers
+        from bbilang.runtime.relevance.rectifiers import Rectifiers
 
         return Rectifiers(self.name)
 

@@ -31,7 +31,7 @@ class _Pools(DerivativeMethod):
         return activation * gradient
 
     def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
-        from bbilang.runtime.passes.pools import Pools
+        from bbilang.runtime.relevance.pools import Pools
 
         return Pools(self.name, bool(parameters["checkerboard"]))
 

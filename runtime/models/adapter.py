@@ -53,8 +53,8 @@ class Adapter:
         numbers depend on, whatever the model is called. Found when first asked for, and again after something
         changed, also through ``.data``. Where something cannot be read as bytes (`knowable`) or its code and attributes
         cannot be known, another one each time, so that nothing is found again under it."""
-        from bbilang.runtime.models.module_digest import code_of
-        from bbilang.runtime.models.tensor_bytes import Seen, content, state_of
+        from bbilang.runtime.passes.module.digest import code_of
+        from bbilang.runtime.passes.module.tensor_bytes import Seen, content, state_of
 
         if (code := code_of(self.module)) is None:
             return secrets.token_hex(8)
@@ -75,7 +75,7 @@ class Adapter:
     def knowable(self) -> bool:
         """Whether everything that the module keeps can be read as bytes, so that equal fingerprints are equal models.
         Not so for the packed weights of some backends: what such a model gives is computed each time."""
-        from bbilang.runtime.models.tensor_bytes import content, identity, state_of
+        from bbilang.runtime.passes.module.tensor_bytes import content, identity, state_of
 
         return all(identity(value) is not None or content(value) is not None for _, value in state_of(self.module))
 

@@ -24,10 +24,10 @@ from bbilang.compiler.ir.model_description import (
     PartDescription,
     layer_name,
 )
+from bbilang.runtime.device.memory_traffic import Traffic
 from bbilang.runtime.errors import error
 from bbilang.runtime.models import score_output as scored
 from bbilang.runtime.models.dataflow import Dataflow, Facts
-from bbilang.runtime.models.memory_traffic import Traffic
 from bbilang.runtime.passes.hooks import frozen_module
 from bbilang.runtime.passes.module.precision import input_types, remember_input_type
 from bbilang.runtime.passes.module.results import first_tensor, tensor_path, value_at

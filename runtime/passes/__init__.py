@@ -1,15 +1,38 @@
 """Runs of a model: forward, vjp, jvp, hooks. Nothing else runs one. Imports runtime/{device,inputs,fields,cache}.
 
-One forward captures every demanded layer and stops at the deepest; one backward per target serves every layer, from
-the target down to the earliest layer, and never computes a weight's gradient; targets go in batches. The network above
-a layer can be run alone, and tangents pushed through it. Whatever happens on the way, the model is given back as it was
-found: hooks, training mode, ``requires_grad`` and ``.grad``.
+One forward captures every requested layer and stops at the deepest. One backward per target serves every layer, down to
+the earliest, and never computes a weight's gradient; targets go in batches. The network above a layer can run alone,
+and tangents can be pushed through it. Whatever happens, the model is as before afterwards: its hooks, training mode,
+``requires_grad``, ``.grad`` and attributes. Layers go by name; ``"input"`` is the images in [0, 1], ``"output"`` the
+scores. A faster way (an explicit derivative, a batch, a traced graph) is checked against the plain one before it is
+used; where it fails the plain one runs, and the logger ``bbilang.passes`` says why.
 
-An adapter is anything with ``module``, ``normalize(images)``, ``module_of(layer)``, ``device``
-and ``description.output``. Layers go by name; ``"input"`` is the images in [0, 1] themselves.
+    adapter.py          what passes need of a model
+    forward.py          one forward: activations, scores, the autograd graph, cuts
+    vjp.py              gradients of targets at the layers of a forward
+    explicit_vjp.py     reverse mode as an explicit network of transposed operations
+    saved_values.py     what a forward leaves for it
+    boundary.py         what a forward leaves below a layer, to run the rest alone
+    above.py            the network above a layer, by one of two backends:
+    fx_graph.py           its traced graph, cut at the layer
+    replay_above.py       the model's own code, with the results below the layer replayed
+    above_check.py      checks that it equals the whole forward
+    above_values.py     its values at given activations
+    above_gradients.py  its gradients at given activations
+    jvp.py              its Jacobian-vector products
+    explicit_jvp.py     forward mode as an explicit linear network
+    run_to_layer.py     a run to one layer, again and again, for optimizing the input
+    autograd.py         torch's reverse mode, with a workaround for batch norms
+    gradient_path.py    where the path of gradients to a layer ends (E505)
+    trace.py            which modules run twice (E501), and which batch norm follows which convolution
+    hooks.py            a frozen module with hooks; results that are not one tensor; checks for finite numbers
+    fallback.py         which errors allow a slower way, and their log
+    counters.py         how many passes ran
+    module/             what is known of a module: its results, its behaviour (random? do rows depend on each other?),
+                        its digest, its dtype; and how it is restored
 
-Errors: E501 a layer ran twice, E502 a layer never ran, E503 not finite, E504 out of memory, E505 no gradient leads
-there, E508 what is above a layer cannot be run alone, E520 another result each time.
+Errors: E501 a layer runs twice, E502 a layer does not run, E503 not finite, E504 out of memory, E505 no gradient path,
+E508 the network above a layer cannot run alone, E520 another result each time.
 """
 
 from bbilang.runtime.device.memory import is_out_of_memory

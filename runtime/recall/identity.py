@@ -111,7 +111,7 @@ def known_model_of(adapter: Any, callers: bool) -> KnownModel | None:
 def written(adapter: Any) -> str | None:
     """A digest of what defines a module besides its tensors: the code that is loaded, the files of its classes, its
     plain attributes. The code and the files: one may have been edited since the other was loaded."""
-    from bbilang.runtime.models.module_digest import code_of
+    from bbilang.runtime.passes.module.digest import code_of
 
     if type(adapter) is not Adapter or (loaded := code_of(adapter.module)) is None:
         return None
@@ -158,7 +158,7 @@ def _said(name: str, value: Any) -> str | None:
         pairs = [(repr(key), _said("", item)) for key, item in value.items()]
         return None if any(item is None for _, item in pairs) else repr(pairs)
     if type(value).__module__ == "torch" and hasattr(value, "detach"):
-        from bbilang.runtime.models.tensor_bytes import content
+        from bbilang.runtime.passes.module.tensor_bytes import content
 
         pieces = content(value)
         return None if pieces is None else hashlib.sha256(b"".join(pieces)).hexdigest()

@@ -179,7 +179,7 @@ class _Bound(nn.ReLU):
 
 @pytest.mark.parametrize("method", RULED)
 def test_every_spelling_of_a_rectifier(method):
-    from bbilang.runtime.passes.rectifiers import Rectifiers
+    from bbilang.runtime.relevance.rectifiers import Rectifiers
 
     torch.manual_seed(0)
     odd, plain = Odd().requires_grad_(False), Plain().requires_grad_(False)

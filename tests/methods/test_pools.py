@@ -11,7 +11,7 @@ from closeness import close_to
 from torch import nn
 
 from bbilang.runtime.models.adapt import adapt
-from bbilang.runtime.passes.pools import Pools, blended
+from bbilang.runtime.relevance.pools import Pools, blended
 
 
 def gradient(kind, x, cotangent, checkerboard=False, **geometry):

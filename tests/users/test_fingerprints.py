@@ -9,7 +9,7 @@ from torch import nn
 
 import bbilang
 from bbilang.runtime.models.adapt import adapt
-from bbilang.runtime.models.tensor_bytes import content
+from bbilang.runtime.passes.module.tensor_bytes import content
 from bbilang.runtime.recall.identity import known_model_of
 
 

@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize, prune
 
 import bbilang
 from bbilang.runtime.cache.disk import Cache
-from bbilang.runtime.models.module_digest import code_of, live
+from bbilang.runtime.passes.module.digest import code_of, live
 
 X = torch.rand(3, 12, 12, generator=torch.Generator().manual_seed(5))
 FACTOR = 1.0

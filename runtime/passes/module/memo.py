@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import nn
 
-from bbilang.runtime.models.module_digest import Live, live
+from bbilang.runtime.passes.module.digest import Live, live
 
 
 @dataclass

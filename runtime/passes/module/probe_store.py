@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from bbilang.runtime.cache.record import key_of
 from bbilang.runtime.cache.versions import code_digest, version_of
-from bbilang.runtime.models.module_digest import code_of
 from bbilang.runtime.passes.adapter import original_of
+from bbilang.runtime.passes.module.digest import code_of
 from bbilang.runtime.passes.module.probes import Repetition
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from bbilang.runtime.models.tensor_bytes import content, identity
+from bbilang.runtime.passes.module.tensor_bytes import content, identity
 
 FIXED = {"torch", "torchgen", "functorch", "numpy", "bbilang", "collections", "builtins", *sys.stdlib_module_names}
 FIXED -= {"__main__", "antigravity", "this"}

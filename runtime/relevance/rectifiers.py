@@ -13,8 +13,8 @@ from torch.overrides import TorchFunctionMode
 from bbilang.compiler.optimize.target_slots import CHAIN
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.errors import error
-from bbilang.runtime.passes.rectified import SMOOTH, Bound, NoRule, follow_masks, is_zero, kind_of, rectified
 from bbilang.runtime.relevance.calls import read_call
+from bbilang.runtime.relevance.rectified import SMOOTH, Bound, NoRule, follow_masks, is_zero, kind_of, rectified
 
 _UNSEEN = {
     "Relu": "ReLU", "Threshold": "Threshold", "LeakyRelu": "LeakyReLU", "Elu": "ELU", "Prelu": "PReLU",
