@@ -95,7 +95,7 @@ def view_of(results: Results, title: str = "", whole: bool = False) -> View:
     from bbilang.runtime.view.build import view
     from bbilang.runtime.view.provenance import provenance_of
 
-    return view(results, registry(), provenance_of(results), title, whole)
+    return view(results, registry(), provenance_of(results, registry()), title, whole)
 
 
 def rendered(view: View) -> str:

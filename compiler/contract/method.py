@@ -44,6 +44,7 @@ class Method:
     known_as: ClassVar[tuple[str, ...]] = ()  # other names of it, or of methods that it stands nearest to, for messages
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     source: ClassVar[str] = ""
+    formula: ClassVar[str] = ""  # in words, for the footer of a page, where the name does not say it
     axioms: ClassVar[tuple[str, ...]] = ()  # those of `AXIOMS`, in order, that it satisfies at the input by default
     available: ClassVar[bool] = True
     maps_only: ClassVar[bool] = False  # defined at layers with positions only

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from bbilang.compiler.contract.operation import Operation
     from bbilang.compiler.contract.style import Style
     from bbilang.compiler.ir.model_description import ModelDescription
+    from bbilang.compiler.ir.program import Node
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
@@ -36,6 +37,12 @@ class Registry:
     describe: Callable[..., ModelDescription] | None = None  # of (registry name, crop, texts=)
     models: Callable[[], tuple[str, ...]] = lambda: ()
     discover: Callable[[str, Registry], bool] | None = None
+
+    def method_argument(self, node: Node) -> Any:
+        """The argument of a node that says which attribution method it uses; None for an operation that uses none."""
+        operation = self.operations.get(node.op)
+        parameters = operation.parameters if operation is not None else ()
+        return next((node.get(parameter.name) for parameter in parameters if parameter.kind == "method"), None)
 
     def find(self, group: str, name: str) -> Any | None:
         table: dict[str, Any] = getattr(self, group)

@@ -25,13 +25,13 @@ class Position(NamedTuple):
     """Where a layer's box stands: its row, and which of how many boxes of that row it is."""
 
     row: int
-    index: int
-    count: int
+    number: int
+    boxes: int
 
     @property
     def aside(self) -> float:
         """Boxes from the middle of the row."""
-        return self.index - (self.count - 1) / 2
+        return self.number - (self.boxes - 1) / 2
 
 
 class GraphChart(SlotChart):
@@ -44,7 +44,7 @@ class GraphChart(SlotChart):
         self.shapes: Sequence[str] = options["shapes"]
         self.lanes = lanes_of(self.edges, self.positions)
         deep = 1 + max((position.row for position in self.positions), default=0)
-        across = max((position.count for position in self.positions), default=1)
+        across = max((position.boxes for position in self.positions), default=1)
         side = LANE * (min(max(self.lanes.values(), default=-1), MAX_LANES - 1) + 2) if self.lanes else 0
         wide = least(geometry.room, 300 + side if across == 1 else 190 * across + side)
         high = quantity(deep * PITCH - PITCH + HIGH + 2)
@@ -129,6 +129,7 @@ class GraphChart(SlotChart):
         ``off`` pixels from the side; ``down`` pixels from the top."""
         start, end = (self.positions[layer] for layer in edge)
         lane = self.lanes.get(edge)
+        points: list[tuple[float | None, float, int, float]]
         if lane is None:
             points = [(start.aside, 0.5, 0, HIGH + start.row * PITCH), (end.aside, 0.5, 0, end.row * PITCH)]
         else:

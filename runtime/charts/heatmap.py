@@ -8,6 +8,7 @@ from bbilang.runtime.charts import words
 from bbilang.runtime.charts.maps import arranged, map_chart
 from bbilang.runtime.vega.element import is_signed, labelled
 from bbilang.runtime.vega.geometry import ICON_GUTTER, Geometry, floor, icon_columns, icon_side, least
+from bbilang.runtime.vega.marks import MarkProperty
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element
 
@@ -17,7 +18,7 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
         return words.chart(element, theme)
     if theme.host is None:
         return map_chart(element, theme, 1.0, _geometry(element, theme))
-    blend = {} if is_signed(element) else {"blend": "multiply"}  # signed maps are transparent at zero
+    blend: dict[str, MarkProperty] = {} if is_signed(element) else {"blend": "multiply"}  # signed: transparent at zero
     return map_chart(element, theme, 0.8, **blend)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from bbilang.runtime.featvis.icon import Icon, Recipe
+    from bbilang.runtime.models.preprocess import Preprocess
     from bbilang.runtime.passes import Passes
 
 
@@ -34,6 +35,8 @@ class Model(Protocol):
     def random(self) -> bool: ...
     @property
     def fingerprint(self) -> str: ...
+    @property
+    def preprocess(self) -> Preprocess: ...
     @property
     def device(self) -> torch.device | str: ...
 

@@ -71,7 +71,7 @@ def _flat(svg: str) -> str:
     group = "{http://www.w3.org/2000/svg}g"
 
     def flatten(parent: ElementTree.Element) -> None:
-        children = []
+        children: list[ElementTree.Element] = []
         for child in parent:
             flatten(child)
             if child.tag == group and set(child.attrib) <= {"class", "role", "aria-roledescription", "aria-hidden"}:

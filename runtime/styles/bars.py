@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from bbilang.compiler.check.present import one_atom_axis
 from bbilang.compiler.contract import Drawn, Style
 from bbilang.compiler.ir.types import FieldType
-from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.drawing import Drawing, Index, rounded
+from bbilang.runtime.view.error_bars import SPREAD
 from bbilang.runtime.view.model import Element, Frame, Panel
 
 if TYPE_CHECKING:
@@ -28,18 +29,15 @@ def row_of(field: FieldType, style: str) -> Drawn:
 
 def row_panels(drawing: Drawing) -> tuple[Panel, ...]:
     """Atoms in slots, their numbers a series each."""
-    axis = drawing.drawn.slots
+    axis = drawing.slots
     atoms, values = drawing.slot_atoms(axis), drawing.values(axis)
-    panels = []
-    for facet in drawing.facets():
-        frames = []
-        for state in drawing.each_state():
-            at = drawing.place(state, facet)
-            numbers = tuple(tuple(rounded(v) for v in row) for row in values[at])
-            slots, colours = tuple(int(a) for a in atoms[at]), drawing.colours(at, axis)
-            frames.append(Frame(slots, (), numbers, drawing.series(at), colours=colours))
-        panels.append(drawing.panel(frames, facet))
-    return tuple(panels)
+
+    def frame(index: Index) -> Frame:
+        numbers = tuple(tuple(map(rounded, row)) for row in values[index])
+        slots = tuple(int(atom) for atom in atoms[index])
+        return Frame(slots, (), numbers, drawing.series(index), colours=drawing.colours(index, axis))
+
+    return drawing.panels(frame)
 
 
 class Bars(Style):
@@ -63,7 +61,7 @@ class Bars(Style):
         if axis is None or axis.name != "measure":
             return {}
         words = drawing.field.names["measure"].data.tolist()
-        return {"whiskers": [place for place, word in enumerate(words) if word.startswith("±")]}
+        return {"whiskers": [series for series, word in enumerate(words) if word.startswith(SPREAD)]}
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.bars import chart

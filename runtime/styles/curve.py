@@ -10,7 +10,7 @@ import numpy as np
 from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field
-from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.model import Element, Frame, Panel
 
 if TYPE_CHECKING:
@@ -53,34 +53,30 @@ class Curve(Style):
     def drawn(self, field: Field) -> Field:
         if not field.type.curves:
             return field
-        found = field.curves[field.type.curves[0]]
-        return replace(found, notes=field.notes, trust=field.trust)
+        curve = field.curves[field.type.curves[0]]
+        return replace(curve, notes=field.notes, trust=field.trust)
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
-        axis = drawing.drawn.slots
+        axis = drawing.slots
         values = drawing.values(axis)
-        columns, layers = drawing.coordinates(axis), drawing.layer_grid(axis)
-        known, named = drawing.field.type.layers, drawing.field.names.get(axis.name)
-        panels = []
-        for facet in drawing.facets():
-            frames = []
-            for state in drawing.each_state():
-                at = drawing.place(state, facet)
-                atoms = []
-                for slot in range(values.shape[-2]):
-                    layer = known[int(layers[at][slot])] if known else ""
-                    here = {c: int(v[at][slot]) for c, v in columns.items() if c != "layer"}
-                    if not here and axis.name != "layer":
-                        here = {axis.name: slot}
-                    absent = bool(np.isnan(values[at][slot]).all())
-                    words = str(named.data[slot]) if named is not None else ""
-                    atoms.append(-1 if absent else drawing.named_atom(here, layer, words))
-                numbers = tuple(tuple(map(rounded, row)) for row in values[at])
-                frames.append(
-                    Frame(tuple(atoms), (), numbers, drawing.series(at), series_atoms=drawing.series_atoms(at))
-                )
-            panels.append(drawing.panel(frames, facet))
-        return tuple(panels)
+        coordinates, layers = drawing.coordinates(axis), drawing.layer_grid(axis)
+        known, names = drawing.field.type.layers, drawing.field.names.get(axis.name)
+
+        def atom(index: Index, slot: int) -> int:
+            if np.isnan(values[index][slot]).all():
+                return -1
+            layer = known[int(layers[index][slot])] if known else ""
+            own = {c: int(numbers[index][slot]) for c, numbers in coordinates.items() if c != "layer"}
+            if not own and axis.name != "layer":
+                own = {axis.name: slot}
+            return drawing.named_atom(own, layer, str(names.data[slot]) if names is not None else "")
+
+        def frame(index: Index) -> Frame:
+            atoms = tuple(atom(index, slot) for slot in range(values.shape[-2]))
+            numbers = tuple(tuple(map(rounded, row)) for row in values[index])
+            return Frame(atoms, (), numbers, drawing.series(index), series_atoms=drawing.series_atoms(index))
+
+        return drawing.panels(frame)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.curve import chart

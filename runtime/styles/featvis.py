@@ -14,7 +14,7 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.featvis.element_objectives import objectives, words_of
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.styles import grid
-from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.icon_tiles import icon_areas, icon_picture
 from bbilang.runtime.view.model import Element, Frame, Panel
 
@@ -73,34 +73,28 @@ class Featvis(Style):
         return objectives(node, field, run)
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
-        axis = drawing.drawn.slots
         if drawing.drawn.cells is not None:
             return grid.panels(drawing)
-        if axis is None:
+        if drawing.drawn.slots is None:
             return self._single(drawing)
-        atoms = drawing.slot_atoms(axis)
-        values = drawing.values(axis)
+        axis = drawing.slots
+        atoms, values = drawing.slot_atoms(axis), drawing.values(axis)
         icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index, axis)
         sizes = icon_areas(drawing, axis)
-        panels = []
-        for facet in drawing.facets():
-            frames = []
-            for state in drawing.each_state():
-                at = drawing.place(state, facet)
-                chosen = [int(i) if a >= 0 else -1 for i, a in zip(icons[at], atoms[at], strict=True)]
-                frames.append(
-                    Frame(
-                        tuple(int(a) for a in atoms[at]),
-                        tuple(icon_picture(drawing, i) for i in chosen),
-                        tuple(tuple(rounded(v) for v in row) for row in values[at]),
-                        drawing.series(at),
-                        tuple(drawing.results.icons[i].reason if i >= 0 else "" for i in chosen),
-                        tuple(round(float(s), 3) for s in sizes[at]) if sizes is not None else (),
-                        drawing.colours(at, axis),
-                    )
-                )
-            panels.append(drawing.panel(frames, facet))
-        return tuple(panels)
+
+        def frame(index: Index) -> Frame:
+            chosen = [int(icon) if atom >= 0 else -1 for icon, atom in zip(icons[index], atoms[index], strict=True)]
+            return Frame(
+                tuple(int(atom) for atom in atoms[index]),
+                tuple(icon_picture(drawing, icon) for icon in chosen),
+                tuple(tuple(map(rounded, row)) for row in values[index]),
+                drawing.series(index),
+                tuple(drawing.results.icons[icon].reason if icon >= 0 else "" for icon in chosen),
+                tuple(round(float(size), 3) for size in sizes[index]) if sizes is not None else (),
+                drawing.colours(index, axis),
+            )
+
+        return drawing.panels(frame)
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         if drawing.drawn.cells is not None:
@@ -119,19 +113,20 @@ class Featvis(Style):
         values = drawing.grid(drawing.field.values, series) if series else drawing.grid(drawing.field.values)[..., None]
         coords = {c: drawing.grid(a) for c, a in drawing.field.coords.items() if c in ("y", "x", "channel", "token")}
         layers = drawing.layer_grid()
-        panels = []
-        for facet in drawing.facets():
-            frames = []
-            for state in drawing.each_state():
-                at = drawing.place(state, facet)
-                here = {c: int(v[at]) for c, v in coords.items()}
-                atom = drawing.named_atom(here, drawing.field.type.layers[int(layers[at])])
-                icon = int(icons[at])
-                note = drawing.results.icons[icon].reason if icon >= 0 else ""
-                numbers = (tuple(rounded(v) for v in np.atleast_1d(values[at])),)
-                frames.append(Frame((atom,), (icon_picture(drawing, icon),), numbers, drawing.series(at), (note,)))
-            panels.append(Panel(drawing.facet_words((0,) * len(drawing.states), facet), tuple(frames)))
-        return tuple(panels)
+
+        def frame(index: Index) -> Frame:
+            atom = drawing.named_atom(
+                {component: int(numbers[index]) for component, numbers in coords.items()},
+                drawing.field.type.layers[int(layers[index])],
+            )
+            icon = int(icons[index])
+            note = drawing.results.icons[icon].reason if icon >= 0 else ""
+            numbers = (tuple(rounded(value) for value in np.atleast_1d(values[index])),)
+            return Frame((atom,), (icon_picture(drawing, icon),), numbers, drawing.series(index), (note,))
+
+        first = (0,) * len(drawing.states)  # a panel is named as in the first state
+        made = drawing.panels(frame)
+        return tuple(Panel(drawing.facet_words(first, facet), panel.frames) for facet, panel in enumerate(made))
 
     def preferred_width(self, element: Element) -> int | None:
         from bbilang.runtime.vega.element import slots

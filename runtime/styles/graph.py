@@ -9,6 +9,7 @@ from bbilang.compiler.ir.model_description import INPUT, ModelDescription
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view.drawing import Drawing, rounded
 from bbilang.runtime.view.model import Element, Frame, Panel
+from bbilang.runtime.view.provenance import model_of
 
 if TYPE_CHECKING:
     from bbilang.runtime.vega.marks import Chart
@@ -35,21 +36,13 @@ class Graph(Style):
         return Drawn(("layer",), layer)
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
-        layers = drawing.field.type.layers
-        atoms = tuple(drawing.named_atom({}, layer) for layer in layers)
-        values = drawing.values(drawing.drawn.slots)
-        panels = []
-        for facet in drawing.facets():
-            frames = []
-            for state in drawing.each_state():
-                numbers = values[drawing.place(state, facet)]
-                frames.append(Frame(atoms, (), tuple(tuple(map(rounded, row)) for row in numbers)))
-            panels.append(drawing.panel(frames, facet))
-        return tuple(panels)
+        atoms = tuple(drawing.named_atom({}, layer) for layer in drawing.field.type.layers)
+        values = drawing.values(drawing.slots)
+        return drawing.panels(lambda index: Frame(atoms, (), tuple(tuple(map(rounded, row)) for row in values[index])))
 
     def options(self, drawing: Drawing) -> dict[str, object]:
         """What stays as it is in every state: where the boxes stand, what joins them, and their shapes."""
-        description: ModelDescription = drawing.results.adapter.description
+        description: ModelDescription = model_of(drawing.results).description
         layers = drawing.field.type.layers
         edges = edges_of(description, layers)
         return {

@@ -10,7 +10,7 @@ from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf,
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named
-from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.drawing import Drawing, Index, Shape, rounded
 from bbilang.runtime.view.model import Element, Frame, Panel
 from bbilang.runtime.view.scales import numbers_fit
 
@@ -71,41 +71,35 @@ def spend(field: FieldType, style: str) -> Drawn:
 
 def panels(drawing: Drawing) -> tuple[Panel, ...]:
     """One picture a panel and state, composed of the icons of its cells; what a cell leaves free is transparent."""
-    type = drawing.field.type
-    y, x = type.axis("y"), type.axis("x")
+    y, x = drawing.axis("y"), drawing.axis("x")
     icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index, y, x)
     values = drawing.grid(drawing.field.values, y, x)
     areas = shares(drawing, values)
     numbered = drawing.whole or numbers_fit(values)
-    made = []
-    for facet in drawing.facets():
-        frames, shape = [], values.shape[-2:]
-        for state in drawing.each_state():
-            at = drawing.place(state, facet)
-            cells = drawing.inside(values[at], at)
-            shape = cells.shape
-            here = icons[at][: shape[0], : shape[1]]
-            area = areas[at][: shape[0], : shape[1]] if areas is not None else None
-            frames.append(
-                Frame(
-                    drawing.cells(at, shape),
-                    (_composed(drawing, here, area, drawing.layer_at(at)),),
-                    tuple((rounded(v),) for v in cells.ravel()) if numbered else (),
-                    sizes=tuple(round(float(a), 3) for a in area.ravel()) if area is not None else (),
-                )
-            )
-        made.append(drawing.panel(frames, facet, shape))
-    return tuple(made)
+
+    def frame(index: Index) -> tuple[Frame, Shape]:
+        cells = drawing.inside(values[index], index)
+        deep, wide = cells.shape
+        own = icons[index][:deep, :wide]
+        area = areas[index][:deep, :wide] if areas is not None else None
+        shown = Frame(
+            drawing.cells(index, (deep, wide)),
+            (_composed(drawing, own, area, drawing.layer_at(index)),),
+            tuple((rounded(value),) for value in cells.ravel()) if numbered else (),
+            sizes=tuple(round(float(share), 3) for share in area.ravel()) if area is not None else (),
+        )
+        return shown, (deep, wide)
+
+    return drawing.map_panels(frame)
 
 
 def shares(drawing: Drawing, values: np.ndarray) -> np.ndarray | None:
     """Area of every cell as a share of the largest of its panel in any state, where `size=` asks for it."""
     if drawing.node["size"] is None:
         return None
-    type = drawing.field.type
     field = drawing.results.sizes.get(drawing.element.id)
     if field is not None:
-        values = drawing.grid(field.values, type.axis("y"), type.axis("x"))
+        values = drawing.grid(field.values, drawing.axis("y"), drawing.axis("x"))
     values = np.nan_to_num(np.abs(values))
     others = tuple(i for i in range(values.ndim) if not (drawing.facet and i == len(drawing.states)))
     return values / np.maximum(values.max(others, keepdims=True), 1e-12)
@@ -126,16 +120,16 @@ def _composed(drawing: Drawing, icons: np.ndarray, areas: np.ndarray | None, lay
     side = next((drawing.results.icons[i].picture.shape[0] for i in icons.ravel() if i >= 0), 1)
     deep, wide = icons.shape
     sheet = np.zeros((deep * side, wide * side, 4), np.uint8)
-    for place in np.ndindex(icons.shape):
-        if icons[place] < 0:
+    for row, column in np.ndindex(deep, wide):
+        if icons[row, column] < 0:
             continue
-        picture = drawing.results.icons[icons[place]].picture
-        own = side if areas is None else round(side * float(areas[place]) ** 0.5)
+        picture = drawing.results.icons[int(icons[row, column])].picture
+        own = side if areas is None else round(side * float(areas[row, column]) ** 0.5)
         if own < 1:
             continue
         if own != side:
             picture = np.asarray(Image.fromarray(picture).resize((own, own), Image.Resampling.LANCZOS))
-        top, left = (place[0] * side + (side - own) // 2, place[1] * side + (side - own) // 2)
+        top, left = row * side + (side - own) // 2, column * side + (side - own) // 2
         part = sheet[top : top + own, left : left + own]
         part[..., : picture.shape[-1]] = picture
         if picture.shape[-1] == 3:

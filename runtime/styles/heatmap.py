@@ -9,7 +9,7 @@ import numpy as np
 from bbilang.compiler.contract import ColourScale, Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.styles.bars import row_panels
-from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.drawing import Drawing, Index, Shape, rounded
 from bbilang.runtime.view.model import Element, Frame, Panel
 from bbilang.runtime.view.scales import MAX_CELLS, numbers_fit, scale_ends
 
@@ -55,28 +55,25 @@ class Heatmap(Style):
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         from bbilang.runtime.vega.colours import colour_map_png
 
-        type = drawing.field.type
         if drawing.drawn.cells is None:
             return row_panels(drawing)
-        values = drawing.grid(drawing.field.values, type.axis("y"), type.axis("x"))
+        type = drawing.field.type
+        values = drawing.grid(drawing.field.values, drawing.axis("y"), drawing.axis("x"))
         ends = scale_ends(values, type.signed)
         over = drawing.node["over"] is not None
         numbered = drawing.whole or numbers_fit(values)
-        panels = []
-        for facet in drawing.facets():
-            frames, shape = [], values.shape[-2:]
-            for state in drawing.each_state():
-                at = drawing.place(state, facet)
-                cells = drawing.inside(values[at], at)
-                shape = cells.shape
-                data = colour_map_png(np.nan_to_num(cells), ends, type.signed, over)
-                words = f"{type.content} over positions of {drawing.layer_at(at)}"
-                picture = drawing.picture(data, "image/png", shape[1], shape[0], words)
-                atoms = drawing.cells(at, shape) if drawing.whole or cells.size <= MAX_CELLS else ()
-                numbers = tuple((rounded(v),) for v in cells.ravel()) if numbered and atoms else ()
-                frames.append(Frame(atoms, (picture,), numbers))
-            panels.append(drawing.panel(frames, facet, shape))
-        return tuple(panels)
+
+        def frame(index: Index) -> tuple[Frame, Shape]:
+            cells = drawing.inside(values[index], index)
+            y, x = cells.shape
+            data = colour_map_png(np.nan_to_num(cells), ends, type.signed, over)
+            words = f"{type.content} over positions of {drawing.layer_at(index)}"
+            picture = drawing.picture(data, "image/png", x, y, words)
+            atoms = drawing.cells(index, (y, x)) if drawing.whole or cells.size <= MAX_CELLS else ()
+            numbers = tuple((rounded(value),) for value in cells.ravel()) if numbered and atoms else ()
+            return Frame(atoms, (picture,), numbers), (y, x)
+
+        return drawing.map_panels(frame)
 
     def colour_scale(self, element: Element, over: bool) -> ColourScale:
         words = element.slot_axis == "token"  # magnitudes under black letters

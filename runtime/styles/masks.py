@@ -10,7 +10,7 @@ from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import hues
-from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.drawing import Drawing, Index, Shape, rounded
 from bbilang.runtime.view.model import Element, Frame, Panel
 from bbilang.runtime.view.scales import numbers_fit
 
@@ -45,39 +45,32 @@ class Masks(Style):
         return Drawn(("group", "y", "x"), series=group, cells=(y.size, x.size))
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
-        type = drawing.field.type
-        axes = [type.axis(name) for name in ("y", "x", "group")]
+        axes = [drawing.axis(name) for name in ("y", "x", "group")]
         values = drawing.grid(drawing.field.values, *axes)
         counts = drawing.group_counts()
         numbered = drawing.whole or numbers_fit(values)
-        panels = []
-        for facet in drawing.facets():
-            frames, shape = [], values.shape[-3:-1]
-            for state in drawing.each_state():
-                at = drawing.place(state, facet)
-                weights = drawing.inside(values[at], at)
-                weights = weights[..., ~np.isnan(weights).all((0, 1))]  # fewer groups in this state
-                shape, count = weights.shape[:2], weights.shape[-1]
-                numbers = group_numbers(drawing, at, count)
-                tints = [mask(weights, numbers, int(counts[at]))]
-                tints += [mask(weights, numbers, int(counts[at]), only=g) for g in range(count)]
-                names = drawing.series(at)[:count]
-                where = f"over positions of {drawing.layer_at(at)}"
-                alts = [f"every group {where}", *(f"{name} {where}" for name in names)]
-                pictures = tuple(_picture(drawing, t, words) for t, words in zip(tints, alts, strict=True))
-                flat = weights.reshape(-1, count)
-                frames.append(
-                    Frame(
-                        drawing.cells(at, shape),
-                        pictures,
-                        tuple(tuple(map(rounded, one)) for one in flat) if numbered else (),
-                        names,
-                        series_atoms=drawing.series_atoms(at)[:count],
-                        series_colours=grouping.colours(numbers, int(counts[at])),
-                    )
-                )
-            panels.append(drawing.panel(frames, facet, shape))
-        return tuple(panels)
+
+        def frame(index: Index) -> tuple[Frame, Shape]:
+            weights = drawing.inside(values[index], index)
+            weights = weights[..., ~np.isnan(weights).all((0, 1))]  # fewer groups in this state
+            y, x, count = weights.shape
+            numbers, total = group_numbers(drawing, index, count), int(counts[index])
+            tints = [mask(weights, numbers, total, only) for only in (None, *range(count))]
+            names = drawing.series(index)[:count]
+            where = f"over positions of {drawing.layer_at(index)}"
+            alternatives = [f"every group {where}", *(f"{name} {where}" for name in names)]
+            flat = weights.reshape(-1, count)
+            shown = Frame(
+                drawing.cells(index, (y, x)),
+                tuple(_picture(drawing, tint, words) for tint, words in zip(tints, alternatives, strict=True)),
+                tuple(tuple(map(rounded, one)) for one in flat) if numbered else (),
+                names,
+                series_atoms=drawing.series_atoms(index)[:count],
+                series_colours=grouping.colours(numbers, total),
+            )
+            return shown, (y, x)
+
+        return drawing.map_panels(frame)
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         return ("hue: the groups' mean on the circle, weighted by value; strength: the largest of their values",)
@@ -88,10 +81,11 @@ class Masks(Style):
         return chart(element, theme)
 
 
-def group_numbers(drawing: Drawing, at: tuple[int, ...], count: int) -> np.ndarray:
+def group_numbers(drawing: Drawing, index: Index, count: int) -> np.ndarray:
+    """The number of each group (group,) that is drawn in one state and facet."""
     if "group" not in drawing.field.coords:
         return np.arange(count)
-    return drawing.grid(drawing.field.coords["group"], drawing.field.type.axis("group"))[at][:count]
+    return drawing.grid(drawing.field.coords["group"], drawing.axis("group"))[index][:count]
 
 
 def mask(weights: np.ndarray, numbers: np.ndarray, count: int, only: int | None = None) -> np.ndarray:

@@ -8,8 +8,8 @@ import numpy as np
 
 from bbilang.compiler.contract import ColourScale, Drawn, Fail, Style
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import FieldType
-from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.model import Element, Frame, Panel
 
 if TYPE_CHECKING:
@@ -37,27 +37,22 @@ class Matrix(Style):
         return (count * count, numbers * numbers) if pairs else (count, numbers)
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
-        axis = drawing.drawn.slots
         if drawing.drawn.series is None:
             return _pairs(drawing)
+        axis = drawing.slots
         atoms, values = drawing.slot_atoms(axis), drawing.values(axis)
-        panels = []
-        for facet in drawing.facets():
-            frames = []
-            for state in drawing.each_state():
-                at = drawing.place(state, facet)
-                frames.append(
-                    Frame(
-                        tuple(int(a) for a in atoms[at]),
-                        (),
-                        tuple(tuple(map(rounded, row)) for row in values[at]),
-                        drawing.series(at),
-                        colours=drawing.colours(at, axis),
-                        series_atoms=drawing.series_atoms(at),
-                    )
-                )
-            panels.append(drawing.panel(frames, facet))
-        return tuple(panels)
+
+        def frame(index: Index) -> Frame:
+            return Frame(
+                tuple(int(atom) for atom in atoms[index]),
+                (),
+                tuple(tuple(map(rounded, row)) for row in values[index]),
+                drawing.series(index),
+                colours=drawing.colours(index, axis),
+                series_atoms=drawing.series_atoms(index),
+            )
+
+        return drawing.panels(frame)
 
     def colour_scale(self, element: Element, over: bool) -> ColourScale:
         return "full"
@@ -68,7 +63,7 @@ class Matrix(Style):
         return chart(element, theme)
 
 
-def two_axes(field: FieldType, style: str):
+def two_axes(field: FieldType, style: str) -> tuple[Axis, Axis | None]:
     """(rows, columns): classes are columns; columns are None for one axis of pairs. Raises `Fail` for any other."""
     axes = [axis for axis in field.axes if axis.name != "input"]
     if len(axes) == 1 and len(axes[0].components) == 2 and any(c.startswith("to.") for c in axes[0].components):
@@ -85,36 +80,31 @@ def two_axes(field: FieldType, style: str):
 
 def _pairs(drawing: Drawing) -> tuple[Panel, ...]:
     """Pairs as cells of the matrix of all atoms that occur in them, rows and columns in order of appearance."""
-    axis = drawing.drawn.slots
+    axis = drawing.slots
     values = drawing.values(axis)[..., 0]
     coordinates = drawing.coordinates(axis)
-    first, second = (coordinates[c] for c in axis.components)
-    names = [c.split(".", 1)[1] for c in axis.components]
+    first, second = (coordinates[component] for component in axis.components)
+    row_component, column_component = (component.split(".", 1)[1] for component in axis.components)
     layers = drawing.field.type.layers
-    panels = []
-    for facet in drawing.facets():
-        frames = []
-        for state in drawing.each_state():
-            at = drawing.place(state, facet)
-            here = [i for i, value in enumerate(values[at]) if value == value]
-            rows = list(dict.fromkeys(int(first[at][i]) for i in here))
-            columns = list(dict.fromkeys(int(second[at][i]) for i in here))
-            cells = np.full((len(rows), len(columns)), np.nan)
-            row_of, column_of = ({atom: place for place, atom in enumerate(ends)} for ends in (rows, columns))
-            for i in here:
-                cells[row_of[int(first[at][i])], column_of[int(second[at][i])]] = values[at][i]
-            ends = [drawing.atom({names[1]: c}, layers[-1]) for c in columns]
-            frames.append(
-                Frame(
-                    tuple(drawing.atom({names[0]: r}, layers[0]) for r in rows),
-                    (),
-                    tuple(tuple(map(rounded, row)) for row in cells),
-                    tuple(drawing.atoms[a].label for a in ends),
-                    series_atoms=tuple(ends),
-                )
-            )
-        panels.append(drawing.panel(frames, facet))
-    return tuple(panels)
+
+    def frame(index: Index) -> Frame:
+        present = [i for i, value in enumerate(values[index]) if value == value]
+        rows = list(dict.fromkeys(int(first[index][i]) for i in present))
+        columns = list(dict.fromkeys(int(second[index][i]) for i in present))
+        row_of, column_of = ({atom: number for number, atom in enumerate(ends)} for ends in (rows, columns))
+        cells = np.full((len(rows), len(columns)), np.nan)
+        for i in present:
+            cells[row_of[int(first[index][i])], column_of[int(second[index][i])]] = values[index][i]
+        column_atoms = tuple(drawing.atom({column_component: column}, layers[-1]) for column in columns)
+        return Frame(
+            tuple(drawing.atom({row_component: row}, layers[0]) for row in rows),
+            (),
+            tuple(tuple(map(rounded, row)) for row in cells),
+            tuple(drawing.atoms[atom].label for atom in column_atoms),
+            series_atoms=column_atoms,
+        )
+
+    return drawing.panels(frame)
 
 
 STYLES = (Matrix(),)

@@ -9,7 +9,7 @@ import numpy as np
 from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view import hues
-from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.drawing import Drawing, Index, Shape, rounded
 from bbilang.runtime.view.model import Element, Frame, Panel
 from bbilang.runtime.view.scales import MAX_CELLS, numbers_fit
 
@@ -46,36 +46,25 @@ class Rgb(Style):
         from bbilang.runtime.view.image_bytes import png
 
         type = drawing.field.type
-        axes = [type.axis(name) for name in ("y", "x", "component")]
+        axes = [drawing.axis(name) for name in ("y", "x", "component")]
         values = drawing.grid(drawing.field.values, *axes)
         largest = float(np.nanmax(np.abs(values), initial=0.0))
         numbered = drawing.whole or numbers_fit(values)
-        panels = []
-        for facet in drawing.facets():
-            frames, shape = [], values.shape[-3:-1]
-            for state in drawing.each_state():
-                at = drawing.place(state, facet)
-                parts = drawing.inside(values[at], at)
-                shape = parts.shape[:2]
-                pixels = colours(parts, type.signed, largest)
-                words = f"{parts.shape[-1]} components over positions of {drawing.layer_at(at)}"
-                picture = drawing.picture(png(pixels), "image/png", shape[1], shape[0], words)
-                atoms = drawing.cells(at, shape) if drawing.whole or shape[0] * shape[1] <= MAX_CELLS else ()
-                numbers = tuple(tuple(map(rounded, one)) for one in parts.reshape(-1, parts.shape[-1]))
-                frames.append(
-                    Frame(
-                        atoms,
-                        (picture,),
-                        numbers if numbered and atoms else (),
-                        drawing.series(at),
-                        series_colours=hues.COMPONENTS[parts.shape[-1]],
-                    )
-                )
-            panels.append(drawing.panel(frames, facet, shape))
-        return tuple(panels)
+
+        def frame(index: Index) -> tuple[Frame, Shape]:
+            parts = drawing.inside(values[index], index)
+            y, x, count = parts.shape
+            words = f"{count} components over positions of {drawing.layer_at(index)}"
+            picture = drawing.picture(png(colours(parts, type.signed, largest)), "image/png", x, y, words)
+            atoms = drawing.cells(index, (y, x)) if drawing.whole or y * x <= MAX_CELLS else ()
+            numbers = tuple(tuple(map(rounded, one)) for one in parts.reshape(-1, count)) if numbered and atoms else ()
+            shown = Frame(atoms, (picture,), numbers, drawing.series(index), series_colours=hues.COMPONENTS[count])
+            return shown, (y, x)
+
+        return drawing.map_panels(frame)
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
-        if drawing.field.type.axis("component").size == 2:
+        if drawing.axis("component").size == 2:
             return ("colours of each panel: minus its mean, over its largest magnitude / 1.5, plus 0.3",)
         zero = "grey is zero" if drawing.field.type.signed else "black is zero"
         return (f"the colours add up; {zero}",)

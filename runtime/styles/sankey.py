@@ -13,7 +13,7 @@ from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Linked, Named
 from bbilang.runtime.view import groups as grouping
-from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.model import Element, Frame, Panel
 
 if TYPE_CHECKING:
@@ -56,37 +56,34 @@ class Sankey(Style):
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         field = drawing.field
         assert isinstance(field, Linked)
-        panels = []
-        for facet in drawing.facets():
-            frames = [self._frame(drawing, field, drawing.place(s, facet)) for s in drawing.each_state()]
-            panels.append(drawing.panel(frames, facet))
-        return tuple(panels)
+        return drawing.panels(lambda index: self._frame(drawing, field, index))
 
-    def _frame(self, drawing: Drawing, field: Linked, at: tuple[int, ...]) -> Frame:
+    def _frame(self, drawing: Drawing, field: Linked, index: Index) -> Frame:
         atoms: list[int] = []
         numbers: list[tuple[float | None]] = []
         colours: list[str] = []
         columns: list[int] = []
-        place: list[dict[int, int]] = []  # of each column: position in the field -> slot
+        slots: list[dict[int, int]] = []  # of each column: position in the field -> slot
         for column, node in enumerate(field.nodes):
-            values = np.atleast_1d(_here(drawing, node.values, at))  # one class has no axis
+            values = np.atleast_1d(_here(drawing, node.values, index))  # one class has no axis
             present = [i for i, value in enumerate(values) if value == value]
-            place.append({})
+            slots.append({})
             for i in present:
-                place[-1][i] = len(atoms)
-                atom, colour = _atom(drawing, node, i, at, len(present))
+                slots[-1][i] = len(atoms)
+                atom, colour = _atom(drawing, node, i, index, len(present))
                 atoms.append(atom)
                 colours.append(colour)
                 numbers.append((rounded(float(values[i])),))
                 columns.append(column)
         links = []
         for column, pair in enumerate(field.pairs):
-            values = _here(drawing, pair.values, at)
+            values = _here(drawing, pair.values, index)
             if values.ndim == 1:  # to one atom or class
                 values = values[:, None]
             for i, j in np.argwhere(np.isfinite(values)).tolist():
-                if i in place[column] and j in place[column + 1] and values[i, j] != 0:
-                    links.append((place[column][i], place[column + 1][j], rounded(float(values[i, j]))))
+                value = rounded(float(values[i, j]))
+                if i in slots[column] and j in slots[column + 1] and value:
+                    links.append((slots[column][i], slots[column + 1][j], value))
         return Frame(
             tuple(atoms), (), tuple(numbers), colours=tuple(colours), links=tuple(links), columns=tuple(columns)
         )
@@ -108,27 +105,25 @@ def _atoms(column: Node) -> int:
     return math.prod(axis.size for axis in column.type.axes if axis.name != "input")
 
 
-def _here(drawing: Drawing, array: Named, at: tuple[int, ...]) -> np.ndarray:
+def _here(drawing: Drawing, array: Named, index: Index) -> np.ndarray:
     """One state's numbers over the array's own axes."""
-    index: dict[str, int] = dict(
-        zip([axis.name for axis in (*drawing.states, *([drawing.facet] if drawing.facet else []))], at, strict=True)
-    )
+    apart = [axis.name for axis in (*drawing.states, *([drawing.facet] if drawing.facet else []))]
+    chosen: dict[str, int] = dict(zip(apart, index, strict=True))
     data = array.data
-    for place in reversed(range(len(array.dims))):
-        name = array.dims[place]
-        if name in index or name == "input":
-            data = np.take(data, index.get(name, 0), axis=place)
+    for number, name in reversed(list(enumerate(array.dims))):
+        if name in chosen or name == "input":
+            data = np.take(data, chosen.get(name, 0), axis=number)
     return data
 
 
-def _atom(drawing: Drawing, node: Field, i: int, at: tuple[int, ...], count: int) -> tuple[int, str]:
+def _atom(drawing: Drawing, node: Field, i: int, index: Index, count: int) -> tuple[int, str]:
     """A node of a column: (number of its atom, its colour)."""
     axis = "class" if node.type.atom == "class" else "group"
     coord = node.coords.get(axis)
-    number = int(np.atleast_1d(_here(drawing, coord, at))[i]) if coord is not None else i
+    number = int(np.atleast_1d(_here(drawing, coord, index))[i]) if coord is not None else i
     if axis == "class":
         names = node.names.get("class")
-        known = np.atleast_1d(_here(drawing, names, at)) if names is not None else None
+        known = np.atleast_1d(_here(drawing, names, index)) if names is not None else None
         words = drawing.results.labels(number) if known is None else str(known[i])
         return drawing.atom({"class": number}, "output", words), ""
     layer = node.type.layers[0]

@@ -10,7 +10,8 @@ from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf,
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named
-from bbilang.runtime.view.drawing import Drawing, rounded
+from bbilang.runtime.view.drawing import Drawing, Index, rounded
+from bbilang.runtime.view.icon_tiles import icon_picture
 from bbilang.runtime.view.model import Element, Frame, Panel
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ class Scatter(Style):
                 "E304", "`scatter` needs an axis of size 2: two components, or two classes", "as in `project(pca, 2)`"
             )
         own = field.without(pair.name)
-        if field.atom == "spatial" and {"y", "x"} <= set(own.names) and all(own.axis(n).whole for n in ("y", "x")):
-            return Drawn(("y", "x", pair.name), None, pair, (own.axis("y").size, own.axis("x").size))
+        y, x = own.axis("y"), own.axis("x")
+        if field.atom == "spatial" and y is not None and x is not None and y.whole and x.whole:
+            return Drawn(("y", "x", pair.name), None, pair, (y.size, x.size))
         slots = one_atom_axis(own, self.name)
         return Drawn((slots.name, pair.name), slots, pair)
 
@@ -60,38 +62,31 @@ class Scatter(Style):
         return objectives(node, field, run)
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
-        from bbilang.runtime.view.icon_tiles import icon_picture
-
         axis, pair = drawing.drawn.slots, drawing.drawn.series
-        type = drawing.field.type
-        axes = [axis] if axis else [type.axis("y"), type.axis("x")]
+        assert pair is not None
+        axes = [axis] if axis else [drawing.axis("y"), drawing.axis("x")]
         values = drawing.grid(drawing.field.values, *axes, pair)
-        icons = None
-        if drawing.node.get("icons"):
-            icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index, *axes)
+        wanted = drawing.node.get("icons")
+        icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index, *axes) if wanted else None
         atoms = drawing.slot_atoms(axis) if axis else None
-        panels = []
-        for facet in drawing.facets():
-            frames = []
-            for state in drawing.each_state():
-                at = drawing.place(state, facet)
-                inner = values[at] if axis else drawing.inside(values[at], at)
-                own = atoms[at].tolist() if axis else drawing.cells(at, inner.shape[:2])
-                points = inner.reshape(-1, 2)
-                shown = (
-                    icons[at][tuple(slice(n) for n in inner.shape[:-1])].ravel().tolist() if icons is not None else []
-                )
-                frames.append(
-                    Frame(
-                        tuple(own),
-                        tuple(icon_picture(drawing, i) if a >= 0 else -1 for i, a in zip(shown, own, strict=False)),
-                        tuple(tuple(map(rounded, point)) for point in points),
-                        drawing.series(at),
-                        colours=drawing.colours(at, axis) if axis else (),
-                    )
-                )
-            panels.append(drawing.panel(frames, facet))
-        return tuple(panels)
+
+        def frame(index: Index) -> Frame:
+            numbers = values[index] if axis else drawing.inside(values[index], index)
+            y, x = numbers.shape[0], numbers.shape[1]
+            own = tuple(atoms[index].tolist()) if atoms is not None else drawing.cells(index, (y, x))
+            shown: list[int] = []
+            if icons is not None:
+                shown = icons[index][tuple(slice(size) for size in numbers.shape[:-1])].ravel().tolist()
+            pairs = zip(shown, own, strict=False)
+            return Frame(
+                own,
+                tuple(icon_picture(drawing, icon) if atom >= 0 else -1 for icon, atom in pairs),
+                tuple(tuple(map(rounded, point)) for point in numbers.reshape(-1, 2)),
+                drawing.series(index),
+                colours=drawing.colours(index, axis) if axis else (),
+            )
+
+        return drawing.panels(frame)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.scatter import chart

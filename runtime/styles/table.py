@@ -31,6 +31,7 @@ class Table(Style):
         if len(axes) == 1:
             return Drawn((axes[0].name,), axes[0])
         rows, columns = two_axes(field, self.name)
+        assert columns is not None  # pairs have one axis
         return Drawn((rows.name, columns.name), rows, columns)
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:

@@ -13,7 +13,9 @@ GHOST = 0.04  # what is left of a link that has nothing to do with the node clic
 
 
 def flow(frame: Frame) -> dict[str, Any]:
-    """nodes: [column, top, bottom] a slot. links: [from slot, to slot, middle at the start, middle at the end, width,
+    """Lay out a sankey's nodes and links.
+
+    nodes: [column, top, bottom] a slot. links: [from slot, to slot, middle at the start, middle at the end, width,
     value]. through: for each slot, what it leaves of every link, 0 to 1.
 
     Each pair of columns has its own scale: its links together are as wide as the nodes may be high.
@@ -39,14 +41,12 @@ def flow(frame: Frame) -> dict[str, Any]:
         for slot, height in zip(slots, heights, strict=True):
             nodes[slot] = [column, round(top, 5), round(top + height, 5)]
             top += height + free
+    ends = [(start, end) for start, end, _ in frame.links]
     links: list[list[float]] = [[] for _ in frame.links]
     for side in (0, 1):
         at = {slot: nodes[slot][1] for slot in range(count)}
-        order = sorted(
-            range(len(frame.links)), key=lambda k: (frame.links[k][side], nodes[frame.links[k][1 - side]][1])
-        )
-        for k in order:
-            slot = frame.links[k][side]
+        for k in sorted(range(len(ends)), key=lambda k: (ends[k][side], nodes[ends[k][1 - side]][1])):
+            slot = ends[k][side]
             links[k].append(round(at[slot] + widths[k] / 2, 5))
             at[slot] += widths[k]
     made = [[start, end, *links[k], round(widths[k], 5), value] for k, (start, end, value) in enumerate(frame.links)]
@@ -66,7 +66,8 @@ def _through(frame: Frame, node: int) -> list[float]:
     def follow(slot: int, share: float, backward: bool) -> None:
         for k in (before if backward else after)[slot]:
             left[k] = max(left[k], share) if left[k] == GHOST else min(left[k] + share, 1.0)
-            other = frame.links[k][0 if backward else 1]
+            start, end, _ = frame.links[k]
+            other = start if backward else end
             same = (after if backward else before)[other]
             whole = sum(abs(frame.links[j][2]) for j in same)
             follow(other, share * abs(frame.links[k][2]) / whole if whole else 0.0, backward)

@@ -82,8 +82,8 @@ def selected_atoms(view: View) -> dict[str, list[int]]:
     for element in elements(view):
         index = {atom.key: i for i, atom in enumerate(element.atoms)}
         names = [*(target.selection for target in element.targets), *element.selects]
-        keys = [None if chosen[name] is None else selections[name].atoms[chosen[name]].key for name in names]
-        result[element.id] = [-1 if key is None else index.get(key, -1) for key in keys]
+        choices = ((selections[name].atoms, chosen[name]) for name in names)
+        result[element.id] = [-1 if i is None else index.get(atoms[i].key, -1) for atoms, i in choices]
     return result
 
 

@@ -292,8 +292,8 @@ def _interact(view: View, styles: Styles, params: dict[str, dict[str, Any]], par
         back = []
         for each in driven:
             key = identifier(each)
-            own = {atom.key: i for i, atom in enumerate(element.atoms)}
-            inverse = [own.get(atom.key, -1) for atom in selections[each].atoms]
+            numbers = {atom.key: i for i, atom in enumerate(element.atoms)}
+            inverse = [numbers.get(atom.key, -1) for atom in selections[each].atoms]
             params[f"back_{name}_{key}"] = {"name": f"back_{name}_{key}", "value": inverse}
             back.append(f"now_{key} >= 0 ? back_{name}_{key}[now_{key}] : -1")
         params[f"selected_{name}"] = {"name": f"selected_{name}", "expr": f"[{', '.join(back)}]"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from bbilang.runtime.view.legend import legend_of, remarked, title_of
 from bbilang.runtime.view.trust_notes import trust_of, warnings_of
 
 CHOOSERS = ("hover", "click")
+KINDS: dict[str, vm.Kind] = {kind: kind for kind in get_args(vm.Kind)}  # by the name that the text gives it
 
 
 def view(
@@ -210,7 +211,9 @@ class _Builder:
             elif isinstance(start, int) and start >= len(atoms):
                 start = len(atoms) - 1
             found.append(
-                vm.Selection(identity, node.op, _selection_words(node), atoms, start, start_of, node.op == "click")
+                vm.Selection(
+                    identity, KINDS[node.op], _selection_words(node), atoms, start, start_of, node.op == "click"
+                )
             )
         if INPUT_PICKER in used:
             atoms = tuple(vm.Atom(f"input {i}", p.name) for i, p in enumerate(self.results.pictures))

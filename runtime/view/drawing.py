@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -17,10 +17,13 @@ from bbilang.runtime.factorization.layer import word
 from bbilang.runtime.fields.field import Field, Linked, Named
 from bbilang.runtime.fields.method_axis import scaled
 from bbilang.runtime.view import groups as grouping
-from bbilang.runtime.view.model import Atom, Panel
+from bbilang.runtime.view.model import Atom, Frame, Panel
 
 if TYPE_CHECKING:
     from bbilang.runtime.execution.results import Results
+
+Index: TypeAlias = tuple[int, ...]  # into the axes (states, facet) of an array
+Shape: TypeAlias = tuple[int, int]  # (y, x)
 
 CLASSES = {"class", "target"}  # atoms of the output, whatever layer was attributed to them
 DIGITS = 4  # significant digits of the numbers on a page
@@ -58,6 +61,18 @@ class Drawing:
         self.series_axis = self.drawn.series if self.drawn.series and self.drawn.series.name in used else None
 
     @property
+    def slots(self) -> Axis:
+        """The axis along the slots, for styles that draw one."""
+        assert self.drawn.slots is not None
+        return self.drawn.slots
+
+    def axis(self, name: str) -> Axis:
+        """An axis of the field, for styles whose type rule demands it."""
+        axis = self.field.type.axis(name)
+        assert axis is not None, f"the type rule demands the axis {name}"
+        return axis
+
+    @property
     def state_sizes(self) -> tuple[int, ...]:
         return tuple(self._size(axis) for axis in self.states)
 
@@ -84,7 +99,8 @@ class Drawing:
     def facets(self) -> range:
         return range(self._size(self.facet)) if self.facet else range(1)
 
-    def place(self, state: tuple[int, ...], facet: int) -> tuple[int, ...]:
+    def index(self, state: tuple[int, ...], facet: int) -> Index:
+        """Where the numbers of one state and facet stand in arrays over (states, facet, ...)."""
         return (*state, facet) if self.facet else state
 
     @property
@@ -177,43 +193,45 @@ class Drawing:
             return self.grid(self.field.values, axis, self.series_axis)
         return self.grid(self.field.values, axis)[..., None]
 
-    def series(self, place: tuple[int, ...]) -> tuple[str, ...]:
+    def series(self, index: Index) -> tuple[str, ...]:
         """Words for the series of one frame."""
         axis = self.series_axis
         if axis is None:
             return ("",)
         names = self.field.names.get(axis.name)
         if names is not None:
-            return tuple(str(w) for w in self.grid(names, axis)[place])
+            return tuple(str(w) for w in self.grid(names, axis)[index])
         columns = self.coordinates(axis)
         if not columns:
             return tuple(f"{axis.name} {i}" for i in range(self._size(axis)))
-        every = [{c: int(v[place][i]) for c, v in columns.items()} for i in range(self._size(axis))]
+        every = [{c: int(v[index][i]) for c, v in columns.items()} for i in range(self._size(axis))]
         return tuple(self.words(one) if min(one.values()) >= 0 else "" for one in every)
 
-    def series_atoms(self, place: tuple[int, ...]) -> tuple[int, ...]:
+    def series_atoms(self, index: Index) -> tuple[int, ...]:
         """The series of one frame as atoms, where they are: classes, channels, groups."""
         axis = self.series_axis
-        columns = self.coordinates(axis) if axis is not None else {}
-        if not columns or set(axis.components) & {"component", "method", "measure", "target"}:
+        if axis is None or set(axis.components) & {"component", "method", "measure", "target"}:
+            return ()
+        columns = self.coordinates(axis)
+        if not columns:
             return ()
         linked = any(c.startswith("to.") for c in columns)
         layers = self.field.type.linked if linked else self.field.type.layers
         node = grouping.later(self.node) if linked else self.node
         found = []
-        for i, words in enumerate(self.series(place)):
-            here = {c.removeprefix("to."): int(v[place][i]) for c, v in columns.items()}
+        for i, words in enumerate(self.series(index)):
+            here = {c.removeprefix("to."): int(v[index][i]) for c, v in columns.items()}
             own = layers[here.pop("layer", -1)]
             found.append(self.atom(here, "output" if set(here) <= CLASSES else own, words, node))
         return tuple(found)
 
-    def colours(self, place: tuple[int, ...], axis: Axis) -> tuple[str, ...]:
+    def colours(self, index: Index, axis: Axis) -> tuple[str, ...]:
         """The hues of one frame's groups along an axis; empty where its atoms are no groups."""
         if axis.components != ("group",) or "group" not in self.field.coords:
             return ()
-        numbers = self.grid(self.field.coords["group"], axis)[place]
-        present = ~np.isnan(self.values(axis)[place]).all(-1)
-        return grouping.colours(np.where(present, numbers, -1), self.group_counts()[place], self.field.type.family)
+        numbers = self.grid(self.field.coords["group"], axis)[index]
+        present = ~np.isnan(self.values(axis)[index]).all(-1)
+        return grouping.colours(np.where(present, numbers, -1), self.group_counts()[index], self.field.type.family)
 
     def group_counts(self) -> np.ndarray:
         """How many groups there are, over (states, facet): as many as `factorize` was to find, else as are drawn."""
@@ -226,9 +244,9 @@ class Drawing:
         known = wanted if isinstance(wanted, int) else 1 + int(group.data.max(initial=0)) if group is not None else 1
         return self.grid(Named((), np.array(known)))
 
-    def cells(self, place: tuple[int, ...], shape: tuple[int, int]) -> tuple[int, ...]:
+    def cells(self, index: Index, shape: tuple[int, int]) -> tuple[int, ...]:
         """The atoms of a map's positions, row by row."""
-        layer = self.layer_at(place)
+        layer = self.layer_at(index)
         key = (layer, shape)
         if key not in self._cells:
             y, x = shape
@@ -239,18 +257,33 @@ class Drawing:
     def _layers(self) -> np.ndarray:
         return self.layer_grid()
 
-    def layer_at(self, place: tuple[int, ...]) -> str:
-        return self.field.type.layers[int(self._layers[place])]
+    def layer_at(self, index: Index) -> str:
+        return self.field.type.layers[int(self._layers[index])]
 
-    def inside(self, cells: np.ndarray, place: tuple[int, ...]) -> np.ndarray:
+    def inside(self, cells: np.ndarray, index: Index) -> np.ndarray:
         """A map (y, x, ...) without the padding of a smaller layer."""
-        y, x = (self.field.type.axis(name) for name in ("y", "x"))
+        y, x = self.axis("y"), self.axis("x")
         if not y.sizes or len(set(y.sizes)) == 1:
             return cells
-        layer = int(self._layers[place])
+        layer = int(self._layers[index])
         return cells[: y.sizes[layer], : x.sizes[layer]]
 
-    def panel(self, frames: list, facet: int, shape: tuple[int, int] = (0, 0)) -> Panel:
+    def panels(self, frame: Callable[[Index], Frame]) -> tuple[Panel, ...]:
+        """One panel a facet, of slots in rows; ``frame`` draws one state."""
+        return tuple(
+            self.panel([frame(self.index(state, facet)) for state in self.each_state()], facet)
+            for facet in self.facets()
+        )
+
+    def map_panels(self, frame: Callable[[Index], tuple[Frame, Shape]]) -> tuple[Panel, ...]:
+        """One panel a facet, of cells over positions; ``frame`` draws one state and gives its (y, x)."""
+        made = []
+        for facet in self.facets():
+            drawn = [frame(self.index(state, facet)) for state in self.each_state()]
+            made.append(self.panel([one for one, _ in drawn], facet, drawn[-1][1]))
+        return tuple(made)
+
+    def panel(self, frames: Sequence[Frame], facet: int, shape: Shape = (0, 0)) -> Panel:
         """One panel under its label, which may change with the state."""
         labels = tuple(self.facet_words(state, facet) for state in self.each_state())
         return Panel(labels[0], tuple(frames), shape, labels if len(set(labels)) > 1 else ())
@@ -261,11 +294,11 @@ class Drawing:
             return ""
         names = self.field.names.get(self.facet.name)
         if names is not None:
-            return str(self.grid(names)[self.place(state, facet)])
+            return str(self.grid(names)[self.index(state, facet)])
         if self.facet.name == "input":
             return self.results.pictures[facet].name
         own = {
-            c: int(self.grid(self.field.coords[c])[self.place(state, facet)])
+            c: int(self.grid(self.field.coords[c])[self.index(state, facet)])
             for c in self.facet.components
             if c in self.field.coords
         }

@@ -9,13 +9,15 @@ from bbilang.runtime.view import hues
 
 
 def factorization(node: Node) -> Node | None:
-    """The factorization whose groups are a node's atoms; of a selection, those of what it ranges over."""
-    while node.op != "factorize":
-        before = node.inputs[0] if node.inputs else node.get("over")
-        if before is None:
-            return None
-        node = before
-    return node
+    """The factorization whose groups are a node's atoms; of a selection, those of what it ranges over.
+
+    It is the first node of the pipe whose atoms are groups. None where there is none.
+    """
+    first, before = None, node
+    while isinstance(before, Node):
+        first = before if before.type.atom == "group" else first
+        before = before.inputs[0] if before.inputs else before.get("over")
+    return first
 
 
 def member(node: Node, layer: str) -> Node:

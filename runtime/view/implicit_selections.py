@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from bbilang.compiler.check.captions import references
 from bbilang.runtime.view.caption_references import refers
-from bbilang.runtime.view.model import Atom, Element, Selection, Target, View
+from bbilang.runtime.view.model import Atom, Element, Kind, Selection, Target, View
 from bbilang.runtime.view.states import elements
 from bbilang.runtime.view.styles import Styles, selects_positions, style_of
 
@@ -37,12 +37,13 @@ def pointing(
     things |= _fresh({a.key for s in known for a in s.atoms} | {*positions, *things}, [_mentioned(parts.values())])
     nodes = _fresh(set(), (e.atoms for e in parts.values() if style_of(e, styles).follows_links))
     taken = {s.id for s in known}
-    made = []
-    for name, kind, title, atoms in (
+    wanted: tuple[tuple[str, Kind, str, dict[str, Atom]], ...] = (
         (POSITION, "hover", "position", positions),
         (POINTED, "hover", "pointed at", things),
         (FLOW, "click", "flow through", nodes),
-    ):
+    )
+    made = []
+    for name, kind, title, atoms in wanted:
         if atoms:
             identity = name if name not in taken else f"{name}-2"
             leaves = kind == "hover"
@@ -96,7 +97,8 @@ def _mentioned(parts: Iterable[Element]) -> list[Atom]:
 def unmentioned(parts: Iterable[Element], selections: Iterable[Selection]) -> list[str]:
     """What captions refer to and the page does not show, in words."""
     parts = list(parts)
-    atoms = [atom for thing in (*parts, *selections) for atom in thing.atoms]
+    atoms = [atom for element in parts for atom in element.atoms]
+    atoms += [atom for selection in selections for atom in selection.atoms]
     wanted = dict.fromkeys(reference for element in parts for reference in references(element.caption))
     lost = [reference for reference in wanted if not any(refers(reference, atom) for atom in atoms)]
     return [f"a caption points at `{reference}`, which this page does not show" for reference in lost]

@@ -36,7 +36,7 @@ def remarked(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> tuple[vm.Panel, 
     for facet, panel in enumerate(panels):
         frames = []
         for frame, state in zip(panel.frames, drawing.each_state(), strict=True):
-            at = drawing.place(state, facet)
+            at = drawing.index(state, facet)
             known = [told(words, own[at]) for words, own in shares if own[at] == own[at]]
             frames.append(replace(frame, remark="; ".join(known)))
         found.append(replace(panel, frames=tuple(frames)))
@@ -93,36 +93,27 @@ def quantity_of(drawing: Drawing) -> str:
     words = {"score": "score"}.get(type.content, type.content)
     if isinstance(drawing.field, Linked):
         return ", ".join([f"{words} to the next column", *type.steps])
-    link = _link(drawing) if type.content == "attribution" else None
-    if type.unit == BETWEEN or link is not None or _of_atoms(drawing):
-        starts = link is not None and isinstance(link.get("start"), Node)
+    explained = _explained(drawing.node)
+    if type.unit == BETWEEN or (explained is not None and explained["to"].type.content != "score"):
+        starts = explained is not None and isinstance(explained.get("start"), Node)
         words += f" from the earlier atom to the later one{', or to the output' if starts else ''}"
     elif type.content in ("attribution", "gradient"):
-        link = "to" if type.content == "attribution" else "of"
+        preposition = "to" if type.content == "attribution" else "of"
         if drawing.field.type.axis("class") is not None and type.atom != "class":
-            words += f" {link} each class"
+            words += f" {preposition} each class"
         else:
             names = drawing.field.names.get("class")
             known = sorted({str(n) for n in np.ravel(names.data)}) if names is not None else []
             several = "the predicted class" if names is not None and names.dims == ("input",) else "the chosen class"
-            words += f" {link} {known[0] if len(known) == 1 else several}"
+            words += f" {preposition} {known[0] if len(known) == 1 else several}"
     return ", ".join([words, *type.steps])
 
 
-def _link(drawing: Drawing) -> Node | None:
-    """What links the atoms of two layers: the later one's score is attributed to the earlier one."""
-    node = drawing.node
-    while node.inputs and node.op != "link":
-        node = node.inputs[0]
-    return node if node.op == "link" else None
-
-
-def _of_atoms(drawing: Drawing) -> bool:
-    """Whether what is drawn was attributed to atoms of a later layer, whatever was done to it since."""
-    node = drawing.node
-    while node.inputs and node.op != "attribute":
-        node = node.inputs[0]
-    return node.op == "attribute" and node["to"].type.content != "score"
+def _explained(node: Node | None) -> Node | None:
+    """The node of the pipe whose numbers are attributed to something: its ``to``. None where there is none."""
+    while node is not None and not (node.type.content == "attribution" and isinstance(node.get("to"), Node)):
+        node = node.inputs[0] if node.inputs else None
+    return node
 
 
 def title_of(drawing: Drawing) -> str:

@@ -142,7 +142,7 @@ class Target:
     atoms: tuple[int, ...]  # index in ``Element.atoms``
 
 
-Layout: TypeAlias = "str | tuple[Literal['row', 'column'], tuple[Layout, ...]]"
+Layout: TypeAlias = "str | tuple[str, tuple[Layout, ...]]"  # element id, or ("row" | "column", layouts)
 
 
 @frozen

@@ -5,37 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from bbilang.compiler.contract import Registry
 from bbilang.compiler.explain.logical import method_words
 from bbilang.runtime.cache.versions import version_of
-from bbilang.runtime.execution.results import Results
+from bbilang.runtime.execution.results import Model, Results
 from bbilang.runtime.view.model import Provenance
 
 CUT = 0.01  # a share of a picture that is worth a word
 
 
-def provenance_of(results: Results) -> Provenance:
+def provenance_of(results: Results, registry: Registry) -> Provenance:
     """Model, weights and their hash, seed, versions, device, passes and settings of a run."""
-    adapter, recipe = results.adapter, results.recipe
+    model, recipe = model_of(results), results.recipe
     ran = len(results.icons)
     counts = {"tangents": results.tangents, "reruns above a layer": results.reruns}
     counts |= {"for trust": results.trusted, "icons": ran}
     parts = [f"{results.model_passes[0]} forward", f"{results.model_passes[1]} backward"]
     parts += [f"{count} {what}" for what, count in counts.items() if count]
     settings: list[tuple[str, str]] = []
-    if ran:
+    if ran and recipe is not None:
         settings.append(("icons", f"{recipe.size} px, {recipe.steps} steps"))
     usual = ("featvis.size", "featvis.steps", "show.channels")
     settings += [(key, _words(value)) for key, value in results.program.settings if key not in usual]
-    attributions = (node for node in results.nodes() if node.op == "attribute" and not node.get("each"))
-    methods = dict.fromkeys(_method(node["method"]) for node in attributions)
+    arguments = (registry.method_argument(node) for node in results.nodes() if not node.get("each"))
+    methods = dict.fromkeys(_method(method, registry) for method in arguments if method is not None)
     if methods:
         settings.append(("attribution", ", ".join(methods)))
     settings += [("imported", words) for words in results.imported]
     settings += [("cut off", words) for words in _cut(results)] + _shown(results)
     return Provenance(
-        adapter.description.title, adapter.weights, adapter.fingerprint, results.program.setting("seed", 0), versions(),
-        str(adapter.device), ", ".join(parts), results.draft, adapter.random, tuple(settings),
+        model.description.title, model.weights, model.fingerprint, results.program.setting("seed", 0), versions(),
+        str(model.device), ", ".join(parts), results.draft, model.random, tuple(settings),
     )  # fmt: skip
+
+
+def model_of(results: Results) -> Model:
+    """The model that made the numbers."""
+    assert results.adapter is not None, "results of a run know their model"
+    return results.adapter
 
 
 def _cut(results: Results) -> Iterator[str]:
@@ -43,7 +50,7 @@ def _cut(results: Results) -> Iterator[str]:
     for picture in results.pictures:
         if not all(picture.size):
             continue
-        across, down = results.adapter.preprocess.cut(picture.size)
+        across, down = model_of(results).preprocess.cut(picture.size)
         parts = [(across, "left and right"), (down, "above and below")]
         words = [f"{round(100 * share)} % {where}" for share, where in parts if share >= CUT]
         if words:
@@ -52,7 +59,7 @@ def _cut(results: Results) -> Iterator[str]:
 
 def _shown(results: Results) -> list[tuple[str, str]]:
     """Which channels are drawn, of an input whose channels are no colours."""
-    description = results.adapter.description
+    description = model_of(results).description
     if description.reads != "image" or (
         description.channels in (1, 3) and not results.program.setting("show.channels")
     ):
@@ -63,9 +70,10 @@ def _shown(results: Results) -> list[tuple[str, str]]:
     return [("input shown", f"{channel} {', '.join(map(str, chosen))} of {description.channels} as {how}")]
 
 
-def _method(method: Any) -> str:
+def _method(method: Any, registry: Registry) -> str:
     """`linear (activation x gradient)`, `integrated_gradients(n_steps=100)`."""
-    return "linear (activation x gradient)" if method == "linear" else method_words(method)
+    known = registry.methods.get(method) if isinstance(method, str) else None
+    return f"{method} ({known.formula})" if known is not None and known.formula else method_words(method)
 
 
 def versions() -> tuple[tuple[str, str], ...]:

@@ -11,6 +11,7 @@ import tiny
 from closeness import close_to
 
 import bbilang
+from bbilang.registry import registry
 from bbilang.runtime.view.provenance import provenance_of
 
 LIST = ("linear", "gradient", "integrated_gradients(n_steps=4)", "integrated_gradients(n_steps=8)", "smooth_pool")
@@ -48,7 +49,7 @@ def test_labels_scales_and_the_legend():
     assert element.legend.scope == "divided by the largest magnitude of each method"
     assert element.legend.unit == "share of the method's maximum"
     assert any(f"linear {np.abs(raw[0]).max():.3g}" in note for note in element.legend.notes)
-    made = dict(provenance_of(replace(results, adapter=tiny.adapter())).settings)["attribution"]
+    made = dict(provenance_of(replace(results, adapter=tiny.adapter()), registry()).settings)["attribution"]
     assert made == ", ".join(["linear (activation x gradient)", *labels[1:]])
 
 

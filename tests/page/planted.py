@@ -216,7 +216,7 @@ def components() -> View:
 
 def factorized(n: Any = 6, layer: str = "late") -> Node:
     type = FieldType("activation", "group", (layer,), (Axis("group", n if isinstance(n, int) else 8),), signed=False)
-    whole = Node("substrate", (), (("layer", layer),), type)
+    whole = Node("substrate", (), (("layer", layer),), FieldType("substrate", "neuron", (layer,), ()))
     return Node("factorize", (whole,), (("method", "nmf"), ("n", n)), type)
 
 
