@@ -151,7 +151,7 @@ class ArgumentReader:
             return None
         name = value.name if isinstance(value, ast.Path | ast.Call) else ""
         operation = self.scope.registry.find("operations", name) if name else None
-        if operation is None or not operation.content or name in ("factorize", "link"):
+        if operation is None or not operation.content or not operation.decomposable:
             help = "it can be `activation`, `gradient(...)`, `attribute(...)` or a list of them"
             raise at(value.span, "E215", f"`{parameter.name}` cannot be {describe(value)}", help)
         missing = next((p.name for p in operation.parameters if p.required), None)

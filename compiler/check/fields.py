@@ -58,7 +58,8 @@ class FieldReader:
                 help = did_you_mean(atom, ATOMS, f"atoms are {', '.join(ATOMS)}")
                 raise at(Span(span.end - len(atom), span.end), "E208", f"`{atom}` is not an atom", help)
             return self.substrate(value, atom, span)
-        if isinstance(value, Node) and value.op == "factorize" and atom in ("spatial", "channel"):
+        operation = self.scope.registry.operations.get(value.op) if isinstance(value, Node) else None
+        if isinstance(value, Node) and operation is not None and atom in operation.factors:
             return self.factor(value, atom, span)
         if isinstance(value, Node) and value.op == "input":
             return self.substrate(Layers(value.type.model, (INPUT_LAYER,)), atom, span)

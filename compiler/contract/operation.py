@@ -38,6 +38,8 @@ class Operation:
     name: ClassVar[str] = ""
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     content: ClassVar[bool] = False
+    decomposable: ClassVar[bool] = True  # of a content: a factorization can be of it
+    factors: ClassVar[tuple[str, ...]] = ()  # the atoms that groups are made of, as in `groups.spatial`
     available: ClassVar[bool] = True  # False: typed, and refused by `check` until its kernel is there
     plan: ClassVar[str] = ""  # what it will do, for that message
     head: ClassVar[bool] = False  # starts a pipe (substrate, output, selection): the text has syntax of its own for it

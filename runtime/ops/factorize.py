@@ -44,6 +44,8 @@ class Factorize(Operation):
 
     name = "factorize"
     content = True
+    decomposable = False
+    factors = ("spatial", "channel")
     example = (
         "groups = block5c.expand | factorize(nmf, 6)\n"
         "groups | present(featvis)\n"

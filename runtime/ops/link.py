@@ -27,6 +27,7 @@ class Link(Operation):
 
     name = "link"
     content = True
+    decomposable = False
     example = (
         "layers = [block4c.expand, block5c.expand]\n"
         "known  = layers.channel | attribute(output) | top(40, per=layer) | present(featvis, facet=layer)\n"

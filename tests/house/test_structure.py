@@ -20,16 +20,9 @@ OWED_CIRCLES = [
     "runtime.relevance.calls runtime.relevance.marks runtime.relevance.redistribute runtime.relevance.rules "
     "runtime.relevance.weighted",
     "runtime.relevance.attention runtime.relevance.handlers runtime.relevance.mode",
-    "runtime.view.drawing runtime.view.groups",
-    "runtime.styles.featvis runtime.styles.grid",
 ]
-OWED_FILES = {}
+OWED_FILES: set[str] = set()
 OWED_FUNCTIONS = {
-    "runtime/charts/bars.py: chart",
-    "runtime/charts/curve.py: chart",
-    "runtime/charts/matrix.py: chart",
-    "runtime/charts/swatches.py: chart",
-    "runtime/charts/table.py: chart",
     "runtime/passes/forward.py: forward",
     "runtime/passes/vjp.py: vjp_chunks",
 }

@@ -1,0 +1,95 @@
+"""Stages ask a style, an operation or a method what it is, and never compare its name: plug-ins are equal to them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bbilang.registry import registry
+
+ROOT = Path(__file__).parents[2]
+STAGES = ("compiler/check", "runtime/view", "runtime/vega", "runtime/page")
+FILES = sorted(path for folder in STAGES for path in (ROOT / folder).glob("*.py"))
+SCRIPTS = sorted(path for folder in STAGES for pattern in ("*.js", "*.html") for path in (ROOT / folder).glob(pattern))
+
+# Nodes that the language itself makes (its syntax, its selections), not an operation that stands in a pipe.
+FORMS = {name for name, operation in registry().operations.items() if operation.head} | {"present", "at", "dataset"}
+# The same words in another sense.
+OTHER_SENSES = {
+    ("compiler/check/preamble.py", "image"),  # what a model reads
+    ("compiler/check/present.py", "image"),
+    ("runtime/view/provenance.py", "image"),
+    ("runtime/vega/standalone.py", "image"),  # a mark of Vega
+    ("runtime/vega/targets.py", "grid"),  # a column of data
+    ("runtime/page/html.py", "grid"),  # a key of the page's data
+    ("compiler/check/targets.py", "top"),  # the syntax `output[top(5)]`
+    ("compiler/check/settings.py", "featvis"),  # `set featvis(...)`: the settings of icons, in whatever style
+}
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def strings(tree: ast.AST) -> Iterator[ast.Constant]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node
+
+
+def compared(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """(line, word) of every string that the ``op``, the ``method`` or the ``name`` of something is compared with."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Compare):
+            continue
+        sides = [node.left, *node.comparators]
+        if any(asks_for_name(side) for side in sides):
+            yield from ((word.lineno, str(word.value)) for side in sides for word in strings(side))
+
+
+def asks_for_name(side: ast.expr) -> bool:
+    """`node.op`, `style.name`, `node["method"]`, `node.get("method")`, or a variable that is called like that."""
+    if isinstance(side, ast.Attribute):
+        return side.attr in ("op", "name", "method")
+    if isinstance(side, ast.Name):
+        return side.id in ("op", "name", "method")
+    if isinstance(side, ast.Subscript):
+        return isinstance(side.slice, ast.Constant) and side.slice.value == "method"
+    return isinstance(side, ast.Call) and any(word.value == "method" for word in strings(side))
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_no_style_is_named(path):
+    named = {
+        (node.lineno, node.value)
+        for node in strings(ast.parse(path.read_text("utf-8")))
+        if node.value in registry().styles and (relative(path), node.value) not in OTHER_SENSES
+    }
+    assert not named, "a stage asks the style's contract (compiler/contract/style.py), not its name"
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=relative)
+def test_no_style_is_named_in_the_page(path):
+    text = path.read_text("utf-8")
+    named = {name for name in registry().styles for quote in "\"'`" if f"{quote}{name}{quote}" in text}
+    assert named <= {"image"}, "page.js gets what a style declares in the page's data"
+    assert "image" not in named or re.search(r'mark\.type === "image"', text)  # a mark of Vega
+
+
+@pytest.mark.parametrize("path", FILES, ids=relative)
+def test_no_operation_or_method_is_compared(path):
+    known = {*registry().operations, *registry().methods} - FORMS
+    known -= {word for file, word in OTHER_SENSES if file == relative(path)}
+    named = {(line, word) for line, word in compared(ast.parse(path.read_text("utf-8"))) if word in known}
+    assert not named, "a stage asks the contract of the operation or method, not its name"
+
+
+def test_the_search_sees_names():
+    tree = ast.parse(
+        'a.op == "link"; b["method"] in ("linear", "x"); c.get("method") != "lime"; d == "top"; name == "sum"'
+    )
+    assert [word for _, word in compared(tree) if word != "method"] == ["link", "linear", "x", "lime", "sum"]
