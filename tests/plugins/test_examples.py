@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "plugins"
-KINDS = ("operation", "model")
+KINDS = ("operation", "style", "method", "model")
 LEFT_OUT = {".json", ".safetensors", ".pyc"}  # generated files
 
 
@@ -106,14 +106,72 @@ def test_without_the_plugin_the_name_is_unknown() -> None:
 
 
 def test_operation(site: Path, tmp_path: Path) -> None:
-    """Its name and its parameter are known, its words are in the legend, and the menu chooses among its states."""
+    """Its values are those of the formula, its words are in the legend, and a menu chooses among its states."""
     view, html = page(site, "operation", tmp_path)
     assert "signed logarithm" in legend(view)
     assert "signed_log(scale=0.1)" in html
-    help = python(
-        site, "from bbilang.registry import registry; print(registry().find('operations', 'signed_log'))", tmp_path
+    code = """
+import bbilang, numpy
+text = 'block5c.expand.channel | attribute(output) | top(8)'
+a, b = (bbilang.run(text + end + ' | present(bars)', input="sample:chelsea").data("element-1").values
+        for end in ("", " | signed_log(scale=0.1)"))
+print(numpy.abs(numpy.sign(a) * numpy.log(1 + numpy.abs(a) / 0.1) - b).max() < 1e-5)
+"""
+    assert python(site, code, tmp_path).strip() == "True"
+
+
+def test_method(site: Path, tmp_path: Path) -> None:
+    """Its values are those of plain autograd, and its note is in the legend."""
+    view, html = page(site, "method", tmp_path)
+    assert "magnitudes: contributions for and against the class are not distinguished" in legend(view)
+    assert "magnitude of the change" in legend(view) and "taylor_magnitude" in html
+    code = """
+import bbilang, numpy, torch
+torch.manual_seed(0)
+network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 3))
+image = torch.rand(3, 8, 8)
+page = bbilang.run('"1".channel | attribute(output[2], method=taylor_magnitude) | present(bars)',
+                   model=network, input=image)
+activation = network[:2](page_input := image[None]).detach().requires_grad_()
+network[2:](activation)[0, 2].backward()
+expected = (activation * activation.grad).abs().sum((2, 3))[0].detach().numpy()
+print(numpy.allclose(page.data("element-1").values, expected, rtol=1e-5))
+"""
+    assert python(site, code, tmp_path).strip() == "True"
+
+
+def test_style(site: Path, tmp_path: Path) -> None:
+    """Its note is in the legend, and the names of atoms are in its chart."""
+    view, _ = page(site, "style", tmp_path)
+    assert "the line is zero" in legend(view)
+    assert '"style": "dots"' in legend(view)
+    assert "altair" not in python(
+        site, "import bbilang_dots; print(*(m for m in sys.modules if m == 'altair'))", tmp_path
     )
-    assert "SignedLog" in help
+
+
+@pytest.mark.browser
+def test_style_in_a_browser(site: Path, tmp_path: Path, chromium: Any) -> None:
+    """The menu changes the dots; pointing at an atom changes the map of the other element; nothing is reported."""
+    page(site, "style", tmp_path)
+    reports: list[str] = []
+    context = chromium.new_context(viewport={"width": 1280, "height": 1000})
+    try:
+        tab = context.new_page()
+        tab.on("console", lambda message: reports.append(message.text))
+        tab.on("pageerror", lambda error: reports.append(str(error)))
+        tab.goto((tmp_path / "page.html").as_uri())
+        tab.wait_for_selector("html[data-ready]")
+        dots, now = tab.locator("[data-chart=dots]"), tab.locator("[data-now=where]")
+        assert "tiger cat" in dots.inner_text() and dots.inner_text().count("channel ") == 6
+        tab.locator("select").first.select_option(index=1)
+        tab.wait_for_function("document.querySelector('[data-chart=dots]').innerText.includes('Egyptian cat')")
+        tab.locator("[data-chart=dots] [class*=front_hit_] path").nth(4).hover()
+        fifth = [line for line in dots.inner_text().splitlines() if line.startswith("channel ")][4]
+        assert now.inner_text() == fifth
+    finally:
+        context.close()
+    assert reports == []
 
 
 def test_model(site: Path, tmp_path: Path) -> None:
