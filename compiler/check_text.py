@@ -34,7 +34,7 @@ def check_text(
 
 
 def names_its_input(text: Source) -> bool:
-    """Whether the text itself says which inputs it is about."""
+    """Whether the text has an `input` statement."""
     file, _ = parse_recovering(text)
     return any(isinstance(statement, ast.Input) for statement in file.statements)
 

@@ -11,12 +11,12 @@ from bbilang.grammar.frozen import frozen
 
 @frozen
 class Code:
-    """What the documentation says of a code; what raises it says the rest.
+    """The documentation of a code.
 
     ``why``: one or two sentences on why it is a mistake and what to do. ``wrong`` and ``right``: .bbi texts on the
     demo's network and picture, unless they name others or begin with `# without --input`. A line that begins with `$ `
-    is typed in a shell, one with `>>> ` in Python. ``needs``: what ``wrong`` needs besides itself, where it is no text
-    that a check alone refuses. ``files``: texts that stand beside both, by name.
+    is typed in a shell, one with `>>> ` in Python. ``needs``: what else ``wrong`` needs, where checking the text
+    alone does not give the error. ``files``: texts in the same folder, by name.
     """
 
     title: str
@@ -76,7 +76,7 @@ CODES: Final[dict[str, Code]] = {
     ),
     TOO_DEEP: Code(
         "something is nested deeper than 64",
-        "Brackets, sums and blocks may stand in each other 64 deep. Bind an inner part to a name and use the name.",
+        "Brackets, sums and blocks may be nested 64 deep. Bind an inner part to a name and use the name.",
         f"deep = {'[' * 65}1{']' * 65}",
         f'cats = [output["tabby"], output["tiger cat"]]\n{_EVIDENCE.replace("(output)", "(cats)")}',
     ),
@@ -89,7 +89,7 @@ CODES: Final[dict[str, Code]] = {
     ),
     WRONG_QUOTES: Code(
         'a string in quotes other than ""',
-        'Strings stand in straight double quotes, `"`. Word processors turn them into typographic ones.',
+        'Strings are written in straight double quotes, `"`. Word processors turn them into typographic ones.',
         "photo = input | present(image, title=“The photo”)",
         'photo = input | present(image, title="The photo")',
     ),
@@ -144,7 +144,7 @@ CODES: Final[dict[str, Code]] = {
     ),
     PIPE_WITHOUT_HEAD: Code(
         "a `|` with nothing before it",
-        "A pipe starts from something to look at: the atoms of a layer, `input`, `output`, or a name.",
+        "A pipe starts from what is explained: the atoms of a layer, `input`, `output`, or a name.",
         "evidence = | attribute(output) | top(8) | present(bars)",
         "evidence = block5c.expand.channel | attribute(output) | top(8) | present(bars)",
     ),
@@ -156,7 +156,7 @@ CODES: Final[dict[str, Code]] = {
     ),
     NOT_A_STAGE: Code(
         "something after `|` that is not an operation",
-        "After `|` stands the name of an operation, with its arguments in parentheses. Sums, indices and atoms belong "
+        "After `|` comes the name of an operation, with its arguments in parentheses. Sums, indices and atoms belong "
         "to what the pipe starts from.",
         'block5c.expand.channel | "attribute" | present(bars)',
         _EVIDENCE,
@@ -181,13 +181,13 @@ CODES: Final[dict[str, Code]] = {
     ),
     MISPLACED_COMMA: Code(
         "a comma too many, or outside brackets",
-        "A comma stands between two arguments or items; several values together are a list in brackets, `[a, b]`.",
+        "A comma separates two arguments or items; several values together are a list in brackets, `[a, b]`.",
         'block5c.expand.channel | attribute(output["tabby"],, method=linear) | top(8) | present(bars)',
         'block5c.expand.channel | attribute(output["tabby"], method=linear) | top(8) | present(bars)',
     ),
     MISSING_VALUE: Code(
         "a value is missing",
-        "After `=`, and on both sides of an operator, stands a value.",
+        "A value is needed after `=` and on both sides of an operator.",
         "block5c.expand.channel | attribute(output, method=) | top(8) | present(bars)",
         "block5c.expand.channel | attribute(output, method=linear) | top(8) | present(bars)",
     ),
@@ -199,7 +199,7 @@ CODES: Final[dict[str, Code]] = {
     ),
     ARGUMENTS_WITHOUT_PARENTHESES: Code(
         "the arguments of an operation without parentheses",
-        "Arguments stand in parentheses, also where there is only one.",
+        "Arguments are written in parentheses, even a single one.",
         "block5c.expand.channel | top 8 | present(bars)",
         "block5c.expand.channel | top(8) | present(bars)",
     ),
@@ -218,20 +218,20 @@ CODES: Final[dict[str, Code]] = {
     ),
     SIDE_BY_SIDE: Code(
         "two values with nothing between them",
-        "Between two values stands a `|`, an operator or a comma. Words with spaces are a string in quotes.",
+        "Two values need a `|`, an operator or a comma between them. Words with spaces are a string in quotes.",
         "block5c.expand.channel attribute(output) | top(8) | present(bars)",
         _EVIDENCE,
     ),
     UNKNOWN_VERSION: Code(
         "a version of the language that this program does not know",
-        "`bbi 1` says that a text is written in version 1 of the language. A text of a later version needs a later "
+        "`bbi 1` declares that a text is written in version 1 of the language. A text of a later version needs a later "
         "bbilang.",
         f"bbi 2\n{_PHOTO}",
         f"bbi 1\n{_PHOTO}",
     ),
     VERSION_NOT_FIRST: Code(
-        "the version stands behind other statements",
-        "The version says how to read all that follows, so it is the first statement, or left out.",
+        "the version is not the first statement",
+        "The version determines how the rest is read, so it is the first statement, or left out.",
         f"{_PHOTO}\nbbi 1",
         f"bbi 1\n{_PHOTO}",
     ),
@@ -256,8 +256,8 @@ CODES: Final[dict[str, Code]] = {
         f"model efficientnet_lite0\n{_PHOTO}",
     ),
     UNEXPECTED: Code(
-        "something that cannot stand at this place",
-        "The line reads well up to the place that is underlined, and there nothing of this kind can follow.",
+        "something that is not allowed here",
+        "The line is correct up to the underlined part, and nothing of this kind can follow there.",
         'photo = input | present(image, title: "The photo")',
         'photo = input | present(image, title="The photo")',
     ),
@@ -271,8 +271,8 @@ CODES: Final[dict[str, Code]] = {
     ),
     UNWRITABLE_TREE: Code(
         "a syntax tree that no source text can spell",
-        "A tree that a program made may hold what the grammar cannot say, such as a name with a space. Make its parts "
-        "from text with `parse`.",
+        "A tree that a program made may hold what the grammar cannot express, such as a name with a space. Make its "
+        "parts from text with `parse`.",
         '>>> tree["statements"][0]["name"]["text"] = "two words"\n>>> from_json(tree)',
         '>>> tree["statements"][0]["name"]["text"] = "two_words"\n>>> from_json(tree)',
         needs="a tree that a program made",

@@ -1,4 +1,4 @@
-"""Errors are data: a code, what is wrong, where, and what to do. Rendered once, at the edge, as text or JSON."""
+"""Diagnostics as data: code, message, span and help. They are rendered at the edge, as text or JSON."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any, Literal
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Source, Span
 
-LONGEST = 400  # characters of a line that a message shows whole
+LONGEST = 400  # characters of a line that a message shows in full
 Severity = Literal["error", "warning"]
 
 
 @frozen
 class Diagnostic:
-    """One thing wrong with a source.
+    """One error or warning about a source.
 
-    ``span`` is None where the mistake is on the command line or in a call, not in the text.
-    ``related`` are other places that take part, each with a word on its role.
+    ``span`` is None for errors on the command line or in a call, not in the text.
+    ``related``: further spans, each with a note on its role.
     """
 
     code: str
@@ -32,7 +32,7 @@ class Diagnostic:
     def to_json(self, source: Source | None) -> dict[str, Any]:
         """The form for editors: zero-based offsets, one-based lines and columns."""
 
-        def place(span: Span) -> dict[str, Any]:
+        def position(span: Span) -> dict[str, Any]:
             if source is None:
                 return {"start": span.start, "end": span.end}
             (line, column), (end_line, end_column) = source.position(span.start), source.position(span.end)
@@ -47,13 +47,13 @@ class Diagnostic:
             "message": self.message,
             "help": self.help,
             "file": source.name if source else None,
-            "span": place(self.span) if self.span else None,
-            "related": [{"message": message, "span": place(span)} for span, message in self.related],
+            "span": position(self.span) if self.span else None,
+            "related": [{"message": message, "span": position(span)} for span, message in self.related],
         }
 
 
 class BbiError(Exception):
-    """What the compiler or the runtime found wrong: one or more diagnostics and the source they point into."""
+    """Errors of the compiler or the runtime: one or more diagnostics, and the source that their spans refer to."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic] | Diagnostic, source: Source | None = None):
         self.diagnostics = (diagnostics,) if isinstance(diagnostics, Diagnostic) else tuple(diagnostics)

@@ -31,7 +31,7 @@ def pipe_without_head(context: ErrorContext) -> Diagnostic | None:
     help = "a pipe begins with what it shows: `input`, or a layer and its atoms, as in `some_layer.channel | ...`"
     if context.index == 1:
         help += "; a line that begins with `|` continues the statement above it"
-    return Diagnostic(codes.PIPE_WITHOUT_HEAD, "nothing stands before this `|`", context.at.span, help)
+    return Diagnostic(codes.PIPE_WITHOUT_HEAD, "there is nothing before this `|`", context.at.span, help)
 
 
 def not_a_stage(context: ErrorContext) -> Diagnostic | None:
@@ -54,7 +54,7 @@ def after_a_stage(context: ErrorContext) -> Diagnostic | None:
         help = f"bind the pipe to a name first: `name = ...`, then `{written}`"
         return Diagnostic(codes.NOT_CALLABLE, f"{what} cannot follow a stage of a pipe", context.at.span, help)
     if context.at.is_value and context.before is stage:
-        message = f"the arguments of `{stage.text}` stand in parentheses"
+        message = f"the arguments of `{stage.text}` must be in parentheses"
         span = context.at.span
         help = f"write `{stage.text}({context.at.text})`" if len(context.at.text) < 40 else f"write `{stage.text}(...)`"
         if context.at.text in STATEMENT_WORDS or context.after.text == "=":
@@ -81,9 +81,9 @@ def equals_sign(context: ErrorContext) -> Diagnostic | None:
         return Diagnostic(codes.EQUALS_OR_EQUAL, message, context.before.span | context.at.span, help)
     if context.before.kind == "word" and context.index == 2 and not context.open:
         return None
-    message = "`=` gives a name to a value; what stands before it here is not a name"
+    message = "`=` gives a name to a value, and what is before it is not a name"
     if context.open:
-        message = "`=` names an argument; what stands before it here is not a name"
+        message = "`=` names an argument, and what is before it is not a name"
     return Diagnostic(codes.EQUALS_OR_EQUAL, message, context.at.span, "to compare write `==`")
 
 
@@ -91,7 +91,7 @@ def missing_value(context: ErrorContext) -> Diagnostic | None:
     if context.at.ends_value and context.at.text not in (")", "]"):
         return None
     if context.at.text in OPERATORS and context.before.text not in OPERATORS and not context.before.ends_value:
-        message = f"no value stands before this `{context.at.text}`"
+        message = f"there is no value before this `{context.at.text}`"
         return Diagnostic(codes.MISSING_VALUE, message, context.at.span, "write it, or drop the operator")
     if context.before.text == "=":
         help = "write the value, or drop the name and its `=`"
@@ -121,15 +121,15 @@ def comma(context: ErrorContext) -> Diagnostic | None:
     if context.at.text != ",":
         return None
     if context.before.text in (",", "(", "["):
-        message, help = "nothing stands before this comma", "drop it, or write what is missing"
+        message, help = "there is nothing before this comma", "drop it, or write what is missing"
         return Diagnostic(codes.MISPLACED_COMMA, message, context.at.span, help)
     if context.opener == "(" and not context.tokens[context.open[-1] - 1].ends_value:
         message, help = "these parentheses hold a single value", "a list is written with `[` and `]`"
         opener = context.tokens[context.open[-1]].span
         return Diagnostic(codes.MISPLACED_COMMA, message, opener | context.at.span, help)
     if not context.open:
-        help = "several values are a list: `[a, b]`; several statements stand on lines of their own"
-        return Diagnostic(codes.MISPLACED_COMMA, "a comma has no place outside brackets", context.at.span, help)
+        help = "several values are a list: `[a, b]`; each statement needs a line of its own"
+        return Diagnostic(codes.MISPLACED_COMMA, "a comma is only allowed inside brackets", context.at.span, help)
     return None
 
 
@@ -142,7 +142,7 @@ def range_outside_list(context: ErrorContext) -> Diagnostic | None:
         message = "a range goes from one layer to another"
         help = "write `[first..last].spatial`: names of layers alone, the atom after the bracket"
     else:
-        message, help = "a range of layers stands in a list", "write `[first..last]`, with the names of two layers"
+        message, help = "a range of layers must be in a list", "write `[first..last]`, with the names of two layers"
     return Diagnostic(codes.RANGE_OUTSIDE_LIST, message, dots.span, help)
 
 
@@ -171,7 +171,7 @@ def not_callable(context: ErrorContext) -> Diagnostic | None:
         message = f"{context.before.quoted} cannot be called" if context.before.is_value else "this cannot be called"
         help = "only a name can: `top(8)`"
         if context.before.text in (")", "]") or context.before.is_value:
-            help += "; between two values stands a comma or an operator"
+            help += "; two values need a comma or an operator between them"
         return Diagnostic(codes.NOT_CALLABLE, message, context.at.span, help)
     if context.at.text == "[" and context.before.kind == "number":
         help = "a comma may be missing before it"
@@ -184,7 +184,7 @@ def not_callable(context: ErrorContext) -> Diagnostic | None:
     if context.at.text == ":":
         if context.opener == "[" and context.tokens[context.open[-1] - 1].ends_value:
             return Diagnostic(codes.UNEXPECTED, "there are no slices", context.at.span, _filter_help(context))
-        help = "a model stands before its layer without spaces: `a:some_layer.channel`"
+        help = "a model is written before its layer without spaces: `a:some_layer.channel`"
         if context.opener == "(" and context.before.kind == "word":
             help = f"an argument is named with `=`: `{context.before.text}={context.after.text}`"
         return Diagnostic(codes.UNEXPECTED, "this `:` belongs to nothing", context.at.span, help)
@@ -225,7 +225,7 @@ def side_by_side(context: ErrorContext) -> Diagnostic | None:
         help = "put each statement on a line of its own"
         return Diagnostic(codes.SEVERAL_STATEMENTS, "a second statement begins here", context.at.span, help)
     message = f"nothing joins {context.before.quoted} and {context.at.quoted}"
-    help = "between them stands a `|` or an operator; a text is a string in quotes"
+    help = "write a `|` or an operator between them; a text is a string in quotes"
     if context.at.kind == "word" and context.after.text == "(":
         help = f"is a `|` missing before `{context.at.text}(...)`?"
     return Diagnostic(codes.SIDE_BY_SIDE, message, context.before.span | context.at.span, help)

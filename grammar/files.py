@@ -1,7 +1,7 @@
-"""Files that anybody may name: `~` is expanded, and only what is a regular file of a bounded size is read.
+"""Reading files that a user names: `~` is expanded, and only regular files of a bounded size are read.
 
-A pipe, a device or an endless file is refused before a byte of it is read, so that nothing waits and no memory fills.
-Every refusal is an OSError with a reason for people in ``strerror``: each caller adds its code and its place.
+A pipe, a device or an endless file is refused before any of it is read, so that nothing blocks or fills the memory.
+Every refusal is an OSError with a readable reason in ``strerror``: callers add an error code and a span.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) 
 
 
 class Unusable(OSError):
-    """A name that no file can have, or a file that is not read."""
+    """A name that no file can have, or a file that must not be read."""
 
 
 def path_of(name: str | os.PathLike[str]) -> Path:
@@ -76,7 +76,7 @@ def read_bytes(name: str | os.PathLike[str], most: int) -> bytes:
     """The whole of a regular file of at most ``most`` bytes. Raises OSError."""
     with opened(name, most) as file:
         data = file.read(most + 1)
-    if len(data) > most:  # it grows, or does not say how large it is
+    if len(data) > most:  # it grew, or has no size, as files of /proc
         raise _too_large(most)
     return data
 

@@ -1,7 +1,7 @@
 """Syntax tree to text, in one form: `format_file`.
 
 A node is written on one line where it fits and holds no comment; otherwise a pipe gets one stage per line and a bracket
-one item per line. Comments are written in their order, each at the first slot at or after its place: before a
+one item per line. Comments are written in their order, each at the first slot at or after its own position: before a
 statement, before a stage, before an item, before a closing bracket, or at the end of the line.
 """
 
@@ -51,7 +51,7 @@ def format_expression(node: ast.Expression | ast.Argument) -> str:
 
 
 def _level(node: ast.Node) -> int:
-    """How tightly a node's text holds together; below what its place needs, it gets parentheses."""
+    """How tightly a node's text holds together; below the level that its context requires, it gets parentheses."""
     match node:
         case ast.Pipe():
             return _PIPE
@@ -346,7 +346,7 @@ class Writer:
         self, head: str, brackets: str, node: ast.Node, items: Sequence[Any], column: int, indent: int,
         end: int | None = None, suffix: int = 0,
     ) -> str:  # fmt: skip
-        """One item per line, where a comment or the width asks for it."""
+        """Items in brackets, one per line where a comment or the width requires it."""
         end = (node.span.end if node.span is not NOWHERE else 0) if end is None else end
         if not self.waiting(end):
             text = f"{head}{brackets[0]}{_flat_items(items)}{brackets[1]}"

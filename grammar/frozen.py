@@ -1,6 +1,6 @@
-"""`@frozen`: `dataclass(frozen=True)` whose comparing, hashing and printing are written once, not anew for each class.
+"""`@frozen`: `dataclass(frozen=True)` with comparison, hash and repr that are shared by all classes.
 
-There are a hundred of those, and generating code for them was a fifth of the time in which `bbi explain` starts.
+There are a hundred of these classes, and generating the methods of each took a fifth of the start-up of `bbi explain`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def frozen(kind: type[T]) -> type[T]:
-    """A frozen dataclass: equal by the fields that compare, hashed by them, printed with those that are shown. What the
-    class defines itself stays."""
+    """Make a frozen dataclass, compared and hashed by its fields with ``compare``, printed by those with ``repr``.
+    Methods that the class defines itself are kept."""
     own = set(vars(kind))
     for name, method in (("__eq__", _equal), ("__hash__", _hashed), ("__repr__", _printed)):
         if name not in own:

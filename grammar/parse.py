@@ -120,12 +120,16 @@ def _assemble(pieces: tuple[Piece, ...]) -> tuple[tuple[Any, ...], list[Diagnost
             blocks.append((header, piece.span, []))
         elif statement is not None:
             if isinstance(statement, ast.Version) and number > 0:
-                message = "the version stands on the first line, before everything else"
-                diagnostics.append(Diagnostic(codes.VERSION_NOT_FIRST, message, piece.span, "move it there"))
+                diagnostics.append(version_not_first(piece.span))
             blocks[-1][2].append(shift(statement, piece.span.start))
     while len(blocks) > 1:
         close(pieces[-1].span.end)
     return tuple(blocks[0][2]), diagnostics
+
+
+def version_not_first(span: Span) -> Diagnostic:
+    message = "the version must be on the first line, before everything else"
+    return Diagnostic(codes.VERSION_NOT_FIRST, message, span, "move it there")
 
 
 def shifted(diagnostic: Diagnostic, by: int) -> Diagnostic:

@@ -167,7 +167,7 @@ class _Scanner:
     def finish(self, kind: Literal["line", "open"] = "line") -> None:
         """End the logical line."""
         if kind == "line" and self.start is not None and self.is_header():
-            help = 'its statements stand in a block: `interface "title" { ... }`'
+            help = 'its statements go in a block: `interface "title" { ... }`'
             self.report_broken(codes.BAD_BLOCK, "this interface has no block", Span(self.start, self.end), help)
         if self.start is not None and not self.broken:
             span = Span(self.start, self.end)
@@ -347,14 +347,14 @@ class _Scanner:
         body = text[1:-1]
         if len(text) > 1 and text[-1] in "“”„‟«»‘’‚‛'`´\"":
             help = f'write `"{body}"`' if len(body) < 60 else 'write `"..."`'
-            message = 'a string stands in straight double quotes (`"`)'
+            message = 'a string needs straight double quotes (`"`)'
             self.report(codes.WRONG_QUOTES, message, span, help)
             self.repair(match.start(), '"')
             self.repair(match.end() - 1, '"')
         else:
             self.position = match.start() + 1
             span = Span(match.start(), match.start() + 1)
-            help = 'strings stand in straight double quotes: `"text"`'
+            help = 'strings are written in straight double quotes: `"text"`'
             self.report_broken(codes.WRONG_QUOTES, f"`{text[0]}` begins no string", span, help)
 
     def semicolon(self, match: re.Match[str]) -> None:

@@ -1,4 +1,4 @@
-"""Where something stands in the text: sources and spans."""
+"""Source texts, and spans of characters in them."""
 
 from __future__ import annotations
 

@@ -82,13 +82,13 @@ def statement_form(context: ErrorContext) -> Diagnostic | None:
             span = at.span | context.tokens[-2].span
             name = context.text[span.start : span.end]
             quoted = ", ".join(f'"{part.strip()}"' for part in name.split(","))
-            message, help = f"`{name}` is not a string", f"the name of a file stands in quotes: `{quoted}`"
+            message, help = f"`{name}` is not a string", f"write the name of a file in quotes: `{quoted}`"
             return Diagnostic(codes.STATEMENT_FORM, message, span, help)
     elif word == "set" and at.text == "=":
         help = f"there is no `=` in it: {help}"
     elif word == "model" and at.kind == "mark" and at.text in "-/.:" and context.before.kind in ("word", "number"):
         name = context.text[context.before.span.start : context.tokens[-2].span.end]
-        help = f'a name with other characters than letters and digits stands in quotes: `"{name}"`'
+        help = f'a name with characters other than letters and digits needs quotes: `"{name}"`'
     elif word == "model" and at.kind == "word" and context.before.kind in ("word", "string"):
         help = "several models are separated by commas: `model a = ..., b = ...`"
         if at.text in ("form", "fom", "frm", "weights", "at", "with"):
@@ -96,7 +96,7 @@ def statement_form(context: ErrorContext) -> Diagnostic | None:
     if at.kind == "end":
         return Diagnostic(codes.STATEMENT_FORM, f"this `{word}` statement is not complete", _line(context), help)
     article = "an" if word[0] in "io" else "a"
-    message = f"{at.quoted} has no place in {article} `{word}` statement"
+    message = f"{at.quoted} does not belong in {article} `{word}` statement"
     return Diagnostic(codes.STATEMENT_FORM, message, at.span, help)
 
 
@@ -118,7 +118,7 @@ FOREIGN: Final[dict[str, tuple[str, str]]] = {
     **dict.fromkeys(("title", "heading", "name"), (_NO_STATEMENT, _TITLE)),
     **dict.fromkeys(
         ("text", "caption", "print", "write", "note"),
-        (_NO_STATEMENT, 'words stand under an element, `present(..., caption="...")`, or in an interface\'s title'),
+        (_NO_STATEMENT, 'words go under an element, `present(..., caption="...")`, or in the title of an interface'),
     ),
 }
 

@@ -47,4 +47,4 @@ def syntax_error(text: str, offset: int) -> Diagnostic:
 def _unexpected(context: ErrorContext) -> Diagnostic:
     if context.at.kind == "end":
         return Diagnostic(codes.UNEXPECTED, "this statement is not complete", context.before.span, None)
-    return Diagnostic(codes.UNEXPECTED, f"{context.at.quoted} cannot stand here", context.at.span, None)
+    return Diagnostic(codes.UNEXPECTED, f"{context.at.quoted} is not allowed here", context.at.span, None)

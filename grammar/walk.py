@@ -1,4 +1,4 @@
-"""Ways over a syntax tree that know its nodes only as dataclasses: children, depth, shifted copies."""
+"""Generic traversal of syntax trees: children, depth, shifted copies."""
 
 from __future__ import annotations
 

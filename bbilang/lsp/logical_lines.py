@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from bbilang.grammar import ast, codes
 from bbilang.grammar.diagnostic import Diagnostic
-from bbilang.grammar.parse import parse_line, shifted
+from bbilang.grammar.parse import parse_line, shifted, version_not_first
 from bbilang.grammar.scan import Piece, scan
 from bbilang.grammar.source import Span
 
@@ -100,9 +100,7 @@ class Lines:
         for number, line in enumerate(self.lines):
             diagnostics += (shifted(diagnostic, line.start) for diagnostic in line.diagnostics)
             if number and isinstance(line.statement, ast.Version):
-                message = "the version stands on the first line, before everything else"
-                span = Span(line.start, line.end)
-                diagnostics.append(Diagnostic(codes.VERSION_NOT_FIRST, message, span, "move it there"))
+                diagnostics.append(version_not_first(Span(line.start, line.end)))
         return tuple(sorted(diagnostics, key=lambda d: (d.span.start, d.span.end) if d.span else (0, 0)))
 
 

@@ -56,10 +56,10 @@ def _json(name: str, context: FileContext) -> Any:
             _fail(f'"{name}" lies outside of the folder given with `--root`')
         raw = read_bytes(path, LARGEST)
     except FileNotFoundError:
-        _fail(f'there is no file "{short(name)}"', "names start beside the text")
+        _fail(f'there is no file "{short(name)}"', "names are relative to the folder of the text")
     except OSError as error:
         larger = "keep the pictures of the page, and leave the others out"
-        help = larger if error.errno == errno.EFBIG else "names start beside the text"
+        help = larger if error.errno == errno.EFBIG else "names are relative to the folder of the text"
         _fail(f'"{short(name)}" cannot be read: {error.strerror or error}', help)
     try:
         return json.loads(raw, parse_constant=_constant)
@@ -92,7 +92,7 @@ def _voc(data: list[Any], name: str, context: FileContext) -> list[Row]:
         raise TypeError
     named = [_base(_text(one["filename"], name)) if "filename" in one else None for one in data]
     if None in named and len(context.inputs) > 1:
-        _fail(f'"{name}" does not say of which picture its boxes are', 'give each box a "filename"')
+        _fail(f'"{name}" does not name the picture of its boxes', 'give each box a "filename"')
     files = {file: file for file in named if file is not None}
     numbers = _pictures(files, name, context) if files else {}
     rows: list[Row] = []
@@ -109,17 +109,17 @@ def _pictures(files: dict[Any, str], name: str, context: FileContext) -> dict[An
     unnamed = [bool(UNNAMED.fullmatch(given)) for given in context.inputs]
     if len(files) == len(context.inputs) == 1 and unnamed[0]:
         return {key: [0] for key in files}
-    found: dict[Any, list[int]] = {}
+    matches: dict[Any, list[int]] = {}
     for number, given in enumerate(context.inputs):
         same = [key for key, file in files.items() if _same(file, given)]
         if len(same) > 1:
             _fail(f'"{name}" has {len(same)} pictures of the name `{_base(given)}`', "leave the others out")
         for key in same:
-            found.setdefault(key, []).append(number)
-    if not found and not any(unnamed):
-        asked, there = listed([_base(given) for given in context.inputs]), listed(list(files.values()))
-        _fail(f'"{name}" has no picture {asked}', f"it has {there}; pictures go by the names of their files")
-    return found
+            matches.setdefault(key, []).append(number)
+    if not matches and not any(unnamed):
+        wanted, known = listed([_base(given) for given in context.inputs]), listed(list(files.values()))
+        _fail(f'"{name}" has no picture {wanted}', f"it has {known}; pictures are matched by file name")
+    return matches
 
 
 def _same(file: str, given: str) -> bool:
@@ -146,7 +146,7 @@ def _text(value: Any, name: str) -> str:
 
 
 def _size(one: dict[str, Any], name: str) -> tuple[int, int]:
-    """(width, height) of a picture; (0, 0) where the file does not say."""
+    """(width, height) of a picture; (0, 0) where the file does not have it."""
     if "width" not in one and "height" not in one:
         return 0, 0
     width, height = one["width"], one["height"]

@@ -19,13 +19,13 @@ _FORM = re.compile(r"(?:(?P<layer>\S+) )?(?P<kind>[^\W\d]\w*)(?P<numbers>(?: \d+
 
 
 def references(caption: str) -> list[str]:
-    """What the references of a caption say, without their words."""
+    """The references of a caption, without their words."""
     return [match[2].strip() for match in REFERENCE.finditer(caption)]
 
 
 def meaningless(value: ast.String, model: ModelDescription) -> Iterator[At]:
     """E250 for each reference of a caption that cannot be an atom of any layer of the model."""
-    plain = value.span.end - value.span.start == len(value.value) + 2  # no escapes: places are those of the text
+    plain = value.span.end - value.span.start == len(value.value) + 2  # no escapes: offsets are those of the text
     for match in REFERENCE.finditer(value.value):
         reference = match[2].strip()
         if wrong := _wrong(reference, model):
@@ -37,15 +37,15 @@ def meaningless(value: ast.String, model: ModelDescription) -> Iterator[At]:
 def _wrong(reference: str, model: ModelDescription) -> tuple[str, str] | None:
     """(why a reference means nothing, what to write), or None for one that may be an atom's."""
     kinds = "as in `(channel 447)`, `(position 6 6)`, `(neuron 6 6 447)`, `(group 2)` or `(class 8)`"
-    found = _FORM.fullmatch(reference)
-    if found is None or found["kind"] in ("row", "column"):
+    match = _FORM.fullmatch(reference)
+    if match is None or match["kind"] in ("row", "column"):
         labels = {part.strip() for label in model.labels for part in (label, *label.split(","))}
         label = reference in labels or model.reads == "text" or "row " in reference or bool(_KEY.fullmatch(reference))
         digits = re.findall(r"\d+", reference)
         if not label and len(digits) == 2 and not re.search(r"[^\W\d]", reference):
-            return "it does not say what it counts", f"write `(position {' '.join(digits)})`"
+            return "it does not name what it counts", f"write `(position {' '.join(digits)})`"
         return None if label else ("it is no atom", kinds)
-    kind, numbers = found["kind"], [int(n) for n in found["numbers"].split()]
+    kind, numbers = match["kind"], [int(n) for n in match["numbers"].split()]
     if kind not in KINDS:
         return f"there are no atoms called `{kind}`", did_you_mean(kind, KINDS) or kinds
     names = COORDINATES.get(kind, (kind,))
@@ -54,10 +54,10 @@ def _wrong(reference: str, model: ModelDescription) -> tuple[str, str] | None:
         return f"`{kind}` has {words}", kinds
     if kind == "class" and model.classes and numbers[0] >= model.classes:
         return f"{model.name} has {model.classes} classes", "classes count from zero"
-    layers = [x for x in model.layers if found["layer"] in (None, x.name)] or list(model.layers)
+    layers = [x for x in model.layers if match["layer"] in (None, x.name)] or list(model.layers)
     for name, number in zip(names, numbers, strict=True):
         sizes = [x.every_size[name] for x in layers if name in x.every_size]
         if name == "channel" and sizes and number >= max(sizes):  # positions depend on the size of the picture
-            where = f"`{found['layer']}`" if found["layer"] in model.by_name else f"a layer of {model.name}"
+            where = f"`{match['layer']}`" if match["layer"] in model.by_name else f"a layer of {model.name}"
             return f"{where} has at most {max(sizes)} along `{name}`", "numbers count from zero"
     return None

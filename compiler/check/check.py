@@ -282,7 +282,7 @@ class Checker(Preamble):
                 elif isinstance(inner, ast.Bind | ast.Show):
                     self.attempt(self._statement, inner, elements)
                 elif not isinstance(inner, ast.Interface):
-                    message = f"`{type(inner).__name__.lower()}` stands outside of `interface`"
+                    message = f"`{type(inner).__name__.lower()}` is not allowed inside an `interface`"
                     self._report(at(inner.span, "E223", message, "move the line to the top of the file"))
             layout = self.attempt(self._layout, layouts, elements)
             self._unused(scope)

@@ -30,15 +30,15 @@ def _names(labels: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
 def _of_words(labels: tuple[str, ...], name: str) -> list[str]:
     """The labels, or synonyms in them, with all words of a name in them: `tiger cat` for `cats`. In their order."""
     wanted = {_singular(word) for word in name.split()}
-    found = []
+    matches = []
     for label in labels:
         parts = [part.strip() for part in label.split(",")]
-        found += [next((p for p in parts if wanted and wanted <= set(map(_singular, p.lower().split()))), "")]
-    return [name for name in found if name]
+        matches += [next((p for p in parts if wanted and wanted <= set(map(_singular, p.lower().split()))), "")]
+    return [name for name in matches if name]
 
 
 def _singular(word: str) -> str:
-    """Near enough to find one by the other: `cats` and `cat`, `foxes` and `fox`, `canaries` and `canary`."""
+    """The singular of an English word, roughly: `cats` gives `cat`, `foxes` `fox`, `canaries` `canary`."""
     if word.endswith("ies") and len(word) > 4:
         return f"{word[:-3]}y"
     if word.endswith(("ses", "xes", "ches", "shes")):
@@ -47,10 +47,10 @@ def _singular(word: str) -> str:
 
 
 def class_index(description: ModelDescription, name: str) -> int:
-    """The class of a name: a whole label or one of its synonyms, whatever the case.
+    """The index of the class that a name stands for: a whole label or one of its synonyms, in any case.
 
-    A name that is some class's own first synonym as well as another's later one is still ambiguous: it is the reader's
-    choice, not ours.
+    A name that is the first synonym of one class and a later one of another is ambiguous: the text must choose.
+    Raises `Fail` E205, E206, E207.
     """
     if not description.labels:
         raise Fail(
@@ -60,13 +60,13 @@ def class_index(description: ModelDescription, name: str) -> int:
         )
     names = _names(description.labels)
     word = name.strip().lower()
-    found = names.get(word, ())
-    if len(found) == 1:
-        return found[0]
-    if found:
-        listing = ", ".join(f"{i} ({description.labels[i]})" for i in found)
+    indices = names.get(word, ())
+    if len(indices) == 1:
+        return indices[0]
+    if indices:
+        listing = ", ".join(f"{i} ({description.labels[i]})" for i in indices)
         raise Fail(
-            "E206", f"`{name}` names {len(found)} classes: {listing}", f"use the index, as in `output[{found[0]}]`"
+            "E206", f"`{name}` names {len(indices)} classes: {listing}", f"use the index, as in `output[{indices[0]}]`"
         )
     starts = (
         sorted({index for label, indices in names.items() if label.startswith(word) for index in indices})

@@ -1,6 +1,6 @@
 """`def name(parameters) = pipe`: operations that a text defines, expanded where they are called.
 
-A call substitutes its arguments for the parameters in the body, so an argument may be any expression that may stand
+A call substitutes its arguments for the parameters in the body, so an argument may be any expression allowed
 there: a layer, a number, a word. In a stage of a pipe, the value that comes through the pipe is the first argument.
 """
 

@@ -34,11 +34,11 @@ def read(statement: ast.Use, folder: Path, root: Path | None, open_files: tuple[
         return path, parse(source)
     except BbiError as error:
         first = error.diagnostics[0]
-        place = ":".join(map(str, source.position(first.span.start))) if first.span else "1:1"
-        raise at(span, "E243", f'"{name}" has an error at {place}: {first.message}', first.help) from error
+        position = ":".join(map(str, source.position(first.span.start))) if first.span else "1:1"
+        raise at(span, "E243", f'"{name}" has an error at {position}: {first.message}', first.help) from error
 
 
 def _unreadable(span: Span, name: str, error: Exception) -> At:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    help = "names start beside the file that uses them"
+    help = "names are relative to the folder of the file that uses them"
     return at(span, "E242", f'"{short(name)}" cannot be read: {reason}', help)

@@ -1,4 +1,4 @@
-"""`layout row(...)`: where the elements of an interface stand."""
+"""`layout row(...)`: rows and columns of the elements of an interface."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class MethodReader:
             if not isinstance(layers, Layers):
                 raise at(value.span, "E204", f"`{parameter.name}` is a layer, and {describe(value)} is none")
             return layers.names[0]
-        if parameter.kind == "quoted":  # a word that may stand in quotes
+        if parameter.kind == "quoted":  # a word that may be quoted
             word = value.value if isinstance(value, ast.String) else None
             return word if word in parameter.choices else literal(value, parameter)
         return literal(value, parameter)

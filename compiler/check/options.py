@@ -1,4 +1,4 @@
-"""What the command line or a call says besides the text."""
+"""Options from the command line or a call, which win over the text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bbilang.grammar.frozen import frozen
 
 @frozen
 class Options:
-    """What the command line or a call says besides the text. It wins over the text, settings one by one."""
+    """Options from the command line or a call. They win over the text, settings one by one."""
 
     model: str | None = None
     weights: str | None = None

@@ -1,4 +1,4 @@
-"""Networks whose result is not one vector of scores: what was found, and what can be asked all the same."""
+"""Errors for networks whose result is not one vector of scores."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from bbilang.compiler.ir.model_description import LayerDescription, ModelDescrip
 def an_entry(layer: LayerDescription) -> str:
     """One entry of a layer as a text names it: as in `head.neuron[4, 4, 2]`."""
     order = [axis for axis in ("y", "x", "token", "channel") if axis in layer.axes]
-    places = [str(0 if axis == "channel" else layer.sizes[axis] // 2) for axis in order]
-    return f"`{layer.name}.neuron[{', '.join(places)}]`"
+    indices = [str(0 if axis == "channel" else layer.sizes[axis] // 2) for axis in order]
+    return f"`{layer.name}.neuron[{', '.join(indices)}]`"
 
 
 def no_vector(description: ModelDescription) -> Fail:
-    """What to say where scores are asked of a network without one vector of them."""
+    """The failure for a network without one vector of scores: what it gives instead, and how to go on."""
     vectors = [part for part in description.parts if part.vector]
     if vectors:
-        found = ", ".join(f"`{part.name}` ({_counted(part)})" for part in vectors)
+        listing = ", ".join(f"`{part.name}` ({_counted(part)})" for part in vectors)
         called = listed([part.name for part in vectors]) if len(vectors) > 1 else f"`{vectors[0].name}`"
         return Fail(
             "E247",
-            f"{description.name} gives several results, and which are the scores is not known: {found}",
-            f'say which: `output = "{vectors[-1].name}"`; the candidates are {called}, or the layers that give them',
+            f"{description.name} gives several results, and which are the scores is not known: {listing}",
+            f'name one: `output = "{vectors[-1].name}"`; the candidates are {called}, or the layers that give them',
         )
     help = 'name the module that gives the scores: `output = "head.logits"`'
     if not description.parts:
         return Fail("E247", f"{description.name} has no class vector", help)
-    found = ", ".join(
+    shapes = ", ".join(
         f"({', '.join(map(str, part.shape))})" if part.name == "." else f"`{part.name}` of ({_shape(part)})"
         for part in description.parts[:6]
     )
@@ -39,11 +39,11 @@ def no_vector(description: ModelDescription) -> Fail:
         entry = f"attribute to one entry of the layer that gives it, as in {an_entry(layer)}"
         entry += f", or to all of a channel, `{layer.name}.channel[0]`" if "channel" in layer.axes else ""
         help = entry if vector is None else f"{entry}; or {help}"
-    return Fail("E247", f"{description.name} gives no vector of scores for an input, but {found}", help)
+    return Fail("E247", f"{description.name} gives no vector of scores for an input, but {shapes}", help)
 
 
 def _source(description: ModelDescription) -> LayerDescription | None:
-    """The layer that the first part of a result comes from; else the last one that has places."""
+    """The layer that the first part of a result comes from; else the last layer."""
     known = description.by_name
     for part in description.parts:
         own = [known[name] for name in part.layers if name in known]

@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 class Preamble(Reporter):
-    """Checks these statements first, wherever they stand in the text. Options from outside win over the text."""
+    """Checks these statements first, wherever they are in the text. Options from outside win over the text."""
 
     reads: str | None = None  # what the model takes, "image", "text", "signal" ...; None until it is known
     channels: int = 3  # of the model's input
@@ -137,8 +137,8 @@ class Preamble(Reporter):
             name, span = item.name.value if isinstance(item.name, ast.String) else item.name.name, item.name.span
             weights = item.weights.value if item.weights else None
             if item.weights and weights == "download":
-                message = "a text cannot ask for a download: nothing is fetched unless the reader says so"
-                raise at(item.weights.span, "E446", message, "say it on the command line: `--weights download`")
+                message = "a text cannot request a download: nothing is fetched unless the command line allows it"
+                raise at(item.weights.span, "E446", message, "use the command line: `--weights download`")
             if number == 0 and options.model is not None:  # the command line wins over the text
                 name, weights, span = options.model, None, NOWHERE
             if number == 0 and options.weights:
@@ -162,7 +162,7 @@ class Preamble(Reporter):
 
     def _model(self, alias: str, name: str, weights: str | None, span: Span) -> ModelContext:
         """The model of a registry name. ``span``: of that name, or NOWHERE."""
-        assert self.registry.describe is not None, "the front door says how models are described"
+        assert self.registry.describe is not None, "the registry describes models"
         describe, name = self.registry.describe, self._located(name)
 
         def described() -> ModelDescription:
@@ -185,7 +185,7 @@ class Preamble(Reporter):
         return self._in_context(slot, description)
 
     def _with_span(self, span: Span, work: Callable[[], T]) -> T:
-        """Run ``work``; the errors that it raises get the span of what asked for it, unless that is NOWHERE."""
+        """Run ``work``; the errors that it raises get ``span``, or none for NOWHERE."""
         try:
             return work()
         except BbiError as error:
@@ -298,7 +298,7 @@ class Preamble(Reporter):
         if self.reads == "text":
             raise at(span, "E418", "the model reads text, and this is a picture",
                      'as in `input "text:The film was good."`, or the name of a .txt file')  # fmt: skip
-        raise at(span, "E418", "the model looks at pictures, and this is a text", 'as in `input "sample:chelsea"`')
+        raise at(span, "E418", "the model takes pictures, and this is a text", 'as in `input "sample:chelsea"`')
 
     def _folder(self) -> Path:
         """The folder of the text, which file names in it are relative to."""

@@ -125,7 +125,7 @@ class PresentReader:
         return drawn
 
     def _check_names(self, call: ast.Call, known: set[str]) -> None:
-        """Raises At E211 for an argument that an earlier stage of the pipe takes, and says which."""
+        """Raises At E211 for an argument that an earlier stage of the pipe takes, and names that stage."""
         for argument in call.arguments:
             if argument.name is None or argument.name in known:
                 continue

@@ -1,4 +1,4 @@
-"""Selections that nobody could use: every `hover` and `click` needs an element that shows its atoms."""
+"""Finds selections that no reader can use: every `hover` and `click` needs an element that shows its atoms."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bbilang.compiler.ir.program import Element, Node, walk
 
 POINTED = ("hover", "click")  # a `pick` brings a menu of its own
 PHOTO = ("picture",)
-Marks = tuple[tuple[str, ...], tuple[str, ...]]  # what tells them apart, and the layers whose atoms they are
+Marks = tuple[tuple[str, ...], tuple[str, ...]]  # the components that identify them, and the layers that they belong to
 Showing = tuple[tuple[Marks, ...], tuple[Node, ...]]  # the marks of an element, the selections in it
 
 
 def unreachable(
     elements: Iterable[Element], registry: Registry, resolver: Resolver, memo: dict[Node, Showing] | None = None
 ) -> Iterator[At]:
-    """E306 for every selection in use whose atoms no element shows. ``memo``: what was found of elements before."""
+    """Yield E306 for every used selection whose atoms no element shows. ``memo``: results of an earlier check."""
     memo = {} if memo is None else memo
     nodes = list(dict.fromkeys(element.node for element in elements))
     shown: dict[tuple[str, ...], set[str]] = defaultdict(set)
@@ -37,12 +37,12 @@ def unreachable(
             axis = selection.type.axes[0]
             what = ", ".join(c for c in axis.components if c != "layer")
             help = _help(axis.components, selection.type.layers)
-            message = f"no element shows what this selection ranges over ({what}), so nobody could {selection.op} it"
+            message = f"no element shows what this selection ranges over ({what}), so no reader can {selection.op} it"
             yield at(resolver.origins[selection][0], "E306", message, help)
 
 
 def _shown(element: Node, registry: Registry) -> Iterator[Marks]:
-    """What tells the marks or cells of an element apart, without `layer`, and the layers whose atoms they are."""
+    """The components that identify the marks or cells of an element, without `layer`, and the layers of their atoms."""
     style = registry.styles[element["style"]]
     if style.shows_input:
         yield PHOTO, (element.op,)

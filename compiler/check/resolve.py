@@ -185,7 +185,9 @@ class Resolver(Scope):
         names = [a.value.value for a in expression.arguments if isinstance(a.value, ast.String)]
         if node.op == "input" and len(names) == len(expression.arguments):
             files = ", ".join(f'"{name}"' for name in names)
-            raise at(expression.span, "E236", "the files of `input` stand without brackets", f"write `input {files}`")
+            raise at(
+                expression.span, "E236", "the files of `input` are written without brackets", f"write `input {files}`"
+            )
         if node.op != "substrate":
             raise at(expression.span, "E236", "an index picks atoms of a layer or classes of `output`")
         axes = [axis for axis in node.type.axes if axis.name not in ("input", "layer")]
@@ -195,7 +197,7 @@ class Resolver(Scope):
         numbers = [self.arguments.argument(a.value, _INDEX, node) for a in expression.arguments]
         if len(numbers) != len(axes):
             message = f"{node.type.atom} atoms have {len(axes)} indices ({', '.join(axis.name for axis in axes)})"
-            raise at(expression.span, "E236", f"{message}, and {len(numbers)} stand here")
+            raise at(expression.span, "E236", f"{message}, and {len(numbers)} are given")
         for number, axis, argument in zip(numbers, axes, expression.arguments, strict=True):
             if not 0 <= number < axis.size:
                 help = "indices count from zero"

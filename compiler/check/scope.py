@@ -49,7 +49,7 @@ class ModelContext:
 
 @dataclass
 class Binding:
-    """What a name stands for."""
+    """A name and its value."""
 
     value: Any  # Node, Layers, a literal, or None where its definition was wrong
     span: Span

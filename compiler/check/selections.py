@@ -19,7 +19,7 @@ from bbilang.grammar import ast
 SELECTIONS = ("hover", "click", "pick", "slider")
 PARAMETERS = (
     Parameter("of", "atoms", "an element, a field or a substrate whose atoms the reader chooses from"),
-    Parameter("start", "start", "where the page starts; the first atom drawn unless said, `none` for nothing", "first"),
+    Parameter("start", "start", "where the page starts: by default the first atom drawn; `none` for nothing", "first"),
 )
 
 
@@ -30,7 +30,7 @@ SLIDER = (
     Parameter("from", "number", "the lowest number"),
     Parameter("to", "number", "the highest number"),
     Parameter("step", "number", "from one number to the next", 1.0, minimum=1e-6),
-    Parameter("start", "number", "where the page starts; the lowest unless said", None),
+    Parameter("start", "number", "where the page starts: by default the lowest number", None),
 )
 
 
@@ -47,7 +47,7 @@ class SelectionReader:
         if isinstance(value, Node) and value.type.content == "selection":
             return value
         shown = expression.name if isinstance(expression, ast.Path) else "..."
-        help = f"say how the reader chooses: `hover({shown})`"
+        help = f"write how the reader chooses: `hover({shown})`"
         raise at(expression.span, "E233", f"{describe(expression)} is not a selection", help)
 
     def make(self, call: ast.Call) -> Node:
@@ -119,7 +119,7 @@ class SelectionReader:
         type = over.type
         if over.op == "present" and self.scope.registry.styles[over["style"]].shows_input:
             message = f"{describe(expression)} shows every layer's positions"
-            raise at(expression.span, "E306", message, f"say which: `hover({SOME_LAYER}.spatial)`")
+            raise at(expression.span, "E306", message, f"name the layer: `hover({SOME_LAYER}.spatial)`")
         axes = type.atom_axes if type.atom != "class" else tuple(a for a in type.axes if a.name == "class")
         components = tuple(c for axis in axes for c in axis.components)
         if not components and type.atom == "class":
@@ -172,7 +172,9 @@ class SelectionReader:
                 context = self.scope.models[type.model]
                 size = max((context.known_layer(name).sizes[component] for name in layers), default=0)
             if not 0 <= number < size:
-                raise at(item.span, "E214", f"{component} {number} is outside 0..{size - 1}", "places count from zero")
+                raise at(
+                    item.span, "E214", f"{component} {number} is outside 0..{size - 1}", "positions count from zero"
+                )
 
     def _start(self, value: ast.Expression, axis: Axis, over: Node) -> Any:
         """Where the page starts: a number, coordinates, a class, a score, or None. Raises At E213, E214."""
@@ -180,7 +182,7 @@ class SelectionReader:
             return None
         if isinstance(value, ast.Number) and isinstance(value.value, int):
             if not 0 <= value.value < axis.size:
-                message = f"`start` is {value.value}, and the selection has places 0 to {axis.size - 1}"
+                message = f"`start` is {value.value}, and the selection goes from 0 to {axis.size - 1}"
                 raise at(value.span, "E214", message)
             return value.value
         if isinstance(value, ast.List) and (numbers := numbers_of(value)) is not None:
@@ -196,14 +198,14 @@ class SelectionReader:
             base = value.value if isinstance(value, ast.Index) else value
             if isinstance(base, ast.Path) and base.name == "output" and base.model is None:
                 return self._output(value, axis)
-        help = "a place is its number, its coordinates as in `[6, 6]`, a class name, or `none`"
+        help = "a start is a number, coordinates as in `[6, 6]`, a class name, or `none`"
         if isinstance(value, ast.Path) and value.name != "none" and suggest(value.name, ["none"]):
             help = "did you mean `none`?"
         raise at(value.span, "E213", f"`start` cannot be {describe(value)}", help)
 
     def _coordinates(self, numbers: tuple[int, ...], value: ast.List, axis: Axis, type: FieldType) -> tuple[int, ...]:
         if len(numbers) != len(axis.components):
-            message = f"a place here has {len(axis.components)} numbers: {', '.join(axis.components)}"
+            message = f"coordinates here are {len(axis.components)} numbers: {', '.join(axis.components)}"
             raise at(value.span, "E213", message)
         self._check_coordinates(numbers, axis.components, type, value)
         return numbers

@@ -1,4 +1,4 @@
-"""What `set` and `--set` may say: the settings, their ranges and defaults."""
+"""The settings of `set` and `--set`: their ranges and defaults."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
         Parameter(
             "coherence",
             "integer",
-            "groups of shared parts of the pictures of a grid; none unless said",
+            "groups of shared parts of the pictures of a grid; by default none",
             None,
             minimum=1,
             maximum=64,
@@ -73,8 +73,8 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
         Parameter(
             "channels",
             "channels",
-            "which channels of an input are drawn as red, green and blue, or one as grey; they count from zero. Unless "
-            "said the first three, and of fewer the first",
+            "which channels of an input are drawn as red, green and blue, or one as grey; they count from zero. By "
+            "default the first three, or the first of fewer",
             None,
             minimum=0,
         ),
@@ -84,7 +84,7 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
             "kind",
             "word",
             "what the network's scores are: logits of classes of which one is right, their probabilities, independent "
-            "ones of which any number is right, or values of a regression; guessed from the network unless said",
+            "ones of which any number is right, or values of a regression; by default guessed from the network",
             None,
             choices=KINDS,
         ),

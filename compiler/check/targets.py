@@ -27,11 +27,11 @@ SCORE = Parameter(
 COUNT = Parameter("k", "integer", "how many of the most probable classes", minimum=1)
 
 
-TARGET = ("target",)  # what tells sums and differences of classes apart: their number, not a class
+TARGET = ("target",)  # the component of an axis of sums and differences of classes: their index, not a class
 
 
 class TargetReader:
-    """Reads what stands for scores of the output."""
+    """Reads expressions for scores of the output."""
 
     def __init__(self, scope: Scope, fields: FieldReader):
         self.scope, self.fields = scope, fields
@@ -76,17 +76,20 @@ class TargetReader:
             raise at(
                 expression.left.span,
                 "E232",
-                "before `->` stand the atoms of a layer",
+                "`->` needs the atoms of a layer before it",
                 f"as in `{SOME_LAYER}.channel[7] -> output`",
             )
         if atoms.type.atom == "group" or len(atoms.type.layers) > 1:
             what = "atoms of one layer, not its groups" if atoms.type.atom == "group" else "atoms of one layer"
             raise at(
-                expression.left.span, "E232", f"before `->` stand {what}", f"as in `{SOME_LAYER}.channel[7] -> output`"
+                expression.left.span,
+                "E232",
+                f"`->` needs {what} before it",
+                f"as in `{SOME_LAYER}.channel[7] -> output`",
             )
         if to.type.content != "score" or to.type.axis("class") is not None or to.op in ("chain", "combine"):
             help = f"as in `{SOME_LAYER}.channel[7] -> output`"
-            raise at(expression.right.span, "E232", "after `->` stands the score of one class", help)
+            raise at(expression.right.span, "E232", "`->` needs the score of one class after it", help)
         type = FieldType(
             "score", "class", ("output",), (scope.input_axis(),), model=atoms.type.model, unit=to.type.unit
         )
@@ -118,11 +121,11 @@ class TargetReader:
         description = self.scope.model.description
         if description.scores != VALUE:
             if score == "probability" and description.classes == 1 and description.scores == LOGITS:
-                help = "one logit says something where its sigmoid is the probability: `set scores(kind=independent)`"
+                help = "one logit is meaningful where its sigmoid is the probability: `set scores(kind=independent)`"
                 raise at(span, "E248", "the softmax of one score is always 1", help)
             return
         if score == "probability":
-            help = "attribute to the value itself; or say what it is: `set scores(kind=independent)`"
+            help = "attribute to the value itself; or declare its kind: `set scores(kind=independent)`"
             raise at(span, "E248", f"the scores of {description.name} are values, and have no probability", help)
         if description.classes > 1 and which[0] in ("predicted", "top"):
             help = "name one, as in `output[0]`, or all: `output.class`; for classes `set scores(kind=logits)`"
@@ -187,7 +190,7 @@ class TargetReader:
             raise At(fail, pick.span) from fail
         help = "a class is a name in quotes or a number"
         if isinstance(value, Node) and value.type.content == "selection":
-            help = f"a selection stands alone, as in `[output[{getattr(pick, 'name', '...')}], output[208]]`"
+            help = f"a selection must be alone, as in `[output[{getattr(pick, 'name', '...')}], output[208]]`"
         raise at(pick.span, "E232", f"{describe(pick)} is not a class", help)
 
     def _selected(self, pick: ast.Expression, span: Span, score: str) -> Node:
@@ -216,7 +219,7 @@ class TargetReader:
         return self._node(("selected", value), (), span, score, value.type.axes)
 
     def stack(self, targets: list[Node], span: Span) -> Node:
-        """`[t, u]`: an axis `class` with one place a target."""
+        """`[t, u]`: an axis `class` with one position for each target. Raises At E213, E232."""
         for target in targets:
             if target.op == "chain":
                 raise at(span, "E232", "an attribution (`->`) is a target by itself", "give each its own pipe")

@@ -16,7 +16,7 @@ NAMES: Final[dict[str, Code]] = {
     ),
     "W203": Code(
         "a name that hides an operation",
-        "The binding and the operation are told apart by where they stand, but a reader cannot tell them apart. Choose "
+        "bbilang distinguishes the binding from the operation by position, but a reader may confuse them. Choose "
         "another name.",
         f"top = {BARS}",
         f"strongest = {BARS}",
@@ -59,7 +59,7 @@ NAMES: Final[dict[str, Code]] = {
     ),
     "E210": Code(
         "unknown operation",
-        "What stands after `|` is an operation of the language, of a plugin, or of your own (`def`).",
+        "After `|` comes an operation of the language, of a plugin, or of your own (`def`).",
         "block5c.expand.channel | atribute(output) | top(8) | present(bars)",
         BARS,
     ),
@@ -85,7 +85,7 @@ NAMES: Final[dict[str, Code]] = {
     ),
     "E421": Code(
         "unknown model alias",
-        "What stands before `:` is the name that a `model` statement gives to a model.",
+        "Before `:` comes the name that a `model` statement gives to a model.",
         "b:block5c.expand.channel | attribute(output) | top(8) | present(bars)",
         "model b = efficientnet_lite0\nb:block5c.expand.channel | attribute(output) | top(8) | present(bars)",
     ),

@@ -22,7 +22,7 @@ STATEMENTS: Final[dict[str, Code]] = {
     ),
     "E222": Code(
         "name used before it is bound",
-        "A text is read from top to bottom, so what is used stands above. Move the line up.",
+        "A text is read from top to bottom, so a name is bound above its first use. Move the line up.",
         "block5c.expand.spatial | attribute(output) | present(heatmap, over=photo)\nphoto = input | present(image)",
         "photo = input | present(image)\nblock5c.expand.spatial | attribute(output) | present(heatmap, over=photo)",
     ),
@@ -34,8 +34,8 @@ STATEMENTS: Final[dict[str, Code]] = {
     ),
     "E223": Code(
         "statement in the wrong place",
-        "What counts for the whole file (`model`, `input`, `set` ...) stands outside of interfaces. `layout` stands "
-        "once in each.",
+        "Statements for the whole file (`model`, `input`, `set` ...) are written outside of interfaces. `layout` is "
+        "written once in each.",
         f'interface "Cats" {{\n    set featvis(size=96)\n    {ICONS}\n}}',
         f'set featvis(size=96)\ninterface "Cats" {{\n    {ICONS}\n}}',
     ),

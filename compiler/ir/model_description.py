@@ -1,4 +1,4 @@
-"""What the checker knows of a model without loading it: layers with shapes, classes with labels. JSON, torch-free."""
+"""What the checker knows of a model without loading it: layers with shapes, classes with labels. Has a JSON form."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ from bbilang.compiler.ir.score_kinds import LOGITS, VALUE
 from bbilang.grammar.frozen import frozen
 
 INPUT, OUTPUT = "input", "output"
-PLAIN = re.compile(r"[^\W\d]\w*(?:\.\w+)*")  # a name that stands in a text without quotes
+PLAIN = re.compile(r"[^\W\d]\w*(?:\.\w+)*")  # a name that needs no quotes in a text
 _LAYER = " (layer)"
 NOT_PICTURES = {"signal": ("channel", "x"), "sequence": ("x", "channel"), "vector": ("channel",)}  # axes of an input
-SEVERAL, IDLE, NO_TENSOR, SCRIPTED, UNLIKE = "several", "idle", "no tensor", "scripted", "unlike"  # why one is no layer
+SEVERAL, IDLE, NO_TENSOR, SCRIPTED, UNLIKE = (
+    "several",
+    "idle",
+    "no tensor",
+    "scripted",
+    "unlike",
+)  # why a module is no layer
 
 
 def layer_name(name: str) -> str:
@@ -44,7 +50,7 @@ class LayerDescription:
     shape: tuple[int, ...]
     nonnegative: bool = False  # ends in a ReLU or ReLU6
     flops: int = 0  # of a forward of one input that stops after this layer; a multiplication and an addition are two
-    kind: str = ""  # "conv", "norm", "pool", "block", "inner" (a part of a block); empty where nobody said
+    kind: str = ""  # "conv", "norm", "pool", "block", "inner" (a part of a block); empty where unknown
     inputs: tuple[str, ...] = ()  # the layers whose results it is made of, `input` among them; empty where unknown
     grid: tuple[int, ...] = ()
     prefix: int = 0
@@ -71,7 +77,7 @@ class LayerDescription:
 
 @frozen
 class PartDescription:
-    """One tensor of what a network gives: its place in the result, as in `logits`, `[1]` or `aux.scores` (`.` is the
+    """One tensor of what a network gives: its path in the result, as in `logits`, `[1]` or `aux.scores` (`.` is the
     result itself), its shape without the axis of inputs, the layers that it comes from, and what kind of scores it
     would be (`compiler.scores`). ``vector``: whether it is one vector of numbers for each input."""
 
@@ -103,7 +109,7 @@ class ModelDescription:
     reads: str = "image"  # or "text", "signal", "sequence", "vector"
     bytes: int = 0  # of the whole forward
     channels: int = 3  # of its input; of a vector, how many numbers it has
-    columns: tuple[str, ...] = ()  # names of the input's channels; empty where nobody said
+    columns: tuple[str, ...] = ()  # names of the input's channels; empty where unknown
     absent: Mapping[str, str] = field(default_factory=dict)  # a module that is no layer -> why
     scores: str = LOGITS  # what kind of numbers the scores are (`compiler.scores`)
     part: str = ""  # the part of the model's own result that is the scores; "" where the result is the one vector
@@ -168,7 +174,7 @@ class ModelDescription:
         return tuple((source, layer) for layer in own for source in dict.fromkeys(sources(layer, set())))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; the rarer fields of a layer only where they say something."""
+        """Plain data. Rare fields are left out where they have their default."""
         data = asdict(self)
         for layer in data["layers"]:
             for name in ("inputs", "grid", "prefix", "scores"):

@@ -253,7 +253,7 @@ class _Reader:
         parameters = tuple(sorted((name, self.parameter(value)) for name, value in entry["parameters"].items()))
         node = Node(entry["op"], tuple(map(self.node, entry["inputs"])), parameters, _type(entry["type"]))
         if node.depth > DEEPEST:
-            raise ValueError(f"more than {DEEPEST} nodes stand above each other")
+            raise ValueError(f"more than {DEEPEST} levels of nodes")
         self.nodes.append(node)
         if not all(0 <= start <= end <= MAX_BYTES for start, end in entry["spans"]):
             raise ValueError(f"a span is [start, end] with 0 <= start <= end <= {MAX_BYTES}")

@@ -1,4 +1,4 @@
-"""The type of a field: its content over named axes, the atoms that it is about, and the states it has on a page."""
+"""The type of a field: its content over named axes, the atoms it describes, and its states on a page."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ ATOM_AXES = {
 class Axis:
     """One named axis. ``size`` is an upper bound where ``exact`` is False: what `filter` or a union of states leaves.
 
-    ``components`` are the coordinates that a place on the axis has: (channel,), or (y, x, channel) where `top` ranked
+    ``components`` are the coordinates of a position on the axis: (channel,), or (y, x, channel) where `top` ranked
     whole neurons. ``sizes`` gives the size in each layer where layers differ. ``gap`` is the slot before which `both`
     leaves a gap. ``varies`` names other axes along which the atoms differ (`top(3, per=layer)`); ``whole`` says that
-    the places are all of the layer's, in its order: what a map needs.
+    the positions are all of the layer's, in its order, as a map needs them.
     """
 
     name: str
@@ -69,16 +69,16 @@ class FieldType:
     steps: tuple[str, ...] = field(default=())  # arithmetic done since the content, in words, for the legend
     spent: tuple[str, ...] = ()  # components that arithmetic spent: the atoms are no longer those of the layer
     family: str = ""  # of groups: which factorization of the layer they are of, as in `nmf-6`
-    linked: tuple[str, ...] = ()  # the layers of the atoms that stand under `to.`
+    linked: tuple[str, ...] = ()  # the layers of the atoms whose coordinates begin with `to.`
     linked_family: str = ""  # and, where those are groups, their factorization
-    curves: tuple[str, ...] = ()  # measures of `trust` that can be drawn in its place: `present(curve)`
+    curves: tuple[str, ...] = ()  # measures of `trust` that `present(curve)` can draw instead
 
     def axis(self, name: str) -> Axis | None:
         return next((axis for axis in self.axes if axis.name == name), None)
 
     @property
     def atom_axes(self) -> tuple[Axis, ...]:
-        """The axes that tell the atoms apart, among them `layer`."""
+        """The axes that identify the atoms, `layer` included."""
         own = {
             "layer",
             "y",
@@ -108,7 +108,7 @@ class FieldType:
         return replace(self, axes=tuple(axis for axis in self.axes if axis.name not in names))
 
     def varying(self, name: str) -> Axis | None:
-        """An axis whose atoms differ along the axis ``name``, which therefore cannot go alone."""
+        """The axis whose atoms differ along the axis ``name``, so that this cannot be reduced alone; or None."""
         return next((axis for axis in self.axes if name in axis.varies), None)
 
     def swap(self, new: Axis) -> FieldType:

@@ -125,7 +125,7 @@ def picture_of(given: Any, name: str, adapter: Any, channels: tuple[int, ...] | 
     if reads in NOT_PICTURES:
         return _values(given, name, adapter)
     if isinstance(given, str) and is_text(given):
-        message = f"{adapter.description.name} looks at pictures, and this is a text"
+        message = f"{adapter.description.name} takes pictures, and this is a text"
         raise error("E418", message, 'as in `input "sample:chelsea"`')
     if isinstance(given, str | Path):
         picture = read(given)

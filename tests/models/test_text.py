@@ -123,7 +123,7 @@ def test_a_text_of_a_file_and_of_the_text(reader, tmp_path, capsys):
     (tmp_path / "page.bbi").write_text('model efficientnet_lite0\ninput "text:a cat"\ninput | present(image)\n')
     assert main(["check", str(tmp_path / "page.bbi")]) == 1
     said = capsys.readouterr().err
-    assert "E418" in said and "looks at pictures" in said and "page.bbi:2:7" in said
+    assert "E418" in said and "takes pictures" in said and "page.bbi:2:7" in said
 
 
 @pytest.mark.parametrize("text", ["text:", "text:123", "text:" + "a" * 41])

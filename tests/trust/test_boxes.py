@@ -266,7 +266,7 @@ def test_voc_counts_from_one(tmp_path):
     file(tmp_path, [{**voc[0], "filename": "other.jpg"}, {**voc[0], "filename": "picture-0"}])
     assert len(read("boxes.json", place)) == 1
     file(tmp_path, voc)
-    with pytest.raises(Fail, match="of which picture"):
+    with pytest.raises(Fail, match="picture of its boxes"):
         read("boxes.json", FileContext(tmp_path, None, ("a.jpg", "b.jpg")))
 
 
