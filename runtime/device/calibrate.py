@@ -81,7 +81,7 @@ def _work(side: int, channels: int, device: str) -> dict[str, tuple[int, int, Ca
     from torch import nn
     from torch.utils.flop_counter import FlopCounterMode
 
-    from bbilang.runtime.device.memory_traffic import Traffic
+    from bbilang.runtime.device.memory_traffic import MemoryTraffic
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -93,7 +93,7 @@ def _work(side: int, channels: int, device: str) -> dict[str, tuple[int, int, Ca
         ).eval().requires_grad_(False).to(device)  # fmt: skip
         image = torch.rand(1, channels, side, side).to(device)
         tangents = torch.rand(BATCH, 1, channels, side, side).to(device)
-    counter, traffic = FlopCounterMode(display=False), Traffic()
+    counter, traffic = FlopCounterMode(display=False), MemoryTraffic()
     with torch.no_grad(), counter, traffic:
         network(image)
     flops, bytes = counter.get_total_flops(), traffic.bytes

@@ -1,4 +1,4 @@
-"""Bytes that operations move: what a pass costs where arithmetic is not what takes the time."""
+"""Count the bytes that operations move: the cost of a pass that is bound by memory, not by arithmetic."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-class Traffic(TorchDispatchMode):
-    """Counts the bytes that operations read and write; views move none. Works on meta tensors too."""
+class MemoryTraffic(TorchDispatchMode):
+    """Counts the bytes that operations read and write; views move none. Works on meta tensors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class Traffic(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         returns = func._schema.returns
         if not any(r.alias_info is not None and not r.alias_info.is_write for r in returns):
-            given = result[0] if "batch_norm" in func.__name__ else result  # statistics differ by device
+            given = result[0] if "batch_norm" in func.__name__ else result  # the saved statistics differ by device
             tensors = (x for x in tree_leaves((args, kwargs, given)) if isinstance(x, Tensor))
             self.bytes += sum(x.numel() * x.element_size() for x in tensors)
         return result

@@ -16,7 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.runtime import passes
-from bbilang.runtime.models.copy_module import copied as copied_module
+from bbilang.runtime.models.copy_module import copy_module
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.run_to_layer import OUTPUT
 
@@ -45,7 +45,7 @@ def folded(adapter: Adapter, layer: str, example: Tensor, counter: passes.Passes
     """
     found = passes.trace(adapter, example, counter)
     try:
-        module = copied_module(adapter.module)
+        module = copy_module(adapter.module)
         copied = FoldedAdapter(adapter, module, adapter.normalize, adapter.device, adapter.description)
         target = copied.module_of(layer) if layer not in (passes.INPUT, OUTPUT) else None
         for convolution, norm in found.pairs:

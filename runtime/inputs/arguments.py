@@ -1,6 +1,6 @@
-"""What a caller of the Python API may give, argument by argument: the wrong kind is an error that names the argument.
+"""Validate arguments of the Python API; an error names the argument.
 
-Imports neither torch nor numpy: what something is follows from its type's name and from what it can do.
+Imports neither torch nor numpy: values are recognized by the name of their type and their methods.
 """
 
 from __future__ import annotations
@@ -9,22 +9,25 @@ import math
 from collections.abc import Iterable, Mapping
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from bbilang.grammar.files import read_text
 from bbilang.runtime.errors import error
+
+if TYPE_CHECKING:
+    from bbilang.runtime.events import RunListener
 
 MOST_LABELS = 1_000_000
 MOST_BYTES = 4 << 20  # of a file of names
 
 
 def wrong(name: str, given: Any, wanted: str, help: str | None = None) -> NoReturn:
-    """Raises BbiError E423: ``name`` is an argument, ``wanted`` what it takes."""
+    """Raise BbiError E423: ``name`` is an argument, ``wanted`` the kind that it takes."""
     raise error("E423", f"`{name}` is {kind_of(given)}, and takes {wanted}", help=help)
 
 
 def kind_of(given: Any) -> str:
-    """A value in words: "a DataLoader", "an int", "the class ReLU", "None"."""
+    """Describe a value in words: "a DataLoader", "an int", "the class ReLU", "None"."""
     if given is None:
         return "None"
     if isinstance(given, type):
@@ -34,7 +37,7 @@ def kind_of(given: Any) -> str:
 
 
 def flag(name: str, given: Any) -> bool:
-    """True or False, also numpy's."""
+    """Accept True or False, also of numpy."""
     if isinstance(given, bool) or type(given).__name__ in ("bool_", "bool"):
         return bool(given)
     return wrong(name, given, "True or False")
@@ -45,7 +48,7 @@ def words(name: str, given: Any) -> str:
 
 
 def file_name(name: str, given: Any) -> str | None:
-    """The name of a file: a str or a path; None stays."""
+    """Accept the name of a file, a str or a path, or None."""
     if given is None or isinstance(given, str):
         return given
     if isinstance(given, PathLike) and isinstance(found := fspath(given), str):
@@ -54,7 +57,7 @@ def file_name(name: str, given: Any) -> str | None:
 
 
 def device_name(given: Any) -> str:
-    """``auto``, ``cpu``, ``cuda:1`` ..., also as a torch.device."""
+    """Accept ``auto``, ``cpu``, ``cuda:1`` ..., also as a torch.device."""
     if isinstance(given, str):
         return given
     if type(given).__module__.split(".")[0] == "torch" and type(given).__name__ == "device":
@@ -62,14 +65,15 @@ def device_name(given: Any) -> str:
     return wrong("device", given, "a str or a torch.device", "as in `device='cuda:1'`")
 
 
-def listener(given: Any) -> Any:
+def listener(given: Any) -> RunListener | None:
+    """Accept a function of one event, or None."""
     if given is None or (callable(given) and not isinstance(given, type)):
-        return given
+        return cast("RunListener | None", given)
     return wrong("progress", given, "a function of one event, or None")
 
 
 def settings_of(given: Any) -> dict[str, Any]:
-    """Settings by name, in plain numbers, words and lists of them."""
+    """Accept settings by name, as plain numbers, strings and lists of them."""
     if given is None:
         return {}
     if not isinstance(given, Mapping):
@@ -95,7 +99,7 @@ def _setting(name: str, value: Any) -> Any:
 
 
 def size_of(given: Any, name: str = "input_size") -> tuple[int, ...] | None:
-    """Whole numbers from 1 on: (y, x) of pictures, one number for a square, (x,) of signals; None stays."""
+    """Accept positive integers: (y, x) of images, one number for a square, (x,) of signals; or None."""
     if given is None:
         return None
     if isinstance(given, str):
@@ -113,19 +117,19 @@ def size_of(given: Any, name: str = "input_size") -> tuple[int, ...] | None:
 
 
 def count(name: str, given: Any) -> int | None:
-    """A whole number from 1 on; None stays."""
+    """Accept a positive integer, or None."""
     if given is None:
         return None
     if isinstance(given, bool) or not hasattr(given, "__index__"):
         wrong(name, given, "a whole number")
-    if not 1 <= (found := given.__index__()) <= 1 << 20:
-        raise error("E423", f"`{name}` is {found}, and takes a whole number from 1 on")
-    return found
+    if not 1 <= (number := given.__index__()) <= 1 << 20:
+        raise error("E423", f"`{name}` is {number}, and takes a whole number from 1 on")
+    return number
 
 
 def names_of(given: Any, name: str = "labels") -> tuple[str, ...]:
-    """Names in order: a list, an array, numbers (which become words), a mapping from 0, 1, 2 ... to names
-    (``config.id2label``), or a file with one name a line. None gives none."""
+    """Accept names in order: a list, an array, numbers (converted to strings), a mapping from 0, 1, 2 ... to names
+    (``config.id2label``), or a file with one name per line. None: no names."""
     if given is None:
         return ()
     if isinstance(given, PathLike):
@@ -139,12 +143,12 @@ def names_of(given: Any, name: str = "labels") -> tuple[str, ...]:
         given = given.tolist()
         if not isinstance(given, list):
             wrong(name, given, takes)
-    found = []
+    names = []
     for number, value in enumerate(given):
         if number >= MOST_LABELS:
             raise error("E423", f"`{name}` has over {MOST_LABELS:,} names")
-        found.append(_word(value, f"{name}[{number}]"))
-    return tuple(found)
+        names.append(_word(value, f"{name}[{number}]"))
+    return tuple(names)
 
 
 def _numbered(given: Mapping[Any, Any], name: str, takes: str) -> tuple[str, ...]:

@@ -1,24 +1,29 @@
-"""Pictures that a path starts from: what stands for "nothing to see"."""
+"""Baseline images, from which integration paths start and which replace masked regions."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bbilang.compiler.ir.model_description import NOT_PICTURES
 from bbilang.runtime.errors import error
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bbilang.runtime.passes.adapter import Adapter
+
 WORDS = ("zero", "mean", "blur", "noise")
 
 
-def picture(word: str, images: Any, adapter: Any, seed: int = 0) -> Any:
-    """Baseline pictures (input, 3, y, x) in [0, 1] for images of that shape.
+def picture(word: str, images: Tensor, adapter: Adapter, seed: int = 0) -> Tensor:
+    """Make baseline images (input, 3, y, x) in [0, 1] of the shape of ``images``.
 
-    zero: black (Sundararajan, Taly, Yan 2017). mean: the mean colour of the model's training pictures, where its
+    zero: black (Sundararajan, Taly, Yan 2017). mean: the mean colour of the model's training images, where its
     normalization gives 0 (Captum's zero baseline for normalized inputs). blur: the image itself, blurred until no shape
-    is left (Fong and Vedaldi 2017; standard deviation an eighth of the width). noise: uniform in [0, 1], drawn from
-    the seed alone: the same for every image, so that no number depends on the company of others. Of a text there is
-    zero alone, the token number 0 at every place; raises BbiError E531 for the
-    others, and E515 for blur and noise of other numbers than pictures.
+    is visible (Fong and Vedaldi 2017; standard deviation an eighth of the width). noise: uniform in [0, 1], drawn from
+    the seed alone: the same for every image, so that results do not depend on other inputs. For a text only zero, the
+    token id 0 at every position; raises BbiError E531 for the others, and E515 for blur and noise of inputs other than
+    images.
     """
     import torch
 
@@ -43,8 +48,8 @@ def picture(word: str, images: Any, adapter: Any, seed: int = 0) -> Any:
     raise ValueError(word)
 
 
-def blurred(images: Any, deviation: float) -> Any:
-    """Gaussian blur with reflected borders; ``deviation`` in pixels."""
+def blurred(images: Tensor, deviation: float) -> Tensor:
+    """Apply a Gaussian blur with reflected borders; ``deviation`` in pixels."""
     import torch
     import torch.nn.functional as F
 

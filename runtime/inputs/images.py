@@ -1,4 +1,4 @@
-"""Pictures: files, globs, folders and samples; whatever is in the file becomes RGB of 8 bits, the right way up."""
+"""Read pictures from files, globs, folders and samples, as 8-bit RGB with EXIF orientation applied."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bbilang.runtime.errors import error
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")  # none whose reader starts another program
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")  # no format whose reader starts another program
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
 MOST_PIXELS = 100_000_000
 MOST_BYTES = 1 << 30  # of a file: more than so many pixels of 16 bits in three colours take
@@ -47,11 +47,11 @@ class Picture:
 
 
 def read(spec: str | Path) -> Picture:
-    """A path, or ``sample:NAME``, as a picture: turned as EXIF says, transparency laid on white, 16 bits scaled to 8;
-    of several frames the first.
+    """Read a path or ``sample:NAME``: EXIF orientation applied, transparency on white, 16 bits scaled to 8, the first
+    of several frames.
 
-    Raises BbiError: E411 no such file, E412 not a picture or an empty file, E413 damaged or cut short, E414 over
-    100 million pixels, E415 no such sample, E416 the sample's package is not installed.
+    Raises BbiError: E411 no such file, E412 not a picture or an empty file, E413 damaged or cut short, E414 over 100
+    million pixels, E415 no such sample, E416 the sample's package is not installed.
     """
     text = str(spec)
     name = text.removeprefix(PREFIX) if text.startswith(PREFIX) else Path(text).name
@@ -68,14 +68,14 @@ def read(spec: str | Path) -> Picture:
 
 
 def path_of(spec: str) -> Path:
-    """The file that a path or ``sample:NAME`` stands for. Raises BbiError E415, E416, and OSError for an impossible
+    """Return the file of a path or ``sample:NAME``. Raises BbiError E415, E416, and OSError for an impossible
     name."""
     return _sample(spec.removeprefix(PREFIX)) if spec.startswith(PREFIX) else file_path(spec)
 
 
 def expand(spec: str, base_folder: str | Path = ".") -> list[str]:
-    """The pictures that an `input` or `dataset` names, each as `read` takes it: a file, a glob (``**`` for any depth),
-    a folder (its own pictures), sorted by name, or ``sample:NAME``. Relative names start at ``base_folder``.
+    """Expand the name of an `input` or `dataset` to pictures, each as `read` takes it: a file, a glob (``**`` for any
+    depth), a folder (its own pictures), sorted by name, or ``sample:NAME``. Relative names start at ``base_folder``.
 
     Raises BbiError E415 for a sample, E417 for a glob or folder without pictures, E411 where there is nothing.
     """
@@ -100,8 +100,8 @@ def _on_disk(spec: str, base: Path) -> list[str]:
         return [str(path)]
     if any(c in spec for c in "*?["):
         root = glob.escape(str(base))
-        found = _sorted(Path(p) for p in glob.iglob(os.path.join(root, own), recursive=True))
-        return found or _fail("E417", f"no picture matches {spec} ({_endings()})")
+        matches = _sorted(Path(p) for p in glob.iglob(os.path.join(root, own), recursive=True))
+        return matches or _fail("E417", f"no picture matches {spec} ({_endings()})")
     folder = path.parent
     near = difflib.get_close_matches(path.name, [p.name for p in folder.iterdir()], 1) if folder.is_dir() else []
     return _fail("E411", f"there is no picture {spec}", f"did you mean `{near[0]}`?" if near else None)
@@ -124,7 +124,7 @@ def _known(name: str) -> tuple[str, str]:
 
 
 def _sample(name: str) -> Path:
-    """The file inside the installed package, which is found and not imported."""
+    """Locate the file inside the installed package without importing it."""
     package, inside = _known(name)
     spec = importlib.util.find_spec(package)
     for folder in (spec.submodule_search_locations or ()) if spec else ():
@@ -140,7 +140,7 @@ def _decode(file: BinaryIO, name: str) -> Image:
     Image.init()
     formats = [f for f in FORMATS if f in Image.OPEN]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's own doubts about sizes and metadata; ours are errors
+        warnings.simplefilter("ignore")  # Pillow's warnings about sizes and metadata; ours are errors
         try:
             picture = Image.open(file, formats=formats)
             if picture.width * picture.height > MOST_PIXELS:
@@ -159,12 +159,12 @@ def _decode(file: BinaryIO, name: str) -> Image:
             raise error("E412", f"{name} is not a picture that can be read ({kinds})") from e
         except MemoryError as e:
             raise error("E414", f"{name} does not fit in memory") from e
-        except Exception as e:  # every decoder has errors of its own
+        except Exception as e:  # decoders raise anything
             raise error("E413", f"{name} is damaged or cut short") from e
 
 
 def to_rgb(picture: Image) -> Image:
-    """Any PIL mode -> RGB of 8 bits, a new picture; transparency on white, wide greys scaled to 0..255."""
+    """Convert any PIL mode to a new 8-bit RGB image; transparency on white, high-depth greys scaled to 0..255."""
     from PIL import Image
 
     if picture.mode.startswith("I") or picture.mode == "F":
@@ -179,7 +179,7 @@ def to_rgb(picture: Image) -> Image:
 
 
 def _narrow(picture: Image) -> Image:
-    """Grey of 16 bits or of floating point -> 8 bits: 65,535 is white, and so is 1.0 where no value is above it."""
+    """Convert 16-bit or floating-point grey to 8 bits: white is 65,535, or 1.0 where no value is above it."""
     import numpy as np
     from PIL import Image
 

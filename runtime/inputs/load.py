@@ -1,4 +1,4 @@
-"""What a caller may hand over as model and input: names, files, pictures, arrays, tensors, modules."""
+"""Read inputs of every kind that a caller may give: names of files, PIL images, arrays, tensors, texts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -14,11 +14,14 @@ from bbilang.compiler.ir.model_description import NOT_PICTURES
 from bbilang.runtime.errors import error
 from bbilang.runtime.inputs.arguments import file_name, kind_of
 from bbilang.runtime.inputs.images import MOST_PIXELS, MOST_SIDE
+from bbilang.runtime.inputs.network_input import ImageReader, NetworkInput, TextReader
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from bbilang.compiler.ir.model_description import ModelDescription
 
-UNNAMED = re.compile(r"picture \d+")  # what a picture, an array or a tensor is called
+UNNAMED = re.compile(r"picture \d+")  # the name of an image, array or tensor without a file
 MOST_DEPTH = 4  # of lists in lists
 Input = Any  # a file name, a PIL picture, a numpy array or a torch tensor; or a list of them
 
@@ -28,29 +31,29 @@ def is_tensor(value: Any) -> bool:
 
 
 def is_values(value: Any) -> bool:
-    """Numbers that a network could be given: a tensor or an array."""
+    """Whether a value is a tensor or an array."""
     return isinstance(value, np.ndarray) or (is_tensor(value) and hasattr(value, "dim"))
 
 
 def rank_of(description: ModelDescription | None) -> int:
-    """How many axes one input of a model has."""
+    """Return the number of axes of one input of a model."""
     return len(description.input.axes) if description is not None and description.reads != "text" else 3
 
 
 def listed(given: Input | None, rank: int = 3) -> list[Any] | None:
-    """One input each; a batch of tensors (input, 3, y, x) or arrays (input, y, x, 3) comes apart. ``rank``: the axes of
-    one input. Raises BbiError E418 where there is none, or what is given is of another kind."""
+    """Split into single inputs; batches of tensors (input, 3, y, x) or arrays (input, y, x, 3) are unstacked. ``rank``:
+    the number of axes of one input. Raises BbiError E418 where there is no input, or one of another kind."""
     if given is None:
         return None
-    found = list(_apart(given, rank))
-    if not found:
+    inputs = list(_unstacked(given, rank))
+    if not inputs:
         raise error(
             "E418", f"`input` is {kind_of(given)} without an input in it", "leave it out, or give one or several"
         )
-    return found
+    return inputs
 
 
-def _apart(given: Any, rank: int, depth: int = 0) -> Iterator[Any]:
+def _unstacked(given: Any, rank: int, depth: int = 0) -> Iterator[Any]:
     if isinstance(given, str | PathLike):
         yield file_name("input", given)
     elif isinstance(given, list | tuple):
@@ -60,7 +63,7 @@ def _apart(given: Any, rank: int, depth: int = 0) -> Iterator[Any]:
             help = "numbers are given as a tensor: `torch.tensor([...])`"
             raise error("E418", f"`input` is {kind_of(given)} of numbers", help)
         for one in given:
-            yield from _apart(one, rank, depth + 1)
+            yield from _unstacked(one, rank, depth + 1)
     elif isinstance(given, np.ndarray) and given.dtype.kind not in "fiubc":
         help = "names of files are given as a list, numbers as floating point or uint8"
         raise error("E418", f"an array of {given.dtype} is no input", help)
@@ -77,14 +80,14 @@ def _apart(given: Any, rank: int, depth: int = 0) -> Iterator[Any]:
 
 
 def names_of(inputs: list[Any] | None) -> tuple[str, ...] | None:
-    """The names under which a program knows them: files by their own, the rest by number."""
+    """Return the names under which a program knows inputs: files by their own, others by number."""
     if inputs is None:
         return None
     return tuple(item if isinstance(item, str) else f"picture {number + 1}" for number, item in enumerate(inputs))
 
 
 def expanded(name: str) -> list[str]:
-    """The files that a name stands for; `picture 3` stands for itself."""
+    """Expand a name to files; `picture 3` stands for itself."""
     from bbilang.runtime.inputs import images as pictures
     from bbilang.runtime.inputs import texts
 
@@ -96,41 +99,40 @@ def expanded(name: str) -> list[str]:
 def pictures(given: Input | None, named: Sequence[str], rank: int = 3) -> list[tuple[Any, str]]:
     """Every input with its name: those handed over, else those that a program names; globs and folders expanded.
     ``rank``: see `listed`."""
-    found: list[tuple[Any, str]] = []
+    named_inputs: list[tuple[Any, str]] = []
     inputs = listed(given, rank) or list(named)
     for item, name in zip(inputs, names_of(inputs) or (), strict=True):
         files = expanded(item) if isinstance(item, str) else [item]
-        found += [(file, _called(file) if isinstance(file, str) else name) for file in files]
-    return found
+        named_inputs += [(file, _name_of_file(file) if isinstance(file, str) else name) for file in files]
+    return named_inputs
 
 
-def _called(file: str) -> str:
+def _name_of_file(file: str) -> str:
     from bbilang.runtime.inputs.texts import PREFIX
 
     return file if file.startswith(PREFIX) else Path(file).name
 
 
-def picture_of(given: Any, name: str, adapter: Any, channels: tuple[int, ...] | None = None) -> Any:
-    """The image as the network takes it, and as it is shown. ``channels``: of a tensor or
-    an array, those that are drawn as red, green and blue, or one as grey."""
+def picture_of(given: Any, name: str, model: ImageReader, channels: tuple[int, ...] | None = None) -> NetworkInput:
+    """Read one input: the values for the network, and the image to show. ``channels``: the channels of a tensor or an
+    array that are drawn as red, green and blue, or one as grey."""
     from PIL import Image
 
     from bbilang.runtime.inputs.images import read, to_rgb
-    from bbilang.runtime.inputs.network_input import NetworkInput
     from bbilang.runtime.inputs.texts import is_text
 
-    reads = adapter.description.reads
+    reads = model.description.reads
     if reads == "text":
-        return _text(given, adapter)
+        return _text(given, model)
     if reads in NOT_PICTURES:
-        return _values(given, name, adapter)
+        return _values(given, name, model)
     if isinstance(given, str) and is_text(given):
-        message = f"{adapter.description.name} takes pictures, and this is a text"
+        message = f"{model.description.name} takes pictures, and this is a text"
         raise error("E418", message, 'as in `input "sample:chelsea"`')
     if isinstance(given, str | Path):
-        picture = read(given)
-        image, shown = adapter.prepare(picture.image)
-        return NetworkInput(picture.name, image, shown, size=picture.image.size)
+        file = read(given)
+        image, shown = model.prepare(file.image)
+        return NetworkInput(file.name, image, shown, size=file.image.size)
     if isinstance(given, Image.Image):
         if given.width * given.height > MOST_PIXELS or max(given.size) > MOST_SIDE or 0 in given.size:
             what = f"a picture of {given.width} x {given.height} pixels is no input"
@@ -140,39 +142,38 @@ def picture_of(given: Any, name: str, adapter: Any, channels: tuple[int, ...] | 
             picture = to_rgb(given)
         except (OSError, ValueError, SyntaxError) as e:
             raise error("E413", f"{name} cannot be decoded: {e}", "open the file again, or save it anew") from e
-        image, shown = adapter.prepare(picture)
+        image, shown = model.prepare(picture)
         return NetworkInput(name, image, shown, size=given.size)
     if isinstance(given, np.ndarray):
-        return _array(given, name, adapter, channels)
+        return _array(given, name, model, channels)
     if is_tensor(given):
-        return _tensor(given, name, adapter, channels)
+        return _tensor(given, name, model, channels)
     raise error("E418", f"{kind_of(given)} is no input", "give a file name, a picture, an array or a tensor")
 
 
-def _text(given: Any, adapter: Any) -> Any:
-    """A text: the words themselves after `text:`, or the name of a file."""
-    from bbilang.runtime.inputs.network_input import NetworkInput
+def _text(given: Any, model: ImageReader) -> NetworkInput:
+    """Read a text: the words after `text:`, or the name of a file."""
     from bbilang.runtime.inputs.texts import is_text, read
 
     if not (isinstance(given, str) and is_text(given)):
-        message = f"{adapter.description.name} reads text, and this is a picture"
+        message = f"{model.description.name} reads text, and this is a picture"
         raise error("E418", message, 'as in `input "text:The film was good."`, or the name of a .txt file')
     name, text = read(given)
-    numbers, words = adapter.read(text)
+    numbers, words = cast(TextReader, model).read(text)
     return NetworkInput(name, numbers, np.full((1, len(words), 3), 255, np.uint8), words)
 
 
-def _array(given: np.ndarray, name: str, adapter: Any, channels: tuple[int, ...] | None) -> Any:
-    """uint8 (y, x, 3) is a picture; floats (y, x, channel) in [0, 1] are an image ready for the network, and so are
-    (channel, y, x) where it has so many channels."""
+def _array(given: np.ndarray, name: str, model: ImageReader, channels: tuple[int, ...] | None) -> NetworkInput:
+    """Read an array: uint8 (y, x, 3) is a picture; floats (y, x, channel) in [0, 1] are an image for the network, as
+    are (channel, y, x) where the number of channels fits."""
     from PIL import Image
 
-    wanted = adapter.description.input.shape
+    wanted = model.description.input.shape
     if given.ndim != 3:
         raise error("E418", f"an array of shape {given.shape} is no input", "a picture has the shape (y, x, 3)")
     last, first = given.shape[2] == wanted[0], tuple(given.shape) == tuple(wanted)
     if given.dtype == np.uint8 and given.shape[2] == 3 and not (first and not last):
-        return picture_of(Image.fromarray(given), name, adapter)
+        return picture_of(Image.fromarray(given), name, model)
     if not (last or first):
         help = f"a picture has the shape (y, x, 3); the model takes ({wanted[1]}, {wanted[2]}, {wanted[0]})"
         raise error("E418", f"an array of shape {given.shape} is no input of this model", help)
@@ -184,11 +185,11 @@ def _array(given: np.ndarray, name: str, adapter: Any, channels: tuple[int, ...]
     if given.dtype.kind == "f":
         given = given.astype(np.float32)
     tensor = torch.from_numpy(np.ascontiguousarray(given))
-    return _tensor(tensor.permute(2, 0, 1) if last else tensor, name, adapter, channels)
+    return _tensor(tensor.permute(2, 0, 1) if last else tensor, name, model, channels)
 
 
-def _numbers(given: Any, what: str) -> Any:
-    """A tensor on the CPU in float32, without its graph; uint8 as shares of 255. Raises BbiError E418."""
+def _numbers(given: Tensor, what: str) -> Tensor:
+    """Convert a tensor to float32 on the CPU, detached; uint8 is divided by 255. Raises BbiError E418."""
     import torch
 
     if given.layout != torch.strided or given.is_meta:
@@ -201,11 +202,10 @@ def _numbers(given: Any, what: str) -> Any:
     return given.detach().to("cpu", torch.float32)
 
 
-def _tensor(given: Any, name: str, adapter: Any, channels: tuple[int, ...] | None = None) -> Any:
-    """(channel, y, x) in [0, 1], before normalization, of the size that the network takes."""
-    from bbilang.runtime.inputs.network_input import NetworkInput
+def _tensor(given: Any, name: str, model: ImageReader, channels: tuple[int, ...] | None = None) -> NetworkInput:
+    """Read a tensor (channel, y, x) in [0, 1], before normalization, of the network's input size."""
 
-    wanted = tuple(adapter.description.input.shape)
+    wanted = tuple(model.description.input.shape)
     image = _numbers(given, "image")
     if tuple(image.shape) != wanted:
         shape = tuple(given.shape)
@@ -222,20 +222,18 @@ def _tensor(given: Any, name: str, adapter: Any, channels: tuple[int, ...] | Non
 
 
 def shown_of(image: np.ndarray, channels: tuple[int, ...] | None = None) -> np.ndarray:
-    """(channel, y, x) in [0, 1] -> uint8 (y, x, rgb): the three ``channels`` or the one as grey; unless said the first
-    three, and of fewer the first."""
+    """Convert (channel, y, x) in [0, 1] to uint8 (y, x, rgb): three ``channels``, or one as grey; by default the first
+    three, or the first where there are fewer."""
     chosen = channels or ((0, 1, 2) if len(image) >= 3 else (0,))
     pixels = np.rint(image[list(chosen)].clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 
 
-def _values(given: Any, name: str, adapter: Any) -> Any:
-    """Numbers that are no picture, as they are: a signal (channel, x), a sequence (x, channel), a vector (channel,)."""
+def _values(given: Any, name: str, model: ImageReader) -> NetworkInput:
+    """Read values that are no picture: a signal (channel, x), a sequence (x, channel), a vector (channel,)."""
     import torch
 
-    from bbilang.runtime.inputs.network_input import NetworkInput
-
-    description = adapter.description
+    description = model.description
     axes, wanted = ", ".join(description.input.axes), tuple(description.input.shape)
     help = f"give a tensor {wanted}: ({axes}{',' * (len(wanted) == 1)})"
     if isinstance(given, np.ndarray) and given.dtype.kind in "fiub":

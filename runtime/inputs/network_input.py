@@ -1,15 +1,18 @@
-"""One input of a run: the numbers that the network takes, and what a page shows of them."""
+"""One input of a run: the values for the network and the image that a page shows; and what reads it for a model."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from bbilang.grammar.frozen import frozen
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from torch import Tensor
+
+    from bbilang.compiler.ir.model_description import ModelDescription
 
 
 @frozen
@@ -23,3 +26,20 @@ class NetworkInput:
     shown: np.ndarray
     words: tuple[str, ...] = ()
     size: tuple[int, int] = (0, 0)
+
+
+class ImageReader(Protocol):
+    """What loading an input needs of a model: an adapter, or a model that is only known by its description."""
+
+    @property
+    def description(self) -> ModelDescription: ...
+
+    def prepare(self, picture: Image, /) -> tuple[Tensor | None, np.ndarray]:
+        """PIL image -> (image (channel, y, x) in [0, 1], or None where nothing runs; uint8 (y, x, rgb) to show)."""
+
+
+class TextReader(Protocol):
+    """What loading a text needs of a model."""
+
+    def read(self, text: str, /) -> tuple[Tensor, tuple[str, ...]]:
+        """(token ids (token,), one word for each)."""

@@ -13,7 +13,7 @@ from bbilang.grammar.parse import parse
 from bbilang.runtime.inputs.load import picture_of, pictures, rank_of
 
 if TYPE_CHECKING:
-    from bbilang.runtime.inputs.network_input import NetworkInput
+    from bbilang.runtime.inputs.network_input import ImageReader, NetworkInput
 
 
 def named_inputs(program: Program, given: Any) -> list[tuple[Any, str]]:
@@ -21,16 +21,15 @@ def named_inputs(program: Program, given: Any) -> list[tuple[Any, str]]:
     return pictures(given, program.inputs, rank_of(program.description))
 
 
-def read_inputs(program: Program, given: Sequence[tuple[Any, str]], model: Any) -> tuple[NetworkInput, ...]:
+def read_inputs(program: Program, given: Sequence[tuple[Any, str]], model: ImageReader) -> tuple[NetworkInput, ...]:
     """Every input as the network takes it, and as it is shown. ``model``: an adapter, or what is known of one. Raises
     BbiError with the spans of the statement that names a file."""
     return tuple(_read(program, item, name, model) for item, name in given)
 
 
-def _read(program: Program, item: Any, name: str, model: Any) -> NetworkInput:
+def _read(program: Program, item: Any, name: str, model: ImageReader) -> NetworkInput:
     try:
-        read: NetworkInput = picture_of(item, name, model, program.setting("show.channels"))
-        return read
+        return picture_of(item, name, model, program.setting("show.channels"))
     except BbiError as error:
         files = [file for statement in _input_statements(program) for file in statement.files]
         spans = [file.span for file in files if isinstance(item, str) and item.endswith(file.value)]

@@ -1,4 +1,4 @@
-"""Texts as inputs of models that read: `text:the words themselves`, or a file of plain text."""
+"""Read texts as inputs of text models: `text:the words themselves`, or a file of plain text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bbilang.runtime.errors import error
 PREFIX = "text:"
 SUFFIX = ".txt"
 MOST_BYTES = 1 << 20
-SHOWN = 60  # characters of a text that stand for it where its name is asked
+SHOWN = 60  # characters of a text that are its name
 
 
 def is_text(spec: str) -> bool:
@@ -23,7 +23,7 @@ def is_text(spec: str) -> bool:
 
 
 def expand(spec: str, base_folder: str | Path = ".") -> list[str]:
-    """The texts that an `input` names, each as `read` takes it. Raises BbiError E411, E417."""
+    """Expand the name of an `input` to texts, each as `read` takes it. Raises BbiError E411, E417."""
     if spec.startswith(PREFIX):
         return [spec]
     try:
@@ -35,15 +35,15 @@ def expand(spec: str, base_folder: str | Path = ".") -> list[str]:
     except OSError as e:
         raise error("E411", f"{short(spec)} cannot be read: {e.strerror or e}") from e
     if any(c in spec for c in "*?["):
-        found = glob.glob(os.path.join(glob.escape(str(base_folder)), own), recursive=True)
-        return sorted(found) or _fail("E417", f"no text matches {spec}")
+        matches = glob.glob(os.path.join(glob.escape(str(base_folder)), own), recursive=True)
+        return sorted(matches) or _fail("E417", f"no text matches {spec}")
     return _fail(
         "E411", f"there is no text {short(spec)}", f'the words themselves follow `{PREFIX}`: `input "{PREFIX}..."`'
     )
 
 
 def read(spec: str) -> tuple[str, str]:
-    """(name, text). The words themselves are called by their beginning. Raises BbiError E411, E412."""
+    """Return (name, text). The name of literal words is their beginning. Raises BbiError E411, E412."""
     if spec.startswith(PREFIX):
         text = spec.removeprefix(PREFIX).strip()
         return (text if len(text) <= SHOWN else f"{text[: SHOWN - 1].rstrip()}…"), text

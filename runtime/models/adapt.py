@@ -1,4 +1,4 @@
-"""A caller's module becomes an adapter: what it takes is found, and it is described by one forward."""
+"""Adapt a caller's module: infer its input, describe it by one forward, and wrap it in an adapter."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.errors import error
 from bbilang.runtime.inputs import arguments as givens
 from bbilang.runtime.models.adapter import Adapter, describe_module
-from bbilang.runtime.models.input_probe import MOST_TRIES, Entrance, entrance, others
+from bbilang.runtime.models.input_probe import MOST_TRIES, InputForm, likely_form, other_forms
 from bbilang.runtime.models.preprocess import Preprocess
 
 NO_PICTURE = Preprocess(1, (1, 1))
@@ -23,8 +23,8 @@ NO_PICTURE = Preprocess(1, (1, 1))
 
 @dataclass
 class ValuesAdapter(Adapter):
-    """An adapter of a module that takes numbers which are no picture: a signal (channel, x), a sequence (x, channel) or
-    a vector (channel,). They are given as they are."""
+    """An adapter of a module that takes a signal (channel, x), a sequence (x, channel) or a vector (channel,), without
+    preprocessing."""
 
     def normalize(self, images: Tensor) -> Tensor:
         return images
@@ -53,17 +53,17 @@ def adapt(
     columns: Iterable[Any] | None = None,
     scores: str | None = None,
 ) -> Adapter:
-    """A caller's own module, used itself, in eval mode while it runs, and never changed.
+    """Adapt a caller's module, which is used itself, in eval mode while it runs, and never changed.
 
     ``input_size``: (y, x) in pixels, which is also the crop, one number for a square; (x,) for a module that takes
-    signals (channel, x), () for one that takes vectors (channel,). ``channels``: of the input. Left out, both are what
-    the module's library noted, its first layer says, or what runs. ``preprocess``: without one, the shorter side of a
-    picture is resized to fit, or both where y and x differ, and RGB in [0, 1] is given as it is. ``labels``: names of
-    the classes, a list or a dict from number to name. ``output``: where the scores (input, class) are, if
-    the module's own result is not one such vector: the path of a module, or a part of the result such as ``logits`` or
-    ``[1]``; a model without any has no classes. ``columns``: names of the entries of a vector, or of the channels.
-    ``scores``: what they are, ``logits``, ``probabilities``, ``independent`` or ``value`` (`set scores`); guessed
-    unless said. Raises BbiError E408 if it cannot be described, E423 for an argument of another kind.
+    signals (channel, x), () for one that takes vectors (channel,). ``channels``: of the input. By default both follow
+    from the configuration of the module's library, its first layer, or what runs. ``preprocess``: without one, the
+    shorter side of a picture is resized to fit, or both where y and x differ, and RGB in [0, 1] is passed on unchanged.
+    ``labels``: names of the classes, a list or a dict from number to name. ``output``: where the scores (input, class)
+    are, if the module's own result is not one such vector: the path of a module, or a part of the result such as
+    ``logits`` or ``[1]``; a model without any has no classes. ``columns``: names of the entries of a vector, or of the
+    channels. ``scores``: their kind, ``logits``, ``probabilities``, ``independent`` or ``value`` (`set scores`);
+    inferred by default. Raises BbiError E408 if it cannot be described, E423 for an argument of another kind.
     """
     size = givens.size_of(input_size)
     return adapted(module, size, preprocess, labels, description, output, name, channels, columns, scores=scores)
@@ -77,27 +77,27 @@ def adapt_text(
     name: str = "model",
     scores: bool | str = True,
 ) -> Adapter:
-    """A caller's own module that reads text: numbers of tokens (input, token) -> scores (input, class), or those of the
-    next token at every place (input, token, class), of which the last counts. Without ``scores`` it gives vectors
-    (input, token, channel), whose mean over the tokens is the layer ``sentence``. ``scores`` may say what they
-    are, as in `adapt`.
+    """Adapt a caller's module that reads text: token ids (input, token) -> scores (input, class), or scores of the next
+    token at every position (input, token, class), of which the last is used. Without ``scores`` it returns vectors
+    (input, token, channel), whose mean over the tokens is the layer ``sentence``. ``scores`` may name their kind, as in
+    `adapt`.
 
-    ``tokenizer``: ``encode(text)`` gives numbers, ``decode(numbers)`` text; or ``read(text)``, numbers and words. Its
+    ``tokenizer``: ``encode(text)`` returns ids, ``decode(ids)`` text; or ``read(text)`` returns ids and words. Its
     ``longest`` is the most tokens (512). ``output``: the path of the scores where the result is not one such vector.
     Raises BbiError E408 if it cannot be described, E423 for an argument of another kind.
     """
-    from bbilang.runtime.models.sources.text_models import Plain
+    from bbilang.runtime.models.sources.text_models import PlainTokenizer, Tokenizer
     from bbilang.runtime.models.sources.wrap import text_adapter
 
     module_of(module)
     if isinstance(tokenizer, type) or not any(callable(getattr(tokenizer, call, None)) for call in ("read", "encode")):
         givens.wrong("tokenizer", tokenizer, "an object with `encode` and `decode`, or with `read`")
-    words = tokenizer if hasattr(tokenizer, "read") else Plain(tokenizer)
+    words: Tokenizer = tokenizer if hasattr(tokenizer, "read") else PlainTokenizer(tokenizer)
     output, name = givens.words("output", output), givens.words("name", name)
     has = isinstance(scores, str) or givens.flag("scores", scores)
     adapter = text_adapter(module, words, givens.names_of(labels), output, name, has)
     kind = scores if isinstance(scores, str) else None
-    return adapter.described_as(said_of(adapter.description, kind))
+    return adapter.described_as(with_score_kind(adapter.description, kind))
 
 
 def adapted(
@@ -115,14 +115,14 @@ def adapted(
     picture: bool = False,
     scores: str | None = None,
 ) -> Adapter:
-    """`bbilang.adapt`. ``shape``: of the tensor that it is for; ``picture``: whether it is for a picture."""
+    """Implement `bbilang.adapt`. ``shape``: of the tensor that will be given; ``picture``: whether an image will be."""
     module = module_of(module)
     if preprocess is not None and not isinstance(preprocess, Preprocess):
         givens.wrong("preprocess", preprocess, "a Preprocess")
     if description is not None and not isinstance(description, ModelDescription):
         givens.wrong("description", description, "a ModelDescription")
     output, name = givens.words("output", output), givens.words("name", name)
-    channels, found, named = (
+    channels, names, named = (
         givens.count("channels", channels),
         givens.names_of(labels),
         givens.names_of(columns, "columns"),
@@ -135,7 +135,7 @@ def adapted(
     if description is None:
         stated_channels = channels
         description, channels = _described(
-            module, entrance(module, size, channels, shape, picture), name, output, found
+            module, likely_form(module, size, channels, shape, picture), name, output, names
         )
         if stated_channels not in (None, channels):
             raise error("E408", f"the model takes {channels} channels, and `channels` is {stated_channels}")
@@ -146,7 +146,7 @@ def adapted(
             message = f"`columns` has {len(named)} names, and {name} takes {description.channels} channels"
             raise error("E423", message)
         description = replace(description, columns=named)
-    description = said_of(description, scores)
+    description = with_score_kind(description, scores)
     stated = f"those of the {type(module).__name__} given"
     definition = f"{type(module).__module__}.{type(module).__qualname__}"
     if description.reads in NOT_PICTURES:
@@ -154,35 +154,35 @@ def adapted(
         return adapter.described_as(description)
     whole = description.input_size
     if preprocess is None:
-        plain = {"mean": (0.0,) * channels, "std": (1.0,) * channels}
-        preprocess = Preprocess(max(whole), whole, **plain, squashed=whole[0] != whole[1])
+        mean, std = (0.0,) * channels, (1.0,) * channels
+        preprocess = Preprocess(max(whole), whole, mean=mean, std=std, squashed=whole[0] != whole[1])
     adapter = Adapter(description, module, preprocess.override(crop=whole), stated, definition)
     return adapter.described_as(description)
 
 
-def said_of(description: ModelDescription, scores: Any) -> ModelDescription:
-    """With what the caller says of its scores. Raises BbiError E423 for no kind of scores."""
+def with_score_kind(description: ModelDescription, scores: Any) -> ModelDescription:
+    """Set the kind of scores that the caller states. Raises BbiError E423 for an unknown kind."""
     if scores is not None and scores not in KINDS:
         givens.wrong("scores", scores, f"one of {', '.join(KINDS)}")
     return replace(description, scores=resolved_kind(scores, description.scores))
 
 
 def _described(
-    module: nn.Module, first: Entrance, name: str, output: str, labels: tuple[str, ...]
+    module: nn.Module, first: InputForm, name: str, output: str, labels: tuple[str, ...]
 ) -> tuple[ModelDescription, int]:
-    """(the description, the channels of the input) of the first entrance with which the module runs."""
+    """Return (description, input channels) of the first form of input with which the module runs."""
 
-    def tried(one: Entrance) -> ModelDescription:
-        return describe_module(module, one.size, name, one.channels, output=output, labels=labels, reads=one.reads)
+    def described_with(form: InputForm) -> ModelDescription:
+        return describe_module(module, form.size, name, form.channels, output=output, labels=labels, reads=form.reads)
 
     try:
-        return tried(first), first.channels
+        return described_with(first), first.channels
     except BbiError as e:
-        if not isinstance(e.__cause__, Exception):  # it ran, and something else is wrong
+        if not isinstance(e.__cause__, Exception):  # it ran, and something else failed
             raise
-        for other in islice(others(module, first), MOST_TRIES):
+        for other in islice(other_forms(module, first), MOST_TRIES):
             try:
-                return tried(other), other.channels
+                return described_with(other), other.channels
             except BbiError as again:
                 if not isinstance(again.__cause__, Exception):
                     raise
@@ -190,7 +190,7 @@ def _described(
 
 
 def module_of(given: Any) -> nn.Module:
-    """Raises BbiError E408 for what is no module."""
+    """Accept a torch.nn.Module. Raises BbiError E408 for anything else."""
     if isinstance(given, nn.Module):
         return given
     help = "give a name, a torch.nn.Module or `bbilang.adapt(module, ...)`"

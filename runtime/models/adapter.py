@@ -1,4 +1,4 @@
-"""A model ready to be looked into: module, layers by name, and images in [0, 1] whatever it was trained on."""
+"""`Adapter`: a model with its layers by name, taking images in [0, 1] whatever it was trained on."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Adapter:
-    """A model ready to be looked into. Images are RGB in [0, 1], (input, channel, y, x); `normalize` is inside, so
-    that gradients can be taken at the image itself.
+    """A model for passes. Images are RGB in [0, 1], (input, channel, y, x), and normalized inside, so that gradients
+    can be taken at the image itself.
 
-    ``weights``: what they are, in words; ``random``: whether they were drawn, not trained. A caller's module is held as
-    it is: `evaluating` borrows it in eval mode.
+    ``weights``: a description in words; ``random``: whether they were drawn, not trained. A caller's module is used
+    itself: `evaluating` puts it in eval mode for a while.
     """
 
     description: ModelDescription
@@ -41,7 +41,7 @@ class Adapter:
 
     @property
     def device(self) -> torch.device:
-        """Where the parameters are; the CPU for a module without any."""
+        """The device of the parameters; the CPU for a module without any."""
         import torch
 
         return next((p.device for p in self.module.parameters()), torch.device("cpu"))
@@ -49,12 +49,12 @@ class Adapter:
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits of SHA-256 over the structure of the network, its code as it is loaded, its attributes,
-        the names, shapes and bytes of its tensors (also of buffers that no state dict has) and the preprocessing: what
-        numbers depend on, whatever the model is called. Found when first asked for, and again after something
-        changed, also through ``.data``. Where something cannot be read as bytes (`knowable`) or its code and attributes
-        cannot be known, another one each time, so that nothing is found again under it."""
+        the names, shapes and bytes of its tensors (also of non-persistent buffers) and the preprocessing: everything
+        that results depend on, independent of the model's name. Computed on first use, and again after a change, also
+        through ``.data``. Where state cannot be read as bytes (`knowable`), or code and attributes cannot be digested,
+        a new one each time, so that the cache never hits."""
         from bbilang.runtime.passes.module.digest import code_of
-        from bbilang.runtime.passes.module.tensor_bytes import Seen, content, state_of
+        from bbilang.runtime.passes.module.tensor_bytes import StateSnapshot, content, state_of
 
         if (code := code_of(self.module)) is None:
             return secrets.token_hex(8)
@@ -68,30 +68,29 @@ class Adapter:
                 pieces = content(value)
                 for piece in (secrets.token_bytes(16),) if pieces is None else pieces:
                     digest.update(piece)
-            self._hashed = (how, Seen(state), digest.hexdigest()[:16])
+            self._hashed = (how, StateSnapshot(state), digest.hexdigest()[:16])
         return self._hashed[2]
 
     @property
     def knowable(self) -> bool:
-        """Whether everything that the module keeps can be read as bytes, so that equal fingerprints are equal models.
-        Not so for the packed weights of some backends: what such a model gives is computed each time."""
+        """Whether all state of the module can be read as bytes, so that equal fingerprints mean equal models. False for
+        the packed weights of some backends: the results of such a model are computed each time."""
         from bbilang.runtime.passes.module.tensor_bytes import content, identity, state_of
 
         return all(identity(value) is not None or content(value) is not None for _, value in state_of(self.module))
 
     def description_for(self, inputs: Iterable[Any]) -> ModelDescription:
-        """The description that holds for these inputs; that of a model which reads text depends on their length."""
+        """Return the description for these inputs; that of a text model depends on their length."""
         return self.description
 
     def normalize(self, images: Tensor) -> Tensor:
-        """(input, channel, y, x) in [0, 1] -> the same axes, as the model was trained on, in its own type of numbers.
-        Differentiable."""
+        """Normalize (input, channel, y, x) in [0, 1] as in training, in the model's dtype. Differentiable."""
         from bbilang.runtime.passes.module.precision import input_type
 
         return self.preprocess.normalize(images).to(input_type(self.module))
 
     def module_of(self, layer: str) -> nn.Module:
-        """The module whose output is a layer: a short name, an alias, or a path of ``named_modules()``. Raises E204."""
+        """Return the module of a layer by its short name, an alias or a path of ``named_modules()``. Raises E204."""
         known = self.description.by_name
         path = known[layer].module if layer in known else layer
         if path:
@@ -105,8 +104,8 @@ class Adapter:
         raise error("E204", f"`{layer}` is not a layer of {name}", f"{close}`bbi layers {name}` lists all")
 
     def prepare(self, picture: Image) -> tuple[Tensor, np.ndarray]:
-        """A PIL picture -> the image (channel, y, x), float32 in [0, 1] on the CPU, and uint8 (y, x, rgb) to show.
-        A model of one channel gets, and shows, grey. Raises BbiError E418 for one of 2 channels, or of more than 3."""
+        """Convert a PIL image to (channel, y, x), float32 in [0, 1] on the CPU, and uint8 (y, x, rgb) to show. A model
+        of one channel gets grey. Raises BbiError E418 for one of 2 channels, or of more than 3."""
         import torch
 
         channels = len(self.preprocess.mean)
@@ -116,42 +115,42 @@ class Adapter:
         return torch.from_numpy(shown).permute(2, 0, 1)[:channels].to(torch.float32) / 255, shown
 
     def no_picture(self) -> BbiError:
-        """A picture has red, green and blue, and which of them such a model wants nobody said."""
+        """Make the error E418 of a picture for a model of other channels than grey or RGB."""
         name, (channels, y, x) = self.description.name, self.description.input.shape
         help = f"give a tensor ({channels}, {y}, {x}) in [0, 1]; `set show(channels=[...])` says what to draw of it"
         return error("E418", f"{name} takes {channels} channels, and a picture has 3", help)
 
     def with_preprocess(self, **changes: Any) -> Adapter:
-        """`set preprocess(size=, crop=, mean=, std=)`: the same module; another crop describes the layers anew."""
+        """Apply `set preprocess(size=, crop=, mean=, std=)`; another crop changes the description of the layers."""
         from bbilang.runtime.models import score_output as scored
 
         preprocess = self.preprocess.override(**changes)
         adapter = replace(self, preprocess=preprocess, _hashed=None)
         if preprocess.crop != self.description.input_size:
             old, module = self.description, scored.own(self.module)
-            found = describe_module(
+            description = describe_module(
                 module, preprocess.crop, old.name, len(preprocess.mean), output=old.output or old.part, title=old.title,
                 labels=old.labels, names={x.name: x.module for x in old.layers}, aliases=old.aliases,
                 kinds={x.name: x.kind for x in old.layers},
             )  # fmt: skip
-            found = replace(found, columns=old.columns, absent=old.absent, scores=old.scores)
-            adapter = adapter.described_as(found)
+            description = replace(description, columns=old.columns, absent=old.absent, scores=old.scores)
+            adapter = adapter.described_as(description)
         return adapter
 
     def described_as(self, description: ModelDescription) -> Adapter:
-        """The same with another description; its module gives the scores that the description says."""
+        """Replace the description; the module then returns the scores that it names."""
         from bbilang.runtime.models.score_output import scored
 
         return replace(self, description=description, module=scored(self.module, description))
 
     def to(self, device: str) -> Adapter:
-        """Move the module itself, as ``nn.Module.to`` does; ``auto`` takes CUDA, MPS or the CPU. Raises E406."""
+        """Move the module itself, as ``nn.Module.to`` does; ``auto`` is CUDA, MPS or the CPU. Raises E406."""
         self.module.to(device_named(device))
         return self
 
     @contextmanager
     def evaluating(self) -> Iterator[nn.Module]:
-        """The module in eval mode; afterwards every submodule is back in the mode it was in."""
+        """Put the module in eval mode; afterwards every submodule has its previous mode again."""
         modes = {child: child.training for child in self.module.modules()}
         try:
             for child in modes:
@@ -165,14 +164,14 @@ class Adapter:
 def describe_module(
     module: nn.Module, input_size: tuple[int, int], name: str = "model", channels: int = 3, **options: Any
 ) -> ModelDescription:
-    """`bbilang.runtime.models.describe.describe_module`, with torch imported when it is called."""
+    """Call `bbilang.runtime.models.describe.describe_module`, importing torch only now."""
     from bbilang.runtime.models import describe
 
     return describe.describe_module(module, input_size, name, channels, **options)
 
 
 def device_named(name: str) -> torch.device:
-    """``auto`` -> CUDA, else MPS, else the CPU. Raises BbiError E406 for a device that is not there."""
+    """Return a torch device; ``auto`` is CUDA, else MPS, else the CPU. Raises BbiError E406 for a missing device."""
     import torch
 
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
@@ -189,7 +188,7 @@ def device_named(name: str) -> torch.device:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """The sentence "did you mean `x`? " with a space after it, or nothing where no known name is near."""
+    """Return "did you mean `x`? " with a trailing space, or "" where no known name is close."""
     lower = {n.lower(): n for n in known}
     close = difflib.get_close_matches(name.lower(), list(lower), 1, 0.6)
     return f"did you mean `{lower[close[0]]}`? " if close else ""

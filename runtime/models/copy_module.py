@@ -1,8 +1,9 @@
-"""A copy of a module, also of one that keeps what cannot be copied: features of a run, locks, open files."""
+"""Copy a module, even if it holds values that cannot be copied: tensors of a graph, locks, open files."""
 
 from __future__ import annotations
 
 import copy
+import logging
 from typing import TYPE_CHECKING, Any
 
 from bbilang.runtime.errors import error
@@ -10,22 +11,24 @@ from bbilang.runtime.errors import error
 if TYPE_CHECKING:
     from torch import nn
 
+logger = logging.getLogger("bbilang.models")
+
 OWN = ("_parameters", "_buffers", "_modules")
 
 
-def copied(module: nn.Module) -> nn.Module:
-    """As `copy.deepcopy`, where that works. Else what cannot be copied is shared with the original, and tensors of a
-    run are copied without their graph: weights, buffers and modules are the copy's own.
+def copy_module(module: nn.Module) -> nn.Module:
+    """Deep-copy a module where that works. Else values that cannot be copied are shared with the original, and tensors
+    are copied without their graph; weights, buffers and modules are always copied.
     Raises BbiError E527 where even that fails."""
     try:
         return copy.deepcopy(module)
-    except (RuntimeError, TypeError, NotImplementedError, AttributeError):
-        pass
+    except (RuntimeError, TypeError, NotImplementedError, AttributeError) as e:
+        logger.info("%s is copied part by part: %s", type(module).__name__, e)
     memo: dict[int, Any] = {}
     for part in module.modules():
         for name, value in vars(part).items():
             if name not in OWN:
-                _settle(value, memo)
+                _share_uncopyable(value, memo)
     try:
         return copy.deepcopy(module, memo)
     except Exception as e:
@@ -34,15 +37,15 @@ def copied(module: nn.Module) -> nn.Module:
         raise error("E527", message, help=help) from e
 
 
-def _settle(value: Any, memo: dict[int, Any]) -> None:
-    """Into ``memo``: what stands for a value that `copy.deepcopy` does not take."""
+def _share_uncopyable(value: Any, memo: dict[int, Any]) -> None:
+    """Put into ``memo`` a replacement for a value that `copy.deepcopy` rejects."""
     from torch import Tensor
 
     from bbilang.runtime.passes.module.results import map_leaves, tensors
 
     try:
         copy.deepcopy(value, dict(memo))
-    except Exception:
+    except Exception:  # any object may refuse to be copied, in any way
         held = list(tensors(value))
         for tensor in held:
             memo[id(tensor)] = tensor.detach().clone()

@@ -1,5 +1,6 @@
-"""What is known of tensors while a model runs once: whether they can be negative, which of their axes is the channel,
-and the layers that they come from. Nothing is computed; every call of torch is watched and its result remembered."""
+"""Track facts of tensors during one forward: whether they can be negative, their channel axis, the layers behind them.
+
+Nothing is computed: every call of a torch function is intercepted, and the facts of its result are derived."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ MOVES = {
 SCALES = {"mul", "__mul__", "__rmul__", "div", "__truediv__", "true_divide"}
 PRODUCTS, SHARES = {"mul", "__mul__"}, {"sigmoid", "sigmoid_", "hardsigmoid", "softmax"}
 JOINS = {"cat", "concat", "concatenate", "stack", "hstack", "column_stack"}
-LINEAR = {  # what they give has no bounds
+LINEAR = {  # functions with unbounded results
     "linear", "addmm", "matmul", "mm", "bmm", "baddbmm", "einsum", "conv1d", "conv2d", "conv3d", "__matmul__", "add",
     "sub", "__add__", "__radd__", "__iadd__", "add_", "__sub__", "__isub__", "sub_", "neg", "__neg__", "log_softmax",
     "logsigmoid", "logit", "layer_norm", "batch_norm", "group_norm", "instance_norm", "bilinear",
@@ -37,9 +38,9 @@ CHANNEL_LAST = {"linear", "embedding", "multi_head_attention_forward"}
 
 @dataclass(frozen=True)
 class Facts:
-    """Of one tensor. ``channel``: its axis, counted from 0; None where nobody knows. ``origins``: the layers, or
-    ``input``, whose results it was made of since. ``last``: the function that gave its numbers; what only moves or
-    averages them does not count."""
+    """Facts of one tensor. ``channel``: its axis, from 0; None where unknown. ``origins``: the layers, or ``input``,
+    that it was computed from. ``last``: the function that computed its values, ignoring those that only move or average
+    them."""
 
     nonnegative: bool = False
     channel: int | None = None
@@ -51,7 +52,7 @@ NOTHING = Facts()
 
 
 class Dataflow(TorchFunctionMode):
-    """Watches every call of a torch function; `of` says what is known of a tensor, `put` sets it."""
+    """Intercepts every call of a torch function; `of` returns the facts of a tensor, `put` sets them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,7 +73,7 @@ class Dataflow(TorchFunctionMode):
         origins = frozenset().union(*(self.of(tensor).origins for tensor in given))
         changed = [args[0]] if _in_place(name) and args and isinstance(args[0], Tensor) else []
         for tensor in (*changed, *_tensors(result)):
-            if tensor.dtype != torch.bool:  # a mask tells what is there, and is not made of it
+            if tensor.dtype != torch.bool:  # a mask carries no values
                 sign = tensor not in changed and self._sign(name, args, kwargs)
                 sign = sign or name == "relu_" or (name in ("hardtanh_", "clamp_") and _floor(args, kwargs) >= 0)
                 axis = _channel(name, args, kwargs, tensor, self.of(given[0]).channel if given else None, shapes)
@@ -81,19 +82,19 @@ class Dataflow(TorchFunctionMode):
         return result
 
     def _last(self, name: str, given: list[Tensor]) -> str:
-        """The function that gave the numbers of a result."""
-        if name in SCALES:  # by one number: without bounds as before; shares of shares are shares
+        """Return the function that computed the values of a result."""
+        if name in SCALES:  # scaling keeps unbounded values unbounded; a product of shares is a share
             lasts = [self.of(tensor).last for tensor in given if tensor.numel() > 1]
             if len(lasts) > 1 and name in PRODUCTS and all(last in SHARES for last in lasts):
                 return "sigmoid"
             return lasts[0] if len(lasts) == 1 and lasts[0] in LINEAR else name
-        if name in JOINS:  # of one kind where all parts are
+        if name in JOINS:  # joined values keep a kind that all parts have
             kinds = {self.of(tensor).last for tensor in given}
             return kinds.pop() if len(kinds) == 1 else name
         return self.of(given[0]).last if name in MOVES and given else name
 
     def _sign(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-        """Whether the result of a call cannot be negative: a ReLU's, and what pools, joins or reshapes only those."""
+        """Whether the result of a call cannot be negative: a ReLU's, and what pools, joins or reshapes such results."""
         if name in ("hardtanh", "clamp"):
             return _floor(args, kwargs) >= 0
         first = args[0] if args else ()
@@ -115,7 +116,7 @@ def _in_place(name: str) -> bool:
 
 
 def _floor(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float:
-    """The lower bound of a clamp; minus one where there is none that can be read off."""
+    """Return the lower bound of a clamp; -1 where none can be read."""
     bound = args[1] if len(args) > 1 else kwargs.get("min_val", kwargs.get("min"))
     return float(bound) if isinstance(bound, int | float) else -1.0
 
@@ -123,7 +124,7 @@ def _floor(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float:
 def _channel(
     name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor, before: int | None, shapes: list[Any]
 ) -> int | None:
-    """The channel axis of a result, from the call's name and that of its first tensor."""
+    """Return the channel axis of a result, from the function and the channel axis of its first tensor."""
     rank = result.ndim
     if name in CHANNEL_SECOND:
         return 1
@@ -139,19 +140,19 @@ def _channel(
     if rank == len(shapes[0]):
         return before
     size = shapes[0][before]
-    places = [axis for axis, length in enumerate(result.shape) if length == size and axis]
-    if before == len(shapes[0]) - 1 and rank - 1 in places:
+    matches = [axis for axis, length in enumerate(result.shape) if length == size and axis]
+    if before == len(shapes[0]) - 1 and rank - 1 in matches:
         return rank - 1
-    return before if before in places else places[0] if len(places) == 1 else None
+    return before if before in matches else matches[0] if len(matches) == 1 else None
 
 
 def _moved(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], before: int, rank: int) -> int | None:
-    """Where an axis goes."""
+    """Return the new position of an axis."""
     rest = [a for a in (*args[1:], *kwargs.values()) if not isinstance(a, Tensor)]
     order = list(range(rank))
     if name == "permute":
-        numbers = rest[0] if rest and isinstance(rest[0], list | tuple) else rest
-        order = [int(axis) % rank for axis in numbers]
+        axes = rest[0] if rest and isinstance(rest[0], list | tuple) else rest
+        order = [int(axis) % rank for axis in axes]
     elif name in ("transpose", "swapaxes") and len(rest) == 2:
         first, second = (int(axis) % rank for axis in rest)
         order[first], order[second] = second, first

@@ -1,4 +1,4 @@
-"""What is known of a module before it runs, found by one forward: layers, shapes, signs, and what each costs."""
+"""Describe a module by one forward pass: its layers with shapes, signs and costs, and its scores."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bbilang.compiler.ir.model_description import (
     PartDescription,
     layer_name,
 )
-from bbilang.runtime.device.memory_traffic import Traffic
+from bbilang.runtime.device.memory_traffic import MemoryTraffic
 from bbilang.runtime.errors import error
 from bbilang.runtime.models import score_output as scored
 from bbilang.runtime.models.dataflow import Dataflow, Facts
@@ -32,8 +32,8 @@ from bbilang.runtime.passes.hooks import frozen_module
 from bbilang.runtime.passes.module.precision import input_types, remember_input_type
 from bbilang.runtime.passes.module.results import first_tensor, tensor_path, value_at
 
-PASS = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)  # give what they are given
-PASS_NAMES = {"DropPath", "StochasticDepth"}  # the same, of timm, transformers and torchvision
+PASS = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)  # identity in eval mode
+PASS_NAMES = {"DropPath", "StochasticDepth"}  # likewise, of timm, transformers and torchvision
 WORDS = {"image": "an image", "signal": "a signal", "sequence": "a sequence", "vector": "a vector"}
 MOST_PREFIX = 16  # tokens before the patches: a class token, registers
 
@@ -52,107 +52,107 @@ def describe_module(
     kinds: Mapping[str, str] | None = None,
     reads: str = "image",
 ) -> ModelDescription:
-    """One forward on zeros, (input=1, channel, y, x) for an image; the module is given back as it was found.
+    """Run one forward on zeros, (input=1, channel, y, x) for an image; the module is restored afterwards.
 
-    ``names``: short name -> module path; without it every module that ran exactly once under its own path, but those
-    that give what they are given (dropout). ``kinds``: short name -> kind. Layers come in the order in which they
-    finish, with the FLOPs that were spent until then (as torch.utils.flop_counter counts: convolutions and matrix
-    products). Axes by rank: (channel, y, x) or, where the channel was seen to be last, (y, x, channel); (token,
-    channel); (channel,). Tokens that patches of the picture became have their grid. ``output``: the path whose result
-    (input, class) is the scores; without one, the module's own result, or no classes where that is not one vector.
-    ``reads``: "image"; "text" for a module that takes numbers of tokens (input=1, token), ``input_size`` (1, token);
-    "signal" (input=1, channel, x) and "sequence" (input=1, x, channel), ``input_size`` (1, x); or "vector" (input=1,
-    channel). Modules that are no layers are remembered with why. Raises BbiError E408 where the forward fails, or the
-    output is no module or not one vector.
+    ``names``: short name -> module path; without it every module that ran exactly once, under its path, except
+    identities in eval mode (dropout). ``kinds``: short name -> kind. Layers come in the order in which they finish,
+    with the FLOPs that were spent until then (as torch.utils.flop_counter counts: convolutions and matrix products).
+    Axes by rank: (channel, y, x) or, where the channel is found to be last, (y, x, channel); (token, channel);
+    (channel,). Tokens of image patches have their grid. ``output``: the path whose result (input, class) is the scores;
+    without one, the module's own result, or no classes where that is not one vector. ``reads``: "image"; "text" for a
+    module that takes token ids (input=1, token), ``input_size`` (1, token); "signal" (input=1, channel, x) and
+    "sequence" (input=1, x, channel), ``input_size`` (1, x); or "vector" (input=1, channel). Modules that are no layers
+    are recorded with the reason. Raises BbiError E408 where the forward fails, or the output is no module or not one
+    vector.
     """
-    seen = _run(module, input_size, channels, output, reads, set((names or {}).values()))
+    record = _run(module, input_size, channels, output, reads, set((names or {}).values()))
     paths = {path: short for short, path in names.items()} if names is not None else None
-    absent = {} if paths is not None else _absent(module, seen)
+    absent = {} if paths is not None else _absent(module, record)
     layers = []
-    for path, result in seen.results.items():
+    for path, result in record.results.items():
         axes = result.axes(input_size, reads) if result is not None and (paths is None or path in paths) else ()
         if result is not None and not axes and paths is None and path:
             absent[path] = UNLIKE
         if result is None or not axes:
             continue
         short = layer_name(paths[path] if paths is not None else path)
-        grid = seen.grid(result) if reads == "image" and axes == ("token", "channel") else ()
+        grid = record.grid(result) if reads == "image" and axes == ("token", "channel") else ()
         layers.append(LayerDescription(
             short, path, axes, result.shape[1:], result.facts.nonnegative, result.flops, (kinds or {}).get(short, ""),
             tuple(result.inputs), grid, result.shape[1] - math.prod(grid) if grid else 0, result.bytes,
             scored.kind_of(result.facts.last, result.shape[1]) if axes == ("channel",) else "",
         ))  # fmt: skip
-    layers = _joined(layers, seen.sources)
+    layers = _joined(layers, record.sources)
     if missing := set(names or ()) - {layer.name for layer in layers}:
         raise error("E408", f"the layers {', '.join(sorted(missing))} of {name} did not run exactly once")
-    classes, part, kind = _scores(module, name, output, seen)
-    parts = tuple(replace(p, layers=tuple(x.name for x in layers if x.module in p.layers)) for p in seen.parts)
+    classes, part, kind = _scores(module, name, output, record)
+    parts = tuple(replace(p, layers=tuple(x.name for x in layers if x.module in p.layers)) for p in record.parts)
     if labels and len(labels) != classes:
-        found = f"has {classes} classes" if classes else "gives no vector of scores"
-        raise error("E408", f"{name} {found}, but there are {len(labels)} labels")
+        problem = f"has {classes} classes" if classes else "gives no vector of scores"
+        raise error("E408", f"{name} {problem}, but there are {len(labels)} labels")
     size = (int(input_size[0]), int(input_size[1]))
     others = dict(aliases or {}) or _second_names(module, layers)
-    output = output if seen.results.get(output) is not None else ""
+    output = output if record.results.get(output) is not None else ""
     return ModelDescription(
-        name, title or name, size, tuple(layers), classes, labels, output, others, seen.total, reads, seen.bytes,
-        3 if reads == "text" else channels, absent=absent, scores=kind, part=part, parts=() if seen.plain else parts,
+        name, title or name, size, tuple(layers), classes, labels, output, others, record.total, reads, record.bytes,
+        3 if reads == "text" else channels, absent=absent, scores=kind, part=part, parts=() if record.plain else parts,
     )  # fmt: skip
 
 
-def _absent(module: nn.Module, seen: _Seen) -> dict[str, str]:
-    """Modules that have no result of their own, by path, and why."""
+def _absent(module: nn.Module, record: _Record) -> dict[str, str]:
+    """Return the modules without a result of their own: path -> reason."""
     scripted = [path for path, child in module.named_modules() if isinstance(child, torch.jit.ScriptModule)]
-    found = {}
+    reasons = {}
     for path, _ in module.named_modules():
-        if not path or seen.results.get(path) is not None or path in seen.passed:
+        if not path or record.results.get(path) is not None or path in record.passed:
             continue
         inside = any(path.startswith(f"{outer}.") or not outer for outer in scripted)
-        several, ran = seen.runs.get(path, 0) > 1, path in seen.results
-        found[path] = SEVERAL if several else NO_TENSOR if ran else SCRIPTED if inside else IDLE
-    return found
+        several, ran = record.runs.get(path, 0) > 1, path in record.results
+        reasons[path] = SEVERAL if several else NO_TENSOR if ran else SCRIPTED if inside else IDLE
+    return reasons
 
 
 def _second_names(module: nn.Module, layers: list[LayerDescription]) -> dict[str, str]:
-    """Further paths of modules that stand in several places of the network: `net.same = net.b`."""
+    """Return further paths of shared modules: `net.same = net.b`."""
     first = {child: path for path, child in module.named_modules()}
     names = {layer.module: layer.name for layer in layers}
     paths = ((path, first[child]) for path, child in module.named_modules(remove_duplicate=False))
     return {path: names[own] for path, own in paths if path != own and own in names and layer_name(path) == path}
 
 
-def _scores(module: nn.Module, name: str, output: str, seen: _Seen) -> tuple[int, str, str]:
-    """(classes, the part of the result that is the scores, what kind of scores). Raises E408 where ``output`` is no
-    vector."""
-    last = seen.results.get(output) if output else None
+def _scores(module: nn.Module, name: str, output: str, record: _Record) -> tuple[int, str, str]:
+    """Return (number of classes, the part of the result that is the scores, the kind of scores). Raises E408 where
+    ``output`` is no vector."""
+    last = record.results.get(output) if output else None
     if last is not None:
         if len(last.shape) != 2 or last.shape[0] != 1:
-            found = f"gives the shape {last.shape}"
-            raise error("E408", f"the output `{output}` of {name} {found}, not one vector of scores (input, class)")
+            problem = f"gives the shape {last.shape}"
+            raise error("E408", f"the output `{output}` of {name} {problem}, not one vector of scores (input, class)")
         return last.shape[1], "", scored.kind_of(last.facts.last, last.shape[1])
-    part = next((part for part in seen.parts if part.name == output), None) if output else scored.chosen(seen.parts)
+    part = next((part for part in record.parts if part.name == output), None) if output else scored.chosen(record.parts)
     if output and (part is None or not part.vector):
-        found = "gives no single tensor" if part is None else f"has the shape {part.shape}"
-        raise error("E408", f"the output `{output}` of {name} {found}, not one vector of scores (input, class)")
+        problem = "gives no single tensor" if part is None else f"has the shape {part.shape}"
+        raise error("E408", f"the output `{output}` of {name} {problem}, not one vector of scores (input, class)")
     if part is None:
         return 0, "", scored.kinds.UNLESS
-    return math.prod(part.shape), "" if seen.plain else part.name, part.scores
+    return math.prod(part.shape), "" if record.plain else part.name, part.scores
 
 
 def _joined(layers: list[LayerDescription], sources: Mapping[str, frozenset[str]]) -> list[LayerDescription]:
-    """``inputs`` as names, in forward order; in place of a module that is no layer stands what it was made of, in that
-    run of it."""
+    """Resolve ``inputs`` to names of layers, in forward order; a module that is no layer is replaced by its own inputs
+    in that run."""
     order = {layer.module: number for number, layer in enumerate(layers)}
     names = {layer.module: layer.name for layer in layers} | {INPUT: INPUT}
 
-    def found(path: str, seen: set[str]) -> set[str]:
+    def layers_behind(path: str, seen: set[str]) -> set[str]:
         if path in names:
             return {path}
         seen.add(path)
-        return {p for inner in sources.get(path, ()) if inner not in seen for p in found(inner, seen)}
+        return {p for inner in sources.get(path, ()) if inner not in seen for p in layers_behind(inner, seen)}
 
     return [
         replace(layer, inputs=tuple(names[path] for path in sorted(
-            {p for path in layer.inputs for p in found(path, set())}, key=lambda path: order.get(path, -1)
+            {p for path in layer.inputs for p in layers_behind(path, set())}, key=lambda path: order.get(path, -1)
         )))
         for layer in layers
     ]  # fmt: skip
@@ -160,7 +160,7 @@ def _joined(layers: list[LayerDescription], sources: Mapping[str, frozenset[str]
 
 @dataclass(frozen=True)
 class _Result:
-    """What one module gave: the shape with the input's axis first, what is known of it, the layers it came from."""
+    """The result of one module: its shape with the input axis first, its facts, and the layers it was computed from."""
 
     shape: tuple[int, ...]
     facts: Facts
@@ -169,7 +169,7 @@ class _Result:
     bytes: int = 0
 
     def axes(self, input_size: tuple[int, int], reads: str = "image") -> tuple[str, ...]:
-        """Names for the axes after the first; none for what is no layer, like a table of attention."""
+        """Name the axes after the first; () for results that are no layer, such as attention weights."""
         rank, channel = len(self.shape), self.facts.channel
         if self.shape[0] != 1 or rank not in (2, 3, 4):
             return ()
@@ -178,90 +178,91 @@ class _Result:
             return ("channel",) if rank == 2 else ("channel", along) if channel == 1 else (along, "channel")
         if channel in (1, None):
             return ("channel", "y", "x")
-        y, x = self.shape[1:3]  # of a picture's form, not the heads and tokens of attention
+        y, x = self.shape[1:3]  # with the aspect ratio of the image, unlike heads and tokens of attention
         return ("y", "x", "channel") if channel == 3 and abs(y * input_size[1] - x * input_size[0]) < 1 else ()
 
 
 @dataclass
-class _Seen:
-    """One forward: by path in order of finishing, what each module gave (None where it ran twice)."""
+class _Record:
+    """The record of one forward: path -> result, in the order in which modules finish (None where one ran twice)."""
 
     results: dict[str, _Result | None] = field(default_factory=dict)
-    sources: dict[str, frozenset[str]] = field(default_factory=dict)  # of every run of a module: `path`, `path#2` ...
-    parts: tuple[PartDescription, ...] = ()  # of what the network gave
-    plain: bool = False  # the tensor that passes look at is the one vector of scores
+    sources: dict[str, frozenset[str]] = field(default_factory=dict)  # for every run of a module: `path`, `path#2` ...
+    parts: tuple[PartDescription, ...] = ()  # of the network's result
+    plain: bool = False  # the first tensor of the result is the vector of scores
     total: int = 0  # FLOPs
     bytes: int = 0
-    runs: dict[str, int] = field(default_factory=dict)  # how often each module ran
-    passed: set[str] = field(default_factory=set)  # modules that give what they are given
+    runs: dict[str, int] = field(default_factory=dict)  # path -> number of runs
+    passed: set[str] = field(default_factory=set)  # identity modules
 
     def grid(self, result: _Result) -> tuple[int, ...]:
-        """(y, x) of the patches that tokens stand for: the last map before them with so many positions, or fewer by a
-        class token or registers; none where there is no such map."""
-        tokens, found = result.shape[1], ()
+        """Return (y, x) of the patches behind tokens: the size of the last map before them with as many positions, not
+        counting a class token and registers; () where there is no such map."""
+        tokens = result.shape[1]
+        grid: tuple[int, ...] = ()
         for other in self.results.values():
             if other is result:
                 break
             if other is not None and len(other.shape) == 4 and other.facts.channel == 1:
                 y, x = other.shape[2:]
                 if 1 < y * x <= tokens <= y * x + MOST_PREFIX:
-                    found = (y, x)
-        return found
+                    grid = (y, x)
+        return grid
 
 
 def _run(
     module: nn.Module, input_size: tuple[int, int], channels: int, output: str, reads: str, named: set[str]
-) -> _Seen:
-    """The one forward, and another for every further type of numbers among the parameters while it fails. Raises E408
-    where no type is taken."""
+) -> _Record:
+    """Run the forward, again with every further dtype of the parameters while it fails. Raises E408 where no dtype
+    works."""
     paths = {child: path for path, child in module.named_modules() if path}
     shape = _shape(reads, channels, input_size)
     problem: Exception | None = None
     for dtype in [torch.float32] if reads == "text" else input_types(module):
         try:
-            seen = _watched(module, shape, dtype, output, reads, named)
+            record = _run_once(module, shape, dtype, output, reads, named)
         except Exception as e:
             problem = problem or e
             continue
-        if output and output not in (*paths.values(), *(part.name for part in seen.parts)):
+        if output and output not in (*paths.values(), *(part.name for part in record.parts)):
             raise error("E408", f"the output `{output}` is not a module of this model, and no part of what it gives")
         remember_input_type(module, dtype)
-        return seen
+        return record
     text = str(problem).strip().splitlines()
     what = f"a text of {shape[1]} tokens" if reads == "text" else f"{WORDS[reads]} of {' x '.join(map(str, shape))}"
     message = f"the model does not take {what}: {text[0] if text else type(problem).__name__}"
     raise error("E408", message, _help(module, reads)) from problem
 
 
-def _watched(
+def _run_once(
     module: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, output: str, reads: str, named: set[str]
-) -> _Seen:
-    """One forward of zeros, with eyes on every module."""
+) -> _Record:
+    """Run one forward on zeros with hooks on every module."""
     paths = {child: path for path, child in module.named_modules() if path}
-    seen, counter, flow = _Seen(), FlopCounterMode(display=False), Dataflow()
-    traffic = Traffic()
-    runs = seen.runs
+    record, counter, flow = _Record(), FlopCounterMode(display=False), Dataflow()
+    traffic = MemoryTraffic()
+    runs = record.runs
 
     def hook(child: nn.Module, arguments: Any, value: Any) -> None:
         path, tensor = paths[child], first_tensor(value)
         if (isinstance(child, PASS) or type(child).__name__ in PASS_NAMES) and path not in named and path != output:
-            seen.passed.add(path)
+            record.passed.add(path)
             return
         runs[path] = runs.get(path, 0) + 1
         if tensor is None:
-            seen.results[path] = None
+            record.results[path] = None
             return
-        facts, again = flow.of(tensor), path in seen.results
-        mark = f"{path}#{runs[path]}" if again else path
-        seen.sources[mark] = facts.origins
-        seen.results[path] = None if again else _Result(
+        facts, repeated = flow.of(tensor), path in record.results
+        mark = f"{path}#{runs[path]}" if repeated else path
+        record.sources[mark] = facts.origins
+        record.results[path] = None if repeated else _Result(
             tuple(tensor.shape), facts, facts.origins, counter.get_total_flops(), traffic.bytes
         )  # fmt: skip
         flow.put(tensor, origins=frozenset({mark}))
 
     example = torch.zeros(shape, device=next(module.parameters(), torch.empty(0)).device, dtype=dtype)
     flow.put(example, origins=frozenset({INPUT}), channel=None if reads == "text" else 2 if reads == "sequence" else 1)
-    with frozen_module(module) as handles:  # frozen: FlopCounterMode hangs hooks on what could have a gradient
+    with frozen_module(module) as handles:  # frozen: FlopCounterMode adds hooks to results that require a gradient
         handles += [
             child.register_forward_hook(hook) for child in paths if not isinstance(child, torch.jit.ScriptModule)
         ]
@@ -271,17 +272,17 @@ def _watched(
             handles.pop().remove()
         with torch.no_grad():
             twice = example.repeat(2, *[1] * (example.ndim - 1))
-            seen.parts = scored.described(whole, lambda: module(twice), flow.of, module)
-    part = next((p for p in seen.parts if p.name == output), None) or scored.chosen(seen.parts)
+            record.parts = scored.described(whole, lambda: module(twice), flow.of, module)
+    part = next((p for p in record.parts if p.name == output), None) or scored.chosen(record.parts)
     first = tensor_path(whole)
-    there = part is not None and first is not None and scored.path_named(part.name) == first
-    seen.plain = there and value_at(whole, first).ndim == 2
-    seen.total, seen.bytes = counter.get_total_flops(), traffic.bytes
-    return seen
+    if part is not None and first is not None and scored.path_named(part.name) == first:
+        record.plain = value_at(whole, first).ndim == 2
+    record.total, record.bytes = counter.get_total_flops(), traffic.bytes
+    return record
 
 
 def _shape(reads: str, channels: int, input_size: tuple[int, int]) -> tuple[int, ...]:
-    """Of one input with its axis first."""
+    """Return the shape of one input, its axis first."""
     match reads:
         case "text":
             return (1, input_size[1])
@@ -295,7 +296,7 @@ def _shape(reads: str, channels: int, input_size: tuple[int, int]) -> tuple[int,
 
 
 def _help(module: nn.Module, reads: str) -> str:
-    """What may make the module run: arguments of calls that exist."""
+    """Suggest what may make the module run."""
     if reads == "text":
         return "texts are given as numbers of tokens (input, token), `bbilang.adapt_text(module, tokenizer)`"
     if needed := further_arguments(module):
@@ -307,7 +308,7 @@ def _help(module: nn.Module, reads: str) -> str:
 
 
 def further_arguments(module: nn.Module) -> list[str]:
-    """Arguments without a default of the module's forward, after the first."""
+    """Return the required arguments of the module's forward after the first."""
     try:
         parameters = list(inspect.signature(module.forward).parameters.values())
     except (TypeError, ValueError):

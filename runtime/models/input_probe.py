@@ -1,12 +1,13 @@
-"""What a module takes: pictures, signals, sequences or vectors, of how many channels and of what size.
+"""Infer the input of a module: image, signal, sequence or vector, its channels and its size.
 
-Told by its first layer with weights and by the configuration that timm, torchvision and transformers leave with a
-model; where that is not enough, sizes are tried. A try is one forward of zeros, and most end at the first layer that
+The evidence is the first layer with weights and the configuration that timm, torchvision and transformers attach to a
+model; where that is not enough, sizes are tried. A trial is one forward of zeros, and most fail at the first layer that
 does not fit.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,17 +18,19 @@ from torch import nn
 
 from bbilang.runtime.errors import error
 
+logger = logging.getLogger("bbilang.models")
+
 USUAL = 224
 COMMON = (32, 28, 64, 96, 128, 48, 160, 192, 16, 8, 112, 256, 240, 227, 299, 384, 320, 288, 512, 448)  # then others
-NEAR = 24  # pixels around a size that was worked out
+NEAR = 24  # pixels around an inferred size
 MOST_TRIES = 64
 RANKS = {"image": 3, "signal": 2, "sequence": 2, "vector": 1, "text": 1}
 
 
 @dataclass(frozen=True)
-class Entrance:
-    """``reads``: as a description has it. ``size``: (y, x) of an image, (1, x), or (1, 1) of a vector. ``sure``:
-    whether it was said, so that no other is tried."""
+class InputForm:
+    """``reads``: as in a description. ``size``: (y, x) of an image, (1, x), or (1, 1) of a vector. ``sure``: whether
+    the caller stated it, so that no other is tried."""
 
     reads: str
     channels: int
@@ -35,16 +38,16 @@ class Entrance:
     sure: bool = False
 
 
-def entrance(
+def likely_form(
     module: nn.Module,
     size: tuple[int, ...] | None = None,
     channels: int | None = None,
     shape: Sequence[int] | None = None,
     picture: bool = False,
-) -> Entrance:
-    """The most likely one; nothing runs. ``size``: as `adapt` takes it. ``shape``: of a tensor that is to be given,
-    with or without an axis of inputs before its own. ``picture``: whether a picture is to be given. Raises BbiError
-    E408 for a module that takes volumes, E418 for a shape that is none."""
+) -> InputForm:
+    """Return the most likely form without running the module. ``size``: as `adapt` takes it. ``shape``: of a tensor
+    that will be given, with or without an input axis. ``picture``: whether an image will be given. Raises BbiError E408
+    for a module that takes volumes, E418 for an invalid shape."""
     first = first_layer(module)
     if isinstance(first, nn.Conv3d | nn.ConvTranspose3d):
         help = "give one slice or frame of it as (channel, y, x), to a module that takes that"
@@ -52,11 +55,11 @@ def entrance(
     if shape is not None and size is None:
         return _of_shape(tuple(shape), first, channels)
     if size is not None and len(size) == 1 and isinstance(first, nn.Linear) and size[0] == first.in_features:
-        size = ()  # as many numbers as a vector has, not the length of a sequence of them
+        size = ()  # the size of a vector, not the length of a sequence
     if size is not None:
         reads = {2: "image", 1: "sequence" if _last(first) else "signal", 0: "vector"}[len(size)]
         whole = size if len(size) == 2 else (1, *size) if size else (1, 1)
-        return Entrance(reads, channels or _channels(module, first, reads), (whole[0], whole[1]), True)
+        return InputForm(reads, channels or _channels(module, first, reads), (whole[0], whole[1]), True)
     if isinstance(first, nn.Conv1d | nn.ConvTranspose1d | nn.RNNBase):
         what = "sequences (x, channel)" if _last(first) else "signals (channel, x)"
         raise error(
@@ -64,48 +67,48 @@ def entrance(
         )
     if isinstance(first, nn.Linear) and not picture and channels is None:
         if not any(isinstance(child, nn.Flatten | nn.Conv2d) for child in module.modules()):
-            return Entrance("vector", first.in_features, (1, 1))
-    told = configured(module)
-    known = told[1:] if told else (USUAL, USUAL)
-    return Entrance("image", channels or (told and told[0]) or _channels(module, first, "image"), known)
+            return InputForm("vector", first.in_features, (1, 1))
+    config = configured(module)
+    known = config[1:] if config else (USUAL, USUAL)
+    return InputForm("image", channels or (config and config[0]) or _channels(module, first, "image"), known)
 
 
-def others(module: nn.Module, failed: Entrance) -> Iterator[Entrance]:
-    """Further ones to try, the likely ones first, where ``failed`` did not run."""
+def other_forms(module: nn.Module, failed: InputForm) -> Iterator[InputForm]:
+    """Yield further forms to try after ``failed``, the likely ones first."""
     first = first_layer(module)
     if failed.sure:
         if (
             failed.reads == "image" and failed.channels != 3
         ):  # pixels may be folded into channels before the first layer
-            yield Entrance("image", 3, failed.size, True)
+            yield InputForm("image", 3, failed.size, True)
         return
     if failed.reads != "image":
-        failed = Entrance("image", 3, (USUAL, USUAL))
+        failed = InputForm("image", 3, (USUAL, USUAL))
         yield failed
-    sizes = list(_worked_out(module, failed))
+    sizes = list(_inferred_sides(module, failed))
     if isinstance(first, nn.Linear):
         for channels in (1, 3):
             side = math.isqrt(first.in_features // channels)
             if side * side * channels == first.in_features and side > 1:
-                yield Entrance("image", channels, (side, side))
-        yield Entrance("vector", first.in_features, (1, 1))
+                yield InputForm("image", channels, (side, side))
+        yield InputForm("vector", first.in_features, (1, 1))
     for size in dict.fromkeys((*sizes, *COMMON)):
-        yield Entrance("image", failed.channels, (size, size))
+        yield InputForm("image", failed.channels, (size, size))
 
 
 def first_layer(module: nn.Module) -> nn.Module | None:
-    """The first module with weights that tell what it takes, in the order in which the network names them."""
+    """Return the first module whose weights determine its input, in the order of `modules()`."""
     kinds = (nn.modules.conv._ConvNd, nn.Linear, nn.RNNBase, nn.Embedding)
     return next((child for child in module.modules() if isinstance(child, kinds)), None)
 
 
 def configured(module: nn.Module) -> tuple[int, int, int] | None:
-    """(channel, y, x) as the model's library noted it: timm's ``pretrained_cfg``, transformers' ``config``,
+    """Return (channel, y, x) as the model's library recorded it: timm's ``pretrained_cfg``, transformers' ``config``,
     torchvision's ``image_size``; None where it did not."""
     for child in module.modules():
         own = getattr(child, "pretrained_cfg", None) or getattr(child, "default_cfg", None)
         if isinstance(own, dict) and len(found := tuple(own.get("input_size") or ())) == 3:
-            stem = getattr(getattr(child, "patch_embed", None), "img_size", None)  # built for another size
+            stem = getattr(getattr(child, "patch_embed", None), "img_size", None)  # the size that it was built for
             y, x = stem if isinstance(stem, tuple) and len(stem) == 2 else found[1:]
             return int(getattr(child, "in_chans", found[0]) or found[0]), int(y), int(x)
         for holder in (getattr(child, "config", None), child):
@@ -118,8 +121,8 @@ def configured(module: nn.Module) -> tuple[int, int, int] | None:
     return None
 
 
-def _of_shape(shape: tuple[int, ...], first: nn.Module | None, channels: int | None) -> Entrance:
-    """The entrance of a tensor of that shape; one axis too many for the module is that of the inputs."""
+def _of_shape(shape: tuple[int, ...], first: nn.Module | None, channels: int | None) -> InputForm:
+    """Return the form of a tensor of that shape; an extra leading axis is that of the inputs."""
     along = isinstance(first, nn.Conv1d | nn.ConvTranspose1d | nn.RNNBase)
     if len(shape) == 4 or (len(shape) == 3 and along):
         shape = shape[1:]
@@ -129,19 +132,19 @@ def _of_shape(shape: tuple[int, ...], first: nn.Module | None, channels: int | N
         what = f"a tensor of shape {shape} is no input"
         raise error("E418", what, help="inputs are (channel, y, x), (channel, x) or (channel,)")
     if len(shape) == 3:
-        return Entrance("image", shape[0], (shape[1], shape[2]), True)
+        return InputForm("image", shape[0], (shape[1], shape[2]), True)
     if len(shape) == 1:
-        return Entrance("vector", shape[0], (1, 1), True)
+        return InputForm("vector", shape[0], (1, 1), True)
     if isinstance(first, nn.modules.conv._ConvNd) and not along:
         what = f"a tensor of shape {shape} has no axis of channels, and the model takes pictures"
         raise error("E418", what, help=f"give (1, {shape[0]}, {shape[1]}): `tensor[None]`")
     if _last(first):
-        return Entrance("sequence", shape[1], (1, shape[0]), True)
-    return Entrance("signal", shape[0], (1, shape[1]), True)
+        return InputForm("sequence", shape[1], (1, shape[0]), True)
+    return InputForm("signal", shape[0], (1, shape[1]), True)
 
 
 def _last(first: nn.Module | None) -> bool:
-    """Whether the first layer has its channels last, as recurrent and linear layers have."""
+    """Whether the first layer has its channels last, as recurrent and linear layers do."""
     return isinstance(first, nn.RNNBase | nn.Linear | nn.Embedding)
 
 
@@ -160,8 +163,8 @@ class _Unfit(Exception):
     pass
 
 
-def _worked_out(module: nn.Module, failed: Entrance) -> Iterator[int]:
-    """Sides of a square with which the first linear layer that did not fit would: its features grow with the area."""
+def _inferred_sides(module: nn.Module, failed: InputForm) -> Iterator[int]:
+    """Yield sides of a square that would fit the first linear layer that failed: its features grow with the area."""
     linear = [child for child in module.modules() if isinstance(child, nn.Linear)]
     given: list[tuple[int, int]] = []
 
@@ -180,8 +183,8 @@ def _worked_out(module: nn.Module, failed: Entrance) -> Iterator[int]:
         weight = next(module.parameters(), torch.empty(0))
         with torch.no_grad():
             module(torch.zeros(1, failed.channels, *failed.size, device=weight.device, dtype=weight.dtype))
-    except Exception:  # it failed before in this way
-        pass
+    except Exception as e:  # models raise anything; the hook may have seen enough before
+        logger.debug("a trial at %s failed: %s: %s", failed.size, type(e).__name__, e)
     finally:
         for handle in handles:
             handle.remove()

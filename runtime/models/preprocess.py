@@ -1,4 +1,4 @@
-"""From a picture to what a model sees: resize, crop, and the normalization that the adapter applies inside."""
+"""Preprocess pictures for a model: resize, crop, and the normalization that the adapter applies."""
 
 from __future__ import annotations
 
@@ -19,12 +19,11 @@ LONGEST = 16  # a picture longer than this many times its shorter side is cut be
 
 @dataclass(frozen=True)
 class Preprocess:
-    """What is done to a picture before the model, as its training did it.
+    """The preprocessing of pictures, as in the model's training.
 
-    ``resize``: pixels of the shorter side, or, where the picture is ``squashed`` into the crop's form, of the longer
-    side of what it is squashed into; ``crop``: (y, x)
-    in pixels, around the centre; ``mean`` and ``std``: per channel of RGB in [0, 1]. Raises BbiError E407 for values
-    that make no picture.
+    ``resize``: pixels of the shorter side, or, where the picture is ``squashed`` to the crop's aspect ratio, of the
+    longer side of the result; ``crop``: (y, x) in pixels, around the centre; ``mean`` and ``std``: per channel of RGB
+    in [0, 1]. Raises BbiError E407 for values that make no picture.
     """
 
     resize: int
@@ -53,9 +52,9 @@ class Preprocess:
         mean: float | Sequence[float] | None = None,
         std: float | Sequence[float] | None = None,
     ) -> Preprocess:
-        """`set preprocess(size=, crop=, mean=, std=)`: a copy with these replaced; one number stands for all axes.
+        """Apply `set preprocess(size=, crop=, mean=, std=)` to a copy; one number stands for all axes.
 
-        A size below the crop takes the crop along, unless that is given too.
+        A size below the crop reduces the crop, unless that is given too.
         """
         changes: dict[str, Any] = {}
         if size is not None:
@@ -65,7 +64,7 @@ class Preprocess:
             changes["crop"] = _numbers("crop", crop, 2, int)
             changes.setdefault("resize", max(self.resize, *changes["crop"]))
             y, x = changes["crop"]
-            if y != x and size in (None, max(y, x)):  # the whole picture, in the form of the crop
+            if y != x and size in (None, max(y, x)):  # the whole picture, squashed to the crop's aspect ratio
                 changes |= {"resize": max(y, x), "squashed": True}
         if mean is not None:
             changes["mean"] = _numbers("mean", mean, len(self.mean), float)
@@ -74,14 +73,14 @@ class Preprocess:
         return replace(self, **changes)
 
     def normalize(self, images: Tensor) -> Tensor:
-        """(input, channel, y, x) in [0, 1] -> the same axes, as the model was trained on. Differentiable."""
+        """Normalize (input, channel, y, x) in [0, 1] as in training. Differentiable."""
         mean, std = (images.new_tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
         return (images - mean) / std
 
     def display(self, picture: Image) -> np.ndarray:
-        """A PIL picture -> uint8 (y, x, rgb): resized and cropped, as the page shows it.
+        """Convert a PIL picture to uint8 (y, x, rgb): resized and cropped, as the page shows it.
 
-        A picture that has the size of the crop already is taken as it is: somebody cropped it before.
+        A picture of exactly the crop's size is not resized: it has been cropped before.
         """
         import numpy as np
         from PIL import Image
@@ -96,8 +95,8 @@ class Preprocess:
         return np.array(picture.crop((left, top, left + crop_x, top + crop_y)))
 
     def boxed(self, box: Sequence[float], size: tuple[int, int]) -> tuple[float, float, float, float]:
-        """(left, top, right, bottom) in pixels of a picture of ``size`` (width, height) -> in pixels of what `display`
-        makes of it; what lies outside of the crop is not cut off."""
+        """Map a box (left, top, right, bottom) in pixels of a picture of ``size`` (width, height) to pixels of the
+        result of `display`, without clipping."""
         crop_y, crop_x = self.crop
         middle = (0, 0, *size) if self.squashed else _middle(size)
         whole = (middle[2] - middle[0], middle[3] - middle[1])
@@ -111,7 +110,7 @@ class Preprocess:
         return left, top, right, bottom
 
     def _placed(self, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-        """The size (width, height) that a picture is resized to, and the left upper corner (x, y) of its crop."""
+        """Return the size (width, height) after resizing, and the upper left corner (x, y) of the crop."""
         width, height = size
         scale = self.resize / min(width, height)
         target = self._squashed() if self.squashed else (round(width * scale), round(height * scale))
@@ -122,7 +121,7 @@ class Preprocess:
         return x, y
 
     def cut(self, size: tuple[int, int]) -> tuple[float, float]:
-        """The shares of a picture of ``size`` (width, height) that the network does not see, along x and y."""
+        """Return the shares of a picture of ``size`` (width, height) that are cropped away, along x and y."""
         left, top, right, bottom = self.boxed((0, 0, *size), size)
         crop_y, crop_x = self.crop
         seen = ((crop, end - start) for crop, start, end in ((crop_x, left, right), (crop_y, top, bottom)))
@@ -131,13 +130,13 @@ class Preprocess:
 
 
 def _shorten(picture: Image) -> Image:
-    """The middle of a strip: resized whole, one of 1 x 10,000 pixels would take gigabytes."""
+    """Cut out the middle of a strip: resized as a whole, one of 1 x 10,000 pixels would take gigabytes."""
     middle = _middle(picture.size)
     return picture if middle == (0, 0, *picture.size) else picture.crop(middle)
 
 
 def _middle(size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """(left, top, right, bottom) of what of a picture is resized: all but of long strips."""
+    """Return the box (left, top, right, bottom) of a picture that is resized: all of it, except for long strips."""
     width, height = size
     short = min(width, height)
     if max(width, height) <= LONGEST * short:

@@ -41,9 +41,9 @@ def adapter_of(model: Any, input: Any, input_size: Any = None) -> Adapter:
 def _channel_first(shape: tuple[int, ...], module: Any) -> tuple[int, ...]:
     """The shape of an array (y, x, channel) as that of a tensor; unchanged where only its first axis has as many
     channels as the module takes."""
-    from bbilang.runtime.models.input_probe import entrance
+    from bbilang.runtime.models.input_probe import likely_form
 
-    channels = entrance(module, (1, 1)).channels
+    channels = likely_form(module, (1, 1)).channels
     return shape if shape[0] == channels != shape[2] else (shape[2], shape[0], shape[1])
 
 

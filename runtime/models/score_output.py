@@ -1,4 +1,4 @@
-"""Where the scores are in what a network gives, and what kind of numbers they are."""
+"""Find the scores in a network's result, and determine which kind of scores they are."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from bbilang.runtime.passes.module.results import Path, children_of, value_at
 WHOLE = "."  # the result itself, where it becomes one vector for each input
 SCORES = re.compile(r"logit|score|prob|pred", re.IGNORECASE)
 OTHERS = re.compile(r"embed|feature|hidden|pool|latent|represent|state|token|loss|aux|attention|box", re.IGNORECASE)
-MOST = 64  # parts of a result that are looked at
+MOST = 64  # parts of a result that are examined
 PROBABLE = {"softmax", "_softmax", "softmin", "gumbel_softmax", "sparsemax"}
-BOUNDING = {  # what keeps its numbers between 0 and 1, perhaps, and on purpose
+BOUNDING = {  # functions that may bound values to [0, 1]
     "clamp", "clamp_", "clip", "clamp_min", "clamp_max", "hardtanh", "relu6", "minimum", "maximum", "exp", "rsub",
     "__rsub__",
 }  # fmt: skip
@@ -41,7 +41,7 @@ class Part:
 
 
 def parts(result: Any) -> tuple[Part, ...]:
-    """The tensors of numbers in a result, in order, each with its name: `logits`, `[1]`, `aux.scores`."""
+    """Return the floating-point tensors of a result, in order, each with its name: `logits`, `[1]`, `aux.scores`."""
     return tuple(_parts(result, "", ()))[:MOST]
 
 
@@ -56,19 +56,20 @@ def _parts(value: Any, name: str, path: Path) -> Iterator[Part]:
 
 
 def is_listing(result: Any) -> bool:
-    """Whether there is a record of its own for each input, as detectors give: no axis of it is that of the inputs."""
+    """Whether the result is a list of one record per input, as of detectors, so that no tensor has an input axis."""
     return isinstance(result, list | tuple) and bool(result) and all(isinstance(part, Mapping) for part in result)
 
 
 def likely(names: Sequence[str]) -> list[str]:
-    """Those of some vectors that may be the scores: those that are called so, else those not called anything else."""
+    """Filter vectors that may be the scores by name: those named like scores, else those not named like anything
+    else."""
     own = [name for name in names if name.split(".")[-1] == "logits"]
     called = own[:1] or [name for name in names if SCORES.search(name) and not OTHERS.search(name)]
     return called or [name for name in names if not OTHERS.search(name)]
 
 
 def picked(result: Any, name: str) -> Tensor:
-    """The tensor of a result at a name that `parts` gives. Raises BbiError E502 where it is not there."""
+    """Return the tensor of a result by the name that `parts` gives it. Raises BbiError E502 where it is missing."""
     for part in parts(result):
         if part.name == name:
             return part.tensor
@@ -77,13 +78,13 @@ def picked(result: Any, name: str) -> Tensor:
 
 
 def text_scores(result: Any) -> Tensor:
-    """Scores of a model that reads text: (input, class), or (input, token, class) where there is no such vector.
+    """Return the scores of a text model: (input, class), or (input, token, class) where there is no such vector.
 
-    Raises TypeError, which a description tells, where several tensors may be them.
+    Raises TypeError, which becomes an error of the description, where several tensors may be the scores.
     """
-    found = parts(result)
+    candidates = parts(result)
     for rank in (2, 3):
-        names = likely([part.name for part in found if part.tensor.ndim == rank])
+        names = likely([part.name for part in candidates if part.tensor.ndim == rank])
         if len(names) == 1:
             return picked(result, names[0])
         if names:
@@ -94,9 +95,9 @@ def text_scores(result: Any) -> Tensor:
 def described(
     result: Any, again: Callable[[], Any], facts: Callable[[Tensor], Facts], module: nn.Module
 ) -> tuple[PartDescription, ...]:
-    """What a network gave for one input, part by part. ``again``: runs it on two, which tells what an axis is where a
-    result has none or one; ``facts``: what was seen of a tensor."""
-    listing, found = is_listing(result), []
+    """Describe the parts of a network's result for one input. ``again``: runs it on two inputs, which disambiguates the
+    axis of results with fewer than two; ``facts``: the facts of a tensor."""
+    listing, descriptions = is_listing(result), []
     both = None
     for part in parts(result):
         shape, flat = tuple(part.tensor.shape), part.tensor.ndim < 2
@@ -109,21 +110,21 @@ def described(
             size = (part.tensor.numel(),)
         known = facts(part.tensor)
         kind = kind_of(known.last, math.prod(size), module) if vector else ""
-        found.append(PartDescription(part.name, size, tuple(sorted(known.origins)), kind, vector, flat))
-    return tuple(found)
+        descriptions.append(PartDescription(part.name, size, tuple(sorted(known.origins)), kind, vector, flat))
+    return tuple(descriptions)
 
 
-def chosen(found: Sequence[PartDescription]) -> PartDescription | None:
-    """The part that is the scores; None where there is none, or several may be."""
-    names = likely([part.name for part in found if part.vector])
-    return next(part for part in found if part.name == names[0]) if len(names) == 1 else None
+def chosen(candidates: Sequence[PartDescription]) -> PartDescription | None:
+    """Return the part that is the scores; None where there is none, or several candidates."""
+    names = likely([part.name for part in candidates if part.vector])
+    return next(part for part in candidates if part.name == names[0]) if len(names) == 1 else None
 
 
 class Scored(nn.Module):
-    """A network whose scores are a part of what it gives, as one that gives them: (input, class).
+    """Wraps a network whose scores are a part of its result: its result is the scores, (input, class).
 
-    It has the network's own modules under their own names, so that whatever is asked of a layer is asked of the network
-    itself. Hooks on the network as a whole do not run.
+    It shares the network's modules under their names, so that hooks on layers act on the network itself. Hooks on the
+    network as a whole do not run.
     """
 
     def __init__(self, network: nn.Module, name: str, path: Path, rank: int):
@@ -135,7 +136,7 @@ class Scored(nn.Module):
         self.__dict__["network"], self.__dict__["scored"] = network, (name, path, rank)
 
     @property
-    def training(self) -> bool:  # type: ignore[override]
+    def training(self) -> bool:  # type: ignore[override]  # an attribute of nn.Module; here the network's
         return self.__dict__["network"].training
 
     @training.setter
@@ -150,40 +151,40 @@ class Scored(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         _, path, rank = self.__dict__["scored"]
-        found = value_at(self.__dict__["network"].forward(images), path)
+        values = value_at(self.__dict__["network"].forward(images), path)
         if rank == 0:  # (input,), or (class,) of one input
-            return found.reshape(images.shape[0], -1)
-        return found if rank == 1 else found.flatten(1)
+            return values.reshape(images.shape[0], -1)
+        return values if rank == 1 else values.flatten(1)
 
 
 def own(network: nn.Module) -> nn.Module:
-    """The network itself, of one that is a `Scored`."""
+    """Unwrap a `Scored` network."""
     return network.__dict__["network"] if isinstance(network, Scored) else network
 
 
 def scored(network: nn.Module, description: ModelDescription) -> nn.Module:
-    """The network as a description says: itself where its result is the one vector of scores, else a `Scored`."""
+    """Return the network itself where its result is the vector of scores, else a `Scored` wrapper of it."""
     inner = own(network)
     if not description.part:
         return inner
     part = next(part for part in description.parts if part.name == description.part)
     if isinstance(network, Scored) and network.__dict__["scored"][0] == part.name:
         return network
-    found = Scored(inner, part.name, path_named(part.name), 0 if part.flat else len(part.shape))
-    remember_input_type(found, input_type(inner))
-    return found
+    wrapper = Scored(inner, part.name, path_named(part.name), 0 if part.flat else len(part.shape))
+    remember_input_type(wrapper, input_type(inner))
+    return wrapper
 
 
 def path_named(name: str) -> Path:
-    """The path of a part from its name."""
+    """Parse the name of a part to its path."""
     if name == WHOLE:
         return ()
-    found = re.findall(r"\[(\d+)\]|([^.\[\]]+)", name)
-    return tuple(int(number) if number else word for number, word in found)
+    pieces = re.findall(r"\[(\d+)\]|([^.\[\]]+)", name)
+    return tuple(int(number) if number else word for number, word in pieces)
 
 
 def kind_of(last: str, classes: int, module: nn.Module | None = None) -> str:
-    """What kind of scores a vector is: from the configuration of the network, else from the function that gave it."""
+    """Determine the kind of scores of a vector: from the network's configuration, else from the function before it."""
     config = getattr(getattr(module, "model", module), "config", None) or getattr(module, "config", None)
     problem = getattr(config, "problem_type", None)
     if problem == "regression":
@@ -200,9 +201,9 @@ def kind_of(last: str, classes: int, module: nn.Module | None = None) -> str:
 
 
 def kind_of_rows(scores: Any, kind: str) -> str:
-    """The kind of scores (input, class) from the numbers themselves, where a description does not know it.
+    """Determine the kind of scores (input, class) from their values, where the description does not know it.
 
-    Each input is looked at alone; raises BbiError E532 where they differ, or are not what was said.
+    Inputs are examined one by one; raises BbiError E532 where they differ, or contradict the stated kind.
     """
     values = torch.as_tensor(scores).double()
     between = (values >= 0).all(1) & (values <= 1 + 1e-4).all(1)
@@ -212,15 +213,15 @@ def kind_of_rows(scores: Any, kind: str) -> str:
     if kind not in (kinds.UNKNOWN, kinds.UNLESS, kinds.UNDECIDED):
         return kind
     if kind == kinds.UNDECIDED:
-        found = [kinds.INDEPENDENT if row else kinds.SIGMOID for row in between.tolist()]
+        row_kinds = [kinds.INDEPENDENT if row else kinds.SIGMOID for row in between.tolist()]
     else:
         rows = zip(sums.tolist(), between.tolist(), strict=True)
         beside = kinds.LOGITS if kind == kinds.UNLESS else kinds.INDEPENDENT
-        found = [kinds.PROBABILITIES if s else beside if b else kinds.LOGITS for s, b in rows]
-    if len(set(found)) > 1:
-        other = next(kind for kind in found if kind != found[0])
-        raise _differ(f"of some inputs the scores look like {found[0]}, of others like {other}")
-    return found[0]
+        row_kinds = [kinds.PROBABILITIES if s else beside if b else kinds.LOGITS for s, b in rows]
+    if len(set(row_kinds)) > 1:
+        other = next(kind for kind in row_kinds if kind != row_kinds[0])
+        raise _differ(f"of some inputs the scores look like {row_kinds[0]}, of others like {other}")
+    return row_kinds[0]
 
 
 def _differ(message: str) -> BbiError:
@@ -229,7 +230,7 @@ def _differ(message: str) -> BbiError:
 
 
 def probabilities(scores: Tensor, kind: str) -> Tensor:
-    """Scores (..., class) as probabilities. Raises BbiError E533 where they are values, which have none."""
+    """Convert scores (..., class) to probabilities. Raises BbiError E533 for values, which have none."""
     match kind:
         case kinds.LOGITS:
             return scores.softmax(-1)
@@ -242,14 +243,14 @@ def probabilities(scores: Tensor, kind: str) -> Tensor:
 
 
 def probability_slope(scores: Tensor, number: int, kind: str) -> Tensor:
-    """d probability / d scores (class,) of one class."""
+    """Return d probability / d scores (class,) of one class."""
     hot = torch.zeros_like(scores)
     hot[number] = 1
-    return pulled(scores, hot, kind)
+    return probability_vjp(scores, hot, kind)
 
 
-def pulled(scores: Tensor, cotangent: Tensor, kind: str) -> Tensor:
-    """A cotangent (..., class) of the probabilities -> of the scores."""
+def probability_vjp(scores: Tensor, cotangent: Tensor, kind: str) -> Tensor:
+    """Pull a cotangent (..., class) of the probabilities back to the scores."""
     own = probabilities(scores, kind)
     if kind == kinds.LOGITS:
         return own * (cotangent - (own * cotangent).sum(-1, keepdim=True))
@@ -257,6 +258,6 @@ def pulled(scores: Tensor, cotangent: Tensor, kind: str) -> Tensor:
 
 
 def shown(scores: Any, kind: str) -> Any:
-    """(input, class): what a page says of scores: probabilities, or the values themselves."""
+    """Return the numbers that a page shows for scores, (input, class): probabilities, or the values themselves."""
     values = torch.as_tensor(scores)
     return (values if kind == kinds.VALUE else probabilities(values.double(), kind)).float().numpy()

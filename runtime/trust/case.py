@@ -174,14 +174,14 @@ class Case:
         """Return d target / d scores, (target, row, class)."""
         import torch
 
-        from bbilang.runtime.models.score_output import pulled
+        from bbilang.runtime.models.score_output import probability_vjp
 
         index = torch.as_tensor(self.index, device=scores.device)[owners.to(scores.device)]
         weight = torch.as_tensor(self.weight, device=scores.device, dtype=scores.dtype)[owners.to(scores.device)]
         slope = torch.zeros(*index.shape[:2], scores.shape[1], device=scores.device, dtype=scores.dtype)
         slope.scatter_add_(2, index, weight)
         if self.probable:
-            slope = pulled(scores.double()[:, None], slope.double(), self.run.kind).to(scores)
+            slope = probability_vjp(scores.double()[:, None], slope.double(), self.run.kind).to(scores)
         return slope.transpose(0, 1)
 
     # --- the network ---------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from bbilang.runtime.models.copy_module import copied
+from bbilang.runtime.models.copy_module import copy_module
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.curves import curve_field
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
@@ -116,11 +116,11 @@ def cascade(adapter: Adapter, seed: int) -> Iterator[tuple[str, Adapter]]:
     network. Every network is a separate copy: passes cache what they learn of a module."""
     from bbilang.runtime import passes
 
-    module = copied(adapter.module)
+    module = copy_module(adapter.module)
     for stage, (name, children) in enumerate(stages(module)):
         for index, child in enumerate(children):
             randomize(child, 7919 * (seed + 1) + 131 * stage + index)
-        randomized = replace(adapter, module=copied(module), random=True, _hashed=None)
+        randomized = replace(adapter, module=copy_module(module), random=True, _hashed=None)
         passes.copy_behaviour(randomized, adapter)
         yield name, randomized
 

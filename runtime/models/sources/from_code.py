@@ -10,8 +10,9 @@ import hashlib
 import importlib
 import sys
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bbilang.grammar.files import opened, path_of, short
 from bbilang.runtime.errors import error
@@ -76,7 +77,7 @@ def _load_exported(name: str) -> ModelSpec:
     try:
         path = path_of(name)
         with opened(path) as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+            digest = hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest()[:16]
     except FileNotFoundError as e:
         raise error("E401", f"there is no file {short(name)}") from e
     except OSError as e:

@@ -136,7 +136,7 @@ def _reads_images(transformers: Any, config: Any, architecture: str) -> bool:
 def _wrapped(module: nn.Module, text: bool, scores: bool) -> nn.Module:
     from bbilang.runtime.models.sources.text_models import TextModel
 
-    module.config.use_cache = False
+    module.config.use_cache = False  # type: ignore[union-attr]  # the PretrainedConfig of transformers
     return TextModel(module, scores) if text else module
 
 

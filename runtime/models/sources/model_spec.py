@@ -11,7 +11,7 @@ from bbilang.runtime.models.preprocess import Preprocess
 if TYPE_CHECKING:
     from torch import nn
 
-    from bbilang.runtime.models.sources.text_models import Words
+    from bbilang.runtime.models.sources.text_models import Tokenizer
 
 EXPORTED = ".pt2"  # files of torch.export
 
@@ -28,7 +28,7 @@ class ModelSpec:
     preprocess: Preprocess
     labels: tuple[str, ...] = ()
     definition: str = ""
-    words: Words | None = None  # the tokenizer of a model that reads text
+    words: Tokenizer | None = None  # the tokenizer of a model that reads text
     random: bool = False
 
 

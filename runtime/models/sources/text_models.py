@@ -1,4 +1,4 @@
-"""Models that read text: tokens in, their numbers as a tensor, and the words that a page shows for them."""
+"""Adapt models that read text: token ids as input, and the words that a page shows for them."""
 
 from __future__ import annotations
 
@@ -18,21 +18,23 @@ from bbilang.runtime.models.score_output import text_scores
 if TYPE_CHECKING:
     from bbilang.compiler.ir.model_description import ModelDescription
 
-ABSENT = -1.0  # the number of a token that only fills a shorter text up
+ABSENT = -1.0  # the id of padding after a shorter text
 LONGEST = 512  # tokens, where the model says nothing
 
 
-class Words(Protocol):
-    """A tokenizer as a page needs it: the numbers of a text's tokens, and a word for each, as it stands in the text."""
+class Tokenizer(Protocol):
+    """What a page needs of a tokenizer: the ids of a text's tokens, and a word for each as it occurs in the text."""
 
-    longest: int
+    @property
+    def longest(self) -> int:
+        """The most tokens that the model reads."""
 
     def read(self, text: str) -> tuple[list[int], list[str]]: ...
 
 
 @dataclass(frozen=True)
-class Plain:
-    """Any object with ``encode(text) -> numbers`` and ``decode(numbers) -> text`` as a tokenizer."""
+class PlainTokenizer:
+    """Adapts any object with ``encode(text) -> numbers`` and ``decode(numbers) -> text`` ."""
 
     tokenizer: Any
     longest: int = LONGEST
@@ -43,11 +45,12 @@ class Plain:
 
 
 class TextModel(nn.Module):
-    """A module that takes numbers of tokens, for passes that hand over floating-point tensors.
+    """Wraps a module that takes token ids, for passes that feed floating-point tensors.
 
     (input, token), `ABSENT` after the end of a shorter text -> scores (input, class): the module's own, or, where it
-    scores the next token at every place (input, token, class), those at the last. A module that gives vectors of tokens
-    and no scores gives (input, token, channel), and the layer ``sentence`` is their mean (Reimers and Gurevych, 2019).
+    scores the next token at every position (input, token, class), those at the last one. A module that gives vectors of
+    tokens and no scores gives (input, token, channel), and the layer ``sentence`` is their mean (Reimers and Gurevych,
+    2019).
     """
 
     def __init__(self, model: nn.Module, scores: bool = True):
@@ -76,7 +79,7 @@ class TextModel(nn.Module):
 
 
 def _outside(model: nn.Module, numbers: Tensor) -> Exception:
-    """E526 where a token has no row in an embedding of the model."""
+    """Make the error E526 of a token without a row in an embedding of the model."""
     most = int(numbers.max())
     sizes = [(m.num_embeddings, name) for name, m in model.named_modules() if isinstance(m, nn.Embedding)]
     size, name = next(((size, name) for size, name in sizes if size <= most), (0, ""))
@@ -90,7 +93,7 @@ def _outside(model: nn.Module, numbers: Tensor) -> Exception:
 
 
 class Mean(nn.Module):
-    """(input, token, channel) -> (input, channel): the mean over the tokens that are there."""
+    """The mean over present tokens: (input, token, channel) -> (input, channel)."""
 
     def forward(self, values: Tensor, present: Tensor) -> Tensor:
         weight = present.to(values.dtype).unsqueeze(-1)
@@ -108,12 +111,17 @@ def _first(result: Any) -> Tensor:
 
 @dataclass
 class TextAdapter(Adapter):
-    """An adapter of a `TextModel`: its inputs are numbers of tokens (input, token), floating point.
+    """An adapter of a `TextModel`: its inputs are token ids (input, token), floating point.
 
-    A description holds for one number of tokens; `description_for` gives that of the longest of some texts.
+    A description holds for one number of tokens; `description_for` returns that of the longest of some texts.
     """
 
-    words: Any = None
+    words: Tokenizer | None = None
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        assert self.words is not None
+        return self.words
 
     def normalize(self, images: Tensor) -> Tensor:
         return images
@@ -122,9 +130,9 @@ class TextAdapter(Adapter):
         raise error("E407", f"{self.description.name} reads text, and `set preprocess` is about pictures")
 
     def read(self, text: str) -> tuple[Tensor, tuple[str, ...]]:
-        """A text as the numbers of its tokens (token,), filled up to the description's length, and a word for each; the
-        words of what fills up are empty. Raises E418 for a text without tokens, or longer than the model reads."""
-        numbers, words = tokens(self.words, text, self.description.name)
+        """Return a text's token ids (token,), padded to the description's length, and a word for each, empty for
+        padding. Raises E418 for a text without tokens, or longer than the model reads."""
+        numbers, words = tokens(self.tokenizer, text, self.description.name)
         missing = self.description.input_size[1] - len(numbers)
         if missing < 0:
             length = self.description.input_size[1]
@@ -132,12 +140,12 @@ class TextAdapter(Adapter):
         return torch.tensor([*map(float, numbers), *[ABSENT] * missing]), (*words, *[""] * missing)
 
     def description_for(self, inputs: Iterable[Any]) -> ModelDescription:
-        """The description for as many tokens as the longest of the texts has: `text:...`, or names of files."""
+        """Return the description for the number of tokens of the longest text: `text:...`, or names of files."""
         texts = [read(spec)[1] for spec in inputs if isinstance(spec, str) and is_text(spec)]
-        return described(self, longest_of(self.words, texts, self.description.name)) if texts else self.description
+        return described(self, longest_of(self.tokenizer, texts, self.description.name)) if texts else self.description
 
 
-def tokens(words: Words, text: str, name: str) -> tuple[list[int], list[str]]:
+def tokens(words: Tokenizer, text: str, name: str) -> tuple[list[int], list[str]]:
     numbers, shown = words.read(text)
     if not numbers:
         raise error("E418", f"a text without a token is no input of {name}", 'as in `input "text:The film was good."`')
@@ -147,20 +155,20 @@ def tokens(words: Words, text: str, name: str) -> tuple[list[int], list[str]]:
     return numbers, shown
 
 
-def longest_of(words: Words, texts: Sequence[str], name: str) -> int:
+def longest_of(words: Tokenizer, texts: Sequence[str], name: str) -> int:
     return max(len(tokens(words, text, name)[0]) for text in texts)
 
 
 def described(adapter: TextAdapter, length: int) -> ModelDescription:
-    """The adapter's description for another number of tokens: the same layers, counted anew."""
+    """Return the adapter's description for another number of tokens: the same layers with new shapes and costs."""
     from bbilang.runtime.models.describe import describe_module
 
     old = adapter.description
     if old.input_size == (1, length):
         return old
-    found = describe_module(
+    description = describe_module(
         adapter.module, (1, length), old.name, output=old.output, title=old.title, labels=old.labels,
         names={layer.name: layer.module for layer in old.layers}, aliases=old.aliases,
         kinds={layer.name: layer.kind for layer in old.layers}, reads="text",
     )  # fmt: skip
-    return replace(found, scores=old.scores, absent=old.absent)
+    return replace(description, scores=old.scores, absent=old.absent)

@@ -22,7 +22,7 @@ from bbilang.runtime.models.describe import describe_module
 from bbilang.runtime.models.preprocess import Preprocess
 from bbilang.runtime.models.sources.model_spec import ModelSource, ModelSpec
 from bbilang.runtime.models.sources.short_names import short_names
-from bbilang.runtime.models.sources.text_models import TextAdapter, TextModel, Words, longest_of
+from bbilang.runtime.models.sources.text_models import TextAdapter, TextModel, Tokenizer, longest_of
 from bbilang.runtime.models.weights.load import fit_file, fit_random
 
 logger = logging.getLogger("bbilang.models")
@@ -44,6 +44,7 @@ def describe_source_model(
     spec: ModelSpec | None = None
     if texts:
         spec = source.find(name)
+        assert spec.words is not None, f"{name} reads no text"
         size = (1, longest_of(spec.words, [read(text)[1] for text in texts], name))
     dependencies = source.key(name)
     if dependencies is None:
@@ -81,7 +82,7 @@ def load_source_model(
 
 
 def text_adapter(
-    module: nn.Module, words: Words, labels: tuple[str, ...], output: str, name: str, scores: bool
+    module: nn.Module, words: Tokenizer, labels: tuple[str, ...], output: str, name: str, scores: bool
 ) -> TextAdapter:
     """Make the adapter of a module that reads text, for `bbilang.adapt_text`. The module itself is used."""
     wrapped = module if isinstance(module, TextModel) else TextModel(module, scores)
@@ -118,9 +119,8 @@ def _built(name: str, spec: ModelSpec) -> nn.Module:
 
 
 def _of_module(name: str, spec: ModelSpec, module: nn.Module, size: tuple[int, int] | None) -> ModelDescription:
-    text = spec.words is not None
-    size = size or ((1, min(TEXT_LENGTH, spec.words.longest)) if text else spec.preprocess.crop)
-    reads, channels = "text" if text else "image", len(spec.preprocess.mean)
+    size = size or (spec.preprocess.crop if spec.words is None else (1, min(TEXT_LENGTH, spec.words.longest)))
+    reads, channels = "image" if spec.words is None else "text", len(spec.preprocess.mean)
     description = describe_module(module, size, name, channels, title=spec.title, reads=reads)
     labels = spec.labels if len(spec.labels) == description.classes else ()
     return replace(_renamed(description, module), labels=labels)

@@ -11,7 +11,9 @@ import json
 import os
 import urllib.parse
 from dataclasses import asdict, dataclass
+from io import BufferedReader
 from pathlib import Path
+from typing import cast
 
 from bbilang.grammar.files import MOST_WEIGHTS, opened
 from bbilang.runtime.cache.disk import Cache, canonical
@@ -91,7 +93,7 @@ def folder() -> Path:
 
 def sha256_of(path: Path) -> str:
     with opened(path, MOST_WEIGHTS) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(cast(BufferedReader, file), "sha256").hexdigest()
 
 
 def pinned(digits: str) -> str:

@@ -1,8 +1,8 @@
-"""What a live module is made of, as a digest: the code that is loaded, its plain attributes, its tensors.
+"""Digest a live module: the loaded code, its plain attributes and its tensors.
 
-A digest of the loaded code, not of its file: a file may have been edited since, a method replaced. The code of torch
-and of the standard library is known by its version; that of other installed packages by itself, without the globals
-that it reads; that of everybody else with its closures, its defaults and every global that its functions name.
+The digest is of the loaded code, not of its file: the file may have been edited since, or a method replaced. Code of
+torch and the standard library is identified by its version; code of other installed packages by its bytecode, without
+the globals that it reads; all other code with its closures, defaults and every global that its functions name.
 """
 
 from __future__ import annotations
@@ -37,57 +37,58 @@ SKIPPED = {
 }  # fmt: skip
 PLAIN = frozenset((type(None), bool, int, float, complex, str, bytes, type(Ellipsis), range, slice))
 OF_TORCH = (torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format)
-MOST, DEEPEST = 200_000, 100  # values, and values inside each other: what holds more is not followed
+MOST, DEEPEST = 200_000, 100  # number of values, and depth of nesting; beyond, a module is Unknown
 
 
 class Unknown(Exception):
-    """Something that no digest can be made of: an open file, a lock, an object of a compiled extension."""
+    """A value that cannot be digested: an open file, a lock, an object of a compiled extension."""
 
 
 @dataclass(frozen=True)
 class Live:
-    """A module as it was at a moment, for this process alone: tensors by where they are, how often they were written
-    to, and a checksum, since writing through ``.data`` is not counted. Equal while all of that is so, and the tensors
-    are the same objects."""
+    """A snapshot of a module within this process: tensors by address, version counter and checksum (``.data`` writes do
+    not count as versions). Snapshots are equal while nothing has changed and the tensors are the same objects."""
 
     digest: str
     tensors: list[weakref.ref[Tensor]] = field(compare=False, repr=False)
 
     @property
     def holds(self) -> bool:
-        """Whether the tensors still exist: an address that was given away says nothing."""
+        """Whether the tensors still exist: a reused address identifies nothing."""
         return all(tensor() is not None for tensor in self.tensors)
 
 
 def live(module: nn.Module) -> Live | None:
-    """The module as it is now. None where something in it cannot be known."""
-    made = _made(module, True)
-    return None if made is None else Live(made.digest(), made.tensors)
+    """Take a snapshot of the module. None where it holds something that cannot be digested."""
+    digest = _digest_of(module, True)
+    return None if digest is None else Live(digest.digest(), digest.tensors)
 
 
 def code_of(module: nn.Module) -> str | None:
-    """A digest of its code and its attributes for any process, without its parameters and buffers. None likewise."""
-    made = _made(module, False)
-    return None if made is None else made.digest()
+    """Digest the module's code and attributes, without parameters and buffers, across processes. None as for `live`."""
+    digest = _digest_of(module, False)
+    return None if digest is None else digest.digest()
 
 
-def _made(module: nn.Module, alive: bool) -> _Digest | None:
-    made = _Digest(alive)
+def _digest_of(module: nn.Module, alive: bool) -> _Digest | None:
+    digest = _Digest(alive)
     try:
-        made.module(module)
+        digest.module(module)
     except (Unknown, RecursionError):
         return None
-    return made
+    return digest
 
 
 class _Digest:
+    """Collects the words of a digest. ``alive``: tensors by identity, for this process; else by their bytes."""
+
     def __init__(self, alive: bool):
         self.alive, self.depth = alive, 0
         self.words: list[str] = []
-        self.kinds: dict[type, int] = {}  # of classes that were met, when
+        self.kinds: dict[type, int] = {}  # class -> the order in which it was first seen
         self.tensors: list[weakref.ref[Tensor]] = []
         self.named: dict[tuple[str, ...], list[str]] = {}
-        self.seen: dict[int, tuple[int, Any]] = {}  # the value is held, so that its number stays its own
+        self.seen: dict[int, tuple[int, Any]] = {}  # id -> (number, the value, held so that its id is not reused)
 
     def put(self, *words: object) -> None:
         self.words.append("\0".join(map(str, words)))
@@ -99,7 +100,7 @@ class _Digest:
         return hashlib.sha256("\n".join(self.words).encode(errors="surrogatepass")).hexdigest()
 
     def new(self, value: Any) -> bool:
-        """Whether a value was not met before; where it was, its number stands for it."""
+        """Whether a value is seen for the first time; a repeated one is written as its number."""
         if id(value) in self.seen:
             self.put("again", self.seen[id(value)][0])
             return False
@@ -117,7 +118,7 @@ class _Digest:
         for name in ("_global_forward_hooks", "_global_forward_pre_hooks"):
             self.hooks(getattr(wide, name))
         waiting = [("", root)]
-        while waiting:  # faster than `named_modules`, which hands each path up through every level
+        while waiting:  # faster than `named_modules`, whose generators are nested per level
             path, child = waiting.pop()
             self.words.append(f"module\0{path}")
             if child is not root and not self.new(child):
@@ -134,15 +135,14 @@ class _Digest:
                     if self.alive:
                         self.value(tensor)
             for name in self.attributes(tuple(own)):
-                if name == "_graph" and isinstance(child, fx.GraphModule):  # its code says it
+                if name == "_graph" and isinstance(child, fx.GraphModule):  # its code represents it
                     continue
                 self.words.append(f"attribute {name}")
                 self.value(own[name])
             waiting += [(f"{path}.{name}", part) for name, part in child._modules.items() if part is not None]
 
     def attributes(self, own: tuple[str, ...]) -> list[str]:
-        """Those of a module's attributes that torch does not keep itself, by name; asked once for modules that are
-        built alike."""
+        """Return the names of attributes that torch does not manage, sorted; cached by the set of names."""
         if own not in self.named:
             self.named[own] = sorted(set(own) - HELD)
         return self.named[own]
@@ -205,8 +205,8 @@ class _Digest:
             self.value(value.__func__)
         elif isinstance(value, property):
             self.put("property")
-            for part in (value.fget, value.fset):
-                self.value(part)
+            for accessor in (value.fget, value.fset):
+                self.value(accessor)
         elif isinstance(value, types.FunctionType):
             self.function(value)
         elif isinstance(value, types.BuiltinFunctionType):
@@ -233,7 +233,7 @@ class _Digest:
             self.bytes(piece)
 
     def object(self, value: Any) -> None:
-        """Containers by what they hold, other objects by their class and attributes."""
+        """Digest containers by their contents, other objects by their class and attributes."""
         if not self.new(value):
             return
         self.put("object", type(value).__module__, type(value).__qualname__)
@@ -302,7 +302,7 @@ class _Digest:
             self.put("closure", name)
             try:
                 inside = cell.cell_contents
-            except ValueError:  # not filled yet
+            except ValueError:  # an empty cell
                 continue
             self.value(inside)
         self.globals_of(function, names)
@@ -319,7 +319,7 @@ class _Digest:
                     self.value(inside[attribute])
 
     def code(self, code: types.CodeType) -> set[str]:
-        """Its instructions and constants; the names that it reads, of functions inside it too."""
+        """Digest instructions and constants; return the names that the code reads, including nested functions."""
         self.put(code.co_name, code.co_names, code.co_varnames, code.co_freevars, code.co_flags)
         self.bytes(code.co_code)
         names = set(code.co_names)
@@ -346,7 +346,7 @@ def _root(thing: Any) -> str:
 
 
 def _python(kind: type) -> bool:
-    """Whether instances have no state but what Python sees."""
+    """Whether instances have no state outside Python (none of a compiled extension)."""
     plain = (object, dict, list, tuple, set, frozenset)
     return all(base in plain or not _compiled(base) for base in kind.__mro__)
 
@@ -357,6 +357,6 @@ def _compiled(kind: type) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _library(name: str) -> bool:
-    """Whether a module of Python belongs to an installed package."""
+    """Whether a Python module belongs to an installed package."""
     file = getattr(sys.modules.get(name), "__file__", None) or ""
     return "site-packages" in file or "dist-packages" in file

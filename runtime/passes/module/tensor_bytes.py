@@ -1,4 +1,4 @@
-"""What a module's numbers are made of, as bytes to hash: tensors of every dtype and layout, and what else it keeps."""
+"""The state of a module as bytes to hash: tensors of every dtype and layout, and other values of a state dict."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-ROW, SMALL = 1024, 8192  # entries: of so few CRC-32 alone takes less than the calls that sums are made of
+ROW, SMALL = 1024, 8192  # entries: up to SMALL, a CRC-32 of all of them is faster than row sums
 _BYTES = (torch.float32, torch.float64, torch.float16, torch.int64, torch.int32, torch.uint8, torch.int8, torch.bool)
 _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 PLAIN = (bool, int, float, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
 
 
 def state_of(module: nn.Module) -> Iterator[tuple[str, Any]]:
-    """(name, value) of everything that a forward may read: parameters, buffers (also those that a state dict leaves
-    out), and what modules add to their state dict themselves, such as the packed weights of a quantized layer."""
+    """Yield (name, value) of all state that a forward may read: parameters, buffers (also non-persistent ones), and
+    custom entries of the state dict, such as the packed weights of a quantized layer."""
     seen = set()
     for path, child in module.named_modules():
         own = (*child.named_parameters(recurse=False), *child.named_buffers(recurse=False))
@@ -32,15 +32,15 @@ def state_of(module: nn.Module) -> Iterator[tuple[str, Any]]:
 
 
 def content(value: Any) -> Iterator[bytes] | None:
-    """The bytes of a value with its dtype, shape and layout, piece by piece; None where it cannot be known, such as an
-    object that only a backend understands. A tensor without values (meta) is known by its shape."""
+    """Return the bytes of a value with its dtype, shape and layout, in pieces; None where it cannot be read, such as an
+    opaque object of a backend. A meta tensor is identified by its shape."""
     pieces: list[bytes] = []
     return iter(pieces) if _write(value, pieces) else None
 
 
 def identity(value: Any) -> tuple[Any, ...] | None:
-    """Equal while a tensor is the same memory with the same values, also where it was written through ``.data``, of
-    which torch keeps no count; None where it lends its memory to nobody, so that it has to be read again."""
+    """Return a key that stays equal while a tensor is the same memory with the same values, also if it is written
+    through ``.data``, which torch's version counter misses; None where its memory cannot be accessed."""
     if not isinstance(value, Tensor):
         return None
     try:
@@ -51,14 +51,14 @@ def identity(value: Any) -> tuple[Any, ...] | None:
 
 
 def checksum(tensor: Tensor) -> int:
-    """Another number where one entry or more were changed, or changed places, but for chance: sums of the bits along
-    rows of 1,024 entries and across them, in one pass each: 1.7 ms for 4.7 million weights where CRC-32 takes 4.5.
-    Raises NotImplementedError for layouts and wrappers whose memory is not one piece."""
+    """Return a checksum that changes, with high probability, when entries change or swap: sums of the bits along rows
+    of 1,024 entries and across them, in one pass each: 1.7 ms for 4.7 million weights where CRC-32 takes 4.5.
+    Raises NotImplementedError for layouts and wrappers without contiguous memory."""
     if tensor.is_meta or not tensor.numel():
         return 0
     if type(tensor) is Tensor and tensor.is_cpu and tensor.numel() <= SMALL and tensor.dtype in _BYTES:
         if tensor.is_contiguous() and not (tensor.is_neg() or tensor.requires_grad or tensor.layout != torch.strided):
-            return zlib.crc32(tensor.numpy())
+            return zlib.crc32(tensor.numpy().data)
     if tensor.layout != torch.strided or tensor.is_nested or hasattr(tensor, "__tensor_flatten__"):
         raise NotImplementedError
     plain = tensor.int_repr() if tensor.is_quantized else tensor.resolve_conj().resolve_neg()
@@ -66,15 +66,15 @@ def checksum(tensor: Tensor) -> int:
     bits = bits.contiguous().reshape(-1).view(_BITS[bits.element_size()])
     whole = len(bits) // ROW * ROW
     rows = bits[:whole].view(-1, ROW)
-    found = 0
+    value = 0
     for part in (rows.sum(1, dtype=bits.dtype), rows.sum(0, dtype=bits.dtype), bits[whole:]):
-        found = zlib.crc32(part.cpu().numpy(), found)
-    return found
+        value = zlib.crc32(part.cpu().numpy().data, value)
+    return value
 
 
-class Seen:
-    """What a state was when it was read, without keeping it alive: memory that was freed and given to other tensors is
-    not taken for the old ones."""
+class StateSnapshot:
+    """The identity of a state when it was read. Holds weak references, so that memory that was freed and reused is not
+    mistaken for the old tensors."""
 
     def __init__(self, state: list[tuple[str, Any]]):
         self._parts = [
@@ -92,7 +92,7 @@ def _write(value: Any, pieces: list[bytes]) -> bool:
     if isinstance(value, Tensor):
         try:
             return _write_tensor(value.detach(), pieces)
-        except (RuntimeError, NotImplementedError, TypeError):  # a layout or backend that lends its bytes to nobody
+        except (RuntimeError, NotImplementedError, TypeError):  # a layout or backend without accessible bytes
             return False
     if isinstance(value, PLAIN):
         pieces.append(f"{type(value).__name__} {value!r}\n".encode())
@@ -110,9 +110,9 @@ def _write_tensor(tensor: Tensor, pieces: list[bytes]) -> bool:
     pieces.append(f"{tuple(tensor.shape)} {tensor.dtype} {tensor.layout}\n".encode())
     if tensor.is_meta:
         return True
-    if hasattr(tensor, "__tensor_flatten__"):  # a wrapper: the tensors inside, and what it says of itself
-        names, said = tensor.__tensor_flatten__()
-        pieces.append(f"{type(tensor).__qualname__} {names} {said!r}\n".encode())
+    if hasattr(tensor, "__tensor_flatten__"):  # a wrapper subclass: its inner tensors and its metadata
+        names, metadata = tensor.__tensor_flatten__()
+        pieces.append(f"{type(tensor).__qualname__} {names} {metadata!r}\n".encode())
         return all(_write_tensor(getattr(tensor, name), pieces) for name in names)
     if tensor.is_nested:
         return False
