@@ -76,9 +76,14 @@ class Masks(Style):
         return ("hue: the groups' mean on the circle, weighted by value; strength: the largest of their values",)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
-        from bbilang.runtime.charts.masks import chart
+        """All groups in one picture, or the map of the group that is pointed at."""
+        from bbilang.runtime.charts.maps import FIRST_PICTURE, map_chart
+        from bbilang.runtime.vega.element import identifier
 
-        return chart(element, theme)
+        selected, first = f"selected_{identifier(element.id)}", len(element.targets)
+        chosen = [f"indexof(datum.frame.series_atoms, {selected}[{first + k}])" for k in range(len(element.selects))]
+        shown = f"datum.frame.pictures[1 + max(-1, {', '.join(chosen)})]" if chosen else FIRST_PICTURE
+        return map_chart(element, theme, 0.75, shown=shown, smooth=True)
 
 
 def group_numbers(drawing: Drawing, index: Index, count: int) -> np.ndarray:

@@ -70,9 +70,12 @@ class Rgb(Style):
         return (f"the colours add up; {zero}",)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
-        from bbilang.runtime.charts.rgb import chart
+        from bbilang.runtime.charts.maps import map_chart
+        from bbilang.runtime.vega.element import series
 
-        return chart(element, theme)
+        # Two components leave light what they do not mark; the grey of three would only darken what is below.
+        multiplied = theme.host is not None and series(element) == 2
+        return map_chart(element, theme, 0.6, blend="multiply") if multiplied else map_chart(element, theme, 0.6)
 
 
 def colours(parts: np.ndarray, signed: bool, largest: float) -> np.ndarray:
