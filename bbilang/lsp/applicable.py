@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice, product
 
-from bbilang.compiler.check.arguments import At, Poisoned
+from bbilang.compiler.check.arguments import CheckError, Poisoned
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.contract import Fail, Operation, Parameter, Style
 from bbilang.compiler.ir.program import Node
@@ -21,7 +21,7 @@ def apply_stage(field: Node, call: ast.Call, resolver: Resolver) -> Node | None:
     """Return the field after the stage, or None where the stage does not type-check."""
     try:
         return resolver.stage(field, call, NOWHERE)
-    except (At, Poisoned, BbiError, Fail, RecursionError):
+    except (CheckError, Poisoned, BbiError, Fail, RecursionError):
         return None
     finally:
         resolver.notes.clear()

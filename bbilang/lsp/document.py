@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bbilang.compiler.check.arguments import At, Poisoned
+from bbilang.compiler.check.arguments import CheckError, Poisoned
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.check.scope import Binding, Layers
@@ -238,7 +238,7 @@ class Document:
     def evaluate(self, expression: ast.Expression, resolver: Resolver) -> object:
         try:
             return resolver.value(expression)
-        except (At, Poisoned, BbiError, RecursionError):
+        except (CheckError, Poisoned, BbiError, RecursionError):
             return None
 
     def field(self, words: str, offset: int) -> Node | None:

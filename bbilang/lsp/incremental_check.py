@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bbilang.compiler.check.arguments import At
+from bbilang.compiler.check.arguments import CheckError
 from bbilang.compiler.check.check import Checker
 from bbilang.compiler.check.limits import bounded
 from bbilang.compiler.check.options import Options
@@ -188,7 +188,7 @@ class IncrementalChecker(Checker):
             self.complete(read[1])
         return tuple(sorted(self.diagnostics, key=lambda d: d.span.start if d.span else -1))
 
-    def unreachable(self, shown: Sequence[Element]) -> Iterable[At]:
+    def unreachable(self, shown: Sequence[Element]) -> Iterable[CheckError]:
         assert self.resolver is not None
         return unreachable(shown, self.registry, self.resolver, self.cache.showing)
 

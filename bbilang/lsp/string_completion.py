@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from bbilang.compiler.check.class_names import _names
+from bbilang.compiler.check.class_names import classes_by_name
 from bbilang.lsp.cursor import Cursor
 from bbilang.lsp.document import Document
 
@@ -78,7 +78,7 @@ def _text(text: str, kind: str, detail: str, rank: str) -> Choice:
 
 @lru_cache(maxsize=8)
 def _class_choices(labels: tuple[str, ...]) -> tuple[Choice, ...]:
-    names, choices = _names(labels), []
+    names, choices = classes_by_name(labels), []
     for index, label in enumerate(labels):
         for number, name in enumerate(part.strip() for part in label.split(",")):
             if not name:

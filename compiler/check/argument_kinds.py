@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bbilang.compiler.check import bounding_boxes as boxes
-from bbilang.compiler.check.arguments import SOME_LAYER, At, Poisoned, at, bind, describe, literal, numbers_of
+from bbilang.compiler.check.arguments import SOME_LAYER, CheckError, Poisoned, at, bind, describe, literal, numbers_of
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.method_arguments import MethodReader
 from bbilang.compiler.check.scope import Layers, Scope
@@ -56,7 +56,7 @@ class ArgumentReader:
         }
 
     def argument(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
-        """Read one argument of an operation on ``field``. Raises At, Poisoned."""
+        """Read one argument of an operation on ``field``. Raises CheckError, Poisoned."""
         kind = parameter.kind
         if kind in ("integer", "number") and (slider := self._slider(value, parameter)) is not None:
             return slider
@@ -89,7 +89,10 @@ class ArgumentReader:
         return value.name
 
     def condition(self, value: ast.Expression, type: FieldType) -> tuple[Any, ...]:
-        """`value > 0.1 and channel < 100` as nested tuples: ("and", (">", "value", 0.1), ...). Raises At E213, E215."""
+        """`value > 0.1 and channel < 100` as nested tuples: ("and", (">", "value", 0.1), ...).
+
+        Raises CheckError E213, E215.
+        """
         if isinstance(value, ast.Binary) and value.operator in ("and", "or"):
             return (value.operator, self.condition(value.left, type), self.condition(value.right, type))
         if isinstance(value, ast.Unary) and value.operator == "not":
@@ -115,7 +118,10 @@ class ArgumentReader:
         raise at(value.span, "E213", f"a condition compares numbers, and {describe(value)} is none", help)
 
     def _slider(self, value: ast.Expression, parameter: Parameter) -> Node | None:
-        """A `slider(...)`, or a name bound to one, where a number may slide; else None. Raises At E213, E214."""
+        """A `slider(...)`, or a name bound to one, where a number may slide; else None.
+
+        Raises CheckError E213, E214.
+        """
         selection: Any = None
         if isinstance(value, ast.Call) and value.name in SELECTIONS:
             selection = self.scope.value(value)
@@ -166,7 +172,7 @@ class ArgumentReader:
             self.methods.check_targets(operation, arguments)
             type = operation.refined(operation.type(neurons.type, arguments), arguments, self.scope.registry)
         except Fail as fail:
-            raise At(fail, spans.get(fail.argument or "", value.span)) from fail
+            raise CheckError(fail, spans.get(fail.argument or "", value.span)) from fail
         if not operation.available:
             self.scope.unavailable(value.span, f"`{name}`", f"it {operation.plan}")
         return self.scope.make(name, (neurons,), arguments, type, value.span)
@@ -188,7 +194,7 @@ class ArgumentReader:
         try:
             type = operation.type(neurons.type, arguments)
         except Fail as fail:
-            raise At(fail, value.span) from fail
+            raise CheckError(fail, value.span) from fail
         return self.scope.make("attribute", (neurons,), arguments, type, value.span)
 
     def _numbers(self, value: ast.Expression, parameter: Parameter, field: Node) -> tuple[float, ...]:
@@ -219,7 +225,7 @@ class ArgumentReader:
         try:
             return boxes.read(name, self.scope.files)
         except Fail as fail:
-            raise At(fail, value.span) from fail
+            raise CheckError(fail, value.span) from fail
 
     def _dataset(self, value: ast.Expression, parameter: Parameter, field: Node) -> Node:
         dataset = self.scope.value(value) if isinstance(value, ast.Path) else None

@@ -12,7 +12,7 @@ from bbilang.grammar.source import Span
 SOME_LAYER = "some_layer"  # in a help text: replaced by the name of a layer of the model
 
 
-class At(Exception):
+class CheckError(Exception):
     """A `Fail` with its span, and related spans, each with a note."""
 
     def __init__(self, fail: Fail, span: Span, related: tuple[tuple[Span, str], ...] = ()):
@@ -21,8 +21,8 @@ class At(Exception):
         self.layers: tuple[str, ...] = ()  # of the pipe in which it was raised
 
 
-def at(span: Span, code: str, message: str, help: str | None = None) -> At:
-    return At(Fail(code, message, help), span)
+def at(span: Span, code: str, message: str, help: str | None = None) -> CheckError:
+    return CheckError(Fail(code, message, help), span)
 
 
 class Poisoned(Exception):
@@ -37,7 +37,9 @@ def bind(
 ) -> tuple[dict[str, Any], dict[str, Span]]:
     """Bind arguments to parameters: (values by name, spans of the arguments given by name).
 
-    ``what`` names the callee in messages; ``read`` turns an argument into its value. Raises At E211, E212, E216.
+    ``what`` names the callee in messages; ``read`` turns an argument into its value.
+
+    Raises CheckError E211, E212, E216.
     """
     by_name = {p.name: p for p in parameters}
     values: dict[str, Any] = {}
@@ -98,7 +100,10 @@ def describe(value: ast.Expression) -> str:
 
 
 def literal(value: ast.Expression, parameter: Parameter) -> Any:
-    """Read a number, flag, text or word within the parameter's range and choices. Raises At E213, E214, E215."""
+    """Read a number, flag, text or word within the parameter's range and choices.
+
+    Raises CheckError E213, E214, E215.
+    """
     kind, name = parameter.kind, parameter.name
     if isinstance(value, ast.Constant) and value.value is None and parameter.default is None:
         return None
@@ -163,7 +168,7 @@ def _whole_numbers(value: ast.Expression, parameter: Parameter) -> Any:
 
 
 def _check_range(number: float, parameter: Parameter, span: Span) -> None:
-    """Raises At E214 for a number outside of the parameter's range."""
+    """Raises CheckError E214 for a number outside of the parameter's range."""
     low, high = parameter.minimum, parameter.maximum
     if (low is None or number >= low) and (high is None or number <= high):
         return

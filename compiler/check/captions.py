@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bbilang.compiler.check.arguments import At, at
+from bbilang.compiler.check.arguments import CheckError, at
 from bbilang.compiler.contract import did_you_mean
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.grammar import ast
@@ -23,7 +23,7 @@ def references(caption: str) -> list[str]:
     return [match[2].strip() for match in REFERENCE.finditer(caption)]
 
 
-def meaningless(value: ast.String, model: ModelDescription) -> Iterator[At]:
+def reference_errors(value: ast.String, model: ModelDescription) -> Iterator[CheckError]:
     """E250 for each reference of a caption that cannot be an atom of any layer of the model."""
     plain = value.span.end - value.span.start == len(value.value) + 2  # no escapes: offsets are those of the text
     for match in REFERENCE.finditer(value.value):

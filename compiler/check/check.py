@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bbilang.compiler.check import imports
-from bbilang.compiler.check.arguments import At, at
+from bbilang.compiler.check.arguments import CheckError, at
 from bbilang.compiler.check.bounding_boxes import FileContext
 from bbilang.compiler.check.layout import LayoutReader
 from bbilang.compiler.check.options import Options
@@ -135,7 +135,7 @@ class Checker(Preamble):
             self._report(at(NOWHERE, "E301", "nothing to show: no pipe ends in `present`", help))
         return bool(shown)
 
-    def unreachable(self, shown: Sequence[Element]) -> Iterable[At]:
+    def unreachable(self, shown: Sequence[Element]) -> Iterable[CheckError]:
         """Errors for selections that no reader could use."""
         return unreachable(shown, self.registry, self.resolver)
 
@@ -200,7 +200,7 @@ class Checker(Preamble):
                         self._define(inner, file.source)
                     elif isinstance(inner, ast.Bind):
                         self._bring(inner)
-                except At as error:
+                except CheckError as error:
                     line, column = file.source.position(error.span.start) if file.source else (1, 1)
                     message = f'"{statement.path.value}" has an error at {line}:{column}: {error.fail.message}'
                     raise at(statement.path.span, "E243", message, error.fail.help) from error
@@ -315,5 +315,5 @@ class Checker(Preamble):
             self._warn("W202", f"`{name}` is never used", binding.span, help)
 
 
-def _bound_twice(name: ast.Name) -> At:
+def _bound_twice(name: ast.Name) -> CheckError:
     return at(name.span, "E221", f"`{name.text}` is bound twice", "a name stands for one thing; choose another")

@@ -18,7 +18,7 @@ def listed(names: list[str]) -> str:
 
 
 @lru_cache(maxsize=16)
-def _names(labels: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
+def classes_by_name(labels: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     """Every whole label and every synonym in lower case, with the classes that it names."""
     table: dict[str, set[int]] = defaultdict(set)
     for index, label in enumerate(labels):
@@ -27,7 +27,7 @@ def _names(labels: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(sorted(indices)) for name, indices in table.items()}
 
 
-def _of_words(labels: tuple[str, ...], name: str) -> list[str]:
+def _labels_with_words(labels: tuple[str, ...], name: str) -> list[str]:
     """The labels, or synonyms in them, with all words of a name in them: `tiger cat` for `cats`. In their order."""
     wanted = {_singular(word) for word in name.split()}
     matches = []
@@ -58,7 +58,7 @@ def class_index(description: ModelDescription, name: str) -> int:
             f"the class names of {description.name} are not known",
             'use the index, as in `output[208]`, or name them: `set labels "labels.txt"`',
         )
-    names = _names(description.labels)
+    names = classes_by_name(description.labels)
     word = name.strip().lower()
     indices = names.get(word, ())
     if len(indices) == 1:
@@ -77,7 +77,7 @@ def class_index(description: ModelDescription, name: str) -> int:
         raise Fail(
             "E205", f"`{name}` is not a class of {description.name}", f"did you mean `{description.label(starts[0])}`?"
         )
-    if alike := _of_words(description.labels, word):
+    if alike := _labels_with_words(description.labels, word):
         help = f"did you mean {listed(alike[:SHOWN])}?"
         if len(alike) > SHOWN:
             help = f"{len(alike)} classes have it in their names: {listed(alike[:SHOWN])} ..."

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from bbilang.compiler.check.arguments import At, Poisoned, at, bind
+from bbilang.compiler.check.arguments import CheckError, Poisoned, at, bind
 from bbilang.compiler.check.limits import ExpansionSize
 from bbilang.compiler.check.scope import Binding, Macro, Scope
 from bbilang.compiler.check.selections import SELECTIONS
@@ -22,7 +22,7 @@ DEEPEST = 32  # calls of definitions inside each other
 PIPED = "|"  # the name of the value that comes through the pipe; no text can spell it
 
 
-def unknown_operation(call: ast.Call, scope: Scope) -> At:
+def unknown_operation(call: ast.Call, scope: Scope) -> CheckError:
     """The error for a stage that is no operation."""
     if call.name in SELECTIONS:
         message, help = f"`{call.name}` is a selection, not an operation", f"write `at({call.name}(...))`"
@@ -42,7 +42,7 @@ class Expander:
     def check(self, macro: Macro) -> None:
         """Check what does not depend on a call: every stage is an operation, and none is the definition itself.
 
-        Raises At E210, E221, E241.
+        Raises CheckError E210, E221, E241.
         """
         scope = self.scope
         for call in _stages(macro.definition.value):
@@ -81,14 +81,14 @@ class Expander:
                 with scope.scope() as names:
                     names[PIPED] = Binding(piped, call.span, used=True)
                     return scope.value(body)
-        except At as error:
+        except CheckError as error:
             raise _at_call(error, macro, call, arguments) from error
         finally:
             self.depth -= 1
             scope.notes[notes_before:] = [_at_call(note, macro, call, arguments) for note in scope.notes[notes_before:]]
 
 
-def _at_call(error: At, macro: Macro, call: ast.Call, arguments: tuple[ast.Argument, ...]) -> At:
+def _at_call(error: CheckError, macro: Macro, call: ast.Call, arguments: tuple[ast.Argument, ...]) -> CheckError:
     """An error in the body, moved to the call; an error in an argument keeps its span."""
     if (
         any(a.span.start <= error.span.start and error.span.end <= a.span.end for a in arguments)
@@ -97,10 +97,10 @@ def _at_call(error: At, macro: Macro, call: ast.Call, arguments: tuple[ast.Argum
         return error
     if macro.source is None:
         related = (*error.related, (error.span, f"here, in the definition of `{macro.name}`"))
-        return At(error.fail, call.span, related)
+        return CheckError(error.fail, call.span, related)
     line, column = macro.source.position(error.span.start)
     message = f"{error.fail.message} (in `{macro.name}`, {macro.source.name}:{line}:{column})"
-    return At(Fail(error.fail.code, message, error.fail.help), call.span)
+    return CheckError(Fail(error.fail.code, message, error.fail.help), call.span)
 
 
 def substitute(node: Any, given: Mapping[str, ast.Expression]) -> Any:

@@ -35,7 +35,7 @@ class FieldReader:
         return self.layers.layers_named(name, alias, span)
 
     def picture(self, span: Span) -> Node:
-        """The input as a picture. Raises At E209 for a model that is shown none."""
+        """The input as a picture. Raises CheckError E209 for a model that is shown none."""
         model = self.scope.model
         description = model.description
         if description.reads in NOT_PICTURES:
@@ -52,7 +52,7 @@ class FieldReader:
         return self.scope.make("input", (), {}, type, span)
 
     def atom_of(self, value: Any, atom: str, span: Span) -> Node:
-        """`value.atom`: the atoms of layers, of a factorization or of the input. Raises At E208, E209."""
+        """`value.atom`: the atoms of layers, of a factorization or of the input. Raises CheckError E208, E209."""
         if isinstance(value, Layers):
             if atom not in ATOMS:
                 help = did_you_mean(atom, ATOMS, f"atoms are {', '.join(ATOMS)}")
@@ -76,7 +76,7 @@ class FieldReader:
         return self.scope.make("factor", (groups,), {"which": atom}, type, span)
 
     def substrate(self, layers: Layers, atom: str, span: Span) -> Node:
-        """All atoms of one kind of some layers. Raises At E209, E235."""
+        """All atoms of one kind of some layers. Raises CheckError E209, E235."""
         context = self.scope.context(layers.model, span)
         if layers.names == (INPUT_LAYER,):
             own = _input_atoms(context.description)
@@ -103,7 +103,7 @@ class FieldReader:
         return self.as_field(self.scope.value(expression), expression)
 
     def as_field(self, value: Any, expression: ast.Expression) -> Node:
-        """The value of an expression as a field; layers become their whole activation. Raises At E234."""
+        """The value of an expression as a field; layers become their whole activation. Raises CheckError E234."""
         if isinstance(value, Layers):
             return self.substrate(value, "whole", expression.span)
         if not isinstance(value, Node):
@@ -143,7 +143,7 @@ class FieldReader:
 
 
 def _with_atom(context: ModelContext, name: str, atom: str, span: Span) -> LayerDescription:
-    """The layer as atoms of a kind see it. Raises At E209 where it has no such atoms."""
+    """The layer as atoms of a kind see it. Raises CheckError E209 where it has no such atoms."""
     layer = context.known_layer(name)
     if atom in ("group", "class", "example") or (atom == "pixel" and name != INPUT_LAYER):
         raise at(span, "E209", f"the layer `{name}` has no atom `{atom}`", _atoms_of(layer))

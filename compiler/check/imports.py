@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bbilang.compiler.check.arguments import At, at
+from bbilang.compiler.check.arguments import CheckError, at
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.files import beside, read_text, short
@@ -38,7 +38,7 @@ def read(statement: ast.Use, folder: Path, root: Path | None, open_files: tuple[
         raise at(span, "E243", f'"{name}" has an error at {position}: {first.message}', first.help) from error
 
 
-def _unreadable(span: Span, name: str, error: Exception) -> At:
+def _unreadable(span: Span, name: str, error: Exception) -> CheckError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     help = "names are relative to the folder of the file that uses them"
     return at(span, "E242", f'"{short(name)}" cannot be read: {reason}', help)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from bbilang.compiler.check.arguments import At, Poisoned, at
+from bbilang.compiler.check.arguments import CheckError, Poisoned, at
 from bbilang.compiler.check.scope import Layers, ModelContext, Scope
 from bbilang.compiler.contract import did_you_mean
 from bbilang.compiler.ir.model_description import (
@@ -47,20 +47,29 @@ class LayerReader:
         return self.scope.model.layer(name) is not None
 
     def quoted(self, name: str, span: Span) -> Layers | None:
-        """The layer that a quoted name stands for, or None. Raises At E501, E502 for a module that is no layer."""
+        """The layer that a quoted name stands for, or None.
+
+        Raises CheckError E501, E502 for a module that is no layer.
+        """
         model = self.scope.model
         if model.description.quoted(name) is None and not self.is_layer(name) and name not in model.description.absent:
             return None
         return self.quoted_layer(name, span)
 
     def quoted_layer(self, name: str, span: Span) -> Layers:
-        """The layer of a quoted name, even one that is also a word of the language. Raises At where there is none."""
+        """The layer of a quoted name, even one that is also a word of the language.
+
+        Raises CheckError where there is none.
+        """
         model = self.scope.model
         layer = model.description.quoted(name)
         return self.layers_named(name, None, span) if layer is None else Layers(model.slot.alias, (layer.name,))
 
     def layers_named(self, name: str, alias: str | None, span: Span) -> Layers:
-        """The layer of a name in the model of an alias, or in the first. Raises At E201, E204, E501, E502; Poisoned."""
+        """The layer of a name in the model of an alias, or in the first.
+
+        Raises CheckError E201, E204, E501, E502; Poisoned.
+        """
         context = self.scope.context(alias, span) if alias else self.scope.model
         layer = context.layer(name)
         if layer is not None:
@@ -73,14 +82,14 @@ class LayerReader:
             raise self._of_another_interface(name, span)
         raise self._unknown(name, context, span)
 
-    def _of_another_interface(self, name: str, span: Span) -> At:
+    def _of_another_interface(self, name: str, span: Span) -> CheckError:
         title, drawn = self.scope.elsewhere[name]
         help = "bind it outside of the interfaces, and it is known in all of them"
         if drawn:
             help = "an element belongs to one interface: write its line in this one too"
         return at(span, "E201", f"`{name}` is a name of another interface, {title}", help)
 
-    def _unknown(self, name: str, context: ModelContext, span: Span) -> At:
+    def _unknown(self, name: str, context: ModelContext, span: Span) -> CheckError:
         description = context.description
         near = did_you_mean(name, [*description.by_name, *self.scope.known_names()])
         listing = f"`bbi layers {context.slot.name}` lists all"
@@ -90,7 +99,7 @@ class LayerReader:
             return at(span, "E201", message, help)
         return at(span, "E204", f"`{name}` is not a layer of {description.name}", help)
 
-    def _absent(self, name: str, description: ModelDescription, span: Span) -> At:
+    def _absent(self, name: str, description: ModelDescription, span: Span) -> CheckError:
         """The error for a module that exists but is not a layer."""
         code, what, help = WHY[description.absent[name]]
         around = next((parent for parent in _parents(name) if parent in description.by_name), None)

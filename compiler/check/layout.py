@@ -22,7 +22,10 @@ class LayoutReader:
         self.laid_out: list[str] = []
 
     def read(self, statements: Sequence[ast.Layout]) -> Layout:
-        """Rows and columns of element ids; one column where the text has no layout. Raises At E222, E223, E308."""
+        """Rows and columns of element ids; one column where the text has no layout.
+
+        Raises CheckError E222, E223, E308.
+        """
         if not statements:
             return ("column", tuple(self.own))
         if len(statements) > 1:

@@ -17,7 +17,7 @@ MOST_NESTED = 160  # levels of nesting among them
 
 
 def bounded(node: Node, span: Span) -> Node:
-    """Return the node itself. Raises At E313 where its expression is too deep."""
+    """Return the node itself. Raises CheckError E313 where its expression is too deep."""
     if node.depth > MOST_STAGES:
         help = "pipes, and names for their parts, are at most so long together: does a program write this text?"
         raise at(span, "E313", f"more than {MOST_STAGES} operations follow each other", help)
@@ -33,7 +33,7 @@ class ExpansionSize:
 
     @contextmanager
     def counting(self, body: ast.Expression, span: Span) -> Iterator[None]:
-        """Count an expanded body while it is checked. Raises At E314, E315 before that."""
+        """Count an expanded body while it is checked. Raises CheckError E314, E315 before that."""
         size, depth = self._measure(body)
         self.count += size
         if self.count > MOST_EXPANDED:

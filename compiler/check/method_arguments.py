@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.check.arguments import At, at, bind, describe, literal
+from bbilang.compiler.check.arguments import CheckError, at, bind, describe, literal
 from bbilang.compiler.check.scope import Layers, Scope
 from bbilang.compiler.contract import Fail, Method, Operation, Parameter, bound, did_you_mean, suggest
 from bbilang.compiler.ir.model_description import NOT_PICTURES, ModelDescription
@@ -25,14 +25,17 @@ class MethodReader:
     def method(self, value: ast.Expression) -> Any:
         """Read a method: its name, (name, parameters) where the text gives some, or ("list", methods).
 
-        Raises At E219 and those of its parameters.
+        Raises CheckError E219 and those of its parameters.
         """
         if isinstance(value, ast.List):
             return ("list", tuple(self.one_method(item) for item in value.items))
         return self.one_method(value)
 
     def for_field(self, value: ast.Expression, field: Node) -> Any:
-        """Read a method, and check that it is defined for the atoms and layers of a field. Raises At E219, E238."""
+        """Read a method, and check that it is defined for the atoms and layers of a field.
+
+        Raises CheckError E219, E238.
+        """
         methods = self.method(value)
         pairs = zip(value.items, methods[1], strict=True) if isinstance(value, ast.List) else [(value, methods)]
         for item, given in pairs:
@@ -93,7 +96,7 @@ class MethodReader:
 
     def _inner_method(self, value: ast.Expression) -> Any:
         """Read the method that another one is built on: it needs gradients at the field's own layer, and a known number
-        of visits. Raises At E219, E238."""
+        of visits. Raises CheckError E219, E238."""
         given = self.one_method(value)
         kind, parameters = bound(self.scope.registry, given)
         if not kind.nests(parameters):
@@ -105,7 +108,8 @@ class MethodReader:
         return given
 
     def _check_positions(self, method: Method, parameters: Mapping[str, Any], field: Node, span: Span) -> None:
-        """Raises At E238 for atoms that a method of positions is not defined for, and what `Method.suits` raises."""
+        """Raises CheckError E238 for atoms that a method of positions is not defined for, and what `Method.suits`
+        raises."""
         description = self.scope.models[field.type.model].description
         any_numbers = "`linear`, `gradient` and `integrated_gradients` are of any numbers"
         if field.type.atom not in method.atoms:
@@ -121,7 +125,7 @@ class MethodReader:
             try:
                 method.suits(parameters, (sizes["y"], sizes["x"]))
             except Fail as fail:
-                raise At(fail, span) from fail
+                raise CheckError(fail, span) from fail
 
     def with_layers(self, operation: Operation, arguments: dict[str, Any], field: Node) -> None:
         """Fill in the layer of methods that weight the maps of one layer, where the field is of another: the last layer

@@ -7,14 +7,14 @@ from bbilang.compiler.contract import Fail
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription, PartDescription
 
 
-def an_entry(layer: LayerDescription) -> str:
+def example_entry(layer: LayerDescription) -> str:
     """One entry of a layer as a text names it: as in `head.neuron[4, 4, 2]`."""
     order = [axis for axis in ("y", "x", "token", "channel") if axis in layer.axes]
     indices = [str(0 if axis == "channel" else layer.sizes[axis] // 2) for axis in order]
     return f"`{layer.name}.neuron[{', '.join(indices)}]`"
 
 
-def no_vector(description: ModelDescription) -> Fail:
+def no_score_vector(description: ModelDescription) -> Fail:
     """The failure for a network without one vector of scores: what it gives instead, and how to go on."""
     vectors = [part for part in description.parts if part.vector]
     if vectors:
@@ -36,7 +36,7 @@ def no_vector(description: ModelDescription) -> Fail:
     vector = next((layer for layer in reversed(description.layers) if layer.axes == ("channel",)), None)
     help = f'name a layer that is one vector: `output = "{vector.name}"`' if vector is not None else help
     if layer is not None:
-        entry = f"attribute to one entry of the layer that gives it, as in {an_entry(layer)}"
+        entry = f"attribute to one entry of the layer that gives it, as in {example_entry(layer)}"
         entry += f", or to all of a channel, `{layer.name}.channel[0]`" if "channel" in layer.axes else ""
         help = entry if vector is None else f"{entry}; or {help}"
     return Fail("E247", f"{description.name} gives no vector of scores for an input, but {shapes}", help)

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bbilang.compiler.check.arguments import At, at, bind, literal
+from bbilang.compiler.check.arguments import CheckError, at, bind, literal
 from bbilang.compiler.check.class_names import listed
-from bbilang.compiler.check.output_shapes import an_entry
+from bbilang.compiler.check.output_shapes import example_entry
 from bbilang.compiler.check.reporter import Reporter
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.check.scope import ModelContext
@@ -87,8 +87,10 @@ class Preamble(Reporter):
             self.set_at.pop(key, None)
 
     def _check_settings(self, description: ModelDescription) -> None:
-        """Check the settings about the input against the model. Raises At E407 for a preprocessing that gives no
-        picture, E213 and E214 for numbers of channels."""
+        """Check the settings about the input against the model.
+
+        Raises CheckError E407 for a preprocessing that gives no picture, E213 and E214 for numbers of channels.
+        """
         known, channels = self.settings.get, description.channels
         for key in ("preprocess.mean", "preprocess.std"):
             if (values := known(key)) is not None and len(values) not in (1, channels):
@@ -220,7 +222,7 @@ class Preamble(Reporter):
                         path.span,
                         "E209",
                         f"`{path.value}` has the axes {', '.join(layer.axes)}, and scores are one vector",
-                        f"attribute to one entry of it, {an_entry(layer)}",
+                        f"attribute to one entry of it, {example_entry(layer)}",
                     )
                 self.output = layer.module
                 labels = description.labels if layer.shape[0] == description.classes else ()
@@ -235,7 +237,7 @@ class Preamble(Reporter):
         return replace(description, scores=resolved_kind(self.settings.get("scores.kind"), description.scores))
 
     def _labelled(self, description: ModelDescription) -> ModelDescription:
-        """The description with the class names of `set labels`. Raises At E422."""
+        """The description with the class names of `set labels`. Raises CheckError E422."""
         name = self.settings.get("labels")
         if name is None:
             return description
@@ -278,12 +280,12 @@ class Preamble(Reporter):
         """The inputs that are texts; errors in inputs are reported by `_inputs` itself later."""
         try:
             files = self._inputs([s for s in self.file.statements if isinstance(s, ast.Input)])
-        except (BbiError, At):
+        except (BbiError, CheckError):
             return ()
         return tuple(file for file in files if _is_text(file))
 
     def _check_input(self, name: str, span: Span) -> None:
-        """Raises At E418 for an input of another kind than the model takes: pictures, texts, or numbers."""
+        """Raises CheckError E418 for an input of another kind than the model takes: pictures, texts, or numbers."""
         if self.reads is None or PLACEHOLDER.fullmatch(name):
             return
         if self.reads in NOT_PICTURES:

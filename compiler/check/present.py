@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bbilang.compiler.check.argument_kinds import ArgumentReader
-from bbilang.compiler.check.arguments import SOME_LAYER, At, at, bind, describe
-from bbilang.compiler.check.captions import meaningless
+from bbilang.compiler.check.arguments import SOME_LAYER, CheckError, at, bind, describe
+from bbilang.compiler.check.captions import reference_errors
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import Scope
 from bbilang.compiler.check.settings import default
@@ -54,7 +54,7 @@ class PresentReader:
         self.scope, self.fields, self.arguments = scope, fields, arguments
 
     def present(self, field: Node, call: ast.Call, span: Span) -> Node:
-        """The element that shows a field. ``span``: of the whole pipe. Raises At E211-E218, E303-E310."""
+        """The element that shows a field. ``span``: of the whole pipe. Raises CheckError E211-E218, E303-E310."""
         if field.type.content == "substrate":
             field = self.fields.with_content(field, call.span)
         presentation = self._bind(field, call)
@@ -106,16 +106,19 @@ class PresentReader:
         given = presentation.call.arguments
         caption = next(a.value for a in given if a.value.span == presentation.spans["caption"] or a.name == "caption")
         if isinstance(caption, ast.String):
-            self.scope.notes += meaningless(caption, self.scope.context(field.type.model, span).description)
+            self.scope.notes += reference_errors(caption, self.scope.context(field.type.model, span).description)
 
     def _spend(self, type: FieldType, presentation: Presentation) -> Drawn:
-        """What the style draws of the axes that are not laid out. Raises At E303, and what `Style.spend` raises."""
+        """What the style draws of the axes that are not laid out.
+
+        Raises CheckError E303, and what `Style.spend` raises.
+        """
         call, style, facet = presentation.call, presentation.style, presentation.arguments["facet"]
         panel = type if facet is None else type.without(facet)
         try:
             drawn = style.spend(panel)
         except Fail as fail:
-            raise At(fail, presentation.span_of(fail.argument or "style")) from fail
+            raise CheckError(fail, presentation.span_of(fail.argument or "style")) from fail
         self._check_all_spent(panel, drawn, style, call.span)
         beside = set(drawn.spent) & set(panel.names)
         for axis in type.axes:
@@ -125,7 +128,7 @@ class PresentReader:
         return drawn
 
     def _check_names(self, call: ast.Call, known: set[str]) -> None:
-        """Raises At E211 for an argument that an earlier stage of the pipe takes, and names that stage."""
+        """Raises CheckError E211 for an argument that an earlier stage of the pipe takes, and names that stage."""
         for argument in call.arguments:
             if argument.name is None or argument.name in known:
                 continue
@@ -140,7 +143,8 @@ class PresentReader:
             raise at(argument.span, "E211", f"`present` has no argument `{argument.name}`", help)
 
     def _check_icons(self, description: ModelDescription, style: Style, span: Span) -> None:
-        """Raises At E304 for icons of a model that is not shown pictures: icons are pictures that it could be shown."""
+        """Raises CheckError E304 for icons of a model that is not shown pictures: icons are pictures that it could
+        be shown."""
         what = f"`{style.name}` draws pictures, and the model"
         if description.reads == "text":
             raise at(span, "E304", f"{what} reads text", "draw numbers: `bars`, or tokens as words: `heatmap`")
@@ -157,7 +161,7 @@ class PresentReader:
         try:
             type = operation.type(field.type, parameters)
         except Fail as fail:
-            raise At(fail, span) from fail
+            raise CheckError(fail, span) from fail
         return self.scope.make("activation", (field,), parameters, type, span)
 
     def _style(self, value: ast.Expression) -> str:
@@ -208,7 +212,8 @@ class PresentReader:
             raise at(span, "E305", message, help)
 
     def _check_marks(self, field: Node, presentation: Presentation, drawn: Drawn, states: int) -> None:
-        """Raises At E310 for too many marks: a page carries those of every state, and a browser draws those of one."""
+        """Raises CheckError E310 for too many marks: a page carries those of every state, and a browser draws those
+        of one."""
         limit = self.scope.settings.get("marks", default("marks"))
         facet = presentation.arguments["facet"]
         panels = field.type.axis(facet) if facet else None
@@ -229,7 +234,7 @@ class PresentReader:
             raise at(presentation.span_of("style"), "E310", message, help.format(needed))
 
     def _check_overlay(self, presentation: Presentation, over: Node) -> None:
-        """Raises At E307 where the style cannot be drawn over the element ``over``."""
+        """Raises CheckError E307 where the style cannot be drawn over the element ``over``."""
         style, span, facet = presentation.style, presentation.spans["over"], presentation.arguments["facet"]
         base = self.scope.registry.styles[over["style"]]
         if not style.overlays:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from bbilang.compiler.check.arguments import At, at
+from bbilang.compiler.check.arguments import CheckError, at
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Element, Node, walk
@@ -18,7 +18,7 @@ Showing = tuple[tuple[Marks, ...], tuple[Node, ...]]  # the marks of an element,
 
 def unreachable(
     elements: Iterable[Element], registry: Registry, resolver: Resolver, memo: dict[Node, Showing] | None = None
-) -> Iterator[At]:
+) -> Iterator[CheckError]:
     """Yield E306 for every used selection whose atoms no element shows. ``memo``: results of an earlier check."""
     memo = {} if memo is None else memo
     nodes = list(dict.fromkeys(element.node for element in elements))

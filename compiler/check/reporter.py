@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
-from bbilang.compiler.check.arguments import SOME_LAYER, At, Poisoned
+from bbilang.compiler.check.arguments import SOME_LAYER, CheckError, Poisoned
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.contract import Registry
@@ -51,7 +51,7 @@ class Reporter:
         """Run one step of the check. Its errors become diagnostics; the result is None then."""
         try:
             return work(*arguments, **named)
-        except At as error:
+        except CheckError as error:
             self._report(error)
         except Poisoned:
             pass
@@ -68,7 +68,7 @@ class Reporter:
             self._report(note)
         resolver.notes.clear()
 
-    def _report(self, error: At) -> None:
+    def _report(self, error: CheckError) -> None:
         span = error.span if error.span != NOWHERE else None
         related = tuple(error.related)
         help = error.fail.help

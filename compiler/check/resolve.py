@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from bbilang.compiler.check.argument_kinds import ArgumentReader
-from bbilang.compiler.check.arguments import SOME_LAYER, At, Poisoned, at, bind, describe
+from bbilang.compiler.check.arguments import SOME_LAYER, CheckError, Poisoned, at, bind, describe
 from bbilang.compiler.check.definitions import Expander, unknown_operation
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.layers import LayerReader
@@ -28,7 +28,7 @@ _INDEX = Parameter("index", "integer", "atoms are picked by their numbers, which
 
 @dataclass
 class Resolver(Scope):
-    """Turns expressions into typed nodes, by a reader for each kind of them. Raises At, Poisoned."""
+    """Turns expressions into typed nodes, by a reader for each kind of them. Raises CheckError, Poisoned."""
 
     def __post_init__(self) -> None:
         self.layers = LayerReader(self)
@@ -155,8 +155,8 @@ class Resolver(Scope):
             for number in range(len(pipe.stages)):
                 stage = pipe.stages[number]
                 field = self.stage(field, stage, pipe.head.span | stage.span)
-        except (At, Poisoned) as error:
-            if isinstance(error, At) and field is not None:
+        except (CheckError, Poisoned) as error:
+            if isinstance(error, CheckError) and field is not None:
                 error.layers = error.layers or field.type.layers
             self._check_names(pipe.stages[number + 1 :])
             raise
@@ -177,7 +177,7 @@ class Resolver(Scope):
                     self.notes.append(at(style.span, "E218", f"`{style.name}` is not a style", near))
 
     def index(self, expression: ast.Index) -> Node:
-        """`output[...]`: scores of classes. `layer.channel[7]`: one atom of a layer. Raises At E236."""
+        """`output[...]`: scores of classes. `layer.channel[7]`: one atom of a layer. Raises CheckError E236."""
         base = expression.value
         if isinstance(base, ast.Path) and base.name == "output" and base.model is None:
             return self.targets.indexed(expression)
@@ -249,7 +249,7 @@ class Resolver(Scope):
             type = operation.refined(operation.type(field.type, arguments), arguments, self.registry)
             arguments = dict(operation.expand(field, arguments, partial(self._inner, span)))
         except Fail as fail:
-            raise At(fail, spans.get(fail.argument or "", call.span)) from fail
+            raise CheckError(fail, spans.get(fail.argument or "", call.span)) from fail
         if not operation.available:
             self.unavailable(call.name_span, f"`{call.name}`", f"it {operation.plan}")
         return self.make(call.name, (field,), arguments, type, span)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from bbilang.compiler.check.arguments import At, at
+from bbilang.compiler.check.arguments import CheckError, at
 from bbilang.compiler.check.bounding_boxes import FileContext
 from bbilang.compiler.check.limits import bounded
 from bbilang.compiler.contract import REQUIRED, Parameter, Registry, did_you_mean
@@ -102,15 +102,15 @@ class Scope(ABC):
     name: str | None = None  # of the binding whose value is being checked: a selection takes it as its id
     drawn: list[Node] = field(default_factory=list)  # elements of the current interface, to draw over
     element_names: dict[Node, str] = field(default_factory=dict)
-    notes: list[At] = field(default_factory=list)  # errors that do not stop the check of a statement
+    notes: list[CheckError] = field(default_factory=list)  # errors that do not stop the check of a statement
     files: FileContext = field(default_factory=FileContext)
 
     @abstractmethod
     def value(self, expression: ast.Expression) -> Any:
-        """Check an expression. Returns a node, `Layers` or a literal; raises At, Poisoned."""
+        """Check an expression. Returns a node, `Layers` or a literal; raises CheckError, Poisoned."""
 
     def make(self, op: str, inputs: tuple[Node, ...], parameters: dict[str, Any], type: FieldType, span: Span) -> Node:
-        """Build a node and record the span that it was made for. Raises At E313."""
+        """Build a node and record the span that it was made for. Raises CheckError E313."""
         node = bounded(Node(op, inputs, tuple(sorted(parameters.items())), type), span)
         span = self.use_span or span
         if (node, span) not in self.requested:
@@ -143,7 +143,7 @@ class Scope(ABC):
         return next(iter(self.models.values()))
 
     def context(self, alias: str, span: Span) -> ModelContext:
-        """The model of an alias. Raises At E421."""
+        """The model of an alias. Raises CheckError E421."""
         if alias not in self.models:
             named = [name for name in self.models if name]
             help = did_you_mean(alias, named, f"models are {', '.join(named)}") if named else f"leave out `{alias}:`"

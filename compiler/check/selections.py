@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from bbilang.compiler.check.arguments import SOME_LAYER, At, at, bind, describe, literal, numbers_of
+from bbilang.compiler.check.arguments import SOME_LAYER, CheckError, at, bind, describe, literal, numbers_of
 from bbilang.compiler.check.class_names import class_index
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import Scope
@@ -42,7 +42,7 @@ class SelectionReader:
         self.ids: dict[str, str] = {}  # id -> digest of its node
 
     def read(self, expression: ast.Expression) -> Node:
-        """Check an argument that must be a selection. Raises At E233."""
+        """Check an argument that must be a selection. Raises CheckError E233."""
         value = self.scope.value(expression)
         if isinstance(value, Node) and value.type.content == "selection":
             return value
@@ -51,7 +51,7 @@ class SelectionReader:
         raise at(expression.span, "E233", f"{describe(expression)} is not a selection", help)
 
     def make(self, call: ast.Call) -> Node:
-        """The selection of a call. Raises At E213, E214, E306 and those of its argument."""
+        """The selection of a call. Raises CheckError E213, E214, E306 and those of its argument."""
         name, self.scope.name = self.scope.name, None
         if call.name == "slider":
             return self._slider(call, name)
@@ -115,7 +115,7 @@ class SelectionReader:
         return self.scope.make("slider", (), parameters, type, call.span)
 
     def _range(self, over: Node, expression: ast.Expression) -> Axis:
-        """The axis of states: every atom that ``over`` shows, in any of its own states. Raises At E306."""
+        """The axis of states: every atom that ``over`` shows, in any of its own states. Raises CheckError E306."""
         type = over.type
         if over.op == "present" and self.scope.registry.styles[over["style"]].shows_input:
             message = f"{describe(expression)} shows every layer's positions"
@@ -155,7 +155,7 @@ class SelectionReader:
     def _check_coordinates(
         self, numbers: tuple[int, ...], components: tuple[str, ...], type: FieldType, value: ast.List
     ) -> None:
-        """Raises At E214 for coordinates that the layers do not have."""
+        """Raises CheckError E214 for coordinates that the layers do not have."""
         coordinates = dict(zip(components, numbers, strict=True))
         layers = type.layers
         if "layer" in coordinates:
@@ -177,7 +177,7 @@ class SelectionReader:
                 )
 
     def _start(self, value: ast.Expression, axis: Axis, over: Node) -> Any:
-        """Where the page starts: a number, coordinates, a class, a score, or None. Raises At E213, E214."""
+        """Where the page starts: a number, coordinates, a class, a score, or None. Raises CheckError E213, E214."""
         if isinstance(value, ast.Constant) and value.value is None:
             return None
         if isinstance(value, ast.Number) and isinstance(value.value, int):
@@ -193,7 +193,7 @@ class SelectionReader:
             try:
                 return (class_index(self.scope.model.description, value.value),)
             except Fail as fail:
-                raise At(fail, value.span) from fail
+                raise CheckError(fail, value.span) from fail
         if isinstance(value, ast.Path | ast.Index):
             base = value.value if isinstance(value, ast.Index) else value
             if isinstance(base, ast.Path) and base.name == "output" and base.model is None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from bbilang.compiler.check.arguments import SOME_LAYER, At, at, describe, literal
+from bbilang.compiler.check.arguments import SOME_LAYER, CheckError, at, describe, literal
 from bbilang.compiler.check.class_names import check_index, class_index
 from bbilang.compiler.check.fields import FieldReader
-from bbilang.compiler.check.output_shapes import no_vector
+from bbilang.compiler.check.output_shapes import no_score_vector
 from bbilang.compiler.check.scope import Scope
 from bbilang.compiler.contract import Fail, Parameter
 from bbilang.compiler.ir.program import Node, walk
@@ -145,7 +145,7 @@ class TargetReader:
     def _classes(self, span: Span) -> int:
         description = self.scope.model.description
         if not description.classes:
-            raise At(no_vector(description), span)
+            raise CheckError(no_score_vector(description), span)
         return description.classes
 
     def indexed(self, index: ast.Index) -> Node:
@@ -187,7 +187,7 @@ class TargetReader:
             if isinstance(value, int) and not isinstance(value, bool):
                 return check_index(description, value)
         except Fail as fail:
-            raise At(fail, pick.span) from fail
+            raise CheckError(fail, pick.span) from fail
         help = "a class is a name in quotes or a number"
         if isinstance(value, Node) and value.type.content == "selection":
             help = f"a selection must be alone, as in `[output[{getattr(pick, 'name', '...')}], output[208]]`"
@@ -219,7 +219,7 @@ class TargetReader:
         return self._node(("selected", value), (), span, score, value.type.axes)
 
     def stack(self, targets: list[Node], span: Span) -> Node:
-        """`[t, u]`: an axis `class` with one position for each target. Raises At E213, E232."""
+        """`[t, u]`: an axis `class` with one position for each target. Raises CheckError E213, E232."""
         for target in targets:
             if target.op == "chain":
                 raise at(span, "E232", "an attribution (`->`) is a target by itself", "give each its own pipe")
