@@ -6,10 +6,11 @@ from bbilang.compiler.check.check import check_recovering
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Program
-from bbilang.grammar import ast
+from bbilang.grammar import ast, verification
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.parse import lost_names, parse_recovering
 from bbilang.grammar.source import Source
+from bbilang.grammar.verify import verify_ast
 
 
 def check_text(
@@ -24,6 +25,8 @@ def check_text(
         return check_recovering(text, registry, options)
     file, syntax = parse_recovering(text)
     if not syntax:
+        if verification.enabled():
+            verify_ast(file)
         return check_recovering(file, registry, options)
     if _is_lost(file, "model", "output", "set", "use"):  # what the rest means depends on these
         return None, syntax

@@ -24,6 +24,7 @@ ONE_THREAD = ("api", "compiler", "optimizer", "runtime", "trust")
 sys.meta_path.insert(0, libraries.OPERATORS)  # a torchvision that was built for CUDA
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background of a shell: its children ignore Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
+os.environ.setdefault("BBI_VERIFY", "1")  # the invariants of every stage, in processes that tests start too
 CHROMIUM = runpy.run_path(str(ROOT / "scripts" / "chromium.py"))
 
 

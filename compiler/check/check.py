@@ -19,8 +19,9 @@ from bbilang.compiler.check.selections import SELECTIONS
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Element, Interface, Layout, Node, Program
 from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.compiler.ir.verify import verify_program
 from bbilang.compiler.optimize.lower import with_passes
-from bbilang.grammar import ast
+from bbilang.grammar import ast, verification
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.source import NOWHERE, Source, Span
 
@@ -56,7 +57,10 @@ def check_recovering(
     diagnostics = tuple(sorted(checker.diagnostics, key=lambda d: d.span.start if d.span else -1))
     if program is None or any(d.severity == "error" for d in diagnostics):
         return None, diagnostics
-    return replace(program, warnings=diagnostics), diagnostics
+    program = replace(program, warnings=diagnostics)
+    if verification.enabled():
+        verify_program(program, registry)
+    return program, diagnostics
 
 
 class Checker(Preamble):

@@ -13,6 +13,8 @@ from bbilang.compiler.ir.program import Backward, Forward, Icons, Node, Program,
 from bbilang.compiler.ir.speeds import Choices, Force, Speeds
 from bbilang.compiler.optimize.ad_mode import divided, joined, union, ways
 from bbilang.compiler.optimize.rewrite import DERIVATIVES, select_first, unify_equal_nodes
+from bbilang.compiler.optimize.verify import verify_optimized
+from bbilang.grammar import verification
 
 
 def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | None = None) -> Program:
@@ -21,10 +23,14 @@ def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | N
     speeds: of the device that it will run on, where they were measured. force: forward or reverse mode wherever both
     would do, to override the cost model.
     """
+    before = program
     program = replace(program, choices=Choices(speeds or program.choices.speeds, force or program.choices.force))
     for rule in RULES:
         program = rule(program)
-    return replace(program, optimized=True)
+    program = replace(program, optimized=True)
+    if verification.enabled():
+        verify_optimized(before, program)
+    return program
 
 
 def drop_unshown(program: Program) -> Program:

@@ -22,6 +22,8 @@ from bbilang.compiler.optimize.cost import (
 )
 from bbilang.compiler.optimize.target_slots import CHAIN, captured_at, known_apart, request_keys, target_keys
 from bbilang.compiler.optimize.trust_cost import cost_of
+from bbilang.compiler.plan.verify import verify_plan
+from bbilang.grammar import verification
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Span
 
@@ -103,7 +105,10 @@ def plan(program: Program) -> Plan:
         steps.append(_rerun(program, number, rerun, description))
     steps += [_icons(program, number, icons, description) for number, icons in enumerate(program.icons)]
     steps += [_draw(program, number, element) for number, element in enumerate(program.elements)]
-    return Plan(program, _with_frees(program, steps))
+    result = Plan(program, _with_frees(program, steps))
+    if verification.enabled():
+        verify_plan(result)
+    return result
 
 
 def order(steps: Iterable[Step]) -> list[Step]:

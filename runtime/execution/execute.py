@@ -15,9 +15,11 @@ from bbilang.compiler.contract import Registry
 from bbilang.compiler.explain.units import Measured
 from bbilang.compiler.ir.program import Element, walk
 from bbilang.compiler.plan.plan import Plan, Step, order
+from bbilang.grammar import verification
 from bbilang.runtime.events import RunListener
 from bbilang.runtime.execution.context import Run
 from bbilang.runtime.execution.results import IconSet, Results
+from bbilang.runtime.execution.verify import model_restored, verify_results
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.inputs.network_input import NetworkInput
 
@@ -52,13 +54,16 @@ def execute(
 
     program = plan.program
     run = Run.of(program, registry, adapter, inputs, listener)
-    with passes.module_unchanged():
+    with model_restored(adapter.module), passes.module_unchanged():
         together = len(inputs) > 1 or bool(program.tangents or program.reruns)
         seed = int(program.setting("seed", 0))
         behaviour = passes.probe(adapter, (*run.parts, run)[0].images, together, seed, run.passes, cache)
         execution = _Execution(plan, run, icons)
         execution.steps(measure)
-        return execution.results(inputs, behaviour.warnings)
+        results = execution.results(inputs, behaviour.warnings)
+    if verification.enabled():
+        verify_results(results)
+    return results
 
 
 @dataclass

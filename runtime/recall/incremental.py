@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bbilang.compiler.check.preamble import DEFAULT_MODEL
 from bbilang.compiler.optimize.rules import optimize
 from bbilang.compiler.plan.plan import plan as plan_program
+from bbilang.grammar import verification
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.events import Event, RunListener
 from bbilang.runtime.execution.full import execute_fully, make_icons
 from bbilang.runtime.execution.job import Job
+from bbilang.runtime.execution.verify import verify_results
 from bbilang.runtime.featvis.icon import words_of
 from bbilang.runtime.models.program_model import PREPROCESS, is_name
 from bbilang.runtime.recall import identity
@@ -185,7 +187,10 @@ class _Recall:
             ),
             *(f"numbers computed on {device}" for device in sorted(devices)),
         )
-        return replace(results, icons=icons, adapter=self._holder(model), imported=imported)
+        results = replace(results, icons=icons, adapter=self._holder(model), imported=imported)
+        if verification.enabled():
+            verify_results(results)
+        return results
 
     def _run(
         self, store: ResultsStore, inputs: Sequence[NetworkInput], missing: Sequence[str], scored: bool

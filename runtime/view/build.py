@@ -14,6 +14,7 @@ from bbilang.compiler.ir import program as ir
 from bbilang.compiler.ir.model_description import NOT_PICTURES
 from bbilang.compiler.ir.program import Node, walk
 from bbilang.compiler.ir.score_kinds import VALUE
+from bbilang.grammar import verification
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.execution.results import Results
 from bbilang.runtime.view import groups as grouping
@@ -23,6 +24,7 @@ from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, unmentioned
 from bbilang.runtime.view.legend import legend_of, remarked, title_of
 from bbilang.runtime.view.trust_notes import trust_of, warnings_of
+from bbilang.runtime.view.verify import verify_view
 
 CHOOSERS = ("hover", "click")
 KINDS: dict[str, vm.Kind] = {kind: kind for kind in get_args(vm.Kind)}  # by the name that the text gives it
@@ -33,7 +35,10 @@ def view(
 ) -> vm.View:
     """The view model of a page. ``whole``: with every number of maps that a page shows as a picture only, for a table.
     Raises BbiError E311 where those are too many."""
-    return _Builder(results, registry, whole).build(provenance, title)
+    page = _Builder(results, registry, whole).build(provenance, title)
+    if verification.enabled():
+        verify_view(page)
+    return page
 
 
 MOST_ROWS = 5_000_000  # of a table: some 300 MB

@@ -1,0 +1,25 @@
+"""Invariants of what a stage gives, checked after the stage: on in tests and with BBI_VERIFY=1, off otherwise.
+
+Each folder of a stage has a `verify.py`. A broken invariant is a fault of this package, never of a text.
+"""
+
+from __future__ import annotations
+
+import os
+
+VARIABLE = "BBI_VERIFY"
+
+
+class InvariantError(AssertionError):
+    """What a stage gave breaks a rule that the next one relies on."""
+
+
+def enabled() -> bool:
+    """Whether invariants are checked."""
+    return os.environ.get(VARIABLE, "0") not in ("", "0")
+
+
+def require(holds: bool, broken: str) -> None:
+    """Raises InvariantError with the words of what is broken, unless it holds."""
+    if not holds:
+        raise InvariantError(broken)
