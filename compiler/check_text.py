@@ -10,7 +10,6 @@ from bbilang.grammar import ast, verification
 from bbilang.grammar.diagnostic import Diagnostic
 from bbilang.grammar.parse import lost_names, parse_recovering
 from bbilang.grammar.source import Source
-from bbilang.grammar.verify import verify_ast
 
 
 def check_text(
@@ -26,6 +25,8 @@ def check_text(
     file, syntax = parse_recovering(text)
     if not syntax:
         if verification.enabled():
+            from bbilang.grammar.verify import verify_ast
+
             verify_ast(file)
         return check_recovering(file, registry, options)
     if _is_lost(file, "model", "output", "set", "use"):  # what the rest means depends on these

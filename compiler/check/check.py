@@ -19,7 +19,6 @@ from bbilang.compiler.check.selections import SELECTIONS
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Element, Interface, Layout, Node, Program
 from bbilang.compiler.ir.types import Axis, FieldType
-from bbilang.compiler.ir.verify import verify_program
 from bbilang.compiler.optimize.lower import with_passes
 from bbilang.grammar import ast, verification
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
@@ -59,6 +58,8 @@ def check_recovering(
         return None, diagnostics
     program = replace(program, warnings=diagnostics)
     if verification.enabled():
+        from bbilang.compiler.ir.verify import verify_program
+
         verify_program(program, registry)
     return program, diagnostics
 
