@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 
-def half(device: torch.device, enabled: bool) -> AbstractContextManager[None]:
+def autocast_bfloat16(device: torch.device, enabled: bool) -> AbstractContextManager[None]:
     """Autocast to bfloat16 on a device that computes in it, if ``enabled``; else nothing happens."""
     able = enabled and device.type == "cuda" and torch.cuda.is_bf16_supported()
     return torch.autocast(device.type, torch.bfloat16, enabled=able, cache_enabled=False)
@@ -23,7 +23,7 @@ def half(device: torch.device, enabled: bool) -> AbstractContextManager[None]:
 Step = Callable[..., None]
 
 
-def replayed(step: Step, device: torch.device, *arguments: Tensor) -> Step:
+def as_cuda_graph(step: Step, device: torch.device, *arguments: Tensor) -> Step:
     """The step recorded as a CUDA graph, called with tensors of the arguments' shapes; on other devices, and where
     recording fails, the step itself. It works in place on tensors that stay where they are, and never looks at values.
     Recording runs it a few times: fill the tensors afterwards.

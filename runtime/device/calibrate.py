@@ -1,8 +1,8 @@
-"""How fast a device is in each kind of pass: measured once, and kept. The optimizer decides by it.
+"""How fast a device is in each kind of pass: measured once and cached, for the optimizer.
 
 A small network of the usual parts (strided, pointwise and depthwise convolutions, batch norm, ReLU) runs forward, with
 batched cotangents and with batched tangents, at three sizes. Each kind's two rates, FLOPs and bytes a second, are the
-defaults times one number, the median over the sizes: two rates apart cannot be told from three short runs.
+defaults times one number, the median over the sizes: three short runs cannot separate the two.
 """
 
 from __future__ import annotations
@@ -25,28 +25,30 @@ BATCH = 16  # cotangents or tangents together
 
 
 def known(cache: Cache | None, device: str = "cpu") -> Speeds | None:
-    """The speeds that were measured on this machine, device and version of torch; None where nobody did. No torch."""
+    """The speeds measured before on this machine, device and version of torch; None where there are none. Imports no
+    torch."""
     record = cache.get(_key(device)) if cache is not None else None
     if record is None:
         return None
     try:
         rates = record[1]
-        found = Speeds(*(Speed(*map(float, rates[kind])) for kind in KINDS), device=str(rates["device"]))
+        forward, reverse, tangent = (Speed(*map(float, rates[kind])) for kind in KINDS)
+        speeds = Speeds(forward, reverse, tangent, device=str(rates["device"]))
     except (KeyError, TypeError, ValueError):
         return None  # of another form: measured again
-    every = [rate for kind in KINDS for rate in (getattr(found, kind).flops, getattr(found, kind).bytes)]
-    return found if all(0 < rate < math.inf for rate in every) else None
+    every = [rate for kind in KINDS for rate in (getattr(speeds, kind).flops, getattr(speeds, kind).bytes)]
+    return speeds if all(0 < rate < math.inf for rate in every) else None
 
 
 def calibrated(cache: Cache | None, device: str = "cpu") -> Speeds:
     """The speeds of a device, measured now where they are not known; about a second."""
-    found = known(cache, device)
-    if found is None:
-        found = measure(device)
+    speeds = known(cache, device)
+    if speeds is None:
+        speeds = measure(device)
         if cache is not None:
-            rates: dict[str, Any] = {kind: [getattr(found, kind).flops, getattr(found, kind).bytes] for kind in KINDS}
-            cache.put(_key(device), b"", {**rates, "device": found.device})
-    return found
+            rates: dict[str, Any] = {kind: [getattr(speeds, kind).flops, getattr(speeds, kind).bytes] for kind in KINDS}
+            cache.put(_key(device), b"", {**rates, "device": speeds.device})
+    return speeds
 
 
 def _key(device: str) -> str:
@@ -62,17 +64,17 @@ def _key(device: str) -> str:
 
 
 def measure(device: str = "cpu") -> Speeds:
-    """The speeds of a device, by running on it."""
+    """Measure the speeds of a device by running on it."""
     ratios: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for side, channels in SIZES:
         for kind, (flops, bytes, work) in _work(side, channels, device).items():
             ratios[kind].append(_fastest(work, device) / getattr(Speeds(), kind).seconds(flops, bytes))
-    times = {kind: statistics.median(found) for kind, found in ratios.items()}
-    plain = Speeds()
-    return Speeds(
-        *(Speed(getattr(plain, k).flops / times[k], getattr(plain, k).bytes / times[k]) for k in KINDS),
-        device=_name(device),
+    slower = {kind: statistics.median(each) for kind, each in ratios.items()}
+    default = Speeds()
+    forward, reverse, tangent = (
+        Speed(getattr(default, k).flops / slower[k], getattr(default, k).bytes / slower[k]) for k in KINDS
     )
+    return Speeds(forward, reverse, tangent, device=_name(device))
 
 
 def _work(side: int, channels: int, device: str) -> dict[str, tuple[int, int, Callable[[], Any]]]:
@@ -119,7 +121,7 @@ def _work(side: int, channels: int, device: str) -> dict[str, tuple[int, int, Ca
 
 
 def _fastest(work: Callable[[], Any], device: str) -> float:
-    """The least of some runs, in seconds: what others do on the machine only adds to it."""
+    """The shortest of some runs, in seconds: other work on the machine only adds to it."""
     import torch
 
     def wait() -> None:

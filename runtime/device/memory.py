@@ -1,7 +1,7 @@
 """Memory: how much is free, work in chunks that fit, and the peak of a block.
 
 A chunk is as large as a share of the free memory allows. Where an allocation fails all the same, the chunk is halved
-and the work goes on from where it was; a single row that does not fit is E504.
+and the work resumes where it was; a single row that does not fit is E504.
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.errors import error
+
+if TYPE_CHECKING:
+    import torch
+
+    Device = torch.device | str
 
 T = TypeVar("T")
 SHARE = 0.5  # of the free memory that one chunk may take: estimates are rough, and others want some too
@@ -40,7 +45,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in words)
 
 
-def free_bytes(device: Any = "cpu") -> int:
+def free_bytes(device: Device = "cpu") -> int:
     """Bytes that can still be taken on a device ("cpu", "cuda:0", "mps" or a torch.device).
 
     On the CPU the least of: what the system has available, what the control group allows, what is left of RLIMIT_AS.
@@ -97,7 +102,7 @@ def _group_left() -> Iterator[int]:
                 continue
 
 
-def chunk_size(total: int, bytes_each: float, at_most: int | None = None, device: Any = "cpu") -> int:
+def chunk_size(total: int, bytes_each: float, at_most: int | None = None, device: Device = "cpu") -> int:
     """Rows of ``bytes_each`` that fit in `SHARE` of the free memory: at least 1, at most ``at_most`` and ``total``."""
     fits = int(free_bytes(device) * SHARE / max(1.0, bytes_each))
     return max(1, min(total, fits, at_most or total))
@@ -108,7 +113,7 @@ def chunks(
     bytes_each: float,
     work: Callable[[int, int], T],
     at_most: int | None = None,
-    device: Any = "cpu",
+    device: Device = "cpu",
     chunk: int | None = None,
 ) -> Iterator[tuple[int, T]]:
     """``work(start, stop)`` over ``range(total)`` in chunks; yields (start, result) one after the other.
@@ -133,7 +138,7 @@ def chunks(
             del result
             start = stop
             continue
-        give_back(device)  # outside the handler: the error's frames hold the tensors that did not fit
+        release_memory(device)  # outside the handler: the error's frames hold the tensors that did not fit
 
 
 def _even(total: int, most: int) -> int:
@@ -146,7 +151,7 @@ def in_chunks(
     bytes_each: float,
     work: Callable[[int, int], T],
     at_most: int | None = None,
-    device: Any = "cpu",
+    device: Device = "cpu",
     chunk: int | None = None,
 ) -> list[T]:
     """The results of `chunks`, in order."""
@@ -158,8 +163,8 @@ def _too_much() -> BbiError:
     return error("E504", "out of memory: one row of the work does not fit", help)
 
 
-def give_back(device: Any = "cpu") -> None:
-    """Collect garbage, and let the device's allocator give back what nobody holds."""
+def release_memory(device: Device = "cpu") -> None:
+    """Collect garbage, and let the device's allocator return free memory to the system."""
     gc.collect()
     kind = getattr(device, "type", None) or str(device).partition(":")[0]
     if kind in ("cuda", "mps"):
@@ -185,10 +190,10 @@ _open: list[Peak] = []  # blocks inside each other share the one high-water mark
 
 
 @contextmanager
-def peak(device: Any = "cpu") -> Iterator[Peak]:
-    """Measures a block: resident memory on the CPU (the kernel's high-water mark on Linux, sampled every 5 ms
+def peak(device: Device = "cpu") -> Iterator[Peak]:
+    """Measure a block: resident memory on the CPU (the kernel's high-water mark on Linux, sampled every 5 ms
     elsewhere), allocated memory on CUDA. Blocks may lie inside each other, in one thread."""
-    found = Peak()
+    measured = Peak()
     kind = getattr(device, "type", None) or str(device).partition(":")[0]
     if kind == "cuda":
         import torch
@@ -209,29 +214,29 @@ def peak(device: Any = "cpu") -> Iterator[Peak]:
         mark = high()
         for outer in _open:
             outer._seen = max(outer._seen, mark)
-    give_back(device)  # what is freed but kept would hide what the block takes
+    release_memory(device)  # memory that is freed but not returned would hide what the block takes
     start = now()
     stop = threading.Event()
-    thread = None if reset() else threading.Thread(target=_sample, args=(found, stop), daemon=True)
-    _open.append(found)
+    thread = None if reset() else threading.Thread(target=_sample, args=(measured, stop), daemon=True)
+    _open.append(measured)
     try:
         if thread:
             thread.start()
-        yield found
+        yield measured
     finally:
         stop.set()
         if thread:
             thread.join()
-        found._seen = max(found._seen, now(), 0 if thread else high())
-        _open.remove(found)
+        measured._seen = max(measured._seen, now(), 0 if thread else high())
+        _open.remove(measured)
         for outer in _open:
-            outer._seen = max(outer._seen, found._seen)
-        found.bytes = max(0, found._seen - start)
+            outer._seen = max(outer._seen, measured._seen)
+        measured.bytes = max(0, measured._seen - start)
 
 
-def _sample(found: Peak, stop: threading.Event) -> None:
+def _sample(peak: Peak, stop: threading.Event) -> None:
     while not stop.wait(0.005):
-        found._seen = max(found._seen, _resident())
+        peak._seen = max(peak._seen, _resident())
 
 
 def _resident() -> int:

@@ -1,16 +1,19 @@
 """Groups of an earlier layer that lead to given groups of a later one (Olah et al. 2018, "compatible" groups).
 
-Every activation is split among the later groups that it feeds, so that the factorization tells apart channels that look
+Every activation is split among the later groups that it feeds, so that the factorization separates channels that look
 alike here and lead to different groups there.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bbilang.runtime.factorization.matrix import Factors, factorize, with_residual
+
+if TYPE_CHECKING:
+    import torch
 
 
 def split(matrix: np.ndarray, attribution: np.ndarray) -> np.ndarray:
@@ -31,7 +34,7 @@ def compatible(
     n: int,
     method: str = "nmf",
     seed: int = 0,
-    device: Any = None,
+    device: torch.device | str | None = None,
     what: str = "",
 ) -> Factors:
     """Factors of the split matrix, with H added up over the copies: W (position, n), H (n, channel).
@@ -39,7 +42,7 @@ def compatible(
     With one later group this is the plain factorization. Raises what `factorize` raises.
     """
     matrix = np.asarray(matrix, np.float64)
-    found = factorize(split(matrix, attribution), method, n, seed, device, what)
-    channel = found.channel.reshape(n, matrix.shape[1], -1).sum(-1)
-    offset = found.offset.reshape(matrix.shape[1], -1).sum(-1)
-    return with_residual(matrix, found.spatial, channel, offset)
+    factors = factorize(split(matrix, attribution), method, n, seed, device, what)
+    channel = factors.channel.reshape(n, matrix.shape[1], -1).sum(-1)
+    offset = factors.offset.reshape(matrix.shape[1], -1).sum(-1)
+    return with_residual(matrix, factors.spatial, channel, offset)

@@ -1,4 +1,4 @@
-"""Fewer dimensions for rows of numbers: fitted on some rows, applied to others."""
+"""Dimensionality reduction of rows of numbers: fitted on some rows, applied to others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PERPLEXITY = 30.0  # van der Maaten and Hinton 2008 recommend 5 to 50
 
 
 @dataclass(frozen=True)
-class Lowered:
+class ReducedRows:
     """values (row, component); loadings (component, column) and the share of the squared norm that they leave out,
     where the method has them."""
 
@@ -24,8 +24,10 @@ class Lowered:
     left_out: float | None = None
 
 
-def lower(rows: np.ndarray, fit: np.ndarray | None, method: str, n: int, seed: int = 0, what: str = "") -> Lowered:
-    """Rows (row, column) in n components.
+def reduce_rows(
+    rows: np.ndarray, fit: np.ndarray | None, method: str, n: int, seed: int = 0, what: str = ""
+) -> ReducedRows:
+    """Reduce rows (row, column) to n components.
 
     fit: the rows that the components are found in, the same unless given; those of `rows` are then expressed in them:
     by the inner product with orthonormal components about the mean of ``fit`` (pca), by non-negative least squares
@@ -33,25 +35,25 @@ def lower(rows: np.ndarray, fit: np.ndarray | None, method: str, n: int, seed: i
     Raises BbiError E503, E511 (see `factorize`), E903 (umap is not installed).
     """
     if method not in LINEAR:
-        return Lowered(EMBEDDINGS[method](np.asarray(rows, np.float64), n, seed, what))
+        return ReducedRows(EMBEDDINGS[method](np.asarray(rows, np.float64), n, seed, what))
     if fit is not None and fit.shape[1] != rows.shape[1]:
         message = f"{what}: fitted on rows of {fit.shape[1]} numbers, and these have {rows.shape[1]}"
         raise error("E511", message, "fit on a layer with as many channels")
-    found = factorize(rows if fit is None else fit, method, n, seed, what=what)
+    factors = factorize(rows if fit is None else fit, method, n, seed, what=what)
     if fit is None:
-        return Lowered(found.spatial, found.channel, found.left_out)
+        return ReducedRows(factors.spatial, factors.channel, factors.left_out)
     rows = np.asarray(rows, np.float64)
     if not len(rows):
-        return Lowered(np.zeros((0, n)), found.channel, 0.0)
+        return ReducedRows(np.zeros((0, n)), factors.channel, 0.0)
     if method == "nmf":
-        values = transform(rows, found.channel)
+        values = transform(rows, factors.channel)
     else:
-        values = (rows - found.offset) @ found.channel.T
-    rest = with_residual(rows, values, found.channel, found.offset).left_out if rows.any() else 0.0
-    return Lowered(values, found.channel, rest)
+        values = (rows - factors.offset) @ factors.channel.T
+    rest = with_residual(rows, values, factors.channel, factors.offset).left_out if rows.any() else 0.0
+    return ReducedRows(values, factors.channel, rest)
 
 
-def lower_layers(
+def reduce_layers(
     rows: np.ndarray,
     layers: np.ndarray,
     fit: np.ndarray | int | None,
@@ -75,14 +77,15 @@ def lower_layers(
         rows = rows.copy()
         for layer in np.unique(layers[present]):
             rows[present & (layers == layer)] = per_mean(rows[present & (layers == layer)], what)
-    base = per_mean(fit, what) if together and isinstance(fit, np.ndarray) else fit
     if isinstance(fit, int):
-        base = _whole(rows[present & (layers == fit)])
+        base: np.ndarray | None = _whole(rows[present & (layers == fit)])
+    else:
+        base = per_mean(fit, what) if together and fit is not None else fit
     for own in [present] if together else [present & (layers == layer) for layer in np.unique(layers[present])]:
         table = _whole(rows[own])
-        found = lower(table, base, method, n, seed, what)
-        values[own], loadings = found.values, found.loadings
-        shares += [found.left_out] if found.left_out is not None else []
+        reduced = reduce_rows(table, base, method, n, seed, what)
+        values[own], loadings = reduced.values, reduced.loadings
+        shares += [reduced.left_out] if reduced.left_out is not None else []
     return values, loadings, shares
 
 
@@ -102,7 +105,7 @@ def per_mean(rows: np.ndarray, what: str = "") -> np.ndarray:
 def _tsne(rows: np.ndarray, n: int, seed: int, what: str) -> np.ndarray:
     from sklearn.manifold import TSNE
 
-    _enough(rows, n, what)
+    _check_enough(rows, n, what)
     perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
     method = "barnes_hut" if n < 4 else "exact"
     return TSNE(n, perplexity=perplexity, init="pca", random_state=seed, method=method).fit_transform(rows)
@@ -114,11 +117,11 @@ def _umap(rows: np.ndarray, n: int, seed: int, what: str) -> np.ndarray:
     except ImportError as e:
         message = "`umap` needs the package umap-learn, which is not installed"
         raise error("E903", message, "`pip install umap-learn`, or use `tsne`") from e
-    _enough(rows, n, what)
+    _check_enough(rows, n, what)
     return UMAP(n_components=n, n_neighbors=min(15, len(rows) - 1), random_state=seed, n_jobs=1).fit_transform(rows)
 
 
-def _enough(rows: np.ndarray, n: int, what: str) -> None:
+def _check_enough(rows: np.ndarray, n: int, what: str) -> None:
     if not np.isfinite(rows).all():
         raise error("E503", f"{what}: numbers that are not finite")
     if len(rows) < n + 2 or min(rows.shape) < n:

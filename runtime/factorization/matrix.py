@@ -1,14 +1,19 @@
-"""One matrix (position, channel) as W H: the five methods, what they leave out, and what cannot be factorized."""
+"""Factorizes one matrix (position, channel) into W H by one of five methods, and measures what that leaves out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bbilang.runtime.errors import error
+
+if TYPE_CHECKING:
+    import torch
+
+    Device = torch.device | str | None
 
 SIGNED = ("pca", "ica", "svd")  # methods whose factors have both signs
 CENTRED = ("pca", "ica")  # methods about the mean
@@ -38,7 +43,7 @@ class Factors:
         return replace(self, spatial=self.spatial[:, order], channel=self.channel[order])
 
 
-def factorize(matrix: np.ndarray, method: str, n: int, seed: int = 0, device: Any = None, what: str = "") -> Factors:
+def factorize(matrix: np.ndarray, method: str, n: int, seed: int = 0, device: Device = None, what: str = "") -> Factors:
     """W (position, n) and H (n, channel) of a matrix (position, channel).
 
     nmf: Lee and Seung 1999, by coordinate descent (scikit-learn on a CPU, our own in torch elsewhere). pca: Pearson
@@ -65,15 +70,15 @@ def check(matrix: np.ndarray, method: str, n: int, what: str = "") -> None:
         message = f"{name}: `nmf` needs numbers that are never negative, and the least is {matrix.min():.4g}"
         raise error("E511", message, "take a layer after its ReLU, or `pca`")
     if method == "kmeans":
-        found, of = len(np.unique(matrix, axis=0)), "different rows"
+        most, of = len(np.unique(matrix, axis=0)), "different rows"
     else:
         centred = matrix - matrix.mean(0) if method in CENTRED else matrix
-        found, of = rank(centred), "independent directions"
-    if n > found:
+        most, of = rank(centred), "independent directions"
+    if n > most:
         raise error(
             "E511",
-            f"{name}: {n} groups of only {found} {of}",
-            f"ask for at most {found}" if found else "take another layer",
+            f"{name}: {n} groups of only {most} {of}",
+            f"ask for at most {most}" if most else "take another layer",
         )
 
 
@@ -109,24 +114,24 @@ def with_fixed_signs(spatial: np.ndarray, channel: np.ndarray) -> tuple[np.ndarr
     return spatial * signs, channel * signs[:, None]
 
 
-def _nmf(matrix: np.ndarray, n: int, seed: int, device: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _nmf(matrix: np.ndarray, n: int, seed: int, device: Device) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     from bbilang.runtime.factorization.nmf import nmf
 
     return (*nmf(matrix, n, seed, device), np.zeros(matrix.shape[1]))
 
 
-def _svd(matrix: np.ndarray, n: int, seed: int, device: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _svd(matrix: np.ndarray, n: int, seed: int, device: Device) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     left, values, right = np.linalg.svd(matrix, full_matrices=False)
     return left[:, :n] * values[:n], right[:n], np.zeros(matrix.shape[1])
 
 
-def _pca(matrix: np.ndarray, n: int, seed: int, device: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _pca(matrix: np.ndarray, n: int, seed: int, device: Device) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     mean = matrix.mean(0)
     spatial, channel, _ = _svd(matrix - mean, n, seed, device)
     return spatial, channel, mean
 
 
-def _ica(matrix: np.ndarray, n: int, seed: int, device: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _ica(matrix: np.ndarray, n: int, seed: int, device: Device) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     from sklearn.decomposition import FastICA
 
     from bbilang.runtime.factorization.nmf import quiet
@@ -138,7 +143,7 @@ def _ica(matrix: np.ndarray, n: int, seed: int, device: Any) -> tuple[np.ndarray
     return spatial * length, (model.mixing_ / length).T, model.mean_
 
 
-def _kmeans(matrix: np.ndarray, n: int, seed: int, device: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _kmeans(matrix: np.ndarray, n: int, seed: int, device: Device) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     from sklearn.cluster import KMeans
 
     model = KMeans(n, n_init=4, random_state=seed).fit(matrix)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 TOLERANCE = 1e-4
@@ -22,7 +23,9 @@ ROUNDS = 200
 TINY = 1e-6  # what NNDSVD takes for zero
 
 
-def nmf(matrix: np.ndarray, n: int, seed: int = 0, device: Any = None) -> tuple[np.ndarray, np.ndarray]:
+def nmf(
+    matrix: np.ndarray, n: int, seed: int = 0, device: torch.device | str | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """W (row, n) and H (n, column), never negative, of a matrix (row, column) that is never negative."""
     if device is not None and getattr(device, "type", str(device)) != "cpu":
         return nmf_torch(matrix, n, device)
@@ -65,7 +68,7 @@ def quiet() -> Iterator[None]:
 # --- the same in torch ------------------------------------------------------------------------------------------------
 
 
-def nmf_torch(matrix: np.ndarray, n: int, device: Any) -> tuple[np.ndarray, np.ndarray]:
+def nmf_torch(matrix: np.ndarray, n: int, device: torch.device | str) -> tuple[np.ndarray, np.ndarray]:
     """W and H as `nmf` finds them, computed on ``device`` in double precision."""
     import torch
 

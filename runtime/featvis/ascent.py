@@ -1,34 +1,36 @@
 """Gradient ascent of icons in a fixed number of slots: a finished icon's slot takes the next one in the queue.
 
-Seeds, transforms, steps, rates and the end of an icon's course belong to the icon, and every step runs all slots, free
-ones too, so that an icon comes out the same, bit for bit, in any company and any order. Memory is bounded by the slots.
+Seeds, transforms, steps, rates and the last step belong to the icon, and every step runs all slots, free ones too, so
+that an icon is the same, bit for bit, in any batch and any order. Memory is bounded by the slots.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from types import TracebackType
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
 from bbilang.runtime.cache.disk import Cache
-from bbilang.runtime.device.accelerate import half, replayed
+from bbilang.runtime.device.accelerate import as_cuda_graph, autocast_bfloat16
 from bbilang.runtime.errors import error
-from bbilang.runtime.featvis.fuse_batchnorm import folded, seen
+from bbilang.runtime.featvis.fuse_batchnorm import activation_of, fused
 from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, seed_of
 from bbilang.runtime.featvis.losses import Response
 from bbilang.runtime.featvis.parametrization import parametrization
-from bbilang.runtime.featvis.schedule import WINDOW, arrived, schedule_of
+from bbilang.runtime.featvis.schedule import WINDOW, converged, schedule_of
 from bbilang.runtime.featvis.transforms import affine, resample
 from bbilang.runtime.passes.adapter import Adapter
+from bbilang.runtime.passes.fallback import log
 from bbilang.runtime.passes.run_to_layer import OUTPUT
 
 _EPSILON = 1e-8  # Adam's
@@ -38,8 +40,8 @@ Take = Callable[[Objective, Icon], None]
 
 
 @dataclass
-class _Course:
-    """One icon on its way: its draws (step, 2, 3), its own source of noise, where it is and where it will end."""
+class _RunningIcon:
+    """An icon that is being made: its transforms (step, 2, 3), its own source of noise, its step and its last one."""
 
     objective: Objective
     maps: Tensor
@@ -78,16 +80,16 @@ class Ascent:
         self.response = Response(
             tuple(activation.shape[1:]), _channel_axis(adapter, self.layer, activation), batch, objective, self.device
         )
-        subject = adapter if recipe.plain else folded(adapter, self.layer, example, counter)
+        subject = adapter if recipe.plain else fused(adapter, self.layer, example, counter)
         self.layout = torch.contiguous_format if recipe.plain else torch.channels_last
         self._run = passes.run_to(subject, self.layer, counter=counter, example=example)
         self._side = max(self.view, *self.shape)
-        self._courses: list[_Course | None] = [None] * batch
-        self._replayed: Callable[..., None] | None = None
+        self._running: list[_RunningIcon | None] = [None] * batch
+        self._graph: Callable[..., None] | None = None
         self.reset()
 
     def reset(self) -> None:
-        """Empty slots."""
+        """Empty all slots."""
         empty = torch.zeros(self.batch, *self.picture_of.shape, device=self.device)
         self.coefficients, self.mean, self.square = empty, torch.zeros_like(empty), torch.zeros_like(empty)
         self.total = torch.zeros(self.batch, device=self.device)
@@ -100,8 +102,10 @@ class Ascent:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *exception: Any) -> bool | None:
-        return self._stack.__exit__(*exception)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        return self._stack.__exit__(kind, error, traceback)
 
     def fit(self, pictures: Tensor) -> Tensor:
         """Pictures (batch, 3, y, x) at the size that the network is shown."""
@@ -116,38 +120,39 @@ class Ascent:
     def excite(self, pictures: Tensor) -> Tensor:
         """(batch, 3, y, x) -> the layer's activation."""
         pictures = self.given(pictures)
-        with half(self.device, not self.recipe.plain):
+        with autocast_bfloat16(self.device, not self.recipe.plain):
             return self.runner(pictures.contiguous(memory_format=self.layout)).float()
 
     def run(self, objectives: Sequence[Objective], take: Take, step: Callable[[int], None] | None = None) -> None:
-        """Every objective's icon, handed to ``take`` as soon as it is finished. The pictures of one diverse direction
-        stand one after the other and start together. ``step(left)`` is called after each: how many are left
+        """Make every objective's icon and hand it to ``take`` as soon as it is finished. The pictures of one diverse
+        direction follow each other and start together. ``step(left)`` is called after each: how many are left
         at most."""
         together = objectives[0].pictures if objectives else 1
         for objective in objectives:
             self.response.check(objective)
         queue = deque(objectives)
-        while queue or any(self._courses):
+        while queue or any(self._running):
             for slot in range(0, self.batch - together + 1, together):
-                if len(queue) >= together and not any(self._courses[slot : slot + together]):
-                    for place in range(slot, slot + together):
-                        self._begin(place, queue.popleft())
+                if len(queue) >= together and not any(self._running[slot : slot + together]):
+                    for index in range(slot, slot + together):
+                        self._begin(index, queue.popleft())
             self._advance()
-            finished = [slot for slot in range(self.batch) if self._courses[slot] and self._at_end(slot)]
+            finished = [slot for slot, icon in enumerate(self._running) if icon and self._at_end(slot, icon)]
             if together > 1:  # they leave together as they came
-                waiting = {s // together for s in range(self.batch) if self._courses[s] and s not in finished}
+                waiting = {s // together for s in range(self.batch) if self._running[s] and s not in finished}
                 finished = [slot for slot in finished if slot // together not in waiting]
             if finished:
                 for slot, icon in zip(finished, self._icons(finished), strict=True):
-                    course, self._courses[slot] = self._courses[slot], None
-                    take(course.objective, icon)
+                    made, self._running[slot] = self._running[slot], None
+                    if made is not None:
+                        take(made.objective, icon)
             if step:
-                active = [c.end - c.step for c in self._courses if c]
+                active = [c.end - c.step for c in self._running if c]
                 waves = -(-len(queue) // self.batch)
                 step(max(active, default=0) + waves * self.schedule.steps)
 
     def _begin(self, slot: int, objective: Objective) -> None:
-        """A slot as if it were the only one: coefficients, moments, draws and objective of this icon."""
+        """Start an icon in a slot: its coefficients, moments, transforms and objective."""
         recipe, source = self.recipe, torch.Generator().manual_seed(seed_of(self.recipe, objective))
         first = self.picture_of.initial(source)
         start = None
@@ -158,13 +163,13 @@ class Ascent:
             first = self.picture_of.inverse(start[0])
         draws = recipe.transforms.draw(self.schedule.steps, source)
         maps = affine(draws, recipe.size, self.view)
-        self._courses[slot] = _Course(objective, maps, source, self.schedule.steps)
+        self._running[slot] = _RunningIcon(objective, maps, source, self.schedule.steps)
         for state in (self.mean, self.square, self.total):
             state[slot] = 0.0
         self.sound[slot], self.alive[slot] = True, False
         self.coefficients[slot] = first.to(self.device)
         target = None
-        if objective.kind == "caricature":
+        if objective.kind == "caricature" and start is not None:
             shown = start if self.fixed else F.interpolate(start, self.shape, mode="bilinear", align_corners=False)
             with torch.no_grad():
                 rows = self.fit(shown).expand(self.batch, -1, -1, -1)
@@ -173,12 +178,12 @@ class Ascent:
 
     def _advance(self) -> None:
         """One step of all slots."""
-        courses = self._courses
+        courses = self._running
         maps = torch.stack([c.maps[min(c.step, len(c.maps) - 1)] if c else torch.zeros(2, 3) for c in courses])
         sizes = torch.tensor([self.schedule.size(c.step, c.end) if c and c.step < c.end else 0.0 for c in courses])
-        redirected = [bool(c) and c.step < self.recipe.redirect for c in courses]
+        redirected = [c is not None and c.step < self.recipe.redirect for c in courses]
         last = min(self.recipe.redirect, self.schedule.steps - 1)
-        judged = torch.tensor([bool(c) and c.step >= last for c in courses])
+        judged = torch.tensor([c is not None and c.step >= last for c in courses])
         given = [maps.to(self.device), sizes.to(self.device), judged.to(self.device)]
         if self.picture_of.transparent:
             given.append(self._backgrounds().to(self.device))
@@ -215,29 +220,28 @@ class Ascent:
         return values.detach(), gradient
 
     def _replay(self, given: list[Tensor]) -> None:
-        if self._replayed is None:
+        if self._graph is None:
             state = (self.coefficients, self.mean, self.square, self.total, self.sound, self.alive)
             before = [tensor.clone() for tensor in state]
-            self._replayed = replayed(self._step, self.device, *given)
-            for tensor, kept in zip(state, before, strict=True):
-                tensor.copy_(kept)
-        if self._replayed != self._step:  # a graph is not counted by the runner
+            self._graph = as_cuda_graph(self._step, self.device, *given)
+            for tensor, value in zip(state, before, strict=True):
+                tensor.copy_(value)
+        if self._graph != self._step:  # a graph is not counted by the runner
             self.counter.forward(self.batch)
             self.counter.backward(self.batch)
-        self._replayed(*given)
+        self._graph(*given)
 
     def _backgrounds(self) -> Tensor:
         """(batch, 3, side, side) of coarse noise, each from its icon's own source: nothing can hide in them."""
         rows = []
-        for course in self._courses:
+        for course in self._running:
             source = course.source if course else torch.Generator().manual_seed(0)
             coarse = torch.rand(3, 8, 8, generator=source)
             rows.append(F.interpolate(coarse[None], (self._side,) * 2, mode="bilinear", align_corners=False)[0])
         return torch.stack(rows)
 
-    def _at_end(self, slot: int) -> bool:
-        """Whether an icon is done: at the end of its course, or dead. Where it has arrived, its end is moved up."""
-        course = self._courses[slot]
+    def _at_end(self, slot: int, course: _RunningIcon) -> bool:
+        """Whether an icon is done: at its last step, or dead. Where it has converged, its last step comes earlier."""
         if course.step >= course.end:
             return True
         if self.schedule.patient:
@@ -246,7 +250,7 @@ class Ascent:
             return True
         if course.step > self.recipe.redirect and (course.step - self.recipe.redirect) % WINDOW == 0:
             course.windows.append(float(self.total[slot]) / WINDOW)
-            if arrived(course.windows):
+            if converged(course.windows):
                 course.end = min(course.end, course.step + self.schedule.tail)
             self.total[slot] = 0.0
         elif course.step == self.recipe.redirect:
@@ -286,26 +290,29 @@ def move(
     coefficients.sub_(size * mean / square.sqrt().add_(_EPSILON))
 
 
-def described(adapter: Adapter, layer: str) -> Any:
-    return getattr(adapter.description, "by_name", {}).get(layer)
+def layer_description(adapter: Adapter, layer: str) -> LayerDescription | None:
+    """What the model's description says of a layer, by name or alias; None for a path of its modules."""
+    known: Mapping[str, LayerDescription] = getattr(adapter.description, "by_name", {})
+    return known.get(layer)
 
 
 def _channel_axis(adapter: Adapter, layer: str, activation: Tensor) -> int:
     """Axis of channels in the layer's result, counting the batch; -1 in a sequence layer."""
-    description = described(adapter, layer)
+    description = layer_description(adapter, layer)
     return 1 + description.axes.index("channel") if description is not None and layer != OUTPUT else 1
 
 
 def _network_size(
     adapter: Adapter, layer: str, example: Tensor, counter: passes.Passes
 ) -> tuple[tuple[int, int], Tensor, Tensor]:
-    """(y, x) that the network is shown, an example of it, the layer's activation of one: the view's own size, else the
-    only one it takes."""
+    """(size (y, x) of the network's input, an example of it, the layer's activation of one): the view's size, else the
+    only one that the network takes."""
     try:
-        return (example.shape[2], example.shape[3]), example, seen(adapter, layer, example[:1], counter)
+        return (example.shape[2], example.shape[3]), example, activation_of(adapter, layer, example[:1], counter)
     except BbiError:
         raise
-    except Exception:  # a network for one size says so in many ways
+    except Exception as e:  # the model's own: a network for one size says so in many ways
+        log.info("`%s` does not run on %s: %r; its own input size is taken", layer, tuple(example.shape[2:]), e)
         y, x = adapter.description.input_size
         example = F.interpolate(example, (int(y), int(x)), mode="bilinear", align_corners=False)
-        return (int(y), int(x)), example, seen(adapter, layer, example[:1], counter)
+        return (int(y), int(x)), example, activation_of(adapter, layer, example[:1], counter)

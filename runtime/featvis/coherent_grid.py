@@ -19,7 +19,7 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.errors import error
-from bbilang.runtime.featvis.ascent import Ascent, described, move
+from bbilang.runtime.featvis.ascent import Ascent, layer_description, move
 from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, seed_of
 from bbilang.runtime.featvis.transforms import affine
 from bbilang.runtime.passes.adapter import Adapter
@@ -55,7 +55,7 @@ def coherent(
     halves. Raises BbiError E504 (memory), E510 (vectors).
     """
     recipe = recipe or Recipe()
-    known = described(adapter, layer)
+    known = layer_description(adapter, layer)
     layer = layer if known is None else known.name
     objectives = [Objective(layer, tuple(map(float, row))) for row in vectors]
     if not objectives:
@@ -95,7 +95,7 @@ def _climb(ascent: Ascent, objectives: list[Objective], share: Tensor) -> list[I
         size = schedule.size(step, schedule.steps) * ascent.picture_of.stride
         own_gradient, group_gradient = torch.zeros_like(own), torch.zeros_like(group)
         for cells in _batches(len(own), ascent.batch):
-            _place(ascent, objectives, cells)
+            _assign(ascent, objectives, cells)
             maps = affine(draws[step, cells], recipe.size, ascent.view).to(device)
             values, gradient = ascent.ascend(mixed(own[cells], group, share[cells]), maps)
             fresh = torch.tensor([n == 0 or cells[n] > cells[n - 1] for n in range(len(cells))], device=device)
@@ -120,7 +120,7 @@ def _batches(cells: int, size: int) -> list[list[int]]:
     return [[min(at + n, cells - 1) for n in range(size)] for at in range(0, cells, size)]
 
 
-def _place(ascent: Ascent, objectives: list[Objective], cells: list[int]) -> None:
+def _assign(ascent: Ascent, objectives: list[Objective], cells: list[int]) -> None:
     for slot, cell in enumerate(cells):
         ascent.response.put(slot, objectives[cell])
 
@@ -129,7 +129,7 @@ def _finished(ascent: Ascent, objectives: list[Objective], coefficients: Tensor,
     icons: list[Icon] = []
     ascent.runner.through_relu = False
     for cells in _batches(len(objectives), ascent.batch):
-        _place(ascent, objectives, cells)
+        _assign(ascent, objectives, cells)
         with torch.no_grad():
             pictures = ascent.picture_of(coefficients[cells])
             measured = ascent.response.measured(ascent.excite(ascent.fit(pictures) if ascent.fixed else pictures))

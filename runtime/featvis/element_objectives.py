@@ -1,8 +1,8 @@
-"""What the icons of an element maximize: from its atoms and what the text wishes of them to a list of objectives."""
+"""The objectives that the icons of an element maximize, from its atoms and the options of its `featvis` style."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -10,63 +10,79 @@ from bbilang.compiler.ir.program import Node, Program
 from bbilang.runtime.errors import error
 from bbilang.runtime.fields.field import Field, Named, combine, union_of
 
+if TYPE_CHECKING:
+    from bbilang.compiler.contract.run import Run
+    from bbilang.compiler.ir.model_description import LayerDescription
+    from bbilang.runtime.featvis.icon import Objective, Recipe
 
-def wish(node: Node, program: Program, name: str) -> Any:
-    """What an element says of its icons, else the file; None for nothing."""
+
+class _HasRecipe(Protocol):
+    """Results, as far as notes on icons need them."""
+
+    @property
+    def program(self) -> Program: ...
+
+    @property
+    def recipe(self) -> Recipe | None: ...
+
+
+def option(node: Node, program: Program, name: str) -> Any:
+    """An option of an element's icons: its own, else the file's setting; None where neither has it."""
     own = node.get(name)
     return program.setting(f"featvis.{name}") if own is None else own
 
 
 def diversity(node: Node, program: Program) -> int:
-    """How many pictures each of an element's icons is: they follow each other in its list. A grid has one a cell."""
+    """How many pictures each icon of an element has, which follow each other in its list; one for a grid's cell."""
     grid = {"y", "x"} <= set(node.type.names)
-    return 1 if grid or node.type.atom == "whole" else wish(node, program, "diversity") or 1
+    return 1 if grid or node.type.atom == "whole" else option(node, program, "diversity") or 1
 
 
-def words_of(node: Node, results: Any) -> tuple[str, ...]:
-    """What a reader has to know of an element's icons, for the legend; nothing where they are the usual ones."""
-    program, recipe, found = results.program, results.recipe, []
-    count, kind = diversity(node, program), wish(node, program, "objective") or "caricature"
+def legend_notes(node: Node, results: _HasRecipe) -> tuple[str, ...]:
+    """Notes for the legend on how an element's icons differ from the usual ones."""
+    program, recipe = results.program, results.recipe
+    notes: list[str] = []
+    count, kind = diversity(node, program), option(node, program, "objective") or "caricature"
     if node.type.atom == "whole":
         dream = "a dream: it starts from the input and raises whatever the layer responds to"
-        found.append(dream if kind == "dream" else "a caricature: what the layer sees in the input, exaggerated")
-    elif wish(node, program, "start") == "input":
-        found.append("the icons start from the input")
-    if node.type.atom != "whole" and wish(node, program, "negative"):
-        found.append("the icons show the other end of the direction: as little of it as possible")
-    if node.type.atom != "whole" and wish(node, program, "place"):
-        found.append("an icon of an atom with a position is made for that position")
+        notes.append(dream if kind == "dream" else "a caricature: what the layer sees in the input, exaggerated")
+    elif option(node, program, "start") == "input":
+        notes.append("the icons start from the input")
+    if node.type.atom != "whole" and option(node, program, "negative"):
+        notes.append("the icons show the other end of the direction: as little of it as possible")
+    if node.type.atom != "whole" and option(node, program, "place"):
+        notes.append("an icon of an atom with a position is made for that position")
     if count > 1:
-        found.append(f"each tile holds {count} pictures of one atom, made to differ")
+        notes.append(f"each tile holds {count} pictures of one atom, made to differ")
     if getattr(recipe, "transparency", False):
-        found.append("transparent: what the objective does not need")
-    return tuple(found)
+        notes.append("transparent: what the objective does not need")
+    return tuple(notes)
 
 
-def objectives(node: Node, field: Field, run: Any) -> tuple[Named, list[Any]]:
-    """Numbers into a list of objectives, over the axes that the atoms depend on; -1 where there is no atom. Raises
-    BbiError E510 for wishes that do not go together."""
+def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objective]]:
+    """(the number of each atom's objective, over the axes that the atoms depend on, -1 where there is no atom; the
+    objectives). Raises BbiError E510 for options that exclude each other."""
     from bbilang.runtime.featvis.icon import Objective, Start
 
     whole = node.type.atom == "whole"
     known = (("group",), ("channel",), ("y", "x"), ("token",))
     components = () if whole else next(c for c in known if set(c) <= field.coords.keys())
-    placed = not whole and bool(wish(node, run.program, "place")) and {"y", "x"} <= field.coords.keys()
-    begins = whole or wish(node, run.program, "start") == "input"
-    apart = _apart(node, components, run) | ({"input": len(run.images)} if begins else {})
-    if placed:
+    positioned = not whole and bool(option(node, run.program, "place")) and {"y", "x"} <= field.coords.keys()
+    begins = whole or option(node, run.program, "start") == "input"
+    separate = _separate_axes(node, components, run) | ({"input": len(run.images)} if begins else {})
+    if positioned:
         components = tuple(dict.fromkeys((*components, "y", "x")))
-    pictures, negative = diversity(node, run.program), bool(wish(node, run.program, "negative"))
-    kind = (wish(node, run.program, "objective") or "caricature") if whole else "direction"
+    pictures, negative = diversity(node, run.program), bool(option(node, run.program, "negative"))
+    kind = (option(node, run.program, "objective") or "caricature") if whole else "direction"
     layered = "layer" in field.coords
     coords = [field.coords[c] for c in (*components, *(("layer",) if layered else ()))]
-    coords += [Named((name,), np.arange(size)) for name, size in apart.items()]
+    coords += [Named((name,), np.arange(size)) for name, size in separate.items()]
     dims = union_of(coords)
     sizes = {d: s for c in coords for d, s in c.sizes.items()}
     full = [np.broadcast_to(c.spread(dims), [sizes[d] for d in dims]) for c in coords]
     absent = _absent(field, dims, sizes)
     objectives: list[Objective] = []
-    numbers: dict[tuple, int] = {}
+    numbers: dict[tuple[int, ...], int] = {}
     index = np.full([sizes[d] for d in dims], -1)
     for at in np.ndindex(index.shape):
         key = tuple(int(column[at]) for column in full)
@@ -74,43 +90,43 @@ def objectives(node: Node, field: Field, run: Any) -> tuple[Named, list[Any]]:
             continue
         if key not in numbers:
             layer = node.type.layers[key[len(components)] if layered else 0]
-            place = dict(zip(apart, key[len(key) - len(apart) :], strict=True))
+            position = dict(zip(separate, key[len(key) - len(separate) :], strict=True))
             atom = dict(zip(components, key, strict=False))
-            direction = () if whole else _direction(node, atom, layer, place, run)
-            where = _share(atom, run.layer(layer)) if placed else None
-            start = Start.of(run.pictures[place["input"]]) if begins else None
+            direction = () if whole else _direction(node, atom, layer, position, run)
+            where = _share(atom, run.layer(layer)) if positioned else None
+            start = Start.of(run.pictures[position["input"]]) if begins else None
             numbers[key] = len(objectives)
             for number in range(pictures):
                 objectives.append(Objective(layer, direction, kind, where, negative, number, pictures, start))
         index[at] = numbers[key]
     groups = run.program.setting("featvis.coherence")
     if groups and {"y", "x"} <= set(dims):
-        if placed or begins or negative:
-            asked = next(name for name, on in (("place", placed), ("start", begins), ("negative", negative)) if on)
+        if positioned or begins or negative:
+            asked = next(name for name, on in (("place", positioned), ("start", begins), ("negative", negative)) if on)
             help = "leave out one of them: the cells of a coherent grid share parts of their pictures"
             raise error("E510", f"`coherence=` and `{asked}=` do not go together", help)
         objectives = _coherent(list(numbers), objectives, groups)
     return Named(dims, index), objectives
 
 
-def _coherent(keys: list[tuple], objectives: list[Any], groups: int) -> list[Any]:
+def _coherent(keys: list[tuple[int, ...]], objectives: list[Objective], groups: int) -> list[Objective]:
     """The cells of each layer and input, which share parts of their pictures. keys: (y, x, ...) of each cell."""
     from dataclasses import replace
 
     from bbilang.runtime.featvis.icon import Grid
 
-    grids: dict[tuple, list[int]] = {}
+    grids: dict[tuple[int, ...], list[int]] = {}
     for number, key in enumerate(keys):
         grids.setdefault(key[2:], []).append(number)
-    found = list(objectives)
+    result = list(objectives)
     for numbers in grids.values():
         cells = Grid.of(np.array([objectives[number].direction for number in numbers]), groups)
         for cell, number in enumerate(numbers):
-            found[number] = replace(objectives[number], grid=cells, cell=cell)
-    return found
+            result[number] = replace(objectives[number], grid=cells, cell=cell)
+    return result
 
 
-def _apart(node: Node, components: tuple[str, ...], run: Any) -> dict[str, int]:
+def _separate_axes(node: Node, components: tuple[str, ...], run: Run) -> dict[str, int]:
     """The axes besides the atoms' own on which their directions depend: the input, states of a factorization."""
     if components in ((), ("channel",)):
         return {}
@@ -122,32 +138,35 @@ def _apart(node: Node, components: tuple[str, ...], run: Any) -> dict[str, int]:
 
 
 def _direction(
-    node: Node, atom: dict[str, int], layer: str, place: dict[str, int], run: Any
+    node: Node, atom: dict[str, int], layer: str, position: dict[str, int], run: Run
 ) -> int | tuple[float, ...]:
-    """What an atom's icon maximizes: a channel's number, a group's channel factor, or the vector of a place."""
+    """What an atom's icon maximizes: a channel's index, a group's channel factor, or the vector at a position."""
     if "channel" in atom:
         return atom["channel"]
     if "group" in atom:
         from bbilang.runtime.fields.groups import directions
 
         factors = directions(node, run)
-        wanted = {**place, "group": atom["group"]}
+        wanted = {**position, "group": atom["group"]}
         vector = factors.data[tuple(slice(None) if d == "channel" else wanted[d] for d in factors.dims)]
         return tuple(vector.tolist())
-    cube = run.activation(node, layer)[place["input"]]
-    vector = cube[tuple(atom.get(axis, slice(None)) for axis in run.layer(layer).axes)]
-    return tuple(vector.float().cpu().tolist())
+    cube = run.activation(node, layer)[position["input"]]
+    activation = cube[tuple(atom.get(axis, slice(None)) for axis in run.layer(layer).axes)]
+    return tuple(activation.float().cpu().tolist())
 
 
-def _share(atom: dict[str, int], layer: Any) -> tuple[float, float]:
+def _share(atom: dict[str, int], layer: LayerDescription) -> tuple[float, float]:
     """The middle of an atom's position, (y, x) of the picture from 0 to 1."""
-    return tuple((atom[name] + 0.5) / layer.sizes[name] for name in ("y", "x"))  # type: ignore[return-value]
+    y, x = ((atom[name] + 0.5) / layer.sizes[name] for name in ("y", "x"))
+    return y, x
 
 
 def _absent(field: Field, dims: tuple[str, ...], sizes: dict[str, int]) -> np.ndarray:
     """Where every value that belongs to an atom is missing."""
     missing = Named(field.values.dims, np.isnan(field.values.data))
     others = tuple(i for i, d in enumerate(missing.dims) if d not in dims)
-    kept = Named(tuple(d for d in missing.dims if d in dims), missing.data.all(others) if others else missing.data)
+    kept = Named(
+        tuple(d for d in missing.dims if d in dims), np.asarray(missing.data.all(others)) if others else missing.data
+    )
     whole = combine(lambda a, b: a | b, Named(dims, np.zeros([sizes[d] for d in dims], bool)), kept)
     return whole.ordered(dims).data

@@ -2,7 +2,7 @@
 
 An icon maximizes its objective by gradient ascent on Fourier coefficients, seen through random transforms (Olah,
 Mordvintsev, Schubert, "Feature Visualization", Distill 2017). Seeds, transforms and schedule belong to the icon and
-batches have one fixed size, so an icon comes out the same, bit for bit, in any company. The forward pass stops at the
+batches have one fixed size, so an icon is the same, bit for bit, in any batch. The forward pass stops at the
 layer, parameters get no gradient, icons of one layer share batches, and a finished icon's slot takes the next.
 """
 
@@ -13,17 +13,20 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.errors import error
-from bbilang.runtime.featvis.ascent import Ascent, Take, described
+from bbilang.runtime.featvis.ascent import Ascent, Take, layer_description
 from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, Start, icon_key, keep, model_key, unpack
 from bbilang.runtime.featvis.losses import family
 from bbilang.runtime.featvis.schedule import schedule_of
 from bbilang.runtime.passes.adapter import Adapter
+
+if TYPE_CHECKING:
+    from torch import nn
 
 __all__ = ["Icon", "Objective", "Recipe", "Start", "estimate", "make", "visualize"]
 
@@ -56,13 +59,13 @@ def visualize(
     for objective, canonical in zip(objectives, wanted, strict=True):
         asked.setdefault(canonical, []).append(objective)
 
-    def keep_and_tell(made: Objective, icon: Icon) -> None:
+    def keep_and_report(made: Objective, icon: Icon) -> None:
         icons[made] = icon
         if take is not None:
             for one in asked.get(made, ()):
                 take(one, icon)
 
-    make(adapter, wanted, keep_and_tell, recipe, cache, progress, counter, announce)
+    make(adapter, wanted, keep_and_report, recipe, cache, progress, counter, announce)
     return [icons[objective] for objective in wanted]
 
 
@@ -76,8 +79,8 @@ def make(
     counter: passes.Passes | None = None,
     announce: Announce | None = None,
 ) -> None:
-    """`visualize` for more icons than memory holds: each is handed to ``take(objective, icon)`` once, in the order in
-    which they are found or finished, and not kept."""
+    """`visualize` for more icons than fit in memory: each is handed to ``take(objective, icon)`` once, in the order in
+    which it is read from the cache or finished, and not kept."""
     recipe = recipe or Recipe()
     counter = counter if counter is not None else passes.Passes()
     model = model_key(adapter) if cache is not None else None
@@ -86,18 +89,18 @@ def make(
     clock = _Clock(progress, total)
 
     def look_up(among: Iterable[Objective]) -> list[Objective]:
-        """Hand over what the cache holds for this batch size; gives the rest."""
+        """Hand over the icons that the cache holds for this batch size; gives the other objectives."""
         rest = []
         for objective in among:
-            found = cache.get(icon_key(model, objective, recipe, batch, adapter)) if cache is not None else None
-            if found is None:
+            record = cache.get(icon_key(model, objective, recipe, batch, adapter)) if cache is not None else None
+            if record is None:
                 rest.append(objective)
             else:
-                clock.count(take, objective, unpack(*found))
+                clock.count(take, objective, unpack(*record))
         return rest
 
     def store(size: int) -> Take:
-        """What puts an icon made in batches of a size into the cache."""
+        """A callback that stores an icon made in batches of a size."""
         return lambda o, icon: keep(cache, icon, model, o, recipe, size, adapter) if cache is not None else None
 
     missing = look_up(missing)
@@ -116,7 +119,7 @@ def make(
             take_in = partial(_finish, left, lambda o, i: clock.count(take, o, i), store(batch))
             try:
                 with Ascent(adapter, group[0], recipe, batch, counter, cache) as ascent:
-                    ascent.run(_together(left), take_in, lambda own, later=later: clock.step(own + later))
+                    ascent.run(_together(left), take_in, partial(clock.step, later))
             except BbiError as e:
                 if not passes.is_out_of_memory(e) or batch // 2 < group[0].pictures:
                     raise
@@ -128,7 +131,7 @@ def make(
 def _grids(
     adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, counter: passes.Passes, cache: Cache | None
 ) -> Iterator[tuple[Objective, Icon]]:
-    """Every cell of the coherent grids of which a cell is missing: they are made together."""
+    """All cells of each coherent grid with a missing cell: they are made together."""
     from bbilang.runtime.featvis.coherent_grid import coherent
 
     for layer, grid in dict.fromkeys((o.layer, o.grid) for o in missing):
@@ -166,7 +169,7 @@ def _seconds(adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, cac
     return seconds
 
 
-_speeds: weakref.WeakKeyDictionary[Any, dict[Any, tuple[int, float]]] = weakref.WeakKeyDictionary()
+_speeds: weakref.WeakKeyDictionary[nn.Module, dict[tuple[object, ...], tuple[int, float]]] = weakref.WeakKeyDictionary()
 
 
 def _speed(adapter: Adapter, recipe: Recipe, group: Sequence[Objective], cache: Cache | None) -> tuple[int, float]:
@@ -195,23 +198,24 @@ def _ignore(objective: Objective, icon: Icon) -> None:
 
 
 class _Clock:
-    """Tells the caller how far the work is, about once a second."""
+    """Reports progress to the caller, about once a second."""
 
     def __init__(self, progress: Progress | None, total: int):
         self.progress, self.total = progress, total
-        self.start = self.told = time.perf_counter()
+        self.start = self.reported = time.perf_counter()
         self.stepped, self.done = 0, 0
 
     def count(self, take: Take, objective: Objective, icon: Icon) -> None:
         self.done += 1
         take(objective, icon)
 
-    def step(self, left: int) -> None:
+    def step(self, later: int, left: int) -> None:
+        """One step is done; ``left`` steps of this batch and ``later`` steps of others remain."""
         self.stepped += 1
         now = time.perf_counter()
-        if self.progress and now - self.told >= 1.0:
-            self.told = now
-            self.progress(self.done, self.total, (now - self.start) / self.stepped * left)
+        if self.progress and now - self.reported >= 1.0:
+            self.reported = now
+            self.progress(self.done, self.total, (now - self.start) / self.stepped * (left + later))
 
     def finish(self) -> None:
         if self.progress:
@@ -219,7 +223,7 @@ class _Clock:
 
 
 def _by_family(objectives: Iterable[Objective]) -> list[list[Objective]]:
-    groups: dict[Any, list[Objective]] = {}
+    groups: dict[tuple[object, ...], list[Objective]] = {}
     for objective in objectives:
         groups.setdefault(family(objective), []).append(objective)
     return list(groups.values())
@@ -235,5 +239,5 @@ def _canonical(adapter: Adapter, objective: Objective) -> Objective:
     if objective.pictures > 1 and objective.kind != "direction":
         text = f"`{objective.kind}` makes one picture, not {objective.pictures}"
         raise error("E510", text, "several pictures that differ are made of a direction")
-    layer = described(adapter, objective.layer)
+    layer = layer_description(adapter, objective.layer)
     return objective if layer is None or layer.name == objective.layer else replace(objective, layer=layer.name)

@@ -33,12 +33,12 @@ class Response:
         self.axis = axis % (len(shape) + 1)
         self.channels = shape[self.axis - 1]
         self.grid = tuple(n for i, n in enumerate(shape) if i != self.axis - 1)
-        self.kind, self.pictures, self.placed = objective.kind, objective.pictures, objective.at is not None
-        if self.placed and len(self.grid) != 2:
+        self.kind, self.pictures, self.positioned = objective.kind, objective.pictures, objective.at is not None
+        if self.positioned and len(self.grid) != 2:
             text = f"`{objective.layer}` has no rows and columns, so no place in it can be meant"
             raise error("E510", text, "leave out the place, or name a layer with positions")
         self.directions = torch.zeros(batch, self.channels, device=device)
-        self.places = torch.zeros(batch, self.grid[0] * self.grid[1], device=device) if self.placed else None
+        self.places = torch.zeros(batch, self.grid[0] * self.grid[1], device=device) if self.positioned else None
         self.targets = torch.zeros(batch, *shape, device=device) if self.kind == "caricature" else None
 
     def put(self, slot: int, objective: Objective, target: Tensor | None = None) -> None:

@@ -58,6 +58,6 @@ def schedule_of(recipe: Recipe) -> Schedule:
     return Schedule(steps, 2 * recipe.rate, (0.9, 0.98), steps // 5, False)
 
 
-def arrived(windows: Sequence[float]) -> bool:
+def converged(windows: Sequence[float]) -> bool:
     """Whether the mean objective of the last window is no longer above that of the second before it."""
     return len(windows) >= 3 and windows[-1] - windows[-3] < GAIN * abs(windows[-1])

@@ -15,7 +15,7 @@ from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.execution import text_lengths as lengths
 from bbilang.runtime.factorization import matrix
-from bbilang.runtime.factorization.layer import Work, norm_of, who, words_left_out
+from bbilang.runtime.factorization.layer import LayerFactorization, atoms_and_mean, norm_of, words_left_out
 from bbilang.runtime.fields.atoms import numpy_of
 from bbilang.runtime.fields.field import ABSENT, Field, Named, combine
 from bbilang.runtime.fields.groups import Groups, positions_of
@@ -116,7 +116,7 @@ class Factorize(Operation):
         sliding = (n.type.axes[0].name,) if isinstance(n, Node) else ()
         joint = node["along"] == "input"
         states = tuple(axis.name for axis in node.type.states if any(axis.name in cube.dims for cube in contents))
-        work = Work(
+        factorization = LayerFactorization(
             node["method"],
             node["balance"] or (1.0,) * len(contents),
             (*(() if joint else ("input",)), *states),
@@ -125,15 +125,15 @@ class Factorize(Operation):
             run.adapter.device,
             f"`{layer.name}`",
         )
-        leads = run.value(node["compatible"]).values if node["compatible"] is not None else None
+        attribution = run.value(node["compatible"]).values if node["compatible"] is not None else None
         align = node["align"]
         flags = run.value(align).coords["value"].data.round() if isinstance(align, Node) else (align is None or align,)
-        every = [work.all(contents, counts, sliding, leads if flag else None) for flag in flags]
+        every = [factorization.all(contents, counts, sliding, attribution if flag else None) for flag in flags]
         aligned = (align.type.axes[0].name,) if isinstance(align, Node) else ()
         spatial, channel, rest, rest_at = (_stacked(arrays, aligned) for arrays in zip(*every, strict=True))
         value = (
-            np.sqrt(np.nansum(np.square(spatial.data), tuple(range(-len(work.places), 0))))
-            if work.places
+            np.sqrt(np.nansum(np.square(spatial.data), tuple(range(-len(factorization.position_axes), 0))))
+            if factorization.position_axes
             else (np.abs(spatial.data))
         )
         value = combine(np.multiply, Named(spatial.dims[: value.ndim], value), norm_of(channel))
@@ -143,9 +143,9 @@ class Factorize(Operation):
             coords["group"] = Named((*sliding, "group"), np.where(numbers < counts[:, None], numbers, ABSENT))
         notes = (words_left_out(rest, sliding, counts, node.type.content, node["method"]),)
         value = value.ordered(("input", *states, *aligned, *sliding, "group"))
-        content = f"{who(node['method'])} leave out {{}} of the {node.type.content}'s squared norm"
+        content = f"{atoms_and_mean(node['method'])} leave out {{}} of the {node.type.content}'s squared norm"
         own = ((content, rest, notes[0]),) if aligned else ()
-        there = f"{who(node['method'])} leave out {{}} of the squared norm of the vector there"
+        there = f"{atoms_and_mean(node['method'])} leave out {{}} of the squared norm of the vector there"
         return Groups(
             node.type,
             value,

@@ -12,7 +12,7 @@ from bbilang.compiler.contract import Activations, Demand, Fail, Operation, Para
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.factorization.layer import percent
-from bbilang.runtime.factorization.lower import LINEAR, lower_layers
+from bbilang.runtime.factorization.lower import LINEAR, reduce_layers
 from bbilang.runtime.fields.atoms import gather, kept_axes
 from bbilang.runtime.fields.field import Field, Named
 
@@ -114,7 +114,7 @@ class Project(Operation):
             fitted_on: int | np.ndarray | None = node.type.layers.index(fit) if isinstance(fit, str) else None
             if base is not None:
                 fitted_on = _rows(_at(base, here), feature)
-            scores, made, left_out = lower_layers(rows, layers, fitted_on, method, n, along is not None, seed, what)
+            scores, made, left_out = reduce_layers(rows, layers, fitted_on, method, n, along is not None, seed, what)
             values[at] = scores.reshape(*inner, n)
             shares += left_out
             if made is not None and made.shape[1] == deep:

@@ -11,7 +11,7 @@ from bbilang.compiler.check.settings import OBJECTIVE
 from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
-from bbilang.runtime.featvis.element_objectives import objectives, words_of
+from bbilang.runtime.featvis.element_objectives import legend_notes, objectives
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.styles import grid
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
@@ -98,13 +98,13 @@ class Featvis(Style):
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         if drawing.drawn.cells is not None:
-            return (*grid.notes(drawing), *words_of(drawing.node, drawing.results))
+            return (*grid.notes(drawing), *legend_notes(drawing.node, drawing.results))
         classes = drawing._size(drawing.series_axis) if drawing.series_axis is not None else 1
         if classes < 2 or drawing.node["color"] is not None:
-            return words_of(drawing.node, drawing.results)
+            return legend_notes(drawing.node, drawing.results)
         net = "; the net is the difference of the two, in the colour of the class that it speaks for"
         opaque = f"the more opaque a swatch, the larger the magnitude{net if classes == 2 else ''}"
-        return (opaque, *words_of(drawing.node, drawing.results))
+        return (opaque, *legend_notes(drawing.node, drawing.results))
 
     def _single(self, drawing: Drawing) -> tuple[Panel, ...]:
         """One icon a state: the vector at the position that the reader points at."""

@@ -13,7 +13,7 @@ import numpy as np
 from bbilang.compiler.contract import Drawn
 from bbilang.compiler.ir.program import Element, Node
 from bbilang.compiler.ir.types import Axis
-from bbilang.runtime.factorization.layer import word
+from bbilang.runtime.factorization.layer import atom_noun
 from bbilang.runtime.fields.field import Field, Linked, Named
 from bbilang.runtime.fields.method_axis import scaled
 from bbilang.runtime.view import groups as grouping
@@ -108,7 +108,7 @@ class Drawing:
         """What a slot is, for tables and hints: the axis; what pca, svd and ica find are components."""
         slots = self.drawn.slots
         name = slots.name if slots else ""
-        return word(self.field.type.family.partition("-")[0]) if name == "group" else name
+        return atom_noun(self.field.type.family.partition("-")[0]) if name == "group" else name
 
     # --- atoms and words -------------------------------------------------------------------------------------------
 
@@ -338,7 +338,7 @@ def atom_words(components: dict[str, int], family: str = "", columns: Sequence[s
     if columns and "channel" in components:
         rest = {c: v for c, v in components.items() if c != "channel"}
         return ", ".join([columns[components["channel"]], *([atom_words(rest, family)] if rest else [])])
-    words = {"y": "row", "x": "column", "group": word(family.partition("-")[0])}
+    words = {"y": "row", "x": "column", "group": atom_noun(family.partition("-")[0])}
     return ", ".join(f"{words.get(c, c.replace('.', ' '))} {v}" for c, v in components.items() if c != "layer")
 
 

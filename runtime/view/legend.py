@@ -8,7 +8,7 @@ import numpy as np
 
 from bbilang.compiler.contract import Style
 from bbilang.compiler.ir.program import Node
-from bbilang.runtime.factorization.layer import told, word
+from bbilang.runtime.factorization.layer import atom_noun, share_sentence
 from bbilang.runtime.fields.field import Linked, Named
 from bbilang.runtime.view import model as vm
 from bbilang.runtime.view.drawing import Drawing
@@ -37,7 +37,7 @@ def remarked(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> tuple[vm.Panel, 
         frames = []
         for frame, state in zip(panel.frames, drawing.each_state(), strict=True):
             at = drawing.index(state, facet)
-            known = [told(words, own[at]) for words, own in shares if own[at] == own[at]]
+            known = [share_sentence(words, own[at]) for words, own in shares if own[at] == own[at]]
             frames.append(replace(frame, remark="; ".join(known)))
         found.append(replace(panel, frames=tuple(frames)))
     return tuple(found)
@@ -131,7 +131,7 @@ def title_of(drawing: Drawing) -> str:
     layers = type.layers[0] if len(type.layers) == 1 else f"{type.layers[0]} to {type.layers[-1]}"
     kinds = {c for axis in type.axes for c in axis.components} - {"input", "class", "layer"}
     if type.family and type.atom == "group":
-        return f"{word(type.family.partition('-')[0]).capitalize()}s of {layers}"
+        return f"{atom_noun(type.family.partition('-')[0]).capitalize()}s of {layers}"
     if type.atom == "neuron" and kinds == {"channel"}:
         return f"Neurons of {layers}"
     if type.atom == "neuron" and kinds == {"y", "x"}:

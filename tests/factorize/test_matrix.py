@@ -10,8 +10,8 @@ import pytest
 from closeness import close_to, within
 
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.factorization.layer import Work
-from bbilang.runtime.factorization.lower import lower, lower_layers
+from bbilang.runtime.factorization.layer import LayerFactorization
+from bbilang.runtime.factorization.lower import reduce_layers, reduce_rows
 from bbilang.runtime.factorization.matrix import METHODS, SIGNED, factorize
 from bbilang.runtime.factorization.nmf import nmf, nmf_torch
 from bbilang.runtime.fields.field import Named
@@ -57,7 +57,7 @@ def test_every_published_factorization(photo):
     early, late = data["num_4a"], data["num_4d"]
     assert file.shape == (2, len(early) * len(late), 14, 14, max(late))
     for place, n in enumerate(late):
-        spatial, channel, *_ = Work("nmf", (1.0,), (), ("y", "x")).all(
+        spatial, channel, *_ = LayerFactorization("nmf", (1.0,), (), ("y", "x")).all(
             [Named(("input", "y", "x", "channel"), cube[None])], np.array([n])
         )
         found = spatial.ordered(("input", "group", "y", "x")).data[0]
@@ -97,7 +97,7 @@ def test_published_loadings_of_multi_directional_saliency(photo):
     names = ["mixed3a", "mixed4a", "mixed4d", "mixed5a"]
     rows = np.concatenate([np.maximum(raw[name], 0).reshape(-1, 50) for name in names])
     layers = np.concatenate([np.full(raw[name].shape[0] * raw[name].shape[1], i) for i, name in enumerate(names)])
-    values, loadings, shares = lower_layers(rows, layers, 3, "nmf", 2, together=True)
+    values, loadings, shares = reduce_layers(rows, layers, 3, "nmf", 2, together=True)
     wanted = json.loads((ARTICLE / photo / "spatial_attr.json").read_text(encoding="utf-8"))["nmf"]
     for factor, entries in zip(loadings, wanted, strict=True):
         within(-np.sort(-factor)[:5], [e["v"] for e in entries], absolute=6e-4, because="published with three digits")
@@ -246,7 +246,7 @@ def test_the_seed_decides():
 def test_groups_stand_from_left_to_right():
     source = np.random.default_rng(1)
     cube = source.random((2, 5, 7, 9))  # input, y, x, channel
-    spatial, channel, *_ = Work("nmf", (1.0,), ("input",), ("y", "x")).all(
+    spatial, channel, *_ = LayerFactorization("nmf", (1.0,), ("input",), ("y", "x")).all(
         [Named(("input", "y", "x", "channel"), cube)], np.array([4])
     )
     assert spatial.dims == ("input", "group", "y", "x") and channel.dims == ("input", "group", "channel")
@@ -257,7 +257,7 @@ def test_groups_stand_from_left_to_right():
 
 def test_inputs_together_share_directions():
     cube = np.random.default_rng(1).random((2, 5, 7, 9))
-    spatial, channel, rest, _ = Work("nmf", (1.0,), (), ("y", "x")).all(
+    spatial, channel, rest, _ = LayerFactorization("nmf", (1.0,), (), ("y", "x")).all(
         [Named(("input", "y", "x", "channel"), cube)], np.array([4])
     )
     assert channel.dims == ("group", "channel") and rest.dims == ()
@@ -269,7 +269,7 @@ def test_inputs_together_share_directions():
 def test_a_signed_content_goes_in_as_two_parts():
     """nmf of what has both signs: H is never negative, W is the difference of two that are not."""
     table = np.random.default_rng(2).normal(size=(20, 8))
-    found = Work("nmf", (1.0,), (), ("y",)).one([table], 3, "")
+    found = LayerFactorization("nmf", (1.0,), (), ("y",)).one([table], 3, "")
     plain = factorize(np.concatenate([np.maximum(table, 0), np.maximum(-table, 0)]), "nmf", 3)
     close_to(found.channel, plain.channel)
     close_to(found.spatial, plain.spatial[:20] - plain.spatial[20:])
@@ -280,14 +280,14 @@ def test_balance_of_two_contents():
     """One H for both, each divided by its norm and times its weight; W and the rest are those of the first."""
     source = np.random.default_rng(3)
     first, second = source.random((20, 8)), 100 * source.random((20, 8))
-    found = Work("svd", (1.0, 0.5), (), ("y",)).one([first, second], 3, "")
+    found = LayerFactorization("svd", (1.0, 0.5), (), ("y",)).one([first, second], 3, "")
     rows = np.concatenate([first / np.linalg.norm(first), 0.5 * second / np.linalg.norm(second)])
     directions = np.linalg.svd(rows, full_matrices=False)[2][:3]
     close_to(np.abs((found.channel * directions).sum(1)), np.ones(len(directions)))
     close_to(found.spatial, first @ found.channel.T)
     rest = first - found.spatial @ found.channel
     close_to(found.left_out, (rest**2).sum() / (first**2).sum())
-    alone = Work("svd", (1.0, 0.0), (), ("y",)).one([first, second], 3, "")
+    alone = LayerFactorization("svd", (1.0, 0.0), (), ("y",)).one([first, second], 3, "")
     close_to(alone.channel, factorize(first, "svd", 3).channel)
 
 
@@ -317,9 +317,9 @@ def test_nmf_refuses_negative_numbers():
 def test_rows_that_another_fit_does_not_know():
     table = matrix()
     with pytest.raises(BbiError, match="fitted on rows of 5 numbers"):
-        lower(table, table[:, :5], "pca", 2)
+        reduce_rows(table, table[:, :5], "pca", 2)
     pca = factorize(table[:20], "pca", 2)
-    found = lower(table, table[:20], "pca", 2)
+    found = reduce_rows(table, table[:20], "pca", 2)
     close_to(found.values, (table - table[:20].mean(0)) @ pca.channel.T)
 
 
@@ -330,12 +330,12 @@ def test_embeddings_keep_neighbours(method):
         pytest.importorskip("umap", reason="umap-learn is not installed")
     source = np.random.default_rng(0)
     rows = np.concatenate([source.normal(centre, 0.1, (20, 6)) for centre in (0, 5, 9)])
-    found = lower(rows, None, method, 2, seed=1).values
-    np.testing.assert_array_equal(found, lower(rows, None, method, 2, seed=1).values)
+    found = reduce_rows(rows, None, method, 2, seed=1).values
+    np.testing.assert_array_equal(found, reduce_rows(rows, None, method, 2, seed=1).values)
     distance = ((found[:, None] - found) ** 2).sum(-1) + 1e9 * np.eye(60)
     assert (distance.argmin(1) // 20 == np.arange(60) // 20).all()
     with pytest.raises(BbiError, match="too few"):
-        lower(rows[:3], None, method, 2)
+        reduce_rows(rows[:3], None, method, 2)
 
 
 def test_umap_says_what_to_install(monkeypatch):
@@ -343,5 +343,5 @@ def test_umap_says_what_to_install(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(BbiError) as caught:
-        lower(matrix(), None, "umap", 2)
+        reduce_rows(matrix(), None, "umap", 2)
     assert caught.value.diagnostics[0].code == "E903" and "umap-learn" in caught.value.diagnostics[0].message

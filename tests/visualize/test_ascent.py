@@ -18,7 +18,7 @@ from bbilang.runtime.featvis.ascent import Ascent, move
 from bbilang.runtime.featvis.engine import Objective, Recipe, make, visualize
 from bbilang.runtime.featvis.icon import seed_of
 from bbilang.runtime.featvis.parametrization import Fourier, initial_spectrum
-from bbilang.runtime.featvis.schedule import Schedule, arrived, schedule_of
+from bbilang.runtime.featvis.schedule import Schedule, converged, schedule_of
 from bbilang.runtime.featvis.transforms import affine
 
 RECIPE = Recipe(size=24, steps=10, batch=2, redirect=0)
@@ -93,8 +93,8 @@ def test_schedules():
     late = [course.size(step, 224) for step in range(218, 272)]
     assert late == sorted(late, reverse=True) and late[-1] < late[0] / 40
     assert course.size(100, 110) < course.size(100, 272), "an end that is moved up brings the rate down sooner"
-    assert arrived([0.9, 0.999, 1.0, 1.001]) and not arrived([0.9, 0.999, 1.0]) and not arrived([1.0, 1.0])
-    assert arrived([-1.0, -1.5, -2.0])
+    assert converged([0.9, 0.999, 1.0, 1.001]) and not converged([0.9, 0.999, 1.0]) and not converged([1.0, 1.0])
+    assert converged([-1.0, -1.5, -2.0])
 
 
 def test_a_plain_ascent_takes_its_steps_and_the_network_as_it_comes(adapter):
@@ -140,13 +140,13 @@ def test_tensors_are_bounded_by_the_batch(adapter):
 
 def test_half_precision_and_graphs_are_an_accelerators(adapter):
     device = torch.device("cpu")
-    with accelerate.half(device, True):
+    with accelerate.autocast_bfloat16(device, True):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
     def step(x):
         x.add_(1)
 
-    assert accelerate.replayed(step, device, torch.zeros(1)) is step
+    assert accelerate.as_cuda_graph(step, device, torch.zeros(1)) is step
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs and bfloat16 need a CUDA device")
@@ -155,19 +155,20 @@ def test_on_cuda_a_replayed_step_is_the_step():
     given = torch.ones(3, device=device)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        replay = accelerate.replayed(lambda x: state.add_(x), device, given)
+        replay = accelerate.as_cuda_graph(lambda x: state.add_(x), device, given)
     state.zero_()
     for factor in (1, 2):
         replay(given * factor)
     assert state.tolist() == [3, 3, 3]
-    with accelerate.half(device, True):
+    with accelerate.autocast_bfloat16(device, True):
         assert (given[None] @ given[:, None]).dtype == torch.bfloat16
 
 
 def test_autocast_leaves_an_icon_in_shape(adapter, monkeypatch):
     """bfloat16 on the CPU, where torch has it too: the course of an ascent in half precision."""
     monkeypatch.setattr(
-        "bbilang.runtime.featvis.ascent.half", lambda device, on: torch.autocast("cpu", torch.bfloat16, enabled=on)
+        "bbilang.runtime.featvis.ascent.autocast_bfloat16",
+        lambda device, on: torch.autocast("cpu", torch.bfloat16, enabled=on),
     )
     recipe = replace(RECIPE, steps=40)
     rough = visualize(adapter, channels(0, 1), recipe)

@@ -12,7 +12,7 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime import passes
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.featvis.engine import Objective, Recipe, estimate, visualize
-from bbilang.runtime.featvis.fuse_batchnorm import FoldedAdapter, folded
+from bbilang.runtime.featvis.fuse_batchnorm import FusedAdapter, fused
 from bbilang.runtime.featvis.schedule import schedule_of
 
 RECIPE = Recipe(size=32, steps=24, batch=4, redirect=4)
@@ -208,8 +208,8 @@ def test_a_layer_that_runs_twice(make_stub):
 def test_folded_layers_equal_the_originals(adapter, layer):
     adapter.module[-1] = nn.Identity()
     images = torch.rand(2, 3, 20, 20)
-    fast = folded(adapter, layer, images)
-    assert isinstance(fast, FoldedAdapter) and fast.module is not adapter.module
+    fast = fused(adapter, layer, images)
+    assert isinstance(fast, FusedAdapter) and fast.module is not adapter.module
     assert isinstance(fast.module.norm2, nn.BatchNorm2d) == (layer == "conv2")
     want = passes.forward(adapter, images, [layer])[layer]
     close_to(passes.forward(fast, images, [layer])[layer], want)
@@ -230,11 +230,11 @@ def test_what_cannot_be_folded_or_copied_is_run_as_it_is(make_stub):
             return self.sum(x + self.norm(x))
 
     adapter = make_stub(Reader())
-    assert folded(adapter, "sum", torch.rand(2, 3, 8, 8)) is adapter
+    assert fused(adapter, "sum", torch.rand(2, 3, 8, 8)) is adapter
 
     class Alone(nn.Sequential):
         def __deepcopy__(self, memo):
             raise TypeError("there is one of it")
 
     adapter = make_stub(Alone(nn.Conv2d(3, 4, 3)))
-    assert folded(adapter, "0", torch.rand(2, 3, 8, 8)) is adapter
+    assert fused(adapter, "0", torch.rand(2, 3, 8, 8)) is adapter

@@ -198,7 +198,8 @@ class _Digest:
             self.function(value.__func__)
         elif isinstance(value, functools.partial):
             self.put("partial")
-            for part in (value.func, value.args, value.keywords):
+            parts: tuple[object, ...] = (value.func, value.args, value.keywords)
+            for part in parts:
                 self.value(part)
         elif isinstance(value, staticmethod | classmethod):
             self.put(type(value).__name__)
