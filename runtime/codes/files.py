@@ -71,7 +71,7 @@ FILES: Final[dict[str, Code]] = {
     "E444": Code(
         "a file with several sets of weights",
         "Averaged weights (`state_dict_ema`, `model_ema`) are taken before plain ones, a teacher before its "
-        "student. Where two sets fit and nothing tells which is meant, neither is taken.",
+        "student. Where two sets fit equally well, neither is taken.",
         f"{RUN} --weights two_networks.pth",
         f"{RUN} --weights the_one_i_mean.pth",
         needs="a file with two sets of weights that both fit",
@@ -86,7 +86,7 @@ FILES: Final[dict[str, Code]] = {
         needs="a network that gives something else",
     ),
     "E446": Code(
-        "a download that nobody offers, or nobody asked for",
+        "a download that is not offered, or was not requested",
         "`--weights download` fetches the file at the known address of a model, which `bbi models` shows. Opening a "
         "text fetches nothing, so a text cannot say it.",
         f'model inceptionv1 from "download"\n{PHOTO}',

@@ -148,7 +148,7 @@ RUNNING: Final[dict[str, Code]] = {
         needs="a model that reads text, and a run",
     ),
     "E531": Code(
-        "something of pictures, asked of a text",
+        "an operation on pictures, applied to a text",
         "A text is a row of numbers of tokens: it cannot be blurred, shifted or made a little noisy. A path may start "
         "at the token number 0, and noise may be added to the vectors of a layer, as `smoothgrad` does.",
         "$ bbi run -e 'embed.token | attribute(output, method=integrated_gradients(baselines=blur)) | present(bars)'",
@@ -156,9 +156,9 @@ RUNNING: Final[dict[str, Code]] = {
         needs="a model that reads text, and a run",
     ),
     "E532": Code(
-        "scores of which it is not clear what they are",
-        "Where the network does not tell what its scores are, the numbers of each input do, and here they say "
-        "different things, or are not what was said. `set scores(kind=...)` says whether they are logits or "
+        "scores of an unclear kind",
+        "Where the network does not state the kind of its scores, it is inferred from the numbers of each input; here "
+        "inputs disagree, or contradict the stated kind. `set scores(kind=...)` states whether they are logits or "
         "something else.",
         f"set scores(kind=probabilities)\n{PHOTO}",
         f"set scores(kind=logits)\n{PHOTO}",
@@ -188,7 +188,7 @@ RUNNING: Final[dict[str, Code]] = {
     ),
     "E903": Code(
         "a package is missing",
-        "Something that is asked for needs a package that is not installed; the message says which.",
+        "A feature that is used needs a package that is not installed; the message says which.",
         "$ bbi run page.bbi --input sample:chelsea",
         "$ pip install 'bbilang[demo]'",
         needs="an environment without the package",

@@ -68,8 +68,8 @@ def scaled(field: Field) -> Field:
     values = field.values
     if METHOD not in values.dims or METHOD not in field.names or field.type.scope:
         return field
-    place = values.dims.index(METHOD)
-    others = tuple(axis for axis in range(values.data.ndim) if axis != place)
+    own = values.dims.index(METHOD)
+    others = tuple(axis for axis in range(values.data.ndim) if axis != own)
     largest = np.nan_to_num(np.abs(values.data)).max(others, keepdims=True)
     data = values.data / np.where(largest > 0, largest, 1)
     words = [f"{name} {size:.3g}" for name, size in zip(field.names[METHOD].data, largest.ravel(), strict=True)]

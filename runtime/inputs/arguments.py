@@ -51,8 +51,8 @@ def file_name(name: str, given: Any) -> str | None:
     """Accept the name of a file, a str or a path, or None."""
     if given is None or isinstance(given, str):
         return given
-    if isinstance(given, PathLike) and isinstance(found := fspath(given), str):
-        return found
+    if isinstance(given, PathLike) and isinstance(path := fspath(given), str):
+        return path
     return wrong(name, given, "a str or a path")
 
 
@@ -93,8 +93,8 @@ def _setting(name: str, value: Any) -> Any:
         raise error("E423", f"`{name}` is {value}, and takes finite numbers")
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, PathLike) and isinstance(found := fspath(value), str):
-        return found
+    if isinstance(value, PathLike) and isinstance(path := fspath(value), str):
+        return path
     return wrong(name, value, "a number, a word, a flag or a list of them")
 
 

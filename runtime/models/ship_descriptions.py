@@ -13,13 +13,13 @@ from bbilang.runtime.models.registry import MODELS, ModelEntry, entry_of
 
 
 def shipped_json(entry: ModelEntry) -> dict[str, Any]:
-    """The JSON of one model at its own input size; ``labels`` is the name of a file."""
+    """Return the JSON of one model at its own input size; ``labels`` is the name of a file."""
     definition = importlib.import_module(entry.definition)
     return describe_definition(entry, definition.PREPROCESS.crop).to_json() | {"labels": definition.LABELS}
 
 
 def text(entry: ModelEntry) -> str:
-    """One layer a line."""
+    """Format the JSON with one layer per line."""
     data = shipped_json(entry)
     layers = ",\n".join("    " + json.dumps(layer) for layer in data.pop("layers"))
     rest = ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in data.items())

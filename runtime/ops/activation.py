@@ -16,8 +16,8 @@ from bbilang.runtime.fields.atoms import gather
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.groups import sizes_of_groups
 
-REPLACED = ("class", "method")  # the axes that a content brings along
-CLASSES = ("class", "target")  # and the components
+REPLACED = ("class", "method")  # axes that belong to a content
+CLASSES = ("class", "target")  # components that belong to a content
 
 
 class Activation(Operation):
@@ -56,7 +56,7 @@ class Activation(Operation):
 
 
 def require_layer(field: FieldType, name: str) -> None:
-    """Contents are of a layer's atoms. Raises `Fail` for classes and pictures, factors and projections."""
+    """Check that a field has atoms of a layer. Raises `Fail` for classes and pictures, factors and projections."""
     if field.content == "loading":
         whose = "groups: `groups | ...`" if field.family else "atoms, before they are projected"
         raise Fail("E238", f"`{name}` is of the atoms of a layer, and these are weights", f"take it of the {whose}")
@@ -96,7 +96,7 @@ def require_layer(field: FieldType, name: str) -> None:
 
 
 def activation_unit(atom: str, reduce: str) -> str:
-    """What the number is, for the legend."""
+    """Return the unit of an activation, for the legend."""
     own = "the layer's own units"
     if atom == "channel":
         words = {"sum": "sum", "mean": "mean", "max": "maximum", "norm": "L2 norm"}
@@ -107,14 +107,14 @@ def activation_unit(atom: str, reduce: str) -> str:
 
 
 def content_type(field: FieldType, content: str, signed: bool, unit: str) -> FieldType:
-    """Another content for the same atoms, in the same order and states; classes and methods go with the old content."""
+    """Return the type of another content for the same atoms, order and states, without the old content's axes."""
     axes = tuple(axis for axis in field.axes if axis.name not in REPLACED and not axis.name.startswith("to."))
     return replace(field, content=content, axes=axes, signed=signed, unit=unit, scope="", steps=(), linked=(),
                    linked_family="")  # fmt: skip
 
 
 def rebuilt(frame: Field, type: FieldType, values: Named, names: dict[str, Named] | None = None) -> Field:
-    """The frame's atoms with new values."""
+    """Make a field of the frame's atoms with new values."""
     coords = {c: array for c, array in frame.coords.items() if c not in CLASSES and not c.startswith("to.")}
     data = np.asarray(values.data, np.float32)
     return Field(type, Named(values.dims, data), coords, dict(names or {}), notes=frame.notes, shares=frame.shares)

@@ -1,4 +1,4 @@
-"""`abs`, `relu`, `sum`, `mean`, `norm`, `difference`: arithmetic that keeps or spends axes."""
+"""`abs`, `relu`, `sum`, `mean`, `norm`, `difference`: elementwise functions and reductions over one axis."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class Relu(Elementwise):
 
 
 def spend(field: FieldType, name: str, words: str, signed: bool) -> FieldType:
-    """The type without an axis that arithmetic spent. Raises `Fail` where other atoms differ along it."""
+    """Remove an axis that a reduction spends from the type. Raises `Fail` where other atoms differ along it."""
     varying = field.varying(name)
     if varying is not None:
         message = f"the atoms along `{varying.name}` differ along `{name}`, so there is no {words} over it"
         help = "each input has atoms of its own" if name == "input" else f"leave out `per={name}`"
         raise Fail("E231", message, help, argument="axis")
     uneven = next((axis for axis in field.axes if name == "layer" and len(set(axis.sizes)) > 1), None)
-    if uneven is not None:  # place 3 of one layer has nothing to do with place 3 of another
+    if uneven is not None:  # position 3 of one layer does not correspond to position 3 of another
         sizes = ", ".join(map(str, uneven.sizes))
         message = f"the layers differ in their `{uneven.name}` ({sizes}), so there is no {words} over them"
         raise Fail("E231", message, f"spend `{uneven.name}` first, or lay them out: `facet=layer`", argument="axis")
@@ -85,13 +85,13 @@ class Reduction(Operation):
         (field,) = inputs
         axis = node["axis"]
         values = field.values
-        if axis not in values.dims:  # the same all along the axis
+        if axis not in values.dims:  # constant along the axis
             size = next(a.size for a in field.type.axes if a.name == axis)
             values = Named((axis, *values.dims), np.broadcast_to(values.data, (size, *values.data.shape)))
-        place = values.dims.index(axis)
+        position = values.dims.index(axis)
         with np.errstate(all="ignore"):
-            data = type(self).function(values.data, axis=place)
-        data = np.where(np.isnan(values.data).all(place), np.nan, data).astype(np.float32)
+            data = type(self).function(values.data, axis=position)
+        data = np.where(np.isnan(values.data).all(position), np.nan, data).astype(np.float32)
         result = field.with_values(Named(tuple(d for d in values.dims if d != axis), data), node.type).drop(axis)
         result.type = node.type
         return result
@@ -152,15 +152,15 @@ class Difference(Operation):
         if names is not None and axis in names.dims:
             pair = [names.take(axis, Named((), np.array(i))) for i in (0, 1)]
             words = np.empty(pair[0].data.shape, dtype=object)
-            for place in np.ndindex(words.shape):
-                words[place] = " − ".join(_grouped(str(array.data[place])) for array in pair)
+            for position in np.ndindex(words.shape):
+                words[position] = " − ".join(_grouped(str(array.data[position])) for array in pair)
             result.names[axis] = Named(pair[0].dims, words)
         result.type = node.type
         return result
 
 
 def _grouped(words: str) -> str:
-    """A sum or difference in parentheses."""
+    """Put a sum or difference in parentheses."""
     return f"({words})" if " − " in words or " + " in words else words
 
 

@@ -104,28 +104,28 @@ class Attribute(Operation):
         if listed(node["method"]):
             return stacked(node, run)
         of = of_targets if node["to"].type.content == "score" else of_atoms
-        found = of(node, node["to"], inputs[0], run)
+        result = of(node, node["to"], inputs[0], run)
         kind, parameters = bound(run.registry, node["method"])
         note = kind.note(parameters)
-        found.notes += (*completeness(run.checks(node)), *([note] if note else []))
-        return found
+        result.notes += (*completeness(run.checks(node)), *([note] if note else []))
+        return result
 
 
 def at_layers(maps: Mapping[str, np.ndarray], layers: Mapping[str, LayerDescription]) -> Mapping[str, np.ndarray]:
-    """The maps (slot, input, y, x) of another layer resized to those of the field, bilinearly; the field's own as they
-    are."""
+    """Resize the maps (slot, input, y, x) of another layer bilinearly to the field's layers; the field's own stay."""
     import torch
 
     if set(maps) & set(layers) or not maps:
         return maps
-    (found,) = maps.values()
-    tensor, resize = torch.from_numpy(found), torch.nn.functional.interpolate
+    (values,) = maps.values()
+    tensor, resize = torch.from_numpy(values), torch.nn.functional.interpolate
     sizes = {name: (layer.as_map.sizes["y"], layer.as_map.sizes["x"]) for name, layer in layers.items()}
     return {name: resize(tensor, size, mode="bilinear", align_corners=False).numpy() for name, size in sizes.items()}
 
 
 def completeness(checks: list[np.ndarray]) -> tuple[str, ...]:
-    """What a legend says of (completeness error, difference of the scores, steps, tolerance), each (4, slot, input)."""
+    """Describe for the legend the checks of completeness: (completeness error, difference of the scores, steps,
+    tolerance), each (4, slot, input)."""
     if not checks:
         return ()
     rows = np.concatenate([c.reshape(4, -1) for c in checks], 1)
@@ -133,8 +133,8 @@ def completeness(checks: list[np.ndarray]) -> tuple[str, ...]:
     if not error.size:
         return ()
     share = 100 * (error / np.maximum(np.abs(difference), 1e-12)).max()
-    asked = 100 * tolerance.max()
-    missed = f"; the tolerance of {asked:g} % was not reached" if share > asked else ""
+    tolerated = 100 * tolerance.max()
+    missed = f"; the tolerance of {tolerated:g} % was not reached" if share > tolerated else ""
     low, high = int(steps.min()), int(steps.max())
     words = f"{low}" if low == high else f"{low} to {high}"
     exact = f"{share:.2g} %" if share < 1000 else "more than 1,000 %"
@@ -143,7 +143,8 @@ def completeness(checks: list[np.ndarray]) -> tuple[str, ...]:
 
 
 def derivative_type(field: FieldType, content: str, to: Node, unit: str, signed: bool) -> FieldType:
-    """The atoms of the field, the classes and states of the target. Raises `Fail` for a target of another model."""
+    """Return the type of the field's atoms with the target's classes and states. Raises `Fail` for a target of another
+    model."""
     if to.type.model != field.model:
         raise Fail("E235", f"the target is of the model `{to.type.model}`, and the atoms are of `{field.model}`",
                    "a model's own atoms speak for its own scores", argument="to")  # fmt: skip
@@ -159,8 +160,8 @@ def derivative_type(field: FieldType, content: str, to: Node, unit: str, signed:
 
 
 def with_linked(type: FieldType, to: FieldType) -> FieldType:
-    """The type with the axes and states of the atoms that others are attributed to, the axes under their own names:
-    `to.channel`. One atom has none."""
+    """Add the axes and states of the atoms that are attributed to, the axes with a prefix: `to.channel`. A single atom
+    has none."""
     theirs = [a for a in to.axes if a.name not in ("input", "class") and not a.name.startswith("to.")]
     names = {axis.name for axis in theirs}
     axes = tuple(
@@ -169,23 +170,23 @@ def with_linked(type: FieldType, to: FieldType) -> FieldType:
         for axis in theirs
         if axis.size > 1
     )  # fmt: skip
-    found = replace(type, axes=(*type.axes, *axes), linked=to.layers, linked_family=to.family)
-    return found.with_states(*to.states)
+    result = replace(type, axes=(*type.axes, *axes), linked=to.layers, linked_family=to.family)
+    return result.with_states(*to.states)
 
 
 def of_targets(node: Node, to: Node, frame: Field, run: Run) -> Field:
     """Numbers of the frame's atoms for every class of the target, weighted with the target's coefficients."""
-    target, place = run.value(to), target_layer_of(to)
+    target, target_layer = run.value(to), target_layer_of(to)
     layers = {name: run.layer(name) for name in node.type.layers}
     maps, leading = (
-        group_maps(node, run, place)
+        group_maps(node, run, target_layer)
         if node.type.atom == "group"
-        else (at_layers(run.maps(node, place), layers), ("slot", "input"))
+        else (at_layers(run.maps(node, target_layer), layers), ("slot", "input"))
     )
     every = gather(frame, maps, layers, leading)
-    slots = run.slots(node, to, place)  # (..., term) -> slot
+    slots = run.slots(node, to, target_layer)  # (..., term) -> slot
     picked = every.take("slot", slots)
-    if run.attributes_sums(node, to, place):  # a difference of classes was attributed as one score
+    if run.attributes_sums(node, to, target_layer):  # a difference of classes was attributed as one score
         summed = picked
     else:
         assert target.weight is not None
@@ -204,18 +205,20 @@ def of_atoms(node: Node, to: Node, frame: Field, run: Run) -> Field:
     layers = {name: run.layer(name) for name in node.type.layers}
     values: Named | None = None
     own = set(to.type.names) - {"input"}
-    for place in to.type.layers:
-        grouped = node.type.atom == "group" and run.maps(node, place)
-        maps, leading = group_maps(node, run, place) if grouped else (run.maps(node, place), ("slot", "input"))
+    for target_layer in to.type.layers:
+        grouped = node.type.atom == "group" and run.maps(node, target_layer)
+        maps, leading = (
+            group_maps(node, run, target_layer) if grouped else (run.maps(node, target_layer), ("slot", "input"))
+        )
         if not maps:
             continue
         maps = maps if grouped else at_layers(maps, layers)
         some = next(iter(maps.values()))
-        for name in layers:  # at or above the place
+        for name in layers:  # at or above the target layer
             if name not in maps:
                 maps = {**maps, name: np.full((*some.shape[:2], *run.kept_shape(node, name)), np.nan, np.float32)}
         every = gather(frame, {name: maps[name] for name in layers}, layers, leading)
-        slots = run.slots(node, to, place)
+        slots = run.slots(node, to, target_layer)
         slots = Named(slots.dims[:-1], slots.data[..., 0])
         picked = every.take("slot", slots.renamed({d: f"to.{d}" for d in slots.dims if d in own}))
         values = picked if values is None else combine(coalesce, values, picked)
@@ -225,7 +228,7 @@ def of_atoms(node: Node, to: Node, frame: Field, run: Run) -> Field:
         values = Named(tuple(axes), np.full(tuple(axes.values()), np.nan, np.float32))
     for axis in to.type.axes:
         name = f"to.{axis.name}"
-        if name in values.dims and name not in node.type.names:  # one atom has no axis
+        if name in values.dims and name not in node.type.names:  # a single atom has no axis
             values = values.take(name, Named((), np.array(0)))
     result = rebuilt(frame, node.type, values)
     renamed = {c: a.renamed({d: f"to.{d}" for d in a.dims if d in own}) for c, a in target.coords.items()}

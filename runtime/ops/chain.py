@@ -26,12 +26,12 @@ class Chain(Operation):
         index = np.zeros(wanted.numbers.data.shape, np.int64)
         for row in range(len(index)):
             own = wanted.of(row)
-            for place in np.ndindex(index.shape[1:]):
-                index[(row, *place)] = own.index((wanted.kind, int(wanted.numbers.data[(row, *place)])))
+            for position in np.ndindex(index.shape[1:]):
+                index[(row, *position)] = own.index((wanted.kind, int(wanted.numbers.data[(row, *position)])))
         target = run.value(to)
         assert target.weight is not None
         weight = Named(wanted.numbers.dims, np.broadcast_to(target.weight.spread(wanted.numbers.dims), index.shape))
-        unknown = Named(dims, np.full(index.shape[:-1], np.nan, np.float32))  # nobody shows the score itself
+        unknown = Named(dims, np.full(index.shape[:-1], np.nan, np.float32))  # the score itself is never shown
         return Field(node.type, unknown, {}, {}, Named(wanted.numbers.dims, index), weight)
 
 

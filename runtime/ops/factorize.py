@@ -187,14 +187,14 @@ class Factor(Operation):
 
 
 def _cube(node: Node, content: Node | None, layer: LayerDescription, run: Run) -> Named:
-    """What is factorized: (*states, input, *layer axes)."""
+    """Return the values to factorize, (*states, input, *layer axes)."""
     if content is None:
         return Named(("input", *layer.axes), numpy_of(run.activation(node, layer.name)))
     return run.value(content).values
 
 
 def _stacked(arrays: Sequence[Named], axis: tuple[str, ...]) -> Named:
-    """The arrays of several states as one, with an axis for those; the array itself where it is alone."""
+    """Stack the arrays of several states along a new axis; a single array is returned unchanged."""
     return Named((*axis, *arrays[0].dims), np.stack([a.data for a in arrays])) if axis else arrays[0]
 
 
@@ -223,7 +223,7 @@ def _check_balance(balance: tuple[float, ...] | None, contents: tuple[Node, ...]
 
 
 def _family(arguments: Mapping[str, Any]) -> str:
-    """`nmf-6`: a name for the groups, equal where they are the same groups of the layer."""
+    """Return a name for the groups, `nmf-6`, equal for equal groups of the layer."""
     n = arguments["n"]
     known = f"{arguments['method']}-{n['id'] if isinstance(n, Node) else n}"
     rest = [

@@ -72,7 +72,7 @@ def _operand(part: float | str, field: Field) -> Named:
 
 
 def _closed_up(field: Field, axis: str) -> Field:
-    """Without the holes: what is left moves together, and places that nothing fills in any state fall away."""
+    """Compact the axis: close the holes, and drop positions that are empty in every state."""
     values = field.values
     apart = [d for d in values.dims if d == "input" or d not in field.type.names]
     others = tuple(i for i, d in enumerate(values.dims) if d != axis and d not in apart)

@@ -60,8 +60,8 @@ class Link(Operation):
         return with_linked(type, to.type)
 
     def expand(self, field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
-        """For a list, the attribution of each field to the next; else both readings, and where the selection starts at
-        the output, the attribution to that."""
+        """Add the attribution of each field of a list to the next; else both directions, and where the selection starts
+        at the output, the attribution to that."""
         to: Node | None = arguments["to"]
         if to is None:
             return {
@@ -92,13 +92,13 @@ def _pair(earlier: Node, later: Node, make: Make) -> Node:
 
 
 def _both_ways(node: Node, frame: Field, run: Run) -> Field:
-    """The later atom's score attributed to the earlier one, whichever of the two is the field's own."""
+    """Attribute the later atom's score to the earlier one, whichever of the two is the field's own."""
     to: Node = node["to"]
     down, up = run.value(node["down"]), run.value(node["up"])
     own = [axis.name for axis in frame.type.axes if axis.name != "input"]
     chosen = to.type.content == "selection"
     other = [axis.name for axis in to.type.axes if axis.name != "input"]
-    # In `up` the ends have changed places: `to.y` is the field's own y, and y the other end's.
+    # In `up` the ends are swapped: `to.y` is the field's own y, and y the other end's.
     names = {f"to.{name}": name for name in own} | {name: f"to.{name}" for name in other}
     sizes = {axis.name: axis.size for axis in frame.type.axes}
     turned = _with_ones(up.values, [f"to.{n}" for n in own if f"to.{n}" not in up.values.dims and sizes[n] == 1])
@@ -108,7 +108,7 @@ def _both_ways(node: Node, frame: Field, run: Run) -> Field:
         states = {f"to.{name}": name for name in other}
         values, turned = values.renamed(states), turned.renamed(states)
     extra = [d for d in turned.dims if d not in values.dims]
-    for name in extra:  # one atom has no axis
+    for name in extra:  # a single atom has no axis
         turned = turned.take(name, Named((), np.array(0)))
     values = combine(coalesce, values, turned)
     if chosen:
@@ -124,28 +124,28 @@ def _both_ways(node: Node, frame: Field, run: Run) -> Field:
 
 
 def _itself(frame: Field, to: Node, run: Run) -> Named:
-    """Over (state, the atoms' axes): whether it is the atom that is chosen."""
+    """Mask over (state, the atoms' axes) of the chosen atom."""
     theirs, own = to.type.layers, frame.type.layers
     state, chosen = to.type.axes[0], run.value(to).coords
-    # a layer's number is its place in the field's own list; -1 stands for the output
+    # a layer's number is its index in the field's own list; -1 is the output
     numbers = np.array([*(own.index(name) if name in own else -2 for name in theirs), -1])
     layer = chosen.get("layer", Named((), np.array(0)))
     wanted = {"layer": Named(layer.dims, numbers[layer.data])}
     wanted |= {c: chosen[c] for c in state.components if c != "layer"}
-    found = Named((), np.array(True))
+    is_chosen = Named((), np.array(True))
     for component, number in wanted.items():
         known = frame.coords.get(component, Named((), np.array(0)))
-        found = combine(lambda a, b, c: a & (b == c), found, known, number)
-    return found
+        is_chosen = combine(lambda a, b, c: a & (b == c), is_chosen, known, number)
+    return is_chosen
 
 
 def _with_ones(array: Named, names: list[str]) -> Named:
-    """The array with further axes of size 1."""
+    """Append axes of size 1."""
     return Named((*array.dims, *names), array.data.reshape(*array.data.shape, *[1] * len(names)))
 
 
 class Chosen(Operation):
-    """The atoms that a reader can choose, as a field: one axis, called as the selection is."""
+    """The atoms that a reader can choose, as a field with one axis, named like the selection."""
 
     name = "chosen"
     head = True

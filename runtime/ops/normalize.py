@@ -62,32 +62,32 @@ class Normalize(Operation):
 
 
 def _joins_layers(field: FieldType) -> bool:
-    """Whether its numbers are between the atoms of two layers."""
+    """Whether the field holds attributions between the atoms of two layers."""
     other = any(axis.name.startswith("to.") for axis in field.axes) or bool(field.states)
     return field.content == "attribution" and other
 
 
 def _labels(node: Node, field: Field, run: Run) -> list[Named]:
-    """Integers over some of the field's axes: numbers with the same ones are scaled together. They are the atoms' own
-    coordinates, not their places: `top` mixes channels and layers along one axis, and channel 3 of one layer is not
-    that of another."""
+    """Return labels, integers over some of the field's axes: numbers with equal labels are scaled together. They are
+    the atoms' coordinates, not their positions: `top` mixes channels and layers along one axis, and channel 3 of one
+    layer is not that of another."""
     scope, sizes = node["scope"], field.values.sizes
-    found = [Named((axis,), np.arange(sizes[axis])) for axis in ("input", "method") if axis in sizes]
+    labels = [Named((axis,), np.arange(sizes[axis])) for axis in ("input", "method") if axis in sizes]
     match scope:
         case "global":
             return []
         case "method":
-            return found
+            return labels
         case "pair":
             components: tuple[str, ...] = ("layer", "to.layer")
         case _:
-            end = "" if scope in field.coords else "to."  # what is attributed to atoms may have those alone
+            end = "" if scope in field.coords else "to."  # attributions to atoms may only have these
             components = tuple(dict.fromkeys((f"{end}{scope}", f"{end}layer")))
-    found = [label for label in found if label.dims != ("method",)]
-    found += [field.coords[component] for component in components if component in field.coords]
+    labels = [label for label in labels if label.dims != ("method",)]
+    labels += [field.coords[component] for component in components if component in field.coords]
     if scope == "pair":
-        found += [label for label in (_layers_of(state, run) for state in _chosen(node)) if label is not None]
-    return [label for label in found if set(label.dims) <= set(sizes)]
+        labels += [label for label in (_layers_of(state, run) for state in _chosen(node)) if label is not None]
+    return [label for label in labels if set(label.dims) <= set(sizes)]
 
 
 def _chosen(node: Node) -> list[Node]:
@@ -96,13 +96,13 @@ def _chosen(node: Node) -> list[Node]:
 
 
 def _layers_of(selection: Node, run: Run) -> Named | None:
-    """The layer of each atom that a reader can choose, over the states; the output is one, too."""
+    """Return the layer of each atom that a reader can choose, over the states; the output counts as one."""
     layer = run.value(selection).coords.get("layer")
     return layer.renamed({layer.dims[0]: selection["id"]}) if layer is not None and layer.dims else None
 
 
 def _largest(magnitude: Named, labels: list[Named]) -> np.ndarray:
-    """The largest number among those with the same labels, spread to what the array's axes need."""
+    """Return the largest number among those with equal labels, broadcastable to the array."""
     dims = magnitude.dims
     if not labels:
         return magnitude.data.max(keepdims=True)

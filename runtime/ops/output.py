@@ -86,7 +86,7 @@ def _aligned(targets: Sequence[Field]) -> tuple[list[Named], list[Named]]:
 
 
 def target_field(node: Node, index: Named, weight: Named, run: Run) -> Field:
-    """A field of scores. index, weight: (..., term), the classes and coefficients that each score is made of."""
+    """Make a field of scores. index, weight: (..., term), the classes and coefficients of each score."""
     scores = run.scores
     if node.type.unit == "probability":
         scores = run.probabilities
@@ -103,13 +103,13 @@ def target_field(node: Node, index: Named, weight: Named, run: Run) -> Field:
     elif "class" in plain:
         coords["target"] = Named(("class",), np.arange(index.sizes["class"]))
     names = np.empty(index.data.shape[:-1], dtype=object)
-    for place in np.ndindex(names.shape):
-        names[place] = target_words(index.data[place], weight.data[place], run)
+    for position in np.ndindex(names.shape):
+        names[position] = target_words(index.data[position], weight.data[position], run)
     return Field(node.type, values, coords, {"class": Named(plain, names)}, index, weight)
 
 
 def target_words(classes: np.ndarray, weights: np.ndarray, run: Run) -> str:
-    """ "tabby − tiger cat"."""
+    """Name a target: "tabby − tiger cat"."""
     words = ""
     for number, weight in zip(classes, weights, strict=True):
         if weight == 0:

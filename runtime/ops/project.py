@@ -155,7 +155,8 @@ def _check_along(field: FieldType, along: str, n: int, method: str, fit: str | N
 
 
 def _vectors(node: Node, field: Field, run: Run) -> Named:
-    """Each atom's vector of channels: the field's axes and `PART`, NaN beyond the channels of a smaller layer."""
+    """Return each atom's vector of channels: the field's axes and `PART`, NaN beyond the channels of a smaller
+    layer."""
     layers = {name: run.layer(name) for name in field.type.layers}
     maps = {}
     for name, layer in layers.items():
@@ -163,38 +164,38 @@ def _vectors(node: Node, field: Field, run: Run) -> Named:
         order = ("channel", "input", *keep)
         cube = Named(("input", *kept_axes("neuron", layer)), run.reduced(node, name, "neuron", "sum"))
         maps[name] = cube.ordered(order).data
-    found = gather(field, maps, layers, (PART, "input"))
-    if np.isnan(field.values.data).any():  # absent atoms have no vector
-        dims = tuple(d for d in field.values.dims if d in found.dims)
-        gone = np.isnan(field.values.data).all(tuple(i for i, d in enumerate(field.values.dims) if d not in dims))
-        found = Named(found.dims, np.where(Named(dims, gone).spread(found.dims), np.nan, found.data))
-    return found
+    vectors = gather(field, maps, layers, (PART, "input"))
+    if np.isnan(field.values.data).any():  # missing atoms have no vector
+        dims = tuple(d for d in field.values.dims if d in vectors.dims)
+        missing = np.isnan(field.values.data).all(tuple(i for i, d in enumerate(field.values.dims) if d not in dims))
+        vectors = Named(vectors.dims, np.where(Named(dims, missing).spread(vectors.dims), np.nan, vectors.data))
+    return vectors
 
 
-def _at(array: Named, place: Mapping[str, int]) -> Named:
-    """The array at one place of some axes."""
-    for name, index in place.items():
+def _at(array: Named, position: Mapping[str, int]) -> Named:
+    """Index some axes at one position."""
+    for name, index in position.items():
         if name in array.dims:
             array = array.take(name, Named((), np.array(index)))
     return array
 
 
 def _rows(array: Named, feature: str) -> np.ndarray:
-    """(row, feature), without rows that are absent."""
+    """Flatten to (row, feature), without missing rows."""
     rows = array.ordered((*(d for d in array.dims if d != feature), feature)).data.astype(np.float64)
     rows = rows.reshape(-1, rows.shape[-1])
     return rows[~np.isnan(rows).any(1)]
 
 
 def _without(field: Field, along: str | None) -> Field:
-    """A copy whose coordinates and words know nothing of an axis."""
+    """Copy a field without the coordinates and names of an axis."""
     coords = {c: a for c, a in field.coords.items() if along is None or along not in a.dims}
     names = {c: a for c, a in field.names.items() if along is None or along not in a.dims}
     return Field(field.type, field.values, coords, names)
 
 
 def strongest(loadings: Named, names: Named, along: str, count: int = 3) -> Named:
-    """Words for each component: the places along the axis that weigh most in it."""
+    """Name each component by the labels along the axis with the largest loadings."""
     dims = loadings.dims[:-1]
     words = np.empty(loadings.data.shape[:-1], dtype=object)
     for at in np.ndindex(words.shape):

@@ -1,4 +1,4 @@
-"""`hover`, `click`, `pick`, `slider`: what a reader can choose, as the places of one axis of states."""
+"""`hover`, `click`, `pick`, `slider`: the choices of a reader, along one axis of states."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from bbilang.runtime.fields.field import Field, Named
 
 
 class Select(Operation):
-    """The atoms that the thing shows, each once, in the order in which they first appear."""
+    """The atoms of an element, each once, in order of first appearance."""
 
     head = True
 
     def __init__(self, name: str):
-        self.name = name  # type: ignore[misc]
+        self.name = name  # type: ignore[misc]  # a ClassVar of operations; here one class has several names
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         over = run.value(node["over"])
         axis = node.type.axes[0]
         dims = tuple(d for d in over.values.dims if any(d in over.coords[c].dims for c in axis.components))
         sizes = {d: s for c in axis.components for d, s in over.coords[c].sizes.items()}
-        # States first, so that the first place is the first atom of the first state.
+        # States first, so that the first choice is the first atom of the first state.
         order = tuple(sorted(sizes, key=lambda d: (d in over.type.names, dims.index(d) if d in dims else -1)))
         shape = [sizes[d] for d in order]
         columns = [np.broadcast_to(over.coords[c].spread(order), shape).ravel() for c in axis.components]
@@ -35,8 +35,10 @@ class Select(Operation):
         atoms = atoms[np.sort(first)]
         start = node["start"]
         if isinstance(start, tuple) and not (len(atoms) and (atoms == np.array(start)).all(1).any()):
-            atoms = np.concatenate([atoms.reshape(-1, len(start)), np.array([start])])  # a start outside adds a state
-        if isinstance(start, Node):  # the output itself: no atom at all
+            atoms = np.concatenate(
+                [atoms.reshape(-1, len(start)), np.array([start])]
+            )  # a start that is not shown adds a state
+        if isinstance(start, Node):  # the output itself: no atom
             atoms = np.concatenate([atoms.reshape(-1, len(axis.components)), np.full((1, len(axis.components)), -1)])
         if not len(atoms):
             message = f"there is nothing to {self.name}: no atom is left to choose from"
@@ -57,7 +59,7 @@ class Slider(Operation):
 
 
 def _gone(values: Named, dims: tuple[str, ...]) -> Named:
-    """Where an atom has no value at all: filtered out, or beyond the edge of a smaller layer."""
+    """Mask of atoms without any value: filtered out, or outside a smaller layer."""
     missing = np.isnan(values.data)
     others = tuple(i for i, d in enumerate(values.dims) if d not in dims)
     kept = tuple(d for d in values.dims if d in dims)

@@ -17,11 +17,11 @@ K = Parameter("k", "integer", "how many to keep", minimum=1, maximum=100_000)
 
 
 class Keep(Operation):
-    """What the three have in common: the order, from which each takes its end."""
+    """Ranks atoms and keeps one or both ends of the order."""
 
     parameters = (K, ALONG, BY, PER)
     ascending = False
-    one_end = True  # the first of the order are all that is kept
+    one_end = True  # only the first of the order are kept
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         return ranked_type(field, arguments, arguments["k"])
@@ -42,12 +42,12 @@ class Keep(Operation):
 
 
 def share_shown(field: Field, kept: Field, axis: str, type: FieldType) -> tuple[str, Named, str]:
-    """What share of the squared norm of each vector of channels (along ``axis``) the neurons kept hold."""
+    """Return the share of the squared norm of each vector of channels (along ``axis``) in the neurons kept."""
 
     def energy(values: Named, along: str) -> Named:
-        place = values.dims.index(along)
-        dims = values.dims[:place] + values.dims[place + 1 :]
-        return Named(dims, np.nansum(np.square(values.data, dtype=np.float64), axis=place))
+        axis_index = values.dims.index(along)
+        dims = values.dims[:axis_index] + values.dims[axis_index + 1 :]
+        return Named(dims, np.nansum(np.square(values.data, dtype=np.float64), axis=axis_index))
 
     new = next(a.name for a in type.axes if a.components == ("channel",))
     part, whole = energy(kept.values, new), energy(field.values, axis)
@@ -98,7 +98,7 @@ class Both(Keep):
         data = order.data
         if data.shape[-1] <= 2 * k:
             return order
-        # The k last that are there stand just before the absent ones.
+        # The last k atoms are just before the missing ones.
         last = np.maximum(count[..., None] - k, k) + np.arange(k)
         tail = np.take_along_axis(data, np.minimum(last, data.shape[-1] - 1), -1)
         tail = np.where(last < count[..., None], tail, -1)

@@ -1,4 +1,4 @@
-"""`trust(measure)`: how far an attribution can be believed."""
+"""`trust(measure)`: test an attribution."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from bbilang.runtime.trust.agreement import OTHERS
 from bbilang.runtime.trust.measure import Measure
 from bbilang.runtime.trust.registry import MEASURES, finding, spread_of
 
-MOST_TAKEN_OUT = 64  # shown atoms that a measure takes out one by one
+MOST_TAKEN_OUT = 64  # shown atoms that a measure removes one by one
 OF_ATOMS = tuple(name for name, measure in MEASURES.items() if measure.of_atoms)
 OWN = "attribution"
 BOXED = tuple(name for name, measure in MEASURES.items() if measure.boxed)
@@ -41,7 +41,7 @@ class Trust(Operation):
     """Puts an attribution to the test. Measures of atoms stand beside it on an axis `measure`, as whiskers or bars;
     those of the whole attribution go to the element's legend, and some can be drawn: `present(curve)`.
 
-    A test that the attribution fails is told on the element. Tests are of all atoms of the layer, whatever `top` shows.
+    A failed test is reported on the element. Tests are of all atoms of the layer, whatever `top` shows.
     """
 
     name = "trust"
@@ -143,12 +143,12 @@ class Trust(Operation):
 
 
 def measures_of(names: str | tuple[str, ...]) -> tuple[Measure, ...]:
-    """Each once, in order."""
+    """Return the measures, each once, in order."""
     return tuple(MEASURES[name] for name in dict.fromkeys((names,) if isinstance(names, str) else names))
 
 
 def _shown(field: Node) -> int:
-    """How many atoms the element can show of each target."""
+    """Count the atoms that the element can show for each target."""
     count = 1
     for axis in field.type.atom_axes:
         count *= axis.size
@@ -156,7 +156,7 @@ def _shown(field: Node) -> int:
 
 
 def _suited(field: Node) -> Node:
-    """The attribution before a `trust`. Raises `Fail` for one that it has no measure of."""
+    """Return the attribution before a `trust`. Raises `Fail` for one that cannot be measured."""
     attribution = tested(field)
     to = attribution.get("to")
     if to is None or attribution["to"].type.content != "score" or target_layer_of(to) != OUTPUT:

@@ -8,7 +8,7 @@ from closeness import close_to, within
 from PIL import Image
 
 from bbilang.runtime.inputs.images import read
-from bbilang.runtime.models.loading import carried
+from bbilang.runtime.models.loading import packaged_weights
 from bbilang.runtime.models.registry import MODELS
 
 
@@ -21,7 +21,7 @@ def predict(adapter, pictures):
 def test_logits_equal_those_of_the_unmaintained_package(efficientnet):
     oracle = pytest.importorskip("efficientnet_lite_pytorch", reason="without the test extra")
     network = oracle.EfficientNet.from_name("efficientnet-lite0").eval()
-    network.load_state_dict(torch.load(carried(MODELS["efficientnet_lite0"]), weights_only=True))
+    network.load_state_dict(torch.load(packaged_weights(MODELS["efficientnet_lite0"]), weights_only=True))
     images = efficientnet.normalize(torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(0)))
     with torch.inference_mode():
         close_to(efficientnet.module(images), network(images))

@@ -1,4 +1,4 @@
-"""What is in a file of weights: the tables of tensors that training scripts wrote, read without running anything."""
+"""Read checkpoints: the tables of tensors in a file of weights, without running any code."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ from bbilang.runtime.errors import error
 DEPTH = 4  # tables inside tables, at most
 SAVE = "save it with safetensors, or torch.save(model.state_dict(), file)"
 DOWNLOAD = "download the file itself: on a page that shows it, the link is often called `raw` or `download`"
-OPTIMIZER = re.compile(r"optim|sched|scaler|grad", re.IGNORECASE)  # keys of what has the names of weights and is none
+OPTIMIZER = re.compile(
+    r"optim|sched|scaler|grad", re.IGNORECASE
+)  # keys of tables that have the names of weights and hold none
 
 
 @dataclass(frozen=True)
 class Table:
     """Names and tensors under keys of a file: ("state_dict_ema",), or () for the file itself. ``others``: names of
-    what else stands there and is no tensor."""
+    other entries, which are no tensors."""
 
     where: tuple[str, ...]
     tensors: Mapping[str, Tensor]
@@ -44,7 +46,7 @@ class Checkpoint:
 
 
 def read_state(path: Path) -> Checkpoint:
-    """The tables of a file, on the CPU. Raises BbiError E403 for one that is missing, damaged or something else."""
+    """Read the tables of a file to the CPU. Raises BbiError E403 for one that is missing, damaged or something else."""
     try:
         path = path_of(path)
         with opened(path, MOST_WEIGHTS):
@@ -58,19 +60,19 @@ def read_state(path: Path) -> Checkpoint:
         data = _safetensors(path) if _is_safetensors(path) else _pickled(path)
     except BbiError:
         raise
-    except Exception as e:  # every reader has errors of its own for damaged files
+    except Exception as e:  # readers of damaged files raise anything
         raise _unreadable(f"{path.name} cannot be read as weights: it is damaged, cut short, or not such a file") from e
     if not isinstance(data, Mapping) or not data:
         raise _unreadable(f"{path.name} holds no table of names and tensors", "save model.state_dict()")
-    found = tuple(_tables(data, ()))
-    if not found:
+    tables = tuple(_tables(data, ()))
+    if not tables:
         raise _unreadable(f"{path.name} holds `{next(iter(data))}`, which is not a tensor", "save model.state_dict()")
-    for table in found:
+    for table in tables:
         for name, value in table.tensors.items():
             if value.layout != torch.strided or value.is_meta or value.is_quantized:
                 kind = "without values" if value.is_meta else "quantized" if value.is_quantized else "sparse"
                 raise _unreadable(f"{path.name} holds `{name}`, a tensor that is {kind}", "save plain tensors")
-    return Checkpoint(path.name, found)
+    return Checkpoint(path.name, tables)
 
 
 def _tables(data: Mapping[Any, Any], where: tuple[str, ...]) -> Iterator[Table]:
@@ -92,7 +94,7 @@ def _safetensors(path: Path) -> Mapping[str, Tensor]:
 
 
 def _is_safetensors(path: Path) -> bool:
-    """By its content, whatever it is called: eight bytes of length, then a table in JSON."""
+    """Recognize the format by its content: eight bytes of length, then a table in JSON."""
     with path.open("rb") as file:
         head = file.read(9)
     return len(head) == 9 and head[8:] == b"{" and int.from_bytes(head[:8], "little") <= path.stat().st_size
@@ -100,10 +102,10 @@ def _is_safetensors(path: Path) -> bool:
 
 def _pickled(path: Path) -> Any:
     try:
-        # A Namespace (what a training script was started with) holds values and does nothing.
+        # A Namespace (the arguments of a training script) holds values and runs no code.
         with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
-            warnings.simplefilter("ignore")  # on pickle protocols; what cannot be read is an error
-            with path.open("rb") as file:  # given a path, torch goes by the ending
+            warnings.simplefilter("ignore")  # about pickle protocols; unreadable files are errors
+            with path.open("rb") as file:  # torch.load of a path depends on its suffix
                 return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as e:
         if "Unsupported" in str(e):  # a class, function or instruction outside torch's list for tensors
@@ -115,7 +117,7 @@ def _pickled(path: Path) -> Any:
         raise
 
 
-# --- files that are something else ----------------------------------------------------------------------------------
+# --- other files -----------------------------------------------------------------------------------------------------
 
 POINTER = re.compile(rb"version https://git-lfs|version https://hawser|/annex/objects/|\.\./.*annex/objects/")
 STARTS: tuple[tuple[bytes, str, str], ...] = (
@@ -142,7 +144,7 @@ ARCHIVES: tuple[tuple[str, str, str], ...] = (  # a file in a zip archive -> wha
 
 
 def _recognized(path: Path) -> None:
-    """Raises E403 in words of its own for what people save as weights by mistake."""
+    """Raise E403 with a specific message for files that are often mistaken for weights."""
     with path.open("rb") as file:
         head = file.read(4096)
     if not head:

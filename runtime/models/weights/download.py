@@ -1,6 +1,6 @@
-"""One file over HTTP: resumed where it broke off, for as long as it is the same file.
+"""Download one file over HTTP: resumed after an interruption if the file has not changed.
 
-Only urllib of the standard library, with the proxies that the environment names (HTTPS_PROXY, NO_PROXY ...).
+Uses only urllib of the standard library, with the proxies of the environment (HTTPS_PROXY, NO_PROXY ...).
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from bbilang.runtime.models.weights.remote_files import MIRROR, Remote
 
 TIMEOUT = 30.0  # seconds without a byte
 CONNECTIONS = 50  # at most, for one file
-TRIES = 4  # in a row that bring nothing
-PAUSE = 1.0  # seconds before the second, doubled each time
+TRIES = 4  # consecutive ones without data
+PAUSE = 1.0  # seconds before the second try, doubled each time
 PIECE = 1 << 16
-BUSY = (408, 429, 500, 502, 503, 504)  # answers that may be others in a while
+BUSY = (408, 429, 500, 502, 503, 504)  # temporary errors of a server
 
 
 @dataclass
 class Part:
-    """What is there of a file, and which version of it that is (its ETag or date), so that it can be resumed."""
+    """The downloaded part of a file and its version (ETag or date), so that it can be resumed."""
 
     path: Path
     address: str
@@ -41,7 +41,7 @@ class Part:
         return self.path.with_name(f"{self.path.name}.json")
 
     def resumable(self) -> tuple[int, str]:
-        """(bytes, version); (0, "") where the rest could be of another file."""
+        """Return (bytes, version); (0, "") where the rest may be of another version."""
         try:
             data = json.loads(self._beside.read_text(encoding="utf-8"))
             if data["address"] == self.address and data["version"]:
@@ -60,16 +60,16 @@ class Part:
 
 
 class Unreachable(Exception):
-    """The file cannot be had, for a reason in words; what is there of it can be resumed."""
+    """The file cannot be fetched, for a reason in words; its part can be resumed."""
 
 
 class Wrong(Exception):
-    """What comes is not the file, for a reason in words."""
+    """The response is not the file, for a reason in words."""
 
 
 def transfer(remote: Remote, part: Part, progress: RunListener | None) -> None:
-    """Fetch the whole file into the part, or the rest of it. Raises Unreachable, Wrong, and OSError of the disk."""
-    tell = _Telling(remote.file, progress)
+    """Fetch the file, or the rest of it, into the part. Raises Unreachable, Wrong, and OSError of the disk."""
+    reports = _ProgressReports(remote.file, progress)
     failed, reason = 0, ""
     for _ in range(CONNECTIONS):
         if failed >= TRIES:
@@ -77,15 +77,15 @@ def transfer(remote: Remote, part: Part, progress: RunListener | None) -> None:
         before = part.path.stat().st_size if part.path.exists() else 0
         if failed:
             time.sleep(PAUSE * 2 ** (failed - 1))
-        if not (reason := _connection(remote, part, tell)):
+        if not (reason := _connection(remote, part, reports)):
             return
         grown = part.path.exists() and part.path.stat().st_size > before
         failed = 1 if grown else failed + 1
     raise Unreachable(reason)
 
 
-def _connection(remote: Remote, part: Part, tell: _Telling) -> str:
-    """One request: "" when the file is whole, else why it is not yet."""
+def _connection(remote: Remote, part: Part, reports: _ProgressReports) -> str:
+    """Make one request; return "" when the file is complete, else the reason why not."""
     have, version = part.resumable()
     headers = {"User-Agent": "bbilang", "Accept-Encoding": "identity"}
     if have:
@@ -94,10 +94,10 @@ def _connection(remote: Remote, part: Part, tell: _Telling) -> str:
         with _opener(remote.address).open(
             urllib.request.Request(remote.address, headers=headers), timeout=TIMEOUT
         ) as answer:
-            return _received(remote, part, answer, have, version, tell)
+            return _received(remote, part, answer, have, version, reports)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416:  # what is there is not a beginning of what the server has
+        if error.code == 416:  # the part is no beginning of the server's file
             part.drop()
             return "the server does not have the rest of what was fetched"
         words = f"the server answers {error.code} {line(error.reason)}"
@@ -112,11 +112,11 @@ def _connection(remote: Remote, part: Part, tell: _Telling) -> str:
         raise Unreachable(line(error.reason)) from error
     except (http.client.HTTPException, ConnectionError) as error:
         return f"the connection broke off ({line(error) or type(error).__name__})"
-    except ValueError as error:  # an address that is none
+    except ValueError as error:  # an invalid address
         raise Unreachable(line(error)) from error
 
 
-def _received(remote: Remote, part: Part, answer: Any, have: int, version: str, tell: _Telling) -> str:
+def _received(remote: Remote, part: Part, answer: Any, have: int, version: str, reports: _ProgressReports) -> str:
     now = _version(answer.headers)
     start, total = 0, _number(answer.headers.get("Content-Length"))
     if answer.status == 206:
@@ -137,22 +137,22 @@ def _received(remote: Remote, part: Part, answer: Any, have: int, version: str, 
         raise OSError(errno.ENOSPC, f"it takes {_size(total - start)}")
     if not start:
         part.begin(now)
-    tell.begin(start, total)
+    reports.begin(start, total)
     with part.path.open("ab") as file:
-        done = _copied(remote, answer, file, start, tell, bool(version or now))
+        done = _copied(remote, answer, file, start, reports, bool(version or now))
     if done > remote.limit:
         raise Wrong(f"it goes on beyond {_size(remote.limit)}")
     return f"the connection broke off at {_size(done)} of {_size(total)}" if total is not None and done < total else ""
 
 
-def _copied(remote: Remote, answer: Any, file: IO[bytes], done: int, tell: _Telling, named: bool) -> int:
-    """Write what comes; gives the size of the file then. ``named``: whether the server names its version of the file,
-    so that it can be resumed."""
+def _copied(remote: Remote, answer: Any, file: IO[bytes], done: int, reports: _ProgressReports, named: bool) -> int:
+    """Write the response to the file; return the size of the file. ``named``: whether the server names the version, so
+    that the download can be resumed."""
     try:
         while piece := _piece(answer):
             file.write(piece)
             done += len(piece)
-            tell(done)
+            reports.received(done)
             if done > remote.limit:
                 break
     except KeyboardInterrupt as interrupt:
@@ -162,7 +162,7 @@ def _copied(remote: Remote, answer: Any, file: IO[bytes], done: int, tell: _Tell
 
 
 def _piece(answer: Any) -> bytes:
-    """What comes next. Raises TimeoutError, or ConnectionError for whatever else goes wrong on the way."""
+    """Read the next piece. Raises TimeoutError, or ConnectionError for any other error of the connection."""
     try:
         return answer.read1(PIECE)
     except (TimeoutError, ConnectionError):
@@ -172,13 +172,13 @@ def _piece(answer: Any) -> bytes:
 
 
 def _version(headers: Any) -> str:
-    """What names this version of the file, as If-Range takes it: a strong ETag, else the date."""
+    """Return the version of the file for If-Range: a strong ETag, else the date."""
     tag = headers.get("ETag", "").strip()
     return tag if tag.startswith('"') else headers.get("Last-Modified", "").strip()
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but never from https to what anybody on the way can change."""
+    """Follows redirects, but never from https to http."""
 
     def redirect_request(self, request: Any, file: Any, code: int, words: str, headers: Any, to: str) -> Any:
         if request.full_url.startswith("https:") and not to.startswith("https:"):
@@ -187,7 +187,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _opener(address: str) -> urllib.request.OpenerDirector:
-    """For http and https alone: no files, no ftp."""
+    """Build an opener for http and https only."""
     if urllib.parse.urlsplit(address).scheme not in ("http", "https"):
         raise Unreachable(f"only http and https can be fetched ({MIRROR})")
     opener = urllib.request.OpenerDirector()
@@ -198,24 +198,24 @@ def _opener(address: str) -> urllib.request.OpenerDirector:
     return opener
 
 
-# --- telling --------------------------------------------------------------------------------------------------------
+# --- progress --------------------------------------------------------------------------------------------------------
 
 
-class _Telling:
-    """How far it is, ten times a second."""
+class _ProgressReports:
+    """Reports the progress of a download, ten times a second."""
 
     def __init__(self, name: str, progress: RunListener | None):
         self._name, self._progress = name, progress
-        self._told = 0.0
+        self._last_report = 0.0
 
     def begin(self, start: int, total: int | None) -> None:
         self._start, self._total, self._began = start, total, time.monotonic()
 
-    def __call__(self, done: int) -> None:
+    def received(self, done: int) -> None:
         now = time.monotonic()
-        if self._progress is None or now - self._told < 0.1:
+        if self._progress is None or now - self._last_report < 0.1:
             return
-        self._told = now
+        self._last_report = now
         passed, came = now - self._began, done - self._start
         left = passed * (self._total - done) / came if self._total and came and passed > 1 else None
         words = f"fetching {self._name} ({_size(done)}{f' of {_size(self._total)}' if self._total else ''})"
@@ -231,5 +231,5 @@ def _number(words: str | None) -> int | None:
 
 
 def line(words: Any) -> str:
-    """One short line of what others say."""
+    """Shorten a message of others to one line."""
     return " ".join("".join(c if c.isprintable() else " " for c in str(words)).split())[:160]

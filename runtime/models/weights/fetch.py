@@ -1,4 +1,4 @@
-"""Fetching a file of weights: checked before use, moved into its place whole, one process at a time."""
+"""Fetch a file of weights: checked before use, moved into place atomically, by one process at a time."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ Check = Callable[[Path], object]
 def fetch(
     remote: Remote, check: Check, title: str, progress: RunListener | None = None, pin: str | None = None
 ) -> tuple[Path, Receipt]:
-    """The file, fetched unless it lies here already. ``check``: raises BbiError where it is not what the model takes;
-    it is asked before the file is kept. ``pin``: the SHA-256 that it must have.
+    """Return the file, fetching it unless it is there. ``check``: raises BbiError for a file that does not fit the
+    model; called before the file is kept. ``pin``: the SHA-256 that it must have.
 
     Raises BbiError E419 (could not be fetched), E445 (not the file that was expected), E431 (cannot be written).
-    KeyboardInterrupt leaves what was fetched so far, and the next call goes on from there.
+    KeyboardInterrupt keeps the part fetched so far, and the next call resumes it.
     """
-    receipt = remote.kept()  # what lies here needs no lock, and no folder that can be written
+    receipt = remote.kept()  # an existing file needs no lock and no writable folder
     if receipt is not None and (pin is None or pin == receipt.sha256):
         return remote.path, receipt
-    with _alone(remote, progress):
+    with _locked(remote, progress):
         receipt = remote.kept()
         if receipt is None:
             receipt = _fetched(remote, check, title, progress, pin)
@@ -73,8 +73,8 @@ def _fetched(remote: Remote, check: Check, title: str, progress: RunListener | N
 
 
 @contextmanager
-def _alone(remote: Remote, progress: RunListener | None) -> Iterator[None]:
-    """No other process fetches the same file meanwhile."""
+def _locked(remote: Remote, progress: RunListener | None) -> Iterator[None]:
+    """Hold the lock of a file: no other process fetches it meanwhile."""
     handle = None
     try:
         folder().mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -112,7 +112,7 @@ def _unexpected(remote: Remote, why: str) -> BbiError:
 
 def _unwritable(remote: Remote, e: OSError) -> BbiError:
     full = e.errno in (errno.ENOSPC, errno.EDQUOT)
-    said = "the disk is full" if full else line(e.strerror or e)
-    message = f"{remote.file} cannot be kept in {folder()}: {said}"
+    reason = "the disk is full" if full else line(e.strerror or e)
+    message = f"{remote.file} cannot be kept in {folder()}: {reason}"
     help = "make room, and the same command goes on" if full else "BBI_CACHE_DIR names another folder"
     return error("E431", message, help=help)

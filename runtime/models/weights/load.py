@@ -1,4 +1,4 @@
-"""Weights of a module: from a file's tables of tensors, or drawn from a seed."""
+"""Load weights into a module: from the tables of a checkpoint, or drawn from a seed."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torch import Tensor, nn
 
 from bbilang.runtime.errors import error
 from bbilang.runtime.models.weights.checkpoints import Checkpoint, Table, read_state
-from bbilang.runtime.models.weights.match import Translate, Wanted, choose, some
+from bbilang.runtime.models.weights.match import ModuleState, Translate, choose, some
 
-__all__ = ["Loaded", "fit", "fit_file", "fit_random", "random_state", "read_state"]
+__all__ = ["LoadedWeights", "fit", "fit_file", "fit_random", "random_state", "read_state"]
 
-ONES = ("weight", "running_var", "gamma", "scale")  # last words of the names of vectors that scale
+ONES = ("weight", "running_var", "gamma", "scale")  # last parts of the names of scale vectors
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """What was taken from a file. ``how``: where it stood and which prefix was removed, in words."""
+class LoadedWeights:
+    """The weights taken from a file. ``how``: the table and the prefix removed, in words."""
 
     source: str
     count: int
@@ -37,30 +37,30 @@ class Loaded:
         return words + (f"; {len(self.left)} left out ({some(list(self.left))})" if self.left else "")
 
 
-def fit_file(module: nn.Module, path: Path, translate: Translate | None = None) -> Loaded:
+def fit_file(module: nn.Module, path: Path, translate: Translate | None = None) -> LoadedWeights:
     """Put the weights of a file into ``module``. ``translate``: names of a known port -> those of the module.
     Raises BbiError E403 (not readable), E404 (another model's), E405 (not finite), E444 (two that fit)."""
     return fit(module, read_state(path), path.name, translate)
 
 
 def fit_random(module: nn.Module, seed: int) -> str:
-    """Draw the weights of ``module`` from ``seed``; what they are, in words."""
+    """Draw the weights of ``module`` from ``seed``; return a description in words."""
     fit(module, random_state(module, seed), "random weights")
     return f"random, seed {seed}"
 
 
 def fit(
     module: nn.Module, state: Checkpoint | Mapping[str, Tensor], source: str, translate: Translate | None = None
-) -> Loaded:
+) -> LoadedWeights:
     """Put ``state`` into ``module`` (which may be on the meta device), in the module's own number types; tied weights
     stay tied.
 
     Raises BbiError E404 where tensors are missing, unexpected or of another shape or kind, E405 where one is not
-    finite, E444 where two tables of a file fit and nothing tells them apart.
+    finite, E444 where two tables of a file fit equally well.
     """
     given = state if isinstance(state, Checkpoint) else Checkpoint(source, (Table((), state),))
     chosen, others = choose(given, module, translate)
-    wanted = Wanted(module)
+    wanted = ModuleState(module)
     broken = [n for n, value in chosen.state.items() if not _finite(value) and not _masks(value, n, wanted)]
     if broken:
         raise error("E405", f"{source} has values that are not finite numbers, in {some(broken)}",
@@ -82,7 +82,7 @@ def fit(
         ready |= dict.fromkeys(group, value)
     module.load_state_dict(ready, assign=True)
     also = tuple(other.words.strip(" ,").removeprefix("from ").strip("`") or "the file itself" for other in others)
-    return Loaded(source, len(chosen.state), chosen.words, chosen.left, also)
+    return LoadedWeights(source, len(chosen.state), chosen.words, chosen.left, also)
 
 
 def _finite(value: Tensor) -> bool:
@@ -91,19 +91,19 @@ def _finite(value: Tensor) -> bool:
     return bool(torch.isfinite(value if value.element_size() > 1 else value.float()).all())
 
 
-def _masks(value: Tensor, name: str, wanted: Wanted) -> bool:
-    """Whether infinities stand where the module itself has them: in a mask that it computed."""
+def _masks(value: Tensor, name: str, wanted: ModuleState) -> bool:
+    """Whether infinities are those of the module itself, in a mask that it computes."""
     like = wanted.tensors[name]
     return name in wanted.buffers and not like.is_meta and torch.equal(value.to(like.dtype), like.detach().cpu())
 
 
 def random_state(module: nn.Module, seed: int) -> dict[str, Tensor]:
-    """Weights drawn from ``seed`` alone: kernels normal with deviation sqrt(2 / fan in) (He et al., 2015, eq. 10), so
-    that activations keep their size; biases and means 0, scales and variances 1. What a module computed and does not
-    train stays as it is: buffers (but running statistics, which belong to trained weights), integers, booleans. Tied
-    weights are drawn once. Leaves torch's own generator alone. Raises BbiError E404 for a module whose weights are
-    packed or whose buffers have no values."""
-    wanted = Wanted(module)
+    """Draw weights from ``seed``: kernels normal with deviation sqrt(2 / fan in) (He et al., 2015, eq. 10), so that
+    activations keep their size; biases and means 0, scales and variances 1. Values that are computed, not trained, are
+    kept: buffers (except running statistics, which belong to trained weights), integers, booleans. Tied weights are
+    drawn once. Does not use torch's global generator. Raises BbiError E404 for a module whose weights are packed or
+    whose buffers have no values."""
+    wanted = ModuleState(module)
     if wanted.packed:
         raise error("E404", f"the model keeps `{wanted.packed[0]}` in a packed form, which cannot be drawn",
                      "leave `--weights random` out")  # fmt: skip
@@ -128,7 +128,7 @@ def random_state(module: nn.Module, seed: int) -> dict[str, Tensor]:
 
 
 def _statistics(module: nn.Module) -> set[str]:
-    """Names of the running means and variances of normalizations."""
+    """Return the names of running means and variances."""
     return {
         f"{path}.{name}" if path else name
         for path, child in module.named_modules()

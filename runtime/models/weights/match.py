@@ -1,4 +1,4 @@
-"""Which of a file's tables is meant for a module, and which prefix of its names to remove."""
+"""Choose the table of a checkpoint that fits a module, and the prefix of names to remove or add."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Translate = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ModuleState:
     """The names and tensors of a module's state. ``optional``: those that a file may leave out."""
 
     module: nn.Module
@@ -37,7 +37,7 @@ class Wanted:
 
     @cached_property
     def packed(self) -> list[str]:
-        """Names of what is no plain tensor: the packed weights of quantized layers."""
+        """Names of entries that are no plain tensors, such as packed weights of quantized layers."""
         items = self.module.state_dict().items()
         return [n for n, v in items if not isinstance(v, Tensor) or v.is_quantized or v.layout != torch.strided]
 
@@ -47,13 +47,13 @@ class Wanted:
 
     @cached_property
     def optional(self) -> set[str]:
-        """Counters, and tables of integers that the module computed itself."""
+        """Counters, and integer tables that the module computes itself."""
         return {n for n, v in self.tensors.items() if n.endswith(".num_batches_tracked") or (
             n in self.buffers and not v.is_meta and not v.is_floating_point() and not v.is_complex())}  # fmt: skip
 
     @cached_property
     def groups(self) -> list[list[str]]:
-        """Names of one tensor each; tied weights have several."""
+        """The names of each tensor; tied weights have several."""
         groups: dict[int, list[str]] = {}
         for name, value in self.tensors.items():
             groups.setdefault(id(value), []).append(name)
@@ -62,7 +62,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Choice:
-    """A table with a prefix removed or added, and how it differs from what is wanted."""
+    """A table with a prefix removed or added, and its differences from the module's state."""
 
     table: Table
     prefix: str
@@ -70,7 +70,7 @@ class Choice:
     state: Mapping[str, Tensor] = field(repr=False)
     left: tuple[str, ...]
     faults: tuple[str, ...]
-    count: int  # names that are at fault
+    count: int  # number of names with a fault
 
     @property
     def words(self) -> str:
@@ -83,8 +83,8 @@ class Choice:
     def rank(self) -> tuple[int, ...]:
         """Smaller is preferred: averaged, teacher, plain, student; then known keys in their order, short prefixes."""
         pieces = self.prefix.split(".")[:-1]
-        said = {*self.table.where, *pieces}
-        kind = 0 if said & set(AVERAGED) else 1 if TEACHER in said else 3 if STUDENT in said else 2
+        parts = {*self.table.where, *pieces}
+        kind = 0 if parts & set(AVERAGED) else 1 if TEACHER in parts else 3 if STUDENT in parts else 2
         known = (*AVERAGED, TEACHER, *CONTAINERS, STUDENT)
         keys = [known.index(key) if key in known else len(known) for key in self.table.where]
         order = [PREFIXES.index(piece) if piece in PREFIXES else len(PREFIXES) for piece in pieces]
@@ -92,9 +92,9 @@ class Choice:
 
 
 def choose(checkpoint: Checkpoint, module: nn.Module, translate: Translate | None) -> tuple[Choice, list[Choice]]:
-    """(the table that fits, others that would). Raises BbiError E404 where none does, E444 where two do that nothing
-    tells apart."""
-    wanted = Wanted(module)
+    """Return (the table that fits, others that would fit). Raises BbiError E404 where none does, E444 where two fit
+    equally well."""
+    wanted = ModuleState(module)
     if wanted.packed:
         message = f"{checkpoint.name} cannot be loaded: the model keeps `{wanted.packed[0]}` in a packed form"
         raise error("E404", message, "load the weights in your own function, and quantize after that")
@@ -102,8 +102,10 @@ def choose(checkpoint: Checkpoint, module: nn.Module, translate: Translate | Non
     fits = sorted((choice for choice in choices if not choice.faults), key=lambda choice: choice.rank)
     if not fits:
         best = min(choices, key=lambda choice: (choice.count, choice.rank))
-        said = best.words.removeprefix(",").strip()
-        message = f"{checkpoint.name} does not fit this model: {f'{said}: ' if said else ''}{'; '.join(best.faults)}"
+        details = best.words.removeprefix(",").strip()
+        message = (
+            f"{checkpoint.name} does not fit this model: {f'{details}: ' if details else ''}{'; '.join(best.faults)}"
+        )
         raise error("E404", message, "are these the weights of another model?")
     first, *others = fits
     for other in others:
@@ -115,7 +117,7 @@ def choose(checkpoint: Checkpoint, module: nn.Module, translate: Translate | Non
     return first, others
 
 
-def _choices(table: Table, wanted: Wanted, translate: Translate | None) -> list[Choice]:
+def _choices(table: Table, wanted: ModuleState, translate: Translate | None) -> list[Choice]:
     needed = sum(any(name not in wanted.optional for name in group) for group in wanted.groups)
     counts: Counter[str] = Counter()
     for name in table.tensors:
@@ -128,7 +130,7 @@ def _choices(table: Table, wanted: Wanted, translate: Translate | None) -> list[
     return [_compared(table, prefix, added, wanted, translate) for prefix in prefixes for added in additions]
 
 
-def _compared(table: Table, prefix: str, added: str, wanted: Wanted, translate: Translate | None) -> Choice:
+def _compared(table: Table, prefix: str, added: str, wanted: ModuleState, translate: Translate | None) -> Choice:
     inside = {n.removeprefix(prefix): value for n, value in table.tensors.items() if n.startswith(prefix)}
     left = [name for name in table.tensors if not name.startswith(prefix)] + [*table.others]
     state = dict(translate(inside) if translate is not None else inside)
@@ -137,7 +139,8 @@ def _compared(table: Table, prefix: str, added: str, wanted: Wanted, translate: 
                if not any(name in state or name in wanted.optional for name in group)]  # fmt: skip
     extra = [name for name in state if name not in wanted.tensors]
     unexpected = [name for name in extra if state[name].is_floating_point() or state[name].is_complex()]
-    left += [prefix + name for name in extra if name not in unexpected]  # tables of integers, which nothing here reads
+    # Integer tables that the module does not have are left out.
+    left += [prefix + name for name in extra if name not in unexpected]
     shared = {name: value for name, value in state.items() if name in wanted.tensors}
     unlike = [fault for name, value in shared.items() if (fault := _unlike(name, value, wanted.tensors[name]))]
     unlike += _untied(shared, wanted)
@@ -162,7 +165,7 @@ def _unlike(name: str, value: Tensor, like: Tensor) -> str:
     return ""
 
 
-def _untied(state: Mapping[str, Tensor], wanted: Wanted) -> list[str]:
+def _untied(state: Mapping[str, Tensor], wanted: ModuleState) -> list[str]:
     faults = []
     for group in wanted.groups:
         given = [name for name in group if name in state]

@@ -1,7 +1,7 @@
-"""Files of weights at known addresses: where they lie here once they were fetched, and the hash they must have.
+"""Files of weights at known addresses: their place in the cache, and the hash that they must have.
 
-Nothing is fetched but by the word `download` (fetch.py). No hash of some files is published: that of the
-first download is remembered beside the file, and every later one must equal it.
+Only the word `download` fetches them (fetch.py). Some files have no published hash: that of the first download is
+recorded beside the file, and every later one must equal it.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from bbilang.runtime.cache.disk import Cache, canonical
 from bbilang.runtime.errors import error
 from bbilang.runtime.files import replacing
 
-DOWNLOAD = "download"  # in place of the name of a file
-MIRROR = "BBI_WEIGHTS_MIRROR"  # an address in front of the file's name, in place of the known one
+DOWNLOAD = "download"  # instead of a file name
+MIRROR = "BBI_WEIGHTS_MIRROR"  # an address to prefix to the file's name, instead of the known one
 LIMIT = 256 << 20
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A file at a known address. ``digits``: the first ones of its SHA-256, where they are published; ``limit``: the
-    most bytes that are taken."""
+    """A file at a known address. ``digits``: the published first digits of its SHA-256, if any; ``limit``: its largest
+    size in bytes."""
 
     file: str
     known: str
@@ -37,7 +37,7 @@ class Remote:
 
     @property
     def address(self) -> str:
-        """Where it is fetched: the known address, or that of a mirror (BBI_WEIGHTS_MIRROR)."""
+        """The address to fetch: the known one, or that of a mirror (BBI_WEIGHTS_MIRROR)."""
         mirror = os.environ.get(MIRROR)
         return f"{mirror.rstrip('/')}/{urllib.parse.quote(self.file)}" if mirror else self.known
 
@@ -50,7 +50,7 @@ class Remote:
         return folder() / f"{self.file}.json"
 
     def remembered(self) -> Receipt | None:
-        """What the first download was."""
+        """The receipt of the first download; None where there was none."""
         try:
             data = json.loads(self._beside.read_text(encoding="utf-8"))
             receipt = Receipt(**{key: data[key] for key in Receipt.__dataclass_fields__})
@@ -63,7 +63,7 @@ class Remote:
             file.write(canonical(asdict(receipt)))
 
     def kept(self) -> Receipt | None:
-        """The receipt of the file that lies here and is what was fetched; None where there is none, or another."""
+        """The receipt of the local file, if it is the fetched one; else None."""
         receipt = self.remembered()
         try:
             return receipt if receipt is not None and sha256_of(self.path) == receipt.sha256 else None
@@ -73,7 +73,7 @@ class Remote:
 
 @dataclass(frozen=True)
 class Receipt:
-    """A download. ``fetched``: the day."""
+    """The record of a download. ``fetched``: the day."""
 
     sha256: str
     bytes: int
@@ -87,7 +87,7 @@ class Receipt:
 
 
 def folder() -> Path:
-    """Beside the records of the cache: `bbi cache clear` leaves it alone."""
+    """Return the folder of weights, beside the records of the cache: `bbi cache clear` keeps it."""
     return Cache().folder / "weights"
 
 
@@ -97,19 +97,19 @@ def sha256_of(path: Path) -> str:
 
 
 def pinned(digits: str) -> str:
-    """A SHA-256 as a reader gives it. Raises BbiError E440 where it is none."""
-    found = digits.strip().lower().removeprefix("sha256:")
-    if len(found) != 64 or set(found) - set("0123456789abcdef"):
+    """Parse a SHA-256 given by the user. Raises BbiError E440 for anything else."""
+    digest = digits.strip().lower().removeprefix("sha256:")
+    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
         raise error("E440", f"`{digits[:80]}` is no SHA-256", help="it has 64 hexadecimal digits")
-    return found
+    return digest
 
 
 def require(path: Path, pin: str) -> None:
-    """Raises BbiError E445 for a file with another hash, E403 for one that cannot be read."""
+    """Check the hash of a file. Raises BbiError E445 for another hash, E403 for a file that cannot be read."""
     try:
-        found = sha256_of(path)
+        digest = sha256_of(path)
     except OSError as e:
         raise error("E403", f"{path} cannot be read: {e.strerror}") from e
-    if found != pin:
+    if digest != pin:
         help = "the file is not the one that was meant; leave `--sha256` out if you trust it"
-        raise error("E445", f"{path.name} has the SHA-256 {found}, not {pin}", help=help)
+        raise error("E445", f"{path.name} has the SHA-256 {digest}, not {pin}", help=help)
