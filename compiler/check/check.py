@@ -29,10 +29,10 @@ __all__ = ["DEFAULT_MODEL", "Options", "check", "check_recovering"]
 MOST_EXAMPLES = 10_000_000
 
 
-NONE = Options()
+NO_OPTIONS = Options()
 
 
-def check(file: ast.File, registry: Registry, options: Options = NONE) -> Program:
+def check(file: ast.File, registry: Registry, options: Options = NO_OPTIONS) -> Program:
     """Check a file. Returns its typed program, or raises `BbiError` with all diagnostics, warnings included.
 
     registry: operations, styles, methods and models by name. options: model, inputs and settings that win over it.
@@ -44,7 +44,7 @@ def check(file: ast.File, registry: Registry, options: Options = NONE) -> Progra
 
 
 def check_recovering(
-    file: ast.File, registry: Registry, options: Options = NONE, lost: Iterable[str] | None = None
+    file: ast.File, registry: Registry, options: Options = NO_OPTIONS, lost: Iterable[str] | None = None
 ) -> tuple[Program | None, tuple[Diagnostic, ...]]:
     """Check a file. Returns its program, or None where there are errors, and all diagnostics in the order of the text.
 

@@ -49,60 +49,41 @@ class TargetReader:
             return value
         if isinstance(value, Node) and value.type.content == "selection":
             name = expression.name if isinstance(expression, ast.Path) else "selection"
-            raise at(
-                expression.span,
-                "E232",
-                f"{describe(expression)} is a selection, not a target",
-                f"write `output[{name}]`",
-            )
+            message = f"{describe(expression)} is a selection, not a target"
+            raise at(expression.span, "E232", message, f"write `output[{name}]`")
         if not isinstance(value, int | float | bool | tuple | type(None)):
             node = self.fields.as_field(value, expression)
             if field is not None and node.type.atom not in ("class", "list") and node.op != "present":
                 self.fields.layers.in_order(field.type.layers, node.type.layers, node.type.model, expression.span)
             return node
-        raise at(
-            expression.span,
-            "E232",
-            f"{describe(expression)} is not a target",
-            'targets are `output`, `output["name"]`, ...',
-        )
+        help = 'targets are `output`, `output["name"]`, ...'
+        raise at(expression.span, "E232", f"{describe(expression)} is not a target", help)
 
     def chain(self, expression: ast.Binary) -> Node:
         """`atoms -> target`: the attribution of those atoms to the target, as a target itself."""
-        scope = self.scope
         atoms = self.fields.field(expression.left)
         to = self.target(expression.right, atoms)
+        help = f"as in `{SOME_LAYER}.channel[7] -> output`"
         if atoms.type.atom in ("class", "list"):
-            raise at(
-                expression.left.span,
-                "E232",
-                "`->` needs the atoms of a layer before it",
-                f"as in `{SOME_LAYER}.channel[7] -> output`",
-            )
+            raise at(expression.left.span, "E232", "`->` needs the atoms of a layer before it", help)
         if atoms.type.atom == "group" or len(atoms.type.layers) > 1:
             what = "atoms of one layer, not its groups" if atoms.type.atom == "group" else "atoms of one layer"
-            raise at(
-                expression.left.span,
-                "E232",
-                f"`->` needs {what} before it",
-                f"as in `{SOME_LAYER}.channel[7] -> output`",
-            )
+            raise at(expression.left.span, "E232", f"`->` needs {what} before it", help)
         if to.type.content != "score" or to.type.axis("class") is not None or to.op in ("chain", "combine"):
-            help = f"as in `{SOME_LAYER}.channel[7] -> output`"
             raise at(expression.right.span, "E232", "`->` needs the score of one class after it", help)
-        type = FieldType(
-            "score", "class", ("output",), (scope.input_axis(),), model=atoms.type.model, unit=to.type.unit
-        )
-        return scope.make(
-            "chain", (atoms, to), {}, type.with_states(*atoms.type.states, *to.type.states), expression.span
-        )
+        axes, model = (self.scope.input_axis(),), atoms.type.model
+        type = FieldType("score", "class", ("output",), axes, model=model, unit=to.type.unit)
+        type = type.with_states(*atoms.type.states, *to.type.states)
+        return self.scope.make("chain", (atoms, to), {}, type, expression.span)
 
-    def _node(
+    def _scores(
         self, which: tuple[Any, ...], axes: tuple[Axis, ...], span: Span, score: str, states: tuple[Axis, ...] = ()
     ) -> Node:
+        """Scores of the output. ``which``: ("predicted",), ("all",), ("top", k), ("classes", indices) or ("selected",
+        selection)."""
         scope = self.scope
         kind = scope.model.description.scores
-        self._suits(which, span, score)
+        self._check_kind(which, span, score)
         unit = unit_of(kind) if score == "logit" else "probability"
         type = FieldType(
             "score",
@@ -116,8 +97,8 @@ class TargetReader:
         )
         return scope.make("output", (), {"which": which, "score": score}, type, span)
 
-    def _suits(self, which: tuple[Any, ...], span: Span, score: str) -> None:
-        """Values are of no classes: they have no probability, and none of them is predicted."""
+    def _check_kind(self, which: tuple[Any, ...], span: Span, score: str) -> None:
+        """Raises CheckError E248, E249 for a probability or a prediction of a regression's values."""
         description = self.scope.model.description
         if description.scores != VALUE:
             if score == "probability" and description.classes == 1 and description.scores == LOGITS:
@@ -136,13 +117,14 @@ class TargetReader:
         """`output`: the predicted class. `output.class`: all."""
         self._classes(path.span)
         if path.name == "output":
-            return self._node(("predicted",), (), path.span, "logit")
+            return self._scores(("predicted",), (), path.span, "logit")
         if atom != "class":
             word = Span(path.span.end - len(atom), path.span.end)
             raise at(word, "E208", f"the output has no atom `{atom}`", "it has `output.class`")
-        return self._node(("all",), (Axis("class", self._classes(path.span)),), path.span, "logit")
+        return self._scores(("all",), (Axis("class", self._classes(path.span)),), path.span, "logit")
 
     def _classes(self, span: Span) -> int:
+        """The number of classes. Raises CheckError E247 for a model without a vector of scores."""
         description = self.scope.model.description
         if not description.classes:
             raise CheckError(no_score_vector(description), span)
@@ -160,7 +142,7 @@ class TargetReader:
             else:
                 raise at(argument.span, "E211", f"`output[...]` has no argument `{argument.name}`", "it takes `score=`")
         if not picks:
-            return self._node(("predicted",), (), index.span, score)
+            return self._scores(("predicted",), (), index.span, score)
         if len(picks) == 1:
             pick = picks[0]
             if isinstance(pick, ast.Call) and pick.name == "top":
@@ -169,16 +151,17 @@ class TargetReader:
                 k = literal(pick.arguments[0].value, COUNT)
                 if k > total:
                     raise at(pick.span, "E214", f"the model has {total} classes, not {k}")
-                return self._node(("top", k), (Axis("class", k),), index.span, score)
+                return self._scores(("top", k), (Axis("class", k),), index.span, score)
             if isinstance(pick, ast.Path) and pick.name == "top" and self.scope.find("top") is None:
                 raise at(pick.span, "E212", "`top` needs how many classes", "as in `output[top(5)]`")
             if not isinstance(pick, ast.Number | ast.String):
                 return self._selected(pick, index.span, score)
         indices = tuple(self._class(pick) for pick in picks)
         axes = (Axis("class", len(indices)),) if len(indices) > 1 else ()
-        return self._node(("classes", indices), axes, index.span, score)
+        return self._scores(("classes", indices), axes, index.span, score)
 
     def _class(self, pick: ast.Expression) -> int:
+        """The index of one class, by name or number. Raises CheckError E205, E206, E207, E232."""
         description = self.scope.model.description
         value = self.scope.value(pick) if not isinstance(pick, ast.String) else pick.value
         try:
@@ -194,29 +177,20 @@ class TargetReader:
         raise at(pick.span, "E232", f"{describe(pick)} is not a class", help)
 
     def _selected(self, pick: ast.Expression, span: Span, score: str) -> Node:
+        """The class that a name is bound to, or the classes of a selection. Raises CheckError E233, E309."""
         value: Any = self.scope.value(pick)
         if isinstance(value, str | int) and not isinstance(value, bool):
-            return self._node(("classes", (self._class(pick),)), (), span, score)
+            return self._scores(("classes", (self._class(pick),)), (), span, score)
         if isinstance(value, Node) and value.type.content == "score":
-            raise at(
-                pick.span, "E233", f"{describe(pick)} is a target already", "write it without `output[...]` around it"
-            )
+            help = "write it without `output[...]` around it"
+            raise at(pick.span, "E233", f"{describe(pick)} is a target already", help)
         if not (isinstance(value, Node) and value.type.content == "selection"):
-            raise at(
-                pick.span,
-                "E233",
-                f"{describe(pick)} is neither a class nor a selection of classes",
-                'as in `output["tabby"]`, `output[208]`, `output[top(5)]`, `output[pick(output[top(5)])]`',
-            )
+            help = 'as in `output["tabby"]`, `output[208]`, `output[top(5)]`, `output[pick(output[top(5)])]`'
+            raise at(pick.span, "E233", f"{describe(pick)} is neither a class nor a selection of classes", help)
         if value.type.axes[0].components != ("class",):
-            over = ", ".join(value.type.axes[0].components)
-            raise at(
-                pick.span,
-                "E309",
-                f"this selection ranges over {over}, not over classes",
-                "select among classes: `pick(output[top(5)])`",
-            )
-        return self._node(("selected", value), (), span, score, value.type.axes)
+            message = f"this selection ranges over {', '.join(value.type.axes[0].components)}, not over classes"
+            raise at(pick.span, "E309", message, "select among classes: `pick(output[top(5)])`")
+        return self._scores(("selected", value), (), span, score, value.type.axes)
 
     def stack(self, targets: list[Node], span: Span) -> Node:
         """`[t, u]`: an axis `class` with one position for each target. Raises CheckError E213, E232."""
