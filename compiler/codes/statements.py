@@ -33,7 +33,7 @@ STATEMENTS: Final[dict[str, Code]] = {
         'input | present(image, caption="the [nose](position 6 5)")',
     ),
     "E223": Code(
-        "statement in the wrong place",
+        "statement where it is not allowed",
         "Statements for the whole file (`model`, `input`, `set` ...) are written outside of interfaces. `layout` is "
         "written once in each.",
         f'interface "Cats" {{\n    set featvis(size=96)\n    {ICONS}\n}}',
@@ -41,8 +41,7 @@ STATEMENTS: Final[dict[str, Code]] = {
     ),
     "E241": Code(
         "a definition or a file that calls itself",
-        "A definition is put in the place of its call, and a used file in the place of its `use`: in a circle that has "
-        "no end.",
+        "A call is replaced by its definition, and a `use` by the file that it names: in a circle that has no end.",
         "def again(layer) = layer.channel | attribute(output) | again()\nagain(block5c.expand) | present(bars)",
         "def evidence(layer) = layer.channel | attribute(output) | top(8)\nevidence(block5c.expand) | present(bars)",
     ),
@@ -56,7 +55,7 @@ STATEMENTS: Final[dict[str, Code]] = {
     ),
     "E243": Code(
         "a used file with an error",
-        "What the other file binds is not known before it is mended. `bbi check` of that file shows the place.",
+        "What the other file binds is not known until that is fixed. `bbi check` of that file shows the error.",
         f'use "broken.bbi"\n{BARS}',
         'use "parts.bbi"\nevidence | present(bars)',
         files={
