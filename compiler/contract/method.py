@@ -95,7 +95,7 @@ class Method:
         raise NotImplementedError
 
     def baseline(self, parameters: Parameters) -> str | None:
-        """Return the name of the picture that takes the place of the input (see runtime/inputs); None for none."""
+        """Return the name of the baseline's picture (see runtime/inputs); None for none."""
         return None
 
     def work(self, parameters: Parameters, layer: LayerDescription, classes: int) -> RerunWork:

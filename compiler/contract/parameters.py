@@ -8,7 +8,7 @@ from bbilang.grammar.frozen import frozen
 
 
 class Fail(Exception):
-    """A type rule's plain complaint. The checker adds the place and the source.
+    """A type rule refuses its arguments. The checker adds the span and the source.
 
     ``argument`` names the argument at fault; None means the operation as a whole.
     """

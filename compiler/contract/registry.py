@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 
 def suggest(word: str, known: Iterable[str]) -> str | None:
-    """The nearest known word, where one is near enough to be what was meant."""
+    """Return the nearest known word, where one is near enough to be a misspelling."""
     from rapidfuzz import fuzz, process  # seldom needed, and not quickly imported
 
-    found = process.extractOne(word, list(known), scorer=fuzz.ratio, processor=str.lower, score_cutoff=60)
-    return found[0] if found else None
+    match = process.extractOne(word, list(known), scorer=fuzz.ratio, processor=str.lower, score_cutoff=60)
+    return match[0] if match else None
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str | None = None) -> str | None:
+    """Return a hint with the nearest known word, else ``otherwise``."""
     near = suggest(word, known)
     return f"did you mean `{near}`?" if near else otherwise
 

@@ -74,10 +74,10 @@ class Run(Protocol):
     def kept_shape(self, node: Node, layer: str) -> list[int]:
         """The sizes of the axes along which a node's atoms lie at one layer."""
 
-    def maps(self, node: Node, place: str = OUTPUT) -> Mapping[str, NDArray[Any]]:
+    def maps(self, node: Node, target_layer: str = OUTPUT) -> Mapping[str, NDArray[Any]]:
         """layer -> (slot, input, *kept axes): the numbers of a node that demanded gradients or reruns."""
 
-    def slots(self, node: Node, target: Node, place: str = OUTPUT) -> Named:
+    def slots(self, node: Node, target: Node, target_layer: str = OUTPUT) -> Named:
         """(input, ..., term) -> the slot in `maps` of each class or atom of the target; -1 for none."""
 
     def attributes_sums(self, node: Node, target: Node, target_layer: str = OUTPUT) -> bool:

@@ -1,7 +1,7 @@
 """Forward or reverse mode: attribution of A atoms to T targets needs the lesser of A tangents and T cotangents.
 
-A cotangent serves every layer on its way down; a tangent serves every target, and only its own layer. So what is
-decided is, for each kind of atoms at each layer, whether tangents serve it; cotangents serve the rest.
+A cotangent serves every layer on its way down; a tangent serves every target, and only its own layer. The
+choice is, for each kind of atoms at each layer, whether tangents serve it; cotangents serve the rest.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class Way:
 
 
 def ways(program: Program, backward: Backward) -> tuple[Way, ...]:
-    """The ways to serve a group of backwards that are worth telling: reverse mode throughout; then the best mixture and
-    forward mode wherever it can be, where they differ. One is chosen: the cheapest, or what the reader insists on."""
+    """The ways to serve a group of backwards that a plan compares: reverse mode throughout; then the best mixture and
+    forward mode wherever it applies, where they differ. One is chosen: the cheapest, or the mode that is forced."""
     if program.description is None or not backward.stops:
         return (Way("reverse", backward, (), Cost(), True),)
     group = _Group(program, backward, program.description)
     best = group.best()
-    told = list(dict.fromkeys([frozenset(), best, group.movable]))
+    compared = list(dict.fromkeys([frozenset(), best, group.movable]))
     chosen = {"reverse": frozenset(), "forward": group.movable, None: best}[program.choices.force]
-    return tuple(group.way(forward, forward == chosen) for forward in told)
+    return tuple(group.way(forward, forward == chosen) for forward in compared)
 
 
 class _Group:
@@ -51,8 +51,8 @@ class _Group:
     def __init__(self, program: Program, backward: Backward, description: ModelDescription):
         self.program, self.description = program, description
         self.inputs = max(len(program.inputs), 1)
-        own = set(backward.serves)
-        backward = replace(backward, requests=tuple(replace(a, narrow=_narrow(a, own)) for a in backward.requests))
+        nodes = set(backward.serves)
+        backward = replace(backward, requests=tuple(replace(a, narrow=_narrow(a, nodes)) for a in backward.requests))
         units: dict[Unit, list[DerivativeRequest]] = {}
         for request in backward.requests:
             for layer in request.layers:
@@ -86,7 +86,7 @@ class _Group:
     def _cost(self, forward: frozenset[Unit]) -> Cost:
         total = Cost()
         for layer in {unit[0] for unit in forward}:
-            total += self.values[layer]  # the tangents' own forward is work, and no pass for anybody
+            total += self.values[layer]  # the tangents' own forward costs time, and counts as no pass
         for unit in forward:
             total += self.tangents[unit]
         stops: Counter[str] = Counter()
@@ -103,13 +103,13 @@ class _Group:
         if len(units) <= MOST:
             every = (frozenset(some) for count in range(len(units) + 1) for some in combinations(units, count))
             return min(every, key=lambda forward: self.cost(forward).seconds)
-        found: frozenset[Unit] = frozenset()
+        best: frozenset[Unit] = frozenset()
         moves = [frozenset([unit]) for unit in units] + [self.movable]
         while True:
-            near = min((found ^ move for move in moves), key=lambda forward: self.cost(forward).seconds)
-            if self.cost(near).seconds >= self.cost(found).seconds:
-                return found
-            found = near
+            near = min((best ^ move for move in moves), key=lambda forward: self.cost(forward).seconds)
+            if self.cost(near).seconds >= self.cost(best).seconds:
+                return best
+            best = near
 
     def way(self, forward: frozenset[Unit], chosen: bool) -> Way:
         backward, tangents = self.backward, []
@@ -148,20 +148,20 @@ def lowest_layers(
     requests: Iterable[DerivativeRequest], target_layer: str, description: ModelDescription
 ) -> dict[Key, str]:
     """For every class or atom among the targets, the earliest layer that requests it."""
-    found: dict[Key, str] = {}
+    lowest: dict[Key, str] = {}
     for same in _by_target(requests):
         low = earliest(description, tuple(layer for request in same for layer in request.layers))
         for key in request_keys(same[0], target_layer, description):
-            found[key] = earliest(description, (found[key], low)) if key in found else low
-    return found
+            lowest[key] = earliest(description, (lowest[key], low)) if key in lowest else low
+    return lowest
 
 
 def _by_target(requests: Iterable[DerivativeRequest]) -> list[list[DerivativeRequest]]:
     """The requests of each target that follow it alike: they concern the same classes or atoms."""
-    found: dict[tuple[Node, bool], list[DerivativeRequest]] = {}
+    groups: dict[tuple[Node, bool], list[DerivativeRequest]] = {}
     for request in requests:
-        found.setdefault((request.target, request.combined), []).append(request)
-    return list(found.values())
+        groups.setdefault((request.target, request.combined), []).append(request)
+    return list(groups.values())
 
 
 def tangent_count(tangents: Tangents, description: ModelDescription) -> int:
@@ -208,14 +208,15 @@ def divided(program: Program, backward: Backward) -> tuple[Backward, ...]:
 
 
 def joined(requests: Iterable[DerivativeRequest]) -> tuple[DerivativeRequest, ...]:
-    """Each node's wish for each target once, target by target: an order that joining again does not change."""
-    found: dict[tuple[Node, Node], DerivativeRequest] = {}
+    """Merge the requests of each node for each target, target by target: an order that joining again keeps."""
+    merged: dict[tuple[Node, Node], DerivativeRequest] = {}
     for request in requests:
         key = (request.target, request.node)
-        known = found.get(key)
-        found[key] = replace(request, layers=union([known.layers, request.layers])) if known else request
-    rank = {target: number for number, target in enumerate(dict.fromkeys(request.target for request in found.values()))}
-    return tuple(sorted(found.values(), key=lambda request: rank[request.target]))
+        known = merged.get(key)
+        merged[key] = replace(request, layers=union([known.layers, request.layers])) if known else request
+    targets = dict.fromkeys(request.target for request in merged.values())
+    rank = {target: number for number, target in enumerate(targets)}
+    return tuple(sorted(merged.values(), key=lambda request: rank[request.target]))
 
 
 def union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ class Cost:
 def passes_cost(
     description: ModelDescription, speed: Speed, count: int, inputs: int, low: str, target_layer: str
 ) -> Cost:
-    """``count`` passes of one kind between a layer and a place above it, in either direction."""
+    """``count`` passes of one kind between a layer and a target layer above it, in either direction."""
     flops, bytes = (
         count * inputs * flops_between(description, low, target_layer),
         count * inputs * bytes_between(description, low, target_layer),
@@ -61,8 +61,8 @@ def bytes_upto(description: ModelDescription, name: str) -> int:
 
 
 def flops_between(description: ModelDescription, low: str, target_layer: str) -> int:
-    """FLOPs of one row between a layer and a place above it: as many back as forth, since no weight's gradient is
-    computed."""
+    """FLOPs of one row between a layer and a target layer above it, in either direction: back it takes as many as
+    forth, since no weight's gradient is computed."""
     return max(flops_upto(description, target_layer) - flops_upto(description, low), 0)
 
 

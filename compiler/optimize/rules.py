@@ -1,18 +1,19 @@
 """The optimizer: pure functions from program to program, in one visible order. Same outputs, same types, fewer passes.
 
-Numbers in brackets are the rules of the architecture. What was computed before comes from the cache, while running (9).
+Numbers in brackets are those of the rules in docs/architecture.md. Cached results are left out while running (9).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from bbilang.compiler.ir.identity_map import IdentityMap
 from bbilang.compiler.ir.program import Backward, Forward, Icons, Node, Program, Rerun, walk
 from bbilang.compiler.ir.speeds import Choices, Force, Speeds
 from bbilang.compiler.optimize.ad_mode import divided, joined, union, ways
-from bbilang.compiler.optimize.rewrite import DERIVATIVES, select_first, unify_equal_nodes
+from bbilang.compiler.optimize.rewrite import Derivative, select_first, unify_equal_nodes, with_derivatives
 from bbilang.compiler.optimize.verify import verify_optimized
 from bbilang.grammar import verification
 
@@ -35,27 +36,22 @@ def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | N
 
 def drop_unshown(program: Program) -> Program:
     """Nothing that no element shows is computed (9)."""
-    shown = {id(node) for node in walk(*(element.node for element in program.elements))}
-
-    def kept(nodes: Iterable[Node]) -> tuple[Node, ...]:
-        return tuple(node for node in nodes if id(node) in shown)
-
-    forwards = [replace(f, serves=kept(f.serves)) for f in program.forwards]
+    shown: IdentityMap[Node, bool] = IdentityMap()
+    shown.update((node, True) for node in walk(*(element.node for element in program.elements)))
+    forwards = [replace(f, serves=tuple(node for node in f.serves if node in shown)) for f in program.forwards]
     # The page's own forward serves no node: it is there for the predictions.
     needed = [index for index, f in enumerate(forwards) if f.serves or not program.forwards[index].serves]
     new_index = {index: position for position, index in enumerate(needed)}
-    changed = {
-        name: tuple(
-            _moved(replace(d, requests=tuple(a for a in d.requests if id(a.node) in shown)), new_index)
-            for d in getattr(program, name)
-            if any(id(a.node) in shown for a in d.requests)
-        )
-        for name in DERIVATIVES
-    }
-    return replace(program, forwards=tuple(forwards[index] for index in needed), bindings=(), **changed)
+    kept = [
+        _after_forwards(replace(d, requests=tuple(a for a in d.requests if a.node in shown)), new_index)
+        for d in program.derivatives
+        if any(a.node in shown for a in d.requests)
+    ]
+    program = replace(program, forwards=tuple(forwards[index] for index in needed), bindings=())
+    return with_derivatives(program, kept)
 
 
-def _moved(derivatives: Any, new_index: Mapping[int, int]) -> Any:
+def _after_forwards(derivatives: Derivative, new_index: Mapping[int, int]) -> Derivative:
     """The same derivatives after forwards got other numbers."""
     if isinstance(derivatives, Rerun) and derivatives.baseline >= 0:
         derivatives = replace(derivatives, baseline=new_index[derivatives.baseline])
@@ -74,12 +70,12 @@ def share_forward(program: Program) -> Program:
         serves = tuple(dict.fromkeys(node for f in same for node in f.serves))
         shared.append(Forward(union(f.layers for f in same), any(f.scores for f in same), False, serves, picture, rule))
     new_index = {number: kinds.index((f.picture, f.rule)) for number, f in enumerate(program.forwards)}
-    moved = {name: tuple(_moved(d, new_index) for d in getattr(program, name)) for name in DERIVATIVES}
-    return replace(program, forwards=tuple(shared), **moved)
+    moved = [_after_forwards(d, new_index) for d in program.derivatives]
+    return with_derivatives(replace(program, forwards=tuple(shared)), moved)
 
 
 def stop_at_deepest(program: Program) -> Program:
-    """A forward whose scores nobody reads stops at the deepest layer (2)."""
+    """A forward stops at the deepest layer, if its scores are not needed (2)."""
     return replace(program, forwards=tuple(replace(f, stops=not f.scores) for f in program.forwards))
 
 
@@ -87,7 +83,7 @@ def share_backward(program: Program) -> Program:
     """One backward per target serves every layer (3): equal targets are one, and so are equal classes of different
     ones.
 
-    Targets that depend on what other derivatives found stay in a later group.
+    Targets that depend on the results of other derivatives stay in a later group.
     """
     groups: dict[tuple[int, str, int], list[Backward]] = {}
     for backward in program.backwards:
@@ -140,7 +136,7 @@ def choose_mode(program: Program) -> Program:
 
 def run_above(program: Program) -> Program:
     """Path and perturbation methods run only the network above their layer, for all targets at once (6)."""
-    groups: dict[tuple, list[Rerun]] = {}
+    groups: dict[tuple[Any, ...], list[Rerun]] = {}
     for rerun in program.reruns:
         for target in rerun.targets:
             key = (rerun.forward, rerun.layer, rerun.method, rerun.baseline, rerun.target_layer, level(target, program))

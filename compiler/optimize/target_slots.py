@@ -165,7 +165,7 @@ def atoms_of(node: Node, layer: str, description: ModelDescription) -> int:
     described = layer_of(description, layer)
     if node.type.atom == "spatial":
         described = described.as_map
-    for axis, size in zip(described.axes, described.shape, strict=True):
-        if axis in ATOM_AXES.get(node.type.atom, ()):
+    for name, size in zip(described.axes, described.shape, strict=True):
+        if name in ATOM_AXES.get(node.type.atom, ()):
             count *= size
     return count

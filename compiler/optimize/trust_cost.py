@@ -25,16 +25,16 @@ def tested(node: Node) -> Node:
 
 def cost_of(program: Program, rerun: Rerun, description: ModelDescription) -> Cost:
     """Estimate one measure for one attribution, from what it demands (`contract.Trials`)."""
-    asked: dict[str, Any] = dict(rerun.method[1])
+    demanded: dict[str, Any] = dict(rerun.method[1])
     keys = {key for request in rerun.requests for key in request_keys(request, rerun.target_layer, description)}
     axis = rerun.targets[0].type.axis("class")
     targets = (axis.size if axis else 1) * rerun.targets[0].type.state_count
-    passes = asked["rows"] + (asked["each"] + asked["gradients"]) * targets
+    passes = demanded["rows"] + (demanded["each"] + demanded["gradients"]) * targets
     flops, bound = passes * _row_flops(rerun, description), False
-    if asked["again"]:
-        classes = min(asked["classes"], max(description.classes - 1, 1)) if asked["classes"] else 0
+    if demanded["again"]:
+        classes = min(demanded["classes"], max(description.classes - 1, 1)) if demanded["classes"] else 0
         own, work, bounded = _again(program, tested(rerun.serves[0]), description, classes * targets)
-        passes, flops = passes + asked["again"] * own, flops + asked["again"] * work
+        passes, flops = passes + demanded["again"] * own, flops + demanded["again"] * work
         bound = bounded or not known_apart(keys) or (classes > 0 and targets > 1)
     return passes, flops, bound
 

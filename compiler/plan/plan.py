@@ -156,7 +156,7 @@ def _forward(program: Program, number: int, forward: Forward, description: Model
     flops = inputs * forward_flops(description, forward.layers, bool(stop))
     kept = inputs * captured_bytes(description, forward.layers)
     runs = not stop or set(forward.layers) != {"input"}  # a baseline of the pixels themselves is there already
-    return Step("forward", number, words, int(runs), flops, kept, asked=_asked(program, forward.serves))
+    return Step("forward", number, words, int(runs), flops, kept, asked=_spans(program, forward.serves))
 
 
 def _backward(
@@ -169,7 +169,7 @@ def _backward(
     words += ", stops there" if backward.stops else ", down to the input"
     flops = sum(inputs * n * flops_between(description, low, target_layer) for low, n in count.items())
     bound = len(reached) > 1 and not known_apart(set(reached))
-    asked, passes = _asked(program, backward.serves), len(reached)
+    asked, passes = _spans(program, backward.serves), len(reached)
     if target_layer.startswith(CHAIN):
         # First the slope itself, with a graph of its own; its curve costs at most as much.
         (layer,) = captured_at(backward.targets[0], target_layer)
@@ -190,7 +190,7 @@ def _tangents(
     exact = all(
         axis.exact for request in tangents.requests for axis in request.node.type.atom_axes + request.node.type.states
     )
-    return Step("tangents", number, words, count, flops, 0, not exact, asked=_asked(program, tangents.serves),
+    return Step("tangents", number, words, count, flops, 0, not exact, asked=_spans(program, tangents.serves),
                 alternatives=alternatives.of(tangents))  # fmt: skip
 
 
@@ -198,7 +198,7 @@ def _rerun(program: Program, number: int, rerun: Rerun, description: ModelDescri
     if rerun.finds == "trust":
         passes, flops, bound = cost_of(program, rerun, description)
         words = f"trust: {rerun.method[0].replace('_', ' ')} of {', '.join(rerun.layers)}"
-        flops, asked = flops * _inputs(program), _asked(program, rerun.serves)
+        flops, asked = flops * _inputs(program), _spans(program, rerun.serves)
         return Step("reruns", number, words, passes, flops, 0, bound, asked=asked)
     inputs, name = _inputs(program), rerun.method[0]
     keys = {key for request in rerun.requests for key in request_keys(request, rerun.target_layer, description)}
@@ -211,7 +211,7 @@ def _rerun(program: Program, number: int, rerun: Rerun, description: ModelDescri
     (rows, times), extra = rerun_rows(rerun, count), extra_rows(rerun, count)
     bound = rerun.bound or 0 < rerun.rivals < description.classes or (len(keys) > 1 and not known_apart(keys))
     flops = inputs * (rows * times + extra) * row
-    return Step("reruns", number, words, rows + extra, flops, 0, bound, asked=_asked(program, rerun.serves))
+    return Step("reruns", number, words, rows + extra, flops, 0, bound, asked=_spans(program, rerun.serves))
 
 
 def _icons(program: Program, number: int, icons: Icons, description: ModelDescription) -> Step:
@@ -219,7 +219,7 @@ def _icons(program: Program, number: int, icons: Icons, description: ModelDescri
     elements = [e for e in program.elements if e.id in icons.elements]
     least = max((_sure_icons(e.node) for e in elements), default=0)
     flops = sum(icon_flops(description, e.node.type.layers, size, steps) for e in elements) // max(len(elements), 1)
-    asked = _asked(program, tuple(e.node for e in elements))
+    asked = _spans(program, tuple(e.node for e in elements))
     words = f"{size} px, {steps} steps"
     return Step("icons", number, words, icons.at_most, icons.at_most * flops, bound=True, least=least, asked=asked)
 
@@ -227,7 +227,7 @@ def _icons(program: Program, number: int, icons: Icons, description: ModelDescri
 def _draw(program: Program, number: int, element: Element) -> Step:
     states = element.node.type.state_count
     words = f"{element.node['style']} `{element.id}`" + (f", up to {states} states" if states > 1 else "")
-    return Step("draw", number, words, 0, 0, asked=_asked(program, (element.node,)))
+    return Step("draw", number, words, 0, 0, asked=_spans(program, (element.node,)))
 
 
 class _Alternatives:
@@ -283,5 +283,5 @@ def _sure_icons(node: Node) -> int:
     return count
 
 
-def _asked(program: Program, nodes: tuple[Node, ...]) -> tuple[Span, ...]:
+def _spans(program: Program, nodes: tuple[Node, ...]) -> tuple[Span, ...]:
     return tuple(dict.fromkeys(span for node in nodes for span in program.spans(node)))

@@ -69,7 +69,7 @@ def earliest(description: ModelDescription, layers: tuple[str, ...]) -> str:
 
 def fraction(description: ModelDescription, name: str) -> float:
     """The share of the network's forward before a layer: 0 at the input, 1 at the output. By FLOPs; by the order of
-    the layers where nobody counted."""
+    the layers where FLOPs are unknown."""
     if name == OUTPUT:
         return 1.0
     layer = description.by_name.get(name)

@@ -23,7 +23,7 @@ SUMS = Parameter(
 
 
 def options(parameters: Parameters) -> dict[str, Any]:
-    """What the rules are told."""
+    """The options of the rules."""
     positive = dict(parameters).get("sums", SUMS.default) == "positive"
     return {"bias": False, "canonize": True, "stabilizer": 0.0, "epsilon": 0.0, "positive": positive}
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bbilang.compiler.ir.identity_map import IdentityMap
-from bbilang.compiler.ir.program import Node, Program, walk
-from bbilang.compiler.optimize.rewrite import DERIVATIVES
+from bbilang.compiler.ir.program import Node, Program, Rerun, walk
+from bbilang.compiler.optimize.rewrite import with_derivatives
 from bbilang.compiler.optimize.target_slots import captured_at
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.trust.case import Case
@@ -23,26 +23,24 @@ if TYPE_CHECKING:
 
 def restricted_to(program: Program, node: Node) -> Program:
     """Reduce a program to the derivatives of one operation and the forward passes that they read."""
-    kept: dict[str, Any] = {}  # field of the program -> its derivatives, for `replace`
-    needed: dict[int, set[str]] = {}
-    for name in DERIVATIVES:
-        kept[name] = tuple(
-            replace(d, requests=tuple(a for a in d.requests if a.node is node))
-            for d in getattr(program, name)
-            if any(a.node is node for a in d.requests)
-        )
-        for one in kept[name]:
-            layers = needed.setdefault(one.forward, set())
-            layers |= set(one.layers)
-            for target in one.targets:
-                layers |= set(captured_at(target, one.target_layer))
-            if getattr(one, "baseline", -1) >= 0:
-                needed.setdefault(one.baseline, set()).add(one.layer)
+    kept = [
+        replace(step, requests=tuple(request for request in step.requests if request.node is node))
+        for step in program.derivatives
+        if any(request.node is node for request in step.requests)
+    ]
+    needed: dict[int, set[str]] = {}  # index of a forward -> the layers that are read of it
+    for step in kept:
+        layers = needed.setdefault(step.forward, set())
+        layers |= set(step.layers)
+        for target in step.targets:
+            layers |= set(captured_at(target, step.target_layer))
+        if isinstance(step, Rerun) and step.baseline >= 0:
+            needed.setdefault(step.baseline, set()).add(step.layer)
     forwards = tuple(
         replace(f, layers=tuple(x for x in f.layers if x in needed[i])) if i in needed else f
         for i, f in enumerate(program.forwards)
     )
-    return replace(program, forwards=forwards, **kept)
+    return with_derivatives(replace(program, forwards=forwards), kept)
 
 
 def repeated(field: Field, inputs: int, copies: int) -> Field:
