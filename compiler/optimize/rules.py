@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bbilang.compiler.ir.identity_map import IdentityMap
 from bbilang.compiler.ir.program import Backward, Forward, Icons, Node, Program, Rerun, walk
 from bbilang.compiler.ir.speeds import Choices, Force, Speeds
 from bbilang.compiler.optimize.ad_mode import divided, joined, union, ways
@@ -36,16 +35,15 @@ def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | N
 
 def drop_unshown(program: Program) -> Program:
     """Nothing that no element shows is computed (9)."""
-    shown: IdentityMap[Node, bool] = IdentityMap()
-    shown.update((node, True) for node in walk(*(element.node for element in program.elements)))
-    forwards = [replace(f, serves=tuple(node for node in f.serves if node in shown)) for f in program.forwards]
+    shown = {id(node) for node in walk(*(element.node for element in program.elements))}  # equal nodes are not one yet
+    forwards = [replace(f, serves=tuple(node for node in f.serves if id(node) in shown)) for f in program.forwards]
     # The page's own forward serves no node: it is there for the predictions.
     needed = [index for index, f in enumerate(forwards) if f.serves or not program.forwards[index].serves]
     new_index = {index: position for position, index in enumerate(needed)}
     kept = [
-        _after_forwards(replace(d, requests=tuple(a for a in d.requests if a.node in shown)), new_index)
+        _after_forwards(replace(d, requests=tuple(a for a in d.requests if id(a.node) in shown)), new_index)
         for d in program.derivatives
-        if any(a.node in shown for a in d.requests)
+        if any(id(a.node) in shown for a in d.requests)
     ]
     program = replace(program, forwards=tuple(forwards[index] for index in needed), bindings=())
     return with_derivatives(program, kept)

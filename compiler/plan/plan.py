@@ -130,10 +130,9 @@ def _with_frees(program: Program, steps: list[Step]) -> tuple[Step, ...]:
             if isinstance(one, Rerun) and one.baseline >= 0:
                 last[Free("activations", one.baseline)] = position
         if step.kind == "draw":
-            nodes = IdentityMap[Node, bool]()
-            nodes.update((node, True) for node in walk(program.elements[step.index].node))
+            nodes = {id(node) for node in walk(program.elements[step.index].node)}
             for number, forward in enumerate(program.forwards):
-                if any(node in nodes for node in forward.serves):
+                if any(id(node) in nodes for node in forward.serves):
                     last[Free("activations", number)] = position
     frees: IdentityMap[Step, list[Free]] = IdentityMap()
     for free, position in last.items():
