@@ -64,7 +64,7 @@ class BarChart(SlotChart):
             "long": f"{self.geometry.width} - names_{self.name} - {digits + 10}",
             "zero": f"datum.track + datum.long * {-self.low / (self.high - self.low):g}",
             "end": self.on_track("datum.value"),
-            "line_top": f"datum.y0 + datum.place * {THICK} + {free}",
+            "line_top": f"datum.y0 + datum.order * {THICK} + {free}",
         }
 
     @property
@@ -84,7 +84,7 @@ class BarChart(SlotChart):
     def bar_rows(self) -> list[Row]:
         several = len(self.bars) > 1
         return [
-            {**row, "line": line, "place": number, "own_colour": series_colour(number) if several else BAR}
+            {**row, "line": line, "order": number, "own_colour": series_colour(number) if several else BAR}
             for number, line in enumerate(self.bars)
             for row in self.slot_rows()
         ]
@@ -143,7 +143,7 @@ class BarChart(SlotChart):
         """For each whisker a line from value - it to value + it over the bar, with short ends."""
         made = []
         for number, line in enumerate(self.whiskers):
-            data = [{**row, "line": 0, "place": 0} for row in self.slot_rows()]
+            data = [{**row, "line": 0, "order": 0} for row in self.slot_rows()]
             shift = (number - (len(self.whiskers) - 1) / 2) * 4
             reach = {
                 **self.bar,
@@ -180,7 +180,7 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
 
 
 def whiskers_of(element: Element) -> list[int]:
-    """The series that say how far the first may be off: whiskers, and no bars."""
+    """The series that are drawn as error bars on the first: how far it may be off."""
     lines = element.options.get("whiskers", [])
     return [int(line) for line in lines] if isinstance(lines, list) else []
 
@@ -189,11 +189,11 @@ def key(element: Element, lines: Sequence[int] | None = None, whiskers: Sequence
     """Which colour is which series, and what whiskers are: in the chart, since it changes with what is picked."""
     lines = range(series(element)) if lines is None else lines
     base = {"panel": 0, "own": 0}
-    data: list[Row] = [{**base, "line": line, "place": i, "colour": series_colour(i)} for i, line in enumerate(lines)]
-    thin: list[Row] = [{**base, "line": line, "place": len(lines) + i} for i, line in enumerate(whiskers)]
-    middle = f"datum.place * {KEY} + 8"
-    square = {"left": "0", "top": f"datum.place * {KEY} + 3", "right": "10", "bottom": f"datum.place * {KEY} + 13"}
-    name = {"left": "17", "top": f"datum.place * {KEY} + 2", "words": "datum.frame.series[datum.line]"}
+    data: list[Row] = [{**base, "line": line, "order": i, "colour": series_colour(i)} for i, line in enumerate(lines)]
+    thin: list[Row] = [{**base, "line": line, "order": len(lines) + i} for i, line in enumerate(whiskers)]
+    middle = f"datum.order * {KEY} + 8"
+    square = {"left": "0", "top": f"datum.order * {KEY} + 3", "right": "10", "bottom": f"datum.order * {KEY} + 13"}
+    name = {"left": "17", "top": f"datum.order * {KEY} + 2", "words": "datum.frame.series[datum.line]"}
     limit = alt.ExprRef(f"total_{identifier(element.id)} - 17")
     made = [box(layer(element, data, **square), fill="colour")] if data else []
     for left, right, half in ((0, 12, 0.75), (0, 1.5, CAP), (10.5, 12, CAP)) if thin else ():

@@ -97,11 +97,11 @@ class GraphChart(SlotChart):
             self.box_text(digits, "datum.right - 18", 29, 0.32, align="right"),
         ]
 
-    def box_text(self, node: Corners, x: str, y: int, share: float | str, **look: MarkProperty) -> Layer:
+    def box_text(self, node: Corners, x: str, y: int, share: float | str, **properties: MarkProperty) -> Layer:
         """The ``words`` of each box at (x + 9, top + y), cut where they take more than their share of it."""
         limit = alt.ExprRef(f"{self.wide} * {share} - 14")
         base = self.layer(self.box_rows(), **node, x1=f"{x} + 9", y1=f"datum.top + {y}")
-        made = text(base, "words", limit=limit, **{"baseline": "middle", "fontSize": 11.5, **look})
+        made = text(base, "words", limit=limit, **{"baseline": "middle", "fontSize": 11.5, **properties})
         return made.encode(x=x_of("x1"), y=y_of("y1"), color=colour_of("ink"))
 
     def edge_lines(self) -> list[Layer]:

@@ -81,8 +81,8 @@ class MatrixChart(SlotChart):
         cell = self.cell
         middle = f"{cell['left']} + {self.geometry.columns} / 2 - 1"
         base = self.layer(self.line_rows(), **{**cell, "left": middle, "top": f"datum.y0 + {LINE / 2 - 1}"})
-        look = {"align": "center", "baseline": "middle", "fontSize": 11.5, **fading(self.element)}
-        return text(base, "number", **look).encode(color=colour_of("ink"))
+        properties = {"align": "center", "baseline": "middle", "fontSize": 11.5, **fading(self.element)}
+        return text(base, "number", **properties).encode(color=colour_of("ink"))
 
     def row_names(self) -> Layer:
         where = {
@@ -92,8 +92,8 @@ class MatrixChart(SlotChart):
             "words": self.label,
         }
         limit = alt.ExprRef(f"names_{self.name} - {10 + self.chip}")
-        look = {"align": "right", "baseline": "middle", "fontSize": 12.5, "limit": limit, **fading(self.element)}
-        return text(self.layer(self.slot_rows(), **where), "words", **look)
+        properties = {"align": "right", "baseline": "middle", "fontSize": 12.5, "limit": limit, **fading(self.element)}
+        return text(self.layer(self.slot_rows(), **where), "words", **properties)
 
     def column_names(self) -> Layer:
         where = {
@@ -101,8 +101,8 @@ class MatrixChart(SlotChart):
             "top": f"{self.geometry.y} + {self.head} - 6",
             "words": "datum.line < length(datum.frame.series) ? datum.frame.series[datum.line] : ''",
         }
-        look = {"angle": 360 - SLANT, "baseline": "middle", "fontSize": 12, "limit": self.longest_head}
-        return text(self.layer(self.head_rows(), **where), "words", **look)
+        properties = {"angle": 360 - SLANT, "baseline": "middle", "fontSize": 12, "limit": self.longest_head}
+        return text(self.layer(self.head_rows(), **where), "words", **properties)
 
     def selection(self) -> list[Layer]:
         """A ring around the row or the column; a cell stands for both, a row's name for the row."""

@@ -8,7 +8,7 @@ import altair as alt
 
 from bbilang.runtime.charts.slots import ATOM, Corners, SlotChart
 from bbilang.runtime.vega.colours import DIVERGING
-from bbilang.runtime.vega.element import Row, coloured, labelled
+from bbilang.runtime.vega.element import Row, labelled
 from bbilang.runtime.vega.geometry import Geometry, least, most
 from bbilang.runtime.vega.marks import Layer, MarkProperty, box, fading, text, x_of, y_of
 from bbilang.runtime.vega.theme import Theme
@@ -72,8 +72,8 @@ class SankeyChart(SlotChart):
             "words": "datum.cut >= 0 ? slice(datum.name, datum.cut + 2) : datum.name",
         }
         limit = alt.ExprRef(f"datum.end ? side_{self.name} - 8 : {self.pitch} - {NODE + 16}")
-        look = fading(self.element) if coloured(self.element) else {}
-        made = text(self.layer(self.slot_rows(), **label), "words", baseline="middle", fontSize=12, limit=limit, **look)
+        base = self.layer(self.slot_rows(), **label)
+        made = text(base, "words", baseline="middle", fontSize=12, limit=limit, **fading(self.element))
         return made.encode(x=x_of("x1"), y=y_of("y1"))
 
     def link_bands(self) -> Layer:
@@ -98,9 +98,9 @@ class SankeyChart(SlotChart):
             "trace": "datum.panel + ' ' + datum.slot",
         }
         # as properties of the mark: as encodings they would be part of what tells one link from another
-        properties = {"strokeWidth": "datum.thick", "stroke": "datum.colour", "strokeOpacity": "datum.faint"}
-        look: dict[str, MarkProperty] = {name: alt.ExprRef(value) for name, value in properties.items()}
-        line = self.layer(data, **point).mark_line(interpolate="bundle", tension=1, strokeCap="butt", **look)
+        expressions = {"strokeWidth": "datum.thick", "stroke": "datum.colour", "strokeOpacity": "datum.faint"}
+        properties: dict[str, MarkProperty] = {name: alt.ExprRef(value) for name, value in expressions.items()}
+        line = self.layer(data, **point).mark_line(interpolate="bundle", tension=1, strokeCap="butt", **properties)
         return line.encode(x_of(), y_of(), detail="trace:N", order="bend:Q")
 
     @property

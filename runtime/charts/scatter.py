@@ -110,8 +110,10 @@ class ScatterChart(SlotChart):
             "words": f"{chosen} ? atoms_{name}[datum.atom] : ''",
         }
         align, limit = alt.ExprRef(f"{inner} ? 'right' : 'left'"), alt.ExprRef(f"{width} * 0.55")
-        look = {"align": align, "baseline": "middle", "fontSize": 12.5, "fontWeight": 600, "limit": limit}
-        made = [text(self.layer(self.slot_rows(), **label), "words", **look).properties(name=f"front_label_{name}")]
+        properties = {"align": align, "baseline": "middle", "fontSize": 12.5, "fontWeight": 600, "limit": limit}
+        made = [
+            text(self.layer(self.slot_rows(), **label), "words", **properties).properties(name=f"front_label_{name}")
+        ]
         if any(frame.pictures for panel in self.element.panels for frame in panel.frames):
             icon = {
                 **self.point,

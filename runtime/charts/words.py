@@ -33,14 +33,14 @@ class WordChart(SlotChart):
 
     def word_rows(self) -> list[Row]:
         return [
-            {**row, "places": [broken[row["slot"]] for broken in self.breaks], "long": self.lengths[row["slot"]]}
+            {**row, "breaks": [broken[row["slot"]] for broken in self.breaks], "long": self.lengths[row["slot"]]}
             for row in rows(self.element, len(self.lengths))
         ]
 
     def layers(self) -> list[Layer]:
         signed, geometry = is_signed(self.element), self.geometry
         colours = LevelColours(stops(signed, over=not signed), self.share("datum.value"))
-        data, line, x = self.word_rows(), f"datum.places[{self.step}][0] * {LINE}", f"datum.places[{self.step}][1]"
+        data, line, x = self.word_rows(), f"datum.breaks[{self.step}][0] * {LINE}", f"datum.breaks[{self.step}][1]"
         slot: Corners = {
             "atom": ATOM,
             "value": "datum.frame.values[datum.slot][0]",

@@ -1,4 +1,4 @@
-"""View model to one HTML file that asks the network for nothing, and back to the .bbi text that it carries."""
+"""Render a view as one HTML file that makes no network requests, and extract the .bbi text from such a file."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def _figure(view: View, element: Element, used: set[str], styles: Styles) -> dic
 
 
 def remarks(element: Element) -> bool:
-    """True where something is said of a state alone."""
+    """Whether some state has a remark of its own."""
     return any(frame.remark for panel in element.panels for frame in panel.frames)
 
 
@@ -257,12 +257,12 @@ def _caption(caption: str, selections: list[Selection]) -> list[tuple[str, str]]
 
 
 def _targets(reference: str, selections: list[Selection]) -> str:
-    found = []
+    targets = []
     for selection in selections:
         index = next((i for i, atom in enumerate(selection.atoms) if refers(reference, atom)), None)
         if index is not None:
-            found.append([selection.id, index])
-    return json.dumps(found) if found else ""
+            targets.append([selection.id, index])
+    return json.dumps(targets) if targets else ""
 
 
 @lru_cache(maxsize=1)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import html
 
-FIRST = 640  # pixels high until the page has said how high it is
+FIRST = 640  # pixels high until the page has reported its height
 MOST = 6000
 
-# The page has no rights in its frame, and tells one number. Whoever sends it, only the frame that it came from changes.
+# The page has no rights in its frame and reports one number. Only the frame that it came from changes.
 LISTENER = f"""<script>
 (() => {{
   if (window.bbiFrames) return;
@@ -23,7 +23,7 @@ LISTENER = f"""<script>
 
 
 def framed(page: str, title: str, height: int | None = None) -> str:
-    """HTML that shows a whole page, ``height`` pixels high, or as high as it says itself."""
+    """HTML that shows a whole page, ``height`` pixels high, or as high as it reports."""
     fixed = " data-fixed" if height else ""
     return (
         f'{LISTENER}<iframe class="bbi-page"{fixed} srcdoc="{html.escape(page, quote=True)}" '

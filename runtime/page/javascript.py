@@ -28,7 +28,7 @@ def javascript() -> str:
     import vl_convert
 
     text = vl_convert.javascript_bundle(SNIPPET)
-    # inside a script element these would end or open something; within JavaScript's strings the backslash says nothing
+    # inside a script element these would end or open something; within JavaScript's strings the backslash has no effect
     text = text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
     try:
         write(path, f"{_digest(text)}\n{text}".encode(), parents=True)

@@ -1,4 +1,4 @@
-"""A page's data without what is said twice: frames that share their lists, small maps on shared sheets."""
+"""A page's data without duplicates: frames share equal lists, small maps share sheets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from bbilang.runtime.view.image_bytes import palette_of, palette_png
 from bbilang.runtime.view.model import Picture
 
-# What a frame holds, in this order: as in vega.py.
+# What a frame holds, in this order: as in vega/specification.py.
 KEYS = (
     "label",
     "atoms",
@@ -51,31 +51,34 @@ class Lists:
 
 
 def sheeted(pictures: Sequence[Picture]) -> tuple[list[str | list[int]], list[dict[str, Any]]]:
-    """(pictures, sheets): each picture as its address, or as [sheet, place] where it is one of many small maps with one
-    palette; a sheet has its address, the ``size`` [wide, high] of its maps and how many lie ``across``."""
+    """Put small maps with equal palettes on shared sheets.
+
+    Returns (pictures, sheets): each picture as its address, or as [sheet, position] where it lies on a sheet; a sheet
+    has its address, the ``size`` [wide, high] of its maps and how many lie ``across``.
+    """
     alike: dict[tuple, list[tuple[int, np.ndarray]]] = defaultdict(list)
     for number, picture in enumerate(pictures):
         if picture.mime == "image/png" and picture.width * picture.height <= MOST_PIXELS:
             parts = palette_of(picture.data)
             if parts is not None:
                 alike[(parts[0].shape, *parts[1:])].append((number, parts[0]))
-    found: list[str | list[int]] = [""] * len(pictures)
+    addresses: list[str | list[int]] = [""] * len(pictures)
     sheets: list[dict[str, Any]] = []
     for ((deep, wide), palette, opacity), maps in alike.items():
         if len(maps) < FEWEST:
             continue
         across = min(ACROSS, len(maps))
         sheet = np.zeros((-(-len(maps) // across) * deep, across * wide), np.uint8)
-        for place, (number, index) in enumerate(maps):
-            top, left = place // across * deep, place % across * wide
+        for position, (number, index) in enumerate(maps):
+            top, left = position // across * deep, position % across * wide
             sheet[top : top + deep, left : left + wide] = index
-            found[number] = [len(sheets), place]
+            addresses[number] = [len(sheets), position]
         data = palette_png(sheet, palette, opacity, level=9)
         sheets.append({"uri": _uri("image/png", data), "size": [wide, deep], "across": across})
     for number, picture in enumerate(pictures):
-        if found[number] == "":
-            found[number] = _uri(picture.mime, picture.data)
-    return found, sheets
+        if addresses[number] == "":
+            addresses[number] = _uri(picture.mime, picture.data)
+    return addresses, sheets
 
 
 def _uri(mime: str, data: bytes) -> str:

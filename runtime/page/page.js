@@ -6,9 +6,9 @@ const elements = new Map(data.elements.map((e) => [e.id, e]));
 // Frames come as numbers of lists that many of them share.
 for (const element of data.elements)
   element.frames = element.frames.map((panel) => panel.map((numbers) => Object.fromEntries(numbers.map((n, i) => [data.keys[i], data.lists[n]]))));
-const PAD = 6; // around a chart, as in vega.py
+const PAD = 6; // around a chart, as in vega/specification.py
 const views = new Map(); // id of an element with a chart of its own -> Vega view
-const chosen = new Map(); // selection -> index, only what the reader chose: the rest starts where selection.py says
+const chosen = new Map(); // selection -> index, only what the reader chose: the rest starts where view/states.py says
 
 // Images decoded once and drawn at once: with addresses, Vega would load each anew and show nothing meanwhile.
 const blank = new Image();
@@ -20,9 +20,9 @@ data.pictures.forEach((it, i) => {
   if (typeof it !== "string") Object.defineProperty(pictures, i, { get: () => cutMap(it, i), configurable: true, enumerable: true });
 });
 
-function cutMap([sheet, place], i) {
+function cutMap([sheet, position], i) {
   const { size, across } = data.sheets[sheet];
-  const made = cut(sheets[sheet], (place % across) * size[0], Math.floor(place / across) * size[1], ...size);
+  const made = cut(sheets[sheet], (position % across) * size[0], Math.floor(position / across) * size[1], ...size);
   Object.defineProperty(pictures, i, { value: made });
   return made;
 }
@@ -34,7 +34,7 @@ function cut(source, left, top, wide, high) {
   return canvas;
 }
 
-// ---- which frame is shown: as in selection.py -----------------------------------------------------------------------
+// ---- which frame is shown: as in view/states.py -----------------------------------------------------------------------
 
 function choices() {
   const result = new Map(chosen);
@@ -65,10 +65,10 @@ function stateOf(element, now) {
   return index;
 }
 
-const places = new WeakMap(); // list of atoms -> key -> index
+const indices = new WeakMap(); // list of atoms -> key -> index
 function indexOfKey(atoms, key) {
-  if (!places.has(atoms)) places.set(atoms, new Map(atoms.map((atom, i) => [atom[0], i])));
-  return places.get(atoms).get(key) ?? -1;
+  if (!indices.has(atoms)) indices.set(atoms, new Map(atoms.map((atom, i) => [atom[0], i])));
+  return indices.get(atoms).get(key) ?? -1;
 }
 
 function firstDrawn(element, selection, state) {
@@ -114,7 +114,7 @@ function set(view, name, list) {
   return true;
 }
 
-// ---- the same place in every grid, and groups that are not at a place ------------------------------------------------
+// ---- the same position in every grid, and groups that are not at a position ------------------------------------------
 
 // key of a position -> [x, y] of its middle, as shares of the picture
 const middles = new Map();
@@ -135,7 +135,7 @@ function spotOf(now) {
   return null;
 }
 
-// The cell at this place of each panel, cut out of the panel's picture without what its size leaves free.
+// The cell at this position of each panel, cut out of the panel's picture without what its size leaves free.
 function lens(element, state, [u, v]) {
   return element.frames.map((panel, i) => {
     const frame = panel[state], [deep, wide] = element.shapes[i];
@@ -165,17 +165,17 @@ function fades(now) {
   return result;
 }
 
-// Words beside titles, menus and references say the same as the pictures.
+// Keeps the words beside titles, menus and references in step with the pictures.
 function describe(now) {
-  for (const place of document.querySelectorAll("[data-now]")) {
-    const pointed = elements.get(place.dataset.now).states.map((id) => selections.get(id)).filter((s) => s.kind === "hover" || s.kind === "click");
-    place.textContent = pointed.map((s) => (now.get(s.id) === null ? "nothing selected" : s.atoms[now.get(s.id)][1])).join(", ");
+  for (const node of document.querySelectorAll("[data-now]")) {
+    const pointed = elements.get(node.dataset.now).states.map((id) => selections.get(id)).filter((s) => s.kind === "hover" || s.kind === "click");
+    node.textContent = pointed.map((s) => (now.get(s.id) === null ? "nothing selected" : s.atoms[now.get(s.id)][1])).join(", ");
   }
-  for (const place of document.querySelectorAll("[data-remark]")) {
-    const element = elements.get(place.dataset.remark), state = stateOf(element, now);
-    const said = element.frames.map((panel) => panel[state]).filter((frame) => frame.remark);
-    place.textContent = said.map((frame) => (frame.label ? `${frame.label}: ` : "") + frame.remark).join("; ");
-    if (said.length) place.append(".");
+  for (const node of document.querySelectorAll("[data-remark]")) {
+    const element = elements.get(node.dataset.remark), state = stateOf(element, now);
+    const remarked = element.frames.map((panel) => panel[state]).filter((frame) => frame.remark);
+    node.textContent = remarked.map((frame) => (frame.label ? `${frame.label}: ` : "") + frame.remark).join("; ");
+    if (remarked.length) node.append(".");
   }
   for (const control of document.querySelectorAll("[data-selection]")) {
     const index = now.get(control.dataset.selection) ?? -1;
@@ -189,18 +189,18 @@ function describe(now) {
       if (input.dataset.selection === selection.id) input.setAttribute("aria-valuetext", output.textContent);
     });
   }
-  document.querySelectorAll("[data-chips]").forEach((place) => chips(place, elements.get(place.dataset.chips), now));
+  document.querySelectorAll("[data-chips]").forEach((node) => chips(node, elements.get(node.dataset.chips), now));
   for (const ref of document.querySelectorAll("[data-ref]"))
     ref.setAttribute("aria-pressed", String(JSON.parse(ref.dataset.ref).some(([id, index]) => now.get(id) === index)));
 }
 
 // Which colour is which group or component; a group's chip points at the group.
-function chips(place, element, now) {
+function chips(node, element, now) {
   const frame = element.frames[0][stateOf(element, now)];
   const words = JSON.stringify([frame.series, frame.series_colours]);
-  if (place.dataset.words === words) return;
-  place.dataset.words = words;
-  place.replaceChildren(...frame.series_colours.map((colour, i) => {
+  if (node.dataset.words === words) return;
+  node.dataset.words = words;
+  node.replaceChildren(...frame.series_colours.map((colour, i) => {
     const key = element.atoms[frame.series_atoms[i]]?.[0];
     const refs = element.selects.map((id) => [id, indexOfKey(selections.get(id).atoms, key)]).filter(([, index]) => index >= 0);
     const chip = document.createElement(refs.length ? "button" : "span");
@@ -366,7 +366,7 @@ function recall() {
 // ---- saving ----------------------------------------------------------------------------------------------------------
 
 function csv(element) {
-  // As in table.py: texts are quoted; one that a spreadsheet would take for a formula is led by an apostrophe.
+  // As in view/long_table.py: texts are quoted; one that a spreadsheet would take for a formula gets an apostrophe in front.
   const formula = /^(?:[\s;,|]*[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]|[\t\r\n])/;
   const cell = (v) => {
     if (typeof v === "number") return String(v);
@@ -436,30 +436,30 @@ async function start() {
   blank.src = Object.values(data.specs)[0]?.params.find((param) => param.name === "blank").value ?? "";
   await Promise.allSettled([blank, ...sheets, ...data.pictures.map((it, i) => (typeof it === "string" ? pictures[i] : blank))].map((it) => it.decode()));
   recall();
-  const room = (place) => Math.max(place.clientWidth - 2 * PAD, 120);
-  for (const place of document.querySelectorAll("[data-chart]")) {
-    const element = elements.get(place.dataset.chart);
+  const room = (node) => Math.max(node.clientWidth - 2 * PAD, 120);
+  for (const node of document.querySelectorAll("[data-chart]")) {
+    const element = elements.get(node.dataset.chart);
     const spec = data.specs[element.id];
-    spec.params.find((param) => param.name === "room").value = room(place);
-    const { view } = await vegaEmbed(place, spec, { renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: false, patch: patch(element) });
+    spec.params.find((param) => param.name === "room").value = room(node);
+    const { view } = await vegaEmbed(node, spec, { renderer: "svg", actions: false, ast: true, defaultStyle: false, tooltip: false, patch: patch(element) });
     views.set(element.id, view);
     listen(element, view);
-    if (place.hasAttribute("tabindex")) {
-      place.addEventListener("keydown", (event) => onKey(event, element, view));
-      place.addEventListener("blur", () => { view.signal(`cursor_${element.name}`, -1).run(); leave(drives(element)); });
+    if (node.hasAttribute("tabindex")) {
+      node.addEventListener("keydown", (event) => onKey(event, element, view));
+      node.addEventListener("blur", () => { view.signal(`cursor_${element.name}`, -1).run(); leave(drives(element)); });
     }
     new ResizeObserver(() => {
-      if (view.signal("room") !== room(place)) view.signal("room", room(place)).run();
-    }).observe(place);
+      if (view.signal("room") !== room(node)) view.signal("room", room(node)).run();
+    }).observe(node);
   }
   draw();
   document.documentElement.dataset.ready = "";
 }
 
 addEventListener("hashchange", () => { recall(); draw(); });
-// A notebook, which has this page in a frame without rights, is told how high it is, and nothing else.
-const tellHeight = () => { if (parent !== window) parent.postMessage({ bbi: "height", pixels: document.body.getBoundingClientRect().height }, "*"); };
-new ResizeObserver(tellHeight).observe(document.body); // says nothing while the frame is out of sight
+// A notebook, which has this page in a frame without rights, gets its height, and nothing else.
+const reportHeight = () => { if (parent !== window) parent.postMessage({ bbi: "height", pixels: document.body.getBoundingClientRect().height }, "*"); };
+new ResizeObserver(reportHeight).observe(document.body); // silent while the frame is out of sight
 // The live preview, which has this page in a frame of its own, brings pictures as they are made: [[number, address], ...].
 addEventListener("bbi-pictures", async ({ detail }) => {
   const made = detail.map(([number, uri]) => [number, image(uri)]);
@@ -499,4 +499,4 @@ toggle.addEventListener("click", () => { document.documentElement.dataset.theme 
 system.addEventListener("change", nameToggle);
 toggle.hidden = false;
 nameToggle();
-start().then(tellHeight);
+start().then(reportHeight);

@@ -47,7 +47,7 @@ class Graph(Style):
         edges = edges_of(description, layers)
         return {
             "edges": edges,
-            "places": places_of(len(layers), edges),
+            "places": positions_of(len(layers), edges),
             "shapes": tuple(shape_words(description, layer) for layer in layers),
         }
 
@@ -63,24 +63,24 @@ class Graph(Style):
 def edges_of(description: ModelDescription, layers: tuple[str, ...]) -> tuple[tuple[int, int], ...]:
     """(from, to) as numbers of the layers; from each to the next where nothing is known."""
     number = {layer: i for i, layer in enumerate(layers)}
-    found = [(number[a], number[b]) for a, b in description.edges(layers) if a != INPUT]
+    edges = [(number[a], number[b]) for a, b in description.edges(layers) if a != INPUT]
     known = any(layer.inputs for layer in description.layers)
-    return tuple(found) if known else tuple((i, i + 1) for i in range(len(layers) - 1))
+    return tuple(edges) if known else tuple((i, i + 1) for i in range(len(layers) - 1))
 
 
-def places_of(count: int, edges: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int, int], ...]:
-    """(row, place in the row, how many are in it) of each layer: below everything that it is made of."""
+def positions_of(count: int, edges: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int, int], ...]:
+    """(row, number in the row, layers in the row) of each layer: below everything that enters it."""
     rows = [0] * count
     for a, b in sorted(edges, key=lambda edge: edge[1]):
         rows[b] = max(rows[b], rows[a] + 1)
     around = {a for a, b in edges if rows[b] - rows[a] > 1}  # their lines leave at the right: nothing stands in the way
     order = sorted(range(count), key=lambda layer: (layer in around, layer))
     seen = [0] * (max(rows, default=0) + 1)
-    found = {}
+    positions = {}
     for layer in order:
-        found[layer] = (rows[layer], seen[rows[layer]], rows.count(rows[layer]))
+        positions[layer] = (rows[layer], seen[rows[layer]], rows.count(rows[layer]))
         seen[rows[layer]] += 1
-    return tuple(found[layer] for layer in range(count))
+    return tuple(positions[layer] for layer in range(count))
 
 
 def shape_words(description: ModelDescription, name: str) -> str:

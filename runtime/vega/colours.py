@@ -66,7 +66,7 @@ def _tables(signed: bool, over: bool) -> tuple[bytes, bytes]:
 @lru_cache(maxsize=4)
 def _palette(signed: bool, over: bool) -> np.ndarray:
     """255 colours (level, rgb), interpolated between the nine of the scale."""
-    if over and signed:  # the ends' colours alone: how much is said by opacity
+    if over and signed:  # the ends' colours alone: the magnitude is the opacity
         ends = [DIVERGING_OVER[0]] * 127 + [DIVERGING_OVER[-1]] * 128
         return np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in ends], np.uint8)
     colours = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops(signed, over)])

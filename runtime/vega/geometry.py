@@ -1,4 +1,4 @@
-"""Where marks stand: numbers that are also Vega expressions, so that one chart fits any width."""
+"""Sizes and positions that are numbers and Vega expressions at once, so that one chart fits any width."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the nodes and links of a sankey stand, as shares of its height, and what flows through each node."""
+"""The layout of a sankey: nodes and links as shares of its height, and what flows through each node."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from bbilang.runtime.view.model import Frame
 
 SPACE = 0.28  # share of a column's height between its nodes
-LEAST = 0.012  # a node is at least this high
+MIN_HEIGHT = 0.012  # a node is at least this high
 GHOST = 0.04  # what is left of a link that has nothing to do with the node clicked
 
 
@@ -35,7 +35,7 @@ def flow(frame: Frame) -> dict[str, Any]:
     nodes: list[list[float]] = [[] for _ in range(count)]
     for column in range(columns):
         slots = [slot for slot in range(count) if frame.columns[slot] == column]
-        heights = [max(going[slot], coming[slot], LEAST) for slot in slots]
+        heights = [max(going[slot], coming[slot], MIN_HEIGHT) for slot in slots]
         free = max(1 - sum(heights), 0) / max(len(slots), 1)
         top = free / 2
         for slot, height in zip(slots, heights, strict=True):

@@ -63,10 +63,10 @@ class _Builder:
     def build(self, provenance: vm.Provenance, title: str) -> vm.View:
         interfaces = []
         every = {e.id: self.element(e) for interface in self.program.interfaces for e in interface.elements}
-        made = pointing(every, {e.id: e.over for i in self.program.interfaces for e in i.elements}, self.explicit,
+        pointed = pointing(every, {e.id: e.over for i in self.program.interfaces for e in i.elements}, self.explicit,
                         self.registry.styles)  # fmt: skip
         for interface in self.program.interfaces:
-            built = {element.id: made.elements[element.id] for element in interface.elements}
+            built = {element.id: pointed.elements[element.id] for element in interface.elements}
             for element in reversed(interface.elements):  # what is drawn over an overlay goes with it
                 if element.over is not None:
                     under = built[element.over]
@@ -75,12 +75,12 @@ class _Builder:
             interfaces.append(vm.Interface(interface.title, interface.layout, shown))
         predictions = self.predictions()  # before the pictures are counted: they may bring thumbnails
         named = [i.title for i in interfaces if i.title]
-        lost = unmentioned(made.elements.values(), (*self.explicit, *made.selections))
+        lost = unmentioned(pointed.elements.values(), (*self.explicit, *pointed.selections))
         source = self.program.source
         return vm.View(
             title or (named[0] if named else f"A look inside {provenance.model}"),
             tuple(interfaces),
-            (*self.explicit, *made.selections),
+            (*self.explicit, *pointed.selections),
             tuple(self.pictures),
             predictions,
             provenance,
@@ -196,7 +196,7 @@ class _Builder:
     @cached_property
     def explicit(self) -> tuple[vm.Selection, ...]:
         """The selections of the text, and the picker of inputs."""
-        found = []
+        selections = []
         used = {axis.name for element in self.program.elements for axis in element.node.type.states}
         for identity, node in self.selections.items():
             atoms = self._atoms(node)
@@ -215,15 +215,15 @@ class _Builder:
                 start = int((rows == np.array(start)).all(1).argmax())
             elif isinstance(start, int) and start >= len(atoms):
                 start = len(atoms) - 1
-            found.append(
+            selections.append(
                 vm.Selection(
                     identity, KINDS[node.op], _selection_words(node), atoms, start, start_of, node.op == "click"
                 )
             )
         if INPUT_PICKER in used:
             atoms = tuple(vm.Atom(f"input {i}", p.name) for i, p in enumerate(self.results.pictures))
-            found.insert(0, vm.Selection(INPUT_PICKER, "pick", "input", atoms))
-        return tuple(found)
+            selections.insert(0, vm.Selection(INPUT_PICKER, "pick", "input", atoms))
+        return tuple(selections)
 
     def thumbnail(self, picture: Any) -> int:
         """A small input beside the prediction, for a page that shows it nowhere else."""
@@ -235,7 +235,7 @@ class _Builder:
         probabilities, kind = self.results.probabilities, self.results.kind
         if probabilities is None:
             return ()
-        found = []
+        predictions = []
         shown = any(self.registry.styles[element.node["style"]].shows_input for element in self.program.elements)
         description = self.program.description
         numbers = description is not None and description.reads in NOT_PICTURES
@@ -243,8 +243,8 @@ class _Builder:
             best = np.arange(len(row))[:5] if kind == VALUE else np.argsort(-row, kind="stable")[:3]
             thumbnail = -1 if shown or picture.words or numbers else self.thumbnail(picture)
             top = tuple((self.results.labels(int(i)), float(row[i])) for i in best)
-            found.append(vm.Prediction(picture.name, top, thumbnail, kind))
-        return tuple(found)
+            predictions.append(vm.Prediction(picture.name, top, thumbnail, kind))
+        return tuple(predictions)
 
 
 def _selection_words(node: Node) -> str:
@@ -253,7 +253,7 @@ def _selection_words(node: Node) -> str:
 
 
 def _alternative(element: vm.Element, drawing: Drawing) -> str:
-    """What a reader who cannot see the element is told first."""
+    """Text alternative for readers who cannot see the element."""
     frame = element.panels[0].frames[0] if element.panels and element.panels[0].frames else vm.Frame()
     quantity = element.legend.quantity if element.legend else ""
     if element.panels and element.panels[0].shape != (0, 0):

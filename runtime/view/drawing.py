@@ -126,7 +126,7 @@ class Drawing:
         return atom_words(components, self.field.type.family, columns)
 
     def named_atom(self, components: dict[str, int], layer: str, words: str = "") -> int:
-        """An atom that a layer's name alone may tell apart; ``words`` in the place of its own."""
+        """The number of an atom; without components it is the layer itself. ``words`` replace its label."""
         return self.atom(components, layer, words) if components else self._number(layer, layer)
 
     def group_atom(self, node: Field, group: int, layer: str) -> int:
@@ -149,7 +149,7 @@ class Drawing:
         return {c: self.grid(self.field.coords[c], axis) for c in axis.components if c in self.field.coords}
 
     def layer_grid(self, *axes: Axis) -> np.ndarray:
-        """Which layer each place belongs to, over (states, facet, *axes)."""
+        """Index of the layer that each number belongs to, over (states, facet, *axes)."""
         if "layer" in self.field.coords:
             return self.grid(self.field.coords["layer"], *axes)
         return np.broadcast_to(0, [self._size(a) for a in (*self.states, *([self.facet] if self.facet else []), *axes)])
@@ -218,12 +218,12 @@ class Drawing:
         linked = any(c.startswith("to.") for c in columns)
         layers = self.field.type.linked if linked else self.field.type.layers
         node = grouping.later(self.node) if linked else self.node
-        found = []
+        numbers = []
         for i, words in enumerate(self.series(index)):
             here = {c.removeprefix("to."): int(v[index][i]) for c, v in columns.items()}
             own = layers[here.pop("layer", -1)]
-            found.append(self.atom(here, "output" if set(here) <= CLASSES else own, words, node))
-        return tuple(found)
+            numbers.append(self.atom(here, "output" if set(here) <= CLASSES else own, words, node))
+        return tuple(numbers)
 
     def colours(self, index: Index, axis: Axis) -> tuple[str, ...]:
         """The hues of one frame's groups along an axis; empty where its atoms are no groups."""
@@ -327,7 +327,7 @@ def token_word(results: Results, layer: str, token: int, row: int = 0) -> str:
 
 
 def columns_of(results: Results) -> tuple[str, ...]:
-    """Names of the input's channels; empty where nobody said."""
+    """Names of the input's channels; empty where they have none."""
     description = results.program.description
     return description.columns if description is not None else ()
 

@@ -24,16 +24,16 @@ def member(node: Node, layer: str) -> Node:
     """Of a linked list of fields, the one whose atoms are groups of this layer; the node itself where there is none."""
     while node.op != "fields" and node.inputs:
         node = node.inputs[0]
-    found = [part for part in node.inputs if part.type.layers == (layer,) and factorization(part) is not None]
-    return found[0] if found else node
+    members = [part for part in node.inputs if part.type.layers == (layer,) and factorization(part) is not None]
+    return members[0] if members else node
 
 
 def later(node: Node) -> Node:
     """The field whose atoms others are attributed to; the node itself where there is none."""
-    found = node
-    while not isinstance(found.get("to"), Node) and found.inputs:
-        found = found.inputs[0]
-    to = found.get("to")
+    linking = node
+    while not isinstance(linking.get("to"), Node) and linking.inputs:
+        linking = linking.inputs[0]
+    to = linking.get("to")
     return to if isinstance(to, Node) else node
 
 

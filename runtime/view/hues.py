@@ -1,4 +1,4 @@
-"""A hue for each of several groups, and what a place has where several groups meet."""
+"""A hue for each of several groups, and the mean hue of a position that several groups share."""
 
 from __future__ import annotations
 

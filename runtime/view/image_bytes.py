@@ -1,4 +1,4 @@
-"""Pictures as bytes for a page."""
+"""Encode images for a page: WebP, JPEG and PNG."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def webp(pixels: np.ndarray, quality: int = 88) -> bytes:
 
 def jpeg(pixels: np.ndarray, quality: int = 90) -> bytes:
     """uint8 (y, x, rgb) as JPEG, for photographs."""
-    look = {"quality": quality, "subsampling": 0}
+    options = {"quality": quality, "subsampling": 0}
     buffer = io.BytesIO()
     try:
-        Image.fromarray(pixels).save(buffer, "JPEG", optimize=True, **look)
+        Image.fromarray(pixels).save(buffer, "JPEG", optimize=True, **options)
     except OSError:  # noise does not fit into the buffer that Pillow optimizes in
         buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, "JPEG", **look)
+        Image.fromarray(pixels).save(buffer, "JPEG", **options)
     return buffer.getvalue()
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """uint8 (y, x, rgb or rgba) as PNG, for small maps whose every pixel is a number."""
+    """uint8 (y, x, rgb or rgba) as PNG, for small maps in which every pixel stands for a number."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
@@ -52,20 +52,20 @@ def palette_png(index: np.ndarray, palette: bytes, opacity: bytes = b"", level: 
 
 
 def palette_of(data: bytes) -> tuple[np.ndarray, bytes, bytes] | None:
-    """What `palette_png` was given, from its result; None for any other picture."""
-    found: dict[bytes, bytes] = {}
+    """Undo `palette_png`: (index, palette, opacity); None for any other picture."""
+    chunks: dict[bytes, bytes] = {}
     at = 8
     while at + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, at)
-        found[kind] = found.get(kind, b"") + data[at + 8 : at + 8 + size]
+        chunks[kind] = chunks.get(kind, b"") + data[at + 8 : at + 8 + size]
         at += 12 + size
-    header = found.get(b"IHDR", b"")
+    header = chunks.get(b"IHDR", b"")
     if (
         len(header) != 13
         or header[8:] != bytes([8, 3, 0, 0, 0])
-        or set(found) - {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+        or set(chunks) - {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
     ):
         return None
     wide, deep = struct.unpack_from(">II", header)
-    rows = np.frombuffer(zlib.decompress(found[b"IDAT"]), np.uint8).reshape(deep, wide + 1)
-    return None if rows[:, 0].any() else (rows[:, 1:], found[b"PLTE"], found.get(b"tRNS", b""))
+    rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(deep, wide + 1)
+    return None if rows[:, 0].any() else (rows[:, 1:], chunks[b"PLTE"], chunks.get(b"tRNS", b""))

@@ -1,7 +1,7 @@
-"""What a reader can point at without the text saying so: cells of grids, groups, points, nodes, words of captions.
+"""Selections that the text does not declare: cells of grids, groups, points, nodes, references in captions.
 
-Such selections are no states: nothing is computed for them, the charts react to them by themselves. They go back to
-nothing when the pointer leaves. Where the text has a hover over the same atoms, that one serves.
+They add no states: nothing is computed for them, the charts react by themselves. They are cleared when the pointer
+leaves. Where the text has a hover over the same atoms, that one is used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Pointing:
 def pointing(
     parts: Mapping[str, Element], over: Mapping[str, str | None], known: Sequence[Selection], styles: Styles
 ) -> Pointing:
-    """The elements with what they let the reader point at besides the selections that are ``known``.
+    """Add to the elements what a reader can point at besides the selections that are ``known``.
 
     ``over``: the element that each is drawn into, None where it stands by itself.
     """
@@ -58,14 +58,14 @@ def pointing(
 
 def cell_middles(view: View) -> dict[str, tuple[float, float]]:
     """Key of a position -> (x, y) of its cell's middle, as shares of the picture."""
-    found = {}
+    middles = {}
     for element in elements(view):
         for panel in element.panels:
             deep, wide = panel.shape
             for i, atom in enumerate(panel.frames[0].atoms if wide and panel.frames else ()):
                 if atom >= 0:
-                    found[element.atoms[atom].key] = ((i % wide + 0.5) / wide, (i // wide + 0.5) / deep)
-    return found
+                    middles[element.atoms[atom].key] = ((i % wide + 0.5) / wide, (i // wide + 0.5) / deep)
+    return middles
 
 
 def _fresh(known: set[str], parts: Iterable[Iterable[Atom]]) -> dict[str, Atom]:
@@ -90,8 +90,8 @@ def _mentioned(parts: Iterable[Element]) -> list[Atom]:
     parts = list(parts)
     wanted = [reference for element in parts for reference in references(element.caption)]
     every = {atom.key: atom for element in parts for atom in element.atoms} if wanted else {}
-    found = (next((atom for atom in every.values() if refers(reference, atom)), None) for reference in wanted)
-    return [atom for atom in found if atom is not None]
+    mentioned = (next((atom for atom in every.values() if refers(reference, atom)), None) for reference in wanted)
+    return [atom for atom in mentioned if atom is not None]
 
 
 def unmentioned(parts: Iterable[Element], selections: Iterable[Selection]) -> list[str]:

@@ -12,7 +12,7 @@ from bbilang.runtime.factorization.layer import atom_noun, share_sentence
 from bbilang.runtime.fields.field import Linked, Named
 from bbilang.runtime.view import model as vm
 from bbilang.runtime.view.drawing import Drawing
-from bbilang.runtime.view.error_bars import reach_of
+from bbilang.runtime.view.error_bars import with_error_bars
 from bbilang.runtime.view.scales import scale_ends
 
 PLURALS = {
@@ -32,15 +32,15 @@ def remarked(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> tuple[vm.Panel, 
     shares = [(words, drawing.grid(share)) for words, share, _ in own_shares(drawing)]
     if not shares:
         return panels
-    found = []
+    remarked_panels = []
     for facet, panel in enumerate(panels):
         frames = []
         for frame, state in zip(panel.frames, drawing.each_state(), strict=True):
             at = drawing.index(state, facet)
             known = [share_sentence(words, own[at]) for words, own in shares if own[at] == own[at]]
             frames.append(replace(frame, remark="; ".join(known)))
-        found.append(replace(panel, frames=tuple(frames)))
-    return tuple(found)
+        remarked_panels.append(replace(panel, frames=tuple(frames)))
+    return tuple(remarked_panels)
 
 
 def own_shares(drawing: Drawing) -> list[tuple[str, Named, str]]:
@@ -57,7 +57,7 @@ def legend_of(drawing: Drawing, style: Style) -> vm.Legend:
     type = drawing.field.type
     scope = "one scale for the whole element"
     if drawing.states:
-        scope += ", over all its states"
+        scope += ", whatever you select"
     if type.scope:
         scope = f"divided by {type.scope}"
     replaced = {note for _, _, note in own_shares(drawing)}
@@ -71,7 +71,7 @@ def legend_of(drawing: Drawing, style: Style) -> vm.Legend:
     values = drawing.field.values.data
     if isinstance(drawing.field, Linked):
         values = np.concatenate([pair.values.data.ravel() for pair in drawing.field.pairs] or [np.zeros(1)])
-    values = reach_of(drawing.field, values)
+    values = with_error_bars(drawing.field, values)
     ends = scale_ends(values, type.signed)
     if (
         type.signed

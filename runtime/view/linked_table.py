@@ -33,8 +33,8 @@ def matrix_of(linked: Linked, labels: Callable[[int], str]) -> Field:
             axes[k + 1] if axes[k + 1] in pair.values.dims and axes[k + 1] != axes[k] else f"to.{axes[k + 1]}",
         )
         block = pair.values.spread((*apart, *ends))
-        places = (..., slice(*starts[k : k + 2]), slice(*starts[k + 1 : k + 3]))
-        data[places] = np.broadcast_to(block, (*outer, *counts[k : k + 2]))
+        block_slices = (..., slice(*starts[k : k + 2]), slice(*starts[k + 1 : k + 3]))
+        data[block_slices] = np.broadcast_to(block, (*outer, *counts[k : k + 2]))
     column = np.repeat(np.arange(len(counts)), counts)
     names = {end: Named((*apart, end), words) for end in ("from", "to")}
     return Field(linked.type, Named((*apart, "from", "to"), data), {"column": Named(("from",), column)}, names)

@@ -16,7 +16,7 @@ def long_table(view: View) -> str:
 
     A selection's column is empty where the element does not depend on it. A link of a flow is a row of its own, after
     those of the nodes: from `atom` to `series`, with the note `link`. Texts are quoted, so that no other separator
-    splits them; one that a spreadsheet would take for a formula is led by an apostrophe.
+    splits them; one that a spreadsheet would take for a formula gets an apostrophe in front.
     """
     used = {name for element in elements(view) for name in element.states}
     states = [selection for selection in view.selections if selection.id in used]

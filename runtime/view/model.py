@@ -1,4 +1,4 @@
-"""What a page shows, in plain numbers, strings and images: made by view.py, drawn by vega.py and page.py.
+"""What a page shows, in plain numbers, strings and images: view/build.py makes it, vega/ and page/ draw it.
 
 An element's content depends on selections. ``Element.states`` names them, and each panel has one ``Frame`` per
 combination, row-major in that order: with states (a of 6, b of 6) frame ``i * 6 + j`` belongs to (a=i, b=j). A page
@@ -90,7 +90,7 @@ class Panel:
 
 @frozen
 class Trusted:
-    """What one measure of trust found, and what that means and does not mean."""
+    """The result of one measure of trust, what it means and what it does not mean."""
 
     title: str  # "path dependence"
     words: str
@@ -104,7 +104,7 @@ class Legend:
 
     quantity: str  # "attribution to the class"
     unit: str  # "logits", "activation", "share of the maximum"
-    scope: str  # normalization scope: "one scale for the whole element, over all states"
+    scope: str  # normalization scope: "one scale for the whole element, whatever you select"
     domain: tuple[float, float]  # values at the ends of the scale; symmetric about 0 where signed
     signed: bool
     notes: tuple[str, ...] = ()  # "dots: channels between are left out"
@@ -154,7 +154,7 @@ class Interface:
 
 @frozen
 class Prediction:
-    """What the model said of one input: the most probable classes, (label, probability) in 0..1; where ``kind`` is
+    """The prediction for one input: the most probable classes, (label, probability) in 0..1; where ``kind`` is
     "value" the outputs in order, (label, value).
 
     ``kind``: what the scores are (`compiler.scores`). ``picture`` is the input's thumbnail in ``View.pictures``; -1
@@ -190,7 +190,7 @@ class Provenance:
     device: str
     passes: str  # "1 forward, 6 backward, 24 icons"
     draft: bool = False
-    random: bool = False  # weights are random: said out loud
+    random: bool = False  # weights are random: the page warns of it
     settings: tuple[tuple[str, str], ...] = ()  # ("icons", "96 px, 256 steps")
 
 

@@ -1,4 +1,4 @@
-"""Which frame an element shows, from what the reader chose. page.js says the same in the reader's browser."""
+"""Which frame an element shows, given the reader's choices. page.js does the same in the browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an element tells of how far its attribution can be believed, whether or not `trust` was asked."""
+"""What an element's legend says about the reliability of its attribution, with or without `trust`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bbilang.runtime.view.drawing import Drawing
 
 
 def trust_of(drawing: Drawing) -> tuple[vm.Trusted, ...]:
-    """What each measure found, in the order of the text."""
+    """The results of the measures, in the order of the text."""
     return tuple(vm.Trusted(*one[:4]) for one in drawing.field.trust)
 
 
@@ -20,18 +20,18 @@ def warnings_of(drawing: Drawing, registry: Registry) -> tuple[str, ...]:
 
 
 def insensitive(node: Node, registry: Registry) -> list[str]:
-    """What is said of the methods of an element's own pipe that ignore what they explain."""
-    found = []
+    """Warnings about the methods of an element's own pipe whose result hardly depends on the class."""
+    warnings = []
     while node.inputs:
         node = node.inputs[0]
         method = node.get("method")
         if node.type.content == "attribution" and method is not None:
-            found += _said(method, registry)
-    return found
+            warnings += _warnings(method, registry)
+    return warnings
 
 
-def _said(method: object, registry: Registry) -> list[str]:
-    """One sentence a method that is marked; of a list, and of what a method averages, each."""
+def _warnings(method: object, registry: Registry) -> list[str]:
+    """One sentence for each method that is marked so, also inside of lists and averages."""
     if isinstance(method, str):
         kind = registry.methods.get(method)
         return [f"`{method}`: {kind.insensitive}"] if kind is not None and kind.insensitive else []
@@ -39,6 +39,6 @@ def _said(method: object, registry: Registry) -> list[str]:
         return []
     name, given = method[0], method[1] if len(method) > 1 else ()
     if name == "list":
-        return [words for item in given for words in _said(item, registry)]
-    inner = [words for key, value in given if key == "of" for words in _said(value, registry)]
-    return [*_said(name, registry), *inner]
+        return [words for item in given for words in _warnings(item, registry)]
+    inner = [words for key, value in given if key == "of" for words in _warnings(value, registry)]
+    return [*_warnings(name, registry), *inner]

@@ -12,7 +12,7 @@ from torch import nn
 import bbilang
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
 from bbilang.runtime.models.adapt import adapt
-from bbilang.runtime.styles.graph import edges_of, places_of, shape_words
+from bbilang.runtime.styles.graph import edges_of, positions_of, shape_words
 
 
 class Fork(nn.Module):
@@ -61,9 +61,9 @@ def test_a_description_without_inputs_is_a_chain():
 
 
 def test_rows_follow_what_a_layer_waits_for():
-    assert places_of(3, ((0, 1), (1, 2))) == ((0, 0, 1), (1, 0, 1), (2, 0, 1))
-    assert places_of(4, ((0, 1), (0, 2), (1, 3), (2, 3))) == ((0, 0, 1), (1, 0, 2), (1, 1, 2), (2, 0, 1))
-    assert places_of(1, ()) == ((0, 0, 1),)
+    assert positions_of(3, ((0, 1), (1, 2))) == ((0, 0, 1), (1, 0, 1), (2, 0, 1))
+    assert positions_of(4, ((0, 1), (0, 2), (1, 3), (2, 3))) == ((0, 0, 1), (1, 0, 2), (1, 1, 2), (2, 0, 1))
+    assert positions_of(1, ()) == ((0, 0, 1),)
 
 
 def test_a_block_that_is_gone_round_says_so():
