@@ -1,55 +1,35 @@
 """Which records somebody needs now: one file for each process at work, with a key on each line.
 
-A holder keeps its file locked (flock) for as long as it lives, so a file that can be locked belongs to nobody and is
-removed. Where there are no such locks a file counts for a day. Nobody begins to hold a record while another looks who
-holds it and removes it, see `alone`.
+A holder keeps a lock beside its file for as long as it lives, so a file whose lock can be taken belongs to nobody and
+is removed. Nobody begins to hold a record while another looks who holds it and removes it, see `locks.alone`.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from bbilang.runtime.locks import Lock, alone
 
-_DAY = 86400.0
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Inside, no other process is inside for the same folder. Without locks, or such a folder, nothing is kept out."""
-    if fcntl is None:
-        yield
-        return
-    handle = None
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        if handle is not None:
-            os.close(handle)
+SUFFIX = ".lock"
 
 
 class Hold:
-    """The keys that this process holds. Where the folder cannot be written, nothing is held and nothing is said."""
+    """The keys that this process holds. Where the folder cannot be written, nothing is held, silently."""
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._file: IO[bytes] | None = None
         self.keys: set[str] = set()
+        self._name = folder / f"{os.getpid()}-{secrets.token_hex(8)}"
+        self._lock = Lock(_lock_of(self._name))
+        self._file: IO[bytes] | None = None
         self._tried = False
 
     def add(self, key: str) -> None:
+        """Hold one more record."""
         if key in self.keys:
             return
         self.keys.add(key)
@@ -64,47 +44,58 @@ class Hold:
 
     def _open(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, name = tempfile.mkstemp(prefix="new-", dir=self.folder)
-        self._file = os.fdopen(handle, "wb")
-        if fcntl is not None:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._name = self.folder / f"{os.getpid()}-{Path(name).name.removeprefix('new-')}"
-        os.replace(name, self._name)  # from now on others look at it
+        self._lock.acquire()  # before others can see the file
+        self._file = self._name.open("xb")
 
     def release(self) -> None:
+        """Hold nothing any more."""
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
             with suppress(OSError):
                 self._name.unlink()
+        with suppress(OSError):
+            _lock_of(self._name).unlink()  # before it is released: afterwards it may be another's
+        self._lock.release()
+        with suppress(OSError):
+            _lock_of(self._name).unlink()  # where a locked file cannot be removed
 
 
 def held(folder: Path) -> set[str]:
     """Every key that a living process holds; what dead ones left is removed."""
-    found: set[str] = set()
+    keys: set[str] = set()
     try:
         names = os.listdir(folder)
     except OSError:
-        return found
+        return keys
     for name in names:
-        path = folder / name
-        try:
-            with path.open("rb") as file:
-                if _abandoned(file, name.startswith("new-")):
-                    path.unlink()
-                else:
-                    found.update(file.read().decode("ascii", "replace").split())
-        except OSError:  # another process removed it meanwhile
+        if name.endswith(SUFFIX):
             continue
-    return found
+        path = folder / name
+        with suppress(OSError):  # another process removed it meanwhile
+            if not _abandoned(path):
+                keys.update(path.read_text("ascii", "replace").split())
+    return keys
 
 
-def _abandoned(file: IO[bytes], fresh: bool) -> bool:
-    age = time.time() - os.fstat(file.fileno()).st_mtime
-    if fcntl is None or fresh:
-        return age > _DAY
+def _lock_of(path: Path) -> Path:
+    return path.with_name(path.name + SUFFIX)
+
+
+def _abandoned(path: Path) -> bool:
+    """Whether nobody holds the file's lock; then both are removed."""
+    lock = Lock(_lock_of(path))
     try:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not lock.acquire(wait=False):
+            return False
     except OSError:
         return False
+    try:
+        path.unlink()
+        with suppress(OSError):
+            _lock_of(path).unlink()
+    finally:
+        lock.release()
+    with suppress(OSError):
+        _lock_of(path).unlink()
     return True

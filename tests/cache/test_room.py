@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from bbilang.runtime.cache.disk import Cache, key_of, unpack
 
 KEYS = [key_of({"n": n}) for n in range(40)]
@@ -93,6 +95,28 @@ def test_a_dead_process_holds_nothing(tmp_path):
     process.wait()
     process.stdout.close()
     assert cache._shrink(0) == 1 and cache.get(KEYS[0]) is None
+
+
+@pytest.mark.parametrize("way", ["flock", "filelock"])
+def test_what_locks_keep_apart(tmp_path, monkeypatch, way):
+    """The same on systems without flock, where the package filelock does it."""
+    from bbilang.runtime import locks
+
+    if way == "filelock":
+        pytest.importorskip("filelock")
+        monkeypatch.setattr(locks, "fcntl", None)
+    one, other = locks.Lock(tmp_path / "a"), locks.Lock(tmp_path / "a")
+    assert one.acquire() and not other.acquire(wait=False)
+    one.release()
+    assert other.acquire(wait=False)
+    other.release()
+    first, second = Cache(tmp_path / "cache"), Cache(tmp_path / "cache")
+    with first.holding():
+        assert first.put(KEYS[0], b"x") and second._shrink(0) == 0
+    assert second._shrink(0) == 1 and not list((tmp_path / "cache" / "holds").iterdir())
+    abandoned = tmp_path / "cache" / "holds" / "1-0"
+    abandoned.write_text(KEYS[1] + "\n")
+    assert first.put(KEYS[1], b"x") and first._shrink(0) == 1 and not abandoned.exists()
 
 
 def test_the_limit_is_kept_in_the_folder_and_applied_at_once(bbi, folder):

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.cache.leases import fcntl
 from bbilang.runtime.errors import error
 from bbilang.runtime.events import Event, RunListener
+from bbilang.runtime.locks import Lock
 from bbilang.runtime.models.weights.download import Part, Unreachable, Wrong, line, transfer
 from bbilang.runtime.models.weights.remote_files import Receipt, Remote, folder, sha256_of
 
@@ -75,25 +75,20 @@ def _fetched(remote: Remote, check: Check, title: str, progress: RunListener | N
 @contextmanager
 def _locked(remote: Remote, progress: RunListener | None) -> Iterator[None]:
     """Hold the lock of a file: no other process fetches it meanwhile."""
-    handle = None
+    lock = Lock(folder() / f"{remote.file}.lock")
     try:
         folder().mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(folder() / f"{remote.file}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        if fcntl is not None:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if progress is not None:
-                    progress(Event("pass", f"waiting for another bbi, which fetches {remote.file}"))
-                fcntl.flock(handle, fcntl.LOCK_EX)
+        if not lock.acquire(wait=False):
+            if progress is not None:
+                progress(Event("pass", f"waiting for another bbi, which fetches {remote.file}"))
+            lock.acquire()
     except OSError as e:
-        if handle is not None:
-            os.close(handle)
+        lock.release()
         raise _unwritable(remote, e) from e
     try:
         yield
     finally:
-        os.close(handle)
+        lock.release()
 
 
 def _unreachable(remote: Remote, title: str, reason: str) -> BbiError:
