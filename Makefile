@@ -1,24 +1,23 @@
 # make demo   a page that explains a photograph: build/teaser.html
 # make test   the whole suite (ARGS="-k page" for a part of it)
-# make lint   ruff and the layers between packages
-# make types  mypy
-# make reference   docs/reference and docs/mistakes.md, from what the language knows of itself
+# make lint   ruff, import-linter and mypy
+# make reference   docs/reference and docs/mistakes.md, generated from the registry and the codes
 # make docs   the documentation site with its live gallery: build/site (DRAFT=1 for quick icons)
-# make bench  the benchmarks, beside the peers that can be installed: docs/benchmarks.md (ROWS=linear,... QUICK=1)
+# make bench  the benchmarks, with the other tools that can be installed: docs/benchmarks.md (ROWS=linear,... QUICK=1)
 # make vscode the extension for VS Code: build/bbi.vsix (needs Node 20 or newer)
-# make clean  forget .venv, build and caches
+# make clean  deletes .venv, build and caches
 #
-# Each sets up .venv first and installs again only when pyproject.toml, constraints.txt or tests/peers.txt changed.
-# PYTHON=python3.12 takes another Python than the first suitable one.
+# Each sets up .venv first and reinstalls only when pyproject.toml, constraints.txt or tests/peers.txt changed.
+# PYTHON=python3.12 selects a Python other than the first suitable one.
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
 CORES := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-# Workers of about 1 GB each; the cores are shared out among them, since torch would take all in every worker.
+# Workers of about 1 GB each; they share the cores, since torch would use all of them in every worker.
 WORKERS := $(shell echo $$(( $(CORES) < 4 ? $(CORES) : 4 )))
 THREADS := $(shell echo $$(( $(CORES) / $(WORKERS) )))
 
-.PHONY: demo test lint types fuzz reference docs bench vscode clean
+.PHONY: demo test lint fuzz reference docs bench vscode clean
 
 demo: .venv/installed-demo
 	@mkdir -p build
@@ -34,8 +33,6 @@ lint: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-
-types: .venv/installed-test
 	$(BIN)/mypy
 
 fuzz: .venv/installed-test
@@ -48,7 +45,7 @@ reference: .venv/installed-demo
 docs: .venv/installed-docs
 	@$(BIN)/python scripts/docs.py $(if $(DRAFT),--draft)
 
-# The peers have a virtual environment of their own, which sees .venv's packages.
+# The other tools have a virtual environment of their own, on top of .venv.
 bench: .venv-bench/installed
 	@ROWS='$(ROWS)' QUICK='$(QUICK)' .venv-bench/bin/python -W ignore -m benchmarks.bench
 
