@@ -1,4 +1,4 @@
-"""Values of the network above a layer at activations of one's own, without gradients: masked, noisy, other pictures."""
+"""Values of the network above a layer at given activations, without gradients: masked, noisy, other pictures."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What a forward leaves where it is cut: the results below a layer that the network above it will read again.
 
-While the network runs, every module that has completed is recorded, and forgets what its own parts gave. What stands
-in the record when the layer completes is all that is needed to run the rest: with those results in the place of their
-modules, the model's own code goes on above the layer.
+While the network runs, every module that has completed is recorded, and the records of its own parts are dropped. What
+is on record when the layer completes is all that is needed to run the rest: with those results in place of their
+modules, the model's own code can run above the layer.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from bbilang.runtime.passes.module.memo import memo_of
 from bbilang.runtime.passes.module.results import is_transparent, map_leaves, tensors
 
-RERUN = object()  # for a result: the module changes its arguments in place, or hides what it gives: it runs again
+RERUN = object()  # in place of a result: the module changes its arguments in place, or hides its tensors: it runs again
 
 
 @dataclass
@@ -26,7 +27,7 @@ class Record:
     path: str
     call: int
     result: Any
-    given: list[tuple[Tensor, int]]  # what the model goes on with, and its version then: is it changed in place?
+    given: list[tuple[Tensor, int]]  # the result's tensors and their versions: are they changed in place?
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,8 @@ MUTATED = "mutated"
 
 
 class Recorder:
-    """Hooks for one forward. `register` them before any other; `replaced` is called
-    with what another hook puts in a result's place."""
+    """Hooks for one forward. `register` them before any other; call `replaced` with what another hook puts in
+    place of a result."""
 
     def __init__(self, module: nn.Module, layers: Mapping[str, nn.Module]):
         self.module = module
@@ -60,10 +61,10 @@ class Recorder:
         self.records: list[Record] = []
         self.stack: list[tuple[int, list[tuple[Tensor, int]]]] = []
         self.calls: dict[str, int] = {}
-        self.found: dict[str, tuple[list[Record], Record]] = {}
+        self.at_layer: dict[str, tuple[list[Record], Record]] = {}
 
-    def register(self) -> list[Any]:
-        handles: list[Any] = []
+    def register(self) -> list[RemovableHandle]:
+        handles: list[RemovableHandle] = []
         for m in self.names:
             handles.append(m.register_forward_pre_hook(self.before, prepend=True, with_kwargs=True))
             handles.append(m.register_forward_hook(self.after, with_kwargs=True))
@@ -73,16 +74,16 @@ class Recorder:
         self.stack.append((len(self.records), versions([arguments, dict(named)])))
 
     def after(self, module: nn.Module, arguments: tuple[Any, ...], named: Mapping[str, Any], result: Any) -> None:
-        start, seen = self.stack.pop()
+        start, before = self.stack.pop()
         path = self.names[module]
         call = self.calls.get(path, 0)
         self.calls[path] = call + 1
-        changed = any(x._version != version for x, version in seen) or not is_transparent(result)
+        changed = any(x._version != version for x, version in before) or not is_transparent(result)
         record = Record(path, call, RERUN, [])
         if not changed or path in self.layers:
             record = self._record(path, call, result)
         if path in self.layers:
-            self.found[path] = (self.records[:start], record)
+            self.at_layer[path] = (self.records[:start], record)
         if changed:
             self.records.append(Record(path, call, RERUN, []))
         else:
@@ -102,14 +103,14 @@ class Recorder:
         """Another hook has just replaced the module's result by this one."""
         path = self.names[module]
         fresh = self._record(path, self.calls[path] - 1, result)
-        if path in self.found:
-            self.found[path] = (self.found[path][0], fresh)
+        if path in self.at_layer:
+            self.at_layer[path] = (self.at_layer[path][0], fresh)
         if self.records and self.records[-1].path == path and self.records[-1].result is not RERUN:
             self.records[-1] = fresh
 
     def cuts(self, images: Tensor) -> dict[str, Cut] | None:
         """layer -> Cut; None where the model changed a result in place that it had not changed before: run it again."""
-        everything = [r for below, own in self.found.values() for r in (*below, own)]
+        everything = [r for below, own in self.at_layer.values() for r in (*below, own)]
         changed = frozenset(r.path for r in everything if any(x._version != v for x, v in r.given))
         known = self.mutated
         mutated = self.memo[MUTATED] = (known or frozenset()) | changed
@@ -119,7 +120,7 @@ class Recorder:
             self.layers[path]: Cut(
                 self.layers[path], path, images, own.result, tuple((r.path, r.call, r.result) for r in below), mutated
             )
-            for path, (below, own) in self.found.items()
+            for path, (below, own) in self.at_layer.items()
         }
 
 
@@ -129,9 +130,9 @@ def versions(tree: Any) -> list[tuple[Tensor, int]]:
 
 
 def expand_rows(tree: Any, rows: Tensor | None, inputs: int, copy: bool = False) -> Any:
-    """The tree with every tensor of ``inputs`` rows repeated to the rows asked for: a view where there is one input."""
+    """The tree with every tensor of ``inputs`` rows expanded to ``rows`` (row,): a view where there is one input."""
 
-    def one(value: Any) -> Any:
+    def expand(value: Any) -> Any:
         if not isinstance(value, Tensor):
             return value
         if rows is not None and value.dim() and len(value) == inputs:
@@ -140,4 +141,4 @@ def expand_rows(tree: Any, rows: Tensor | None, inputs: int, copy: bool = False)
             value = value.expand(len(rows), *value.shape[1:])
         return value.clone() if copy else value
 
-    return map_leaves(tree, one)
+    return map_leaves(tree, expand)

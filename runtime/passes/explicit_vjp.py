@@ -1,9 +1,9 @@
-"""Reverse mode written out: the transpose of the network above its layers, at given values.
+"""Reverse mode as an explicit network: the transpose of the network above its layers, at given values.
 
 Cotangents are rows of one batch and go down node by node. Nothing is recorded and nothing runs forward: gates come
-from the values that the original network had, batch norms are folded into the convolutions of the derivative alone.
-The transpose of a convolution of stride 1 that keeps the size is a convolution with the kernel turned round; torch has
-faster kernels for it than for a backward. Whatever has no rule goes through autograd, that one operation alone.
+from the values that the original network had, batch norms are folded into the convolutions of the derivative only.
+The transpose of a convolution of stride 1 that keeps the size is a convolution with the flipped kernel, for which torch
+has faster kernels than for a backward. An operation without a rule goes through autograd alone.
 
 EfficientNet-Lite0 from `block3b.expand` up, one CPU thread, 10 at once: 14 ms a cotangent channels last (25 otherwise)
 and 25 ms once; autograd takes 31 ms on the module as it comes.
@@ -25,8 +25,8 @@ from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.fx_graph import has_tensor, run_node
 from bbilang.runtime.passes.saved_values import is_heavy
 
-Parts = list[tuple[Node, Tensor, bool]]  # source, what it gets, whether nobody else holds that tensor
-Rule = Callable[[Tensor, bool], Parts]  # (cotangent * row, *shape of the node), may it be written into
+Parts = list[tuple[Node, Tensor, bool]]  # source, its gradient, whether nothing else holds that tensor
+Rule = Callable[[Tensor, bool], Parts]  # (cotangent * row, *shape of the node), may it be overwritten
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, SameConv2d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 SUMS = (operator.add, operator.iadd, torch.add)
@@ -35,7 +35,7 @@ _SAME = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
 class Values(Protocol):
-    """What a network gave at its nodes, (row, ...)."""
+    """The values of a network at its nodes, (row, ...)."""
 
     def value(self, node: Node) -> Any: ...
 
@@ -44,7 +44,7 @@ class Values(Protocol):
 
 
 class DerivativeGraph:
-    """The graph of a model and what its modules are; ``layers`` are followed down to, from ``target_layer``."""
+    """The part of a model's graph that cotangents go through, from ``target_layer`` down to ``layers``."""
 
     def __init__(
         self, modules: Mapping[str, Any], nodes: Iterable[Node], layers: Mapping[str, Node], target_layer: Node
@@ -68,7 +68,7 @@ class DerivativeGraph:
         self.after = set(self.norms.values())
 
     def kind(self, node: Node, types: tuple[type, ...]) -> Any:
-        """The module of a node that is of exactly one of these types, without hooks of anybody's, else None."""
+        """The module of a node that is of exactly one of these types, without hooks; else None."""
         if node.op != "call_module" or len(node.args) != 1 or node.kwargs:
             return None
         module = self.modules[str(node.target)]
@@ -93,7 +93,7 @@ class ExplicitVjp:
     """The rules of a network's nodes. `add` them in forward order while values are there, then `pull`.
 
     ``shapes``: layer -> (row, *layer shape). ``layout``: of whatever has channel, y and x. No rule refers to this
-    object: what a run kept goes with it, not when cycles are looked for.
+    object: it holds the values of a run, and is freed without waiting for the garbage collector.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class ExplicitVjp:
 
     @torch.no_grad()
     def pull(self, cotangents: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        """(cotangent, row, *place shape) -> layer -> (cotangent, row, *layer shape); zero where nothing goes."""
+        """(cotangent, row, *target shape) -> layer -> (cotangent, row, *layer shape); zero where no path leads."""
         network, count = self.network, len(cotangents)
         ends = {network.layers[layer]: None for layer in layers}
         seed = cotangents.flatten(0, 1)
@@ -143,7 +143,7 @@ class ExplicitVjp:
     # --- rules -----------------------------------------------------------------------------------------------------
 
     def add(self, node: Node, values: Values) -> None:
-        """The rule of a node; NotImplementedError where there is none."""
+        """Add the rule of a node. Raises NotImplementedError where there is none."""
         if not has_tensor(values.like(node)):
             return
         rule = self._named(node, values)
@@ -192,7 +192,7 @@ class ExplicitVjp:
         return None
 
     def _gate(self, source: Node, value: Tensor, top: float | None) -> Rule:
-        """Of ReLU and ReLU6 by what they gave: open where that lies above 0, and below ``top``."""
+        """Of ReLU and ReLU6, by their result: open where it is above 0, and below ``top``."""
         at = to_layout(value.detach(), self.layout)
         if top is None:
             apply = lambda g, out: torch.ops.aten.threshold_backward.grad_input(g, at, 0, grad_input=out)  # noqa: E731
@@ -230,18 +230,18 @@ class ExplicitVjp:
             if dims == 2 and groups == 1:
                 return _pointwise(source, self._weight(node, module).flatten(1))
         if set(module.stride) == {1} and size == tuple(values.like(node).shape[2:]) and whole and dims <= 2:
-            turned = self._weight(node, module, turned=True)
+            kernel = self._weight(node, module, flipped=True)
             convolve = F.conv2d if dims == 2 else F.conv1d
             back = [(s - before, s - after) for s, (before, after) in zip(spans, pads, strict=True)]
             even = all(a == b and a >= 0 for a, b in back)
             padding = [a for a, _ in back] if even else [0] * dims
             around = [p for pair in reversed(back) for p in pair]
 
-            def turned_round(gradient: Tensor, own: bool) -> Parts:
+            def flipped_convolution(gradient: Tensor, own: bool) -> Parts:
                 wide = gradient if even else F.pad(gradient, around)
-                return [(source, convolve(wide, turned, None, 1, padding, module.dilation, groups), True)]
+                return [(source, convolve(wide, kernel, None, 1, padding, module.dilation, groups), True)]
 
-            return turned_round
+            return flipped_convolution
         folded = self._weight(node, module)
         even = all(a == b for a, b in pads)
         margins = [a for a, _ in pads] if even else [0] * dims
@@ -249,34 +249,34 @@ class ExplicitVjp:
         zeros, layout = [0] * dims, self.layout
 
         def rule(gradient: Tensor, own: bool) -> Parts:
-            # Its size and layout count, and nothing is written to it: the result is laid out as it is, and for
-            # convolutions of single channels that is several times as fast.
+            # Only its size and layout matter: the result takes the layout, and for depthwise convolutions that is
+            # several times as fast.
             like = empty_in_layout(folded, (len(gradient), shape[0], *wide), layout)
-            found, _, _ = torch.ops.aten.convolution_backward(
+            result, _, _ = torch.ops.aten.convolution_backward(
                 gradient, like, folded, None, module.stride, margins, module.dilation, False, zeros, groups,
                 (True, False, False),
             )  # fmt: skip
             if not even:
                 for axis, (s, (before, _)) in enumerate(zip(size, pads, strict=True)):
-                    found = found.narrow(2 + axis, before, s)
-            return [(source, found, even)]
+                    result = result.narrow(2 + axis, before, s)
+            return [(source, result, even)]
 
         return rule
 
-    def _weight(self, node: Node, module: Any, turned: bool = False) -> Tensor:
-        """The kernel with the batch norm behind it folded in, laid out; once for a network. ``turned``: the kernel of
-        the convolution that goes back."""
-        found = self.network.weights.get((node, turned))
-        if found is None:
-            found, dims = module.weight.detach(), module.weight.dim() - 2
+    def _weight(self, node: Node, module: Any, flipped: bool = False) -> Tensor:
+        """The kernel with the batch norm after it folded in; made once for a network. ``flipped``: that of the
+        transposed convolution."""
+        weight = self.network.weights.get((node, flipped))
+        if weight is None:
+            weight, dims = module.weight.detach(), module.weight.dim() - 2
             if node in self.network.norms:
                 scale = scale_of(self.network.kind(self.network.norms[node], NORMS))
-                found = found * scale.view(-1, *[1] * (dims + 1))
-            if turned:
-                found = found.flip(tuple(range(2, dims + 2))) if max(module.kernel_size) > 1 else found
-                found = found.transpose(0, 1) if module.groups == 1 else found
-            found = self.network.weights[node, turned] = to_layout(found, self.layout)
-        return found
+                weight = weight * scale.view(-1, *[1] * (dims + 1))
+            if flipped:
+                weight = weight.flip(tuple(range(2, dims + 2))) if max(module.kernel_size) > 1 else weight
+                weight = weight.transpose(0, 1) if module.groups == 1 else weight
+            weight = self.network.weights[node, flipped] = to_layout(weight, self.layout)
+        return weight
 
     def _mean(self, source: Node, values: Values, dims: Sequence[int], keep: bool) -> Rule:
         shape, layout = values.like(source).shape, self.layout
@@ -323,12 +323,12 @@ class ExplicitVjp:
 
         def rule(gradient: Tensor, own: bool) -> Parts:
             wide = gradient.unflatten(0, (-1, rows))
-            found: Parts = []
+            parts: Parts = []
             if second is not None:
-                found.append((left, (wide @ second.transpose(-2, -1)).flatten(0, 1), True))
+                parts.append((left, (wide @ second.transpose(-2, -1)).flatten(0, 1), True))
             if first is not None:
-                found.append((right, (first.transpose(-2, -1) @ wide).flatten(0, 1), True))
-            return found
+                parts.append((right, (first.transpose(-2, -1) @ wide).flatten(0, 1), True))
+            return parts
 
         return rule
 
@@ -352,13 +352,13 @@ class ExplicitVjp:
         inputs, rows = [points[x] for x in sources], self.rows
 
         def rule(gradient: Tensor, own: bool) -> Parts:
-            found = [
+            each = [
                 grad(out, inputs, one, retain_graph=True, allow_unused=True)
                 for one in gradient.unflatten(0, (-1, rows))
             ]
             return [
                 (x, torch.cat(parts) if len(parts) > 1 else parts[0], False)
-                for x, parts in zip(sources, zip(*found, strict=True), strict=True)
+                for x, parts in zip(sources, zip(*each, strict=True), strict=True)
                 if parts[0] is not None
             ]
 
@@ -378,19 +378,19 @@ def _pointwise(source: Node, weight: Tensor) -> Rule:
 
 
 def to_layout(value: Tensor, layout: torch.memory_format = torch.channels_last) -> Tensor:
-    """With channel, y and x in this order of memory."""
+    """The value with channel, y and x in a memory layout; other values as they are."""
     return value.contiguous(memory_format=layout) if value.dim() == 4 else value
 
 
 def empty_in_layout(like: Tensor, shape: tuple[int, ...], layout: torch.memory_format = torch.channels_last) -> Tensor:
-    """Nothing yet, of this shape, with channel, y and x in this order of memory."""
+    """An uninitialized tensor of a shape, with channel, y and x in a memory layout."""
     if len(shape) != 4:
         return like.new_empty(shape)
     return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=layout)
 
 
 def scale_of(norm: Any) -> Tensor:
-    """(channel,): what a batch norm in eval mode multiplies with."""
+    """(channel,): the factor of a batch norm in eval mode."""
     factor = (norm.running_var + norm.eps).rsqrt()
     return (factor if norm.weight is None else factor * norm.weight).detach()
 

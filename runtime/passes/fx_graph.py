@@ -1,7 +1,7 @@
-"""The network above a layer by torch.fx: its graph, cut at the layer and at the places, and nothing else is run.
+"""The network above a layer by torch.fx: its graph, cut at the layer and at the target layers; nothing else runs.
 
-Only the order of operations is kept: modules and parameters are the model's own and are looked up when it runs. What
-changes its argument in place is run out of place, and whoever uses this compares it with the model first.
+Only the order of operations is kept: modules and parameters are the model's own. In-place operations run out of
+place, and a result is compared with the model's before the graph is used (`above_check.py`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ TRACED = "traced"
 
 
 class Tracer(fx.Tracer):
-    """Modules without parts are single nodes; what every module gave is noted, by path and call."""
+    """Modules without submodules are single nodes; the result of every module is noted, by path and call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Tracer(fx.Tracer):
 
 
 class Traced:
-    """The graph of a model: nodes in order, and for every call of a module the tree of nodes that it gave."""
+    """The graph of a model: nodes in order, and for every call of a module the tree of its result's nodes."""
 
     def __init__(self, module: nn.Module):
         tracer = Tracer()
@@ -102,13 +102,13 @@ class Traced:
         tree = self.single(path)
         node = tree
         if not isinstance(tree, Node):
-            place = (0,) if result is None else tensor_path(result)
+            path_of_tensor = (0,) if result is None else tensor_path(result)
             try:
-                node = value_at(tree, place or ())
+                node = value_at(tree, path_of_tensor or ())
             except KeyError:
                 raise NotTraceable("a record") from None
         if not isinstance(node, Node) or self.order[node] < self.began[path][0]:
-            raise NotTraceable("the layer gives what it was given")
+            raise NotTraceable("the layer returns its argument")
         return node
 
 
@@ -124,25 +124,25 @@ def _nodes(tree: Any) -> Any:
 def traced(module: nn.Module) -> Traced:
     """The model's graph, traced once, in eval mode, for as long as the model stays what it is. Raises Uncut where
     torch.fx cannot follow it, or would follow a custom autograd function into its forward and lose its backward."""
-    learnt = memo_of(module)
-    if learnt.get(KEY, USUAL).opaque:
-        raise NotTraceable("derivatives of its own making")
-    if TRACED not in learnt:
+    memo = memo_of(module)
+    if memo.get(KEY, USUAL).opaque:
+        raise NotTraceable("custom derivatives")
+    if TRACED not in memo:
         try:
             with torch.inference_mode(False), torch.enable_grad(), out_of_place(module):
-                learnt[TRACED] = Traced(module)
+                memo[TRACED] = Traced(module)
         except Exception as e:  # a model's own forward, run with symbols, raises what it likes
             log_fallback("torch.fx cannot trace the model", "its own code runs", e)
-            learnt[TRACED] = None
-    found: Traced | None = learnt[TRACED]
-    if found is None:
+            memo[TRACED] = None
+    graph: Traced | None = memo[TRACED]
+    if graph is None:
         raise NotTraceable("not traceable")
-    return found
+    return graph
 
 
 @contextmanager
 def out_of_place(module: nn.Module) -> Iterator[None]:
-    """Activations that work in place do not, for the time being: in a graph, every value has one meaning."""
+    """Inside, in-place activation modules work out of place: in a graph, every node has one value."""
     changed = [m for m in module.modules() if getattr(m, "inplace", None) is True]
     try:
         for m in changed:
@@ -154,39 +154,39 @@ def out_of_place(module: nn.Module) -> Iterator[None]:
 
 
 class GraphSection:
-    """activations (row, *layer shape), rows (row,) or None -> place -> (row, *place shape), by the cut graph."""
+    """activations (row, *layer shape), rows (row,) or None -> target layer -> (row, *its shape), by the cut graph."""
 
-    def __init__(self, adapter: Adapter, cut: Cut, places: Sequence[str]):
+    def __init__(self, adapter: Adapter, cut: Cut, target_layers: Sequence[str]):
         self.adapter, self.cut = adapter, cut
         self.inputs = len(cut.images)
         self.modules = dict(adapter.module.named_modules())
         self.names = {m: name for name, m in self.modules.items()}
         self.traced = traced(adapter.module)
         self.layer = self.traced.layer(cut.path, cut.result) if cut.layer != INPUT else self.traced.input
-        self.ends = {place: self._end(place) for place in places}
+        self.ends = {target: self._end(target) for target in target_layers}
         self.values = self._recorded()
         self._plan()
 
-    def _end(self, place: str) -> Any:
+    def _end(self, target: str) -> Any:
         head = self.adapter.description.output
-        if place == OUTPUT:
+        if target == OUTPUT:
             return self.traced.single(head) if head else self.traced.result
-        return self.traced.single(self.names[self.adapter.module_of(place)])
+        return self.traced.single(self.names[self.adapter.module_of(target)])
 
     def _recorded(self) -> dict[Node, Any]:
-        """What the forward left: values of nodes below the layer."""
-        found: dict[Node, Any] = {}
+        """The values of nodes below the layer that the forward left."""
+        values: dict[Node, Any] = {}
         for path, call, result in self.cut.records:
             trees = self.traced.given.get(path, [])
             if result is not RERUN and call < len(trees):
-                _assign(trees[call], result, found)
+                _assign(trees[call], result, values)
         tree = self.traced.single(self.cut.path) if self.cut.layer != INPUT else None
         if not isinstance(tree, Node):
-            _assign(tree, self.cut.result, found)
+            _assign(tree, self.cut.result, values)
         if self.cut.layer != INPUT:
-            found[self.traced.input] = self.adapter.normalize(self.cut.images)
-        found.pop(self.layer, None)
-        return found
+            values[self.traced.input] = self.adapter.normalize(self.cut.images)
+        values.pop(self.layer, None)
+        return values
 
     def _plan(self) -> None:
         """Nodes to run, in order, and the values at the border, which are spread to the rows."""
@@ -205,7 +205,7 @@ class GraphSection:
                 continue
             if node in above or node not in self.traced.varies:
                 run.add(node)
-            elif not has_tensor(value := self._value(node)):  # a size: it is taken anew, from what has rows
+            elif not has_tensor(value := self._value(node)):  # a size: it is computed again, from what has rows
                 run.add(node)
             else:
                 self.border[node] = value
@@ -263,11 +263,11 @@ class GraphSection:
             values[node] = self.step(node, values)
             for done in self.frees.get(node, ()):
                 values.pop(done, None)
-        return {place: tensor_of(map_arg(end, values.__getitem__), place) for place, end in self.ends.items()}
+        return {target: tensor_of(map_arg(end, values.__getitem__), target) for target, end in self.ends.items()}
 
     def down(self, activations: Tensor, gradients: Tensor) -> Tensor:
-        """(target, row, *layer shape) at the layer's node -> at the layer itself: where that is the input, pictures are
-        normalized between the two."""
+        """Gradients (target, row, *layer shape) at the layer's node -> at the layer: the input is normalized
+        between the two."""
         return through_normalization(self.adapter, activations, gradients) if self.cut.layer == INPUT else gradients
 
     @contextmanager
@@ -287,7 +287,7 @@ def through_normalization(adapter: Adapter, images: Tensor, gradients: Tensor) -
 
 
 def run_node(modules: Mapping[str, Any], node: Node, values: Mapping[Node, Any]) -> Any:
-    """One operation of a model's graph; what it does in place is done out of place."""
+    """One operation of a model's graph; an in-place one runs out of place."""
     if node.op == "get_attr":
         return operator.attrgetter(str(node.target))(modules[""])
     arguments = map_arg(node.args, values.__getitem__)
@@ -308,15 +308,15 @@ def run_node(modules: Mapping[str, Any], node: Node, values: Mapping[Node, Any])
     return _PLAIN.get(target, target)(*arguments, **named)
 
 
-def _assign(tree: Any, value: Any, found: dict[Node, Any]) -> None:
+def _assign(tree: Any, value: Any, values: dict[Node, Any]) -> None:
     if isinstance(tree, Node):
-        found[tree] = value
+        values[tree] = value
     elif isinstance(tree, tuple | list) and isinstance(value, tuple | list):
         for part, one in zip(tree, value, strict=False):
-            _assign(part, one, found)
+            _assign(part, one, values)
     elif isinstance(tree, dict) and isinstance(value, dict):
         for key, part in tree.items():
-            _assign(part, value.get(key), found)
+            _assign(part, value.get(key), values)
 
 
 def has_tensor(value: Any) -> bool:

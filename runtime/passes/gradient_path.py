@@ -1,8 +1,8 @@
-"""Whether gradients have a way from a layer to a target at all, and where it ends.
+"""Whether a gradient path leads from a layer to a target at all, and where it ends.
 
-A dead unit has a gradient of zero; a tensor that was detached has none, and a zero for it would say what is not so.
-Looked at only where everything that came back is zero: in a forward of one input, where the layer alone can have a
-gradient, and every module is asked whether what it was given, and what it gave, was made of the layer's result.
+A dead unit has a gradient of zero; a detached tensor has none, and a zero for it would be wrong. Checked only where a
+whole gradient is zero: in a forward of one input, in which only the layer's result requires a gradient, hooks note
+for every module whether its arguments and its result depend on it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.errors import error
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.counters import Passes
-from bbilang.runtime.passes.forward import forward
+from bbilang.runtime.passes.forward import Captured, forward
 from bbilang.runtime.passes.hooks import INPUT, frozen_module, tensor_of, with_tensor
 from bbilang.runtime.passes.module.results import tensors
 from bbilang.runtime.passes.replay_above import OUTPUT
@@ -27,38 +28,37 @@ from bbilang.runtime.passes.replay_above import OUTPUT
 def check_gradient_path(
     adapter: Adapter, images: Tensor, layer: str, target_layer: str, counter: Passes | None = None
 ) -> None:
-    """Raises BbiError E505 where no gradient leads from the layer to the place, and says where it ends: to the scores,
-    or to a layer whose values depend on it. Nothing is said about a way whose gradient is zero."""
+    """Raise BbiError E505 where no gradient path leads from the layer to the scores, or to a target layer whose values
+    depend on it; the message says where the path ends. A path whose gradient is zero is fine."""
     head = adapter.description.output
     path = head if target_layer == OUTPUT else target_layer
-    watch = _Watch(adapter, layer)
-    found: list[Tensor] = []
+    tracer = _PathTracer(adapter, layer)
+    results: list[Tensor] = []
     if counter is not None:
         counter.probes += 1
     with torch.inference_mode(False), torch.enable_grad(), frozen_module(adapter.module) as handles:
         pixels = images[:1].detach().to(adapter.device).clone().requires_grad_(layer == INPUT)
-        handles += watch.hooks()
+        handles += tracer.hooks()
         if path:
             target = adapter.module.get_submodule(head) if target_layer == OUTPUT else adapter.module_of(target_layer)
             handles.append(
-                target.register_forward_hook(lambda m, a, result: found.append(tensor_of(result, target_layer)))
+                target.register_forward_hook(lambda m, a, result: results.append(tensor_of(result, target_layer)))
             )
         result = adapter.module(adapter.normalize(pixels))
-        value = found[0] if path and found else tensor_of(result, target_layer)
+        value = results[0] if path and results else tensor_of(result, target_layer)
     if not value.requires_grad and (target_layer == OUTPUT or _depends(adapter, images[:1], layer, target_layer)):
-        raise watch.error(target_layer)
+        raise tracer.error(target_layer)
 
 
 def other_values(values: Tensor) -> Iterator[Tensor]:
-    """Values far from these, of their size: what depends on them gives something else for one of these."""
+    """Values far from these, of their magnitude: whatever depends on them differs for one of these."""
     yield -values - values.abs().mean() - 1
     noise = torch.randn(values.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32).to(values)
     yield values + noise * (3 * values.abs().mean() + 1)
 
 
 def _depends(adapter: Adapter, images: Tensor, layer: str, target_layer: str) -> bool:
-    """Whether the values of a place depend on those of a layer at all: what lies beside it does not, and its zeros are
-    right."""
+    """Whether a target layer depends on a layer at all: one beside it does not, and its zeros are right."""
     own = forward(adapter, images, [layer, target_layer], False)
     return any(
         not torch.equal(
@@ -69,7 +69,7 @@ def _depends(adapter: Adapter, images: Tensor, layer: str, target_layer: str) ->
 
 
 class NoGradientPath(Exception):
-    """No gradient leads to a place; raised while the network is borrowed, and told outside of that."""
+    """No gradient path leads to a target layer; raised inside `above`, which turns it into E505."""
 
     def __init__(self, target_layer: str):
         super().__init__(target_layer)
@@ -77,24 +77,25 @@ class NoGradientPath(Exception):
 
 
 @contextmanager
-def locate_missing_path(adapter: Adapter, captured: Any, layer: str) -> Iterator[None]:
-    """`NoGradientPath` inside becomes E505, which says where the way ends."""
+def locate_missing_path(adapter: Adapter, captured: Captured, layer: str) -> Iterator[None]:
+    """Turn `NoGradientPath` into E505, which says where the path ends."""
     try:
         yield
     except NoGradientPath as e:
-        check_gradient_path(adapter, captured.images, layer, e.target_layer)
+        if captured.images is not None:
+            check_gradient_path(adapter, captured.images, layer, e.target_layer)
         to = "the scores" if e.target_layer == OUTPUT else f"`{e.target_layer}`"
         message = f"no gradient leads from `{layer}` to {to} when the network above it runs alone"
         raise error("E505", message, "take a method without gradients, such as `occlusion`") from e
 
 
 def all_zero(gradient: Tensor) -> bool:
-    """The first row is looked at first: where it has a gradient, that is all."""
+    """Whether a gradient (row, ...) is zero throughout; the first row is read first, since it mostly is not."""
     return bool(gradient.numel()) and not bool(gradient[0].any()) and not bool(gradient.any())
 
 
-class _Watch:
-    """Follows what is made of the layer's result, module by module."""
+class _PathTracer:
+    """Follows what depends on the layer's result, module by module."""
 
     def __init__(self, adapter: Adapter, layer: str):
         self.layer = layer
@@ -103,15 +104,15 @@ class _Watch:
         self.names = {module: short.get(path, path) for module, path in self.paths.items()}
         self.module = adapter.module_of(layer) if layer != INPUT else None
         self.begun = self.module is None
-        self.last = layer  # the last module that gave something made of it
-        self.ends = ""  # the first that was given something made of it and gave nothing of the kind
-        self.next = ""  # the first that was given nothing of the kind, since `last`
+        self.last = layer  # the last module whose result depends on it
+        self.ends = ""  # the first whose arguments depend on it and whose result does not
+        self.next = ""  # the first whose arguments do not, since `last`
 
-    def hooks(self) -> list[Any]:
-        found = [m.register_forward_hook(self.after, with_kwargs=True) for m in self.names]
+    def hooks(self) -> list[RemovableHandle]:
+        results = [m.register_forward_hook(self.after, with_kwargs=True) for m in self.names]
         if self.module is not None and self.module not in self.names:
-            found.append(self.module.register_forward_hook(self.after, with_kwargs=True))
-        return found
+            results.append(self.module.register_forward_hook(self.after, with_kwargs=True))
+        return results
 
     def after(self, module: nn.Module, given: tuple[Any, ...], named: Mapping[str, Any], result: Any) -> Any:
         if module is self.module:
@@ -121,7 +122,7 @@ class _Watch:
         if not self.begun or _around(self.paths.get(module, ""), self.paths.get(self.module, "-")):
             return None
         name = self.names[module]
-        before, now = _moving([*given, *named.values()]), _moving(result)
+        before, now = _requires_grad([*given, *named.values()]), _requires_grad(result)
         if now:
             self.last, self.next = name, ""
         elif before:
@@ -152,9 +153,9 @@ class _Watch:
 
 
 def _around(name: str, inner: str) -> bool:
-    """Whether a module holds another: what it gives is told by what is in it."""
+    """Whether a module contains another: its result is judged by the modules inside."""
     return inner.startswith(f"{name}.")
 
 
-def _moving(tree: Any) -> bool:
+def _requires_grad(tree: Any) -> bool:
     return any(value.requires_grad for value in tensors(tree))

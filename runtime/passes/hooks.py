@@ -1,4 +1,4 @@
-"""A module borrowed and given back as it was found, results that are tuples or records, the errors of a run."""
+"""A frozen module with hooks, results that are not one tensor, and checks that values are finite."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from bbilang.runtime.device.memory import is_out_of_memory
 from bbilang.runtime.errors import error
@@ -18,7 +19,7 @@ INPUT = "input"
 
 
 class Stop(BaseException):
-    """Leaves a forward after its deepest demanded layer; not an Exception, so that no model catches it."""
+    """Leaves a forward after its deepest requested layer; not an Exception, so that no model catches it."""
 
 
 @contextmanager
@@ -37,20 +38,20 @@ def guard_memory(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def frozen_module(module: nn.Module) -> Iterator[list[Any]]:
-    """The module in eval mode with frozen parameters; yields a list for hook handles. All is undone at the end."""
+def frozen_module(module: nn.Module) -> Iterator[list[RemovableHandle]]:
+    """Put the module in eval mode with frozen parameters; yields a list for hook handles. All is undone at the end."""
     with differentiable(module):
         yield from _frozen(module)
 
 
-def _frozen(module: nn.Module) -> Iterator[list[Any]]:
+def _frozen(module: nn.Module) -> Iterator[list[RemovableHandle]]:
     parts = list(module.modules())
     training = [m for m in parts if m.training]
     learning = [p for m in parts for p in own_tensors(m) if p.requires_grad]
-    handles: list[Any] = []
+    handles: list[RemovableHandle] = []
     try:
         for m in training:
-            m.training = False  # not eval(): a train() of the model's own may do more than the reader asked for
+            m.training = False  # not eval(): a module's own train() may do more
         for p in learning:
             p.requires_grad_(False)
         yield handles
@@ -64,26 +65,26 @@ def _frozen(module: nn.Module) -> Iterator[list[Any]]:
 
 
 def tensor_of(result: Any, layer: str) -> Tensor:
-    """A layer's result as passes take it (see `results`). Raises E502 where there is no tensor in it, E525
-    where that is complex."""
-    found = first_tensor(result)
-    if found is None:
+    """The tensor of a layer's result that passes read (see `module/results.py`). Raises E502 where
+    there is none, E525 where it is complex."""
+    tensor = first_tensor(result)
+    if tensor is None:
         raise error("E502", f"`{layer}` gives no tensor but {type(result).__name__}", "name a layer inside it")
-    if found.is_complex():
+    if tensor.is_complex():
         message = f"`{layer}` gives complex numbers, which have no order, no sign and no colour"
         raise error("E525", message, "name the layer after it that gives real ones: a magnitude, or a transform back")
-    return found
+    return tensor
 
 
 def with_tensor(result: Any, tensor: Tensor, layer: str) -> Any:
-    """The result with that tensor replaced, wherever it stands in it, so that what follows reads the replacement.
+    """The result with that tensor replaced, so that what follows reads the replacement.
     Raises E502 where the result does not take it."""
     old = tensor_of(result, layer)
     try:
-        found = map_leaves(result, lambda value: tensor if value is old else value)
-        if first_tensor(found) is tensor and tensor_path(found) == tensor_path(result):
-            return found
-    except (TypeError, ValueError, AttributeError):  # a class of one's own that cannot be built from its parts
+        replaced = map_leaves(result, lambda value: tensor if value is old else value)
+        if first_tensor(replaced) is tensor and tensor_path(replaced) == tensor_path(result):
+            return replaced
+    except (TypeError, ValueError, AttributeError):  # a custom class that cannot be built from its parts
         pass
     message = f"`{layer}` gives {type(result).__name__}, and what stands in it cannot be replaced"
     raise error("E502", message, "name a layer inside it")
@@ -95,15 +96,15 @@ def shares_memory(out: Tensor, arguments: Sequence[Any]) -> bool:
     return any(isinstance(a, Tensor) and a.untyped_storage().data_ptr() == pointer for a in arguments)
 
 
-_WAY_BACK = (
+_OVERFLOW = (
     "activations are finite, and so are the weights: the numbers overflowed on the way back. Look for quotients by "
     "almost 0 and for roots and logarithms near 0, or take a later layer"
 )
 
 
-def check_gradients(layer: str, values: Tensor, rule: Any = None) -> None:
-    """What came back to a layer, by the ``rule`` of a method if there is one. Raises BbiError E503."""
-    what, help = getattr(rule, "overflow", ("gradients", _WAY_BACK))
+def check_gradients(layer: str, values: Tensor, rule: object = None) -> None:
+    """Check gradients at a layer; a backward ``rule`` may have its own message (``overflow``). Raises BbiError E503."""
+    what, help = getattr(rule, "overflow", ("gradients", _OVERFLOW))
     check_finite(layer, values, what, help)
 
 

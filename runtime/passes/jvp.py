@@ -1,8 +1,8 @@
-"""Jacobian-vector products of the network above a layer: what moves above when the activations move.
+"""Jacobian-vector products of the network above a layer: how values above change with the activations.
 
-Where the network above is a traced graph its derivative is written out (`linear`), values once and the tangents of a
-chunk one batch. Elsewhere forward mode (torch.func.jvp) under a chunked vmap, or, for code that works in place, values
-and tangents as rows.
+Where the network above is a traced graph its derivative is an explicit linear network (`explicit_jvp.py`), with the
+values computed once and the tangents of a chunk as one batch. Elsewhere it is forward mode (torch.func.jvp) under a
+chunked vmap, or, for code that works in place, values and tangents as rows.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from bbilang.runtime.device.memory import chunks, is_out_of_memory
 from bbilang.runtime.passes.above import NetworkAbove
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.explicit_jvp import ExplicitJvp
+from bbilang.runtime.passes.fallback import log_fallback
 from bbilang.runtime.passes.fx_graph import GraphSection
 from bbilang.runtime.passes.gradient_path import all_zero
 from bbilang.runtime.passes.hooks import check_gradients, guard_memory
@@ -36,7 +37,7 @@ def tangent_chunks(
     chunk: int | None = None,
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
     """`tangents` in pieces: ``make(start, stop)`` gives tangents[start:stop], (chunk, input, *layer shape); yields
-    (start, place -> (chunk, input, *place shape)), so that neither all tangents nor all results are in memory."""
+    (start, target layer -> (chunk, input, *its shape)), so that neither all tangents nor all results are in memory."""
     counter = counter if counter is not None else upper.counter
     target_layers = upper.target_layers if target_layers is None else target_layers
     device = upper.activations.device
@@ -47,16 +48,16 @@ def tangent_chunks(
         counter.tangent(upper.inputs, stop - start)
         plain = sdpa_kernel(SDPBackend.MATH)  # the fused kernels of attention know no forward mode
         with torch.inference_mode(False), torch.no_grad(), plain, guard_memory("a forward pass of tangents"):
-            found = _push(upper, some, chunk == 1)
-        return {target_layer: promoted(found[target_layer], upper.pictures) for target_layer in target_layers}
+            result = _push(upper, some, chunk == 1)
+        return {target_layer: promoted(result[target_layer], upper.pictures) for target_layer in target_layers}
 
-    for start, found in chunks(total, each, work, AT_MOST.get(device.type, 32), device, chunk):
-        for target_layer, value in found.items():
+    for start, result in chunks(total, each, work, AT_MOST.get(device.type, 32), device, chunk):
+        for target_layer, value in result.items():
             check_gradients(target_layer, value)
             if all_zero(value):
                 upper.check_gradient_path(target_layer)
-        yield start, found
-        del found
+        yield start, result
+        del result
 
 
 def tangents(
@@ -67,41 +68,43 @@ def tangents(
     chunk: int | None = None,
 ) -> dict[str, Tensor]:
     """Jacobian-vector products at the captured activations: ``directions`` (tangent, input, *layer shape), gives
-    place -> (tangent, input, *place shape); zero where a place does not depend on the layer.
+    target layer -> (tangent, input, *its shape); zero where it does not depend on the layer.
 
     ``chunk`` tangents share one pass; None takes as many as memory allows, 1 is the plain loop over
     torch.func.jvp. Raises BbiError E503, E504.
     """
-    found = tangent_chunks(
+    pieces = tangent_chunks(
         upper, lambda start, stop: directions[start:stop], len(directions), target_layers, counter, chunk
     )
     parts: dict[str, list[Tensor]] = {
         target_layer: [] for target_layer in (upper.target_layers if target_layers is None else target_layers)
     }
-    for _, some in found:
+    for _, some in pieces:
         for target_layer, value in some.items():
             parts[target_layer].append(value)
     return {target_layer: torch.cat(values) if len(values) > 1 else values[0] for target_layer, values in parts.items()}
 
 
 def _push(upper: NetworkAbove, some: Tensor, loop: bool) -> dict[str, Tensor]:
-    """The fastest way that this network allows; ``loop`` asks for the plainest."""
+    """Push tangents in the fastest way that works for this network; ``loop``: without the explicit network."""
     tries = [push] if loop or not isinstance(upper.run, GraphSection) else [push_linear, push]
     for one in tries:
         if upper.batched.get(one.__name__, True):
             try:
                 return one(upper, some)
-            except RuntimeError as e:  # an operation that cannot be batched, or works in place, or is not one tensor's
+            except RuntimeError as e:  # an operation that cannot be batched, works in place, or has several results
                 if is_out_of_memory(e):
                     raise
+                log_fallback(f"{one.__name__} above `{upper.layer}`", "a slower way of forward mode runs", e)
                 upper.batched[one.__name__] = False
     return push_rows(upper, some)
 
 
 def push_linear(upper: NetworkAbove, some: Tensor) -> dict[str, Tensor]:
-    """The derivative as a network of its own, whose values were computed once."""
+    """By the explicit network, whose values were computed once."""
     if upper.linear is None:
-        upper.linear = ExplicitJvp(upper.run, upper.activations)  # type: ignore[arg-type]
+        assert isinstance(upper.run, GraphSection)
+        upper.linear = ExplicitJvp(upper.run, upper.activations)
     return upper.linear.push(some)
 
 
@@ -124,9 +127,9 @@ def push_rows(upper: NetworkAbove, some: Tensor) -> dict[str, Tensor]:
     count, inputs = len(some), upper.inputs
     rows = torch.arange(inputs, device=some.device).repeat(count)
     with dual.dual_level():
-        moved = dual.make_dual(upper.activations[rows], some.flatten(0, 1))
-        found = upper.run(moved, rows)
-        parts = {target_layer: dual.unpack_dual(value) for target_layer, value in found.items()}
+        dual_values = dual.make_dual(upper.activations[rows], some.flatten(0, 1))
+        values = upper.run(dual_values, rows)
+        parts = {target_layer: dual.unpack_dual(value) for target_layer, value in values.items()}
         return {
             target_layer: (torch.zeros_like(part.primal) if part.tangent is None else part.tangent.clone()).unflatten(
                 0, (count, inputs)

@@ -1,7 +1,7 @@
-"""The network above a layer by hooks: the model's own code runs, and what lies below the layer is not computed again.
+"""The network above a layer by hooks: the model's own code runs, and the modules below the layer are not computed.
 
-Modules that had completed before the layer give what they gave then; the layer gives the activations that are asked
-about. Functions between modules run again, which is little. Works for anything that runs in Python.
+Modules that had completed before the layer return their recorded results; the layer returns the given activations.
+Functions between modules run again, which is little. Works for anything that runs in Python.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OUTPUT = "output"
 
 
 class Replay:
-    """activations (row, *layer shape), rows (row,) or None -> place -> (row, *place shape)."""
+    """activations (row, *layer shape), rows (row,) or None -> target layer -> (row, *its shape)."""
 
     def __init__(self, adapter: Adapter, cut: Cut, target_layers: Sequence[str]):
         self.adapter, self.cut = adapter, cut
@@ -44,7 +44,7 @@ class Replay:
         self.next: dict[str, int] = {}
         self.activations: Tensor | None = None
         self.rows: Tensor | None = None
-        self.found: dict[str, Tensor] = {}
+        self.results: dict[str, Tensor] = {}
         self.passed = False
 
     def stub(self, module: nn.Module, plain: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,17 +68,17 @@ class Replay:
 
     def capture(self, module: nn.Module, arguments: tuple[Any, ...], result: Any) -> Any:
         for target_layer in self.at[module]:
-            if target_layer in self.found:
+            if target_layer in self.results:
                 raise runs_twice(target_layer)
-            self.found[target_layer] = tensor_of(result, target_layer)
-        if not self.whole and len(self.found) == sum(map(len, self.at.values())):
+            self.results[target_layer] = tensor_of(result, target_layer)
+        if not self.whole and len(self.results) == sum(map(len, self.at.values())):
             raise Stop
         name = self.at[module][0]
-        return with_tensor(result, self.found[name].clone(), name)
+        return with_tensor(result, self.results[name].clone(), name)
 
     @contextmanager
     def ready(self) -> Iterator[None]:
-        """The model with its stubs and hooks; given back as it was found."""
+        """Put the stubs and hooks on the model; inside, this object can be called."""
         patched: list[tuple[nn.Module, Any]] = []
         with frozen_module(self.adapter.module) as handles:
             try:
@@ -95,7 +95,7 @@ class Replay:
                         module.forward = own  # type: ignore[method-assign]
 
     def __call__(self, activations: Tensor, rows: Tensor | None) -> dict[str, Tensor]:
-        self.rows, self.next, self.found, self.passed = rows, {}, {}, False
+        self.rows, self.next, self.results, self.passed = rows, {}, {}, False
         result = None
         try:
             if self.cut.layer == INPUT:
@@ -107,21 +107,21 @@ class Replay:
                 result = self.adapter.module(self.adapter.normalize(pixels).clone())
             except Stop:
                 pass
-            found = dict(self.found)
+            results = dict(self.results)
         finally:
-            self.activations, self.rows, self.found = None, None, {}
+            self.activations, self.rows, self.results = None, None, {}
         if self.whole:
-            found[OUTPUT] = tensor_of(result, OUTPUT)
+            results[OUTPUT] = tensor_of(result, OUTPUT)
         for module, target_layers in self.at.items():
             for target_layer in target_layers:
-                if target_layer not in found:
+                if target_layer not in results:
                     name = self.names.get(module, target_layer)
                     raise error("E502", f"`{name}` did not run above `{self.cut.layer}`", "name a layer above it")
-        return found
+        return results
 
 
 def nearly_equal(have: Mapping[str, Tensor], want: Mapping[str, Tensor], tolerance: float = 1e-4) -> bool:
-    """Equal within a part of the largest value of each place."""
+    """Whether values are equal within a share of the largest value of each target layer."""
     for target_layer, value in want.items():
         other = have[target_layer]
         if other.shape != value.shape or not bool(torch.isfinite(other).all()):

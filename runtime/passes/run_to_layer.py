@@ -1,4 +1,4 @@
-"""A run to one layer, again and again, for optimizing its input."""
+"""Runs of a model up to one layer, again and again, for optimizing the input."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OUTPUT = "output"
 
 
 class _Redirected(torch.autograd.Function):
-    """ReLU (or ReLU6) whose gradient, where none of an image passes, is let through shut units that it would open.
+    """ReLU (or ReLU6) that, for an image none of whose gradient passes, passes it at closed units that it would open.
 
     The gradient is that of a loss, so a positive one pushes a unit lower (Lucid's redirected gradient). ``rows``
     (batch,) says for which images, None for all.
@@ -38,12 +38,12 @@ class _Redirected(torch.autograd.Function):
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
         (x,) = context.saved_tensors
         plain = torch.ops.aten.hardtanh_backward(gradient, x, 0.0, context.ceiling)
-        shut = plain.abs().amax(tuple(range(1, x.dim()))) == 0
+        closed = plain.abs().amax(tuple(range(1, x.dim()))) == 0
         if context.rows is not None:
-            shut &= context.rows
-        if bool(shut.any()):  # few images, in few layers: the rest of the work is for them alone
-            values, g = x[shut], gradient[shut]
-            plain[shut] = g.masked_fill(((values <= 0) & (g > 0)) | ((values >= context.ceiling) & (g < 0)), 0.0)
+            closed &= context.rows
+        if bool(closed.any()):  # few images, in few layers: only they cost more
+            values, g = x[closed], gradient[closed]
+            plain[closed] = g.masked_fill(((values <= 0) & (g > 0)) | ((values >= context.ceiling) & (g < 0)), 0.0)
         return plain, None, None
 
 
@@ -65,9 +65,9 @@ class _Clamped(torch.autograd.Function):
 class Runner:
     """Images in [0, 1] (batch, 3, y, x) -> the layer's activation, (batch, channel, y, x), attached to the graph.
 
-    While ``through_relu`` is true, gradients pass ReLU and ReLU6 modules that are shut for a whole image; a boolean
-    tensor (batch,) says for which images. Only modules can be reached: a model that calls ``torch.relu`` or ``F.relu``
-    itself keeps its own gradient there. The layer "output" stands for the scores.
+    While ``through_relu`` is true, gradients pass ReLU and ReLU6 modules that are closed for a whole image; a boolean
+    tensor (batch,) selects the images. Only modules can be reached: a model that calls ``torch.relu`` or ``F.relu``
+    itself keeps its own gradient there. The layer "output" means the scores.
     """
 
     def __init__(self, adapter: Adapter, layer: str, counter: Passes):
@@ -104,14 +104,14 @@ class Runner:
 
     def _one_by_one(self, images: Tensor) -> Tensor:
         """Each image alone, where rows depend on each other."""
-        which, found = self.through_relu, []
+        which, results = self.through_relu, []
         try:
             for row in range(len(images)):
                 self.through_relu = which[row : row + 1] if isinstance(which, Tensor) else which
-                found.append(self._run(images[row : row + 1]))
+                results.append(self._run(images[row : row + 1]))
         finally:
             self.through_relu = which
-        return torch.cat(found)
+        return torch.cat(results)
 
     def _run(self, images: Tensor) -> Tensor:
         self._result = None
@@ -128,12 +128,12 @@ class Runner:
         return promoted(result, images)
 
     def backward(self, loss: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """The gradients of a scalar loss; zero where it does not depend on an input. Frees the graph."""
+        """Compute the gradients of a scalar loss, zero where it does not depend on an input, and free the graph."""
         self.counter.backward(len(inputs[0]))
         if not loss.requires_grad:  # the layer does not depend on its input
             return tuple(torch.zeros_like(x) for x in inputs)
-        found = grad(loss, list(inputs), allow_unused=True)
-        return tuple(torch.zeros_like(x) if g is None else g for x, g in zip(inputs, found, strict=True))
+        results = grad(loss, list(inputs), allow_unused=True)
+        return tuple(torch.zeros_like(x) if g is None else g for x, g in zip(inputs, results, strict=True))
 
 
 @contextmanager
@@ -144,10 +144,10 @@ def run_to(
     counter: Passes | None = None,
     example: Tensor | None = None,
 ) -> Iterator[Runner]:
-    """A `Runner` that stops at the layer, for optimizing its input: one registration for any number of calls.
+    """Yield a `Runner` that stops at the layer: hooks are registered once for any number of calls.
 
-    ``through_relu`` may be switched on the runner between calls. ``example`` (batch, 3, y, x) lets the layer be
-    checked for running twice. Raises BbiError E501, E502, E504.
+    ``through_relu`` may be set on the runner between calls. ``example`` (batch, 3, y, x): what to check on that the
+    layer runs once. Raises BbiError E501, E502, E504.
     """
     runner = Runner(adapter, layer, counter if counter is not None else Passes())
     runner.through_relu = through_relu

@@ -1,4 +1,4 @@
-"""What a forward leaves for going down again without autograd: what its modules gave, by the nodes of its graph."""
+"""What a forward saves for the explicit VJP: the results of its modules, by the nodes of its graph."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.fx.node import Node
 from torch.utils._pytree import tree_map
+from torch.utils.hooks import RemovableHandle
 
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.fx_graph import run_node
@@ -19,11 +20,15 @@ _HEAVY = (
     "conv2d", "conv3d", "conv_transpose2d", "tensordot", "dot", "bilinear",
 )  # fmt: skip
 
-_SUMS = (operator.add, operator.iadd, torch.add)  # of two tensors alike: like either, and asking "meta" takes a while
+_SUMS = (
+    operator.add,
+    operator.iadd,
+    torch.add,
+)  # of two tensors of one shape and dtype: like either
 
 
 class SavedValues:
-    """What the modules of a forward gave, detached: what it takes to go down again. Hang `hooks` after all others."""
+    """The results of the modules of a forward, detached. Register `hooks` after all others."""
 
     def __init__(self, adapter: Adapter, images: Tensor):
         self.adapter, self.images = adapter, images
@@ -31,7 +36,7 @@ class SavedValues:
         self.names = {m: name for name, m in self.modules.items()}
         self.given: dict[str, list[tuple[Tensor, int]]] = {}
 
-    def hooks(self) -> list[Any]:
+    def hooks(self) -> list[RemovableHandle]:
         ends = (m for m in self.names if not m._modules and not isinstance(m, torch.jit.ScriptModule))
         return [m.register_forward_hook(self._keep) for m in ends]
 
@@ -44,7 +49,7 @@ class SavedValues:
 
 
 class NodeValues:
-    """The values of a graph's nodes by what a forward left; those of functions between modules are taken again."""
+    """The values of a graph's nodes by what a forward saved; those of functions between modules are computed again."""
 
     def __init__(self, saved: SavedValues, nodes: Sequence[Node], start: Node):
         self.given: dict[Node, tuple[Any, int]] = {}
@@ -60,20 +65,20 @@ class NodeValues:
                     self.given[node] = saved.given[path][at]
 
     def value(self, node: Node) -> Any:
-        """Raises NotImplementedError where it was not kept, or was written over, or takes work."""
+        """Raises NotImplementedError where it was not saved, was overwritten, or is expensive to compute."""
         if node in self.values:
             return self.values[node]
         if node in self.given:
             value, version = self.given[node]
             if isinstance(value, Tensor) and value._version != version:
-                raise NotImplementedError("a value that was written over")
+                raise NotImplementedError("a value that was overwritten")
         elif node is self.start:
             value = self.saved.adapter.normalize(self.saved.images)
         elif node.op in ("call_module", "placeholder"):
-            raise NotImplementedError("a value that was not kept")
+            raise NotImplementedError("a value that was not saved")
         elif (value := self._written(node)) is None:
             if is_heavy(node):
-                raise NotImplementedError("a value that takes work")
+                raise NotImplementedError("a value that is expensive")
             points = {x: self.value(x) for x in node.all_input_nodes}
             with torch.no_grad():
                 value = run_node(self.saved.modules, node, points)
@@ -81,7 +86,7 @@ class NodeValues:
         return value
 
     def _written(self, node: Node) -> Tensor | None:
-        """What a function in place has left in the result of the module before it."""
+        """The result of an in-place function, which stands in the saved result of the module before it."""
         source = node.args[0] if node.args else None
         name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
         if not (node.kwargs.get("inplace") is True or (name.endswith("_") and not name.endswith("__"))):
@@ -90,23 +95,23 @@ class NodeValues:
         return value if isinstance(value, Tensor) and value._version == version + 1 else None
 
     def like(self, node: Node) -> Any:
-        """Something of the value's shape and type: what was kept, else on the device "meta"."""
+        """Something of the value's shape and dtype: what was saved, else on the device "meta"."""
         if node not in self.likes:
             if node in self.values:
-                found = self.values[node]
+                like = self.values[node]
             elif node in self.given:
-                found = self.given[node][0]
+                like = self.given[node][0]
             elif node is self.start or node.op == "get_attr":
-                found = self.value(node)
+                like = self.value(node)
             else:
                 likes = [self.like(x) for x in node.all_input_nodes]
                 if node.target in _SUMS and len(likes) == len(node.args) == 2 and _alike(*likes):
-                    found = likes[0]
+                    like = likes[0]
                 else:
-                    points = {x: _meta(like) for x, like in zip(node.all_input_nodes, likes, strict=True)}
+                    points = {x: _meta(other) for x, other in zip(node.all_input_nodes, likes, strict=True)}
                     with torch.no_grad():
-                        found = run_node(self.saved.modules, node, points)
-            self.likes[node] = found
+                        like = run_node(self.saved.modules, node, points)
+            self.likes[node] = like
         return self.likes[node]
 
 
@@ -122,5 +127,5 @@ def is_heavy(node: Node) -> bool:
 
 
 def _meta(tree: Any) -> Any:
-    """The same on the device "meta"."""
+    """The tree with its tensors on the device "meta"."""
     return tree_map(lambda x: x.to("meta") if isinstance(x, Tensor) else x, tree)

@@ -1,4 +1,4 @@
-"""One run watched, once per model: which modules run twice, and what feeds what."""
+"""Traces one run of a model: which modules run twice, and which batch norm follows which convolution."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ from bbilang.runtime.passes.module.memo import memo_of
 
 @dataclass(frozen=True)
 class Trace:
-    """One run watched: how often each module ran, in order of first completion, and batch norms fed by a convolution.
+    """How often each module ran, in order of first completion, and batch norms that read a convolution.
 
-    Modules are held weakly by the table that remembers, so names stand for them here.
+    Modules go by name, since a module's memo must not hold the module.
     """
 
     runs: Mapping[str, int]
     pairs: tuple[tuple[str, str], ...]  # (convolution, batch norm that reads its result)
 
 
-WATCHED = "watched"
+TRACE = "trace"
 
 
 def trace(adapter: Adapter, images: Tensor, counter: Passes | None = None) -> Trace:
-    """Watch one image pass through the whole model; done once per model and remembered (`remember`).
+    """Watch one image pass through the whole model; done once per model and remembered (`memo_of`).
 
     A stopped forward cannot see that its layer would have run again further up: this can. Where the model fails half
     way (a head made for another image size), what ran before that is known and the rest is taken to run once.
     """
-    learnt = memo_of(adapter.module)
-    if WATCHED in learnt:
-        return learnt[WATCHED]
+    memo = memo_of(adapter.module)
+    if TRACE in memo:
+        return memo[TRACE]
     names = {m: name for name, m in adapter.module.named_modules()}
     runs: dict[str, int] = {}
     pairs: list[tuple[str, str]] = []
     latest: list[Any] = [None, None]
 
-    def watch(module: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
+    def note(module: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
         runs[names[module]] = runs.get(names[module], 0) + 1
         if isinstance(module, nn.BatchNorm2d) and arguments and arguments[0] is latest[1]:
             pairs.append((names[latest[0]], names[module]))
@@ -54,18 +54,19 @@ def trace(adapter: Adapter, images: Tensor, counter: Passes | None = None) -> Tr
             latest[:] = [module, result]
 
     with frozen_module(adapter.module) as handles, torch.no_grad():
-        handles += [m.register_forward_hook(watch) for m in names]
+        handles += [m.register_forward_hook(note) for m in names]
         try:
             adapter.module(adapter.normalize(images[:1].detach().to(adapter.device)))
         except Exception as e:  # the model's own, and shown by the pass itself if it gets as far
             log.debug("the model fails while it is traced: %r", e)
     if counter:
         counter.probes += 1
-    found = learnt[WATCHED] = Trace(runs, tuple(pairs))
-    return found
+    result = memo[TRACE] = Trace(runs, tuple(pairs))
+    return result
 
 
 def runs_twice(layer: str) -> BbiError:
+    """The error E501 of a layer."""
     return error(
         "E501",
         f"`{layer}` runs more than once in one pass, so its activation is not one thing",
@@ -74,6 +75,7 @@ def runs_twice(layer: str) -> BbiError:
 
 
 def check_runs_once(adapter: Adapter, layers: Mapping[nn.Module, str], images: Tensor, counter: Passes | None) -> None:
+    """Raise BbiError E501 where one of the modules, each with the name of its layer, runs more than once."""
     names = {m: name for name, m in adapter.module.named_modules()}
     runs = trace(adapter, images, counter).runs
     for module, layer in layers.items():

@@ -1,8 +1,8 @@
-"""What of a module torch cannot take derivatives of as it stands, made plain while the module is borrowed.
+"""Makes a module differentiable by plain autograd for a while: checkpoints, inference tensors, scripted code.
 
-Checkpointed blocks run again in a backward, under every hook, and the reentrant kind knows no `autograd.grad`: they run
-once and keep what they gave. Weights made under `torch.inference_mode` take no part in a graph: copies stand for them.
-Scripted code runs operation by operation: fused, it has a backward of its own.
+Checkpointed blocks run again in a backward, under every hook, and the reentrant kind does not support `autograd.grad`:
+they run once and keep their results. Weights made under `torch.inference_mode` cannot be part of a graph: copies
+replace them. Scripted code runs operation by operation: fused, it has its own backward.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 
 class _Once:
-    """In the place of `CheckpointFunction`."""
+    """Replaces `CheckpointFunction`."""
 
     @staticmethod
     def apply(function: Any, preserve: bool, *arguments: Any) -> Any:
@@ -25,7 +25,7 @@ class _Once:
 
 
 def _once(*arguments: Any, **named: Any) -> Iterator[None]:
-    """In the place of what makes a block without reentrance run again."""
+    """Replaces the generator that makes a block without reentrance run again."""
     yield
 
 
@@ -62,12 +62,12 @@ def own_tensors(part: nn.Module, held: str = "_parameters") -> list[Tensor]:
 
 
 def _without_inference(parts: list[nn.Module]) -> list[tuple[dict[str, Any], str, Any]]:
-    """Puts plain copies into the places of inference tensors; gives the places and what stood there."""
-    found: list[tuple[dict[str, Any], str, Any]] = []
+    """Replace inference tensors by plain copies; gives (table, name, what it held) of each."""
+    replaced: list[tuple[dict[str, Any], str, Any]] = []
     if not any(
         t.is_inference() for part in parts for held in ("_parameters", "_buffers") for t in own_tensors(part, held)
     ):
-        return found
+        return replaced
     copies: dict[int, Any] = {}
     with torch.inference_mode(False), torch.no_grad():
         for part in parts:
@@ -75,10 +75,10 @@ def _without_inference(parts: list[nn.Module]) -> list[tuple[dict[str, Any], str
                 for name, value in table.items():
                     if value is None or not value.is_inference():
                         continue
-                    found.append((table, name, value))
+                    replaced.append((table, name, value))
                     if id(value) not in copies:
                         copy = value.detach().clone()
                         copies[id(value)] = nn.Parameter(copy, False) if isinstance(value, nn.Parameter) else copy
-    for table, name, value in found:
+    for table, name, value in replaced:
         table[name] = copies[id(value)]
-    return found
+    return replaced

@@ -1,8 +1,7 @@
-"""What passes learnt of a live module: kept as long as the module is what it was then, and no longer.
+"""The memo of a live module: what passes learned of it, for as long as it stays what it was then.
 
-Once in each run, and at each call outside of a run, a digest of the module as it is (its code, attributes, hooks, and
-which tensors it holds) is compared with that of before. Where they differ, or no digest can be made, everything is
-learnt anew.
+Once in each run, and at each call outside of a run, a digest of the module (its code, attributes, hooks, and which
+tensors it holds) is compared with the last one. Where they differ, or no digest can be made, the memo starts empty.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from bbilang.runtime.passes.module.digest import Live, live
 @dataclass
 class _Memory:
     when: Live | None
-    learnt: dict[Any, Any] = field(default_factory=dict)
+    entries: dict[Any, Any] = field(default_factory=dict)
 
 
 _memories: weakref.WeakKeyDictionary[nn.Module, _Memory] = weakref.WeakKeyDictionary()
@@ -31,7 +30,7 @@ _checked: ContextVar[weakref.WeakSet[nn.Module] | None] = ContextVar("_checked",
 
 @contextmanager
 def module_unchanged() -> Iterator[None]:
-    """Inside, a module is taken to stay what it is; passes themselves put hooks and stubs on it."""
+    """Inside, modules count as unchanged once they were checked: passes themselves put hooks and stubs on them."""
     token = _checked.set(weakref.WeakSet()) if _checked.get() is None else None
     try:
         yield
@@ -41,13 +40,13 @@ def module_unchanged() -> Iterator[None]:
 
 
 def memo_of(module: nn.Module) -> dict[Any, Any]:
-    """What was learnt of the module as it is now: empty where it is another than before. To be written to."""
+    """The entries of the module as it is now: empty where it has changed. To be written to."""
     known, checked = _memories.get(module), _checked.get()
     if known is not None and checked is not None and module in checked:
-        return known.learnt
+        return known.entries
     now = live(module)
     if known is None or now is None or now != known.when or not known.when.holds:
         known = _memories[module] = _Memory(now)
     if checked is not None:
         checked.add(module)
-    return known.learnt
+    return known.entries

@@ -1,4 +1,4 @@
-"""Types of numbers: a module is given its own, and what it gives is float32 outside of it."""
+"""Dtypes: a module gets input of its own dtype, and its results are promoted to at least float32."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _chosen: weakref.WeakKeyDictionary[nn.Module, tuple[torch.dtype, torch.dtype]] =
 
 
 def input_types(module: nn.Module) -> list[torch.dtype]:
-    """What a module's pictures may have to be: the type of its first parameter of numbers, then those of the others."""
+    """The dtypes that a module's input may need: that of its first floating-point parameter, then others."""
     import torch
 
-    found = [p.dtype.to_real() for p in module.parameters() if p.is_floating_point() or p.is_complex()]
+    dtypes = [p.dtype.to_real() for p in module.parameters() if p.is_floating_point() or p.is_complex()]
     able = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-    return list(dict.fromkeys([dtype for dtype in found if dtype in able] or [torch.float32]))
+    return list(dict.fromkeys([dtype for dtype in dtypes if dtype in able] or [torch.float32]))
 
 
 def input_type(module: nn.Module) -> torch.dtype:
-    """The type of a module's pictures: what it was described with, else that of its first parameter of numbers."""
+    """The dtype of a module's input: what it was described with, else that of its first floating-point parameter."""
     import torch
 
     first = next((p.dtype.to_real() for p in module.parameters() if p.is_floating_point() or p.is_complex()), None)
@@ -34,15 +34,15 @@ def input_type(module: nn.Module) -> torch.dtype:
 
 
 def remember_input_type(module: nn.Module, dtype: torch.dtype) -> None:
-    """Remember the type that a module took, where it is not that of its first parameter."""
+    """Remember the input dtype that a module accepted, where it is not that of its first parameter."""
     _chosen.pop(module, None)
     if (first := input_type(module)) != dtype:
         _chosen[module] = (first, dtype)
 
 
 def promoted(value: Tensor, pictures: Tensor | None) -> Tensor:
-    """Numbers as they are outside of a module: of the type of its pictures, and never of half precision. What is no
-    real number stays. Differentiable."""
+    """Promote a result to the dtype of the module's input, and at least to float32; what is not floating-point stays.
+    Differentiable."""
     import torch
 
     if not value.is_floating_point():
@@ -51,5 +51,5 @@ def promoted(value: Tensor, pictures: Tensor | None) -> Tensor:
 
 
 def all_promoted(values: Mapping[str, Tensor], pictures: Tensor | None) -> dict[str, Tensor]:
-    """The same of every value."""
+    """`promoted` of every value."""
     return {key: promoted(value, pictures) for key, value in values.items()}

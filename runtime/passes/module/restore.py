@@ -1,4 +1,4 @@
-"""What a module's own code writes into the module while it runs under a tracer or a transform is taken back."""
+"""Restores the attributes of a module that its own code changes while it runs under a tracer or a transform."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ CONTAINERS = (dict, OrderedDict, defaultdict, list, set, deque)
 
 @contextmanager
 def restored(module: nn.Module) -> Iterator[None]:
-    """Inside, features that a module keeps and caches that it fills (`self.cache[key] = bias`) may be symbols of a
-    graph, or tensors of a transform that is over when it ends. Afterwards every attribute is the object that it was,
-    and every container among them holds what it held."""
+    """Restore a module's attributes at the end: every attribute is then the object that it was, and every container
+    among them holds what it held. Features that the module keeps and caches that it fills (`self.cache[key] = bias`)
+    may otherwise be symbols of a graph, or tensors of a transform that is over."""
     known: list[tuple[Any, Any]] = []
     for child in module.modules():
         own = vars(child)

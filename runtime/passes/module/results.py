@@ -1,7 +1,7 @@
-"""What a module gives: a tensor, or tensors in tuples, mappings and records, however deep.
+"""The result of a module: a tensor, or tensors in tuples, mappings and records, however deep.
 
-Passes look at one tensor of a result, and put another in its place: the ``logits`` where there are some, else the first
-tensor of numbers that stands directly in it, else the first of what stands in it.
+Passes read one tensor of a result, and can replace it: the ``logits`` where there are some, else the first
+floating-point tensor directly in it, else the first one inside its parts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PLAIN = (Tensor, str, bytes, int, float, complex, type(None), torch.dtype, torc
 
 
 def children_of(value: Any) -> dict[Any, Any] | None:
-    """Key, index or field -> what stands there; None for what holds nothing that can be looked into."""
+    """Key, index or field -> its value; None for what has no parts."""
     if isinstance(value, Mapping):
         return dict(value.items())
     if isinstance(value, tuple | list):
@@ -31,10 +31,10 @@ def children_of(value: Any) -> dict[Any, Any] | None:
 
 
 def tensor_path(value: Any) -> Path | None:
-    """Where the tensor of a result stands; None where there is none."""
+    """The path of the tensor that passes read; None where there is none."""
     for kind in (_of_numbers, Tensor.__instancecheck__):
-        if (found := _first(value, kind)) is not None:
-            return found
+        if (path := _first(value, kind)) is not None:
+            return path
     return None
 
 
@@ -50,26 +50,26 @@ def _first(value: Any, wanted: Callable[[Tensor], bool]) -> Path | None:
         return None
     order = sorted(parts, key=lambda key: (key != "logits", not isinstance(parts[key], Tensor)))  # stable
     for key in order:
-        if (found := _first(parts[key], wanted)) is not None:
-            return (key, *found)
+        if (path := _first(parts[key], wanted)) is not None:
+            return (key, *path)
     return None
 
 
 def value_at(value: Any, path: Path) -> Any:
-    """What stands at a path. Raises KeyError where nothing does."""
+    """The value at a path. Raises KeyError where there is none."""
     for key in path:
         value = (children_of(value) or {})[key]
     return value
 
 
 def first_tensor(value: Any) -> Tensor | None:
-    """The tensor that passes look at; None where there is none."""
+    """The tensor that passes read; None where there is none."""
     path = tensor_path(value)
     return None if path is None else value_at(value, path)
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
-    """All of them, in order."""
+    """All tensors of a result, in order."""
     if isinstance(value, Tensor):
         yield value
     for part in (children_of(value) or {}).values():
@@ -77,7 +77,7 @@ def tensors(value: Any) -> Iterator[Tensor]:
 
 
 def map_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
-    """The same form with every leaf changed; what has no leaf that changes is given back as it is."""
+    """The same structure with every leaf changed; a part without a changed leaf is returned as it is."""
     parts = children_of(value)
     if parts is None:
         return change(value)
