@@ -199,7 +199,8 @@ class IncrementalChecker(Checker):
         plain = self.resolver
         assert plain is not None
         recording = RecordingResolver(plain.registry, plain.models, plain.inputs, plain.settings, scopes=plain.scopes)
-        recording.element_names = self.names = _RecordingDict()  # type: ignore[assignment]
+        self.element_lookups = _RecordingDict()
+        recording.element_names = self.names = self.element_lookups
         recording.later, recording.macros = plain.later, _RecordingDict()
         self.resolver = recording
         models = tuple((context.slot, context.description) for context in plain.models.values())
@@ -218,7 +219,8 @@ class IncrementalChecker(Checker):
         if not self.started:
             self._start()
         super()._look_ahead(statements)
-        self.digest = hash((self.digest, tuple(self.resolver.later)))  # type: ignore[union-attr]
+        assert self.resolver is not None
+        self.digest = hash((self.digest, tuple(self.resolver.later)))
 
     def _interface(self, statement: ast.Interface) -> Interface:
         outside = self.digest
@@ -314,12 +316,12 @@ class IncrementalChecker(Checker):
         assert isinstance(resolver, RecordingResolver)
         record = StatementRecord(self.digest, {}, {}, {}, [])
         before, drawn = len(self.diagnostics), len(elements)
-        resolver.record, resolver.macros.seen, self.names.seen = record, record.macros, record.elements  # type: ignore
+        resolver.record, resolver.macros.seen, self.element_lookups.seen = record, record.macros, record.elements
         try:
             # `attempt` reports here, inside the recording, so that the caller's `attempt` has nothing to report.
             self.attempt(super()._statement, statement, elements)
         finally:
-            resolver.record, resolver.macros.seen, self.names.seen = None, None, None  # type: ignore
+            resolver.record, resolver.macros.seen, self.element_lookups.seen = None, None, None
         diagnostics = self.diagnostics[before:]
         resolver.origins.later.append((0, record.origins))
         if not keep or any(d.related or d.span is None or d.span.start < start for d in diagnostics):
