@@ -22,8 +22,8 @@ class Activations:
 class Gradients:
     """The operation needs d target / d activation at the field's layers, and the activations there.
 
-    ``parts``: not empty where its numbers are inner products of the gradient with parts that are known before
-    (`Operation.parts`), so that tangents find them as well as cotangents do; equal names stand for equal parts.
+    ``parts``: not empty where its numbers are inner products of the gradient with parts that are known beforehand
+    (`Operation.parts`), so that forward mode gives them as well as reverse mode; equal names stand for equal parts.
     ``rule``: a method whose `DerivativeMethod.around` the network runs in; empty for plain derivatives.
     ``combined``: a sum or difference of classes is one score, since the numbers are not sums over its classes.
     """
@@ -69,10 +69,12 @@ class RerunWork:
 
 @frozen
 class Trials:
-    """The operation puts an attribution to the test and runs the network for it by itself: the attribution ``again``,
-    to ``classes`` others where that is not 0; ``rows`` changed activations of its layer, ``each`` more for every
-    target, and ``gradients`` from which every target is followed down. ``words`` name the test. ``of``: equal for tests
-    that are one. ``baseline``: the picture that the attribution's own path starts from, empty for none.
+    """The operation measures an attribution's trustworthiness and runs the network for that itself.
+
+    It computes the attribution ``again`` as often, to ``classes`` other classes where that is not 0; runs ``rows``
+    changed activations of its layer, ``each`` more for every target, and ``gradients`` with a backward for every
+    target. ``words``: the measure's name. ``of``: equal for measures that are computed together. ``baseline``: the
+    picture that the attribution's own path starts from, empty for none.
     """
 
     target: Node

@@ -82,7 +82,7 @@ class Operation:
         that demand reruns."""
         raise NotImplementedError
 
-    def trial(self, node: Node, words: str, run: Any) -> None:
+    def trial(self, node: Node, words: str, run: Run) -> None:
         """Run the test named ``words``, once, for operations that demand `Trials`."""
         raise NotImplementedError
 

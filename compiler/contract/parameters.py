@@ -28,10 +28,10 @@ class Parameter:
     integer, number, flag, text: literals, with ``minimum`` and ``maximum`` in ``unit``.
     word: one of ``choices``. axis: the name of an axis of the field. ranking: a word of ``choices`` or a class.
     target: what can be attributed to. atoms: an element, field or substrate. element: the name of an element.
-    selection, condition, style, method, dataset: what they say. numbers: one, or three for the colours; numbers*: any
+    selection, condition, style, method, dataset: one of these. numbers: one, or three for the colours; numbers*: any
     number of them. contents: `activation`, `gradient(t)`, `attribute(t)`. compatible: groups of a later layer.
     measures: words of ``choices``. linked: atoms or a selection. fit: a field or a layer. layer: a layer. quoted: a
-    word that may stand in quotes.
+    word, in quotes or without.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Parameter:
     unit: str = ""
     minimum: float | None = None
     maximum: float | None = None
-    slides: bool = False  # a `slider(...)` may stand here
+    slides: bool = False  # whether a `slider(...)` may set it
 
     @property
     def required(self) -> bool:

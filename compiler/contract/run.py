@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # what runs may import torch and numpy; what checks a text mu
 
     from bbilang.compiler.contract.registry import Registry
     from bbilang.runtime.fields.field import Field, Named
+    from bbilang.runtime.passes.adapter import Adapter
 
 
 class Run(Protocol):
@@ -30,8 +31,8 @@ class Run(Protocol):
     def registry(self) -> Registry: ...
 
     @property
-    def adapter(self) -> Any:
-        """The loaded model (`runtime.passes`)."""
+    def adapter(self) -> Adapter:
+        """The loaded model."""
 
     @property
     def images(self) -> Tensor:

@@ -35,7 +35,7 @@ class Drawn:
 class Style:
     """One way to draw a field. Adding one is adding a file with a subclass and a tuple ``STYLES``.
 
-    The type rule (`spend`, `marks`, `demands`) is asked when a text is checked; `panels`, `options`, `notes`, `title`
+    The type rule (`spend`, `marks`, `demands`) is applied when a text is checked; `panels`, `options`, `notes`, `title`
     and `alternative` when a view is built from numbers; the rest when a page, a picture or a specification is made of
     the view. Only `chart` may import Altair, and only inside itself, so that checking a text does not.
     """
@@ -103,7 +103,7 @@ class Style:
         return ""
 
     def alternative(self, drawing: Drawing) -> str:
-        """What a reader who cannot see the element is told; empty for its marks in words."""
+        """The text alternative of the element; empty for its marks in words."""
         return ""
 
     # ---- page, pictures, specifications: from the view -------------------------------------------------------------

@@ -24,7 +24,7 @@ class Cam(PathMethod):
 
     Defined where the score is that function of the layer, which is checked: its gradient is w_k / (y x) at every
     position, there and at half the activation; another network is refused (E515). Resized as `grad_cam` is, and for the
-    same atoms. It demands the network above the layer twice, and one backward of it for each class.
+    same atoms. It runs the network above the layer twice, with one backward of it for each class.
     """
 
     name = "cam"

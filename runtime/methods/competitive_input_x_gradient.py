@@ -17,14 +17,14 @@ class Competitive(PathMethod):
     """activation x gradient, kept where it is positive and the highest among all classes, or negative and the lowest;
     0 elsewhere. The competition is entry by entry of the layer, before the sum over an atom's part.
 
-    To classes, at every layer. It demands one backward for every class that competes, above the layer, in batches:
+    To classes, at every layer. It runs one backward for every class that competes, above the layer, in batches:
     `rivals` bounds them to those with the highest scores, at a price in truth (the paper takes all).
     """
 
     name = "competitive_input_x_gradient"
     axioms = ("sensitivity_b", "implementation_invariance", "symmetry")
     parameters = (
-        Parameter("rivals", "integer", "how many classes compete; all unless said", None, minimum=1, maximum=1_000_000),
+        Parameter("rivals", "integer", "how many classes compete; all by default", None, minimum=1, maximum=1_000_000),
     )
     source = "Gupta and Arora 2019, A simple saliency method that passes the sanity checks"
 

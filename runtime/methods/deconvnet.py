@@ -12,7 +12,7 @@ class Deconvnet(GuidedBackprop):
     no rectifier (sigmoid, tanh, softmax) keep their derivative; SiLU, GELU, ELU, and other smooth, leaky or shifted
     rectifiers, for which the paper has no rule, are refused, as are functions with a backward of their own and compiled
     parts, where one may hide. Defined at every layer, to classes, differences and atoms of later layers. It
-    demands one forward with these derivatives, shared with others of the method, and one backward for each score.
+    runs one forward with these derivatives, shared with others of the method, and one backward for each score.
     Captum: `Deconvolution`.
     """
 

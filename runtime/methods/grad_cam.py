@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 LAYER = Parameter(
-    "layer", "layer", "the layer whose maps are weighted; at the input the last with positions unless said", None
+    "layer", "layer", "the layer whose maps are weighted; at the input, the last with positions by default", None
 )
 
 
@@ -21,7 +21,7 @@ class GradCam(DerivativeMethod):
 
     At the input it is made of the last layer with positions below the target (or `layer=`), and resized to the picture
     bilinearly; at a hidden layer, of that layer itself unless `layer=` names another. Defined for positions: `.spatial`
-    and `input.pixel`. It demands the layer's activation and one backward for each score, which stops there. Captum:
+    and `input.pixel`. It needs the layer's activation and one backward for each score, which stops there. Captum:
     `LayerGradCam` with `relu_attributions=True`.
     """
 

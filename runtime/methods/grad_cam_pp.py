@@ -17,7 +17,7 @@ class GradCamPlusPlus(GradCam):
     the target and a_k = g_k^2 / (2 g_k^2 + (sum over positions of A_k) g_k^3 + 1e-6), 0 where g_k is 0.
 
     Equation 19 of the paper, for which the score's exponential is taken; the 1e-6 is pytorch-grad-cam's, and makes the
-    map depend on the score's unit where gradients are below 0.001. Where it is defined and what it demands: as
+    map depend on the score's unit where gradients are below 0.001. Where it is defined and what it runs: as
     `grad_cam`.
     """
 

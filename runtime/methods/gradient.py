@@ -14,7 +14,7 @@ class GradientMethod(DerivativeMethod):
     """d target / d activation, summed over an atom's part: how fast the target changes, and not how much is there.
 
     The plain sensitivity map; its papers show the magnitude (`| abs`), or the largest of the three colours. Defined at
-    every layer. It demands one backward pass for each class. Captum: `Saliency(abs=False)`.
+    every layer. It takes one backward pass for each class. Captum: `Saliency(abs=False)`.
     """
 
     name = "gradient"

@@ -26,7 +26,7 @@ class IntegratedGradients(PathMethod):
     a' is what the layer makes of the baseline picture, and what bypasses the layer stays the picture's own. The mean is
     taken at the nodes of a quadrature, as Captum's `LayerIntegratedGradients` does. `n_steps=auto` takes 8 steps, and
     twice as many until the error is below `tolerance`, 512 at most; each class goes as far as it needs. Defined at
-    every layer, to classes, differences and atoms of later layers. It demands the network above the layer once for each
+    every layer, to classes, differences and atoms of later layers. It runs the network above the layer once for each
     step, a backward of it for each step and class, and one forward for the score at the baseline.
     """
 

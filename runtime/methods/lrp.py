@@ -12,7 +12,7 @@ from bbilang.runtime.relevance.composites import COMPOSITES, RULES, composite_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-_SAID = "the composite's unless said"
+_DEFAULT = "the composite's by default"
 
 
 class Lrp(DerivativeMethod):
@@ -52,9 +52,9 @@ class Lrp(DerivativeMethod):
             maximum=100,
         ),
         Parameter("stabilizer", "number", "stabilizer of all other rules", 1e-6, minimum=0, maximum=100),
-        Parameter("convolution", "word", f"rule of convolutions; {_SAID}", None, choices=RULES),
-        Parameter("linear", "word", f"rule of linear layers; {_SAID}", None, choices=RULES),
-        Parameter("first", "word", f"rule of the layers that read the picture; {_SAID}", None, choices=RULES),
+        Parameter("convolution", "word", f"rule of convolutions; {_DEFAULT}", None, choices=RULES),
+        Parameter("linear", "word", f"rule of linear layers; {_DEFAULT}", None, choices=RULES),
+        Parameter("first", "word", f"rule of the layers that read the picture; {_DEFAULT}", None, choices=RULES),
         Parameter("bias", "flag", "biases take a share, which is lost", True),
         Parameter("canonize", "flag", "fold batch norms into the layer before them", True),
     )

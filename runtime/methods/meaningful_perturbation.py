@@ -24,7 +24,7 @@ class MeaningfulPerturbation(LearnedMaskMethod):
     m has `cells` x `cells` cells, is enlarged bilinearly and smoothed; where it is 0, the picture is blurred with a
     standard deviation of `blur`. Both norms are sums over cells. Adam takes `steps` steps with rate 0.1 from a mask of
     ones; at each the picture is moved by less than `jitter` pixels, drawn from the file's seed. The authors minimize
-    the probability, `output[score=probability]`; a logit is not bounded below, and asks for a larger `l1`. All targets
+    the probability, `output[score=probability]`; a logit is not bounded below, and needs a larger `l1`. All targets
     are learned in one batch. A sum or difference of classes is one score.
     """
 

@@ -29,11 +29,11 @@ class Occlusion(PerturbationMethod):
     atoms = ("pixel", "spatial")
     parameters = (
         Parameter(
-            "window", "integer", "side of the window; a seventh of the shorter side unless said (32 px of 224)", None,
+            "window", "integer", "side of the window; by default a seventh of the shorter side (32 px of 224)", None,
             unit="positions", minimum=1, maximum=4096,
         ),
         Parameter(
-            "stride", "integer", "step of the window; half of it unless said", None, unit="positions", minimum=1,
+            "stride", "integer", "step of the window; half of it by default", None, unit="positions", minimum=1,
             maximum=4096,
         ),
         Parameter("baselines", "word", "the picture that shows in the window", "mean", choices=WORDS),

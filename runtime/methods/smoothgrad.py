@@ -11,7 +11,7 @@ class SmoothGrad(Noisy):
 
     `of` is any method of gradients: `smoothgrad(of=linear)`, `smoothgrad(of=integrated_gradients(n_steps=20))`,
     `smoothgrad(of=guided_backprop)`, or `smoothgrad` and `vargrad` themselves. Defined wherever that method is; the
-    paper adds the noise to the input. It demands n_samples times the visits of `of`, run above the layer only and in
+    paper adds the noise to the input. It takes n_samples times the visits of `of`, run above the layer only and in
     batches. `set seed` says which noise. Captum: `NoiseTunnel`, `nt_type="smoothgrad"`.
     """
 

@@ -10,7 +10,7 @@ class VarGrad(Noisy):
     entry of the layer, then summed over an atom's part. Never negative; where `smoothgrad` shows what is common to the
     samples, it shows what is not.
 
-    Parameters, where it is defined and what it demands: as `smoothgrad`, with the same noise for the same seed. Captum:
+    Parameters, where it is defined and what it runs: as `smoothgrad`, with the same noise for the same seed. Captum:
     `NoiseTunnel`, `nt_type="vargrad"`.
     """
 

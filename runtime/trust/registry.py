@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from bbilang.compiler.contract import Run
-from bbilang.compiler.ir.program import Node, Rerun
+from bbilang.compiler.ir.program import Node
 from bbilang.compiler.optimize.trust_cost import tested
 from bbilang.runtime.fields.field import Named
 from bbilang.runtime.trust import (
@@ -27,12 +27,6 @@ if TYPE_CHECKING:
 
 FILES = (path_dependence, sensitivity, removal, agreement, random_weights, classes, curves, road, localization)
 MEASURES: dict[str, Measure] = {measure.name: measure for file in FILES for measure in file.MEASURES}
-
-
-def trial(run: Run, step: Rerun) -> None:
-    """Run one step of the plan: a measure, for the attributions that share it."""
-    for request in step.requests:
-        finding(request.node, step.method[0], run)
 
 
 def finding(node: Node, name: str, run: Run) -> Finding:
