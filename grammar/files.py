@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 SHOWN = 80  # characters of a name that a message repeats
 LONGEST_PATH, LONGEST_NAME = 4096, 255  # bytes; the limits of Linux, and near those of others
@@ -54,7 +54,7 @@ def short(name: str | os.PathLike[str]) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
-def opened(name: str | os.PathLike[str], most: int | None = None) -> BinaryIO:
+def opened(name: str | os.PathLike[str], most: int | None = None) -> BufferedReader:
     """A regular file, open to read, of at most ``most`` bytes. Raises OSError; for anything else at once."""
     path = path_of(name)
     _regular(os.stat(path), most)  # before it is opened: opening some devices does something

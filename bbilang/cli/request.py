@@ -7,13 +7,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bbilang.cli.console import report
 from bbilang.cli.errors import misuse
 from bbilang.cli.files import source_of
 from bbilang.compiler.check_text import names_its_input
 from bbilang.compiler.ir.program import Program
+from bbilang.compiler.ir.speeds import Force
 from bbilang.grammar.files import path_of
 from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Source
@@ -104,7 +105,7 @@ def command_line(
         settings=chosen,
         device=device,
         optimized=optimized,
-        force=force,
+        force=cast("Force | None", force),
         draft=draft,
         cache=Cache() if cache else None,
         title=title,

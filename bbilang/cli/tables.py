@@ -98,9 +98,9 @@ def show_layers(model: ModelDescription) -> None:
         y, x = gridded.grid
         result_words(f"Tokens are patches of the picture: .spatial has {y} x {x} of them, and not what is before them.")
     if model.aliases:
-        alias, known = next(iter(model.aliases.items()))
+        alias, layer_name = next(iter(model.aliases.items()))
         result_words(
-            f"{plural(len(model.aliases), 'other name')} can be used too, like {alias} for {known}: see --json."
+            f"{plural(len(model.aliases), 'other name')} can be used too, like {alias} for {layer_name}: see --json."
         )
 
 

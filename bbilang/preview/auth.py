@@ -7,6 +7,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
@@ -35,7 +36,7 @@ class Guard:
     def _name(self) -> str:
         return f"bbi-{self.port}"
 
-    def refused(self, target: str, headers: Mapping[str, str]) -> str | None:
+    def refused(self, target: str, headers: Message | Mapping[str, str]) -> str | None:
         """Why a request gets no answer; None where it may have one."""
         hosts = {f"{name}:{self.port}" for name in NAMES}
         if headers.get("Host", "").lower() not in hosts:

@@ -98,7 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Server-sent events: the state, and again whenever it changes; of the pictures those that are new."""
         self.close_connection = True
         self._begin(HTTPStatus.OK, "text/event-stream", {"Connection": "close"})
-        state, page, seen = self.server.shown.state, 0, 0
+        state: State | None = self.server.shown.state
+        page = seen = 0
         while True:
             if state is not None:
                 since = seen if state.page == page else 0

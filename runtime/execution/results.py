@@ -18,6 +18,8 @@ from bbilang.runtime.inputs.network_input import NetworkInput
 
 if TYPE_CHECKING:
     import torch
+    from PIL.Image import Image
+    from torch import Tensor
 
     from bbilang.runtime.featvis.icon import Icon, Recipe
     from bbilang.runtime.models.preprocess import Preprocess
@@ -39,6 +41,7 @@ class Model(Protocol):
     def preprocess(self) -> Preprocess: ...
     @property
     def device(self) -> torch.device | str: ...
+    def prepare(self, picture: Image, /) -> tuple[Tensor | None, np.ndarray]: ...
 
 
 @frozen

@@ -37,8 +37,9 @@ def parts_of(run: Run, inputs: Sequence[NetworkInput]) -> tuple[Run, ...]:
 
 
 def _part(whole: Run, rows: np.ndarray, length: int) -> Run:
-    from bbilang.runtime.models.sources.text_models import described
+    from bbilang.runtime.models.sources.text_models import TextAdapter, described
 
+    assert isinstance(whole.adapter, TextAdapter)
     adapter = replace(whole.adapter, description=described(whole.adapter, length))
     return whole.part(rows, whole.images[rows][:, :length], adapter)
 

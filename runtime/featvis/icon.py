@@ -7,7 +7,7 @@ import io
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bbilang.runtime.cache.disk import Cache
+    from bbilang.runtime.execution.results import Model
     from bbilang.runtime.passes.adapter import Adapter
 
 FORMAT = 2  # raise it when the same recipe gives another picture: it is part of the cache key
@@ -202,11 +203,12 @@ def seed_of(recipe: Recipe, objective: Objective) -> int:
     return int.from_bytes(hashlib.sha256(text).digest()[:7], "big")
 
 
-def model_key(adapter: Adapter) -> str:
+def model_key(adapter: Adapter | Model) -> str:
     """What the adapter calls its fingerprint, else a sha256 of names, kinds, weights and normalization."""
     own = getattr(adapter, "fingerprint", None)
     if own is not None:
         return str(own() if callable(own) else own)
+    adapter = cast("Adapter", adapter)  # a `Model` has a fingerprint
     import torch
 
     from bbilang.runtime.passes.module.tensor_bytes import content, state_of
@@ -224,12 +226,12 @@ def model_key(adapter: Adapter) -> str:
     return digest.hexdigest()
 
 
-def device_type(adapter: Adapter) -> str:
+def device_type(adapter: Adapter | Model) -> str:
     """ "cpu", "cuda" or "mps"; ``adapter.device`` is torch's, or the words for it."""
     return str(adapter.device).partition(":")[0]
 
 
-def icon_key(model: str | None, objective: Objective, recipe: Recipe, batch: int, adapter: Adapter) -> str:
+def icon_key(model: str | None, objective: Objective, recipe: Recipe, batch: int, adapter: Adapter | Model) -> str:
     """Everything that an icon's bits depend on, but for the number of threads. Imports no torch."""
     of = _description(model, objective, recipe)
     return key_of({**of, "batch": batch, "torch": version_of("torch"), "device": device_type(adapter)})
@@ -256,7 +258,7 @@ def keep(
 
 
 def look_up(
-    cache: Cache, objectives: Iterable[Objective], recipe: Recipe, adapter: Adapter
+    cache: Cache, objectives: Iterable[Objective], recipe: Recipe, adapter: Adapter | Model
 ) -> tuple[dict[Objective, Icon], list[str]]:
     """(the icons that the cache holds; who made each of those that came from another machine). Imports no torch where
     the adapter knows its fingerprint."""

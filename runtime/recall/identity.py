@@ -80,7 +80,8 @@ def known(cache: Cache, key: str, description: ModelDescription, device: str) ->
         return None
     try:
         data = json.loads(record[0])
-        preprocess = Preprocess(**{n: tuple(v) if isinstance(v, list) else v for n, v in data["preprocess"].items()})
+        parts: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in data["preprocess"].items()}
+        preprocess = Preprocess(**parts)
         words, random = str(data["weights"]), bool(data["random"])
         return KnownModel(description, str(data["fingerprint"]), words, random, preprocess, device)
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -178,7 +178,7 @@ class _Recall:
             job.partial.numbers(results, [objective for objectives in steps for objective in objectives])
         foreign: dict[str, int] = {}
         icons = [icon for objectives in steps for icon in self._icons(model, objectives, passes, foreign)]
-        used = (*records.values(), *([predictions] if predictions else []))
+        used: list[ElementRecord | Predictions] = [*records.values(), *([predictions] if predictions else [])]
         devices = {record.origin.device for record in used if record.imported}
         imported = (
             *(

@@ -270,9 +270,9 @@ def joined(
     results = Results(
         program, selections=selections, icon_sets=icon_sets, labels=labels, layers=layers,
         probabilities=predicted.probabilities if predicted is not None else None,
-        kind=predicted.kind if predicted is not None else "", **tables, **counts,
+        kind=predicted.kind if predicted is not None else "", fields=tables["fields"], sizes=tables["sizes"],
     )  # fmt: skip
-    return results, icon_steps
+    return replace(results, **counts), icon_steps
 
 
 def _sum(a: Any, b: Any) -> Any:
