@@ -1,4 +1,4 @@
-"""A View as a file: a page, a Vega-Lite specification, a picture or a table."""
+"""Export a view to a file: a page, a Vega-Lite specification, a picture or a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page in a frame of its own, for notebooks: neither's styles and scripts reach the other; as high as it needs."""
+"""Embed a page in a notebook as an iframe of the height that it needs, isolated from the notebook's styles."""
 
 from __future__ import annotations
 

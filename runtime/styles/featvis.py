@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bbilang.compiler.check.present import one_atom_axis
 from bbilang.compiler.check.settings import OBJECTIVE
-from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Style
+from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Run, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.featvis.element_objectives import legend_notes, objectives
@@ -19,6 +19,7 @@ from bbilang.runtime.view.icon_tiles import icon_areas, icon_picture
 from bbilang.runtime.view.model import Element, Frame, Panel
 
 if TYPE_CHECKING:
+    from bbilang.runtime.featvis.icon import Objective
     from bbilang.runtime.vega.marks import Chart
     from bbilang.runtime.vega.theme import Theme
 
@@ -69,7 +70,7 @@ class Featvis(Style):
             return (IconsOf(), Activations(node.type.layers))
         return (IconsOf(),)
 
-    def objectives(self, node: Node, field: Field, run: Any) -> tuple[Named, list[Any]]:
+    def objectives(self, node: Node, field: Field, run: Run) -> tuple[Named, list[Objective]]:
         return objectives(node, field, run)
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:

@@ -32,7 +32,7 @@ class Graph(Style):
                 "E304", "`graph` draws layers, and this field has no axis `layer`", "as in `[block1a..block7a].whole`"
             )
         if not layer.whole or layer.components != ("layer",):
-            raise Fail("E304", "`graph` draws every layer in its place, and these are chosen ones", "leave `top` out")
+            raise Fail("E304", "`graph` draws all layers in order, and these are selected ones", "leave `top` out")
         return Drawn(("layer",), layer)
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:

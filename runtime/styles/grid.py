@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Style
+from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Run, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named
@@ -15,6 +15,7 @@ from bbilang.runtime.view.model import Element, Frame, Panel
 from bbilang.runtime.view.scales import numbers_fit
 
 if TYPE_CHECKING:
+    from bbilang.runtime.featvis.icon import Objective
     from bbilang.runtime.vega.marks import Chart
     from bbilang.runtime.vega.theme import Theme
 
@@ -37,7 +38,7 @@ class Grid(Style):
     def demands(self, node: Node) -> tuple[Demand, ...]:
         return (IconsOf(), Activations(node.type.layers))
 
-    def objectives(self, node: Node, field: Field, run: Any) -> tuple[Named, list[Any]]:
+    def objectives(self, node: Node, field: Field, run: Run) -> tuple[Named, list[Objective]]:
         from bbilang.runtime.featvis.element_objectives import objectives
 
         return objectives(node, field, run)
@@ -63,7 +64,7 @@ def spend(field: FieldType, style: str) -> Drawn:
     if ranked is not None:
         raise Fail(
             "E304",
-            f"`{style}` draws every position in its place, and `{ranked}` holds chosen places in another order",
+            f"`{style}` draws all positions in order, and `{ranked}` holds selected ones in another order",
             "choose positions jointly: `top(8)`",
         )
     return Drawn(("y", "x"), cells=(y.size, x.size))

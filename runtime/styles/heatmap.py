@@ -47,7 +47,7 @@ class Heatmap(Style):
         if ranked is not None:
             raise Fail(
                 "E304",
-                f"`heatmap` draws every position in its place, and `{ranked}` holds chosen places in another order",
+                f"`heatmap` draws all positions in order, and `{ranked}` holds selected ones in another order",
                 "draw `bars`, or leave the choice out",
             )
         return Drawn(("y", "x"), cells=(y.size, x.size))

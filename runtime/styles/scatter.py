@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bbilang.compiler.check.present import one_atom_axis
-from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Parameter, Style
+from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Parameter, Run, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named
@@ -15,6 +15,7 @@ from bbilang.runtime.view.icon_tiles import icon_picture
 from bbilang.runtime.view.model import Element, Frame, Panel
 
 if TYPE_CHECKING:
+    from bbilang.runtime.featvis.icon import Objective
     from bbilang.runtime.vega.marks import Chart
     from bbilang.runtime.vega.theme import Theme
 
@@ -56,7 +57,7 @@ class Scatter(Style):
         vectors = node.type.atom in ("spatial", "token")
         return (IconsOf(), *((Activations(node.type.layers),) if vectors else ()))
 
-    def objectives(self, node: Node, field: Field, run: Any) -> tuple[Named, list[Any]]:
+    def objectives(self, node: Node, field: Field, run: Run) -> tuple[Named, list[Objective]]:
         from bbilang.runtime.featvis.element_objectives import objectives
 
         return objectives(node, field, run)

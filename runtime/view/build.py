@@ -1,4 +1,4 @@
-"""From results to the view model: what each element shows in each state, in plain numbers, strings and images."""
+"""Build the view model from results: what each element shows in each state, in plain numbers, strings and images."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from bbilang.compiler.ir.score_kinds import VALUE
 from bbilang.grammar import verification
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.execution.results import Results
+from bbilang.runtime.inputs.network_input import NetworkInput
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import model as vm
 from bbilang.runtime.view.drawing import Drawing, atom_key, atom_words, columns_of, token_word
@@ -225,7 +226,7 @@ class _Builder:
             selections.insert(0, vm.Selection(INPUT_PICKER, "pick", "input", atoms))
         return tuple(selections)
 
-    def thumbnail(self, picture: Any) -> int:
+    def thumbnail(self, picture: NetworkInput) -> int:
         """A small input beside the prediction, for a page that shows it nowhere else."""
         y, x = picture.shown.shape[:2]
         return self.picture(jpeg(picture.shown, 82), "image/jpeg", x, y, f"the input {picture.name}")

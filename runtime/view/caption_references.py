@@ -1,4 +1,4 @@
-"""Which atom of a page a reference of a caption means."""
+"""Match the references in captions to the atoms of a page."""
 
 from __future__ import annotations
 

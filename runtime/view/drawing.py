@@ -1,4 +1,4 @@
-"""From a field to the plain panels and frames of the view model: what all styles share."""
+"""Lay a field out as panels and frames of the view model: what all styles share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups of a factorization on a page: the keys of their atoms, and their colours."""
+"""Keys and colours of the groups of a factorization."""
 
 from __future__ import annotations
 

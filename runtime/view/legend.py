@@ -1,4 +1,4 @@
-"""How to read an element, in words: quantity, unit, and over what it is scaled."""
+"""The legend of an element: quantity, unit, scale and notes in words; its title where the text gives none."""
 
 from __future__ import annotations
 

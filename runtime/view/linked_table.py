@@ -1,4 +1,4 @@
-"""A linked list of fields as one table of numbers: from each atom to each."""
+"""A linked list of fields as one table of numbers, from every atom to every atom."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def test_a_block_that_is_gone_round_says_so():
     ("text", "words"),
     [
         ("short.channel | present(graph)", "no axis `layer`"),
-        ("[stem, short].whole | activation | top(1) | present(graph)", "every layer in its place"),
+        ("[stem, short].whole | activation | top(1) | present(graph)", "all layers in order"),
     ],
 )
 def test_what_is_no_graph(text, words):
