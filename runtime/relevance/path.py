@@ -75,8 +75,8 @@ def _nodes(outputs: Tensor) -> Iterator[tuple[GraphNode, bool]]:
 
 def _kind(name: str) -> str:
     """`MaxPool2DWithIndicesBackward0` -> `MaxPool2DWithIndices`."""
-    stem, found, number = name.rpartition("Backward")
-    return stem if found and (not number or number.isdigit()) else name
+    stem, separator, number = name.rpartition("Backward")
+    return stem if separator and (not number or number.isdigit()) else name
 
 
 def no_rule_error(method: str, what: str, why: str = "") -> BbiError:

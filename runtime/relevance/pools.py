@@ -1,4 +1,4 @@
-"""Max pools with another derivative: shared among a window, or smooth (Olah et al., Distill 2018)."""
+"""Max pools with another backward: distributed over the window, or smooth (Olah et al., Distill 2018)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BLEND = ((0.0625, 0.125, 0.0625), (0.125, 0.25, 0.125), (0.0625, 0.125, 0.0625))
 
 
 class Pools(TorchFunctionMode):
-    """Inside, every two-dimensional max pool without dilation has the derivative of ``kind``.
+    """Inside, every two-dimensional max pool without dilation has the backward of ``kind``.
 
     relaxed_pool: a window's gradient goes to its inputs in proportion to their activation, 0 where none is positive.
     smooth_pool: the gradient of avgpool(x^2) / (.01 + avgpool(|x|)). With ``checkerboard`` what comes out is blended
@@ -70,8 +70,8 @@ class _Pool(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> Any:  # type: ignore[override]
         (x,) = context.saved_tensors
-        found = (_smooth if context.kind == "smooth_pool" else _relaxed)(x, gradient, context.geometry)
-        return (blended(found) if context.checkerboard else found, *[None] * 6)
+        result = (_smooth if context.kind == "smooth_pool" else _relaxed)(x, gradient, context.geometry)
+        return (blended(result) if context.checkerboard else result, *[None] * 6)
 
 
 def _average(x: Tensor, geometry: Any) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which calls of torch functions rectify: every way to write a ReLU that a function mode can see."""
+"""Recognizes the calls of torch functions that rectify: every way to write a ReLU that a function mode sees."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SQUASHES = frozenset("Sigmoid Hardsigmoid Tanh Erf Softplus _Rectify".split())
 
 
 class NoRule(Exception):
-    """A call that rectifies, in a way for which the methods have no rule; its text says what it is."""
+    """A call that rectifies in a way for which the methods have no rule; its text says what it is."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class Rectified:
 
 @dataclass(frozen=True)
 class Side:
-    """What a mask says of a tensor: 1 where it is positive, -1 where it is negative, 0 anything else made of it. Only a
-    weak reference: a tensor that its own mask is written over would be kept for ever."""
+    """What a mask shows of a tensor: 1 where it is positive, -1 where it is negative, 0 for anything else computed from
+    it. A weak reference: a tensor that is overwritten with its own mask would otherwise never be freed."""
 
     of: weakref.ref[Tensor]
     version: int
     sign: int
 
     def about(self, x: Any) -> bool:
-        """True where the mask was made of this tensor, or of one with the same numbers."""
+        """Whether the mask was computed from this tensor, or from one with equal values."""
         own = self.of()
         if own is None or own._version != self.version or not isinstance(x, Tensor):
             return False
@@ -62,7 +62,7 @@ def side_of(x: Any) -> Side | None:
 
 
 def follow_masks(name: str, args: tuple[Any, ...], result: Any) -> None:
-    """Notes what a result without derivative says of a tensor that has one."""
+    """Note on a mask (a result without a derivative) which tensor's signs it shows."""
     if not isinstance(result, Tensor) or result.requires_grad:
         return
     if (name in _ABOVE or name == "heaviside") and len(args) > 1:
@@ -203,7 +203,7 @@ def _varies(x: Any) -> bool:
 
 
 def _wide(x: Tensor, other: Any) -> Tensor:
-    """In the shape that both have together."""
+    """Expand to the shape that both broadcast to."""
     return x.expand(torch.broadcast_shapes(x.shape, other.shape)) if isinstance(other, Tensor) else x
 
 
@@ -226,24 +226,24 @@ def _related(one: Tensor, other: Tensor, through: frozenset[str] | None = None) 
 
 def _chain(x: Tensor) -> dict[Any, str]:
     """(node, number of its result) -> its kind, from a tensor back through operations of one entry to one entry."""
-    found: dict[Any, str] = {}
+    chain: dict[Any, str] = {}
     node, number = x.grad_fn, x.output_nr
     if node is None:
         return {id(x): ""}
     while node is not None:
-        found[node, number] = kind = kind_of(node)
+        chain[node, number] = kind = kind_of(node)
         before = [(n, k) for n, k in node.next_functions if n is not None]
         if kind == "AccumulateGrad":
-            found[id(node.variable)] = ""  # type: ignore[attr-defined]
+            chain[id(node.variable)] = ""  # type: ignore[attr-defined]
         if kind not in _ONE_TO_ONE or len(before) != 1:
             break
         ((node, number),) = before
-    return found
+    return chain
 
 
 def kind_of(node: Any) -> str:
     """`ReluBackward0` -> `Relu`."""
     name = type(node).__name__
     name = name if name not in ("Node", "CppFunction") else node.name()
-    stem, found, number = name.rpartition("Backward")
-    return stem if found and (not number or number.isdigit()) else name
+    stem, separator, number = name.rpartition("Backward")
+    return stem if separator and (not number or number.isdigit()) else name

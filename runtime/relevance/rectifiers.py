@@ -1,4 +1,4 @@
-"""Rectifiers with another derivative: that of a deconvnet, and that of guided backpropagation."""
+"""Rectifiers with another backward: that of a deconvnet, and that of guided backpropagation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bbilang.runtime.errors import error
 from bbilang.runtime.relevance.calls import read_call
 from bbilang.runtime.relevance.rectified import SMOOTH, Bound, NoRule, follow_masks, is_zero, kind_of, rectified
 
-_UNSEEN = {
+_UNREPLACED = {
     "Relu": "ReLU", "Threshold": "Threshold", "LeakyRelu": "LeakyReLU", "Elu": "ELU", "Prelu": "PReLU",
     "PreluKernel": "PReLU", "RreluWithNoise": "RReLU", **{name.title(): title for name, title in SMOOTH.items()},
 }  # fmt: skip
@@ -24,11 +24,11 @@ _BOUNDED = {"Hardtanh": "min_val", "Clamp": "min", "ClampMin": "min", "Hardtanh_
 
 
 class Rectifiers(TorchFunctionMode):
-    """Inside, every ReLU and ReLU6, however it is written, has the derivative of ``kind``.
+    """Inside, every ReLU and ReLU6, however it is written, has the backward of ``kind``.
 
     deconvnet: the signal where it is positive. guided_backprop: that, where the unit is active (and below its upper
-    bound). Whatever else rectifies raises BbiError E515, and so does what the mode cannot see into: functions with a
-    backward of their own, and compiled parts.
+    bound). Any other rectifier raises BbiError E515, and so does what the mode cannot see into: custom autograd
+    functions, and compiled parts.
     """
 
     def __init__(self, kind: str):
@@ -36,7 +36,7 @@ class Rectifiers(TorchFunctionMode):
         self.kind = kind
         self.inside: list[str] = []  # modules that are running, outermost first
 
-    # --- what `passes.forward` and `derive` call -------------------------------------------------------------------
+    # --- what passes call -------------------------------------------------------------------
 
     def begin(self, pixels: Tensor, bounded: bool = True) -> None:
         pass
@@ -48,12 +48,12 @@ class Rectifiers(TorchFunctionMode):
         self.inside.pop()
 
     def seed(self, outputs: Tensor, cotangents: Tensor, target_layer: str) -> Tensor:
-        """The cotangents as they are. Raises BbiError E515 where a rectifier lies below that was not seen."""
+        """The cotangents unchanged. Raises BbiError E515 where a rectifier below was not replaced."""
         if not target_layer.startswith(CHAIN):
-            self._look(outputs)
+            self._check(outputs)
         return cotangents
 
-    def _look(self, outputs: Tensor) -> None:
+    def _check(self, outputs: Tensor) -> None:
         seen, todo = set(), [outputs.grad_fn]
         while todo:
             node = todo.pop()
@@ -61,7 +61,7 @@ class Rectifiers(TorchFunctionMode):
                 continue
             seen.add(node)
             todo += [before for before, _ in node.next_functions]
-            if (what := _unseen(node)) is not None:
+            if (what := _unreplaced(node)) is not None:
                 raise self._refused(what)
 
     def _refused(self, what: str) -> BbiError:
@@ -88,21 +88,21 @@ class Rectifiers(TorchFunctionMode):
             return func(*args, **kwargs)
         call = read_call(func, args, kwargs, given.partition(".")[0])  # `relu.default` is aten's own name
         try:
-            found = rectified(call.name, args, kwargs)
+            match = rectified(call.name, args, kwargs)
         except NoRule as e:
             raise self._refused(str(e)) from None
-        if found is None or not found.source.requires_grad:
+        if match is None or not match.source.requires_grad:
             result = func(*args, **kwargs)
             follow_masks(call.name, args, result)
             return result
-        result = _Rectify.apply(found.source, self.kind, found.high)
+        result = _Rectify.apply(match.source, self.kind, match.high)
         if call.inplace or call.name == "setitem":
             return args[0].copy_(result)
         return result
 
 
-def _unseen(node: Any) -> str | None:
-    """What an operation is whose derivative would stay its own, though it rectifies or may do so."""
+def _unreplaced(node: Any) -> str | None:
+    """What an operation is that rectifies, or may do so, with its plain derivative; None for any other."""
     if isinstance(node, BackwardCFunction):
         function = getattr(node, "_forward_cls", None)
         if getattr(function, "__module__", "").startswith("bbilang."):
@@ -111,8 +111,8 @@ def _unseen(node: Any) -> str | None:
     kind = kind_of(node)
     if "DifferentiableGraph" in kind or "DifferentiableGraph" in node.name():
         return "a compiled part (TorchScript)"
-    if kind in _UNSEEN:
-        return f"{_UNSEEN[kind]} inside a compiled or composed function"
+    if kind in _UNREPLACED:
+        return f"{_UNREPLACED[kind]} inside a compiled or composed function"
     if kind in _BOUNDED:
         low = getattr(node, f"_saved_{_BOUNDED[kind]}", None)
         return f"{kind.lower()} from 0 inside a compiled or composed function" if is_zero(low) else None
