@@ -33,7 +33,7 @@ __all__ = [
     "view",
 ]
 
-_PLACES = {
+_MODULES = {
     "BbiError": "bbilang.grammar.diagnostic",
     "Page": "bbilang.page",
     "adapt": "bbilang.runtime.models.adapt",
@@ -52,8 +52,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'bbilang' has no attribute {name!r}")
     import importlib
 
-    place = _PLACES.get(name, "bbilang.api")
-    module, attribute = place if isinstance(place, tuple) else (place, name)
+    where = _MODULES.get(name, "bbilang.api")
+    module, attribute = where if isinstance(where, tuple) else (where, name)
     value = getattr(importlib.import_module(module), attribute)
     globals()[name] = value
     return value

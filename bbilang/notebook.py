@@ -18,12 +18,12 @@ from typing import Any, NoReturn
 from bbilang.cli.console import duration, plural
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 
-EVERY = 0.25  # seconds between two words on how far the work is
+EVERY = 0.25  # seconds between two reports
 NAME = "_bbi"
 
 
 class CellError(BbiError):
-    """What is wrong with a cell: shown as the command line shows it, without a traceback."""
+    """An error in a cell: shown as the command line shows it, without a traceback."""
 
     def _render_traceback_(self) -> list[str]:
         """What IPython prints in place of one."""
@@ -55,9 +55,9 @@ def run_cell(shell: Any, line: str, cell: str) -> None:
         shown.say("interrupted: finished icons are kept, and the same cell goes on from there")
         raise
     except Exception as error:
-        found = explained(error)
+        reason = explained(error)
         shown.say("")
-        raise CellError(found.diagnostics, found.source) from None
+        raise CellError(reason.diagnostics, reason.source) from None
 
 
 def _page(variables: dict[str, Any], line: str, cell: str, shown: _Shown) -> tuple[str, Any, int | None]:
@@ -139,10 +139,10 @@ class _Shown:
 
     def __init__(self) -> None:
         self._handle: Any = None
-        self._told = 0.0
+        self._reported = 0.0
 
     def __call__(self, event: Any) -> None:
-        """Told by the runtime."""
+        """Shows an event of the run."""
         from bbilang.cli.progress_bar import DOING
 
         if event.kind == "pass":
@@ -156,9 +156,9 @@ class _Shown:
 
     def say(self, words: str, share: float | None = None, seldom: bool = False) -> None:
         now = time.monotonic()
-        if seldom and now - self._told < EVERY:
+        if seldom and now - self._reported < EVERY:
             return
-        self._told = now
+        self._reported = now
         bar = "" if share is None else f'<progress value="{share:.3f}"></progress> '
         self._show({"text/plain": words, "text/html": f"{bar}{html.escape(words)}" if words else ""})
 

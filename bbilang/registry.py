@@ -31,9 +31,9 @@ def registry() -> Registry:
     from bbilang.runtime.models.descriptions import describe
     from bbilang.runtime.models.registry import models
 
-    found = Registry(describe=describe, models=lambda: tuple(models()))
+    known = Registry(describe=describe, models=lambda: tuple(models()))
     for group, package in BUILT_IN.items():
-        _load(found, group, package)
+        _load(known, group, package)
     seen: set[str] = set()
 
     def discover(group: str, registry: Registry) -> bool:
@@ -47,8 +47,8 @@ def registry() -> Registry:
                 _load(registry, group, point.value)
         return True
 
-    found.discover = discover
-    return found
+    known.discover = discover
+    return known
 
 
 def _load(registry: Registry, group: str, package: str) -> None:

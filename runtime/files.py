@@ -1,7 +1,7 @@
 """Files that are written: a regular file whole or not at all, anything else (a pipe, a terminal) in place.
 
-A regular file is made beside its place and renamed into it; a link stays a link, and a file keeps its permissions. What
-is no regular file is never replaced: the bytes go into it. Raises OSError throughout, with a reason in ``strerror``.
+A regular file is written under a temporary name beside it and renamed; a link stays a link, and a file keeps its
+permissions. What is no regular file is never replaced: the bytes go into it. Raises OSError throughout, with a reason in ``strerror``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def write(path: str | os.PathLike[str], data: bytes, parents: bool = False, sync
 def replacing(
     path: str | os.PathLike[str], parents: bool = False, sync: bool = True, private: bool = False
 ) -> Iterator[IO[bytes]]:
-    """A file to write that takes its place when the block ends well, and else leaves no trace. private: for nobody but
+    """Open a file that replaces the target when the block ends well, and else leaves no trace. private: for nobody but
     this user. Raises OSError."""
     target, special = _target(path_of(path))
     if special:

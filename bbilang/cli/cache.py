@@ -31,13 +31,13 @@ WORDS = {
 def show(json: bool = False) -> int:
     """Where the records are, how many of each kind, and how much room they take."""
     cache = Cache()
-    found, kinds = cache.stats(), cache.kinds()
+    stats, kinds = cache.stats(), cache.kinds()
     if json:
-        chosen: dict[str, Any] = {key: found[key] for key in ("folder", "records", "bytes", "limit")}
+        chosen: dict[str, Any] = {key: stats[key] for key in ("folder", "records", "bytes", "limit")}
         result_json({**chosen, "kinds": {kind: {"records": n, "bytes": b} for kind, (n, b) in kinds.items()}})
         return FINE
-    result(f"{found['folder']}: {plural(found['records'], 'entry', 'entries')}, {size(found['bytes'])} of at most "
-           f"{size(found['limit'])}")  # fmt: skip
+    result(f"{stats['folder']}: {plural(stats['records'], 'entry', 'entries')}, {size(stats['bytes'])} of at most "
+           f"{size(stats['limit'])}")  # fmt: skip
     for kind, (number, room) in sorted(kinds.items(), key=lambda item: -item[1][1]):
         result(f"  {number:7} {WORDS.get(kind, kind)}, {size(room)}")
     return FINE
@@ -77,8 +77,8 @@ def export(target: str, texts: Sequence[str], parents: bool = False, **options: 
     if texts:
         keys, lacking = set(), 0
         for name in texts:
-            found, missing = _needed(name, **options)
-            keys |= found
+            present, missing = _needed(name, **options)
+            keys |= present
             lacking += missing
         if lacking:
             tell(f"{plural(lacking, 'record')} of these texts {'is' if lacking == 1 else 'are'} not there: "

@@ -35,24 +35,24 @@ def check(
         try:
             texts = [source_of(None, pipe)] if name is None else [read(one) for one in named([name])]
         except BbiError as error:
-            found, texts = error.diagnostics, []
+            diagnostics, texts = error.diagnostics, []
             listed += error.to_json()
-            errors, wrong = errors + len(found), wrong + 1
+            errors, wrong = errors + len(diagnostics), wrong + 1
             if not json:
-                report(found)
+                report(diagnostics)
         if len(files) + len(texts) > 2:
             gc.enable()
         for text in texts:
             last = "the text" if text.name.startswith("<") else text.name
             given = inputs or (None if names_its_input(text) else SOME_PICTURE)
             request = Request(text, model=model, input=given, settings=settings, root=root_of(root))
-            _, found = Pipeline(request).checked
-            listed += [d.to_json(text) for d in found]
-            count = sum(d.severity == "error" for d in found)
-            errors, warnings = errors + count, warnings + len(found) - count
+            _, diagnostics = Pipeline(request).checked
+            listed += [d.to_json(text) for d in diagnostics]
+            count = sum(d.severity == "error" for d in diagnostics)
+            errors, warnings = errors + count, warnings + len(diagnostics) - count
             wrong, fine = wrong + bool(count), fine + (not count)
             if not json:
-                report(found, text)
+                report(diagnostics, text)
     if json:
         result_json(listed)
     elif errors:

@@ -84,9 +84,9 @@ def handle(error: BaseException) -> int:
         import traceback
 
         traceback.print_exception(error)
-    found = explained(error)
-    report(found.diagnostics, found.source)
-    return exit_code(found.diagnostics)
+    reason = explained(error)
+    report(reason.diagnostics, reason.source)
+    return exit_code(reason.diagnostics)
 
 
 def interrupted(words: str = "") -> int:

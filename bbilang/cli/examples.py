@@ -14,9 +14,9 @@ from bbilang.cli.files import is_folder, writable, write
 @cache
 def texts() -> dict[str, str]:
     """Name -> text of every interface of the gallery, in alphabetical order."""
-    found = (file for file in files("bbilang.specs").iterdir() if file.name.endswith(".bbi"))
+    texts = (file for file in files("bbilang.specs").iterdir() if file.name.endswith(".bbi"))
     return {
-        file.name.removesuffix(".bbi"): file.read_text(encoding="utf-8") for file in sorted(found, key=lambda f: f.name)
+        file.name.removesuffix(".bbi"): file.read_text(encoding="utf-8") for file in sorted(texts, key=lambda f: f.name)
     }
 
 
@@ -48,11 +48,11 @@ def examples(name: str | None, output: str | None, force: bool, parents: bool = 
 def _named(name: str) -> str:
     import difflib
 
-    found = texts().get(name.removesuffix(".bbi"))
-    if found is None:
+    text = texts().get(name.removesuffix(".bbi"))
+    if text is None:
         near = difflib.get_close_matches(name, texts(), 1)
         misuse(f"there is no example `{name}`", f"did you mean `{near[0]}`?" if near else "`bbi examples` lists them")
-    return found
+    return text
 
 
 def _listed() -> int:

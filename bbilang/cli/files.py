@@ -96,18 +96,18 @@ def named(files: Iterable[str]) -> Iterator[str]:
     """The files that were named, each once; a folder stands for every .bbi file in it, at any depth."""
     seen: set[str] = set()
     for name in files:
-        found = [name]
+        matches = [name]
         try:
             path = path_of(name)
         except OSError:  # told when it is read
-            yield from (one for one in found if one not in seen)
+            yield from (one for one in matches if one not in seen)
             continue
         if name != "-" and path.is_dir():
-            found = sorted(str(p) for p in path.rglob("*.bbi") if p.is_file())
-            if not found:
+            matches = sorted(str(p) for p in path.rglob("*.bbi") if p.is_file())
+            if not matches:
                 fail("E441", f"the folder {name} has no .bbi files")
-        yield from (one for one in found if one not in seen)
-        seen.update(found)
+        yield from (one for one in matches if one not in seen)
+        seen.update(matches)
 
 
 def is_folder(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""`bbi new`: three questions, and a first file that checks. On the command line each has an option in its place."""
+"""`bbi new`: three questions, and a first file that checks. Each has an option on the command line."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def new(
     if asking and None in (model, picture, show):
         tell(f"Three questions, and {path} is written. Return takes what stands in brackets.")
     name, described = _answered(model, asking, _ask_model, _described)
-    found = looks(described)
-    if not found:
+    choices = looks(described)
+    if not choices:
         fail("E440", f"{described.title} has no layer with channels and positions to begin with",
              f"`bbi layers {name}` lists its layers")  # fmt: skip
     default = SENTENCE if described.reads == "text" else SAMPLE
     pictured = _answered(picture, asking, lambda: _ask_picture(described), lambda words: _picture(words or default))
-    look = _answered(show, asking, lambda: _ask_look(found), lambda words: _look(words, found))
+    look = _answered(show, asking, lambda: _ask_look(choices), lambda words: _look(words, choices))
     chosen = _layer(layer, described)
     words = text(described, name, pictured, look, chosen, path.name)
     program = Pipeline(Request(Source(words, path.name))).program
@@ -107,11 +107,11 @@ def _ask_picture(model: ModelDescription) -> str:
     return _asked("  picture", here[0] if here else SAMPLE)
 
 
-def _ask_look(found: Sequence[Look]) -> str:
+def _ask_look(choices: Sequence[Look]) -> str:
     tell("\n3. What do you want to see?")
-    for number, look in enumerate(found, 1):
+    for number, look in enumerate(choices, 1):
         tell(f"   {number}  {look.name:9} {look.words}")
-    return _asked("  a number or a word", found[0].name)
+    return _asked("  a number or a word", choices[0].name)
 
 
 def _here() -> list[str]:
@@ -141,20 +141,20 @@ def _picture(words: str) -> str:
     return words
 
 
-def _look(words: str, found: Sequence[Look]) -> Look:
+def _look(words: str, choices: Sequence[Look]) -> Look:
     if not words:
-        return found[0]
-    for number, look in enumerate(found, 1):
+        return choices[0]
+    for number, look in enumerate(choices, 1):
         if words.lower() in (look.name, str(number)):
             return look
-    names = ", ".join(look.name for look in found)
+    names = ", ".join(look.name for look in choices)
     misuse(f"there is nothing called `{words}` to look at in this model", f"it has {names}")
 
 
 def _layer(words: str | None, model: ModelDescription) -> Any:
-    found = proposals(model)
+    layers = proposals(model)
     if words is None:
-        return first(found)
+        return first(layers)
     if words not in model.by_name:
         import difflib
 

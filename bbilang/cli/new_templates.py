@@ -151,8 +151,8 @@ LOOKS = (
 
 def looks(model: ModelDescription) -> tuple[Look, ...]:
     """What can be looked at in a model, the best first look first."""
-    found = proposals(model)
-    kind = _kind(found[0]) if found else ""
+    layers = proposals(model)
+    kind = _kind(layers[0]) if layers else ""
     return tuple(look for look in LOOKS if look.takes == kind and (model.classes or not look.scored))
 
 
@@ -174,10 +174,10 @@ def proposals(model: ModelDescription) -> tuple[LayerDescription, ...]:
     return tuple(dict.fromkeys(chosen))
 
 
-def first(found: tuple[LayerDescription, ...]) -> LayerDescription:
+def first(layers: tuple[LayerDescription, ...]) -> LayerDescription:
     """The deepest layer that still says where: at least 10 positions along a side."""
-    fine = [layer for layer in found if min(layer.every_size.get("y", 0), layer.every_size.get("x", 0)) >= FINEST]
-    return (fine or list(found))[-1]
+    fine = [layer for layer in layers if min(layer.every_size.get("y", 0), layer.every_size.get("x", 0)) >= FINEST]
+    return (fine or list(layers))[-1]
 
 
 def text(model: ModelDescription, name: str, picture: str, look: Look, layer: LayerDescription, file: str) -> str:

@@ -1,4 +1,4 @@
-"""How far the work is: a moving bar on a terminal, plain lines elsewhere, nothing where it should be quiet."""
+"""The progress of a run: a moving bar on a terminal, plain lines elsewhere, nothing where it should be quiet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVERY = 10.0  # seconds between two lines where nothing can move
 
 
 class ProgressBar:
-    """Told by the runtime, tells the user. Also remembers how many icons were made and how many were there already."""
+    """Shows the events of a run. Counts the icons that were made and those that were cached."""
 
     def __init__(self, quiet: bool = False):
         self.quiet = quiet

@@ -56,10 +56,10 @@ class Guard:
 
     def _kept(self, cookies: str) -> str:
         try:
-            found = SimpleCookie(cookies).get(self._name)
+            cookie = SimpleCookie(cookies).get(self._name)
         except CookieError:
             return ""
-        return found.value if found is not None else ""
+        return cookie.value if cookie is not None else ""
 
     def _known(self, token: str) -> bool:
         return secrets.compare_digest(token.encode("utf-8", "surrogatepass"), self.token.encode())

@@ -120,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _told(state: State, since: int) -> dict[str, Any]:
-    pictures = [[place, address] for place, (number, address) in state.pictures.items() if number > since]
+    pictures = [[index, address] for index, (number, address) in state.pictures.items() if number > since]
     return {"page": state.page, "words": state.words, "busy": state.busy, "errors": state.errors, "ended": state.ended,
             "pictures": pictures}  # fmt: skip
 

@@ -36,7 +36,7 @@ class Shown:
         self._set(words=words, busy=busy)
 
     def page(self, html: bytes, words: str, busy: bool = False) -> None:
-        """A page takes the place of the one before. The same page again stays as it is."""
+        """Show a page instead of the one before. The same page again is no change."""
         with self._changed:
             if html == self._state.html:
                 self._set(words=words, busy=busy, errors="")
@@ -47,7 +47,7 @@ class Shown:
         """Pictures of the page that is shown."""
         with self._changed:
             number = self._state.number + 1
-            new = {place: (number, address) for place, address in pictures.items()}
+            new = {index: (number, address) for index, address in pictures.items()}
             self._set(pictures={**self._state.pictures, **new}, words=words)
 
     def errors(self, text: str, words: str) -> None:

@@ -1,7 +1,7 @@
 """Disk cache keyed by content: what was computed before, by any page, is read and not computed again.
 
 A key is the sha256 of a canonical JSON description of everything that the result depends on. A record is one file:
-a line of JSON (checksum, sizes, metadata) and bytes. Files are written beside their place and renamed into it, so that
+a line of JSON (checksum, sizes, metadata) and bytes. Files are written under a temporary name and renamed, so that
 a reader sees a whole record or none and several processes may share a folder. Nothing is ever unpickled. Plain files
 were chosen over a database (diskcache) because a damaged record then costs that record, and a full disk costs nothing.
 The limit is kept in the folder (settings.json). What a page in the making needs is held, see `holds`, and stays.
@@ -186,7 +186,7 @@ class Cache:
 
     def _records(self) -> list[tuple[float, int, Path]]:
         """(time of last use, bytes, path) of every record, oldest first; unfinished files left long ago are removed."""
-        found = []
+        records = []
         for path in (self.folder / "records").glob("*/*"):
             try:
                 status = path.stat()
@@ -196,8 +196,8 @@ class Cache:
                 if time.time() - status.st_mtime > _STALE_SECONDS:
                     _remove(path)
             elif len(path.name) == 64:
-                found.append((status.st_mtime, status.st_size, path))
-        return sorted(found)
+                records.append((status.st_mtime, status.st_size, path))
+        return sorted(records)
 
     def _scan_bytes(self) -> int:
         return sum(size for _, size, _ in self._records())

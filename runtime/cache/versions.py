@@ -18,8 +18,8 @@ INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.(?:dist|egg)-info")
 def version_of(package: str) -> str:
     """The version of a distribution, as `importlib.metadata` says it; "unknown" where it is not installed."""
     name = _plain(package)
-    if (found := _installed().get(name)) is not None:
-        return found
+    if (version_here := _installed().get(name)) is not None:
+        return version_here
     from importlib.metadata import PackageNotFoundError, version  # a thirtieth of a second, and seldom needed
 
     try:
@@ -31,7 +31,7 @@ def version_of(package: str) -> str:
 @cache
 def _installed() -> dict[str, str]:
     """Distribution -> version, the first on the path of imports wins."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for folder in sys.path:
         try:
             names = os.listdir(folder or ".")
@@ -39,8 +39,8 @@ def _installed() -> dict[str, str]:
             continue
         for name in names:
             if match := INFO.fullmatch(name):
-                found.setdefault(_plain(match["name"]), match["version"])
-    return found
+                versions.setdefault(_plain(match["name"]), match["version"])
+    return versions
 
 
 def _plain(name: str) -> str:
@@ -68,11 +68,11 @@ def code_digest() -> str:
 
 def _sources(root: Path, deep: bool) -> list[Path]:
     kinds = (".py", ".json", ".txt", ".html", ".css", ".js", ".lark")
-    found = []
+    sources = []
     for folder, folders, names in os.walk(root):
         folders[:] = [f for f in folders if f != "__pycache__"] if deep else []
-        found += [Path(folder, name) for name in names if name.endswith(kinds)]
-    return found
+        sources += [Path(folder, name) for name in names if name.endswith(kinds)]
+    return sources
 
 
 def plugin_digest(registry: Registry) -> str | None:

@@ -59,8 +59,8 @@ def export(cache: Cache, path: Path, keys: Iterable[str] | None = None, parents:
 
 
 def _kind(key: str, record: bytes) -> str | None:
-    found = unpack(key, record)
-    return None if found is None else found[1].get("kind")
+    unpacked = unpack(key, record)
+    return None if unpacked is None else unpacked[1].get("kind")
 
 
 def take(cache: Cache, path: Path) -> Taken:
@@ -111,12 +111,12 @@ def _one(cache: Cache, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, taken: 
     except Exception:  # as above
         taken.refused["a damaged entry"] += 1
         return
-    found = unpack(key, record)
-    if found is None:
+    unpacked = unpack(key, record)
+    if unpacked is None:
         taken.refused["a wrong checksum"] += 1
         return
-    kind, shared = found[1].get("kind"), found[1].get("shared")
-    if kind not in KINDS or not isinstance(shared, str) or not is_key(shared) or not _sound(kind, *found):
+    kind, shared = unpacked[1].get("kind"), unpacked[1].get("shared")
+    if kind not in KINDS or not isinstance(shared, str) or not is_key(shared) or not _sound(kind, *unpacked):
         taken.refused["neither an icon nor numbers"] += 1
         return
     if cache.raw(key) is not None:

@@ -2,7 +2,7 @@
 
 A record belongs to one element (a node of the program): its key holds the node's digest, the model, the inputs, the
 settings, the device, whether the optimizer was at work, the sources of this package and the versions below it. A second
-key leaves device and versions out: under it what was imported from another machine is found.
+key leaves device and versions out: it leads to what was imported from another machine.
 """
 
 from __future__ import annotations
@@ -220,8 +220,8 @@ def records_of(results: Results, asked: Sequence[Objective], origin: Origin) -> 
         chosen = [n for n in walk(element.node) if n.type.content == "selection"]
         icons = results.icon_sets.get(element.id)
         index, objectives = (None, ()) if icons is None else _local(icons.index, asked)
-        places = dict.fromkeys(name for node in walk(element.node) for name in node.type.layers)
-        names = [name for name in places if name in results.layers]  # a selection's among them
+        layers = dict.fromkeys(name for node in walk(element.node) for name in node.type.layers)
+        names = [name for name in layers if name in results.layers]  # a selection's among them
         kept[element.id] = ElementRecord(
             {name: getattr(results, name)[element.id] for name in BY_ELEMENT if element.id in getattr(results, name)},
             {n["id"]: results.selections[n["id"]] for n in chosen},
@@ -235,9 +235,9 @@ def _local(index: Named, asked: Sequence[Objective]) -> tuple[Named, tuple[Objec
     """The element's own objectives, those of several pictures that differ together, and the index into them."""
     first = {int(number) for number in index.data.ravel().tolist() if number >= 0}
     used = sorted({number + n for number in first for n in range(asked[number].pictures)})
-    place = np.full(len(asked) + 1, -1)
-    place[used] = np.arange(len(used))
-    return Named(index.dims, place[index.data]), tuple(asked[number] for number in used)
+    number_of = np.full(len(asked) + 1, -1)
+    number_of[used] = np.arange(len(used))
+    return Named(index.dims, number_of[index.data]), tuple(asked[number] for number in used)
 
 
 def joined(

@@ -123,7 +123,7 @@ def test_nodes_above_each_other(forms):
     for _ in range(3 * MOST_STAGES):
         nodes.append({**copy.deepcopy(nodes[last]), "op": "abs", "inputs": [last], "parameters": {}})
         last = len(nodes) - 1
-    with pytest.raises(BbiError, match=r"E132.*above each other"):
+    with pytest.raises(BbiError, match=r"E132.*levels of nodes"):
         program_from_json(program)
 
 
