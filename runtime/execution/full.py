@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bbilang.runtime.events import Event, RunListener
 from bbilang.runtime.execution.job import Job
-from bbilang.runtime.execution.results import Results
+from bbilang.runtime.execution.results import Results, Reused
 
 if TYPE_CHECKING:
     from bbilang.runtime.featvis.icon import Icon, Objective
@@ -29,7 +29,8 @@ def execute_fully(job: Job, measure: bool = False) -> Results:
     results = execute(
         job.plan, job.registry, adapter, inputs, icons=icons, listener=job.listener, measure=measure, cache=job.cache
     )
-    return replace(results, recipe=job.recipe, draft=job.draft)
+    reused = Reused(icons=results.passes.cached_icons if results.passes is not None else 0)
+    return replace(results, recipe=job.recipe, draft=job.draft, reused=reused)
 
 
 def make_icons(

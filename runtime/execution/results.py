@@ -52,6 +52,15 @@ class IconSet:
 
 
 @frozen
+class Reused:
+    """What a run took from the cache: parts of its results that none of its own passes made."""
+
+    elements: tuple[str, ...] = ()  # ids, of those whose numbers were there
+    predictions: bool = False
+    icons: int = 0
+
+
+@frozen
 class Results:
     """Numbers and pictures without any tensor of torch. `execution.execute` and `recall.results_store` make them."""
 
@@ -67,13 +76,14 @@ class Results:
     labels: Callable[[int], str] = str
     layers: Mapping[str, LayerDescription] = field(default_factory=dict)
     passes: Passes | None = None  # everything that ran, icons too; None where nothing did
-    model_passes: tuple[int, int] = (0, 0)  # (forward, backward) for the numbers, without icons
+    model_passes: tuple[int, int] = (0, 0)  # (forward, backward) of this run for the numbers, without icons
     tangents: int = 0  # forward-mode passes, likewise
     reruns: int = 0  # activations at which the network above a layer ran again, likewise
     trusted: int = 0  # passes for each input that the measures of `trust` took, in whole or part of the network
     adapter: Model | None = None
     recipe: Recipe | None = None
     draft: bool = False
+    reused: Reused = Reused()
     timings: Sequence[tuple[Step, Measured]] = ()
     imported: tuple[str, ...] = ()  # what came from another machine, in words
     noticed: tuple[str, ...] = ()  # warnings about the network that only showed when it ran

@@ -104,6 +104,7 @@ def make(
         return lambda o, icon: keep(cache, icon, model, o, recipe, size, adapter) if cache is not None else None
 
     missing = look_up(missing)
+    counter.cached_icons += total - len(missing)
     if announce:
         announce(len(missing), _seconds(adapter, missing, recipe, cache))
     asked = set(missing)

@@ -13,6 +13,7 @@ class Passes:
     of the network above a layer. ``*_rows``: images in forwards and backwards, inputs in tangents, rows in reruns.
     ``calls``: batched calls that backwards, tangents and reruns took. ``probes``: what is run once per model to learn
     which of its modules run twice, and once per layer to see that the network above it, alone, gives the same.
+    ``cached_icons``: icons that the cache held, which therefore no pass made.
     """
 
     forwards: int = 0
@@ -25,6 +26,7 @@ class Passes:
     rerun_rows: int = 0
     calls: int = 0
     probes: int = 0
+    cached_icons: int = 0
 
     @property
     def total(self) -> int:

@@ -16,6 +16,7 @@ from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.events import Event, RunListener
 from bbilang.runtime.execution.full import execute_fully, make_icons
 from bbilang.runtime.execution.job import Job
+from bbilang.runtime.execution.results import Reused
 from bbilang.runtime.execution.verify import verify_results
 from bbilang.runtime.featvis.icon import words_of
 from bbilang.runtime.models.program_model import PREPROCESS, is_name
@@ -115,6 +116,7 @@ class _Fresh(NamedTuple):
     records: dict[str, ElementRecord]  # by element
     predictions: Predictions | None
     passes: Passes | None
+    counts: dict[str, Any]  # its passes, by the names that Results has for them
     noticed: tuple[str, ...]
 
 
@@ -156,7 +158,9 @@ class _Recall:
         records = {e.id: record for e in program.elements if (record := store.recall(e)) is not None}
         predictions = store.predictions() if scored else None
         missing = [e.id for e in program.elements if e.id not in records]
+        reused = Reused(tuple(records), predictions is not None)
         passes: Passes | None = None
+        counts: dict[str, Any] = {}
         noticed: tuple[str, ...] = ()
         if missing or (scored and predictions is None):
             if str(self.known.adapter().device).partition(":")[0] != model.device.partition(":")[0]:
@@ -168,16 +172,20 @@ class _Recall:
                 return execute_fully(job)
             records |= fresh.records
             predictions = fresh.predictions or predictions
-            passes, noticed = fresh.passes, fresh.noticed
+            passes, counts, noticed = fresh.passes, fresh.counts, fresh.noticed
         results, steps = joined(program, records, predictions, model.description.label)
         results = replace(
             results, pictures=job.inputs(self._holder(model)), passes=passes, noticed=noticed,
-            adapter=self._holder(model), recipe=job.recipe, draft=job.draft,
+            adapter=self._holder(model), recipe=job.recipe, draft=job.draft, reused=reused, **counts,
         )  # fmt: skip
         if job.partial is not None:
             job.partial.numbers(results, [objective for objectives in steps for objective in objectives])
         foreign: dict[str, int] = {}
-        icons = [icon for objectives in steps for icon in self._icons(model, objectives, passes, foreign)]
+        icons, cached = [], 0
+        for objectives in steps:
+            there, made = self._icons(model, objectives, passes, foreign)
+            icons += [(there | made)[objective] for objective in objectives]
+            cached += len(there)
         used: list[ElementRecord | Predictions] = [*records.values(), *([predictions] if predictions else [])]
         devices = {record.origin.device for record in used if record.imported}
         imported = (
@@ -187,7 +195,9 @@ class _Recall:
             ),
             *(f"numbers computed on {device}" for device in sorted(devices)),
         )
-        results = replace(results, icons=icons, adapter=self._holder(model), imported=imported)
+        results = replace(
+            results, icons=icons, adapter=self._holder(model), imported=imported, reused=replace(reused, icons=cached)
+        )
         if verification.enabled():
             verify_results(results)
         return results
@@ -198,7 +208,7 @@ class _Recall:
         """Run what is missing, without its icons, and keep it, unless the network gave a reason to warn the reader.
         None where the results hold something that the store cannot write."""
         from bbilang.runtime.execution.execute import execute as execute_plan
-        from bbilang.runtime.recall.results_store import Predictions, origin_of, records_of, restricted
+        from bbilang.runtime.recall.results_store import Predictions, counts_of, origin_of, records_of, restricted
 
         job, plan = self.job, self.job.plan
         if len(missing) < len(job.program.elements):
@@ -214,7 +224,7 @@ class _Recall:
         results = execute_plan(
             plan, job.registry, adapter, inputs, icons=collect, listener=job.listener, cache=job.cache
         )
-        origin = origin_of(results, str(adapter.device))
+        origin = origin_of(str(adapter.device))
         records = records_of(results, requested, origin)
         if records is None:
             return None
@@ -226,17 +236,17 @@ class _Recall:
                 store.keep(element, records[element.id])
             if predictions is not None:
                 store.keep_predictions(predictions)
-        return _Fresh(records, predictions, results.passes, results.noticed)
+        return _Fresh(records, predictions, results.passes, counts_of(results), results.noticed)
 
     def _icons(
         self, model: KnownModel, objectives: Sequence[Objective], counter: Passes | None, foreign: dict[str, int]
-    ) -> list[Icon]:
-        """Icons from the cache, then those of another machine, counted in ``foreign``; the rest are made."""
+    ) -> tuple[dict[Objective, Icon], dict[Objective, Icon]]:
+        """(icons of the cache, those of another machine counted in ``foreign``; the rest, which are made)."""
         from bbilang.runtime.featvis.icon import look_up
 
         job = self.job
         if not objectives:
-            return []
+            return {}, {}
         icons, others = look_up(self.cache, objectives, job.recipe, self._holder(model))
         for maker in others:
             foreign[maker] = foreign.get(maker, 0) + 1
@@ -244,6 +254,7 @@ class _Recall:
             for objective, icon in icons.items():
                 job.partial.icon(objective, icon)
         missing = [objective for objective in objectives if objective not in icons]
+        new: dict[Objective, Icon] = {}
         if missing:
             cached = len(objectives) - len(missing)
             listener = None if job.listener is None else _CountsCachedIcons(job.listener, cached)
@@ -252,10 +263,10 @@ class _Recall:
                 job.partial.making()
                 take = job.partial.icon
             made = make_icons(job, self.known.adapter(), missing, counter, listener, take)
-            icons |= dict(zip(missing, made, strict=True))
+            new = dict(zip(missing, made, strict=True))
         elif job.listener is not None:
             job.listener(Event("estimate", words_of(job.recipe), len(objectives), 0, 0.0))
-        return [icons[objective] for objective in objectives]
+        return icons, new
 
 
 @dataclass(frozen=True)

@@ -30,15 +30,14 @@ FORMAT = 2
 HOW = ("size", "steps", "rate", "batch", "parametrization", "transparency")  # what they show is not among these
 BY_ELEMENT = ("fields", "sizes")  # fields of Results that this file keeps for each element, besides icons
 ELSEWHERE = ("program", "selections", "icons", "icon_sets", "pictures", "probabilities", "kind", "labels", "layers",
-             "passes", "adapter", "recipe", "draft", "timings", "imported", "noticed")  # fmt: skip
+             "passes", "adapter", "recipe", "draft", "reused", "timings", "imported", "noticed")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The run that numbers come from: ``counts`` are its passes by name, as in Results."""
+    """The run that numbers come from."""
 
     run: str
-    counts: Mapping[str, Any]
     device: str
     torch: str
 
@@ -188,16 +187,20 @@ def _predicted(data: Mapping[str, Any], imported: bool) -> Predictions:
 
 
 def _made(data: Mapping[str, Any]) -> Origin:
-    return Origin(str(data["run"]), dict(data["counts"]), str(data["device"]), str(data["torch"]))
+    return Origin(str(data["run"]), str(data["device"]), str(data["torch"]))
 
 
 # --- from results and back ------------------------------------------------------------------------------------------
 
 
-def origin_of(results: Results, device: str) -> Origin:
-    """What a finished run says of itself: its passes, under the names that Results has for them."""
-    counts = {f.name: getattr(results, f.name) for f in fields(Results) if _is_count(f.name, getattr(results, f.name))}
-    return Origin(uuid.uuid4().hex, counts, device, version_of("torch"))
+def origin_of(device: str) -> Origin:
+    """A new run on a device."""
+    return Origin(uuid.uuid4().hex, device, version_of("torch"))
+
+
+def counts_of(results: Results) -> dict[str, Any]:
+    """The passes of a run, under the names that Results has for them. They belong to the run, not to its records."""
+    return {f.name: getattr(results, f.name) for f in fields(Results) if _is_count(f.name, getattr(results, f.name))}
 
 
 def _is_count(name: str, value: Any) -> bool:
@@ -243,40 +246,25 @@ def _local(index: Named, asked: Sequence[Objective]) -> tuple[Named, tuple[Objec
 def joined(
     program: Program, kept: Mapping[str, ElementRecord], predicted: Predictions | None, labels: Callable[[int], str]
 ) -> tuple[Results, list[list[Objective]]]:
-    """Results of the whole program without its icons; and the icons to make, a list for each of its icon steps.
-
-    The passes are those of every run that took part, once each.
-    """
+    """Results of the whole program without its icons; and the icons to make, a list for each of its icon steps."""
     tables: dict[str, dict[str, Any]] = {name: {} for name in BY_ELEMENT}
-    runs: dict[str, Origin] = {}
     layers: dict[str, LayerDescription] = {}
     selections: dict[str, Field] = {}
     for element in program.elements:
         part = kept[element.id]
         for name, value in part.parts.items():
             tables[name][element.id] = value
-        runs[part.origin.run] = part.origin
         layers |= part.layers
     for node in walk(*(element.node for element in program.elements)):
         if node.type.content == "selection":
             selections[node["id"]] = next(k.selections[node["id"]] for k in kept.values() if node["id"] in k.selections)
-    if predicted is not None:
-        runs[predicted.origin.run] = predicted.origin
-    counts: dict[str, Any] = {}
-    for origin in runs.values():
-        for name, count in origin.counts.items():
-            counts[name] = _sum(counts[name], count) if name in counts else count
     icon_sets, icon_steps = _icons(program, kept)
     results = Results(
         program, selections=selections, icon_sets=icon_sets, labels=labels, layers=layers,
         probabilities=predicted.probabilities if predicted is not None else None,
         kind=predicted.kind if predicted is not None else "", fields=tables["fields"], sizes=tables["sizes"],
     )  # fmt: skip
-    return replace(results, **counts), icon_steps
-
-
-def _sum(a: Any, b: Any) -> Any:
-    return tuple(x + y for x, y in zip(a, b, strict=True)) if isinstance(a, tuple) else a + b
+    return results, icon_steps
 
 
 def _icons(program: Program, kept: Mapping[str, ElementRecord]) -> tuple[dict[str, IconSet], list[list[Objective]]]:

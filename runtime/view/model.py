@@ -188,7 +188,7 @@ class Provenance:
     seed: int
     versions: tuple[tuple[str, str], ...]  # ("bbilang", "0.1.0"), ("torch", "2.13.0")
     device: str
-    passes: str  # "1 forward, 6 backward, 24 icons"
+    passes: str  # of the run that made the page, then what it reused: "1 forward, 4 icons; reused: 20 icons"
     draft: bool = False
     random: bool = False  # weights are random: the page warns of it
     settings: tuple[tuple[str, str], ...] = ()  # ("icons", "96 px, 256 steps")

@@ -17,13 +17,8 @@ CUT = 0.01  # a share of a picture that is worth a word
 def provenance_of(results: Results, registry: Registry) -> Provenance:
     """Model, weights and their hash, seed, versions, device, passes and settings of a run."""
     model, recipe = model_of(results), results.recipe
-    ran = len(results.icons)
-    counts = {"tangents": results.tangents, "reruns above a layer": results.reruns}
-    counts |= {"for trust": results.trusted, "icons": ran}
-    parts = [f"{results.model_passes[0]} forward", f"{results.model_passes[1]} backward"]
-    parts += [f"{count} {what}" for what, count in counts.items() if count]
     settings: list[tuple[str, str]] = []
-    if ran and recipe is not None:
+    if results.icons and recipe is not None:
         settings.append(("icons", f"{recipe.size} px, {recipe.steps} steps"))
     usual = ("featvis.size", "featvis.steps", "show.channels")
     settings += [(key, _words(value)) for key, value in results.program.settings if key not in usual]
@@ -35,8 +30,30 @@ def provenance_of(results: Results, registry: Registry) -> Provenance:
     settings += [("cut off", words) for words in _cut(results)] + _shown(results)
     return Provenance(
         model.description.title, model.weights, model.fingerprint, results.program.setting("seed", 0), versions(),
-        str(model.device), ", ".join(parts), results.draft, model.random, tuple(settings),
+        str(model.device), work_of(results), results.draft, model.random, tuple(settings),
     )  # fmt: skip
+
+
+def work_of(results: Results) -> str:
+    """The passes and icons of this run, then what it took from the cache: `1 forward, 1 backward, 5 icons; reused: 3
+    icons`."""
+    reused, every = results.reused, len(results.program.elements)
+    made = len(results.icons) - reused.icons
+    counts = {"tangents": results.tangents, "reruns above a layer": results.reruns, "for trust": results.trusted}
+    ran = [f"{results.model_passes[0]} forward", f"{results.model_passes[1]} backward"]
+    ran = ran if any(results.model_passes) or any(counts.values()) or not reused.elements else []
+    ran += [f"{count} {what}" for what, count in counts.items() if count]
+    ran += [_icons(made)] if made else []
+    some = [f"numbers of {len(reused.elements)} of {every} elements"] if reused.elements else []
+    parts = ["all numbers"] if len(reused.elements) == every else some
+    parts += ["predictions"] if reused.predictions and parts != ["all numbers"] else []
+    parts += [_icons(reused.icons)] if reused.icons else []
+    words = ", ".join(ran) or "nothing ran"
+    return f"{words}; reused: {', '.join(parts)}" if parts else words
+
+
+def _icons(count: int) -> str:
+    return f"{count} {'icon' if count == 1 else 'icons'}"
 
 
 def model_of(results: Results) -> Model:

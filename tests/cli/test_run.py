@@ -24,7 +24,7 @@ def test_the_one_liner_of_the_card(bbi, photos):
     assert re.search(r"^making 8 icons \(32 px, 1 steps\), about .+ (s|min)$", first.err, re.MULTILINE)
     assert re.search(r"^cat\.jpg: \w.* \d+ %, ", first.err, re.MULTILINE)
     again = bbi("run", "-e", pipe, "--input", "cat.jpg", "-o", "page.html", *TINY)
-    assert "8 icons (all from the cache)" in again.out and "all in the cache" in again.err
+    assert "nothing ran; reused: the whole page" in again.out and "all in the cache" in again.err
     back = bbi("extract", "page.html")
     assert (back.code, back.out, back.err) == (0, pipe, "")
 
@@ -203,7 +203,7 @@ def test_ctrl_c_keeps_finished_icons(photos, process, tmp_path_factory):
     out, err = again.communicate(timeout=120)
     assert again.returncode == 0
     assert f"making {12 - kept} icon" in err and f"{kept} more" in err
-    assert f"12 icons ({kept} from the cache)" in out
+    assert f"{12 - kept} icon" in out and f"reused: all numbers, {kept} icon" in out
 
 
 def test_piped_output_has_no_control_codes(photos, process):
