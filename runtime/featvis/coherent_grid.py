@@ -4,7 +4,7 @@ A cell's picture is to_rgb(.7 unique + .5 sum over groups of share * group) in t
 group is a picture that all cells share and a cell's share of it is the spatial factor of a non-negative factorization
 of all the cells' vectors, divided by its largest (Olah, Satyanarayan, Johnson, Carter, Schubert, Ye, Mordvintsev, "The
 Building Blocks of Interpretability", Distill 2018, activation grids, and its notebook). All cells climb together, so
-a cell is known by its whole grid (`runtime.icon.Grid`), to the cache too.
+a cell is known by its whole grid (`icon.Grid`), to the cache too.
 """
 
 from __future__ import annotations

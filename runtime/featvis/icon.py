@@ -102,7 +102,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Grid:
-    """All the cells of a coherent grid (`runtime.coherent`): ``vectors`` (cell, channel) and the number of groups."""
+    """All the cells of a coherent grid (`coherent_grid.py`): ``vectors`` (cell, channel) and the number of groups."""
 
     digest: str
     groups: int
@@ -119,7 +119,7 @@ KINDS = ("direction", "dream", "caricature")
 
 @dataclass(frozen=True)
 class Objective:
-    """What an icon shows. Equal objectives are equal values. Sources: see `runtime.responses`.
+    """What an icon shows. Equal objectives are equal values. Sources: see `losses.py`.
 
     "direction": <direction, activations>, ``direction`` a channel's index (a class's, where the layer is "output") or a
     vector over the layer's channels; the mean over all positions, in the layer's own units, or with ``at`` the value at
