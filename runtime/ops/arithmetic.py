@@ -148,6 +148,8 @@ class Difference(Operation):
         first, second = (field.values.take(axis, Named((), np.array(i))) for i in (0, 1))
         result = field.with_values(Named(first.dims, first.data - second.data), node.type)
         names = field.names.get(axis)
+        if names is None and axis == "layer":
+            names = Named((axis,), np.array(node.inputs[0].type.layers, object))
         result = result.drop(axis)
         if names is not None and axis in names.dims:
             pair = [names.take(axis, Named((), np.array(i))) for i in (0, 1)]

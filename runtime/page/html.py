@@ -32,7 +32,7 @@ SOURCE = re.compile(r'<script type="text/plain" id="bbi-source"[^>]*>(.*?)</scri
 
 def render(view: View, styles: Styles) -> str:
     """The page of a View as HTML: the same View gives the same bytes. Raises ValueError for an unknown style."""
-    script = _text("page.js")
+    script = _text("saving.js") + _text("page.js")
     libraries = bundle.javascript()
     return (
         _template()
@@ -238,7 +238,7 @@ def _legend(element: Element, styles: Styles, over: bool) -> dict[str, Any] | No
         "low": _number(low),
         "high": _number(high),
         "zero": 100 * -low / (high - low) if low < 0 < high else None,
-        "gradient": ", ".join(colour.stops(legend.signed, over=scale == "light")) if scale else "",
+        "colours": colour.stops(legend.signed, over=scale == "light") if scale else (),
     }
 
 

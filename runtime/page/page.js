@@ -363,52 +363,6 @@ function recall() {
   }
 }
 
-// ---- saving ----------------------------------------------------------------------------------------------------------
-
-function csv(element) {
-  // As in view/long_table.py: texts are quoted; one that a spreadsheet would take for a formula gets an apostrophe in front.
-  const formula = /^(?:[\s;,|]*[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]|[\t\r\n])/;
-  const cell = (v) => {
-    if (typeof v === "number") return String(v);
-    const text = v ?? "";
-    return `"${(formula.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
-  };
-  const states = element.states.map((id) => selections.get(id));
-  const lines = [[...states.map((s) => s.title || s.id), element.facetAxis || "panel", "slot", element.slotAxis || "atom", element.seriesAxis || "series", "value", "note"]];
-  element.frames.forEach((panel) => {
-    panel.slice(0, -1).forEach((frame, state) => {
-      let rest = state;
-      const labels = states.map((s) => s.atoms.length).reduceRight((out, size) => { out.unshift(rest % size); rest = Math.floor(rest / size); return out; }, []).map((i, k) => states[k].atoms[i][1]);
-      frame.values.forEach((values, slot) => values.forEach((value, k) => {
-        if (value === null && !(frame.atoms[slot] >= 0)) return;
-        lines.push([...labels, frame.label, slot, element.atoms[frame.atoms[slot]]?.[1], frame.series[k], value, frame.notes[slot]]);
-      }));
-      for (const [start, end, , , , value] of frame.flow?.links ?? [])
-        lines.push([...labels, frame.label, start, ...[start, end].map((slot) => element.atoms[frame.atoms[slot]][1]), value, "link"]);
-    });
-  });
-  return lines.map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";
-}
-
-async function save(kind, element) {
-  const view = views.get(element.host);
-  let blob;
-  if (kind === "csv") blob = new Blob(["\ufeff", csv(element)], { type: "text/csv" });
-  else {
-    view.background("#ffffff"); // a picture goes into somebody's document: dark ink on white
-    if (kind === "svg") blob = new Blob([await view.toSVG()], { type: "image/svg+xml" });
-    else {
-      const canvas = await view.toCanvas(2);
-      blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
-    }
-    view.background("transparent");
-    await view.runAsync();
-  }
-  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `${element.id}.${kind}` });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-}
-
 // ---- starting --------------------------------------------------------------------------------------------------------
 
 // Vega-Lite was compiled: let sizes follow their expressions, and give image marks decoded images in place of addresses.

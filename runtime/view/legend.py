@@ -30,14 +30,16 @@ PLURALS = {
 def remarked(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> tuple[vm.Panel, ...]:
     """The panels with what is true of each of their states alone: shares over axes that are all states or facets."""
     shares = [(words, drawing.grid(share)) for words, share, _ in own_shares(drawing)]
-    if not shares:
+    pairs = [drawing.grid(words) for words in _differences(drawing).values() if words.dims]
+    if not shares and not pairs:
         return panels
     remarked_panels = []
     for facet, panel in enumerate(panels):
         frames = []
         for frame, state in zip(panel.frames, drawing.each_state(), strict=True):
             at = drawing.index(state, facet)
-            known = [share_sentence(words, own[at]) for words, own in shares if own[at] == own[at]]
+            known = [f"the difference is {own[at]}" for own in pairs if own[at]]
+            known += [share_sentence(words, own[at]) for words, own in shares if own[at] == own[at]]
             frames.append(replace(frame, remark="; ".join(known)))
         remarked_panels.append(replace(panel, frames=tuple(frames)))
     return tuple(remarked_panels)
@@ -50,6 +52,7 @@ def own_shares(drawing: Drawing) -> list[tuple[str, Named, str]]:
     return [share for share in drawing.field.shares if set(share[1].dims) <= known | lone]
 
 
+DIFFERENCE = "difference over "  # how a step of `difference` begins (runtime/ops/arithmetic.py)
 BETWEEN = "of the later atom's score"  # the unit of `link`
 
 
@@ -87,6 +90,40 @@ def legend_of(drawing: Drawing, style: Style) -> vm.Legend:
     return vm.Legend(quantity_of(drawing), unit, scope, ends, type.signed, tuple(notes))
 
 
+def _differences(drawing: Drawing) -> dict[str, Named]:
+    """The axis of each difference in the field -> its words over states and facets: "tabby − tiger cat"."""
+    type, field = drawing.field.type, drawing.field
+    words: dict[str, Named] = {}
+    for axis in (step.removeprefix(DIFFERENCE) for step in type.steps if step.startswith(DIFFERENCE)):
+        names = field.names.get(axis)
+        pictures = [picture.name for picture in drawing.results.pictures]
+        if names is not None and len(set(np.ravel(names.data).tolist())) > 1:
+            words[axis] = names
+        elif names is not None:
+            words[axis] = Named((), np.asarray(np.ravel(names.data)[0], object))
+        elif axis == "input" and len(pictures) == 2:
+            words[axis] = Named((), np.asarray(" − ".join(pictures), object))
+        else:
+            words[axis] = Named((), np.asarray("the first − the second", object))
+    return words
+
+
+def _steps(drawing: Drawing) -> list[str]:
+    """What was done to the numbers, in words: of a difference, which minus which."""
+    differences = _differences(drawing)
+    steps = []
+    for step in drawing.field.type.steps:
+        axis = step.removeprefix(DIFFERENCE)
+        pair = differences.get(axis) if step.startswith(DIFFERENCE) else None
+        if pair is None:
+            steps.append(step)
+        elif pair.dims:
+            steps.append(f"the first {axis} − the second")
+        elif axis != "class":  # the quantity names those already
+            steps.append(str(pair.data))
+    return steps
+
+
 def quantity_of(drawing: Drawing) -> str:
     """ "attribution to tiger cat", "activation", with what was done to it since."""
     type = drawing.field.type
@@ -105,8 +142,10 @@ def quantity_of(drawing: Drawing) -> str:
             names = drawing.field.names.get("class")
             known = sorted({str(n) for n in np.ravel(names.data)}) if names is not None else []
             several = "the predicted class" if names is not None and names.dims == ("input",) else "the chosen class"
+            if len(known) > 1 and "class" in _differences(drawing):
+                several = "the chosen classes"
             words += f" {preposition} {known[0] if len(known) == 1 else several}"
-    return ", ".join([words, *type.steps])
+    return ", ".join([words, *_steps(drawing)])
 
 
 def _explained(node: Node | None) -> Node | None:

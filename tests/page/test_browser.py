@@ -6,9 +6,11 @@ import csv
 import io
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import views
+from PIL import Image
 
 pytestmark = pytest.mark.browser
 
@@ -178,13 +180,14 @@ def test_hostile_strings_are_text(show):
 
 
 def test_saved_files(show, tmp_path: Path):
-    page = show(views.teaser)
+    page, names = show(views.teaser), []
 
-    def saved(name: str) -> bytes:
-        page.locator("#element-blocks .save summary").click()
+    def saved(name: str, element: str = "blocks") -> bytes:
+        page.locator(f"#element-{element} .save summary").click()
         with page.expect_download() as download:
-            page.locator("#element-blocks .save button", has_text=re.compile(name)).click()
+            page.locator(f"#element-{element} .save button", has_text=re.compile(name)).click()
         download.value.save_as(tmp_path / "file")
+        names.append(download.value.suggested_filename)
         return (tmp_path / "file").read_bytes()
 
     rows = list(csv.reader(io.StringIO(saved("CSV").decode("utf-8-sig"))))
@@ -193,6 +196,26 @@ def test_saved_files(show, tmp_path: Path):
     assert rows[1][:2] == ["tiger cat", "tiger cat"] and rows[1][4].startswith("channel ")
     assert saved("SVG").startswith(b"<svg")
     assert saved("PNG").startswith(b"\x89PNG")
+    page.get_by_label("b", exact=True).select_option(label="Egyptian cat")
+    drawing = ElementTree.fromstring(saved("SVG"))
+    words = " ".join(text.text or "" for text in drawing.iter("{http://www.w3.org/2000/svg}text"))
+    for part in ("Channels that tell the two apart", "a: tiger cat; b: Egyptian cat",
+                 "Three channels speak most for", "attribution to the class in logits",
+                 "Tiger cat or tabby? · EfficientNet-Lite0", "channel "):  # fmt: skip
+        assert part in words, part
+    assert "Point at" not in words
+    photo = Image.open(io.BytesIO(saved("PNG", "photo")))
+    assert photo.size[0] >= 2 * 520 and photo.convert("RGB").getpixel((4, 4)) == (255, 255, 255)
+    scale = saved("SVG", "photo").decode()
+    assert scale.count("<stop ") == 9 and 'stop-color="#4a0080"' in scale, "the colours of the map on the photo"
+    assert names == [
+        "teaser-blocks.csv",
+        "teaser-blocks-tiger-cat-tabby.svg",
+        "teaser-blocks-tiger-cat-tabby.png",
+        "teaser-blocks-tiger-cat-Egyptian-cat.svg",
+        "teaser-photo-channel-12.png",
+        "teaser-photo-channel-12.svg",
+    ], "one name for one picture"
 
 
 def test_print_is_light(show):
@@ -200,6 +223,20 @@ def test_print_is_light(show):
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.locator("#theme").is_hidden()
+
+
+@pytest.mark.parametrize(
+    ("view", "selector"),
+    [("teaser", ".ruler"), ("teaser", ".ruler b"), ("teaser", ".gradient"), ("survey", ".controls input"),
+     ("survey", ".controls input::before"), ("teaser", ".prediction i")],
+)  # fmt: skip
+def test_what_is_drawn_as_a_background_is_printed(show, view, selector):
+    """Browsers leave out backgrounds in print unless the page asks for them."""
+    page = show(getattr(views, view))
+    page.emulate_media(media="print")
+    path, _, part = selector.partition("::")
+    how = "(node, part) => getComputedStyle(node, part ? '::' + part : null).printColorAdjust"
+    assert page.locator(path).first.evaluate(how, part) == "exact"
 
 
 def test_pointing_is_fast(show):

@@ -157,3 +157,20 @@ def test_an_element_that_a_filter_emptied():
 def test_labels_of_sums():
     view = page("pair = [output[1] - output[2], output[3]] | present(bars)")
     assert [a.label for a in element(view, "pair").atoms] == ["bee − cat", "dog"]
+
+
+def test_a_difference_says_which_minus_which():
+    inputs = page("c.channel | activation | difference(input) | both(2) | present(bars)", 2)
+    assert next(elements(inputs)).legend.quantity == "activation, picture-0 − picture-1"
+    layers = page("[b, c].whole | attribute(output[top(2)]) | difference(layer) | present(bars)")
+    assert next(elements(layers)).legend.quantity.endswith(", b − c")
+    chosen = page(
+        "a1 = pick(output[top(3)])\nb1 = pick(output[top(3)], start=1)\n"
+        "c.channel | attribute([output[a1], output[b1]]) | difference(class) | both(2) | present(bars)"
+    )
+    (shown,) = elements(chosen)
+    assert shown.legend.quantity == "attribution to the chosen classes, the first class − the second"
+    words = {selection.id: [atom.label for atom in selection.atoms] for selection in chosen.selections}
+    remarks = [frame.remark for frame in shown.panels[0].frames]
+    pairs = [f"the difference is {first} − {second}" for first in words["a1"] for second in words["b1"]]
+    assert remarks == pairs, "each state names its own"
