@@ -21,11 +21,11 @@ def prepare(line: CommandLine, program: Program) -> None:
     pin = pinned(line.sha256) if line.sha256 is not None else None
     if pin is not None and slot.weights in (None, "random"):
         misuse("--sha256 is about a file of weights, and none is asked for", "`--weights FILE` or `--weights download`")
-    known = any(slot.name in (name, *entry.aliases) for name, entry in models().items())
-    if known and slot.weights == DOWNLOAD:
+    download = slot.weights == DOWNLOAD
+    if download and any(slot.name in (name, *entry.aliases) for name, entry in models().items()):
         with ProgressBar(line.quiet) as bar:
             weights_of(entry_of(slot.name), DOWNLOAD, None if line.quiet else bar, pin)
-    elif pin is not None and slot.weights == DOWNLOAD:
+    elif pin is not None and download:
         misuse(f"the library fetches the weights of {slot.name}, and checks them itself", "leave `--sha256` out")
     elif pin is not None and slot.weights is not None:
         require(Path(slot.weights), pin)

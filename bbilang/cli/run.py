@@ -232,6 +232,6 @@ def _names(pictures: tuple[str, ...], format: str) -> list[str]:
 
 
 def _title(model: str) -> str:
-    from bbilang.runtime.models.registry import models
+    from bbilang.runtime.models.registry import entry_of, is_registered
 
-    return models()[model].title if model in models() else model
+    return entry_of(model).title if is_registered(model) else model

@@ -11,13 +11,12 @@ from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Program
 from bbilang.compiler.plan.plan import Plan
 from bbilang.runtime.events import RunListener
-from bbilang.runtime.featvis.icon import Recipe, recipe_of
 from bbilang.runtime.inputs.program_inputs import named_inputs, read_inputs
 
 if TYPE_CHECKING:
     from bbilang.runtime.cache.disk import Cache
     from bbilang.runtime.execution.results import Model, Results
-    from bbilang.runtime.featvis.icon import Icon, Objective
+    from bbilang.runtime.featvis.icon import Icon, Objective, Recipe
     from bbilang.runtime.inputs.network_input import NetworkInput
     from bbilang.runtime.models.adapter import Adapter
 
@@ -58,6 +57,8 @@ class Job:
 
     @cached_property
     def recipe(self) -> Recipe:
+        from bbilang.runtime.featvis.icon import recipe_of
+
         return recipe_of(self.program, self.draft)
 
     @cached_property
@@ -70,7 +71,7 @@ class Job:
         from bbilang.runtime.models.program_model import load_for
 
         if self.loaded is None:
-            self.loaded = load_for(self.program, self.registry, self.model, self.input, self.device)
+            self.loaded = load_for(self.program, self.model, self.input, self.device)
         return self.loaded
 
     def inputs(self, model: Model) -> tuple[NetworkInput, ...]:

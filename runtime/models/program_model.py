@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.check.preamble import DEFAULT_MODEL
-from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Program
 from bbilang.runtime.errors import error
 from bbilang.runtime.inputs.arguments import size_of
 from bbilang.runtime.inputs.load import is_values, listed
 from bbilang.runtime.models.adapter import Adapter, device_named
+from bbilang.runtime.models.registry import is_registered
 
 PREPROCESS = ("size", "crop", "mean", "std")
 
@@ -47,7 +47,7 @@ def _channel_first(shape: tuple[int, ...], module: Any) -> tuple[int, ...]:
     return shape if shape[0] == channels != shape[2] else (shape[2], shape[0], shape[1])
 
 
-def load_for(program: Program, registry: Registry, model: Any, input: Any, device: str) -> Adapter:
+def load_for(program: Program, model: Any, input: Any, device: str) -> Adapter:
     """The program's model on a device, with the program's preprocessing and description. ``model``: a caller's module
     or adapter. Raises BbiError E408 for a program that was made for a module which is not given, and as `load` does."""
     from bbilang.runtime.models.loading import load
@@ -59,7 +59,7 @@ def load_for(program: Program, registry: Registry, model: Any, input: Any, devic
         if device != "auto":
             device_named(device)
             adapter.to(device)
-    elif slot.name == "module" or (description is not None and not _has_name(slot.name, registry)):
+    elif slot.name == "module" or (description is not None and not _has_name(slot.name)):
         message = f"this program was made for a module of the caller's, `{slot.name}`"
         raise error("E408", message, "pass it again: `execute(plan, model=module)`")
     else:
@@ -71,8 +71,8 @@ def load_for(program: Program, registry: Registry, model: Any, input: Any, devic
     return adapter.described_as(description) if description is not None else adapter
 
 
-def _has_name(name: str, registry: Registry) -> bool:
+def _has_name(name: str) -> bool:
     """Whether a model can be loaded by its name, from the registry or another library."""
     from bbilang.runtime.models.sources.source import source_of
 
-    return name in registry.models() or source_of(name) is not None
+    return is_registered(name) or source_of(name) is not None

@@ -98,6 +98,11 @@ def models() -> Mapping[str, ModelEntry]:
     return entries
 
 
+def is_registered(name: str) -> bool:
+    """Return whether a model has this name (aliases do not count). Plug-ins are only read for names not built in."""
+    return name in MODELS or name in models()
+
+
 def _find(name: str, entries: Mapping[str, ModelEntry]) -> ModelEntry | None:
     return next((entry for entry in entries.values() if name == entry.name or name in entry.aliases), None)
 

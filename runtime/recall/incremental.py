@@ -9,17 +9,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bbilang.compiler.check.preamble import DEFAULT_MODEL
-from bbilang.compiler.optimize.rules import optimize
-from bbilang.compiler.plan.plan import plan as plan_program
 from bbilang.grammar import verification
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.events import Event, RunListener
-from bbilang.runtime.execution.full import execute_fully, make_icons
 from bbilang.runtime.execution.job import Job
 from bbilang.runtime.execution.results import Reused
-from bbilang.runtime.execution.verify import verify_results
-from bbilang.runtime.featvis.icon import words_of
 from bbilang.runtime.models.program_model import PREPROCESS, is_name
+from bbilang.runtime.models.registry import is_registered
 from bbilang.runtime.recall import identity
 from bbilang.runtime.recall.identity import KnownModel
 
@@ -38,6 +34,8 @@ def execute(job: Job, recall: bool = True, measure: bool = False) -> Results:
     ``recall``: what the cache holds is not computed again; without it every pass runs. ``measure``: each step's peak
     memory too, for which nothing is recalled. Raises BbiError.
     """
+    from bbilang.runtime.execution.full import execute_fully
+
     if job.cache is None or not recall or measure:
         return execute_fully(job, measure)
     with job.cache.holding():
@@ -83,7 +81,7 @@ class JobIdentity:
         """The key of the record about the model, if it is one of the registry."""
         job, slot = self.job, self.job.program.models[0]
         name = slot.name or DEFAULT_MODEL
-        if not is_name(job.model) or name not in job.registry.models():
+        if not is_name(job.model) or not is_registered(name):
             return None
         changes = {key: job.program.setting(f"preprocess.{key}") for key in PREPROCESS}
         return identity.model_key(name, slot.weights, job.program.setting("seed", 0), changes, job.listener)
@@ -132,6 +130,8 @@ class _Recall:
         return JobIdentity(self.job, self.cache)
 
     def results(self) -> Results:
+        from bbilang.runtime.execution.full import execute_fully
+
         model = self.known.model() or self.known.loaded_model()
         if model is None or self.known.inputs is None:
             self.known.adapter()
@@ -150,6 +150,7 @@ class _Recall:
 
     def _results(self, model: KnownModel, inputs: list[str]) -> Results | None:
         """None where the records were made for another device than the one that the model is on."""
+        from bbilang.runtime.execution.full import execute_fully
         from bbilang.runtime.recall.results_store import joined
 
         job, program = self.job, self.job.program
@@ -199,6 +200,8 @@ class _Recall:
             results, icons=icons, adapter=self._holder(model), imported=imported, reused=replace(reused, icons=cached)
         )
         if verification.enabled():
+            from bbilang.runtime.execution.verify import verify_results
+
             verify_results(results)
         return results
 
@@ -207,6 +210,8 @@ class _Recall:
     ) -> _Fresh | None:
         """Run what is missing, without its icons, and keep it, unless the network gave a reason to warn the reader.
         None where the results hold something that the store cannot write."""
+        from bbilang.compiler.optimize.rules import optimize
+        from bbilang.compiler.plan.plan import plan as plan_program
         from bbilang.runtime.execution.execute import execute as execute_plan
         from bbilang.runtime.recall.results_store import Predictions, counts_of, origin_of, records_of, restricted
 
@@ -242,7 +247,8 @@ class _Recall:
         self, model: KnownModel, objectives: Sequence[Objective], counter: Passes | None, foreign: dict[str, int]
     ) -> tuple[dict[Objective, Icon], dict[Objective, Icon]]:
         """(icons of the cache, those of another machine counted in ``foreign``; the rest, which are made)."""
-        from bbilang.runtime.featvis.icon import look_up
+        from bbilang.runtime.execution.full import make_icons
+        from bbilang.runtime.featvis.icon import look_up, words_of
 
         job = self.job
         if not objectives:
