@@ -141,7 +141,7 @@ def last_of(states, page):
     return [state for state in states if state.page == page][-1]
 
 
-def _tell_every_step(self, left):
+def _tell_every_step(self, later, left):
     if self.progress:
         self.progress(self.done, self.total, 1.0)
 
