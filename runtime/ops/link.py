@@ -107,8 +107,8 @@ def _both_ways(node: Node, frame: Field, run: Run) -> Field:
     if chosen:
         states = {f"to.{name}": name for name in other}
         values, turned = values.renamed(states), turned.renamed(states)
-    extra = [d for d in turned.dims if d not in values.dims]
-    for name in extra:  # a single atom has no axis
+    own_axes = {axis.name for axis in (*node.type.axes, *node.type.states)}
+    for name in set(turned.dims) - set(values.dims) - own_axes:  # a single atom has no axis
         turned = turned.take(name, Named((), np.array(0)))
     values = combine(coalesce, values, turned)
     if chosen:

@@ -249,3 +249,24 @@ def test_what_cannot_be_derived_is_refused():
     ]:
         error = tiny.refused(lambda text=text: tiny.check(text))
         assert [d.code for d in error.diagnostics] == [code] and error.diagnostics[0].span, text
+
+
+@pytest.mark.parametrize("optimized", [False, True])
+def test_links_between_linear_layers_keep_every_input(optimized):
+    """Several pictures at once give what each gives alone, where only the way back up has the axis `input`."""
+    from bbilang.compiler.optimize.rules import optimize
+    from bbilang.compiler.plan.plan import plan
+    from bbilang.runtime.execution.execute import execute
+
+    text = "late = b | factorize(nmf, 2)\nc.channel | link(late) | present(matrix)"
+
+    def linked(pictures):
+        program = tiny.check(text, len(pictures))
+        steps = plan(optimize(program) if optimized else program)
+        results = execute(steps, tiny.registry(), tiny.adapter(), pictures, icons=tiny.fake_icons)
+        return results.fields["element-1"].values.ordered(("input", "channel", "to.group")).data
+
+    first, second = tiny.pictures(2)
+    alone = np.concatenate([linked([first]), linked([second])])
+    close_to(linked([first, second]), alone, terms=np.abs(alone).max())
+    assert np.abs(alone[0] - alone[1]).max() > 0.1 * np.abs(alone).max()
