@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -20,6 +20,13 @@ class IdentityMap(MutableMapping[K, V]):
             return self._entries[id(key)][1]
         except KeyError:
             raise KeyError(key) from None
+
+    def get(self, key: K, default: Any = None) -> Any:
+        entry = self._entries.get(id(key))
+        return default if entry is None else entry[1]
+
+    def setdefault(self, key: K, default: Any = None) -> Any:
+        return self._entries.setdefault(id(key), (key, default))[1]
 
     def __setitem__(self, key: K, value: V) -> None:
         self._entries[id(key)] = (key, value)

@@ -152,7 +152,7 @@ def _reduce(
             operation = run.registry.operations[node.op]
             reduced[key] = slots, numpy_of(operation.reduce(node, run.layer(name), activations[name], part, run))
         slots, values = reduced[key]
-        share.table.put(name, np.stack([here, np.searchsorted(slots, there), rows]), values)
+        share.table.put(name, (here, slots.searchsorted(there), rows), values)
 
 
 def _slice(slots: np.ndarray) -> slice | list[int]:

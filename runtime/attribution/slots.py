@@ -51,7 +51,7 @@ class DerivativeTable:
         """How many slots the table has."""
         return self.keyed.count
 
-    def put(self, layer: str, positions: np.ndarray, values: np.ndarray) -> None:
+    def put(self, layer: str, positions: Iterable[np.ndarray], values: np.ndarray) -> None:
         """Fill slots at one layer. positions (3, n): slot here, slot in ``values``, input; values (slot, input, *kept
         axes)."""
         here, there, inputs = positions

@@ -137,9 +137,10 @@ class Run:
 
     def value(self, node: Node) -> Field:
         """The node's field; computed once for each node object."""
-        if node not in self._fields:
-            self._fields[node] = self._computed(node)
-        return self._fields[node]
+        field = self._fields.get(node)
+        if field is None:
+            field = self._fields[node] = self._computed(node)
+        return field
 
     def _computed(self, node: Node) -> Field:
         if self.whole is not None:

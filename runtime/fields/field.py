@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -34,12 +35,14 @@ class Named:
         """Return the data with one axis for each of ``dims``, in that order; size 1 for an axis that it lacks."""
         if self.dims == dims:
             return self.data
-        own = [d for d in dims if d in self.dims]
-        if len(own) != len(self.dims):
+        position = {d: i for i, d in enumerate(self.dims)}
+        own = [position[d] for d in dims if d in position]
+        if len(own) != len(position):
             raise ValueError(f"axes {self.dims} do not all stand in {tuple(dims)}")
-        moved = self.data.transpose([self.dims.index(d) for d in own])
-        shape = iter(moved.shape)
-        return moved.reshape([next(shape) if d in self.dims else 1 for d in dims])
+        data = self.data.transpose(own)
+        if len(own) == len(dims):
+            return data
+        return data[tuple([slice(None) if d in position else None for d in dims])]
 
     def ordered(self, dims: Sequence[str]) -> Named:
         """Transpose to this order of axes."""
@@ -59,11 +62,11 @@ class Named:
         """
         at = self.dims.index(dim)
         others = self.dims[:at] + self.dims[at + 1 :]
-        dims = (*others, *(d for d in index.dims if d not in others))
+        new = [d for d in index.dims if d not in others]
+        dims = (*others, *new)
         sizes = index.sizes
-        if all(sizes[d] == 1 for d in index.dims if d in others):  # the same positions everywhere
-            shape = [n for d, n in sizes.items() if d not in others]
-            positions = index.data if len(shape) == index.data.ndim else index.data.reshape(shape)
+        if math.prod([sizes[d] for d in index.dims if d in others]) == 1:  # the same positions everywhere
+            positions = index.data if len(new) == len(sizes) else index.data.reshape([sizes[d] for d in new])
             data = np.asarray(self.data.take(positions, at))  # indexing an object array may return a bare element
             if at + 1 < len(self.dims):
                 last = at + positions.ndim

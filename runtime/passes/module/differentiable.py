@@ -64,9 +64,8 @@ def own_tensors(part: nn.Module, held: str = "_parameters") -> list[Tensor]:
 def _without_inference(parts: list[nn.Module]) -> list[tuple[dict[str, Any], str, Any]]:
     """Replace inference tensors by plain copies; gives (table, name, what it held) of each."""
     replaced: list[tuple[dict[str, Any], str, Any]] = []
-    if not any(
-        t.is_inference() for part in parts for held in ("_parameters", "_buffers") for t in own_tensors(part, held)
-    ):
+    held = ("_parameters", "_buffers")
+    if not any([tensor.is_inference() for part in parts for name in held for tensor in own_tensors(part, name)]):
         return replaced
     copies: dict[int, Any] = {}
     with torch.inference_mode(False), torch.no_grad():

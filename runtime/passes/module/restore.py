@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-CONTAINERS = (dict, OrderedDict, defaultdict, list, set, deque)
+CONTAINERS = frozenset((dict, OrderedDict, defaultdict, list, set, deque))
 
 
 @contextmanager
@@ -17,23 +18,29 @@ def restored(module: nn.Module) -> Iterator[None]:
     """Restore a module's attributes at the end: every attribute is then the object that it was, and every container
     among them holds what it held. Features that the module keeps and caches that it fills (`self.cache[key] = bias`)
     may otherwise be symbols of a graph, or tensors of a transform that is over."""
-    known: list[tuple[Any, Any]] = []
+    filled: list[tuple[Any, Any]] = []
+    empty: list[Any] = []  # most containers: the hooks that a module does not have
     for child in module.modules():
         own = vars(child)
-        known.append((own, dict(own)))
-        known += [(value, value.copy() if value else ()) for value in own.values() if type(value) in CONTAINERS]
+        containers = [value for value in own.values() if type(value) in CONTAINERS]
+        filled.append((own, dict(own)))
+        filled += [(value, value.copy()) for value in containers if value]
+        empty += [value for value in containers if not value]
     try:
         yield
     finally:
-        for live, was in known:
+        for live in filter(None, empty):
+            live.clear()
+        for live, was in filled:
             if not _same(live, was):
                 live.clear()
                 live.extend(was) if isinstance(live, list | deque) else live.update(was)
 
 
 def _same(live: Any, was: Any) -> bool:
-    if not live or len(live) != len(was):  # most are empty: the hooks that a module does not have
-        return not live and not was
+    """Whether a container holds the same objects in the same order."""
+    if len(live) != len(was):
+        return False
     if isinstance(live, dict):
-        return all(key in live and live[key] is value for key, value in was.items())
-    return live == was if isinstance(live, set) else all(a is b for a, b in zip(live, was, strict=True))
+        return live.keys() == was.keys() and all(map(operator.is_, live.values(), was.values()))
+    return live == was if isinstance(live, set) else all(map(operator.is_, live, was))
