@@ -6,6 +6,7 @@ from dataclasses import field, replace
 
 from bbilang.grammar.frozen import frozen
 
+DIFFERENCE = "difference over "  # how the step of a difference begins, before the axis that it spends
 ATOMS = ("neuron", "spatial", "channel", "group", "whole", "pixel", "class", "token", "example")
 
 # The axes that a full substrate of each atom has, before any operation.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import altair as alt
 
 from bbilang.runtime.charts import grid, swatches
@@ -131,17 +133,9 @@ class IconChart(SlotChart):
         data, unit = swatches.swatch_rows(self.element, self.count), self.geometry.unit
         top = f"datum.y0 + {unit} + {LABEL + 2} + datum.line * {LINE}"
         at = {**self.slot, **swatches.amounts(self.element), "line_top": top}
-        swatch = {
-            **at,
-            "left": "datum.x0",
-            "right": "datum.x0 + 13",
-            "top": "datum.line_top",
-            "bottom": "isValid(datum.value) ? datum.line_top + 13 : datum.top",
-        }
         number = {**at, "left": f"datum.x0 + min({unit}, 20 + {NUMBER - 4})", "top": "datum.line_top + 0.5"}
-        opacity, outline = alt.ExprRef("datum.share"), {"stroke": "currentColor", "strokeOpacity": 0.25}
         return [
-            box(self.layer(data, **swatch), fill="colour", fillOpacity=opacity, **outline),
+            *swatches.squares(partial(self.layer, data), at, 13, "datum.line_top"),
             text(self.layer(data, **number), "number", align="right", fontSize=12),
         ]
 
@@ -203,7 +197,7 @@ class IconChart(SlotChart):
             "left": f"inside_{name} > 0 ? {geometry.x} + {beside} : {geometry.x} + {geometry.width} / 2",
             "top": f"{geometry.y} + floor({gap} / {geometry.columns}) * block_{name} + "
             f"(inside_{name} > 0 ? {geometry.unit} / 2 : {GAP / 2 - BELOW})",
-            "words": "'\u22ef'",
+            "words": f"datum.frame.atoms[{gap}] >= 0 ? '\u22ef' : ''",
         }
         base = self.layer(data, **where)
         return text(base, "words", align="center", baseline="middle", fontSize=24, opacity=0.75)

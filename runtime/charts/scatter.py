@@ -5,10 +5,10 @@ from __future__ import annotations
 import altair as alt
 
 from bbilang.runtime.charts.slots import ATOM, Corners, SlotChart
-from bbilang.runtime.vega.colours import ACCENT, SERIES
+from bbilang.runtime.vega.colours import SERIES
 from bbilang.runtime.vega.element import Row, coloured, labelled, number_format, rows
 from bbilang.runtime.vega.geometry import Geometry, least
-from bbilang.runtime.vega.marks import Layer, box, fill_of, picture, ring, text, x_of, y_of
+from bbilang.runtime.vega.marks import INK, Layer, box, fill_of, picture, ring, text, x_of, y_of
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element
 
@@ -53,7 +53,7 @@ class ScatterChart(SlotChart):
         own = "datum.frame.colours[datum.slot]" if coloured(self.element) else f"'{SERIES[0]}'"
         base = self.layer(self.slot_rows(), **self.point, left="datum.x0", top="datum.y0", colour=own)
         size = alt.ExprRef(f"datum.there ? ({self.chosen} ? 130 : 52) : 0")
-        stroke = alt.ExprRef(f"{self.chosen} ? '{ACCENT}' : 'transparent'")
+        stroke = alt.ExprRef(f"{self.chosen} ? '{INK}' : 'transparent'")
         made = base.mark_circle(size=size, opacity=0.8, strokeWidth=2, stroke=stroke)
         return made.encode(x_of(), y_of(), fill=fill_of("colour"))
 

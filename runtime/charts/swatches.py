@@ -1,6 +1,11 @@
-"""Rows of swatches, a row per class: the stronger the evidence, the more opaque; for two classes their net too."""
+"""Rows of swatches, a row per class: the stronger the evidence, the more opaque; for two classes their net too.
+
+Evidence against a class is a minus in its colour, so that a colour always stands for its class."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import altair as alt
 
@@ -60,6 +65,22 @@ def line_name(element: Element) -> str:
     return f"datum.line > 0 ? datum.frame.series[datum.line - 1] : '{NET}'"
 
 
+def squares(made: Callable[..., Layer], at: Mapping[str, str], side: int, top: str) -> list[Layer]:
+    """A swatch at (x0, top): full in its class's colour where the value speaks for the class; where it speaks against
+    it a minus in that colour. ``made`` makes a layer from calculated fields."""
+    corner = {"left": "datum.x0", "right": f"datum.x0 + {side}"}
+    frame = {"top": top, "bottom": f"isValid(datum.value) ? datum.top + {side} : datum.top"}
+    inner = f"datum.value < 0 ? {round(side * 0.36)} : 0"
+    fill = {"inset": inner, "top": f"{top} + datum.inset",
+            "bottom": f"isValid(datum.value) ? {top} + {side} - datum.inset : datum.top"}  # fmt: skip
+    seen = alt.ExprRef("isValid(datum.value) ? 0.25 : 0")
+    outline = {"stroke": "currentColor", "strokeOpacity": seen, "fillOpacity": 0}
+    return [
+        box(made(**at, **corner, **fill), fill="colour", fillOpacity=alt.ExprRef("datum.share")),
+        box(made(**at, **corner, **frame), **outline),
+    ]
+
+
 class SwatchChart(SlotChart):
     """A slot is a column of swatches; columns that do not fit begin another block below."""
 
@@ -89,18 +110,10 @@ class SwatchChart(SlotChart):
     def layers(self) -> list[Layer]:
         slot, data = self.slot, swatch_rows(self.element, self.count)
         cell = {**slot, **amounts(self.element), "line_top": f"datum.y0 + {HEAD} + datum.line * {LINE}"}
-        swatch = {
-            **cell,
-            "left": "datum.x0",
-            "right": "datum.x0 + 16",
-            "top": "datum.line_top + 2",
-            "bottom": "isValid(datum.value) ? datum.line_top + 18 : datum.top",
-        }
         number = {**cell, "left": f"datum.x0 + {CELL - 18}", "top": "datum.line_top + 10"}
         head = {**slot, "left": "datum.x0", "top": "datum.y0", "words": self.label}
-        opacity, outline = alt.ExprRef("datum.share"), {"stroke": "currentColor", "strokeOpacity": 0.25}
         return [
-            box(self.layer(data, **swatch), fill="colour", fillOpacity=opacity, **outline),
+            *squares(partial(self.layer, data), cell, 16, "datum.line_top + 2"),
             text(self.layer(data, **number), "number", align="right", baseline="middle"),
             text(self.layer(self.slot_rows(), **head), "words", limit=CELL - 6, fontSize=11.5, opacity=0.8),
             self.names(),

@@ -151,6 +151,13 @@ def score_of(field: Field, axes: tuple[Axis, ...], per: str | None, by: Any, run
     return Named(kept, np.where(np.isneginf(filled), np.nan, filled))
 
 
+def without_ties(score: Named, axes: tuple[Axis, ...]) -> Named:
+    """The scores, missing wherever those of all atoms are zero: then no atom is stronger than another."""
+    ranked = tuple(i for i, d in enumerate(score.dims) if d in {axis.name for axis in axes})
+    tied = ((score.data == 0) | np.isnan(score.data)).all(ranked, keepdims=True)
+    return Named(score.dims, np.where(tied, np.nan, score.data))
+
+
 def _of_class(field: Field, target: Field) -> Named:
     index = field.positions("class", target.coords["class"], "class")
     if (index.data < 0).any():

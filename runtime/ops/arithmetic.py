@@ -10,7 +10,7 @@ import numpy as np
 
 from bbilang.compiler.contract import Fail, Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import FieldType
+from bbilang.compiler.ir.types import DIFFERENCE, FieldType
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.method_axis import comparable
 
@@ -140,7 +140,7 @@ class Difference(Operation):
         assert axis is not None
         if axis.size != 2 or not axis.exact:
             raise Fail("E231", f"a difference is of two, and `{axis.name}` has {axis.size}", argument="axis")
-        return spend(field, axis.name, "difference", signed=True)
+        return spend(field, axis.name, DIFFERENCE.removesuffix(" over "), signed=True)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs

@@ -9,9 +9,19 @@ import numpy as np
 
 from bbilang.compiler.contract import Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.types import FieldType
+from bbilang.compiler.ir.types import DIFFERENCE, FieldType
 from bbilang.runtime.fields.field import Field, Named, combine
-from bbilang.runtime.fields.ranking import ALONG, BY, PER, pick_ranked, ranked_axes, ranked_type, ranks, score_of
+from bbilang.runtime.fields.ranking import (
+    ALONG,
+    BY,
+    PER,
+    pick_ranked,
+    ranked_axes,
+    ranked_type,
+    ranks,
+    score_of,
+    without_ties,
+)
 
 K = Parameter("k", "integer", "how many to keep", minimum=1, maximum=100_000)
 
@@ -30,7 +40,10 @@ class Keep(Operation):
         (field,) = inputs
         axes = ranked_axes(field.type, dict(node.parameters))
         most = node["k"] if self.one_end else None
-        order, count = ranks(score_of(field, axes, node["per"], node["by"], run), axes, self.ascending, most)
+        score = score_of(field, axes, node["per"], node["by"], run)
+        if node["by"] == "difference" or any(step.startswith(DIFFERENCE) for step in field.type.steps):
+            score = without_ties(score, axes)  # of a class and itself: the first atoms would look like an answer
+        order, count = ranks(score, axes, self.ascending, most)
         kept = pick_ranked(field, node.type, axes, self.chosen(order, count, node["k"]))
         if field.type.content == "activation" and field.type.atom == "neuron":
             if [axis.components for axis in axes] == [("channel",)] and not field.type.axis("class"):

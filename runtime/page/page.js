@@ -45,8 +45,9 @@ function choices() {
       const source = elements.get(selection.startOf);
       if (source) {
         source.states.forEach(resolve);
-        const first = firstDrawn(source, selection, stateOf(source, result));
+        const state = stateOf(source, result), first = firstDrawn(source, selection, state);
         if (first >= 0) result.set(id, first);
+        else if (drawsNothing(source, state)) result.set(id, null);
       }
     }
     return result.get(id);
@@ -78,6 +79,11 @@ function firstDrawn(element, selection, state) {
       if (index >= 0) return index;
     }
   return -1;
+}
+
+function drawsNothing(element, state) {
+  const atoms = element.frames.flatMap((panel) => (state < panel.length - 1 ? panel[state].atoms : []));
+  return atoms.length > 0 && atoms.every((atom) => atom < 0);
 }
 
 // ---- drawing ---------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.featvis.element_objectives import legend_notes, objectives
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.styles import grid
+from bbilang.runtime.styles.swatches import swatch_notes
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.icon_tiles import icon_areas, icon_picture
 from bbilang.runtime.view.model import Element, Frame, Panel
@@ -103,9 +104,7 @@ class Featvis(Style):
         classes = drawing._size(drawing.series_axis) if drawing.series_axis is not None else 1
         if classes < 2 or drawing.node["color"] is not None:
             return legend_notes(drawing.node, drawing.results)
-        net = "; the net is the difference of the two, in the colour of the class that it speaks for"
-        opaque = f"the more opaque a swatch, the larger the magnitude{net if classes == 2 else ''}"
-        return (opaque, *legend_notes(drawing.node, drawing.results))
+        return (*swatch_notes(drawing), *legend_notes(drawing.node, drawing.results))
 
     def _single(self, drawing: Drawing) -> tuple[Panel, ...]:
         """One icon a state: the vector at the position that the reader points at."""

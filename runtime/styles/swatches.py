@@ -15,8 +15,18 @@ if TYPE_CHECKING:
     from bbilang.runtime.vega.theme import Theme
 
 
+def swatch_notes(drawing: Drawing) -> tuple[str, ...]:
+    """How swatches are read, for the legend."""
+    axis = drawing.series_axis
+    signed = "full for the class, a minus against it; " if drawing.field.type.signed else ""
+    pair = axis is not None and axis.size == 2
+    net = "; the net is the difference of the two, in the colour of the class that it speaks for" if pair else ""
+    return (f"{signed}the more opaque a swatch, the larger the magnitude{net}",)
+
+
 class Swatches(Style):
-    """Squares whose opacity is the share of the largest magnitude, a row for each class, as in the article's teaser."""
+    """Squares whose opacity is the share of the largest magnitude, a row for each class, as in the article's teaser;
+    evidence against a class is a minus in its colour."""
 
     name = "swatches"
     spends = "one axis of atoms, or `class`"
@@ -31,6 +41,9 @@ class Swatches(Style):
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         return row_panels(drawing)
+
+    def notes(self, drawing: Drawing) -> tuple[str, ...]:
+        return swatch_notes(drawing)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.swatches import chart

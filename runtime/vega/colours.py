@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 # Okabe and Ito (2008): distinguishable for every common form of colour blindness, on white and on near-black.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c00", "#8a6fd1")
-ACCENT = "#d55e00"  # the ring around what is selected
 
 # ColorBrewer RdBu: blue below zero, red above, zero nearly white. Over a photo zero is white and so leaves it as it is.
 DIVERGING = ("#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7", "#fddbc7", "#f4a582", "#d6604d", "#b2182b")

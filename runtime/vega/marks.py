@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 
 import altair as alt
 
-from bbilang.runtime.vega.colours import ACCENT
 from bbilang.runtime.vega.element import Row, coloured, identifier, labelled, rows
 from bbilang.runtime.vega.geometry import Geometry
 from bbilang.runtime.vega.theme import FONT
@@ -113,8 +112,8 @@ def text(base: Layer, field: str, **mark: MarkProperty) -> Layer:
 
 
 def ring(base: Layer, selected: str, **mark: MarkProperty) -> Layer:
-    """A ring around (left, top, right, bottom) where the expression ``selected`` holds."""
-    mark = {"fillOpacity": 0, "stroke": ACCENT, "strokeWidth": 2.5, **mark}
+    """A ring around (left, top, right, bottom) where the expression ``selected`` holds. In ink: colours are classes."""
+    mark = {"fillOpacity": 0, "stroke": INK, "strokeWidth": 3, **mark}
     return box(base, strokeOpacity=alt.ExprRef(f"{selected} ? 1 : 0"), **mark)
 
 

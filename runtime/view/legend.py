@@ -8,6 +8,7 @@ import numpy as np
 
 from bbilang.compiler.contract import Style
 from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.types import DIFFERENCE
 from bbilang.runtime.factorization.layer import atom_noun, share_sentence
 from bbilang.runtime.fields.field import Linked, Named
 from bbilang.runtime.view import model as vm
@@ -31,18 +32,24 @@ def remarked(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> tuple[vm.Panel, 
     """The panels with what is true of each of their states alone: shares over axes that are all states or facets."""
     shares = [(words, drawing.grid(share)) for words, share, _ in own_shares(drawing)]
     pairs = [drawing.grid(words) for words in _differences(drawing).values() if words.dims]
-    if not shares and not pairs:
-        return panels
     remarked_panels = []
     for facet, panel in enumerate(panels):
         frames = []
         for frame, state in zip(panel.frames, drawing.each_state(), strict=True):
             at = drawing.index(state, facet)
             known = [f"the difference is {own[at]}" for own in pairs if own[at]]
+            known += [_nothing(frame, bool(pairs))] if frame.atoms and max(frame.atoms) < 0 else []
             known += [share_sentence(words, own[at]) for words, own in shares if own[at] == own[at]]
             frames.append(replace(frame, remark="; ".join(known)))
         remarked_panels.append(replace(panel, frames=tuple(frames)))
     return tuple(remarked_panels)
+
+
+def _nothing(frame: vm.Frame, difference: bool) -> str:
+    """Why a state has no atoms."""
+    if len(frame.series) == 2 and frame.series[0] == frame.series[1] != "":
+        return f"{frame.series[0]} compared with itself: there is no difference to show"
+    return "it is zero everywhere, so there is nothing to show" if difference else "there are no atoms to show"
 
 
 def own_shares(drawing: Drawing) -> list[tuple[str, Named, str]]:
@@ -52,7 +59,6 @@ def own_shares(drawing: Drawing) -> list[tuple[str, Named, str]]:
     return [share for share in drawing.field.shares if set(share[1].dims) <= known | lone]
 
 
-DIFFERENCE = "difference over "  # how a step of `difference` begins (runtime/ops/arithmetic.py)
 BETWEEN = "of the later atom's score"  # the unit of `link`
 
 

@@ -52,8 +52,9 @@ def start_choices(view: View, chosen: Mapping[str, int] | None = None) -> dict[s
                 element = by_id[selection.start_of]
                 for state in element.states:
                     resolve(state)
-                first = first_drawn(element, selection, state_index(element, selections, result))
-                result[name] = selection.start if first is None else first
+                state = state_index(element, selections, result)
+                first = first_drawn(element, selection, state)
+                result[name] = first if first is not None or draws_nothing(element, state) else selection.start
         return result[name]
 
     for name in selections:
@@ -70,6 +71,12 @@ def first_drawn(element: Element, selection: Selection, state: int) -> int | Non
             if atom >= 0 and element.atoms[atom].key in known:
                 return known[element.atoms[atom].key]
     return None
+
+
+def draws_nothing(element: Element, state: int) -> bool:
+    """Whether the element has slots and none of them holds an atom in this state."""
+    frames = [panel.frames[state] for panel in element.panels if state < len(panel.frames)]
+    return any(frame.atoms for frame in frames) and all(atom < 0 for frame in frames for atom in frame.atoms)
 
 
 def start_states(view: View) -> dict[str, int]:

@@ -12,6 +12,8 @@ import pytest
 import views
 from PIL import Image
 
+from bbilang.runtime.vega.colours import SERIES
+
 pytestmark = pytest.mark.browser
 
 
@@ -237,6 +239,22 @@ def test_what_is_drawn_as_a_background_is_printed(show, view, selector):
     path, _, part = selector.partition("::")
     how = "(node, part) => getComputedStyle(node, part ? '::' + part : null).printColorAdjust"
     assert page.locator(path).first.evaluate(how, part) == "exact"
+
+
+def test_a_swatch_against_a_class_is_a_minus(show):
+    """A colour stands for its class: full for it, a minus against it; and what is selected has a ring of no class."""
+    page = show(views.teaser)
+    element = views.teaser().interfaces[0].elements[1]
+    values = element.panels[0].frames[1].values  # tiger cat, tabby: as the page opens
+    for line, colour in enumerate(SERIES[:2]):
+        boxes = page.locator(f"[data-chart=blocks] path[fill='{colour}']")
+        heights = [box.bounding_box()["height"] for box in boxes.all() if box.get_attribute("fill-opacity")]
+        against = sum(slot[line] < 0 for slot in values)
+        assert against and sum(height < 5 for height in heights) == against, colour
+        assert sum(height > 12 for height in heights) >= len(values) - against
+    hits(page, "blocks").nth(1).hover()
+    strokes = {path.get_attribute("stroke") for path in page.locator("[data-chart=blocks] path[stroke]").all()}
+    assert "currentColor" in strokes and strokes.isdisjoint(SERIES)
 
 
 def test_pointing_is_fast(show):

@@ -171,6 +171,28 @@ def test_a_difference_says_which_minus_which():
     (shown,) = elements(chosen)
     assert shown.legend.quantity == "attribution to the chosen classes, the first class − the second"
     words = {selection.id: [atom.label for atom in selection.atoms] for selection in chosen.selections}
-    remarks = [frame.remark for frame in shown.panels[0].frames]
+    remarks = [frame.remark.partition(";")[0] for frame in shown.panels[0].frames]
     pairs = [f"the difference is {first} − {second}" for first in words["a1"] for second in words["b1"]]
     assert remarks == pairs, "each state names its own"
+
+
+@pytest.mark.parametrize(
+    ("rest", "words"),
+    [("both(2, by=difference) | present(featvis)", "{} compared with itself: there is no difference to show"),
+     ("difference(class) | top(2) | present(bars)",
+      "the difference is {0} − {0}; it is zero everywhere, so there is nothing to show")],
+)  # fmt: skip
+def test_a_class_against_itself_is_no_answer(rest, words):
+    text = "a1 = pick(output[top(3)])\nb1 = pick(output[top(3)])\n"
+    view = page(
+        f"{text}blocks = c.channel | attribute([output[a1], output[b1]]) | {rest}\n"
+        "where = c.neuron | activation | at(hover(blocks)) | present(heatmap)"
+    )
+    shown, labels = element(view, "blocks"), [atom.label for atom in view.selections[0].atoms]
+    for state, frame in enumerate(shown.panels[0].frames):
+        first, second = divmod(state, len(labels))
+        assert (max(frame.atoms) < 0) == (first == second), state
+        if first == second:
+            assert frame.remark == words.format(labels[first])
+    assert start_choices(view)["hover-blocks"] is None, "what draws nothing chooses nothing"
+    assert start_states(view)["where"] == len(element(view, "where").panels[0].frames)
