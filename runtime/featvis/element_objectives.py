@@ -48,6 +48,8 @@ def legend_notes(node: Node, results: _HasRecipe) -> tuple[str, ...]:
         notes.append(dream if kind == "dream" else "a caricature: what the layer sees in the input, exaggerated")
     elif option(node, program, "start") == "input":
         notes.append("the icons start from the input")
+    if signed_coefficients(node):
+        notes.append("the icon of a negative number shows the other end of the component")
     if node.type.atom != "whole" and option(node, program, "negative"):
         notes.append("the icons show the other end of the direction: as little of it as possible")
     if node.type.atom != "whole" and option(node, program, "place"):
@@ -75,8 +77,10 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
     pictures, negative = diversity(node, run.program), bool(option(node, run.program, "negative"))
     kind = (option(node, run.program, "objective") or "caricature") if whole else "direction"
     layered = "layer" in field.coords
+    other_end = _negative_coefficients(field, node) if components == ("group",) else None
     coords = [field.coords[c] for c in (*components, *(("layer",) if layered else ()))]
     coords += [Named((name,), np.arange(size)) for name, size in separate.items()]
+    coords += [other_end] if other_end is not None else []
     dims = union_of(coords)
     sizes = {d: s for c in coords for d, s in c.sizes.items()}
     full = [np.broadcast_to(c.spread(dims), [sizes[d] for d in dims]) for c in coords]
@@ -90,9 +94,12 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
             continue
         if key not in numbers:
             layer = node.type.layers[key[len(components)] if layered else 0]
-            position = dict(zip(separate, key[len(key) - len(separate) :], strict=True))
+            first = len(components) + layered
+            position = dict(zip(separate, key[first : first + len(separate)], strict=True))
             atom = dict(zip(components, key, strict=False))
             direction = () if whole else _direction(node, atom, layer, position, run)
+            if other_end is not None and key[-1]:
+                direction = tuple(-value for value in direction)
             where = _share(atom, run.layer(layer)) if positioned else None
             start = Start.of(run.pictures[position["input"]]) if begins else None
             numbers[key] = len(objectives)
@@ -153,6 +160,20 @@ def _direction(
     cube = run.activation(node, layer)[position["input"]]
     activation = cube[tuple(atom.get(axis, slice(None)) for axis in run.layer(layer).axes)]
     return tuple(activation.float().cpu().tolist())
+
+
+def signed_coefficients(node: Node) -> bool:
+    """Whether an element shows how much of each component is there, which may be less than none: one sign an icon."""
+    type = node.type
+    grouped = any("group" in axis.components for axis in type.axes)
+    return grouped and type.content == "loading" and type.signed and type.axis("class") is None
+
+
+def _negative_coefficients(field: Field, node: Node) -> Named | None:
+    """1 where an atom's coefficient is negative, over the axes of the values; None where they have no sign."""
+    if not signed_coefficients(node):
+        return None
+    return Named(field.values.dims, (field.values.data < 0).astype(int))
 
 
 def _share(atom: dict[str, int], layer: LayerDescription) -> tuple[float, float]:

@@ -47,7 +47,7 @@ one = components.spatial | at(cell) | present(featvis, size=value)
 two = groups.spatial | at(cell) | present(featvis, size=value)
 """
     page = bbilang.run(text, settings=TINY)
-    assert len(page.results.icons) == 7  # one a direction, whatever the position
+    assert len(page.results.icons) == 2 * 3 + 4  # whatever the position: both ends of a component, a group's one
     field = page.results.fields["one"]
     assert field.values.sizes == {"cell": 196, "input": 1, "group": 3} and (field.values.data < 0).any()
     two = page.results.fields["two"]

@@ -25,7 +25,6 @@ def asked(text: str, monkeypatch: pytest.MonkeyPatch, cache: object = False) -> 
     """The objectives that a text comes to; nothing is made."""
     from bbilang.runtime.execution import full
     from bbilang.runtime.featvis.icon import Icon
-    from bbilang.runtime.recall import incremental
 
     found: list[Objective] = []
 
@@ -34,7 +33,6 @@ def asked(text: str, monkeypatch: pytest.MonkeyPatch, cache: object = False) -> 
         return [Icon(np.zeros((16, 16, 3), np.uint8), 0.0) for _ in objectives]
 
     monkeypatch.setattr(full, "make_icons", icons)
-    monkeypatch.setattr(incremental, "make_icons", icons)
     bbilang.run(text, input="sample:chelsea", settings=TINY, cache=cache)
     return found
 
