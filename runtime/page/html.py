@@ -22,6 +22,7 @@ from bbilang.runtime.vega import colours as colour
 from bbilang.runtime.vega.element import cells, chipped, identifier, preferred_width
 from bbilang.runtime.vega.specification import layouts, picture_uris, table
 from bbilang.runtime.view.caption_references import refers
+from bbilang.runtime.view.implicit_selections import IMPLICIT_TITLES
 from bbilang.runtime.view.model import Element, Interface, Layout, Legend, Selection, View
 from bbilang.runtime.view.states import elements, layered
 from bbilang.runtime.view.styles import Styles, enlarges_cells, style_of
@@ -92,6 +93,7 @@ def _data(view: View, styles: Styles) -> dict[str, Any]:
                 "id": s.id,
                 "kind": s.kind,
                 "title": s.title,
+                "spoken": s.title if s.title in IMPLICIT_TITLES else "",  # others are named as a variable of the text
                 "atoms": [[a.key, a.label] for a in s.atoms],
                 "start": s.start,
                 "startOf": s.start_of,

@@ -139,7 +139,7 @@ class _Builder:
             atoms=tuple(drawing.atoms),
             selects=tuple(dict.fromkeys([*selects, *(t.selection for t in targets)])),
             targets=targets,
-            alt=style.alternative(drawing) or _alternative(result, drawing),
+            alt=style.alternative(drawing) or _alternative(result),
         )
 
     def _drives(self, drawing: Drawing, selection: Node) -> bool:
@@ -253,12 +253,10 @@ def _selection_words(node: Node) -> str:
     return node["id"].replace("-", " ").replace("_", " ")
 
 
-def _alternative(element: vm.Element, drawing: Drawing) -> str:
-    """Text alternative for readers who cannot see the element."""
-    frame = element.panels[0].frames[0] if element.panels and element.panels[0].frames else vm.Frame()
+def _alternative(element: vm.Element) -> str:
+    """What the element shows in every state, for readers who cannot see it; page.js adds the state that is shown."""
     quantity = element.legend.quantity if element.legend else ""
     if element.panels and element.panels[0].shape != (0, 0):
         y, x = element.panels[0].shape
         return f"A map of {y} by {x} positions: {quantity}."
-    names = [drawing.atoms[a].label for a in frame.atoms if a >= 0]
-    return f"{len(names)} marks: {quantity}. {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}."
+    return f"{element.title}: {quantity}." if quantity else f"{element.title}."

@@ -17,6 +17,8 @@ from bbilang.runtime.view.styles import Styles, selects_positions, style_of
 
 POINTED, POSITION, FLOW = "pointed", "pointed-position", "flow"
 
+IMPLICIT_TITLES = ("position", "pointed at", "flow through")
+
 
 @dataclass(frozen=True)
 class Pointing:
@@ -38,9 +40,9 @@ def pointing(
     nodes = _fresh(set(), (e.atoms for e in parts.values() if style_of(e, styles).follows_links))
     taken = {s.id for s in known}
     wanted: tuple[tuple[str, Kind, str, dict[str, Atom]], ...] = (
-        (POSITION, "hover", "position", positions),
-        (POINTED, "hover", "pointed at", things),
-        (FLOW, "click", "flow through", nodes),
+        (POSITION, "hover", IMPLICIT_TITLES[0], positions),
+        (POINTED, "hover", IMPLICIT_TITLES[1], things),
+        (FLOW, "click", IMPLICIT_TITLES[2], nodes),
     )
     made = []
     for name, kind, title, atoms in wanted:

@@ -13,6 +13,7 @@ import views
 from PIL import Image
 
 from bbilang.runtime.vega.colours import SERIES
+from bbilang.runtime.view.states import elements
 
 pytestmark = pytest.mark.browser
 
@@ -102,11 +103,52 @@ def test_keyboard(show):
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
     assert page.locator("[data-now=neurons]").inner_text() == "row 7, column 7"
-    assert page.locator("#status").inner_text().startswith("cell: row 7, column 7")
+    assert page.locator("#status").inner_text().startswith("row 7, column 7")
     assert chart.evaluate("it => getComputedStyle(it).outlineStyle") == "solid"
     page.keyboard.press("Escape")
     assert page.locator("[data-now=neurons]").inner_text() == "row 6, column 6"
     assert "#" not in page.url
+
+
+def heard(element, state):
+    """What is said of an element of marks in a state, from the numbers of its view."""
+    words = []
+    for frame in (panel.frames[state] for panel in element.panels):
+        for atom, values in zip(frame.atoms, frame.values, strict=True):
+            numbers = [f"{s} {'minus ' if v < 0 else ''}{abs(float(f'{v:.5g}')):g}".strip()
+                       for s, v in zip(frame.series or ("",), values, strict=True)]  # fmt: skip
+            words.append(f"{element.atoms[atom].label} {', '.join(numbers)}")
+    return words
+
+
+def test_what_is_heard_is_what_is_shown(show):
+    """A dictionary by keyboard: each cell with its neurons, in the announcement and in the label of their chart."""
+    page = show(views.dictionary)
+    neurons = next(e for e in elements(views.dictionary()) if e.id == "neurons")
+    status, label = page.locator("#status"), page.locator("[data-chart=neurons]")
+    assert all(words in label.get_attribute("aria-label") for words in heard(neurons, 6 * 14 + 6)), "as the page opens"
+    page.locator("[data-chart=photo]").focus()
+    cell = [6, 6]
+    for key, step in (("ArrowRight", (0, 1)), ("ArrowDown", (1, 0)), ("ArrowDown", (1, 0)), ("ArrowLeft", (0, -1))):
+        page.keyboard.press(key)
+        cell = [cell[0] + step[0], cell[1] + step[1]]
+        said = status.inner_text()
+        assert said.startswith(f"row {cell[0]}, column {cell[1]}") and "cell" not in said, "no variable of the text"
+        for words in heard(neurons, cell[0] * 14 + cell[1]):
+            assert words in said and words in label.get_attribute("aria-label")
+    assert f"shown: row {cell[0]}, column {cell[1]}" in label.get_attribute("aria-label")
+
+
+def test_labels_follow_menus(show):
+    page = show(views.teaser)
+    blocks = next(e for e in elements(views.teaser()) if e.id == "blocks")
+    for state, (menu, choice) in ((2, ("b", "Egyptian cat")), (5, ("a", "tabby"))):
+        page.get_by_label(menu, exact=True).select_option(label=choice)
+        label = page.locator("[data-chart=blocks]").get_attribute("aria-label")
+        assert all(words in label for words in heard(blocks, state)), choice
+        said = page.locator("#status").inner_text()
+        assert said.startswith(f"{choice}. ") and heard(blocks, state)[0] in said
+    assert "channel" in page.locator("[data-chart=photo]").get_attribute("aria-label"), "what lies over the photo"
 
 
 def test_click_enter_and_a_second_click(show):
