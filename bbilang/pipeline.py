@@ -189,7 +189,7 @@ class Pipeline:
         with the lines and the notes that ``summarize`` gives."""
         from bbilang.runtime.featvis.icon import words_of
         from bbilang.runtime.recall import pages
-        from bbilang.runtime.recall.incremental import JobIdentity
+        from bbilang.runtime.recall.job_identity import JobIdentity
 
         cache, title = self.request.cache, self.request.title
         assert cache is not None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from bbilang.grammar.frozen import frozen
 
-@dataclass(frozen=True)
+
+@frozen
 class Event:
     """One report: ``pass`` before each step of the plan, ``work`` within a long one (``done`` of ``total`` parts
     of what ``words`` name, ``seconds`` left), ``estimate`` before icons are made (``total`` icons in about

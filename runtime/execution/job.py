@@ -34,7 +34,7 @@ class PartialResultsListener(Protocol):
         """The other icons are made from here on."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Job:
     """A plan, and what it is run with. ``model``: a caller's module or adapter; None or a name for the program's own.
     ``input``: what the caller handed over; None for the files that the program names. ``cache``: where icons and

@@ -6,13 +6,14 @@ import hashlib
 import io
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from bbilang.compiler.check.settings import default
 from bbilang.compiler.ir.program import Program
+from bbilang.grammar.frozen import frozen
 from bbilang.runtime.cache.disk import canonical, key_of
 from bbilang.runtime.cache.versions import version_of
 from bbilang.runtime.errors import error
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 FORMAT = 2  # raise it when the same recipe gives another picture: it is part of the cache key
 
 
-@dataclass(frozen=True)
+@frozen
 class Recipe:
     """How an icon is made. ``size`` pixels a side; ``rate`` is Adam's; ``deviation`` that of the first coefficients;
     ``decay`` see `frequency_scale`; ``redirect`` counts the first steps in which gradients pass shut ReLUs; ``batch``
@@ -83,7 +84,7 @@ def words_of(recipe: Recipe) -> str:
     return f"{recipe.size} px, {recipe.steps} steps"
 
 
-@dataclass(frozen=True)
+@frozen
 class Start:
     """A picture as a value: ``data`` are the bytes of uint8 (y, x, rgb), ``shape`` is (y, x)."""
 
@@ -100,7 +101,7 @@ class Start:
         return np.frombuffer(self.data, np.uint8).reshape(*self.shape, 3)
 
 
-@dataclass(frozen=True)
+@frozen
 class Grid:
     """All the cells of a coherent grid (`coherent_grid.py`): ``vectors`` (cell, channel) and the number of groups."""
 
@@ -117,7 +118,7 @@ class Grid:
 KINDS = ("direction", "dream", "caricature")
 
 
-@dataclass(frozen=True)
+@frozen
 class Objective:
     """What an icon shows. Equal objectives are equal values. Sources: see `losses.py`.
 
@@ -185,7 +186,7 @@ class Objective:
         return [self.layer, self.direction, *([rest] if rest else [])]
 
 
-@dataclass(frozen=True)
+@frozen
 class Icon:
     """A finished icon: ``picture`` uint8 (y, x, rgb), with alpha where it has transparency; ``objective`` measured on
     the picture itself, without transforms; ``dead`` where nothing could be optimized, then the picture is grey and

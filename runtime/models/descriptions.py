@@ -12,7 +12,6 @@ from pathlib import Path
 
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.runtime.cache.disk import Cache, key_of
-from bbilang.runtime.models.adapter import describe_module
 from bbilang.runtime.models.registry import ModelEntry, entry_of
 from bbilang.runtime.models.sources.source import source_of
 
@@ -59,6 +58,8 @@ def describe_definition(entry: ModelEntry, size: tuple[int, int], labels: tuple[
     definition = importlib.import_module(entry.definition)
     with torch.device("meta"):
         module = definition.build()
+    from bbilang.runtime.models.adapter import describe_module
+
     return describe_module(
         module, size, entry.name, title=entry.title, labels=labels,
         names=definition.layer_names(), aliases=definition.aliases(), kinds=definition.kinds(),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from bbilang.grammar.frozen import frozen
 from bbilang.runtime.errors import error
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 LONGEST = 16  # a picture longer than this many times its shorter side is cut before it is resized
 
 
-@dataclass(frozen=True)
+@frozen
 class Preprocess:
     """The preprocessing of pictures, as in the model's training.
 

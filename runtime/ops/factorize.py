@@ -13,9 +13,7 @@ from bbilang.compiler.contract import Activations, Demand, Fail, Operation, Para
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
-from bbilang.runtime.execution import text_lengths as lengths
 from bbilang.runtime.factorization import matrix
-from bbilang.runtime.factorization.layer import LayerFactorization, atoms_and_mean, norm_of, words_left_out
 from bbilang.runtime.fields.atoms import numpy_of
 from bbilang.runtime.fields.field import ABSENT, Field, Named, combine
 from bbilang.runtime.fields.groups import Groups, positions_of
@@ -108,8 +106,11 @@ class Factorize(Operation):
         return () if node["of"] is not None else (Activations(node.type.layers),)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
+        from bbilang.runtime.execution.text_lengths import refuse
+        from bbilang.runtime.factorization.layer import LayerFactorization, atoms_and_mean, norm_of, words_left_out
+
         if run.parts:
-            raise lengths.refuse("`factorize`")
+            raise refuse("`factorize`")
         n, layer = node["n"], run.layer(node.type.layers[0])
         contents = [_cube(node, content, layer, run) for content in _contents(node["of"]) or (None,)]
         counts = run.value(n).coords["value"].data.round().astype(int) if isinstance(n, Node) else np.array([n])

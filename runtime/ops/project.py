@@ -11,8 +11,6 @@ import numpy as np
 from bbilang.compiler.contract import Activations, Demand, Fail, Operation, Parameter, Registry, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
-from bbilang.runtime.factorization.layer import percent
-from bbilang.runtime.factorization.lower import LINEAR, reduce_layers
 from bbilang.runtime.fields.atoms import gather, kept_axes
 from bbilang.runtime.fields.field import Field, Named
 
@@ -53,6 +51,8 @@ class Project(Operation):
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         fit, method, n, along = (arguments[name] for name in ("fit", "method", "n", "along"))
+        from bbilang.runtime.factorization.lower import LINEAR
+
         if fit is not None and method not in LINEAR:
             raise Fail(
                 "E231", f"`{method}` cannot be fitted on one field and applied to another", "use `pca` or `nmf`", "fit"
@@ -91,6 +91,9 @@ class Project(Operation):
         return (Activations(tuple(dict.fromkeys((*node.type.layers, *others)))),)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
+        from bbilang.runtime.factorization.layer import percent
+        from bbilang.runtime.factorization.lower import LINEAR, reduce_layers
+
         (field,) = inputs
         along, fit, method, n = (node[name] for name in ("along", "fit", "method", "n"))
         feature = along or PART

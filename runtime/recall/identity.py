@@ -13,12 +13,13 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.grammar.files import MOST_WEIGHTS, opened
+from bbilang.grammar.frozen import frozen
 from bbilang.runtime.cache.disk import Cache, canonical, key_of
 from bbilang.runtime.cache.versions import code_digest, version_of
 from bbilang.runtime.events import RunListener
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 OURS = ("torch", "bbilang", "collections", "builtins")  # packages whose code is known by their versions
 
 
-@dataclass(frozen=True)
+@frozen
 class KnownModel:
     """A model as a page needs it where nothing runs. ``device``: torch's words for it, "cpu" or "cuda:0"; ``code``: a
     digest of what defines a caller's module, empty for models of the registry."""

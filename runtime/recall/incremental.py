@@ -8,16 +8,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bbilang.compiler.check.preamble import DEFAULT_MODEL
 from bbilang.grammar import verification
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.events import Event, RunListener
 from bbilang.runtime.execution.job import Job
 from bbilang.runtime.execution.results import Reused
-from bbilang.runtime.models.program_model import PREPROCESS, is_name
-from bbilang.runtime.models.registry import is_registered
-from bbilang.runtime.recall import identity
 from bbilang.runtime.recall.identity import KnownModel
+from bbilang.runtime.recall.job_identity import JobIdentity
 
 if TYPE_CHECKING:
     from bbilang.runtime.execution.results import Model, Results
@@ -61,51 +58,6 @@ def needed(job: Job) -> tuple[frozenset[str], int]:
         if any(forward.scores for forward in job.program.forwards):
             lacking += store.predictions() is None
         return job.cache.held(), lacking
-
-
-@dataclass
-class JobIdentity:
-    """What the results of a job depend on, computed without torch where the cache knows the model."""
-
-    job: Job
-    cache: Cache
-
-    @cached_property
-    def inputs(self) -> list[str] | None:
-        """A hash of each input; None where one cannot be read."""
-        hashes = [identity.input_identity(item) for item, _ in self.job.given]
-        return None if None in hashes else [one for one in hashes if one is not None]
-
-    @cached_property
-    def model_key(self) -> str | None:
-        """The key of the record about the model, if it is one of the registry."""
-        job, slot = self.job, self.job.program.models[0]
-        name = slot.name or DEFAULT_MODEL
-        if not is_name(job.model) or not is_registered(name):
-            return None
-        changes = {key: job.program.setting(f"preprocess.{key}") for key in PREPROCESS}
-        return identity.model_key(name, slot.weights, job.program.setting("seed", 0), changes, job.listener)
-
-    def model(self) -> KnownModel | None:
-        """The model without torch, from the cache. None where it has to be loaded first."""
-        job, description = self.job, self.job.program.description
-        device = identity.expected_device(job.device, self.cache)
-        if job.loaded is not None or device is None or description is None or self.model_key is None:
-            return None
-        return identity.known(self.cache, self.model_key, description, device)
-
-    def adapter(self) -> Adapter:
-        """The model itself. When it is loaded, the cache learns its identity."""
-        new = self.job.loaded is None
-        adapter = self.job.adapter()
-        if new and self.model_key is not None and self.cache.writable:
-            identity.learn(self.cache, self.model_key, adapter)
-            identity.remember_device(self.job.device, str(adapter.device), self.cache)
-        return adapter
-
-    def loaded_model(self) -> KnownModel | None:
-        """The identity of the loaded model; None where it cannot be known."""
-        return identity.known_model_of(self.adapter(), callers=self.model_key is None)
 
 
 class _Fresh(NamedTuple):

@@ -6,20 +6,20 @@ The JavaScript libraries, half of a page and the same in all, are left out of th
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any
 
+from bbilang.grammar.frozen import frozen
 from bbilang.runtime.cache.disk import Cache, key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
 from bbilang.runtime.page import javascript as bundle
 from bbilang.runtime.recall.identity import expected_device
-from bbilang.runtime.recall.incremental import JobIdentity
+from bbilang.runtime.recall.job_identity import JobIdentity
 
 LIBRARIES = b"\0the libraries\0"  # no page has a zero byte
 BELOW = ("torch", "numpy", "pillow", "altair", "vl-convert-python", "jinja2", "scikit-learn")
 
 
-@dataclass(frozen=True)
+@frozen
 class StoredPage:
     """A page, and what `bbi run` prints of it."""
 

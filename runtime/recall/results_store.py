@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, fields, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Element, Program, walk
+from bbilang.grammar.frozen import frozen
 from bbilang.runtime.cache.disk import Cache, key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
 from bbilang.runtime.execution.results import IconSet, Results
@@ -33,7 +34,7 @@ ELSEWHERE = ("program", "selections", "icons", "icon_sets", "pictures", "probabi
              "passes", "adapter", "recipe", "draft", "reused", "timings", "imported", "noticed")  # fmt: skip
 
 
-@dataclass(frozen=True)
+@frozen
 class Origin:
     """The run that numbers come from."""
 
@@ -42,7 +43,7 @@ class Origin:
     torch: str
 
 
-@dataclass(frozen=True)
+@frozen
 class ElementRecord:
     """One element's part of Results. ``index``: numbers in ``objectives`` over the field's axes, -1 for no icon."""
 
@@ -55,7 +56,7 @@ class ElementRecord:
     imported: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Predictions:
     """(input, class) probabilities, or values, by the kind of the scores."""
 

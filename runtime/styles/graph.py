@@ -9,7 +9,6 @@ from bbilang.compiler.ir.model_description import INPUT, ModelDescription
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view.drawing import Drawing, rounded
 from bbilang.runtime.view.model import Element, Frame, Panel
-from bbilang.runtime.view.provenance import model_of
 
 if TYPE_CHECKING:
     from bbilang.runtime.vega.marks import Chart
@@ -42,6 +41,8 @@ class Graph(Style):
 
     def options(self, drawing: Drawing) -> dict[str, object]:
         """What stays as it is in every state: where the boxes stand, what joins them, and their shapes."""
+        from bbilang.runtime.view.provenance import model_of
+
         description: ModelDescription = model_of(drawing.results).description
         layers = drawing.field.type.layers
         edges = edges_of(description, layers)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from bbilang.runtime.models.copy_module import copy_module
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.curves import curve_field
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
@@ -115,6 +114,7 @@ def cascade(adapter: Adapter, seed: int) -> Iterator[tuple[str, Adapter]]:
     """Yield (the deepest random module, an adapter of the partly random copy), from the last layer to the whole
     network. Every network is a separate copy: passes cache what they learn of a module."""
     from bbilang.runtime import passes
+    from bbilang.runtime.models.copy_module import copy_module
 
     module = copy_module(adapter.module)
     for stage, (name, children) in enumerate(stages(module)):

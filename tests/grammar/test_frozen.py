@@ -1,5 +1,6 @@
 """`frozen` is `dataclass(frozen=True)` in everything that a reader of the code relies on."""
 
+import pickle
 from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
 from typing import Any
 
@@ -60,3 +61,43 @@ def test_printed_matched_and_changed_as_a_dataclass():
     for change in (lambda: setattr(two, "a", 2), lambda: delattr(two, "a")):
         with pytest.raises(FrozenInstanceError):
             change()
+
+
+def made(make):
+    calls = []
+
+    @make
+    class Parts:
+        one: int
+        many: list[int] = field(default_factory=list)
+        seen: dict[str, int] = field(default_factory=dict, init=False, compare=False)
+        kind: str = field(default="part", init=False)
+        last: int = field(default=3, kw_only=True)
+
+        def __post_init__(self):
+            calls.append(self.one)
+
+    @make
+    class More(Parts):
+        two: int = 2
+
+    return Parts, More, calls
+
+
+@pytest.mark.parametrize("make", [frozen, dataclass(frozen=True)], ids=["frozen", "dataclass"])
+def test_objects_are_made_as_a_dataclass_makes_them(make):
+    """Factories, fields that are no parameters, keyword-only fields, inheritance, `__post_init__`, wrong calls."""
+    Parts, More, calls = made(make)
+    assert vars(Parts(1)) == {"one": 1, "many": [], "seen": {}, "last": 3}
+    assert Parts(1).many is not Parts(1).many and Parts(1, [2], last=4).last == 4
+    more = More(1, [2], 5)
+    assert (more.one, more.many, more.two, more.last, more.kind) == (1, [2], 5, 3, "part")
+    assert calls == [1] * 5 and replace(more, one=9).one == 9 and pickle.loads(pickle.dumps(Whole(3))) == Whole(3)
+    for wrong in (lambda: Parts(), lambda: Parts(1, [], 3), lambda: Parts(1, seen={}), lambda: Parts(1, what=2)):
+        with pytest.raises(TypeError, match=r"Parts\.__init__\(\)"):
+            wrong()
+
+
+@frozen
+class Whole:
+    a: int
