@@ -74,10 +74,9 @@ def squares(made: Callable[..., Layer], at: Mapping[str, str], side: int, top: s
     fill = {"inset": inner, "top": f"{top} + datum.inset",
             "bottom": f"isValid(datum.value) ? {top} + {side} - datum.inset : datum.top"}  # fmt: skip
     seen = alt.ExprRef("isValid(datum.value) ? 0.25 : 0")
-    outline = {"stroke": "currentColor", "strokeOpacity": seen, "fillOpacity": 0}
     return [
         box(made(**at, **corner, **fill), fill="colour", fillOpacity=alt.ExprRef("datum.share")),
-        box(made(**at, **corner, **frame), **outline),
+        box(made(**at, **corner, **frame), stroke="currentColor", strokeOpacity=seen, fillOpacity=0),
     ]
 
 

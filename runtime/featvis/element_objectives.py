@@ -98,7 +98,7 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
             position = dict(zip(separate, key[first : first + len(separate)], strict=True))
             atom = dict(zip(components, key, strict=False))
             direction = () if whole else _direction(node, atom, layer, position, run)
-            if other_end is not None and key[-1]:
+            if other_end is not None and key[-1] and not isinstance(direction, int):
                 direction = tuple(-value for value in direction)
             where = _share(atom, run.layer(layer)) if positioned else None
             start = Start.of(run.pictures[position["input"]]) if begins else None

@@ -52,9 +52,9 @@ def start_choices(view: View, chosen: Mapping[str, int] | None = None) -> dict[s
                 element = by_id[selection.start_of]
                 for state in element.states:
                     resolve(state)
-                state = state_index(element, selections, result)
-                first = first_drawn(element, selection, state)
-                result[name] = first if first is not None or draws_nothing(element, state) else selection.start
+                index = state_index(element, selections, result)
+                first = first_drawn(element, selection, index)
+                result[name] = first if first is not None or draws_nothing(element, index) else selection.start
         return result[name]
 
     for name in selections:
