@@ -8,17 +8,20 @@ import torch
 from torch import Tensor
 
 from bbilang.runtime.device.memory import chunks
-from bbilang.runtime.passes.above import NetworkAbove, above
+from bbilang.runtime.passes.above import Backend, NetworkAbove, above
 from bbilang.runtime.passes.above_gradients import AT_MOST
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.explicit_vjp import to_layout
+from bbilang.runtime.passes.fold_batchnorm import folded
 from bbilang.runtime.passes.forward import Captured
+from bbilang.runtime.passes.fx_graph import GraphSection
 from bbilang.runtime.passes.hooks import check_finite, guard_memory
 from bbilang.runtime.passes.module.precision import promoted
 
 # bytes of the largest value of some rows: glibc gives back what is larger after every use, and has it cleared anew
 NEAR = 2**25
+WORTH = 32  # rows from which on folding batch norms pays: it takes 10 ms
 UNVIEWABLE = "view size is not compatible"
 
 
@@ -51,6 +54,10 @@ def value_chunks(
     row = upper.activations[0].numel() * upper.activations.element_size()
     each = 3 * upper.cost.largest + 2 * row  # an operation's operands and result; the row, and what it is made of
     channels_last = device.type == "cpu"
+    network: Backend = upper.run
+    if isinstance(network, GraphSection) and count >= WORTH:
+        with torch.inference_mode(False), torch.no_grad():
+            network = folded(network, upper.layer, target_layer)
 
     def run(activations: Tensor, rows: Tensor) -> Tensor:
         """Convolutions on a CPU take two thirds of the time with channels last. Code that calls `view` may need the
@@ -58,12 +65,12 @@ def value_chunks(
         nonlocal channels_last
         if channels_last:
             try:
-                return upper.run(to_layout(activations), rows)[target_layer]
+                return network(to_layout(activations), rows)[target_layer]
             except RuntimeError as e:
                 if UNVIEWABLE not in str(e):
                     raise
                 channels_last = False
-        return upper.run(activations.contiguous(), rows)[target_layer]
+        return network(activations.contiguous(), rows)[target_layer]
 
     def work(start: int, stop: int) -> tuple[Tensor, Tensor]:
         with torch.inference_mode(False), torch.no_grad(), guard_memory("the network above a layer"):
