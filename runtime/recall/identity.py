@@ -96,7 +96,7 @@ def learn(cache: Cache, key: str, adapter: Adapter) -> None:
     cache.put(key, canonical({**data, "preprocess": asdict(adapter.preprocess)}), {"kind": "model"})
 
 
-def known_model_of(adapter: Any, callers: bool) -> KnownModel | None:
+def known_model_of(adapter: Adapter, callers: bool) -> KnownModel | None:
     """A loaded model; ``callers`` says that it was handed over. None where what it computes cannot be known."""
     code = written(adapter) if callers else ""
     if code is None or not getattr(adapter, "knowable", True):
@@ -110,7 +110,7 @@ def known_model_of(adapter: Any, callers: bool) -> KnownModel | None:
 # --- a caller's module ----------------------------------------------------------------------------------------------
 
 
-def written(adapter: Any) -> str | None:
+def written(adapter: Adapter) -> str | None:
     """A digest of what defines a module besides its tensors: the code that is loaded, the files of its classes, its
     plain attributes. The code and the files: one may have been edited since the other was loaded."""
     from bbilang.runtime.passes.module.digest import code_of
