@@ -7,6 +7,7 @@ text -> AST -> typed IR -> optimized IR -> physical plan -> results -> view mode
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -61,13 +62,8 @@ def run(
     draft: small icons of few steps, marked on the page. cache: False for none, or a folder. progress: a function that
     is told how far the work is. Raises `BbiError` with everything wrong; E423 for an argument of another kind.
     """
-    request = Request(
-        text=_source(text),
-        model=_model(model),
-        input=input,
-        weights=givens.file_name("weights", weights),
-        settings=givens.settings_of(settings),
-        input_size=input_size,
+    request = replace(
+        _request(_source(text), model, input, weights, settings, input_size),
         device=givens.device_name(device),
         optimized=givens.flag("optimized", optimized),
         draft=givens.flag("draft", draft),
@@ -93,6 +89,25 @@ def _source(text: str | Source | Path, name: str = "<text>") -> Source:
     return text if isinstance(text, Source) else givens.wrong("text", text, "a str, or the path of a file")
 
 
+def _request(
+    text: Source | ast.File,
+    model: Any,
+    input: Any,
+    weights: str | Path | None,
+    settings: Mapping[str, Any] | None,
+    input_size: int | Sequence[int] | None,
+) -> Request:
+    """A request with the arguments that `run`, `check` and `explain` share, checked. Raises BbiError E423."""
+    return Request(
+        text=text,
+        model=_model(model),
+        input=input,
+        weights=givens.file_name("weights", weights),
+        settings=givens.settings_of(settings),
+        input_size=input_size,
+    )
+
+
 def _model(model: Any) -> Any:
     """A name, also as a path; a module stays."""
     return givens.file_name("model", model) if isinstance(model, PathLike) else model
@@ -109,15 +124,8 @@ def check(
 ) -> Program:
     """The typed program: every name resolved, every field typed, every axis spent. Nothing runs; no torch, unless the
     model is a module of the caller's. Raises `BbiError` with everything that is wrong."""
-    request = Request(
-        text=file if isinstance(file, ast.File) else parse(file),
-        model=_model(model),
-        input=input,
-        weights=givens.file_name("weights", weights),
-        settings=givens.settings_of(settings),
-        input_size=input_size,
-    )
-    return Pipeline(request).program
+    tree = file if isinstance(file, ast.File) else parse(file)
+    return Pipeline(_request(tree, model, input, weights, settings, input_size)).program
 
 
 def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | None = None) -> Program:
@@ -230,14 +238,5 @@ def explain(
     """
     if force not in (None, "forward", "reverse"):
         givens.wrong("force", force, "`forward`, `reverse` or None")
-    request = Request(
-        text=_source(text),
-        model=_model(model),
-        input=input,
-        weights=givens.file_name("weights", weights),
-        settings=givens.settings_of(settings),
-        input_size=input_size,
-        force=force,
-        cache=_cache(None),
-    )
-    return Pipeline(request).explanation()
+    request = _request(_source(text), model, input, weights, settings, input_size)
+    return Pipeline(replace(request, force=force, cache=_cache(None))).explanation()

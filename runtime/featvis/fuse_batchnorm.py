@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.runtime import passes
 from bbilang.runtime.models.copy_module import copy_module
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.fallback import log_fallback
+from bbilang.runtime.passes.fold_batchnorm import fused_parameters
 from bbilang.runtime.passes.run_to_layer import OUTPUT
 
 TOLERANCE = 1e-4  # of the layer's largest activation
@@ -78,9 +78,6 @@ def _fuse_pair(module: nn.Module, convolution: str, norm: str) -> None:
         return
     if second.running_mean is None or second.running_var is None:
         return
-    weight, bias = fuse_conv_bn_weights(
-        first.weight, first.bias, second.running_mean, second.running_var, second.eps, second.weight, second.bias
-    )
-    first.weight, first.bias = nn.Parameter(weight.detach()), nn.Parameter(bias.detach())
+    first._parameters.update(fused_parameters(first, second))
     parent, _, name = norm.rpartition(".")
     setattr(module.get_submodule(parent), name, nn.Identity())

@@ -44,10 +44,10 @@ def value_chunks(
     """The network above a layer at ``count`` rows of activations, as many at once as memory allows.
 
     ``make(start, stop)`` gives rows number start to stop when they are needed, so that never all of them exist:
-    activations (row, *layer shape) and the inputs that they belong to, (row,), whose values stand where paths go around
-    the layer. Yields (start, value at the place (row, *place shape), inputs (row,)), in order. One forward a row, which
-    serves every class; the counter has them as reruns. Out of memory halves the chunk and goes on from where it was:
-    what ``make`` gives for a row must not depend on the chunk. Raises BbiError E503, E504.
+    activations (row, *layer shape) and the inputs that they belong to, (row,): paths around the layer take the values
+    of those inputs. Yields (start, value at the target layer (row, *shape), inputs (row,)), in order. One forward per
+    row serves every class; the counter counts them as reruns. Running out of memory halves the chunk and continues at
+    the same row, so what ``make`` gives for a row must not depend on the chunk. Raises BbiError E503, E504.
     """
     counter = counter if counter is not None else upper.counter
     device = upper.activations.device

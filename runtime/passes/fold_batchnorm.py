@@ -58,9 +58,15 @@ def _foldable(convolution: Any, norm: Any) -> bool:
 
 def _fused(convolution: Any, norm: Any) -> Any:
     """A convolution that shares everything with another but its weight and bias."""
-    weight, bias = fuse_conv_bn_weights(
+    result = copy.copy(convolution)
+    result._parameters = fused_parameters(convolution, norm)
+    return result
+
+
+def fused_parameters(convolution: Any, norm: Any) -> dict[str, nn.Parameter]:
+    """``weight`` and ``bias`` of a convolution that gives what the batch norm (in eval mode) makes of its result. They
+    need no gradient."""
+    fused = fuse_conv_bn_weights(
         convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
     )
-    result = copy.copy(convolution)
-    result._parameters = {"weight": nn.Parameter(weight.detach(), False), "bias": nn.Parameter(bias.detach(), False)}
-    return result
+    return {name: nn.Parameter(each.detach(), False) for name, each in zip(("weight", "bias"), fused, strict=True)}
