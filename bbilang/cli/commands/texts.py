@@ -39,7 +39,7 @@ def check(
     allow_code: AllowCode = False,
     json: Annotated[bool, typer.Option("--json", metavar="", help="the list of diagnostics, for editors")] = False,
 ) -> Any:
-    """Say everything that is wrong with texts.
+    """List all errors in texts.
 
     Syntax, names, layers, shapes, axes left over: all of it in one run, each with its place and what to do. Nothing
     runs.
