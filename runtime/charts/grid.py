@@ -62,7 +62,7 @@ def _tiles(element: Element, geometry: Geometry, pairs: list[tuple[int, int]]) -
 
 
 def _lens(element: Element, geometry: Geometry) -> list[Layer]:
-    """The enlarged cell beside the marked one; page.js cuts it out of the panel's picture."""
+    """The enlarged cell beside the marked one; the page's script cuts it out of the panel's picture."""
     name = geometry.name
     data: list[Row] = [
         {"panel": i, "own": i, "slot": 0, "deep": panel.shape[0], "wide": panel.shape[1]}

@@ -18,6 +18,7 @@ from bbilang.compiler.check.captions import REFERENCE
 from bbilang.runtime.inputs.arguments import wrong
 from bbilang.runtime.page import javascript as bundle
 from bbilang.runtime.page.packing import KEYS, Lists, sheeted
+from bbilang.runtime.page.script import script
 from bbilang.runtime.vega import colours as colour
 from bbilang.runtime.vega.element import cells, chipped, identifier, preferred_width
 from bbilang.runtime.vega.specification import layouts, picture_uris, table
@@ -33,7 +34,7 @@ SOURCE = re.compile(r'<script type="text/plain" id="bbi-source"[^>]*>(.*?)</scri
 
 def render(view: View, styles: Styles) -> str:
     """The page of a View as HTML: the same View gives the same bytes. Raises ValueError for an unknown style."""
-    script = _text("saving.js") + _text("page.js")
+    text = script()
     libraries = bundle.javascript()
     return (
         _template()
@@ -41,10 +42,10 @@ def render(view: View, styles: Styles) -> str:
             view=view,
             thumbnails=picture_uris(view),
             interfaces=[_interface(view, interface, styles) for interface in view.interfaces],
-            policy=_policy(libraries, script),
+            policy=_policy(libraries, text),
             style=Markup(_text("page.css")),
             libraries=Markup(libraries),
-            script=Markup(script),
+            script=Markup(text),
             data=Markup(_json(_data(view, styles))),
             source=Markup(_pack(view.source)),
         )
@@ -83,7 +84,7 @@ def _policy(*scripts: str) -> str:
 
 
 def _data(view: View, styles: Styles) -> dict[str, Any]:
-    """What page.js works on."""
+    """What the page's script works on."""
     hosts = {part.id: e.id for i in view.interfaces for e in i.elements for part in layered(e)}
     lists = Lists()
     pictures, sheets = sheeted(view.pictures)

@@ -79,7 +79,7 @@ class Geometry:
     cell: str = ""  # for icons in a row: where overlays do not apply
 
     def named(self, name: str, number: Quantity | float) -> Quantity:
-        """The quantity under a param's name: shorter expressions, and page.js can read it."""
+        """The quantity under a param's name: shorter expressions, and the page's script can read it."""
         full = f"{name}_{self.name}"
         self.params[full] = quantity(number)
         return Quantity(full, value_of(number))

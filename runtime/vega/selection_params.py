@@ -58,7 +58,7 @@ def interact(view: View, styles: Styles, params: dict[str, dict[str, Any]], part
 
 
 def _same_position(view: View, styles: Styles, params: dict[str, dict[str, Any]]) -> None:
-    """Every grid of icons marks the cell at the position that is chosen, as in page.js."""
+    """Every grid of icons marks the cell at the position that is chosen, as in the page."""
     grids = [element for element in elements(view) if enlarges_cells(element, styles)]
     middles = cell_middles(view) if grids else {}
     spot = "[]"
@@ -74,7 +74,7 @@ def _same_position(view: View, styles: Styles, params: dict[str, dict[str, Any]]
 
 
 def _fade(view: View, styles: Styles, params: dict[str, dict[str, Any]]) -> None:
-    """Groups that are not at the position chosen on masks fade, in every element that shows them, as in page.js."""
+    """Groups that are not at the position chosen on masks fade, in every element that shows them, as in the page."""
     for masks in elements(view):
         if not style_of(masks, styles).fades_groups or not any(frame.values for frame in masks.panels[0].frames):
             continue

@@ -38,7 +38,7 @@ def charts(view: View, styles: Styles, theme: Theme | None = None) -> dict[str, 
 
 
 def layouts(view: View, styles: Styles, theme: Theme | None = None) -> dict[str, dict[str, Any]]:
-    """The same without tables: page.js puts them in, since it needs them too."""
+    """The same without tables: the page's script puts them in, since it needs them too."""
     every = (element for interface in view.interfaces for element in interface.elements)
     return {element.id: layout(view, element, styles, theme or Theme()) for element in every}
 

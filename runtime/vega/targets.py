@@ -38,7 +38,7 @@ def _markers(element: Element, geometry: Geometry, grids: list[Row], spots: bool
 
 
 def _hit(element: Element, geometry: Geometry, theme: Theme, grids: list[Row]) -> Layer:
-    """Every cell of the finest grid, or whole panels: there page.js finds the cell of every grid under the pointer."""
+    """Every cell of the finest grid, or whole panels: there the page finds the cell of every grid under the pointer."""
     if theme.standalone:
         finest = max(grids, key=lambda grid: grid["wide"] * grid["deep"])["target"]
         data = [

@@ -254,7 +254,7 @@ def _selection_words(node: Node) -> str:
 
 
 def _alternative(element: vm.Element) -> str:
-    """What the element shows in every state, for readers who cannot see it; page.js adds the state that is shown."""
+    """What the element shows in every state, for readers who cannot see it; the page adds the state that is shown."""
     quantity = element.legend.quantity if element.legend else ""
     if element.panels and element.panels[0].shape != (0, 0):
         y, x = element.panels[0].shape

@@ -1,4 +1,4 @@
-"""Which frame an element shows, given the reader's choices. page.js does the same in the browser."""
+"""Which frame an element shows, given the reader's choices. The page's script does the same in the browser."""
 
 from __future__ import annotations
 

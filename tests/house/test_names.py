@@ -14,7 +14,7 @@ from bbilang.registry import registry
 ROOT = Path(__file__).parents[2]
 STAGES = ("compiler/check", "runtime/view", "runtime/vega", "runtime/page")
 FILES = sorted(path for folder in STAGES for path in (ROOT / folder).glob("*.py"))
-SCRIPTS = sorted(path for folder in STAGES for pattern in ("*.js", "*.html") for path in (ROOT / folder).glob(pattern))
+SCRIPTS = sorted(path for folder in STAGES for pattern in ("*.js", "*.html") for path in (ROOT / folder).rglob(pattern))
 
 # Nodes that the language itself makes (its syntax, its selections), not an operation that stands in a pipe.
 FORMS = {name for name, operation in registry().operations.items() if operation.head} | {"present", "at", "dataset"}
@@ -76,7 +76,7 @@ def test_no_style_is_named(path):
 def test_no_style_is_named_in_the_page(path):
     text = path.read_text("utf-8")
     named = {name for name in registry().styles for quote in "\"'`" if f"{quote}{name}{quote}" in text}
-    assert named <= {"image"}, "page.js gets what a style declares in the page's data"
+    assert named <= {"image"}, "the page gets what a style declares in the page's data"
     assert "image" not in named or re.search(r'mark\.type === "image"', text)  # a mark of Vega
 
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import pytest
 
+from bbilang.runtime.page.script import FILES, script
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 FOLDERS = {
@@ -148,3 +150,10 @@ def test_the_sdist_has_the_tree_once(built):
     wanted = {"pyproject.toml", "LICENSE", "Makefile", "constraints.txt", "tests/conftest.py"}
     assert wanted <= set(names)
     assert not [name for name in names if name.endswith(".pyc") or name.startswith((".", "build/"))]
+
+
+def test_every_script_is_in_the_page():
+    """A file that nobody joins would be dead, and a name that is no file would fail only when a page is made."""
+    folder = ROOT / "runtime" / "page" / "js"
+    assert sorted(FILES) == sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.js"))
+    assert all(folder.joinpath(name).read_text("utf-8").strip() in script() for name in FILES)

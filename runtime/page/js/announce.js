@@ -1,0 +1,60 @@
+function announce(ids) {
+  const now = choices();
+  document.getElementById("status").textContent = ids
+    .map((id) => {
+      const selection = selections.get(id);
+      const atom = selection.atoms[now.get(id)];
+      return (selection.spoken ? `${selection.spoken}: ` : "") + (atom ? atom[1] + spoken(atom[0], now) : "nothing selected");
+    })
+    .concat(followers(ids, now))
+    .join(". ");
+}
+
+// What other elements show now that these selections changed, at most three of them.
+function followers(ids, now) {
+  return data.elements.filter((element) => element.states.some((id) => ids.includes(id)))
+    .map((element) => [element.title, contents(element, now, 6)]).filter(([, words]) => words).slice(0, 3).map((it) => it.join(": "));
+}
+
+// The atoms that an element of marks draws now, with their numbers; nothing for maps and pictures.
+function contents(element, now, most) {
+  if (element.shapes.some(([deep]) => deep)) return "";
+  const state = stateOf(element, now);
+  return element.frames.map((panel) => {
+    const frame = panel[state], slots = [...frame.atoms.keys()].filter((slot) => frame.atoms[slot] >= 0);
+    const words = slots.slice(0, most).map((slot) => element.atoms[frame.atoms[slot]][1] + numbers(frame, slot));
+    if (slots.length > most) words.push(`and ${slots.length - most} more`);
+    if (!slots.length && frame.remark) words.push(frame.remark);
+    return words.length ? (frame.label ? `${frame.label}: ` : "") + words.join("; ") : "";
+  }).filter(Boolean).join(". ");
+}
+
+function numbers(frame, slot) {
+  const words = (frame.values[slot] ?? []).map((v, i) => (v === null ? "" : `${frame.series[i]} ${v < 0 ? "minus " : ""}${Math.abs(v)}`.trim()));
+  return words.some(Boolean) ? ` ${words.filter(Boolean).join(", ")}` : "";
+}
+
+// What a reader who cannot see a chart hears of it: what it is, and the state that it shows.
+function label(node, now) {
+  const parts = [node.dataset.alt];
+  for (const element of data.elements.filter((it) => it.host === node.dataset.chart)) {
+    const shown = element.states.map((id) => selections.get(id).atoms[now.get(id)]?.[1] ?? "nothing selected").join(", ");
+    const name = element.id === node.dataset.chart ? "shown" : element.title;
+    parts.push(shown && `${name}: ${shown}`, contents(element, now, 8));
+  }
+  const words = [...parts, node.dataset.hint].filter(Boolean).map((part) => part.replace(/\.$/, "")).join(". ") + ".";
+  if (node.getAttribute("aria-label") !== words) node.setAttribute("aria-label", words);
+}
+
+// The values of the chosen atom, where an element draws it with values.
+function spoken(key, now) {
+  for (const element of data.elements)
+    for (const panel of element.frames) {
+      const frame = panel[stateOf(element, now)];
+      const slot = frame.atoms.findIndex((atom) => atom >= 0 && element.atoms[atom][0] === key);
+      const words = slot < 0 ? "" : numbers(frame, slot);
+      if (words) return `,${words}`;
+    }
+  return "";
+}
+

@@ -1,0 +1,20 @@
+// ---- choosing --------------------------------------------------------------------------------------------------------
+
+// null goes back to the start
+function choose(changes) {
+  const news = changes.filter(([id, index]) => (chosen.has(id) ? chosen.get(id) : null) !== index);
+  if (!news.length) return;
+  for (const [id, index] of news) {
+    index === null ? chosen.delete(id) : chosen.set(id, index);
+    if (index !== null && selections.get(id).kind === "hover") recent.splice(0, recent.length, id, ...recent.filter((it) => it !== id));
+  }
+  draw();
+  if (news.some(([id]) => !selections.get(id).leaves)) remember();
+  announce(news.filter(([, index]) => index !== null).map(([id]) => id));
+}
+
+// What is only pointed at is let go.
+function leave(ids) {
+  choose(ids.filter((id) => selections.get(id).leaves).map((id) => [id, null]));
+}
+

@@ -1,0 +1,38 @@
+// ---- keyboard --------------------------------------------------------------------------------------------------------
+
+const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+// Atoms in the order of reading, and how many stand in a row: of the finest grid of cells, or of the slots now drawn.
+function keyboardAtoms(element, view) {
+  const grid = [...element.targets].sort((a, b) => b.atoms.length - a.atoms.length)[0];
+  if (grid) return { atoms: grid.atoms, wide: grid.shape[1], ids: [grid.selection] };
+  const state = stateOf(element, choices());
+  let wide = element.shapes[0]?.[1] || 1;
+  if (wide === 1) try { wide = view.signal(`columns_${element.name}`); } catch { /* bars stand one below the other */ }
+  return { atoms: element.frames.flatMap((panel) => panel[state].atoms.filter((atom) => atom >= 0)), wide, ids: element.selects };
+}
+
+function onKey(event, element, view) {
+  const { atoms, wide, ids } = keyboardAtoms(element, view);
+  const cursor = `cursor_${element.name}`;
+  const selected = selectedAtoms(element, choices());
+  if (event.key === "Escape") {
+    view.signal(cursor, -1);
+    choose(drives(element).map((id) => [id, null]));
+    view.run();
+  } else if (event.key === "Enter" || event.key === " ") {
+    const atom = view.signal(cursor) >= 0 ? view.signal(cursor) : selected.find((it) => it >= 0);
+    if (atom >= 0) act(element, [[ids, atom]], true);
+  } else if (event.key in MOVES && atoms.length && !event.altKey && !event.ctrlKey && !event.metaKey) {
+    const [right, down] = MOVES[event.key];
+    const at = atoms.indexOf(view.signal(cursor) >= 0 ? view.signal(cursor) : selected.find((it) => it >= 0 && atoms.includes(it)));
+    const next = at < 0 ? 0 : at + right + down * wide;
+    if (next < 0 || next >= atoms.length || (right && at >= 0 && wide > 1 && Math.floor(next / wide) !== Math.floor(at / wide))) return event.preventDefault();
+    view.signal(cursor, atoms[next]).run();
+    const atom = element.atoms[atoms[next]];
+    document.getElementById("status").textContent = atom ? atom[1] + spoken(atom[0], choices()) : "";
+    act(element, [[ids, atoms[next]]], false);
+  } else return;
+  event.preventDefault();
+}
+

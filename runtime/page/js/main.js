@@ -1,0 +1,1 @@
+start().then(reportHeight);
