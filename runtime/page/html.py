@@ -195,6 +195,7 @@ def _figure(view: View, element: Element, used: set[str], styles: Styles) -> dic
         "legend": _legend(element, styles, over=False),
         "chips": chipped(element),
         "remarks": remarks(element),
+        "budget": budgeted(element),
         "overlays": [
             {
                 "element": overlay,
@@ -202,6 +203,7 @@ def _figure(view: View, element: Element, used: set[str], styles: Styles) -> dic
                 "legend": _legend(overlay, styles, over=True),
                 "chips": chipped(overlay),
                 "remarks": remarks(overlay),
+                "budget": budgeted(overlay),
             }
             for overlay in parts[1:]
         ],
@@ -215,6 +217,11 @@ def _figure(view: View, element: Element, used: set[str], styles: Styles) -> dic
 def remarks(element: Element) -> bool:
     """Whether some state has a remark of its own."""
     return any(frame.remark for panel in element.panels for frame in panel.frames)
+
+
+def budgeted(element: Element) -> bool:
+    """Whether the numbers of some state add up to something."""
+    return any(frame.budget for panel in element.panels for frame in panel.frames)
 
 
 def _hint(kinds: list[str], thing: str) -> str:

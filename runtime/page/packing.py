@@ -25,6 +25,7 @@ KEYS = (
     "series_atoms",
     "series_colours",
     "remark",
+    "budget",
     "flow",
 )
 MOST_PIXELS = 64 * 64  # of a map that goes on a sheet

@@ -104,6 +104,7 @@ def _frame(frame: Frame, count: int, lines: int, label: str) -> dict[str, Any]:
         "series_atoms": list(frame.series_atoms),
         "series_colours": list(frame.series_colours),
         "remark": frame.remark,
+        "budget": frame.budget,
         **({"flow": flow(frame)} if frame.columns else {}),
     }
 

@@ -17,7 +17,7 @@ from bbilang.runtime.vega.selection_params import interact
 from bbilang.runtime.vega.specification import SCHEMA, attach, layout, table
 from bbilang.runtime.vega.theme import BLANK, FONT, Theme
 from bbilang.runtime.view.model import Element, Layout, View
-from bbilang.runtime.view.states import layered
+from bbilang.runtime.view.states import budget_of, layered
 from bbilang.runtime.view.styles import Styles, style_of
 
 WIDTH, GAP, CHIP = 1080, 44, 104  # pixels: of the picture; between elements; of a chip and its word
@@ -92,13 +92,16 @@ def _element(
 ) -> dict[str, Any]:
     """An element's layers under its title, its parameters and data handed up to the whole."""
     one = layout(view, element, styles, Theme(room=room, standalone=True))
-    attach(one, {f"frames_{identifier(part.id)}": _clipped(table(part)) for part in layered(element)})
+    tables = {part.id: _clipped(table(part)) for part in layered(element)}
+    budgets = [_budget(part, tables[part.id], room) for part in layered(element)]
+    attach(one, {f"frames_{identifier(name)}": frames for name, frames in tables.items()})
     params.update({param["name"]: param for param in one["params"] if param["name"] not in SHARED})
     datasets.update(one["datasets"])
     chart = {key: one[key] for key in ("width", "height", "layer")}
     lines = [line for part in layered(element) for line in _words(part, room, part is not element)]
     scales = [(part, _scale_of(part, styles, over=part is not element)) for part in layered(element)]
-    keys = [_scale(part, light=scale == "light") for part, scale in scales if scale]
+    keys = [budget for budget in budgets if budget]
+    keys += [_scale(part, light=scale == "light") for part, scale in scales if scale]
     keys += [_chips(part, room) for part in layered(element) if chipped(part)]
     chart |= _title(element.title, lines, 14, room)
     return {"vconcat": [chart, *keys], "spacing": 8} if keys else chart
@@ -178,6 +181,23 @@ def _chips(element: Element, room: int) -> dict[str, Any]:
             {"mark": text, "encoding": {**at, "text": {"field": "words", "type": "nominal"}}},
         ],
     }
+
+
+def _budget(element: Element, frames: list[list[dict[str, Any]]], room: int) -> dict[str, Any] | None:
+    """What the numbers of the state shown add up to, wrapped into the first panel's frames; None for nothing."""
+    most = 0
+    for state, frame in enumerate(frames[0] if frames else []):
+        lines = budget_of(element, state).split("\n")
+        wrapped = [part for line in lines for part in textwrap.wrap(line, max(24, int(room / 5.6)))]
+        frame["budget"] = wrapped
+        most = max(most, len(wrapped))
+    if not most:
+        return None
+    name = identifier(element.id)
+    words = {"expr": f"frames_{name}[0][state_{name}].budget"}
+    mark = {"type": "text", "align": "left", "baseline": "top", "fontSize": 11.5, "lineHeight": 15, "text": words}
+    corner = {"x": {"value": 0}, "y": {"value": 0}}
+    return {"data": {"values": [{}]}, "width": room, "height": 15 * most, "mark": mark, "encoding": corner}
 
 
 def _title(text: str, lines: list[str], size: int, room: float) -> dict[str, Any]:

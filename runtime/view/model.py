@@ -61,6 +61,8 @@ class Frame:
     colours: each slot's own colour ("#rrggbb"), for groups, whose hue is the same wherever they are drawn.
     series_atoms, series_colours: the same for the series, where they are atoms (classes of a matrix, groups of masks).
     remark: what is true of this state alone ("the neurons shown hold 17 % of the vector"), for the legend.
+    budget: what the numbers of this state add up to, in lines ("Shown +1.2; all channels −1.4; score 9.2"): plain
+    information, directly under the picture. Empty where there is nothing to add up.
     links: (slot, slot, value) from an earlier to a later mark; ``columns`` is then the column of each slot.
     """
 
@@ -76,6 +78,7 @@ class Frame:
     links: tuple[tuple[int, int, float], ...] = ()
     columns: tuple[int, ...] = ()
     remark: str = ""
+    budget: str = ""
 
 
 @frozen

@@ -79,6 +79,15 @@ def draws_nothing(element: Element, state: int) -> bool:
     return any(frame.atoms for frame in frames) and all(atom < 0 for frame in frames for atom in frame.atoms)
 
 
+def budget_of(element: Element, state: int) -> str:
+    """What the numbers of one state add up to: once where all panels say the same, else a line for each."""
+    frames = [(panel, panel.frames[state]) for panel in element.panels if state < len(panel.frames)]
+    said = [(p.labels[state] if p.labels else p.label, frame.budget) for p, frame in frames if frame.budget]
+    if len({words for _, words in said}) == 1:
+        return said[0][1]
+    return "\n".join(f"{label}: {words}" if label else words for label, words in said)
+
+
 def start_states(view: View) -> dict[str, int]:
     """Element id -> index of the frame that the page opens with."""
     selections = {selection.id: selection for selection in view.selections}

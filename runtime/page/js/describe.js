@@ -11,6 +11,7 @@ function describe(now) {
     node.textContent = remarked.map((frame) => (frame.label ? `${frame.label}: ` : "") + frame.remark).join("; ");
     if (remarked.length) node.append(".");
   }
+  for (const node of document.querySelectorAll("[data-budget]")) node.textContent = budget(elements.get(node.dataset.budget), now);
   for (const control of document.querySelectorAll("[data-selection]")) {
     const index = now.get(control.dataset.selection) ?? -1;
     if (control.type === "checkbox") control.checked = index === 1;
@@ -48,3 +49,9 @@ function chips(node, element, now) {
   }));
 }
 
+// What the numbers shown add up to: once where all panels say the same, else a line for each. As in view/states.py.
+function budget(element, now) {
+  const state = stateOf(element, now), frames = element.frames.map((panel) => panel[state]).filter((frame) => frame?.budget);
+  const alike = new Set(frames.map((frame) => frame.budget)).size === 1;
+  return alike ? frames[0].budget : frames.map((frame) => (frame.label ? `${frame.label}: ` : "") + frame.budget).join("\n");
+}
