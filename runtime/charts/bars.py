@@ -39,7 +39,7 @@ class BarChart(SlotChart):
         lines, gap = len(self.bars), 16 if element.gap else 0
         self.pitch = max(THICK * lines, 16) + SPACE
         wide = least(560 if len(element.panels) == 1 else 300, geometry.room)
-        geometry.named("names", least(min(longest_label(element) * 6.8 + 4, 210), wide * 0.4))
+        geometry.named("names", least(min(longest_label(element) * 7.1 + 4, 210), wide * 0.4))
         height = quantity(self.count * self.pitch - SPACE + gap + 4)
         keyed = (lines if lines > 1 else 0) + len(self.whiskers)
         top = KEY * keyed + 10 if keyed else 2
@@ -137,7 +137,7 @@ class BarChart(SlotChart):
         }
         limit = alt.ExprRef(f"names_{self.name} - {chip}")
         base = self.layer(self.slot_rows(), **where)
-        return text(base, "words", align="right", baseline="middle", limit=limit, fontSize=12.5)
+        return text(base, "words", align="right", baseline="middle", limit=limit)
 
     def whisker_marks(self) -> list[Layer]:
         """For each whisker a line from value - it to value + it over the bar, with short ends."""
@@ -199,4 +199,4 @@ def key(element: Element, lines: Sequence[int] | None = None, whiskers: Sequence
     for left, right, half in ((0, 12, 0.75), (0, 1.5, CAP), (10.5, 12, CAP)) if thin else ():
         stroke = {"left": f"{left}", "right": f"{right}", "top": f"{middle} - {half}", "bottom": f"{middle} + {half}"}
         made.append(box(layer(element, thin, **stroke), color="currentColor"))
-    return [*made, text(layer(element, [*data, *thin], **name), "words", limit=limit, fontSize=12.5)]
+    return [*made, text(layer(element, [*data, *thin], **name), "words", limit=limit)]

@@ -58,7 +58,7 @@ class CurveChart(SlotChart):
         tick = {"left": f"{x} + {SIDE - 10}", "top": height, "words": number}
         return [
             box(self.layer(data, **rule), color="currentColor", opacity=0.25),
-            text(self.layer(data, **tick), "words", align="right", baseline="middle", fontSize=11.5),
+            text(self.layer(data, **tick), "words", align="right", baseline="middle"),
         ]
 
     def curves(self) -> list[Layer]:
@@ -88,7 +88,7 @@ class CurveChart(SlotChart):
         }
         base = self.layer(self.slot_rows(), **where)
         limit = alt.ExprRef(f"min({FOOT * 1.3}, 400)")
-        return text(base, "words", angle=320, align="right", baseline="middle", fontSize=11.5, limit=limit)
+        return text(base, "words", angle=320, align="right", baseline="middle", limit=limit)
 
     def selection(self) -> list[Layer]:
         band = {

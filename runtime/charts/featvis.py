@@ -15,7 +15,7 @@ from bbilang.runtime.vega.element import Row, bar_colour, coloured, identifier, 
 from bbilang.runtime.vega.geometry import ICON_GUTTER as GUTTER
 from bbilang.runtime.vega.geometry import Geometry, ceil, floor, icon_columns, icon_side, if_zero, least, quantity
 from bbilang.runtime.vega.marks import CHIP, Layer, box, chips, fading, layer, picture, ring, text
-from bbilang.runtime.vega.theme import Theme
+from bbilang.runtime.vega.theme import LARGE, Theme
 from bbilang.runtime.view.model import Element
 from bbilang.runtime.view.styles import is_map
 
@@ -124,7 +124,7 @@ class IconChart(SlotChart):
         top = f"datum.y0 + {self.geometry.unit} + 7"
         where = {**self.slot, "left": f"datum.x0 + {chip}", "top": top, "words": f"datum.atom >= 0 ? {name} : ''"}
         limit = alt.ExprRef(f"{self.geometry.unit} - {chip}")
-        label = text(self.layer(self.slot_rows(), **where), "words", limit=limit, fontSize=12.5)
+        label = text(self.layer(self.slot_rows(), **where), "words", limit=limit)
         corner = {**self.slot, "left": "datum.x0", "top": f"{top} + 1"}
         return [label, *chips(self.element, self.slot_rows(), corner)]
 
@@ -136,7 +136,7 @@ class IconChart(SlotChart):
         number = {**at, "left": f"datum.x0 + min({unit}, 20 + {NUMBER - 4})", "top": "datum.line_top + 0.5"}
         return [
             *swatches.squares(partial(self.layer, data), at, 13, "datum.line_top"),
-            text(self.layer(data, **number), "number", align="right", fontSize=12),
+            text(self.layer(data, **number), "number", align="right"),
         ]
 
     def values(self) -> list[Layer]:
@@ -172,7 +172,7 @@ class IconChart(SlotChart):
         return [
             box(self.layer(data, **bar), fill="colour"),
             box(self.layer(data, **axis), color="currentColor", opacity=0.45),
-            text(self.layer(data, **number), "number", align="right", fontSize=12),
+            text(self.layer(data, **number), "number", align="right"),
         ]
 
     def notes(self) -> list[Layer]:
@@ -186,7 +186,7 @@ class IconChart(SlotChart):
             "words": "isValid(datum.frame.notes[datum.slot]) ? datum.frame.notes[datum.slot] : ''",
         }
         limit = alt.ExprRef(str(self.geometry.unit))
-        return [text(self.layer(self.slot_rows(), **where), "words", limit=limit, fontSize=11, opacity=0.72)]
+        return [text(self.layer(self.slot_rows(), **where), "words", limit=limit, opacity=0.72)]
 
     def dots(self) -> Layer:
         """Three dots where slots between are left out."""
@@ -200,7 +200,7 @@ class IconChart(SlotChart):
             "words": f"datum.frame.atoms[{gap}] >= 0 ? '\u22ef' : ''",
         }
         base = self.layer(data, **where)
-        return text(base, "words", align="center", baseline="middle", fontSize=24, opacity=0.75)
+        return text(base, "words", align="center", baseline="middle", fontSize=LARGE, opacity=0.75)
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
@@ -222,5 +222,5 @@ def swatch_key(element: Element) -> list[Layer]:
     lines = [row for row in data if row["part"] == 0]
     return [
         box(layer(element, data, **square, right=right), fill="colour"),
-        text(layer(element, lines, **name), "words", limit=limit, fontSize=12.5),
+        text(layer(element, lines, **name), "words", limit=limit),
     ]

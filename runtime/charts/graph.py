@@ -92,7 +92,7 @@ class GraphChart(SlotChart):
         return [
             *self.edge_lines(),
             box(self.layer(data, **node), fill="colour", cornerRadius=4, stroke=EDGE, strokeWidth=0.5),
-            self.box_text(head, "datum.left", 13, 1, fontWeight=600, fontSize=12.5),
+            self.box_text(head, "datum.left", 13, 1, fontWeight=600),
             self.box_text(shape, "datum.left", 29, f"({narrow} ? 1 : 0.68)"),
             self.box_text(digits, "datum.right - 18", 29, 0.32, align="right"),
         ]
@@ -101,7 +101,7 @@ class GraphChart(SlotChart):
         """The ``words`` of each box at (x + 9, top + y), cut where they take more than their share of it."""
         limit = alt.ExprRef(f"{self.wide} * {share} - 14")
         base = self.layer(self.box_rows(), **node, x1=f"{x} + 9", y1=f"datum.top + {y}")
-        made = text(base, "words", limit=limit, **{"baseline": "middle", "fontSize": 11.5, **properties})
+        made = text(base, "words", limit=limit, **{"baseline": "middle", **properties})
         return made.encode(x=x_of("x1"), y=y_of("y1"), color=colour_of("ink"))
 
     def edge_lines(self) -> list[Layer]:

@@ -27,7 +27,7 @@ class MatrixChart(SlotChart):
         self.head = round(self.longest_head * 0.66 + 12) if any(heads) else 4  # height of the columns' names
         self.chip = CHIP if coloured(element) else 0
         slant = self.longest_head * 0.77  # the last column's name leans to the right
-        names = least(min(longest_label(element) * 6.8 + 18 + self.chip, 210), geometry.room * 0.36)
+        names = least(min(longest_label(element) * 7.1 + 18 + self.chip, 210), geometry.room * 0.36)
         names = geometry.named("names", names)
         fit = floor((geometry.room - names - slant * 0.6) / self.lines)
         geometry.columns = geometry.named("columns", most(8, least(CELL, fit)))
@@ -81,7 +81,7 @@ class MatrixChart(SlotChart):
         cell = self.cell
         middle = f"{cell['left']} + {self.geometry.columns} / 2 - 1"
         base = self.layer(self.line_rows(), **{**cell, "left": middle, "top": f"datum.y0 + {LINE / 2 - 1}"})
-        properties = {"align": "center", "baseline": "middle", "fontSize": 11.5, **fading(self.element)}
+        properties = {"align": "center", "baseline": "middle", **fading(self.element)}
         return text(base, "number", **properties).encode(color=colour_of("ink"))
 
     def row_names(self) -> Layer:
@@ -92,7 +92,7 @@ class MatrixChart(SlotChart):
             "words": self.label,
         }
         limit = alt.ExprRef(f"names_{self.name} - {10 + self.chip}")
-        properties = {"align": "right", "baseline": "middle", "fontSize": 12.5, "limit": limit, **fading(self.element)}
+        properties = {"align": "right", "baseline": "middle", "limit": limit, **fading(self.element)}
         return text(self.layer(self.slot_rows(), **where), "words", **properties)
 
     def column_names(self) -> Layer:
@@ -101,7 +101,7 @@ class MatrixChart(SlotChart):
             "top": f"{self.geometry.y} + {self.head} - 6",
             "words": "datum.line < length(datum.frame.series) ? datum.frame.series[datum.line] : ''",
         }
-        properties = {"angle": 360 - SLANT, "baseline": "middle", "fontSize": 12, "limit": self.longest_head}
+        properties = {"angle": 360 - SLANT, "baseline": "middle", "limit": self.longest_head}
         return text(self.layer(self.head_rows(), **where), "words", **properties)
 
     def selection(self) -> list[Layer]:

@@ -73,7 +73,7 @@ class SankeyChart(SlotChart):
         }
         limit = alt.ExprRef(f"datum.end ? side_{self.name} - 8 : {self.pitch} - {NODE + 16}")
         base = self.layer(self.slot_rows(), **label)
-        made = text(base, "words", baseline="middle", fontSize=12, limit=limit, **fading(self.element))
+        made = text(base, "words", baseline="middle", limit=limit, **fading(self.element))
         return made.encode(x=x_of("x1"), y=y_of("y1"))
 
     def link_bands(self) -> Layer:
@@ -125,7 +125,7 @@ class SankeyChart(SlotChart):
         where = {"left": f"{self.geometry.x} + datum.column * {self.pitch}", "top": self.geometry.y}
         limit = f"datum.column == {self.columns - 1} ? side_{self.name} + {NODE} : {self.pitch} - 8"
         base = self.layer(data, **where)
-        return [text(base, "words", fontWeight=600, fontSize=12.5, limit=alt.ExprRef(limit))]
+        return [text(base, "words", fontWeight=600, limit=alt.ExprRef(limit))]
 
     def selection(self) -> list[Layer]:
         """A ring close around a node; the pointer is taken over its name too."""

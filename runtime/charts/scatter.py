@@ -110,7 +110,7 @@ class ScatterChart(SlotChart):
             "words": f"{chosen} ? atoms_{name}[datum.atom] : ''",
         }
         align, limit = alt.ExprRef(f"{inner} ? 'right' : 'left'"), alt.ExprRef(f"{width} * 0.55")
-        properties = {"align": align, "baseline": "middle", "fontSize": 12.5, "fontWeight": 600, "limit": limit}
+        properties = {"align": align, "baseline": "middle", "fontWeight": 600, "limit": limit}
         made = [
             text(self.layer(self.slot_rows(), **label), "words", **properties).properties(name=f"front_label_{name}")
         ]

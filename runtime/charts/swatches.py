@@ -90,7 +90,7 @@ class SwatchChart(SlotChart):
         self.block = LINE * self.lines + HEAD + BELOW
         labels = [label for panel in element.panels for frame in panel.frames for label in frame.series]
         longest = max((len(label) for label in [*labels, NET]), default=8)
-        names = geometry.named("names", least(min(longest * 6.8 + 14, 180), geometry.room * 0.36))
+        names = geometry.named("names", least(min(longest * 7.1 + 14, 180), geometry.room * 0.36))
         geometry.columns = geometry.named("columns", balanced(self.count, floor((geometry.room - names) / CELL)))
         blocks = geometry.named("blocks", ceil(quantity(self.count) / geometry.columns))
         height = blocks * self.block - BELOW
@@ -114,7 +114,7 @@ class SwatchChart(SlotChart):
         return [
             *squares(partial(self.layer, data), cell, 16, "datum.line_top + 2"),
             text(self.layer(data, **number), "number", align="right", baseline="middle"),
-            text(self.layer(self.slot_rows(), **head), "words", limit=CELL - 6, fontSize=11.5, opacity=0.8),
+            text(self.layer(self.slot_rows(), **head), "words", limit=CELL - 6, opacity=0.8),
             self.names(),
         ]
 
@@ -132,7 +132,7 @@ class SwatchChart(SlotChart):
             "words": f"datum.block < blocks_{self.name} ? ({line_name(self.element)}) : ''",
         }
         limit = alt.ExprRef(f"names_{self.name} - 12")
-        return text(self.layer(data, **name), "words", baseline="middle", fontSize=12.5, limit=limit)
+        return text(self.layer(data, **name), "words", baseline="middle", limit=limit)
 
     def selection(self) -> list[Layer]:
         whole = {

@@ -22,7 +22,7 @@ class TableChart(SlotChart):
         named = any(label for panel in element.panels for frame in panel.frames for label in frame.series)
         self.head, self.aside = 24 if named else 2, CHIP if coloured(element) else 0
         names = geometry.named(
-            "names", least(min(longest_label(element) * 6.8 + 12 + self.aside, 230), geometry.room * 0.42)
+            "names", least(min(longest_label(element) * 7.1 + 12 + self.aside, 230), geometry.room * 0.42)
         )
         fit = floor((geometry.room - names) / self.lines)
         geometry.columns = geometry.named("columns", most(40, least(COLUMN, fit)))
@@ -60,8 +60,8 @@ class TableChart(SlotChart):
         chip = {**self.slot, "left": f"{x} + 2", "top": f"datum.y0 + {LINE / 2 - 6}"}
         return [
             box(self.layer(lines, **self.rule), color="currentColor", opacity=0.22),
-            text(self.layer(self.line_rows(), **number), "words", align="right", baseline="middle", fontSize=12.5),
-            text(self.layer(lines, **name), "words", baseline="middle", fontSize=12.5, limit=names),
+            text(self.layer(self.line_rows(), **number), "words", align="right", baseline="middle"),
+            text(self.layer(lines, **name), "words", baseline="middle", limit=names),
             self.heads(right),
             *chips(self.element, lines, chip),
         ]
@@ -71,7 +71,7 @@ class TableChart(SlotChart):
         column = {"left": right, "top": f"{self.geometry.y} + 4", "words": "datum.frame.series[datum.line]"}
         limit = alt.ExprRef(f"{self.geometry.columns} - 8")
         base = self.layer(self.head_rows(), **column)
-        return text(base, "words", align="right", fontSize=12, fontWeight=600, limit=limit)
+        return text(base, "words", align="right", fontWeight=600, limit=limit)
 
     def selection(self) -> list[Layer]:
         whole = {**self.rule, "top": "datum.y0", "bottom": f"datum.atom >= 0 ? datum.y0 + {LINE} : datum.top"}

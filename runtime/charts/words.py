@@ -58,7 +58,7 @@ class WordChart(SlotChart):
             "left": f"{geometry.x} + {x} + datum.long / 2",
             "top": f"{geometry.y} + {line} + {LINE / 2}",
         }
-        words = text(self.layer(data, **word), "words", align="center", baseline="middle", fontSize=13.5)
+        words = text(self.layer(data, **word), "words", align="center", baseline="middle")
         self.words = self.layer(data, **slot)
         return [box(self.words, fill="colour", cornerRadius=3), words.encode(color=colour_of("ink"))]
 

@@ -13,7 +13,7 @@ import altair as alt
 
 from bbilang.runtime.vega.element import Row, coloured, identifier, labelled, rows
 from bbilang.runtime.vega.geometry import Geometry
-from bbilang.runtime.vega.theme import FONT
+from bbilang.runtime.vega.theme import FONT, TEXT
 from bbilang.runtime.view.model import Element
 
 Layer: TypeAlias = alt.Chart
@@ -107,7 +107,7 @@ def box(base: Layer, fill: str | None = None, **mark: MarkProperty) -> Layer:
 
 def text(base: Layer, field: str, **mark: MarkProperty) -> Layer:
     """The text of a field at (left, top). Markup in it is text too: Vega makes text nodes."""
-    mark = {"align": "left", "baseline": "top", "fontSize": 12, "font": FONT, "color": INK, **mark}
+    mark = {"align": "left", "baseline": "top", "fontSize": TEXT, "font": FONT, "color": INK, **mark}
     return base.mark_text(**mark).encode(x_of(), y_of(), text=f"{field}:N")
 
 
@@ -128,7 +128,7 @@ def panel_labels(element: Element, geometry: Geometry) -> list[Layer]:
         return []
     where = {"left": geometry.x, "top": f"{geometry.y} - 20", "words": "datum.frame.label"}
     limit = alt.ExprRef(str(geometry.width))
-    return [text(layer(element, rows(element), **where), "words", fontWeight=600, fontSize=12.5, limit=limit)]
+    return [text(layer(element, rows(element), **where), "words", fontWeight=600, limit=limit)]
 
 
 def chips(element: Element, data: list[Row], corner: dict[str, str]) -> list[Layer]:

@@ -15,7 +15,7 @@ from bbilang.runtime.vega.colours import colour_map_png
 from bbilang.runtime.vega.element import chipped, clipped, identifier, preferred_width
 from bbilang.runtime.vega.selection_params import interact
 from bbilang.runtime.vega.specification import SCHEMA, attach, layout, table
-from bbilang.runtime.vega.theme import BLANK, FONT, Theme
+from bbilang.runtime.vega.theme import BLANK, FONT, TEXT, Theme
 from bbilang.runtime.view.model import Element, Layout, View
 from bbilang.runtime.view.states import budget_of, layered
 from bbilang.runtime.view.styles import Styles, style_of
@@ -57,14 +57,14 @@ def specification(view: View, pictures: Sequence[str], styles: Styles, live: boo
         body += [part(element.id, WIDTH) for element in interface.elements if element.id not in placed]
         several = len(view.interfaces) > 1 and interface.title
         if several:
-            parts.append({"vconcat": body, "spacing": GAP, **_title(interface.title, [], 18, WIDTH)})
+            parts.append({"vconcat": body, "spacing": GAP, **_title(interface.title, [], 20, WIDTH)})
         else:
             parts += body
     if live:
         interact(view, styles, params, parts)
     return _plainly({
         "$schema": SCHEMA,
-        **_title(view.title, _says(view), 26, WIDTH),
+        **_title(view.title, _says(view), 32, WIDTH),
         "background": "white",
         "padding": 28,
         "params": list(params.values()),
@@ -103,7 +103,7 @@ def _element(
     keys = [budget for budget in budgets if budget]
     keys += [_scale(part, light=scale == "light") for part, scale in scales if scale]
     keys += [_chips(part, room) for part in layered(element) if chipped(part)]
-    chart |= _title(element.title, lines, 14, room)
+    chart |= _title(element.title, lines, 16, room)
     return {"vconcat": [chart, *keys], "spacing": 8} if keys else chart
 
 
@@ -126,7 +126,7 @@ def _words(element: Element, room: int, named: bool) -> list[str]:
         )
         words = [*(f"\u26a0 {warning}" for warning in it.warnings), *words]
         words += [f"{one.title} ({one.source}): {one.words}. {one.means.capitalize()}." for one in it.trust]
-    return [line for word in words for line in textwrap.wrap(word, max(24, int(room / 5.6)))]
+    return [line for word in words for line in textwrap.wrap(word, max(24, int(room / 6.4)))]
 
 
 def _scale_of(element: Element, styles: Styles, over: bool) -> ColourScale:
@@ -140,7 +140,7 @@ def _scale(element: Element, light: bool) -> dict[str, Any]:
         np.linspace(low, high, 128)[None], (low, high), bool(element.legend and element.legend.signed), light
     )
     corner = {"x": {"value": 40}, "y": {"value": 0}}
-    text = {"type": "text", "baseline": "top", "fontSize": 11}
+    text = {"type": "text", "baseline": "top", "fontSize": TEXT}
     image = {"type": "image", "width": 120, "height": 10, "aspect": False, "align": "left", "baseline": "top"}
     url = f"data:image/png;base64,{b64encode(strip).decode()}"
     return {
@@ -172,7 +172,7 @@ def _chips(element: Element, room: int) -> dict[str, Any]:
     at = {"x": {"field": "x", "type": "quantitative", "scale": None, "axis": None},
           "y": {"field": "y", "type": "quantitative", "scale": None, "axis": None}}  # fmt: skip
     square = {"type": "square", "size": 140, "opacity": 1, "xOffset": 7, "yOffset": 8, "fill": {"expr": "datum.colour"}}
-    text = {"type": "text", "align": "left", "baseline": "middle", "fontSize": 11.5, "dx": 19, "dy": 8}
+    text = {"type": "text", "align": "left", "baseline": "middle", "fontSize": TEXT, "dx": 19, "dy": 8}
     return {
         **base,
         "transform": [{"calculate": value, "as": key} for key, value in made.items()],
@@ -204,7 +204,7 @@ def _title(text: str, lines: list[str], size: int, room: float) -> dict[str, Any
     style = {
         "anchor": "start",
         "fontSize": size,
-        "subtitleFontSize": 11.5,
+        "subtitleFontSize": TEXT,
         "subtitleColor": "#565d68",
         "subtitlePadding": 5,
         "frame": "group",
@@ -254,7 +254,7 @@ def _says(view: View) -> list[str]:
         of = f" of {prediction.input}" if len(view.predictions) > 1 else ""
         top = ", ".join(f"{label} {prediction.words(share)}" for label, share in prediction.top[:5])
         lines.append(f"The model says{of}: {top}")
-    return [part for line in lines for part in textwrap.wrap(line, 170)]
+    return [part for line in lines for part in textwrap.wrap(line, 150)]
 
 
 def _footer(view: View) -> dict[str, Any]:
@@ -262,12 +262,12 @@ def _footer(view: View) -> dict[str, Any]:
     versions = ", ".join(f"{name} {value}" for name, value in it.versions)
     settings = "; ".join(f"{name}: {value}" for name, value in it.settings)
     facts = [f"{it.model}, {it.weights}, {it.fingerprint}", f"seed {it.seed}", it.device, it.passes, settings, versions]
-    lines = textwrap.wrap(" · ".join(fact for fact in facts if fact), 180) or [""]
-    mark = {"type": "text", "text": lines, "align": "left", "baseline": "top", "fontSize": 11, "color": "#565d68"}
+    lines = textwrap.wrap(" · ".join(fact for fact in facts if fact), 150) or [""]
+    mark = {"type": "text", "text": lines, "align": "left", "baseline": "top", "fontSize": TEXT, "color": "#565d68"}
     return {
         "data": {"values": [{}]},
         "width": WIDTH,
-        "height": 14 * len(lines),
+        "height": 16 * len(lines),
         "mark": mark,
         "encoding": {"x": {"value": 0}, "y": {"value": 0}},
     }
