@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bbilang.compiler.contract import Demand, MethodCall, Parameters, RerunWork
 from bbilang.compiler.contract import Method as AnyMethod
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node, Rerun
-from bbilang.runtime.attribution.kinds import DerivativeMethod, LearnedMaskMethod, PathMethod, PerturbationMethod
+from bbilang.runtime.attribution.kinds import (
+    CompetitiveMethod,
+    Context,
+    DerivativeMethod,
+    LearnedMaskMethod,
+    PerturbationMethod,
+)
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from bbilang.runtime.attribution.accumulators import Accumulator
+    from bbilang.runtime.attribution.learned_masks import Task
     from bbilang.runtime.execution.context import Run
 
 KINDS: dict[str, type[AnyMethod]] = {
-    "gradients": PathMethod,
+    "gradients": CompetitiveMethod,
     "values": PerturbationMethod,
     "masks": LearnedMaskMethod,
 }
@@ -35,7 +47,7 @@ class Method(AnyMethod):
     keeps: ClassVar[bool] = False
 
     @property
-    def kind(self) -> Any:
+    def kind(self) -> type[AnyMethod]:
         """The class that it would have as its base today."""
         return KINDS[self.finds] if self.reruns else DerivativeMethod
 
@@ -53,10 +65,10 @@ class Method(AnyMethod):
         return len(self.attempts(parameters)) > 1
 
     def demand(self, node: Node, layers: tuple[str, ...], call: MethodCall, parameters: Parameters) -> Demand:
-        return self.kind.demand(self, node, layers, call, parameters)  # type: ignore[no-any-return]  # of an unbound method
+        return self.kind.demand(self, node, layers, call, parameters)
 
     def work(self, parameters: Parameters, layer: LayerDescription, classes: int) -> RerunWork:
-        return self.kind.work(self, parameters, layer, classes)  # type: ignore[no-any-return]  # likewise
+        return self.kind.work(self, parameters, layer, classes)
 
     def execute(self, run: Run, step: Rerun) -> None:
         self.kind.execute(self, run, step)
@@ -64,7 +76,7 @@ class Method(AnyMethod):
     def as_path(self) -> Method:
         return self
 
-    def accumulator(self, parameters: Parameters, activation: Any, baseline: Any) -> Any:
+    def accumulator(self, parameters: Parameters, activation: Tensor, baseline: Tensor | None) -> Accumulator:
         from bbilang.runtime.attribution.accumulators import Single, WeightedSum
 
         own = self.gather(parameters, activation, baseline)
@@ -75,18 +87,21 @@ class Method(AnyMethod):
         finish = lambda total: self.finish(parameters, total, activation, baseline)  # noqa: E731
         return WeightedSum(self.weights(parameters), finish)
 
+    def context(self, parameters: Parameters) -> Context | None:
+        return (lambda: self.around(parameters)) if self.ruled(parameters) else None
+
     def steps(self, parameters: Parameters, size: tuple[int, int]) -> int:
         return self.masks(parameters, size)
 
     # --- what plug-ins override ------------------------------------------------------------------------------------
 
-    def contribution(self, activation: Any, gradient: Any) -> Any:
+    def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def maps(self, activation: Any, gradient: Any) -> Any:
+    def maps(self, activation: Tensor, gradient: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
+    def around(self, parameters: Parameters) -> AbstractContextManager[object]:
         raise NotImplementedError
 
     def ruled(self, parameters: Parameters) -> bool:
@@ -101,35 +116,37 @@ class Method(AnyMethod):
     def rivals(self, parameters: Parameters, classes: int) -> int:
         return 0
 
-    def visit(self, parameters: Parameters, start: int, stop: int, activation: Any, baseline: Any) -> Any:
+    def visit(
+        self, parameters: Parameters, start: int, stop: int, activation: Tensor, baseline: Tensor | None
+    ) -> Tensor:
         return activation[None].expand(stop - start, *activation.shape)
 
-    def gather(self, parameters: Parameters, activation: Any, baseline: Any) -> Any:
+    def gather(self, parameters: Parameters, activation: Tensor, baseline: Tensor | None) -> Accumulator | None:
         return None
 
-    def compete(self, contribution: Any, highest: Any, lowest: Any) -> Any:
+    def compete(self, contribution: Tensor, highest: Tensor, lowest: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def weights(self, parameters: Parameters) -> Any:
+    def weights(self, parameters: Parameters) -> Sequence[float] | NDArray[np.float64]:
         raise NotImplementedError
 
-    def finish(self, parameters: Parameters, total: Any, activation: Any, baseline: Any) -> Any:
+    def finish(self, parameters: Parameters, total: Tensor, activation: Tensor, baseline: Tensor | None) -> Tensor:
         raise NotImplementedError
 
     def masks(self, parameters: Parameters, size: tuple[int, int]) -> int:
         raise NotImplementedError
 
-    def mask(self, parameters: Parameters, start: int, stop: int, size: tuple[int, int], seed: int) -> Any:
+    def mask(self, parameters: Parameters, start: int, stop: int, size: tuple[int, int], seed: int) -> Tensor:
         raise NotImplementedError
 
-    def credit(self, parameters: Parameters, values: Any, own: Any) -> Any:
+    def credit(self, parameters: Parameters, values: Tensor, own: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def settle(self, parameters: Parameters, total: Any, hidden: Any, mean: Any) -> Any:
+    def settle(self, parameters: Parameters, total: Tensor, hidden: Tensor, mean: Tensor) -> Tensor:
         raise NotImplementedError
 
     def bytes_each(self, parameters: Parameters, size: tuple[int, int]) -> int:
         raise NotImplementedError
 
-    def learn(self, parameters: Parameters, task: Any) -> Any:
+    def learn(self, parameters: Parameters, task: Task) -> Tensor:
         raise NotImplementedError

@@ -6,9 +6,11 @@ Imported when a text is checked: torch, numpy and the engines are imported where
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 from bbilang.compiler.contract import Gradients, Method, MethodCall, Parameters, Reruns, RerunWork
 from bbilang.compiler.ir.model_description import LayerDescription
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from bbilang.runtime.attribution.accumulators import Accumulator
     from bbilang.runtime.attribution.learned_masks import Task
     from bbilang.runtime.execution.context import Run
+
+
+Context: TypeAlias = Callable[[], AbstractContextManager[object]]
 
 
 class DerivativeMethod(Method):
@@ -42,7 +47,7 @@ class DerivativeMethod(Method):
         """
         raise NotImplementedError
 
-    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
+    def around(self, parameters: Parameters) -> AbstractContextManager[object]:
         """Make the context that the forward runs in, for methods with a ``rule``: such as a torch function mode that
         gives operations another derivative."""
         raise NotImplementedError
@@ -89,25 +94,10 @@ class PathMethod(Method):
         """Return parameters to try one after the other until the completeness error is below `tolerance`."""
         return (parameters,)
 
-    def ruled(self, parameters: Parameters) -> bool:
-        """Whether the network runs in `around`."""
-        return False
-
-    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
-        """Make the context that the network runs in, as in `DerivativeMethod`."""
-        raise NotImplementedError
-
-    def rivals(self, parameters: Parameters, classes: int) -> int:
-        """Return how many classes, those with the highest scores, compete with the target (`compete`)."""
-        return 0
-
-    def compete(self, contribution: Tensor, highest: Tensor, lowest: Tensor) -> Tensor:
-        """Return what rivals leave of contributions (target, input, *layer axes). highest and lowest (input, *layer
-        axes): of all rivals at each entry."""
-        raise NotImplementedError
-
-    def classes_only(self, parameters: Parameters) -> bool:
-        return self.rivals(parameters, 2) > 0
+    def context(self, parameters: Parameters) -> Context | None:
+        """Return what makes the context that the network runs in (`DerivativeMethod.around`); None for plain
+        derivatives."""
+        return None
 
     def nests(self, parameters: Parameters) -> bool:
         return not self.layered and not self.classes_only(parameters)
@@ -120,9 +110,8 @@ class PathMethod(Method):
 
     def work(self, parameters: Parameters, layer: LayerDescription, classes: int) -> RerunWork:
         return RerunWork(
-            "gradients", self.visits(parameters), bound=self.open_ended(parameters), extra=int(self.completes),
-            rivals=self.rivals(parameters, classes),
-        )  # fmt: skip
+            "gradients", self.visits(parameters), bound=self.open_ended(parameters), extra=int(self.completes)
+        )
 
     def execute(self, run: Run, step: Rerun) -> None:
         from bbilang.runtime.attribution.path_methods import rerun
@@ -132,6 +121,31 @@ class PathMethod(Method):
     def as_path(self) -> PathMethod:
         """Return itself: see `DerivativeMethod.as_path`."""
         return self
+
+
+class CompetitiveMethod(PathMethod):
+    """A path method whose target competes with other classes, the ``rivals``, for every entry of the layer."""
+
+    def rivals(self, parameters: Parameters, classes: int) -> int:
+        """Return how many classes, those with the highest scores, compete with the target."""
+        raise NotImplementedError
+
+    def compete(self, contribution: Tensor, highest: Tensor, lowest: Tensor) -> Tensor:
+        """Return what rivals leave of contributions (target, input, *layer axes). highest and lowest (input, *layer
+        axes): of all rivals at each entry."""
+        raise NotImplementedError
+
+    def classes_only(self, parameters: Parameters) -> bool:
+        return self.rivals(parameters, 2) > 0
+
+    def work(self, parameters: Parameters, layer: LayerDescription, classes: int) -> RerunWork:
+        # Not `super()`: the contract of earlier plug-ins (former_method.py) calls it on objects of its own.
+        return replace(PathMethod.work(self, parameters, layer, classes), rivals=self.rivals(parameters, classes))
+
+    def execute(self, run: Run, step: Rerun) -> None:
+        from bbilang.runtime.attribution.path_methods import rerun
+
+        rerun(self, run, step, self.compete if step.rivals else None)
 
 
 class SingleVisit(PathMethod):
@@ -145,11 +159,8 @@ class SingleVisit(PathMethod):
 
         return Single(self.method.contribution)
 
-    def ruled(self, parameters: Parameters) -> bool:
-        return self.method.rule
-
-    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
-        return self.method.around(parameters)
+    def context(self, parameters: Parameters) -> Context | None:
+        return partial(self.method.around, parameters) if self.method.rule else None
 
 
 class PerturbationMethod(Method):

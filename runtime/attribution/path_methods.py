@@ -6,9 +6,8 @@ As written, without the optimizer, all of the network runs for each visit and ta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.execution.context import Run
     from bbilang.runtime.passes import Captured
 
+Compete: TypeAlias = "Callable[[Tensor, Tensor, Tensor], Tensor]"  # (contributions, highest, lowest) -> contributions
 ROWS = 256  # activations that are prepared together
 
 
@@ -43,8 +43,9 @@ class _Path:
     baseline: Tensor | None  # likewise
 
 
-def rerun(method: PathMethod, run: Run, step: Rerun) -> None:
-    """Fill the tables of a step with what the method makes of the gradients where it visits."""
+def rerun(method: PathMethod, run: Run, step: Rerun, compete: Compete | None = None) -> None:
+    """Fill the tables of a step with what the method makes of the gradients where it visits. ``compete``: what rivals
+    leave of that (`CompetitiveMethod.compete`)."""
     seed = int(run.program.setting("seed", 0))
     _, parameters = bound(run.registry, step.method, seed=(seed,), at=run.layer(step.layer))
     captured = run.forward(step.forward)
@@ -62,8 +63,8 @@ def rerun(method: PathMethod, run: Run, step: Rerun) -> None:
         (start, *_best_attempt(path, parameters, slots.keys[start : start + size], ends))
         for start in range(0, len(slots.keys), size)
     )
-    if step.rivals:
-        results = _after_competition(method, results, targets)
+    if compete is not None:
+        results = _after_competition(compete, results, targets)
     for start, contributions, check in results:
         _put(run, step, requested, slots, start, contributions, check)
 
@@ -78,7 +79,7 @@ def _with_rivals(run: Run, row: int, keys: list[Key], count: int) -> list[Key]:
 Result = tuple[int, "Tensor", np.ndarray | None]  # first slot, contributions (slot, input, *layer axes), checks
 
 
-def _after_competition(method: PathMethod, results: Iterable[Result], targets: int) -> Iterator[Result]:
+def _after_competition(compete: Compete, results: Iterable[Result], targets: int) -> Iterator[Result]:
     """What rivals leave of the contributions to the targets, which have the first slots."""
     held: list[tuple[int, Tensor]] = []
     highest: Tensor | None = None
@@ -91,7 +92,7 @@ def _after_competition(method: PathMethod, results: Iterable[Result], targets: i
             held.append((start, contributions[: targets - start].clone()))
     for start, contributions in held:
         assert highest is not None and lowest is not None
-        yield start, method.compete(contributions, highest, lowest), None
+        yield start, compete(contributions, highest, lowest), None
 
 
 def _put(
@@ -169,11 +170,6 @@ def _by_visit(pieces: Iterable[tuple[Tensor, Tensor]], inputs: int) -> Iterator[
                 points = gradients = None
 
 
-def _context(path: _Path, parameters: Parameters) -> Callable[[], AbstractContextManager[Any]] | None:
-    """What makes the context that the network runs in for the method's derivatives; None for plain ones."""
-    return (lambda: path.method.around(parameters)) if path.method.ruled(parameters) else None
-
-
 def _gradients_above(path: _Path, parameters: Parameters, keys: Keys) -> Iterator[tuple[Tensor, Tensor]]:
     """(activation, gradient) of rows in order from the network above the layer, many visits at a time."""
     import torch
@@ -191,7 +187,7 @@ def _gradients_above(path: _Path, parameters: Parameters, keys: Keys) -> Iterato
             visited = method.visit(parameters, start, stop, path.activation, path.baseline).flatten(0, 1)
             owners = torch.arange(inputs, device=visited.device).repeat(stop - start)
             for row, gradient in passes.rerun_gradient_chunks(
-                upper, visited, owners, cotangent, target_layer, targets=len(keys), around=_context(path, parameters)
+                upper, visited, owners, cotangent, target_layer, targets=len(keys), around=method.context(parameters)
             ):
                 yield visited[row : row + gradient.shape[1]], gradient
 
@@ -201,7 +197,7 @@ def _gradients_whole(path: _Path, parameters: Parameters, keys: Keys) -> Iterato
     run, step, method = path.run, path.step, path.method
     reach = ["input", step.layer]
     layers = reach if step.target_layer == OUTPUT else [*reach, step.target_layer]
-    around = _context(path, parameters)
+    around = method.context(parameters)
     for number in range(method.visits(parameters)):
         visited = method.visit(parameters, number, number + 1, path.activation, path.baseline)[0]
         again = passes.forward(

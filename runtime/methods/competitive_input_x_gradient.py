@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bbilang.compiler.contract import Parameter, Parameters
-from bbilang.runtime.attribution.kinds import PathMethod
+from bbilang.runtime.attribution.kinds import CompetitiveMethod
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.attribution.accumulators import Accumulator
 
 
-class Competitive(PathMethod):
+class Competitive(CompetitiveMethod):
     """activation x gradient, kept where it is positive and the highest among all classes, or negative and the lowest;
     0 elsewhere. The competition is entry by entry of the layer, before the sum over an atom's part.
 

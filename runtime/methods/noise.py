@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bbilang.compiler.contract import Parameter, Parameters
-from bbilang.runtime.attribution.kinds import PathMethod
+from bbilang.runtime.attribution.kinds import Context, PathMethod
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,13 +34,9 @@ class Noisy(PathMethod):
         inner, own = parameters["of"]
         return not self.variance and inner.additive(own)
 
-    def ruled(self, parameters: Parameters) -> bool:
+    def context(self, parameters: Parameters) -> Context | None:
         inner, own = inner_path(parameters)
-        return inner.ruled(own)
-
-    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
-        inner, own = inner_path(parameters)
-        return inner.around(own)
+        return inner.context(own)
 
     def visits(self, parameters: Parameters) -> int:
         inner, own = inner_path(parameters)
