@@ -7,7 +7,7 @@ from dataclasses import field
 
 from bbilang.compiler.explain.logical import Defaults
 from bbilang.compiler.explain.units import Measured
-from bbilang.compiler.plan.plan import Plan, Step
+from bbilang.compiler.plan.plan import Plan, Step, StepKey
 from bbilang.compiler.plan.steps import PASSES
 from bbilang.grammar.frozen import frozen
 
@@ -55,9 +55,9 @@ class PlanComparison:
         return self.before is not self.after
 
     @property
-    def measured(self) -> Mapping[int, Measured]:
-        """id of a step -> its measurements."""
-        return {id(step): measured for step, measured in self.timings}
+    def measured(self) -> Mapping[StepKey, Measured]:
+        """`Step.key` -> the step's measurements."""
+        return {step.key: measured for step, measured in self.timings}
 
     @property
     def title(self) -> str:

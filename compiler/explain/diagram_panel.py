@@ -9,7 +9,7 @@ from bbilang.compiler.explain.diagram_rows import PREDICTIONS, Row, rows
 from bbilang.compiler.explain.svg import Canvas, fit, text_width
 from bbilang.compiler.explain.units import Measured, seconds_words, si
 from bbilang.compiler.ir.model_description import ModelDescription
-from bbilang.compiler.plan.plan import Plan
+from bbilang.compiler.plan.plan import Plan, StepKey
 from bbilang.compiler.plan.steps import PASSES, fraction
 from bbilang.grammar.frozen import frozen
 
@@ -34,8 +34,8 @@ class Panel:
     total: int  # FLOPs without icons
 
 
-def panel_of(title: str, plan: Plan, measured: Mapping[int, Measured], page: int) -> Panel:
-    shown = tuple(rows(plan, lambda step: measured.get(id(step)), page))
+def panel_of(title: str, plan: Plan, measured: Mapping[StepKey, Measured], page: int) -> Panel:
+    shown = tuple(rows(plan, lambda step: measured.get(step.key), page))
     total = sum(plan.total(kind)[1] for kind in PASSES)
     chips: list[tuple[str, str, str]] = []
     if page >= 0:

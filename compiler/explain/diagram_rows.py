@@ -45,7 +45,7 @@ def rows(plan: Plan, measured: Callable[[Step], Measured | None], page: int) -> 
             head, words = _words(plan.program, step, reach)
             own = (PREDICTIONS,) if step.kind == "forward" and step.index == page else ()
             bound = step.bound and step.least != step.passes
-            elements = (*own, *needed[step])
+            elements = (*own, *needed[step.key])
             notes, took = _notes(step), measured(step)
             shown.append(Row(step.kind, head, words, reach, step.passes, step.flops, bound, elements, notes, took))
     if len(shown) > MOST_ROWS:

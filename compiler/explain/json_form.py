@@ -98,7 +98,7 @@ def _steps(plan: Plan, comparison: PlanComparison | None) -> list[dict[str, Any]
             "to": reach.end if reach else None,
             "returns": reach.returns if reach else False,
             "layers": list(reach.layers) if reach else [],
-            "elements": list(needed[step]),
+            "elements": list(needed[step.key]),
             "asked": _asked(plan.program, step.asked),
             "frees": [str(free) for free in step.frees],
             "alternatives": [
@@ -109,7 +109,7 @@ def _steps(plan: Plan, comparison: PlanComparison | None) -> list[dict[str, Any]
                 for way in step.alternatives
             ],
         }  # fmt: skip
-        steps.append(entry | (_measured(measured[id(step)]) if id(step) in measured else {}))
+        steps.append(entry | (_measured(measured[step.key]) if step.key in measured else {}))
     return steps
 
 

@@ -101,7 +101,7 @@ def _physical(title: str, words: str, comparison: PlanComparison, runs: bool, wi
     measured = comparison.measured if runs else {}
     page = predicts(plan.program, comparison.before.program)
     wide = width >= WIDE
-    steps = list(zip(plan.steps, [measured.get(id(step)) for step in plan.steps], strict=True))
+    steps = list(zip(plan.steps, [measured.get(step.key) for step in plan.steps], strict=True))
     if len(steps) > MOST_STEPS:
         steps = _merge_similar(plan, steps)
     own = next((s for s in plan.steps if s.kind == "forward" and s.index == page), None)

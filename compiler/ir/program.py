@@ -153,6 +153,7 @@ class Forward:
 
 
 OUTPUT = "output"
+TRIAL = "trust"  # `Rerun.finds` of a measure of `trust`
 
 
 @frozen
@@ -246,6 +247,11 @@ class Rerun(Derivatives):
     shares: bool = True
     returns: bool = True
     noun: str = "step"
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether a measure of `trust` runs, which the operation defines, and not an attribution method."""
+        return self.finds == TRIAL
 
 
 @frozen

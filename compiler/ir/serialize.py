@@ -16,6 +16,7 @@ from typing import Any
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import (
     MOST_STAGES,
+    TRIAL,
     Backward,
     DerivativeRequest,
     Element,
@@ -149,7 +150,7 @@ SHAPES = {
     "gradients": (True, True, "step"),
     "values": (True, False, "mask"),
     "masks": (False, True, "step"),
-    "trust": (True, True, "step"),
+    TRIAL: (True, True, "step"),
 }
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from bbilang.compiler.check.settings import default
-from bbilang.compiler.ir.identity_map import IdentityMap
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import OUTPUT, Backward, Element, Forward, Icons, Node, Program, Rerun, Tangents, walk
 from bbilang.compiler.optimize.ad_mode import joined, lowest_layers, tangent_count, ways
@@ -28,6 +27,7 @@ from bbilang.grammar.frozen import frozen
 from bbilang.grammar.source import Span
 
 Kind = Literal["forward", "backward", "tangents", "reruns", "icons", "draw"]
+StepKey: TypeAlias = tuple[Kind, int]  # `Step.key`
 
 
 @frozen
@@ -70,6 +70,11 @@ class Step:
     asked: tuple[Span, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     frees: tuple[Free, ...] = ()
+
+    @property
+    def key(self) -> StepKey:
+        """What tells the step from the others of its plan: each pass, icon step and element has one."""
+        return self.kind, self.index
 
 
 @frozen
@@ -134,10 +139,10 @@ def _with_frees(program: Program, steps: list[Step]) -> tuple[Step, ...]:
             for number, forward in enumerate(program.forwards):
                 if any(id(node) in nodes for node in forward.serves):
                     last[Free("activations", number)] = position
-    frees: IdentityMap[Step, list[Free]] = IdentityMap()
+    frees: dict[StepKey, list[Free]] = {}
     for free, position in last.items():
-        frees.setdefault(executed[position], []).append(free)
-    return tuple(replace(step, frees=tuple(frees.get(step, ()))) for step in steps)
+        frees.setdefault(executed[position].key, []).append(free)
+    return tuple(replace(step, frees=tuple(frees.get(step.key, ()))) for step in steps)
 
 
 def _inputs(program: Program) -> int:
@@ -194,7 +199,7 @@ def _tangents(
 
 
 def _rerun(program: Program, number: int, rerun: Rerun, description: ModelDescription) -> Step:
-    if rerun.finds == "trust":
+    if rerun.is_trial:
         passes, flops, bound = cost_of(program, rerun, description)
         words = f"trust: {rerun.method[0].replace('_', ' ')} of {', '.join(rerun.layers)}"
         flops, asked = flops * _inputs(program), _spans(program, rerun.serves)

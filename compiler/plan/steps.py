@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 
-from bbilang.compiler.ir.identity_map import IdentityMap
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import Backward, Forward, Node, Program, Rerun, Tangents, walk
-from bbilang.compiler.plan.plan import Kind, Plan, Step
+from bbilang.compiler.plan.plan import Kind, Plan, Step, StepKey
 from bbilang.grammar.frozen import frozen
 
 INPUT, OUTPUT = "input", "output"
@@ -91,8 +90,9 @@ def predicts(program: Program, before: Program) -> int:
     return next(iter(own or [n for n, f in enumerate(program.forwards) if f.scores and not f.picture]), -1)
 
 
-def served(plan: Plan) -> Mapping[Step, tuple[str, ...]]:
-    """Map each step to the ids of the elements that need it, in the page's order; the page's own forward to none."""
+def served(plan: Plan) -> Mapping[StepKey, tuple[str, ...]]:
+    """Map each step (`Step.key`) to the ids of the elements that need it, in the page's order; the page's own forward
+    to none."""
     program = plan.program
     below = {element.id: frozenset(walk(element.node)) for element in program.elements}
 
@@ -100,13 +100,13 @@ def served(plan: Plan) -> Mapping[Step, tuple[str, ...]]:
     def needs(node: Node) -> tuple[str, ...]:
         return tuple(id for id, nodes in below.items() if node in nodes)
 
-    elements: IdentityMap[Step, tuple[str, ...]] = IdentityMap()
+    elements: dict[StepKey, tuple[str, ...]] = {}
     for step in plan.steps:
         if step.kind == "draw":
-            elements[step] = (program.elements[step.index].id,)
+            elements[step.key] = (program.elements[step.index].id,)
         elif step.kind == "icons":
-            elements[step] = program.icons[step.index].elements
+            elements[step.key] = program.icons[step.index].elements
         else:
-            wanted = {name for node in _pass_of(program, step).serves for name in needs(node)}
-            elements[step] = tuple(element.id for element in program.elements if element.id in wanted)
+            ids = {name for node in _pass_of(program, step).serves for name in needs(node)}
+            elements[step.key] = tuple(element.id for element in program.elements if element.id in ids)
     return elements
