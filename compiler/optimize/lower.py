@@ -9,6 +9,7 @@ from bbilang.compiler.contract import Activations, Gradients, IconsOf, Registry,
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import (
     OUTPUT,
+    TRIAL,
     Backward,
     DerivativeRequest,
     Element,
@@ -104,7 +105,7 @@ class _Lowering:
         parameters = tuple((name, getattr(demand, name)) for name in names)
         visits = demand.again + demand.rows + demand.each + demand.gradients
         request = DerivativeRequest(demand.target, node, demand.layers)
-        rerun = Rerun((request,), 0, demand.layers[0], (demand.words, parameters), visits, False, finds="trust")
+        rerun = Rerun((request,), 0, demand.layers[0], (demand.words, parameters), visits, False, finds=TRIAL)
         self._add_rerun(rerun, node, demand.baseline)
 
     def _add_rerun(self, rerun: Rerun, node: Node, picture: str | None) -> None:
@@ -122,14 +123,14 @@ class _Lowering:
         return replace(
             self.program,
             forwards=tuple(self.forwards),
-            backwards=tuple(as_one_score(self.backwards, self.forwards, self.program.description)),
+            backwards=tuple(as_one_score(self.backwards, self.forwards, self.program.description, self.registry)),
             reruns=tuple(self.reruns),
             icons=tuple(self.icons),
         )
 
 
 def as_one_score(
-    backwards: list[Backward], forwards: Sequence[Forward], description: ModelDescription | None
+    backwards: list[Backward], forwards: Sequence[Forward], description: ModelDescription | None, registry: Registry
 ) -> list[Backward]:
     """Follow a sum or difference of classes as one score, by linearity, unless its classes are followed anyway: for
     other requests, or for several differences of few. Not where a method has rules of its own for the vjp, which need
@@ -141,7 +142,8 @@ def as_one_score(
         n for n, b in enumerate(results)
         if b.target_layer == OUTPUT and b.requests[0].target.op == "combine" and not forwards[b.forward].rule
     ]  # fmt: skip
-    targets = {results[n].requests[0].target for n in sums if results[n].requests[0].node.op == "attribute"}
+    first = [results[n].requests[0] for n in sums]
+    targets = {request.target for request in first if registry.operations[request.node.op].merges_classes}
     for target in sorted(targets, key=lambda target: target.digest):
         own = {n for n in sums if results[n].requests[0].target == target and not results[n].requests[0].combined}
         if not own:

@@ -375,7 +375,7 @@ def _engine_of(step: Derivative, registry: Registry) -> Callable[[Run, Any], Non
         from bbilang.runtime.attribution.forward_mode import tangents
 
         return tangents
-    if step.finds == "trust":
+    if step.is_trial:
         return _trials
     return registry.methods[step.method[0]].execute
 

@@ -50,6 +50,6 @@ def case_of(node: Node, name: str, run: Run) -> Case:
     """Make the input of a measure. Measures run passes of their own, so they get the whole run of the execution."""
     step = next(
         r for r in run.program.reruns
-        if r.finds == "trust" and r.method[0] == name and any(a.node is node for a in r.requests)
+        if r.is_trial and r.method[0] == name and any(a.node is node for a in r.requests)
     )  # fmt: skip
     return Case(node, tested(node), run.value(node.inputs[0]), step, cast("ExecutionRun", run), node["n"])

@@ -12,7 +12,10 @@ import pytest
 from bbilang.registry import registry
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("compiler/check", "runtime/view", "runtime/vega", "runtime/page")
+STAGES = (
+    *("compiler/check", "compiler/optimize", "compiler/plan", "compiler/explain"),
+    *("runtime/execution", "runtime/recall", "runtime/view", "runtime/vega", "runtime/page"),
+)
 FILES = sorted(path for folder in STAGES for path in (ROOT / folder).glob("*.py"))
 SCRIPTS = sorted(path for folder in STAGES for pattern in ("*.js", "*.html") for path in (ROOT / folder).rglob(pattern))
 
@@ -23,8 +26,12 @@ OTHER_SENSES = {
     ("compiler/check/preamble.py", "image"),  # what a model reads
     ("compiler/check/present.py", "image"),
     ("runtime/view/provenance.py", "image"),
+    ("compiler/plan/plan.py", "graph"),  # of autograd
+    ("compiler/plan/verify.py", "graph"),
+    ("runtime/execution/context.py", "graph"),
     ("runtime/vega/standalone.py", "image"),  # a mark of Vega
     ("runtime/vega/targets.py", "grid"),  # a column of data
+    ("runtime/recall/codec.py", "table"),  # a mapping, as it is written
     ("runtime/page/html.py", "grid"),  # a key of the page's data
     ("compiler/check/targets.py", "top"),  # the syntax `output[top(5)]`
     ("compiler/check/settings.py", "featvis"),  # `set featvis(...)`: the settings of icons, in whatever style
@@ -78,6 +85,19 @@ def test_no_style_is_named_in_the_page(path):
     named = {name for name in registry().styles for quote in "\"'`" if f"{quote}{name}{quote}" in text}
     assert named <= {"image"}, "the page gets what a style declares in the page's data"
     assert "image" not in named or re.search(r'mark\.type === "image"', text)  # a mark of Vega
+
+
+@pytest.mark.parametrize("folder", ["compiler", "runtime"])
+def test_no_kind_of_rerun_is_compared(folder):
+    """`Rerun.is_trial` says what runs it; every other word of ``finds`` is a kind of method's own."""
+    for path in (ROOT / folder).rglob("*.py"):
+        if path.name == "former_method.py":  # the contract of earlier plug-ins, for which the word was the kind
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+            asked = any(isinstance(side, ast.Attribute) and side.attr == "finds" for side in sides)
+            words = [word.value for side in sides for word in strings(side)]
+            assert not (asked and words), f"{relative(path)}, line {node.lineno}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=relative)
