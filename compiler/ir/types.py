@@ -66,7 +66,7 @@ class FieldType:
     model: str = ""
     signed: bool = True
     unit: str = ""
-    scope: str = ""  # what `normalize` divided by; empty where values are as measured
+    scope: str = ""  # how `normalize` scaled, in words; empty where values are as measured
     steps: tuple[str, ...] = field(default=())  # arithmetic done since the content, in words, for the legend
     spent: tuple[str, ...] = ()  # components that arithmetic spent: the atoms are no longer those of the layer
     family: str = ""  # of groups: which factorization of the layer they are of, as in `nmf-6`

@@ -15,6 +15,7 @@ from bbilang.compiler.explain.logical import method_words
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named, union_of
+from bbilang.runtime.fields.prose import prose
 
 METHOD = "method"
 
@@ -72,7 +73,7 @@ def scaled(field: Field) -> Field:
     others = tuple(axis for axis in range(values.data.ndim) if axis != own)
     largest = np.nan_to_num(np.abs(values.data)).max(others, keepdims=True)
     data = values.data / np.where(largest > 0, largest, 1)
-    words = [f"{name} {size:.3g}" for name, size in zip(field.names[METHOD].data, largest.ravel(), strict=True)]
-    notes = (*field.notes, f"the largest magnitudes are {', '.join(words)}, in each method's own unit")
-    type = replace(field.type, unit="share of the method's maximum", scope="the largest magnitude of each method")
+    words = [f"{name} {prose(size)}" for name, size in zip(field.names[METHOD].data, largest.ravel(), strict=True)]
+    notes = (*field.notes, f"1 stands for: {', '.join(words)}, each in its method's own unit")
+    type = replace(field.type, unit="share of the method's maximum", scope="scaled separately for each method")
     return replace(field.with_values(Named(values.dims, data), type), notes=notes)

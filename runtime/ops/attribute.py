@@ -28,6 +28,7 @@ from bbilang.runtime.fields.atoms import as_maps, gather, parts_of, reduce_part
 from bbilang.runtime.fields.field import TERM, Field, Named, coalesce, combine
 from bbilang.runtime.fields.groups import group_maps, reduce_groups, slopes_of
 from bbilang.runtime.fields.method_axis import expanded, listed, stacked
+from bbilang.runtime.fields.prose import percent
 from bbilang.runtime.ops.activation import CLASSES, content_type, rebuilt, require_layer
 
 if TYPE_CHECKING:
@@ -138,8 +139,8 @@ def completeness(checks: list[np.ndarray]) -> tuple[str, ...]:
     missed = f"; the tolerance of {tolerated:g} % was not reached" if share > tolerated else ""
     low, high = int(steps.min()), int(steps.max())
     words = f"{low}" if low == high else f"{low} to {high}"
-    exact = f"{share:.2g} %" if share < 1000 else "more than 1,000 %"
-    return (f"completeness: contributions add up to the difference of the scores at both ends, to within {exact} of it "
+    exact = percent(share / 100) if share < 1000 else "more than 1,000 %"
+    return (f"completeness: the contributions add up to the change of the score, to within {exact} "
             f"({words} steps){missed}",)  # fmt: skip
 
 

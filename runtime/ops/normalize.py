@@ -14,11 +14,11 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named
 
 WORDS = {
-    "channel": "the largest magnitude of each channel",
-    "layer": "the largest magnitude of each layer and input",
-    "pair": "the largest magnitude of each pair of layers",
-    "method": "the largest magnitude of each method and input",
-    "global": "the largest magnitude of all",
+    "channel": "scaled separately for each channel",
+    "layer": "scaled separately for each layer and input",
+    "pair": "scaled separately for each pair of layers",
+    "method": "scaled separately for each method and input",
+    "global": "the largest magnitude of all is 1",
 }
 
 

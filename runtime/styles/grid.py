@@ -109,7 +109,7 @@ def shares(drawing: Drawing, values: np.ndarray) -> np.ndarray | None:
 def notes(drawing: Drawing) -> tuple[str, ...]:
     if drawing.node["size"] is None or drawing.facet is None:
         return ()
-    return (f"areas are on one scale for each {drawing.facet.name}",)
+    return (f"areas are scaled separately for each {drawing.facet.name}",)
 
 
 def _composed(drawing: Drawing, icons: np.ndarray, areas: np.ndarray | None, layer: str) -> int:

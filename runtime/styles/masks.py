@@ -73,7 +73,7 @@ class Masks(Style):
         return drawing.map_panels(frame)
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
-        return ("hue: the groups' mean on the circle, weighted by value; strength: the largest of their values",)
+        return ("hue: the mean of the groups' hues, weighted by their strength; opacity: the strongest group",)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         """All groups in one picture, or the map of the group that is pointed at."""

@@ -65,7 +65,7 @@ class Rgb(Style):
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         if drawing.axis("component").size == 2:
-            return ("colours of each panel: minus its mean, over its largest magnitude / 1.5, plus 0.3",)
+            return ("colours are scaled separately for each panel, around its mean",)
         zero = "grey is zero" if drawing.field.type.signed else "black is zero"
         return (f"the colours add up; {zero}",)
 

@@ -93,7 +93,10 @@ class Sankey(Style):
         return {"columns": tuple("classes" if n.type.atom == "class" else n.type.layers[0] for n in nodes)}
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
-        return ("width: magnitude, on one scale for each pair of columns; red raises the later one, blue lowers it",)
+        return (
+            "the wider a link, the larger its number, scaled separately for each pair of columns",
+            "red raises the later one, blue lowers it",
+        )
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.sankey import chart

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def swatch_notes(drawing: Drawing) -> tuple[str, ...]:
     """How swatches are read, for the legend."""
     axis = drawing.series_axis
-    signed = "full for the class, a minus against it; " if drawing.field.type.signed else ""
+    signed = "a filled swatch speaks for its class, a minus against it; " if drawing.field.type.signed else ""
     pair = axis is not None and axis.size == 2
-    net = "; the net is the difference of the two, in the colour of the class that it speaks for" if pair else ""
-    return (f"{signed}the more opaque a swatch, the larger the magnitude{net}",)
+    net = "; net evidence: the difference of the two, in the colour of the class that it favours" if pair else ""
+    return (f"{signed}the more opaque a swatch, the larger its number{net}",)
 
 
 class Swatches(Style):

@@ -23,8 +23,8 @@ class Agreement(Measure):
     source = "Krishna et al. 2022, rank correlation; Spearman 1904"
     formula = "Spearman's rank correlation over atoms of A and the attribution of another method"
     means = (
-        "near 1: the order of the atoms does not hang on the choice of method; that two methods agree does not say "
-        "that either is right"
+        "near 1: both methods rank the parts alike, which makes neither right; near 0: the ranking depends on the "
+        "choice of method"
     )
 
     def find(self, case: Case) -> Finding:
@@ -33,14 +33,16 @@ class Agreement(Measure):
             method = node["method"]
             name = method if isinstance(method, str) else method[0]
             correlations[name] = rank_correlation(own, case.flat(case.run.value(node).values))
-        words = "rank correlation with " + ", ".join(f"`{name}`: {over(value)}" for name, value in correlations.items())
+        words = "the rank correlation " + " and ".join(
+            f"with `{name}` is {over(value)}" for name, value in correlations.items()
+        )
         warning = ""
         low = {name: value for name, value in correlations.items() if mean_of(value) <= FAILS}
         if low:
             name, value = next(iter(low.items()))
             warning = (
-                f"Methods disagree: `{name}` orders the same atoms in another, even contrary way (rank correlation "
-                f"{number(mean_of(value))})."
+                f"Methods disagree: `{name}` ranks the same atoms differently, or even the other way round (rank "
+                f"correlation {number(mean_of(value))})."
             )
         return Finding(words, warning, values={name: np.asarray(value) for name, value in correlations.items()})
 

@@ -17,6 +17,7 @@ from bbilang.compiler.ir.program import OUTPUT, Node, Rerun
 from bbilang.compiler.ir.score_kinds import VALUE
 from bbilang.runtime.fields.atoms import kept_axes
 from bbilang.runtime.fields.field import TERM, Field, Named
+from bbilang.runtime.fields.prose import PLURALS
 from bbilang.runtime.inputs import baselines
 
 if TYPE_CHECKING:
@@ -82,6 +83,11 @@ class Case:
     @property
     def atoms(self) -> int:
         return math.prod(self.sizes)
+
+    @property
+    def atoms_words(self) -> str:
+        """What the atoms are, in words: "channels"."""
+        return PLURALS.get(self.attribution.type.atom, "atoms")
 
     @cached_property
     def full(self) -> Field:

@@ -22,7 +22,7 @@ class ClassSensitivity(Measure):
     source = "Sixt, Granz, Landgraf 2020, random logit"
     formula = "mean over random other classes d of Spearman's rank correlation over atoms of A(class) and A(d)"
     means = (
-        "near 1: the attribution would be much the same for any class, so it cannot say why this one; near 0: it is "
+        "near 1: the attribution is nearly the same for any class, so it does not explain this one; near 0: it is "
         "about this class, which does not make it right"
     )
 
@@ -43,12 +43,12 @@ class ClassSensitivity(Measure):
         ]  # (input, target, other, atom)
         alike = np.moveaxis(rank_correlation(own[:, :, None], again), -1, 0)  # (other, input, target)
         mean = ratio(np.nansum(alike, 0), (~np.isnan(alike)).sum(0))
-        words = f"rank correlation with the attribution to {n} other classes: {over(mean)}"
+        words = f"the average rank correlation with the attributions to {n} other classes is {over(mean)}"
         warning = ""
         if mean_of(mean) >= FAILS:
             warning = (
-                f"This attribution hardly depends on the class: to other classes it is nearly the same (rank "
-                f"correlation {number(mean_of(mean))}). It cannot say why the network chose this one."
+                f"This attribution hardly depends on the class: for other classes it is nearly the same (rank "
+                f"correlation {number(mean_of(mean))}). It does not explain why the network chose this one."
             )
         return Finding(words, warning, values={"correlation": alike, "others": others})
 

@@ -47,19 +47,19 @@ class Curve(Measure):
         unit = "probability" if self.probable(case) else case.attribution["to"].type.unit or "score"
         verb = "removed" if self.removes else "added"
         words = (
-            f"area under the curve of the {unit} while atoms are {verb}, the strongest first, {self.filled(case)} in "
-            f"the place of the missing: {over(own)}, in random order {over(chance)}"
+            f"the area under the curve is {over(own)}, and {over(chance)} in random order ({case.atoms_words} {verb} "
+            f"from the strongest on; {self.filled(case)} in place of the missing ones)"
         )
         warning = ""
         gain = np.where(unordered(case.attributions), np.nan, own - chance)
         if np.isnan(gain).all():
-            words += "; the attribution names none of its atoms first, so that its order is no better than any"
+            words += "; all numbers are equal, so the attribution gives no order"
         fails = mean_of(gain) >= 0 if self.removes else mean_of(gain) <= 0
         if fails:
             what = "lowers the score no faster" if self.removes else "raises the score no faster"
             warning = (
-                f"This attribution fails {self.name}: to have the atoms that it names first "
-                f"{verb} {what} than a random order does (areas {number(mean_of(own))} and {number(mean_of(chance))})."
+                f"This attribution fails {self.name}: its order {what} than a random order does (areas "
+                f"{number(mean_of(own))} and {number(mean_of(chance))})."
             )
         lines = {"by the attribution": scores[0], "in random order": scores[1:].mean(0)}
         lines = {word: np.moveaxis(line, -1, 0) for word, line in lines.items()}
@@ -111,8 +111,8 @@ class Deletion(Curve):
     title = "deletion"
     formula = "area under score(share of atoms at the baseline, the most attributed first), by trapezoids"
     means = (
-        "a curve that falls at once says that the atoms named first matter to the score; it does not say that they "
-        "matter alone, and removing them gives the network what it never saw"
+        "a curve that falls at once: the atoms ranked first matter to the score, though others may matter too; with "
+        "atoms removed the network sees something unnatural"
     )
 
 
@@ -125,8 +125,7 @@ class Insertion(Curve):
     removes = False
     formula = "area under score(share of atoms at their value, the most attributed first), by trapezoids"
     means = (
-        "a curve that rises at once says that the atoms named first are enough for the score; it does not say that "
-        "others would not do as well"
+        "a curve that rises at once: the atoms ranked first are enough for the score, though others might do as well"
     )
 
     def fill(self, case: Case) -> Tensor:

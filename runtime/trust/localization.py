@@ -29,8 +29,8 @@ class PointingGame(Measure):
     source = "Zhang et al. 2018"
     formula = "share of maps whose maximum is at most 15 pixels from a box of the class"
     means = (
-        "a hit: the strongest place lies on what somebody marked as the class; a network may rightly look beside the "
-        "box, and where boxes are large a hit is easy"
+        "a hit: the strongest position lies on what somebody marked as the class; a network may rightly look outside "
+        "of the box, and large boxes are easy to hit"
     )
     boxed = True
 
@@ -49,7 +49,7 @@ class PointingGame(Measure):
         warning = ""
         if played and not hit:
             warning = (
-                "This attribution fails the pointing game: its strongest place lies over 15 pixels outside of every "
+                "This attribution fails the pointing game: its strongest position lies over 15 pixels outside of every "
                 "box of the class."
             )
         return Finding(_with(words, cropped), warning, values={"hits": hits, "peaks": peaks})

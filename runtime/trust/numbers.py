@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from bbilang.runtime.fields.prose import prose
+
 
 def ranks(values: np.ndarray) -> np.ndarray:
     """Return ranks along the last axis, from 1; equal values share their mean rank."""
@@ -56,8 +58,8 @@ def greatest(values: Iterable[float]) -> float:
 
 
 def number(value: float) -> str:
-    """Format a number: three digits, a true minus sign."""
-    return "undefined" if value != value else f"{value:.3g}".replace("-", "−")
+    """Format a number for a sentence."""
+    return prose(value)
 
 
 def over(values: np.ndarray) -> str:

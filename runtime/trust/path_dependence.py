@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from bbilang.runtime.fields.prose import percent
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Cost, Finding, Measure
-from bbilang.runtime.trust.numbers import mean_of, number, ratio
+from bbilang.runtime.trust.numbers import mean_of, ratio
 
 STEPS = 8  # segments of a path
 CURVED = 4.0  # an atom's time runs as t ** g, with g between 1 / 4 and 4
@@ -25,8 +26,8 @@ class PathDependence(Measure):
     source = "Olah et al. 2018 ask for it; Sundararajan, Taly, Yan 2017 for path methods"
     formula = "standard deviation over paths p of sum over steps of d target / d atom(atom, p(t)) x d p(t)[atom]"
     means = (
-        "how much an atom's number would differ if the atoms had come in another order; a small one does not say that "
-        "the number is right, only that the path does not decide it"
+        "short whiskers: the number hardly depends on the order in which the network gets to see the parts; that does "
+        "not make the number right"
     )
     of_atoms = True
     interval = True
@@ -42,9 +43,9 @@ class PathDependence(Measure):
         size = np.abs(own).mean(-1)
         share, away = ratio(spread.mean(-1), size), ratio(np.abs(middle - own).mean(-1), size)
         words = (
-            f"whiskers: one standard deviation over {case.n} random monotone paths from {case.baseline_words}; over "
-            f"all atoms it is {number(100 * mean_of(share))} % of the mean size of an attribution, and the "
-            f"paths' own mean lies {number(100 * mean_of(away))} % away from what is shown"
+            f"whiskers: ±1 SD over {case.n} random orders of adding the {case.atoms_words} to {case.baseline_words}; "
+            f"the average SD is {percent(mean_of(share))} of the average size of a number, and the average over the "
+            f"orders differs from the numbers shown by {percent(mean_of(away))}"
         )
         return Finding(words, spread=spread, values={"spread": spread, "mean": middle, "paths": paths})
 

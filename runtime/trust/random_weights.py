@@ -41,8 +41,8 @@ class RandomWeights(Measure):
     source = "Adebayo et al. 2018, cascading randomization"
     formula = "Spearman's rank correlation over atoms of A(network) and A(network with its last layers random)"
     means = (
-        "near 0: the attribution depends on what the network has learned; near 1: it would look the same for a network "
-        "that knows nothing, whatever else speaks for it; a low number does not say that the attribution is right"
+        "near 0: the attribution depends on what the network has learned, which does not make it right; near 1: an "
+        "untrained network would give the same"
     )
     curve = True
 
@@ -60,23 +60,24 @@ class RandomWeights(Measure):
         correlations = {"signed": np.stack(signed), "magnitude": np.stack(plain)}  # (stage, input, target)
         last = [mean_of(values[-1]) for values in correlations.values()]
         words = (
-            f"rank correlation with the attribution of a network whose weights are all random: {number(last[0])}, of "
-            f"magnitudes {number(last[1])}; with only `{names[0]}` random: {number(mean_of(signed[0]))}, "
-            f"{number(mean_of(plain[0]))}"
+            f"with all weights random, the rank correlation with this attribution is {number(last[0])} (of magnitudes "
+            f"{number(last[1])}); with only `{names[0]}` random, {number(mean_of(signed[0]))} (of magnitudes "
+            f"{number(mean_of(plain[0]))})"
         )
         warning = ""
         first = greatest(mean_of(values[0]) for values in correlations.values())
         if first >= max(UNMOVED, CHANCE / np.sqrt(max(case.atoms - 1, 1))):
             warning = (
-                "This attribution fails the test of random weights: when the last layer is random, and with it every "
-                f"score, it stays as it was (rank correlation {number(first)}). It cannot be about what the scores say."
+                "This attribution fails the test of random weights: with a random last layer every score is "
+                f"meaningless, and the attribution stays the same (rank correlation {number(first)}). It does not "
+                "explain the scores."
             )
         if greatest(last) >= max(FAILS, CHANCE / np.sqrt(max(case.atoms - 1, 1))):
             which = "order" if last[0] == greatest(last) else "order by magnitude"
             warning = (
-                f"This attribution fails the test of random weights: its {which} hardly changes when the network has "
-                f"forgotten everything (rank correlation {number(greatest(last))}, where 0 would show that it depends "
-                "on the weights). It may say more about the picture and the architecture than about what was learned."
+                f"This attribution fails the test of random weights: its {which} hardly changes when all weights are "
+                f"random (rank correlation {number(greatest(last))}; 0 would show that it depends on the weights). It "
+                "may say more about the picture and the architecture than about what the network has learned."
             )
         lines = {"with signs": correlations["signed"], "magnitudes": correlations["magnitude"]}
         ones = np.ones((1, *correlations["signed"].shape[1:]))

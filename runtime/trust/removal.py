@@ -47,8 +47,8 @@ class Falsifiability(Measure):
     source = "the article's last section asks for it; ablation as in Zeiler and Fergus 2014"
     formula = "score - score without the atom, for each atom; the same for all shown atoms and for random sets"
     means = (
-        "a bar as long as the attribution's says that the claim holds for this atom alone; atoms can stand in for each "
-        "other, so that all together matter more or less than the sum"
+        "where both bars are equally long, the attribution is right about this atom alone; several atoms can replace "
+        "each other, so together they may matter more or less than their sum"
     )
     of_atoms = True
     of_shown = True
@@ -81,19 +81,22 @@ class Falsifiability(Measure):
         alone = np.where(numbers >= 0, alone, np.nan)
         other = ~np.array(same).reshape(chance.shape)  # a set of the very same atoms is no control
         beaten = ratio(((chance >= together[..., None]) & other).sum(-1), other.sum(-1))
-        words = f"taken out together these atoms are claimed to cost {over(claim)} and cost {over(together)}; "
+        words = (
+            f"by the attribution, removing all of these together lowers the score by {over(claim)}; in fact it changes "
+            f"by {over(-together)}; "
+        )
         if other.any():
             words += (
-                f"random sets of as many atoms cost {number(mean_of(chance[other]))} on average, and "
-                f"{over(100 * beaten)} % of {SETS} cost at least as much"
+                f"removing random sets of this size changes it by {number(-mean_of(chance[other]))} on average, and "
+                f"{over(100 * beaten)} % of {SETS} sets lower it at least as much"
             )
         else:
-            words += "there is no control, since they are all atoms of the layer: any set of as many is the same"
+            words += "there is no control: these are all atoms of the layer, so any set of this size is the same"
         warning = ""
         if mean_of(beaten) >= 0.5 and mean_of(claim) > 0:
             warning = (
-                "The claim of this attribution is false here: without these atoms the score falls no more than without "
-                f"random ones ({number(mean_of(together))}, random {number(mean_of(chance[other]))})."
+                "This attribution's claim is false here: removing these atoms lowers the score no more than removing "
+                f"random ones does (by {number(mean_of(together))}; random ones by {number(mean_of(chance[other]))})."
             )
         values = {"alone": alone, "together": together, "claim": claim, "random": chance}
         return Finding(words, warning, spread=alone, values=values)
@@ -106,10 +109,7 @@ class Completeness(Measure):
     title = "completeness"
     source = "Sundararajan, Taly, Yan 2017"
     formula = "sum over atoms of A(atom) - (score(x) - score(baseline))"
-    means = (
-        "0: the numbers share out the whole difference of the scores; that does not say that each got its right share. "
-        "Methods that promise no completeness cannot fail it"
-    )
+    means = "a gap of 0: the numbers divide up the whole change of the score, which does not make each share right"
 
     def cost(self, n: int) -> Cost:
         return Cost(rows=1)
@@ -123,19 +123,19 @@ class Completeness(Measure):
         least = np.finfo(np.float32).eps * np.abs(case.attributions).sum(-1)  # what roundings alone may be
         share = ratio(np.abs(error), np.maximum(np.abs(difference), least))
         words = (
-            f"all atoms add up to {over(total)}, the score's difference from {case.baseline_words} is "
-            f"{over(difference)}: they miss it by {over(np.abs(error))}"
+            f"all {case.atoms_words} add up to {over(total)}; going from {case.baseline_words} to what the network "
+            f"computed changes the score by {over(difference)}; the gap is {over(np.abs(error))}"
         )
         if mean_of(share) < 10:
-            words += f", {over(100 * share)} %"
+            words += f" ({over(100 * share)} %)"
         warning = ""
         if method.completes and mean_of(share) > INCOMPLETE:
             warning = (
-                f"`{method.name}` promises that its numbers add up to the difference of the scores, and here they miss "
-                f"it by {over(100 * share)} %: more steps are needed."
+                f"`{method.name}` guarantees that its numbers add up to the change of the score, and here they miss it "
+                f"by {over(100 * share)} %: take more steps."
             )
         elif not method.completes:
-            words += f"; `{method.name}` does not promise that they agree"
+            words += f". `{method.name}` does not guarantee that the two agree, so no pass or fail is given"
         return Finding(words, warning, values={"error": error, "difference": difference, "total": total})
 
 
@@ -150,8 +150,8 @@ class Infidelity(Measure):
         "squared fall, after the best common factor of A"
     )
     means = (
-        "0: the attribution foretells what any set of atoms is worth; it says nothing about one atom alone, and sets "
-        "at the baseline are no natural pictures"
+        "0: the attribution predicts the effect of removing any set of atoms; it says nothing about one atom alone, "
+        "and without the removed atoms the network sees something unnatural"
     )
 
     def cost(self, n: int) -> Cost:
@@ -168,8 +168,8 @@ class Infidelity(Measure):
         factor = np.nan_to_num(ratio((claims * falls).sum(0), (claims**2).sum(0)))  # claims of nothing stay nothing
         scaled = ratio(((factor * claims - falls) ** 2).mean(0), (falls**2).mean(0))
         words = (
-            f"over {SUBSETS} random sets of atoms the mean squared error of the fall that the attribution foretells is "
-            f"{over(raw)}; after the best common factor {over(100 * scaled)} % of the fall stay unexplained"
+            f"over {SUBSETS} random sets of {case.atoms_words}, the mean squared error of the predicted fall of the "
+            f"score is {over(raw)}; with the best common factor, {over(100 * scaled)} % of the fall stay unexplained"
         )
         values = {"infidelity": raw, "scaled": scaled, "claims": claims, "falls": falls}
         return Finding(words, values=values)

@@ -31,8 +31,8 @@ class Road(Measure):
     source = "Rong et al. 2022"
     formula = "mean over shares .1, .3, .5, .7, .9 of (score without the least attributed - without the most) / 2"
     means = (
-        "above 0: the pixels named first matter more to the score than those named last, and not by the shape of the "
-        "hole that they leave; it does not say that they are all that matters"
+        "above 0: the pixels ranked first matter more to the score than those ranked last, and not through the shape "
+        "of the hole that they leave; other pixels may matter too"
     )
     curve = True
     input_only = True
@@ -70,12 +70,15 @@ class Road(Measure):
         lines = scores_without.reshape(*case.attributions.shape[:2], 2, len(SHARES))  # most or least first, share
         gain = (lines[..., 1, :] - lines[..., 0, :]).mean(-1) / 2
         unit = "probability" if probability else "score"
-        words = f"half the mean difference of the {unit} between the least and the most attributed gone: {over(gain)}"
+        words = (
+            f"half the average difference of the {unit} between removing the lowest and the highest ranked pixels is "
+            f"{over(gain)}"
+        )
         warning = ""
         if mean_of(np.where(unordered(case.attributions), np.nan, gain)) <= 0:
             warning = (
-                "This attribution fails ROAD: without the pixels that it names first the score is no lower than "
-                f"without those that it names last ({number(mean_of(gain))})."
+                "This attribution fails ROAD: removing the pixels that it ranks first lowers the score no more than "
+                f"removing those that it ranks last ({number(mean_of(gain))})."
             )
         drawn = {word: np.moveaxis(lines[..., k, :], -1, 0) for k, word in enumerate(("most first", "least first"))}
         curve = curve_field(

@@ -35,8 +35,8 @@ class InputSensitivity(Measure):
         "max over noise e, |e| <= .02, of |A(x + e) - A(x)| for each atom; of ||A(x + e) - A(x)|| / ||A(x)|| for all"
     )
     means = (
-        "large: pictures that look the same to a reader get other attributions; small does not say that the "
-        "attribution is right, a constant one has 0"
+        "large: pictures that look the same get different attributions; a small one does not make the attribution "
+        "right, since a constant has 0"
     )
     of_atoms = True
     interval = True
@@ -60,7 +60,7 @@ class InputSensitivity(Measure):
         warning = ""
         if mean_of(most) >= FAILS:
             warning = (
-                "This attribution is not stable: noise that nobody sees changes it by as much as it is large "
+                "This attribution is not stable: invisible noise changes it by as much as its own size "
                 f"(max-sensitivity {over(most)})."
             )
         return Finding(words, warning, spread=largest, values={"largest": largest, "max_sensitivity": most})
@@ -100,8 +100,8 @@ class ShiftInvariance(Measure):
     source = "Kindermans et al. 2017, input invariance"
     formula = "|A(f', x + s) - A(f, x)| for each atom, with f'(x) = f(x - s) and s = .1"
     means = (
-        "not 0: the attribution depends on where zero lies in the picture's scale, which means nothing to the network; "
-        "0 says that this one constant does not matter, and no more"
+        "not 0: the attribution depends on where zero lies on the picture's scale, which means nothing to the network; "
+        "0: this one constant does not matter, others may"
     )
     of_atoms = True
     interval = True
@@ -118,7 +118,7 @@ class ShiftInvariance(Measure):
         size = np.linalg.norm(own, axis=-1)
         share = ratio(np.linalg.norm(attributions - own, axis=-1), size)
         words = (
-            f"whiskers: the change when {SHIFT} is added to the picture and the network takes it away; over all atoms "
+            f"whiskers: the change when {SHIFT} is added to the picture and the network subtracts it; over all atoms "
             f"the relative change is {over(share)}"
         )
         warning = ""

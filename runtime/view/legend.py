@@ -11,21 +11,11 @@ from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import DIFFERENCE
 from bbilang.runtime.factorization.layer import atom_noun, share_sentence
 from bbilang.runtime.fields.field import Linked, Named
+from bbilang.runtime.fields.prose import PLURALS, singular
 from bbilang.runtime.view import model as vm
 from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.error_bars import with_error_bars
 from bbilang.runtime.view.scales import scale_ends
-
-PLURALS = {
-    "neuron": "neurons",
-    "spatial": "positions",
-    "channel": "channels",
-    "pixel": "pixels",
-    "class": "classes",
-    "token": "tokens",
-    "whole": "the layer",
-    "group": "groups",
-}
 
 
 def remarked(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> tuple[vm.Panel, ...]:
@@ -64,19 +54,17 @@ BETWEEN = "of the later atom's score"  # the unit of `link`
 
 def legend_of(drawing: Drawing, style: Style) -> vm.Legend:
     type = drawing.field.type
-    scope = "one scale for the whole element"
-    if drawing.states:
-        scope += ", whatever you select"
-    if type.scope:
-        scope = f"divided by {type.scope}"
+    scope = type.scope or ("same scale whatever you select" if drawing.states else "")
     replaced = {note for _, _, note in own_shares(drawing)}
     notes = [note for note in drawing.field.notes if note not in replaced]
+    if type.content == "loading" and type.steps:
+        notes.insert(0, f"the components are of: {', '.join(_steps(drawing))}")
     gap = drawing.drawn.slots.gap if drawing.drawn.slots else 0
     if gap:
-        notes.append("the gap stands for everything between the two ends")
+        notes.append("the dots stand for everything between the two ends")
     if drawing.node["size"] is not None:
-        what = "the L2 norm of the atom's part" if drawing.node["size"] == "norm" else "the magnitude of the value"
-        notes.append(f"the area of a mark shows {what}")
+        what = "the L2 norm of its part" if drawing.node["size"] == "norm" else "the size of its number"
+        notes.append(f"the area of a picture shows {what}")
     values = drawing.field.values.data
     if isinstance(drawing.field, Linked):
         values = np.concatenate([pair.values.data.ravel() for pair in drawing.field.pairs] or [np.zeros(1)])
@@ -133,13 +121,16 @@ def _steps(drawing: Drawing) -> list[str]:
 def quantity_of(drawing: Drawing) -> str:
     """ "attribution to tiger cat", "activation", with what was done to it since."""
     type = drawing.field.type
-    words = {"score": "score"}.get(type.content, type.content)
+    words = type.content
     if isinstance(drawing.field, Linked):
         return ", ".join([f"{words} to the next column", *type.steps])
+    if words == "loading":  # what the components are of is in the notes
+        return f"strength of each {singular_of(drawing)}"
     explained = _explained(drawing.node)
     if type.unit == BETWEEN or (explained is not None and explained["to"].type.content != "score"):
         starts = explained is not None and isinstance(explained.get("start"), Node)
-        words += f" from the earlier atom to the later one{', or to the output' if starts else ''}"
+        output = " or to the output" if starts else ""
+        words = f"how much each {singular(type.atom)} contributes to the selected one{output}"
     elif type.content in ("attribution", "gradient"):
         preposition = "to" if type.content == "attribution" else "of"
         if drawing.field.type.axis("class") is not None and type.atom != "class":
@@ -152,6 +143,11 @@ def quantity_of(drawing: Drawing) -> str:
                 several = "the chosen classes"
             words += f" {preposition} {known[0] if len(known) == 1 else several}"
     return ", ".join([words, *_steps(drawing)])
+
+
+def singular_of(drawing: Drawing) -> str:
+    """What one of the things is that a factorization found: "group", "component"."""
+    return atom_noun(drawing.field.type.family.partition("-")[0]) if drawing.field.type.family else "component"
 
 
 def _explained(node: Node | None) -> Node | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bbilang.runtime.fields.prose import prose
+
 pytestmark = pytest.mark.browser
 
 QUICK = (
@@ -23,11 +25,11 @@ def test_methods_side_by_side(read):
     before = reader.pictures("pixels")
     assert len(set(before)) == len(METHODS)
     words = reader.words("pixels")
-    assert "divided by the largest magnitude of each method" in words and "Adebayo" in words
+    assert "scaled separately for each method" in words and "Adebayo" in words
     data = reader.data("pixels")
     values = np.moveaxis(data.values, data.axes.index("method"), 0)
     for name, numbers in zip(METHODS, values, strict=True):
-        assert f"{name} {np.abs(numbers).max():.3g}" in words
+        assert f"{name} {prose(float(np.abs(numbers).max()))}" in words
     reader.tab.locator("select").first.select_option(index=1)
     reader.rest()
     assert all(a != b for a, b in zip(before, reader.pictures("pixels"), strict=True))  # however little it changes

@@ -100,7 +100,7 @@ def test_spatial_attribution(read, shown):
     close_to(np.nanmax(np.abs(influence.values[:, 0][here.coords["layer"][1] == 1])), 1, digits=4)
     reader.tab.keyboard.press("Escape")
     reader.away()
-    assert "attribution from the earlier atom to the later one" in reader.words("grids")
+    assert "how much each position contributes to the selected one" in reader.words("grids")
     still = reader.pictures("grids")
     names = reader.data("classes").labels["class"][1].ravel().tolist()
     reader.point_at_words("classes", names[1])

@@ -56,7 +56,7 @@ def test_what_stands_below(read):
         ] == measures
         assert all(page.tab.locator(f"#element-{element} .trust em").all_inner_texts())
     words = page.words("channels")
-    assert "does not say" in words and "Adebayo et al. 2018" in words
+    assert "does not make" in words and "Adebayo et al. 2018" in words
     assert page.tab.locator(".distrust").count() == 0  # it passes all of them
 
 

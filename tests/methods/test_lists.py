@@ -46,7 +46,7 @@ def test_labels_scales_and_the_legend():
         drawn = np.array([row[0] for row in panel.frames[0].values])
         assert np.abs(drawn).max() == 1
         close_to(drawn * np.abs(numbers).max(), numbers)
-    assert element.legend.scope == "divided by the largest magnitude of each method"
+    assert element.legend.scope == "scaled separately for each method"
     assert element.legend.unit == "share of the method's maximum"
     assert any(f"linear {np.abs(raw[0]).max():.3g}" in note for note in element.legend.notes)
     made = dict(provenance_of(replace(results, adapter=tiny.adapter()), registry()).settings)["attribution"]
@@ -59,7 +59,7 @@ def test_one_scale_where_that_is_asked_for():
     )
     element, _ = shown(text.format("global"))
     largest = [max(abs(row[0]) for row in panel.frames[0].values) for panel in element.panels]
-    assert max(largest) == 1 and min(largest) < 1 and element.legend.scope == "divided by the largest magnitude of all"
+    assert max(largest) == 1 and min(largest) < 1 and element.legend.scope == "the largest magnitude of all is 1"
     element, _ = shown(text.format("method"))
     assert all(max(abs(row[0]) for row in panel.frames[0].values) == 1 for panel in element.panels)
     assert not element.legend.notes

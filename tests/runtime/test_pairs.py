@@ -39,7 +39,7 @@ def test_of_what_the_reader_chooses():
             for state in rows:
                 expected[state, layer] = before[state, layer] / most
     close_to(after, expected)
-    assert divided.type.scope == "the largest magnitude of each pair of layers"
+    assert divided.type.scope == "scaled separately for each pair of layers"
 
 
 def test_of_what_joins_no_layers():

@@ -82,7 +82,7 @@ def test_one_that_does_not_see_the_scores_fails():
     line = "input.pixel | attribute(output, method=guided_backprop) | trust(random_weights) | present(heatmap)"
     finding = found(line, planted(Narrow))["random_weights"]
     close_to(finding.values["magnitude"][0, 0, 0], 1)
-    assert "It cannot be about what the scores say" in finding.warning
+    assert "It does not explain the scores" in finding.warning
 
 
 def test_random_tensors_keep_their_scale():
@@ -222,7 +222,13 @@ def test_the_seed_decides(measure):
     line = text(measure)
     first, second, other = (found(t, "residual") for t in (line, line, f"set seed 5\n{line}"))
     texts = [one["field"].trust[0][1] for one in (first, second, other)]
-    assert texts[0] == texts[1] != texts[2]
+    assert texts[0] == texts[1]
+    numbers = [[v for v in one[measure].values.values() if isinstance(v, np.ndarray)] for one in (first, second, other)]
+    same, differs = (
+        [np.array_equal(a, b, equal_nan=True) for a, b in zip(numbers[0], others, strict=True)]
+        for others in numbers[1:]
+    )
+    assert all(same) and not all(differs)  # the words may round the difference away
 
 
 def test_other_methods_are_asked_once():

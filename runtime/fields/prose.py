@@ -1,0 +1,50 @@
+"""Numbers inside of sentences: a true minus sign, and no more digits than a reader can use."""
+
+from __future__ import annotations
+
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+PLURALS = {
+    "neuron": "neurons",
+    "spatial": "positions",
+    "channel": "channels",
+    "pixel": "pixels",
+    "class": "classes",
+    "token": "tokens",
+    "whole": "the layer",
+    "group": "groups",
+}  # of atoms; the layer is one
+COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def prose(value: float, signed: bool = False) -> str:
+    """ "0.24", "+0.24", "−3.1", "10.1", "1,234", "5.2 × 10⁻⁷"; "undefined" for NaN."""
+    if value != value:
+        return "undefined"
+    size = abs(value)
+    if size and (size < 5e-4 or size >= 1e9):
+        mantissa, _, exponent = f"{size:.1e}".partition("e")
+        digits = f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}"
+    else:
+        digits = f"{size:,.{0 if size >= 100 else 1 if size >= 20 else 2 if size >= 0.095 or not size else 3}f}"
+    if not size:
+        return "0"
+    return ("−" if value < 0 else "+" if signed else "") + digits
+
+
+def singular(atom: str) -> str:
+    """One atom of this kind: "channel", "position"."""
+    return {"spatial": "position", "whole": "layer"}.get(atom, atom)
+
+
+def percent(share: float) -> str:
+    """ "35 %", "0.4 %", "< 0.1 %": a share of 1 in words."""
+    if share != share:
+        return "an undefined share"
+    size = 100 * abs(share)
+    digits = "< 0.1" if 0 < size < 0.05 else f"{size:.1f}" if 0 < size < 0.95 else f"{size:,.0f}"
+    return f"{'−' if share < 0 and size >= 0.05 else ''}{digits} %"
+
+
+def counted(number: int) -> str:
+    """ "six", "672", "1,280": a number of things."""
+    return COUNTS[number] if 0 <= number < len(COUNTS) else f"{number:,}"
