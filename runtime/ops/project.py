@@ -51,7 +51,7 @@ class Project(Operation):
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         fit, method, n, along = (arguments[name] for name in ("fit", "method", "n", "along"))
-        from bbilang.runtime.factorization.lower import LINEAR
+        from bbilang.runtime.factorization.reduction import LINEAR
 
         if fit is not None and method not in LINEAR:
             raise Fail(
@@ -92,7 +92,7 @@ class Project(Operation):
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         from bbilang.runtime.factorization.layer import percent
-        from bbilang.runtime.factorization.lower import LINEAR, reduce_layers
+        from bbilang.runtime.factorization.reduction import LINEAR, reduce_layers
 
         (field,) = inputs
         along, fit, method, n = (node[name] for name in ("along", "fit", "method", "n"))

@@ -11,9 +11,9 @@ from closeness import close_to, within
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.factorization.layer import LayerFactorization
-from bbilang.runtime.factorization.lower import reduce_layers, reduce_rows
 from bbilang.runtime.factorization.matrix import METHODS, SIGNED, factorize
 from bbilang.runtime.factorization.nmf import nmf, nmf_torch
+from bbilang.runtime.factorization.reduction import reduce_layers, reduce_rows
 from bbilang.runtime.fields.field import Named
 
 ARTICLE = Path(__file__).parents[3] / "shared" / "data" / "article"
