@@ -58,10 +58,19 @@ def replacing(
             if sync:
                 os.fsync(file.fileno())
         os.chmod(temporary, mode)
-        os.replace(temporary, target)
+        put(temporary, target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def put(finished: str | os.PathLike[str], target: str | os.PathLike[str], sync: bool = False) -> None:
+    """Give a finished file its own name, at once, over what has that name: nobody ever sees half of a file. sync: it is
+    on the disk first, for a file that `replacing` did not write. Raises OSError."""
+    if sync:
+        with open(finished, "rb") as file:
+            os.fsync(file.fileno())
+    os.replace(finished, target)
 
 
 def check(path: str | os.PathLike[str], parents: bool = False) -> None:

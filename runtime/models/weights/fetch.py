@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import errno
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.errors import error
 from bbilang.runtime.events import Event, RunListener
+from bbilang.runtime.files import put
 from bbilang.runtime.locks import Lock
 from bbilang.runtime.models.weights.download import Part, Unreachable, Wrong, line, transfer
 from bbilang.runtime.models.weights.remote_files import Receipt, Remote, folder, sha256_of
@@ -65,7 +65,7 @@ def _fetched(remote: Remote, check: Check, title: str, progress: RunListener | N
             raise _unexpected(remote, e.diagnostics[0].message.replace(part.path.name, remote.file)) from e
         receipt = Receipt(digest, part.path.stat().st_size, remote.address, datetime.date.today().isoformat())
         remote.remember(before or receipt)
-        os.replace(part.path, remote.path)
+        put(part.path, remote.path, sync=True)
         part.drop()
         return before or receipt
     except OSError as e:
