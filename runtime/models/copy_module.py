@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bbilang.runtime.errors import error
 
@@ -24,20 +24,20 @@ def copy_module(module: nn.Module) -> nn.Module:
         return copy.deepcopy(module)
     except (RuntimeError, TypeError, NotImplementedError, AttributeError) as e:
         logger.info("%s is copied part by part: %s", type(module).__name__, e)
-    memo: dict[int, Any] = {}
+    memo: dict[int, object] = {}
     for part in module.modules():
         for name, value in vars(part).items():
             if name not in OWN:
                 _share_uncopyable(value, memo)
     try:
         return copy.deepcopy(module, memo)
-    except Exception as e:
+    except Exception as e:  # as below
         message = f"{type(module).__name__} cannot be copied: {e or type(e).__name__}"
         help = "take what cannot be copied out of the module, or leave the measure out"
         raise error("E527", message, help=help) from e
 
 
-def _share_uncopyable(value: Any, memo: dict[int, Any]) -> None:
+def _share_uncopyable(value: object, memo: dict[int, object]) -> None:
     """Put into ``memo`` a replacement for a value that `copy.deepcopy` rejects."""
     from torch import Tensor
 
@@ -45,7 +45,8 @@ def _share_uncopyable(value: Any, memo: dict[int, Any]) -> None:
 
     try:
         copy.deepcopy(value, dict(memo))
-    except Exception:  # any object may refuse to be copied, in any way
+    except Exception as e:  # any object may refuse to be copied, in any way
+        logger.info("a %s is not copied: %r", type(value).__name__, e)
         held = list(tensors(value))
         for tensor in held:
             memo[id(tensor)] = tensor.detach().clone()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,8 @@ from bbilang.runtime.models.dataflow import Dataflow, Facts
 from bbilang.runtime.passes.hooks import frozen_module
 from bbilang.runtime.passes.module.precision import input_types, remember_input_type
 from bbilang.runtime.passes.module.results import first_tensor, tensor_path, value_at
+
+log = logging.getLogger("bbilang.models")
 
 PASS = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)  # identity in eval mode
 PASS_NAMES = {"DropPath", "StochasticDepth"}  # likewise, of timm, transformers and torchvision
@@ -221,7 +224,8 @@ def _run(
     for dtype in [torch.float32] if reads == "text" else input_types(module):
         try:
             record = _run_once(module, shape, dtype, output, reads, named)
-        except Exception as e:
+        except Exception as e:  # a model's own forward, on an input that it may not take, raises what it likes
+            log.info("%s does not run on %s: %r", type(module).__name__, dtype, e, exc_info=e)
             problem = problem or e
             continue
         if output and output not in (*paths.values(), *(part.name for part in record.parts)):
