@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,25 +55,35 @@ def code_digest() -> str:
 
     from bbilang import compiler, grammar, runtime
 
-    front, *packages = (
-        Path(str(package.__file__)).parent for package in (sys.modules["bbilang"], compiler, grammar, runtime)
-    )
+    packages = {"bbilang": sys.modules["bbilang"], "compiler": compiler, "grammar": grammar, "runtime": runtime}
     digest = hashlib.sha256()
-    for label, root in (("bbilang", front), *zip(("compiler", "grammar", "runtime"), packages, strict=True)):
-        for path in sorted(_sources(root, deep=label != "bbilang")):
-            data = path.read_bytes()
-            digest.update(f"{label}/{path.relative_to(root).as_posix()} {len(data)}\n".encode())
+    for label, package in packages.items():
+        root = os.path.dirname(str(package.__file__))
+        for name in sorted(_sources(root, "", deep=label != "bbilang")):
+            data = _contents(f"{root}{os.sep}{name}")
+            digest.update(f"{label}/{name.replace(os.sep, '/')} {len(data)}\n".encode())
             digest.update(data)
     return digest.hexdigest()
 
 
-def _sources(root: Path, deep: bool) -> list[Path]:
-    kinds = (".py", ".json", ".txt", ".html", ".css", ".js", ".lark")
-    sources = []
-    for folder, folders, names in os.walk(root):
-        folders[:] = [f for f in folders if f != "__pycache__"] if deep else []
-        sources += [Path(folder, name) for name in names if name.endswith(kinds)]
-    return sources
+SOURCES = (".py", ".json", ".txt", ".html", ".css", ".js", ".lark")
+
+
+def _sources(root: str, folder: str, deep: bool) -> Iterator[str]:
+    """The files below a folder, relative to ``root``. Names are strings: every page from the cache waits for this, and
+    path objects took most of the time."""
+    with os.scandir(os.path.join(root, folder)) as entries:
+        for entry in entries:
+            name = f"{folder}{entry.name}"
+            if name.endswith(SOURCES):
+                yield name
+            elif deep and entry.name != "__pycache__" and entry.is_dir(follow_symlinks=False):
+                yield from _sources(root, f"{name}{os.sep}", deep)
+
+
+def _contents(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
 
 
 def plugin_digest(registry: Registry) -> str | None:
