@@ -81,7 +81,7 @@ def parse(text: str | Source | Path, name: str = "<text>") -> ast.File:
 def _source(text: str | Source | Path, name: str = "<text>") -> Source:
     """A text, or that of the file at a path."""
     if isinstance(text, PathLike):
-        from bbilang.cli.files import read
+        from bbilang.texts import read
 
         return read(givens.file_name("text", text) or "")
     if isinstance(text, str):

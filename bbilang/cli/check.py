@@ -8,8 +8,9 @@ from typing import Any
 
 from bbilang.cli.console import plural, report, result, result_json, tell
 from bbilang.cli.errors import FINE, WRONG, misuse
-from bbilang.cli.files import named, read, source_of
+from bbilang.cli.files import named, source_of
 from bbilang.grammar.diagnostic import BbiError
+from bbilang.texts import read
 
 
 def check(

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 from bbilang.cli.console import is_terminal, plural, report, result, result_text, tell
 from bbilang.cli.errors import FINE, WRONG, misuse
-from bbilang.cli.files import STDIN, named, read_marked, write
+from bbilang.cli.files import named, write
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.files import path_of
 from bbilang.grammar.source import Source
+from bbilang.texts import STDIN, read_marked
 
 
 def format_texts(files: Sequence[str], check: bool, diff: bool) -> int:

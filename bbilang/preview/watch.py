@@ -8,12 +8,12 @@ from threading import Event, Thread
 
 from bbilang.cli.console import result, tell
 from bbilang.cli.errors import FINE, misuse
-from bbilang.cli.files import STDIN
 from bbilang.cli.request import CommandLine
 from bbilang.preview.build import Outdated, PageBuilder
 from bbilang.preview.file_watch import Saves, watching
 from bbilang.preview.server import Server
 from bbilang.preview.state import Shown
+from bbilang.texts import STDIN
 
 
 def watch(line: CommandLine, port: int = 0, open_it: bool = False) -> int:

@@ -22,6 +22,7 @@ from bbilang.runtime.events import Progress, RunListener
 from bbilang.runtime.execution import text_lengths as lengths
 from bbilang.runtime.fields.atoms import kept_axes, numpy_of, reduce_part
 from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.inputs.texts import differing_lengths
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -294,7 +295,7 @@ class Run:
     def forward(self, number: int) -> Captured:
         """What the program's forward of that number left; it runs the first time."""
         if self.parts:
-            raise lengths.refuse("what is shown here")
+            raise differing_lengths("what is shown here")
         if number not in self.captured:
             captured = self.captured[number] = self._forward(number)
             forward = self.program.forwards[number]

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbilang.grammar.diagnostic import BbiError
-from bbilang.runtime.errors import error
 from bbilang.runtime.fields.atoms import kept_axes
 from bbilang.runtime.fields.field import Named
 
@@ -95,9 +93,3 @@ def _shape(layer: LayerDescription, axes: Sequence[str]) -> tuple[int, ...]:
 def restricted(whole: Run, node: Node, rows: np.ndarray) -> Field:
     """A field of the whole run, of some of its texts."""
     return whole.value(node).take("input", Named(("input",), rows))
-
-
-def refuse(what: str) -> BbiError:
-    """The error of what takes all inputs at once: that has no meaning for texts that differ in length."""
-    help = "give one text at a time, or texts of as many tokens"
-    return error("E530", f"{what} takes texts of one length, and these differ", help)

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import NoReturn
 
+from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.files import path_of, read_text, regular, short
 from bbilang.runtime.errors import error
 
@@ -58,3 +59,9 @@ def read(spec: str) -> tuple[str, str]:
 
 def _fail(code: str, message: str, help: str | None = None) -> NoReturn:
     raise error(code, message, help=help)
+
+
+def differing_lengths(what: str) -> BbiError:
+    """Make the error of ``what`` takes all inputs at once: that has no meaning for texts that differ in length."""
+    help = "give one text at a time, or texts of as many tokens"
+    return error("E530", f"{what} takes texts of one length, and these differ", help)

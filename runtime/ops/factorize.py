@@ -18,6 +18,7 @@ from bbilang.runtime.fields.atoms import numpy_of
 from bbilang.runtime.fields.field import ABSENT, Field, Named, combine
 from bbilang.runtime.fields.groups import Groups, positions_of
 from bbilang.runtime.fields.ranking import by_input
+from bbilang.runtime.inputs.texts import differing_lengths
 
 
 class Factorize(Operation):
@@ -106,11 +107,10 @@ class Factorize(Operation):
         return () if node["of"] is not None else (Activations(node.type.layers),)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
-        from bbilang.runtime.execution.text_lengths import refuse
         from bbilang.runtime.factorization.layer import LayerFactorization, atoms_and_mean, norm_of, words_left_out
 
         if run.parts:
-            raise refuse("`factorize`")
+            raise differing_lengths("`factorize`")
         n, layer = node["n"], run.layer(node.type.layers[0])
         contents = [_cube(node, content, layer, run) for content in _contents(node["of"]) or (None,)]
         counts = run.value(n).coords["value"].data.round().astype(int) if isinstance(n, Node) else np.array([n])

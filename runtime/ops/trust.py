@@ -25,8 +25,8 @@ from bbilang.compiler.ir.program import OUTPUT, Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.compiler.optimize.target_slots import target_layer_of
 from bbilang.compiler.optimize.trust_cost import tested
-from bbilang.runtime.execution import text_lengths as lengths
 from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.inputs.texts import differing_lengths
 from bbilang.runtime.trust.agreement import OTHERS
 from bbilang.runtime.trust.measure import Measure
 from bbilang.runtime.trust.registry import MEASURES, finding, spread_of
@@ -117,7 +117,7 @@ class Trust(Operation):
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         if run.parts:
-            raise lengths.refuse("`trust`")
+            raise differing_lengths("`trust`")
         measures = measures_of(node["measure"])
         findings = [finding(node, measure.name, run) for measure in measures]
         lines = tuple(

@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.fx.node import Node, map_arg
 
-from bbilang.runtime.models.zoo.same_padding import SameConv2d
 from bbilang.runtime.passes.explicit_vjp import CONVOLUTIONS, NORMS, RELU, RELU6, SUMS, scale_of, to_layout
 from bbilang.runtime.passes.fx_graph import GraphSection, has_tensor
 from bbilang.runtime.passes.hooks import INPUT
 from bbilang.runtime.passes.module.results import tensor_path, value_at
+from bbilang.runtime.passes.same_padding import SameConv2d
 
 Rule = Callable[[dict[Node, Tensor]], Tensor]  # tangents of the sources, (tangent * input, ...) -> those of the node
 _POOLS = (nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten)

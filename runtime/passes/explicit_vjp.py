@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.fx.node import Node
 
-from bbilang.runtime.models.zoo.same_padding import SameConv2d
 from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.fx_graph import has_tensor, run_node
+from bbilang.runtime.passes.same_padding import SameConv2d
 from bbilang.runtime.passes.saved_values import is_heavy
 
 Parts = list[tuple[Node, Tensor, bool]]  # source, its gradient, whether nothing else holds that tensor

@@ -9,7 +9,7 @@ from closeness import close_to
 from bbilang.runtime.models.loading import load
 from bbilang.runtime.models.zoo import inceptionv1
 from bbilang.runtime.models.zoo.inceptionv1 import Normalization
-from bbilang.runtime.models.zoo.same_padding import SameConv2d, SameMaxPool2d, same_padding
+from bbilang.runtime.passes.same_padding import SameConv2d, SameMaxPool2d, same_padding
 
 CASES = [(size, k, s) for size in (7, 8, 14) for k, s in ((3, 1), (3, 2), (5, 2), (7, 2), (1, 1), (1, 2))]
 

@@ -10,8 +10,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from zoo import ZOO, built
 
-from bbilang.runtime.models.zoo.same_padding import SameConv2d
 from bbilang.runtime.passes import Passes, above, forward, rerun_gradient_chunks, vjp
+from bbilang.runtime.passes.same_padding import SameConv2d
 
 COUNT = 8
 BACKWARD = sys.modules["bbilang.runtime.passes.vjp"]  # the package has a function of that name

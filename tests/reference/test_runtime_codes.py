@@ -112,7 +112,7 @@ def page_without_text(folder: Path) -> None:
 
 
 def text_that_is_not_there(folder: Path) -> None:
-    from bbilang.cli.files import read as read_text
+    from bbilang.texts import read as read_text
 
     read_text(str(folder / "page.bbi"))
 

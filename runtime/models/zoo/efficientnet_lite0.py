@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from bbilang.runtime.models.preprocess import Preprocess
-from bbilang.runtime.models.zoo.same_padding import SameConv2d
+from bbilang.runtime.passes.same_padding import SameConv2d
 
 # stage: repeats, kernel, stride of its first block, expansion, channels
 STAGES = (

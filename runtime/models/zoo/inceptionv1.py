@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bbilang.runtime.models.preprocess import Preprocess
-from bbilang.runtime.models.zoo.same_padding import SameConv2d, SameMaxPool2d
+from bbilang.runtime.passes.same_padding import SameConv2d, SameMaxPool2d
 
 # 1x1, 3x3 bottleneck, 3x3, 5x5 bottleneck, 5x5, pool reduce
 MIXED = {
