@@ -51,10 +51,11 @@ def execute(
     happens. Raises `BbiError`.
     """
     from bbilang.runtime import passes
+    from bbilang.runtime.device.accelerate import full_precision
 
     program = plan.program
     run = Run.of(program, registry, adapter, inputs, listener)
-    with model_restored(adapter.module), passes.module_unchanged():
+    with model_restored(adapter.module), passes.module_unchanged(), full_precision():
         together = len(inputs) > 1 or bool(program.tangents or program.reruns)
         seed = int(program.setting("seed", 0))
         behaviour = passes.probe(adapter, (*run.parts, run)[0].images, together, seed, run.passes, cache)
