@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
@@ -14,17 +13,15 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from bbilang.compiler.check.captions import REFERENCE
 from bbilang.runtime.inputs.arguments import wrong
 from bbilang.runtime.page import javascript as bundle
+from bbilang.runtime.page.figures import laid_out
 from bbilang.runtime.page.packing import KEYS, Lists, sheeted
 from bbilang.runtime.page.script import script
-from bbilang.runtime.vega import colours as colour
-from bbilang.runtime.vega.element import cells, chipped, identifier, preferred_width
+from bbilang.runtime.vega.element import identifier
 from bbilang.runtime.vega.specification import layouts, picture_uris, table
-from bbilang.runtime.view.caption_references import refers
 from bbilang.runtime.view.implicit_selections import IMPLICIT_TITLES
-from bbilang.runtime.view.model import Element, Interface, Layout, Legend, Selection, View
+from bbilang.runtime.view.model import View
 from bbilang.runtime.view.states import elements, layered
 from bbilang.runtime.view.styles import Styles, enlarges_cells, style_of
 
@@ -41,7 +38,7 @@ def render(view: View, styles: Styles) -> str:
         .render(
             view=view,
             thumbnails=picture_uris(view),
-            interfaces=[_interface(view, interface, styles) for interface in view.interfaces],
+            interfaces=[laid_out(view, interface, styles) for interface in view.interfaces],
             policy=_policy(libraries, text),
             style=Markup(_text("page.css")),
             libraries=Markup(libraries),
@@ -129,150 +126,6 @@ def _data(view: View, styles: Styles) -> dict[str, Any]:
         "pictures": pictures,
         "sheets": sheets,
     }
-
-
-def _interface(view: View, interface: Interface, styles: Styles) -> dict[str, Any]:
-    """What the template lays out: a tree of rows, columns and figures; the menus of this interface."""
-    by_id = {element.id: element for element in interface.elements}
-    inside = [inner for element in interface.elements for inner in layered(element)]
-    used = {name for element in inside for name in (*element.states, *element.selects)}
-    used |= {target.selection for element in inside for target in element.targets}
-    placed: set[str] = set()
-
-    def tree(layout: Layout) -> dict[str, Any]:
-        if isinstance(layout, str):
-            placed.add(layout)
-            return _figure(view, by_id[layout], used, styles)
-        kind, parts = layout
-        return {"kind": kind, "parts": [tree(part) for part in parts]}
-
-    root = tree(interface.layout)
-    rest = [tree(element.id) for element in interface.elements if element.id not in placed]
-    return {
-        "title": interface.title,
-        "layout": {"kind": "column", "parts": [root, *rest]} if rest else root,
-        "controls": [
-            *(_control(s) for s in view.selections if s.id in used and s.kind in ("pick", "slider")),
-            *_flows(interface, view.selections, styles),
-        ],
-    }
-
-
-def _control(selection: Selection) -> dict[str, Any]:
-    """A menu, a slider, or for the numbers 0 and 1 a switch."""
-    labels = [atom.label for atom in selection.atoms]
-    kind = "switch" if selection.kind == "slider" and labels == ["0", "1"] else selection.kind
-    return {"kind": kind, "id": selection.id, "title": selection.title, "options": list(enumerate(labels))}
-
-
-def _flows(interface: Interface, selections: Sequence[Selection], styles: Styles) -> Iterator[dict[str, Any]]:
-    """For each flow that ends in several classes a menu of them: what clicking a class does, where it is not drawn."""
-    drawn = [element for element in interface.elements if style_of(element, styles).follows_links]
-    for element in drawn:
-        for selection in selections:
-            if selection.kind != "click" or not selection.resets or selection.id not in element.selects:
-                continue
-            own = {atom.key for atom in element.atoms}
-            classes = [(i, atom.label) for i, atom in enumerate(selection.atoms)
-                       if atom.key in own and re.fullmatch(r"\S*output class=\d+", atom.key)]  # fmt: skip
-            if len(classes) > 1:
-                title = "what leads to" if len(drawn) == 1 else f"{element.title}: what leads to"
-                yield {"kind": "flow", "id": selection.id, "title": title, "options": [(-1, "all of them"), *classes]}
-
-
-def _figure(view: View, element: Element, used: set[str], styles: Styles) -> dict[str, Any]:
-    related = [selection for selection in view.selections if selection.id in used]
-    kinds = {selection.id: selection.kind for selection in view.selections}
-    parts = list(layered(element))
-    pointed = [*element.selects, *(target.selection for target in element.targets)]
-    slot = element.slot_axis.replace(".", " ") or "part of it"
-    thing = "a position" if element.targets or cells(element) else f"a {slot}"
-    return {
-        "kind": "element",
-        "element": element,
-        "weight": preferred_width(element, styles),
-        "caption": _caption(element.caption, related),
-        "legend": _legend(element, styles, over=False),
-        "chips": chipped(element),
-        "remarks": remarks(element),
-        "budget": budgeted(element),
-        "overlays": [
-            {
-                "element": overlay,
-                "caption": _caption(overlay.caption, related),
-                "legend": _legend(overlay, styles, over=True),
-                "chips": chipped(overlay),
-                "remarks": remarks(overlay),
-                "budget": budgeted(overlay),
-            }
-            for overlay in parts[1:]
-        ],
-        "tables": [part for part in parts if any(f.values for p in part.panels for f in p.frames)],
-        "live": {part.id: any(kinds[name] in ("hover", "click") for name in part.states) for part in parts},
-        "hint": _hint([kinds[name] for name in pointed if name in kinds], thing),
-        "pointed": bool(pointed),
-    }
-
-
-def remarks(element: Element) -> bool:
-    """Whether some state has a remark of its own."""
-    return any(frame.remark for panel in element.panels for frame in panel.frames)
-
-
-def budgeted(element: Element) -> bool:
-    """Whether the numbers of some state add up to something."""
-    return any(frame.budget for panel in element.panels for frame in panel.frames)
-
-
-def _hint(kinds: list[str], thing: str) -> str:
-    if not kinds:
-        return ""
-    verb = "Point at or tap" if "hover" in kinds else "Click or tap"
-    if {"hover", "click"} <= set(kinds):
-        verb = "Point at, click or tap"
-    return f"{verb} {thing}, or use the arrow keys."
-
-
-def _legend(element: Element, styles: Styles, over: bool) -> dict[str, Any] | None:
-    legend: Legend | None = element.legend
-    if legend is None:
-        return None
-    low, high = legend.domain
-    scale = style_of(element, styles).colour_scale(element, over)
-    return {
-        "quantity": legend.quantity,
-        "unit": legend.unit,
-        "scope": legend.scope,
-        "notes": legend.notes,
-        "trust": legend.trust,
-        "low": _number(low),
-        "high": _number(high),
-        "zero": 100 * -low / (high - low) if low < 0 < high else None,
-        "colours": colour.stops(legend.signed, over=scale == "light") if scale else (),
-    }
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}".replace("-", "−")
-
-
-def _caption(caption: str, selections: list[Selection]) -> list[tuple[str, str]]:
-    """Pieces of a caption: (words, JSON of [[selection, index], ...]), the latter empty for plain text."""
-    pieces, end = [], 0
-    for match in REFERENCE.finditer(caption):
-        pieces.append((caption[end : match.start()], ""))
-        pieces.append((match[1], _targets(match[2].strip(), selections)))
-        end = match.end()
-    return [piece for piece in (*pieces, (caption[end:], "")) if piece[0]]
-
-
-def _targets(reference: str, selections: list[Selection]) -> str:
-    targets = []
-    for selection in selections:
-        index = next((i for i, atom in enumerate(selection.atoms) if refers(reference, atom)), None)
-        if index is not None:
-            targets.append([selection.id, index])
-    return json.dumps(targets) if targets else ""
 
 
 @lru_cache(maxsize=1)

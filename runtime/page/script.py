@@ -20,6 +20,7 @@ FILES = (
     "keyboard.js",
     "saving.js",  # CSV, PNG, SVG
     "charts/start.js",  # Vega makes the charts
+    "docking.js",  # the photo stays in view
     "hosts.js",  # notebooks and the live preview
     "controls.js",  # menus, references, the document
     "theme.js",  # light and dark

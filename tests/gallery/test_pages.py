@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from text_sizes import ALLOWED, sizes
 
 import bbilang
 
@@ -29,3 +30,4 @@ def test_page(name, compiled, read):
     assert sum(int(v) for v in background[background.index("(") + 1 : -1].split(",")[:3]) < 200
     charts = tab.eval_on_selector_all("[data-chart]", "all => all.map(n => n.getAttribute('aria-label'))")
     assert charts and all(charts)
+    assert sizes(tab) <= ALLOWED

@@ -248,6 +248,8 @@ def test_saved_files(show, tmp_path: Path):
                  "Tiger cat or tabby? · EfficientNet-Lite0", "channel "):  # fmt: skip
         assert part in words, part
     assert "Point at" not in words
+    hits(page, "blocks").nth(1).hover()
+    shown = page.locator("[data-now=where]").inner_text().replace(" ", "-")
     photo = Image.open(io.BytesIO(saved("PNG", "photo")))
     assert photo.size[0] >= 2 * 520 and photo.convert("RGB").getpixel((4, 4)) == (255, 255, 255)
     scale = saved("SVG", "photo").decode()
@@ -257,8 +259,8 @@ def test_saved_files(show, tmp_path: Path):
         "teaser-blocks-tiger-cat-tabby.svg",
         "teaser-blocks-tiger-cat-tabby.png",
         "teaser-blocks-tiger-cat-Egyptian-cat.svg",
-        "teaser-photo-channel-12.png",
-        "teaser-photo-channel-12.svg",
+        f"teaser-photo-{shown}.png",
+        f"teaser-photo-{shown}.svg",
     ], "one name for one picture"
 
 
@@ -271,7 +273,7 @@ def test_print_is_light(show):
 
 @pytest.mark.parametrize(
     ("view", "selector"),
-    [("teaser", ".ruler"), ("teaser", ".ruler b"), ("teaser", ".gradient"), ("survey", ".controls input"),
+    [("teaser", ".prediction b"), ("teaser", ".gradient"), ("survey", ".controls input"),
      ("survey", ".controls input::before"), ("teaser", ".prediction i")],
 )  # fmt: skip
 def test_what_is_drawn_as_a_background_is_printed(show, view, selector):

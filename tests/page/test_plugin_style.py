@@ -50,7 +50,7 @@ def test_legend_title_words_and_width():
     assert element.legend.notes[-1] == "squares are read from left to right"
     low, high = element.legend.domain
     assert low == -high, "zero is in the middle, though all four may have one sign"
-    assert "--weight:333" in html and "squares are read from left to right" in html
+    assert "--weight:333" in html and "Squares are read from left to right." in html
 
 
 def test_colours_in_the_legend_and_in_pictures():

@@ -12,8 +12,8 @@ document.addEventListener("click", ({ target }) => { if (!target.closest?.(".cha
 document.addEventListener("click", ({ target }) => {
   const button = target.closest?.("[data-save]");
   if (button) save(button.dataset.save, elements.get(button.dataset.element));
-  for (const menu of document.querySelectorAll("details.save[open]")) if (button || !menu.contains(target)) menu.open = false;
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (button || !menu.contains(target)) menu.open = false;
 });
 document.addEventListener("keydown", ({ key }) => {
-  if (key === "Escape") document.querySelectorAll("details.save[open]").forEach((menu) => { menu.open = false; menu.querySelector("summary").focus(); });
+  if (key === "Escape") document.querySelectorAll("details.menu[open]").forEach((menu) => { menu.open = false; menu.querySelector("summary").focus(); });
 });

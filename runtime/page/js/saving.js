@@ -37,17 +37,18 @@ function wordsOf(element) {
   const top = [{ words: titled(figure.querySelector("h3")), size: 17, weight: 600 }];
   if (menus.length) top.push({ words: menus.join("; ") });
   top.push(...[...figure.querySelectorAll(":scope > .warning")].map((node) => ({ words: plain(node), weight: 600 })));
+  for (const node of figure.querySelectorAll(":scope > .caption")) top.push({ words: plain(node) });
   const below = [];
   for (const node of figure.querySelector("figcaption").children) {
-    if (node.matches(".hint") || !plain(node)) continue;
+    if (node.matches(".hint, .how") || !plain(node)) continue;
     if (node.matches(".chips")) for (const chip of node.children) below.push({ words: plain(chip), square: chip.querySelector("i").style.background });
     else if (node.matches(".legend")) {
-      const strip = node.querySelector(".gradient");
-      below.push({ words: plain(node.lastElementChild), scale: strip && { colours: strip.dataset.colours.split(" "), ends: [...node.querySelectorAll(".scale > span")].map(plain) } });
-    } else if (node.matches("dl")) for (const one of node.children) below.push({ words: plain(one) });
-    else if (node.matches(".over")) below.push({ words: titled(node), weight: 600 });
-    else below.push({ words: plain(node) });
+      const strip = node.querySelector(".gradient"), over = node.querySelector(".over"), quantity = node.querySelector(".quantity");
+      if (over) below.push({ words: titled(over), weight: 600 });
+      if (quantity) below.push({ words: plain(quantity), scale: strip && { colours: strip.dataset.colours.split(" "), ends: [...node.querySelectorAll(".scale > span")].map(plain) } });
+    } else below.push(...node.textContent.split("\n").filter((line) => line.trim()).map((words) => ({ words })));
   }
+  below.push(...[...figure.querySelectorAll(".reading > p, .reading > ul > li")].map((node) => ({ words: plain(node), soft: true })));
   const facts = [...document.querySelectorAll("footer dd")].slice(0, 2).map(plain).join(", ");
   below.push({ words: `${document.title} · ${facts} · made with bbilang`, soft: true });
   return { top, below };

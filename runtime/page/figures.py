@@ -1,0 +1,178 @@
+"""What the template lays out of a view: interfaces as trees of rows, columns and figures, with their menus."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bbilang.compiler.check.captions import REFERENCE
+from bbilang.runtime.vega import colours as colour
+from bbilang.runtime.vega.element import cells, chipped, preferred_width
+from bbilang.runtime.view.caption_references import refers
+from bbilang.runtime.view.model import Element, Interface, Layout, Legend, Selection, View
+from bbilang.runtime.view.states import layered
+from bbilang.runtime.view.styles import Styles, style_of
+
+
+def laid_out(view: View, interface: Interface, styles: Styles) -> dict[str, Any]:
+    """What the template lays out: a tree of rows, columns and figures; the menus of this interface."""
+    by_id = {element.id: element for element in interface.elements}
+    inside = [inner for element in interface.elements for inner in layered(element)]
+    used = {name for element in inside for name in (*element.states, *element.selects)}
+    used |= {target.selection for element in inside for target in element.targets}
+    placed: set[str] = set()
+    hinted = False  # how to point is said once
+
+    def tree(layout: Layout) -> dict[str, Any]:
+        nonlocal hinted
+        if isinstance(layout, str):
+            placed.add(layout)
+            figure = _figure(view, interface, by_id[layout], used, styles)
+            figure["hinted"], hinted = bool(figure["hint"]) and not hinted, hinted or bool(figure["hint"])
+            return figure
+        kind, parts = layout
+        return {"kind": kind, "parts": [tree(part) for part in parts]}
+
+    root = tree(interface.layout)
+    rest = [tree(element.id) for element in interface.elements if element.id not in placed]
+    return {
+        "title": interface.title,
+        "layout": {"kind": "column", "parts": [root, *rest]} if rest else root,
+        "controls": [
+            *(_control(s) for s in view.selections if s.id in used and s.kind in ("pick", "slider")),
+            *_flows(interface, view.selections, styles),
+        ],
+    }
+
+
+def _control(selection: Selection) -> dict[str, Any]:
+    """A menu, a slider, or for the numbers 0 and 1 a switch."""
+    labels = [atom.label for atom in selection.atoms]
+    kind = "switch" if selection.kind == "slider" and labels == ["0", "1"] else selection.kind
+    return {"kind": kind, "id": selection.id, "title": selection.title, "options": list(enumerate(labels))}
+
+
+def _flows(interface: Interface, selections: Sequence[Selection], styles: Styles) -> Iterator[dict[str, Any]]:
+    """For each flow that ends in several classes a menu of them: what clicking a class does, where it is not drawn."""
+    drawn = [element for element in interface.elements if style_of(element, styles).follows_links]
+    for element in drawn:
+        for selection in selections:
+            if selection.kind != "click" or not selection.resets or selection.id not in element.selects:
+                continue
+            own = {atom.key for atom in element.atoms}
+            classes = [(i, atom.label) for i, atom in enumerate(selection.atoms)
+                       if atom.key in own and re.fullmatch(r"\S*output class=\d+", atom.key)]  # fmt: skip
+            if len(classes) > 1:
+                title = "what leads to" if len(drawn) == 1 else f"{element.title}: what leads to"
+                yield {"kind": "flow", "id": selection.id, "title": title, "options": [(-1, "all of them"), *classes]}
+
+
+def _figure(view: View, interface: Interface, element: Element, used: set[str], styles: Styles) -> dict[str, Any]:
+    related = [selection for selection in view.selections if selection.id in used]
+    kinds = {selection.id: selection.kind for selection in view.selections}
+    parts = list(layered(element))
+    pointed = drives(element)
+    slot = element.slot_axis.replace(".", " ") or "part of it"
+    thing = "a position" if element.targets or cells(element) else f"a {slot}"
+    hint = _hint([kinds[name] for name in pointed if name in kinds], thing)
+    return {
+        "kind": "element",
+        "weight": preferred_width(element, styles),
+        **_part(element, related, styles, over=False),
+        "overlays": [_part(overlay, related, styles, over=True) for overlay in parts[1:]],
+        "tables": [part for part in parts if any(f.values for p in part.panels for f in p.frames)],
+        "live": {part.id: any(kinds[name] in ("hover", "click") for name in part.states) for part in parts},
+        "docked": docked(element, interface, styles),
+        "hint": hint,
+        "pointed": bool(pointed),
+        "readable": bool(hint) or any(part.legend for part in parts),
+    }
+
+
+def _part(element: Element, related: Sequence[Selection], styles: Styles, over: bool) -> dict[str, Any]:
+    """What stands below a picture for one element, or for one that is drawn over it."""
+    return {
+        "element": element,
+        "caption": _caption(element.caption, related),
+        "legend": _legend(element, styles, over),
+        "chips": chipped(element),
+        "remarks": remarks(element),
+        "budget": budgeted(element),
+    }
+
+
+def drives(element: Element) -> list[str]:
+    """Ids of the selections that the marks and positions of an element drive."""
+    return [*element.selects, *(target.selection for target in element.targets)]
+
+
+def docked(element: Element, interface: Interface, styles: Styles) -> bool:
+    """Whether the picture stays in view while the others are read: it shows the input, and what is pointed at in
+    another changes it, or the other way round."""
+    if not style_of(element, styles).shows_input:
+        return False
+    own = {name for part in layered(element) for name in part.states}
+    others = [part for other in interface.elements if other.id != element.id for part in layered(other)]
+    return any(own & set(drives(other)) or set(drives(element)) & set(other.states) for other in others)
+
+
+def remarks(element: Element) -> bool:
+    """Whether some state has a remark of its own."""
+    return any(frame.remark for panel in element.panels for frame in panel.frames)
+
+
+def budgeted(element: Element) -> bool:
+    """Whether the numbers of some state add up to something."""
+    return any(frame.budget for panel in element.panels for frame in panel.frames)
+
+
+def _hint(kinds: list[str], thing: str) -> str:
+    if not kinds:
+        return ""
+    verb = "Point at or tap" if "hover" in kinds else "Click or tap"
+    if {"hover", "click"} <= set(kinds):
+        verb = "Point at, click or tap"
+    return f"{verb} {thing}, or use the arrow keys."
+
+
+def _legend(element: Element, styles: Styles, over: bool) -> dict[str, Any] | None:
+    legend: Legend | None = element.legend
+    if legend is None:
+        return None
+    low, high = legend.domain
+    scale = style_of(element, styles).colour_scale(element, over)
+    return {
+        "quantity": legend.quantity,
+        "unit": legend.unit,
+        "scope": legend.scope,
+        "notes": legend.notes,
+        "trust": legend.trust,
+        "low": _number(low),
+        "high": _number(high),
+        "colours": colour.stops(legend.signed, over=scale == "light") if scale else (),
+    }
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}".replace("-", "−")
+
+
+def _caption(caption: str, selections: Sequence[Selection]) -> list[tuple[str, str]]:
+    """Pieces of a caption: (words, JSON of [[selection, index], ...]), the latter empty for plain text."""
+    pieces, end = [], 0
+    for match in REFERENCE.finditer(caption):
+        pieces.append((caption[end : match.start()], ""))
+        pieces.append((match[1], _targets(match[2].strip(), selections)))
+        end = match.end()
+    return [piece for piece in (*pieces, (caption[end:], "")) if piece[0]]
+
+
+def _targets(reference: str, selections: Sequence[Selection]) -> str:
+    targets = []
+    for selection in selections:
+        index = next((i for i, atom in enumerate(selection.atoms) if refers(reference, atom)), None)
+        if index is not None:
+            targets.append([selection.id, index])
+    return json.dumps(targets) if targets else ""
