@@ -53,7 +53,7 @@ def test_targets_for_fingers(show, view):
     page = show(view, **PHONE)
     small = page.evaluate("""() => [...document.querySelectorAll("button, select, summary, input")]
         .filter((node) => node.checkVisibility() && !node.matches(".ref")) // words in a line of text, 44 px high
-        .map((node) => [node.outerHTML.slice(0, 60), node.closest(".controls > div")?.offsetHeight ?? node.offsetHeight])
+        .map((it) => [it.outerHTML.slice(0, 50), it.closest(".controls > div")?.offsetHeight ?? it.offsetHeight])
         .filter(([, high]) => high < 44)""")
     assert small == []
 
