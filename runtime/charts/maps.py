@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import altair as alt
 
@@ -15,6 +16,7 @@ from bbilang.runtime.view.model import Element, Panel
 
 GUTTER = 20  # pixels between panels
 FIRST_PICTURE = "datum.frame.pictures[0]"
+Above: TypeAlias = "Callable[[Geometry, list[tuple[int, int]]], list[Layer]]"
 
 
 def map_chart(
@@ -23,20 +25,24 @@ def map_chart(
     opacity: float,
     geometry: Geometry | None = None,
     shown: str = FIRST_PICTURE,
+    above: Above | None = None,
     **mark: MarkProperty,
 ) -> alt.LayerChart:
     """A map alone, with its labels and what takes the pointer; or, where the theme has a host, the map alone over it.
 
     opacity: of a map over something, unless `opacity=` says. geometry: of one that stands alone; `arranged` unless
-    given. shown: which of the frame's pictures, as an expression. mark: properties that the image mark has besides.
+    given. shown: which of the frame's pictures, as an expression. above: what is
+    drawn on the map, from its geometry and panels. mark: properties that the image mark has besides.
     """
     if theme.host is not None:
         strength = number_option(element, "opacity", opacity)
         pairs = matched(element, theme.host.element)
-        return stacked([map_layer(element, theme.host.geometry, pairs, shown, opacity=strength, **mark)])
+        more = above(theme.host.geometry, pairs) if above else []
+        return stacked([map_layer(element, theme.host.geometry, pairs, shown, opacity=strength, **mark), *more])
     geometry = geometry or arranged(element, theme)
     base = map_layer(element, geometry, own_panels(element), shown, **mark)
-    return stacked([base, *panel_labels(element, geometry), *target_layers(element, geometry, theme)])
+    more = above(geometry, own_panels(element)) if above else []
+    return stacked([base, *more, *panel_labels(element, geometry), *target_layers(element, geometry, theme)])
 
 
 def map_layer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 
 from bbilang.runtime.charts.slots import ATOM, Corners, SlotChart
-from bbilang.runtime.vega.colours import SERIES
+from bbilang.runtime.vega.colours import series_colour
 from bbilang.runtime.vega.element import Row, coloured, labelled, number_format, rows
 from bbilang.runtime.vega.geometry import Geometry, least
 from bbilang.runtime.vega.marks import INK, Layer, box, fill_of, picture, ring, text, x_of, y_of
@@ -50,7 +50,7 @@ class ScatterChart(SlotChart):
         return [*self.zero_lines(), *self.axis_words(), self.points(), *self.pointed()]
 
     def points(self) -> Layer:
-        own = "datum.frame.colours[datum.slot]" if coloured(self.element) else f"'{SERIES[0]}'"
+        own = "datum.frame.colours[datum.slot]" if coloured(self.element) else f"'{series_colour(0)}'"
         base = self.layer(self.slot_rows(), **self.point, left="datum.x0", top="datum.y0", colour=own)
         size = alt.ExprRef(f"datum.there ? ({self.chosen} ? 130 : 52) : 0")
         stroke = alt.ExprRef(f"{self.chosen} ? '{INK}' : 'transparent'")

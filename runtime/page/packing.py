@@ -24,6 +24,7 @@ KEYS = (
     "colours",
     "series_atoms",
     "series_colours",
+    "spots",
     "remark",
     "budget",
     "flow",

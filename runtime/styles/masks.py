@@ -1,14 +1,14 @@
-"""`masks`: a hue for each group, over the photo."""
+"""`masks`: a colour for each group, over the photo."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
-from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import hues
 from bbilang.runtime.view.drawing import Drawing, Index, Shape, rounded
 from bbilang.runtime.view.model import Element, Frame, Panel
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class Masks(Style):
-    """Where each group is: every position tinted by the mean of the groups' hues on the circle, weighted by their
-    values, the more the larger the strongest of them. Pointing at a group shows its own map, pointing at a position
-    fades the groups that are not there, in every element that shows them."""
+    """Where each group is: every position tinted by the mean of the groups' colours, weighted by their values, the more
+    the larger the strongest of them; each group's number stands where it is strongest. Pointing at a group shows its
+    own map, pointing at a position fades the groups that are not there, in every element that shows them."""
 
     name = "masks"
     spends = "`group`, `y` and `x`"
@@ -55,7 +55,8 @@ class Masks(Style):
             weights = weights[..., ~np.isnan(weights).all((0, 1))]  # fewer groups in this state
             y, x, count = weights.shape
             numbers, total = group_numbers(drawing, index, count), int(counts[index])
-            tints = [mask(weights, numbers, total, only) for only in (None, *range(count))]
+            colours = drawing.group_colours(numbers, total, drawing.node)
+            tints = [mask(weights, colours, only) for only in (None, *range(count))]
             names = drawing.series(index)[:count]
             where = f"over positions of {drawing.layer_at(index)}"
             alternatives = [f"every group {where}", *(f"{name} {where}" for name in names)]
@@ -66,24 +67,23 @@ class Masks(Style):
                 tuple(tuple(map(rounded, one)) for one in flat) if numbered else (),
                 names,
                 series_atoms=drawing.series_atoms(index)[:count],
-                series_colours=grouping.colours(numbers, total),
+                series_colours=colours,
+                spots=spots(weights),
             )
             return shown, (y, x)
 
         return drawing.map_panels(frame)
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
-        return ("hue: the mean of the groups' hues, weighted by their strength; opacity: the strongest group",)
+        return (
+            "colour: the mean of the groups' colours, weighted by their strength; opacity: the strongest group",
+            "a number marks its group",
+        )
 
     def chart(self, element: Element, theme: Theme) -> Chart:
-        """All groups in one picture, or the map of the group that is pointed at."""
-        from bbilang.runtime.charts.maps import FIRST_PICTURE, map_chart
-        from bbilang.runtime.vega.element import identifier
+        from bbilang.runtime.charts.masks import chart
 
-        selected, first = f"selected_{identifier(element.id)}", len(element.targets)
-        chosen = [f"indexof(datum.frame.series_atoms, {selected}[{first + k}])" for k in range(len(element.selects))]
-        shown = f"datum.frame.pictures[1 + max(-1, {', '.join(chosen)})]" if chosen else FIRST_PICTURE
-        return map_chart(element, theme, 0.75, shown=shown, smooth=True)
+        return chart(element, theme)
 
 
 def group_numbers(drawing: Drawing, index: Index, count: int) -> np.ndarray:
@@ -93,19 +93,33 @@ def group_numbers(drawing: Drawing, index: Index, count: int) -> np.ndarray:
     return drawing.grid(drawing.field.coords["group"], drawing.axis("group"))[index][:count]
 
 
-def mask(weights: np.ndarray, numbers: np.ndarray, count: int, only: int | None = None) -> np.ndarray:
-    """Groups' values (y, x, group) as uint8 (y, x, rgba): the colour of the mean hue, opaque where the strongest group
+def mask(weights: np.ndarray, colours: Sequence[str], only: int | None = None) -> np.ndarray:
+    """Groups' values (y, x, group) as uint8 (y, x, rgba): the mean of their colours, opaque where the strongest group
     reaches its own maximum. ``only``: the map of one group."""
-    weights = np.clip(np.nan_to_num(np.asarray(weights, np.float64)), 0, None)
-    strength = weights / np.maximum(weights.max((0, 1), keepdims=True, initial=0), 1e-12)
+    strength = _strength(weights)
     if only is not None:
         strength = strength * (np.arange(strength.shape[-1]) == only)
-    spread = np.zeros((*weights.shape[:2], max(count, int(numbers.max(initial=0)) + 1)))
-    spread[..., numbers] = strength
-    hue, concentration = hues.mean_hue(spread)
-    colour = hues.rgb(hue, chroma=hues.CHROMA * concentration)
     opacity = strength.max(-1, initial=0)
+    colour = hues.mixed(strength, colours)
     return np.rint(255 * np.concatenate([colour, opacity[..., None]], axis=-1)).astype(np.uint8)
+
+
+def spots(weights: np.ndarray) -> tuple[tuple[float, float], ...]:
+    """(x, y) as shares of the panel: where each group stands out most from the others; its number stands there."""
+    strength = _strength(weights)
+    y, x, count = strength.shape
+    places = []
+    for group in range(count):
+        others = np.delete(strength, group, axis=-1).max(-1, initial=0)
+        row, column = divmod(int((strength[..., group] - others).argmax()), x)
+        places.append(((column + 0.5) / x, (row + 0.5) / y))
+    return tuple(places)
+
+
+def _strength(weights: np.ndarray) -> np.ndarray:
+    """Each group's values as shares of its own maximum."""
+    weights = np.clip(np.nan_to_num(np.asarray(weights, np.float64)), 0, None)
+    return weights / np.maximum(weights.max((0, 1), keepdims=True, initial=0), 1e-12)
 
 
 def _picture(drawing: Drawing, pixels: np.ndarray, words: str) -> int:

@@ -130,7 +130,8 @@ def _atom(drawing: Drawing, node: Field, i: int, index: Index, count: int) -> tu
         words = drawing.results.labels(number) if known is None else str(known[i])
         return drawing.atom({"class": number}, "output", words), ""
     layer = node.type.layers[0]
-    return drawing.group_atom(node, number, layer), grouping.colours(np.array([number]), count)[0]
+    (colour,) = drawing.group_colours(np.array([number]), count, grouping.member(drawing.node, layer))
+    return drawing.group_atom(node, number, layer), colour
 
 
 STYLES = (Sankey(),)

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bbilang.runtime.view.hues import colour
 from bbilang.runtime.view.image_bytes import palette_png
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-# Okabe and Ito (2008): distinguishable for every common form of colour blindness, on white and on near-black.
-SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c00", "#8a6fd1")
 
 # ColorBrewer RdBu: blue below zero, red above, zero nearly white. Over a photo zero is white and so leaves it as it is.
 DIVERGING = ("#2166ac", "#4393c3", "#92c5de", "#d1e5f0", "#f7f7f7", "#fddbc7", "#f4a582", "#d6604d", "#b2182b")
@@ -37,7 +35,7 @@ def shades(signed: bool) -> tuple[str, ...]:
 
 
 def series_colour(index: int) -> str:
-    return SERIES[index % len(SERIES)]
+    return colour(index)
 
 
 def colour_map_png(values: ArrayLike, domain: tuple[float, float], signed: bool, over: bool = False) -> bytes:

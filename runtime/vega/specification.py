@@ -103,6 +103,7 @@ def _frame(frame: Frame, count: int, lines: int, label: str) -> dict[str, Any]:
         "colours": list(frame.colours),
         "series_atoms": list(frame.series_atoms),
         "series_colours": list(frame.series_colours),
+        "spots": list(frame.spots),
         "remark": frame.remark,
         "budget": frame.budget,
         **({"flow": flow(frame)} if frame.columns else {}),

@@ -226,12 +226,22 @@ class Drawing:
         return tuple(numbers)
 
     def colours(self, index: Index, axis: Axis) -> tuple[str, ...]:
-        """The hues of one frame's groups along an axis; empty where its atoms are no groups."""
+        """The colours of one frame's groups along an axis; empty where its atoms are no groups."""
         if axis.components != ("group",) or "group" not in self.field.coords:
             return ()
         numbers = self.grid(self.field.coords["group"], axis)[index]
         present = ~np.isnan(self.values(axis)[index]).all(-1)
-        return grouping.colours(np.where(present, numbers, -1), self.group_counts()[index], self.field.type.family)
+        return self.group_colours(np.where(present, numbers, -1), int(self.group_counts()[index]), self.node)
+
+    def group_colours(self, groups: np.ndarray, count: int, node: Node) -> tuple[str, ...]:
+        """The colours of the groups with these numbers, of ``count`` that the factorization of ``node`` has."""
+        source = grouping.factorization(node)
+        first = self._first_colours.get(source.digest, 0) if source is not None else 0
+        return grouping.colours(groups, count, self.field.type.family, first)
+
+    @cached_property
+    def _first_colours(self) -> dict[str, int]:
+        return grouping.first_colours(self.results.program)
 
     def group_counts(self) -> np.ndarray:
         """How many groups there are, over (states, facet): as many as `factorize` was to find, else as are drawn."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.program import Node, Program, walk
 from bbilang.runtime.view import hues
 
 
@@ -43,9 +43,21 @@ def key_prefix(node: Node, layer: str, components: dict[str, int]) -> str:
     return layer if source is None else f"{layer}/{source['method']}-{source.digest[:4]}"
 
 
-def colours(groups: np.ndarray, count: int, family: str = "") -> tuple[str, ...]:
-    """A colour for each slot, from its group's number; empty where there is no group. Up to three principal components
-    have those of `rgb`."""
+def first_colours(program: Program) -> dict[str, int]:
+    """Digest of each factorization of a page -> the number of its first group's colour. Each goes on where the one
+    before it ends, so that equal colours do not say that groups of two factorizations belong together."""
+    first, after = {}, 0
+    for node in walk(*(element.node for element in program.elements)):
+        if node.type.atom == "group" and factorization(node) is node:
+            first[node.digest] = after
+            group = node.type.axis("group")
+            after += group.size if group is not None else 1
+    return first
+
+
+def colours(groups: np.ndarray, count: int, family: str = "", first: int = 0) -> tuple[str, ...]:
+    """A colour for each slot, from its group's number; empty where there is no group. ``first``: the number of the
+    first group's colour. Up to three principal components have the colours of `rgb`."""
     if family.partition("-")[0] == "pca" and count in hues.COMPONENTS:
         return tuple(hues.COMPONENTS[int(count)][g] if g >= 0 else "" for g in groups.astype(int))
-    return tuple(hues.colour(int(g), int(count)) if g >= 0 else "" for g in groups)
+    return tuple(hues.colour(first + int(g)) if g >= 0 else "" for g in groups)

@@ -1,4 +1,4 @@
-"""A hue for each of several groups, and the mean hue of a position that several groups share."""
+"""Ten colours for groups and classes, and the colour of a position that several groups share."""
 
 from __future__ import annotations
 
@@ -7,57 +7,69 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike
 
-FIRST = 60.0  # degrees: two groups are orange and blue, which every reader can tell apart
+# Any two differ by a CIEDE2000 of 13 or more, also for a deuteranope (Machado et al. 2009, severity 1) and from the
+# page's accents; each has a contrast of 3:1 or more on white and on #181818. The first k are further apart than any
+# later ones. Found by a search over sRGB under a limit of chroma; tests/page/test_colours.py measures them anew.
+PALETTE = (
+    "#3084fc",
+    "#cc7800",
+    "#007860",
+    "#f0609c",
+    "#c0846c",
+    "#549090",
+    "#3c6c78",
+    "#4860b4",
+    "#c078cc",
+    "#786c48",
+)
 COMPONENTS = {1: ("#ffffff",), 2: ("#ff8000", "#0080ff"), 3: ("#ff0000", "#00ff00", "#0000ff")}  # of `rgb`
-LIGHTNESS, CHROMA = 0.70, 0.15  # of OKLCh: equally light for every hue, inside sRGB but for little
 
 
-def hue(group: int, count: int) -> float:
-    """Degrees, 0 to 360: ``count`` groups lie evenly on the circle."""
-    return (FIRST + 360.0 * group / max(count, 1)) % 360.0
+def colour(number: int) -> str:
+    """The colour of a group or class as "#rrggbb"; after ten they begin anew."""
+    return PALETTE[number % len(PALETTE)]
 
 
-def colour(group: int, count: int) -> str:
-    """A group's colour as "#rrggbb"."""
-    red, green, blue = np.rint(255 * rgb(hue(group, count))).astype(int).tolist()
-    return f"#{red:02x}{green:02x}{blue:02x}"
+def mixed(weights: ArrayLike, colours: Sequence[str]) -> np.ndarray:
+    """The mean of colours ("#rrggbb"), each weighted by its value (..., colour), as sRGB in [0, 1] (..., rgb).
 
-
-def rgb(hue: ArrayLike, lightness: ArrayLike = LIGHTNESS, chroma: ArrayLike = CHROMA) -> np.ndarray:
-    """Hues in degrees (...) to sRGB in [0, 1] (..., rgb), through OKLab (Ottosson 2020), cut to what sRGB can show."""
-    angle = np.radians(np.asarray(hue, np.float64))
-    lightness, chroma = np.broadcast_arrays(lightness, chroma)
-    a, b = chroma * np.cos(angle), chroma * np.sin(angle)
-    cone = np.stack(
-        [
-            lightness + 0.3963377774 * a + 0.2158037573 * b,
-            lightness - 0.1055613458 * a - 0.0638541728 * b,
-            lightness - 0.0894841775 * a - 1.2914855480 * b,
-        ],
-        axis=-1,
-    )
-    to_linear = np.array(
-        [
-            [4.0767416621, -3.3077115913, 0.2309699292],
-            [-1.2684380046, 2.6097574011, -0.3413193965],
-            [-0.0041960863, -0.7034186147, 1.7076147010],
-        ]
-    )
-    linear = np.clip(cone**3 @ to_linear.T, 0, 1)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
-def mean_hue(weights: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """The circular mean of the groups' hues, each weighted by its value: (hue in degrees, concentration in [0, 1]).
-
-    ``weights`` (..., group), never negative. The concentration is the length of the mean vector: 1 where one group is
-    alone, 0 where opposite hues cancel; the hue is arbitrary there, and where every weight is 0.
+    The mean is taken in OKLab (Ottosson 2020), where equal steps look equal. Where every weight is zero all count
+    alike.
     """
     weights = np.clip(np.nan_to_num(np.asarray(weights, np.float64)), 0, None)
-    count = weights.shape[-1]
-    angles = np.radians([hue(group, count) for group in range(count)])
-    total = weights.sum(-1)
-    mean = (weights * np.exp(1j * angles)).sum(-1) / np.where(total > 0, total, 1)
-    return np.degrees(np.angle(mean)) % 360.0, np.abs(mean)
+    total = weights.sum(-1, keepdims=True)
+    shares = np.where(total > 0, weights / np.where(total > 0, total, 1), 1 / weights.shape[-1])
+    every = np.array([[int(one[i : i + 2], 16) / 255 for i in (1, 3, 5)] for one in colours])
+    return _rgb(shares @ _oklab(every))
+
+
+_TO_CONES = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_TO_OKLAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+
+
+def _oklab(rgb: np.ndarray) -> np.ndarray:
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return np.cbrt(linear @ _TO_CONES.T) @ _TO_OKLAB.T
+
+
+def _rgb(oklab: np.ndarray) -> np.ndarray:
+    """OKLab to sRGB, cut to what sRGB can show."""
+    cones = (oklab @ np.linalg.inv(_TO_OKLAB).T) ** 3
+    linear = np.clip(cones @ np.linalg.inv(_TO_CONES).T, 0, 1)
+    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

@@ -12,7 +12,7 @@ import pytest
 import views
 from PIL import Image
 
-from bbilang.runtime.vega.colours import SERIES
+from bbilang.runtime.view.hues import PALETTE
 from bbilang.runtime.view.states import elements
 
 pytestmark = pytest.mark.browser
@@ -290,7 +290,7 @@ def test_a_swatch_against_a_class_is_a_minus(show):
     page = show(views.teaser)
     element = views.teaser().interfaces[0].elements[1]
     values = element.panels[0].frames[1].values  # tiger cat, tabby: as the page opens
-    for line, colour in enumerate(SERIES[:2]):
+    for line, colour in enumerate(PALETTE[:2]):
         boxes = page.locator(f"[data-chart=blocks] path[fill='{colour}']")
         heights = [box.bounding_box()["height"] for box in boxes.all() if box.get_attribute("fill-opacity")]
         against = sum(slot[line] < 0 for slot in values)
@@ -298,7 +298,7 @@ def test_a_swatch_against_a_class_is_a_minus(show):
         assert sum(height > 12 for height in heights) >= len(values) - against
     hits(page, "blocks").nth(1).hover()
     strokes = {path.get_attribute("stroke") for path in page.locator("[data-chart=blocks] path[stroke]").all()}
-    assert "currentColor" in strokes and strokes.isdisjoint(SERIES)
+    assert "currentColor" in strokes and strokes.isdisjoint(PALETTE)
 
 
 def test_pointing_is_fast(show):

@@ -16,7 +16,7 @@ from views_hold import assert_consistent
 from bbilang.registry import registry
 from bbilang.runtime.page.html import render
 from bbilang.runtime.page.packing import KEYS, Lists, sheeted
-from bbilang.runtime.styles.masks import mask
+from bbilang.runtime.styles.masks import mask, spots
 from bbilang.runtime.styles.rgb import colours
 from bbilang.runtime.vega.colours import colour_map_png
 from bbilang.runtime.vega.sankey_layout import GHOST, flow
@@ -72,44 +72,60 @@ def test_three_components_are_red_green_and_blue(signed, zero):
     assert drawn[0, 1].tolist() == ([255, 128, 64] if signed else [255, 0, 128])
 
 
-def test_hues_of_two_groups_are_orange_and_blue_and_of_many_all_different():
-    first, second = (hues.rgb(hues.hue(g, 2)) for g in (0, 1))
-    assert first[0] > 0.7 > first[2] and second[2] > 0.7 > second[0]
-    for count in range(1, 11):
-        own = [hues.colour(g, count) for g in range(count)]
-        assert len(set(own)) == count and all(len(c) == 7 and int(c[1:], 16) >= 0 for c in own)
-    assert grouping.colours(np.array([0, -1, 1]), 2) == (hues.colour(0, 2), "", hues.colour(1, 2))
+def test_slots_without_a_group_have_no_colour():
+    assert grouping.colours(np.array([0, -1, 1]), 2) == (hues.colour(0), "", hues.colour(1))
+    assert grouping.colours(np.array([0, 1]), 2, first=9) == (hues.colour(9), hues.colour(0))
 
 
-def test_masks_are_the_mean_on_the_circle():
-    weights = np.random.default_rng(2).uniform(0, 4, (3, 3, 5))
-    drawn = mask(weights, np.arange(5), 5)
+def test_masks_are_the_mean_of_the_groups_colours():
+    weights, own = np.random.default_rng(2).uniform(0, 4, (3, 3, 5)), [hues.colour(g) for g in range(5)]
+    drawn = mask(weights, own)
+    labs = [oklab([int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)]) for c in own]
     for y in range(3):
         for x in range(3):
             share = [weights[y, x, g] / weights[..., g].max() for g in range(5)]
-            angles = [math.radians(60 + 72 * g) for g in range(5)]
-            sine = sum(s * math.sin(a) for s, a in zip(share, angles, strict=True))
-            cosine = sum(s * math.cos(a) for s, a in zip(share, angles, strict=True))
-            hue = math.degrees(math.atan2(sine, cosine)) % 360
-            length = math.hypot(sine, cosine) / sum(share)
-            wanted = [*(255 * hues.rgb(hue, chroma=hues.CHROMA * length)), 255 * max(share)]
-            assert np.abs(drawn[y, x] - np.array(wanted)).max() <= 0.5 + 1e-6
+            wanted = [sum(s * lab[k] for s, lab in zip(share, labs, strict=True)) / sum(share) for k in range(3)]
+            made = oklab(drawn[y, x, :3] / 255.0)
+            assert math.dist(made, wanted) < 0.004  # of a half step of eight bits
+            assert abs(drawn[y, x, 3] - 255 * max(share)) <= 0.5 + 1e-6
+
+
+def oklab(rgb):
+    """OKLab as its author writes it (Ottosson 2020), one colour at a time."""
+    r, g, b = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb)
+    long = (0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b) ** (1 / 3)
+    middle = (0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b) ** (1 / 3)
+    short = (0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b) ** (1 / 3)
+    return (
+        0.2104542553 * long + 0.7936177850 * middle - 0.0040720468 * short,
+        1.9779984951 * long - 2.4285922050 * middle + 0.4505937099 * short,
+        0.0259040371 * long + 0.7827717662 * middle - 0.8086757660 * short,
+    )
+
+
+def test_a_group_s_number_stands_where_it_stands_out():
+    weights = planted.factors(4)
+    for group, (x, y) in enumerate(spots(weights)):
+        own = [[weights[i, j, g] / weights[..., g].max() for g in range(4)] for i in range(14) for j in range(14)]
+        ahead = [row[group] - max(v for g, v in enumerate(row) if g != group) for row in own]
+        row, column = divmod(ahead.index(max(ahead)), 14)
+        assert (x, y) == ((column + 0.5) / 14, (row + 0.5) / 14)
 
 
 def test_the_mask_of_one_group_has_its_colour_and_its_shape():
     weights = planted.factors(4)
-    drawn = mask(weights, np.arange(4), 4, only=2)
+    drawn = mask(weights, [hues.colour(g) for g in range(4)], only=2)
     share = weights[..., 2] / weights[..., 2].max()
     assert np.array_equal(drawn[..., 3], np.rint(255 * share.astype(np.float64)))
     red, green, blue = drawn[np.unravel_index(share.argmax(), share.shape)][:3]
-    assert f"#{red:02x}{green:02x}{blue:02x}" == hues.colour(2, 4)
+    assert f"#{red:02x}{green:02x}{blue:02x}" == hues.colour(2)
 
 
 def test_a_group_has_one_colour_and_one_key_everywhere():
     view = planted.neuron_groups()
     where, groups, effect = (element(view, name) for name in ("where", "groups", "effect"))
     for state, count in enumerate((2, 4, 6, 8)):
-        own = [hues.colour(g, count) for g in range(count)]
+        own = [hues.colour(g) for g in range(count)]
         assert list(where.panels[0].frames[state].series_colours) == own
         for other in (groups, effect):
             frame = other.panels[0].frames[state]
