@@ -8,6 +8,7 @@ from typing import Any
 
 from bbilang.cli.console import plural, result, result_table, result_words
 from bbilang.compiler.explain.units import si
+from bbilang.compiler.ir.cuts import PLACES
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
 
 ATOMS = {"y": "spatial", "token": "token", "channel": "channel"}  # the axis that brings an atom -> the atom
@@ -44,6 +45,7 @@ def layers_json(model: ModelDescription) -> dict[str, Any]:
             {
                 "name": layer.name, "module": layer.module, "shape": dict(layer.sizes), "atoms": list(atoms(layer)),
                 "nonnegative": layer.nonnegative, "kind": layer.kind, "flops": layer.flops,
+                "place": model.place(layer.name),
                 "inputs": list(layer.inputs),
                 **({"grid": list(layer.grid), "prefix": layer.prefix} if layer.grid else {}),
             }
@@ -79,13 +81,19 @@ def show_layers(model: ModelDescription) -> None:
 
     result(f"{model.title}: {_input_words(model)}, {_class_words(model)}, {si(model.flops, 'FLOP')} an input\n")
     axes = [a for a in ("channel", "y", "x", "token") if any(a in layer.axes for layer in model.layers)]
-    made = table(("layer", "left"), *((axis, "right") for axis in axes), ("numbers", "right"), ("sign", "left"))
+    made = table(("layer", "left"), *((axis, "right") for axis in axes), ("numbers", "right"), ("sign", "left"),
+                 ("place", "left"))  # fmt: skip
     for guides, name, layer in tree(model):
         numbers = [str(layer.sizes.get(axis, "")) for axis in axes]
         sign = "0 or more" if layer.nonnegative else "any"
-        made.add_row(Text.assemble((guides, "dim"), name), *numbers, si(math.prod(layer.shape), ""), sign)
+        made.add_row(Text.assemble((guides, "dim"), name), *numbers, si(math.prod(layer.shape), ""), sign,
+                     model.place(layer.name))  # fmt: skip
     result_table(made)
     result("")
+    known = {model.place(layer.name) for layer in model.layers}
+    for place, words in PLACES.items():
+        if place in known:
+            result_words(f"{place}: {words}")
     groups: dict[tuple[str, ...], list[LayerDescription]] = {}
     for layer in model.layers:
         groups.setdefault(atoms(layer), []).append(layer)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bbilang.compiler.check.scope import Layers
 from bbilang.compiler.check.settings import SETTINGS
 from bbilang.compiler.contract import Parameter
+from bbilang.compiler.ir.cuts import PLACES
+from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.grammar import ast
 from bbilang.grammar.source import NOWHERE
@@ -24,6 +27,7 @@ from bbilang.lsp.markdown import (
     operation_words,
     parameter_list,
     parameter_words,
+    place_words,
     selection_words,
     statement_words,
     style_words,
@@ -135,7 +139,7 @@ def _string(document: Document, token: Token, cursor: Cursor) -> str | None:
     if cursor.first == "model" and document.registry.describe and name in document.registry.models():
         return model_words(document.registry.describe(name))
     if description is not None and name in description.by_name:
-        return f"layer **{name}**: {layer_words(description.by_name[name])}"
+        return f"layer **{name}**: {layer_words(description.by_name[name])}\n\n{place_words(description.place(name))}"
     return None
 
 
@@ -164,14 +168,32 @@ def value_documentation(document: Document, name: str, cursor: Cursor, named: bo
     if description is not None and name in description.by_name:
         layer = description.by_name[name]
         alias = f" (`{layer.name}`)" if layer.name != name else ""
-        return f"layer **{name}**{alias}: {layer_words(layer)}\n\nmodule `{layer.module}`"
+        place = place_words(description.place(name))
+        return f"layer **{name}**{alias}: {layer_words(layer)}\n\n{place}\n\nmodule `{layer.module}`"
     value = document.value(name, cursor.start)
     if isinstance(value, Layers | Node):
         words = value_words(value) if isinstance(value, Layers) else field_words(value.type)
         atom = name.rpartition(".")[2]
         more = f"\n\n`{atom}`: {ATOM_WORDS[atom]}" if atom in ATOM_WORDS else ""
-        return f"**{words}**{more}"
+        layers = value.names if isinstance(value, Layers) else value.type.layers if value.op == "substrate" else ()
+        return f"**{words}**{more}{_places(description, layers)}"
     return None
+
+
+def _places(description: ModelDescription | None, layers: Sequence[str]) -> str:
+    """Which of some layers are cuts and which branches; a paragraph of its own."""
+    known = [layer for layer in layers if description is not None and layer in description.by_name]
+    if description is None or not known:
+        return ""
+    if len(known) == 1:
+        return f"\n\n{place_words(description.place(known[0]))}"
+    parts = []
+    for place in PLACES:
+        own = [layer for layer in known if description.place(layer) == place]
+        parts += [f"{place_words(place)} ({', '.join(f'`{layer}`' for layer in own)})"] if own else []
+    together = "cut" not in {description.place(layer) for layer in known} and description.place(*known) == "cut"
+    parts += ["together they are a cut: every path passes one of them"] if together else []
+    return "\n\n" + "; ".join(parts)
 
 
 def _statement_end(document: Document, start: int) -> int:

@@ -9,6 +9,7 @@ from bbilang.compiler.check.check import MOST_EXAMPLES
 from bbilang.compiler.check.present import PARAMETERS as PRESENT
 from bbilang.compiler.check.scope import Layers
 from bbilang.compiler.contract import Method, Operation, Parameter, Style
+from bbilang.compiler.ir.cuts import PLACES, Place
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
@@ -103,6 +104,11 @@ def layer_words(layer: LayerDescription) -> str:
     sizes = ", ".join(f"{axis}: {size}" for axis, size in zip(layer.axes, layer.shape, strict=True))
     facts = [sizes, *([layer.kind] if layer.kind else []), *(["never negative"] if layer.nonnegative else [])]
     return " · ".join(facts)
+
+
+def place_words(place: Place) -> str:
+    """Whether a layer is a cut or a branch, and what that means."""
+    return f"{'cut or branch' if place == 'unknown' else place}: {PLACES[place]}"
 
 
 def model_words(description: ModelDescription) -> str:

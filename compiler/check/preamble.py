@@ -207,7 +207,13 @@ class Preamble(Reporter):
                     self.output, classes = f"result {part.name}", math.prod(part.shape)
                     labels = description.labels if classes == description.classes else ()
                     description = replace(
-                        description, classes=classes, output="", part=part.name, labels=labels, scores=part.scores
+                        description,
+                        classes=classes,
+                        output="",
+                        part=part.name,
+                        labels=labels,
+                        scores=part.scores,
+                        ends=part.layers,
                     )
                     continue
                 if layer is None:
@@ -233,6 +239,7 @@ class Preamble(Reporter):
                     part="",
                     labels=labels,
                     scores=layer.scores,
+                    ends=(layer.name,) if description.ends else (),  # unknown stays unknown
                 )
         return replace(description, scores=resolved_kind(self.settings.get("scores.kind"), description.scores))
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, field, replace
 from functools import cached_property
 from typing import Any
 
+from bbilang.compiler.ir.cuts import Place, dominators, meets_every_path
 from bbilang.compiler.ir.score_kinds import LOGITS, VALUE
 from bbilang.grammar.frozen import frozen
 
@@ -78,8 +79,8 @@ class LayerDescription:
 @frozen
 class PartDescription:
     """One tensor of what a network gives: its path in the result, as in `logits`, `[1]` or `aux.scores` (`.` is the
-    result itself), its shape without the axis of inputs, the layers that it comes from, and what kind of scores it
-    would be (`compiler.scores`). ``vector``: whether it is one vector of numbers for each input."""
+    result itself), its shape without the axis of inputs, the layers that it is made of (or `input`), and what kind of
+    scores it would be (`compiler.scores`). ``vector``: whether it is one vector of numbers for each input."""
 
     name: str
     shape: tuple[int, ...]
@@ -114,6 +115,7 @@ class ModelDescription:
     scores: str = LOGITS  # what kind of numbers the scores are (`compiler.scores`)
     part: str = ""  # the part of the model's own result that is the scores; "" where the result is the one vector
     parts: tuple[PartDescription, ...] = ()  # of a result that is not one vector
+    ends: tuple[str, ...] = ()  # the layers that the scores are made of, as `inputs` of layers; empty where unknown
 
     @cached_property
     def by_name(self) -> Mapping[str, LayerDescription]:
@@ -158,6 +160,25 @@ class ModelDescription:
         shown = names if len(names) <= 4 else [*names[:2], "...", *names[-2:]]
         return f"its layers are {', '.join(name if name == '...' else f'`{in_text(name)}`' for name in shown)}"
 
+    @cached_property
+    def _sources(self) -> Mapping[str, tuple[str, ...]]:
+        return {layer.name: layer.inputs for layer in self.layers}
+
+    @cached_property
+    def _dominators(self) -> frozenset[str]:
+        return dominators(self._sources, self.ends)
+
+    def place(self, *names: str) -> Place:
+        """Whether some layers are a cut, together where they are several: every path from the input to the scores
+        passes one of them. Else they are branches."""
+        known = [name if name == INPUT else self.by_name[name].name for name in names]
+        if not self.ends:
+            return "unknown"
+        if INPUT in known or not self._dominators.isdisjoint(known):
+            return "cut"
+        together = len(known) > 1 and meets_every_path(self._sources, self.ends, known)
+        return "cut" if together else "branch"
+
     def edges(self, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
         """(from, to) among some layers and `input`: the result of one enters the other, and passes none between."""
         wanted, known = {INPUT, *names}, self.by_name
@@ -180,7 +201,8 @@ class ModelDescription:
             for name in ("inputs", "grid", "prefix", "scores"):
                 if not layer[name]:
                     del layer[name]
-        for name, usual in (("columns", ()), ("absent", {}), ("scores", LOGITS), ("part", ""), ("parts", ())):
+        rare = (("columns", ()), ("absent", {}), ("scores", LOGITS), ("part", ""), ("parts", ()), ("ends", ()))
+        for name, usual in rare:
             if data[name] == usual:
                 del data[name]
         if self.reads == "image":
@@ -194,7 +216,7 @@ class ModelDescription:
         """What `to_json` gave; fields that have a default may be missing."""
         layers = [LayerDescription(**_tuples(layer, "axes", "shape", "inputs", "grid")) for layer in data["layers"]]
         parts = tuple(PartDescription(**_tuples(part, "shape", "layers")) for part in data.get("parts", ()))
-        plain = _tuples(data, "input_size", "labels", "columns")
+        plain = _tuples(data, "input_size", "labels", "columns", "ends")
         return cls(**{**plain, "layers": tuple(layers), "parts": parts})
 
 

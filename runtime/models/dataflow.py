@@ -1,6 +1,7 @@
 """Track facts of tensors during one forward: whether they can be negative, their channel axis, the layers behind them.
 
-Nothing is computed: every call of a torch function is intercepted, and the facts of its result are derived."""
+Nothing is computed: every call of a torch function is intercepted, and the facts of its result are derived. What is
+computed where no function is intercepted (scripted parts, numpy, functions of another kind) makes the graph unknown."""
 
 from __future__ import annotations
 
@@ -9,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 GIVES = {"relu", "relu_", "relu6", "sigmoid", "softmax", "square", "abs", "exp", "softplus"}
@@ -27,6 +29,7 @@ MOVES = {
 SCALES = {"mul", "__mul__", "__rmul__", "div", "__truediv__", "true_divide"}
 PRODUCTS, SHARES = {"mul", "__mul__"}, {"sigmoid", "sigmoid_", "hardsigmoid", "softmax"}
 JOINS = {"cat", "concat", "concatenate", "stack", "hstack", "column_stack"}
+LEAVES = {"numpy", "__array__", "item", "tolist", "__float__", "__complex__"}  # numbers that no tensor carries on
 LINEAR = {  # functions with unbounded results
     "linear", "addmm", "matmul", "mm", "bmm", "baddbmm", "einsum", "conv1d", "conv2d", "conv3d", "__matmul__", "add",
     "sub", "__add__", "__radd__", "__iadd__", "add_", "__sub__", "__isub__", "sub_", "neg", "__neg__", "log_softmax",
@@ -52,11 +55,24 @@ NOTHING = Facts()
 
 
 class Dataflow(TorchFunctionMode):
-    """Intercepts every call of a torch function; `of` returns the facts of a tensor, `put` sets them."""
+    """Intercepts every call of a torch function; `of` returns the facts of a tensor, `put` sets them.
 
-    def __init__(self) -> None:
+    ``module``: the network; its own tensors are constants. ``followed``: False once something was computed from tensors
+    of which nothing is known, so that ``origins`` may lack some. Within ``with flow, flow.watch:`` that is noticed.
+    """
+
+    def __init__(self, module: nn.Module | None = None) -> None:
         super().__init__()
         self._facts: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self._constants: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        self._handles: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+        for part in module.modules() if module is not None else ():
+            for value in vars(part).values():
+                for tensor in _tensors(list(value.values()) if isinstance(value, dict) else value):
+                    self._constants[tensor] = True
+        self.followed = True
+        self.depth = 0
+        self.watch = _Watch(self)
 
     def of(self, tensor: Any) -> Facts:
         return self._facts.get(tensor, NOTHING) if isinstance(tensor, Tensor) else NOTHING
@@ -64,22 +80,53 @@ class Dataflow(TorchFunctionMode):
     def put(self, tensor: Tensor, **known: Any) -> None:
         self._facts[tensor] = replace(self.of(tensor), **known)
 
+    def handle(self, tensor: Tensor) -> Tensor:
+        """Return the same values as another object with the same facts: who held the tensor before a module gave it
+        back, as an identity or an in-place module does, reads past that module."""
+        other = tensor.view_as(tensor)
+        self._facts[other] = self.of(tensor)
+        self._handles[other] = True
+        return other
+
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         shapes = [tuple(tensor.shape) for tensor in _tensors(args)]
-        result = func(*args, **kwargs)
+        self.depth += 1
+        try:
+            result = func(*args, **kwargs)
+        finally:
+            self.depth -= 1
         given = list(_tensors((args, list(kwargs.values()))))
         origins = frozenset().union(*(self.of(tensor).origins for tensor in given))
         changed = [args[0]] if _in_place(name) and args and isinstance(args[0], Tensor) else []
+        self._check(name, given, changed, origins)
         for tensor in (*changed, *_tensors(result)):
-            if tensor.dtype != torch.bool:  # a mask carries no values
+            if tensor.dtype == torch.bool:
+                self._facts[tensor] = Facts(
+                    origins=origins
+                )  # a mask carries no values, and what it hides depends on it
+            else:
                 sign = tensor not in changed and self._sign(name, args, kwargs)
                 sign = sign or name == "relu_" or (name in ("hardtanh_", "clamp_") and _floor(args, kwargs) >= 0)
                 axis = _channel(name, args, kwargs, tensor, self.of(given[0]).channel if given else None, shapes)
                 last = self._last(name, given)
                 self._facts[tensor] = Facts(sign, axis, origins, last)
         return result
+
+    def _check(self, name: str, given: list[Tensor], changed: list[Tensor], origins: frozenset[str]) -> None:
+        """Notice what the origins of results do not tell."""
+        unknown = any(tensor not in self._facts and tensor not in self._constants for tensor in given)
+        if unknown or (name in LEAVES and origins and given[0].is_floating_point()):
+            self.followed = False
+        for tensor in changed:  # other views of the same memory read what was written here
+            base = tensor._base
+            if base is None or origins <= self.of(base).origins:
+                continue
+            if tensor in self._handles:
+                self._facts[base] = replace(self.of(base), origins=self.of(base).origins | origins)
+            else:
+                self.followed = False
 
     def _last(self, name: str, given: list[Tensor]) -> str:
         """Return the function that computed the values of a result."""
@@ -101,6 +148,20 @@ class Dataflow(TorchFunctionMode):
         joined = list(first) if isinstance(first, list | tuple) else [first]
         known = bool(joined) and all(self.of(tensor).nonnegative for tensor in joined)
         return name in GIVES or (name in KEEPS and known)
+
+
+class _Watch(TorchDispatchMode):
+    """Sees every operation; those that run within no intercepted function are not in the facts."""
+
+    def __init__(self, flow: Dataflow) -> None:
+        super().__init__()
+        self.flow = flow
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if not self.flow.depth and next(_tensors((args, list(kwargs.values()))), None) is not None:
+            self.flow.followed = False
+        return func(*args, **kwargs)
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

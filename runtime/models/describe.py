@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,11 +25,12 @@ from bbilang.compiler.ir.model_description import (
     PartDescription,
     layer_name,
 )
+from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.device.memory_traffic import MemoryTraffic
 from bbilang.runtime.errors import error
 from bbilang.runtime.models import score_output as scored
 from bbilang.runtime.models.dataflow import Dataflow, Facts
-from bbilang.runtime.passes.hooks import frozen_module
+from bbilang.runtime.passes.hooks import frozen_module, shares_memory, with_tensor
 from bbilang.runtime.passes.module.precision import input_types, remember_input_type
 from bbilang.runtime.passes.module.results import first_tensor, tensor_path, value_at
 
@@ -85,11 +86,14 @@ def describe_module(
             tuple(result.inputs), grid, result.shape[1] - math.prod(grid) if grid else 0, result.bytes,
             scored.kind_of(result.facts.last, result.shape[1]) if axes == ("channel",) else "",
         ))  # fmt: skip
-    layers = _joined(layers, record.sources)
+    ends = record.ends
+    if output and record.results.get(output) is not None:
+        ends = frozenset({output})
+    layers, resolved = _joined(layers, record.sources)
     if missing := set(names or ()) - {layer.name for layer in layers}:
         raise error("E408", f"the layers {', '.join(sorted(missing))} of {name} did not run exactly once")
     classes, part, kind = _scores(module, name, output, record)
-    parts = tuple(replace(p, layers=tuple(x.name for x in layers if x.module in p.layers)) for p in record.parts)
+    parts = tuple(replace(p, layers=resolved(p.layers) if record.followed else ()) for p in record.parts)
     if labels and len(labels) != classes:
         problem = f"has {classes} classes" if classes else "gives no vector of scores"
         raise error("E408", f"{name} {problem}, but there are {len(labels)} labels")
@@ -99,6 +103,7 @@ def describe_module(
     return ModelDescription(
         name, title or name, size, tuple(layers), classes, labels, output, others, record.total, reads, record.bytes,
         3 if reads == "text" else channels, absent=absent, scores=kind, part=part, parts=() if record.plain else parts,
+        ends=resolved(ends) if record.followed else (),
     )  # fmt: skip
 
 
@@ -141,9 +146,11 @@ def _scores(module: nn.Module, name: str, output: str, record: _Record) -> tuple
     return math.prod(part.shape), "" if record.plain else part.name, part.scores
 
 
-def _joined(layers: list[LayerDescription], sources: Mapping[str, frozenset[str]]) -> list[LayerDescription]:
+def _joined(
+    layers: list[LayerDescription], sources: Mapping[str, frozenset[str]]
+) -> tuple[list[LayerDescription], Callable[[Iterable[str]], tuple[str, ...]]]:
     """Resolve ``inputs`` to names of layers, in forward order; a module that is no layer is replaced by its own inputs
-    in that run."""
+    in that run. Also returns what resolves any such paths."""
     order = {layer.module: number for number, layer in enumerate(layers)}
     names = {layer.module: layer.name for layer in layers} | {INPUT: INPUT}
 
@@ -153,12 +160,11 @@ def _joined(layers: list[LayerDescription], sources: Mapping[str, frozenset[str]
         seen.add(path)
         return {p for inner in sources.get(path, ()) if inner not in seen for p in layers_behind(inner, seen)}
 
-    return [
-        replace(layer, inputs=tuple(names[path] for path in sorted(
-            {p for path in layer.inputs for p in layers_behind(path, set())}, key=lambda path: order.get(path, -1)
-        )))
-        for layer in layers
-    ]  # fmt: skip
+    def resolved(given: Iterable[str]) -> tuple[str, ...]:
+        behind = {p for path in given for p in layers_behind(path, set())}
+        return tuple(names[path] for path in sorted(behind, key=lambda path: order.get(path, -1)))
+
+    return [replace(layer, inputs=resolved(layer.inputs)) for layer in layers], resolved
 
 
 @dataclass(frozen=True)
@@ -197,6 +203,8 @@ class _Record:
     bytes: int = 0
     runs: dict[str, int] = field(default_factory=dict)  # path -> number of runs
     passed: set[str] = field(default_factory=set)  # identity modules
+    followed: bool = True  # everything that was computed is known: see `Dataflow`
+    ends: frozenset[str] = frozenset()  # what the scores are computed from
 
     def grid(self, result: _Result) -> tuple[int, ...]:
         """Return (y, x) of the patches behind tokens: the size of the last map before them with as many positions, not
@@ -243,26 +251,33 @@ def _run_once(
 ) -> _Record:
     """Run one forward on zeros with hooks on every module."""
     paths = {child: path for path, child in module.named_modules() if path}
-    record, counter, flow = _Record(), FlopCounterMode(display=False), Dataflow()
+    record, counter, flow = _Record(), FlopCounterMode(display=False), Dataflow(module)
     traffic = MemoryTraffic()
     runs = record.runs
 
-    def hook(child: nn.Module, arguments: Any, value: Any) -> None:
+    def hook(child: nn.Module, arguments: Any, value: Any) -> Any:
         path, tensor = paths[child], first_tensor(value)
         if (isinstance(child, PASS) or type(child).__name__ in PASS_NAMES) and path not in named and path != output:
             record.passed.add(path)
-            return
+            return None
         runs[path] = runs.get(path, 0) + 1
         if tensor is None:
             record.results[path] = None
-            return
+            return None
         facts, repeated = flow.of(tensor), path in record.results
         mark = f"{path}#{runs[path]}" if repeated else path
         record.sources[mark] = facts.origins
         record.results[path] = None if repeated else _Result(
             tuple(tensor.shape), facts, facts.origins, counter.get_total_flops(), traffic.bytes
         )  # fmt: skip
-        flow.put(tensor, origins=frozenset({mark}))
+        given = flow.handle(tensor)
+        flow.put(given, origins=frozenset({mark}))
+        try:
+            return with_tensor(value, given, path)
+        except BbiError:  # a custom class that cannot be built from its parts
+            flow.put(tensor, origins=frozenset({mark}))
+            flow.followed = flow.followed and not shares_memory(tensor, arguments)
+            return None
 
     example = torch.zeros(shape, device=next(module.parameters(), torch.empty(0)).device, dtype=dtype)
     flow.put(example, origins=frozenset({INPUT}), channel=None if reads == "text" else 2 if reads == "sequence" else 1)
@@ -270,10 +285,11 @@ def _run_once(
         handles += [
             child.register_forward_hook(hook) for child in paths if not isinstance(child, torch.jit.ScriptModule)
         ]
-        with torch.no_grad(), counter, traffic, flow:
+        with torch.no_grad(), counter, traffic, flow.watch, flow:
             whole = module(example)
         while handles:
             handles.pop().remove()
+        record.followed = flow.followed
         with torch.no_grad():
             twice = example.repeat(2, *[1] * (example.ndim - 1))
             record.parts = scored.described(whole, lambda: module(twice), flow.of, module)
@@ -281,6 +297,10 @@ def _run_once(
     first = tensor_path(whole)
     if part is not None and first is not None and scored.path_named(part.name) == first:
         record.plain = value_at(whole, first).ndim == 2
+    if part is not None:
+        record.ends = frozenset(part.layers)
+    elif first is not None:
+        record.ends = flow.of(value_at(whole, first)).origins
     record.total, record.bytes = counter.get_total_flops(), traffic.bytes
     return record
 

@@ -130,13 +130,14 @@ def test_fmt_stdin(process):
 def test_layers(bbi):
     done = bbi("layers", "efficientnet_lite0")
     assert (done.code, done.err) == (0, "")
-    assert re.search(r"^layer +channel +y +x +numbers +sign$", done.out, re.MULTILINE)
-    assert re.search(r"^block5c +112 .*\n├ expand +672 +14 +14 +132 k +0 or more$", done.out, re.MULTILINE)
+    assert re.search(r"^layer +channel +y +x +numbers +sign +place$", done.out, re.MULTILINE)
+    assert re.search(r"^block5c +112 .*\n├ expand +672 +14 +14 +132 k +0 or more +branch$", done.out, re.MULTILINE)
     lines = done.out.splitlines()
     assert max(map(len, lines)) <= 80 and not any(line != line.rstrip() for line in lines)
     found = json.loads(bbi("layers", "inceptionv1", "--json").out)
     layer = next(x for x in found["layers"] if x["name"] == "mixed4d")
     assert layer["shape"] == {"channel": 528, "y": 14, "x": 14} and layer["nonnegative"]
+    assert layer["place"] == "cut"
     assert layer["atoms"] == ["neuron", "spatial", "channel"]
     wrong = bbi("layers", "x", "--json")
     assert wrong.code == 1 and json.loads(wrong.out)[0]["code"] == "E401"

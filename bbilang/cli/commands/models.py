@@ -71,7 +71,8 @@ def layers(
     """List the layers of a model.
 
     A tree in forward order, a block before its parts: sizes, how many numbers there are, whether they are ever
-    negative, and which atoms a text can ask for.
+    negative, whether every path from the input to the scores passes them (cut) or some path goes past (branch), and
+    which atoms a text can ask for.
 
     $ bbi layers efficientnet_lite0
     $ bbi layers timm:vit_base_patch16_224

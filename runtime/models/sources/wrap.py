@@ -160,7 +160,8 @@ def _renamed(description: ModelDescription, module: nn.Module) -> ModelDescripti
     absent = {name: why for path, why in description.absent.items() for name in {path, short.get(path, path)}}
     known = {name: short[path] for name, path in described.items()}
     parts = tuple(replace(p, layers=tuple(known.get(name, name) for name in p.layers)) for p in description.parts)
-    return replace(description, layers=layers, aliases=aliases, absent=absent, parts=parts)
+    ends = tuple(known.get(name, name) for name in description.ends)
+    return replace(description, layers=layers, aliases=aliases, absent=absent, parts=parts, ends=ends)
 
 
 def _kind(module: nn.Module, name: str, names: set[str]) -> str:
