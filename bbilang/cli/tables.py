@@ -90,9 +90,9 @@ def show_layers(model: ModelDescription) -> None:
                      model.place(layer.name))  # fmt: skip
     result_table(made)
     result("")
-    known = {model.place(layer.name) for layer in model.layers}
+    places = {model.place(layer.name) for layer in model.layers}
     for place, words in PLACES.items():
-        if place in known:
+        if place in places:
             result_words(f"{place}: {words}")
     groups: dict[tuple[str, ...], list[LayerDescription]] = {}
     for layer in model.layers:

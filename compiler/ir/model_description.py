@@ -201,7 +201,14 @@ class ModelDescription:
             for name in ("inputs", "grid", "prefix", "scores"):
                 if not layer[name]:
                     del layer[name]
-        rare = (("columns", ()), ("absent", {}), ("scores", LOGITS), ("part", ""), ("parts", ()), ("ends", ()))
+        rare: tuple[tuple[str, Any], ...] = (
+            ("columns", ()),
+            ("absent", {}),
+            ("scores", LOGITS),
+            ("part", ""),
+            ("parts", ()),
+            ("ends", ()),
+        )
         for name, usual in rare:
             if data[name] == usual:
                 del data[name]

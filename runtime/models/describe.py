@@ -72,23 +72,7 @@ def describe_module(
     record = _run(module, input_size, channels, output, reads, set((names or {}).values()))
     paths = {path: short for short, path in names.items()} if names is not None else None
     absent = {} if paths is not None else _absent(module, record)
-    layers = []
-    for path, result in record.results.items():
-        axes = result.axes(input_size, reads) if result is not None and (paths is None or path in paths) else ()
-        if result is not None and not axes and paths is None and path:
-            absent[path] = UNLIKE
-        if result is None or not axes:
-            continue
-        short = layer_name(paths[path] if paths is not None else path)
-        grid = record.grid(result) if reads == "image" and axes == ("token", "channel") else ()
-        layers.append(LayerDescription(
-            short, path, axes, result.shape[1:], result.facts.nonnegative, result.flops, (kinds or {}).get(short, ""),
-            tuple(result.inputs), grid, result.shape[1] - math.prod(grid) if grid else 0, result.bytes,
-            scored.kind_of(result.facts.last, result.shape[1]) if axes == ("channel",) else "",
-        ))  # fmt: skip
-    ends = record.ends
-    if output and record.results.get(output) is not None:
-        ends = frozenset({output})
+    layers = _layers(record, input_size, paths, kinds or {}, reads, absent)
     layers, resolved = _joined(layers, record.sources)
     if missing := set(names or ()) - {layer.name for layer in layers}:
         raise error("E408", f"the layers {', '.join(sorted(missing))} of {name} did not run exactly once")
@@ -103,8 +87,31 @@ def describe_module(
     return ModelDescription(
         name, title or name, size, tuple(layers), classes, labels, output, others, record.total, reads, record.bytes,
         3 if reads == "text" else channels, absent=absent, scores=kind, part=part, parts=() if record.plain else parts,
-        ends=resolved(ends) if record.followed else (),
+        ends=resolved(record.ends) if record.followed else (),
     )  # fmt: skip
+
+
+def _layers(
+    record: _Record, input_size: tuple[int, int], paths: Mapping[str, str] | None, kinds: Mapping[str, str], reads: str,
+    absent: dict[str, str],
+) -> list[LayerDescription]:  # fmt: skip
+    """Return the layers among the modules that ran, under their short names in ``paths``; add those that are none to
+    ``absent``. Their ``inputs`` are paths still."""
+    layers = []
+    for path, result in record.results.items():
+        axes = result.axes(input_size, reads) if result is not None and (paths is None or path in paths) else ()
+        if result is not None and not axes and paths is None and path:
+            absent[path] = UNLIKE
+        if result is None or not axes:
+            continue
+        short = layer_name(paths[path] if paths is not None else path)
+        grid = record.grid(result) if reads == "image" and axes == ("token", "channel") else ()
+        layers.append(LayerDescription(
+            short, path, axes, result.shape[1:], result.facts.nonnegative, result.flops, kinds.get(short, ""),
+            tuple(result.inputs), grid, result.shape[1] - math.prod(grid) if grid else 0, result.bytes,
+            scored.kind_of(result.facts.last, result.shape[1]) if axes == ("channel",) else "",
+        ))  # fmt: skip
+    return layers
 
 
 def _absent(module: nn.Module, record: _Record) -> dict[str, str]:
@@ -297,7 +304,9 @@ def _run_once(
     first = tensor_path(whole)
     if part is not None and first is not None and scored.path_named(part.name) == first:
         record.plain = value_at(whole, first).ndim == 2
-    if part is not None:
+    if output and record.results.get(output) is not None:
+        record.ends = frozenset({output})
+    elif part is not None:
         record.ends = frozenset(part.layers)
     elif first is not None:
         record.ends = flow.of(value_at(whole, first)).origins
