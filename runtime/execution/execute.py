@@ -18,7 +18,7 @@ from bbilang.compiler.plan.plan import Plan, Step, order
 from bbilang.grammar import verification
 from bbilang.runtime.events import RunListener
 from bbilang.runtime.execution.context import Run
-from bbilang.runtime.execution.results import IconSet, Results
+from bbilang.runtime.execution.results import IconSet, Numbers, Results
 from bbilang.runtime.execution.verify import model_restored, verify_results
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.inputs.network_input import NetworkInput
@@ -150,12 +150,13 @@ class _Execution:
         nodes = list(walk(*(element.node for element in program.elements)))
         scored = any(f.scores for f in program.forwards)
         names = dict.fromkeys(name for node in nodes for name in node.type.layers)
-        return Results(
-            program, self.fields, {n["id"]: run.value(n) for n in nodes if n.type.content == "selection"},
-            icons=self.icons, icon_sets=self.icon_sets, pictures=tuple(inputs), sizes=self.sizes,
-            probabilities=run.probabilities if scored else None, kind=run.kind if scored else "", labels=run.label,
-            layers={name: run.layer(name) for name in names if name != "output"}, passes=run.passes,
-            model_passes=self.model_passes, tangents=self.tangents, reruns=self.rerun_rows // len(inputs),
-            trusted=run.shared.trust_passes.rows // len(inputs), adapter=run.adapter, timings=self.timings,
-            noticed=warnings,
+        numbers = Numbers(
+            self.fields, {n["id"]: run.value(n) for n in nodes if n.type.content == "selection"}, self.sizes,
+            self.icon_sets, {name: run.layer(name) for name in names if name != "output"},
+            run.probabilities if scored else None, run.kind if scored else "",
+        )  # fmt: skip
+        return Results.of(
+            program, numbers, run.adapter, inputs, icons=self.icons, passes=run.passes, model_passes=self.model_passes,
+            tangents=self.tangents, reruns=self.rerun_rows // len(inputs),
+            trusted=run.shared.trust_passes.rows // len(inputs), timings=self.timings, noticed=warnings,
         )  # fmt: skip

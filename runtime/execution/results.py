@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypedDict, Unpack
 
 import numpy as np
 
@@ -61,8 +61,43 @@ class Reused:
 
 
 @frozen
+class Numbers:
+    """What elements show, without pictures and icons: what passes give, and what the cache keeps of a run. The tables
+    are those of `Results`."""
+
+    fields: Mapping[str, Field]
+    selections: Mapping[str, Field]
+    sizes: Mapping[str, Field]
+    icon_sets: Mapping[str, IconSet]
+    layers: Mapping[str, LayerDescription]
+    probabilities: np.ndarray | None = None
+    kind: str = ""
+
+
+class Counts(TypedDict, total=False):
+    """The passes that the numbers of one run took: the fields of `Results` of these names."""
+
+    model_passes: tuple[int, int]
+    tangents: int
+    reruns: int
+    trusted: int
+
+
+class Making(Counts, total=False):
+    """How a run went, and its icons: the fields of `Results` of these names."""
+
+    icons: Sequence[Icon]
+    passes: Passes | None
+    recipe: Recipe
+    draft: bool
+    reused: Reused
+    timings: Sequence[tuple[Step, Measured]]
+    noticed: tuple[str, ...]
+
+
+@frozen
 class Results:
-    """Numbers and pictures without any tensor of torch. `execution.execute` and `recall.results_store` make them."""
+    """Numbers and pictures without any tensor of torch, of a run or of the cache. `of` makes them."""
 
     program: Program
     fields: Mapping[str, Field]  # element id -> what it draws
@@ -87,6 +122,17 @@ class Results:
     timings: Sequence[tuple[Step, Measured]] = ()
     imported: tuple[str, ...] = ()  # what came from another machine, in words
     noticed: tuple[str, ...] = ()  # warnings about the network that only showed when it ran
+
+    @classmethod
+    def of(
+        cls, program: Program, numbers: Numbers, model: Model, pictures: Sequence[NetworkInput],
+        **making: Unpack[Making],
+    ) -> Results:  # fmt: skip
+        return cls(
+            program, numbers.fields, numbers.selections, icon_sets=numbers.icon_sets, pictures=tuple(pictures),
+            sizes=numbers.sizes, probabilities=numbers.probabilities, kind=numbers.kind,
+            labels=model.description.label, layers=numbers.layers, adapter=model, **making,
+        )  # fmt: skip
 
     def nodes(self) -> Iterator[Node]:
         """Every node that an element needs, once."""

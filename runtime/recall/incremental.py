@@ -12,12 +12,12 @@ from bbilang.grammar import verification
 from bbilang.runtime.cache.disk import Cache
 from bbilang.runtime.events import Event, RunListener
 from bbilang.runtime.execution.job import Job
-from bbilang.runtime.execution.results import Reused
+from bbilang.runtime.execution.results import Results, Reused
 from bbilang.runtime.recall.identity import KnownModel
 from bbilang.runtime.recall.job_identity import JobIdentity
 
 if TYPE_CHECKING:
-    from bbilang.runtime.execution.results import Model, Results
+    from bbilang.runtime.execution.results import Counts, Model
     from bbilang.runtime.featvis.icon import Icon, Objective
     from bbilang.runtime.inputs.network_input import NetworkInput
     from bbilang.runtime.models.adapter import Adapter
@@ -66,7 +66,7 @@ class _Fresh(NamedTuple):
     records: dict[str, ElementRecord]  # by element
     predictions: Predictions | None
     passes: Passes | None
-    counts: dict[str, Any]  # its passes, by the names that Results has for them
+    counts: Counts  # its passes, by the names that Results has for them
     noticed: tuple[str, ...]
 
 
@@ -113,7 +113,7 @@ class _Recall:
         missing = [e.id for e in program.elements if e.id not in records]
         reused = Reused(tuple(records), predictions is not None)
         passes: Passes | None = None
-        counts: dict[str, Any] = {}
+        counts: Counts = {}
         noticed: tuple[str, ...] = ()
         if missing or (scored and predictions is None):
             if str(self.known.adapter().device).partition(":")[0] != model.device.partition(":")[0]:
@@ -126,10 +126,11 @@ class _Recall:
             records |= fresh.records
             predictions = fresh.predictions or predictions
             passes, counts, noticed = fresh.passes, fresh.counts, fresh.noticed
-        results, steps = joined(program, records, predictions, model.description.label)
-        results = replace(
-            results, pictures=job.inputs(self._holder(model)), passes=passes, noticed=noticed,
-            adapter=self._holder(model), recipe=job.recipe, draft=job.draft, reused=reused, **counts,
+        numbers, steps = joined(program, records, predictions)
+        holder = self._holder(model)
+        results = Results.of(
+            program, numbers, holder, job.inputs(holder), passes=passes, noticed=noticed, recipe=job.recipe,
+            draft=job.draft, reused=reused, **counts,
         )  # fmt: skip
         if job.partial is not None:
             job.partial.numbers(results, [objective for objectives in steps for objective in objectives])

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, fields, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from bbilang.compiler.ir.program import Element, Program, walk
 from bbilang.grammar.frozen import frozen
 from bbilang.runtime.cache.disk import Cache, key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
-from bbilang.runtime.execution.results import IconSet, Results
+from bbilang.runtime.execution.results import Counts, IconSet, Numbers, Results
 from bbilang.runtime.featvis.icon import Grid, Objective
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.recall.codec import DAMAGED, decode, encode
@@ -199,12 +199,13 @@ def origin_of(device: str) -> Origin:
     return Origin(uuid.uuid4().hex, device, version_of("torch"))
 
 
-def counts_of(results: Results) -> dict[str, Any]:
+def counts_of(results: Results) -> Counts:
     """The passes of a run, under the names that Results has for them. They belong to the run, not to its records."""
-    return {f.name: getattr(results, f.name) for f in fields(Results) if _is_count(f.name, getattr(results, f.name))}
+    counts = {f.name: getattr(results, f.name) for f in fields(Results)}
+    return cast(Counts, {name: value for name, value in counts.items() if _is_count(name, value)})
 
 
-def _is_count(name: str, value: Any) -> bool:
+def _is_count(name: str, value: object) -> bool:
     if isinstance(value, tuple):
         return name not in ELSEWHERE and bool(value) and all(type(item) is int for item in value)
     return type(value) is int
@@ -245,30 +246,27 @@ def _local(index: Named, asked: Sequence[Objective]) -> tuple[Named, tuple[Objec
 
 
 def joined(
-    program: Program, kept: Mapping[str, ElementRecord], predicted: Predictions | None, labels: Callable[[int], str]
-) -> tuple[Results, list[list[Objective]]]:
-    """Results of the whole program without its icons; and the icons to make, a list for each of its icon steps."""
+    program: Program, records: Mapping[str, ElementRecord], predicted: Predictions | None
+) -> tuple[Numbers, list[list[Objective]]]:
+    """The numbers of the whole program; and the icons to make, a list for each of its icon steps."""
     tables: dict[str, dict[str, Any]] = {name: {} for name in BY_ELEMENT}
     layers: dict[str, LayerDescription] = {}
     selections: dict[str, Field] = {}
     for element in program.elements:
-        part = kept[element.id]
+        part = records[element.id]
         for name, value in part.parts.items():
             tables[name][element.id] = value
         layers |= part.layers
     for node in walk(*(element.node for element in program.elements)):
         if node.type.content == "selection":
-            selections[node["id"]] = next(k.selections[node["id"]] for k in kept.values() if node["id"] in k.selections)
-    icon_sets, icon_steps = _icons(program, kept)
-    results = Results(
-        program, selections=selections, icon_sets=icon_sets, labels=labels, layers=layers,
-        probabilities=predicted.probabilities if predicted is not None else None,
-        kind=predicted.kind if predicted is not None else "", fields=tables["fields"], sizes=tables["sizes"],
-    )  # fmt: skip
-    return results, icon_steps
+            name = node["id"]
+            selections[name] = next(r.selections[name] for r in records.values() if name in r.selections)
+    icon_sets, icon_steps = _icons(program, records)
+    scores = (predicted.probabilities, predicted.kind) if predicted is not None else (None, "")
+    return Numbers(tables["fields"], selections, tables["sizes"], icon_sets, layers, *scores), icon_steps
 
 
-def _icons(program: Program, kept: Mapping[str, ElementRecord]) -> tuple[dict[str, IconSet], list[list[Objective]]]:
+def _icons(program: Program, records: Mapping[str, ElementRecord]) -> tuple[dict[str, IconSet], list[list[Objective]]]:
     """The icons of each element, and the objectives of each step: as a run orders them, each once in a step, numbered
     over all steps."""
     steps: list[list[Objective]] = []
@@ -277,21 +275,21 @@ def _icons(program: Program, kept: Mapping[str, ElementRecord]) -> tuple[dict[st
     for icons in program.icons:
         known: dict[Objective, int] = {}
         for element in program.elements:
-            index = kept[element.id].index
+            index = records[element.id].index
             if element.id in icons.elements and index is not None:
-                numbers = [base + known.setdefault(o, len(known)) for o in kept[element.id].objectives]
+                numbers = [base + known.setdefault(o, len(known)) for o in records[element.id].objectives]
                 sets[element.id] = IconSet(Named(index.dims, np.array([*numbers, -1])[index.data]))
         steps.append(list(known))
         base += len(known)
     return sets, steps
 
 
-def restricted(program: Program, wanted: Iterable[str], registry: Registry, scored: bool) -> Program:
+def restricted(program: Program, elements: Iterable[str], registry: Registry, scored: bool) -> Program:
     """The checked program of some elements alone, with the passes that they need and nobody else's; not optimized.
     ``scored``: with the page's own forward, for its predictions."""
     from bbilang.compiler.optimize.lower import with_passes
 
-    chosen = set(wanted)
+    chosen = set(elements)
     interfaces = [
         replace(i, elements=tuple(e for e in i.elements if e.id in chosen), layout="") for i in program.interfaces
     ]
