@@ -8,7 +8,7 @@ adding a file.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from bbilang.compiler.contract.demands import Demand
 from bbilang.compiler.contract.parameters import Parameter
@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # what checks a text must not load torch and numpy
 
 
 Make = Callable[..., Node]  # (operation, field, **arguments) -> node
+Arguments: TypeAlias = Mapping[str, Any]  # a value for every parameter, of the type that its ``kind`` says
 
 
 class Operation:
@@ -46,15 +47,15 @@ class Operation:
     head: ClassVar[bool] = False  # starts a pipe (substrate, output, selection): the text has syntax of its own for it
     example: ClassVar[str] = ""
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         """Return the type of the result. ``arguments`` has a value for every parameter. Raises `Fail`."""
         raise NotImplementedError
 
-    def refined(self, type: FieldType, arguments: Mapping[str, Any], registry: Registry) -> FieldType:
+    def refined(self, type: FieldType, arguments: Arguments, registry: Registry) -> FieldType:
         """Refine the type by what names among the arguments stand for: the unit and sign of a method."""
         return type
 
-    def expand(self, field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
+    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
         """Add to the arguments the nodes of operations that this one is made of (``make``); what those demand is shared
         like everything else."""
         return arguments

@@ -11,12 +11,12 @@ FORMAT = 1
 MOST_HEAD = 4 << 20  # bytes of metadata
 
 
-def canonical(description: Any) -> bytes:
+def canonical(description: object) -> bytes:
     """The one JSON text of a description made of mappings with string keys, lists, tuples, strings and numbers."""
     return json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def key_of(description: Mapping[str, Any]) -> str:
+def key_of(description: Mapping[str, object]) -> str:
     """64 hexadecimal digits; the cache's own format version takes part. Raises TypeError, ValueError on other types."""
     return hashlib.sha256(canonical({"format": FORMAT, "of": description})).hexdigest()
 

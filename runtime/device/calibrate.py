@@ -101,7 +101,7 @@ def _work(side: int, channels: int, device: str) -> dict[str, tuple[int, int, Ca
     flops, bytes = counter.get_total_flops(), traffic.bytes
     cotangents = torch.eye(BATCH, 64, device=device)[:, None]
 
-    def forward() -> Any:
+    def forward() -> object:
         with torch.no_grad():
             return network(image)
 
@@ -109,10 +109,10 @@ def _work(side: int, channels: int, device: str) -> dict[str, tuple[int, int, Ca
     with torch.enable_grad():
         scores = network(leaf)
 
-    def reverse() -> Any:
+    def reverse() -> object:
         return torch.autograd.grad(scores, leaf, cotangents, retain_graph=True, is_grads_batched=True)
 
-    def tangent() -> Any:
+    def tangent() -> object:
         with torch.no_grad():
             return torch.func.vmap(lambda t: torch.func.jvp(network, (image,), (t,))[1])(tangents)
 
@@ -120,7 +120,7 @@ def _work(side: int, channels: int, device: str) -> dict[str, tuple[int, int, Ca
     return {"forward": (flops, bytes, forward), "reverse": (*many, reverse), "tangent": (*many, tangent)}
 
 
-def _fastest(work: Callable[[], Any], device: str) -> float:
+def _fastest(work: Callable[[], object], device: str) -> float:
     """The shortest of some runs, in seconds: other work on the machine only adds to it."""
     import torch
 

@@ -335,7 +335,7 @@ class Run:
         )
         return self.located(served[0], work)
 
-    def around(self, rule: tuple[Any, ...]) -> AbstractContextManager[Any]:
+    def around(self, rule: tuple[Any, ...]) -> AbstractContextManager[object]:
         """The context that a forward runs in for a method's derivatives."""
         method = cast("DerivativeMethod", self.registry.methods[rule[0]])  # no other has rules
         return method.around(dict(rule[1]))

@@ -4,13 +4,12 @@ by side along an axis `method`."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Fail, Make, Run
+from bbilang.compiler.contract import Arguments, Fail, Make, Run
 from bbilang.compiler.explain.logical import method_words
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
@@ -20,7 +19,7 @@ from bbilang.runtime.fields.prose import prose
 METHOD = "method"
 
 
-def listed(method: Any) -> tuple[Any, ...]:
+def listed(method: object) -> tuple[object, ...]:
     """Return the methods of a list, each a name or (name, parameters); () where the argument is one method."""
     return method[1] if isinstance(method, tuple) and method[0] == "list" else ()
 
@@ -32,7 +31,7 @@ def comparable(field: FieldType, name: str, per: str | None = None) -> None:
         raise Fail("E231", f"{name} over several methods compares numbers of different units", help)
 
 
-def expanded(field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
+def expanded(field: Node, arguments: Arguments, make: Make) -> Arguments:
     """Add one attribution for each method of a list to the arguments."""
     methods = listed(arguments[METHOD])
     if not methods:

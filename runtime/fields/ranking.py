@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from bbilang.compiler.check.arguments import SOME_LAYER
-from bbilang.compiler.contract import Fail, Parameter, Run
+from bbilang.compiler.contract import Arguments, Fail, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.errors import error
@@ -28,7 +26,7 @@ ALONG = Parameter("along", "axis", "the axis that is ranked; the atoms' own axes
 PER = Parameter("per", "axis", "an axis along which each place is ranked apart", None)
 
 
-def ranked_axes(field: FieldType, arguments: Mapping[str, Any]) -> tuple[Axis, ...]:
+def ranked_axes(field: FieldType, arguments: Arguments) -> tuple[Axis, ...]:
     """Return the axes that are ranked jointly. Raises `Fail` where there is none."""
     if arguments["per"] is not None and arguments["per"] == arguments["along"]:
         raise Fail("E231", f"`{arguments['per']}` cannot be ranked and kept apart at once", argument="per")
@@ -57,7 +55,7 @@ def ranked_axes(field: FieldType, arguments: Mapping[str, Any]) -> tuple[Axis, .
     return axes
 
 
-def ranked_type(field: FieldType, arguments: Mapping[str, Any], k: int | None, gap: int = 0) -> FieldType:
+def ranked_type(field: FieldType, arguments: Arguments, k: int | None, gap: int = 0) -> FieldType:
     """Replace the ranked axes by one of size k (None: all atoms)."""
     axes = ranked_axes(field, arguments)
     comparable(field, "a ranking", arguments["per"])
@@ -129,7 +127,7 @@ def _pair_axis(field: FieldType, ranked: tuple[Axis, ...], per: str | None) -> A
     return pairs[0]
 
 
-def score_of(field: Field, axes: tuple[Axis, ...], per: str | None, by: Any, run: Run) -> Named:
+def score_of(field: Field, axes: tuple[Axis, ...], per: str | None, by: object, run: Run) -> Named:
     """Score atoms for ranking: the maximum over all other axes; states, inputs and ``per`` are kept."""
     values = field.values
     names = field.type.names

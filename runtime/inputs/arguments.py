@@ -21,12 +21,12 @@ MOST_LABELS = 1_000_000
 MOST_BYTES = 4 << 20  # of a file of names
 
 
-def wrong(name: str, given: Any, wanted: str, help: str | None = None) -> NoReturn:
+def wrong(name: str, given: object, wanted: str, help: str | None = None) -> NoReturn:
     """Raise BbiError E423: ``name`` is an argument, ``wanted`` the kind that it takes."""
     raise error("E423", f"`{name}` is {kind_of(given)}, and takes {wanted}", help=help)
 
 
-def kind_of(given: Any) -> str:
+def kind_of(given: object) -> str:
     """Describe a value in words: "a DataLoader", "an int", "the class ReLU", "None"."""
     if given is None:
         return "None"
@@ -36,7 +36,7 @@ def kind_of(given: Any) -> str:
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
-def flag(name: str, given: Any) -> bool:
+def flag(name: str, given: object) -> bool:
     """Accept True or False, also of numpy."""
     if isinstance(given, bool) or type(given).__name__ in ("bool_", "bool"):
         return bool(given)
@@ -47,7 +47,7 @@ def words(name: str, given: Any) -> str:
     return given if isinstance(given, str) else wrong(name, given, "a str")
 
 
-def file_name(name: str, given: Any) -> str | None:
+def file_name(name: str, given: object) -> str | None:
     """Accept the name of a file, a str or a path, or None."""
     if given is None or isinstance(given, str):
         return given
@@ -56,7 +56,7 @@ def file_name(name: str, given: Any) -> str | None:
     return wrong(name, given, "a str or a path")
 
 
-def device_name(given: Any) -> str:
+def device_name(given: object) -> str:
     """Accept ``auto``, ``cpu``, ``cuda:1`` ..., also as a torch.device."""
     if isinstance(given, str):
         return given
@@ -65,14 +65,14 @@ def device_name(given: Any) -> str:
     return wrong("device", given, "a str or a torch.device", "as in `device='cuda:1'`")
 
 
-def listener(given: Any) -> RunListener | None:
+def listener(given: object) -> RunListener | None:
     """Accept a function of one event, or None."""
     if given is None or (callable(given) and not isinstance(given, type)):
         return cast("RunListener | None", given)
     return wrong("progress", given, "a function of one event, or None")
 
 
-def settings_of(given: Any) -> dict[str, Any]:
+def settings_of(given: object) -> dict[str, Any]:
     """Accept settings by name, as plain numbers, strings and lists of them."""
     if given is None:
         return {}
@@ -84,7 +84,7 @@ def settings_of(given: Any) -> dict[str, Any]:
     return {name: _setting(f"settings[{name!r}]", value) for name, value in given.items()}
 
 
-def _setting(name: str, value: Any) -> Any:
+def _setting(name: str, value: object) -> object:
     if hasattr(value, "tolist") and hasattr(value, "dtype"):  # numbers of numpy and torch
         value = value.tolist()
     if isinstance(value, list | tuple):
@@ -127,7 +127,7 @@ def count(name: str, given: Any) -> int | None:
     return number
 
 
-def names_of(given: Any, name: str = "labels") -> tuple[str, ...]:
+def names_of(given: object, name: str = "labels") -> tuple[str, ...]:
     """Accept names in order: a list, an array, numbers (converted to strings), a mapping from 0, 1, 2 ... to names
     (``config.id2label``), or a file with one name per line. None: no names."""
     if given is None:
@@ -166,7 +166,7 @@ def _numbered(given: Mapping[Any, Any], name: str, takes: str) -> tuple[str, ...
     return tuple(_word(by_number[number], f"{name}[{number}]") for number in range(len(keys)))
 
 
-def _word(value: Any, name: str) -> str:
+def _word(value: object, name: str) -> str:
     if hasattr(value, "item") and hasattr(value, "dtype"):
         try:
             value = value.item()

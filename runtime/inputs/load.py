@@ -30,7 +30,7 @@ def is_tensor(value: Any) -> bool:
     return type(value).__module__.split(".")[0] == "torch"
 
 
-def is_values(value: Any) -> bool:
+def is_values(value: object) -> bool:
     """Whether a value is a tensor or an array."""
     return isinstance(value, np.ndarray) or (is_tensor(value) and hasattr(value, "dim"))
 
@@ -53,7 +53,7 @@ def listed(given: Input | None, rank: int = 3) -> list[Any] | None:
     return inputs
 
 
-def _unstacked(given: Any, rank: int, depth: int = 0) -> Iterator[Any]:
+def _unstacked(given: Any, rank: int, depth: int = 0) -> Iterator[object]:
     if isinstance(given, str | PathLike):
         yield file_name("input", given)
     elif isinstance(given, list | tuple):
@@ -113,7 +113,7 @@ def _name_of_file(file: str) -> str:
     return file if file.startswith(PREFIX) else Path(file).name
 
 
-def picture_of(given: Any, name: str, model: ImageReader, channels: tuple[int, ...] | None = None) -> NetworkInput:
+def picture_of(given: object, name: str, model: ImageReader, channels: tuple[int, ...] | None = None) -> NetworkInput:
     """Read one input: the values for the network, and the image to show. ``channels``: the channels of a tensor or an
     array that are drawn as red, green and blue, or one as grey."""
     from PIL import Image
@@ -151,7 +151,7 @@ def picture_of(given: Any, name: str, model: ImageReader, channels: tuple[int, .
     raise error("E418", f"{kind_of(given)} is no input", "give a file name, a picture, an array or a tensor")
 
 
-def _text(given: Any, model: ImageReader) -> NetworkInput:
+def _text(given: object, model: ImageReader) -> NetworkInput:
     """Read a text: the words after `text:`, or the name of a file."""
     from bbilang.runtime.inputs.texts import is_text, read
 

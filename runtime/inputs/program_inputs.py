@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from bbilang.runtime.inputs.network_input import ImageReader, NetworkInput
 
 
-def named_inputs(program: Program, given: Any) -> list[tuple[Any, str]]:
+def named_inputs(program: Program, given: object) -> list[tuple[Any, str]]:
     """Every input with its name: those handed over, else those that the program names; globs and folders expanded."""
     return pictures(given, program.inputs, rank_of(program.description))
 
 
-def read_inputs(program: Program, given: Sequence[tuple[Any, str]], model: ImageReader) -> tuple[NetworkInput, ...]:
+def read_inputs(program: Program, given: Sequence[tuple[object, str]], model: ImageReader) -> tuple[NetworkInput, ...]:
     """Every input as the network takes it, and as it is shown. ``model``: an adapter, or what is known of one. Raises
     BbiError with the spans of the statement that names a file."""
     return tuple(_read(program, item, name, model) for item, name in given)
 
 
-def _read(program: Program, item: Any, name: str, model: ImageReader) -> NetworkInput:
+def _read(program: Program, item: object, name: str, model: ImageReader) -> NetworkInput:
     try:
         return picture_of(item, name, model, program.setting("show.channels"))
     except BbiError as error:

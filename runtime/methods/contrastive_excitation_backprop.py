@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bbilang.compiler.contract import Parameters
 from bbilang.runtime.attribution.kinds import DerivativeMethod
@@ -34,7 +34,7 @@ class ContrastiveExcitationBackprop(DerivativeMethod):
     def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return gradient
 
-    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
+    def around(self, parameters: Parameters) -> AbstractContextManager[object]:
         from bbilang.runtime.relevance.handlers import HANDLERS
         from bbilang.runtime.relevance.mode import Relevance
         from bbilang.runtime.relevance.rules import contrast, excitation

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bbilang.compiler.contract import Parameter, Parameters
 from bbilang.runtime.attribution.kinds import DerivativeMethod
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from bbilang.runtime.relevance.rules import Options
 
 
 SUMS = Parameter(
@@ -22,10 +24,13 @@ SUMS = Parameter(
 )
 
 
-def options(parameters: Parameters) -> dict[str, Any]:
-    """The options of the rules."""
+def options(parameters: Parameters) -> Options:
+    """The options of the rules; those of the rules' own weights are without effect."""
     positive = dict(parameters).get("sums", SUMS.default) == "positive"
-    return {"bias": False, "canonize": True, "stabilizer": 0.0, "epsilon": 0.0, "positive": positive}
+    return {
+        "epsilon": 0.0, "gamma": 0.0, "alpha": 1.0, "stabilizer": 0.0, "bias": False, "canonize": True,
+        "positive": positive,
+    }  # fmt: skip
 
 
 class ExcitationBackprop(DerivativeMethod):
@@ -55,7 +60,7 @@ class ExcitationBackprop(DerivativeMethod):
     def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return gradient
 
-    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
+    def around(self, parameters: Parameters) -> AbstractContextManager[object]:
         from bbilang.runtime.relevance.handlers import HANDLERS
         from bbilang.runtime.relevance.mode import Relevance
         from bbilang.runtime.relevance.rules import excitation

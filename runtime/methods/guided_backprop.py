@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bbilang.compiler.contract import Parameters
 from bbilang.runtime.attribution.kinds import DerivativeMethod
@@ -41,7 +41,7 @@ class GuidedBackprop(DerivativeMethod):
     def additive(self, parameters: Parameters) -> bool:
         return False
 
-    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
+    def around(self, parameters: Parameters) -> AbstractContextManager[object]:
         from bbilang.runtime.relevance.rectifiers import Rectifiers
 
         return Rectifiers(self.name)

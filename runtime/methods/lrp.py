@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bbilang.compiler.contract import Parameter, Parameters
 from bbilang.runtime.attribution.kinds import DerivativeMethod
@@ -63,14 +63,18 @@ class Lrp(DerivativeMethod):
     def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return gradient
 
-    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
+    def around(self, parameters: Parameters) -> AbstractContextManager[object]:
         from bbilang.runtime.relevance.handlers import HANDLERS
         from bbilang.runtime.relevance.mode import Relevance
-        from bbilang.runtime.relevance.rules import BY_NAME
+        from bbilang.runtime.relevance.rules import BY_NAME, Options
 
-        every = {p.name: p.default for p in self.parameters} | dict(parameters) | {"positive": False}
+        every = {p.name: p.default for p in self.parameters} | dict(parameters)
         composite = composite_of(every)
-        return Relevance(self.name, lambda kind, raw: BY_NAME[composite.rule(kind, raw)], every, HANDLERS)
+        options = Options(
+            epsilon=every["epsilon"], gamma=every["gamma"], alpha=every["alpha"], stabilizer=every["stabilizer"],
+            bias=every["bias"], canonize=every["canonize"], positive=False,
+        )  # fmt: skip
+        return Relevance(self.name, lambda kind, raw: BY_NAME[composite.rule(kind, raw)], options, HANDLERS)
 
 
 METHODS = (Lrp(),)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bbilang.compiler.contract import Parameter, Parameters
 from bbilang.runtime.attribution.kinds import DerivativeMethod
@@ -30,7 +30,7 @@ class _Pools(DerivativeMethod):
     def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return activation * gradient
 
-    def around(self, parameters: Parameters) -> AbstractContextManager[Any]:
+    def around(self, parameters: Parameters) -> AbstractContextManager[object]:
         from bbilang.runtime.relevance.pools import Pools
 
         return Pools(self.name, bool(parameters["checkerboard"]))

@@ -29,10 +29,10 @@ class ValuesAdapter(Adapter):
     def normalize(self, images: Tensor) -> Tensor:
         return images
 
-    def prepare(self, picture: Any) -> NoReturn:
+    def prepare(self, picture: object) -> NoReturn:
         raise error("E418", not_a_picture(self.description), "give a tensor")
 
-    def with_preprocess(self, **changes: Any) -> Adapter:
+    def with_preprocess(self, **changes: object) -> Adapter:
         raise error("E407", f"{not_a_picture(self.description)}; `set preprocess` is about pictures")
 
 
@@ -45,12 +45,12 @@ def adapt(
     module: nn.Module,
     input_size: int | Sequence[int] | None = None,
     preprocess: Preprocess | None = None,
-    labels: Iterable[Any] | Mapping[Any, Any] | None = None,
+    labels: Iterable[object] | Mapping[object, object] | None = None,
     description: ModelDescription | None = None,
     output: str = "",
     name: str = "model",
     channels: int | None = None,
-    columns: Iterable[Any] | None = None,
+    columns: Iterable[object] | None = None,
     scores: str | None = None,
 ) -> Adapter:
     """Adapt a caller's module, which is used itself, in eval mode while it runs, and never changed.
@@ -101,15 +101,15 @@ def adapt_text(
 
 
 def adapted(
-    module: Any,
+    module: object,
     size: tuple[int, ...] | None,
     preprocess: Preprocess | None = None,
-    labels: Any = None,
+    labels: object = None,
     description: ModelDescription | None = None,
     output: str = "",
     name: str = "model",
     channels: int | None = None,
-    columns: Iterable[Any] | None = None,
+    columns: Iterable[object] | None = None,
     *,
     shape: tuple[int, ...] | None = None,
     picture: bool = False,
@@ -160,7 +160,7 @@ def adapted(
     return adapter.described_as(description)
 
 
-def with_score_kind(description: ModelDescription, scores: Any) -> ModelDescription:
+def with_score_kind(description: ModelDescription, scores: object) -> ModelDescription:
     """Set the kind of scores that the caller states. Raises BbiError E423 for an unknown kind."""
     if scores is not None and scores not in KINDS:
         givens.wrong("scores", scores, f"one of {', '.join(KINDS)}")
@@ -189,7 +189,7 @@ def _described(
         raise
 
 
-def module_of(given: Any) -> nn.Module:
+def module_of(given: object) -> nn.Module:
     """Accept a torch.nn.Module. Raises BbiError E408 for anything else."""
     if isinstance(given, nn.Module):
         return given

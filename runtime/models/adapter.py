@@ -79,7 +79,7 @@ class Adapter:
 
         return all(identity(value) is not None or content(value) is not None for _, value in state_of(self.module))
 
-    def description_for(self, inputs: Iterable[Any]) -> ModelDescription:
+    def description_for(self, inputs: Iterable[object]) -> ModelDescription:
         """Return the description for these inputs; that of a text model depends on their length."""
         return self.description
 

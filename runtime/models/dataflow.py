@@ -5,9 +5,9 @@ computed where no function is intercepted (scripted parts, numpy, functions of a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias, TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +51,18 @@ class Facts:
     last: str = ""
 
 
+class _Known(TypedDict, total=False):
+    """Fields of `Facts`."""
+
+    nonnegative: bool
+    channel: int | None
+    origins: frozenset[str]
+    last: str
+
+
 NOTHING = Facts()
+Args: TypeAlias = tuple[Any, ...]  # of a call of any function of torch
+Named: TypeAlias = Mapping[str, Any]
 
 
 class Dataflow(TorchFunctionMode):
@@ -74,10 +85,10 @@ class Dataflow(TorchFunctionMode):
         self.depth = 0
         self.watch = _Watch(self)
 
-    def of(self, tensor: Any) -> Facts:
+    def of(self, tensor: object) -> Facts:
         return self._facts.get(tensor, NOTHING) if isinstance(tensor, Tensor) else NOTHING
 
-    def put(self, tensor: Tensor, **known: Any) -> None:
+    def put(self, tensor: Tensor, **known: Unpack[_Known]) -> None:
         self._facts[tensor] = replace(self.of(tensor), **known)
 
     def handle(self, tensor: Tensor) -> Tensor:
@@ -88,7 +99,9 @@ class Dataflow(TorchFunctionMode):
         self._handles[other] = True
         return other
 
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self, func: Callable[..., object], types: Sequence[type], args: Args = (), kwargs: Named | None = None
+    ) -> object:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         shapes = [tuple(tensor.shape) for tensor in _tensors(args)]
@@ -140,7 +153,7 @@ class Dataflow(TorchFunctionMode):
             return kinds.pop() if len(kinds) == 1 else name
         return self.of(given[0]).last if name in MOVES and given else name
 
-    def _sign(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    def _sign(self, name: str, args: Args, kwargs: Named) -> bool:
         """Whether the result of a call cannot be negative: a ReLU's, and what pools, joins or reshapes such results."""
         if name in ("hardtanh", "clamp"):
             return _floor(args, kwargs) >= 0
@@ -157,14 +170,16 @@ class _Watch(TorchDispatchMode):
         super().__init__()
         self.flow = flow
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self, func: Callable[..., object], types: Sequence[type], args: Args = (), kwargs: Named | None = None
+    ) -> object:
         kwargs = kwargs or {}
         if not self.flow.depth and next(_tensors((args, list(kwargs.values()))), None) is not None:
             self.flow.followed = False
         return func(*args, **kwargs)
 
 
-def _tensors(value: Any) -> Iterator[Tensor]:
+def _tensors(value: object) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, list | tuple):
@@ -176,14 +191,14 @@ def _in_place(name: str) -> bool:
     return (name.endswith("_") and not name.startswith("__")) or name.startswith("__i") or name == "__setitem__"
 
 
-def _floor(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float:
+def _floor(args: Args, kwargs: Named) -> float:
     """Return the lower bound of a clamp; -1 where none can be read."""
     bound = args[1] if len(args) > 1 else kwargs.get("min_val", kwargs.get("min"))
     return float(bound) if isinstance(bound, int | float) else -1.0
 
 
 def _channel(
-    name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Tensor, before: int | None, shapes: list[Any]
+    name: str, args: Args, kwargs: Named, result: Tensor, before: int | None, shapes: list[tuple[int, ...]]
 ) -> int | None:
     """Return the channel axis of a result, from the function and the channel axis of its first tensor."""
     rank = result.ndim
@@ -207,7 +222,7 @@ def _channel(
     return before if before in matches else matches[0] if len(matches) == 1 else None
 
 
-def _moved(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], before: int, rank: int) -> int | None:
+def _moved(name: str, args: Args, kwargs: Named, before: int, rank: int) -> int | None:
     """Return the new position of an axis."""
     rest = [a for a in (*args[1:], *kwargs.values()) if not isinstance(a, Tensor)]
     order = list(range(rank))

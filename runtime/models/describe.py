@@ -7,7 +7,6 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from torch import nn
@@ -262,7 +261,7 @@ def _run_once(
     traffic = MemoryTraffic()
     runs = record.runs
 
-    def hook(child: nn.Module, arguments: Any, value: Any) -> Any:
+    def hook(child: nn.Module, arguments: tuple[object, ...], value: object) -> object:
         path, tensor = paths[child], first_tensor(value)
         if (isinstance(child, PASS) or type(child).__name__ in PASS_NAMES) and path not in named and path != output:
             record.passed.add(path)

@@ -17,12 +17,12 @@ from bbilang.runtime.models.registry import is_registered
 PREPROCESS = ("size", "crop", "mean", "std")
 
 
-def is_name(model: Any) -> bool:
+def is_name(model: object) -> bool:
     """Whether a model is given by its name, or not at all; else it is a caller's module or adapter."""
     return model is None or isinstance(model, str)
 
 
-def adapter_of(model: Any, input: Any, input_size: Any = None) -> Adapter:
+def adapter_of(model: object, input: object, input_size: object = None) -> Adapter:
     """A caller's module as an adapter, for the tensor or the picture that it comes with. ``input_size``: (y, x) in
     pixels, where the model does not say. Raises BbiError E408, E423."""
     size = size_of(input_size)
@@ -47,7 +47,7 @@ def _channel_first(shape: tuple[int, ...], module: Any) -> tuple[int, ...]:
     return shape if shape[0] == channels != shape[2] else (shape[2], shape[0], shape[1])
 
 
-def load_for(program: Program, model: Any, input: Any, device: str) -> Adapter:
+def load_for(program: Program, model: object, input: object, device: str) -> Adapter:
     """The program's model on a device, with the program's preprocessing and description. ``model``: a caller's module
     or adapter. Raises BbiError E408 for a program that was made for a module which is not given, and as `load` does."""
     from bbilang.runtime.models.loading import load

@@ -40,12 +40,12 @@ class Part:
     tensor: Tensor
 
 
-def parts(result: Any) -> tuple[Part, ...]:
+def parts(result: object) -> tuple[Part, ...]:
     """Return the floating-point tensors of a result, in order, each with its name: `logits`, `[1]`, `aux.scores`."""
     return tuple(_parts(result, "", ()))[:MOST]
 
 
-def _parts(value: Any, name: str, path: Path) -> Iterator[Part]:
+def _parts(value: object, name: str, path: Path) -> Iterator[Part]:
     if isinstance(value, Tensor):
         if value.is_floating_point():
             yield Part(name or WHOLE, path, value)
@@ -55,7 +55,7 @@ def _parts(value: Any, name: str, path: Path) -> Iterator[Part]:
         yield from _parts(inner, word, (*path, key))
 
 
-def is_listing(result: Any) -> bool:
+def is_listing(result: object) -> bool:
     """Whether the result is a list of one record per input, as of detectors, so that no tensor has an input axis."""
     return isinstance(result, list | tuple) and bool(result) and all(isinstance(part, Mapping) for part in result)
 
@@ -68,7 +68,7 @@ def likely(names: Sequence[str]) -> list[str]:
     return called or [name for name in names if not OTHERS.search(name)]
 
 
-def picked(result: Any, name: str) -> Tensor:
+def picked(result: object, name: str) -> Tensor:
     """Return the tensor of a result by the name that `parts` gives it. Raises BbiError E502 where it is missing."""
     for part in parts(result):
         if part.name == name:
@@ -77,7 +77,7 @@ def picked(result: Any, name: str) -> Tensor:
     raise error("E502", f"the network gave no `{name}` this time", help=help)
 
 
-def text_scores(result: Any) -> Tensor:
+def text_scores(result: object) -> Tensor:
     """Return the scores of a text model: (input, class), or (input, token, class) where there is no such vector.
 
     Raises TypeError, which becomes an error of the description, where several tensors may be the scores.
@@ -93,7 +93,7 @@ def text_scores(result: Any) -> Tensor:
 
 
 def described(
-    result: Any, again: Callable[[], Any], facts: Callable[[Tensor], Facts], module: nn.Module
+    result: object, again: Callable[[], object], facts: Callable[[Tensor], Facts], module: nn.Module
 ) -> tuple[PartDescription, ...]:
     """Describe the parts of a network's result for one input. ``again``: runs it on two inputs, which disambiguates the
     axis of results with fewer than two; ``facts``: the facts of a tensor."""
@@ -200,7 +200,7 @@ def kind_of(last: str, classes: int, module: nn.Module | None = None) -> str:
     return kinds.LOGITS if last in LINEAR else kinds.UNKNOWN if last in BOUNDING else kinds.UNLESS
 
 
-def kind_of_rows(scores: Any, kind: str) -> str:
+def kind_of_rows(scores: object, kind: str) -> str:
     """Determine the kind of scores (input, class) from their values, where the description does not know it.
 
     Inputs are examined one by one; raises BbiError E532 where they differ, or contradict the stated kind.
@@ -257,7 +257,7 @@ def probability_vjp(scores: Tensor, cotangent: Tensor, kind: str) -> Tensor:
     return own * (1 - own) * cotangent if kind == kinds.SIGMOID else cotangent
 
 
-def shown(scores: Any, kind: str) -> Any:
+def shown(scores: object, kind: str) -> Any:
     """Return the numbers that a page shows for scores, (input, class): probabilities, or the values themselves."""
     values = torch.as_tensor(scores)
     return (values if kind == kinds.VALUE else probabilities(values.double(), kind)).float().numpy()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from bbilang.compiler.check.arguments import SOME_LAYER
-from bbilang.compiler.contract import Activations, Demand, Fail, Operation, Parameter, Registry, Run
+from bbilang.compiler.contract import Activations, Arguments, Demand, Fail, Operation, Parameter, Registry, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.atoms import gather
@@ -36,7 +34,7 @@ class Activation(Operation):
         ),
     )
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         require_layer(field, self.name)
         signed = field.signed if field.atom in ("neuron", "channel") and arguments["reduce"] != "norm" else False
         return content_type(field, "activation", signed, unit=activation_unit(field.atom, arguments["reduce"]))

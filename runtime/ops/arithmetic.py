@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Fail, Operation, Parameter, Run
+from bbilang.compiler.contract import Arguments, Fail, Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import DIFFERENCE, FieldType
 from bbilang.runtime.fields.field import Field, Named
@@ -23,7 +22,7 @@ class Elementwise(Operation):
     function: Callable[[np.ndarray], np.ndarray]
     words = ""
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return replace(field, signed=False, steps=(*field.steps, self.words))
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
@@ -73,7 +72,7 @@ class Reduction(Operation):
     words = ""
     keeps_sign = True
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         axis = arguments["axis"]
         if axis == "input":
             raise Fail("E230", "inputs are not summed: each has its own scores", argument="axis")
@@ -135,7 +134,7 @@ class Difference(Operation):
         "    | difference(class) | both(4) | present(bars)"
     )
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         axis = field.axis(arguments["axis"])
         assert axis is not None
         if axis.size != 2 or not axis.exact:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Fail, Operation, Parameter, Run
+from bbilang.compiler.contract import Arguments, Fail, Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.fields.field import Field, Named, union_of
@@ -29,7 +27,7 @@ class At(Operation):
         "block5c.expand.neuron | activation | at(hover(block5c.expand.spatial)) | top(4) | present(featvis)"
     )
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         selection: Node = arguments["selection"]
         state = selection.type.axes[0]
         touched = _touched(field, selection.type)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from bbilang.compiler.contract import (
+    Arguments,
     Demand,
     Fail,
     Make,
@@ -58,7 +59,7 @@ class Attribute(Operation):
         Parameter("method", "method", "the attribution method", "linear"),
     )
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         require_layer(field, self.name)
         to: Node = arguments["to"]
         unit = to.type.unit if to.type.content == "score" else "of the later atom's score"
@@ -66,13 +67,13 @@ class Attribute(Operation):
         methods = listed(arguments["method"])
         return replace(type, axes=(*type.axes, Axis("method", len(methods)))) if methods else type
 
-    def refined(self, type: FieldType, arguments: Mapping[str, Any], registry: Registry) -> FieldType:
+    def refined(self, type: FieldType, arguments: Arguments, registry: Registry) -> FieldType:
         if listed(arguments["method"]):
             return type
         kind, _ = bound(registry, arguments["method"])
         return replace(type, unit=kind.unit or type.unit, signed=kind.signed)
 
-    def expand(self, field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
+    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
         return expanded(field, arguments, make)
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:

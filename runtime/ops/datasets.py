@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from bbilang.compiler.contract import Fail, Operation, Parameter
+from bbilang.compiler.contract import Arguments, Fail, Operation, Parameter
 from bbilang.compiler.ir.types import Axis, FieldType
 
 DATASET = Parameter("dataset", "dataset", 'a dataset that the file names: `dataset photos = "folder/"`')
@@ -23,7 +21,7 @@ class Across(Operation):
         'dataset photos = "photos/"\nblock5c.expand.channel | across(photos) | mean(example) | top(8) | present(bars)'
     )
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         if field.axis("example") is not None:
             raise Fail("E231", "the field goes across a dataset already")
         return replace(field, axes=(*field.axes, arguments["dataset"].type.axes[0]))
@@ -41,7 +39,7 @@ class Examples(Operation):
         "block5c.expand.channel | attribute(output) | top(8) | examples(photos, 9) | present(image, facet=channel)"
     )
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return _pictures(field, self.name, Axis("example", arguments["k"]))
 
 
@@ -57,7 +55,7 @@ class Spectrum(Operation):
         "block5c.expand.channel | attribute(output) | top(3) | spectrum(photos) | present(image, facet=channel)"
     )
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return _pictures(field, self.name, Axis("example", arguments["n"]))
 
 
@@ -83,7 +81,7 @@ class Influence(Operation):
     )
     example = 'dataset photos = "photos/"\noutput | influence(photos, method=ekfac) | top(12) | present(image)'
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         axis = arguments["dataset"].type.axes[0]
         type = replace(
             field, content="influence", atom="example", signed=True, unit="change of the score", scope="", steps=()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Activations, Demand, Fail, Operation, Parameter, Registry, Run
+from bbilang.compiler.contract import Activations, Arguments, Demand, Fail, Operation, Parameter, Registry, Run
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
@@ -70,7 +69,7 @@ class Factorize(Operation):
         Parameter("along", "axis", "`input`: one factorization for all inputs together", None),
     )
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         method, n, contents = arguments["method"], arguments["n"], _contents(arguments["of"])
         _is_layer(field)
         if method == "nmf" and field.signed and (not contents or contents[0].type.content == "activation"):
@@ -165,7 +164,7 @@ class Factor(Operation):
     name = "factor"
     head = True
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         groups, joint = arguments["of"], arguments["of"]["along"] == "input"
         split = groups["method"] == "nmf" and groups.type.content != "activation" and arguments["which"] == "spatial"
         axes = [axis for axis in field.axes if axis.name != "input" or arguments["which"] == "spatial" or not joint]
@@ -199,7 +198,7 @@ def _stacked(arrays: Sequence[Named], axis: tuple[str, ...]) -> Named:
     return Named((*axis, *arrays[0].dims), np.stack([a.data for a in arrays])) if axis else arrays[0]
 
 
-def _contents(of: Any) -> tuple[Node, ...]:
+def _contents(of: object) -> tuple[Node, ...]:
     return of if isinstance(of, tuple) else () if of is None else (of,)
 
 
@@ -223,7 +222,7 @@ def _check_balance(balance: tuple[float, ...] | None, contents: tuple[Node, ...]
                    "the groups are parts of the first content, so its weight is not 0", argument="balance")  # fmt: skip
 
 
-def _family(arguments: Mapping[str, Any]) -> str:
+def _family(arguments: Arguments) -> str:
     """Return a name for the groups, `nmf-6`, equal for equal groups of the layer."""
     n = arguments["n"]
     known = f"{arguments['method']}-{n['id'] if isinstance(n, Node) else n}"

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Operation, Parameter, Run
+from bbilang.compiler.contract import Arguments, Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named, combine
@@ -35,7 +33,7 @@ class Filter(Operation):
     parameters = (Parameter("condition", "condition", "comparisons joined by `and`, `or`, `not`"),)
     example = "block5c.expand.channel | attribute(output) | filter(value > 0.05) | top(8) | present(bars)"
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         own = field.atom_axes
         for axis in own:  # a single axis closes up; holes in several stay
             whole = axis.whole and len(own) > 1

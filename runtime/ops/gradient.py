@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbilang.compiler.contract import Demand, Fail, Gradients, Operation, Parameter, Registry, Run
+from bbilang.compiler.contract import Arguments, Demand, Fail, Gradients, Operation, Parameter, Registry, Run
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
@@ -34,7 +33,7 @@ class Gradient(Operation):
     example = "block5c.expand.channel | gradient(output) | both(4) | present(bars)"
     parameters = (Parameter("of", "target", "the target that is derived: a score, or the atoms of a later layer"),)
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         require_layer(field, self.name)
         of: Node = arguments["of"]
         if field.atom in NORMED and _has_sums(of):

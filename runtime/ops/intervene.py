@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from bbilang.compiler.contract import Fail, Operation, Parameter
+from bbilang.compiler.contract import Arguments, Fail, Operation, Parameter
 from bbilang.compiler.ir.types import FieldType
 
 
@@ -19,7 +17,7 @@ class Ablate(Operation):
     parameters = (Parameter("value", "word", "what takes the part's place", "zero", choices=("zero", "mean", "noise")),)
     example = "block5c.expand.channel | attribute(output) | top(8) | ablate(zero) | effect(output) | present(bars)"
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return intervention(field, self.name)
 
 
@@ -41,7 +39,7 @@ class Steer(Operation):
     )
     example = "block5c.expand.channel | attribute(output) | top(8) | steer(2) | effect(output) | present(bars)"
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return intervention(field, self.name)
 
 
@@ -64,7 +62,7 @@ class Effect(Operation):
         "    | effect(output.class) | top(5, along=class) | present(bars)"
     )
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         if field.content != "intervention":
             raise Fail("E238", "`effect` follows an intervention", "as in `... | ablate(zero) | effect(output)`")
         on = arguments["on"]

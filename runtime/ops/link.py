@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Fail, Make, Operation, Parameter, Run
+from bbilang.compiler.contract import Arguments, Fail, Make, Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Linked, Named, coalesce, combine, replace_where
@@ -37,7 +35,7 @@ class Link(Operation):
         Parameter("to", "linked", "the atoms linked to: a field, or a selection; neighbours unless said", None),
     )
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         to: Node | None = arguments["to"]
         if (field.atom == "list") != (to is None):
             help = "as in `[early, late, output[top(5)]] | link()`, or say what to link to: `link(layers.spatial)`"
@@ -59,7 +57,7 @@ class Link(Operation):
             return type.with_states(*to.type.axes)
         return with_linked(type, to.type)
 
-    def expand(self, field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
+    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
         """Add the attribution of each field of a list to the next; else both directions, and where the selection starts
         at the output, the attribution to that."""
         to: Node | None = arguments["to"]
@@ -150,7 +148,7 @@ class Chosen(Operation):
     name = "chosen"
     head = True
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return replace(field, content="substrate")
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:

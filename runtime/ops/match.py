@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from bbilang.compiler.contract import Fail, Operation, Parameter
+from bbilang.compiler.contract import Arguments, Fail, Operation, Parameter
 from bbilang.compiler.ir.types import Axis, FieldType
 
 
@@ -27,7 +25,7 @@ class Match(Operation):
     )
     example = "block5c.expand.channel | match(block5b.expand.channel) | top(12) | present(featvis, facet=model)"
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         other: FieldType = arguments["other"].type
         if other.atom != field.atom:
             message = f"{field.atom} atoms are matched with {field.atom} atoms, and these are {other.atom} atoms"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Fail, Operation, Parameter, Run
+from bbilang.compiler.contract import Arguments, Fail, Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node, walk
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named
@@ -36,7 +34,7 @@ class Normalize(Operation):
         "block5c.expand.neuron | at(hover(icons)) | normalize(scope=channel) | present(heatmap)"
     )
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         scope = arguments["scope"]
         if scope == "pair" and not _joins_layers(field):
             raise Fail(

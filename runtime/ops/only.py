@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from bbilang.compiler.contract import Fail, Operation, Parameter, Run
+from bbilang.compiler.contract import Arguments, Fail, Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.fields.field import Field
@@ -22,7 +20,7 @@ class Only(Operation):
         "block5c.expand.neuron | attribute(output) | only(icons) | present(heatmap, facet=channel)"
     )
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         other: FieldType = arguments["field"].type
         pairs = shared_axes(field, other)
         if not pairs:

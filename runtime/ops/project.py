@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from bbilang.compiler.contract import Activations, Demand, Fail, Operation, Parameter, Registry, Run
+from bbilang.compiler.contract import Activations, Arguments, Demand, Fail, Operation, Parameter, Registry, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.fields.atoms import gather, kept_axes
@@ -49,7 +48,7 @@ class Project(Operation):
         Parameter("fit", "fit", "a field, or a layer of this field, on which the projection is fitted", None),
     )
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         fit, method, n, along = (arguments[name] for name in ("fit", "method", "n", "along"))
         from bbilang.runtime.factorization.reduction import LINEAR
 

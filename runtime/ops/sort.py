@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from bbilang.compiler.contract import Operation, Parameter, Run
+from bbilang.compiler.contract import Arguments, Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field
@@ -19,7 +16,7 @@ class Sort(Operation):
     parameters = (BY, ALONG, PER, Parameter("descending", "flag", "the strongest first", True))
     example = "output[top(5)] | sort(by=value, descending=false) | present(bars)"
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return ranked_type(field, arguments, None)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
-from bbilang.compiler.contract import Operation, Parameter, Run
+from bbilang.compiler.contract import Arguments, Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import DIFFERENCE, FieldType
 from bbilang.runtime.fields.field import Field, Named, combine
@@ -33,7 +30,7 @@ class Keep(Operation):
     ascending = False
     one_end = True  # only the first of the order are kept
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return ranked_type(field, arguments, arguments["k"])
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
@@ -103,7 +100,7 @@ class Both(Keep):
         "    | both(3, by=difference) | present(featvis)"
     )
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         k = arguments["k"]
         return ranked_type(field, arguments, 2 * k, gap=k)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
 
 import numpy as np
 
 from bbilang.compiler.check.arguments import SOME_LAYER
 from bbilang.compiler.contract import (
+    Arguments,
     Demand,
     Fail,
     Make,
@@ -54,7 +53,7 @@ class Trust(Operation):
     )  # fmt: skip
     example = "block5c.expand.channel | attribute(output) | top(8) | trust(path_dependence) | present(bars)"
 
-    def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
+    def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         names = arguments["measure"]
         boxed = [measure.name for measure in measures_of(names) if measure.boxed]
         if boxed and arguments["boxes"] is None:
@@ -74,7 +73,7 @@ class Trust(Operation):
         field = replace(field, curves=(*field.curves, *curves))
         return replace(field, axes=(*field.axes, Axis("measure", 1 + len(more)))) if more else field
 
-    def expand(self, field: Node, arguments: Mapping[str, Any], make: Make) -> Mapping[str, Any]:
+    def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
         measures = measures_of(arguments["measure"])
         attribution = _suited(field)
         (layer,) = attribution.type.layers

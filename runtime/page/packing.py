@@ -41,7 +41,7 @@ class Lists:
         self.values: list[Any] = []
         self._numbers: dict[str, int] = {}
 
-    def numbers(self, frame: Mapping[str, Any]) -> list[int]:
+    def numbers(self, frame: Mapping[str, object]) -> list[int]:
         return [self._number(frame[key]) for key in KEYS if key in frame]
 
     def _number(self, value: Any) -> int:

@@ -14,10 +14,11 @@ from bbilang.runtime.device.memory import chunks, is_out_of_memory
 from bbilang.runtime.passes.above import NetworkAbove
 from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.counters import Passes
-from bbilang.runtime.passes.explicit_vjp import DerivativeGraph, ExplicitVjp, to_layout
+from bbilang.runtime.passes.derivative_graph import DerivativeGraph
+from bbilang.runtime.passes.explicit_vjp import ExplicitVjp, to_layout
 from bbilang.runtime.passes.fallback import OPERATION_ERRORS, NotTraceable, log_fallback
 from bbilang.runtime.passes.forward import Context, rule_of
-from bbilang.runtime.passes.fx_graph import GraphSection
+from bbilang.runtime.passes.fx_graph import GraphSection, NodeTable
 from bbilang.runtime.passes.gradient_path import all_zero
 from bbilang.runtime.passes.hooks import INPUT, check_gradients, guard_memory
 from bbilang.runtime.passes.module.precision import promoted
@@ -168,7 +169,7 @@ def _forward(
 class _RowValues:
     """The values of the nodes that have run."""
 
-    def __init__(self, values: dict[Node, Any]):
+    def __init__(self, values: NodeTable):
         self.values = values
 
     def value(self, node: Node) -> Any:

@@ -10,12 +10,21 @@ made contiguous.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from bbilang.runtime.errors import error
+
+
+class Saved(Protocol):
+    """What autograd hands from the forward of a `torch.autograd.Function` to its backward."""
+
+    saved_tensors: tuple[Tensor, ...]
+
+    def save_for_backward(self, *tensors: Tensor) -> None: ...
+
 
 GraphNode = Any  # of autograd: its attributes depend on the operation, and torch's stubs do not declare them
 
@@ -28,11 +37,15 @@ def grad(
     cotangents: Tensor | Sequence[Tensor] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
-    **options: Any,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
 ) -> tuple[Tensor, ...]:
     """Call `torch.autograd.grad`, right for every layout of intermediate gradients. Raises BbiError E505."""
     order_batch_norm_gradients(outputs)
-    return torch.autograd.grad(outputs, inputs, cotangents, retain_graph, create_graph, **options)
+    return torch.autograd.grad(
+        outputs, inputs, cotangents, retain_graph, create_graph,
+        allow_unused=allow_unused, is_grads_batched=is_grads_batched,
+    )  # fmt: skip
 
 
 def order_batch_norm_gradients(outputs: Tensor | Sequence[Tensor]) -> None:

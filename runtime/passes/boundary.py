@@ -73,7 +73,9 @@ class Recorder:
     def before(self, module: nn.Module, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
         self.stack.append((len(self.records), versions([arguments, dict(named)])))
 
-    def after(self, module: nn.Module, arguments: tuple[Any, ...], named: Mapping[str, Any], result: Any) -> None:
+    def after(
+        self, module: nn.Module, arguments: tuple[object, ...], named: Mapping[str, object], result: object
+    ) -> None:
         start, before = self.stack.pop()
         path = self.names[module]
         call = self.calls.get(path, 0)
@@ -89,17 +91,17 @@ class Recorder:
         else:
             self.records[start:] = [record]
 
-    def _record(self, path: str, call: int, result: Any) -> Record:
+    def _record(self, path: str, call: int, result: object) -> Record:
         copy = self.mutated is None or path in self.mutated
 
-        def keep(value: Any) -> Any:
+        def keep(value: object) -> object:
             if not isinstance(value, Tensor):
                 return value
             return value.detach().clone() if copy else value.detach()
 
         return Record(path, call, map_leaves(result, keep), versions(result))
 
-    def replaced(self, module: nn.Module, result: Any) -> None:
+    def replaced(self, module: nn.Module, result: object) -> None:
         """Another hook has just replaced the module's result by this one."""
         path = self.names[module]
         fresh = self._record(path, self.calls[path] - 1, result)
@@ -124,15 +126,15 @@ class Recorder:
         }
 
 
-def versions(tree: Any) -> list[tuple[Tensor, int]]:
+def versions(tree: object) -> list[tuple[Tensor, int]]:
     """Every tensor in a tree, with the number of times it was changed in place."""
     return [(x, x._version) for x in tensors(tree) if not x.is_inference()]
 
 
-def expand_rows(tree: Any, rows: Tensor | None, inputs: int, copy: bool = False) -> Any:
+def expand_rows(tree: object, rows: Tensor | None, inputs: int, copy: bool = False) -> Any:
     """The tree with every tensor of ``inputs`` rows expanded to ``rows`` (row,): a view where there is one input."""
 
-    def expand(value: Any) -> Any:
+    def expand(value: object) -> object:
         if not isinstance(value, Tensor):
             return value
         if rows is not None and value.dim() and len(value) == inputs:

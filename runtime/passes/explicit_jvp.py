@@ -14,10 +14,11 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.fx.node import Node, map_arg
+from torch.fx.node import Argument, Node, map_arg
 
-from bbilang.runtime.passes.explicit_vjp import CONVOLUTIONS, NORMS, RELU, RELU6, SUMS, scale_of, to_layout
-from bbilang.runtime.passes.fx_graph import GraphSection, has_tensor
+from bbilang.runtime.passes.derivative_graph import CONVOLUTIONS, NORMS, scale_of
+from bbilang.runtime.passes.explicit_vjp import RELU, RELU6, SUMS, to_layout
+from bbilang.runtime.passes.fx_graph import GraphSection, NodeTable, has_tensor
 from bbilang.runtime.passes.hooks import INPUT
 from bbilang.runtime.passes.module.results import tensor_path, value_at
 from bbilang.runtime.passes.same_padding import SameConv2d
@@ -53,7 +54,7 @@ class ExplicitJvp:
                     self.rules.append((node, self._rule(node, values, dependent, norms.get(node))))
         self.dependent = dependent
 
-    def _end(self, end: Any, values: dict[Node, Any]) -> Node:
+    def _end(self, end: Argument, values: NodeTable) -> Node:
         path = tensor_path(map_arg(end, values.__getitem__))
         try:
             node = end if isinstance(end, Node) else value_at(end, path or ())
@@ -87,7 +88,7 @@ class ExplicitJvp:
         module = self.module(node)
         return type(module) in types and not (module._forward_hooks or module._forward_pre_hooks)
 
-    def _rule(self, node: Node, values: dict[Node, Any], dependent: set[Node], norm: Node | None) -> Rule:
+    def _rule(self, node: Node, values: NodeTable, dependent: set[Node], norm: Node | None) -> Rule:
         source = node.args[0] if node.args else None
         if isinstance(source, Node) and source in dependent:
             if self.is_kind(node, CONVOLUTIONS) or self.is_kind(node, (nn.Linear,)):
@@ -153,13 +154,13 @@ class ExplicitJvp:
 
         return apply
 
-    def _by_jvp(self, node: Node, values: dict[Node, Any], dependent: set[Node]) -> Rule:
+    def _by_jvp(self, node: Node, values: NodeTable, dependent: set[Node]) -> Rule:
         sources = [x for x in node.all_input_nodes if x in dependent]
         fixed = {x: values[x] for x in node.all_input_nodes if x not in dependent}
         points = tuple(values[x] for x in sources)
         section, inputs = self.section, self.inputs
 
-        def step(*at: Any) -> Any:
+        def step(*at: Tensor) -> Any:
             return section.step(node, {**fixed, **dict(zip(sources, at, strict=True))})
 
         if not all(isinstance(p, Tensor) for p in points) or not isinstance(values[node], Tensor):
@@ -192,7 +193,7 @@ class ExplicitJvp:
         return result
 
 
-def _identity(source: Any) -> Rule:
+def _identity(source: Node) -> Rule:
     return lambda tangents: tangents[source]
 
 

@@ -12,81 +12,25 @@ and 25 ms once; autograd takes 31 ms on the module as it comes.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.fx.node import Node
+from torch.nn.modules.conv import _ConvNd
 
 from bbilang.runtime.passes.autograd import grad
+from bbilang.runtime.passes.derivative_graph import CONVOLUTIONS, NORMS, DerivativeGraph, Values, scale_of
 from bbilang.runtime.passes.fx_graph import has_tensor, run_node
 from bbilang.runtime.passes.same_padding import SameConv2d
 from bbilang.runtime.passes.saved_values import is_heavy
 
 Parts = list[tuple[Node, Tensor, bool]]  # source, its gradient, whether nothing else holds that tensor
 Rule = Callable[[Tensor, bool], Parts]  # (cotangent * row, *shape of the node), may it be overwritten
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, SameConv2d)
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 SUMS = (operator.add, operator.iadd, torch.add)
 RELU, RELU6 = (torch.relu, torch.relu_, F.relu, F.relu_), (F.relu6,)
 _SAME = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
-
-
-class Values(Protocol):
-    """The values of a network at its nodes, (row, ...)."""
-
-    def value(self, node: Node) -> Any: ...
-
-    def like(self, node: Node) -> Any:
-        """The value, or something of its shape and type (on the device "meta")."""
-
-
-class DerivativeGraph:
-    """The part of a model's graph that cotangents go through, from ``target_layer`` down to ``layers``."""
-
-    def __init__(
-        self, modules: Mapping[str, Any], nodes: Iterable[Node], layers: Mapping[str, Node], target_layer: Node
-    ):
-        self.modules = modules  # by path, the model itself at ""
-        self.layers, self.target_layer = dict(layers), target_layer
-        moving = set(layers.values())
-        dependent = []
-        for node in nodes:
-            if not moving.isdisjoint(node.all_input_nodes):
-                moving.add(node)
-                dependent.append(node)
-        needed = {target_layer}
-        for node in reversed(dependent):
-            if node in needed:
-                needed.update(node.all_input_nodes)
-        self.weights: dict[tuple[Node, bool], Tensor] = {}  # of convolutions, as their rules need them
-        self.moving = moving & needed
-        self.run = [node for node in dependent if node in needed]
-        self.norms = self._folded()
-        self.after = set(self.norms.values())
-
-    def kind(self, node: Node, types: tuple[type, ...]) -> Any:
-        """The module of a node that is of exactly one of these types, without hooks; else None."""
-        if node.op != "call_module" or len(node.args) != 1 or node.kwargs:
-            return None
-        module = self.modules[str(node.target)]
-        plain = type(module) in types and not (module._forward_hooks or module._forward_pre_hooks)
-        return module if plain and "forward" not in module.__dict__ else None
-
-    def _folded(self) -> dict[Node, Node]:
-        """Convolutions whose result only a batch norm reads, and that batch norm."""
-        ends, run = {self.target_layer, *self.layers.values()}, set(self.run)
-        norms: dict[Node, Node] = {}
-        for node in self.run:
-            norm, source = self.kind(node, NORMS), node.args[0] if node.args else None
-            if norm is None or norm.running_var is None or not isinstance(source, Node):
-                continue
-            if source in run and source not in ends and len(source.users) == 1:
-                if self.kind(source, CONVOLUTIONS) is not None:
-                    norms[source] = node
-        return norms
 
 
 class ExplicitVjp:
@@ -157,11 +101,11 @@ class ExplicitVjp:
                 return lambda gradient, own: [(source, gradient, own)]
             if (module := network.kind(node, CONVOLUTIONS)) is not None:
                 return self._convolution(node, source, module, values)
-            if (module := network.kind(node, (nn.Linear,))) is not None:
-                weight = module.weight
+            if (linear := network.kind(node, (nn.Linear,))) is not None:
+                weight = linear.weight
                 return lambda gradient, own: [(source, gradient @ weight, True)]
-            if (module := network.kind(node, NORMS)) is not None and module.running_var is not None:
-                scale = scale_of(module).view(-1, *[1] * (values.like(node).dim() - 2))
+            if (norm := network.kind(node, NORMS)) is not None and norm.running_var is not None:
+                scale = scale_of(norm).view(-1, *[1] * (values.like(node).dim() - 2))
                 return lambda gradient, own: [(source, gradient * scale, True)]
             if network.kind(node, (nn.ReLU,)) or (node.target in RELU and len(node.args) == 1):
                 return self._gate(source, values.value(node), None)
@@ -210,7 +154,7 @@ class ExplicitVjp:
 
         return rule
 
-    def _convolution(self, node: Node, source: Node, module: Any, values: Values) -> Rule:
+    def _convolution(self, node: Node, source: Node, module: _ConvNd, values: Values) -> Rule:
         dims = module.weight.dim() - 2
         if module.padding_mode != "zeros" or isinstance(module.padding, str) or values.like(node).dim() != dims + 2:
             raise NotImplementedError("a convolution with padding of its own")
@@ -263,14 +207,16 @@ class ExplicitVjp:
 
         return rule
 
-    def _weight(self, node: Node, module: Any, flipped: bool = False) -> Tensor:
+    def _weight(self, node: Node, module: _ConvNd, flipped: bool = False) -> Tensor:
         """The kernel with the batch norm after it folded in; made once for a network. ``flipped``: that of the
         transposed convolution."""
         weight = self.network.weights.get((node, flipped))
         if weight is None:
             weight, dims = module.weight.detach(), module.weight.dim() - 2
             if node in self.network.norms:
-                scale = scale_of(self.network.kind(self.network.norms[node], NORMS))
+                norm = self.network.kind(self.network.norms[node], NORMS)
+                assert norm is not None
+                scale = scale_of(norm)
                 weight = weight * scale.view(-1, *[1] * (dims + 1))
             if flipped:
                 weight = weight.flip(tuple(range(2, dims + 2))) if max(module.kernel_size) > 1 else weight
@@ -387,12 +333,6 @@ def empty_in_layout(like: Tensor, shape: tuple[int, ...], layout: torch.memory_f
     if len(shape) != 4:
         return like.new_empty(shape)
     return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=layout)
-
-
-def scale_of(norm: Any) -> Tensor:
-    """(channel,): the factor of a batch norm in eval mode."""
-    factor = (norm.running_var + norm.eps).rsqrt()
-    return (factor if norm.weight is None else factor * norm.weight).detach()
 
 
 def _only(node: Node, names: tuple[str, ...]) -> bool:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.fx.node import Node
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from bbilang.runtime.passes.explicit_vjp import NORMS, DerivativeGraph
+from bbilang.runtime.passes.derivative_graph import CONVOLUTIONS, NORMS, DerivativeGraph
 from bbilang.runtime.passes.fx_graph import GraphSection
 
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.LeakyReLU)
@@ -34,9 +35,11 @@ def folded(section: GraphSection, layer: str, target_layer: str) -> GraphSection
         return section
     network = DerivativeGraph(section.modules, section.traced.nodes, {layer: section.layer}, end)
     calls = Counter(node.target for node in section.traced.nodes if node.op == "call_module")
-    modules: dict[str, Any] = dict(section.modules)
+    modules: dict[str, nn.Module] = dict(section.modules)
     for source, reader in network.norms.items():
-        convolution, norm = section.modules[str(source.target)], network.kind(reader, NORMS)
+        convolution, norm = network.kind(source, CONVOLUTIONS), network.kind(reader, NORMS)
+        if convolution is None or norm is None:
+            continue
         if calls[source.target] > 1 or calls[reader.target] > 1 or not _foldable(convolution, norm):
             continue
         modules[str(source.target)] = _fused(convolution, norm)
@@ -45,28 +48,29 @@ def folded(section: GraphSection, layer: str, target_layer: str) -> GraphSection
         activation = network.kind(users[0], ACTIVATIONS) if len(users) == 1 else None
         if activation is not None and calls[users[0].target] == 1:  # nothing else reads the convolution's result
             modules[str(users[0].target)] = in_place = copy.copy(activation)
-            in_place.inplace = True
+            in_place.inplace = True  # type: ignore[assignment]  # nn.Module declares its attributes
     result = copy.copy(section)
     result.modules = modules
     return result
 
 
-def _foldable(convolution: Any, norm: Any) -> bool:
+def _foldable(convolution: _ConvNd, norm: _BatchNorm) -> bool:
     tensors = (convolution.weight, norm.running_mean)
-    return not norm.training and all(type(x) in (Tensor, nn.Parameter) and x.dtype in DTYPES for x in tensors)
+    plain = all(x is not None and type(x) in (Tensor, nn.Parameter) and x.dtype in DTYPES for x in tensors)
+    return plain and not norm.training
 
 
-def _fused(convolution: Any, norm: Any) -> Any:
+def _fused(convolution: _ConvNd, norm: _BatchNorm) -> _ConvNd:
     """A convolution that shares everything with another but its weight and bias."""
     result = copy.copy(convolution)
-    result._parameters = fused_parameters(convolution, norm)
+    result._parameters = {**fused_parameters(convolution, norm)}
     return result
 
 
-def fused_parameters(convolution: Any, norm: Any) -> dict[str, nn.Parameter]:
+def fused_parameters(convolution: _ConvNd, norm: _BatchNorm) -> dict[str, nn.Parameter]:
     """``weight`` and ``bias`` of a convolution that gives what the batch norm (in eval mode) makes of its result. They
     need no gradient."""
-    fused = fuse_conv_bn_weights(
-        convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-    )
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None and variance is not None
+    fused = fuse_conv_bn_weights(convolution.weight, convolution.bias, mean, variance, norm.eps, norm.weight, norm.bias)
     return {name: nn.Parameter(each.detach(), False) for name, each in zip(("weight", "bias"), fused, strict=True)}

@@ -202,7 +202,7 @@ class _Capture:
             except Stop:
                 pass
 
-    def hook(self, module: nn.Module, arguments: tuple[Any, ...], result: Any) -> Any:
+    def hook(self, module: nn.Module, arguments: tuple[object, ...], result: object) -> object:
         """Capture a module's result; the model goes on with a copy."""
         layers = self.layers_of.get(module, [self.path])
         if module in self.attached:

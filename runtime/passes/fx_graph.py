@@ -10,11 +10,11 @@ import inspect
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, fx, nn
-from torch.fx.node import Node, map_arg
+from torch.fx.node import Argument, Node, map_arg
 
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.autograd import grad
@@ -36,12 +36,15 @@ _PLAIN = {
 TRACED = "traced"
 
 
+NodeTable: TypeAlias = dict[Node, Any]  # node -> its value: a tensor, or whatever a model computes with
+
+
 class Tracer(fx.Tracer):
     """Modules without submodules are single nodes; the result of every module is noted, by path and call."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.given: dict[str, list[Any]] = {}
+        self.given: dict[str, list[object]] = {}
         self.began: dict[str, list[int]] = {}
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -52,7 +55,9 @@ class Tracer(fx.Tracer):
             raise NotTraceable("gradients are off in a part of it, and a graph does not say where")
         return super().create_node(*arguments, **named)
 
-    def call_module(self, m: nn.Module, forward: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> object:
         path = self.path_of_module(m)
         size = len(self.graph.nodes)
         result = super().call_module(m, forward, args, kwargs)
@@ -91,13 +96,13 @@ class Traced:
             if node.op == "call_function" and node.target in (operator.setitem, operator.delitem):
                 raise NotTraceable("values are written into")
 
-    def single(self, path: str) -> Any:
+    def single(self, path: str) -> Argument:
         trees = self.given.get(path, [])
         if len(trees) != 1:
             raise NotTraceable(f"{path} runs {len(trees)} times in the graph")
         return trees[0]
 
-    def layer(self, path: str, result: Any = None) -> Node:
+    def layer(self, path: str, result: object = None) -> Node:
         """The node of a module's (first) tensor; one that was there before the module began has other readers."""
         tree = self.single(path)
         node = tree
@@ -112,7 +117,7 @@ class Traced:
         return node
 
 
-def _nodes(tree: Any) -> Any:
+def _nodes(tree: object) -> Any:
     """Proxies -> their nodes, in tuples, lists and dictionaries."""
     if isinstance(tree, fx.Proxy):
         return tree.node
@@ -167,15 +172,15 @@ class GraphSection:
         self.values = self._recorded()
         self._plan()
 
-    def _end(self, target: str) -> Any:
+    def _end(self, target: str) -> Argument:
         head = self.adapter.description.output
         if target == OUTPUT:
             return self.traced.single(head) if head else self.traced.result
         return self.traced.single(self.names[self.adapter.module_of(target)])
 
-    def _recorded(self) -> dict[Node, Any]:
+    def _recorded(self) -> NodeTable:
         """The values of nodes below the layer that the forward left."""
-        values: dict[Node, Any] = {}
+        values: NodeTable = {}
         for path, call, result in self.cut.records:
             trees = self.traced.given.get(path, [])
             if result is not RERUN and call < len(trees):
@@ -198,7 +203,7 @@ class GraphSection:
         for end in self.ends.values():
             map_arg(end, todo.append)
         run: set[Node] = set()
-        self.border: dict[Node, Any] = {}
+        self.border: NodeTable = {}
         while todo:
             node = todo.pop()
             if node is self.layer or node in run or node in self.border:
@@ -224,7 +229,7 @@ class GraphSection:
             if source not in kept:
                 self.frees.setdefault(node, []).append(source)
 
-    def _value(self, node: Node) -> Any:
+    def _value(self, node: Node) -> object:
         """A value below or beside the layer: as recorded, else computed from what was, once."""
         order = [node]
         for at in order:
@@ -241,7 +246,7 @@ class GraphSection:
     def step(self, node: Node, values: Mapping[Node, Any]) -> Any:
         return run_node(self.modules, node, values)
 
-    def start(self, activations: Tensor, rows: Tensor | None) -> dict[Node, Any]:
+    def start(self, activations: Tensor, rows: Tensor | None) -> NodeTable:
         """Values at the border and at the layer."""
         values = {node: expand_rows(value, rows, self.inputs) for node, value in self.border.items()}
         start: Any = self.adapter.normalize(activations) if self.cut.layer == INPUT else activations
@@ -250,7 +255,7 @@ class GraphSection:
             start = with_tensor(expand_rows(self.cut.result, rows, self.inputs), start, self.cut.layer)
         return values | {self.layer: start}
 
-    def everything(self, activations: Tensor) -> dict[Node, Any]:
+    def everything(self, activations: Tensor) -> NodeTable:
         """The value of every node, for the inputs themselves."""
         values = self.start(activations, None)
         for node in self.run:
@@ -286,7 +291,7 @@ def through_normalization(adapter: Adapter, images: Tensor, gradients: Tensor) -
     return torch.stack([grad(normalized, pixels, each, retain_graph=True)[0] for each in gradients])
 
 
-def run_node(modules: Mapping[str, Any], node: Node, values: Mapping[Node, Any]) -> Any:
+def run_node(modules: Mapping[str, nn.Module], node: Node, values: Mapping[Node, Any]) -> object:
     """One operation of a model's graph; an in-place one runs out of place."""
     if node.op == "get_attr":
         return operator.attrgetter(str(node.target))(modules[""])
@@ -308,7 +313,7 @@ def run_node(modules: Mapping[str, Any], node: Node, values: Mapping[Node, Any])
     return _PLAIN.get(target, target)(*arguments, **named)
 
 
-def _assign(tree: Any, value: Any, values: dict[Node, Any]) -> None:
+def _assign(tree: object, value: object, values: NodeTable) -> None:
     if isinstance(tree, Node):
         values[tree] = value
     elif isinstance(tree, tuple | list) and isinstance(value, tuple | list):
@@ -319,7 +324,7 @@ def _assign(tree: Any, value: Any, values: dict[Node, Any]) -> None:
             _assign(part, value.get(key), values)
 
 
-def has_tensor(value: Any) -> bool:
+def has_tensor(value: object) -> bool:
     """Whether there is a tensor in it."""
     if isinstance(value, tuple | list):
         return any(map(has_tensor, value))

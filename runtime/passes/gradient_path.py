@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -115,7 +114,9 @@ class _PathTracer:
             results.append(self.module.register_forward_hook(self.after, with_kwargs=True))
         return results
 
-    def after(self, module: nn.Module, given: tuple[Any, ...], named: Mapping[str, Any], result: Any) -> Any:
+    def after(
+        self, module: nn.Module, given: tuple[object, ...], named: Mapping[str, object], result: object
+    ) -> object:
         if module is self.module:
             self.begun = True
             own = tensor_of(result, self.layer).detach().clone().requires_grad_()
@@ -158,5 +159,5 @@ def _around(name: str, inner: str) -> bool:
     return inner.startswith(f"{name}.")
 
 
-def _requires_grad(tree: Any) -> bool:
+def _requires_grad(tree: object) -> bool:
     return any(value.requires_grad for value in tensors(tree))

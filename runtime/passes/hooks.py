@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +63,7 @@ def _frozen(module: nn.Module) -> Iterator[list[RemovableHandle]]:
             m.training = True
 
 
-def tensor_of(result: Any, layer: str) -> Tensor:
+def tensor_of(result: object, layer: str) -> Tensor:
     """The tensor of a layer's result that passes read (see `module/results.py`). Raises E502 where
     there is none, E525 where it is complex."""
     tensor = first_tensor(result)
@@ -76,7 +75,7 @@ def tensor_of(result: Any, layer: str) -> Tensor:
     return tensor
 
 
-def with_tensor(result: Any, tensor: Tensor, layer: str) -> Any:
+def with_tensor(result: object, tensor: Tensor, layer: str) -> object:
     """The result with that tensor replaced, so that what follows reads the replacement.
     Raises E502 where the result does not take it."""
     old = tensor_of(result, layer)
@@ -90,7 +89,7 @@ def with_tensor(result: Any, tensor: Tensor, layer: str) -> Any:
     raise error("E502", message, "name a layer inside it")
 
 
-def shares_memory(out: Tensor, arguments: Sequence[Any]) -> bool:
+def shares_memory(out: Tensor, arguments: Sequence[object]) -> bool:
     """True for the result of an identity or an in-place module: another reader of its input holds the same memory."""
     pointer = out.untyped_storage().data_ptr()
     return any(isinstance(a, Tensor) and a.untyped_storage().data_ptr() == pointer for a in arguments)

@@ -47,10 +47,10 @@ class Replay:
         self.results: dict[str, Tensor] = {}
         self.passed = False
 
-    def stub(self, module: nn.Module, plain: Callable[..., Any]) -> Callable[..., Any]:
+    def stub(self, module: nn.Module, plain: Callable[..., object]) -> Callable[..., object]:
         path = self.names[module]
 
-        def forward(*arguments: Any, **named: Any) -> Any:
+        def forward(*arguments: Any, **named: Any) -> object:
             if path == self.cut.path and self.activations is not None:
                 self.passed = True
                 result = expand_rows(self.cut.result, self.rows, self.inputs, path in self.cut.mutated)
@@ -66,7 +66,7 @@ class Replay:
 
         return forward
 
-    def capture(self, module: nn.Module, arguments: tuple[Any, ...], result: Any) -> Any:
+    def capture(self, module: nn.Module, arguments: tuple[object, ...], result: object) -> object:
         for target_layer in self.at[module]:
             if target_layer in self.results:
                 raise runs_twice(target_layer)

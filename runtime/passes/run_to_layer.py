@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from bbilang.runtime.errors import error
 from bbilang.runtime.passes.adapter import Adapter
-from bbilang.runtime.passes.autograd import grad
+from bbilang.runtime.passes.autograd import Saved, grad
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.hooks import INPUT, Stop, frozen_module, guard_memory, tensor_of
 from bbilang.runtime.passes.module.behaviour import behaviour_of, deterministic
@@ -19,6 +19,11 @@ from bbilang.runtime.passes.module.precision import promoted
 from bbilang.runtime.passes.trace import check_runs_once
 
 OUTPUT = "output"
+
+
+class _RedirectedSaved(Saved, Protocol):
+    ceiling: float
+    rows: Tensor | None
 
 
 class _Redirected(torch.autograd.Function):
@@ -29,13 +34,13 @@ class _Redirected(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(context: Any, x: Tensor, ceiling: float, rows: Tensor | None) -> Tensor:
+    def forward(context: _RedirectedSaved, x: Tensor, ceiling: float, rows: Tensor | None) -> Tensor:
         context.save_for_backward(x)
         context.ceiling, context.rows = ceiling, rows
         return x.clamp(0.0, ceiling)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(context: _RedirectedSaved, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
         (x,) = context.saved_tensors
         plain = torch.ops.aten.hardtanh_backward(gradient, x, 0.0, context.ceiling)
         closed = plain.abs().amax(tuple(range(1, x.dim()))) == 0
@@ -51,13 +56,13 @@ class _Clamped(torch.autograd.Function):
     """ReLU6 that keeps its result for the backward: torch's in-place one copies its input, 15 % of a step."""
 
     @staticmethod
-    def forward(context: Any, x: Tensor) -> Tensor:
+    def forward(context: Saved, x: Tensor) -> Tensor:
         y = x.clamp(0.0, 6.0)
         context.save_for_backward(y)
         return y
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(context: Saved, gradient: Tensor) -> Tensor:  # type: ignore[override]
         (y,) = context.saved_tensors
         return torch.ops.aten.hardtanh_backward(gradient, y, 0.0, 6.0)
 
@@ -76,7 +81,7 @@ class Runner:
         self._result: Tensor | None = None
         self.behaviour = behaviour_of(adapter)
 
-    def _stop(self, module: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
+    def _stop(self, module: nn.Module, arguments: tuple[object, ...], result: object) -> None:
         self._result = tensor_of(result, self.layer)
         raise Stop
 

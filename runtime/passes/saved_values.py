@@ -34,13 +34,13 @@ class SavedValues:
         self.adapter, self.images = adapter, images
         self.modules = dict(adapter.module.named_modules())
         self.names = {m: name for name, m in self.modules.items()}
-        self.given: dict[str, list[tuple[Tensor, int]]] = {}
+        self.given: dict[str, list[tuple[object, int]]] = {}
 
     def hooks(self) -> list[RemovableHandle]:
         ends = (m for m in self.names if not m._modules and not isinstance(m, torch.jit.ScriptModule))
         return [m.register_forward_hook(self._keep) for m in ends]
 
-    def _keep(self, module: nn.Module, arguments: Any, result: Any) -> None:
+    def _keep(self, module: nn.Module, arguments: tuple[object, ...], result: object) -> None:
         calls = self.given.setdefault(self.names[module], [])
         if isinstance(result, Tensor):
             calls.append((result.detach(), result._version))
@@ -52,7 +52,7 @@ class NodeValues:
     """The values of a graph's nodes by what a forward saved; those of functions between modules are computed again."""
 
     def __init__(self, saved: SavedValues, nodes: Sequence[Node], start: Node):
-        self.given: dict[Node, tuple[Any, int]] = {}
+        self.given: dict[Node, tuple[object, int]] = {}
         self.values: dict[Node, Any] = {}
         self.likes: dict[Node, Any] = {}
         calls: dict[str, int] = {}
@@ -115,9 +115,10 @@ class NodeValues:
         return self.likes[node]
 
 
-def _alike(one: Any, other: Any) -> bool:
-    tensors = isinstance(one, Tensor) and isinstance(other, Tensor)
-    return tensors and one.shape == other.shape and one.dtype == other.dtype
+def _alike(one: object, other: object) -> bool:
+    if not (isinstance(one, Tensor) and isinstance(other, Tensor)):
+        return False
+    return one.shape == other.shape and one.dtype == other.dtype
 
 
 def is_heavy(node: Node) -> bool:
@@ -126,6 +127,6 @@ def is_heavy(node: Node) -> bool:
     return node.op != "call_module" and name.strip("_") in _HEAVY
 
 
-def _meta(tree: Any) -> Any:
+def _meta(tree: object) -> object:
     """The tree with its tensors on the device "meta"."""
     return tree_map(lambda x: x.to("meta") if isinstance(x, Tensor) else x, tree)

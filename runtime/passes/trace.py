@@ -46,7 +46,7 @@ def trace(adapter: Adapter, images: Tensor, counter: Passes | None = None) -> Tr
     pairs: list[tuple[str, str]] = []
     latest: list[Any] = [None, None]
 
-    def note(module: nn.Module, arguments: tuple[Any, ...], result: Any) -> None:
+    def note(module: nn.Module, arguments: tuple[object, ...], result: object) -> None:
         runs[names[module]] = runs.get(names[module], 0) + 1
         if isinstance(module, nn.BatchNorm2d) and arguments and arguments[0] is latest[1]:
             pairs.append((names[latest[0]], names[module]))

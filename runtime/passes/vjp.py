@@ -15,7 +15,8 @@ from bbilang.runtime.device.memory import chunks, is_out_of_memory
 from bbilang.runtime.errors import error
 from bbilang.runtime.passes.autograd import grad, graph_of
 from bbilang.runtime.passes.counters import Passes
-from bbilang.runtime.passes.explicit_vjp import DerivativeGraph, ExplicitVjp
+from bbilang.runtime.passes.derivative_graph import DerivativeGraph
+from bbilang.runtime.passes.explicit_vjp import ExplicitVjp
 from bbilang.runtime.passes.fallback import OPERATION_ERRORS, NotTraceable, log_fallback
 from bbilang.runtime.passes.forward import Captured
 from bbilang.runtime.passes.fx_graph import out_of_place, through_normalization, traced

@@ -67,14 +67,14 @@ class _Writer:
         return value
 
 
-def encode(value: Any) -> bytes:
+def encode(value: object) -> bytes:
     """Tables with names, lists, words, numbers, arrays, `Named` and `Field` as bytes. Raises TypeError for others."""
     writer = _Writer()
     head = json.dumps(writer.plain(value), separators=(",", ":"))
     return b"".join((head.encode(), b"\n", *writer.parts))
 
 
-def decode(data: bytes) -> Any:
+def decode(data: bytes) -> object:
     """What `encode` was given. Raises one of `DAMAGED` for anything else."""
     head, _, rest = data.partition(b"\n")
     reader = _Reader(rest)

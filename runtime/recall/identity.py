@@ -53,7 +53,7 @@ class KnownModel:
 
 
 def model_key(
-    name: str, weights: str | Path | None, seed: int, changes: Mapping[str, Any], progress: RunListener | None = None
+    name: str, weights: str | Path | None, seed: int, changes: Mapping[str, object], progress: RunListener | None = None
 ) -> str | None:
     """The key of the record about a model of the registry; None where its file of weights cannot be read. The word
     `download` fetches the file, as `load` does."""
@@ -146,7 +146,7 @@ HELD = ("_parameters", "_modules", "training", "_state_dict_hooks", "_state_dict
         "_forward_hooks_always_called", "_forward_pre_hooks_with_kwargs")  # fmt: skip
 
 
-def _said(name: str, value: Any) -> str | None:
+def _said(name: str, value: object) -> str | None:
     if name in HELD:
         return ""
     if name in HOOKS:

@@ -35,7 +35,7 @@ def scaled_dot_product(share: Callable[..., Tensor], mode: Relevance, call: Call
     return share(mode, call, value) if value.requires_grad else None
 
 
-def _other_arguments(named: Mapping[str, Any]) -> dict[str, Any]:
+def _other_arguments(named: Mapping[str, object]) -> dict[str, Any]:
     return {name: value for name, value in named.items() if name not in ("query", "key", "value")}
 
 

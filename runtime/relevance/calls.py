@@ -45,7 +45,7 @@ class Call:
     name: str
     inplace: bool
     run: Callable[..., Any]
-    arguments: tuple[Any, ...]
+    arguments: tuple[Any, ...]  # numbers, tensors, shapes: whatever the function takes
     named: Mapping[str, Any]
 
     @property
@@ -59,7 +59,7 @@ class Call:
         slots = {id(x): _Slot(index) for index, x in enumerate(sources)}
         target = self.arguments[0] if self.inplace else None
 
-        def put(value: Any) -> Any:
+        def put(value: object) -> object:
             if not isinstance(value, Tensor):
                 return value
             given = value.detach()
@@ -72,7 +72,7 @@ class Call:
         """The arguments by name, for functions without a signature: ``names`` are those of the positional ones."""
         return {**dict(zip(names, self.arguments, strict=False)), **self.named}
 
-    def write_back(self, result: Any) -> Any:
+    def write_back(self, result: object) -> object:
         """The result, written over the first argument where the call is in place."""
         if not self.inplace or not isinstance(result, Tensor):
             return result
@@ -92,7 +92,7 @@ class PartialCall:
     """A function of some tensors of a call. The graph holds it, so it holds no tensor of the graph: a tensor that is
     written over has this call below it, and the two would keep each other alive."""
 
-    def __init__(self, run: Callable[..., Any], arguments: tuple[Any, ...], named: Mapping[str, Any]):
+    def __init__(self, run: Callable[..., object], arguments: tuple[object, ...], named: Mapping[str, object]):
         self.run, self.arguments, self.named = run, arguments, named
         self._given = [x for x in tree_leaves((arguments, named)) if isinstance(x, Tensor)]
         self._versions = [x._version for x in self._given]
@@ -102,15 +102,17 @@ class PartialCall:
         """False where a constant was written over since."""
         return all(x._version == v for x, v in zip(self._given, self._versions, strict=True))
 
-    def __call__(self, *values: Tensor) -> Any:
-        def put(value: Any) -> Any:
+    def __call__(self, *values: Tensor) -> Any:  # whatever the function gives
+        def put(value: object) -> object:
             return values[value.index] if isinstance(value, _Slot) else value
 
         arguments, named = tree_map(put, (self.arguments, self.named))
         return self.run(*arguments, **named)
 
 
-def read_call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], given: str = "") -> Call:
+def read_call(
+    func: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object], given: str = ""
+) -> Call:
     """Read a call. ``given``: the function's name, where it is not its ``__name__``."""
     given = given or getattr(func, "__name__", "")
     name, inplace = _plain_name(given)
@@ -142,7 +144,7 @@ _INPLACE = frozenset(("iadd", "isub", "imul", "itruediv", "ipow", "imatmul", "if
 
 
 @cache
-def _parameters(func: Callable[..., Any]) -> tuple[str, ...]:
+def _parameters(func: Callable[..., object]) -> tuple[str, ...]:
     try:
         return tuple(inspect.signature(func).parameters)
     except ValueError:  # a method of a tensor, wrapped

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 RULES = ("epsilon", "gamma", "alpha_beta", "z_plus", "z_box", "w_square", "flat")
 
@@ -36,7 +35,7 @@ COMPOSITES: Mapping[str, Composite] = {
 }
 
 
-def composite_of(parameters: Mapping[str, Any]) -> Composite:
+def composite_of(parameters: Mapping[str, str]) -> Composite:
     """The composite that `lrp(composite=, convolution=, linear=, first=)` says."""
     base = COMPOSITES[parameters["composite"]]
     first = parameters["first"]

@@ -16,7 +16,7 @@ from bbilang.runtime.relevance.calls import Call, read_call, tensors_in
 from bbilang.runtime.relevance.marks import PLAIN, Mark, mark_of, marked
 from bbilang.runtime.relevance.path import KEY, check_rules, no_rule_error
 from bbilang.runtime.relevance.redistribute import PassThrough, Step, applied
-from bbilang.runtime.relevance.rules import Rule
+from bbilang.runtime.relevance.rules import Options, Rule
 
 SAME = frozenset(("detach", "clone", "contiguous", "requires_grad_", "identity", "alias"))  # the same values again
 
@@ -36,7 +36,7 @@ class Relevance(TorchFunctionMode):
         self,
         method: str,
         rule_of: Callable[[str, bool], Rule],
-        options: Mapping[str, Any],
+        options: Options,
         handlers: Mapping[str, Handler],
         excites: bool = False,
         contrast: Rule | None = None,
@@ -95,11 +95,11 @@ class Relevance(TorchFunctionMode):
 
     def __torch_function__(
         self,
-        func: Callable[..., Any],
+        func: Callable[..., object],
         types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "")
         if name in ("__get__", "__set__", "__delete__"):

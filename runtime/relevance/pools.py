@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from bbilang.runtime.passes.autograd import Saved
+
+Pair = tuple[int, int]  # (y, x)
+Size = int | tuple[int, ...] | list[int]
+Geometry = tuple[Pair, Pair, Pair, bool]  # window, stride, padding, whether it rounds up
 BLEND = ((0.0625, 0.125, 0.0625), (0.125, 0.25, 0.125), (0.0625, 0.125, 0.0625))
 
 
@@ -27,72 +32,75 @@ class Pools(TorchFunctionMode):
 
     def __torch_function__(
         self,
-        func: Callable[..., Any],
+        func: Callable[..., object],
         types: Sequence[type],
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    ) -> object:
         kwargs = dict(kwargs or {})
         if func in (F.max_pool2d, torch.max_pool2d) and not kwargs.get("return_indices"):
             kwargs.pop("return_indices", None)
-            x, window, stride, padding, dilation, ceil = _geometry(*args, **kwargs)
+            x, dilation, geometry = _geometry(*args, **kwargs)
             if dilation == (1, 1) and x.requires_grad:
-                return _Pool.apply(x, self.kind, self.checkerboard, window, stride, padding, ceil)
+                return _Pool.apply(x, self.kind, self.checkerboard, geometry)
         return func(*args, **kwargs)
 
 
 def _geometry(
-    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
-) -> tuple[Tensor, tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int], bool]:
-    def pair(value: Any) -> tuple[int, int]:
+    input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1,
+    ceil_mode: bool = False,
+) -> tuple[Tensor, Pair, Geometry]:  # fmt: skip
+    """(input, dilation, the rest) of a call of `max_pool2d`."""
+
+    def pair(value: Size) -> Pair:
         parts = tuple(value) if isinstance(value, tuple | list) else (value,)
-        return (int(parts[0]), int(parts[-1]))
+        return int(parts[0]), int(parts[-1])
 
     window = pair(kernel_size)
-    return (
-        input,
-        window,
-        pair(stride) if stride not in (None, [], ()) else window,
-        pair(padding),
-        pair(dilation),
-        ceil_mode,
-    )
+    steps = pair(stride) if stride is not None and stride not in ([], ()) else window
+    return input, pair(dilation), (window, steps, pair(padding), ceil_mode)
+
+
+class _PoolSaved(Saved, Protocol):
+    kind: str
+    checkerboard: bool
+    geometry: Geometry
 
 
 class _Pool(torch.autograd.Function):
     @staticmethod
-    def forward(context: Any, x: Tensor, kind: str, checkerboard: bool, *geometry: Any) -> Tensor:
+    def forward(context: _PoolSaved, x: Tensor, kind: str, checkerboard: bool, geometry: Geometry) -> Tensor:
         context.save_for_backward(x)
         context.kind, context.checkerboard, context.geometry = kind, checkerboard, geometry
         window, stride, padding, ceil = geometry
         return torch.max_pool2d(x, window, stride, padding, 1, ceil)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+    def backward(context: _PoolSaved, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
         (x,) = context.saved_tensors
         result = (_smooth if context.kind == "smooth_pool" else _relaxed)(x, gradient, context.geometry)
-        return (blended(result) if context.checkerboard else result, *[None] * 6)
+        return blended(result) if context.checkerboard else result, None, None, None
 
 
-def _average(x: Tensor, geometry: Any) -> Tensor:
+def _average(x: Tensor, geometry: Geometry) -> Tensor:
     window, stride, padding, ceil = geometry
     return F.avg_pool2d(x, window, stride, padding, ceil, False)
 
 
-def _spread(gradient: Tensor, x: Tensor, geometry: Any) -> Tensor:
+def _spread(gradient: Tensor, x: Tensor, geometry: Geometry) -> Tensor:
     """The transpose of `_average`."""
     window, stride, padding, ceil = geometry
     return torch.ops.aten.avg_pool2d_backward(gradient.contiguous(), x, window, stride, padding, ceil, False, None)
 
 
-def _relaxed(x: Tensor, gradient: Tensor, geometry: Any) -> Tensor:
+def _relaxed(x: Tensor, gradient: Tensor, geometry: Geometry) -> Tensor:
     active = x.clamp_min(0)
     total = _average(active, geometry)
     share = gradient / total.where(total > 0, torch.ones_like(total))
     return active * _spread(share * (total > 0), x, geometry)
 
 
-def _smooth(x: Tensor, gradient: Tensor, geometry: Any) -> Tensor:
+def _smooth(x: Tensor, gradient: Tensor, geometry: Geometry) -> Tensor:
     squares, sizes = _average(x * x, geometry), 0.01 + _average(x.abs(), geometry)
     rising = 2 * x * _spread(gradient / sizes, x, geometry)
     return rising - x.sign() * _spread(gradient * squares / sizes.square(), x, geometry)

@@ -6,10 +6,11 @@ import math
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
 
 Bound = float | Tensor
 
@@ -49,7 +50,7 @@ class Side:
     version: int
     sign: int
 
-    def about(self, x: Any) -> bool:
+    def about(self, x: object) -> TypeGuard[Tensor]:
         """Whether the mask was computed from this tensor, or from one with equal values."""
         own = self.of()
         if own is None or own._version != self.version or not isinstance(x, Tensor):
@@ -57,11 +58,11 @@ class Side:
         return own is x or (own.shape == x.shape and torch.equal(own, x))
 
 
-def side_of(x: Any) -> Side | None:
+def side_of(x: object) -> Side | None:
     return getattr(x, "_bbilang_side", None) if isinstance(x, Tensor) else None
 
 
-def follow_masks(name: str, args: tuple[Any, ...], result: Any) -> None:
+def follow_masks(name: str, args: tuple[object, ...], result: object) -> None:
     """Note on a mask (a result without a derivative) which tensor's signs it shows."""
     if not isinstance(result, Tensor) or result.requires_grad:
         return
@@ -80,7 +81,7 @@ def follow_masks(name: str, args: tuple[Any, ...], result: Any) -> None:
             return
 
 
-def rectified(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Rectified | None:
+def rectified(name: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Rectified | None:
     """What a call rectifies; None where it does not. Raises Unruled."""
 
     def given(position: int, key: str, default: Any = None) -> Any:
@@ -114,7 +115,7 @@ def rectified(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Re
     return None
 
 
-def _between(name: str, x: Any, low: Any, high: Any) -> Rectified | None:
+def _between(name: str, x: object, low: Bound | None, high: Bound | None) -> Rectified | None:
     if not _varies(x) or _varies(low) or _varies(high):
         return None if not (_varies(x) and (_varies(low) or _varies(high))) else _refuse(name)
     if low is None:
@@ -127,13 +128,13 @@ def _between(name: str, x: Any, low: Any, high: Any) -> Rectified | None:
     return _refuse(f"{name} with a lower bound other than 0")
 
 
-def _threshold(x: Any, threshold: Any, value: Any) -> Rectified | None:
+def _threshold(x: Tensor, threshold: Bound, value: object) -> Rectified | None:
     if is_zero(threshold) and is_zero(value):
         return Rectified(x)
     return _refuse("threshold other than at 0") if bool((x <= threshold).any()) else None
 
 
-def _greater(name: str, one: Any, other: Any) -> Rectified | None:
+def _greater(name: str, one: object, other: object) -> Rectified | None:
     """Of two that vary, each entry goes to the greater, as in a max pool; unless one is made of the other."""
     if not (isinstance(one, Tensor) and isinstance(other, Tensor)):
         return None
@@ -148,7 +149,7 @@ def _greater(name: str, one: Any, other: Any) -> Rectified | None:
     return _refuse(f"{name} with a bound other than 0") if acts else None
 
 
-def _chosen(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Rectified | None:
+def _chosen(args: tuple[object, ...], kwargs: Mapping[str, object]) -> Rectified | None:
     parts = dict(zip(("condition", "input", "other"), args, strict=False)) | dict(kwargs)
     mask, one, other = (parts.get(key) for key in ("condition", "input", "other"))
     if (
@@ -167,7 +168,7 @@ def _chosen(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Rectified | Non
     return _refuse("a rectifier written with `where`, but no ReLU")
 
 
-def _masked(one: Any, other: Any) -> Rectified | None:
+def _masked(one: object, other: object) -> Rectified | None:
     for x, mask in ((one, other), (other, one)):
         side = side_of(mask)
         if side is not None and _varies(x):
@@ -180,7 +181,7 @@ def _masked(one: Any, other: Any) -> Rectified | None:
     return None
 
 
-def _filled(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Rectified | None:
+def _filled(name: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Rectified | None:
     x = args[0]
     mask = args[1] if len(args) > 1 else kwargs.get("mask", kwargs.get("indices"))
     value = args[2] if len(args) > 2 else kwargs.get("value", kwargs.get("values"))
@@ -198,16 +199,16 @@ def _refuse(what: str) -> NoReturn:
     raise NoRule(what)
 
 
-def _varies(x: Any) -> bool:
+def _varies(x: object) -> TypeGuard[Tensor]:
     return isinstance(x, Tensor) and x.requires_grad
 
 
-def _wide(x: Tensor, other: Any) -> Tensor:
+def _wide(x: Tensor, other: object) -> Tensor:
     """Expand to the shape that both broadcast to."""
     return x.expand(torch.broadcast_shapes(x.shape, other.shape)) if isinstance(other, Tensor) else x
 
 
-def is_zero(value: Any) -> bool:
+def is_zero(value: object) -> bool:
     """A number or a tensor of zeros that does not vary."""
     if isinstance(value, Tensor):
         return not value.requires_grad and not bool(value.count_nonzero())
@@ -224,9 +225,9 @@ def _related(one: Tensor, other: Tensor, through: frozenset[str] | None = None) 
     return through is None or bool(through.intersection(on_the_way))
 
 
-def _chain(x: Tensor) -> dict[Any, str]:
+def _chain(x: Tensor) -> dict[object, str]:
     """(node, number of its result) -> its kind, from a tensor back through operations of one entry to one entry."""
-    chain: dict[Any, str] = {}
+    chain: dict[object, str] = {}
     node, number = x.grad_fn, x.output_nr
     if node is None:
         return {id(x): ""}
@@ -241,7 +242,7 @@ def _chain(x: Tensor) -> dict[Any, str]:
     return chain
 
 
-def kind_of(node: Any) -> str:
+def kind_of(node: Node) -> str:
     """`ReluBackward0` -> `Relu`."""
     name = type(node).__name__
     name = name if name not in ("Node", "CppFunction") else node.name()

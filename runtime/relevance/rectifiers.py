@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction
+from torch.autograd.graph import Node
 from torch.overrides import TorchFunctionMode
 
 from bbilang.compiler.optimize.target_slots import CHAIN
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.errors import error
+from bbilang.runtime.passes.autograd import Saved
 from bbilang.runtime.relevance.calls import read_call
 from bbilang.runtime.relevance.rectified import SMOOTH, Bound, NoRule, follow_masks, is_zero, kind_of, rectified
 
@@ -77,11 +79,11 @@ class Rectifiers(TorchFunctionMode):
 
     def __torch_function__(
         self,
-        func: Callable[..., Any],
+        func: Callable[..., object],
         types: Sequence[type],
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+    ) -> object:
         kwargs = kwargs or {}
         given = getattr(func, "__name__", "")
         if given in ("__get__", "__set__", "__delete__"):
@@ -101,7 +103,7 @@ class Rectifiers(TorchFunctionMode):
         return result
 
 
-def _unreplaced(node: Any) -> str | None:
+def _unreplaced(node: Node) -> str | None:
     """What an operation is that rectifies, or may do so, with its plain derivative; None for any other."""
     if isinstance(node, BackwardCFunction):
         function = getattr(node, "_forward_cls", None)
@@ -121,12 +123,12 @@ def _unreplaced(node: Any) -> str | None:
 
 class _Rectify(torch.autograd.Function):
     @staticmethod
-    def forward(context: Any, x: Tensor, kind: str, high: Bound) -> Tensor:
+    def forward(context: Saved, x: Tensor, kind: str, high: Bound) -> Tensor:
         context.save_for_backward(*([(x > 0) & (x < high)] if kind == "guided_backprop" else []))
         return x.clamp_min(0).clamp_max(high)  # type: ignore[arg-type]
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Any:  # type: ignore[override]
+    def backward(context: Saved, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
         passed = gradient.clamp_min(0)
         for active in context.saved_tensors:
             passed = passed * active

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -51,9 +51,15 @@ class Step:
         raise NotImplementedError
 
 
+class _Context(Protocol):
+    """What autograd hands from forward to backward."""
+
+    step: Step
+
+
 class _Redistribute(torch.autograd.Function):
     @staticmethod
-    def forward(context: Any, step: Step, *sources: Tensor) -> Tensor:
+    def forward(context: _Context, step: Step, *sources: Tensor) -> Tensor:
         context.step = step
         result = step.value(*sources)
         pointers = {source.untyped_storage().data_ptr() for source in sources}
@@ -63,7 +69,7 @@ class _Redistribute(torch.autograd.Function):
         return torch.ops.aten._unsafe_view(result, result.shape) if result._is_view() else result  # type: ignore[no-any-return]
 
     @staticmethod
-    def backward(context: Any, relevance: Tensor) -> Any:  # type: ignore[override]
+    def backward(context: _Context, relevance: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         return (None, *context.step.back(relevance))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -43,21 +43,33 @@ class Layer:
         return tuple(pieces)
 
 
-Rule = Callable[[Layer, Mapping[str, Any]], list[Group]]
+class Options(TypedDict):
+    """What the methods of this folder set for their rules. ``positive``: sums share by what is positive only."""
+
+    epsilon: float
+    gamma: float
+    alpha: float
+    stabilizer: float
+    bias: bool
+    canonize: bool
+    positive: bool
 
 
-def epsilon(layer: Layer, options: Mapping[str, Any]) -> list[Group]:
+Rule = Callable[[Layer, Options], list[Group]]
+
+
+def epsilon(layer: Layer, options: Options) -> list[Group]:
     """x w R / (z + epsilon sign(z)) (Bach et al. 2015, equation 58)."""
     return [Group((layer.piece(layer.x, layer.weight, layer.bias),), epsilon=options["epsilon"])]
 
 
-def z_plus(layer: Layer, options: Mapping[str, Any]) -> list[Group]:
+def z_plus(layer: Layer, options: Options) -> list[Group]:
     """Only what raised the result: x w where it is positive (Montavon et al. 2017)."""
     pieces = layer.halves(layer.weight.clamp_min(0), layer.weight.clamp_max(0), _least(layer.bias, 0))
     return [Group(pieces, epsilon=options["stabilizer"])]
 
 
-def alpha_beta(layer: Layer, options: Mapping[str, Any]) -> list[Group]:
+def alpha_beta(layer: Layer, options: Options) -> list[Group]:
     """alpha times the shares of what raised the result, minus beta = alpha - 1 times those of what lowered it
     (Bach et al. 2015, equation 60)."""
     up, down = layer.weight.clamp_min(0), layer.weight.clamp_max(0)
@@ -69,7 +81,7 @@ def alpha_beta(layer: Layer, options: Mapping[str, Any]) -> list[Group]:
     return [raised, Group(layer.halves(down, up, most), 1 - alpha, None, small)]
 
 
-def gamma(layer: Layer, options: Mapping[str, Any]) -> list[Group]:
+def gamma(layer: Layer, options: Options) -> list[Group]:
     """w + gamma w+ in place of w (Montavon et al. 2019); for results below zero w + gamma w- (Andeol et al. 2021)."""
     w, b, g, small = layer.weight, layer.bias, options["gamma"], options["stabilizer"]
     up, down = w + g * w.clamp_min(0), w + g * w.clamp_max(0)
@@ -82,7 +94,7 @@ def gamma(layer: Layer, options: Mapping[str, Any]) -> list[Group]:
     ]
 
 
-def z_box(layer: Layer, options: Mapping[str, Any]) -> list[Group]:
+def z_box(layer: Layer, options: Options) -> list[Group]:
     """x w - low w+ - high w-: what a pixel adds to the least that it could (Montavon et al. 2017)."""
     if layer.low is None or layer.high is None:
         raise NotImplementedError("the `z_box` rule needs the range of the pixels, and this layer does not read them")
@@ -99,25 +111,25 @@ def z_box(layer: Layer, options: Mapping[str, Any]) -> list[Group]:
     return [Group(pieces, epsilon=options["stabilizer"])]
 
 
-def w_square(layer: Layer, options: Mapping[str, Any]) -> list[Group]:
+def w_square(layer: Layer, options: Options) -> list[Group]:
     """w squared, whatever the values are (Montavon et al. 2017)."""
     square = None if layer.bias is None else layer.bias.square()
     piece = layer.piece(layer.ones, layer.weight.square(), square)
     return [Group((piece,), epsilon=options["stabilizer"])]
 
 
-def flat(layer: Layer, options: Mapping[str, Any]) -> list[Group]:
+def flat(layer: Layer, options: Options) -> list[Group]:
     """The same for everything that the layer read there (Lapuschkin et al. 2019)."""
     piece = layer.piece(layer.ones, torch.ones_like(layer.weight))
     return [Group((piece,), epsilon=options["stabilizer"])]
 
 
-def excitation(layer: Layer, options: Mapping[str, Any]) -> list[Group]:
+def excitation(layer: Layer, options: Options) -> list[Group]:
     """x+ w+ R / (sum of x+ w+): the marginal winning probability (Zhang et al. 2016, equation 5)."""
     return [Group((layer.piece(layer.x.clamp_min(0), layer.weight.clamp_min(0)),), epsilon=0)]
 
 
-def contrast(layer: Layer, options: Mapping[str, Any]) -> list[Group]:
+def contrast(layer: Layer, options: Options) -> list[Group]:
     """Excitation, minus that of the opposite unit, whose weights are -w (Zhang et al. 2016, section 3.3)."""
     (own,) = excitation(layer, options)
     opposite = layer.piece(layer.x.clamp_min(0), (-layer.weight).clamp_min(0))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from bbilang.runtime.relevance.marks import Mark
 from bbilang.runtime.relevance.redistribute import Prepared, Redistribution
-from bbilang.runtime.relevance.rules import Layer, Rule
+from bbilang.runtime.relevance.rules import Layer, Options, Rule
 
 LayerFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
@@ -33,7 +32,7 @@ class WeightedLayer(Redistribution):
         groups: int,
         rule: Rule,
         contrast: Rule | None,
-        options: Mapping[str, Any],
+        options: Options,
         mark: Mark,
     ):
         super().__init__(lambda leaf: call(leaf, weight, bias), (x,))

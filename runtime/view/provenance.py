@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.explain.logical import method_words
@@ -87,7 +86,7 @@ def _shown(results: Results) -> list[tuple[str, str]]:
     return [("input shown", f"{channel} {', '.join(map(str, chosen))} of {description.channels} as {how}")]
 
 
-def _method(method: Any, registry: Registry) -> str:
+def _method(method: object, registry: Registry) -> str:
     """`linear (activation x gradient)`, `integrated_gradients(n_steps=100)`."""
     known = registry.methods.get(method) if isinstance(method, str) else None
     return f"{method} ({known.formula})" if known is not None and known.formula else method_words(method)
@@ -97,5 +96,5 @@ def versions() -> tuple[tuple[str, str], ...]:
     return tuple((name, version_of(name)) for name in ("bbilang", "torch", "altair"))
 
 
-def _words(value: Any) -> str:
+def _words(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -62,7 +62,7 @@ def _named(layout: Any) -> list[str]:
     return [layout] if isinstance(layout, str) else [name for part in layout[1] for name in _named(part)]
 
 
-def _verify_plain(value: Any, path: str) -> None:
+def _verify_plain(value: object, path: str) -> None:
     """No tensor, no array, no object with a life of its own."""
     if is_dataclass(value) and not isinstance(value, type):
         for one in fields(value):

@@ -100,7 +100,7 @@ def _is_safetensors(path: Path) -> bool:
     return len(head) == 9 and head[8:] == b"{" and int.from_bytes(head[:8], "little") <= path.stat().st_size
 
 
-def _pickled(path: Path) -> Any:
+def _pickled(path: Path) -> object:
     try:
         # A Namespace (the arguments of a training script) holds values and runs no code.
         with warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):

@@ -145,7 +145,7 @@ def _received(remote: Remote, part: Part, answer: Any, have: int, version: str, 
     return f"the connection broke off at {_size(done)} of {_size(total)}" if total is not None and done < total else ""
 
 
-def _copied(remote: Remote, answer: Any, file: IO[bytes], done: int, reports: _ProgressReports, named: bool) -> int:
+def _copied(remote: Remote, answer: object, file: IO[bytes], done: int, reports: _ProgressReports, named: bool) -> int:
     """Write the response to the file; return the size of the file. ``named``: whether the server names the version, so
     that the download can be resumed."""
     try:
@@ -230,6 +230,6 @@ def _number(words: str | None) -> int | None:
     return int(words) if words is not None and re.fullmatch(r"\d{1,18}", words.strip()) else None
 
 
-def line(words: Any) -> str:
+def line(words: object) -> str:
     """Shorten a message of others to one line."""
     return " ".join("".join(c if c.isprintable() else " " for c in str(words)).split())[:160]

@@ -20,11 +20,11 @@ class _Once:
     """Replaces `CheckpointFunction`."""
 
     @staticmethod
-    def apply(function: Any, preserve: bool, *arguments: Any) -> Any:
+    def apply(function: Any, preserve: bool, *arguments: Any) -> object:
         return function(*arguments)
 
 
-def _once(*arguments: Any, **named: Any) -> Iterator[None]:
+def _once(*arguments: object, **named: object) -> Iterator[None]:
     """Replaces the generator that makes a block without reentrance run again."""
     yield
 

@@ -147,7 +147,7 @@ class _Digest:
             self.named[own] = sorted(set(own) - HELD)
         return self.named[own]
 
-    def hooks(self, hooks: Mapping[int, Any]) -> None:
+    def hooks(self, hooks: Mapping[int, object]) -> None:
         for hook in hooks.values():
             self.value(hook)
 
@@ -332,7 +332,7 @@ class _Digest:
         return names
 
 
-def _flat(constants: Any) -> Iterator[Any]:
+def _flat(constants: Any) -> Iterator[object]:
     for constant in constants:
         if isinstance(constant, tuple):
             yield len(constant)
@@ -341,7 +341,7 @@ def _flat(constants: Any) -> Iterator[Any]:
             yield constant
 
 
-def _root(thing: Any) -> str:
+def _root(thing: object) -> str:
     name = getattr(thing, "__module__", None)
     return name.split(".")[0] if isinstance(name, str) else ""
 

@@ -6,7 +6,6 @@ import random as python_random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -162,11 +161,11 @@ class _GradientsOff(TorchFunctionMode):
 
     def __torch_function__(
         self,
-        func: Callable[..., Any],
+        func: Callable[..., object],
         types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
         if not torch.is_grad_enabled() and any(x.requires_grad for x in tensors([*args, *(kwargs or {}).values()])):
             self.seen = True
         return func(*args, **(kwargs or {}))

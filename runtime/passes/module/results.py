@@ -19,7 +19,7 @@ Path = tuple[Any, ...]  # keys, indices and names of fields, from the outside
 _PLAIN = (Tensor, str, bytes, int, float, complex, type(None), torch.dtype, torch.device)
 
 
-def children_of(value: Any) -> dict[Any, Any] | None:
+def children_of(value: object) -> dict[Any, Any] | None:
     """Key, index or field -> its value; None for what has no parts."""
     if isinstance(value, Mapping):
         return dict(value.items())
@@ -30,7 +30,7 @@ def children_of(value: Any) -> dict[Any, Any] | None:
     return dict(vars(value)) if isinstance(value, SimpleNamespace) else None
 
 
-def tensor_path(value: Any) -> Path | None:
+def tensor_path(value: object) -> Path | None:
     """The path of the tensor that passes read; None where there is none."""
     for kind in (_of_numbers, Tensor.__instancecheck__):
         if (path := _first(value, kind)) is not None:
@@ -42,33 +42,33 @@ def _of_numbers(value: Tensor) -> bool:
     return value.is_floating_point() or value.is_complex()
 
 
-def _first(value: Any, wanted: Callable[[Tensor], bool]) -> Path | None:
+def _first(value: object, accepts: Callable[[Tensor], bool]) -> Path | None:
     if isinstance(value, Tensor):
-        return () if wanted(value) else None
+        return () if accepts(value) else None
     parts = children_of(value)
     if not parts:
         return None
     order = sorted(parts, key=lambda key: (key != "logits", not isinstance(parts[key], Tensor)))  # stable
     for key in order:
-        if (path := _first(parts[key], wanted)) is not None:
+        if (path := _first(parts[key], accepts)) is not None:
             return (key, *path)
     return None
 
 
-def value_at(value: Any, path: Path) -> Any:
+def value_at(value: object, path: Path) -> Any:
     """The value at a path. Raises KeyError where there is none."""
     for key in path:
         value = (children_of(value) or {})[key]
     return value
 
 
-def first_tensor(value: Any) -> Tensor | None:
+def first_tensor(value: object) -> Tensor | None:
     """The tensor that passes read; None where there is none."""
     path = tensor_path(value)
     return None if path is None else value_at(value, path)
 
 
-def tensors(value: Any) -> Iterator[Tensor]:
+def tensors(value: object) -> Iterator[Tensor]:
     """All tensors of a result, in order."""
     if isinstance(value, Tensor):
         yield value
@@ -76,7 +76,7 @@ def tensors(value: Any) -> Iterator[Tensor]:
         yield from tensors(part)
 
 
-def map_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
+def map_leaves(value: object, change: Callable[[Any], object]) -> object:
     """The same structure with every leaf changed; a part without a changed leaf is returned as it is."""
     parts = children_of(value)
     if parts is None:
@@ -87,12 +87,12 @@ def map_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(value, tuple):
         return _tuple_like(value, list(changed.values()))
     if isinstance(value, list):
-        fresh = copy.copy(value)
-        fresh[:] = changed.values()
-        return fresh
+        same_kind = copy.copy(value)
+        same_kind[:] = changed.values()
+        return same_kind
     if isinstance(value, Mapping) and not hasattr(value, "__setitem__"):
         return type(value)(changed)  # type: ignore[call-arg]
-    fresh = copy.copy(value)
+    fresh: Any = copy.copy(value)
     if isinstance(value, Mapping):
         for key, part in changed.items():
             if part is not parts[key]:
@@ -104,7 +104,7 @@ def map_leaves(value: Any, change: Callable[[Any], Any]) -> Any:
     return fresh
 
 
-def _tuple_like(value: tuple[Any, ...], parts: list[Any]) -> Any:
+def _tuple_like(value: tuple[object, ...], parts: list[object]) -> object:
     kind = type(value)
     if hasattr(kind, "n_sequence_fields"):  # of torch.return_types
         return kind(parts)
@@ -114,7 +114,7 @@ def _tuple_like(value: tuple[Any, ...], parts: list[Any]) -> Any:
     return fresh
 
 
-def is_transparent(value: Any) -> bool:
+def is_transparent(value: object) -> bool:
     """Whether every tensor in it can be seen: an object of another kind may hide some."""
     parts = children_of(value)
     if parts is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +15,7 @@ _BITS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 PLAIN = (bool, int, float, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
 
 
-def state_of(module: nn.Module) -> Iterator[tuple[str, Any]]:
+def state_of(module: nn.Module) -> Iterator[tuple[str, object]]:
     """Yield (name, value) of all state that a forward may read: parameters, buffers (also non-persistent ones), and
     custom entries of the state dict, such as the packed weights of a quantized layer."""
     seen = set()
@@ -31,14 +30,14 @@ def state_of(module: nn.Module) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def content(value: Any) -> Iterator[bytes] | None:
+def content(value: object) -> Iterator[bytes] | None:
     """Return the bytes of a value with its dtype, shape and layout, in pieces; None where it cannot be read, such as an
     opaque object of a backend. A meta tensor is identified by its shape."""
     pieces: list[bytes] = []
     return iter(pieces) if _write(value, pieces) else None
 
 
-def identity(value: Any) -> tuple[Any, ...] | None:
+def identity(value: object) -> tuple[object, ...] | None:
     """Return a key that stays equal while a tensor is the same memory with the same values, also if it is written
     through ``.data``, which torch's version counter misses; None where its memory cannot be accessed."""
     if not isinstance(value, Tensor):
@@ -76,19 +75,19 @@ class StateSnapshot:
     """The identity of a state when it was read. Holds weak references, so that memory that was freed and reused is not
     mistaken for the old tensors."""
 
-    def __init__(self, state: list[tuple[str, Any]]):
+    def __init__(self, state: list[tuple[str, object]]):
         self._parts = [
             (name, weakref.ref(value) if isinstance(value, Tensor) else None, identity(value)) for name, value in state
         ]
 
-    def same(self, state: list[tuple[str, Any]]) -> bool:
+    def same(self, state: list[tuple[str, object]]) -> bool:
         return len(state) == len(self._parts) and all(
             name == was and known is not None and ref is not None and ref() is value and identity(value) == known
             for (name, value), (was, ref, known) in zip(state, self._parts, strict=True)
         )
 
 
-def _write(value: Any, pieces: list[bytes]) -> bool:
+def _write(value: object, pieces: list[bytes]) -> bool:
     if isinstance(value, Tensor):
         try:
             return _write_tensor(value.detach(), pieces)
