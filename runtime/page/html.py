@@ -16,8 +16,9 @@ from markupsafe import Markup, escape
 from bbilang.runtime.inputs.arguments import wrong
 from bbilang.runtime.page import javascript as bundle
 from bbilang.runtime.page.figures import laid_out
-from bbilang.runtime.page.packing import KEYS, Lists, sheeted
+from bbilang.runtime.page.packing import KEYS, Lists, packed, sheeted, unpacked
 from bbilang.runtime.page.script import script
+from bbilang.runtime.vega.drawable import beyond
 from bbilang.runtime.vega.element import identifier
 from bbilang.runtime.vega.specification import layouts, picture_uris, table
 from bbilang.runtime.view.implicit_selections import IMPLICIT_TITLES
@@ -26,24 +27,27 @@ from bbilang.runtime.view.states import elements, layered
 from bbilang.runtime.view.styles import Styles, enlarges_cells, style_of
 
 NOTHING_ELSE = "base-uri 'none'; form-action 'none'"
+SAVES = 100_000  # bytes that compressing the data must save: what can be read in the file stays so else
+DATA = re.compile(r'<script type="[a-z/]*" id="bbi-data"( data-packed="gzip")?>(.*?)</script>', re.DOTALL)
 SOURCE = re.compile(r'<script type="text/plain" id="bbi-source"[^>]*>(.*?)</script>', re.DOTALL)
 
 
 def render(view: View, styles: Styles) -> str:
     """The page of a View as HTML: the same View gives the same bytes. Raises ValueError for an unknown style."""
-    text = script()
-    libraries = bundle.javascript()
+    data = _data(view, styles)
+    vega = any(map(beyond, data["specs"].values()))
+    text = script(vega)
     return (
         _template()
         .render(
             view=view,
             thumbnails=picture_uris(view),
             interfaces=[laid_out(view, interface, styles) for interface in view.interfaces],
-            policy=_policy(libraries, text),
+            policy=_policy(*([bundle.announced()] if vega else []), text),
             style=Markup(_text("page.css")),
-            libraries=Markup(libraries),
+            libraries=Markup(bundle.packed() if vega else ""),
             script=Markup(text),
-            data=Markup(_json(_data(view, styles))),
+            data=_block(_json(data)),
             source=Markup(_pack(view.source)),
         )
         .lstrip()
@@ -72,6 +76,22 @@ def _json(value: object) -> str:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
+
+
+def _block(json: str) -> Markup:
+    """The page's data as an element: compressed where that saves ``SAVES`` bytes."""
+    text = packed(json)
+    if len(text) + SAVES < len(json.encode()):
+        return Markup(f'<script type="text/plain" id="bbi-data" data-packed="gzip">{text}</script>')
+    return Markup(f'<script type="application/json" id="bbi-data">{json}</script>')
+
+
+def data_of(html: str) -> dict[str, Any]:
+    """What the script of a page works on. Raises ValueError where there is none."""
+    match = DATA.search(html)
+    if match is None:
+        raise ValueError("this file carries no data: it is not a page made by bbi")
+    return json.loads(unpacked(match[2]) if match[1] else match[2])
 
 
 def _policy(*scripts: str) -> str:

@@ -8,6 +8,7 @@ from hashlib import sha256
 from bbilang.runtime.cache.disk import default_folder
 from bbilang.runtime.cache.versions import version_of
 from bbilang.runtime.files import write
+from bbilang.runtime.page import packing
 
 SNIPPET = "window.vegaEmbed=vegaEmbed;"
 
@@ -35,6 +36,17 @@ def javascript() -> str:
     except OSError:
         pass
     return text
+
+
+def announced() -> str:
+    """The libraries as a page runs them: they say when they are there, since inline modules have no such event."""
+    return f'{javascript()}\ndispatchEvent(new Event("bbi-vega"));'
+
+
+@lru_cache(maxsize=1)
+def packed() -> str:
+    """`announced`, compressed."""
+    return packing.packed(announced())
 
 
 def _digest(text: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+import gzip
+from base64 import b64decode, b64encode
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -85,3 +86,12 @@ def sheeted(pictures: Sequence[Picture]) -> tuple[list[str | list[int]], list[di
 
 def _uri(mime: str, data: bytes) -> str:
     return f"data:{mime};base64,{b64encode(data).decode()}"
+
+
+def packed(text: str) -> str:
+    """A text as the page's `unpacked` reads it: gzip in base64, the same bytes each time."""
+    return b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+
+
+def unpacked(text: str) -> str:
+    return gzip.decompress(b64decode(text)).decode()

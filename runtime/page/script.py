@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
 
+# The page's own renderer, in a scope of its own. Constants at the top of a file are made in this order.
+DRAW = (
+    "draw/functions.js",  # the functions of expressions
+    "draw/expression.js",  # expressions without eval
+    "draw/params.js",  # params as a graph
+    "draw/table.js",  # rows, and what is calculated from them
+    "draw/paths.js",
+    "draw/words.js",  # text, cut to its limit
+    "draw/marks.js",  # kinds of marks
+    "draw/layer.js",  # rows as SVG
+    "draw/chart.js",  # a whole chart
+)
+VEGA = "charts/vega.js"
 # Constants at the top of a file are made in this order; functions may be called from anywhere.
 FILES = (
+    "packed.js",  # what the page holds compressed
     "state.js",  # the page's data, and what the reader chose
     "images.js",  # pictures decoded once, maps cut from sheets
     "frames.js",  # which frame an element shows
@@ -19,7 +34,8 @@ FILES = (
     "pointing.js",  # pointer and touch
     "keyboard.js",
     "saving.js",  # CSV, PNG, SVG
-    "charts/start.js",  # Vega makes the charts
+    "charts/drawn.js",  # what makes a chart: or charts/vega.js
+    "charts/start.js",
     "docking.js",  # the photo stays in view
     "hosts.js",  # notebooks and the live preview
     "controls.js",  # menus, references, the document
@@ -28,7 +44,14 @@ FILES = (
 )
 
 
-@lru_cache(maxsize=1)
-def script() -> str:
+@lru_cache(maxsize=2)
+def script(vega: bool) -> str:
+    """vega: Vega draws the charts, else the page's own renderer does."""
+    if vega:
+        return joined([VEGA if name == "charts/drawn.js" else name for name in FILES])
+    return f"const Chart = (() => {{\n{joined(DRAW)}return Chart;\n}})();\n{joined(FILES)}"
+
+
+def joined(names: Iterable[str]) -> str:
     folder = files("bbilang.runtime.page") / "js"
-    return "\n".join(folder.joinpath(*name.split("/")).read_text(encoding="utf-8").strip() + "\n" for name in FILES)
+    return "\n".join(folder.joinpath(*name.split("/")).read_text(encoding="utf-8").strip() + "\n" for name in names)

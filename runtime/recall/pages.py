@@ -1,6 +1,6 @@
 """Whole pages in the cache: the same program on the same model, inputs and versions is the same page.
 
-The JavaScript libraries, half of a page and the same in all, are left out of the record and put back from their file.
+Vega, most of a page that needs it and the same in all, is left out of the record and put back from its file.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from bbilang.runtime.recall.identity import expected_device
 from bbilang.runtime.recall.job_identity import JobIdentity
 
 LIBRARIES = b"\0the libraries\0"  # no page has a zero byte
+VEGA = b'<script type="text/plain" id="bbi-vega">'
 BELOW = ("torch", "numpy", "pillow", "altair", "vl-convert-python", "jinja2", "scikit-learn")
 
 
@@ -69,8 +70,8 @@ def recall(cache: Cache, key: str) -> StoredPage | None:
         return None
     body, data = record
     try:
-        libraries = bundle.javascript().encode()
-        if data["libraries"] != hashlib.sha256(libraries).hexdigest():
+        libraries = bundle.packed().encode() if data["libraries"] else b""
+        if libraries and data["libraries"] != hashlib.sha256(libraries).hexdigest():
             return None
         words = tuple(map(str, data["lines"])), tuple(map(str, data["notes"])), str(data["words"])
         return StoredPage(body.replace(LIBRARIES, libraries), str(data["passes"]), int(data["icons"]), *words)
@@ -80,10 +81,13 @@ def recall(cache: Cache, key: str) -> StoredPage | None:
 
 
 def keep(cache: Cache, key: str, page: StoredPage) -> None:
-    """Store a page; one without the libraries, or with them twice, is not stored."""
-    libraries = bundle.javascript().encode()
-    body = page.html.replace(libraries, LIBRARIES)
-    if LIBRARIES in page.html or body.count(LIBRARIES) != 1:
+    """Store a page; one that has the libraries twice is not stored."""
+    libraries, body = b"", page.html
+    if VEGA in body:
+        libraries = bundle.packed().encode()
+        body = body.replace(libraries, LIBRARIES)
+    if LIBRARIES in page.html or body.count(LIBRARIES) != bool(libraries):
         return
+    digest = hashlib.sha256(libraries).hexdigest() if libraries else ""
     data = {"passes": page.passes, "icons": page.icons, "lines": page.lines, "notes": page.notes, "words": page.words}
-    cache.put(key, body, {"kind": "page", "libraries": hashlib.sha256(libraries).hexdigest(), **data})
+    cache.put(key, body, {"kind": "page", "libraries": digest, **data})

@@ -30,6 +30,7 @@ OTHER_SENSES = {
     ("compiler/plan/verify.py", "graph"),
     ("runtime/execution/context.py", "graph"),
     ("runtime/vega/standalone.py", "image"),  # a mark of Vega
+    ("runtime/vega/drawable.py", "image"),
     ("runtime/vega/targets.py", "grid"),  # a column of data
     ("runtime/recall/codec.py", "table"),  # a mapping, as it is written
     ("runtime/page/html.py", "grid"),  # a key of the page's data

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from bbilang.runtime.page.script import FILES, script
+from bbilang.runtime.page.script import DRAW, FILES, VEGA, script
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -155,5 +155,7 @@ def test_the_sdist_has_the_tree_once(built):
 def test_every_script_is_in_the_page():
     """A file that nobody joins would be dead, and a name that is no file would fail only when a page is made."""
     folder = ROOT / "runtime" / "page" / "js"
-    assert sorted(FILES) == sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.js"))
-    assert all(folder.joinpath(name).read_text("utf-8").strip() in script() for name in FILES)
+    names = [*FILES, *DRAW, VEGA]
+    assert sorted(names) == sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.js"))
+    text = script(vega=False) + script(vega=True)
+    assert all(folder.joinpath(name).read_text("utf-8").strip() in text for name in names)

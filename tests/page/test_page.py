@@ -11,7 +11,7 @@ import views
 
 from bbilang.registry import registry
 from bbilang.runtime.page import javascript as bundle
-from bbilang.runtime.page.html import extract, render, with_code
+from bbilang.runtime.page.html import data_of, extract, render, with_code
 from bbilang.runtime.view.states import start_choices, start_states
 
 
@@ -48,11 +48,12 @@ def test_a_file_without_source():
 
 def test_nothing_leaves_its_place():
     html = render(views.hostile(), registry().styles)
-    assert html.count("</script>") == 4  # source, data, libraries, page script
+    assert html.count("</script>") == 3  # source, data, page script
     assert "<img" not in re.sub(r"<script type=\"module\">.*?</script>", "", html, flags=re.DOTALL)
     data = re.search(r'<script type="application/json" id="bbi-data">(.*?)</script>', html, re.DOTALL)[1]
     assert "\u2028" not in data
-    assert json.loads(data)["selections"][0]["atoms"][0][1] == views.HOSTILE
+    assert data_of(html) == json.loads(data)
+    assert data_of(html)["selections"][0]["atoms"][0][1] == views.HOSTILE
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1]
     assert "unsafe-eval" not in policy and policy.startswith("default-src &#39;none&#39;")
 

@@ -13,7 +13,7 @@ import tiny
 
 from bbilang.registry import registry
 from bbilang.runtime.page.export import export
-from bbilang.runtime.page.html import render
+from bbilang.runtime.page.html import data_of, render
 from bbilang.runtime.vega.specification import picture_uris
 from bbilang.runtime.vega.standalone import specification
 from bbilang.runtime.view.states import elements
@@ -39,8 +39,7 @@ def page(text: str):
     """(view, HTML, the page's data)"""
     view = tiny.view_of(tiny.run(text))
     html = render(view, registry().styles)
-    data = re.search(r'<script type="application/json" id="bbi-data">(.*?)</script>', html, re.DOTALL)
-    return view, html, json.loads(data[1])
+    return view, html, data_of(html)
 
 
 def test_legend_title_words_and_width():

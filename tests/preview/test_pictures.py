@@ -1,13 +1,12 @@
 """A page takes pictures that come later, and keeps them when the reader chooses something else."""
 
 import base64
-import json
-import re
 
 import numpy as np
 import pytest
 
 import bbilang
+from bbilang.runtime.page.html import data_of
 from bbilang.runtime.view.image_bytes import webp
 
 TEXT = """input "sample:coffee"
@@ -21,7 +20,7 @@ icons = block7a.neuron | activation | at(place) | top(2) | present(featvis)
 @pytest.mark.browser
 def test_a_picture_that_comes_later(chromium, tmp_path):
     path = bbilang.run(TEXT).save(tmp_path / "page.html")
-    pictures = json.loads(re.search(r'id="bbi-data">(.*?)</script>', path.read_text(), re.S)[1])["pictures"]
+    pictures = data_of(path.read_text("utf-8"))["pictures"]
     page = chromium.new_page()
     troubles = []
     page.on("pageerror", lambda error: troubles.append(str(error)))

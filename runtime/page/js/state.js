@@ -1,6 +1,7 @@
 // The page's state and what reacts to it. Charts hold every state as tables; this script sets integers in them.
-// Nothing is fetched and no text is run as code: Vega's expressions go through its interpreter (ast: true).
-const data = JSON.parse(document.getElementById("bbi-data").textContent);
+// Nothing is fetched and no text is run as code: expressions are read by draw/expression.js, or Vega's interpreter.
+const held = document.getElementById("bbi-data");
+const data = JSON.parse(held.dataset.packed ? await unpacked(held.textContent) : held.textContent);
 const selections = new Map(data.selections.map((s) => [s.id, s]));
 const elements = new Map(data.elements.map((e) => [e.id, e]));
 // Frames come as numbers of lists that many of them share.

@@ -25,10 +25,7 @@ class Chart {
   }
 
   signal(name, value) {
-    if (arguments.length < 2) {
-      if (this.params.changed.size) this.params.settle().forEach((it) => this.params.changed.add(it));
-      return this.params.get(name);
-    }
+    if (arguments.length < 2) return this.params.get(name);
     this.params.set(name, value);
     return this;
   }
@@ -54,7 +51,7 @@ class Chart {
   // Free of the page's style: older programs look for the addresses of pictures under xlink.
   async toSVG() {
     const copy = this.svg.cloneNode(true);
-    for (const image of copy.querySelectorAll("image")) image.setAttributeNS("http://www.w3.org/1999/xlink", "xlink:href", image.getAttribute("href"));
+    for (const image of copy.querySelectorAll("image[href]")) image.setAttributeNS("http://www.w3.org/1999/xlink", "xlink:href", image.getAttribute("href"));
     return new XMLSerializer().serializeToString(copy);
   }
 

@@ -3,7 +3,7 @@
 
 const TOKEN = /\s*(?:(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)|("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|([A-Za-z_$][\w$]*)|([!=]==?|[<>]=?|&&|\|\||[-+*/%!?:.,()[\]]))\s*/y;
 const ESCAPES = { n: "\n", t: "\t", r: "\r", b: "\b", f: "\f" };
-const WORDS = { null: null, true: true, false: false, undefined: undefined, NaN, PI: Math.PI, E: Math.E };
+const WORDS = { null: null, true: true, false: false, NaN, PI: Math.PI, E: Math.E };
 const UNARY = { "-": (a) => (d) => -a(d), "+": (a) => (d) => +a(d), "!": (a) => (d) => !a(d) };
 const BINARY = {
   "||": [1, (a, b) => (d) => a(d) || b(d)],

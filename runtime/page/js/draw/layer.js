@@ -5,7 +5,7 @@ class Layer {
     const { type } = specification.mark;
     this.table = table;
     this.channels = channelsOf(specification, params, defaults);
-    this.kind = MARKS[type];
+    this.kind = { tag: type, ...MARKS[type] };
     this.grouped = type === "line";
     this.group = node("g", { class: `mark-${type} role-mark ${specification.name ?? `layer_${number}`}_marks` });
     this.items = table.rows.map((datum, i) => ({ datum, place: i, node: null, values: {}, written: {} }));

@@ -9,7 +9,7 @@ const corner = ({ x = 0, y = 0, width = 0, height = 0, align, baseline }) => {
 };
 const address = ({ url }) => (!url ? "" : typeof url === "string" ? url : url.src || url.toDataURL?.() || "");
 
-// kind -> { tag, filled, defaults, attributes: [[attribute, channels, value]] }
+// kind -> { tag of another name, filled, defaults, attributes: [[attribute, channels, value]] }
 const MARKS = {
   rect: { tag: "path", filled: true, defaults: { fill: "#4c78a8" }, attributes: [["d", ["x", "y", "x2", "y2", "cornerRadius"], between]] },
   rule: {
@@ -19,7 +19,7 @@ const MARKS = {
   circle: { tag: "path", filled: true, defaults: { fill: "#4c78a8", size: 30 }, attributes: [["transform", ["x", "y"], moved], ["d", ["size"], ({ size }) => disc(size)]] },
   square: { tag: "path", filled: true, defaults: { fill: "#4c78a8", size: 30 }, attributes: [["transform", ["x", "y"], moved], ["d", ["size"], ({ size }) => square(size)]] },
   image: {
-    tag: "image", filled: false, defaults: {},
+    filled: false, defaults: {},
     attributes: [
       ["href", ["url"], address], ["transform", ["x", "y", "width", "height", "align", "baseline"], corner],
       ["width", ["width"], ({ width }) => width ?? 0], ["height", ["height"], ({ height }) => height ?? 0],
@@ -27,7 +27,7 @@ const MARKS = {
     ],
   },
   text: {
-    tag: "text", filled: true, defaults: { fill: "black", fontSize: 11, font: "sans-serif" },
+    filled: true, defaults: { fill: "black", fontSize: 11, font: "sans-serif" },
     attributes: [
       ["text-anchor", ["align"], ({ align }) => ANCHORS[align] ?? "start"],
       ["transform", ["x", "y", "dx", "dy", "angle", "baseline", "fontSize"], standing],
@@ -49,8 +49,8 @@ const LOOKS = { blend: ["mix-blend-mode", (it) => it], smooth: ["image-rendering
 function channelsOf({ mark, encoding }, params, defaults) {
   const none = new Set(), fixed = (value) => ({ read: () => value, params: none, fields: none }), channels = {};
   const said = (value) => (typeof value?.expr === "string" ? params.compile(value.expr) : fixed(value));
-  const { tag, filled, defaults: own } = MARKS[mark.type];
-  for (const [name, value] of Object.entries({ ...own, ...(tag === "text" ? defaults : {}) })) channels[name] = fixed(value);
+  const { filled, defaults: own } = MARKS[mark.type];
+  for (const [name, value] of Object.entries({ ...own, ...(mark.type === "text" ? defaults : {}) })) channels[name] = fixed(value);
   const colour = filled ? "fill" : "stroke";
   if ("color" in mark) channels[colour] = said(mark.color);
   for (const [name, value] of Object.entries(mark)) if (name !== "type" && name !== "color") channels[name] = said(value);
