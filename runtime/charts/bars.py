@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import altair as alt
 
+from bbilang.runtime.charts.keys import CAP, Key, series_entries
 from bbilang.runtime.charts.slots import ATOM, BAR, Corners, SlotChart
 from bbilang.runtime.vega.colours import series_colour
 from bbilang.runtime.vega.element import (
     Row,
     bar_colour,
     coloured,
-    identifier,
     labelled,
     longest_label,
     number_format,
     number_text,
-    series,
 )
-from bbilang.runtime.vega.geometry import Geometry, least, quantity
-from bbilang.runtime.vega.marks import CHIP, Layer, box, chips, fading, layer, text
+from bbilang.runtime.vega.geometry import Geometry, Quantity, least, quantity
+from bbilang.runtime.vega.marks import CHIP, Layer, box, chips, fading, text
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element
 
-THICK, SPACE, KEY, NUMBER = 15, 9, 19, 52  # pixels: a bar; between slots; a line of the key; a value's digits
-SPREAD, CAP = 50, 3  # pixels: the digits after ±; half the height of a whisker's ends
+THICK, SPACE, NUMBER, SPREAD = 15, 9, 52, 50  # pixels: a bar; between slots; a value's digits; the digits after ±
+NAME, NARROW = 18, 480  # pixels: a name above its bars; the width under which long names stand there
 
 
 class BarChart(SlotChart):
@@ -36,26 +33,34 @@ class BarChart(SlotChart):
         element = self.element
         self.whiskers = whiskers_of(element)
         self.bars = [line for line in range(self.lines) if line not in self.whiskers]
-        lines, gap = len(self.bars), 16 if element.gap else 0
-        self.pitch = max(THICK * lines, 16) + SPACE
+        gap = 16 if element.gap else 0
+        self.thick = max(THICK * len(self.bars), 16)  # the bars of a slot together
         wide = least(560 if len(element.panels) == 1 else 300, geometry.room)
-        geometry.named("names", least(min(longest_label(element) * 7.1 + 4, 210), wide * 0.4))
-        height = quantity(self.count * self.pitch - SPACE + gap + 4)
-        keyed = (lines if lines > 1 else 0) + len(self.whiskers)
-        top = KEY * keyed + 10 if keyed else 2
-        return geometry.flow(len(element.panels), wide, height, labelled(element), gutter=36, top=top)
+        names = longest_label(element) * 7.1 + 4 + (CHIP if coloured(element) else 0)
+        narrow = geometry.room.value < NARROW and names > 0.34 * wide.value
+        over = f"({geometry.room} < {NARROW} && {names:g} > 0.34 * {wide} ? 1 : 0)"
+        self.above = geometry.named("above", Quantity(over, float(narrow)))
+        geometry.named("names", least(min(names, 210), wide * 0.4) * (quantity(1) - self.above))
+        self.pitch = geometry.named("pitch", self.above * NAME + (self.thick + SPACE))
+        height = self.pitch * self.count + (gap + 4 - SPACE)
+        self.key = Key(element, geometry, series_entries(element, self.bars, self.whiskers))
+        return geometry.flow(len(element.panels), wide, height, labelled(element), gutter=36, top=self.key.height)
 
     @property
     def slot(self) -> Corners:
         gap = self.element.gap
         shift = f"(datum.slot >= {gap} ? {16 if gap else 0} : 0)"
-        return {"atom": ATOM, "y0": f"{self.geometry.y} + datum.slot * {self.pitch} + {shift}"}
+        return {
+            "atom": ATOM,
+            "slot_top": f"{self.geometry.y} + datum.slot * {self.pitch} + {shift}",
+            "y0": f"datum.slot_top + {self.above} * {NAME}",
+        }
 
     @property
     def bar(self) -> Corners:
         """Where a bar's zero and its end lie on the track beside the names."""
         digits = NUMBER + (SPREAD if len(self.whiskers) == 1 else 0)
-        free = (self.pitch - SPACE - THICK * len(self.bars)) / 2
+        free = (self.thick - THICK * len(self.bars)) / 2
         return {
             **self.slot,
             "value": "datum.frame.values[datum.slot][datum.line]",
@@ -89,6 +94,10 @@ class BarChart(SlotChart):
             for row in self.slot_rows()
         ]
 
+    def first_rows(self) -> list[Row]:
+        """One row per slot, of its first bar."""
+        return [{**row, "line": self.bars[0], "order": 0} for row in self.slot_rows()]
+
     def layers(self) -> list[Layer]:
         element, data, bar = self.element, self.bar_rows(), self.bar
         right = f"{self.geometry.x} + {self.geometry.width}"
@@ -104,40 +113,47 @@ class BarChart(SlotChart):
             **bar,
             "left": "datum.zero - 0.5",
             "right": "datum.zero + 0.5",
-            "top": "datum.y0 - 2",
-            "bottom": f"isValid(datum.value) ? datum.y0 + {self.pitch - SPACE + 2} : datum.top",
+            "top": f"datum.slot_top - {SPACE / 2}",
+            "bottom": f"isValid(datum.value) ? datum.slot_top + {self.pitch} - {SPACE / 2} : datum.top",
         }
         number = {**bar, "left": right, "top": f"datum.line_top + {THICK / 2}"}
-        keyed = self.bars if len(self.bars) > 1 else []
         return [
-            *(key(element, keyed, self.whiskers) if keyed or self.whiskers else []),
+            *self.key.layers(),
             box(self.layer(data, **length), fill="colour", **fading(element)),
             *self.whisker_marks(),
-            box(self.layer(data, **axis), color="currentColor", opacity=0.45),
+            box(self.layer(self.first_rows(), **axis), color="currentColor", opacity=0.7),
             *self.chips(),
             text(self.layer(data, **number), "number", align="right", baseline="middle"),
-            self.names(),
+            *self.names(),
         ]
 
     def chips(self) -> list[Layer]:
         corner = {
             **self.slot,
-            "left": f"{self.geometry.x} + names_{self.name} - 12",
-            "top": f"datum.y0 + {(self.pitch - SPACE) / 2 - 6}",
+            "left": f"{self.geometry.x} + ({self.above} ? 0 : names_{self.name} - 12)",
+            "top": f"{self.name_middle} - 6",
         }
         return chips(self.element, self.slot_rows(), corner)
 
-    def names(self) -> Layer:
+    def names(self) -> list[Layer]:
         chip = CHIP if coloured(self.element) else 0
-        where = {
+        beside = {
             **self.slot,
             "left": f"{self.geometry.x} + names_{self.name} - {chip}",
-            "top": f"datum.y0 + {(self.pitch - SPACE) / 2}",
-            "words": self.label,
+            "top": self.name_middle,
+            "words": f"{self.above} ? '' : {self.label}",
         }
-        limit = alt.ExprRef(f"names_{self.name} - {chip}")
-        base = self.layer(self.slot_rows(), **where)
-        return text(base, "words", align="right", baseline="middle", limit=limit)
+        over = {**beside, "left": f"{self.geometry.x} + {chip}", "words": f"{self.above} ? {self.label} : ''"}
+        limits = (alt.ExprRef(f"names_{self.name} - {chip}"), alt.ExprRef(f"{self.geometry.width} - {chip}"))
+        return [
+            text(self.layer(self.slot_rows(), **where), "words", align=align, baseline="middle", limit=limit)
+            for where, align, limit in zip((beside, over), ("right", "left"), limits, strict=True)
+        ]
+
+    @property
+    def name_middle(self) -> str:
+        """Where the middle of a slot's name is: beside its bars, or above them."""
+        return f"({self.above} ? datum.slot_top + {NAME / 2 - 1} : datum.y0 + {self.thick / 2})"
 
     def whisker_marks(self) -> list[Layer]:
         """For each whisker a line from value - it to value + it over the bar, with short ends."""
@@ -168,8 +184,8 @@ class BarChart(SlotChart):
             **self.slot,
             "left": f"{self.geometry.x} - 4",
             "right": f"datum.left + (datum.atom >= 0 ? {self.geometry.width} + 8 : 0)",
-            "top": f"datum.y0 - {SPACE / 2}",
-            "bottom": f"datum.y0 + {self.pitch - SPACE / 2}",
+            "top": f"datum.slot_top - {SPACE / 2}",
+            "bottom": f"datum.slot_top + {self.pitch} - {SPACE / 2}",
         }
         base = self.layer(self.slot_rows(), **whole)
         return [*self.rings(base, 1.5, dashed=True), self.hit(base)]
@@ -183,20 +199,3 @@ def whiskers_of(element: Element) -> list[int]:
     """The series that are drawn as error bars on the first: how far it may be off."""
     lines = element.options.get("whiskers", [])
     return [int(line) for line in lines] if isinstance(lines, list) else []
-
-
-def key(element: Element, lines: Sequence[int] | None = None, whiskers: Sequence[int] = ()) -> list[Layer]:
-    """Which colour is which series, and what whiskers are: in the chart, since it changes with what is picked."""
-    lines = range(series(element)) if lines is None else lines
-    base = {"panel": 0, "own": 0}
-    data: list[Row] = [{**base, "line": line, "order": i, "colour": series_colour(i)} for i, line in enumerate(lines)]
-    thin: list[Row] = [{**base, "line": line, "order": len(lines) + i} for i, line in enumerate(whiskers)]
-    middle = f"datum.order * {KEY} + 8"
-    square = {"left": "0", "top": f"datum.order * {KEY} + 3", "right": "10", "bottom": f"datum.order * {KEY} + 13"}
-    name = {"left": "17", "top": f"datum.order * {KEY} + 2", "words": "datum.frame.series[datum.line]"}
-    limit = alt.ExprRef(f"total_{identifier(element.id)} - 17")
-    made = [box(layer(element, data, **square), fill="colour")] if data else []
-    for left, right, half in ((0, 12, 0.75), (0, 1.5, CAP), (10.5, 12, CAP)) if thin else ():
-        stroke = {"left": f"{left}", "right": f"{right}", "top": f"{middle} - {half}", "bottom": f"{middle} + {half}"}
-        made.append(box(layer(element, thin, **stroke), color="currentColor"))
-    return [*made, text(layer(element, [*data, *thin], **name), "words", limit=limit)]

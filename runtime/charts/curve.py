@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import altair as alt
 
-from bbilang.runtime.charts.bars import KEY, key
+from bbilang.runtime.charts.keys import Key, series_entries
 from bbilang.runtime.charts.slots import ATOM, BAR, Corners, SlotChart
 from bbilang.runtime.vega.colours import series_colour
 from bbilang.runtime.vega.element import labelled, number_format, rows
@@ -23,9 +23,11 @@ class CurveChart(SlotChart):
     def arrange(self, geometry: Geometry) -> Geometry:
         element = self.element
         wide = least(620 if len(element.panels) == 1 else 360, geometry.room)
-        top = KEY * self.lines + 10 if self.lines > 1 else 2
+        self.key = Key(element, geometry, series_entries(element, range(self.lines)))
         foot = min(FOOT, 24 + 4.2 * max((len(atom.label) for atom in element.atoms), default=0))
-        return geometry.flow(len(element.panels), wide, quantity(PLOT + foot), labelled(element), gutter=36, top=top)
+        return geometry.flow(
+            len(element.panels), wide, quantity(PLOT + foot), labelled(element), gutter=36, top=self.key.height
+        )
 
     @property
     def step(self) -> str:
@@ -41,7 +43,7 @@ class CurveChart(SlotChart):
         return f"{self.geometry.y} + 6 + ({PLOT} - 12) * (1 - {self.share(value)})"
 
     def layers(self) -> list[Layer]:
-        return [*(key(self.element) if self.lines > 1 else []), *self.rules(), *self.curves(), self.names()]
+        return [*self.key.layers(), *self.rules(), *self.curves(), self.names()]
 
     def rules(self) -> list[Layer]:
         """Lines at zero and at the ends of the scale, with their numbers."""

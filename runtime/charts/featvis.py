@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import altair as alt
 
 from bbilang.runtime.charts import grid, swatches
-from bbilang.runtime.charts.bars import KEY, key
+from bbilang.runtime.charts.keys import Key, series_entries
 from bbilang.runtime.charts.maps import number_option
 from bbilang.runtime.charts.slots import ATOM, BAR, Corners, SlotChart
 from bbilang.runtime.vega.colours import series_colour
-from bbilang.runtime.vega.element import Row, bar_colour, coloured, identifier, labelled, number_text, rows, series
+from bbilang.runtime.vega.element import bar_colour, coloured, labelled, number_text, rows, series
 from bbilang.runtime.vega.geometry import ICON_GUTTER as GUTTER
 from bbilang.runtime.vega.geometry import Geometry, ceil, floor, icon_columns, icon_side, if_zero, least, quantity
-from bbilang.runtime.vega.marks import CHIP, Layer, box, chips, fading, layer, picture, ring, text
+from bbilang.runtime.vega.marks import CHIP, Layer, box, chips, fading, picture, ring, text
 from bbilang.runtime.vega.theme import LARGE, Theme
 from bbilang.runtime.view.model import Element
 from bbilang.runtime.view.styles import is_map
 
 LABEL, LINE, NOTE, BELOW = 22, 17, 16, 16  # pixels: an icon's label; a line of values; a remark; under a slot
 GAP = 30  # pixels for the dots where slots are left out
-NUMBER = 44  # pixels for a value's digits
+NUMBER = 41  # pixels for a value's digits
 
 
 class IconChart(SlotChart):
@@ -31,10 +29,14 @@ class IconChart(SlotChart):
         """Named quantities of a row of icons: columns, the extra width or height of a gap, panels in rows."""
         element = self.element
         frames = [frame for panel in element.panels for frame in panel.frames]
-        self.swatched = series(element) > 1 and "color" not in element.options
+        self.netted = series(element) == 2 and "color" not in element.options
         self.noted = any(note for frame in frames for note in frame.notes)
-        lines = swatches.swatch_lines(element) if self.swatched else series(element)
+        lines = swatches.swatch_lines(element) if self.netted else series(element)
         self.lines = lines if any(frame.values for frame in frames) else 0
+        if self.netted:
+            self.low, self.high = swatches.net_ends(element)
+        entries = swatches.entries(element) if self.netted else series_entries(element, range(series(element)))
+        self.key = Key(element, geometry, entries if self.lines else ())
         wanted = number_option(element, "icon", icon_side(self.count))
         geometry.columns = geometry.named("columns", icon_columns(geometry.room, self.count, wanted))
         # the dots stand in a row, or between two rows where a row ends there
@@ -48,8 +50,7 @@ class IconChart(SlotChart):
         height = geometry.named("block", geometry.unit + (LABEL + LINE * self.lines + notes + BELOW))
         deep = ceil(quantity(self.count) / geometry.columns) * height - BELOW + between
         wide = geometry.columns * pitch - GUTTER + inside
-        top = KEY * self.lines + 10 if self.lines > 1 else 0
-        return geometry.flow(len(element.panels), wide, deep, labelled(element), gutter=34, top=top)
+        return geometry.flow(len(element.panels), wide, deep, labelled(element), gutter=34, top=self.key.height)
 
     @property
     def slot(self) -> Corners:
@@ -66,12 +67,9 @@ class IconChart(SlotChart):
         }
 
     def layers(self) -> list[Layer]:
-        made: list[Layer] = []
-        if self.lines > 1:
-            made += swatch_key(self.element) if self.swatched else key(self.element)
-        made += [*self.icons(), *self.labels()]
+        made = [*self.key.layers(), *self.icons(), *self.labels()]
         if self.lines:
-            made += self.swatch_values() if self.swatched else self.values()
+            made += self.values()
         made += self.notes()
         return [*made, self.dots()] if self.element.gap else made
 
@@ -128,26 +126,23 @@ class IconChart(SlotChart):
         corner = {**self.slot, "left": "datum.x0", "top": f"{top} + 1"}
         return [label, *chips(self.element, self.slot_rows(), corner)]
 
-    def swatch_values(self) -> list[Layer]:
-        """A line per class under each icon, one for the net of two: the stronger, the more opaque; with the number."""
-        data, unit = swatches.swatch_rows(self.element, self.count), self.geometry.unit
-        top = f"datum.y0 + {unit} + {LABEL + 2} + datum.line * {LINE}"
-        at = {**self.slot, **swatches.amounts(self.element), "line_top": top}
-        number = {**at, "left": f"datum.x0 + min({unit}, 20 + {NUMBER - 4})", "top": "datum.line_top + 0.5"}
-        return [
-            *swatches.squares(partial(self.layer, data), at, 13, "datum.line_top"),
-            text(self.layer(data, **number), "number", align="right"),
-        ]
-
     def values(self) -> list[Layer]:
-        """A line per series under each icon: a bar from zero in the colour of the series, the number at the right."""
-        data = [{**row, "own_colour": series_colour(row["line"])} for row in self.line_rows()]
+        """A line per series under each icon, before them the net of two: a bar from zero in the colour of its class,
+        right for it and left against it, and the number. The net goes to the right for the first class."""
+        if self.netted:
+            data, own = swatches.swatch_rows(self.element, self.count), swatches.amounts(self.element)
+        else:
+            data = [{**row, "own_colour": series_colour(row["line"])} for row in self.line_rows()]
+            own = {
+                "value": "datum.frame.values[datum.slot][datum.line]",
+                "number": f"isValid(datum.value) ? {number_text(self.element, 'datum.value')} : ''",
+                "colour": bar_colour(self.element, BAR),
+            }
         unit, low, high = self.geometry.unit, self.low, self.high
         track = f"({unit} - {NUMBER})"
         at = {
             **self.slot,
-            "value": "datum.frame.values[datum.slot][datum.line]",
-            "number": f"isValid(datum.value) ? {number_text(self.element, 'datum.value')} : ''",
+            **own,
             "held": f"clamp(datum.value, {low:g}, {high:g})",
             "zero": f"datum.x0 + {track} * {-low / (high - low):g}",
             "end": f"datum.x0 + {track} * (datum.held - {low:g}) / {high - low:g}",
@@ -155,7 +150,6 @@ class IconChart(SlotChart):
         }
         bar = {
             **at,
-            "colour": bar_colour(self.element, BAR),
             "left": "min(datum.zero, datum.end)",
             "right": "max(datum.zero, datum.end)",
             "top": "datum.line_top",
@@ -166,12 +160,12 @@ class IconChart(SlotChart):
             "left": "datum.zero - 0.5",
             "right": "datum.zero + 0.5",
             "top": "datum.line_top - 3",
-            "bottom": f"isValid(datum.value) ? datum.line_top + {LINE - 4} : datum.top",
+            "bottom": f"isValid(datum.value) ? datum.line_top + {LINE - 3} : datum.top",  # they join to one line
         }
         number = {**at, "left": f"datum.x0 + {unit}", "top": "datum.line_top - 1.5"}
         return [
             box(self.layer(data, **bar), fill="colour"),
-            box(self.layer(data, **axis), color="currentColor", opacity=0.45),
+            box(self.layer(data, **axis), color="currentColor", opacity=0.7),
             text(self.layer(data, **number), "number", align="right"),
         ]
 
@@ -205,22 +199,3 @@ class IconChart(SlotChart):
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
     return grid.chart(element, theme) if is_map(element) else IconChart(element, theme).chart()
-
-
-def swatch_key(element: Element) -> list[Layer]:
-    """What the lines of swatches are, in their order; the net takes the colour of the class that it speaks for."""
-    net = series(element) == 2
-    data: list[Row] = [
-        {"panel": 0, "own": 0, "line": i, "part": part, "colour": series_colour(part if net and not i else i - net)}
-        for i in range(swatches.swatch_lines(element))
-        for part in range(2 if net and not i else 1)
-    ]
-    square = {"left": "datum.part * 5", "top": f"datum.line * {KEY} + 3", "bottom": f"datum.line * {KEY} + 13"}
-    right = "datum.line == 0 ? datum.left + 5 : 10" if net else "10"
-    name = {"left": "17", "top": f"datum.line * {KEY} + 2", "words": f"({swatches.line_name(element)})"}
-    limit = alt.ExprRef(f"total_{identifier(element.id)} - 17")
-    lines = [row for row in data if row["part"] == 0]
-    return [
-        box(layer(element, data, **square, right=right), fill="colour"),
-        text(layer(element, lines, **name), "words", limit=limit),
-    ]

@@ -1,6 +1,7 @@
 """Rows of swatches, a row per class: the stronger the evidence, the more opaque; for two classes their net too.
 
-Evidence against a class is a minus in its colour, so that a colour always stands for its class."""
+Evidence against a class is a minus in its colour, so that a colour always stands for its class. Icons show the same
+lines as bars around zero."""
 
 from __future__ import annotations
 
@@ -9,16 +10,17 @@ from functools import partial
 
 import altair as alt
 
+from bbilang.runtime.charts.keys import Entry, series_entry
 from bbilang.runtime.charts.slots import ATOM, Corners, SlotChart
 from bbilang.runtime.vega.colours import series_colour
-from bbilang.runtime.vega.element import Row, domain, labelled, number_format, rows, series
+from bbilang.runtime.vega.element import Row, domain, labelled, number_text, rows, series
 from bbilang.runtime.vega.geometry import Geometry, balanced, ceil, floor, least, quantity
 from bbilang.runtime.vega.marks import Layer, box, text
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element
 
 CELL, LINE, HEAD, BELOW = 76, 22, 20, 18  # pixels: a column; a row; the columns' names; under a block
-NET = "net evidence"
+NET_WORDS = "'net: ' + datum.frame.series[0] + ' \u2212 ' + datum.frame.series[1]"  # an expression
 
 
 def swatch_lines(element: Element) -> int:
@@ -39,22 +41,22 @@ def swatch_rows(element: Element, count: int) -> list[Row]:
 
 def amounts(element: Element) -> dict[str, str]:
     """What a swatch shows at (slot, line): ``value``, the ``number`` in digits, ``colour`` and ``share``, its opacity:
-    the magnitude as a share of the largest. The net has no sign, but the colour of the class that it speaks for."""
-    signed = number_format(element)
+    the magnitude as a share of the largest. The net is the first class minus the second, in the colour of the class
+    that it speaks for; its swatch is full, since the colour says which."""
     low, high = domain(element)
-    value, colour, digits = "datum.v[datum.line]", "datum.own_colour", f"'{signed}'"
+    value, colour = "datum.v[datum.line]", "datum.own_colour"
     if series(element) == 2:
-        net = "isValid(datum.v[0]) && isValid(datum.v[1]) ? abs(datum.v[0] - datum.v[1]) : null"
+        net = "isValid(datum.v[0]) && isValid(datum.v[1]) ? datum.v[0] - datum.v[1] : null"
         value = f"datum.line > 0 ? datum.v[datum.line - 1] : {net}"
         winner = f"datum.v[0] >= datum.v[1] ? '{series_colour(0)}' : '{series_colour(1)}'"
         colour = f"datum.line == 0 ? ({winner}) : datum.own_colour"
-        digits = f"datum.line > 0 ? '{signed}' : '{signed.lstrip('+')}'"
     return {
         "v": "datum.frame.values[datum.slot]",
         "value": value,
         "colour": colour,
         "share": f"isValid(datum.value) ? min(1, abs(datum.value) / {max(-low, high):g}) : 0",
-        "number": f"isValid(datum.value) ? format(datum.value, {digits}) : ''",
+        "against": f"{'datum.line > 0 && ' if series(element) == 2 else ''}datum.value < 0",
+        "number": f"isValid(datum.value) ? {number_text(element, 'datum.value')} : ''",
     }
 
 
@@ -62,7 +64,26 @@ def line_name(element: Element) -> str:
     """What a line is called, as an expression."""
     if series(element) != 2:
         return "datum.frame.series[datum.line]"
-    return f"datum.line > 0 ? datum.frame.series[datum.line - 1] : '{NET}'"
+    return f"datum.line > 0 ? datum.frame.series[datum.line - 1] : {NET_WORDS}"
+
+
+def entries(element: Element) -> list[Entry]:
+    """What the lines are, in their order; the net has the colours of both classes."""
+    each = [series_entry(element, line, (series_colour(line),)) for line in range(series(element))]
+    if len(each) != 2:
+        return each
+    both = (series_colour(0), series_colour(1))
+    return [Entry(NET_WORDS, sum(entry.letters for entry in each) + 8, both), *each]
+
+
+def net_ends(element: Element) -> tuple[float, float]:
+    """The ends of a scale that holds the nets too, symmetric where it has both signs."""
+    low, high = domain(element)
+    frames = (frame for panel in element.panels for frame in panel.frames)
+    pairs = (slot for frame in frames for slot in frame.values if len(slot) == 2)
+    nets = [a - b for a, b in pairs if a is not None and b is not None and a == a and b == b]
+    low, high = min([low, *nets]), max([high, *nets])
+    return (low, high) if low == 0 else (-max(-low, high), max(-low, high))
 
 
 def squares(made: Callable[..., Layer], at: Mapping[str, str], side: int, top: str) -> list[Layer]:
@@ -70,10 +91,10 @@ def squares(made: Callable[..., Layer], at: Mapping[str, str], side: int, top: s
     it a minus in that colour. ``made`` makes a layer from calculated fields."""
     corner = {"left": "datum.x0", "right": f"datum.x0 + {side}"}
     frame = {"top": top, "bottom": f"isValid(datum.value) ? datum.top + {side} : datum.top"}
-    inner = f"datum.value < 0 ? {round(side * 0.36)} : 0"
+    inner = f"datum.against ? {round(side * 0.36)} : 0"
     fill = {"inset": inner, "top": f"{top} + datum.inset",
             "bottom": f"isValid(datum.value) ? {top} + {side} - datum.inset : datum.top"}  # fmt: skip
-    seen = alt.ExprRef("isValid(datum.value) ? 0.25 : 0")
+    seen = alt.ExprRef("isValid(datum.value) ? 0.5 : 0")  # near zero the frame is all that is seen
     return [
         box(made(**at, **corner, **fill), fill="colour", fillOpacity=alt.ExprRef("datum.share")),
         box(made(**at, **corner, **frame), stroke="currentColor", strokeOpacity=seen, fillOpacity=0),
@@ -89,8 +110,9 @@ class SwatchChart(SlotChart):
         self.lines = swatch_lines(element)
         self.block = LINE * self.lines + HEAD + BELOW
         labels = [label for panel in element.panels for frame in panel.frames for label in frame.series]
-        longest = max((len(label) for label in [*labels, NET]), default=8)
-        names = geometry.named("names", least(min(longest * 7.1 + 14, 180), geometry.room * 0.36))
+        longest = max((len(label) for label in labels), default=8)
+        longest = 2 * longest + 8 if series(element) == 2 else longest
+        names = geometry.named("names", least(min(longest * 7.1 + 14, 230), geometry.room * 0.36))
         geometry.columns = geometry.named("columns", balanced(self.count, floor((geometry.room - names) / CELL)))
         blocks = geometry.named("blocks", ceil(quantity(self.count) / geometry.columns))
         height = blocks * self.block - BELOW

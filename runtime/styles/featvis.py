@@ -14,7 +14,7 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.featvis.element_objectives import legend_notes, objectives
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.styles import grid
-from bbilang.runtime.styles.swatches import swatch_notes
+from bbilang.runtime.styles.swatches import is_pair
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.icon_tiles import icon_areas, icon_picture
 from bbilang.runtime.view.model import Element, Frame, Panel
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Featvis(Style):
     """Icons in a row, numbers under them; a `grid` where all positions are left. An icon maximizes the mean response of
     the atom's direction: a channel's own, the activation vector of a position, a group's channel factor. Takes
-    `class` as rows of swatches, the more opaque the larger the magnitude, and for two classes their net; as bars with
-    `color=`. `size=value`: area shows magnitude, `size=norm` the norm of the atom's part.
+    `class` as bars around zero, and for two classes their net, which `color=` leaves out. `size=value`: area shows
+    magnitude, `size=norm` the norm of the atom's part.
 
     `negative=`, `diversity=`, `place=` and `start=` ask for other pictures; `set featvis(...)` does for a whole file
     (Olah, Mordvintsev, Schubert 2017). The picture of a `.whole` layer is a caricature of the input: what the layer
@@ -104,7 +104,7 @@ class Featvis(Style):
         classes = drawing._size(drawing.series_axis) if drawing.series_axis is not None else 1
         if classes < 2 or drawing.node["color"] is not None:
             return legend_notes(drawing.node, drawing.results)
-        return (*swatch_notes(drawing), *legend_notes(drawing.node, drawing.results))
+        return (*_bar_notes(drawing), *legend_notes(drawing.node, drawing.results))
 
     def _single(self, drawing: Drawing) -> tuple[Panel, ...]:
         """One icon a state: the vector at the position that the reader points at."""
@@ -138,6 +138,13 @@ class Featvis(Style):
         from bbilang.runtime.charts.featvis import chart
 
         return chart(element, theme)
+
+
+def _bar_notes(drawing: Drawing) -> tuple[str, ...]:
+    """How the bars of several classes are read, for the legend."""
+    signed = drawing.field.type.signed
+    notes = ["bars to the right speak for their class, to the left against it"] if signed else []
+    return (*notes, "the net has the colour of the class that it favours") if is_pair(drawing) else tuple(notes)
 
 
 STYLES = (Featvis(),)

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
 def swatch_notes(drawing: Drawing) -> tuple[str, ...]:
     """How swatches are read, for the legend."""
-    axis = drawing.series_axis
     signed = "a filled swatch speaks for its class, a minus against it; " if drawing.field.type.signed else ""
-    pair = axis is not None and axis.size == 2
-    net = "; net evidence: the difference of the two, in the colour of the class that it favours" if pair else ""
+    net = "; the net has the colour of the class that it favours" if is_pair(drawing) else ""
     return (f"{signed}the more opaque a swatch, the larger its number{net}",)
+
+
+def is_pair(drawing: Drawing) -> bool:
+    """Whether two classes are compared, so that their net is drawn."""
+    return drawing.series_axis is not None and drawing.series_axis.size == 2
 
 
 class Swatches(Style):

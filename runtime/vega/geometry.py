@@ -91,7 +91,7 @@ class Geometry:
         height: Quantity | float,
         labelled: bool,
         gutter: int = 24,
-        top: float = 0,
+        top: Quantity | float = 0,
     ) -> Geometry:
         """Lays out ``panels`` of this size in rows, below ``top`` pixels kept for a key."""
         self.width, self.height = self.named("panel", width), self.named("deep", height)
@@ -104,7 +104,7 @@ class Geometry:
         self.total = self.named("total", across * (self.width + gutter) - gutter)
         self.tall = self.named("tall", rows * (block + gutter) - gutter + top)
         self.x = f"datum.panel % {across} * ({self.width} + {gutter})"
-        self.y = f"floor(datum.panel / {across}) * ({block} + {gutter}) + {self.head + top}"
+        self.y = f"floor(datum.panel / {across}) * ({block} + {gutter}) + {quantity(top) + self.head}"
         return self
 
 

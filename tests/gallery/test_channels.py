@@ -14,26 +14,27 @@ def test_teaser(read, shown):
     blocks = reader.data("blocks")
 
     def rows(why, rather_than):
-        """The net evidence without its sign, the evidence for either class."""
+        """The net evidence, the evidence for either class."""
         own, other = blocks.values[why, rather_than].T
-        return [np.abs(own - other), own, other]
+        return [own - other, own, other]
 
-    def swatches():
-        marks = "#element-blocks svg path[fill-opacity]"
-        read = "all => all.map(n => [n.getAttribute('fill'), Number(n.getAttribute('fill-opacity'))])"
-        return [(fill, opacity) for fill, opacity in reader.tab.eval_on_selector_all(marks, read) if opacity]
+    def bars():
+        """(colour, length in pixels) of each bar."""
+        read = """all => all.map(group => [...group.querySelectorAll("path")].map(node => [node.getAttribute("fill"),
+            node.getBoundingClientRect().width])).filter(one => one.length == 18)[0]"""
+        return reader.tab.eval_on_selector_all("#element-blocks svg .mark-rect", read)
 
     shown(reader.numbers("blocks"), rows(0, 1))
-    drawn = swatches()
-    assert len(drawn) == 18 and len({fill for fill, _ in drawn[6:12]}) == len({fill for fill, _ in drawn[12:]}) == 1
+    drawn = bars()
+    assert len({fill for fill, _ in drawn[6:12]}) == len({fill for fill, _ in drawn[12:]}) == 1
     assert [fill for fill, _ in drawn[:6]] == [drawn[6][0]] * 3 + [drawn[12][0]] * 3  # the net: for one, for the other
-    opacities = np.array([opacity for _, opacity in drawn])
-    largest = np.nanmax(np.abs(blocks.values))  # over all states
+    lengths, numbers = np.array([length for _, length in drawn]), np.ravel(np.abs(rows(0, 1)))
+    most = numbers.argmax()
     within(
-        opacities,
-        np.ravel(np.abs(rows(0, 1))) / largest,
-        absolute=0.01,
-        because="a page draws opacities with two digits",
+        lengths / lengths[most],
+        numbers / numbers[most],
+        absolute=0.02,
+        because="a page draws lengths to a part of a pixel",
     )
     before = reader.pictures("photo")
     reader.point("blocks", 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,6 +14,7 @@ import views
 from PIL import Image
 
 from bbilang.runtime.view.hues import PALETTE
+from bbilang.runtime.view.model import View
 from bbilang.runtime.view.states import elements
 
 pytestmark = pytest.mark.browser
@@ -285,17 +287,65 @@ def test_what_is_drawn_as_a_background_is_printed(show, view, selector):
     assert page.locator(path).first.evaluate(how, part) == "exact"
 
 
+def swatched() -> View:
+    """The teaser with swatches in place of icons."""
+    teaser = views.teaser()
+    (page,) = teaser.interfaces
+    elements = tuple(replace(e, style="swatches") if e.id == "blocks" else e for e in page.elements)
+    return replace(teaser, interfaces=(replace(page, elements=elements),))
+
+
 def test_a_swatch_against_a_class_is_a_minus(show):
-    """A colour stands for its class: full for it, a minus against it; and what is selected has a ring of no class."""
-    page = show(views.teaser)
-    element = views.teaser().interfaces[0].elements[1]
+    """A colour stands for its class: full for it, a minus against it; the net is full in the colour that it favours."""
+    page = show(swatched)
+    element = swatched().interfaces[0].elements[1]
     values = element.panels[0].frames[1].values  # tiger cat, tabby: as the page opens
     for line, colour in enumerate(PALETTE[:2]):
         boxes = page.locator(f"[data-chart=blocks] path[fill='{colour}']")
         heights = [box.bounding_box()["height"] for box in boxes.all() if box.get_attribute("fill-opacity")]
         against = sum(slot[line] < 0 for slot in values)
         assert against and sum(height < 5 for height in heights) == against, colour
-        assert sum(height > 12 for height in heights) >= len(values) - against
+        favoured = sum((slot[0] >= slot[1]) == (line == 0) for slot in values)
+        assert sum(height > 12 for height in heights) == len(values) - against + favoured
+
+
+def test_the_evidence_under_icons_is_bars_around_zero(show):
+    """Right of the line for a class, left against it, as long as the number; the net as long as the difference."""
+    page = show(views.teaser)
+    values = views.teaser().interfaces[0].elements[1].panels[0].frames[1].values
+    lines = [[a - b for a, b in values], *([slot[k] for slot in values] for k in (0, 1))]
+    numbers = [number for line in lines for number in line]
+    boxes = page.evaluate("""() => {
+        const box = (node) => { const {left, right} = node.getBoundingClientRect(); return {left, right}; };
+        const mark = (node) => ({...box(node), fill: node.getAttribute("fill")});
+        const groups = [...document.querySelectorAll("[data-chart=blocks] .mark-rect")];
+        return groups.map((group) => [...group.querySelectorAll("path")].map(mark)).filter((all) => all.length == 18);
+    }""")
+    bars, zeros = boxes[0], boxes[1]
+    every = [slot for frame in views.teaser().interfaces[0].elements[1].panels[0].frames for slot in frame.values]
+    scale = max(abs(a - b) for a, b in every)  # of all states; the planted legend ends before the largest number
+    numbers = [min(max(number, -scale), scale) for number in numbers]
+    longest = max(bar["right"] - bar["left"] for bar in bars)
+    assert longest > 8
+    for bar, zero, number in zip(bars, zeros, numbers, strict=True):
+        middle = (zero["left"] + zero["right"]) / 2
+        signed = bar["right"] - middle if number > 0 else bar["left"] - middle
+        assert signed == pytest.approx(longest * number / max(map(abs, numbers)), abs=0.35)
+    nets = [bar["fill"] for bar in bars[:6]]
+    assert nets == [PALETTE[0] if net >= 0 else PALETTE[1] for net in lines[0]]
+
+
+def test_a_key_takes_one_line_where_there_is_room(show):
+    page = show(views.teaser)
+    words = ("net: tiger cat \u2212 tabby", "tiger cat", "tabby")
+    tops = {
+        page.locator("[data-chart=blocks] text", has_text=re.compile(f"^{w}$")).first.bounding_box()["y"] for w in words
+    }
+    assert len(tops) == 1
+
+
+def test_what_is_selected_has_a_ring_of_no_class(show):
+    page = show(views.teaser)
     hits(page, "blocks").nth(1).hover()
     strokes = {path.get_attribute("stroke") for path in page.locator("[data-chart=blocks] path[stroke]").all()}
     assert "currentColor" in strokes and strokes.isdisjoint(PALETTE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import altair as alt
 
-from bbilang.runtime.charts.bars import KEY, key
+from bbilang.runtime.charts.keys import Key, series_entries
 from bbilang.runtime.charts.slots import ATOM, BAR, Corners, SlotChart
 from bbilang.runtime.vega.colours import series_colour
 from bbilang.runtime.vega.element import Row, labelled, longest_label, number_text
@@ -21,9 +21,11 @@ class DotChart(SlotChart):
         """Panels side by side; in each a column for names, as wide as the longest needs, and the track."""
         wide = least(560 if len(self.element.panels) == 1 else 300, geometry.room)
         geometry.named("names", least(min(longest_label(self.element) * 6.8 + 4, 210), wide * 0.4))
-        top = KEY * self.lines + 10 if self.lines > 1 else 2
+        self.key = Key(self.element, geometry, series_entries(self.element, range(self.lines)))
         height = quantity(self.count * PITCH + (GAP if self.element.gap else 0))
-        return geometry.flow(len(self.element.panels), wide, height, labelled(self.element), gutter=36, top=top)
+        return geometry.flow(
+            len(self.element.panels), wide, height, labelled(self.element), gutter=36, top=self.key.height
+        )
 
     @property
     def slot(self) -> Corners:
@@ -38,7 +40,7 @@ class DotChart(SlotChart):
         }
 
     def layers(self) -> list[Layer]:
-        return [*(key(self.element) if self.lines > 1 else []), self.zero_line(), self.dots(), self.names()]
+        return [*self.key.layers(), self.zero_line(), self.dots(), self.names()]
 
     def zero_line(self) -> Layer:
         half = PITCH / 2
