@@ -19,7 +19,9 @@ if TYPE_CHECKING:  # what draws may import numpy and Altair; what checks a text 
     from bbilang.runtime.view.drawing import Drawing
     from bbilang.runtime.view.model import Element, Panel
 
-ColourScale: TypeAlias = Literal["", "full", "light"]  # none; over all its colours; beginning at white, as over a photo
+# None; opaque colours; colours that let the ground through where there is nothing to say, which a dark page turns; a
+# photo that is in full where values are large and faded where they are not.
+ColourScale: TypeAlias = Literal["", "full", "map", "spotlight"]
 
 
 @frozen
@@ -89,6 +91,10 @@ class Style:
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         """The panels of the view, from a field's numbers."""
         raise NotImplementedError
+
+    def scale(self, drawing: Drawing) -> tuple[tuple[float, float], str] | None:
+        """The ends of the scale and their unit, where the ends are not the extremes of the numbers."""
+        return None
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         """What the legend says of this way to draw, besides quantity, unit and scale."""

@@ -67,7 +67,7 @@ class GraphChart(SlotChart):
     @property
     def node(self) -> Corners:
         signed = is_signed(self.element)
-        colours = LevelColours(stops(signed, over=not signed), self.share("datum.value"))
+        colours = LevelColours(stops(signed), self.share("datum.value"))
         return {
             "atom": ATOM,
             "value": "datum.frame.values[datum.slot][0]",

@@ -39,7 +39,7 @@ class WordChart(SlotChart):
 
     def layers(self) -> list[Layer]:
         signed, geometry = is_signed(self.element), self.geometry
-        colours = LevelColours(stops(signed, over=not signed), self.share("datum.value"))
+        colours = LevelColours(stops(signed), self.share("datum.value"))
         data, line, x = self.word_rows(), f"datum.breaks[{self.step}][0] * {LINE}", f"datum.breaks[{self.step}][1]"
         slot: Corners = {
             "atom": ATOM,

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bbilang.compiler.check.captions import REFERENCE
+from bbilang.compiler.contract import ColourScale
 from bbilang.runtime.vega import colours as colour
 from bbilang.runtime.vega.element import cells, chipped, preferred_width
 from bbilang.runtime.view.caption_references import refers
@@ -151,8 +152,15 @@ def _legend(element: Element, styles: Styles, over: bool) -> dict[str, Any] | No
         "trust": legend.trust,
         "low": _number(low),
         "high": _number(high),
-        "colours": colour.stops(legend.signed, over=scale == "light") if scale else (),
+        "kind": f"{scale} signed" if legend.signed else scale,
+        "colours": _colours(scale, legend.signed),
     }
+
+
+def _colours(scale: ColourScale, signed: bool) -> tuple[str, ...]:
+    """The colours of a legend's strip."""
+    kinds = {"": (), "full": colour.stops(signed), "map": colour.see_through(signed), "spotlight": colour.SPOTLIGHT}
+    return kinds[scale]
 
 
 def _number(value: float) -> str:

@@ -53,7 +53,7 @@ class Graph(Style):
         }
 
     def colour_scale(self, element: Element, over: bool) -> ColourScale:
-        return "full" if element.legend is not None and element.legend.signed else "light"
+        return "full"
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.graph import chart

@@ -8,10 +8,12 @@ import numpy as np
 
 from bbilang.compiler.contract import ColourScale, Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
+from bbilang.runtime.fields.method_axis import METHOD
 from bbilang.runtime.styles.bars import row_panels
 from bbilang.runtime.view.drawing import Drawing, Index, Shape, rounded
+from bbilang.runtime.view.input_below import input_below
 from bbilang.runtime.view.model import Element, Frame, Panel
-from bbilang.runtime.view.scales import MAX_CELLS, numbers_fit, scale_ends
+from bbilang.runtime.view.scales import CLIP, MAX_CELLS, clipped, numbers_fit, scale_ends, smoothing
 
 if TYPE_CHECKING:
     from bbilang.runtime.vega.marks import Chart
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 
 class Heatmap(Style):
     """A map of numbers, alone or `over=` a photo: a sequential scale for magnitudes, a diverging one about zero for
-    signed values. One scale for the whole element, all its facets and states. Tokens of a text are its words, each on
-    the colour of its number."""
+    signed values. One scale for the whole element, all its facets and states. Over a photo, a magnitude is a spotlight:
+    the photo in full where it is largest, grey and faded where it is zero; signed values tint it. Colours of pixels are
+    clipped at the 99th percentile. Tokens of a text are its words, each on the colour of its number."""
 
     name = "heatmap"
     spends = "`y` and `x`, or `token`"
@@ -53,37 +56,87 @@ class Heatmap(Style):
         return Drawn(("y", "x"), cells=(y.size, x.size))
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
-        from bbilang.runtime.vega.colours import colour_map_png
-
         if drawing.drawn.cells is None:
             return row_panels(drawing)
-        type = drawing.field.type
-        values = drawing.grid(drawing.field.values, drawing.axis("y"), drawing.axis("x"))
-        ends = scale_ends(values, type.signed)
-        over = drawing.node["over"] is not None
+        signed, over = drawing.field.type.signed, drawing.node["over"] is not None
+        values = _values(drawing)
+        ends = panel_ends(drawing, values)
         numbered = drawing.whole or numbers_fit(values)
+        factor = smoothing(values) if over else 1
 
         def frame(index: Index) -> tuple[Frame, Shape]:
             cells = drawing.inside(values[index], index)
             y, x = cells.shape
-            data = colour_map_png(np.nan_to_num(cells), ends, type.signed, over)
-            words = f"{type.content} over positions of {drawing.layer_at(index)}"
-            picture = drawing.picture(data, "image/png", x, y, words)
+            data = _encoded(cells, ends[index[-1] if drawing.facet else 0], signed, over, factor)
+            words = f"{drawing.field.type.content} over positions of {drawing.layer_at(index)}"
+            pictures = [drawing.picture(data, "image/png", x * factor, y * factor, words)]
+            if not over:
+                pictures += input_below(drawing, index)
             atoms = drawing.cells(index, (y, x)) if drawing.whole or cells.size <= MAX_CELLS else ()
             numbers = tuple((rounded(value),) for value in cells.ravel()) if numbered and atoms else ()
-            return Frame(atoms, (picture,), numbers), (y, x)
+            return Frame(atoms, tuple(pictures), numbers), (y, x)
 
         return drawing.map_panels(frame)
 
+    def scale(self, drawing: Drawing) -> tuple[tuple[float, float], str] | None:
+        if drawing.drawn.cells is None:
+            return None
+        ends = panel_ends(drawing, _values(drawing))
+        unit = drawing.field.type.unit
+        if len(set(ends)) == 1:
+            return ends[0], unit
+        return (-1.0 if drawing.field.type.signed else 0.0, 1.0), "share of the upper end of each panel's scale"
+
+    def notes(self, drawing: Drawing) -> tuple[str, ...]:
+        if drawing.drawn.cells is None:
+            return ()
+        said = []
+        values = _values(drawing)
+        largest = float(np.nanmax(np.abs(values), initial=0.0))
+        ends = panel_ends(drawing, values)
+        if len(set(ends)) > 1:
+            said.append(f"colours are clipped at the {CLIP}th percentile of each panel")
+        elif ends[0][1] < 0.995 * largest:
+            said.append(f"colours are clipped at the {CLIP}th percentile; the largest value is {largest:.2g}")
+        if drawing.node["over"] is not None and not drawing.field.type.signed:
+            said.append("grey and faded where it is 0, in full where it is largest")
+        return tuple(said)
+
     def colour_scale(self, element: Element, over: bool) -> ColourScale:
-        words = element.slot_axis == "token"  # magnitudes under black letters
-        light = over or (words and element.legend is not None and not element.legend.signed)
-        return "light" if light else "full"
+        if element.slot_axis == "token":
+            return "full"
+        return "spotlight" if over and element.legend is not None and not element.legend.signed else "map"
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.heatmap import chart
 
         return chart(element, theme)
+
+
+def _values(drawing: Drawing) -> np.ndarray:
+    return drawing.grid(drawing.field.values, drawing.axis("y"), drawing.axis("x"))
+
+
+def panel_ends(drawing: Drawing, values: np.ndarray) -> list[tuple[float, float]]:
+    """The ends of the scale of each panel, for ``values`` over (states, facet, y, x).
+
+    Panels have one scale, so that they can be compared, unless each has a unit of its own. The few largest values of a
+    map of pixels would leave the others pale: they share the colour of the 99th percentile of magnitudes."""
+    type, count = drawing.field.type, len(drawing.facets())
+    if type.atom != "pixel":
+        return [scale_ends(values, type.signed)] * count
+    facet = len(drawing.states)
+    apart = drawing.facet is not None and drawing.facet.name == METHOD
+    panels = [np.take(values, i, facet) for i in range(count)] if apart else [values]
+    ends = [scale_ends(clipped(panel), type.signed) for panel in panels]
+    return ends if apart else ends * count
+
+
+def _encoded(cells: np.ndarray, ends: tuple[float, float], signed: bool, over: bool, factor: int) -> bytes:
+    from bbilang.runtime.vega.colours import colour_map_png, smoothed, veil_png
+
+    cells = smoothed(cells, factor)
+    return veil_png(cells, ends) if over and not signed else colour_map_png(cells, ends, signed)
 
 
 STYLES = (Heatmap(),)

@@ -41,13 +41,8 @@ class ImageStyle(Style):
         return Drawn(("y", "x"), cells=(y.size, x.size))
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
-        from bbilang.runtime.view.image_bytes import jpeg
-
         pictures = drawing.results.pictures
-        numbers = []
-        for picture in pictures:
-            y, x = picture.shown.shape[:2]
-            numbers.append(drawing.picture(jpeg(picture.shown), "image/jpeg", x, y, f"the input {picture.name}"))
+        numbers = [drawing.input_picture(number) for number in range(len(pictures))]
         if drawing.facet:
             return tuple(Panel(p.name, (Frame(pictures=(n,)),)) for p, n in zip(pictures, numbers, strict=True))
         if drawing.states:

@@ -11,7 +11,7 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view import hues
 from bbilang.runtime.view.drawing import Drawing, Index, Shape, rounded
 from bbilang.runtime.view.model import Element, Frame, Panel
-from bbilang.runtime.view.scales import MAX_CELLS, numbers_fit
+from bbilang.runtime.view.scales import MAX_CELLS, numbers_fit, smoothing
 
 if TYPE_CHECKING:
     from bbilang.runtime.vega.marks import Chart
@@ -43,6 +43,7 @@ class Rgb(Style):
         return Drawn(("y", "x", "component"), series=component, cells=(y.size, x.size))
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
+        from bbilang.runtime.vega.colours import smoothed
         from bbilang.runtime.view.image_bytes import png
 
         type = drawing.field.type
@@ -50,12 +51,15 @@ class Rgb(Style):
         values = drawing.grid(drawing.field.values, *axes)
         largest = float(np.nanmax(np.abs(values), initial=0.0))
         numbered = drawing.whole or numbers_fit(values)
+        factor = smoothing(values) if drawing.node["over"] is not None else 1
 
         def frame(index: Index) -> tuple[Frame, Shape]:
             parts = drawing.inside(values[index], index)
             y, x, count = parts.shape
             words = f"{count} components over positions of {drawing.layer_at(index)}"
-            picture = drawing.picture(png(colours(parts, type.signed, largest)), "image/png", x, y, words)
+            pixels = colours(np.stack([smoothed(part, factor) for part in np.moveaxis(parts, -1, 0)], -1),
+                             type.signed, largest)  # fmt: skip
+            picture = drawing.picture(png(pixels), "image/png", x * factor, y * factor, words)
             atoms = drawing.cells(index, (y, x)) if drawing.whole or y * x <= MAX_CELLS else ()
             numbers = tuple(tuple(map(rounded, one)) for one in parts.reshape(-1, count)) if numbered and atoms else ()
             shown = Frame(atoms, (picture,), numbers, drawing.series(index), series_colours=hues.COMPONENTS[count])
@@ -70,12 +74,9 @@ class Rgb(Style):
         return (f"the colours add up; {zero}",)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
-        from bbilang.runtime.charts.maps import map_chart
-        from bbilang.runtime.vega.element import series
+        from bbilang.runtime.charts.rgb import chart
 
-        # Two components leave light what they do not mark; the grey of three would only darken what is below.
-        multiplied = theme.host is not None and series(element) == 2
-        return map_chart(element, theme, 0.6, blend="multiply") if multiplied else map_chart(element, theme, 0.6)
+        return chart(element, theme)
 
 
 def colours(parts: np.ndarray, signed: bool, largest: float) -> np.ndarray:

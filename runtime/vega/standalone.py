@@ -7,11 +7,9 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from bbilang.compiler.check.captions import REFERENCE
 from bbilang.compiler.contract import ColourScale
-from bbilang.runtime.vega.colours import colour_map_png
+from bbilang.runtime.vega.colours import SPOTLIGHT, stops, strip_png
 from bbilang.runtime.vega.element import chipped, clipped, identifier, preferred_width
 from bbilang.runtime.vega.selection_params import interact
 from bbilang.runtime.vega.specification import SCHEMA, attach, layout, table
@@ -101,7 +99,7 @@ def _element(
     lines = [line for part in layered(element) for line in _words(part, room, part is not element)]
     scales = [(part, _scale_of(part, styles, over=part is not element)) for part in layered(element)]
     keys = [budget for budget in budgets if budget]
-    keys += [_scale(part, light=scale == "light") for part, scale in scales if scale]
+    keys += [_scale(part, scale) for part, scale in scales if scale]
     keys += [_chips(part, room) for part in layered(element) if chipped(part)]
     chart |= _title(element.title, lines, 16, room)
     return {"vconcat": [chart, *keys], "spacing": 8} if keys else chart
@@ -133,12 +131,11 @@ def _scale_of(element: Element, styles: Styles, over: bool) -> ColourScale:
     return style_of(element, styles).colour_scale(element, over) if element.legend is not None else ""
 
 
-def _scale(element: Element, light: bool) -> dict[str, Any]:
+def _scale(element: Element, scale: ColourScale) -> dict[str, Any]:
     """A strip with the colours of a map, from the lower to the upper end of its scale."""
     low, high = element.legend.domain if element.legend else (0.0, 1.0)
-    strip = colour_map_png(
-        np.linspace(low, high, 128)[None], (low, high), bool(element.legend and element.legend.signed), light
-    )
+    signed = bool(element.legend and element.legend.signed)
+    strip = strip_png(SPOTLIGHT if scale == "spotlight" else stops(signed))
     corner = {"x": {"value": 40}, "y": {"value": 0}}
     text = {"type": "text", "baseline": "top", "fontSize": TEXT}
     image = {"type": "image", "width": 120, "height": 10, "aspect": False, "align": "left", "baseline": "top"}

@@ -58,6 +58,7 @@ class Drawing:
         self.atoms: list[Atom] = []
         self._atom_numbers: dict[str, int] = {}
         self._cells: dict[tuple, tuple[int, ...]] = {}
+        self._inputs: dict[int, int] = {}
         self.series_axis = self.drawn.series if self.drawn.series and self.drawn.series.name in used else None
 
     @property
@@ -65,6 +66,16 @@ class Drawing:
         """The axis along the slots, for styles that draw one."""
         assert self.drawn.slots is not None
         return self.drawn.slots
+
+    def input_picture(self, number: int) -> int:
+        """The page's picture of an input, as the network sees it."""
+        from bbilang.runtime.view.image_bytes import jpeg
+
+        if number not in self._inputs:
+            it = self.results.pictures[number]
+            y, x = it.shown.shape[:2]
+            self._inputs[number] = self.picture(jpeg(it.shown), "image/jpeg", x, y, f"the input {it.name}")
+        return self._inputs[number]
 
     def axis(self, name: str) -> Axis:
         """An axis of the field, for styles whose type rule demands it."""

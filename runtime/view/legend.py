@@ -81,6 +81,9 @@ def legend_of(drawing: Drawing, style: Style) -> vm.Legend:
     if type.unit == "probability" and not type.signed:
         ends = (0.0, 1.0)
     unit = f"units {BETWEEN}" if type.unit == BETWEEN else type.unit
+    own = style.scale(drawing)
+    if own is not None:
+        ends, unit = own[0], unit if own[1] == type.unit else own[1]
     return vm.Legend(quantity_of(drawing), unit, scope, ends, type.signed, tuple(notes))
 
 

@@ -7,6 +7,9 @@ import numpy as np
 MAX_CELLS = 64 * 64  # a finer map is a picture only, without a number for every cell
 MAX_NUMBERS = 300_000  # of one element in all its states: about 2 MB of a page; above, it carries the pictures alone
 
+MOST_SMOOTH = 300_000  # pixels of all smooth maps of an element: about 100 kB of a page
+CLIP = 99  # percentile of magnitudes at which the colours of pixels are clipped
+
 
 def numbers_fit(values: np.ndarray) -> bool:
     """Whether a page can carry every number of a map, in every state, beside its pictures."""
@@ -19,3 +22,18 @@ def scale_ends(values: np.ndarray, signed: bool) -> tuple[float, float]:
         largest = float(np.nanmax(np.abs(values))) if np.isfinite(values).any() else 0.0
     largest = float(f"{largest:.3g}") or 1.0
     return (-largest, largest) if signed else (0.0, largest)
+
+
+def clipped(values: np.ndarray) -> np.ndarray:
+    """``values`` (any shape, NaN where there is none) without magnitudes above the `CLIP`th percentile; all where that
+    is zero, or hardly less than the largest."""
+    sizes = np.abs(values[np.isfinite(values)])
+    if not sizes.size:
+        return values
+    end = float(np.percentile(sizes, CLIP, method="higher"))
+    return values if end <= 0 or end > 0.95 * float(sizes.max()) else np.clip(values, -end, end)
+
+
+def smoothing(values: np.ndarray) -> int:
+    """How many pixels a side show a cell of maps (..., y, x) that are to look smooth: fewer where there are many."""
+    return max(1, min(4, int((MOST_SMOOTH / max(values.size, 1)) ** 0.5)))

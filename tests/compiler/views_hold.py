@@ -61,7 +61,9 @@ def _assert_frame(frame: Any, panel: Any, element: Element, view: View) -> None:
         assert len(frame.pictures) == slots
         for atom, picture in zip(frame.atoms, frame.pictures, strict=True):
             assert (atom >= 0) == (picture >= 0)
-    if element.style in ("heatmap", "rgb"):
+    if element.style == "heatmap" and panel.shape != (0, 0):
+        assert len(frame.pictures) in (1, 2)  # alone, there is the input below it
+    if element.style == "rgb":
         assert len(frame.pictures) == 1
     if element.style == "masks":
         assert len(frame.pictures) == 1 + len(frame.series) == 1 + len(frame.series_atoms)

@@ -87,7 +87,7 @@ def test_narrow_charts_wrap():
 
 def test_colour_maps():
     values = np.array([[-1.0, 0.0, 1.0], [float("nan"), 5.0, -5.0]])
-    image = Image.open(io.BytesIO(colour_map_png(values, (-1, 1), True, over=True))).convert("RGBA")
+    image = Image.open(io.BytesIO(colour_map_png(values, (-1, 1), True))).convert("RGBA")
     assert image.size == (3, 2)
     assert image.getpixel((1, 0))[3] == 0  # zero leaves the photo as it is
     assert image.getpixel((2, 0))[3] > 200  # the ends are nearly opaque

@@ -54,7 +54,7 @@ def test_legend_title_words_and_width():
 
 def test_colours_in_the_legend_and_in_pictures():
     view, html, _ = page(CHANNELS)
-    assert re.search(r'class="gradient" style="background:linear-gradient\(90deg,#2166ac', html)
+    assert re.search(r'class="gradient full signed" style="background:linear-gradient\(90deg,#2166ac', html)
     picture = json.dumps(specification(view, picture_uris(view), registry().styles))
     assert '"url": "data:image/png;base64,' in picture, "the strip of colours below the chart"
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 from sklearn.datasets import load_sample_image
 
-from bbilang.runtime.vega.colours import colour_map_png
+from bbilang.runtime.vega.colours import colour_map_png, veil_png
 from bbilang.runtime.view.model import (
     Atom,
     Element,
@@ -85,7 +85,8 @@ class Album:
         return self.add(file.getvalue(), "image/webp", size, size, f"feature visualization {seed}")
 
     def map(self, values: np.ndarray, domain: tuple[float, float], signed: bool, over: bool = False) -> int:
-        return self.add(colour_map_png(values, domain, signed, over), "image/png", *values.shape[::-1], "a map")
+        data = veil_png(values, domain) if over and not signed else colour_map_png(values, domain, signed)
+        return self.add(data, "image/png", *values.shape[::-1], "a map")
 
 
 def blob(seed: int, size: int = 14) -> np.ndarray:
