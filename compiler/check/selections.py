@@ -17,9 +17,13 @@ from bbilang.compiler.ir.types import ATOMS, Axis, FieldType
 from bbilang.grammar import ast
 
 SELECTIONS = ("hover", "click", "pick", "slider")
+TITLE = Parameter(
+    "title", "text", "the choice in words, beside its menu and in the address; by default the binding's name", ""
+)
 PARAMETERS = (
     Parameter("of", "atoms", "an element, a field or a substrate whose atoms the reader chooses from"),
     Parameter("start", "start", "where the page starts: by default the first atom drawn; `none` for nothing", "first"),
+    TITLE,
 )
 
 
@@ -31,6 +35,7 @@ SLIDER = (
     Parameter("to", "number", "the highest number"),
     Parameter("step", "number", "from one number to the next", 1.0, minimum=1e-6),
     Parameter("start", "number", "where the page starts: by default the lowest number", None),
+    TITLE,
 )
 
 
@@ -60,6 +65,8 @@ class SelectionReader:
         def read(value: ast.Expression, parameter: Parameter) -> Any:
             if parameter.kind == "atoms":
                 return self.fields.field(value)
+            if parameter is TITLE:
+                return literal(value, parameter)
             starts.append(value)
             return None
 
@@ -70,7 +77,7 @@ class SelectionReader:
         start: Any = self._start(starts[0], axis, over) if starts else "first"
         shown = self.scope.element_names.get(over) or (of.name if isinstance(of, ast.Path) else over.type.atom)
         wanted = name if name and name not in RESERVED else f"{call.name}-{(name or shown).replace('.', '-')}"
-        parameters = {"over": over, "start": start, "components": axis.components}
+        parameters = {"over": over, "start": start, "components": axis.components, "title": arguments["title"] or ""}
         identity = self._identity(wanted, call.name, parameters, over.type, name)
         if isinstance(start, Node):  # a state of its own
             axis = replace(axis, size=axis.size + 1, exact=False)
@@ -83,8 +90,9 @@ class SelectionReader:
         return self.scope.make(call.name, (), {**parameters, "id": identity}, type, call.span)
 
     def _identity(self, wanted: str, op: str, parameters: dict[str, Any], type: FieldType, name: str | None) -> str:
-        """A unique id for every selection; equal selections share one."""
-        key = Node(op, (), tuple(sorted({**parameters, "id": name or ""}.items())), type).digest
+        """A unique id for every selection; equal selections of one title share one."""
+        said = name or "", parameters["title"]  # a node's digest leaves out its title
+        key = Node(op, (), tuple(sorted({**parameters, "id": said}.items())), type).digest
         identity, number = wanted, 2
         while self.ids.setdefault(identity, key) != key:
             identity, number = f"{wanted}-{number}", number + 1
@@ -93,7 +101,7 @@ class SelectionReader:
     def _slider(self, call: ast.Call, name: str | None) -> Node:
         """A number that the reader chooses: every step of the range is a state, and so is a start between two steps."""
         arguments, spans = bind(call.name, call.span, call.arguments, SLIDER, literal)
-        low, high, step, start = (arguments[p.name] for p in SLIDER)
+        low, high, step, start, title = (arguments[p.name] for p in SLIDER)
         if high < low:
             raise at(spans["to"], "E214", f"the slider ends at {high:g}, before it starts at {low:g}")
         count = int((high - low) / step + 1e-9) + 1
@@ -109,6 +117,7 @@ class SelectionReader:
         start = start if near is None else near
         wanted = name if name and name not in RESERVED else f"slider-{low:g}-{high:g}"
         parameters = {"from": low, "to": high, "step": step, "start": values.index(start), "values": values}
+        parameters["title"] = title or ""
         identity = self._identity(wanted, call.name, parameters, FieldType("selection", "number", (), ()), name)
         parameters["id"] = identity
         type = FieldType("selection", "number", (), (Axis(identity, len(values), ("value",)),))

@@ -54,6 +54,7 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
         ),
         Parameter("transparency", "flag", "what the objective does not need becomes transparent", False),
     ),
+    "page": (Parameter("title", "text", "the page's title; by default that of the first interface that has one", ""),),
     "attribute": (Parameter("method", "method", "attribution method where the text names none", "linear"),),
     "preprocess": (
         Parameter("size", "integer", "shorter side after resizing", None, unit="px", minimum=1, maximum=4096),

@@ -23,7 +23,8 @@ class Node:
     """An operation applied to its inputs. ``parameters`` hold numbers, strings, None, nodes (targets, selections) and
     tuples of these.
 
-    ``digest``: a hash of the whole expression; nodes are equal when their digests are. ``depth``: its levels of nodes.
+    ``digest``: a hash of the whole expression; nodes are equal when their digests are. What a selection is called is
+    left out of it: numbers do not depend on that. ``depth``: its levels of nodes.
     """
 
     op: str
@@ -35,7 +36,8 @@ class Node:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depth", 1 + max([child.depth for child in self.children], default=0))
-        plain = tuple([(name, _digestible(name, value)) for name, value in self.parameters])
+        unsaid = "title" if self.type.content == "selection" else ""
+        plain = tuple([(name, _digestible(name, value)) for name, value in self.parameters if name != unsaid])
         text = repr((self.op, [n.digest for n in self.inputs], plain, self.type))
         object.__setattr__(self, "digest", hashlib.sha256(text.encode()).hexdigest()[:32])
 

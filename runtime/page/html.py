@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
+from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
@@ -21,8 +23,7 @@ from bbilang.runtime.page.script import script
 from bbilang.runtime.vega.drawable import beyond
 from bbilang.runtime.vega.element import identifier
 from bbilang.runtime.vega.specification import layouts, picture_uris, table
-from bbilang.runtime.view.implicit_selections import IMPLICIT_TITLES
-from bbilang.runtime.view.model import View
+from bbilang.runtime.view.model import Selection, View
 from bbilang.runtime.view.states import elements, layered
 from bbilang.runtime.view.styles import Styles, enlarges_cells, style_of
 
@@ -100,18 +101,28 @@ def _policy(*scripts: str) -> str:
     return f"default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src {hashes}; {NOTHING_ELSE}"
 
 
+def addresses(selections: Sequence[Selection]) -> dict[str, str]:
+    """What each selection is called in the page's address: its title, where no other is called so, else its id."""
+    ids = {selection.id for selection in selections}
+    titles = Counter(selection.address for selection in selections)
+    return {s.id: s.address if s.address and titles[s.address] == 1 and s.address not in ids else s.id
+            for s in selections}  # fmt: skip
+
+
 def _data(view: View, styles: Styles) -> dict[str, Any]:
     """What the page's script works on."""
     hosts = {part.id: e.id for i in view.interfaces for e in i.elements for part in layered(e)}
     lists = Lists()
     pictures, sheets = sheeted(view.pictures)
+    names = addresses(view.selections)
     return {
         "selections": [
             {
                 "id": s.id,
                 "kind": s.kind,
                 "title": s.title,
-                "spoken": s.title if s.title in IMPLICIT_TITLES else "",  # others are named as a variable of the text
+                "spoken": s.title if s.spoken else "",
+                "address": names[s.id],
                 "atoms": [[a.key, a.label] for a in s.atoms],
                 "start": s.start,
                 "startOf": s.start_of,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from bbilang.compiler.ir.program import walk
 from bbilang.grammar.frozen import frozen
 from bbilang.runtime.cache.disk import Cache, key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
@@ -45,6 +46,7 @@ def page_key(known: JobIdentity, title: str) -> str | None:
     labels = hashlib.sha256("\n".join(program.description.labels).encode()).hexdigest()
     source = program.source
     elements = [[e.id, e.node.digest, e.title, e.caption, e.over] for e in program.elements]
+    nodes = walk(*(element.node for element in program.elements))
     of: dict[str, Any] = {
         "what": "page",
         "code": code_digest(),
@@ -56,6 +58,7 @@ def page_key(known: JobIdentity, title: str) -> str | None:
         "interfaces": [[i.title, repr(i.layout), len(i.elements)] for i in program.interfaces],
         "settings": [[key, value] for key, value in program.settings],
         "title": title,
+        "selections": sorted((n["id"], n.get("title") or "") for n in nodes if n.type.content == "selection"),
         "source": [source.name, source.text] if source is not None else [],
         "warnings": [warning.message for warning in program.warnings],
         "run": [device, job.draft, program.optimized],

@@ -79,7 +79,7 @@ class _Builder:
         lost = unmentioned(pointed.elements.values(), (*self.explicit, *pointed.selections))
         source = self.program.source
         return vm.View(
-            title or (named[0] if named else f"A look inside {provenance.model}"),
+            title or self.program.setting("page.title") or (named or [f"A look inside {provenance.model}"])[0],
             tuple(interfaces),
             (*self.explicit, *pointed.selections),
             tuple(self.pictures),
@@ -216,14 +216,15 @@ class _Builder:
                 start = int((rows == np.array(start)).all(1).argmax())
             elif isinstance(start, int) and start >= len(atoms):
                 start = len(atoms) - 1
+            kind, words = KINDS[node.op], node.get("title") or _selection_words(node)
+            spoken = bool(node.get("title")) or kind in ("pick", "slider")  # the name of a binding is said of no atom
             selections.append(
-                vm.Selection(
-                    identity, KINDS[node.op], _selection_words(node), atoms, start, start_of, node.op == "click"
-                )
-            )
+                vm.Selection(identity, kind, words, atoms, start, start_of, kind == "click",
+                             spoken=spoken, address=node.get("title") or "")
+            )  # fmt: skip
         if INPUT_PICKER in used:
             atoms = tuple(vm.Atom(f"input {i}", p.name) for i, p in enumerate(self.results.pictures))
-            selections.insert(0, vm.Selection(INPUT_PICKER, "pick", "input", atoms))
+            selections.insert(0, vm.Selection(INPUT_PICKER, "pick", "Input", atoms, spoken=True))
         return tuple(selections)
 
     def thumbnail(self, picture: NetworkInput) -> int:
@@ -249,8 +250,11 @@ class _Builder:
 
 
 def _selection_words(node: Node) -> str:
-    """The word beside a menu: the name that the text gives it."""
-    return node["id"].replace("-", " ").replace("_", " ")
+    """The word beside a menu without a title: the name of the binding, or of what is chosen from."""
+    words = node["id"].removeprefix(f"{node.op}-").replace("-", " ").replace("_", " ")
+    if not words[0].isalpha():  # a slider without a name
+        words = node.op
+    return words[0].upper() + words[1:]
 
 
 def _alternative(element: vm.Element) -> str:

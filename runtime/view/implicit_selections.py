@@ -49,7 +49,7 @@ def pointing(
         if atoms:
             identity = name if name not in taken else f"{name}-2"
             leaves = kind == "hover"
-            made.append(Selection(identity, kind, title, tuple(atoms.values()), None, None, not leaves, leaves))
+            made.append(Selection(identity, kind, title, tuple(atoms.values()), None, None, not leaves, leaves, True))
     result = {name: _selecting(element, made, styles) for name, element in parts.items()}
     for element in parts.values():
         host = over.get(element.id)

@@ -30,12 +30,14 @@ class Selection:
 
     id: str  # "a", "cell", "hover-1"
     kind: Kind
-    title: str  # the word beside a menu or slider: "a", "input"
+    title: str  # the words beside a menu or slider: "Why", "Input"
     atoms: tuple[Atom, ...]
     start: int | None = 0  # index in ``atoms``; None shows nothing until the reader points at something
     start_of: str | None = None  # id of an element: the first atom that it draws now, until the reader chooses
     resets: bool = False  # a click on the chosen atom goes back to the start
     leaves: bool = False  # it goes back to the start when the pointer leaves: what is pointed at, and nothing more
+    spoken: bool = False  # a screen reader hears the title before the atom
+    address: str = ""  # what the page's address calls it, where the text gives it a title; else its id
 
 
 @frozen

@@ -84,7 +84,7 @@ def test_the_slider_under_the_readers_hand(page, chromium, tmp_path):
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.goto(path.as_uri())
     tab.wait_for_selector("html[data-ready]")
-    slider = tab.get_by_label("n", exact=True)
+    slider = tab.get_by_label("N", exact=True)
     assert (slider.get_attribute("type"), slider.get_attribute("aria-valuetext")) == ("range", "4")
     before = shown(tab)
     slider.focus()

@@ -117,7 +117,7 @@ def test_a_group_shows_its_own_map_and_a_position_fades_the_others(show):
 
 def test_more_groups_by_slider_and_a_row_of_the_matrix(show):
     page = show(planted.neuron_groups)
-    slider = page.get_by_label("n", exact=True)
+    slider = page.get_by_label("N", exact=True)
     slider.focus()
     page.keyboard.press("Home")
     assert page.locator("[data-chips=where] .chip").count() == 2

@@ -3,9 +3,14 @@
 const pack = (text) => encodeURIComponent(text).replace(/%20/g, "+").replace(/%3D/g, "=").replace(/%2C/g, ",").replace(/%3A/g, ":");
 const unpack = (text) => decodeURIComponent(text.replace(/\+/g, " "));
 
-function remember() {
-  const hash = [...chosen].filter(([id]) => !selections.get(id).leaves).map(([id, index]) => `${pack(id)}=${pack(selections.get(id).atoms[index][0])}`).join("&");
-  try { history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search); } catch { /* framed without an address */ }
+const packName = (text) => encodeURIComponent(text).replace(/%20/g, "+");
+const byAddress = new Map([...data.selections.map((s) => [s.id, s.id]), ...data.selections.map((s) => [s.address, s.id])]);
+
+// What is asked (a click, a menu) is a step that Back takes back; what is pointed at is not.
+function remember(step) {
+  const hash = [...chosen].filter(([id]) => !selections.get(id).leaves).map(([id, index]) => `${packName(selections.get(id).address)}=${pack(selections.get(id).atoms[index][0])}`).join("&");
+  const address = hash ? `#${hash}` : location.pathname + location.search;
+  try { history[step && parent === window ? "pushState" : "replaceState"](null, "", address); } catch { /* framed without an address */ }
 }
 
 function recall() {
@@ -13,10 +18,17 @@ function recall() {
   for (const part of location.hash.slice(1).split("&")) {
     try {
       const cut = part.indexOf("=");
-      const id = unpack(part.slice(0, cut));
+      const id = byAddress.get(unpack(part.slice(0, cut)));
       const index = indexOfKey(selections.get(id).atoms, unpack(part.slice(cut + 1)));
       if (index >= 0) chosen.set(id, index);
     } catch { /* not one of this page's: ignored */ }
   }
 }
 
+addEventListener("hashchange", () => {
+  const before = new Map(choices());
+  recall();
+  draw();
+  const now = choices();
+  announce([...now.keys()].filter((id) => now.get(id) !== before.get(id) && !selections.get(id).leaves));
+});

@@ -1,7 +1,7 @@
 // ---- choosing --------------------------------------------------------------------------------------------------------
 
-// null goes back to the start
-function choose(changes) {
+// null goes back to the start. asked: by a click or a menu, and not by pointing.
+function choose(changes, asked = false) {
   const news = changes.filter(([id, index]) => (chosen.has(id) ? chosen.get(id) : null) !== index);
   if (!news.length) return;
   for (const [id, index] of news) {
@@ -9,7 +9,8 @@ function choose(changes) {
     if (index !== null && selections.get(id).kind === "hover") recent.splice(0, recent.length, id, ...recent.filter((it) => it !== id));
   }
   draw();
-  if (news.some(([id]) => !selections.get(id).leaves)) remember();
+  const kept = news.map(([id]) => selections.get(id)).filter((it) => !it.leaves);
+  if (kept.length) remember(asked && kept.some((it) => it.kind !== "hover"));
   announce(news.filter(([, index]) => index !== null).map(([id]) => id));
 }
 

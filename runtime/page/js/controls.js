@@ -1,9 +1,12 @@
 // ---- menus, references, and what the document itself reacts to
 
-addEventListener("hashchange", () => { recall(); draw(); });
+let dragged = null; // a slider on its way: one step of history, however many numbers it passes
+document.addEventListener("change", () => { dragged = null; });
 document.addEventListener("input", ({ target }) => {
   const { selection } = target.dataset, index = target.type === "checkbox" ? Number(target.checked) : Number(target.value);
-  if (selection) choose([[selection, index < 0 ? null : index]]);
+  if (!selection) return;
+  choose([[selection, index < 0 ? null : index]], dragged !== target);
+  if (target.type === "range") dragged = target;
 });
 document.addEventListener("submit", (event) => event.preventDefault());
 document.querySelectorAll("[data-ref]").forEach(listenRef);

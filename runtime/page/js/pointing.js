@@ -10,7 +10,7 @@ function act(element, pointed, click) {
     }
   // what was pointed at before and is not now
   for (const id of drives(element)) if (selections.get(id).leaves && !changes.has(id)) changes.set(id, null);
-  choose([...changes]);
+  choose([...changes], click);
 }
 
 // What lies under the pointer: [[selections, atom], ...]
@@ -48,6 +48,6 @@ function listen(element, view) {
 
 function listenRef(ref) {
   const refs = () => JSON.parse(ref.dataset.ref);
-  for (const kind of ["pointerenter", "focus", "click"]) ref.addEventListener(kind, () => choose(refs()));
+  for (const kind of ["pointerenter", "focus", "click"]) ref.addEventListener(kind, () => choose(refs(), kind === "click"));
   for (const kind of ["pointerleave", "blur"]) ref.addEventListener(kind, (event) => { if (event.pointerType !== "touch") leave(refs().map(([id]) => id)); });
 }
