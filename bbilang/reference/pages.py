@@ -56,7 +56,7 @@ SELECTIONS = {  # name -> (description, example, parameters)
     ),
     "pick": (
         "The reader chooses from a menu, so no element has to show the atoms.",
-        "class_ = pick(output[top(5)])\nblock5c.expand.channel | attribute(output[class_]) | top(8) | present(bars)",
+        'class_ = pick(output[top(5)], title="Class")\nblock5c.expand.channel | attribute(output[class_]) | top(8) | present(bars)',
         SELECTION,
     ),
     "slider": (
@@ -123,6 +123,7 @@ def setting_example(name: str) -> str:
         "show": "channels=[2, 1, 0]",
         "attribute": "method=linear",
         "scores": "kind=logits",
+        "page": 'title="Two questions about one photo"',
     }
     arguments = values.get(name) or (str(first.default) if first.name == "value" else f"{first.name}={first.default}")
     return f"set {name} {arguments}" if first.name == "value" else f"set {name}({arguments})"
