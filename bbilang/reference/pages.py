@@ -56,7 +56,8 @@ SELECTIONS = {  # name -> (description, example, parameters)
     ),
     "pick": (
         "The reader chooses from a menu, so no element has to show the atoms.",
-        'class_ = pick(output[top(5)], title="Class")\nblock5c.expand.channel | attribute(output[class_]) | top(8) | present(bars)',
+        'class_ = pick(output[top(5)], title="Class")\n'
+        "block5c.expand.channel | attribute(output[class_]) | top(8) | present(bars)",
         SELECTION,
     ),
     "slider": (
