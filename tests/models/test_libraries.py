@@ -60,6 +60,7 @@ def test_without_a_network(fails, monkeypatch, tmp_path):
     libraries.need("timm", "transformers")
     from huggingface_hub import constants
 
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)  # whatever the environment says
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(constants, "ENDPOINT", "https://no-such-host.invalid")
     with fails("E419", "the weights of timm:resnet18 could not be fetched", "--weights FILE", "--weights random"):
