@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from smaller_specs import SMALLER
 
 from bbilang.compiler.check.check import Options, check_recovering
 from bbilang.compiler.optimize.rules import optimize
@@ -42,26 +43,6 @@ PASSES = {
 # The two long ones run with fewer layers and classes. Which of their passes are reverse is for the measured speeds of a
 # machine to say: their sum is what is known.
 AT_MOST = {"channel_attribution": 12, "spatial_attribution": 57}
-SHORTER = {
-    "methods_side_by_side": (
-        ("n_steps=64", "n_steps=2"),
-        ("n_samples=16", "n_samples=2"),
-        ("occlusion,", "occlusion(window=112, stride=112),"),
-        ("n_masks=256", "n_masks=3"),
-        ("top(3)", "top(2)"),
-    ),
-    "which_pixels_which_concepts": (("of=input_x_gradient", "of=input_x_gradient, n_samples=2"),),
-    "channel_attribution": (
-        ("block3b.expand, block4b.expand, ", ""),
-        (" block5b.expand,", ""),
-        ("top(12, per=layer)", "top(2, per=layer)"),
-        ("output.class", "output[top(8)]"),
-    ),
-    "spatial_attribution": (
-        ("block4c.expand, block5c.expand, ", "block5c.expand, "),
-        ("output[top(50)]", "output[top(8)]"),
-    ),
-}
 
 
 def diagnostics(path: Path) -> list:
@@ -85,7 +66,7 @@ def results_of(path: Path, optimized: bool):
     from bbilang.runtime.models.loading import load
 
     text = path.read_text(encoding="utf-8")
-    for old, new in SHORTER.get(path.stem, ()):
+    for old, new in SMALLER.get(path.stem, ()):
         assert old in text
         text = text.replace(old, new)
     source = Source(text, str(path))

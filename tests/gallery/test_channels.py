@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from closeness import close_to, within
+from smaller_specs import SMALLER
 
 pytestmark = pytest.mark.browser
 
@@ -71,13 +72,7 @@ def test_spatial_and_channel(read, shown):
 
 def test_channel_attribution(read, shown):
     """Two layers, and two channels a layer to click, so that the test is short."""
-    fewer = (
-        ("block3b.expand, block4b.expand, ", ""),
-        (" block5b.expand,", ""),
-        ("top(12, per=layer)", "top(2, per=layer)"),
-        ("output.class", "output[top(8)]"),
-    )  # fmt: skip
-    reader = read("channel_attribution", *fewer)
+    reader = read("channel_attribution", *SMALLER["channel_attribution"])
     icons, classes = reader.data("icons"), reader.data("classes")
     channels = reader.atoms("icons", "channel")
     assert icons.axes == ("root", "layer", "channel")
@@ -107,5 +102,5 @@ def test_channel_attribution(read, shown):
     assert "the output" in reader.words("icons") and "root=" not in reader.tab.url
     shown(reader.numbers("icons"), icons.values[start])
     assert reader.pictures("icons") == drawn
-    tab = read("channel_attribution", *fewer, width=390, color_scheme="dark").tab
+    tab = read("channel_attribution", *SMALLER["channel_attribution"], width=390, color_scheme="dark").tab
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from smaller_specs import SMALLER
 
 from bbilang.runtime.fields.prose import prose
 
 pytestmark = pytest.mark.browser
 
-QUICK = (
-    ("n_steps=64", "n_steps=2"),
-    ("n_samples=16", "n_samples=2"),
-    ("occlusion,", "occlusion(window=112, stride=112),"),
-    ("n_masks=256", "n_masks=3"),
-    ("top(3)", "top(2)"),
-)
 METHODS = ("gradient", "integrated_gradients", "smoothgrad", "guided_backprop", "grad_cam", "lrp", "occlusion", "rise")
 
 
 def test_methods_side_by_side(read):
-    reader = read("methods_side_by_side", *QUICK)
+    reader = read("methods_side_by_side", *SMALLER["methods_side_by_side"])
     assert [text for text in reader.texts("pixels") if text in METHODS] == list(METHODS)
     before = reader.pictures("pixels")
     assert len(set(before)) == len(METHODS)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from closeness import close_to
+from smaller_specs import SMALLER
 
 pytestmark = pytest.mark.browser
 
-QUICK = ("of=input_x_gradient", "of=input_x_gradient, n_samples=2")
-
 
 def test_which_pixels_which_concepts(read, shown):
-    reader = read("which_pixels_which_concepts", QUICK)
+    reader = read("which_pixels_which_concepts", *SMALLER["which_pixels_which_concepts"])
     icons, found = reader.data("icons"), reader.data("found")
     shown(reader.numbers("icons"), icons.values)
     channels = icons.coords["channel"][1]
@@ -31,5 +30,7 @@ def test_which_pixels_which_concepts(read, shown):
     shown(reader.numbers("found"), found.values.reshape(14 * 14, 6)[11 * 14 + 9])
     assert f"channel {channels[4]}" in reader.words("pixels")  # the other choice stays
     close_to(found.values.reshape(-1, 6).sum(0), icons.values, terms=np.abs(found.values.reshape(-1, 6)).sum(0))
-    tab = read("which_pixels_which_concepts", QUICK, width=390, color_scheme="dark").tab
+    tab = read(
+        "which_pixels_which_concepts", *SMALLER["which_pixels_which_concepts"], width=390, color_scheme="dark"
+    ).tab
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390

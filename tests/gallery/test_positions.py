@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 from closeness import close_to
+from smaller_specs import SMALLER
 
 import bbilang
 
@@ -82,8 +83,7 @@ def test_activation_grids(read, shown):
 def test_spatial_attribution(read, shown):
     """Fewer classes for the map of all of them, so that the test is short: the passes are asserted on the whole spec
     elsewhere. Pointing at a cell: its classes, and a map over every layer; pointing at a class: another."""
-    fewer = (("output[top(50)]", "output[top(8)]"), ("block4c.expand, ", ""))
-    reader = read("spatial_attribution", *fewer)
+    reader = read("spatial_attribution", *SMALLER["spatial_attribution"])
     here, influence = reader.data("here"), reader.data("influenced")
     assert reader.numbers("here") == [] and "nothing selected" in reader.words("here")
     before = reader.pictures("grids")
@@ -107,5 +107,5 @@ def test_spatial_attribution(read, shown):
     assert names[1] in reader.words("grids") and reader.pictures("grids") != still
     shown(reader.numbers("classes"), reader.data("classes").values)
     reader.away()
-    tab = read("spatial_attribution", *fewer, width=390, color_scheme="dark").tab
+    tab = read("spatial_attribution", *SMALLER["spatial_attribution"], width=390, color_scheme="dark").tab
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390

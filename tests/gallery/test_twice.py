@@ -6,37 +6,20 @@ import csv
 from pathlib import Path
 
 import pytest
+from smaller_specs import SMALLER
 
 import bbilang
 from bbilang import api
 from bbilang.page import FORMATS
 
 ROOT = Path(__file__).parents[2]
-# Where numbers take long, of fewer layers, classes or steps: as in the tests of these pages, whose numbers they share.
-FEWER = {
-    "channel_attribution": (
-        ("block3b.expand, block4b.expand, ", ""),
-        (" block5b.expand,", ""),
-        ("top(12, per=layer)", "top(2, per=layer)"),
-        ("output.class", "output[top(8)]"),
-    ),
-    "methods_side_by_side": (
-        ("n_steps=64", "n_steps=2"),
-        ("n_samples=16", "n_samples=2"),
-        ("occlusion,", "occlusion(window=112, stride=112),"),
-        ("n_masks=256", "n_masks=3"),
-        ("top(3)", "top(2)"),
-    ),
-    "which_pixels_which_concepts": (("of=input_x_gradient", "of=input_x_gradient, n_samples=2"),),
-    "spatial_attribution": (("output[top(50)]", "output[top(8)]"), ("block4c.expand, ", "")),
-}
 NAMES = sorted(path.stem for path in (ROOT / "specs").glob("*.bbi"))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_page_again_from_its_numbers(name, compiled, tmp_path):
-    steps = compiled(name, *FEWER.get(name, ())).page.plan  # this made the icons, and kept the numbers
+    steps = compiled(name, *SMALLER.get(name, ())).page.plan  # this made the icons, and kept the numbers
     run = bbilang.Page(api.view(results := api.execute(steps, recall=False)), results, steps)
     again = bbilang.Page(api.view(results := api.execute(steps)), results, steps)
     assert again.results.passes is None  # every element was recalled

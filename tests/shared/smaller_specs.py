@@ -1,0 +1,22 @@
+"""The specs of the gallery whose numbers take long, with fewer layers, classes, steps and masks.
+
+Tests that compute one of them share this form, and so its numbers in the cache of the tests.
+"""
+
+SMALLER = {
+    "channel_attribution": (
+        ("block3b.expand, block4b.expand, ", ""),
+        (" block5b.expand,", ""),
+        ("top(12, per=layer)", "top(2, per=layer)"),
+        ("output.class", "output[top(8)]"),
+    ),
+    "methods_side_by_side": (
+        ("n_steps=64", "n_steps=2"),
+        ("n_samples=16", "n_samples=2"),
+        ("occlusion,", "occlusion(window=112, stride=112),"),
+        ("n_masks=256", "n_masks=3"),
+        ("top(3)", "top(2)"),
+    ),
+    "spatial_attribution": (("output[top(50)]", "output[top(8)]"), ("block4c.expand, ", "")),
+    "which_pixels_which_concepts": (("of=input_x_gradient", "of=input_x_gradient, n_samples=2"),),
+}
