@@ -25,6 +25,7 @@ FILES = (
     "state.js",  # the page's data, and what the reader chose
     "images.js",  # pictures decoded once, maps cut from sheets
     "frames.js",  # which frame an element shows
+    "charts/tabs.js",  # one map at a time over a picture
     "charts/position.js",  # the same position in every grid, groups that fade
     "charts/update.js",  # charts follow the state
     "describe.js",  # words follow the state

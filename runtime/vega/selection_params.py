@@ -9,7 +9,7 @@ from typing import Any
 from bbilang.runtime.vega.element import identifier
 from bbilang.runtime.view.implicit_selections import cell_middles
 from bbilang.runtime.view.model import Element, Selection, View
-from bbilang.runtime.view.states import elements
+from bbilang.runtime.view.states import elements, layered
 from bbilang.runtime.view.styles import Styles, enlarges_cells, style_of
 
 
@@ -41,9 +41,13 @@ def interact(view: View, styles: Styles, params: dict[str, dict[str, Any]], part
             params[f"point_{name}"] = {"name": f"point_{name}", "select": select, "views": views}
             start = f"isValid(point_{name}.of_{name}) ? point_{name}.of_{name}[0] : {start}"
         params[f"now_{name}"] = {"name": f"now_{name}", "expr": start}
+    shown = _tabs(view, params)
     for element in elements(view):
         name = identifier(element.id)
-        params[f"state_{name}"] = {"name": f"state_{name}", "expr": _state(element, selections)}
+        state = _state(element, selections)
+        if element.id in shown and element.panels:
+            state = f"{shown[element.id]} ? ({state}) : {len(element.panels[0].frames)}"
+        params[f"state_{name}"] = {"name": f"state_{name}", "expr": state}
         driven = [*(target.selection for target in element.targets), *element.selects]
         back = []
         for each in driven:
@@ -55,6 +59,20 @@ def interact(view: View, styles: Styles, params: dict[str, dict[str, Any]], part
         params[f"selected_{name}"] = {"name": f"selected_{name}", "expr": f"[{', '.join(back)}]"}
     _same_position(view, styles, params)
     _fade(view, styles, params)
+
+
+def _tabs(view: View, params: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Adds a choice for each picture with several maps over it; the id of a map -> when it is in front."""
+    shown = {}
+    for host in (element for interface in view.interfaces for element in interface.elements):
+        over = list(layered(host))[1:]
+        if len(over) > 1:
+            name = f"tab_{identifier(host.id)}"
+            labels = [*(element.title for element in over), "none"]
+            bind = {"input": "radio", "options": list(range(len(labels))), "labels": labels, "name": f"{host.title}: "}
+            params[name] = {"name": name, "value": 0, "bind": bind}
+            shown |= {element.id: f"{name} == {number}" for number, element in enumerate(over)}
+    return shown
 
 
 def _same_position(view: View, styles: Styles, params: dict[str, dict[str, Any]]) -> None:

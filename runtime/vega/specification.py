@@ -17,7 +17,7 @@ from bbilang.runtime.vega.marks import tables
 from bbilang.runtime.vega.sankey_layout import flow
 from bbilang.runtime.vega.theme import BLANK, FONT, Theme
 from bbilang.runtime.view.model import Element, Frame, View
-from bbilang.runtime.view.states import elements, layered, start_choices, start_states
+from bbilang.runtime.view.states import elements, layered, shown_at_start, start_choices
 from bbilang.runtime.view.styles import Styles, is_map, style_of
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
@@ -47,7 +47,7 @@ def layout(view: View, element: Element, styles: Styles, theme: Theme) -> dict[s
     """The specification of one element, without tables."""
     ratios = tuple(picture.height / picture.width if picture.width else 1.0 for picture in view.pictures)
     theme = replace(theme, ratios=ratios)
-    return _specification(element, styles, theme, start_states(view), selected_atoms(view))
+    return _specification(element, styles, theme, shown_at_start(view, element), selected_atoms(view))
 
 
 def attach(specification: dict[str, Any], values: Mapping[str, object]) -> None:

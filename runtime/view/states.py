@@ -93,3 +93,20 @@ def start_states(view: View) -> dict[str, int]:
     selections = {selection.id: selection for selection in view.selections}
     chosen = start_choices(view)
     return {element.id: state_index(element, selections, chosen) for element in elements(view)}
+
+
+def shown_at_start(view: View, element: Element) -> dict[str, int]:
+    """Id -> index of the frame that an element and what is drawn over it open with. Of several over one picture the
+    first that draws something is in front, and the others show the frame that draws nothing."""
+    states = start_states(view)
+    over = list(layered(element))[1:]
+    if len(over) > 1:
+        front = next((it for it in over if _draws(it, states[it.id])), over[0])
+        states |= {it.id: len(it.panels[0].frames) for it in over if it is not front and it.panels}
+    return states
+
+
+def _draws(element: Element, state: int) -> bool:
+    return any(
+        max(panel.frames[state].pictures, default=-1) >= 0 for panel in element.panels if state < len(panel.frames)
+    )

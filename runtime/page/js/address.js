@@ -5,20 +5,24 @@ const unpack = (text) => decodeURIComponent(text.replace(/\+/g, " "));
 
 const packName = (text) => encodeURIComponent(text).replace(/%20/g, "+");
 const byAddress = new Map([...data.selections.map((s) => [s.id, s.id]), ...data.selections.map((s) => [s.address, s.id])]);
+const OVER = "over."; // before the id of a picture: which of several maps lies over it
 
 // What is asked (a click, a menu) is a step that Back takes back; what is pointed at is not.
 function remember(step) {
-  const hash = [...chosen].filter(([id]) => !selections.get(id).leaves).map(([id, index]) => `${packName(selections.get(id).address)}=${pack(selections.get(id).atoms[index][0])}`).join("&");
+  const kept = [...chosen].filter(([id]) => !selections.get(id).leaves).map(([id, index]) => `${packName(selections.get(id).address)}=${pack(selections.get(id).atoms[index][0])}`);
+  const hash = [...kept, ...tabsToKeep(choices()).map(([host, tab]) => `${packName(OVER + host)}=${packName(tab || "none")}`)].join("&");
   const address = hash ? `#${hash}` : location.pathname + location.search;
   try { history[step && parent === window ? "pushState" : "replaceState"](null, "", address); } catch { /* framed without an address */ }
 }
 
 function recall() {
-  chosen.clear();
+  chosen.clear(), tabs.clear(), brought.clear();
   for (const part of location.hash.slice(1).split("&")) {
     try {
       const cut = part.indexOf("=");
-      const id = byAddress.get(unpack(part.slice(0, cut)));
+      const name = unpack(part.slice(0, cut)), tab = unpack(part.slice(cut + 1)), host = name.slice(OVER.length);
+      if (name.startsWith(OVER) && (tab === "none" || stacks.get(host)?.some((it) => it.id === tab))) tabs.set(host, tab === "none" ? "" : tab);
+      const id = byAddress.get(name);
       const index = indexOfKey(selections.get(id).atoms, unpack(part.slice(cut + 1)));
       if (index >= 0) chosen.set(id, index);
     } catch { /* not one of this page's: ignored */ }

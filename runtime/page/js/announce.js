@@ -12,7 +12,7 @@ function announce(ids) {
 
 // What other elements show now that these selections changed, at most three of them.
 function followers(ids, now) {
-  return data.elements.filter((element) => element.states.some((id) => ids.includes(id)))
+  return data.elements.filter((element) => element.states.some((id) => ids.includes(id)) && !behind(element, now))
     .map((element) => [element.title, contents(element, now, 6)]).filter(([, words]) => words).slice(0, 3).map((it) => it.join(": "));
 }
 
@@ -37,7 +37,7 @@ function numbers(frame, slot) {
 // What a reader who cannot see a chart hears of it: what it is, and the state that it shows.
 function label(node, now) {
   const parts = [node.dataset.alt];
-  for (const element of data.elements.filter((it) => it.host === node.dataset.chart)) {
+  for (const element of data.elements.filter((it) => it.host === node.dataset.chart && !behind(it, now))) {
     const shown = element.states.map((id) => selections.get(id).atoms[now.get(id)]?.[1] ?? "nothing selected").join(", ");
     const name = element.id === node.dataset.chart ? "shown" : element.title;
     parts.push(shown && `${name}: ${shown}`, contents(element, now, 8));

@@ -8,6 +8,7 @@ function choose(changes, asked = false) {
     index === null ? chosen.delete(id) : chosen.set(id, index);
     if (index !== null && selections.get(id).kind === "hover") recent.splice(0, recent.length, id, ...recent.filter((it) => it !== id));
   }
+  bring(news.filter(([, index]) => index !== null).map(([id]) => id), choices());
   draw();
   const kept = news.map(([id]) => selections.get(id)).filter((it) => !it.leaves);
   if (kept.length) remember(asked && kept.some((it) => it.kind !== "hover"));

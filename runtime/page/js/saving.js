@@ -32,14 +32,14 @@ const titled = (node) => [...node.childNodes].map(plain).filter(Boolean).join(":
 
 function wordsOf(element) {
   const now = choices(), figure = document.getElementById(`element-${element.id}`);
-  const shown = [...new Set(data.elements.filter((it) => it.host === element.id).flatMap((it) => it.states))].map((id) => selections.get(id));
+  const shown = [...new Set(data.elements.filter((it) => it.host === element.id && !behind(it, now)).flatMap((it) => it.states))].map((id) => selections.get(id));
   const menus = shown.filter((it) => it.kind === "pick" || it.kind === "slider").map((it) => `${it.title}: ${it.atoms[now.get(it.id)]?.[1] ?? "none"}`);
   const top = [{ words: titled(figure.querySelector("h3")), size: 17, weight: 600 }];
   if (menus.length) top.push({ words: menus.join("; ") });
   top.push(...[...figure.querySelectorAll(":scope > .warning")].map((node) => ({ words: plain(node), weight: 600 })));
   for (const node of figure.querySelectorAll(":scope > .caption")) top.push({ words: plain(node) });
   const below = [];
-  for (const node of figure.querySelector("figcaption").children) {
+  for (const node of figure.querySelectorAll("figcaption > :not([data-over]), figcaption > [data-over]:not([hidden]) > *")) {
     if (node.matches(".hint, .how") || !plain(node)) continue;
     if (node.matches(".chips")) for (const chip of node.children) below.push({ words: plain(chip), square: chip.querySelector("i").style.background });
     else if (node.matches(".legend")) {
@@ -48,7 +48,7 @@ function wordsOf(element) {
       if (quantity) below.push({ words: plain(quantity), scale: strip && { colours: strip.dataset.colours.split(" "), ends: [...node.querySelectorAll(".scale > span")].map(plain) } });
     } else below.push(...node.textContent.split("\n").filter((line) => line.trim()).map((words) => ({ words })));
   }
-  below.push(...[...figure.querySelectorAll(".reading > p, .reading > ul > li")].map((node) => ({ words: plain(node), soft: true })));
+  below.push(...[...figure.querySelectorAll(".reading:not([hidden]) > p, .reading:not([hidden]) > ul > li")].map((node) => ({ words: plain(node), soft: true })));
   const facts = [...document.querySelectorAll("footer dd")].slice(0, 2).map(plain).join(", ");
   below.push({ words: `${document.title} · ${facts} · made with bbilang`, soft: true });
   return { top, below };
@@ -134,7 +134,7 @@ async function pictureOf(kind, element) {
 function fileName(kind, element) {
   const word = (text) => text.normalize("NFKC").replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, 40);
   const file = location.protocol === "about:" ? "" : unpack(location.pathname.split("/").pop()).replace(/\.html?$/, "");
-  const now = choices(), states = kind === "csv" ? [] : data.elements.filter((it) => it.host === element.id).flatMap((it) => it.states);
+  const now = choices(), states = kind === "csv" ? [] : data.elements.filter((it) => it.host === element.id && !behind(it, now)).flatMap((it) => it.states);
   const shown = [...new Set(states)].map((id) => selections.get(id).atoms[now.get(id)]?.[1] ?? "nothing");
   return `${[file || document.title, element.id, ...shown].map(word).filter(Boolean).join("-").slice(0, 120)}.${kind}`;
 }

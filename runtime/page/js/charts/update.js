@@ -15,7 +15,7 @@ function draw() {
   for (const element of data.elements) {
     const view = views.get(element.host);
     if (!view) continue;
-    const state = stateOf(element, now);
+    const state = shownState(element, now);
     view.signal(`state_${element.name}`, state);
     set(view, `selected_${element.name}`, selectedAtoms(element, now));
     set(view, `faded_${element.name}`, faded.size ? element.atoms.map((atom) => faded.get(atom[0]) ?? 1) : []);
