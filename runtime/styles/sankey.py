@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 
 class Sankey(Style):
-    """Columns of atoms with links between neighbours: width by magnitude, colour by sign. A node is as high as its
-    links need. Clicking a node leaves what flows through it: the links before it are scaled by the share of their end
-    that goes on to it, those after it by the share of their start that comes from it."""
+    """Columns of atoms with links between neighbours: width by magnitude, and at each node what raises above a line and
+    what lowers below it; their net is drawn in ink and printed. Links of one unit have one scale. Clicking a node
+    leaves what flows through it: the links before it are scaled by the share of their end that goes on to it, those
+    after it by the share of their start that comes from it; the numbers are then those of its links."""
 
     name = "sankey"
     spends = "a linked list of fields"
@@ -61,6 +62,7 @@ class Sankey(Style):
     def _frame(self, drawing: Drawing, field: Linked, index: Index) -> Frame:
         atoms: list[int] = []
         numbers: list[tuple[float | None]] = []
+        scores: list[str] = []  # of a class: what its links are a part of
         colours: list[str] = []
         columns: list[int] = []
         slots: list[dict[int, int]] = []  # of each column: position in the field -> slot
@@ -74,6 +76,7 @@ class Sankey(Style):
                 atoms.append(atom)
                 colours.append(colour)
                 numbers.append((rounded(float(values[i])),))
+                scores.append(f"{float(values[i]):.2f}" if node.type.content == "score" else "")
                 columns.append(column)
         links = []
         for column, pair in enumerate(field.pairs):
@@ -85,23 +88,43 @@ class Sankey(Style):
                 if i in slots[column] and j in slots[column + 1] and value:
                     links.append((slots[column][i], slots[column + 1][j], value))
         return Frame(
-            tuple(atoms), (), tuple(numbers), colours=tuple(colours), links=tuple(links), columns=tuple(columns)
+            tuple(atoms),
+            (),
+            tuple(numbers),
+            notes=tuple(scores),
+            colours=tuple(colours),
+            links=tuple(links),
+            columns=tuple(columns),
         )
 
     def options(self, drawing: Drawing) -> dict[str, object]:
         nodes = drawing.field.nodes if isinstance(drawing.field, Linked) else ()
-        return {"columns": tuple("classes" if n.type.atom == "class" else n.type.layers[0] for n in nodes)}
+        names = tuple("classes" if n.type.atom == "class" else n.type.layers[0] for n in nodes)
+        units = tuple(dict.fromkeys(_unit(later) for later in nodes[1:]))  # what has one unit has one scale
+        return {"columns": names, "scales": tuple(units.index(_unit(later)) for later in nodes[1:]), "units": units}
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
-        return (
-            "the wider a link, the larger its number, scaled separately for each pair of columns",
-            "red raises the later one, blue lowers it",
-        )
+        nodes = drawing.field.nodes if isinstance(drawing.field, Linked) else ()
+        notes = [
+            "the wider a link, the larger its number",
+            "red raises what comes later and lies above the line of a node, blue lowers it and lies below",
+            "in ink and as a number the net: what a node gets, in the first column what it gives",
+        ]
+        if len({_unit(later) for later in nodes[1:]}) > 1:
+            notes.append("links to groups and links to classes have different units, so each has a scale of its own")
+        if nodes and nodes[-1].type.content == "score":
+            notes.append("what is missing from a class's score does not pass through these groups")
+        return tuple(notes)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.sankey import chart
 
         return chart(element, theme)
+
+
+def _unit(later: Field) -> str:
+    """The unit of links to a column."""
+    return later.type.unit or "of the score" if later.type.content == "score" else "of group score"
 
 
 def _atoms(column: Node) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 from bbilang.runtime.vega.element import clipped, identifier, series, slots
 from bbilang.runtime.vega.geometry import value_of
 from bbilang.runtime.vega.marks import tables
-from bbilang.runtime.vega.sankey_layout import flow
+from bbilang.runtime.vega.sankey_layout import flows
 from bbilang.runtime.vega.theme import BLANK, FONT, Theme
 from bbilang.runtime.view.model import Element, Frame, View
 from bbilang.runtime.view.states import elements, layered, shown_at_start, start_choices
@@ -65,13 +65,18 @@ def table(element: Element) -> list[list[dict[str, Any]]]:
     """[panel][state] -> what is drawn; every frame has the same number of slots, and one more frame draws nothing."""
     count, lines = 0 if is_map(element) else slots(element), series(element)
     empty = Frame(series=("",) * lines)
-    return [
+    made = [
         [
             _frame(frame, count, lines, panel.labels[state] if state < len(panel.labels) else panel.label)
             for state, frame in enumerate((*panel.frames, empty))
         ]
         for panel in element.panels
     ]
+    if any(frame.columns for panel in element.panels for frame in panel.frames):
+        for panel, laid_out in zip(made, flows(element), strict=True):
+            for frame, flow in zip(panel, laid_out, strict=False):
+                frame["flow"] = flow
+    return made
 
 
 def selected_atoms(view: View) -> dict[str, list[int]]:
@@ -106,7 +111,6 @@ def _frame(frame: Frame, count: int, lines: int, label: str) -> dict[str, Any]:
         "spots": list(frame.spots),
         "remark": frame.remark,
         "budget": frame.budget,
-        **({"flow": flow(frame)} if frame.columns else {}),
     }
 
 

@@ -78,6 +78,11 @@ def test_groups_across_layers(read, shown):
     first = menu.evaluate("node => node.selectedOptions[0].textContent")
     followed = widths()
     assert sum(followed) < sum(before) and "flow=output+class=" in reader.tab.url
+    given = linked.pairs[1].values.data.reshape(6, 5)[:, 0]
+    score = float(linked.nodes[2].values.data.ravel()[0])
+    words = " ".join(reader.texts("flow"))
+    assert f"{given.sum():+.2f} of {score:.2f}".replace("-", "\u2212") in words  # what the groups give, of the score
+    assert all(f"{value:+.2f}".replace("-", "\u2212") in words for value in given)
     menu.select_option(label="all of them")
     reader.rest()
     assert widths() == before and "flow=" not in reader.tab.url

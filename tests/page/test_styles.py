@@ -19,7 +19,7 @@ from bbilang.runtime.page.packing import KEYS, Lists, sheeted
 from bbilang.runtime.styles.masks import mask, spots
 from bbilang.runtime.styles.rgb import colours
 from bbilang.runtime.vega.colours import colour_map_png
-from bbilang.runtime.vega.sankey_layout import GHOST, flow
+from bbilang.runtime.vega.sankey_layout import GHOST, LABEL, LEAST, flow, scaled
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import hues
 from bbilang.runtime.view.caption_references import refers
@@ -236,17 +236,41 @@ def test_flow_of_a_small_network():
     """Two groups, two groups, two classes: what leads to the first class, by hand."""
     links = ((0, 2, 3.0), (0, 3, -1.0), (1, 3, 2.0), (2, 4, 1.0), (2, 5, 3.0), (3, 4, -2.0))
     frame = Frame(tuple(range(6)), (), ((1.0,),) * 6, links=links, columns=(0, 0, 1, 1, 2, 2))
-    made = flow(frame)
-    widths = [link[4] for link in made["links"]]
-    assert np.allclose(np.array(widths[:3]) / widths[1], [3, 1, 2]) and np.allclose(
-        np.array(widths[3:]) / widths[3], [1, 3, 2]
-    )
-    close_to(sum(widths[:3]), sum(widths[3:]), digits=4)
+    (of_one,) = scaled([frame], (0, 0))  # one unit: one scale for the whole picture
+    made = flow(frame, (0, 0), (of_one,), 2 * LABEL / (LEAST + 2 * LABEL))
+    nodes = made["nodes"]
+    close_to([link[4] for link in made["links"]], [of_one * abs(value) for _, _, value in links], digits=3)
     assert made["through"][4] == [0.25, 1.0, 1.0, 1.0, GHOST, 1.0]  # of node 2 a quarter goes on to the class
     assert made["through"][0] == [1.0, 1.0, GHOST, 1.0, 1.0, pytest.approx(1 / 3, abs=1e-3)]
+    assert [node[8:] for node in nodes] == [[None, 2], [None, 2], [3, 4], [1, -2], [-1, None], [3, None]]
+    assert made["between"][4] == [None, None, 1.0, -2.0, None, None]  # what adds up to the first class
     for column in (0, 1, 2):
-        spans = sorted(node[1:] for node in made["nodes"] if node[0] == column)
-        assert all(a[1] <= b[0] for a, b in pairwise(spans)) and spans[-1][1] <= 1
+        spans = sorted(node[1:3] for node in nodes if node[0] == column)
+        assert all(a[1] <= b[0] for a, b in pairwise(spans)) and spans[-1][1] <= 1.0001
+    for slot, (_, top, bottom, waist, *parts, into, out) in enumerate(nodes):
+        for raising, lowering, net, own in ((*parts[:2], into, 1), (*parts[2:], out, 0)):
+            values = [value for *ends, value in links if ends[own] == slot]
+            close_to(raising, of_one * sum(v for v in values if v > 0), digits=3)
+            close_to(lowering, -of_one * sum(v for v in values if v < 0), digits=3)
+            close_to(raising - lowering, of_one * (net or 0), digits=3)
+            assert top <= waist - raising + 1e-4 and waist + lowering <= bottom + 1e-4
+    for (start, end, value), (_, _, at_start, at_end, width, _) in zip(links, made["links"], strict=True):
+        for slot, middle in ((start, at_start), (end, at_end)):  # what raises lies above the waist, what lowers below
+            edge = middle + width / 2 if value > 0 else middle - width / 2
+            assert (edge <= nodes[slot][3] + 1e-4) if value > 0 else (edge >= nodes[slot][3] - 1e-4)
+
+
+def test_flows_of_two_units_have_two_scales_the_same_in_every_state():
+    columns = (0, 1, 1, 2)
+    links = ((0, 1, 30.0), (0, 2, -10.0), (1, 3, 0.5), (2, 3, -0.25))
+    frames = [
+        Frame(tuple(range(4)), links=tuple((a, b, v * k) for a, b, v in links), columns=columns) for k in (1.0, 0.5)
+    ]
+    scales = scaled(frames, (0, 1))
+    assert scales[1] > 10 * scales[0]
+    full, half = ([link[4] for link in flow(frame, (0, 1), scales, 0.2)["links"]] for frame in frames)
+    close_to(half, [width / 2 for width in full], digits=3)
+    close_to(full, [scales[k] * abs(v) for k, (_, _, v) in zip((0, 0, 1, 1), links, strict=True)], digits=3)
 
 
 def test_a_sankey_s_links_are_the_pairs():
@@ -255,6 +279,7 @@ def test_a_sankey_s_links_are_the_pairs():
     assert len(frame.atoms) == 8 + 6 + 5 and len(frame.links) == 8 * 6 + 6 * 5
     assert frame.columns == (0,) * 8 + (1,) * 6 + (2,) * 5
     assert flowing.options["columns"] == ("middle", "late", "classes")
+    assert flowing.options["scales"] == (0, 1)  # a group's score and a class's have no common unit
     assert flowing.legend.domain[0] == -flowing.legend.domain[1]
 
 
