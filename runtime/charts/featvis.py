@@ -38,7 +38,8 @@ class IconChart(SlotChart):
         entries = swatches.entries(element) if self.netted else series_entries(element, range(series(element)))
         self.key = Key(element, geometry, entries if self.lines else ())
         wanted = number_option(element, "icon", icon_side(self.count))
-        geometry.columns = geometry.named("columns", icon_columns(geometry.room, self.count, wanted))
+        shown = geometry.named("shown", self.shown)
+        geometry.columns = geometry.named("columns", icon_columns(geometry.room, shown, wanted))
         # the dots stand in a row, or between two rows where a row ends there
         dots = GAP if element.gap else 0
         inside = geometry.named("inside", if_zero(quantity(element.gap) % geometry.columns, 0, dots))
@@ -48,7 +49,7 @@ class IconChart(SlotChart):
         pitch = geometry.unit + GUTTER
         notes = NOTE if self.noted else 0
         height = geometry.named("block", geometry.unit + (LABEL + LINE * self.lines + notes + BELOW))
-        deep = ceil(quantity(self.count) / geometry.columns) * height - BELOW + between
+        deep = ceil(shown / geometry.columns) * height - BELOW + between
         wide = geometry.columns * pitch - GUTTER + inside
         return geometry.flow(len(element.panels), wide, deep, labelled(element), gutter=34, top=self.key.height)
 

@@ -12,13 +12,14 @@ from bbilang.runtime.vega.targets import target_layers
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element
 
-LENS, NARROW = 76, 236  # pixels: a side of the enlarged cell; of a panel at least, for fingers
+LENS, CELL, WIDE = 76, 24, 544  # pixels: a side of the enlarged cell; of a cell where there is room; of a panel at most
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
     if theme.host is not None:
         return stacked([_tiles(element, theme.host.geometry, matched(element, theme.host.element))])
-    geometry = arranged(element, theme, NARROW)
+    across = max((panel.shape[1] for panel in element.panels), default=1)
+    geometry = arranged(element, theme, min(max(CELL * across, 220), WIDE), WIDE)
     return stacked(
         [
             *([_ground(element, geometry)] if element.overlays else []),

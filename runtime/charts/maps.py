@@ -54,10 +54,11 @@ def map_layer(
     return picture(base, str(geometry.width), str(geometry.height), **{"smooth": False, **mark})
 
 
-def arranged(element: Element, theme: Theme, narrow: int = 160) -> Geometry:
-    """One panel of 400 pixels or ``options["width"]``, several of ``narrow`` to 260; less where there is no room."""
+def arranged(element: Element, theme: Theme, narrow: float = 220, wide: float = 360) -> Geometry:
+    """One panel of 400 pixels or ``options["width"]``, several of ``narrow`` to ``wide`` that share the room; less
+    where there is none."""
     geometry, count = theme.geometry(element), len(element.panels)
-    side = number_option(element, "width", 400.0 if count == 1 else 260.0)
+    side = number_option(element, "width", 400.0 if count == 1 else wide)
     across = balanced(count, (geometry.room + GUTTER) / (narrow + GUTTER))
     width = floor(least(side, (geometry.room + GUTTER) / across - GUTTER))
     ratio = max((_ratio(panel, theme) for panel in element.panels), default=1.0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import altair as alt
 
-from bbilang.runtime.vega.element import Row, domain, rows, series, slots
-from bbilang.runtime.vega.geometry import Geometry
+from bbilang.runtime.vega.element import Row, domain, identifier, rows, series, slots
+from bbilang.runtime.vega.geometry import Geometry, Quantity, quantity
 from bbilang.runtime.vega.marks import Layer, MarkProperty, hit, layer, panel_labels, ring, stacked
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element
@@ -13,6 +13,18 @@ from bbilang.runtime.view.model import Element
 Corners = dict[str, str]  # name -> Vega expression; `left`, `top`, `right` and `bottom` are where a mark stands
 ATOM = "datum.frame.atoms[datum.slot]"
 BAR = "#7a869a"  # the colour of a lone series
+
+
+def shown_slots(element: Element, theme: Theme) -> Quantity:
+    """How many slots the present state fills, in the panel that fills most; without the page script, any state."""
+    states = list(zip(*(panel.frames for panel in element.panels), strict=True))
+    counts = [max(sum(atom >= 0 for atom in frame.atoms) or len(frame.pictures) for frame in state) for state in states]
+    most = max(slots(element), 1)
+    if theme.standalone or len(set(counts)) < 2 or element.gap:
+        return quantity(most)
+    first = theme.states.get(element.id, 0)
+    table = [*counts, most]  # the last is the frame that draws nothing
+    return Quantity(f"{table}[min(state_{identifier(element.id)}, {len(counts)})]", table[min(first, len(counts))])
 
 
 class SlotChart:
@@ -26,6 +38,7 @@ class SlotChart:
         self.element = element
         self.count, self.lines = max(slots(element), 1), series(element)
         self.low, self.high = domain(element)
+        self.shown = shown_slots(element, theme)
         self.geometry = self.arrange(theme.geometry(element))
         self.name = self.geometry.name
 

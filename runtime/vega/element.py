@@ -126,4 +126,4 @@ def preferred_width(element: Element, styles: Styles) -> int:
 
 def map_width(element: Element) -> int:
     """The width in pixels that the panels of a map or picture would like."""
-    return 400 if len(element.panels) == 1 else min(196 * len(element.panels), 800)
+    return 400 if len(element.panels) == 1 else min(240 * len(element.panels), 960)

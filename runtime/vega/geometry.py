@@ -108,9 +108,9 @@ class Geometry:
         return self
 
 
-def balanced(count: int, fit: Quantity) -> Quantity:
+def balanced(count: Quantity | float, fit: Quantity) -> Quantity:
     """Columns for ``count`` slots where ``fit`` would fit: rows as equal as possible, at least one column."""
-    whole = quantity(max(count, 1))
+    whole = most(1, quantity(count))
     fit = least(whole, most(1, floor(fit)))
     return ceil(whole / ceil(whole / fit))
 
@@ -121,9 +121,9 @@ SMALL_ICON = 92  # pixels: an icon may become this small before the row wraps
 
 def icon_side(count: int) -> float:
     """Pixels of a side of each of ``count`` icons in a row, where there is room."""
-    return 132.0 if count <= 3 else 116.0 if count <= 8 else 96.0
+    return 168.0 if count <= 3 else 148.0 if count <= 8 else 128.0
 
 
-def icon_columns(room: Quantity, count: int, side: float) -> Quantity:
+def icon_columns(room: Quantity, count: Quantity | float, side: float) -> Quantity:
     """How many of ``count`` icons stand side by side."""
     return balanced(count, (room + ICON_GUTTER) / (min(side, SMALL_ICON) + ICON_GUTTER))

@@ -46,8 +46,9 @@ def layouts(view: View, styles: Styles, theme: Theme | None = None) -> dict[str,
 def layout(view: View, element: Element, styles: Styles, theme: Theme) -> dict[str, Any]:
     """The specification of one element, without tables."""
     ratios = tuple(picture.height / picture.width if picture.width else 1.0 for picture in view.pictures)
-    theme = replace(theme, ratios=ratios)
-    return _specification(element, styles, theme, shown_at_start(view, element), selected_atoms(view))
+    states = shown_at_start(view, element)
+    theme = replace(theme, ratios=ratios, states=states)
+    return _specification(element, styles, theme, states, selected_atoms(view))
 
 
 def attach(specification: dict[str, Any], values: Mapping[str, object]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from bbilang.runtime.vega.element import identifier
@@ -29,6 +30,7 @@ class Theme:
     host: what the chart is drawn over, None where it stands alone.
     standalone: there is no page script: every cell that can be pointed at is a mark of its own.
     ratios: height over width of every picture of the page.
+    states: the frame that each element opens with, by id.
     geometries: where each element stands, by id; remembered, since overlays are drawn to it.
     """
 
@@ -36,6 +38,7 @@ class Theme:
     host: Host | None = None
     standalone: bool = False
     ratios: tuple[float, ...] = ()
+    states: Mapping[str, int] = field(default_factory=dict)
     geometries: dict[str, Geometry] = field(default_factory=dict)
 
     def geometry(self, element: Element) -> Geometry:

@@ -6,6 +6,7 @@ import io
 
 import map_views
 import numpy as np
+import planted
 import pytest
 import tiny
 from PIL import Image
@@ -13,8 +14,10 @@ from PIL import Image
 from bbilang.registry import registry
 from bbilang.runtime.page.export import export
 from bbilang.runtime.vega.colours import DIVERGING, SEQUENTIAL, colour_map_png, shades, smoothed, veil_png
+from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.scales import clipped, scale_ends, smoothing
 from bbilang.runtime.view.states import elements
+from bbilang.runtime.view.styles import style_of
 
 
 def lightness(colour: str) -> float:
@@ -180,3 +183,38 @@ def test_on_a_dark_page_what_is_faded_is_dark(show):
     holds_spotlight(*in_page(show, map_views.spotlight, color_scheme="dark"))
     assert darkness(map_views.alone, 0.5) > 200 > 90 > darkness(map_views.alone, 0.5, color_scheme="dark")
     holds_tint(*in_page(show, map_views.alone, color_scheme="dark"))
+
+
+# ---- the width -------------------------------------------------------------------------------------------------------
+
+
+def panel_width(view, name: str, room: int) -> float:
+    """Width of a panel of an element in a room: `panel_<name>` with its expression's value, from the drawn geometry."""
+    theme = Theme(room=room)
+    element = next(e for e in elements(view) if e.id == name)
+    style_of(element, registry().styles).chart(element, theme)
+    return theme.geometries[name].width.value
+
+
+def test_grids_and_maps_use_the_width():
+    text = "grids = [a, a, c].spatial | activation | present(featvis, facet=layer)"
+    view, _ = element_of(text.replace("[a, a, c]", "[a, b, c]"), "grids")
+    cells = max(panel.shape[1] for panel in next(e for e in elements(view) if e.id == "grids").panels)
+    assert panel_width(view, "grids", 1236) >= 24 * cells, "cells of 24 pixels where there is room"
+    assert panel_width(view, "grids", 350) == pytest.approx(350, abs=1), "one column on a phone"
+    methods = "[gradient, occlusion, smoothgrad, grad_cam]"
+    text = f"m = input.pixel | attribute(output, method={methods}) | present(heatmap, facet=method)"
+    view, _ = element_of(text, "m")
+    assert 220 <= panel_width(view, "m", 1104) <= 360
+
+
+@pytest.mark.browser
+def test_icons_share_the_row_of_the_present_state(show):
+    page = show(planted.neuron_groups)
+    side = "() => +document.querySelector('[data-chart=groups] .mark-image image').getAttribute('width')"
+    slider = page.locator("input[type=range]").first
+    slider.focus()
+    page.keyboard.press("End")
+    many = page.evaluate(side)
+    page.keyboard.press("Home")
+    assert page.evaluate(side) >= many and page.evaluate(side) > 120
