@@ -6,8 +6,10 @@ import sys
 def main() -> int:
     """Run `bbi`; gives the exit code."""
     try:
+        from bbilang.cli import heap
         from bbilang.cli.app import main as run
 
+        heap.own_process()
         return run()
     except KeyboardInterrupt:
         import signal

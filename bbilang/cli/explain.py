@@ -11,6 +11,7 @@ from pathlib import Path
 from bbilang.cli.console import console, is_terminal, printed, result, result_text
 from bbilang.cli.errors import FINE, misuse
 from bbilang.cli.files import writable, write
+from bbilang.cli.heap import keep_freed_blocks
 from bbilang.cli.progress_bar import ProgressBar
 from bbilang.cli.request import CommandLine, reported
 from bbilang.compiler.explain.explain import Explanation
@@ -45,6 +46,7 @@ def _analyzed(line: CommandLine, pipeline: Pipeline, bar: ProgressBar) -> Explan
     try:
         with bar:
             bar.doing("loading the network")
+            keep_freed_blocks()
             results = pipeline.measured()
     except KeyboardInterrupt as interrupt:
         raise line.interrupted from interrupt

@@ -11,6 +11,7 @@ from bbilang.cli.console import duration, plural, printed, report, result, size
 from bbilang.cli.errors import FINE, WRONG, explained, misuse
 from bbilang.cli.fetch import prepare
 from bbilang.cli.files import is_folder, writable, write
+from bbilang.cli.heap import keep_freed_blocks
 from bbilang.cli.index_page import Entry, index, percent, thumbnail
 from bbilang.cli.progress_bar import ProgressBar
 from bbilang.cli.request import CommandLine, reported
@@ -56,6 +57,7 @@ def _page(pipeline: Pipeline, bar: ProgressBar, loaded: bool = False) -> Page:
     """The page, with word of what is done for it."""
     if not loaded:
         bar.doing("loading the network")
+    keep_freed_blocks()
     _ = pipeline.results
     bar.doing("drawing the page")
     return pipeline.page

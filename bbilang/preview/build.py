@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bbilang.cli.console import duration, plural, printed
 from bbilang.cli.errors import explained
+from bbilang.cli.heap import keep_freed_blocks
 from bbilang.cli.progress_bar import DOING
 from bbilang.cli.request import CommandLine
 from bbilang.compiler.ir.program import ModelSlot, Program
@@ -83,6 +84,7 @@ class PageBuilder:
             self._loaded = None  # before another is loaded: there may be memory for one
         if self._loaded is None:
             self.shown.say("loading the network")
+            keep_freed_blocks()
         pipeline.loaded = self._loaded
         _ = pipeline.results
         if pipeline.job.loaded is not None:

@@ -1,0 +1,34 @@
+"""The command's own process keeps freed blocks; a program that imports bbilang, or calls its command, is left alone."""
+
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="glibc")
+
+USES = """
+import resource, numpy
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        numpy.ones(12 << 20, numpy.float32)  # 48 MB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+"""
+
+
+def faults(setting: str) -> int:
+    code = (
+        USES + f"from bbilang.cli import heap\nfaults()\n{setting}heap.keep_freed_blocks()\nfaults()\nprint(faults())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+def test_freed_blocks_are_kept_in_the_process_of_the_command():
+    import ctypes
+
+    if not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"):
+        pytest.skip("not glibc")
+    kept, left_alone = faults("heap.own_process()\n"), faults("")
+    assert kept * 20 < left_alone
