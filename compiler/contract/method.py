@@ -57,6 +57,10 @@ class Method:
     completes: ClassVar[bool] = False  # contributions add up to the score's difference from that at the baseline
     insensitive: ClassVar[str] = ""  # a sentence with its reference, where the result hardly depends on the class
 
+    def contributes(self, parameters: Parameters) -> bool:
+        """Whether its numbers are contributions in the target's unit, of which a sum over atoms is another."""
+        return self.completes or (self.redistributes and not self.unit)
+
     def note(self, parameters: Parameters) -> str:
         """Return what a reader has to know of the numbers, for the legend: where they are no contributions."""
         return ""

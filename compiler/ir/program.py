@@ -156,6 +156,7 @@ class Forward:
 
 OUTPUT = "output"
 TRIAL = "trust"  # `Rerun.finds` of a measure of `trust`
+REMOVAL = "removal"  # `Rerun.finds` of a layer at zero, for the budget line
 
 
 @frozen
@@ -228,7 +229,8 @@ class Rerun(Derivatives):
     """The network again from one layer on, as a method or a measure of `trust` needs it.
 
     ``finds``: one word for what it runs for: `gradients` at other activations; the targets' `values` of masked ones;
-    `masks` that are learned; the word of another kind of method; or `trust`, a measure (`contract.Trials`).
+    `masks` that are learned; the word of another kind of method; `trust`, a measure (`contract.Trials`); or `removal`,
+    of the layer at zero.
     ``above``: only the network above the layer runs; else all of it, for every visit and target, as a call without an
     optimizer does. ``baseline``: the forward of the baseline's picture, or -1. ``visits`` and what follows ``finds``:
     see `contract.RerunWork`.
@@ -254,6 +256,11 @@ class Rerun(Derivatives):
     def is_trial(self) -> bool:
         """Whether a measure of `trust` runs, which the operation defines, and not an attribution method."""
         return self.finds == TRIAL
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether it measures what the scores are without the layer."""
+        return self.finds == REMOVAL
 
 
 @frozen

@@ -16,6 +16,7 @@ from typing import Any
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import (
     MOST_STAGES,
+    REMOVAL,
     TRIAL,
     Backward,
     DerivativeRequest,
@@ -151,6 +152,7 @@ SHAPES = {
     "values": (True, False, "mask"),
     "masks": (False, True, "step"),
     TRIAL: (True, True, "step"),
+    REMOVAL: (True, False, "layer"),
 }
 
 

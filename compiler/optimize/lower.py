@@ -9,6 +9,7 @@ from bbilang.compiler.contract import Activations, Gradients, IconsOf, Registry,
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.compiler.ir.program import (
     OUTPUT,
+    REMOVAL,
     TRIAL,
     Backward,
     DerivativeRequest,
@@ -20,6 +21,7 @@ from bbilang.compiler.ir.program import (
     Rerun,
     walk,
 )
+from bbilang.compiler.optimize.budget import budgeted
 from bbilang.compiler.optimize.cost import layer_of
 from bbilang.compiler.optimize.target_slots import (
     CHAIN,
@@ -61,6 +63,7 @@ def with_passes(program: Program, registry: Registry, scored: bool) -> Program:
                     lowering.icons.append(Icons((element.id,), icon_bound(element, program)))
                 case Activations(layers):
                     lowering.forwards.append(Forward(layers, False, False, (element.node,)))
+        lowering.add_removals(element)
     return lowering.result()
 
 
@@ -107,6 +110,21 @@ class _Lowering:
         request = DerivativeRequest(demand.target, node, demand.layers)
         rerun = Rerun((request,), 0, demand.layers[0], (demand.words, parameters), visits, False, finds=TRIAL)
         self._add_rerun(rerun, node, demand.baseline)
+
+    def add_removals(self, element: Element) -> None:
+        """Add a run with each layer of the element's attribution at zero: what its numbers are compared with."""
+        known = budgeted(element.node, self.registry)
+        if known is None or self.program.description is None:
+            return
+        target = known.attribution["to"]
+        own = [n for n, forward in enumerate(self.forwards) if set(known.each) & set(forward.serves)]
+        plain = [n for n in own if not self.forwards[n].picture and not self.forwards[n].rule]
+        for layer in known.layers if own else ():
+            requests = tuple(DerivativeRequest(target, node, (layer,), REMOVAL) for node in known.each)
+            self.reruns.append(
+                Rerun(requests, (plain or own)[0], layer, (REMOVAL, ()), 1, False, finds=REMOVAL, returns=False,
+                      noun="layer")
+            )  # fmt: skip
 
     def _add_rerun(self, rerun: Rerun, node: Node, picture: str | None) -> None:
         """Add a rerun after its own forward, and after that of the baseline ``picture`` where it has one."""

@@ -133,9 +133,10 @@ def choose_mode(program: Program) -> Program:
 
 
 def run_above(program: Program) -> Program:
-    """Path and perturbation methods run only the network above their layer, for all targets at once (6)."""
+    """Path and perturbation methods run only the network above their layer, for all targets at once (6);
+    a layer at zero is one run for all that compare with it."""
     groups: dict[tuple[Any, ...], list[Rerun]] = {}
-    for rerun in program.reruns:
+    for rerun in (each for each in program.reruns if not each.is_removal):
         for target in rerun.targets:
             key = (rerun.forward, rerun.layer, rerun.method, rerun.baseline, rerun.target_layer, level(target, program))
             groups.setdefault(key, []).append(
@@ -145,7 +146,21 @@ def run_above(program: Program) -> Program:
         replace(members[0], requests=joined(a for r in members for a in r.requests), above=True)
         for _, members in sorted(groups.items(), key=lambda item: (item[0][0], item[0][-1]))
     ]
-    return replace(program, reruns=tuple(merged))
+    return replace(program, reruns=(*merged, *_removals(program, merged)))
+
+
+def _removals(program: Program, others: list[Rerun]) -> list[Rerun]:
+    """One run for each layer at zero, whatever the target: the scores of all classes come from it. Above the layer
+    where the network above it is there anyway: cutting it off takes longer than one run of the whole network."""
+    cut = {(step.forward, step.layer) for step in (*program.tangents, *others)}
+    layers: dict[str, list[Rerun]] = {}
+    for rerun in program.reruns:
+        if rerun.is_removal:
+            layers.setdefault(rerun.layer, []).append(rerun)
+    return [
+        replace(own[0], requests=joined(a for r in own for a in r.requests), above=(own[0].forward, layer) in cut)
+        for layer, own in layers.items()
+    ]
 
 
 def choose_before_visualizing(program: Program) -> Program:

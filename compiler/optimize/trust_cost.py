@@ -48,7 +48,7 @@ def _again(program: Program, node: Node, description: ModelDescription, classes:
     passes, flops, bound = 0, 0, False
     forwards: dict[int, set[str]] = {}  # number of a forward -> the layers that it captures
     for step in program.derivatives:
-        is_measure = isinstance(step, Rerun) and step.is_trial
+        is_measure = isinstance(step, Rerun) and (step.is_trial or step.is_removal)
         if is_measure or not any(request.node is node for request in step.requests):
             continue
         own = replace(step, requests=tuple(request for request in step.requests if request.node is node))

@@ -199,6 +199,11 @@ def _tangents(
 
 
 def _rerun(program: Program, number: int, rerun: Rerun, description: ModelDescription) -> Step:
+    if rerun.is_removal:
+        row = flops_between(description, rerun.layer, OUTPUT) if rerun.above else description.flops
+        words = f"removal of {rerun.layer}, {'above it' if rerun.above else 'whole network'}"
+        asked = _spans(program, rerun.serves)
+        return Step("reruns", number, words, 1, _inputs(program) * row, 0, asked=asked)
     if rerun.is_trial:
         passes, flops, bound = cost_of(program, rerun, description)
         words = f"trust: {rerun.method[0].replace('_', ' ')} of {', '.join(rerun.layers)}"

@@ -52,6 +52,9 @@ class DerivativeMethod(Method):
         gives operations another derivative."""
         raise NotImplementedError
 
+    def contributes(self, parameters: Parameters) -> bool:
+        return self.linear or super().contributes(parameters)
+
     def explains_attributions(self) -> bool:
         return not self.redistributes
 

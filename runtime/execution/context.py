@@ -94,6 +94,7 @@ class Run:
                     self._combined.setdefault(request.node, set()).add(step.target_layer)
         self._group_parts: dict[str, Tensor] = {}
         self._scores: np.ndarray | None = None
+        self.removed: dict[str, np.ndarray | None] = {}  # layer -> scores (input, class) without it; None: it fails
 
     @classmethod
     def of(
@@ -378,6 +379,10 @@ def _engine_of(step: Derivative, registry: Registry) -> Callable[[Run, Any], Non
         return tangents
     if step.is_trial:
         return _trials
+    if step.is_removal:
+        from bbilang.runtime.attribution.removal import removal
+
+        return removal
     return registry.methods[step.method[0]].execute
 
 

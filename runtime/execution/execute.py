@@ -17,6 +17,7 @@ from bbilang.compiler.ir.program import Element, walk
 from bbilang.compiler.plan.plan import Plan, Step, order
 from bbilang.grammar import verification
 from bbilang.runtime.events import RunListener
+from bbilang.runtime.execution.budget import Budget, budget_of
 from bbilang.runtime.execution.context import Run
 from bbilang.runtime.execution.results import IconSet, Numbers, Results
 from bbilang.runtime.execution.verify import model_restored, verify_results
@@ -56,7 +57,7 @@ def execute(
     program = plan.program
     run = Run.of(program, registry, adapter, inputs, listener)
     with model_restored(adapter.module), passes.module_unchanged(), full_precision():
-        together = len(inputs) > 1 or bool(program.tangents or program.reruns)
+        together = len(inputs) > 1 or bool(program.tangents or any(not step.is_removal for step in program.reruns))
         seed = int(program.setting("seed", 0))
         behaviour = passes.probe(adapter, (*run.parts, run)[0].images, together, seed, run.passes, cache)
         execution = _Execution(plan, run, icons)
@@ -76,6 +77,7 @@ class _Execution:
     make_icons: MakeIcons
     fields: dict[str, Field] = field(default_factory=dict)
     sizes: dict[str, Field] = field(default_factory=dict)
+    budgets: dict[str, Budget] = field(default_factory=dict)
     objectives: dict[str, tuple[Named, list[Objective]]] = field(default_factory=dict)  # by element
     icons: list[Icon] = field(default_factory=list)
     icon_sets: dict[str, IconSet] = field(default_factory=dict)
@@ -126,6 +128,8 @@ class _Execution:
         size = element.node.get("size_of")
         if size is not None:
             self.sizes[element.id] = run.value(size)
+        if (budget := budget_of(element, run)) is not None:
+            self.budgets[element.id] = budget
         if any(element.id in icons.elements for icons in run.program.icons):
             style = run.registry.styles[element.node["style"]]
             objectives = partial(style.objectives, element.node, field, run)
@@ -154,9 +158,10 @@ class _Execution:
             self.fields, {n["id"]: run.value(n) for n in nodes if n.type.content == "selection"}, self.sizes,
             self.icon_sets, {name: run.layer(name) for name in names if name != "output"},
             run.probabilities if scored else None, run.kind if scored else "",
+            self.budgets,
         )  # fmt: skip
         return Results.of(
             program, numbers, run.adapter, inputs, icons=self.icons, passes=run.passes, model_passes=self.model_passes,
-            tangents=self.tangents, reruns=self.rerun_rows // len(inputs),
+            tangents=self.tangents, reruns=self.rerun_rows // len(inputs), removals=run.passes.removals // len(inputs),
             trusted=run.shared.trust_passes.rows // len(inputs), timings=self.timings, noticed=warnings,
         )  # fmt: skip

@@ -72,6 +72,7 @@ class Numbers:
     layers: Mapping[str, LayerDescription]
     probabilities: np.ndarray | None = None
     kind: str = ""
+    budgets: Mapping[str, Mapping[str, Named]] = field(default_factory=dict)
 
 
 class Counts(TypedDict, total=False):
@@ -80,6 +81,7 @@ class Counts(TypedDict, total=False):
     model_passes: tuple[int, int]
     tangents: int
     reruns: int
+    removals: int
     trusted: int
 
 
@@ -106,6 +108,7 @@ class Results:
     icon_sets: Mapping[str, IconSet] = field(default_factory=dict)
     pictures: tuple[NetworkInput, ...] = ()
     sizes: Mapping[str, Field] = field(default_factory=dict)  # element id -> what `size=norm` shows
+    budgets: Mapping[str, Mapping[str, Named]] = field(default_factory=dict)  # element id -> see execution/budget.py
     probabilities: np.ndarray | None = None  # (input, class); values where scores are no probabilities
     kind: str = ""  # of the scores (compiler/ir/score_kinds.py)
     labels: Callable[[int], str] = str
@@ -114,6 +117,7 @@ class Results:
     model_passes: tuple[int, int] = (0, 0)  # (forward, backward) of this run for the numbers, without icons
     tangents: int = 0  # forward-mode passes, likewise
     reruns: int = 0  # activations at which the network above a layer ran again, likewise
+    removals: int = 0  # runs of each input with a layer at zero, for the budget line
     trusted: int = 0  # passes for each input that the measures of `trust` took, in whole or part of the network
     adapter: Model | None = None
     recipe: Recipe | None = None
@@ -131,7 +135,8 @@ class Results:
         return cls(
             program, numbers.fields, numbers.selections, icon_sets=numbers.icon_sets, pictures=tuple(pictures),
             sizes=numbers.sizes, probabilities=numbers.probabilities, kind=numbers.kind,
-            labels=model.description.label, layers=numbers.layers, adapter=model, **making,
+            labels=model.description.label, layers=numbers.layers, adapter=model,
+            budgets=numbers.budgets, **making,
         )  # fmt: skip
 
     def nodes(self) -> Iterator[Node]:

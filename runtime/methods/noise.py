@@ -30,6 +30,10 @@ class Noisy(PathMethod):
     parameters = (OF, SAMPLES, NOISE)
     variance: ClassVar[bool] = False
 
+    def contributes(self, parameters: Parameters) -> bool:
+        inner, own = parameters["of"]
+        return not self.unit and inner.contributes(own)
+
     def additive(self, parameters: Parameters) -> bool:
         inner, own = parameters["of"]
         return not self.variance and inner.additive(own)

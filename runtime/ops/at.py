@@ -19,6 +19,7 @@ class At(Operation):
     """
 
     name = "at"
+    selects = True
     parameters = (
         Parameter("selection", "selection", "what the reader chooses: `hover(...)`, `click(...)`, `pick(...)`"),
     )

@@ -14,6 +14,7 @@ class Only(Operation):
     """Keeps those atoms, in their order and in their states: the maps of just the channels that an element shows."""
 
     name = "only"
+    selects = True
     parameters = (Parameter("field", "atoms", "the field or element whose atoms are kept"),)
     example = (
         "icons = block5c.expand.channel | attribute(output) | top(8) | present(featvis)\n"

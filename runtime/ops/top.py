@@ -26,6 +26,8 @@ K = Parameter("k", "integer", "how many to keep", minimum=1, maximum=100_000)
 class Keep(Operation):
     """Ranks atoms and keeps one or both ends of the order."""
 
+    selects = True
+
     parameters = (K, ALONG, BY, PER)
     ascending = False
     one_end = True  # only the first of the order are kept

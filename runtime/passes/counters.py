@@ -13,6 +13,7 @@ class Passes:
     of the network above a layer. ``*_rows``: images in forwards and backwards, inputs in tangents, rows in reruns.
     ``calls``: batched calls that backwards, tangents and reruns took. ``probes``: what is run once per model to learn
     which of its modules run twice, and once per layer to see that the network above it, alone, gives the same.
+    ``removals``: inputs that ran with a layer at zero, for the budget line, apart from the others.
     ``cached_icons``: icons that the cache held, which therefore no pass made.
     """
 
@@ -26,6 +27,7 @@ class Passes:
     rerun_rows: int = 0
     calls: int = 0
     probes: int = 0
+    removals: int = 0
     cached_icons: int = 0
 
     @property

@@ -29,7 +29,7 @@ from bbilang.runtime.recall.identity import KnownModel
 
 FORMAT = 2
 HOW = ("size", "steps", "rate", "batch", "parametrization", "transparency")  # what they show is not among these
-BY_ELEMENT = ("fields", "sizes")  # fields of Results that this file keeps for each element, besides icons
+BY_ELEMENT = ("fields", "sizes", "budgets")  # fields of Results that this file keeps for each element, besides icons
 ELSEWHERE = ("program", "selections", "icons", "icon_sets", "pictures", "probabilities", "kind", "labels", "layers",
              "passes", "adapter", "recipe", "draft", "reused", "timings", "imported", "noticed")  # fmt: skip
 
@@ -263,7 +263,8 @@ def joined(
             selections[name] = next(r.selections[name] for r in records.values() if name in r.selections)
     icon_sets, icon_steps = _icons(program, records)
     scores = (predicted.probabilities, predicted.kind) if predicted is not None else (None, "")
-    return Numbers(tables["fields"], selections, tables["sizes"], icon_sets, layers, *scores), icon_steps
+    numbers = Numbers(tables["fields"], selections, tables["sizes"], icon_sets, layers, *scores, tables["budgets"])
+    return numbers, icon_steps
 
 
 def _icons(program: Program, records: Mapping[str, ElementRecord]) -> tuple[dict[str, IconSet], list[list[Objective]]]:

@@ -20,11 +20,12 @@ from bbilang.runtime.execution.results import Results
 from bbilang.runtime.inputs.network_input import NetworkInput
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import model as vm
+from bbilang.runtime.view.budget import with_budgets
 from bbilang.runtime.view.drawing import Drawing, atom_key, atom_words, columns_of, token_word
 from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, unmentioned
 from bbilang.runtime.view.legend import legend_of, remarked, title_of
-from bbilang.runtime.view.trust_notes import trust_of, warnings_of
+from bbilang.runtime.view.trust_notes import failed, insensitive, trust_of
 from bbilang.runtime.view.verify import verify_view
 
 CHOOSERS = ("hover", "click")
@@ -103,7 +104,7 @@ class _Builder:
             help = f"bound what the reader chooses, or compute with them in Python: `page.data({element.id!r})`"
             raise BbiError(Diagnostic("E311", message, next(iter(self.program.spans(node)), None), help),
                            self.program.source)  # fmt: skip
-        panels = remarked(drawing, style.panels(drawing))
+        panels, missed = with_budgets(drawing, remarked(drawing, style.panels(drawing)), self.registry)
         legend = legend_of(drawing, style) if style.has_legend else None
         drawn = drawing.drawn
         options: dict[str, object] = {k: node[k] for k in ("opacity", "color") if node[k] is not None}
@@ -111,7 +112,8 @@ class _Builder:
             options.setdefault("color", "sign")  # an area says how much, not which way
         options |= style.options(drawing)
         if legend is not None:
-            notes, warned = (*legend.notes, *style.notes(drawing)), warnings_of(drawing, self.registry)
+            weak = insensitive(drawing.node, self.registry)
+            notes, warned = (*legend.notes, *style.notes(drawing), *weak), failed(drawing) or missed
             legend = replace(legend, notes=notes, trust=trust_of(drawing), warnings=warned)
         gap = drawn.slots.gap if drawn.slots else 0
         count = max((len(f.atoms) for p in panels for f in p.frames), default=0)

@@ -38,7 +38,12 @@ def work_of(results: Results) -> str:
     icons`."""
     reused, every = results.reused, len(results.program.elements)
     made = len(results.icons) - reused.icons
-    counts = {"tangents": results.tangents, "reruns above a layer": results.reruns, "for trust": results.trusted}
+    counts = {
+        "tangents": results.tangents,
+        "reruns above a layer": results.reruns,
+        "with a layer at zero": results.removals,
+        "for trust": results.trusted,
+    }
     ran = [f"{results.model_passes[0]} forward", f"{results.model_passes[1]} backward"]
     ran = ran if any(results.model_passes) or any(counts.values()) or not reused.elements else []
     ran += [f"{count} {what}" for what, count in counts.items() if count]

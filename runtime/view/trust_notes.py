@@ -13,14 +13,14 @@ def trust_of(drawing: Drawing) -> tuple[vm.Trusted, ...]:
     return tuple(vm.Trusted(*one[:4]) for one in drawing.field.trust)
 
 
-def warnings_of(drawing: Drawing, registry: Registry) -> tuple[str, ...]:
-    """Measures that the attribution fails, and methods that hardly depend on the class."""
-    failed = [one[4] for one in drawing.field.trust if one[4]]
-    return tuple(dict.fromkeys([*insensitive(drawing.node, registry), *failed]))
+def failed(drawing: Drawing) -> tuple[str, ...]:
+    """Warnings of the measures whose effect contradicts the attribution."""
+    return tuple(dict.fromkeys(one[4] for one in drawing.field.trust if one[4]))
 
 
 def insensitive(node: Node, registry: Registry) -> list[str]:
-    """Warnings about the methods of an element's own pipe whose result hardly depends on the class."""
+    """Sentences about the methods of an element's own pipe whose result hardly depends on the class: a known weakness,
+    which is no alarm."""
     warnings = []
     while node.inputs:
         node = node.inputs[0]

@@ -100,6 +100,18 @@ CASES = {
 }  # fmt: skip
 
 
+def removals(steps, inputs, layers):
+    """FLOPs of one run of every layer at zero: of the network above it where that is there for tangents or reruns."""
+    program, flops = steps.program, 0
+    own = {rerun.layer: rerun for rerun in program.reruns if rerun.is_removal}
+    assert set(own) == set(layers) and len(own) == sum(rerun.is_removal for rerun in program.reruns)
+    for layer, rerun in own.items():
+        others = (*program.tangents, *(other for other in program.reruns if not other.is_removal))
+        assert rerun.above == any(other.layer == layer for other in others)
+        flops += inputs * between(layer if rerun.above else "input", "head")
+    return flops
+
+
 @pytest.mark.parametrize("inputs", [1, 3])
 @pytest.mark.parametrize("name", CASES)
 def test_derivatives_cost_the_least(name, inputs):
@@ -112,7 +124,10 @@ def test_derivatives_cost_the_least(name, inputs):
     assert [n for n, _ in derived] == [cotangents, tangents]
     results, total = executed(steps, inputs)
     assert results.model_passes == (1, cotangents) and results.tangents == tangents
-    assert total == flops + inputs * between("input", "head")
+    layers = {layer for request in CASES[name] if request.place == "head" for layer in request.layers}
+    removing = removals(steps, inputs, layers)
+    assert results.removals == len(layers)
+    assert total == flops + removing + inputs * between("input", "head")
     assert steps.total("forward") == (1, inputs * between("input", "head"))
 
 
@@ -141,8 +156,10 @@ def test_integrated_gradients_run_only_the_network_above(layer, classes, inputs)
     above, below = between(layer, "head"), between("input", layer)
     results, total = executed(steps, inputs)
     least_of_it = (steps_along * (1 + len(classes)) + 1) * above  # one forward more, for the score at the baseline
-    assert steps.total("reruns") == (steps_along + 1, inputs * least_of_it)
-    assert total == inputs * (between("input", "head") + below + least_of_it)
+    removing = removals(steps, inputs, {layer})  # of the network above, which is there for the steps
+    assert removing == inputs * above
+    assert steps.total("reruns") == (steps_along + 2, inputs * least_of_it + removing)
+    assert total == inputs * (between("input", "head") + below + least_of_it) + removing
     assert results.reruns == steps_along + 1 and results.model_passes[0] == 2
     assert results.passes.backward_rows == inputs * steps_along * len(classes)
 
@@ -175,7 +192,8 @@ def test_only_atoms_that_can_be_shown_are_asked_about(text, cotangents, tangents
     assert (steps.total("backward")[0], steps.total("tangents")[0]) == (cotangents, tangents)
     results, total = executed(steps, 1)
     assert (results.model_passes[1], results.tangents) == (cotangents, tangents)
-    assert total == between("input", "head") + (cotangents + tangents + 1) * above
+    removing = removals(steps, 1, {"b"})
+    assert total == between("input", "head") + (cotangents + tangents + 1) * above + removing
 
 
 def test_nothing_that_is_not_asked_for_runs():
@@ -191,5 +209,6 @@ def test_as_written_costs_more():
     steps = plan(tiny.check(text, 1, adapter()))
     results, total = executed(steps, 1)
     whole = between("input", "head")
-    assert results.model_passes == (3, 3) and total == 3 * whole + 3 * back("input", "head")
+    assert results.model_passes == (3, 3) and results.removals == 3
+    assert total == 3 * whole + 3 * back("input", "head") + 3 * whole
     assert steps.total("backward")[1] == 3 * whole

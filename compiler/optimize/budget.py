@@ -1,0 +1,43 @@
+"""Which attribution an element's numbers are shares of: what its budget line adds up, and which layers are removed for
+it."""
+
+from __future__ import annotations
+
+from bbilang.compiler.contract import Registry
+from bbilang.compiler.ir.program import OUTPUT, Node
+from bbilang.compiler.optimize.target_slots import target_layer_of
+from bbilang.grammar.frozen import frozen
+
+PROBABILITY = "probability"
+
+
+@frozen
+class Budgeted:
+    """An element's attribution to scores. ``each``: the attributions of its methods, itself where it is of one.
+    ``adds``: what is shown are some of its own numbers, so that they add up to a share of its sum."""
+
+    attribution: Node
+    each: tuple[Node, ...]
+    adds: bool
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that are removed."""
+        return self.attribution.type.layers
+
+
+def budgeted(node: Node, registry: Registry) -> Budgeted | None:
+    """Return what an element shows shares of; None where that is no attribution to scores. Probabilities are no sums of
+    contributions, and atoms of later layers have no score of their own."""
+    adds = True
+    while not registry.operations[node.op].content:
+        adds = adds and registry.operations[node.op].selects
+        if not node.inputs:
+            return None
+        node = node.inputs[0]
+    target = node.get("to")
+    if node.type.content != "attribution" or not isinstance(target, Node) or target.type.content != "score":
+        return None
+    if target.type.unit == PROBABILITY or target_layer_of(target) != OUTPUT:
+        return None
+    return Budgeted(node, node.get("each") or (node,), adds)

@@ -1,0 +1,23 @@
+"""What baselines are called on a page."""
+
+from __future__ import annotations
+
+from bbilang.compiler.ir.model_description import NOT_PICTURES
+
+PICTURES = {
+    "zero": "a black picture",
+    "mean": "a picture of the mean colour",
+    "blur": "the blurred picture",
+    "noise": "a picture of noise",
+}
+
+
+def zero_words(reads: str) -> str:
+    """The input at zero: what a network sees where its input is taken away."""
+    return "token 0 at every place" if reads == "text" else "zeros" if reads in NOT_PICTURES else PICTURES["zero"]
+
+
+def activation_for(word: str, layer: str, reads: str) -> str:
+    """A baseline by its word (runtime/inputs/baselines.py), at the input or as what a layer makes of it."""
+    words = zero_words(reads) if word == "zero" else PICTURES.get(word, word)
+    return words if layer == "input" else f"activation for {words}"

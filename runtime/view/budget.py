@@ -1,0 +1,251 @@
+"""The budget line of an element, in words, for every state: what is shown, what all of it adds up to, the score, and
+what removing the layer does to it. And whether a complete method misses what it promises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import floor, isfinite, log10
+
+import numpy as np
+
+from bbilang.compiler.contract import Registry, bound
+from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.score_kinds import VALUE
+from bbilang.compiler.ir.types import Axis
+from bbilang.compiler.optimize.budget import Budgeted, budgeted
+from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.inputs.baseline_words import activation_for, zero_words
+from bbilang.runtime.view.drawing import Drawing, Index
+from bbilang.runtime.view.legend import PLURALS
+from bbilang.runtime.view.model import Panel
+
+MOST_LINES = 6  # classes of which each has a line
+MISSED = 0.05  # of the difference of the scores: what a method that promises completeness may miss
+KEPT = 0.05  # of the score: a change below it leaves the score as it was
+APART = ("layer", "input", "method", "class")  # facets with budgets of their own; what others show is added up
+CLASS, LAYER, MEASURE, METHOD = "class", "layer", "measure", "method"
+
+
+def with_budgets(
+    drawing: Drawing, panels: tuple[Panel, ...], registry: Registry
+) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
+    """The panels with the budget line of each of their states; and warnings of what the method promised and missed."""
+    lines = Lines.of(drawing, registry)
+    if lines is None:
+        return panels, ()
+    made = []
+    for facet, panel in enumerate(panels):
+        frames = [
+            replace(frame, budget=lines.words(drawing.index(state, facet), facet, frame.series))
+            for frame, state in zip(panel.frames, drawing.each_state(), strict=True)
+        ]
+        made.append(replace(panel, frames=tuple(frames)))
+    return tuple(made), lines.warnings()
+
+
+@dataclass(frozen=True)
+class Sums:
+    """The numbers of one line; NaN for what is not known."""
+
+    score: float
+    removed: float = np.nan
+    total: float = np.nan
+    baseline: float = np.nan
+    shown: float = np.nan
+    drawn: float = np.nan  # number of atoms
+
+    @property
+    def missed(self) -> float:
+        """How far contributions are from the score's difference from the baseline's, as a share of it."""
+        difference = self.score - self.baseline
+        return abs(self.total - difference) / max(abs(difference), 1e-12)
+
+
+@dataclass
+class Lines:
+    """The numbers of one element's budget, over (states, facet, class)."""
+
+    drawing: Drawing
+    registry: Registry
+    known: Budgeted
+    table: dict[str, np.ndarray]  # name of a field of `Sums` -> its numbers
+    layers: np.ndarray  # number of the layer, over (states, facet)
+    atoms: tuple[int, ...]  # how many each layer has
+    classes: int
+
+    @classmethod
+    def of(cls, drawing: Drawing, registry: Registry) -> Lines | None:
+        """None for an element without a budget, or that shows what its budget does not tell apart."""
+        budget, known = drawing.results.budgets.get(drawing.element.id), budgeted(drawing.node, registry)
+        if known is None or budget is None or drawing.field.type.layers not in ((), known.layers):
+            return None
+        layer = drawing.field.coords.get(LAYER, Named((), np.array(0)))
+        parts = {name: budget[name] for name in ("score", "removed", "total", "baseline") if name in budget}
+        parts |= _shown(drawing) if "total" in budget else {}
+        if drawing.field.type.content != known.attribution.type.content:  # a measure's curve
+            parts = {name: parts[name] for name in ("score", "removed") if name in parts}
+        try:
+            axis = _class_axis(drawing, budget.get("classes"))
+            table = {name: _over(drawing, part, layer, axis) for name, part in parts.items()}
+            layers = drawing.grid(layer)
+        except ValueError:
+            return None
+        atoms = tuple(budget["atoms"].data.tolist()) if "atoms" in budget else ()
+        return cls(drawing, registry, known, table, layers, atoms, table["score"].shape[-1])
+
+    def sums(self, at: Index, number: int) -> Sums:
+        return Sums(**{name: float(table[(*at, number)]) for name, table in self.table.items()})
+
+    def words(self, at: Index, facet: int, series: Sequence[str]) -> str:
+        """The lines of one frame."""
+        every = [self.sums(at, number) for number in range(self.classes)]
+        if self.classes > MOST_LINES or not any(isfinite(sums.score) for sums in every):
+            return ""
+        layer = self.known.layers[int(self.layers[at])]
+        curve = self.drawing.field.type.content != self.known.attribution.type.content
+        lines = [] if curve else [self._line(sums, facet, int(self.layers[at])) for sums in every]
+        if self.classes > 1:
+            lines = [f"{name}: {line}" for name, line in zip(series, lines, strict=False)]
+        return "\n".join(filter(None, [*dict.fromkeys(lines), self._place(layer, every, curve)]))
+
+    def _line(self, sums: Sums, facet: int, layer: int) -> str:
+        """ "Shown +1.2; all channels −1.4; score 9.2; removing the layer −0.03"."""
+        node = self._method(facet)
+        digits = _digits([sums.score, sums.total, sums.baseline, sums.removed])
+        some = isfinite(sums.shown) and isfinite(sums.total) and self.atoms and sums.drawn < self.atoms[layer]
+        parts = [f"shown {_signed(sums.shown, digits)}"] if some else []
+        score = f"{self._score} {_plain(sums.score, digits)}"
+        if isfinite(sums.baseline):
+            method, parameters = bound(self.registry, node["method"])
+            start = activation_for(method.baseline(parameters) or "", self.known.layers[layer], self._reads)
+            reached = sums.baseline + sums.total
+            exact = f"{reached:.{digits}f}" == f"{sums.score:.{digits}f}" or sums.missed < 0.005
+            ends = score if exact else f"{_plain(reached, digits)}, {_percent(sums.missed)} off; {score}"
+            contributions = _plain(sums.total, digits)
+            parts.append(f"baseline {_plain(sums.baseline, digits)} ({start}) + contributions {contributions} = {ends}")
+        else:
+            plural = PLURALS.get(self.known.attribution.type.atom, "atoms")
+            every = plural if plural.startswith("the ") else f"all {plural}"
+            parts += [f"{every} {_signed(sums.total, digits)}"] if isfinite(sums.total) else []
+            parts.append(score)
+        if isfinite(sums.removed):
+            parts.append(f"{self._removing(self.known.layers[layer])} {_signed(sums.removed, digits)}")
+        words = "; ".join(parts)
+        return words[0].upper() + words[1:]
+
+    def _place(self, layer: str, every: Sequence[Sums], curve: bool) -> str:
+        """ "block5c.expand is a side branch: removing it whole changes the score by −0.03 of 9.17"."""
+        description = self.drawing.results.program.description
+        if description is None or not all(isfinite(sums.removed) for sums in every):
+            return ""
+        place = description.place(layer)
+        if place == "unknown" or (place == "cut" and not curve) or layer == "input":
+            return ""
+        if len(every) > 2:  # each has a line of its own
+            return f"{layer} is a side branch: something goes past it." if place == "branch" else ""
+        pairs = []
+        for sums in every:
+            digits = _digits([sums.score, sums.removed])
+            pairs.append(f"{_signed(sums.removed, digits)} of {_plain(sums.score, digits)}")
+        by, scores = " and ".join(pairs), self._score if len(every) == 1 else f"{self._score}s"
+        subject = f"{layer} is a side branch: removing it whole" if place == "branch" else f"Removing all of {layer}"
+        if curve and all(abs(sums.removed) < KEPT * abs(sums.score) for sums in every):
+            return f"{subject} leaves the {scores} as {'it was' if len(every) == 1 else 'they were'} ({by})."
+        joint = len(self.known.layers) > 1 and description.place(*self.known.layers) == "cut"
+        alone = joint and all(description.place(name) == "branch" for name in self.known.layers)
+        return f"{subject} changes the {scores} by {by}.{' Together these layers are a cut.' if alone else ''}"
+
+    def warnings(self) -> tuple[str, ...]:
+        """What a method that promises completeness misses by more than a reader can overlook."""
+        worst: dict[str, float] = {}
+        for at in np.ndindex(self.layers.shape):
+            facet = at[-1] if self.drawing.facet else 0
+            for number in range(self.classes):
+                sums = self.sums(at, number)
+                method, _ = bound(self.registry, self._method(facet)["method"])
+                if method.completes and isfinite(sums.baseline) and isfinite(sums.total) and sums.missed > MISSED:
+                    worst[method.name] = max(worst.get(method.name, 0), sums.missed)
+        return tuple(
+            f"`{name}` promises that its numbers add up to the difference of the scores, and here they miss it by "
+            f"{_percent(share)}: take more steps."
+            for name, share in worst.items()
+        )
+
+    def _method(self, facet: int) -> Node:
+        """The attribution of a facet's method."""
+        axis = self.drawing.facet
+        return self.known.each[facet if axis is not None and axis.name == METHOD else 0]
+
+    @property
+    def _reads(self) -> str:
+        description = self.drawing.results.program.description
+        return description.reads if description is not None else "image"
+
+    @property
+    def _score(self) -> str:
+        """What the target is: one score, or a difference or sum of several."""
+        target = self.known.attribution["to"]
+        while target.op == "stack":
+            target = target.inputs[0]
+        if target.op != "combine":
+            return "output" if self.drawing.results.kind == VALUE else "score"
+        return "difference" if target["sign"] < 0 else "sum"
+
+    def _removing(self, layer: str) -> str:
+        return f"{zero_words(self._reads)} instead" if layer == "input" else "removing the layer"
+
+
+def _class_axis(drawing: Drawing, classes: Named | None) -> Axis | None:
+    """The series, where they are the target's classes. Raises ValueError where classes were ranked, so that they are
+    not those of the budget."""
+    axis, own = drawing.field.type.axis(CLASS), drawing.field.names.get(CLASS)
+    if axis is None:
+        return None
+    if own is None or classes is None or set(own.dims) != set(classes.dims):
+        raise ValueError("classes of their own")
+    if not np.array_equal(own.data, classes.ordered(own.dims).data):
+        raise ValueError("other classes")
+    return axis if drawing.series_axis is not None and drawing.series_axis.name == CLASS else None
+
+
+def _over(drawing: Drawing, part: Named, layer: Named, axis: Axis | None) -> np.ndarray:
+    """Numbers over (states, facet, class). Raises ValueError where they differ along other axes."""
+    own = part.take(LAYER, layer) if LAYER in part.dims else part
+    return drawing.grid(own, axis) if axis is not None else drawing.grid(own)[..., None]
+
+
+def _shown(drawing: Drawing) -> dict[str, Named]:
+    """The sum and the number of the atoms that are drawn, in each state."""
+    field: Field = drawing.results.fields[drawing.element.id]  # before each method is scaled to its own maximum
+    values = field.values
+    if MEASURE in values.dims:
+        values = values.take(MEASURE, Named((), np.array(0)))
+    apart = {axis.name for axis in (*drawing.states, *([drawing.facet] if drawing.facet else []))}
+    kept = {"input", CLASS, *(name for name in apart if name in APART or name in drawing.results.selections)}
+    spent = tuple(number for number, dim in enumerate(values.dims) if dim not in kept)
+    dims = tuple(dim for dim in values.dims if dim in kept)
+    present = ~np.isnan(values.data)
+    total = np.where(present, values.data, 0).sum(spent, dtype=np.float64)
+    return {"shown": Named(dims, total), "drawn": Named(dims, present.sum(spent))}
+
+
+def _digits(numbers: Sequence[float]) -> int:
+    """Decimals of a line: two, and three significant digits of its largest number."""
+    largest = max((abs(number) for number in numbers if isfinite(number)), default=0.0)
+    size = floor(log10(largest)) if largest > 0 else 0
+    return 2 if 0 <= size < 3 else max(0, min(2 - size, 9))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.2g} %"
+
+
+def _plain(number: float, digits: int) -> str:
+    words = f"{number:.{digits}f}".replace("-", "−")
+    return words.removeprefix("−") if not words.strip("−0.") else words
+
+
+def _signed(number: float, digits: int) -> str:
+    words = _plain(number, digits)
+    return words if words.startswith("−") or not words.strip("0.") else f"+{words}"
