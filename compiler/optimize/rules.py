@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bbilang.compiler.ir.program import Backward, Forward, Icons, Node, Program, Rerun, walk
+from bbilang.compiler.ir.program import Backward, Forward, Icons, Node, Program, Rerun, Tangents, walk
 from bbilang.compiler.ir.speeds import Choices, Force, Speeds
 from bbilang.compiler.optimize.ad_mode import divided, joined, union, ways
 from bbilang.compiler.optimize.rewrite import Derivative, select_first, unify_equal_nodes, with_derivatives
@@ -152,7 +152,8 @@ def run_above(program: Program) -> Program:
 def _removals(program: Program, others: list[Rerun]) -> list[Rerun]:
     """One run for each layer at zero, whatever the target: the scores of all classes come from it. Above the layer
     where the network above it is there anyway: cutting it off takes longer than one run of the whole network."""
-    cut = {(step.forward, step.layer) for step in (*program.tangents, *others)}
+    steps: tuple[Tangents | Rerun, ...] = (*program.tangents, *others)
+    cut = {(step.forward, step.layer) for step in steps}
     layers: dict[str, list[Rerun]] = {}
     for rerun in program.reruns:
         if rerun.is_removal:

@@ -81,7 +81,8 @@ def _total(node: Node, run: Run) -> Named | None:
     values = run.value(node).values
     spent = {axis.name for axis in node.type.axes} - {"input", "class", "layer"}
     axes = tuple(number for number, dim in enumerate(values.dims) if dim in spent)
-    return Named(tuple(d for d in values.dims if d not in spent), np.nansum(values.data, axes, dtype=np.float64))
+    total = np.asarray(np.nansum(values.data, axes, dtype=np.float64))
+    return Named(tuple(d for d in values.dims if d not in spent), total)
 
 
 def _whole(node: Node) -> bool:

@@ -73,12 +73,19 @@ class Lines:
     layers: np.ndarray  # number of the layer, over (states, facet)
     atoms: tuple[int, ...]  # how many each layer has
     classes: int
+    reads: str
 
     @classmethod
     def of(cls, drawing: Drawing, registry: Registry) -> Lines | None:
         """None for an element without a budget, or that shows what its budget does not tell apart."""
         budget, known = drawing.results.budgets.get(drawing.element.id), budgeted(drawing.node, registry)
-        if known is None or budget is None or drawing.field.type.layers not in ((), known.layers):
+        description = drawing.results.program.description
+        if (
+            description is None
+            or known is None
+            or budget is None
+            or drawing.field.type.layers not in ((), known.layers)
+        ):
             return None
         layer = drawing.field.coords.get(LAYER, Named((), np.array(0)))
         parts = {name: budget[name] for name in ("score", "removed", "total", "baseline") if name in budget}
@@ -92,7 +99,7 @@ class Lines:
         except ValueError:
             return None
         atoms = tuple(budget["atoms"].data.tolist()) if "atoms" in budget else ()
-        return cls(drawing, registry, known, table, layers, atoms, table["score"].shape[-1])
+        return cls(drawing, registry, known, table, layers, atoms, table["score"].shape[-1], description.reads)
 
     def sums(self, at: Index, number: int) -> Sums:
         return Sums(**{name: float(table[(*at, number)]) for name, table in self.table.items()})
@@ -118,9 +125,9 @@ class Lines:
         score = f"{self._score} {_plain(sums.score, digits)}"
         if isfinite(sums.baseline):
             method, parameters = bound(self.registry, node["method"])
-            start = activation_for(method.baseline(parameters) or "", self.known.layers[layer], self._reads)
+            start = activation_for(method.baseline(parameters) or "", self.known.layers[layer], self.reads)
             reached = sums.baseline + sums.total
-            exact = f"{reached:.{digits}f}" == f"{sums.score:.{digits}f}" or sums.missed < 0.005
+            exact = abs(reached - sums.score) < 1.01 * 10**-digits  # as printed, up to one in the last place
             ends = score if exact else f"{_plain(reached, digits)}, {_percent(sums.missed)} off; {score}"
             contributions = _plain(sums.total, digits)
             parts.append(f"baseline {_plain(sums.baseline, digits)} ({start}) + contributions {contributions} = {ends}")
@@ -178,11 +185,6 @@ class Lines:
         return self.known.each[facet if axis is not None and axis.name == METHOD else 0]
 
     @property
-    def _reads(self) -> str:
-        description = self.drawing.results.program.description
-        return description.reads if description is not None else "image"
-
-    @property
     def _score(self) -> str:
         """What the target is: one score, or a difference or sum of several."""
         target = self.known.attribution["to"]
@@ -193,7 +195,7 @@ class Lines:
         return "difference" if target["sign"] < 0 else "sum"
 
     def _removing(self, layer: str) -> str:
-        return f"{zero_words(self._reads)} instead" if layer == "input" else "removing the layer"
+        return f"{zero_words(self.reads)} instead" if layer == "input" else "removing the layer"
 
 
 def _class_axis(drawing: Drawing, classes: Named | None) -> Axis | None:

@@ -41,7 +41,7 @@ def work_of(results: Results) -> str:
     counts = {
         "tangents": results.tangents,
         "reruns above a layer": results.reruns,
-        "with a layer at zero": results.removals,
+        "with a layer removed": results.removals,
         "for trust": results.trusted,
     }
     ran = [f"{results.model_passes[0]} forward", f"{results.model_passes[1]} backward"]

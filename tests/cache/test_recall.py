@@ -45,8 +45,8 @@ def test_icons_that_were_there_are_named_apart(folder):
     tiny = {"settings": {"featvis.size": 16, "featvis.steps": 1}}
     pages = [run(icons.format(n), **tiny) for n in (2, 3, 3)]
     assert [page.view.provenance.passes for page in pages] == [
-        "1 forward, 1 backward, 2 icons",
-        "1 forward, 1 backward, 1 icon; reused: predictions, 2 icons",
+        "1 forward, 1 backward, 1 with a layer removed, 2 icons",
+        "1 forward, 1 backward, 1 with a layer removed, 1 icon; reused: predictions, 2 icons",
         "nothing ran; reused: all numbers, 3 icons",
     ]
     assert bbilang.execute(pages[2].plan, recall=False).reused == Reused(icons=3), "numbers run, icons are there"
@@ -76,7 +76,7 @@ def test_a_page_from_the_cache_is_the_same_without_torch(folder, process):
     first = process("run", "page.bbi", "-o", "made.html", program=ASKS)
     assert first.communicate(timeout=300) and first.returncode == 0
     made = (folder / "made.html").read_text(encoding="utf-8")
-    assert "<dd>1 forward, 1 backward, 3 icons</dd>" in made
+    assert "<dd>1 forward, 1 backward, 1 with a layer removed, 3 icons</dd>" in made
     for number, kinds in enumerate([(), ("page",)]):
         assert forget(Cache(), *kinds) == len(kinds)
         done = process("run", "page.bbi", "-o", f"{number}.html", program=ASKS)
@@ -104,9 +104,9 @@ def test_only_what_is_missing_is_run(folder):
     assert again.results.passes is None and without_work(again.html()) == without_work(third.html())
     work = [page.view.provenance.passes for page in (first, second, third, again)]
     assert work == [
-        "1 forward, 1 backward",
+        "1 forward, 1 backward, 1 with a layer removed",
         "1 forward, 0 backward; reused: numbers of 1 of 2 elements, predictions",
-        "1 forward, 1 backward; reused: numbers of 2 of 3 elements, predictions",
+        "1 forward, 1 backward, 1 with a layer removed; reused: numbers of 2 of 3 elements, predictions",
         "nothing ran; reused: all numbers",
     ]
     full = run(THREE, cache=False)

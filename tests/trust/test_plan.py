@@ -88,4 +88,4 @@ def test_the_plan_as_json():
     program = tiny.check("b.channel | attribute(output) | trust([deletion, path_dependence], n=3) | present(curve)")
     again = from_json(to_json(program))
     assert plan(again) == plan(program)
-    assert [r.finds for r in again.reruns] == ["trust", "trust"]
+    assert [r.finds for r in again.reruns] == ["trust", "trust", "removal"]
