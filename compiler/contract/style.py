@@ -16,8 +16,9 @@ if TYPE_CHECKING:  # what draws may import numpy and Altair; what checks a text 
     from bbilang.runtime.fields.field import Field, Named
     from bbilang.runtime.vega.marks import Chart
     from bbilang.runtime.vega.theme import Theme
+    from bbilang.runtime.view.answers.shown import Shown
     from bbilang.runtime.view.drawing import Drawing
-    from bbilang.runtime.view.model import Element, Panel
+    from bbilang.runtime.view.model import Answer, Element, Panel
 
 # None; opaque colours; colours that let the ground through where there is nothing to say, which a dark page turns; a
 # photo that is in full where values are large and faded where they are not.
@@ -37,9 +38,10 @@ class Drawn:
 class Style:
     """One way to draw a field. Adding one is adding a file with a subclass and a tuple ``STYLES``.
 
-    The type rule (`spend`, `marks`, `demands`) is applied when a text is checked; `panels`, `options`, `notes`, `title`
-    and `alternative` when a view is built from numbers; the rest when a page, a picture or a specification is made of
-    the view. Only `chart` may import Altair, and only inside itself, so that checking a text does not.
+    The type rule (`spend`, `marks`, `demands`) is applied when a text is checked; `panels`, `options`, `notes`,
+    `title`, `answer` and `alternative` when a view is built from numbers; the rest when a page, a picture or a
+    specification is made of the view. Only `chart` may import Altair, and only inside itself, so that checking a text
+    does not.
     """
 
     name: ClassVar[str] = ""
@@ -107,6 +109,12 @@ class Style:
     def title(self, drawing: Drawing) -> str:
         """The title of an element that the text gives none; empty for one made from its atoms and layers."""
         return ""
+
+    def answer(self, shown: Shown) -> Answer | None:
+        """What the element shows in one state, in one or two sentences made from its numbers: the sentence at the top
+        of a page, the text alternative, and what a screen reader hears. None for the sentence by content, which
+        `runtime.view.answers` writes; () for none."""
+        return None
 
     def alternative(self, drawing: Drawing) -> str:
         """The text alternative of the element; empty for its marks in words."""

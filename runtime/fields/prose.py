@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 PLURALS = {
     "neuron": "neurons",
@@ -16,16 +18,21 @@ PLURALS = {
 COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
-def prose(value: float, signed: bool = False) -> str:
-    """ "0.24", "+0.24", "−3.1", "10.1", "1,234", "5.2 × 10⁻⁷"; "undefined" for NaN."""
+def prose(value: float, signed: bool = False, decimals: int | None = None) -> str:
+    """ "0.24", "+0.24", "−3.1", "10.1", "1,234", "5.2 × 10⁻⁷"; "undefined" for NaN. ``decimals``: as many where the
+    number does not round to zero with them."""
     if value != value:
         return "undefined"
     size = abs(value)
-    if size and (size < 5e-4 or size >= 1e9):
+    if decimals is not None and 1e-5 <= size < 0.5 * 10.0**-decimals:
+        digits = f"{size:.{-math.floor(math.log10(size))}f}"  # one digit that is not zero
+    elif size and (size < 5e-4 or size >= 1e9):
         mantissa, _, exponent = f"{size:.1e}".partition("e")
         digits = f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}"
     else:
-        digits = f"{size:,.{0 if size >= 100 else 1 if size >= 20 else 2 if size >= 0.095 or not size else 3}f}"
+        usual = 0 if size >= 100 else 1 if size >= 20 else 2 if size >= 0.095 or not size else 3
+        wanted = min(decimals, 1 if size >= 20 else decimals) if decimals is not None else usual
+        digits = f"{size:,.{wanted}f}"
     if not size:
         return "0"
     return ("−" if value < 0 else "+" if signed else "") + digits

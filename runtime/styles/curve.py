@@ -11,11 +11,12 @@ from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
-from bbilang.runtime.view.model import Element, Frame, Panel
+from bbilang.runtime.view.model import Answer, Element, Frame, Panel
 
 if TYPE_CHECKING:
     from bbilang.runtime.vega.marks import Chart
     from bbilang.runtime.vega.theme import Theme
+    from bbilang.runtime.view.answers.shown import Shown
 
 ORDERED = ("layer", "step", "example", "component", "token")
 
@@ -77,6 +78,11 @@ class Curve(Style):
             return Frame(atoms, (), numbers, drawing.series(index), series_atoms=drawing.series_atoms(index))
 
         return drawing.panels(frame)
+
+    def answer(self, shown: Shown) -> Answer | None:
+        from bbilang.runtime.view.answers.flows import curve
+
+        return curve(shown)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.curve import chart

@@ -11,12 +11,13 @@ from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view import hues
 from bbilang.runtime.view.drawing import Drawing, Index, Shape, rounded
-from bbilang.runtime.view.model import Element, Frame, Panel
+from bbilang.runtime.view.model import Answer, Element, Frame, Panel
 from bbilang.runtime.view.scales import numbers_fit
 
 if TYPE_CHECKING:
     from bbilang.runtime.vega.marks import Chart
     from bbilang.runtime.vega.theme import Theme
+    from bbilang.runtime.view.answers.shown import Shown
 
 
 class Masks(Style):
@@ -79,6 +80,11 @@ class Masks(Style):
             "colour: the mean of the groups' colours, weighted by their strength; opacity: the strongest group",
             "a number marks its group",
         )
+
+    def answer(self, shown: Shown) -> Answer | None:
+        from bbilang.runtime.view.answers.maps import shares_of_groups
+
+        return shares_of_groups(shown)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.masks import chart

@@ -10,11 +10,12 @@ from bbilang.compiler.contract import ColourScale, Drawn, Fail, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
-from bbilang.runtime.view.model import Element, Frame, Panel
+from bbilang.runtime.view.model import Answer, Element, Frame, Panel
 
 if TYPE_CHECKING:
     from bbilang.runtime.vega.marks import Chart
     from bbilang.runtime.vega.theme import Theme
+    from bbilang.runtime.view.answers.shown import Shown
 
 
 class Matrix(Style):
@@ -56,6 +57,11 @@ class Matrix(Style):
 
     def colour_scale(self, element: Element, over: bool) -> ColourScale:
         return "full"
+
+    def answer(self, shown: Shown) -> Answer | None:
+        from bbilang.runtime.view.answers.ranked import of_matrix
+
+        return of_matrix(shown)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.matrix import chart

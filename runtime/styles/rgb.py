@@ -10,12 +10,13 @@ from bbilang.compiler.contract import Drawn, Fail, Style
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view import hues
 from bbilang.runtime.view.drawing import Drawing, Index, Shape, rounded
-from bbilang.runtime.view.model import Element, Frame, Panel
+from bbilang.runtime.view.model import Answer, Element, Frame, Panel
 from bbilang.runtime.view.scales import MAX_CELLS, numbers_fit, smoothing
 
 if TYPE_CHECKING:
     from bbilang.runtime.vega.marks import Chart
     from bbilang.runtime.vega.theme import Theme
+    from bbilang.runtime.view.answers.shown import Shown
 
 
 class Rgb(Style):
@@ -72,6 +73,11 @@ class Rgb(Style):
             return ("colours are scaled separately for each panel, around its mean",)
         zero = "grey is zero" if drawing.field.type.signed else "black is zero"
         return (f"the colours add up; {zero}",)
+
+    def answer(self, shown: Shown) -> Answer | None:
+        from bbilang.runtime.view.answers.maps import components
+
+        return components(shown)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.rgb import chart

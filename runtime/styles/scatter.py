@@ -12,12 +12,13 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.icon_tiles import icon_picture
-from bbilang.runtime.view.model import Element, Frame, Panel
+from bbilang.runtime.view.model import Answer, Element, Frame, Panel
 
 if TYPE_CHECKING:
     from bbilang.runtime.featvis.icon import Objective
     from bbilang.runtime.vega.marks import Chart
     from bbilang.runtime.vega.theme import Theme
+    from bbilang.runtime.view.answers.shown import Shown
 
 
 class Scatter(Style):
@@ -88,6 +89,11 @@ class Scatter(Style):
             )
 
         return drawing.panels(frame)
+
+    def answer(self, shown: Shown) -> Answer | None:
+        from bbilang.runtime.view.answers.ranked import of_scatter
+
+        return of_scatter(shown)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
         from bbilang.runtime.charts.scatter import chart

@@ -64,7 +64,7 @@ class Curve(Measure):
         lines = {"by the attribution": scores[0], "in random order": scores[1:].mean(0)}
         lines = {word: np.moveaxis(line, -1, 0) for word, line in lines.items()}
         steps = [f"{round(100 * i / STEPS)} %" for i in range(STEPS + 1)]
-        field = curve_field(case, lines, steps, f"score while atoms are {verb}", unit)
+        field = curve_field(case, lines, steps, f"score while {case.atoms_words} are {verb}", unit)
         return Finding(words, warning, curve=field, values={"scores": scores, "area": own, "random": chance})
 
     def probable(self, case: Case) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from bbilang.runtime.vega.colours import DIVERGING, shades
 from bbilang.runtime.view.model import Element
+from bbilang.runtime.view.scales import decimals_of
 from bbilang.runtime.view.styles import Styles, is_map, style_of
 
 Row: TypeAlias = dict[str, Any]  # a row of Vega data: any JSON values
@@ -45,9 +46,7 @@ def is_signed(element: Element) -> bool:
 def number_format(element: Element) -> str:
     """Digits that suit the scale: two decimals, fewer for hundreds, more for thousandths; a sign where both occur."""
     low, high = domain(element)
-    size = max(-low, high)
-    digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 0.1 else 3 if size >= 0.01 else 4
-    return f"{'+' if low < 0 < high else ''}.{digits}f"
+    return f"{'+' if low < 0 < high else ''}.{decimals_of((low, high))}f"
 
 
 def number_text(element: Element, value: str) -> str:

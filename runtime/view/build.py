@@ -20,11 +20,13 @@ from bbilang.runtime.execution.results import Results
 from bbilang.runtime.inputs.network_input import NetworkInput
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import model as vm
+from bbilang.runtime.view.answers.build import answers_of, importance, lead_of
 from bbilang.runtime.view.budget import with_budgets
 from bbilang.runtime.view.drawing import Drawing, atom_key, atom_words, columns_of, token_word
 from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, unmentioned
 from bbilang.runtime.view.legend import legend_of, remarked, title_of
+from bbilang.runtime.view.states import start_states
 from bbilang.runtime.view.trust_notes import failed, insensitive, trust_of
 from bbilang.runtime.view.verify import verify_view
 
@@ -54,6 +56,7 @@ class _Builder:
         nodes = walk(*(element.node for element in self.program.elements))
         self.selections = {n["id"]: n for n in nodes if n.type.content == "selection"}
         self.ids = {element.node: element.id for element in reversed(self.program.elements)}
+        self.importances: dict[str, int] = {}  # of each element, for what an interface opens with
 
     def picture(self, data: bytes, mime: str, width: int, height: int, alt: str) -> int:
         """The number of an image on the page; equal images are one."""
@@ -79,7 +82,7 @@ class _Builder:
         named = [i.title for i in interfaces if i.title]
         lost = unmentioned(pointed.elements.values(), (*self.explicit, *pointed.selections))
         source = self.program.source
-        return vm.View(
+        made = vm.View(
             title or self.program.setting("page.title") or (named or [f"A look inside {provenance.model}"])[0],
             tuple(interfaces),
             (*self.explicit, *pointed.selections),
@@ -90,6 +93,9 @@ class _Builder:
             source.name if source and not source.name.startswith("<") else "page.bbi",
             (*(d.message for d in self.program.warnings), *lost, *self.results.noticed),
         )
+        starts = start_states(made)
+        leading = [replace(i, lead=lead_of(i.elements, self.importances, starts)) for i in made.interfaces]
+        return replace(made, interfaces=tuple(leading))
 
     # --- elements --------------------------------------------------------------------------------------------------
 
@@ -134,6 +140,8 @@ class _Builder:
             drawing.facet.name if drawing.facet else "",
             options=options,
         )
+        answers = answers_of(drawing, style, panels, legend, self.words)
+        self.importances[element.id] = importance(drawing, {s.id: s.kind for s in self.explicit})
         targets = self._targets(drawing, style)
         selects = [identity for identity, node in self.selections.items() if self._drives(drawing, node)]
         return replace(
@@ -141,6 +149,7 @@ class _Builder:
             atoms=tuple(drawing.atoms),
             selects=tuple(dict.fromkeys([*selects, *(t.selection for t in targets)])),
             targets=targets,
+            answers=answers,
             alt=style.alternative(drawing) or _alternative(result),
         )
 
@@ -228,6 +237,11 @@ class _Builder:
             atoms = tuple(vm.Atom(f"input {i}", p.name) for i, p in enumerate(self.results.pictures))
             selections.insert(0, vm.Selection(INPUT_PICKER, "pick", "Input", atoms, spoken=True))
         return tuple(selections)
+
+    @cached_property
+    def words(self) -> dict[str, tuple[str, ...]]:
+        """What can be chosen of each selection, in words."""
+        return {s.id: tuple(atom.label for atom in s.atoms) for s in self.explicit}
 
     def thumbnail(self, picture: NetworkInput) -> int:
         """A small input beside the prediction, for a page that shows it nowhere else."""

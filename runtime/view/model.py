@@ -52,6 +52,17 @@ class Picture:
 
 
 @frozen
+class Piece:
+    """Some words of a sentence; ``atom``: the index in ``Element.atoms`` of the mark that they speak of, or -1."""
+
+    words: str
+    atom: int = -1
+
+
+Answer: TypeAlias = tuple[Piece, ...]  # one or two sentences; empty where there is nothing to say
+
+
+@frozen
 class Frame:
     """The marks of one panel in one state. Tuples over slots; -1 in ``atoms`` and ``pictures`` is an empty slot.
 
@@ -138,6 +149,7 @@ class Element:
     overlays: tuple[Element, ...] = ()  # drawn into this one, in order (`over=`)
     options: dict[str, object] = field(default_factory=dict)  # style's own parameters
     targets: tuple[Target, ...] = ()  # grids of cells to point at (a photo shows the positions of every layer)
+    answers: tuple[Answer, ...] = ()  # what it shows in one or two sentences, one for each state; () for none
 
 
 @frozen
@@ -157,6 +169,7 @@ class Interface:
     title: str
     layout: Layout  # element ids in rows and columns
     elements: tuple[Element, ...]
+    lead: str = ""  # id of the element whose sentence stands under the title
 
 
 @frozen

@@ -16,6 +16,12 @@ def numbers_fit(values: np.ndarray) -> bool:
     return values.size <= MAX_NUMBERS
 
 
+def decimals_of(ends: tuple[float, float]) -> int:
+    """Decimals that suit a scale: two, fewer for hundreds, more for hundredths."""
+    size = max(-ends[0], ends[1])
+    return 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 0.1 else 3 if size >= 0.01 else 4
+
+
 def scale_ends(values: np.ndarray, signed: bool) -> tuple[float, float]:
     """The ends of a scale for ``values`` (any shape, NaN where there is none): symmetric about zero where signed."""
     with np.errstate(all="ignore"):

@@ -1,0 +1,20 @@
+"""The sentence of a style that has none of its own: by what its frames hold."""
+
+from __future__ import annotations
+
+from bbilang.runtime.view.answers.flows import flow
+from bbilang.runtime.view.answers.maps import where
+from bbilang.runtime.view.answers.ranked import ranked
+from bbilang.runtime.view.answers.shown import Shown
+from bbilang.runtime.view.model import Answer
+
+
+def by_content(shown: Shown) -> Answer:
+    """Links, cells over positions, or marks in a row."""
+    if shown.type.content == "picture":
+        return ()
+    if shown.frame.columns:
+        return flow(shown)
+    if shown.drawing.drawn.cells is not None:
+        return where(shown) if shown.drawing.drawn.series is None else ()
+    return ranked(shown)

@@ -1,0 +1,230 @@
+"""Sentences about marks with numbers: which are the strongest, and what they add up to."""
+
+from __future__ import annotations
+
+from bbilang.runtime.fields.prose import counted, prose
+from bbilang.runtime.view.answers.pieces import Part, listed, sentence, sentences
+from bbilang.runtime.view.answers.shown import Mark, Shown, leading
+from bbilang.runtime.view.model import Answer, Piece
+
+
+def ranked(shown: Shown) -> Answer:
+    """The strongest marks, by what their numbers are."""
+    if not shown.marks:
+        return sentence(shown.frame.remark)
+    type = shown.type
+    if shown.drawing.series_axis is not None and "class" in shown.drawing.series_axis.components:
+        return contrast(shown) if len(shown.frame.series) == 2 else effects(shown)
+    if type.content == "score" or (type.axis("class") is not None and type.axis("class") == shown.drawing.drawn.slots):
+        return classes(shown)
+    if type.content in ("attribution", "gradient"):
+        return contributions(shown)
+    return largest(shown)
+
+
+def at(shown: Shown) -> str:
+    """Where: the position that the reader selected."""
+    return f"at {shown.place}, " if shown.place else ""
+
+
+def things(shown: Shown, count: int) -> str:
+    """ "eight channels"."""
+    word = shown.drawing.slot_word.removeprefix("to.") or "mark"
+    plural = {"class": "classes"}.get(word, f"{word}s")
+    return f"{counted(count)} {word if count == 1 else plural}"
+
+
+def contributions(shown: Shown) -> Answer:
+    """Which atoms contribute most to a class, or to what the reader selected."""
+    target = shown.sure(shown.target) if shown.target else shown.subject or "it"
+    if len(shown.frames) > 1:
+        return by_panel(shown, target)
+    marks = shown.strongest()
+    raising, lowering = [m for m in marks if m.value > 0], [m for m in marks if m.value < 0]
+    if shown.type.content == "gradient":
+        return sentence(at(shown), f"the score of {target} reacts most to ", *shown.listed(marks))
+    if not marks[0].value:
+        return sentence(at(shown), f"none of the {things(shown, len(shown.marks))} contributes to {target}")
+    verb = "contributes" if len(raising) == 1 else "contribute"
+    parts: list[Part] = [at(shown)]
+    if raising:
+        parts += [*shown.listed(raising), f" {verb} most to {target}"]
+    if lowering:
+        verb = "counts" if len(lowering) == 1 else "count"
+        parts += [
+            *([", "] if raising else []),
+            *shown.listed(lowering),
+            f" {verb} most against {'it' if raising else target}",
+        ]
+    return sentences(sentence(*parts), together(shown))
+
+
+def by_panel(shown: Shown, target: str) -> Answer:
+    """The strongest mark of every panel: of every layer, the one that is linked most strongly."""
+    best = [max(own, key=lambda mark: abs(mark.value)) for own in _by_panel(shown)]
+    others = [mark for mark in best if shown.named(shown.label(mark.atom)) != target]
+    facet = shown.drawing.facet.name if shown.drawing.facet is not None else "panel"
+    items: list[list[Part]] = []
+    for mark in others[:6]:
+        name, _, rest = shown.named(shown.label(mark.atom)).partition(" of ")
+        items.append([Piece(name, mark.atom), f" in {rest or shown.labels[mark.panel]}"])
+    more = f", and {counted(len(others) - 6)} more" if len(others) > 6 else ""
+    word = shown.drawing.slot_word
+    return sentence(
+        at(shown), f"in each {facet}, the {word} with the strongest link to {target}: ", *listed(items), more
+    )
+
+
+def together(shown: Shown) -> Answer:
+    """What all marks add up to."""
+    if not shown.measured or len(shown.marks) < 2:
+        return ()
+    total = sum(mark.value for mark in shown.marks)
+    unit = f" {shown.type.unit}" if shown.type.unit in ("logits",) else ""
+    return sentence(
+        f"the {things(shown, len(shown.marks))} shown{_of_all(shown)} add up to {shown.number(total)}{unit}"
+    )
+
+
+def _of_all(shown: Shown) -> str:
+    """ " (of 672 in block5c.expand)", where what is shown is a choice."""
+    layers, word = shown.type.layers, shown.drawing.slot_word
+    if len(layers) != 1 or layers[0] not in shown.drawing.results.layers:
+        return ""
+    size = shown.drawing.results.layers[layers[0]].sizes.get(word, 0)
+    return f" (of {size:,} in {layers[0]})" if size > len(shown.marks) else ""
+
+
+def contrast(shown: Shown) -> Answer:
+    """Which atoms favour one of two classes over the other."""
+    first, second = shown.frame.series
+    net = [
+        Mark(mark.atom, round(float(row[0] - row[1]), 6), mark.panel, mark.slot)
+        for mark in shown.marks
+        if (row := shown.frames[mark.panel].values[mark.slot])[0] is not None and row[1] is not None
+    ]
+    if first == second or not any(mark.value for mark in net):
+        return sentence(shown.frame.remark or f"{first} compared with itself: there is no difference to show")
+    order = sorted(net, key=lambda mark: -abs(mark.value))
+    sides = [leading([m for m in order if m.value > 0][:3]), leading([m for m in order if m.value < 0][:3])]
+    parts: list[Part] = [at(shown)]
+    for side, own, other in zip(sides, (first, second), (second, first), strict=True):
+        if not side:
+            continue
+        marks = [Mark(m.atom, abs(m.value), m.panel, m.slot) for m in side]
+        verb = "favours" if len(marks) == 1 else "favour"
+        rival = f" {shown.sure(own)} over {shown.sure(other)}" if own == first or not sides[0] else f" {own}"
+        parts += [*(["; "] if len(parts) > 1 else []), *shown.listed(marks, signed=False), f" {verb}{rival}"]
+    return sentences(sentence(*parts), _balance(shown, sum(mark.value for mark in net), len(net)))
+
+
+def _balance(shown: Shown, total: float, count: int) -> Answer:
+    """What the marks add up to, beside the difference of the scores."""
+    first, second = shown.frame.series
+    winner = first if total > 0 else second
+    words = f"together the {things(shown, count)} shown favour {winner} by {shown.number(abs(total), False)}"
+    lead = shown.lead_in_logits(first, second)
+    if lead is None or shown.type.unit != "logits":
+        return sentence(words)
+    leader = first if lead > 0 else second
+    if leader == winner:
+        return sentence(f"{words}; the scores favour it by {prose(abs(lead), decimals=2)}")
+    return sentence(f"{words}, while the scores favour {leader} by {prose(abs(lead), decimals=2)}")
+
+
+def effects(shown: Shown) -> Answer:
+    """Of atoms by classes: what raises and what lowers the first class, and what all of them add up to."""
+    frame = shown.frame
+    first = frame.series[0]
+    marks = sorted(shown.marks, key=lambda mark: mark.value)
+    parts: list[Part] = [at(shown), f"for {shown.sure(first)}, "]
+    items: list[list[Part]] = []
+    if marks[-1].value > 0:
+        items.append([*shown.listed(marks[-1:]), " contributes most"])
+    if marks[0].value < 0:
+        items.append([*shown.listed(marks[:1]), " counts most against it"])
+    first_class = sentence(*parts, *listed(items)) if items else ()
+    return sentences(first_class, together(shown) if len(shown.frames) == 1 else ())
+
+
+def strongest_cell(shown: Shown) -> Answer:
+    """The largest number of atoms by others."""
+    cells = [
+        (abs(value), atom, value, series)
+        for frame in shown.frames
+        for atom, row in zip(frame.atoms, frame.values, strict=False)
+        for value, series in zip(row, frame.series, strict=False)
+        if atom >= 0 and value is not None and series
+    ]
+    if not cells:
+        return ()
+    _, atom, value, series = max(cells, key=lambda cell: cell[0])
+    return sentence(
+        f"the largest number is {shown.number(value)}, from ", Piece(shown.label(atom), atom), f" to {series}"
+    )
+
+
+def of_matrix(shown: Shown) -> Answer | None:
+    """Atoms by classes are told by content; of others, the strongest cell."""
+    axis = shown.drawing.series_axis
+    return None if axis is not None and "class" in axis.components else strongest_cell(shown)
+
+
+def of_scatter(shown: Shown) -> Answer | None:
+    """Two classes are told by content; of two components, which atom is farthest along each."""
+    frame, axis = shown.frame, shown.drawing.series_axis
+    if axis is None or "class" in axis.components or len(frame.series) != 2:
+        return None
+    items: list[list[Part]] = []
+    for series, name in enumerate(frame.series):
+        known = [(row[series], atom) for row, atom in zip(frame.values, frame.atoms, strict=False) if atom >= 0]
+        found = max(((abs(value), value, atom) for value, atom in known if value is not None), default=None)
+        if found is not None:
+            label = f"{shown.label(found[2])} ({shown.number(found[1])})"
+            items.append([Piece(label, found[2]), f" is farthest from zero on {name}"])
+    return sentence(*listed(items))
+
+
+def classes(shown: Shown) -> Answer:
+    """Classes by their scores, or by what one atom contributes to them."""
+    marks = shown.strongest() if shown.type.content != "score" else sorted(shown.marks, key=lambda m: -m.value)[:3]
+    if shown.type.content == "score":
+        first = marks[0]
+        rest = [", before ", *shown.listed(marks[1:], signed=False)] if len(marks) > 1 else []
+        words = f"{shown.sure(shown.label(first.atom))} has the highest {shown.type.content}, {prose(first.value)}"
+        return sentence(Piece(words, first.atom), *rest)
+    subject = shown.subject or shown.place or "this"
+    raising, lowering = [m for m in marks if m.value > 0], [m for m in marks if m.value < 0]
+    parts: list[Part] = [subject]
+    if raising:
+        parts += [" contributes most to ", *shown.listed(raising)]
+    if lowering:
+        parts += [f"{' and' if raising else ''} counts most against ", *shown.listed(lowering)]
+    return sentence(*parts) if raising or lowering else ()
+
+
+def largest(shown: Shown) -> Answer:
+    """The marks with the largest numbers, whatever they are."""
+    marks = shown.strongest()
+    if len(shown.marks) == 1:
+        return _single(shown, marks[0])
+    if not marks[0].value:
+        return sentence(at(shown), f"none of the {things(shown, len(shown.marks))} is active")
+    present = [mark for mark in marks if mark.value]
+    part = "norm" in shown.type.unit
+    adjective = "strongest" if shown.type.content in ("activation", "loading") and not part else "largest"
+    rest = [", before ", *shown.listed(present[1:])] if len(present) > 1 else []
+    return sentence(at(shown), *shown.listed(present[:1]), f" is the {adjective}", *rest)
+
+
+def _single(shown: Shown, mark: Mark) -> Answer:
+    label = shown.named(shown.label(mark.atom))
+    if "norm of the vector" in shown.type.unit:
+        number = Piece(shown.number(mark.value), mark.atom)
+        return sentence(f"the activation vector at {label} has a length (L2 norm) of ", number)
+    return sentence(Piece(f"{label}: {shown.number(mark.value)}", mark.atom))
+
+
+def _by_panel(shown: Shown) -> list[list[Mark]]:
+    panels = [[mark for mark in shown.marks if mark.panel == panel] for panel in range(len(shown.frames))]
+    return [own for own in panels if own]

@@ -1,0 +1,170 @@
+"""One state of an element: what its sentence is made from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from bbilang.compiler.ir.score_kinds import LOGITS, VALUE
+from bbilang.compiler.ir.types import FieldType
+from bbilang.grammar.frozen import frozen
+from bbilang.runtime.fields.prose import percent, prose
+from bbilang.runtime.view.answers.pieces import Part, listed
+from bbilang.runtime.view.drawing import Drawing, Index
+from bbilang.runtime.view.model import Frame, Panel, Piece
+
+LEAST = 0.05  # of the largest number: a smaller one is not among the strongest
+NUMBERED = re.compile(r"(?:(?P<layer>.+), )?(?P<noun>[a-z]+) (?P<number>\d+)")
+
+
+def leading(marks: Sequence[Mark]) -> list[Mark]:
+    """Of marks in order, the strongest first, those that are not nothing beside it."""
+    return [mark for mark in marks if abs(mark.value) >= LEAST * abs(marks[0].value)]
+
+
+@frozen
+class Mark:
+    """One mark with its number."""
+
+    atom: int
+    value: float
+    panel: int
+    slot: int
+
+
+class Shown:
+    """The frames of one state, one for each panel, and what the reader selected. ``chosen``: words of each selection
+    that this state depends on, by its id. ``decimals``: of numbers in the element."""
+
+    def __init__(
+        self, drawing: Drawing, panels: Sequence[Panel], state: tuple[int, ...], chosen: dict[str, str], decimals: int
+    ):
+        self.drawing, self.state, self.chosen, self.decimals = drawing, state, chosen, decimals
+        number = int(np.ravel_multi_index(state, drawing.state_sizes)) if state else 0
+        self.frames: list[Frame] = [panel.frames[number] for panel in panels]
+        self.labels = [panel.labels[number] if panel.labels else panel.label for panel in panels]
+
+    @property
+    def type(self) -> FieldType:
+        return self.drawing.field.type
+
+    @property
+    def frame(self) -> Frame:
+        return self.frames[0]
+
+    def index(self, panel: int = 0) -> Index:
+        return self.drawing.index(self.state, panel)
+
+    # --- marks -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def marks(self) -> list[Mark]:
+        """Every mark that has a number, panel by panel; of several series, the first."""
+        return [
+            Mark(atom, row[0], panel, slot)
+            for panel, frame in enumerate(self.frames)
+            for slot, (atom, row) in enumerate(zip(frame.atoms, frame.values, strict=False))
+            if atom >= 0 and row and row[0] is not None
+        ]
+
+    def strongest(self, most: int = 3) -> list[Mark]:
+        """The marks with the largest magnitudes, the largest first; none that is nothing beside that."""
+        return leading(sorted(self.marks, key=lambda mark: -abs(mark.value))[:most])
+
+    def label(self, atom: int) -> str:
+        return self.drawing.atoms[atom].label
+
+    def listed(self, marks: Sequence[Mark], numbers: bool = True, signed: bool | None = None) -> list[Part]:
+        """ "channels 451 (+0.19), 60 (+0.19) and 544 (+0.15)", each a link to its mark."""
+        known = [NUMBERED.fullmatch(self.label(mark.atom)) for mark in marks]
+        kinds = {(match["layer"], match["noun"]) if match else None for match in known}
+        shared = len(kinds) == 1 and None not in kinds
+        noun = f"{known[0]['noun']}{'s' if len(marks) > 1 else ''} " if shared and known[0] else ""
+        layer = f" of {known[0]['layer']}" if shared and known[0] and known[0]["layer"] else ""
+        items: list[list[Part]] = []
+        for number, (mark, match) in enumerate(zip(marks, known, strict=True)):
+            words = match["number"] if shared and match else self.label(mark.atom)
+            if shared and number == 0:
+                words = noun + words
+            value = f" ({self.number(mark.value, signed)})" if numbers else ""
+            items.append([Piece(words + value, mark.atom)])
+        return [*listed(items), layer]
+
+    def number(self, value: float, signed: bool | None = None) -> str:
+        return prose(value, self.type.signed if signed is None else signed, self.decimals)
+
+    def named(self, label: str) -> str:
+        """ "channel 46 of block3b.expand" for "block3b.expand, channel 46"."""
+        layer, comma, rest = label.partition(", ")
+        return f"{rest} of {layer}" if comma and layer in self._layers else label
+
+    @cached_property
+    def _layers(self) -> set[str]:
+        return {*self.type.layers, *self.type.linked, *self.drawing.results.layers}
+
+    @property
+    def measured(self) -> bool:
+        """Whether the numbers are as measured, and not shares of a maximum."""
+        return not self.type.scope
+
+    # --- what was asked ----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def target(self) -> str:
+        """The class that is attributed to in this state; empty where there is none, or several."""
+        names = self.drawing.field.names.get("class")
+        if names is None or self.type.axis("class") is not None:
+            return ""
+        known = {axis.name for axis in (*self.drawing.states, *([self.drawing.facet] if self.drawing.facet else []))}
+        if set(names.dims) - known - {"input"}:
+            return ""
+        return str(self.drawing.grid(names)[self.index()])
+
+    @property
+    def place(self) -> str:
+        """The position that the reader selected, in words: "row 6, column 4"."""
+        return self._chosen({"y", "x"})
+
+    @property
+    def subject(self) -> str:
+        """The channel, group or class that the reader selected."""
+        return self._chosen({"channel"}) or self._chosen({"group"}) or self._chosen({"token"})
+
+    def _chosen(self, components: set[str]) -> str:
+        for axis in self.drawing.states:
+            if components <= set(axis.components):
+                return self.named(self.chosen.get(axis.name, ""))
+        return ""
+
+    @cached_property
+    def _probabilities(self) -> dict[str, float]:
+        results = self.drawing.results
+        if results.probabilities is None or results.kind == VALUE:
+            return {}
+        row = 0
+        axes = [*self.drawing.states, *([self.drawing.facet] if self.drawing.facet else [])]
+        for axis, at in zip(axes, self.index(), strict=False):
+            row = at if axis.name == "input" or axis.components == ("input",) else row
+        several = len(results.pictures) > 1 and not any("input" in axis.components for axis in axes)
+        if several or row >= len(results.probabilities):
+            return {}
+        shares = results.probabilities[row]
+        best = np.argsort(-shares, kind="stable")[:50]
+        return {results.labels(int(i)): float(shares[i]) for i in reversed(best)}
+
+    def sure(self, label: str) -> str:
+        """A class with its probability: "tiger cat (39 %)"."""
+        known = self._probabilities.get(label)
+        return label if known is None else f"{label} ({percent(known)})"
+
+    def lead_in_logits(self, first: str, second: str) -> float | None:
+        """By how much the logit of one class is above that of another: their probabilities tell; else None."""
+        if self.drawing.results.kind != LOGITS:
+            return None
+        ends = [self._probabilities.get(label) for label in (first, second)]
+        if None in ends or min(p or 0.0 for p in ends) <= 0:
+            return None
+        return float(np.log((ends[0] or 1.0) / (ends[1] or 1.0)))
