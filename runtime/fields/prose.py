@@ -44,12 +44,12 @@ def singular(atom: str) -> str:
 
 
 def percent(share: float) -> str:
-    """ "35 %", "0.4 %", "< 0.1 %": a share of 1 in words."""
+    """ "35 %", "0.4 %", "< 0.1 %": a share of 1 in words, which no line end parts."""
     if share != share:
         return "an undefined share"
     size = 100 * abs(share)
     digits = "< 0.1" if 0 < size < 0.05 else f"{size:.1f}" if 0 < size < 0.95 else f"{size:,.0f}"
-    return f"{'−' if share < 0 and size >= 0.05 else ''}{digits} %"
+    return f"{'−' if share < 0 and size >= 0.05 else ''}{digits}\u00a0%"
 
 
 def counted(number: int) -> str:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bbilang.compiler.check.captions import REFERENCE
 from bbilang.compiler.contract import ColourScale
 from bbilang.runtime.vega import colours as colour
 from bbilang.runtime.vega.element import cells, chipped, preferred_width
+from bbilang.runtime.view.answers.pieces import plain
 from bbilang.runtime.view.caption_references import refers
 from bbilang.runtime.view.model import Element, Interface, Layout, Legend, Selection, View
 from bbilang.runtime.view.states import layered
 from bbilang.runtime.view.styles import Styles, style_of
 
 
-def laid_out(view: View, interface: Interface, styles: Styles) -> dict[str, Any]:
-    """What the template lays out: a tree of rows, columns and figures; the menus of this interface."""
+def laid_out(view: View, interface: Interface, styles: Styles, states: Mapping[str, int]) -> dict[str, Any]:
+    """What the template lays out: a tree of rows, columns and figures; the menus of this interface. ``states``: of each
+    element, the frame that the page opens with."""
     by_id = {element.id: element for element in interface.elements}
     inside = [inner for element in interface.elements for inner in layered(element)]
     used = {name for element in inside for name in (*element.states, *element.selects)}
@@ -30,7 +32,7 @@ def laid_out(view: View, interface: Interface, styles: Styles) -> dict[str, Any]
         nonlocal hinted
         if isinstance(layout, str):
             placed.add(layout)
-            figure = _figure(view, interface, by_id[layout], used, styles)
+            figure = _figure(view, interface, by_id[layout], used, styles, states)
             figure["hinted"], hinted = bool(figure["hint"]) and not hinted, hinted or bool(figure["hint"])
             return figure
         kind, parts = layout
@@ -40,6 +42,7 @@ def laid_out(view: View, interface: Interface, styles: Styles) -> dict[str, Any]
     rest = [tree(element.id) for element in interface.elements if element.id not in placed]
     return {
         "title": interface.title,
+        "lead": next((_answer(by_id[name], states) for name in (interface.lead,) if name), None),
         "layout": {"kind": "column", "parts": [root, *rest]} if rest else root,
         "controls": [
             *(_control(s) for s in view.selections if s.id in used and s.kind in ("pick", "slider")),
@@ -70,7 +73,9 @@ def _flows(interface: Interface, selections: Sequence[Selection], styles: Styles
                 yield {"kind": "flow", "id": selection.id, "title": title, "options": [(-1, "all of them"), *classes]}
 
 
-def _figure(view: View, interface: Interface, element: Element, used: set[str], styles: Styles) -> dict[str, Any]:
+def _figure(
+    view: View, interface: Interface, element: Element, used: set[str], styles: Styles, states: Mapping[str, int]
+) -> dict[str, Any]:
     related = [selection for selection in view.selections if selection.id in used]
     kinds = {selection.id: selection.kind for selection in view.selections}
     parts = list(layered(element))
@@ -81,8 +86,8 @@ def _figure(view: View, interface: Interface, element: Element, used: set[str], 
     return {
         "kind": "element",
         "weight": preferred_width(element, styles),
-        **_part(element, related, styles, over=False),
-        "overlays": [_part(overlay, related, styles, over=True) for overlay in parts[1:]],
+        **_part(element, related, styles, None if element.id == interface.lead else _answer(element, states), False),
+        "overlays": [_part(over, related, styles, _answer(over, states), over=True) for over in parts[1:]],
         "tables": [part for part in parts if any(f.values for p in part.panels for f in p.frames)],
         "live": {part.id: any(kinds[name] in ("hover", "click") for name in part.states) for part in parts},
         "docked": docked(element, interface, styles),
@@ -92,11 +97,22 @@ def _figure(view: View, interface: Interface, element: Element, used: set[str], 
     }
 
 
-def _part(element: Element, related: Sequence[Selection], styles: Styles, over: bool) -> dict[str, Any]:
+def _answer(element: Element, states: Mapping[str, int]) -> dict[str, Any] | None:
+    """Its sentence in the state that the page opens with; None where it has none, or a caption in its place."""
+    if not element.answers or element.caption:
+        return None
+    state = states[element.id]
+    return {"id": element.id, "words": plain(element.answers[state]) if state < len(element.answers) else ""}
+
+
+def _part(
+    element: Element, related: Sequence[Selection], styles: Styles, answer: dict[str, Any] | None, over: bool
+) -> dict[str, Any]:
     """What stands below a picture for one element, or for one that is drawn over it."""
     return {
         "element": element,
         "caption": _caption(element.caption, related),
+        "answer": answer,
         "legend": _legend(element, styles, over),
         "chips": chipped(element),
         "remarks": remarks(element),

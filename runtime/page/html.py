@@ -24,7 +24,7 @@ from bbilang.runtime.vega.drawable import beyond
 from bbilang.runtime.vega.element import identifier
 from bbilang.runtime.vega.specification import layouts, picture_uris, table
 from bbilang.runtime.view.model import Selection, View
-from bbilang.runtime.view.states import elements, layered
+from bbilang.runtime.view.states import elements, layered, start_states
 from bbilang.runtime.view.styles import Styles, enlarges_cells, style_of
 
 NOTHING_ELSE = "base-uri 'none'; form-action 'none'"
@@ -37,13 +37,13 @@ def render(view: View, styles: Styles) -> str:
     """The page of a View as HTML: the same View gives the same bytes. Raises ValueError for an unknown style."""
     data = _data(view, styles)
     vega = any(map(beyond, data["specs"].values()))
-    text = script(vega)
+    text, states = script(vega), start_states(view)
     return (
         _template()
         .render(
             view=view,
             thumbnails=picture_uris(view),
-            interfaces=[laid_out(view, interface, styles) for interface in view.interfaces],
+            interfaces=[laid_out(view, interface, styles, states) for interface in view.interfaces],
             policy=_policy(*([bundle.announced()] if vega else []), text),
             style=Markup(_text("page.css")),
             libraries=Markup(bundle.packed() if vega else ""),
@@ -147,6 +147,9 @@ def _data(view: View, styles: Styles) -> dict[str, Any]:
                 "grid": enlarges_cells(e, styles),
                 "fades": style_of(e, styles).fades_groups,
                 "shapes": [panel.shape for panel in e.panels],
+                "answers": [
+                    lists.number([[p.words, p.atom] if p.atom >= 0 else p.words for p in a]) for a in e.answers
+                ],
                 "targets": [{"selection": t.selection, "shape": t.shape, "atoms": t.atoms} for t in e.targets],
             }
             for e in elements(view)

@@ -43,9 +43,10 @@ class Lists:
         self._numbers: dict[str, int] = {}
 
     def numbers(self, frame: Mapping[str, object]) -> list[int]:
-        return [self._number(frame[key]) for key in KEYS if key in frame]
+        return [self.number(frame[key]) for key in KEYS if key in frame]
 
-    def _number(self, value: Any) -> int:
+    def number(self, value: Any) -> int:
+        """The number of a value among all that are kept."""
         text = repr(value)
         if text not in self._numbers:
             self._numbers[text] = len(self.values)

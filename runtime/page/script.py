@@ -29,6 +29,7 @@ FILES = (
     "charts/position.js",  # the same position in every grid, groups that fade
     "charts/update.js",  # charts follow the state
     "describe.js",  # words follow the state
+    "answers.js",  # sentences follow the state
     "announce.js",  # what a screen reader hears
     "choose.js",  # every change of the state
     "address.js",  # the state in the address

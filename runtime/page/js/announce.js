@@ -1,19 +1,22 @@
+// ---- what a screen reader hears
+
+const say = (words) => { document.getElementById("status").textContent = aloud(words); };
+const aloud = (words) => words.replaceAll("\u2212", "minus ");
+const ended = (words) => words.replace(/[.\s]+$/, "");
+
+// What was chosen, then what every element that follows it shows now, three of them at most.
 function announce(ids) {
-  const now = choices();
-  document.getElementById("status").textContent = ids
-    .map((id) => {
-      const selection = selections.get(id);
-      const atom = selection.atoms[now.get(id)];
-      return (selection.spoken ? `${selection.spoken}: ` : "") + (atom ? atom[1] + spoken(atom[0], now) : "nothing selected");
-    })
-    .concat(followers(ids, now))
-    .join(". ");
+  const now = choices(), told = followers(ids, now);
+  const chose = ids.map((id) => {
+    const selection = selections.get(id), atom = selection.atoms[now.get(id)];
+    return (selection.spoken ? `${selection.spoken}: ` : "") + (atom ? atom[1] + spoken(atom[0], now) : "nothing selected");
+  });
+  say([...chose, ...told].join(". "));
 }
 
-// What other elements show now that these selections changed, at most three of them.
 function followers(ids, now) {
   return data.elements.filter((element) => element.states.some((id) => ids.includes(id)) && !behind(element, now))
-    .map((element) => [element.title, contents(element, now, 6)]).filter(([, words]) => words).slice(0, 3).map((it) => it.join(": "));
+    .map((element) => [element.title, ended(sentenceOf(answers(element, now))) || contents(element, now, 6)]).filter(([, words]) => words).slice(0, 3).map((it) => it.join(": "));
 }
 
 // The atoms that an element of marks draws now, with their numbers; nothing for maps and pictures.
@@ -34,15 +37,15 @@ function numbers(frame, slot) {
   return words.some(Boolean) ? ` ${words.filter(Boolean).join(", ")}` : "";
 }
 
-// What a reader who cannot see a chart hears of it: what it is, and the state that it shows.
+// The name of a chart: what it is, the state that it shows, and what it shows there.
 function label(node, now) {
   const parts = [node.dataset.alt];
   for (const element of data.elements.filter((it) => it.host === node.dataset.chart && !behind(it, now))) {
     const shown = element.states.map((id) => selections.get(id).atoms[now.get(id)]?.[1] ?? "nothing selected").join(", ");
     const name = element.id === node.dataset.chart ? "shown" : element.title;
-    parts.push(shown && `${name}: ${shown}`, contents(element, now, 8));
+    parts.push(shown && `${name}: ${shown}`, sentenceOf(answers(element, now)), contents(element, now, 8));
   }
-  const words = [...parts, node.dataset.hint].filter(Boolean).map((part) => part.replace(/\.$/, "")).join(". ") + ".";
+  const words = aloud(`${[...parts, node.dataset.hint].filter(Boolean).map(ended).join(". ")}.`);
   if (node.getAttribute("aria-label") !== words) node.setAttribute("aria-label", words);
 }
 
@@ -57,4 +60,3 @@ function spoken(key, now) {
     }
   return "";
 }
-

@@ -1,6 +1,7 @@
 // Keeps the words beside titles, menus and references in step with the pictures.
 function describe(now) {
   showTabs(now);
+  document.querySelectorAll("[data-answer]").forEach((node) => answer(node, now));
   document.querySelectorAll("[data-chart]").forEach((node) => label(node, now));
   for (const node of document.querySelectorAll("[data-now]")) {
     const pointed = elements.get(node.dataset.now).states.map((id) => selections.get(id)).filter((s) => s.kind === "hover" || s.kind === "click");
