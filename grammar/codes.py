@@ -67,8 +67,8 @@ _EVIDENCE = "block5c.expand.channel | attribute(output) | top(8) | present(bars)
 CODES: Final[dict[str, Code]] = {
     TOO_LARGE: Code(
         "the source is larger than 256 kB",
-        "So long a text was hardly written by hand, and is refused before it costs time. Put parts of it into files of "
-        "their own and bring them in with `use`.",
+        "A text this long was probably not written by hand, and is refused before it costs time. Move parts of "
+        "it into files of their own and include them with `use`.",
         "$ bbi check huge.bbi",
         'use "parts.bbi"\nevidence | present(bars)',
         needs="a text of over 256 kB",
@@ -76,14 +76,14 @@ CODES: Final[dict[str, Code]] = {
     ),
     TOO_DEEP: Code(
         "something is nested deeper than 64",
-        "Brackets, sums and blocks may be nested 64 deep. Bind an inner part to a name and use the name.",
+        "Brackets, sums and blocks may be nested at most 64 deep. Bind an inner part to a name and use the name.",
         f"deep = {'[' * 65}1{']' * 65}",
         f'cats = [output["tabby"], output["tiger cat"]]\n{_EVIDENCE.replace("(output)", "(cats)")}',
     ),
     UNKNOWN_CHARACTER: Code(
         "a character that the language does not use",
-        "Outside of strings and comments the language has letters, digits and a few marks. Invisible characters come "
-        "along when a text is copied from a web page.",
+        "Outside strings and comments, the language uses letters, digits and a few symbols. Text that is copied "
+        "from a web page may contain invisible characters.",
         "block5c.expand.channel | attribute(output) | top(20%) | present(bars)",
         "block5c.expand.channel | attribute(output) | top(20) | present(bars)",
     ),
@@ -101,32 +101,33 @@ CODES: Final[dict[str, Code]] = {
     ),
     BAD_ESCAPE: Code(
         "a character or an escape that a string cannot hold",
-        "A backslash in a string begins an escape, as in JSON. A path can have `/` on every system.",
+        "A backslash in a string begins an escape, as in JSON. Paths can be written with `/` on every system.",
         'photo = input | present(image, title="photos\\day one")',
         'photo = input | present(image, title="photos/day one")',
     ),
     NOT_A_NUMBER: Code(
-        "something that begins like a number and is none",
+        "something that starts like a number but is not one",
         "Numbers are written 8, 0.5 or 1e-3, without units: the documentation of a parameter names its unit.",
         "set featvis(size=96px)",
         f"set featvis(size=96)\n{_PHOTO}",
     ),
     OPEN_BRACKET: Code(
         "a bracket or a block that is never closed",
-        "Inside brackets lines go on, so all that follows would belong to it. Close it where its content ends.",
+        "Lines continue inside brackets, so everything that follows would be part of it. Close it where its "
+        "content ends.",
         "block5c.expand.channel | attribute(output | top(8) | present(bars)",
         _EVIDENCE,
     ),
     STRAY_CLOSER: Code(
-        "a closing bracket that closes nothing, or something else",
-        "Each `(`, `[` and `{` is closed by its own kind, the last one opened first.",
+        "a closing bracket without a matching opening bracket",
+        "Each `(`, `[` and `{` is closed by its own kind, in reverse order of opening.",
         "block5c.expand.channel | attribute(output)) | top(8) | present(bars)",
         _EVIDENCE,
     ),
     BAD_BLOCK: Code(
         "braces without an interface, an interface without braces or inside another",
-        'Braces do one thing: they hold the statements of an interface, `interface "title" { ... }`. Interfaces follow '
-        "each other, none is inside another.",
+        'Braces have one use: they hold the statements of an interface, `interface "title" { ... }`. Interfaces '
+        "follow one another and cannot be nested.",
         f'interface "Cats"\n{_PHOTO}',
         f'interface "Cats" {{\n    {_PHOTO}\n}}',
     ),
@@ -138,7 +139,7 @@ CODES: Final[dict[str, Code]] = {
     ),
     PIPE_IN_THE_AIR: Code(
         "a pipe that ends in `|`",
-        "A `|` hands a field to the stage after it. To go on in the next line, begin that line with the `|`.",
+        "A `|` passes a field to the next stage. To continue on the next line, begin that line with the `|`.",
         "block5c.expand.channel |\n    attribute(output) | top(8) | present(bars)",
         "block5c.expand.channel\n    | attribute(output) | top(8) | present(bars)",
     ),

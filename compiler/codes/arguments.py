@@ -10,13 +10,13 @@ from bbilang.grammar.codes import Code
 ARGUMENTS: Final[dict[str, Code]] = {
     "E211": Code(
         "unknown argument",
-        "Each operation has parameters of its own, and the reference lists them. Most often the name is misspelt.",
+        "Each operation has its own parameters, listed in the reference. Most often the name is misspelled.",
         "block5c.expand.channel | attribute(output) | top(8, bye=magnitude) | present(bars)",
         "block5c.expand.channel | attribute(output) | top(8, by=magnitude) | present(bars)",
     ),
     "E212": Code(
         "missing argument",
-        "This argument has no default, since no number or target would be right for everyone. Say it.",
+        "This argument has no default, because no value would be right for everyone. Give one.",
         "block5c.expand.channel | attribute | top(8) | present(bars)",
         BARS,
     ),
@@ -28,7 +28,8 @@ ARGUMENTS: Final[dict[str, Code]] = {
     ),
     "E214": Code(
         "number out of range",
-        "The message names the range and its unit. Outside of it there is no meaning, or no machine has the memory.",
+        "The message gives the range and its unit. Values outside it have no meaning, or need more memory than "
+        "any machine has.",
         "block5c.expand.channel | attribute(output) | top(0) | present(bars)",
         "block5c.expand.channel | attribute(output) | top(1) | present(bars)",
     ),
@@ -40,7 +41,8 @@ ARGUMENTS: Final[dict[str, Code]] = {
     ),
     "E216": Code(
         "too many arguments, or one given twice",
-        "Arguments without a name go to the parameters in their order, so one may come twice without looking so.",
+        "Arguments without a name are assigned to the parameters in order, so one may be given twice without "
+        "looking like it.",
         "block5c.expand.channel | attribute(output) | top(8, k=4) | present(bars)",
         BARS,
     ),
@@ -52,7 +54,7 @@ ARGUMENTS: Final[dict[str, Code]] = {
     ),
     "E219": Code(
         "unknown attribution method",
-        "Methods go by their names in the literature, as the reference lists them.",
+        "Methods have their names from the literature; the reference lists them.",
         "block5c.expand.channel | attribute(output, method=linaer) | top(8) | present(bars)",
         "block5c.expand.channel | attribute(output, method=linear) | top(8) | present(bars)",
     ),

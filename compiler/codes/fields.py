@@ -10,18 +10,20 @@ from bbilang.grammar.codes import Code
 FIELDS: Final[dict[str, Code]] = {
     "E230": Code(
         "the field has no such axis",
-        "Operations use up axes: after `top(8)` of all neurons there is no `y` any more. The message lists those left.",
+        "Operations consume axes: after `top(8)` over all neurons, `y` is gone. The message lists the axes that "
+        "are left.",
         "block5c.expand.channel | attribute(output) | sum(y) | top(8) | present(bars)",
         "block5c.expand.neuron | attribute(output) | sum(y) | sum(x) | top(8) | present(bars)",
     ),
     "E231": Code(
         "an axis has the wrong size for the operation",
-        "A difference is of two, a stack of classes is not differed again, inputs are not ranked against each other.",
+        "A difference needs exactly two entries, stacked classes cannot be subtracted again, and inputs are not "
+        "ranked against each other.",
         "block5c.expand.channel | attribute(output[top(3)]) | difference(class) | top(8) | present(bars)",
         "block5c.expand.channel | attribute(output[top(2)]) | difference(class) | top(8) | present(bars)",
     ),
     "E238": Code(
-        "an operation on atoms that it is not for",
+        "an operation that is not defined for these atoms",
         "Some operations are defined for some atoms only: `factorize` takes whole layers, `project` vectors, some "
         "methods the input.",
         "block5c.expand.channel | project(pca, 3) | top(8) | present(bars)",
@@ -43,15 +45,15 @@ FIELDS: Final[dict[str, Code]] = {
         needs="a network of another kind",
     ),
     "E248": Code(
-        "the probability of what has none",
-        "Values of a regression have no probability, and the softmax of one score is always 1. Attribute to the score "
-        "itself, or say what it is.",
+        "a probability of something that has none",
+        "Values of a regression have no probability, and the softmax of one score is always 1. Attribute to the "
+        "score itself, or state its kind.",
         "set scores(kind=value)\nblock5c.expand.channel | attribute(output[2, score=probability]) | present(bars)",
         "set scores(kind=value)\nblock5c.expand.channel | attribute(output[2]) | present(bars)",
     ),
     "E249": Code(
         "the prediction of a network that predicts values",
-        "Several values are not ranked against each other: the largest is no prediction. Name the one that is meant.",
+        "Values are not ranked against each other, so the largest is not a prediction. Name the one that you mean.",
         "set scores(kind=value)\nblock5c.expand.channel | attribute(output) | top(8) | present(bars)",
         "set scores(kind=value)\nblock5c.expand.channel | attribute(output[0]) | top(8) | present(bars)",
     ),

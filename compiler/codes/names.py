@@ -23,37 +23,38 @@ NAMES: Final[dict[str, Code]] = {
     ),
     "E204": Code(
         "unknown layer",
-        "Layers go by the model's own names, and `bbi layers MODEL` lists them with their shapes.",
+        "Layers have the model's own names; `bbi layers MODEL` lists them with their shapes.",
         "block9z.expand.channel | attribute(output) | top(8) | present(bars)",
         BARS,
     ),
     "E205": Code(
         "unknown class",
-        "A class goes by its whole label or one of the label's synonyms, in any case of letters. An index works too.",
+        "Name a class by its full label or one of the label's synonyms, in upper or lower case. An index works too.",
         'block5c.expand.channel | attribute(output["tabbby"]) | top(8) | present(bars)',
         'block5c.expand.channel | attribute(output["tabby"]) | top(8) | present(bars)',
     ),
     "E206": Code(
         "ambiguous class name",
-        "Several classes have this name among their labels, and which one is meant makes a difference. Take the index.",
+        "Several classes have this name, and it matters which one is meant. Use the index.",
         'block5c.expand.channel | attribute(output["crane"]) | top(8) | present(bars)',
         "block5c.expand.channel | attribute(output[134]) | top(8) | present(bars)",
     ),
     "E207": Code(
         "class index out of range, or classes without names",
-        "Classes are counted from zero. Of a model whose labels are unknown only indices work, or `set labels FILE`.",
+        "Classes are counted from zero. Where the labels are unknown, use an index, or name them with `set "
+        "labels FILE`.",
         "block5c.expand.channel | attribute(output[1000]) | top(8) | present(bars)",
         "block5c.expand.channel | attribute(output[999]) | top(8) | present(bars)",
     ),
     "E208": Code(
         "unknown atom",
-        "The word behind the last dot says which parts of the layer are meant: `.neuron`, `.spatial`, `.channel`.",
+        "The word after the last dot says which parts of the layer are meant: `.neuron`, `.spatial`, `.channel`.",
         "block5c.expand.chanel | attribute(output) | top(8) | present(bars)",
         BARS,
     ),
     "E209": Code(
         "a layer has no such atoms",
-        "Which atoms there are follows from the layer's axes: only a map has positions, only a sequence has tokens.",
+        "The axes of a layer decide which atoms it has: only a map has positions, only a sequence has tokens.",
         "block5c.expand.token | attribute(output) | top(8) | present(bars)",
         "block5c.expand.spatial | attribute(output) | top(8) | present(bars)",
     ),
@@ -73,7 +74,7 @@ NAMES: Final[dict[str, Code]] = {
     ),
     "E236": Code(
         "index outside the layer",
-        "Indices pick atoms, count from zero and are as many as the atoms have axes: `.spatial[y, x]`, `.channel[c]`.",
+        "Indices select atoms and count from zero, one for each axis of the atoms: `.spatial[y, x]`, `.channel[c]`.",
         "block5c.expand.channel[672] | attribute(output.class) | top(5, along=class) | present(bars)",
         "block5c.expand.channel[64] | attribute(output.class) | top(5, along=class) | present(bars)",
     ),

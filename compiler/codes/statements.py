@@ -10,13 +10,13 @@ from bbilang.grammar.codes import Code
 STATEMENTS: Final[dict[str, Code]] = {
     "E220": Code(
         "unknown setting",
-        "`set` gives defaults to a few things, and the reference lists them with their parameters.",
+        "`set` changes a few defaults; the reference lists them with their parameters.",
         f"set icons(size=96)\n{ICONS}",
         f"set featvis(size=96)\n{ICONS}",
     ),
     "E221": Code(
         "name bound twice",
-        "A name means one thing in its block, so that a line can be read without the lines around it. Take another.",
+        "A name has one meaning in its block, so that each line can be read by itself. Choose another.",
         f"photo = input | present(image)\n{PHOTO}",
         PHOTO,
     ),
@@ -34,28 +34,29 @@ STATEMENTS: Final[dict[str, Code]] = {
     ),
     "E223": Code(
         "statement where it is not allowed",
-        "Statements for the whole file (`model`, `input`, `set` ...) are written outside of interfaces. `layout` is "
-        "written once in each.",
+        "Statements for the whole file (`model`, `input`, `set` ...) belong outside interfaces. Each interface "
+        "has at most one `layout`.",
         f'interface "Cats" {{\n    set featvis(size=96)\n    {ICONS}\n}}',
         f'set featvis(size=96)\ninterface "Cats" {{\n    {ICONS}\n}}',
     ),
     "E241": Code(
         "a definition or a file that calls itself",
-        "A call is replaced by its definition, and a `use` by the file that it names: in a circle that has no end.",
+        "A call is replaced by its definition, and a `use` by the file that it names; a cycle would never end.",
         "def again(layer) = layer.channel | attribute(output) | again()\nagain(block5c.expand) | present(bars)",
         "def evidence(layer) = layer.channel | attribute(output) | top(8)\nevidence(block5c.expand) | present(bars)",
     ),
     "E242": Code(
         "a used file that cannot be read",
-        "The name in `use` starts in the folder of the file that uses it, and stays inside of `--root` where that is "
-        "given.",
+        "The path in `use` is relative to the folder of the file that uses it, and must stay inside `--root` if "
+        "that is given.",
         f'use "part.bbi"\n{BARS}',
         'use "parts.bbi"\nevidence | present(bars)',
         files={"parts.bbi": "evidence = block5c.expand.channel | attribute(output) | top(8)\n"},
     ),
     "E243": Code(
         "a used file with an error",
-        "What the other file binds is not known until that is fixed. `bbi check` of that file shows the error.",
+        "The names that the other file defines are unknown until it is fixed. `bbi check` on that file shows "
+        "the error.",
         f'use "broken.bbi"\n{BARS}',
         'use "parts.bbi"\nevidence | present(bars)',
         files={
@@ -97,13 +98,13 @@ STATEMENTS: Final[dict[str, Code]] = {
     ),
     "W201": Code(
         "a binding hides a layer",
-        "From here on the name means the binding, and the layer is out of reach. Another name keeps both.",
+        "From here on the name means the binding, and the layer cannot be reached. With another name both can be used.",
         f"block5c = {BARS}",
         f"evidence = {BARS}",
     ),
     "W202": Code(
         "a binding is never used",
-        "Nothing on the page comes from this line. Often the name is misspelt where it was meant to be used.",
+        "Nothing on the page uses this line. Often the name is misspelled where it was meant to be used.",
         f"evidence = block5c.expand.channel | attribute(output) | top(8)\n{PHOTO}",
         f"evidence = block5c.expand.channel | attribute(output) | top(8)\nevidence | present(bars)\n{PHOTO}",
     ),

@@ -15,11 +15,11 @@ PICTURES: Final[dict[str, Code]] = {
         f'input "sample:chelsea"\n{PHOTO}',
     ),
     "E412": Code(
-        "a file that is no picture",
+        "a file that is not a picture",
         "PNG, JPEG, WebP, GIF, BMP, TIFF, PPM and AVIF can be read, whatever the name says.",
         f"{RUN} --input notes.txt",
         f"{RUN} --input cat.jpg",
-        needs="a file that is no picture",
+        needs="a file that is not a picture",
     ),
     "E413": Code(
         "a damaged picture",
@@ -55,7 +55,7 @@ PICTURES: Final[dict[str, Code]] = {
         f'input "sample:chelsea"\n{PHOTO}',
     ),
     "E418": Code(
-        "an array or a tensor that is no input",
+        "an array or a tensor that is not an input",
         "An image is in [0, 1], of the channels and the size that the network takes, (3, y, x); an array of bytes "
         "(y, x, 3) is a picture of any size. Signals (channel, x) and vectors (channel,) are any finite numbers.",
         '>>> bbilang.run("input | present(image)", input=torch.zeros(1, 10))',
@@ -64,7 +64,8 @@ PICTURES: Final[dict[str, Code]] = {
     ),
     "E423": Code(
         "an argument of another kind",
-        "The message names the argument, what was given and what it takes. A class is no module, a loader no input.",
+        "The message names the argument, the value that was given and the values that are accepted. A class is "
+        "not a module, and a data loader is not an input.",
         '>>> bbilang.adapt(network, (224, 224), labels="cat, dog")',
         '>>> bbilang.adapt(network, (224, 224), labels=["cat", "dog"])',
         needs="a call from Python",

@@ -47,14 +47,14 @@ MODELS: Final[dict[str, Code]] = {
         needs="weights with infinities in them",
     ),
     "E406": Code(
-        "a device that is not there",
+        "a device that is not available",
         "`auto` takes a GPU where there is one and the CPU elsewhere, so it works on every machine.",
         f"{RUN} --device cuda:7",
         f"{RUN} --device auto",
         needs="a machine without that device",
     ),
     "E407": Code(
-        "a preprocessing that makes no picture",
+        "a preprocessing that cannot give a picture",
         "A picture is resized until its shorter side has `size`, then cropped: `crop` cannot be larger.",
         ">>> Preprocess(resize=224, crop=(256, 256))",
         ">>> Preprocess(resize=256, crop=(224, 224))",

@@ -25,9 +25,9 @@ RUNNING: Final[dict[str, Code]] = {
     ),
     "E503": Code(
         "numbers that are not finite",
-        "Activations, gradients or relevance overflowed, and every number after them would be wrong. The message says "
-        "which: activations hang on the weights and on the normalization of the input, gradients and relevance also on "
-        "what the way back divides by.",
+        "Activations, gradients or relevance overflowed, and every number after them would be wrong. The "
+        "message says which: activations depend on the weights and the normalization of the input, gradients "
+        "and relevance also on the backward pass's divisors.",
         f"{RUN} --weights half_precision.safetensors",
         f"{RUN} --weights weights.safetensors",
         needs="a network that overflows",
@@ -66,10 +66,10 @@ RUNNING: Final[dict[str, Code]] = {
         needs="a run",
     ),
     "E508": Code(
-        "what is above a layer cannot be run alone",
-        "Path and perturbation methods run the network above the layer alone, over what the forward pass left below. "
-        "Here that gives other numbers than the whole network: its forward may be random, or keep a state between "
-        "calls. `method=linear` needs gradients only.",
+        "the network above a layer cannot be run alone",
+        "Path and perturbation methods run only the network above the layer, on what the forward pass left "
+        "below. Here that gives other numbers than the whole network: its forward may be random, or keep a "
+        "state between calls. `method=linear` needs gradients only.",
         '>>> bbilang.run("a.channel | attribute(output[1], method=integrated_gradients) | present(bars)", model=noisy)',
         '>>> bbilang.run("a.channel | attribute(output[1], method=linear) | present(bars)", model=noisy)',
         needs="a network that is random when it is evaluated",
@@ -101,8 +101,7 @@ RUNNING: Final[dict[str, Code]] = {
     ),
     "E527": Code(
         "a module that cannot be copied",
-        "Random weights are tried in a copy, so that the module at hand stays as it is, and this one refuses to be "
-        "copied.",
+        "Random weights are tried on a copy, so that the module itself stays unchanged; this module cannot be copied.",
         '>>> bbilang.run("a.channel | attribute(output[1]) | trust(random_weights) | present(bars)", model=unique)',
         '>>> bbilang.run("a.channel | attribute(output[1]) | trust(deletion) | present(bars)", model=unique)',
         needs="a module that refuses to be copied",
@@ -166,22 +165,23 @@ RUNNING: Final[dict[str, Code]] = {
     ),
     "E533": Code(
         "the probability of a value",
-        "The outputs of a regression are numbers, of no classes: they have no probability. Attribute to the value "
-        "itself.",
+        "The outputs of a regression are values, not classes, so they have no probability. Attribute to the "
+        "value itself.",
         "$ bbi run -e 'head.channel | attribute(output[0, score=probability]) | present(bars)' --model my:regression",
         "$ bbi run -e 'head.channel | attribute(output[0]) | present(bars)' --model my:regression",
         needs="a network of another kind, and a run",
     ),
     "E900": Code(
         "something went wrong inside bbilang",
-        "This is a fault of ours. With `BBI_DEBUG=1` the command prints where it happened; please send that along.",
+        "This is a bug in bbilang. With `BBI_DEBUG=1` the command prints a traceback; please include it in your "
+        "report.",
         RUN,
         f"$ BBI_DEBUG=1 {RUN[2:]}",
         needs="a fault of bbilang",
     ),
     "E902": Code(
         "not enough memory",
-        "Draft quality, smaller batches and fewer pictures need less.",
+        "Draft quality, smaller batches and fewer pictures need less memory.",
         f"{RUN} --input photos/",
         f"{RUN} --input photos/ --each --draft",
         needs="more than the machine has",
@@ -195,7 +195,7 @@ RUNNING: Final[dict[str, Code]] = {
     ),
     "E904": Code(
         "a file or folder that the system refuses",
-        "A full disk, a missing right or too many open files: the system's own words stand in the message.",
+        "The disk is full, a permission is missing, or too many files are open: the message quotes the system.",
         RUN,
         "$ bbi cache clear",
         needs="a full disk",

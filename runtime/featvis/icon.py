@@ -31,18 +31,19 @@ FORMAT = 2  # raise it when the same recipe gives another picture: it is part of
 
 @frozen
 class Recipe:
-    """How an icon is made. ``size`` pixels a side; ``rate`` is Adam's; ``deviation`` that of the first coefficients;
-    ``decay`` see `frequency_scale`; ``redirect`` counts the first steps in which gradients pass shut ReLUs; ``batch``
-    is fixed, see the module. ``parametrization`` "fourier" or "maco", see its module.
+    """How an icon is made. ``size``: pixels along each side. ``rate``: Adam's learning rate. ``deviation``: standard
+    deviation of the initial coefficients. ``decay``: see `frequency_scale`. ``redirect``: number of initial steps in
+    which gradients pass closed ReLUs. ``batch`` is fixed, see the module. ``parametrization``: `fourier` or `maco`.
 
-    ``steps`` is a quality: the engine takes as many as reach what that many plain steps reach (`schedule_of`) and stops
-    when an icon no longer grows. ``plain`` takes exactly that many, of one rate, on the network as it comes: the twin.
-    ``transparency`` adds an alpha channel and rewards what is transparent: the picture keeps what the objective needs
+    ``steps`` sets the quality: the engine takes as many steps as it needs to reach the objective of that many plain
+    steps (`schedule_of`), and stops when the objective no longer increases. ``plain`` takes exactly that many, with a
+    constant rate and on the unmodified network, as the reference for tests. ``transparency`` adds an alpha channel and
+    rewards transparent pixels, so that the picture keeps only what the objective needs
     (Mordvintsev, Pezzotti, Schubert, Olah, "Differentiable Image Parameterizations", Distill 2018, last section).
 
     The defaults are Lucid's (`Recipe.lucid`) but for two, chosen by eye on four channels of EfficientNet-Lite0, whose
-    strided depthwise convolutions invite checkerboards that InceptionV1 does not: decay 1.5 for 1, scales .8 to 1.2 for
-    .9 to 1.1. Shapes are cleaner, and on sizes of 112 to 224 px without transforms the objectives of four channels of
+    strided depthwise convolutions cause checkerboard patterns: decay 1.5 instead of 1, scales of 0.8 to 1.2 instead of
+    0.9 to 1.1. Shapes are cleaner, and on sizes of 112 to 224 px without transforms the objectives of four channels of
     `block5c.expand` are 4.33, 3.50, 4.91, 1.40 after 256 plain steps, where Lucid's give 4.06, 3.63, 4.63, 1.38. A
     decay of 2 blurs (3.77, 2.99, 4.30, 1.25); a plain rate of .02 leaves pictures pale.
     """
@@ -63,16 +64,16 @@ class Recipe:
 
     @classmethod
     def lucid(cls, **changes: Any) -> Recipe:
-        """Lucid's defaults throughout, for comparisons like for like."""
+        """Lucid's defaults, for comparisons under equal conditions."""
         return replace(cls(decay=1.0, transforms=Transforms(scale=(0.9, 1.1)), plain=True), **changes)
 
     def draft(self) -> Recipe:
-        """Small and quick, for a first look at a page."""
+        """A smaller icon with fewer steps, for a draft of a page."""
         return replace(self, size=min(self.size, 64), steps=min(self.steps, 64))
 
 
 def recipe_of(program: Program, draft: bool) -> Recipe:
-    """How the icons of a program are made: by its settings, or small and quick for a ``draft``."""
+    """The recipe that a program's settings give; small and with few steps for a ``draft``."""
     names = ("size", "steps", "rate", "batch", "parametrization", "transparency")
     chosen = {name: program.setting(f"featvis.{name}", default(f"featvis.{name}")) for name in names}
     recipe = Recipe(**chosen, seed=program.setting("seed", 0), plain=not program.optimized)

@@ -1,14 +1,15 @@
-"""What an ascent maximizes: numbers made of a layer's activation, one for each picture of a batch.
+"""Objectives of gradient ascent: a number for each picture of a batch, from a layer's activation.
 
-- A direction, on average over all positions, at one place, or turned round; a class is a direction of the scores: Olah,
-  Mordvintsev, Schubert, "Feature Visualization", Distill 2017, sections "Optimization Objectives" and "What do examples
-  show that optimization does not"; Erhan, Bengio, Courville, Vincent, "Visualizing Higher-Layer Features of a Deep
-  Network", 2009.
+- A direction, averaged over all positions or at one position, or its negative; a class is a direction of the scores:
+  Olah, Mordvintsev, Schubert, "Feature Visualization", Distill 2017, sections "Optimization Objectives" and "What do
+  examples show that optimization does not"; Erhan, Bengio, Courville, Vincent, "Visualizing Higher-Layer Features of a
+  Deep Network", 2009.
 - Diversity: the same paper, section "Diversity": several pictures of one direction, each pushed away from the others'
   style, the cosine between Gram matrices of the layer's channels.
 - Dream: the mean square of a layer: Mordvintsev, Olah, Tyka, "Inceptionism: Going Deeper into Neural Networks", 2015.
-- Caricature: <activations, the start picture's> times a power of their cosine, so that what the layer sees in a picture
-  is exaggerated (Lucid's `dot_compare` with `cossim_pow`; Carter et al., "Activation Atlas", Distill 2019, appendix).
+- Caricature: <activations, the start picture's> times a power of their cosine, so that the features of a
+  picture are exaggerated (Lucid's `dot_compare` with `cossim_pow`; Carter et al., "Activation Atlas", Distill 2019,
+  appendix).
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from torch import Tensor
 from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.icon import Objective
 
-APART = 1.0  # how much of an objective's size a picture loses that is just like another
+APART = 1.0  # the share of its objective that a picture loses if it is identical to another
 POWER = 2.0  # of the cosine in a caricature
 
 
 class Response:
     """The objectives of a batch of slots at one layer, all of one `family`.
 
-    ``shape`` is the activation's without the batch, ``axis`` its channels' counted with the batch.
+    ``shape``: of the activation, without the batch. ``axis``: that of the channels, counting the batch axis.
     """
 
     def __init__(self, shape: tuple[int, ...], axis: int, batch: int, objective: Objective, device: torch.device):
@@ -35,14 +36,14 @@ class Response:
         self.grid = tuple(n for i, n in enumerate(shape) if i != self.axis - 1)
         self.kind, self.pictures, self.positioned = objective.kind, objective.pictures, objective.at is not None
         if self.positioned and len(self.grid) != 2:
-            text = f"`{objective.layer}` has no rows and columns, so no place in it can be meant"
-            raise error("E510", text, "leave out the place, or name a layer with positions")
+            text = f"`{objective.layer}` has no rows and columns, so a position in it has no meaning"
+            raise error("E510", text, "leave out the position, or name a layer with positions")
         self.directions = torch.zeros(batch, self.channels, device=device)
         self.places = torch.zeros(batch, self.grid[0] * self.grid[1], device=device) if self.positioned else None
         self.targets = torch.zeros(batch, *shape, device=device) if self.kind == "caricature" else None
 
     def put(self, slot: int, objective: Objective, target: Tensor | None = None) -> None:
-        """Give a slot its objective; ``target`` is the start picture's activation, for a caricature."""
+        """Set the objective of a slot. ``target``: the activation of the start picture, for a caricature."""
         if self.kind == "direction":
             self.directions[slot] = objective.vector(self.channels).to(self.directions)
         if self.places is not None and objective.at is not None:

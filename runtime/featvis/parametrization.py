@@ -1,4 +1,4 @@
-"""How a picture is parametrized while it is optimized: Fourier coefficients, decorrelated colour, sigmoid.
+"""Parametrizations of a picture that is optimized: Fourier coefficients, decorrelated colour, sigmoid.
 
 Sources: Olah, Mordvintsev, Schubert, "Feature Visualization", Distill 2017, section "Preconditioning and
 Parameterization"; Mordvintsev, Pezzotti, Schubert, Olah, "Differentiable Image Parameterizations", Distill 2018. The
@@ -48,7 +48,7 @@ def colour_matrix() -> Tensor:
 
 
 def initial_spectrum(size: int, deviation: float, generator: torch.Generator) -> Tensor:
-    """Normal noise of the deviation, shaped `spectrum_shape`, always drawn on the CPU."""
+    """Normal noise with the given standard deviation, of shape `spectrum_shape`; always drawn on the CPU."""
     return torch.randn(spectrum_shape(size), generator=generator) * deviation
 
 
@@ -75,15 +75,15 @@ class Fourier:
         self.shape = (4 if transparent else 3, *spectrum_shape(size)[1:])
 
     def initial(self, generator: torch.Generator) -> Tensor:
-        """One picture's first parameters."""
+        """The initial parameters of one picture."""
         spectrum = initial_spectrum(self.size, self.deviation, generator)
         if not self.transparent:
             return spectrum
         return torch.cat([spectrum, initial_spectrum(self.size, self.deviation, generator)[:1]])
 
     def inverse(self, picture: Tensor) -> Tensor:
-        """The parameters of a picture (3, size, size) in [0, 1]; what is nearly black or white comes out a little less
-        so, since a sigmoid never gets there."""
+        """The parameters of a picture (3, size, size) in [0, 1]; values near black or white are moved slightly
+        inwards, since a sigmoid never reaches them."""
         values = torch.logit(picture.clamp(0.01, 0.99))
         if self.colour is not None:
             values = torch.einsum("cr,ryx->cyx", torch.linalg.inv(self.colour.cpu()).to(values), values)
@@ -157,8 +157,8 @@ class Grey:
 
 
 def parametrization(recipe: Recipe, device: torch.device | str, grey: bool = False) -> Fourier | Maco | Grey:
-    """The recipe's, "fourier" or "maco"; ``grey``: without colours, for a network of one channel. Raises BbiError E510
-    for another, and for a transparent "maco"."""
+    """The parametrization of a recipe, `fourier` or `maco`. ``grey``: without colours, for networks of one channel.
+    Raises BbiError E510 for another, and for a transparent "maco"."""
     found = _parametrization(recipe, device)
     return Grey(found) if grey else found
 

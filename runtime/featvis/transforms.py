@@ -1,9 +1,9 @@
-"""Random small movements of a picture before the network sees it, for a batch in one resampling.
+"""Random small transforms of a picture before it enters the network, for a whole batch in one resampling.
 
 Pad, jitter, scale, rotate and jitter again (Olah, Mordvintsev, Schubert, "Feature Visualization", Distill 2017,
 "Transformation robustness"; amounts as in Lucid) are all affine, so they compose into one map from the network's
-pixels to the picture's. Outside of it lies grey or its reflection. The draws belong to the icon, not to its place in a
-batch.
+pixels to the picture's. The picture is continued with grey or by reflection. Random draws depend on
+the icon, not on its index in a batch.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ GREY = 0.5
 
 @dataclass(frozen=True)
 class Transforms:
-    """Amounts: pixels of padding and jitter, factors of scale, degrees of rotation to either side.
-
-    Lucid's, but for the scale (there .9 to 1.1): see `Recipe`.
+    """Pixels of padding and jitter, range of scale factors, degrees of rotation in either direction: Lucid's values
+    except for the scale (see `Recipe`).
     """
 
     pad: int = 12
@@ -32,11 +31,11 @@ class Transforms:
     last_jitter: int = 4
 
     def view_size(self, size: int) -> int:
-        """Side in pixels of what is left of a padded picture after both jitters have cropped it."""
+        """Side in pixels of the padded picture after both jitters have cropped it."""
         return size + 2 * self.pad - self.jitter - self.last_jitter
 
     def draw(self, steps: int, generator: torch.Generator) -> Tensor:
-        """(step, 6): shift y, x in pixels; factor; angle in radians; last shift y, x. One icon's whole course."""
+        """(step, 6): shift y, x in pixels; scale factor; angle in radians; last shift y, x; for one icon."""
         import torch
 
         u = torch.rand(steps, 6, generator=generator, dtype=torch.float64)
@@ -53,8 +52,8 @@ class Transforms:
 def affine(draws: Tensor, size: int, view: int) -> Tensor:
     """(batch, 2, 3) maps for `torch.nn.functional.affine_grid` from draws (batch, 6).
 
-    A pixel of the view, counted from its centre, moves by the last shift, turns by the angle, is divided by the factor
-    and moves by the first shift: that is where the picture of ``size`` pixels is read.
+    A pixel of the view, relative to the centre, is shifted by the last shift, rotated by the angle, divided by the
+    factor and shifted by the first shift: there the picture of ``size`` pixels is sampled.
     """
     import torch
 
@@ -68,7 +67,7 @@ def affine(draws: Tensor, size: int, view: int) -> Tensor:
 def resample(pictures: Tensor, maps: Tensor, out: int, reflect: bool = False) -> Tensor:
     """Pictures (batch, channel, y, x) in [0, 1] read through maps (batch, 2, 3), bilinear: (batch, channel, out, out).
 
-    Outside of the picture lies grey, or its own reflection.
+    The picture is continued with grey, or by reflection.
     """
     import torch.nn.functional as F
 

@@ -39,7 +39,7 @@ class ExtremalPerturbation(LearnedMaskMethod):
     atoms = ("pixel",)
     unit, signed = "share kept", False
     parameters = (
-        Parameter("area", "number", "share of the picture that stays", 0.1, minimum=0.001, maximum=1),
+        Parameter("area", "number", "share of the picture that is kept", 0.1, minimum=0.001, maximum=1),
         Parameter("steps", "integer", "steps of the optimization", 800, minimum=1, maximum=100_000),
         Parameter("step", "integer", "distance of the mask's bumps", 7, unit="px", minimum=1, maximum=256),
         Parameter("sigma", "number", "radius of a bump", 21.0, unit="px", minimum=1, maximum=512),

@@ -45,7 +45,7 @@ class IntegratedGradients(PathMethod):
         Parameter("baselines", "word", "the picture that the path starts from", "zero", choices=WORDS),
         Parameter("quadrature", "word", "where the steps are, in Captum's words", RULES[0], choices=RULES),
         Parameter(
-            "tolerance", "number", "the completeness error that `n_steps=auto` goes below", 0.01,
+            "tolerance", "number", "the completeness error below which `n_steps=auto` stops", 0.01,
             unit="of the scores' difference", minimum=1e-6, maximum=1,
         ),
     )  # fmt: skip

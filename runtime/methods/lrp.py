@@ -36,8 +36,8 @@ class Lrp(DerivativeMethod):
         Parameter(
             "composite",
             "quoted",
-            "which rule goes where: epsilon for linear layers; z_plus, gamma or alpha_beta for convolutions; z_box or "
-            "flat for the layer that reads the picture",
+            "which rule is applied where: epsilon for linear layers; z_plus, gamma or alpha_beta for "
+            "convolutions; z_box or flat for the layer that reads the picture",
             "epsilon_plus",
             choices=tuple(COMPOSITES),
         ),
@@ -46,7 +46,7 @@ class Lrp(DerivativeMethod):
         Parameter(
             "alpha",
             "number",
-            "weight of what raises in the alpha_beta rule; beta = alpha - 1",
+            "weight of positive contributions in the alpha_beta rule; beta = alpha - 1",
             2,
             minimum=1,
             maximum=100,

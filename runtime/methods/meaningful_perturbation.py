@@ -40,7 +40,7 @@ class MeaningfulPerturbation(LearnedMaskMethod):
         Parameter("tv", "number", "weight of the mask's total variation", 1e-2, unit="score", minimum=0, maximum=1e6),
         Parameter("cells", "integer", "cells of the mask along each side", 28, minimum=2, maximum=512),
         Parameter("blur", "number", "standard deviation of the blur", 10.0, unit="px", minimum=0.1, maximum=1000),
-        Parameter("jitter", "integer", "moves of the picture are shorter than this", 4, unit="px", minimum=1,
+        Parameter("jitter", "integer", "the picture is shifted by less than this", 4, unit="px", minimum=1,
                   maximum=64),
     )  # fmt: skip
     source = "Fong and Vedaldi 2017"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 CHECKERBOARD = Parameter(
-    "checkerboard", "flag", "blend neighbours, so that strided layers leave no checkerboard", False
+    "checkerboard", "flag", "blend neighbours, so that strided layers leave no checkerboard pattern", False
 )
 
 

@@ -34,9 +34,9 @@ class Rise(PerturbationMethod):
     parameters = (
         Parameter("n_masks", "integer", "how many masks", 4000, minimum=1, maximum=1_000_000),
         Parameter("cells", "integer", "cells along each side of a mask", 7, minimum=1, maximum=64),
-        Parameter("p", "number", "share of the cells that stay", 0.5, minimum=0.01, maximum=0.99),
+        Parameter("p", "number", "share of the cells that are kept", 0.5, minimum=0.01, maximum=0.99),
         Parameter("baselines", "word", "the picture that shows where a mask is 0", "mean", choices=WORDS),
-        Parameter("center", "flag", "take the mean score of all masked pictures from each score first", False),
+        Parameter("center", "flag", "first subtract the mean score of all masked pictures from each score", False),
     )
     source = "Petsiuk, Das, Saenko 2018"
 

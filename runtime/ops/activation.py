@@ -30,7 +30,11 @@ class Activation(Operation):
     example = "block5c.expand.channel | activation(reduce=max) | top(8) | present(featvis)"
     parameters = (
         Parameter(
-            "reduce", "word", "how a channel's map becomes one number", "sum", choices=("sum", "mean", "max", "norm")
+            "reduce",
+            "word",
+            "how a channel's map is reduced to one number",
+            "sum",
+            choices=("sum", "mean", "max", "norm"),
         ),
     )
 

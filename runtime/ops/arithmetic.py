@@ -13,11 +13,11 @@ from bbilang.compiler.ir.types import DIFFERENCE, FieldType
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.method_axis import comparable
 
-AXIS = Parameter("axis", "axis", "the axis that is spent")
+AXIS = Parameter("axis", "axis", "the axis that is reduced")
 
 
 class Elementwise(Operation):
-    """One number in, one number out; never negative."""
+    """Applied number by number; the result is never negative."""
 
     function: Callable[[np.ndarray], np.ndarray]
     words = ""
@@ -31,7 +31,7 @@ class Elementwise(Operation):
 
 
 class Abs(Elementwise):
-    """The magnitude: how much, whichever way."""
+    """The magnitude, without its sign."""
 
     name = "abs"
     words = "magnitude"
@@ -40,7 +40,7 @@ class Abs(Elementwise):
 
 
 class Relu(Elementwise):
-    """What is positive; the rest becomes 0."""
+    """Positive values stay; all others become 0."""
 
     name = "relu"
     words = "positive part"
@@ -65,7 +65,7 @@ def spend(field: FieldType, name: str, words: str, signed: bool) -> FieldType:
 
 
 class Reduction(Operation):
-    """Spends one axis; absent atoms do not count."""
+    """Reduces one axis; absent atoms are ignored."""
 
     parameters = (AXIS,)
     function: Callable[..., np.ndarray]
@@ -125,7 +125,7 @@ class Norm(Reduction):
 
 
 class Difference(Operation):
-    """First minus second, along an axis of size 2: what speaks for one class and against the other."""
+    """First minus second, along an axis of size 2: evidence for one class and against the other."""
 
     name = "difference"
     parameters = (AXIS,)

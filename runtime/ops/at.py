@@ -13,7 +13,8 @@ from bbilang.runtime.fields.field import Field, Named, union_of
 
 
 class At(Operation):
-    """Turns the axes that a selection ranges over into states: what follows works within each, and the page shows one.
+    """Turns the axes that a selection ranges over into states: later operations work within each state, and the page
+    shows one of them.
 
     An atom that the reader can choose and the field does not have gives an empty state.
     """

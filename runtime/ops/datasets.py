@@ -77,7 +77,7 @@ class Influence(Operation):
     plan = "finds the examples that moved a score"
     parameters = (
         DATASET,
-        Parameter("method", "word", "how it is estimated", "ekfac", choices=("ekfac", "kfac", "tracin", "dot")),
+        Parameter("method", "word", "the estimator", "ekfac", choices=("ekfac", "kfac", "tracin", "dot")),
     )
     example = 'dataset photos = "photos/"\noutput | influence(photos, method=ekfac) | top(12) | present(image)'
 

@@ -60,7 +60,7 @@ class Factorize(Operation):
         Parameter(
             "align",
             "integer",
-            "0: `compatible=` is left out; 1, the default: not",
+            "0: ignore `compatible=`; 1, the default: apply it",
             None,
             minimum=0,
             maximum=1,

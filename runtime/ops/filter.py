@@ -24,7 +24,7 @@ COMPARE = {
 
 
 class Filter(Operation):
-    """Keeps what meets the condition, in the same order: `value > 0.1 and channel < 100`.
+    """Keeps the atoms that meet the condition, in the same order: `value > 0.1 and channel < 100`.
 
     `value` and `magnitude` are the number's own; `channel`, `y`, `x`, `class` ... the atom's coordinates.
     """

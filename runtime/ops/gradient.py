@@ -31,7 +31,7 @@ class Gradient(Operation):
     name = "gradient"
     content = True
     example = "block5c.expand.channel | gradient(output) | both(4) | present(bars)"
-    parameters = (Parameter("of", "target", "the target that is derived: a score, or the atoms of a later layer"),)
+    parameters = (Parameter("of", "target", "the target of the derivative: a score, or the atoms of a later layer"),)
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         require_layer(field, self.name)

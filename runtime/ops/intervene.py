@@ -9,12 +9,12 @@ from bbilang.compiler.ir.types import FieldType
 
 
 class Ablate(Operation):
-    """Sets each atom's part to a value, one atom at a time; `effect(on)` says what that did."""
+    """Sets each atom's part to a value, one atom at a time; `effect(on)` gives the change that this makes."""
 
     name = "ablate"
     available = False
     plan = "sets atoms to a value and runs the network again"
-    parameters = (Parameter("value", "word", "what takes the part's place", "zero", choices=("zero", "mean", "noise")),)
+    parameters = (Parameter("value", "word", "what replaces the part", "zero", choices=("zero", "mean", "noise")),)
     example = "block5c.expand.channel | attribute(output) | top(8) | ablate(zero) | effect(output) | present(bars)"
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
@@ -51,7 +51,7 @@ def intervention(field: FieldType, name: str) -> FieldType:
 
 
 class Effect(Operation):
-    """What an intervention did to a target: its score with the change minus its score without."""
+    """The effect of an intervention on a target: its score with the change minus its score without."""
 
     name = "effect"
     available = False

@@ -32,7 +32,12 @@ class Link(Operation):
         "layers.channel | link(click(known)) | top(3, per=layer) | present(bars, facet=layer)"
     )
     parameters = (
-        Parameter("to", "linked", "the atoms linked to: a field, or a selection; neighbours unless said", None),
+        Parameter(
+            "to",
+            "linked",
+            "the atoms to link to: a field or a selection; by default, neighbouring fields of a list are linked",
+            None,
+        ),
     )
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:

@@ -9,7 +9,7 @@ from bbilang.compiler.ir.types import Axis, FieldType
 
 
 class Match(Operation):
-    """Pairs each atom with the most similar one of another layer or model: adds an axis `model` of size 2.
+    """Pairs each atom with the most similar atom of another layer or model: adds an axis `model` of size 2.
 
     Similarity: correlation of activations over the inputs, or centred kernel alignment (Kornblith 2019).
     """
@@ -20,7 +20,7 @@ class Match(Operation):
     parameters = (
         Parameter("other", "atoms", "the atoms that these are matched with"),
         Parameter(
-            "by", "word", "what makes two atoms alike", "correlation", choices=("correlation", "cka", "direction")
+            "by", "word", "the measure of similarity", "correlation", choices=("correlation", "cka", "direction")
         ),
     )
     example = "block5c.expand.channel | match(block5b.expand.channel) | top(12) | present(featvis, facet=model)"

@@ -27,7 +27,9 @@ class Normalize(Operation):
 
     name = "normalize"
     parameters = (
-        Parameter("scope", "word", "within what the largest magnitude becomes 1", "layer", choices=tuple(WORDS)),
+        Parameter(
+            "scope", "word", "the scope within which the largest magnitude becomes 1", "layer", choices=tuple(WORDS)
+        ),
     )
     example = (
         "icons = block5c.expand.channel | attribute(output) | top(8) | present(featvis)\n"

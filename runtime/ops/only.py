@@ -11,7 +11,8 @@ from bbilang.runtime.fields.field import Field
 
 
 class Only(Operation):
-    """Keeps those atoms, in their order and in their states: the maps of just the channels that an element shows."""
+    """Keeps the atoms of another field or element, in their order and states: for example, maps of the channels that an
+    element shows."""
 
     name = "only"
     selects = True

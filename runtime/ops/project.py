@@ -44,7 +44,7 @@ class Project(Operation):
     parameters = (
         Parameter("method", "word", "the projection", choices=("pca", "nmf", "tsne", "umap")),
         Parameter("n", "integer", "how many components are kept", minimum=1, maximum=64),
-        Parameter("along", "axis", "the axis that is lowered; the atoms' parts unless said", None),
+        Parameter("along", "axis", "the axis whose dimension is reduced; by default, the atoms' parts", None),
         Parameter("fit", "fit", "a field, or a layer of this field, on which the projection is fitted", None),
     )
 

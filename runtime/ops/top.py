@@ -70,7 +70,7 @@ def share_shown(field: Field, kept: Field, axis: str, type: FieldType) -> tuple[
 
 
 class Top(Keep):
-    """The k strongest atoms, the strongest first. Ranked by the maximum over all other axes; each state apart."""
+    """The k strongest atoms, the strongest first: ranked by the maximum over all other axes, in each state apart."""
 
     name = "top"
     example = "block5c.expand.channel | attribute(output) | top(8) | present(featvis)"

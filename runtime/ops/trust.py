@@ -47,10 +47,10 @@ class Trust(Operation):
     selects = True
     parameters = (
         Parameter("measure", "measures", "one measure or a list", choices=tuple(MEASURES)),
-        Parameter("n", "integer", "random paths, noisy copies or other classes that a measure draws", 10,
+        Parameter("n", "integer", "the number of random paths, noisy copies or other classes that a measure draws", 10,
                   minimum=2, maximum=10_000),
-        Parameter("boxes", "boxes", "a JSON file of boxes, as COCO or VOC has them, for `pointing_game` and "
-                  "`localization`", None),
+        Parameter("boxes", "boxes", "a JSON file of bounding boxes, in the form of COCO or VOC, for "
+                                    "`pointing_game` and `localization`", None),
     )  # fmt: skip
     example = "block5c.expand.channel | attribute(output) | top(8) | trust(path_dependence) | present(bars)"
 
