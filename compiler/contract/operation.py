@@ -40,7 +40,7 @@ class Operation:
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     content: ClassVar[bool] = False
     merges_classes: ClassVar[bool] = False  # a sum or difference of classes may be followed as one score for it
-    selects: ClassVar[bool] = False  # its numbers are some of those that it is given, as they are
+    adds_up: ClassVar[bool] = False  # its numbers add up to what those that it is given do, or to a share of it
     decomposable: ClassVar[bool] = True  # of a content: a factorization can be of it
     factors: ClassVar[tuple[str, ...]] = ()  # the atoms that groups are made of, as in `groups.spatial`
     available: ClassVar[bool] = True  # False: typed, and refused by `check` until its kernel is there

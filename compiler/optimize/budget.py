@@ -9,16 +9,15 @@ from bbilang.compiler.optimize.target_slots import target_layer_of
 from bbilang.grammar.frozen import frozen
 
 PROBABILITY = "probability"
+MOST_CLASSES = 6  # with a line for each
 
 
 @frozen
 class Budgeted:
-    """An element's attribution to scores. ``each``: the attributions of its methods, itself where it is of one.
-    ``adds``: what is shown are some of its own numbers, so that they add up to a share of its sum."""
+    """An element's attribution to scores. ``each``: the attributions of its methods, itself where it is of one."""
 
     attribution: Node
     each: tuple[Node, ...]
-    adds: bool
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -27,17 +26,17 @@ class Budgeted:
 
 
 def budgeted(node: Node, registry: Registry) -> Budgeted | None:
-    """Return what an element shows shares of; None where that is no attribution to scores. Probabilities are no sums of
-    contributions, and atoms of later layers have no score of their own."""
-    adds = True
+    """Return what an element shows shares of; None where that is no attribution to scores, or to more classes than get
+    a line each. Probabilities are no sums of contributions, and atoms of later layers have no score of their own."""
     while not registry.operations[node.op].content:
-        adds = adds and registry.operations[node.op].selects
-        if not node.inputs:
+        if not registry.operations[node.op].adds_up or not node.inputs:
             return None
         node = node.inputs[0]
-    target = node.get("to")
+    target, classes = node.get("to"), node.type.axis("class")
     if node.type.content != "attribution" or not isinstance(target, Node) or target.type.content != "score":
         return None
     if target.type.unit == PROBABILITY or target_layer_of(target) != OUTPUT:
         return None
-    return Budgeted(node, node.get("each") or (node,), adds)
+    if classes is not None and classes.size > MOST_CLASSES:
+        return None
+    return Budgeted(node, node.get("each") or (node,))

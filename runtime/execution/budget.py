@@ -43,7 +43,7 @@ def budget_of(element: Element, run: Run) -> Budget | None:
         change = combine(np.subtract, _at(Named(("layer", "input", "class*"), table), target), target.values)
         budget["removed"] = change
     totals = [_total(node, run) for node in known.each]
-    if known.adds and any(total is not None for total in totals):
+    if any(total is not None for total in totals):
         budget["total"] = _stacked(known, [total or _nan() for total in totals])
         budget["atoms"] = _atoms(known.each[0], run)
         baselines = [_baseline(node, run, target) or _nan() for node in known.each]

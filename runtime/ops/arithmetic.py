@@ -100,6 +100,7 @@ class Sum(Reduction):
     """The sum along an axis."""
 
     name = "sum"
+    adds_up = True
     words = "sum"
     function = staticmethod(lambda data, axis: np.nansum(data, axis))
     example = "block5c.expand.neuron | attribute(output) | sum(channel) | present(heatmap)"

@@ -20,7 +20,7 @@ class At(Operation):
     """
 
     name = "at"
-    selects = True
+    adds_up = True
     parameters = (
         Parameter("selection", "selection", "what the reader chooses: `hover(...)`, `click(...)`, `pick(...)`"),
     )

@@ -30,7 +30,7 @@ class Filter(Operation):
     """
 
     name = "filter"
-    selects = True
+    adds_up = True
     parameters = (Parameter("condition", "condition", "comparisons joined by `and`, `or`, `not`"),)
     example = "block5c.expand.channel | attribute(output) | filter(value > 0.05) | top(8) | present(bars)"
 

@@ -15,7 +15,7 @@ class Only(Operation):
     element shows."""
 
     name = "only"
-    selects = True
+    adds_up = True
     parameters = (Parameter("field", "atoms", "the field or element whose atoms are kept"),)
     example = (
         "icons = block5c.expand.channel | attribute(output) | top(8) | present(featvis)\n"

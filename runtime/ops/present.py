@@ -15,7 +15,7 @@ class Present(Operation):
     """
 
     name = "present"
-    selects = True
+    adds_up = True
     parameters = PARAMETERS
     example = 'block5c.expand.spatial | attribute(output) | present(heatmap, title="Where the evidence is")'
 

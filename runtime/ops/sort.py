@@ -13,7 +13,7 @@ class Sort(Operation):
     """All atoms in order, the strongest first unless `descending=false`. Ties keep the order of the layer."""
 
     name = "sort"
-    selects = True
+    adds_up = True
     parameters = (BY, ALONG, PER, Parameter("descending", "flag", "the strongest first", True))
     example = "output[top(5)] | sort(by=value, descending=false) | present(bars)"
 

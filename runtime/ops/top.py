@@ -26,7 +26,7 @@ K = Parameter("k", "integer", "how many to keep", minimum=1, maximum=100_000)
 class Keep(Operation):
     """Ranks atoms and keeps one or both ends of the order."""
 
-    selects = True
+    adds_up = True
 
     parameters = (K, ALONG, BY, PER)
     ascending = False

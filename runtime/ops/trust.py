@@ -44,7 +44,7 @@ class Trust(Operation):
     """
 
     name = "trust"
-    selects = True
+    adds_up = True
     parameters = (
         Parameter("measure", "measures", "one measure or a list", choices=tuple(MEASURES)),
         Parameter("n", "integer", "the number of random paths, noisy copies or other classes that a measure draws", 10,

@@ -262,9 +262,9 @@ def joined(
             name = node["id"]
             selections[name] = next(r.selections[name] for r in records.values() if name in r.selections)
     icon_sets, icon_steps = _icons(program, records)
-    scores = (predicted.probabilities, predicted.kind) if predicted is not None else (None, "")
+    probabilities, kind = (predicted.probabilities, predicted.kind) if predicted is not None else (None, "")
     numbers = Numbers(
-        tables["fields"], selections, tables["sizes"], icon_sets, layers, *scores, budgets=tables["budgets"]
+        tables["fields"], selections, tables["sizes"], icon_sets, layers, probabilities, kind, tables["budgets"]
     )
     return numbers, icon_steps
 

@@ -20,7 +20,6 @@ from bbilang.runtime.view.drawing import Drawing, Index
 from bbilang.runtime.view.legend import PLURALS
 from bbilang.runtime.view.model import Panel
 
-MOST_LINES = 6  # classes of which each has a line
 MISSED = 0.05  # of the difference of the scores: what a method that promises completeness may miss
 KEPT = 0.05  # of the score: a change below it leaves the score as it was
 APART = ("layer", "input", "method", "class")  # facets with budgets of their own; what others show is added up
@@ -91,6 +90,8 @@ class Lines:
         parts = {name: budget[name] for name in ("score", "removed", "total", "baseline") if name in budget}
         parts |= _shown(drawing) if "total" in budget else {}
         if drawing.field.type.content != known.attribution.type.content:  # a measure's curve
+            if not drawing.field.type.unit:  # of something else than scores
+                return None
             parts = {name: parts[name] for name in ("score", "removed") if name in parts}
         try:
             axis = _class_axis(drawing, budget.get("classes"))
@@ -107,7 +108,7 @@ class Lines:
     def words(self, at: Index, facet: int, series: Sequence[str]) -> str:
         """The lines of one frame."""
         every = [self.sums(at, number) for number in range(self.classes)]
-        if self.classes > MOST_LINES or not any(isfinite(sums.score) for sums in every):
+        if not any(isfinite(sums.score) for sums in every):
             return ""
         layer = self.known.layers[int(self.layers[at])]
         curve = self.drawing.field.type.content != self.known.attribution.type.content

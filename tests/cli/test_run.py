@@ -20,7 +20,9 @@ def test_the_one_liner_of_the_card(bbi, photos):
     pipe = "block5c.expand.channel | attribute(output) | top(8) | present(featvis)"
     first = bbi("run", "-e", pipe, "--input", "cat.jpg", "-o", "page.html", *TINY)
     assert first.code == 0, first.err
-    assert re.fullmatch(r"page\.html  \d+ kB · 1 forward, 1 backward, 8 icons · .+ (s|min)\n", first.out)
+    assert re.fullmatch(
+        r"page\.html  \d+ kB · 1 forward, 1 backward, 1 with a layer removed, 8 icons · .+ (s|min)\n", first.out
+    )
     assert re.search(r"^making 8 icons \(32 px, 1 steps\), about .+ (s|min)$", first.err, re.MULTILINE)
     assert re.search(r"^cat\.jpg: \w.* \d+ %, ", first.err, re.MULTILINE)
     again = bbi("run", "-e", pipe, "--input", "cat.jpg", "-o", "page.html", *TINY)

@@ -366,9 +366,14 @@ def assert_passes(program: Program, results: Results, inputs: int) -> None:
             assert results.model_passes[1] == cotangents
     if program.choices.force == "reverse":
         assert results.tangents == 0
-    assert {rerun.method[0] for rerun in program.reruns} <= {"integrated_gradients"}
+    reruns = [rerun for rerun in program.reruns if not rerun.is_removal]
+    assert {rerun.method[0] for rerun in reruns} <= {"integrated_gradients"}
     # The steps of each path, and its baseline once: contributions should add up from the score there.
-    assert results.reruns == sum(rerun.visits + 1 for rerun in program.reruns) == plan(program).total("reruns")[0]
+    assert results.reruns == sum(rerun.visits + 1 for rerun in reruns)
+    # Each layer that a budget line compares with runs at zero once.
+    removed = [rerun.layer for rerun in program.reruns if rerun.is_removal]
+    assert results.removals == len(removed) == len(set(removed))
+    assert plan(program).total("reruns")[0] == results.reruns + results.removals
 
 
 def assert_bounds(program: Program, found: Results) -> None:

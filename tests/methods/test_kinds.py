@@ -134,8 +134,13 @@ def test_a_plug_in_of_before_is_refused_where_its_kind_is(methods):
 def test_a_new_kind_says_itself_what_it_costs_and_how_it_runs(optimized, methods):
     text = "b.channel | attribute([output[1], output[4]], method=dimming) | present(bars, facet=class)"
     program = optimize(tiny.check(text))
-    (step,) = [step for step in plan(program).steps if step.kind == "reruns"]
-    assert step.passes == 1 and "1 half x 2 targets" in step.words and not step.bound
+    step, removal = [step for step in plan(program).steps if step.kind == "reruns"]
+    assert (
+        removal.words.startswith("removal")
+        and step.passes == 1
+        and "1 half x 2 targets" in step.words
+        and not step.bound
+    )
     assert from_json(to_json(program)) == program
     results = tiny.run_program(tiny.check(text), optimized=optimized)
     adapter = tiny.adapter()
