@@ -63,7 +63,7 @@ class PresentReader:
         if over is not None and arguments["facet"] is None and over["facet"] and field.type.axis(over["facet"]):
             arguments["facet"] = over["facet"]  # what is drawn over an element matches its facets
         drawn = self._spend(field.type, presentation)
-        type = _with_input_states(field.type, arguments["facet"])
+        type = _with_input_states(field.type, arguments["facet"], drawn)
         self._check_states(type, call.span)
         self._check_marks(field, presentation, drawn, type.state_count)
         if arguments["size"] == "norm":
@@ -122,7 +122,8 @@ class PresentReader:
         self._check_all_spent(panel, drawn, style, call.span)
         beside = set(drawn.spent) & set(panel.names)
         for axis in type.axes:
-            if other := next((v for v in axis.varies if v in beside), None):
+            other = next((v for v in axis.varies if v in beside), None)
+            if other is not None and not drawn.joined:
                 message = f"the atoms along `{axis.name}` differ along `{other}`, so they have no common row"
                 raise at(call.span, "E303", message, f"lay it out: `facet={other}`")
         return drawn
@@ -248,8 +249,10 @@ class PresentReader:
             raise at(span, "E307", message, "what is drawn over an element matches its facets")
 
 
-def _with_input_states(type: FieldType, facet: str | None) -> FieldType:
-    """The type with the axis of several inputs as states, unless it is laid out: the reader picks one of them."""
+def _with_input_states(type: FieldType, facet: str | None, drawn: Drawn) -> FieldType:
+    """The type with the axis of several inputs as states, unless it is laid out or drawn: the reader picks one."""
+    if "input" in drawn.spent:
+        return type
     inputs = [axis for axis in type.axes if axis.name == "input" != facet and axis.size > 1]
     shown = replace(type, axes=tuple(axis for axis in type.axes if axis not in inputs))
     return shown.with_states(*(replace(axis, name=INPUT_PICKER) for axis in inputs))

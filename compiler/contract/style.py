@@ -33,6 +33,7 @@ class Drawn:
     slots: Axis | None = None
     series: Axis | None = None
     cells: tuple[int, int] | None = None  # (y, x) of a map
+    joined: bool = False  # slots whose atoms differ along the series are joined by their atoms into common rows
 
 
 class Style:

@@ -7,12 +7,13 @@ import altair as alt
 from bbilang.runtime.charts.slots import ATOM, Corners, SlotChart
 from bbilang.runtime.vega.colours import shades
 from bbilang.runtime.vega.element import coloured, is_signed, labelled, longest_label, number_text
-from bbilang.runtime.vega.geometry import Geometry, floor, least, most, quantity
-from bbilang.runtime.vega.marks import CHIP, Layer, box, chips, colour_of, fade, fading, ring, text
+from bbilang.runtime.vega.geometry import Geometry, Quantity, floor, least, most, quantity
+from bbilang.runtime.vega.marks import CHIP, Layer, box, chips, colour_of, fade, fading, picture, ring, text
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element
 
 LINE, CELL, NARROW = 30, 62, 38  # pixels: a row; a column at most; a column too narrow for its numbers
+WIDE, THUMB = 110, 56  # pixels: a column where there is room; the picture of an input
 SLANT = 40  # degrees that the columns' names are turned
 COLUMN_ATOM = "datum.line < length(datum.frame.series_atoms) ? datum.frame.series_atoms[datum.line] : -1"
 
@@ -24,15 +25,27 @@ class MatrixChart(SlotChart):
         element = self.element
         heads = [label for panel in element.panels for frame in panel.frames for label in frame.series]
         self.longest_head = min(max((len(label) for label in heads), default=0) * 6.4 + 6, 150)  # pixels
-        self.head = round(self.longest_head * 0.66 + 12) if any(heads) else 4  # height of the columns' names
+        slanted = round(self.longest_head * 0.66 + 12) if any(heads) else 4  # height of the columns' names
+        self.thumbs = any(frame.series_pictures for panel in element.panels for frame in panel.frames)
         self.chip = CHIP if coloured(element) else 0
         slant = self.longest_head * 0.77  # the last column's name leans to the right
         names = least(min(longest_label(element) * 7.1 + 18 + self.chip, 210), geometry.room * 0.36)
         names = geometry.named("names", names)
-        fit = floor((geometry.room - names - slant * 0.6) / self.lines)
-        geometry.columns = geometry.named("columns", most(8, least(CELL, fit)))
-        wide = least(geometry.room, names + geometry.columns * self.lines + slant * 0.75)
-        height = quantity(self.head + self.count * LINE)
+        # names stand level where the widest fits over its column, else they are turned and columns are narrower
+        level, free = max(CELL, self.longest_head + 8, THUMB + 12 if self.thumbs else 0), geometry.room - names
+        fits = f"({free} >= {level * self.lines:g} ? 1 : 0)"
+        self.level = geometry.named("level", Quantity(fits, float(free.value >= level * self.lines)))
+        turned = least(CELL, floor((free - slant * 0.6) / self.lines))
+        broad = least(max(level, WIDE), floor(free / self.lines))
+        columns = self.level * broad + (quantity(1) - self.level) * turned
+        geometry.columns = geometry.named("columns", most(8, columns))
+        overhang = (quantity(1) - self.level) * (slant * 0.75)
+        wide = least(geometry.room, names + geometry.columns * self.lines + overhang)
+        self.thumb = least(THUMB, geometry.columns - 6) if self.thumbs else quantity(0)
+        level_head = self.thumb + (24 if any(heads) else 4)
+        turned_head = self.thumb + slanted
+        self.head = geometry.named("head", self.level * level_head + (quantity(1) - self.level) * turned_head)
+        height = self.head + self.count * LINE
         return geometry.flow(len(element.panels), wide, height, labelled(element), gutter=28)
 
     @property
@@ -73,7 +86,8 @@ class MatrixChart(SlotChart):
             box(self.layer(self.line_rows(), **self.cell), fill="shade", opacity=opacity),
             self.numbers(),
             self.row_names(),
-            self.column_names(),
+            *self.column_names(),
+            *self.thumbnails(),
             *chips(self.element, self.slot_rows(), chip),
         ]
 
@@ -95,14 +109,33 @@ class MatrixChart(SlotChart):
         properties = {"align": "right", "baseline": "middle", "limit": limit, **fading(self.element)}
         return text(self.layer(self.slot_rows(), **where), "words", **properties)
 
-    def column_names(self) -> Layer:
+    def column_names(self) -> list[Layer]:
+        """Level above their columns, or turned; thumbnails stand between turned names and the cells."""
         where = {
             "left": f"{self.geometry.x} + names_{self.name} + (datum.line + 0.5) * {self.geometry.columns}",
-            "top": f"{self.geometry.y} + {self.head} - 6",
-            "words": "datum.line < length(datum.frame.series) ? datum.frame.series[datum.line] : ''",
+            "bottom": f"{self.geometry.y} + {self.head} - 6",
+            "name": "datum.line < length(datum.frame.series) ? datum.frame.series[datum.line] : ''",
         }
-        properties = {"angle": 360 - SLANT, "baseline": "middle", "limit": self.longest_head}
-        return text(self.layer(self.head_rows(), **where), "words", **properties)
+        level = {**where, "top": "datum.bottom", "words": f"{self.level} ? datum.name : ''"}
+        turned = {**where, "top": f"datum.bottom - {self.thumb}", "words": f"{self.level} ? '' : datum.name"}
+        limit = alt.ExprRef(f"{self.geometry.columns} - 4")
+        middle = {"align": "center", "baseline": "bottom", "limit": limit}
+        angled = {"angle": 360 - SLANT, "baseline": "middle", "limit": self.longest_head}
+        rows = self.head_rows()
+        return [text(self.layer(rows, **level), "words", **middle), text(self.layer(rows, **turned), "words", **angled)]
+
+    def thumbnails(self) -> list[Layer]:
+        """The inputs above their columns."""
+        if not self.thumbs:
+            return []
+        side = str(self.thumb)
+        where = {
+            "middle": f"{self.geometry.x} + names_{self.name} + (datum.line + 0.5) * {self.geometry.columns}",
+            "left": f"datum.middle - {side} / 2",
+            "top": f"{self.geometry.y} + ({self.level} ? 0 : {self.head} - {side} - 3)",
+            "shown": "datum.line < length(datum.frame.series_pictures) ? datum.frame.series_pictures[datum.line] : -1",
+        }
+        return [picture(self.layer(self.head_rows(), **where), side, side)]
 
     def selection(self) -> list[Layer]:
         """A ring around the row or the column; a cell stands for both, a row's name for the row."""

@@ -114,6 +114,7 @@ class SankeyChart(SlotChart):
     @property
     def label_at(self) -> Corners:
         """Where a node's label begins (``x1``), and whether it stands right of the node (``beside``); else above."""
+        scored = "datum.last" if self.element.options.get("scored") else "false"  # a part of the class's score
         return {
             **self.node,
             "last": f"isValid(datum.node) && datum.node[0] == {self.columns - 1} && {self.columns} > 1",
@@ -127,8 +128,8 @@ class SankeyChart(SlotChart):
             "number": self.number,
             "shown": "isValid(datum.number)",
             "amount": f"datum.shown ? {number_text(self.element, 'datum.number')} : ''",
-            "score": "datum.there ? datum.frame.notes[datum.slot] : ''",
-            "of": "datum.shown && datum.score && datum.whole ? ' of ' + datum.score : ''",
+            "scored": f"datum.shown && datum.whole && {scored}",
+            "of": "datum.scored ? ' of ' + format(datum.frame.values[datum.slot][0], '.2f') : ''",
             "words": "datum.short + (datum.shown ? '  ' + datum.amount + datum.of : '')",
         }
 

@@ -25,6 +25,7 @@ KEYS = (
     "colours",
     "series_atoms",
     "series_colours",
+    "series_pictures",
     "spots",
     "remark",
     "budget",

@@ -9,7 +9,7 @@ import numpy as np
 from bbilang.compiler.contract import ColourScale, Drawn, Fail, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
-from bbilang.runtime.view.drawing import Drawing, Index, rounded
+from bbilang.runtime.view.drawing import CLASSES, Drawing, Index, rounded
 from bbilang.runtime.view.model import Answer, Element, Frame, Panel
 
 if TYPE_CHECKING:
@@ -19,27 +19,33 @@ if TYPE_CHECKING:
 
 
 class Matrix(Style):
-    """Numbers as coloured cells: atoms by classes, groups by classes, channels by channels; or pairs `top` kept, whose
-    other cells stay empty. One scale for the whole element, symmetric about zero where values are signed."""
+    """Numbers as coloured cells: atoms by classes, groups by classes, layers by classes, channels by channels; atoms by
+    inputs, where there are several and no other axis; or pairs `top` kept, whose other cells stay empty. One scale for
+    the whole element, symmetric about zero where values are signed."""
 
     name = "matrix"
-    spends = "two axes, or one of pairs"
+    spends = "two axes, of which one may be the inputs, or one of pairs"
     takes = ("class",)
     zero_centred = True
     example = "block5c.expand.channel | attribute(output[top(5)]) | top(12) | present(matrix)"
 
     def spend(self, field: FieldType) -> Drawn:
         rows, columns = two_axes(field, self.name)
-        return Drawn((rows.name, columns.name) if columns else (rows.name,), rows, columns)
+        joined = columns is not None and columns.name == "input"
+        return Drawn((rows.name, columns.name) if columns else (rows.name,), rows, columns, joined=joined)
 
     def marks(self, field: Node, drawn: Drawn) -> tuple[int, int]:
         count, numbers = super().marks(field, drawn)
-        pairs = drawn.series is None  # each may have a row and a column of its own
-        return (count * count, numbers * numbers) if pairs else (count, numbers)
+        if drawn.series is None:  # each pair may have a row and a column of its own
+            return count * count, numbers * numbers
+        own = drawn.series.size if drawn.joined else 1  # each input may have rows of its own
+        return count * own, numbers * own
 
     def panels(self, drawing: Drawing) -> tuple[Panel, ...]:
         if drawing.drawn.series is None:
             return _pairs(drawing)
+        if _differ(drawing):
+            return _joined(drawing)
         axis = drawing.slots
         atoms, values = drawing.slot_atoms(axis), drawing.values(axis)
 
@@ -51,9 +57,14 @@ class Matrix(Style):
                 drawing.series(index),
                 colours=drawing.colours(index, axis),
                 series_atoms=drawing.series_atoms(index),
+                series_pictures=pictures,
             )
 
+        pictures = _thumbnails(drawing)
         return drawing.panels(frame)
+
+    def notes(self, drawing: Drawing) -> tuple[str, ...]:
+        return ("a cell is empty where the atom is not among those of the picture",) if _differ(drawing) else ()
 
     def colour_scale(self, element: Element, over: bool) -> ColourScale:
         return "full"
@@ -69,11 +80,63 @@ class Matrix(Style):
         return chart(element, theme)
 
 
+def _differ(drawing: Drawing) -> bool:
+    """Whether every input has atoms of its own along the rows."""
+    if not drawing.drawn.joined:
+        return False
+    rows, field = drawing.slots, drawing.field
+    arrays = [field.coords[c] for c in rows.components if c in field.coords]
+    arrays += [field.names[rows.name]] if rows.name in field.names else []
+    return any("input" in array.dims for array in arrays)
+
+
+def _joined(drawing: Drawing) -> tuple[Panel, ...]:
+    """A row for each atom that any input has, in order of appearance; empty where an input does not have it."""
+    rows, inputs = drawing.slots, drawing.axis("input")
+    values = drawing.grid(drawing.field.values, rows, inputs)
+    coords = {
+        c: drawing.grid(drawing.field.coords[c], rows, inputs) for c in rows.components if c in drawing.field.coords
+    }
+    words = drawing.field.names.get(rows.name)
+    names = drawing.grid(words, rows, inputs) if words is not None else None
+    pictures, layers = _thumbnails(drawing), drawing.field.type.layers
+
+    def frame(index: Index) -> Frame:
+        cells: dict[int, list[float]] = {}
+        for slot, column in np.argwhere(~np.isnan(values[index]).T)[:, ::-1].tolist():
+            here = {c: int(numbers[index][slot, column]) for c, numbers in coords.items()}
+            layer = layers[here.pop("layer", 0)] if set(here) - CLASSES else "output"
+            atom = drawing.atom(here, layer, str(names[index][slot, column]) if names is not None else "")
+            cells.setdefault(atom, [np.nan] * inputs.size)[column] = float(values[index][slot, column])
+        table = tuple(tuple(map(rounded, row)) for row in cells.values())
+        return Frame(tuple(cells), (), table, drawing.series(index), series_pictures=pictures)
+
+    return drawing.panels(frame)
+
+
+def _thumbnails(drawing: Drawing) -> tuple[int, ...]:
+    """The inputs' pictures, where the columns are inputs that are pictures."""
+    from bbilang.runtime.view.image_bytes import jpeg
+
+    axis, inputs = drawing.series_axis, drawing.results.pictures
+    if axis is None or axis.name != "input" or any(one.words or one.shown.ndim != 3 for one in inputs):
+        return ()
+    sizes = [one.shown.shape[:2] for one in inputs]
+    return tuple(
+        drawing.picture(jpeg(one.shown, 82), "image/jpeg", x, y, f"the input {one.name}")
+        for one, (y, x) in zip(inputs, sizes, strict=True)
+    )
+
+
 def two_axes(field: FieldType, style: str) -> tuple[Axis, Axis | None]:
-    """(rows, columns): classes are columns; columns are None for one axis of pairs. Raises `Fail` for any other."""
+    """(rows, columns): classes are columns, and so are several inputs where no other axis is left; columns are None for
+    one axis of pairs. Raises `Fail` for any other."""
     axes = [axis for axis in field.axes if axis.name != "input"]
     if len(axes) == 1 and len(axes[0].components) == 2 and any(c.startswith("to.") for c in axes[0].components):
         return axes[0], None
+    inputs = field.axis("input")
+    if len(axes) == 1 and inputs is not None and inputs.size > 1:
+        return axes[0], inputs
     if len(axes) != 2:
         raise Fail(
             "E304",

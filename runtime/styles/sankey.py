@@ -62,7 +62,6 @@ class Sankey(Style):
     def _frame(self, drawing: Drawing, field: Linked, index: Index) -> Frame:
         atoms: list[int] = []
         numbers: list[tuple[float | None]] = []
-        scores: list[str] = []  # of a class: what its links are a part of
         colours: list[str] = []
         columns: list[int] = []
         slots: list[dict[int, int]] = []  # of each column: position in the field -> slot
@@ -76,7 +75,6 @@ class Sankey(Style):
                 atoms.append(atom)
                 colours.append(colour)
                 numbers.append((rounded(float(values[i])),))
-                scores.append(f"{float(values[i]):.2f}" if node.type.content == "score" else "")
                 columns.append(column)
         links = []
         for column, pair in enumerate(field.pairs):
@@ -91,7 +89,6 @@ class Sankey(Style):
             tuple(atoms),
             (),
             tuple(numbers),
-            notes=tuple(scores),
             colours=tuple(colours),
             links=tuple(links),
             columns=tuple(columns),
@@ -101,7 +98,13 @@ class Sankey(Style):
         nodes = drawing.field.nodes if isinstance(drawing.field, Linked) else ()
         names = tuple("classes" if n.type.atom == "class" else n.type.layers[0] for n in nodes)
         units = tuple(dict.fromkeys(_unit(later) for later in nodes[1:]))  # what has one unit has one scale
-        return {"columns": names, "scales": tuple(units.index(_unit(later)) for later in nodes[1:]), "units": units}
+        scored = bool(nodes) and nodes[-1].type.content == "score"
+        return {
+            "scored": scored,
+            "columns": names,
+            "scales": tuple(units.index(_unit(later)) for later in nodes[1:]),
+            "units": units,
+        }
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         nodes = drawing.field.nodes if isinstance(drawing.field, Linked) else ()

@@ -147,7 +147,8 @@ def _ends(
         for slot, node in enumerate(nodes):
             raising = node[6] if side == 0 else node[4]
             at[slot, False], at[slot, True] = node[3] - raising, node[3]
-        ends = [(frame.links[k][side], frame.links[k][1 - side]) for k in range(len(frame.links))]
+        pairs = [(start, end) for start, end, _ in frame.links]
+        ends = [(pair[side], pair[1 - side]) for pair in pairs]
         for k in sorted(range(len(ends)), key=lambda k: (ends[k][0], nodes[ends[k][1]][1])):
             place = (ends[k][0], frame.links[k][2] < 0)
             links[k].append(round(at[place] + wide[k] / 2, 5))

@@ -109,6 +109,7 @@ def _frame(frame: Frame, count: int, lines: int, label: str) -> dict[str, Any]:
         "colours": list(frame.colours),
         "series_atoms": list(frame.series_atoms),
         "series_colours": list(frame.series_colours),
+        "series_pictures": list(frame.series_pictures),
         "spots": list(frame.spots),
         "remark": frame.remark,
         "budget": frame.budget,

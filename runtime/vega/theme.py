@@ -10,7 +10,11 @@ from bbilang.runtime.vega.geometry import Geometry, Quantity
 from bbilang.runtime.view.model import Element
 
 BLANK = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"  # one transparent pixel
-TEXT, LARGE = 13, 20  # pixels: every text in a chart; the dots of a gap. With 16 and 32 the only sizes of a page
+TEXT, LARGE, HUGE = (
+    13,
+    20,
+    32,
+)  # pixels: every text in a chart; the dots of a gap; `number`. With 16 all sizes of a page
 FONT = '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
 
 

@@ -136,7 +136,7 @@ class _Builder:
             (),
             gap if 0 < gap < count else 0,
             drawing.slot_word if drawn.slots else "position" if drawn.cells else "",
-            "class" if drawing.series_axis else "",
+            "" if not drawing.series_axis else "input" if drawing.series_axis.name == "input" else "class",
             drawing.facet.name if drawing.facet else "",
             options=options,
         )

@@ -176,8 +176,10 @@ class Drawing:
         for at in np.ndindex(numbers.shape):
             if not absent[at]:
                 here = {c: int(v[at]) for c, v in columns.items()}
-                layer = self.field.type.layers[int(layers[at])] if set(here) - CLASSES else "output"
-                if set(here) == {"token"} and words is None:
+                layer = self.field.type.layers[int(layers[at])] if set(here) - CLASSES or not here else "output"
+                if not here:
+                    numbers[at] = self.named_atom({}, layer)
+                elif set(here) == {"token"} and words is None:
                     numbers[at] = self.token_atom(here["token"], layer, at)
                 else:
                     numbers[at] = self.atom(here, layer, str(words[at]) if words is not None else "")
@@ -212,6 +214,8 @@ class Drawing:
         names = self.field.names.get(axis.name)
         if names is not None:
             return tuple(str(w) for w in self.grid(names, axis)[index])
+        if axis.name == "input":
+            return tuple(picture.name for picture in self.results.pictures)
         columns = self.coordinates(axis)
         if not columns:
             return tuple(f"{axis.name} {i}" for i in range(self._size(axis)))
@@ -221,7 +225,7 @@ class Drawing:
     def series_atoms(self, index: Index) -> tuple[int, ...]:
         """The series of one frame as atoms, where they are: classes, channels, groups."""
         axis = self.series_axis
-        if axis is None or set(axis.components) & {"component", "method", "measure", "target"}:
+        if axis is None or set(axis.components) & {"component", "method", "measure", "target", "input"}:
             return ()
         columns = self.coordinates(axis)
         if not columns:

@@ -73,6 +73,7 @@ class Frame:
     sizes: area of each mark relative to the largest, 0..1, where `size=` asks for it.
     colours: each slot's own colour ("#rrggbb"), for groups, whose hue is the same wherever they are drawn.
     series_atoms, series_colours: the same for the series, where they are atoms (classes of a matrix, groups of masks).
+    series_pictures: index in ``View.pictures`` of each series, where series are inputs.
     spots: (x, y) as shares of a map's width and height: where the number of each series stands.
     remark: what is true of this state alone ("the neurons shown hold 17 % of the vector"), for the legend.
     budget: what the numbers of this state add up to, in lines ("Shown +1.2; all channels −1.4; score 9.2"): plain
@@ -89,6 +90,7 @@ class Frame:
     colours: tuple[str, ...] = ()
     series_atoms: tuple[int, ...] = ()
     series_colours: tuple[str, ...] = ()
+    series_pictures: tuple[int, ...] = ()
     spots: tuple[tuple[float, float], ...] = ()
     links: tuple[tuple[int, int, float], ...] = ()
     columns: tuple[int, ...] = ()

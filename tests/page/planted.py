@@ -335,4 +335,7 @@ def numbers() -> View:
         Field(type, Named((axis.name,), np.float32([1, -0.5, 0.25, -2, 0.75])), coords),
         title="Weights",
     )
-    return plant.view("Numbers", ("column", (("row", ("table", "curve")), ("row", ("points", "weights")))))
+    type = FieldType("score", "class", ("output",), (), unit="logits")
+    coords, names = {"class": Named((), np.array(0))}, {"class": Named((), np.array(LABELS[0], object))}
+    plant.present("score", "number", Field(type, Named((), np.float32(9.1666)), coords, names), title="The score")
+    return plant.view("Numbers", ("column", (("row", ("table", "curve")), ("row", ("points", "weights")), "score")))

@@ -236,3 +236,12 @@ def test_the_specification_alone_does_the_same(chromium, tmp_path):
     faded = page.evaluate("view.signal('faded_groups')")
     assert len(faded) == 8 and faded[0] == pytest.approx(1) and max(faded[1:]) < 0.5
     page.close()
+
+
+def test_a_number_is_large_and_is_heard(show):
+    """In digits of 32 pixels, with its unit and what it is; the keyboard reaches it, and its label says it."""
+    page = show(planted.numbers)
+    chart = page.locator("[data-chart=score]")
+    sizes = {node.text_content(): node.get_attribute("font-size") for node in chart.locator("text").all()}
+    assert sizes["9.17"] == "32px" and sizes["logits"] == sizes["tiger cat: score"] == "13px"
+    assert "tiger cat 9.167" in chart.get_attribute("aria-label")

@@ -1,0 +1,70 @@
+"""One number in large digits, its unit beside it, what it is below."""
+
+from __future__ import annotations
+
+import json
+
+import altair as alt
+
+from bbilang.runtime.charts.slots import ATOM, Corners, SlotChart
+from bbilang.runtime.vega.element import labelled, number_text
+from bbilang.runtime.vega.geometry import Geometry, least
+from bbilang.runtime.vega.marks import Layer, text
+from bbilang.runtime.vega.theme import HUGE, Theme
+from bbilang.runtime.view.model import Element
+
+WIDE, DEEP, DIGIT = 420, 62, 18  # pixels: a panel; a digit of the number, at most
+
+
+class NumberChart(SlotChart):
+    """Its only slot is the number."""
+
+    def arrange(self, geometry: Geometry) -> Geometry:
+        several = len(self.element.panels) > 1
+        wide = least(200 if several else WIDE, geometry.room)
+        return geometry.flow(len(self.element.panels), wide, DEEP, labelled(self.element), gutter=24)
+
+    @property
+    def slot(self) -> Corners:
+        number = number_text(self.element, "datum.value")
+        if self.element.options.get("unit") == "probability":
+            number = "format(100 * datum.value, datum.value < 0.095 ? '.1f' : '.0f') + ' %'"
+        return {
+            "atom": ATOM,
+            "value": "datum.atom >= 0 ? datum.frame.values[datum.slot][0] : null",
+            "number": f"isValid(datum.value) ? {number} : datum.atom >= 0 ? 'none' : ''",
+            "context": "datum.atom >= 0 && datum.frame.notes[datum.slot] ? datum.frame.notes[datum.slot] : ''",
+        }
+
+    def layers(self) -> list[Layer]:
+        data, x, y = self.slot_rows(), self.geometry.x, self.geometry.y
+        limit = alt.ExprRef(str(self.geometry.width))
+        number = {**self.slot, "left": x, "top": f"{y} + 30"}
+        unit = {**number, "left": f"{x} + {DIGIT} * length(datum.number)", "words": self.unit}
+        context = {**self.slot, "left": x, "top": f"{y} + 42"}
+        return [
+            text(self.layer(data, **number), "number", baseline="alphabetic", fontSize=HUGE, fontWeight=600),
+            text(self.layer(data, **unit), "words", baseline="alphabetic", limit=limit),
+            text(self.layer(data, **context), "context", limit=limit, opacity=0.8),
+        ]
+
+    @property
+    def unit(self) -> str:
+        """The unit as an expression; nothing where there is no number."""
+        unit = str(self.element.options.get("unit", ""))
+        return f"isValid(datum.value) ? {json.dumps(unit)} : ''"
+
+    def selection(self) -> list[Layer]:
+        around = {
+            **self.slot,
+            "left": f"{self.geometry.x} - 4",
+            "right": f"datum.left + (datum.atom >= 0 ? {self.geometry.width} + 4 : 0)",
+            "top": f"{self.geometry.y} - 2",
+            "bottom": f"datum.top + {DEEP}",
+        }
+        base = self.layer(self.slot_rows(), **around)
+        return [*self.rings(base, 1.5, dashed=True), self.hit(base)]
+
+
+def chart(element: Element, theme: Theme) -> alt.LayerChart:
+    return NumberChart(element, theme).chart()
