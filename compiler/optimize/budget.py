@@ -28,8 +28,8 @@ class Budgeted:
 def budgeted(node: Node, registry: Registry) -> Budgeted | None:
     """Return what an element shows shares of; None where that is no attribution to scores, or to more classes than get
     a line each. Probabilities are no sums of contributions, and atoms of later layers have no score of their own."""
-    while not registry.operations[node.op].content:
-        if not registry.operations[node.op].adds_up or not node.inputs:
+    while (operation := registry.operations.get(node.op)) is None or not operation.content:
+        if operation is None or not operation.adds_up or not node.inputs:
             return None
         node = node.inputs[0]
     target, classes = node.get("to"), node.type.axis("class")
