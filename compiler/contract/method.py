@@ -41,6 +41,7 @@ class Method:
     """What every attribution method declares, whatever its kind."""
 
     name: ClassVar[str] = ""
+    title: ClassVar[str] = ""  # as the field writes it, where `name` in words is not that: "Grad-CAM"
     known_as: ClassVar[tuple[str, ...]] = ()  # other names of it, or of methods that it stands nearest to, for messages
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     source: ClassVar[str] = ""
@@ -60,6 +61,10 @@ class Method:
     def contributes(self, parameters: Parameters) -> bool:
         """Whether its numbers are contributions in the target's unit, of which a sum over atoms is another."""
         return self.completes or (self.redistributes and not self.unit)
+
+    def shown(self, parameters: Parameters) -> str:
+        """Return its name for readers: "Integrated gradients"."""
+        return self.title or self.name.replace("_", " ").capitalize()
 
     def note(self, parameters: Parameters) -> str:
         """Return what a reader has to know of the numbers, for the legend: where they are no contributions."""

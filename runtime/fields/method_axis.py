@@ -4,14 +4,16 @@ by side along an axis `method`."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Fail, Make, Run
+from bbilang.compiler.contract import Arguments, Fail, Make, MethodCall, Registry, Run
+from bbilang.compiler.contract.method import bound
 from bbilang.compiler.explain.logical import method_words
-from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.program import Node, walk
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Named, union_of
 from bbilang.runtime.fields.prose import prose
@@ -62,17 +64,39 @@ def labels(methods: tuple[Any, ...]) -> list[str]:
     return [method_words(pair) if count[pair[0]] > 1 and pair[1] else pair[0] for pair in pairs]
 
 
-def scaled(field: Field) -> Field:
+def titles(node: Node, registry: Registry) -> dict[str, str]:
+    """Return the label of each method in the pipe that ends in ``node`` -> its name for readers."""
+    shown: dict[str, str] = {}
+    for methods in (listed(each.get(METHOD)) for each in walk(node)):
+        for label, method in zip(labels(methods), methods, strict=True):
+            known, parameters = bound(registry, cast("str | MethodCall", method))
+            own = known.shown(parameters)
+            shown[label] = f"{own} ({label.partition('(')[2]}" if label != known.name else own
+    return shown
+
+
+def scaled(field: Field, shown: Mapping[str, str] | None = None) -> Field:
     """Divide each method's numbers by its largest magnitude, which the notes name: methods have different units.
+    ``shown``: the methods' names for readers.
     A field that is normalized already, or has no axis `method`, is returned unchanged."""
-    values = field.values
+    values, shown = field.values, shown or {}
     if METHOD not in values.dims or METHOD not in field.names or field.type.scope:
         return field
     own = values.dims.index(METHOD)
     others = tuple(axis for axis in range(values.data.ndim) if axis != own)
     largest = np.nan_to_num(np.abs(values.data)).max(others, keepdims=True)
     data = values.data / np.where(largest > 0, largest, 1)
-    words = [f"{name} {prose(size)}" for name, size in zip(field.names[METHOD].data, largest.ravel(), strict=True)]
-    notes = (*field.notes, f"1 stands for: {', '.join(words)}, each in its method's own unit")
+    names = [shown.get(name, name) for name in field.names[METHOD].data]
+    words = [f"{name} {prose(size)}" for name, size in zip(names, largest.ravel(), strict=True)]
+    notes = (
+        *(_renamed(note, shown) for note in field.notes),
+        f"1 stands for: {', '.join(words)}, each in its method's own unit",
+    )
     type = replace(field.type, unit="share of the method's maximum", scope="scaled separately for each method")
     return replace(field.with_values(Named(values.dims, data), type), notes=notes)
+
+
+def _renamed(note: str, shown: Mapping[str, str]) -> str:
+    """A note of one method of several, under the method's name for readers."""
+    label, colon, rest = note.partition(": ")
+    return f"{shown[label]}: {rest}" if colon and label in shown else note

@@ -28,6 +28,7 @@ class Cam(PathMethod):
     """
 
     name = "cam"
+    title = "CAM"
     known_as = ("class_activation_map",)
     axioms = ("implementation_invariance", "linearity")
     maps_only = True

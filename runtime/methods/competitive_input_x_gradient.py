@@ -22,6 +22,7 @@ class Competitive(CompetitiveMethod):
     """
 
     name = "competitive_input_x_gradient"
+    title = "Competitive input × gradient"
     axioms = ("sensitivity_b", "implementation_invariance", "symmetry")
     parameters = (
         Parameter("rivals", "integer", "how many classes compete; all by default", None, minimum=1, maximum=1_000_000),

@@ -17,6 +17,7 @@ class Deconvnet(GuidedBackprop):
     """
 
     name = "deconvnet"
+    title = "DeconvNet"
     known_as = ("deconvolution",)
     insensitive = (
         "Deconvnet draws much the same map for every class, and for random weights: it recovers edges of the picture "

@@ -26,6 +26,7 @@ class GradCam(DerivativeMethod):
     """
 
     name = "grad_cam"
+    title = "Grad-CAM"
     axioms = ("implementation_invariance",)
     maps_only = True
     layered = True

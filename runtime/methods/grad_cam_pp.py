@@ -22,6 +22,7 @@ class GradCamPlusPlus(GradCam):
     """
 
     name = "grad_cam_pp"
+    title = "Grad-CAM++"
     known_as = ("grad_cam_plus_plus", "gradcamplusplus")
     source = "Chattopadhay, Sarkar, Howlader, Balasubramanian 2018"
 

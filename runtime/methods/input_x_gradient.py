@@ -18,6 +18,7 @@ class InputXGradient(DerivativeMethod):
     """
 
     name = "input_x_gradient"
+    title = "Input × gradient"
     known_as = ("gradient_x_input", "grad_x_input", "input_times_gradient")
     axioms = ("sensitivity_b", "implementation_invariance", "linearity", "symmetry")
     linear = True

@@ -60,6 +60,9 @@ class Lrp(DerivativeMethod):
     )
     source = "Bach et al. 2015; Montavon et al. 2019; Anders et al. 2021 (zennit)"
 
+    def shown(self, parameters: Parameters) -> str:
+        return f"LRP ({parameters['composite'].replace('_', '-')})"
+
     def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return gradient
 

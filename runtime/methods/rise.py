@@ -27,6 +27,7 @@ class Rise(PerturbationMethod):
     """
 
     name = "rise"
+    title = "RISE"
     known_as = ("kernel_shap", "random_masks")
     axioms = ("implementation_invariance", "linearity")
     keeps = True

@@ -16,6 +16,7 @@ class SmoothGrad(Noisy):
     """
 
     name = "smoothgrad"
+    title = "SmoothGrad"
     known_as = ("noise_tunnel",)
     axioms = ("sensitivity_b", "implementation_invariance", "linearity")
     source = "Smilkov, Thorat, Kim, Viégas, Wattenberg 2017"

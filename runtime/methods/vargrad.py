@@ -15,6 +15,7 @@ class VarGrad(Noisy):
     """
 
     name = "vargrad"
+    title = "VarGrad"
     axioms = ("sensitivity_b", "implementation_invariance")
     variance = True
     signed = False

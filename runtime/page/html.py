@@ -143,6 +143,7 @@ def _data(view: View, styles: Styles) -> dict[str, Any]:
                 "slotAxis": e.slot_axis,
                 "seriesAxis": e.series_axis,
                 "facetAxis": e.facet_axis,
+                "facetKeys": [panel.key for panel in e.panels],
                 "frames": [[lists.numbers(frame) for frame in panel] for panel in table(e)],
                 "grid": enlarges_cells(e, styles),
                 "fades": style_of(e, styles).fades_groups,

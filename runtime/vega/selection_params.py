@@ -63,7 +63,7 @@ def interact(view: View, styles: Styles, params: dict[str, dict[str, Any]], part
 
 def _tabs(view: View, params: dict[str, dict[str, Any]]) -> dict[str, str]:
     """Adds a choice for each picture with several maps over it; the id of a map -> when it is in front."""
-    shown = {}
+    shown: dict[str, str] = {}
     for host in (element for interface in view.interfaces for element in interface.elements):
         over = list(layered(host))[1:]
         if len(over) > 1:

@@ -17,6 +17,7 @@ from bbilang.compiler.ir.score_kinds import VALUE
 from bbilang.grammar import verification
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.execution.results import Results
+from bbilang.runtime.fields.method_axis import titles
 from bbilang.runtime.inputs.network_input import NetworkInput
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import model as vm
@@ -104,7 +105,10 @@ class _Builder:
         style: Style = self.registry.styles[node["style"]]
         field = style.drawn(self.results.fields[element.id])
         inner = field.type.without(node["facet"]) if node["facet"] else field.type
-        drawing = Drawing(element, field, style.spend(inner), self.results, self.picture, whole=self.whole)
+        shown = titles(node, self.registry)
+        drawing = Drawing(
+            element, field, style.spend(inner), self.results, self.picture, whole=self.whole, titles=shown
+        )
         if self.whole and field.values.data.size > MOST_ROWS:
             message = f"the numbers of `{element.id}` are {field.values.data.size:,}, too many for a table"
             help = f"bound what the reader chooses, or compute with them in Python: `page.data({element.id!r})`"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -15,7 +15,7 @@ from bbilang.compiler.ir.program import Element, Node
 from bbilang.compiler.ir.types import Axis
 from bbilang.runtime.factorization.layer import atom_noun
 from bbilang.runtime.fields.field import Field, Linked, Named
-from bbilang.runtime.fields.method_axis import scaled
+from bbilang.runtime.fields.method_axis import METHOD, scaled
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view.model import Atom, Frame, Panel
 
@@ -40,10 +40,11 @@ class Drawing:
     picture: Callable[[bytes, str, int, int, str], int]  # (data, mime, width, height, alt) -> index
     prefix: str = ""  # of the model, where there are several
     whole: bool = False  # every number of a map, however fine: for a table
+    titles: Mapping[str, str] | None = None  # label of a method -> its name for readers
 
     def __post_init__(self) -> None:
         self.node = self.element.node
-        self.field = scaled(self.field)  # of several methods, each to its own scale
+        self.field = scaled(self.field, self.titles)  # of several methods, each to its own scale
         type = self.field.type
         facet = self.node["facet"]
         self.facet: Axis | None = type.axis(facet) if facet else None
@@ -311,7 +312,8 @@ class Drawing:
     def panel(self, frames: Sequence[Frame], facet: int, shape: Shape = (0, 0)) -> Panel:
         """One panel under its label, which may change with the state."""
         labels = tuple(self.facet_words(state, facet) for state in self.each_state())
-        return Panel(labels[0], tuple(frames), shape, labels if len(set(labels)) > 1 else ())
+        keys = {shown: key for key, shown in (self.titles or {}).items()}
+        return Panel(labels[0], tuple(frames), shape, labels if len(set(labels)) > 1 else (), keys.get(labels[0], ""))
 
     def facet_words(self, state: tuple[int, ...], facet: int) -> str:
         """The label of a panel in one state."""
@@ -319,7 +321,8 @@ class Drawing:
             return ""
         names = self.field.names.get(self.facet.name)
         if names is not None:
-            return str(self.grid(names)[self.index(state, facet)])
+            word = str(self.grid(names)[self.index(state, facet)])
+            return (self.titles or {}).get(word, word) if self.facet.name == METHOD else word
         if self.facet.name == "input":
             return self.results.pictures[facet].name
         own = {

@@ -39,7 +39,7 @@ def _rows(element: Element, states: list[Selection]) -> Iterator[list[object]]:
                 rest, index = divmod(rest, len(atoms[name]))
                 choice[name] = atoms[name][index].label
             chosen = [choice.get(selection.id, "") for selection in states]
-            label = panel.labels[state] if state < len(panel.labels) else panel.label
+            label = panel.labels[state] if state < len(panel.labels) else panel.key or panel.label
             for slot, values in enumerate(frame.values):
                 atom = frame.atoms[slot] if slot < len(frame.atoms) else -1
                 note = frame.notes[slot] if slot < len(frame.notes) else ""

@@ -106,6 +106,7 @@ class Panel:
     frames: tuple[Frame, ...]
     shape: tuple[int, int] = (0, 0)  # (y, x) cells of a heatmap or photo; (0, 0) where slots form a row
     labels: tuple[str, ...] = ()  # where the label changes with the state: one per frame
+    key: str = ""  # what a table calls the panel, where its label is a name for readers
 
 
 @frozen

@@ -39,8 +39,11 @@ def shown(text):
 def test_labels_scales_and_the_legend():
     text = f"a.channel | attribute(output, method={ALL.replace(', smooth_pool', '')}) | present(bars, facet=method)"
     element, results = shown(text)
-    labels = [panel.label for panel in element.panels]
+    labels = [panel.key for panel in element.panels]
     assert labels == [*LIST[:2], "integrated_gradients(n_steps=4)", "integrated_gradients(n_steps=8)"]
+    assert [panel.label for panel in element.panels] == [
+        "Linear", "Gradient", "Integrated gradients (n_steps=4)", "Integrated gradients (n_steps=8)",
+    ]  # fmt: skip
     raw = results.fields["element-1"].values.ordered(("input", "method", "channel")).data[0]
     for panel, numbers in zip(element.panels, raw, strict=True):
         drawn = np.array([row[0] for row in panel.frames[0].values])
@@ -48,7 +51,7 @@ def test_labels_scales_and_the_legend():
         close_to(drawn * np.abs(numbers).max(), numbers)
     assert element.legend.scope == "scaled separately for each method"
     assert element.legend.unit == "share of the method's maximum"
-    assert any(f"linear {np.abs(raw[0]).max():.3g}" in note for note in element.legend.notes)
+    assert any(f"Linear {np.abs(raw[0]).max():.3g}" in note for note in element.legend.notes)
     made = dict(provenance_of(replace(results, adapter=tiny.adapter()), registry()).settings)["attribution"]
     assert made == ", ".join(["linear (activation x gradient)", *labels[1:]])
 

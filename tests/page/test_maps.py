@@ -12,9 +12,11 @@ import tiny
 from PIL import Image
 
 from bbilang.registry import registry
+from bbilang.runtime.fields.method_axis import titles
 from bbilang.runtime.page.export import export
 from bbilang.runtime.vega.colours import DIVERGING, SEQUENTIAL, colour_map_png, shades, smoothed, veil_png
 from bbilang.runtime.vega.theme import Theme
+from bbilang.runtime.view.long_table import long_table
 from bbilang.runtime.view.scales import clipped, scale_ends, smoothing
 from bbilang.runtime.view.states import elements
 from bbilang.runtime.view.styles import style_of
@@ -114,6 +116,21 @@ def test_the_legend_says_where_colours_are_clipped():
     assert two.legend.domain == (-1, 1) and two.legend.unit == "share of the upper end of each panel's scale"
     _, cells = element_of("map = c.spatial | attribute(output) | present(heatmap)", "map")
     assert "clipped" not in " ".join(cells.legend.notes), "a map of cells shows its largest"
+
+
+def test_panels_have_the_methods_names_and_tables_their_identifiers():
+    methods = "gradient, integrated_gradients(n_steps=4), grad_cam, lrp, rise(n_masks=4), rise(n_masks=8)"
+    text = "map = c.spatial | attribute(output, method=[gradient, grad_cam]) | present(heatmap, facet=method)"
+    view, one = element_of(text, "map")
+    assert [panel.label for panel in one.panels] == ["Gradient", "Grad-CAM"]
+    assert [panel.key for panel in one.panels] == ["gradient", "grad_cam"]
+    assert "Grad-CAM" in " ".join(one.legend.notes) and "grad_cam" not in " ".join(one.legend.notes)
+    table = long_table(view)
+    assert '"grad_cam"' in table and "Grad-CAM" not in table
+    program = tiny.check(f"map = input.pixel | attribute(output, method=[{methods}]) | present(heatmap, facet=method)")
+    assert list(titles(program.elements[0].node, registry()).values()) == [
+        "Gradient", "Integrated gradients", "Grad-CAM", "LRP (epsilon-plus)", "RISE (n_masks=4)", "RISE (n_masks=8)",
+    ]  # fmt: skip
 
 
 # ---- what it looks like, in static pictures and in the page ----------------------------------------------------------

@@ -10,16 +10,16 @@ function csv(element) {
   };
   const states = element.states.map((id) => selections.get(id));
   const lines = [[...states.map((s) => s.title || s.id), element.facetAxis || "panel", "slot", element.slotAxis || "atom", element.seriesAxis || "series", "value", "note"]];
-  element.frames.forEach((panel) => {
+  element.frames.forEach((panel, facet) => {
     panel.slice(0, -1).forEach((frame, state) => {
       let rest = state;
       const labels = states.map((s) => s.atoms.length).reduceRight((out, size) => { out.unshift(rest % size); rest = Math.floor(rest / size); return out; }, []).map((i, k) => states[k].atoms[i][1]);
       frame.values.forEach((values, slot) => values.forEach((value, k) => {
         if (value === null && !(frame.atoms[slot] >= 0)) return;
-        lines.push([...labels, frame.label, slot, element.atoms[frame.atoms[slot]]?.[1], frame.series[k], value, frame.notes[slot]]);
+        lines.push([...labels, element.facetKeys[facet] || frame.label, slot, element.atoms[frame.atoms[slot]]?.[1], frame.series[k], value, frame.notes[slot]]);
       }));
       for (const [start, end, , , , value] of frame.flow?.links ?? [])
-        lines.push([...labels, frame.label, start, ...[start, end].map((slot) => element.atoms[frame.atoms[slot]][1]), value, "link"]);
+        lines.push([...labels, element.facetKeys[facet] || frame.label, start, ...[start, end].map((slot) => element.atoms[frame.atoms[slot]][1]), value, "link"]);
     });
   });
   return lines.map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";
