@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from bbilang.cli.console import printed, report, result, tell
 from bbilang.cli.errors import FINE, fail, misuse
 from bbilang.cli.files import is_folder, writable, write
-from bbilang.cli.new_templates import Look, first, looks, proposals, spelled, text
+from bbilang.cli.new_templates import Look, first, looks, proposals, text
+from bbilang.compiler.ir.spelling import layer_text
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.source import Source
 from bbilang.pipeline import Pipeline, Request
@@ -50,7 +51,7 @@ def new(
     report(program.warnings, program.source)
     write(path, words.encode(), parents)
     result(str(path))
-    tell(f"{look.words}: layer {spelled(chosen.name)} of {described.title}")
+    tell(f"{look.words}: layer {layer_text(chosen.name)} of {described.title}")
     tell(f"Now: bbi run {_shell(path)}{_weights(name)}")
     return FINE
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from dataclasses import dataclass
 from string import Template
 from typing import TYPE_CHECKING
 
+from bbilang.compiler.ir.spelling import layer_text, name_text, quoted
+
 if TYPE_CHECKING:
     from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription
 
-PLAIN = re.compile(r"[^\W\d]\w*(\.\w+)*")
-WORDS = {"bbi", "model", "input", "dataset", "output", "set", "use", "def", "interface", "layout"}
-ATOMS = {"neuron", "spatial", "channel", "token", "group", "whole", "pixel", "class", "example"}
 PICTURES = 'a file, a folder, or several like "photos/*.jpg"'
 TEXTS = "a text after `text:`, or the name of a .txt file"
 FINEST = 10  # positions along a side from which a map says where
@@ -186,28 +183,17 @@ def text(model: ModelDescription, name: str, picture: str, look: Look, layer: La
     from bbilang.grammar.parse import parse
     from bbilang.grammar.source import Source
 
-    others = [f"{spelled(one.name)}{_size(one)}" for one in proposals(model) if one.name != layer.name]
+    others = [f"{layer_text(one.name)}{_size(one)}" for one in proposals(model) if one.name != layer.name]
     of = {
         "title": model.title, "words": look.words, "file": file, "name": name,
-        "model": name if PLAIN.fullmatch(name) else _quoted(name), "input": _quoted(picture),
+        "model": name_text(name), "input": quoted(picture),
         "inputs": TEXTS if model.reads == "text" else PICTURES,
-        "settings": ICONS if look.icons else "", "layer": spelled(layer.name), "others": ", ".join(others),
+        "settings": ICONS if look.icons else "", "layer": layer_text(layer.name), "others": ", ".join(others),
         "photo": PHOTO, "y": str(layer.every_size.get("y", 0) // 2), "x": str(layer.every_size.get("x", 0) // 2),
     }  # fmt: skip
     of["layers"] = Template(OTHERS).substitute(of) if others else ""
     written = Template(HEAD + look.text).substitute(of)
     return format_file(parse(Source(written, file)))
-
-
-def spelled(name: str) -> str:
-    """A layer's name as a text says it: quoted where it would be read as something else."""
-    words = name.split(".")
-    plain = PLAIN.fullmatch(name) and words[-1] not in ATOMS and words[0] not in WORDS
-    return name if plain else _quoted(name)
-
-
-def _quoted(words: str) -> str:
-    return json.dumps(words, ensure_ascii=False)
 
 
 def _kind(layer: LayerDescription) -> str:

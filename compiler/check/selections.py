@@ -22,7 +22,12 @@ TITLE = Parameter(
 )
 PARAMETERS = (
     Parameter("of", "atoms", "an element, a field or a substrate whose atoms the reader chooses from"),
-    Parameter("start", "start", "where the page starts: by default the first atom drawn; `none` for nothing", "first"),
+    Parameter(
+        "start",
+        "start",
+        "where the page starts: the first atom drawn, the middle of a map; `none` for nothing",
+        "first",
+    ),
     TITLE,
 )
 

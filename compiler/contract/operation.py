@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # what checks a text must not load torch and numpy
 
 
 Make = Callable[..., Node]  # (operation, field, **arguments) -> node
+Written: TypeAlias = tuple["str | Node", ...]  # words of a text; a selection where what the reader chose stands
 Arguments: TypeAlias = Mapping[str, Any]  # a value for every parameter, of the type that its ``kind`` says
 
 
@@ -60,6 +61,13 @@ class Operation:
         """Add to the arguments the nodes of operations that this one is made of (``make``); what those demand is shared
         like everything else."""
         return arguments
+
+    def written(self, node: Node, class_text: Callable[[int], str]) -> Written | None:
+        """The stage as a text would ask it of a single atom; None where one atom does not need it, as a ranking.
+
+        class_text: what stands in `output[...]` for a class.
+        """
+        return None
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         """What the kernel needs of the model. ``registry`` has the methods that the node names."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -17,6 +17,7 @@ from bbilang.compiler.contract import (
     Parameter,
     Registry,
     Run,
+    Written,
     bound,
     named_method,
     spelled,
@@ -31,6 +32,7 @@ from bbilang.runtime.fields.groups import group_maps, reduce_groups, slopes_of
 from bbilang.runtime.fields.method_axis import expanded, listed, stacked
 from bbilang.runtime.fields.prose import percent
 from bbilang.runtime.ops.activation import CLASSES, content_type, rebuilt, require_layer
+from bbilang.runtime.ops.written import method_text, target_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,6 +77,10 @@ class Attribute(Operation):
 
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
         return expanded(field, arguments, make)
+
+    def written(self, node: Node, class_text: Callable[[int], str]) -> Written | None:
+        target, method = target_text(node["to"], class_text), method_text(node.get("method", "linear"))
+        return None if target is None or method is None else ("attribute(", *target, method, ")")
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         if listed(node["method"]):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from bbilang.compiler.contract import Activations, Arguments, Demand, Fail, Operation, Parameter, Registry, Run
+from bbilang.compiler.contract import Activations, Arguments, Demand, Fail, Operation, Parameter, Registry, Run, Written
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
@@ -68,6 +68,12 @@ class Factorize(Operation):
         ),
         Parameter("along", "axis", "`input`: one factorization for all inputs together", None),
     )
+
+    def written(self, node: Node, class_text: Callable[[int], str]) -> Written | None:
+        if any(node.get(name) is not None for name in ("of", "balance", "compatible", "along")):
+            return None  # of other contents or groups, which would have to be said as well
+        n = node["n"]
+        return (f"factorize({node['method']}, ", *((n,) if isinstance(n, Node) else (str(n),)), ")")
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         method, n, contents = arguments["method"], arguments["n"], _contents(arguments["of"])

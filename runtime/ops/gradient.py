@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Demand, Fail, Gradients, Operation, Parameter, Registry, Run
+from bbilang.compiler.contract import Arguments, Demand, Fail, Gradients, Operation, Parameter, Registry, Run, Written
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
@@ -15,6 +16,7 @@ from bbilang.runtime.fields.field import Field
 from bbilang.runtime.fields.groups import reduce_groups
 from bbilang.runtime.ops.activation import require_layer
 from bbilang.runtime.ops.attribute import derivative_type, of_atoms, of_targets
+from bbilang.runtime.ops.written import target_text
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,6 +48,10 @@ class Gradient(Operation):
         score = of.type.unit if of.type.content == "score" else "of the later atom's score"
         unit = f"{score} per activation"
         return derivative_type(field, "gradient", of, unit, signed=field.atom not in NORMED)
+
+    def written(self, node: Node, class_text: Callable[[int], str]) -> Written | None:
+        target = target_text(node["of"], class_text)
+        return None if target is None else ("gradient(", *target, ")")
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         return (

@@ -93,6 +93,7 @@ def _figure(
         "docked": docked(element, interface, styles),
         "hint": hint,
         "pointed": bool(pointed),
+        "copied": any(asked(part) and (drives(part) or not cells(part)) for part in parts),
         "readable": bool(hint) or any(part.legend for part in parts),
     }
 
@@ -118,6 +119,25 @@ def _part(
         "remarks": remarks(element),
         "budget": budgeted(element),
     }
+
+
+def ask(selection: Selection, view: View) -> str:
+    """What the reader does to choose: "point at a position in “The photo”"; empty for menus."""
+    if selection.kind not in ("hover", "click"):
+        return ""
+    where = next((e.title for i in view.interfaces for e in i.elements for part in layered(e)
+                  if selection.id in drives(part)), "")  # fmt: skip
+    parts = set(re.findall(r" ([\w.]+)=", selection.atoms[0].key)) if selection.atoms else set()
+    names = sorted(parts - {"y", "x"})
+    thing = names[-1].replace(".", " ") if len(names) == 1 and not parts & {"y", "x"} else "position"
+    thing = thing if parts <= {"y", "x"} or len(parts) == 1 else "neuron"
+    verb = "point at" if selection.kind == "hover" else "click"
+    return f"{verb} a {thing}" + (f" in “{where}”" if where else "")
+
+
+def asked(element: Element) -> bool:
+    """Whether a text can ask about some of its atoms."""
+    return any(atom.text for atom in element.atoms) and bool(element.pipe or element.class_pipe or element.group_pipe)
 
 
 def drives(element: Element) -> list[str]:

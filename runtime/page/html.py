@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 
 from bbilang.runtime.inputs.arguments import wrong
 from bbilang.runtime.page import javascript as bundle
-from bbilang.runtime.page.figures import laid_out
+from bbilang.runtime.page.figures import ask, laid_out
 from bbilang.runtime.page.packing import KEYS, Lists, packed, sheeted, unpacked
 from bbilang.runtime.page.script import script
 from bbilang.runtime.vega.drawable import beyond
@@ -123,7 +123,8 @@ def _data(view: View, styles: Styles) -> dict[str, Any]:
                 "title": s.title,
                 "spoken": s.title if s.spoken else "",
                 "address": names[s.id],
-                "atoms": [[a.key, a.label] for a in s.atoms],
+                "ask": ask(s, view),
+                "atoms": [[a.key, a.label, a.text] for a in s.atoms],
                 "start": s.start,
                 "startOf": s.start_of,
                 "resets": s.resets,
@@ -139,7 +140,10 @@ def _data(view: View, styles: Styles) -> dict[str, Any]:
                 "host": hosts[e.id],
                 "states": e.states,
                 "selects": e.selects,
-                "atoms": [[a.key, a.label] for a in e.atoms],
+                "atoms": [[a.key, a.label, a.text] for a in e.atoms],
+                "pipe": e.pipe,
+                "classPipe": e.class_pipe,
+                "groupPipe": e.group_pipe,
                 "slotAxis": e.slot_axis,
                 "seriesAxis": e.series_axis,
                 "facetAxis": e.facet_axis,

@@ -35,6 +35,7 @@ FILES = (
     "address.js",  # the state in the address
     "pointing.js",  # pointer and touch
     "keyboard.js",
+    "copying.js",  # texts that ask about one atom
     "saving.js",  # CSV, PNG, SVG
     "charts/drawn.js",  # what makes a chart: or charts/vega.js
     "charts/start.js",

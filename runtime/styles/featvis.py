@@ -36,6 +36,7 @@ class Featvis(Style):
     sees in it, exaggerated (Carter et al. 2019); or a dream (Mordvintsev, Olah, Tyka 2015)."""
 
     name = "featvis"
+    portrays = True
     spends = "one axis of atoms, or `y` and `x`"
     takes = ("class",)
     coloured = True  # `color=` is for its bars

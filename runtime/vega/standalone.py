@@ -118,7 +118,7 @@ def _words(element: Element, room: int, named: bool) -> list[str]:
     if element.legend:
         it = element.legend
         words.append(
-            f"{it.quantity}{f' in {it.unit}' if it.unit else ''}, {it.domain[0]:g} to {it.domain[1]:g}"
+            f"{it.quantity}{f', in {it.unit}' if it.unit else ''}, {it.domain[0]:g} to {it.domain[1]:g}"
             + "".join(f"; {part}" for part in (it.scope, *it.notes) if part)
             + "."
         )

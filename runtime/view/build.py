@@ -27,6 +27,7 @@ from bbilang.runtime.view.drawing import Drawing, atom_key, atom_words, columns_
 from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, unmentioned
 from bbilang.runtime.view.legend import legend_of, remarked, title_of
+from bbilang.runtime.view.pipes import PipeWriter
 from bbilang.runtime.view.states import start_states
 from bbilang.runtime.view.trust_notes import failed, insensitive, trust_of
 from bbilang.runtime.view.verify import verify_view
@@ -56,6 +57,7 @@ class _Builder:
         self._known: dict[bytes, int] = {}
         nodes = walk(*(element.node for element in self.program.elements))
         self.selections = {n["id"]: n for n in nodes if n.type.content == "selection"}
+        self.pipes = PipeWriter(registry, results.program.description)
         self.ids = {element.node: element.id for element in reversed(self.program.elements)}
         self.importances: dict[str, int] = {}  # of each element, for what an interface opens with
 
@@ -148,7 +150,7 @@ class _Builder:
         self.importances[element.id] = importance(drawing, {s.id: s.kind for s in self.explicit})
         targets = self._targets(drawing, style)
         selects = [identity for identity, node in self.selections.items() if self._drives(drawing, node)]
-        return replace(
+        made = replace(
             result,
             atoms=tuple(drawing.atoms),
             selects=tuple(dict.fromkeys([*selects, *(t.selection for t in targets)])),
@@ -156,6 +158,7 @@ class _Builder:
             answers=answers,
             alt=style.alternative(drawing) or _alternative(result),
         )
+        return self.pipes.asking(made, node)
 
     def _drives(self, drawing: Drawing, selection: Node) -> bool:
         """True where the element's own marks are atoms that the selection ranges over."""
@@ -188,12 +191,12 @@ class _Builder:
         field = self.results.selections[node["id"]]
         axis = node.type.axes[0]
         if node.op == "slider":
-            return tuple(vm.Atom(f"{v:g}", f"{v:g}") for v in field.values.data.tolist())
+            return tuple(vm.Atom(f"{v:g}", f"{v:g}", f"{v:g}") for v in field.values.data.tolist())
         atoms = []
         for number in range(field.values.data.shape[0]):
             here = {c: int(field.coords[c].data[number]) for c in axis.components}
             if min(here.values()) < 0:  # it starts outside of the atoms
-                atoms.append(vm.Atom("output", "the output"))
+                atoms.append(vm.Atom("output", "the output", "output"))
                 continue
             layer = node.type.layers[here.get("layer", 0)]
             if axis.components == ("class",):
@@ -206,8 +209,21 @@ class _Builder:
                 )
             several = len(node.type.layers) > 1
             key = atom_key("", grouping.key_prefix(node, layer, here), here)
-            atoms.append(vm.Atom(key, f"{layer}, {words}" if several else words))
+            atoms.append(self.pipes.named(vm.Atom(key, f"{layer}, {words}" if several else words)))
         return tuple(atoms)
+
+    def _first(self, identity: str, node: Node) -> int:
+        """Where a choice without `start=` begins: the first atom, which of a ranking is the strongest; of all positions
+        of a map the one in the middle, since a corner seldom shows anything."""
+        axis, coords = node.type.axes[0], self.results.selections[identity].coords
+        if not {"y", "x"} <= set(axis.components) or not set(axis.components) <= {"layer", "y", "x"}:
+            return 0
+        first = coords["layer"].data == coords["layer"].data[0] if "layer" in coords else np.ones(1, bool)
+        y, x = (np.where(first, coords[c].data, -1) for c in ("y", "x"))
+        tall, wide = int(y.max()) + 1, int(x.max()) + 1
+        if tall * wide != int((y >= 0).sum()):
+            return 0  # some of them, in an order of their own
+        return int(((y == tall // 2) & (x == wide // 2)).argmax())
 
     @cached_property
     def explicit(self) -> tuple[vm.Selection, ...]:
@@ -219,7 +235,7 @@ class _Builder:
             start: Any = node["start"]
             start_of = None
             if start == "first":
-                start = 0 if atoms else None
+                start = self._first(identity, node) if atoms else None
                 over = node["over"]
                 if over.op == "present" and over.type.states:
                     start_of = self.ids.get(over)

@@ -22,6 +22,7 @@ class Atom:
 
     key: str
     label: str  # "channel 447", "row 6, column 6", "tabby"
+    text: str = ""  # what a text calls it, `mixed4d.channel[447]`; of a group its number; empty where it has no name
 
 
 @frozen
@@ -151,6 +152,11 @@ class Element:
     facet_axis: str = ""
     overlays: tuple[Element, ...] = ()  # drawn into this one, in order (`over=`)
     options: dict[str, object] = field(default_factory=dict)  # style's own parameters
+    pipe: tuple[
+        str, ...
+    ] = ()  # asks about one atom: words and, between them in turn, "" for its text or a selection's id
+    class_pipe: tuple[str, ...] = ()  # the same for an atom that is a class
+    group_pipe: tuple[str, ...] = ()  # the same for a group, whose text is its number
     targets: tuple[Target, ...] = ()  # grids of cells to point at (a photo shows the positions of every layer)
     answers: tuple[Answer, ...] = ()  # what it shows in one or two sentences, one for each state; () for none
 

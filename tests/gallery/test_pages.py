@@ -8,10 +8,13 @@ import pytest
 from text_sizes import ALLOWED, sizes
 
 import bbilang
+from bbilang.runtime.view.pipes import filled
+from bbilang.runtime.view.states import elements, start_choices
 
 ROOT = Path(__file__).parents[2]
 # Those whose numbers take long are compiled by their own tests, of fewer layers, classes, channels or steps.
 LONG = {"spatial_attribution", "channel_attribution", "methods_side_by_side", "which_pixels_which_concepts"}
+TINY = {"featvis.size": 16, "featvis.steps": 1}
 NAMES = sorted({path.stem for path in (ROOT / "specs").glob("*.bbi")} - LONG)
 
 
@@ -31,3 +34,39 @@ def test_page(name, compiled, read):
     charts = tab.eval_on_selector_all("[data-chart]", "all => all.map(n => n.getAttribute('aria-label'))")
     assert charts and all(charts)
     assert sizes(tab) <= ALLOWED
+
+
+def pipes(view):
+    """(element, number of an atom, the pipe about it) as the page opens, of each kind's first and last atom."""
+    choices = start_choices(view)
+    texts = {s.id: s.atoms[choices[s.id]].text if choices[s.id] is not None else "" for s in view.selections}
+    for element in elements(view):
+        kinds: dict[str, list[int]] = {}
+        for number, atom in enumerate(element.atoms):
+            kinds.setdefault("group" if atom.text.isdecimal() else atom.text[:6], []).append(
+                number
+            )  # output, or a layer
+        for number in {number for numbers in kinds.values() for number in (numbers[0], numbers[-1])}:
+            if text := filled(element, element.atoms[number].text, texts.__getitem__):
+                yield element, number, text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_pipe_that_a_page_copies_compiles(name, compiled):
+    made, count = compiled(name), 0
+    head = "".join(line + "\n" for line in made.text.splitlines() if line.startswith(("bbi ", "model ", "input ")))
+    for element, number, pipe in pipes(made.page.view):
+        bbilang.check(bbilang.parse(f"{head}{pipe}\n"))
+        count += 1
+        assert element.atoms[number].label
+    assert count
+
+
+def test_the_pipe_of_a_bar_asks_about_its_number(compiled):
+    view = compiled("can_i_trust_this").page.view
+    element, number, pipe = next(found for found in pipes(view) if found[0].id == "channels")
+    assert pipe == f"{element.atoms[number].text} | attribute(output) | present(featvis)"
+    head = 'bbi 1\nmodel efficientnet_lite0\ninput "sample:chelsea"\n'
+    found = bbilang.run(head + pipe + "\n", settings=TINY).view.interfaces[0].elements[0]
+    frame = element.panels[0].frames[0]
+    assert found.panels[0].frames[0].values[0][0] == pytest.approx(frame.values[frame.atoms.index(number)][0], rel=1e-3)

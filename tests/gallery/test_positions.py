@@ -85,7 +85,9 @@ def test_spatial_attribution(read, shown):
     elsewhere. Pointing at a cell: its classes, and a map over every layer; pointing at a class: another."""
     reader = read("spatial_attribution", *SMALLER["spatial_attribution"])
     here, influence = reader.data("here"), reader.data("influenced")
-    assert reader.numbers("here") == [] and "nothing selected" in reader.words("here")
+    assert reader.numbers("here") == [] and "Point at a position in “What each place responds to”." in reader.words(
+        "here"
+    )
     before = reader.pictures("grids")
     reader.point_at_cell("grids", 3, 2, (7, 7), picture=1)
     cell = next(
@@ -100,7 +102,7 @@ def test_spatial_attribution(read, shown):
     close_to(np.nanmax(np.abs(influence.values[:, 0][here.coords["layer"][1] == 1])), 1, digits=4)
     reader.tab.keyboard.press("Escape")
     reader.away()
-    assert "how much each position contributes to the selected one" in reader.words("grids")
+    assert "ow much each position contributes to the selected one" in reader.words("grids")
     still = reader.pictures("grids")
     names = reader.data("classes").labels["class"][1].ravel().tolist()
     reader.point_at_words("classes", names[1])

@@ -268,7 +268,12 @@ def neuron_groups() -> View:
     names = {"class": Named(("class",), np.array(LABELS, object))}
     coords = axis_coords(group=8) | {"class": Named(("class",), np.arange(5))}
     matrix = Field(type, Named(("n", "group", "class"), effect), coords, names)
-    to = Node("output", (), (), FieldType("score", "class", ("output",), (Axis("class", 5),)))
+    to = Node(
+        "output",
+        (),
+        (("score", "logit"), ("which", ("top", 5))),
+        FieldType("score", "class", ("output",), (Axis("class", 5),)),
+    )
     plant.present(
         "effect", "matrix", matrix, Node("attribute", (source,), (("to", to),), type), title="Effect on classes"
     )

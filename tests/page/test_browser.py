@@ -75,7 +75,8 @@ def test_a_cell_of_the_photo_selects_the_icons(show):
 def test_cells_of_maps_and_grids_and_an_overlay_on_an_overlay(show):
     page = show(views.atlas)
     assert href(page, "photo", 3)[0].startswith("data:image/gif")  # nothing is chosen: nothing is drawn
-    assert page.locator("[data-now=inner]").inner_text() == "nothing selected"
+    assert page.locator("[data-now=inner]").inner_text() == ""
+    assert page.locator("[data-waits=inner]").text_content().startswith("Point at a position in “")
     box = hits(page, "grid").nth(1).bounding_box()
     page.mouse.move(box["x"] + box["width"] * 3.5 / 4, box["y"] + box["height"] * 0.5 / 4)
     assert page.locator("[data-now=inner]").inner_text() == "row 0, column 3"
@@ -246,7 +247,7 @@ def test_saved_files(show, tmp_path: Path):
     drawing = ElementTree.fromstring(saved("SVG"))
     words = " ".join(text.text or "" for text in drawing.iter("{http://www.w3.org/2000/svg}text"))
     for part in ("Channels that tell the two apart", "a: tiger cat; b: Egyptian cat",
-                 "Three channels speak most for", "attribution to the class in logits",
+                 "Three channels speak most for", "attribution to the class, in logits",
                  "Tiger cat or tabby? · EfficientNet-Lite0", "channel "):  # fmt: skip
         assert part in words, part
     assert "Point at" not in words

@@ -66,3 +66,13 @@ def test_the_column_of_the_photo_stays_in_view_on_a_wide_page(show):
     page.wait_for_timeout(100)
     box = page.locator("[data-chart=photo]").bounding_box()
     assert box["y"] + box["height"] > 0 and box["y"] < 620, "it would have left the view long ago"
+
+
+def test_what_waits_for_a_choice_says_what_to_do(show):
+    page = show(views.atlas)
+    page.locator("[data-tab=inner]").click()
+    waiting = page.locator("[data-waits=inner]")
+    assert waiting.is_visible() and waiting.inner_text().startswith("Point at a position in “")
+    hits = page.locator("[data-chart=grid] [class*=front_hit_] path")
+    hits.nth(1).hover()
+    assert waiting.is_hidden() and page.locator("[data-now=inner]").inner_text()

@@ -5,7 +5,14 @@ function describe(now) {
   document.querySelectorAll("[data-chart]").forEach((node) => label(node, now));
   for (const node of document.querySelectorAll("[data-now]")) {
     const pointed = elements.get(node.dataset.now).states.map((id) => selections.get(id)).filter((s) => s.kind === "hover" || s.kind === "click");
-    node.textContent = pointed.map((s) => (now.get(s.id) === null ? "nothing selected" : s.atoms[now.get(s.id)][1])).join(", ");
+    node.textContent = pointed.map((s) => (now.get(s.id) === null ? "" : s.atoms[now.get(s.id)][1])).filter(Boolean).join(", ");
+  }
+  for (const node of document.querySelectorAll("[data-waits]")) {
+    const asks = elements.get(node.dataset.waits).states.map((id) => selections.get(id)).filter((s) => now.get(s.id) === null).map((s) => s.ask || s.title);
+    const words = asks.join(", and ");
+    node.hidden = !asks.length;
+    node.textContent = words && `${words[0].toUpperCase()}${words.slice(1)}.`;
+    node.closest(".legend, .element").classList.toggle("waits", asks.length > 0);
   }
   for (const node of document.querySelectorAll("[data-remark]")) {
     const element = elements.get(node.dataset.remark), state = stateOf(element, now);

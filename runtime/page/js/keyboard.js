@@ -23,6 +23,9 @@ function onKey(event, element, view) {
   } else if (event.key === "Enter" || event.key === " ") {
     const atom = view.signal(cursor) >= 0 ? view.signal(cursor) : selected.find((it) => it >= 0);
     if (atom >= 0) act(element, [[ids, atom]], true);
+  } else if (event.key === "c" && !event.altKey && !event.ctrlKey && !event.metaKey) {
+    const atom = view.signal(cursor) >= 0 ? view.signal(cursor) : selected.find((it) => it >= 0);
+    copy(atom >= 0 ? pipeOf(element, atom) : "");
   } else if (event.key in MOVES && atoms.length && !event.altKey && !event.ctrlKey && !event.metaKey) {
     const [right, down] = MOVES[event.key];
     const at = atoms.indexOf(view.signal(cursor) >= 0 ? view.signal(cursor) : selected.find((it) => it >= 0 && atoms.includes(it)));

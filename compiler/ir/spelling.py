@@ -1,0 +1,27 @@
+"""Names as a text says them, quoted where they would be read as something else."""
+
+from __future__ import annotations
+
+import json
+import re
+
+PLAIN = re.compile(r"[^\W\d]\w*(\.\w+)*")
+ATOMS = {"neuron", "spatial", "channel", "token", "group", "whole", "pixel", "class", "example"}
+WORDS = {"bbi", "model", "input", "dataset", "output", "set", "use", "def", "interface", "layout"}
+
+
+def name_text(name: str) -> str:
+    """A model's name."""
+    return name if PLAIN.fullmatch(name) else quoted(name)
+
+
+def layer_text(layer: str) -> str:
+    """A layer's name."""
+    words = layer.split(".")
+    plain = PLAIN.fullmatch(layer) and words[-1] not in ATOMS and words[0] not in WORDS
+    return layer if plain else quoted(layer)
+
+
+def quoted(words: str) -> str:
+    """A text between quotation marks."""
+    return json.dumps(words, ensure_ascii=False)

@@ -1,0 +1,83 @@
+"""What a page copies for a mark: the text that asks about exactly this atom, with what the reader chose."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import views
+
+from bbilang.runtime.view.model import Atom, Element
+from bbilang.runtime.view.pipes import filled
+
+pytestmark = pytest.mark.browser
+
+
+def asking():
+    """The teaser with texts, as the view of a text would have them."""
+    view = views.teaser()
+    (interface,) = view.interfaces
+    photo, blocks = interface.elements
+    blocks = replace(
+        blocks,
+        atoms=tuple(replace(a, text=f"mixed4d.channel[{a.key.split('=')[1]}]") for a in blocks.atoms),
+        pipe=("", "", " | attribute(", "a", " - ", "b", ") | present(featvis)"),
+    )
+    selections = tuple(
+        replace(s, atoms=tuple(Atom(a.key, a.label, f'output["{a.label}"]') for a in s.atoms))
+        if s.kind == "pick"
+        else s
+        for s in view.selections
+    )
+    return replace(view, selections=selections, interfaces=(replace(interface, elements=(photo, blocks)),))
+
+
+def copied(page) -> str:
+    return page.evaluate("navigator.clipboard.readText()")
+
+
+def test_the_menu_and_the_key_copy_the_pipe_of_the_atom(show):
+    page = show(asking)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_label("b", exact=True).select_option(label="Egyptian cat")
+    page.locator("[data-copies=blocks] summary").click()
+    buttons = page.locator("[data-copies=blocks] button")
+    buttons.first.wait_for()
+    names = buttons.all_inner_texts()
+    assert len(names) == 6 and names[0] == page.locator("[data-now=where]").inner_text()
+    buttons.nth(2).click()
+    end = ' | attribute(output["tiger cat"] - output["Egyptian cat"]) | present(featvis)'
+    assert copied(page) == f"mixed4d.channel[{names[2].split()[1]}]{end}"
+    assert copied(page) in page.locator("#told").inner_text()
+    page.locator("[data-chart=blocks]").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("c")
+    number = page.locator("[data-now=where]").inner_text().split()[1]
+    assert copied(page) == f"mixed4d.channel[{number}]{end}"
+
+
+def test_where_the_page_may_not_copy_it_shows_the_pipe(show):
+    page = show(asking)
+    page.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', { value: { writeText: () => Promise.reject(new Error('no')) } })"
+    )
+    page.locator("[data-chart=blocks]").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("c")
+    assert "mixed4d.channel[" in page.locator("#told").inner_text()
+
+
+def test_elements_without_texts_offer_none(show):
+    page = show(views.teaser)
+    assert page.locator(".copy").count() == 0
+    page.locator("[data-chart=blocks]").focus()
+    page.keyboard.press("c")
+    assert "no pipe" in page.locator("#told").inner_text()
+
+
+def test_a_pipe_with_nothing_chosen_is_none():
+    element = Element("e", "bars", "", "", "", (), (), pipe=("", "", " | attribute(", "a", ") | present(featvis)"))
+    chosen = filled(element, "x.channel[1]", {"a": "output[3]"}.__getitem__)
+    assert chosen == "x.channel[1] | attribute(output[3]) | present(featvis)"
+    assert filled(element, "x.channel[1]", {"a": ""}.__getitem__) == ""
+    assert filled(element, "output[1]", str) == filled(element, "7", str) == "", "no pipe of this kind"
