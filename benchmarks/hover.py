@@ -1,10 +1,10 @@
-"""How fast a page answers the pointer: four layers of icons at every position, over them a map for each of 1,225
-positions. Prints one line of JSON.
+"""How fast a page is ready and answers the pointer: four layers of icons at every position, over them a map for each of
+1,225 positions; drawn by the page itself and by Vega. Prints one line of JSON for each.
 
 python benchmarks/hover.py [PAGE.html ELEMENT]
 
 In Chromium the pointer visits positions in a fixed random order. `answer_ms` is from the event until every chart has
-its new picture, `frame_ms` until the frame after that one: what a reader sees.
+its new picture, `frame_ms` until the frame after that one: what a reader sees. `ready_ms`: from opening the file.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("page", "models")]
 VISITS = 60
 SCRIPT = """async ([element, visits]) => {
     const paths = [...document.querySelectorAll(`[data-chart="${element}"] [class*=front_hit_] path`)];
@@ -42,6 +43,11 @@ SCRIPT = """async ([element, visits]) => {
 }"""
 
 
+READY = """new MutationObserver(() => {
+    if (document.documentElement?.hasAttribute("data-ready")) window.readyAt ??= performance.now();
+}).observe(document, {attributes: true, subtree: true})"""
+
+
 def main(page: Path, element: str) -> dict[str, Any]:
     from playwright.sync_api import sync_playwright
 
@@ -49,16 +55,19 @@ def main(page: Path, element: str) -> dict[str, Any]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=test["CHROMIUM"]["find"](), args=test["ARGUMENTS"])
         tab = browser.new_page(viewport={"width": 1280, "height": 1000})
+        tab.add_init_script(READY)
         tab.goto(page.resolve().as_uri())
         tab.wait_for_selector("html[data-ready]")
         answers, frames = tab.evaluate(SCRIPT, [element, VISITS])
-        version = browser.version
+        ready, version = tab.evaluate("readyAt"), browser.version
         browser.close()
     return {
         "benchmark": "hover",
         "page": page.name,
+        "drawn": "by Vega" if b'id="bbi-vega"' in page.read_bytes() else "by the page",
         "bytes": page.stat().st_size,
         "visits": VISITS,
+        "ready_ms": round(ready),
         "answer_ms": _spread(answers),
         "frame_ms": _spread(frames),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
@@ -76,18 +85,22 @@ def _spread(times: list[float]) -> dict[str, float]:
     }
 
 
-def planted() -> Path:
+def planted(vega: bool) -> Path:
     """The page of planted numbers that the tests drive."""
-    sys.path[:0] = [str(ROOT / "tests" / "page")]
     from planted import grids
 
-    from bbilang.runtime.page.html import render
+    from bbilang.registry import registry
+    from bbilang.runtime.page import html
 
-    path = Path(tempfile.mkdtemp()) / "four_layers.html"
-    path.write_bytes(render(grids()).encode())
+    if vega:
+        html.beyond = lambda specification: "everything"
+    path = Path(tempfile.mkdtemp()) / f"four_layers{'_vega' if vega else ''}.html"
+    path.write_bytes(html.render(grids(), registry().styles).encode())
     return path
 
 
 if __name__ == "__main__":
     given = sys.argv[1:]
-    print(json.dumps(main(*((Path(given[0]), given[1]) if given else (planted(), "grids")))))
+    pages = [(Path(given[0]), given[1])] if given else [(planted(vega), "grids") for vega in (False, True)]
+    for page in pages:
+        print(json.dumps(main(*page)))

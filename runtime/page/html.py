@@ -28,7 +28,7 @@ from bbilang.runtime.view.states import elements, layered, start_states
 from bbilang.runtime.view.styles import Styles, enlarges_cells, style_of
 
 NOTHING_ELSE = "base-uri 'none'; form-action 'none'"
-SAVES = 100_000  # bytes that compressing the data must save: what can be read in the file stays so else
+SAVES = 50_000  # bytes that compressing the data must save: what can be read in the file stays so else
 DATA = re.compile(r'<script type="[a-z/]*" id="bbi-data"( data-packed="gzip")?>(.*?)</script>', re.DOTALL)
 SOURCE = re.compile(r'<script type="text/plain" id="bbi-source"[^>]*>(.*?)</script>', re.DOTALL)
 

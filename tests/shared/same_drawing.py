@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+import pytest
+
+from bbilang.registry import registry
+from bbilang.runtime.page import html
+from bbilang.runtime.view.model import View
 
 TREE = """() => {
     const mark = (node) => ({
         tag: node.tagName, text: node.textContent,
+        paint: ["fill", "stroke"].map((name) => getComputedStyle(node)[name]).join(" "),
         blend: node.style.mixBlendMode, rendering: node.style.imageRendering,
         ...Object.fromEntries([...node.attributes].map((it) => [it.localName, it.value])), style: "",
     });
@@ -59,3 +69,66 @@ def alike(one: str | None, other: str | None) -> bool:
         return False
     pairs = zip(map(float, NUMBER.findall(one)), map(float, NUMBER.findall(other)), strict=True)
     return all(abs(a - b) <= CLOSE for a, b in pairs)
+
+
+@contextmanager
+def twins(chromium: Any, folder: Path, view: View, width: int, colours: str = "light") -> Iterator[list[Any]]:
+    """The page of a view in two tabs, drawn by us and by Vega."""
+    ours, vegas = folder / "ours.html", folder / "vegas.html"
+    ours.write_bytes(html.render(view, registry().styles).encode())
+    with pytest.MonkeyPatch.context() as forced:
+        forced.setattr(html, "beyond", lambda specification: "everything")
+        vegas.write_bytes(html.render(view, registry().styles).encode())
+    assert b'id="bbi-vega"' in vegas.read_bytes() and b'id="bbi-vega"' not in ours.read_bytes()
+    contexts, pages = [], []
+    for path in (ours, vegas):
+        contexts.append(chromium.new_context(viewport={"width": width, "height": 1000}, color_scheme=colours))
+        pages.append(contexts[-1].new_page())
+        pages[-1].goto(path.as_uri())
+        pages[-1].wait_for_selector("html[data-ready]")
+    yield pages
+    for context in contexts:
+        context.close()
+
+
+POINT = """([hits, number, kind]) => {
+    const node = document.querySelectorAll(hits)[number], box = node.getBoundingClientRect();
+    const at = { clientX: box.x + box.width * 0.37, clientY: box.y + box.height * 0.61, bubbles: true };
+    node.dispatchEvent(new PointerEvent(kind, { pointerType: "mouse", ...at }));
+}"""
+
+
+def walked(pages: list[Any]) -> int:
+    """Points, clicks, moves by keyboard, chooses and narrows on both pages; after each step they draw the same.
+    Returns how many marks were compared."""
+    seen = 0
+
+    def same(what: str) -> None:
+        nonlocal seen
+        count, found = differences(*[page.evaluate(TREE) for page in pages])
+        assert not found, (what, found[:6], len(found))
+        seen += count
+
+    same("start")
+    hits = "[class*=front_hit_] > path"
+    count = pages[0].locator(hits).count()
+    for number in sorted({0, count // 2, count - 1} & set(range(count))):
+        for kind in ("pointermove", "click"):
+            for page in pages:
+                page.evaluate(POINT, [hits, number, kind])
+            same(f"{kind} {number}")
+    for chart in range(pages[0].locator("[data-chart][tabindex]").count()):
+        for key in ("ArrowRight", "ArrowDown", "Escape"):
+            for page in pages:
+                page.locator("[data-chart][tabindex]").nth(chart).press(key)
+            same(f"{key} in chart {chart}")
+    for menu in range(pages[0].locator("select").count()):
+        for page in pages:
+            options = page.locator("select").nth(menu)
+            options.select_option(index=options.locator("option").count() - 1)
+        same(f"menu {menu}")
+    for page in pages:
+        page.set_viewport_size({"width": 430, "height": 900})
+        page.wait_for_timeout(150)
+    same("narrow")
+    return seen

@@ -7,7 +7,7 @@ class Layer {
     this.channels = channelsOf(specification, params, defaults);
     this.kind = { tag: type, ...MARKS[type] };
     this.grouped = type === "line";
-    this.group = node("g", { class: `mark-${type} role-mark ${specification.name ?? `layer_${number}`}_marks` });
+    this.group = node("g", { class: `mark-${this.kind.named ?? type} role-mark ${specification.name ?? `layer_${number}`}_marks` });
     this.items = table.rows.map((datum, i) => ({ datum, place: i, node: null, values: {}, written: {} }));
   }
 

@@ -9,15 +9,15 @@ const corner = ({ x = 0, y = 0, width = 0, height = 0, align, baseline }) => {
 };
 const address = ({ url }) => (!url ? "" : typeof url === "string" ? url : url.src || url.toDataURL?.() || "");
 
-// kind -> { tag of another name, filled, defaults, attributes: [[attribute, channels, value]] }
+// kind -> { its name and tag where they are others, filled, defaults, attributes: [[attribute, channels, value]] }
 const MARKS = {
   rect: { tag: "path", filled: true, defaults: { fill: "#4c78a8" }, attributes: [["d", ["x", "y", "x2", "y2", "cornerRadius"], between]] },
   rule: {
     tag: "line", filled: false, defaults: { stroke: "#000" },
     attributes: [["transform", ["x", "y"], moved], ["x2", ["x", "x2"], ({ x = 0, x2 = x }) => x2 - x], ["y2", ["y", "y2"], ({ y = 0, y2 = y }) => y2 - y]],
   },
-  circle: { tag: "path", filled: true, defaults: { fill: "#4c78a8", size: 30 }, attributes: [["transform", ["x", "y"], moved], ["d", ["size"], ({ size }) => disc(size)]] },
-  square: { tag: "path", filled: true, defaults: { fill: "#4c78a8", size: 30 }, attributes: [["transform", ["x", "y"], moved], ["d", ["size"], ({ size }) => square(size)]] },
+  circle: { named: "symbol", tag: "path", filled: true, defaults: { fill: "#4c78a8", size: 30, strokeWidth: 2 }, attributes: [["transform", ["x", "y"], moved], ["d", ["size"], ({ size }) => disc(size)]] },
+  square: { named: "symbol", tag: "path", filled: true, defaults: { fill: "#4c78a8", size: 30, strokeWidth: 2 }, attributes: [["transform", ["x", "y"], moved], ["d", ["size"], ({ size }) => square(size)]] },
   image: {
     filled: false, defaults: {},
     attributes: [

@@ -13,7 +13,7 @@ function rectangle({ x = 0, y = 0, width = 0, height = 0, cornerRadius = 0 }) {
 
 function disc(size) {
   const r = Math.sqrt(size) / 2;
-  return `M${r},0A${r},${r},0,1,1,${-r},0A${r},${r},0,1,1,${r},0Z`;
+  return `M${r},0A${r},${r},0,1,1,${-r},0A${r},${r},0,1,1,${r},0`;
 }
 
 function square(size) {
