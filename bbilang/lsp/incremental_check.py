@@ -44,7 +44,7 @@ class StatementRecord:
     lookups: dict[str, tuple[Any, bool]]  # name -> (value, whether it is bound in the innermost scope)
     macros: dict[str, Any]
     elements: dict[Node, str | None]
-    selection_ids: list[tuple[str, str, str]]  # (wanted name, digest, assigned name)
+    selection_ids: list[tuple[str, str, str]]  # (preferred name, digest, assigned name)
     value: Any = None
     origins: list[tuple[Node, Span]] = field(default_factory=list)
     diagnostics: tuple[Diagnostic, ...] = ()  # spans relative to the statement
@@ -109,11 +109,11 @@ class RecordingResolver(Resolver):
         self.origins = LazyOrigins()
 
     def _recorded_identity(
-        self, wanted: str, op: str, parameters: dict[str, Any], type: FieldType, name: str | None
+        self, preferred: str, op: str, parameters: dict[str, Any], type: FieldType, name: str | None
     ) -> str:
-        assigned = self.assign_identity(wanted, op, parameters, type, name)
+        assigned = self.assign_identity(preferred, op, parameters, type, name)
         if self.record is not None:
-            self.record.selection_ids.append((wanted, self.selections.ids[assigned], assigned))
+            self.record.selection_ids.append((preferred, self.selections.ids[assigned], assigned))
         return assigned
 
     def find(self, name: str) -> Binding | None:
@@ -280,7 +280,7 @@ class IncrementalChecker(Checker):
             return None
         if record.selection_ids:
             ids = resolver.selections.ids
-            if any(_unique_id(ids, wanted, digest) != name for wanted, digest, name in record.selection_ids):
+            if any(_unique_id(ids, preferred, digest) != name for preferred, digest, name in record.selection_ids):
                 return None
         return bindings
 
@@ -351,10 +351,10 @@ def _same_environment(one: Any, other: Any) -> bool:
     return all(a[0] == b[0] and (a[1] is b[1] or a[1] == b[1]) for a, b in zip(models, others, strict=True))
 
 
-def _unique_id(ids: Mapping[str, str], wanted: str, digest: str) -> str:
-    identity, number = wanted, 2
+def _unique_id(ids: Mapping[str, str], preferred: str, digest: str) -> str:
+    identity, number = preferred, 2
     while ids.get(identity, digest) != digest:
-        identity, number = f"{wanted}-{number}", number + 1
+        identity, number = f"{preferred}-{number}", number + 1
     return identity
 
 

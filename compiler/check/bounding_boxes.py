@@ -117,8 +117,8 @@ def _pictures(files: dict[Any, str], name: str, context: FileContext) -> dict[An
         for key in same:
             matches.setdefault(key, []).append(number)
     if not matches and not any(unnamed):
-        wanted, known = listed([_base(given) for given in context.inputs]), listed(list(files.values()))
-        _fail(f'"{name}" has no picture {wanted}', f"it has {known}; pictures are matched by file name")
+        given_names, known = listed([_base(given) for given in context.inputs]), listed(list(files.values()))
+        _fail(f'"{name}" has no picture {given_names}', f"it has {known}; pictures are matched by file name")
     return matches
 
 

@@ -29,11 +29,11 @@ def classes_by_name(labels: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
 
 def _labels_with_words(labels: tuple[str, ...], name: str) -> list[str]:
     """The labels, or synonyms in them, with all words of a name in them: `tiger cat` for `cats`. In their order."""
-    wanted = {_singular(word) for word in name.split()}
+    singulars = {_singular(word) for word in name.split()}
     matches = []
     for label in labels:
         parts = [part.strip() for part in label.split(",")]
-        matches += [next((p for p in parts if wanted and wanted <= set(map(_singular, p.lower().split()))), "")]
+        matches += [next((p for p in parts if singulars and singulars <= set(map(_singular, p.lower().split()))), "")]
     return [name for name in matches if name]
 
 

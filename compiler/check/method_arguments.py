@@ -138,17 +138,17 @@ class MethodReader:
         if not isinstance(given, str) and given[0] == "list":
             return ("list", tuple(self._with_layer(item, field, targets, argument) for item in given[1]))
         kind, parameters = bound(self.scope.registry, given)
-        wanted = parameters.get("layer")
-        if not kind.layered or (wanted is None and field.type.layers != ("input",)):
+        layer_name = parameters.get("layer")
+        if not kind.layered or (layer_name is None and field.type.layers != ("input",)):
             return given
         description = self.scope.models[field.type.model].description
         maps = _maps_below(targets, description)
-        if wanted is not None and description.by_name[wanted].name not in maps:
-            message = f"`{wanted}` has no positions, or is not below the target"
+        if layer_name is not None and description.by_name[layer_name].name not in maps:
+            message = f"`{layer_name}` has no positions, or is not below the target"
             raise Fail("E238", message, f"as in `{kind.name}(layer={maps[-1]})`" if maps else None, argument)
         if not maps:
             raise Fail("E238", f"no layer below the target has positions, as `{kind.name}` needs", None, argument)
-        chosen = description.by_name[wanted].name if wanted is not None else maps[-1]
+        chosen = description.by_name[layer_name].name if layer_name is not None else maps[-1]
         others = () if isinstance(given, str) else tuple(item for item in given[1] if item[0] != "layer")
         return (kind.name, tuple(sorted((*others, ("layer", chosen)))))
 

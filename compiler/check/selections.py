@@ -81,9 +81,9 @@ class SelectionReader:
         axis = self._range(over, of)
         start: Any = self._start(starts[0], axis, over) if starts else "first"
         shown = self.scope.element_names.get(over) or (of.name if isinstance(of, ast.Path) else over.type.atom)
-        wanted = name if name and name not in RESERVED else f"{call.name}-{(name or shown).replace('.', '-')}"
+        preferred = name if name and name not in RESERVED else f"{call.name}-{(name or shown).replace('.', '-')}"
         parameters = {"over": over, "start": start, "components": axis.components, "title": arguments["title"] or ""}
-        identity = self._identity(wanted, call.name, parameters, over.type, name)
+        identity = self._identity(preferred, call.name, parameters, over.type, name)
         if isinstance(start, Node):  # a state of its own
             axis = replace(axis, size=axis.size + 1, exact=False)
         if isinstance(start, tuple) and not _surely_inside(over, start):  # a state of its own where it is none of them
@@ -94,13 +94,13 @@ class SelectionReader:
         type = FieldType("selection", over.type.atom, over.type.layers, (axis,), model=over.type.model, family=family)
         return self.scope.make(call.name, (), {**parameters, "id": identity}, type, call.span)
 
-    def _identity(self, wanted: str, op: str, parameters: dict[str, Any], type: FieldType, name: str | None) -> str:
+    def _identity(self, preferred: str, op: str, parameters: dict[str, Any], type: FieldType, name: str | None) -> str:
         """A unique id for every selection; equal selections of one title share one."""
         said = name or "", parameters["title"]  # a node's digest leaves out its title
         key = Node(op, (), tuple(sorted({**parameters, "id": said}.items())), type).digest
-        identity, number = wanted, 2
+        identity, number = preferred, 2
         while self.ids.setdefault(identity, key) != key:
-            identity, number = f"{wanted}-{number}", number + 1
+            identity, number = f"{preferred}-{number}", number + 1
         return identity
 
     def _slider(self, call: ast.Call, name: str | None) -> Node:
@@ -120,10 +120,10 @@ class SelectionReader:
         if near is None:
             values = tuple(sorted((*values, start)))
         start = start if near is None else near
-        wanted = name if name and name not in RESERVED else f"slider-{low:g}-{high:g}"
+        preferred = name if name and name not in RESERVED else f"slider-{low:g}-{high:g}"
         parameters = {"from": low, "to": high, "step": step, "start": values.index(start), "values": values}
         parameters["title"] = title or ""
-        identity = self._identity(wanted, call.name, parameters, FieldType("selection", "number", (), ()), name)
+        identity = self._identity(preferred, call.name, parameters, FieldType("selection", "number", (), ()), name)
         parameters["id"] = identity
         type = FieldType("selection", "number", (), (Axis(identity, len(values), ("value",)),))
         return self.scope.make("slider", (), parameters, type, call.span)

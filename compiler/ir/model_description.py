@@ -181,17 +181,17 @@ class ModelDescription:
 
     def edges(self, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
         """(from, to) among some layers and `input`: the result of one enters the other, and passes none between."""
-        wanted, known = {INPUT, *names}, self.by_name
+        selected, known = {INPUT, *names}, self.by_name
 
         def sources(layer: str, seen: set[str]) -> Iterable[str]:
             for name in known[layer].inputs:
-                if name in wanted:
+                if name in selected:
                     yield name
                 elif name not in seen and name in known:
                     seen.add(name)
                     yield from sources(name, seen)
 
-        own = [layer.name for layer in self.layers if layer.name in wanted]
+        own = [layer.name for layer in self.layers if layer.name in selected]
         return tuple((source, layer) for layer in own for source in dict.fromkeys(sources(layer, set())))
 
     def to_json(self) -> dict[str, Any]:

@@ -57,13 +57,13 @@ class _Group:
         for request in backward.requests:
             for layer in request.layers:
                 units.setdefault((layer, request.parts), []).append(request)
-        wanted: dict[Key, frozenset[Unit]] = {}
+        units_by_key: dict[Key, frozenset[Unit]] = {}
         for same in _by_target(backward.requests):
             own = frozenset((layer, request.parts) for request in same for layer in request.layers)
             for key in request_keys(same[0], backward.target_layer, description):
-                wanted[key] = wanted[key] | own if key in wanted else own
+                units_by_key[key] = units_by_key[key] | own if key in units_by_key else own
         self.backward = backward
-        self.wanted = Counter(wanted.values())
+        self.unit_counts = Counter(units_by_key.values())
         self.movable = frozenset(unit for unit in units if unit[1])
         self.counts = {unit: _atoms(requests, unit[0], description, likely=True) for unit, requests in units.items()}
 
@@ -90,7 +90,7 @@ class _Group:
         for unit in forward:
             total += self.tangents[unit]
         stops: Counter[str] = Counter()
-        for units, count in self.wanted.items():
+        for units, count in self.unit_counts.items():
             if rest := units - forward:
                 stops[min((unit[0] for unit in rest), key=self.depth.__getitem__)] += count
         for low, count in stops.items():

@@ -18,9 +18,9 @@ def verify_optimized(before: Program, after: Program) -> None:
     old, new = _requests(before), _requests(after)
     both = {node for node, _, _ in old} & {node for node, _, _ in new}  # the others were rewritten, or are not shown
     require({r for r in old if r[0] in both} == {r for r in new if r[0] in both}, "the optimizer changed a request")
-    wanted = {element for icons in before.icons for element in icons.elements}
+    expected = {element for icons in before.icons for element in icons.elements}
     made = {element for icons in after.icons for element in icons.elements}
-    require(wanted == made, "the optimizer changed which elements get icons")
+    require(expected == made, "the optimizer changed which elements get icons")
     verify_passes(after)
 
 

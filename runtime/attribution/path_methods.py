@@ -52,11 +52,11 @@ def rerun(method: PathMethod, run: Run, step: Rerun, compete: Compete | None = N
     baseline = run.forward(step.baseline)[step.layer] if step.baseline >= 0 else None
     path = _Path(run, step, method, captured, captured[step.layer], baseline)
     requested = tables_of(run, step)
-    wanted = requested_keys((table for _, table in requested), len(run.images))
-    targets = max(map(len, wanted))
+    row_keys = requested_keys((table for _, table in requested), len(run.images))
+    targets = max(map(len, row_keys))
     if step.rivals:
-        wanted = [_with_rivals(run, row, keys, step.rivals) for row, keys in enumerate(wanted)]
-    slots = Slots.of(wanted)
+        row_keys = [_with_rivals(run, row, keys, step.rivals) for row, keys in enumerate(row_keys)]
+    slots = Slots.of(row_keys)
     ends = _PathEnds(path) if method.completes else None
     size = SLOTS if step.above else 1
     results: Iterable[Result] = (

@@ -42,8 +42,8 @@ def backward(run: Run, step: Backward, captured: Captured | None = None) -> None
     groups = _by_lowest_layer(run, step, requested)
     last = run.last_use(step)
     activations: dict[str, Tensor] = {}
-    for number, wanted in enumerate(groups):
-        slots = Slots.of(wanted)
+    for number, row_keys in enumerate(groups):
+        slots = Slots.of(row_keys)
         shares = _shares(slots, requested)
         layers = list(dict.fromkeys(x for share in shares if share.positions.size for x in share.request.layers))
         reach = layers if step.stops else ["input", *(x for x in layers if x != "input")]

@@ -74,11 +74,11 @@ class Slots:
     slot_of: dict[tuple[int, Key], int]  # (input, key) -> slot
 
     @classmethod
-    def of(cls, wanted: Sequence[Sequence[Key]]) -> Slots:
+    def of(cls, row_keys: Sequence[Sequence[Key]]) -> Slots:
         """Pack the keys of each input."""
-        count = max(map(len, wanted), default=0)
-        keys = [[own[slot] if slot < len(own) else None for own in wanted] for slot in range(count)]
-        return cls(keys, {(row, key): slot for row, own in enumerate(wanted) for slot, key in enumerate(own)})
+        count = max(map(len, row_keys), default=0)
+        keys = [[own[slot] if slot < len(own) else None for own in row_keys] for slot in range(count)]
+        return cls(keys, {(row, key): slot for row, own in enumerate(row_keys) for slot, key in enumerate(own)})
 
     def positions(self, table: DerivativeTable) -> np.ndarray:
         """(3, n): slot in the table, slot here, input, of everything that both have."""

@@ -14,15 +14,14 @@ import os
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.files import path_of
 from bbilang.runtime.cache.leases import Hold, held
-from bbilang.runtime.cache.record import canonical, is_key, key_of, pack, unpack
+from bbilang.runtime.cache.record import JsonObject, canonical, is_key, key_of, pack, unpack
 from bbilang.runtime.files import NEW, replacing
 from bbilang.runtime.locks import alone
 
@@ -103,7 +102,7 @@ class Cache:
             raise ValueError(f"a cache key is a sha256 in hexadecimal digits, not {key!r}")
         return self.folder / "records" / key[:2] / key
 
-    def get(self, key: str) -> tuple[bytes, dict[str, Any]] | None:
+    def get(self, key: str) -> tuple[bytes, JsonObject] | None:
         """The bytes and the metadata of a record, or None."""
         path = self._path(key)
         try:
@@ -128,14 +127,14 @@ class Cache:
             pass
         return record
 
-    def imported(self, shared: str) -> tuple[bytes, dict[str, Any]] | None:
+    def imported(self, shared: str) -> tuple[bytes, JsonObject] | None:
         """The record from another machine that a key for any machine leads to, or None."""
         pointer = self.get(shared)
         if pointer is None or not is_key(pointer[0].decode("ascii", "replace")):
             return None
         return self.get(pointer[0].decode())
 
-    def put(self, key: str, data: bytes, metadata: Mapping[str, Any] | None = None) -> bool:
+    def put(self, key: str, data: bytes, metadata: JsonObject | None = None) -> bool:
         """Store a record; True if it is stored. Never raises for what the disk does."""
         return self.put_raw(key, pack(key, data, dict(metadata or {})))
 
@@ -219,7 +218,7 @@ class Cache:
         self._bytes, self._new = total, 0
         return removed
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> JsonObject:
         """Folder, number and bytes of records, limit in bytes, and this process's hits, misses and damaged records."""
         records = self._records()
         return {

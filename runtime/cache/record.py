@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 FORMAT = 1
+JsonObject: TypeAlias = dict[str, Any]  # what `json` reads and writes: its values are checked where they are used
 MOST_HEAD = 4 << 20  # bytes of metadata
 
 
@@ -34,12 +35,12 @@ def _checksum(key: str, head: bytes, data: bytes) -> str:
     return digest.hexdigest()
 
 
-def pack(key: str, data: bytes, metadata: dict[str, Any]) -> bytes:
+def pack(key: str, data: bytes, metadata: JsonObject) -> bytes:
     head = canonical(metadata)
     return b"bbilang %d %s\n%s\n%s" % (FORMAT, _checksum(key, head, data).encode(), head, data)
 
 
-def unpack(key: str, record: bytes) -> tuple[bytes, dict[str, Any]] | None:
+def unpack(key: str, record: bytes) -> tuple[bytes, JsonObject] | None:
     """(bytes, metadata) of a whole record; None where its checksum is not that of this key and these bytes."""
     first, _, rest = record.partition(b"\n")
     head, separator, data = rest.partition(b"\n")

@@ -154,8 +154,8 @@ def _direction(
         from bbilang.runtime.fields.groups import directions
 
         factors = directions(node, run)
-        wanted = {**position, "group": atom["group"]}
-        vector = factors.data[tuple(slice(None) if d == "channel" else wanted[d] for d in factors.dims)]
+        selected = {**position, "group": atom["group"]}
+        vector = factors.data[tuple(slice(None) if d == "channel" else selected[d] for d in factors.dims)]
         return tuple(vector.tolist())
     cube = run.activation(node, layer)[position["input"]]
     activation = cube[tuple(atom.get(axis, slice(None)) for axis in run.layer(layer).axes)]

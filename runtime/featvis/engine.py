@@ -46,17 +46,17 @@ def visualize(
 ) -> list[Icon]:
     """One icon per objective, in their order; equal objectives are made once, cached ones not at all.
 
-    ``progress(done icons, all icons, seconds left)`` counts distinct icons and is called about every second.
+    ``progress(done icons, all icons, seconds left)`` counts canonicals icons and is called about every second.
     ``announce(icons to make, seconds)`` is called once before the first is made, with what `estimate` gives, and
     ``take(objective, icon)`` for each of the objectives as soon as its icon is there. Finished
     icons are in the cache at once, so an interruption (KeyboardInterrupt passes through) loses those in the slots at
     most. Out-of-memory halves the batch. Raises BbiError E501, E502 (layers), E504 (memory), E510 (objectives).
     """
     icons: dict[Objective, Icon] = {}
-    wanted = [_canonical(adapter, objective) for objective in objectives]
+    canonicals = [_canonical(adapter, objective) for objective in objectives]
 
     asked: dict[Objective, list[Objective]] = {}
-    for objective, canonical in zip(objectives, wanted, strict=True):
+    for objective, canonical in zip(objectives, canonicals, strict=True):
         asked.setdefault(canonical, []).append(objective)
 
     def keep_and_report(made: Objective, icon: Icon) -> None:
@@ -65,8 +65,8 @@ def visualize(
             for one in asked.get(made, ()):
                 take(one, icon)
 
-    make(adapter, wanted, keep_and_report, recipe, cache, progress, counter, announce)
-    return [icons[objective] for objective in wanted]
+    make(adapter, canonicals, keep_and_report, recipe, cache, progress, counter, announce)
+    return [icons[objective] for objective in canonicals]
 
 
 def make(
@@ -155,11 +155,11 @@ def estimate(
     """(icons to make, seconds at most): what is not in the cache, at a speed measured on this machine: three steps per
     layer after a warm-up, once per process. Padded batches are counted whole, early ends are not foreseen."""
     recipe = recipe or Recipe()
-    wanted = list(dict.fromkeys(_canonical(adapter, objective) for objective in objectives))
+    distinct = list(dict.fromkeys(_canonical(adapter, objective) for objective in objectives))
     if cache is not None:
         model = model_key(adapter)
-        wanted = [o for o in wanted if cache.get(icon_key(model, o, recipe, recipe.batch, adapter)) is None]
-    return len(wanted), _seconds(adapter, wanted, recipe, cache)
+        distinct = [o for o in distinct if cache.get(icon_key(model, o, recipe, recipe.batch, adapter)) is None]
+    return len(distinct), _seconds(adapter, distinct, recipe, cache)
 
 
 def _seconds(adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, cache: Cache | None) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +15,7 @@ from bbilang.compiler.check.settings import default
 from bbilang.compiler.ir.program import Program
 from bbilang.grammar.frozen import frozen
 from bbilang.runtime.cache.disk import canonical, key_of
+from bbilang.runtime.cache.record import JsonObject
 from bbilang.runtime.cache.versions import version_of
 from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.transforms import Transforms
@@ -244,7 +245,7 @@ def shared_key(model: str | None, objective: Objective, recipe: Recipe) -> str:
     return key_of({**_description(model, objective, recipe), "shared": True})
 
 
-def _description(model: str | None, objective: Objective, recipe: Recipe) -> dict[str, Any]:
+def _description(model: str | None, objective: Objective, recipe: Recipe) -> JsonObject:
     how = {name: value for name, value in asdict(recipe).items() if name != "batch"}
     return {"what": "icon", "format": FORMAT, "model": model, "objective": objective.description(), "recipe": how}
 
@@ -283,7 +284,7 @@ def look_up(
     return icons, foreign
 
 
-def pack(icon: Icon) -> tuple[bytes, dict[str, Any]]:
+def pack(icon: Icon) -> tuple[bytes, JsonObject]:
     from PIL import Image
 
     stream = io.BytesIO()
@@ -291,7 +292,7 @@ def pack(icon: Icon) -> tuple[bytes, dict[str, Any]]:
     return stream.getvalue(), {"objective": icon.objective, "dead": icon.dead, "reason": icon.reason}
 
 
-def unpack(data: bytes, metadata: Mapping[str, Any]) -> Icon:
+def unpack(data: bytes, metadata: JsonObject) -> Icon:
     from PIL import Image
 
     opened = Image.open(io.BytesIO(data))

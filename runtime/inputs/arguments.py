@@ -21,9 +21,9 @@ MOST_LABELS = 1_000_000
 MOST_BYTES = 4 << 20  # of a file of names
 
 
-def wrong(name: str, given: object, wanted: str, help: str | None = None) -> NoReturn:
-    """Raise BbiError E423: ``name`` is an argument, ``wanted`` the kind that it takes."""
-    raise error("E423", f"`{name}` is {kind_of(given)}, and takes {wanted}", help=help)
+def wrong(name: str, given: object, expected: str, help: str | None = None) -> NoReturn:
+    """Raise BbiError E423: ``name`` is an argument, ``expected`` the kind that it takes."""
+    raise error("E423", f"`{name}` is {kind_of(given)}, and takes {expected}", help=help)
 
 
 def kind_of(given: object) -> str:

@@ -168,14 +168,14 @@ def _array(given: np.ndarray, name: str, model: ImageReader, channels: tuple[int
     are (channel, y, x) where the number of channels fits."""
     from PIL import Image
 
-    wanted = model.description.input.shape
+    expected = model.description.input.shape
     if given.ndim != 3:
         raise error("E418", f"an array of shape {given.shape} is no input", "a picture has the shape (y, x, 3)")
-    last, first = given.shape[2] == wanted[0], tuple(given.shape) == tuple(wanted)
+    last, first = given.shape[2] == expected[0], tuple(given.shape) == tuple(expected)
     if given.dtype == np.uint8 and given.shape[2] == 3 and not (first and not last):
         return picture_of(Image.fromarray(given), name, model)
     if not (last or first):
-        help = f"a picture has the shape (y, x, 3); the model takes ({wanted[1]}, {wanted[2]}, {wanted[0]})"
+        help = f"a picture has the shape (y, x, 3); the model takes ({expected[1]}, {expected[2]}, {expected[0]})"
         raise error("E418", f"an array of shape {given.shape} is no input of this model", help)
     if given.dtype.kind != "f" and given.dtype != np.uint8:
         help = "numbers in [0, 1] as floating point, or 0 to 255 as uint8"
@@ -205,13 +205,13 @@ def _numbers(given: Tensor, what: str) -> Tensor:
 def _tensor(given: Any, name: str, model: ImageReader, channels: tuple[int, ...] | None = None) -> NetworkInput:
     """Read a tensor (channel, y, x) in [0, 1], before normalization, of the network's input size."""
 
-    wanted = tuple(model.description.input.shape)
+    expected = tuple(model.description.input.shape)
     image = _numbers(given, "image")
-    if tuple(image.shape) != wanted:
+    if tuple(image.shape) != expected:
         shape = tuple(given.shape)
-        help = f"give {wanted} in [0, 1]" + (", or a picture, which is resized" if wanted[0] in (1, 3) else "")
-        if len(shape) == 3 and shape[0] != wanted[0] and shape[1:] == wanted[1:]:
-            some = f"{wanted[0]} channel" + "s" * (wanted[0] > 1)
+        help = f"give {expected} in [0, 1]" + (", or a picture, which is resized" if expected[0] in (1, 3) else "")
+        if len(shape) == 3 and shape[0] != expected[0] and shape[1:] == expected[1:]:
+            some = f"{expected[0]} channel" + "s" * (expected[0] > 1)
             what = f"a tensor of {shape[0]} channel{'s' * (shape[0] > 1)} is no input of a model that takes {some}"
             raise error("E418", what, help)
         raise error("E418", f"a tensor of shape {shape} is no input of this model", help)
@@ -234,13 +234,13 @@ def _values(given: Any, name: str, model: ImageReader) -> NetworkInput:
     import torch
 
     description = model.description
-    axes, wanted = ", ".join(description.input.axes), tuple(description.input.shape)
-    help = f"give a tensor {wanted}: ({axes}{',' * (len(wanted) == 1)})"
+    axes, expected = ", ".join(description.input.axes), tuple(description.input.shape)
+    help = f"give a tensor {expected}: ({axes}{',' * (len(expected) == 1)})"
     if isinstance(given, np.ndarray) and given.dtype.kind in "fiub":
         given = torch.from_numpy(np.ascontiguousarray(given.astype(np.float32)))
     if not is_values(given) or isinstance(given, np.ndarray):
         raise error("E418", f"{kind_of(given)} is no {description.reads}", help)
-    if tuple(given.shape) != wanted:
+    if tuple(given.shape) != expected:
         raise error("E418", f"a tensor of shape {tuple(given.shape)} is no input of this model", help)
     plain = given.layout == torch.strided and not (given.is_meta or given.is_quantized or given.is_complex())
     values = given.detach().to("cpu", torch.float32) if plain else None

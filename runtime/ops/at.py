@@ -58,9 +58,9 @@ class At(Operation):
         chosen = run.value(selection)
         for axis in _touched(field.type, selection.type):
             component = axis.components[0]
-            wanted = chosen.coords[component.removeprefix("to.")]
+            coordinates = chosen.coords[component.removeprefix("to.")]
             if len(axis.components) == 1:
-                field = field.take(axis.name, field.positions(component, wanted, axis.name))
+                field = field.take(axis.name, field.positions(component, coordinates, axis.name))
             else:
                 field = _take_fused(field, axis, chosen)
         return field.with_values(field.values, node.type)
@@ -106,10 +106,10 @@ def _touched(field: FieldType, selection: FieldType) -> list[Axis]:
 def _take_fused(field: Field, axis: Axis, chosen: Field) -> Field:
     """Places of an axis of several components: all of them must agree."""
     own = [field.coords[c] for c in axis.components]
-    wanted = [chosen.coords[c.removeprefix("to.")] for c in axis.components]
-    dims = tuple(d for d in union_of([*wanted, *own]) if d != axis.name)
+    coordinates = [chosen.coords[c.removeprefix("to.")] for c in axis.components]
+    dims = tuple(d for d in union_of([*coordinates, *own]) if d != axis.name)
     hit = np.array(True)
-    for a, b in zip(own, wanted, strict=True):
+    for a, b in zip(own, coordinates, strict=True):
         hit = hit & (a.spread((*dims, axis.name)) == b.spread((*dims, axis.name)))
     return field.take(axis.name, Named(dims, np.where(hit.any(-1), hit.argmax(-1), -1)))
 

@@ -21,18 +21,20 @@ class Chain(Operation):
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         to = node.inputs[1]
-        wanted = class_keys(run, to)
-        dims = tuple(d for d in wanted.numbers.dims if d != TERM)
-        index = np.zeros(wanted.numbers.data.shape, np.int64)
+        class_table = class_keys(run, to)
+        dims = tuple(d for d in class_table.numbers.dims if d != TERM)
+        index = np.zeros(class_table.numbers.data.shape, np.int64)
         for row in range(len(index)):
-            own = wanted.of(row)
+            own = class_table.of(row)
             for position in np.ndindex(index.shape[1:]):
-                index[(row, *position)] = own.index((wanted.kind, int(wanted.numbers.data[(row, *position)])))
+                index[(row, *position)] = own.index((class_table.kind, int(class_table.numbers.data[(row, *position)])))
         target = run.value(to)
         assert target.weight is not None
-        weight = Named(wanted.numbers.dims, np.broadcast_to(target.weight.spread(wanted.numbers.dims), index.shape))
+        weight = Named(
+            class_table.numbers.dims, np.broadcast_to(target.weight.spread(class_table.numbers.dims), index.shape)
+        )
         unknown = Named(dims, np.full(index.shape[:-1], np.nan, np.float32))  # the score itself is never shown
-        return Field(node.type, unknown, {}, {}, Named(wanted.numbers.dims, index), weight)
+        return Field(node.type, unknown, {}, {}, Named(class_table.numbers.dims, index), weight)
 
 
 OPERATIONS = (Chain(),)

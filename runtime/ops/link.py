@@ -133,10 +133,10 @@ def _itself(frame: Field, to: Node, run: Run) -> Named:
     # a layer's number is its index in the field's own list; -1 is the output
     numbers = np.array([*(own.index(name) if name in own else -2 for name in theirs), -1])
     layer = chosen.get("layer", Named((), np.array(0)))
-    wanted = {"layer": Named(layer.dims, numbers[layer.data])}
-    wanted |= {c: chosen[c] for c in state.components if c != "layer"}
+    coordinates = {"layer": Named(layer.dims, numbers[layer.data])}
+    coordinates |= {c: chosen[c] for c in state.components if c != "layer"}
     is_chosen = Named((), np.array(True))
-    for component, number in wanted.items():
+    for component, number in coordinates.items():
         known = frame.coords.get(component, Named((), np.array(0)))
         is_chosen = combine(lambda a, b, c: a & (b == c), is_chosen, known, number)
     return is_chosen

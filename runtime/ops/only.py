@@ -57,8 +57,8 @@ class Only(Operation):
         other = run.value(node["field"])
         for own, theirs in shared_axes(field.type, other.type):
             component = own.components[0]
-            wanted = other.coords[component]
-            index = field.positions(component, wanted, own.name)
+            others = other.coords[component]
+            index = field.positions(component, others, own.name)
             field = field.take(own.name, index.renamed({theirs.name: own.name} if theirs.name != own.name else {}))
         return field.with_values(field.values, node.type)
 

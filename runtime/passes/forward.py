@@ -136,7 +136,7 @@ def forward(
         pixels = replace.get(INPUT, images).detach().to(adapter.device).clone()
         if grad and INPUT in layers:
             pixels.requires_grad_()
-        if capture.wanted or capture.whole:
+        if capture.required or capture.whole:
             capture.run(pixels, context, behaviour, counter)
     capture.check_complete()
     left = capture.cuts(pixels)
@@ -172,8 +172,8 @@ class _Capture:
                 self.layers_of.setdefault(adapter.module_of(layer), []).append(layer)
         self.path = adapter.description.output if want_output else ""
         self.head = adapter.module.get_submodule(self.path) if self.path else None
-        self.wanted = {m for m, names in self.layers_of.items() if set(names) & set(layers)}
-        self.wanted |= {self.head} if self.head is not None else set()
+        self.required = {m for m, names in self.layers_of.items() if set(names) & set(layers)}
+        self.required |= {self.head} if self.head is not None else set()
         self.whole = want_output and self.head is None
         self.attached: dict[nn.Module, Tensor] = {}
         self.result: Any = None
@@ -220,7 +220,7 @@ class _Capture:
         given = with_tensor(result, tensor.clone(), layers[0])
         if self.recorder:
             self.recorder.replaced(module, given)
-        if not self.whole and len(self.attached.keys() & self.wanted) == len(self.wanted):
+        if not self.whole and len(self.attached.keys() & self.required) == len(self.required):
             raise Stop
         return given
 

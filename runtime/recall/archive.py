@@ -16,10 +16,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from bbilang.grammar.files import opened
 from bbilang.runtime.cache.disk import Cache, is_key, unpack
+from bbilang.runtime.cache.record import JsonObject
 from bbilang.runtime.files import replacing
 from bbilang.runtime.recall.codec import DAMAGED, decode
 
@@ -136,7 +137,7 @@ def _pointer(cache: Cache, shared: str) -> bool:
     return record is None or _kind(shared, record) == "pointer"
 
 
-def _sound(kind: str, data: bytes, metadata: dict[str, Any]) -> bool:
+def _sound(kind: str, data: bytes, metadata: JsonObject) -> bool:
     """Whether a record says what its kind says."""
     if kind == "numbers":
         try:

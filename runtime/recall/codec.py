@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.ir.types import Axis, FieldType
+from bbilang.runtime.cache.record import JsonObject
 from bbilang.runtime.fields.field import Field, Linked, Named
 
 FIELDS = {"field": Field, "linked": Linked}
@@ -34,7 +35,7 @@ class _Writer:
         self.parts: list[bytes] = []
         self.size = 0
 
-    def array(self, data: np.ndarray) -> dict[str, Any]:
+    def array(self, data: np.ndarray) -> JsonObject:
         if data.dtype.kind in "OU":
             return {"shape": list(data.shape), "words": [str(word) for word in data.ravel().tolist()]}
         if data.dtype.kind not in KINDS:
@@ -106,7 +107,7 @@ class _Reader:
             return tuple(self.value(item) for item in plain["tuple"])
         return {str(name): self.value(item) for name, item in plain["table"]}
 
-    def array(self, plain: dict[str, Any]) -> np.ndarray:
+    def array(self, plain: JsonObject) -> np.ndarray:
         shape = tuple(plain["shape"])
         if not all(type(size) is int and 0 <= size < 1 << 40 for size in shape) or len(shape) > 32:
             raise ValueError("a shape is made of numbers")
@@ -128,7 +129,7 @@ class _Reader:
         return np.frombuffer(self.rest, np.dtype(kind), count, at).reshape(shape).copy()
 
 
-def _field(kind: type[Field], type: dict[str, Any], parts: dict[str, Any]) -> Field:
+def _field(kind: type[Field], type: JsonObject, parts: JsonObject) -> Field:
     axes = {name: tuple(Axis(**_tuples(axis)) for axis in type[name]) for name in ("axes", "states")}
     field = kind(FieldType(**{**_tuples(type), **axes}), **parts)
     named = [field.values, *field.coords.values(), *field.names.values()]
@@ -140,5 +141,5 @@ def _field(kind: type[Field], type: dict[str, Any], parts: dict[str, Any]) -> Fi
     return field
 
 
-def _tuples(plain: dict[str, Any]) -> dict[str, Any]:
+def _tuples(plain: JsonObject) -> JsonObject:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}

@@ -48,7 +48,7 @@ class ElementRecord:
     """One element's part of Results. ``index``: numbers in ``objectives`` over the field's axes, -1 for no icon."""
 
     parts: Mapping[str, Any]  # name of a table of Results -> the element's entry
-    selections: Mapping[str, Any]
+    selections: Mapping[str, Field]
     layers: Mapping[str, LayerDescription]
     index: Named | None
     objectives: tuple[Objective, ...]
@@ -145,7 +145,7 @@ class ResultsStore:
         data = {"probabilities": predicted.probabilities, "kind": predicted.kind, "made": asdict(predicted.origin)}
         self._write("probabilities", None, data)
 
-    def _write(self, what: str, element: Element | None, data: dict[str, Any]) -> None:
+    def _write(self, what: str, element: Element | None, data: Mapping[str, Any]) -> None:
         keys = self.keys(what, element)
         if keys is None:
             return

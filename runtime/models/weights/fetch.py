@@ -55,9 +55,9 @@ def _fetched(remote: Remote, check: Check, title: str, progress: RunListener | N
         for what, digits in expected.items():
             if digits and not digest.startswith(digits):
                 part.drop()
-                wanted = f"not the {what} {digits}" + ("..." if len(digits) < 64 else "")
+                mismatch = f"not the {what} {digits}" + ("..." if len(digits) < 64 else "")
                 forget = f" (if the change is meant, delete {remote.path}.json)" if what == "remembered" else ""
-                raise _unexpected(remote, f"its SHA-256 is {digest}, {wanted}{forget}")
+                raise _unexpected(remote, f"its SHA-256 is {digest}, {mismatch}{forget}")
         try:
             check(part.path)
         except BbiError as e:

@@ -60,14 +60,14 @@ def fit(
     """
     given = state if isinstance(state, Checkpoint) else Checkpoint(source, (Table((), state),))
     chosen, others = choose(given, module, translate)
-    wanted = ModuleState(module)
-    broken = [n for n, value in chosen.state.items() if not _finite(value) and not _masks(value, n, wanted)]
+    expected = ModuleState(module)
+    broken = [n for n, value in chosen.state.items() if not _finite(value) and not _masks(value, n, expected)]
     if broken:
         raise error("E405", f"{source} has values that are not finite numbers, in {some(broken)}",
                      "these weights come from a training run that diverged, or from a damaged file")  # fmt: skip
     ready: dict[str, Tensor] = {}
-    for group in wanted.groups:
-        like = wanted.tensors[group[0]]
+    for group in expected.groups:
+        like = expected.tensors[group[0]]
         name = next((name for name in group if name in chosen.state), None)
         if name is None:
             value = torch.zeros_like(like, device="cpu") if like.is_meta else like
@@ -91,10 +91,10 @@ def _finite(value: Tensor) -> bool:
     return bool(torch.isfinite(value if value.element_size() > 1 else value.float()).all())
 
 
-def _masks(value: Tensor, name: str, wanted: ModuleState) -> bool:
+def _masks(value: Tensor, name: str, expected: ModuleState) -> bool:
     """Whether infinities are those of the module itself, in a mask that it computes."""
-    like = wanted.tensors[name]
-    return name in wanted.buffers and not like.is_meta and torch.equal(value.to(like.dtype), like.detach().cpu())
+    like = expected.tensors[name]
+    return name in expected.buffers and not like.is_meta and torch.equal(value.to(like.dtype), like.detach().cpu())
 
 
 def random_state(module: nn.Module, seed: int) -> dict[str, Tensor]:
@@ -103,15 +103,15 @@ def random_state(module: nn.Module, seed: int) -> dict[str, Tensor]:
     kept: buffers (except running statistics, which belong to trained weights), integers, booleans. Tied weights are
     drawn once. Does not use torch's global generator. Raises BbiError E404 for a module whose weights are packed or
     whose buffers have no values."""
-    wanted = ModuleState(module)
-    if wanted.packed:
-        raise error("E404", f"the model keeps `{wanted.packed[0]}` in a packed form, which cannot be drawn",
+    expected = ModuleState(module)
+    if expected.packed:
+        raise error("E404", f"the model keeps `{expected.packed[0]}` in a packed form, which cannot be drawn",
                      "leave `--weights random` out")  # fmt: skip
     generator = torch.Generator().manual_seed(seed)
     statistics = _statistics(module)
     state = {}
-    for group in wanted.groups:
-        name, like = group[0], wanted.tensors[group[0]]
+    for group in expected.groups:
+        name, like = group[0], expected.tensors[group[0]]
         last = name.rpartition(".")[2]
         if name in statistics or (isinstance(like, nn.Parameter) and like.ndim < 2 and like.is_floating_point()):
             state[name] = torch.full(like.shape, float(last.endswith(ONES)), dtype=like.dtype)

@@ -94,11 +94,11 @@ class Choice:
 def choose(checkpoint: Checkpoint, module: nn.Module, translate: Translate | None) -> tuple[Choice, list[Choice]]:
     """Return (the table that fits, others that would fit). Raises BbiError E404 where none does, E444 where two fit
     equally well."""
-    wanted = ModuleState(module)
-    if wanted.packed:
-        message = f"{checkpoint.name} cannot be loaded: the model keeps `{wanted.packed[0]}` in a packed form"
+    expected = ModuleState(module)
+    if expected.packed:
+        message = f"{checkpoint.name} cannot be loaded: the model keeps `{expected.packed[0]}` in a packed form"
         raise error("E404", message, "load the weights in your own function, and quantize after that")
-    choices = [choice for table in checkpoint.tables for choice in _choices(table, wanted, translate)]
+    choices = [choice for table in checkpoint.tables for choice in _choices(table, expected, translate)]
     fits = sorted((choice for choice in choices if not choice.faults), key=lambda choice: choice.rank)
     if not fits:
         best = min(choices, key=lambda choice: (choice.count, choice.rank))
@@ -117,33 +117,33 @@ def choose(checkpoint: Checkpoint, module: nn.Module, translate: Translate | Non
     return first, others
 
 
-def _choices(table: Table, wanted: ModuleState, translate: Translate | None) -> list[Choice]:
-    needed = sum(any(name not in wanted.optional for name in group) for group in wanted.groups)
+def _choices(table: Table, expected: ModuleState, translate: Translate | None) -> list[Choice]:
+    needed = sum(any(name not in expected.optional for name in group) for group in expected.groups)
     counts: Counter[str] = Counter()
     for name in table.tensors:
         pieces = name.split(".")
         counts.update(".".join(pieces[:depth]) + "." for depth in range(1, len(pieces)))
     prefixes = ["", *(prefix for prefix, count in counts.items() if count >= max(math.ceil(needed / 2), 1))]
-    heads = {name.partition(".")[0] for name in wanted.tensors if "." in name}
-    common = {name for name in wanted.tensors if "." not in name} or len(heads) != 1
+    heads = {name.partition(".")[0] for name in expected.tensors if "." in name}
+    common = {name for name in expected.tensors if "." not in name} or len(heads) != 1
     additions = [""] if common else ["", f"{heads.pop()}."]
-    return [_compared(table, prefix, added, wanted, translate) for prefix in prefixes for added in additions]
+    return [_compared(table, prefix, added, expected, translate) for prefix in prefixes for added in additions]
 
 
-def _compared(table: Table, prefix: str, added: str, wanted: ModuleState, translate: Translate | None) -> Choice:
+def _compared(table: Table, prefix: str, added: str, expected: ModuleState, translate: Translate | None) -> Choice:
     inside = {n.removeprefix(prefix): value for n, value in table.tensors.items() if n.startswith(prefix)}
     left = [name for name in table.tensors if not name.startswith(prefix)] + [*table.others]
     state = dict(translate(inside) if translate is not None else inside)
     state = {added + name: value for name, value in state.items()} if added else state
-    missing = [group[0] for group in wanted.groups
-               if not any(name in state or name in wanted.optional for name in group)]  # fmt: skip
-    extra = [name for name in state if name not in wanted.tensors]
+    missing = [group[0] for group in expected.groups
+               if not any(name in state or name in expected.optional for name in group)]  # fmt: skip
+    extra = [name for name in state if name not in expected.tensors]
     unexpected = [name for name in extra if state[name].is_floating_point() or state[name].is_complex()]
     # Integer tables that the module does not have are left out.
     left += [prefix + name for name in extra if name not in unexpected]
-    shared = {name: value for name, value in state.items() if name in wanted.tensors}
-    unlike = [fault for name, value in shared.items() if (fault := _unlike(name, value, wanted.tensors[name]))]
-    unlike += _untied(shared, wanted)
+    shared = {name: value for name, value in state.items() if name in expected.tensors}
+    unlike = [fault for name, value in shared.items() if (fault := _unlike(name, value, expected.tensors[name]))]
+    unlike += _untied(shared, expected)
     absent = {"missing": missing, "unexpected": unexpected}
     faults = [f"{len(names)} {word} ({some(names)})" for word, names in absent.items() if names]
     faults += unlike[:3] + ([f"{len(unlike) - 3} other tensors differ"] if len(unlike) > 3 else [])
@@ -165,9 +165,9 @@ def _unlike(name: str, value: Tensor, like: Tensor) -> str:
     return ""
 
 
-def _untied(state: Mapping[str, Tensor], wanted: ModuleState) -> list[str]:
+def _untied(state: Mapping[str, Tensor], expected: ModuleState) -> list[str]:
     faults = []
-    for group in wanted.groups:
+    for group in expected.groups:
         given = [name for name in group if name in state]
         if any(not same(state[given[0]], state[name]) for name in given[1:]):
             faults.append(f"`{given[0]}` and `{given[-1]}` are one tensor in the model, and differ here")
