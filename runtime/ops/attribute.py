@@ -44,7 +44,8 @@ class Attribute(Operation):
     """The inner product of an atom's part with the contribution that the method finds; positive raises the target.
 
     With the default method, `linear`, that is <part of the activation, d target / d activation>: a first-order estimate
-    of what the target would lose without the atom (Olah et al. 2018).
+    of what the target would lose without the atom (Olah et al. 2018). Networks are not linear: the line under the
+    picture has what all atoms add up to, the score, and what removing the whole layer does to it.
     """
 
     name = "attribute"

@@ -14,12 +14,17 @@ if TYPE_CHECKING:
     from bbilang.runtime.execution.results import Results
 
 
+BUDGET = ("score", "removed", "total", "baseline")
+
+
 @frozen
 class Data:
     """The numbers of an element. ``values`` has one axis for each name in ``axes``; NaN where there is no atom.
 
     coords: component ("channel", "y", "x", "class") -> (names of the axes it depends on, integers): which atom stands
-    at each index. labels: axis -> (names of axes, words), for classes.
+    at each index. labels: axis -> (names of axes, words), for classes. budget: of an attribution to scores, name ->
+    (names of axes, numbers): ``score``; ``removed``, what the score changes by without the layer; ``total``, the sum
+    over all atoms; ``baseline``, the score that a complete method starts from.
     """
 
     content: str
@@ -28,6 +33,7 @@ class Data:
     values: np.ndarray
     coords: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
     labels: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
+    budget: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
 
 
 def data_of(results: Results, name: str, registry: Registry) -> Data:
@@ -46,4 +52,10 @@ def data_of(results: Results, name: str, registry: Registry) -> Data:
     values = drawn.values
     coords = {c: (a.dims, a.data) for c, a in drawn.coords.items() if c != "input" or a.data.ndim}
     labels = {n: (a.dims, a.data) for n, a in drawn.names.items()}
-    return Data(drawn.type.content, drawn.type.unit, values.dims, values.data, coords, labels)
+    budget = {}
+    for key in BUDGET:
+        if (part := results.budgets.get(name, {}).get(key)) is not None:
+            for axis in ("input", "layer"):  # no axis where there is one
+                part = part.take(axis, Named((), np.array(0))) if part.sizes.get(axis) == 1 else part
+            budget[key] = (part.dims, part.data)
+    return Data(drawn.type.content, drawn.type.unit, values.dims, values.data, coords, labels, budget)

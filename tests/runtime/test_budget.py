@@ -267,3 +267,15 @@ def test_what_the_cache_recalls(tmp_path):
     assert said[0] == said[1] and "removing the layer" in said[0]
     assert "with a layer removed" in pages[0].view.provenance.passes
     assert "removed" not in pages[1].view.provenance.passes, "nothing ran again"
+
+
+def test_python_has_the_numbers(tmp_path):
+    picture = (tiny.images()[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    text = "bars = side.channel | attribute(output[2]) | top(2) | present(bars)"
+    page = bbilang.run(text, model=tiny.build(Residual), input=picture, input_size=tiny.SIZE, cache=tmp_path)
+    budget = page.data("bars").budget
+    assert {name: axes for name, (axes, _) in budget.items()} == {"score": (), "removed": (), "total": ()}
+    line = budget_of(next(iter(elements(page.view))), 0).split("\n")[0]
+    near(numbers(line, "all channels", "score"), [budget["total"][1], budget["score"][1]], PRINTED)
+    made = page.save(tmp_path / "page.json").read_text("utf-8")
+    assert "removing the layer" in made
