@@ -72,7 +72,7 @@ class PresentReader:
             help = "`bars` and `featvis` can show a number's value or sign by colour"
             raise at(presentation.spans["color"], "E215", f"`{style.name}` has colours of its own", help)
         if over is not None:
-            self._check_overlay(presentation, over)
+            self._check_overlay(presentation, over, field.type)
         node = self.scope.make("present", (field,), arguments, type, span)
         if any(isinstance(demand, IconsOf) for demand in style.demands(node)):
             self._check_icons(self.scope.context(type.model, span).description, style, presentation.spans["style"])
@@ -234,7 +234,7 @@ class PresentReader:
             message = f"{message}, and {limit * OVER_STATES:,} is the limit"
             raise at(presentation.span_of("style"), "E310", message, help.format(needed))
 
-    def _check_overlay(self, presentation: Presentation, over: Node) -> None:
+    def _check_overlay(self, presentation: Presentation, over: Node, type: FieldType) -> None:
         """Raises CheckError E307 where the style cannot be drawn over the element ``over``."""
         style, span, facet = presentation.style, presentation.spans["over"], presentation.arguments["facet"]
         base = self.scope.registry.styles[over["style"]]
@@ -244,9 +244,23 @@ class PresentReader:
         if not base.carries and base.spend(shown).cells is None:  # icons at every position carry, icons in a row do not
             help = "draw over an `image`, a `heatmap` or a `grid`"
             raise at(span, "E307", f"nothing can be drawn over `{base.name}`", help)
-        if over["facet"] != facet:
+        if over["facet"] is None and facet is not None and base.shows_input:
+            self._check_repeated(over, facet, type, span)
+        elif over["facet"] != facet:
             message = f"the two have different facets: {over['facet'] or 'none'} and {facet or 'none'}"
             raise at(span, "E307", message, "what is drawn over an element matches its facets")
+
+    def _check_repeated(self, over: Node, facet: str, type: FieldType, span: Span) -> None:
+        """Raises CheckError E307 where the photo ``over``, repeated for each panel of ``facet``, is repeated for others
+        already."""
+        beside = [element for element in self.scope.drawn if element["over"] == over and element["facet"]]
+        fields = [(element["facet"], element.inputs[0].type) for element in beside]
+        sizes = {(name, axis.size) for name, field in fields if (axis := field.axis(name)) is not None}
+        own = type.axis(facet)
+        if own is not None and sizes - {(facet, own.size)}:
+            name, size = next(iter(sizes))
+            message = f"the picture is repeated already, for {size} panels along `{name}`"
+            raise at(span, "E307", message, "draw it again: `again = input | present(image)`, and this over that")
 
 
 def _with_input_states(type: FieldType, facet: str | None, drawn: Drawn) -> FieldType:

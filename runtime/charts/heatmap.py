@@ -12,6 +12,7 @@ from bbilang.runtime.vega.marks import panel_labels, stacked
 from bbilang.runtime.vega.targets import target_layers
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element
+from bbilang.runtime.view.repeated import UNSAID
 
 
 def chart(element: Element, theme: Theme) -> alt.LayerChart:
@@ -25,8 +26,12 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
         front = [*panel_labels(element, geometry), *target_layers(element, geometry, theme)]
         return stacked([*faint_input(element, geometry), drawn, *front])
     pairs = matched(element, host.element)
+    said = "datum.frame.pictures[0] >= 0 ? datum.frame.label : ''"  # another map may be in front
+    unsaid = any(panel.label == UNSAID for panel in host.element.panels)
+    labels = panel_labels(element, host.geometry, said) if unsaid else []
     if is_signed(element):  # tints, over grey so that they are seen
         strength = number_option(element, "opacity", 1.0)
         tint = map_layer(element, host.geometry, pairs, FIRST_PICTURE, opacity=strength, smooth=True)
-        return stacked([*faded(element, host.geometry, pairs, UNDER_TINT), tint.properties(name=name)])
-    return stacked(spotlight(element, host.geometry, pairs, number_option(element, "opacity", MOST_FADED)))
+        return stacked([*faded(element, host.geometry, pairs, UNDER_TINT), tint.properties(name=name), *labels])
+    strength = number_option(element, "opacity", MOST_FADED)
+    return stacked([*spotlight(element, host.geometry, pairs, strength), *labels])

@@ -122,11 +122,11 @@ def hit(element: Element, base: Layer) -> Layer:
     return box(base, color="transparent", cursor="pointer").properties(name=f"front_hit_{identifier(element.id)}")
 
 
-def panel_labels(element: Element, geometry: Geometry) -> list[Layer]:
-    """The panels' labels above them; none where they have none."""
+def panel_labels(element: Element, geometry: Geometry, words: str = "datum.frame.label") -> list[Layer]:
+    """The panels' labels above them, or other ``words``; none where they have none."""
     if not labelled(element):
         return []
-    where = {"left": geometry.x, "top": f"{geometry.y} - 20", "words": "datum.frame.label"}
+    where = {"left": geometry.x, "top": f"{geometry.y} - 20", "words": words}
     limit = alt.ExprRef(str(geometry.width))
     return [text(layer(element, rows(element), **where), "words", fontWeight=600, limit=limit)]
 

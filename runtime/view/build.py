@@ -28,6 +28,7 @@ from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, unmentioned
 from bbilang.runtime.view.legend import legend_of, remarked, title_of
 from bbilang.runtime.view.pipes import PipeWriter
+from bbilang.runtime.view.repeated import repeated
 from bbilang.runtime.view.states import start_states
 from bbilang.runtime.view.trust_notes import failed, insensitive, trust_of
 from bbilang.runtime.view.verify import verify_view
@@ -78,6 +79,7 @@ class _Builder:
             for element in reversed(interface.elements):  # what is drawn over an overlay goes with it
                 if element.over is not None:
                     under = built[element.over]
+                    under = repeated(under, built[element.id])
                     built[element.over] = replace(under, overlays=(built[element.id], *under.overlays))
             shown = tuple(built[element.id] for element in interface.elements if element.over is None)
             interfaces.append(vm.Interface(interface.title, interface.layout, shown))

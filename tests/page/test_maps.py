@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import map_views
 import numpy as np
@@ -12,11 +13,14 @@ import tiny
 from PIL import Image
 
 from bbilang.registry import registry
+from bbilang.runtime.charts.maps import matched
 from bbilang.runtime.fields.method_axis import titles
 from bbilang.runtime.page.export import export
 from bbilang.runtime.vega.colours import DIVERGING, SEQUENTIAL, colour_map_png, shades, smoothed, veil_png
+from bbilang.runtime.vega.specification import layouts
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.long_table import long_table
+from bbilang.runtime.view.repeated import UNSAID
 from bbilang.runtime.view.scales import clipped, scale_ends, smoothing
 from bbilang.runtime.view.states import elements
 from bbilang.runtime.view.styles import style_of
@@ -131,6 +135,32 @@ def test_panels_have_the_methods_names_and_tables_their_identifiers():
     assert list(titles(program.elements[0].node, registry()).values()) == [
         "Gradient", "Integrated gradients", "Grad-CAM", "LRP (epsilon-plus)", "RISE (n_masks=4)", "RISE (n_masks=8)",
     ]  # fmt: skip
+
+
+def test_a_photo_is_repeated_for_the_panels_of_what_lies_over_it():
+    text = (
+        "photo = input | present(image)\n"
+        "maps = c.spatial | attribute(output, method=[gradient, grad_cam])"
+        " | present(heatmap, over=photo, facet=method)\n"
+        "where = c.spatial | activation | present(heatmap, over=photo)"
+    )
+    _, photo = element_of(text, "photo")
+    assert [panel.label for panel in photo.panels] == ["Gradient", "Grad-CAM"] and photo.facet_axis == "method"
+    assert len({panel.frames[0].pictures for panel in photo.panels}) == 1, "one picture, drawn twice"
+    maps, where = photo.overlays
+    assert matched(maps, photo) == [(0, 0), (1, 1)] and matched(where, photo) == [(0, 0), (1, 0)]
+
+
+def test_labels_that_follow_the_state_stand_over_the_repeated_photo():
+    text = (
+        "photo = input | present(image)\nk = pick(output[top(3)])\n"
+        "known = c.channel | attribute(output[k]) | top(2) | present(bars)\n"
+        "maps = c.neuron | activation | only(known) | present(heatmap, over=photo, facet=channel)"
+    )
+    view, photo = element_of(text, "photo")
+    assert [panel.label for panel in photo.panels] == [UNSAID, UNSAID]
+    assert "datum.frame.label" in json.dumps(layouts(view, registry().styles)["photo"])
+    assert all(len(panel.labels) == 3 for panel in photo.overlays[0].panels)
 
 
 # ---- what it looks like, in static pictures and in the page ----------------------------------------------------------
