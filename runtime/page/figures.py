@@ -69,7 +69,7 @@ def _flows(interface: Interface, selections: Sequence[Selection], styles: Styles
             classes = [(i, atom.label) for i, atom in enumerate(selection.atoms)
                        if atom.key in own and re.fullmatch(r"\S*output class=\d+", atom.key)]  # fmt: skip
             if len(classes) > 1:
-                title = "what leads to" if len(drawn) == 1 else f"{element.title}: what leads to"
+                title = "What leads to" if len(drawn) == 1 else f"{element.title}: what leads to"
                 yield {"kind": "flow", "id": selection.id, "title": title, "options": [(-1, "all of them"), *classes]}
 
 

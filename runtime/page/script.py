@@ -39,6 +39,7 @@ FILES = (
     "saving.js",  # CSV, PNG, SVG
     "charts/drawn.js",  # what makes a chart: or charts/vega.js
     "charts/start.js",
+    "printing.js",  # paper
     "docking.js",  # the photo stays in view
     "hosts.js",  # notebooks and the live preview
     "controls.js",  # menus, references, the document

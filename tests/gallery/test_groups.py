@@ -71,7 +71,7 @@ def test_groups_across_layers(read, shown):
     shapes = [{d: s for d, s in pair.values.sizes.items() if d != "input"} for pair in linked.pairs]
     assert list(shapes[0].values()) == [2, 6, 6] and list(shapes[1].values()) == [6, 5]
     before = widths()
-    menu, switch = reader.tab.get_by_label("what leads to"), reader.tab.get_by_label("Align")
+    menu, switch = reader.tab.get_by_label("What leads to"), reader.tab.get_by_label("Align")
     menu.focus()
     reader.tab.keyboard.press("ArrowDown")  # the first class
     reader.rest()

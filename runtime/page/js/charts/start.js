@@ -1,10 +1,16 @@
 // ---- starting --------------------------------------------------------------------------------------------------------
 
+const room = (node) => Math.max(node.clientWidth - 2 * PAD, 120);
+
+// Charts take the width at hand.
+function fit(node, view) {
+  if (view.signal("room") !== room(node)) view.signal("room", room(node)).run();
+}
+
 async function start() {
   blank.src = Object.values(data.specs)[0]?.params.find((param) => param.name === "blank").value ?? "";
   await Promise.allSettled([blank, ...sheets, ...data.pictures.map((it, i) => (typeof it === "string" ? pictures[i] : blank))].map((it) => it.decode()));
   recall();
-  const room = (node) => Math.max(node.clientWidth - 2 * PAD, 120);
   for (const node of document.querySelectorAll("[data-chart]")) {
     const element = elements.get(node.dataset.chart);
     const frames = data.elements.map((it) => [`frames_${it.name}`, it.frames]);
@@ -16,9 +22,7 @@ async function start() {
       node.addEventListener("keydown", (event) => onKey(event, element, view));
       node.addEventListener("blur", () => { view.signal(`cursor_${element.name}`, -1).run(); leave(drives(element)); });
     }
-    new ResizeObserver(() => {
-      if (view.signal("room") !== room(node)) view.signal("room", room(node)).run();
-    }).observe(node);
+    new ResizeObserver(() => fit(node, view)).observe(node);
   }
   draw();
   document.documentElement.dataset.ready = "";
