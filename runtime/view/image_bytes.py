@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 
-def webp(pixels: np.ndarray, quality: int = 88) -> bytes:
+def webp(pixels: np.ndarray, quality: int = 82) -> bytes:
     """uint8 (y, x, rgb) as WebP. The same pixels give the same bytes."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "WEBP", quality=quality, method=4)
+    Image.fromarray(pixels).save(buffer, "WEBP", quality=quality, method=6)
     return buffer.getvalue()
 
 
