@@ -5,10 +5,9 @@ Tests that compute one of them share this form, and so its numbers in the cache 
 
 SMALLER = {
     "channel_attribution": (
-        ("block3b.expand, block4b.expand, ", ""),
-        (" block5b.expand,", ""),
+        ("block3a.expand, block4a.expand, ", ""),
         ("top(12, per=layer)", "top(2, per=layer)"),
-        ("output.class", "output[top(8)]"),
+        ("output[top(50)]", "output[top(8)]"),
     ),
     "methods_side_by_side": (
         ("n_steps=64", "n_steps=2"),
@@ -17,6 +16,6 @@ SMALLER = {
         ("n_masks=256", "n_masks=3"),
         ("top(3)", "top(2)"),
     ),
-    "spatial_attribution": (("output[top(50)]", "output[top(8)]"), ("block4c.expand, ", "")),
+    "spatial_attribution": (("n_steps=64", "n_steps=4"), ("output[top(10)]", "output[top(8)]"), ("block5a.expand, ", "")),
     "which_pixels_which_concepts": (("of=input_x_gradient", "of=input_x_gradient, n_samples=2"),),
 }
