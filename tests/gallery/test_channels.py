@@ -63,7 +63,7 @@ def test_spatial_and_channel(read, shown):
     icons, maps = reader.data("icons"), reader.data("maps")
     shown(reader.numbers("icons"), icons.values)
     close_to(maps.values.sum((0, 1)), icons.values, terms=np.abs(maps.values).sum((0, 1)))
-    assert len(reader.pictures("maps")) == len(reader.pictures("icons")) == 8
+    assert len(reader.pictures("maps")) == 2 * len(reader.pictures("icons")) == 16  # the photo below each map
     for number, channel in enumerate(icons.coords["channel"][1]):
         assert f"channel {channel}" in reader.texts("icons")
         icon, found = reader.box("icons", number), reader.text_mark("maps", f"channel {channel}")
@@ -82,7 +82,7 @@ def test_channel_attribution(read, shown):
     photo, drawn = reader.pictures("photo"), reader.pictures("icons")
     pointed = channels[start, 1, 1]
     reader.point("icons", 4)  # the second of the later layer
-    assert f"block5c.expand, channel {pointed}" in reader.words("classes")
+    assert f"block6a.expand, channel {pointed}" in reader.words("classes")
     assert reader.pictures("photo")[0] == photo[0] and reader.pictures("photo")[1:] != photo[1:]
     (state,) = [
         i for i, place in enumerate(zip(*(classes.coords[c][1].tolist() for c in ("layer", "channel")), strict=True))
@@ -92,8 +92,8 @@ def test_channel_attribution(read, shown):
     first = channels[start, 1, 0]
     reader.click("icons", 3)
     assert (
-        f"block5c.expand, channel {first}" in reader.words("icons")
-        and f"root=block5c.expand+channel={first}" in reader.tab.url
+        f"block6a.expand, channel {first}" in reader.words("icons")
+        and f"root=block6a.expand+channel={first}" in reader.tab.url
     )
     now = next(i for i, row in enumerate(icons.values) if np.isfinite(row[1]).sum() == 1 and channels[i, 1, 0] == first)
     shown(reader.numbers("icons"), icons.values[now])  # what feeds it, and itself in its own layer

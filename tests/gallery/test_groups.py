@@ -36,9 +36,9 @@ def test_neuron_groups(read, shown):
     assert reader.pictures("photo") == four
     where = reader.data("where").values[1, :4]
     y, x = np.unravel_index(
-        np.argmax(where[0] / where[0].max() - (where[1:] / where[1:].max((1, 2), keepdims=True)).max(0)), (14, 14)
+        np.argmax(where[0] / where[0].max() - (where[1:] / where[1:].max((1, 2), keepdims=True)).max(0)), (7, 7)
     )
-    reader.point_at_cell("photo", int(y), int(x), (14, 14))
+    reader.point_at_cell("photo", int(y), int(x), (7, 7))
     opacity = reader.tab.eval_on_selector_all(
         "#element-icons svg image", "all => all.map(n => Number(n.getAttribute('opacity') ?? 1))"
     )[:4]
@@ -71,7 +71,7 @@ def test_groups_across_layers(read, shown):
     shapes = [{d: s for d, s in pair.values.sizes.items() if d != "input"} for pair in linked.pairs]
     assert list(shapes[0].values()) == [2, 6, 6] and list(shapes[1].values()) == [6, 5]
     before = widths()
-    menu, switch = reader.tab.get_by_label("What leads to"), reader.tab.get_by_label("Align")
+    menu, switch = reader.tab.get_by_label("What leads to"), reader.tab.get_by_label("Match the later groups")
     menu.focus()
     reader.tab.keyboard.press("ArrowDown")  # the first class
     reader.rest()
@@ -100,10 +100,10 @@ def test_groups_across_layers(read, shown):
     switch.focus()
     reader.tab.keyboard.press("Space")
     reader.rest()
-    assert not switch.is_checked() and "align=0" in reader.tab.url
+    assert not switch.is_checked() and "Match+the+later+groups=0" in reader.tab.url
     assert widths() != before and reader.pictures("early_icons") != icons
     shown(reader.numbers("early_icons"), early.values[0])  # plain groups
-    plain = bbilang.run("block4c.expand | factorize(nmf, 6) | present(bars)", input="sample:chelsea")
+    plain = bbilang.run("block7a.expand | factorize(nmf, 6) | present(bars)", input="sample:chelsea")
     close_to(early.values[0], plain.data("element-1").values, digits=4)
     switch.click()
     reader.rest()

@@ -19,13 +19,14 @@ from bbilang.runtime.models.loading import load
 ROOT = Path(__file__).parents[2]
 SPECS = sorted((ROOT / "specs").glob("*.bbi"))
 LAYERS = {
-    "block3b.expand": "mixed3b",
-    "block4b.expand": "mixed4a",
-    "block4c.expand": "mixed4b",
-    "block5b.expand": "mixed4c",
-    "layer=block5b)": "layer=mixed4c)",
-    "block5c.expand": "mixed4d",
-    "block6c.expand": "mixed5a",
+    "block3a.expand": "mixed3a",
+    "block4a.expand": "mixed3b",
+    "block5a.expand": "mixed4b",
+    "block5c.expand": "mixed4c",
+    "layer=block5c)": "layer=mixed4c)",
+    "block6a.expand": "mixed4d",
+    "block7a.expand": "mixed5a",
+    "head": "mixed5b",
 }
 # Specs of the contract that belong to interfaces 1-9, and what is changed in each. Without `coherence=`, which is not
 # a word of the language yet; of the two long ones fewer layers, classes and channels to click, so that they are short.

@@ -26,7 +26,7 @@ def test_semantic_dictionary(read, shown):
     shown(reader.numbers("words"), words.values[12])
     assert all(f"channel {c}" in reader.texts("words") for c in words.coords["channel"][1][12])
     assert reader.pictures("words") != before
-    norms = bbilang.run("block5c.expand.spatial | activation | present(heatmap)", input="sample:chelsea")
+    norms = bbilang.run("block6a.expand.spatial | activation | present(heatmap)", input="sample:chelsea")
     whole = norms.data("element-1").values.astype(float).ravel() ** 2
     held = 100 * (words.values.astype(float) ** 2).sum(-1) / whole
     assert f"hold {held[12]:.0f} % of the squared norm" in reader.words("words")
@@ -94,7 +94,7 @@ def test_spatial_attribution(read, shown):
         i for i, place in enumerate(zip(*(here.coords[c][1].tolist() for c in ("layer", "y", "x")), strict=True))
         if place == (1, 3, 2)
     )  # fmt: skip
-    assert "block6c.expand, row 3, column 2" in reader.words("here")
+    assert "block7a.expand, row 3, column 2" in reader.words("here")
     shown(reader.numbers("here"), here.values[cell])
     pointed = reader.pictures("grids")
     assert len(set(pointed) - set(before)) >= 2  # the map over the other layer, and the enlarged cells
