@@ -43,6 +43,7 @@ def test_whiskers_stand_at_the_numbers(read):
 @pytest.mark.browser
 def test_what_stands_below(read):
     page = read(NAME)
+    page.tab.locator("details").evaluate_all("all => all.forEach(node => (node.open = true))")
     for element, measures in {
         "channels": ["path dependence", "random weights", "class sensitivity", "agreement", "completeness"],
         "exact": ["path dependence", "completeness"],
