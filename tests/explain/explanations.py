@@ -35,6 +35,7 @@ MANY = (
     )
     + "}\n"
 )
+COMPLETE = ", method=integrated_gradients(n_steps=64)"  # without it, a spec of the gallery is of linear attribution
 HOSTILE = '</text><script>alert(1)</script>" onload="x\u202e\x07 \U0001f408猫' + "w" * 300
 
 

@@ -3,6 +3,7 @@
 Tests that compute one of them share this form, and so its numbers in the cache of the tests.
 """
 
+FEWER_STEPS = ("n_steps=64", "n_steps=8")
 SMALLER = {
     "channel_attribution": (
         ("block3a.expand, block4a.expand, ", ""),
@@ -16,6 +17,11 @@ SMALLER = {
         ("n_masks=256", "n_masks=3"),
         ("top(3)", "top(2)"),
     ),
-    "spatial_attribution": (("n_steps=64", "n_steps=4"), ("output[top(10)]", "output[top(8)]"), ("block5a.expand, ", "")),
-    "which_pixels_which_concepts": (("of=input_x_gradient", "of=input_x_gradient, n_samples=2"),),
+    "spatial_and_channel": (FEWER_STEPS,),
+    "spatial_attribution": (FEWER_STEPS, ("output[top(10)]", "output[top(8)]"), ("block5a.expand, ", "")),
+    "teaser": (FEWER_STEPS,),
+    "which_pixels_which_concepts": (
+        FEWER_STEPS,
+        ("of=input_x_gradient", "of=input_x_gradient, n_samples=2"),
+    ),
 }
