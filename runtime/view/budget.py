@@ -110,6 +110,8 @@ class Lines:
         every = [self.sums(at, number) for number in range(self.classes)]
         if not any(isfinite(sums.score) for sums in every):
             return ""
+        if self._silent(at, every):
+            return ""
         layer = self.known.layers[int(self.layers[at])]
         curve = self.drawing.field.type.content != self.known.attribution.type.content
         lines = [] if curve else [self._line(sums, facet, int(self.layers[at])) for sums in every]
@@ -117,11 +119,19 @@ class Lines:
             lines = [f"{name}: {line}" for name, line in zip(series, lines, strict=False)]
         return "\n".join(filter(None, [*dict.fromkeys(lines), self._place(layer, every, curve)]))
 
+    def _silent(self, at: Index, every: Sequence[Sums]) -> bool:
+        """Whether the method of a facet has no sum while others beside it have: they tell the score."""
+        axis, total = self.drawing.facet, self.table.get("total")
+        if axis is None or axis.name != METHOD or total is None or any(isfinite(sums.total) for sums in every):
+            return False
+        return bool(np.isfinite(total[at[:-1]]).any())
+
     def _line(self, sums: Sums, facet: int, layer: int) -> str:
         """ "Shown +1.2; all channels −1.4; score 9.2; removing the layer −0.03"."""
         node = self._method(facet)
         digits = _digits([sums.score, sums.total, sums.baseline, sums.removed])
         some = isfinite(sums.shown) and isfinite(sums.total) and self.atoms and sums.drawn < self.atoms[layer]
+        some = some and _signed(sums.shown, digits) != _signed(sums.total, digits)
         parts = [f"shown {_signed(sums.shown, digits)}"] if some else []
         score = f"{self._score} {_plain(sums.score, digits)}"
         if isfinite(sums.baseline):
@@ -174,9 +184,10 @@ class Lines:
                 method, _ = bound(self.registry, self._method(facet)["method"])
                 if method.completes and isfinite(sums.baseline) and isfinite(sums.total) and sums.missed > MISSED:
                     worst[method.name] = max(worst.get(method.name, 0), sums.missed)
+        most = "up to " if self.layers.size * self.classes > 1 else ""
         return tuple(
             f"`{name}` promises that its numbers add up to the difference of the scores, and here they miss it by "
-            f"{_percent(share)}: take more steps."
+            f"{most}{_percent(share)}: take more steps."
             for name, share in worst.items()
         )
 

@@ -185,7 +185,7 @@ def test_methods_in_facets_have_their_own():
     text = "b.neuron | attribute(output[2], method=[gradient, linear, integrated_gradients(n_steps=64)])"
     results = run(f"{text} | top(4, per=method) | present(bars, facet=method)")
     gradient, first, second = (lines(results, panel)[0][0] for panel in range(3))
-    assert "all" not in gradient.lower() and gradient.startswith("Score"), "gradients are no contributions"
+    assert gradient == "", "gradients are no contributions, and the others tell the score"
     near(numbers(first, "all neurons"), [linear("b", {2: 1})[0].sum()], PRINTED)
     assert "baseline" in second.lower()
 
@@ -205,6 +205,21 @@ def test_methods_in_facets_have_their_own():
 def test_where_there_is_nothing_to_add_up(text):
     results = run(text)
     assert lines(results) == [[""]] * len(lines(results)) and results.removals == 0
+
+
+def test_methods_without_sums_say_the_score():
+    text = "b.spatial | attribute(output[2], method=[gradient, occlusion(window=2)]) | present(heatmap, facet=method)"
+    said = [lines(run(text), panel) for panel in range(2)]
+    assert said[0] == said[1] and said[0][0][0].startswith("Score ")
+    assert budget_of(list(elements(tiny.view_of(run(text))))[-1], 0).count("\n") == 0, "once for all panels"
+
+
+def test_groups_that_are_all_there():
+    text = "g = b | factorize(nmf, 3)\ng | attribute(output[2]) | present(bars)"
+    ((line,),) = lines(run(text))
+    own = next(iter(run(text).budgets.values()))["total"]
+    assert line.startswith("All groups")
+    near(numbers(line, "all groups"), [float(np.squeeze(own.data))], PRINTED)
 
 
 def test_a_curve_on_a_branch_says_that_removing_it_leaves_the_score():
