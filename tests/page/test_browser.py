@@ -247,7 +247,7 @@ def test_saved_files(show, tmp_path: Path):
     drawing = ElementTree.fromstring(saved("SVG"))
     words = " ".join(text.text or "" for text in drawing.iter("{http://www.w3.org/2000/svg}text"))
     for part in ("Channels that tell the two apart", "a: tiger cat; b: Egyptian cat",
-                 "Three channels speak most for", "attribution to the class, in logits",
+                 "Three channels speak most for", "Attribution to the class, in logits",
                  "Tiger cat or tabby? · EfficientNet-Lite0", "channel "):  # fmt: skip
         assert part in words, part
     assert "Point at" not in words
@@ -265,6 +265,34 @@ def test_saved_files(show, tmp_path: Path):
         f"teaser-photo-{shown}.png",
         f"teaser-photo-{shown}.svg",
     ], "one name for one picture"
+
+
+def _labelled(words):
+    """The teaser with other labels in its second menu."""
+    view = views.teaser()
+    renamed = (replace(s, atoms=tuple(replace(a, label=w) for a, w in zip(s.atoms, words, strict=True)))
+               if s.id == "b" else s for s in view.selections)  # fmt: skip
+    return replace(view, selections=tuple(renamed))
+
+
+def symbols():
+    return _labelled(("C++", "C#", "C"))
+
+
+def long_labels():
+    return _labelled([f"a very long label that begins like the other one: {i}" for i in range(3)])
+
+
+@pytest.mark.parametrize("view", [symbols, long_labels])
+def test_names_of_saved_files_differ_where_letters_are_lost(show, view):
+    page, names = show(view), set()
+    for choice in ("0", "1", "2"):
+        page.get_by_label("b", exact=True).select_option(choice)
+        page.locator("#element-blocks .save summary").click()
+        with page.expect_download() as download:
+            page.locator("#element-blocks .save button", has_text="SVG").click()
+        names.add(download.value.suggested_filename)
+    assert len(names) == 3 and all(name.endswith(".svg") and len(name) < 140 for name in names), names
 
 
 def test_print_is_light(show):

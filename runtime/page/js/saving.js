@@ -28,16 +28,17 @@ function csv(element) {
 // What a saved picture says besides the chart, as the page has it: title, state, caption, legend and source.
 const SAVED = { width: 520, margin: 20, size: 13, line: 18, font: '-apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif' };
 const plain = (node) => node.textContent.replace(/\s+/g, " ").trim();
+const upper = (words) => words.charAt(0).toUpperCase() + words.slice(1);
 const titled = (node) => [...node.childNodes].map(plain).filter(Boolean).join(": "); // with what is pointed at
 
 function wordsOf(element) {
   const now = choices(), figure = document.getElementById(`element-${element.id}`);
   const shown = [...new Set(data.elements.filter((it) => it.host === element.id && !behind(it, now)).flatMap((it) => it.states))].map((id) => selections.get(id));
   const menus = shown.filter((it) => it.kind === "pick" || it.kind === "slider").map((it) => `${it.title}: ${it.atoms[now.get(it.id)]?.[1] ?? "none"}`);
-  const top = [{ words: titled(figure.querySelector("h3")), size: 17, weight: 600 }];
+  const top = [{ words: titled(figure.querySelector("h3")), size: 16, weight: 600 }];
   if (menus.length) top.push({ words: menus.join("; ") });
   top.push(...[...figure.querySelectorAll(":scope > .warning")].map((node) => ({ words: plain(node), weight: 600 })));
-  for (const node of figure.querySelectorAll(":scope > .caption")) top.push({ words: plain(node) });
+  for (const node of figure.querySelectorAll(":scope > .answer:not([hidden]), :scope > .caption")) if (plain(node)) top.push({ words: plain(node) });
   const below = [];
   for (const node of figure.querySelectorAll("figcaption > :not([data-over]), figcaption > [data-over]:not([hidden]) > *")) {
     if (node.matches(".hint, .how") || !plain(node)) continue;
@@ -45,7 +46,7 @@ function wordsOf(element) {
     else if (node.matches(".legend")) {
       const strip = node.querySelector(".gradient"), over = node.querySelector(".over"), quantity = node.querySelector(".quantity");
       if (over) below.push({ words: titled(over), weight: 600 });
-      if (quantity) below.push({ words: plain(quantity), scale: strip && { colours: strip.dataset.colours.split(" "), ends: [...node.querySelectorAll(".scale > span")].map(plain) } });
+      if (quantity) below.push({ words: upper(plain(quantity)), scale: strip && { colours: strip.dataset.colours.split(" "), ends: [...node.querySelectorAll(".scale > span")].map(plain) } });
     } else below.push(...node.textContent.split("\n").filter((line) => line.trim()).map((words) => ({ words })));
   }
   below.push(...[...figure.querySelectorAll(".reading:not([hidden]) > p, .reading:not([hidden]) > ul > li")].map((node) => ({ words: plain(node), soft: true })));
@@ -130,13 +131,25 @@ async function pictureOf(kind, element) {
   return new Promise((done) => canvas.toBlob(done, "image/png"));
 }
 
-// chelsea-where-tabby.png: the page's file, the element, and the state that a picture shows; a table has every state.
+// chelsea-where-tabby.png: the page's file, the element, what lies over it and the state that a picture shows; a table has
+// every state. Where letters are lost, a number made from all of them tells this name from others.
 function fileName(kind, element) {
   const word = (text) => text.normalize("NFKC").replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, 40);
   const file = location.protocol === "about:" ? "" : unpack(location.pathname.split("/").pop()).replace(/\.html?$/, "");
-  const now = choices(), states = kind === "csv" ? [] : data.elements.filter((it) => it.host === element.id && !behind(it, now)).flatMap((it) => it.states);
-  const shown = [...new Set(states)].map((id) => selections.get(id).atoms[now.get(id)]?.[1] ?? "nothing");
-  return `${[file || document.title, element.id, ...shown].map(word).filter(Boolean).join("-").slice(0, 120)}.${kind}`;
+  const now = choices(), parts = kind === "csv" ? [] : data.elements.filter((it) => it.host === element.id && !behind(it, now));
+  const shown = [...new Set(parts.flatMap((it) => it.states))].map((id) => selections.get(id).atoms[now.get(id)]?.[1] ?? "nothing");
+  const front = stacks.get(element.id)?.length > 1 ? parts.filter((it) => it.id !== element.id).map((it) => it.id) : [];
+  const words = [file || document.title, element.id, ...front, ...shown];
+  const name = words.map(word).filter(Boolean).join("-"), cut = name.slice(0, 120);
+  const lost = cut !== name || words.some((it) => it.length > 40 || /[^\p{L}\p{N}\s,.:_-]/u.test(it));
+  return `${cut}${lost ? `-${number(words.join("\n"))}` : ""}.${kind}`;
+}
+
+// FNV-1a of the letters, in six digits of base 36.
+function number(words) {
+  let value = 0x811c9dc5;
+  for (const letter of words) value = Math.imul(value ^ letter.codePointAt(0), 0x01000193) >>> 0;
+  return value.toString(36).padStart(6, "0").slice(-6);
 }
 
 async function save(kind, element) {
