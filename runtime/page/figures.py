@@ -10,7 +10,7 @@ from typing import Any
 from bbilang.compiler.check.captions import REFERENCE
 from bbilang.compiler.contract import ColourScale
 from bbilang.runtime.vega import colours as colour
-from bbilang.runtime.vega.element import cells, chipped, preferred_width
+from bbilang.runtime.vega.element import cells, chipped, preferred_width, readable
 from bbilang.runtime.view.answers.pieces import plain
 from bbilang.runtime.view.caption_references import refers
 from bbilang.runtime.view.model import Element, Interface, Layout, Legend, Selection, View
@@ -33,7 +33,8 @@ def laid_out(view: View, interface: Interface, styles: Styles, states: Mapping[s
         if isinstance(layout, str):
             placed.add(layout)
             figure = _figure(view, interface, by_id[layout], used, styles, states)
-            figure["hinted"], hinted = bool(figure["hint"]) and not hinted, hinted or bool(figure["hint"])
+            said = figure["pointed"] and bool(figure["hint"])
+            figure["hinted"], hinted = said and not hinted, hinted or said
             return figure
         kind, parts = layout
         return {"kind": kind, "parts": [tree(part) for part in parts]}
@@ -83,6 +84,9 @@ def _figure(
     slot = element.slot_axis.replace(".", " ") or "part of it"
     thing = "a position" if element.targets or cells(element) else f"a {slot}"
     hint = _hint([kinds[name] for name in pointed if name in kinds], thing)
+    read = readable(element)
+    if read and not hint:
+        hint = "Point at or tap a position to read its value, or use the arrow keys."
     return {
         "kind": "element",
         "weight": preferred_width(element, styles),
@@ -93,6 +97,7 @@ def _figure(
         "docked": docked(element, interface, styles),
         "hint": hint,
         "pointed": bool(pointed),
+        "read": read,
         "copied": any(asked(part) and (drives(part) or not cells(part)) for part in parts),
         "readable": bool(hint) or any(part.legend for part in parts),
     }

@@ -29,6 +29,7 @@ KEYS = (
     "spots",
     "remark",
     "budget",
+    "coarse",
     "flow",
 )
 MOST_PIXELS = 64 * 64  # of a map that goes on a sheet

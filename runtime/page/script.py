@@ -33,6 +33,7 @@ FILES = (
     "announce.js",  # what a screen reader hears
     "choose.js",  # every change of the state
     "address.js",  # the state in the address
+    "reading.js",  # the value at a position
     "pointing.js",  # pointer and touch
     "keyboard.js",
     "copying.js",  # texts that ask about one atom

@@ -13,7 +13,7 @@ from bbilang.runtime.styles.bars import row_panels
 from bbilang.runtime.view.drawing import Drawing, Index, Shape, rounded
 from bbilang.runtime.view.input_below import input_below
 from bbilang.runtime.view.model import Element, Frame, Panel
-from bbilang.runtime.view.scales import CLIP, MAX_CELLS, clipped, numbers_fit, scale_ends, smoothing
+from bbilang.runtime.view.scales import CLIP, MAX_CELLS, clipped, coarse, numbers_fit, scale_ends, smoothing
 
 if TYPE_CHECKING:
     from bbilang.runtime.vega.marks import Chart
@@ -74,7 +74,8 @@ class Heatmap(Style):
                 pictures += input_below(drawing, index)
             atoms = drawing.cells(index, (y, x)) if drawing.whole or cells.size <= MAX_CELLS else ()
             numbers = tuple((rounded(value),) for value in cells.ravel()) if numbered and atoms else ()
-            return Frame(atoms, tuple(pictures), numbers), (y, x)
+            means = () if numbers else coarse(cells)
+            return Frame(atoms, tuple(pictures), numbers, coarse=means), (y, x)
 
         return drawing.map_panels(frame)
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from bbilang.runtime.vega.colours import DIVERGING, shades
 from bbilang.runtime.view.model import Element
 from bbilang.runtime.view.scales import decimals_of
+from bbilang.runtime.view.states import layered
 from bbilang.runtime.view.styles import Styles, is_map, style_of
 
 Row: TypeAlias = dict[str, Any]  # a row of Vega data: any JSON values
@@ -108,6 +109,12 @@ def chipped(element: Element) -> bool:
 def cells(element: Element) -> bool:
     """Whether a map's own cells are what to point at: slots row-major over the panel's shape."""
     return bool(element.selects) and not element.targets and is_map(element)
+
+
+def readable(element: Element) -> bool:
+    """Whether a position of its panels has a value to read: a map's own, or that of a map over it."""
+    frames = [(panel, frame) for part in layered(element) for panel in part.panels for frame in panel.frames]
+    return any(panel.shape != (0, 0) and (frame.coarse or frame.values) for panel, frame in frames)
 
 
 def longest_label(element: Element) -> int:

@@ -113,6 +113,7 @@ def _frame(frame: Frame, count: int, lines: int, label: str) -> dict[str, Any]:
         "spots": list(frame.spots),
         "remark": frame.remark,
         "budget": frame.budget,
+        "coarse": [list(row) for row in frame.coarse],
     }
 
 

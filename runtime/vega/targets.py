@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bbilang.runtime.vega.element import Row, cells, identifier, rows
+from bbilang.runtime.vega.element import Row, cells, identifier, readable, rows
 from bbilang.runtime.vega.geometry import Geometry
 from bbilang.runtime.vega.marks import Layer, hit, layer, ring
 from bbilang.runtime.vega.theme import Theme
@@ -15,7 +15,7 @@ def target_layers(element: Element, geometry: Geometry, theme: Theme, spots: boo
     spots: the cell at the position ``spot_<element>`` is marked in every panel, whatever its number of cells.
     """
     if not element.targets and not cells(element):
-        return []
+        return [_hit(element, geometry, theme, [])] if readable(element) and not theme.standalone else []
     grids = _grids(element)
     return [*_markers(element, geometry, grids, spots), _hit(element, geometry, theme, grids)]
 

@@ -77,6 +77,7 @@ class Frame:
     series_pictures: index in ``View.pictures`` of each series, where series are inputs.
     spots: (x, y) as shares of a map's width and height: where the number of each series stands.
     remark: what is true of this state alone ("the neurons shown hold 17 % of the vector"), for the legend.
+    coarse: means over rows of a few cells of a map too fine to carry every number: what a reader hears of it.
     budget: what the numbers of this state add up to, in lines ("Shown +1.2; all channels −1.4; score 9.2"): plain
     information, directly under the picture. Empty where there is nothing to add up.
     links: (slot, slot, value) from an earlier to a later mark; ``columns`` is then the column of each slot.
@@ -97,6 +98,7 @@ class Frame:
     columns: tuple[int, ...] = ()
     remark: str = ""
     budget: str = ""
+    coarse: tuple[tuple[float, ...], ...] = ()
 
 
 @frozen

@@ -8,6 +8,7 @@ MAX_CELLS = 64 * 64  # a finer map is a picture only, without a number for every
 MAX_NUMBERS = 300_000  # of one element in all its states: about 2 MB of a page; above, it carries the pictures alone
 
 MOST_SMOOTH = 300_000  # pixels of all smooth maps of an element: about 100 kB of a page
+COARSE = 14  # blocks a side, of a map too fine to carry every number
 CLIP = 99  # percentile of magnitudes at which the colours of pixels are clipped
 
 
@@ -43,3 +44,12 @@ def clipped(values: np.ndarray) -> np.ndarray:
 def smoothing(values: np.ndarray) -> int:
     """How many pixels a side show a cell of maps (..., y, x) that are to look smooth: fewer where there are many."""
     return max(1, min(4, int((MOST_SMOOTH / max(values.size, 1)) ** 0.5)))
+
+
+def coarse(cells: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    """The means of a map (y, x) over `COARSE` x `COARSE` blocks, or as many as it has cells, with three digits."""
+    from PIL import Image
+
+    size = (min(COARSE, cells.shape[1]), min(COARSE, cells.shape[0]))
+    means = Image.fromarray(np.nan_to_num(cells).astype(np.float32)).resize(size, Image.Resampling.BOX)
+    return tuple(tuple(float(f"{value:.3g}") for value in row) for row in np.asarray(means).tolist())

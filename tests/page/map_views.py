@@ -6,7 +6,8 @@ import numpy as np
 from views import PROVENANCE, Album
 
 from bbilang.runtime.view.image_bytes import png
-from bbilang.runtime.view.model import Atom, Element, Frame, Interface, Legend, Panel, Selection, View
+from bbilang.runtime.view.model import Element, Frame, Interface, Legend, Panel, Selection, View
+from bbilang.runtime.view.scales import coarse
 
 ORANGE = (214, 120, 48)
 STEP = np.array([[1.0, 1.0, 0.0, 0.0]] * 4)  # full on the left, nothing on the right
@@ -66,4 +67,10 @@ def alone() -> View:
     return page_of(album, Element("map", "heatmap", "A map", "", "a map", (), (panel,), legend))
 
 
-__all__ = ["ORANGE", "SIGNS", "STEP", "Atom", "alone", "on_photo", "over_photo", "page_of", "spotlight", "tint"]
+def pixels() -> View:
+    """A map of 56 x 56 pixels that carries means only: 0.5 in the last column of blocks."""
+    album, values = Album(), np.zeros((56, 56))
+    values[:, 52:] = 0.5
+    frame = Frame(pictures=(album.map(values, (-1.0, 1.0), True),), coarse=coarse(values))
+    legend = Legend("evidence", "logits", "", (-1.0, 1.0), True)
+    return page_of(album, Element("map", "heatmap", "A map", "", "a map", (), (Panel("", (frame,), (56, 56)),), legend))

@@ -27,6 +27,7 @@ def hits(page, element: str):
 
 
 def point(page, element: str, panel: int, u: float, v: float) -> None:
+    hits(page, element).nth(panel).scroll_into_view_if_needed()
     box = hits(page, element).nth(panel).bounding_box()
     page.mouse.move(box["x"] + box["width"] * u, box["y"] + box["height"] * v)
 

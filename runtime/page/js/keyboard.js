@@ -13,6 +13,7 @@ function keyboardAtoms(element, view) {
 }
 
 function onKey(event, element, view) {
+  if (!drives(element).length) return readByKey(event, element);
   const { atoms, wide, ids } = keyboardAtoms(element, view);
   const cursor = `cursor_${element.name}`;
   const selected = selectedAtoms(element, choices());
@@ -35,6 +36,7 @@ function onKey(event, element, view) {
     const atom = element.atoms[atoms[next]];
     say(atom ? atom[1] + spoken(atom[0], choices()) : "");
     act(element, [[ids, atoms[next]]], false);
+    readAtom(element, atoms[next]);
   } else return;
   event.preventDefault();
 }

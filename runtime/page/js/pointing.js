@@ -36,12 +36,13 @@ function listen(element, view) {
   const react = (click) => (event, item) => {
     if (event.pointerType === "touch" && !click) return;
     act(element, under(element, event, item), click);
+    readUnder(element, event, item);
     if (click) tapped = event.timeStamp;
   };
   view.addEventListener("pointermove", react(false));
   view.addEventListener("pointerover", react(false));
   view.addEventListener("click", react(true));
-  view.container().addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") leave(drives(element)); });
+  view.container().addEventListener("pointerleave", (event) => { if (event.pointerType !== "touch") leave(drives(element)), stopReading(element); });
 }
 
 // ---- references in captions, which point as well

@@ -20,7 +20,7 @@ async function start() {
     listen(element, view);
     if (node.hasAttribute("tabindex")) {
       node.addEventListener("keydown", (event) => onKey(event, element, view));
-      node.addEventListener("blur", () => { view.signal(`cursor_${element.name}`, -1).run(); leave(drives(element)); });
+      node.addEventListener("blur", () => { view.signal(`cursor_${element.name}`, -1).run(); leave(drives(element)); stopReading(element); });
     }
     new ResizeObserver(() => fit(node, view)).observe(node);
   }

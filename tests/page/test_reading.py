@@ -1,0 +1,65 @@
+"""The value at a position: of maps, of maps over photos, and of maps of pixels."""
+
+from __future__ import annotations
+
+import map_views
+import numpy as np
+import pytest
+import tiny
+
+from bbilang.runtime.view.scales import coarse
+from bbilang.runtime.view.states import elements
+
+pytestmark = pytest.mark.browser
+
+
+def point(page, u: float, v: float) -> None:
+    box = page.locator("[data-chart] [class*=front_hit_] path").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * u, box["y"] + box["height"] * v)
+
+
+def readout(page) -> str:
+    return page.locator(".readout").first.inner_text()
+
+
+def test_the_pointer_reads_a_map_over_the_photo(show):
+    page = show(map_views.spotlight)
+    assert readout(page) == "" and page.locator(".cells").count() == 0, "no grid until something is pointed at"
+    point(page, 0.3, 0.6)
+    assert readout(page) == "row 2, column 1: 1"
+    grid, photo = page.locator(".cells").bounding_box(), page.locator("[data-chart] image").first.bounding_box()
+    assert all(abs(grid[key] - photo[key]) < 1.5 for key in photo)
+    point(page, 0.8, 0.1)
+    assert readout(page) == "row 0, column 3: 0"
+    page.mouse.move(2, 2)
+    assert readout(page) == "" and page.locator(".cells").count() == 0
+
+
+def test_the_keyboard_reads_and_announces(show):
+    page = show(map_views.tint)
+    page.locator("[data-chart=photo]").focus()
+    page.keyboard.press("ArrowRight")
+    assert readout(page) == page.locator("#status").inner_text() == "row 0, column 0: 1"
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    assert readout(page) == "row 1, column 5: \u22121"
+    assert page.locator("#status").inner_text() == "row 1, column 5: minus 1"
+    page.keyboard.press("Escape")
+    assert readout(page) == ""
+
+
+def test_maps_of_pixels_are_read_in_blocks(show):
+    page = show(map_views.pixels)
+    point(page, 0.99, 0.01)
+    assert readout(page) == "rows 0 to 3, columns 52 to 55, mean: 0.5"
+
+
+def test_means_are_those_of_the_blocks():
+    view = tiny.view_of(tiny.run("map = input.pixel | attribute(output) | present(heatmap)"))
+    frame = next(e for e in elements(view) if e.id == "map").panels[0].frames[0]
+    assert frame.values and not frame.coarse, "fine enough to carry every number"
+    cells = np.random.default_rng(0).normal(size=(224, 224))
+    blocks = cells.reshape(14, 16, 14, 16).mean((1, 3))
+    assert np.abs(np.array(coarse(cells)) - blocks).max() < 0.005 * np.abs(blocks).max()
+    assert np.array(coarse(np.ones((5, 70)))).shape == (5, 14)
