@@ -56,11 +56,11 @@ def run(
 
     model: a name (`bbi models`), a torch.nn.Module or an adapter (`bbilang.adapt`); the text's own, or the default,
     unless said. input: file names, PIL pictures, uint8 arrays (y, x, 3), or tensors (3, y, x) in [0, 1]; one or a list;
-    tensors (channel, x) or (channel,) for a module that takes them. weights: a file, `random`, or `download`
-    (kept afterwards). device: `auto`, `cpu`, `cuda`, `mps`. settings: `{"featvis.steps": 64}`. input_size: (y, x) in
-    pixels, where the model does not say.
-    draft: small icons of few steps, marked on the page. cache: False for none, or a folder. progress: a function that
-    is told how far the work is. Raises `BbiError` with everything wrong; E423 for an argument of another kind.
+    tensors (channel, x) or (channel,) for a module that takes them. weights: a file, `random`, or `download` (kept
+    afterwards). device: `auto`, `cpu`, `cuda`, `mps`. settings: `{"featvis.steps": 64}`. input_size: (y, x) in pixels,
+    where the model does not say. draft: small icons of few steps, labelled as such on the page. cache: False for none,
+    or a folder. progress: a function that is told how far the work is. Raises `BbiError` with everything wrong; E423
+    for an argument of another kind.
     """
     request = replace(
         _request(_source(text), model, input, weights, settings, input_size),

@@ -117,17 +117,19 @@ def _misused(message: str) -> NoReturn:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser("%%bbi", description="The page of a text.", add_help=False, allow_abbrev=False)
-    parser.add_argument("-m", "--model", metavar="NAME", help="a variable with a network, or a name of `bbi models`")
+    parser.add_argument("-m", "--model", metavar="NAME", help="a variable with a network, or a name from `bbi models`")
     parser.add_argument("-i", "--input", metavar="NAME", action="append",
                         help="a variable with a picture, an array or a tensor, or a file; repeatable")  # fmt: skip
-    parser.add_argument("--weights", metavar="FILE", help="safetensors or a checkpoint; or the words random, download")
-    parser.add_argument("-s", "--set", metavar="NAME=VALUE", action="append", help="as featvis.steps=64; repeatable")
+    parser.add_argument("--weights", metavar="FILE", help="safetensors or a checkpoint; or the word random or download")
+    parser.add_argument(
+        "-s", "--set", metavar="NAME=VALUE", action="append", help="such as featvis.steps=64; repeatable"
+    )
     parser.add_argument("--seed", metavar="NUMBER", type=int, help="of everything random")
     parser.add_argument("--device", metavar="NAME", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
-    parser.add_argument("--draft", action="store_true", help="small icons of few steps, marked on the page")
+    parser.add_argument("--draft", action="store_true", help="small icons of few steps, labelled as such on the page")
     parser.add_argument("--title", metavar="WORDS", default="", help="of the page")
-    parser.add_argument("--height", metavar="PIXELS", type=int, help="of the frame; the page's own unless said")
-    parser.add_argument("--name", metavar="NAME", help=f"the variable for the page; {NAME} unless said")
+    parser.add_argument("--height", metavar="PIXELS", type=int, help="of the frame; by default the page's own")
+    parser.add_argument("--name", metavar="NAME", help=f"the variable for the page; {NAME} by default")
     return parser
 
 

@@ -44,7 +44,7 @@ class Page:
         return rendered(self.view)
 
     def save(self, path: str | Path, format: str | None = None, parents: bool = False) -> Path:
-        """Write the page: html, json, png, svg, pdf or csv, by the file's ending unless said.
+        """Write the page: html, json, png, svg, pdf or csv, by default the format of the file's suffix.
 
         The file is there whole or not at all; a pipe or a terminal is written into. `~` is expanded. parents: make
         folders that are missing. A table (csv) has every number, also of maps that the page shows as pictures only.

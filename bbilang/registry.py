@@ -64,5 +64,5 @@ def _load(registry: Registry, group: str, package: str) -> None:
 
 
 def operation_defaults() -> dict[str, dict[str, Any]]:
-    """Operation -> parameter -> the value that it has unless said."""
+    """Operation -> parameter -> its default value."""
     return {name: {p.name: p.default for p in each.parameters} for name, each in registry().operations.items()}

@@ -17,7 +17,7 @@ from bbilang.cli.options import Verbose
 from bbilang.cli.typer_help import USAGE_ERROR, Command, Commands, misused, taught
 
 ABOUT = """
-    From a few lines of text to a page that shows what a network saw.
+    Compile a few lines of text to a page that shows what a network saw.
 
     A .bbi text names what to look at, what to ask of it and how to draw it; `bbi run` makes one standalone HTML page of
     it. For a start:
@@ -53,7 +53,7 @@ def bbi(
     ] = False,
     verbose: Verbose = False,
 ) -> None:
-    """From a few lines of text to a page that shows what a network saw."""
+    """Compile a few lines of text to a page that shows what a network saw."""
 
 
 def add(group: typer.Typer, name: str, function: Callable[..., Any], panel: str | None = None) -> None:

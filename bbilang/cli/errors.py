@@ -66,7 +66,7 @@ def _refused(error: OSError) -> Diagnostic:
     where = f": {error.filename}" if error.filename else ""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return Diagnostic("E904", f"the disk is full{where}", help="`bbi cache clear` frees what is kept")
+            return Diagnostic("E904", f"the disk is full{where}", help="`bbi cache clear` frees the space of the cache")
         case errno.EACCES | errno.EPERM | errno.EROFS:
             return Diagnostic("E904", f"not allowed{where}: {error.strerror}")
         case errno.EMFILE | errno.ENFILE:

@@ -25,38 +25,40 @@ def _show_log(wanted: bool) -> None:
 
 File = Annotated[str | None, typer.Argument(metavar="FILE", help="a .bbi file, or - for stdin", show_default=False)]
 Files = Annotated[list[str] | None, typer.Argument(metavar="FILES", help=".bbi files, folders of them, or - for stdin")]
-Pipe = Annotated[str | None, typer.Option("-e", metavar="PIPE", help="the text itself, in place of a file")]
+Pipe = Annotated[str | None, typer.Option("-e", metavar="PIPE", help="a text, instead of a file")]
 Inputs = Annotated[
     list[str] | None,
     typer.Option("--input", "-i", metavar="PICTURE", help="a file, glob, folder or sample:NAME; repeatable"),
 ]
-Model = Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help="a name of `bbi models`")]
+Model = Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help="a name from `bbi models`")]
 Weights = Annotated[
-    str | None, typer.Option(metavar="FILE", help="safetensors or a checkpoint; or the words random, download")
+    str | None, typer.Option(metavar="FILE", help="safetensors or a checkpoint; or the word random or download")
 ]
-Pin = Annotated[str | None, typer.Option(metavar="HASH", help="the SHA-256 that the file of weights must have")]
+Pin = Annotated[str | None, typer.Option(metavar="HASH", help="the SHA-256 that the weights file must have")]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="as featvis.steps=64; repeatable")
+    list[str] | None, typer.Option("--set", "-s", metavar="NAME=VALUE", help="such as featvis.steps=64; repeatable")
 ]
-Seed = Annotated[int | None, typer.Option(metavar="NUMBER", min=0, help="of everything random; 0 unless said")]
+Seed = Annotated[int | None, typer.Option(metavar="NUMBER", min=0, help="of everything random; 0 by default")]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps")]
-Draft = Annotated[bool, typer.Option("--draft", metavar="", help="small icons of few steps, marked on the page")]
+Draft = Annotated[
+    bool, typer.Option("--draft", metavar="", help="small icons of few steps, labelled as such on the page")
+]
 NoOptimize = Annotated[bool, typer.Option("--no-optimize", metavar="", help="run every pass as written")]
 Force = Annotated[
     str | None,
-    typer.Option(metavar="MODE", help="reverse or forward mode wherever both would do, to override the cost model"),
+    typer.Option(metavar="MODE", help="reverse or forward mode wherever both are possible, to override the cost model"),
 ]
-NoCache = Annotated[bool, typer.Option("--no-cache", metavar="", help="compute everything anew, keep nothing")]
-Root = Annotated[str | None, typer.Option(metavar="FOLDER", help="files that a text uses must lie in it")]
+NoCache = Annotated[bool, typer.Option("--no-cache", metavar="", help="recompute everything, and store nothing")]
+Root = Annotated[str | None, typer.Option(metavar="FOLDER", help="files that a text uses must be inside it")]
 AllowCode = Annotated[
     bool, typer.Option("--allow-code", metavar="", callback=_allow_code, help="run the code of a model of your own")
 ]
 Parents = Annotated[
-    bool, typer.Option("--parents", metavar="", help="make folders of PATH that are missing", rich_help_panel="Output")
+    bool, typer.Option("--parents", metavar="", help="create missing folders of PATH", rich_help_panel="Output")
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="print the path, warnings and errors alone")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="print only the path, warnings and errors")]
 Json = Annotated[bool, typer.Option("--json", metavar="", help="for programs")]
 Verbose = Annotated[
     bool,
-    typer.Option("--verbose", "-v", metavar="", callback=_show_log, help="print what was decided or went a slower way"),
+    typer.Option("--verbose", "-v", metavar="", callback=_show_log, help="print decisions and slower fallbacks"),
 ]

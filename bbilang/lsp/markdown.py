@@ -28,7 +28,7 @@ ATOM_WORDS = {
 }
 STATEMENTS = {
     "bbi": ("bbi 1", "The version of the language, on the first line."),
-    "model": ("model efficientnet_lite0", "The network: a name of `bbi models`, or of another library in quotes."),
+    "model": ("model efficientnet_lite0", "The network: a name from `bbi models`, or of another library in quotes."),
     "input": ('input "sample:chelsea"', "The picture: a file, a glob, a folder or `sample:NAME`."),
     "dataset": ('dataset photos = "folder/"', "A name for a folder of pictures."),
     "output": ('output = "head.logits"', "The module that gives the scores, for a model without one class vector."),

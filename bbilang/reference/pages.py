@@ -32,7 +32,7 @@ KINDS = {  # kind of a parameter -> how the documentation calls it
     "word": "word", "quoted": "word", "axis": "axis of the field", "ranking": "word or class", "target": "target",
     "atoms": "element, field or substrate", "element": "name of an element", "selection": "selection",
     "condition": "condition", "style": "style", "method": "method", "contents": "content or a list of them",
-    "compatible": "groups of a availability layer",
+    "compatible": "groups of a later layer",
     "numbers": "number, or three for red, green and blue", "size": "whole number, or `[y, x]`",
     "channels": "whole number, or a list of three", "numbers*": "list of numbers", "fit": "field or layer",
     "linked": "field or selection", "dataset": "name of a dataset", "measures": "measure or a list of them",

@@ -18,14 +18,17 @@ from bbilang.grammar import ast
 
 SELECTIONS = ("hover", "click", "pick", "slider")
 TITLE = Parameter(
-    "title", "text", "the choice in words, beside its menu and in the address; by default the binding's name", ""
+    "title",
+    "text",
+    "the name of the choice, beside its menu and in the page's address; by default the name of the binding",
+    "",
 )
 PARAMETERS = (
     Parameter("of", "atoms", "an element, a field or a substrate whose atoms the reader chooses from"),
     Parameter(
         "start",
         "start",
-        "where the page starts: the first atom drawn, the middle of a map; `none` for nothing",
+        "what is selected at first: by default the first atom drawn, or the middle of a map; `none` for nothing",
         "first",
     ),
     TITLE,
@@ -38,8 +41,8 @@ RESERVED = {*ATOMS, "input", "layer", "y", "x", "class", "target", "term", "slot
 SLIDER = (
     Parameter("from", "number", "the lowest number"),
     Parameter("to", "number", "the highest number"),
-    Parameter("step", "number", "from one number to the next", 1.0, minimum=1e-6),
-    Parameter("start", "number", "where the page starts: by default the lowest number", None),
+    Parameter("step", "number", "distance from one number to the next", 1.0, minimum=1e-6),
+    Parameter("start", "number", "the number at first: by default the lowest", None),
     TITLE,
 )
 

@@ -7,23 +7,24 @@ from bbilang.compiler.ir.score_kinds import KINDS
 
 # What icons show: for a file by `set featvis(...)`, for an element by `present(featvis, ...)`. None: as usual.
 OBJECTIVE = (
-    Parameter("negative", "flag", "icons of as little of the atom as possible, the other end of its direction", None),
+    Parameter("negative", "flag", "icons that minimize the response: the opposite end of the atom's direction", None),
     Parameter(
         "diversity",
         "integer",
-        "pictures of each atom that differ; a tile holds all of them",
+        "how many different pictures of each atom; one tile holds all of them",
         None,
         minimum=1,
         maximum=8,
     ),
-    Parameter("place", "flag", "the response at the atom's own position, not the mean over all of them", None),
     Parameter(
-        "start", "word", "what the ascent starts from: `noise`, or the `input`", None, choices=("noise", "input")
+        "place", "flag", "maximize the response at the atom's own position, not the mean over all positions", None
     ),
+    Parameter("start", "word", "what the ascent starts from: `noise` or the `input`", None, choices=("noise", "input")),
     Parameter(
         "objective",
         "word",
-        "a whole layer's picture maximizes likeness to its activations (`caricature`) or their size (`dream`)",
+        "what the picture of a whole layer maximizes: similarity to its activations (`caricature`) or their magnitude "
+        "(`dream`)",
         None,
         choices=("caricature", "dream"),
     ),
@@ -35,11 +36,12 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
         Parameter("size", "integer", "side of an icon", 128, unit="px", minimum=16, maximum=1024),
         Parameter("steps", "integer", "steps of the optimization", 512, minimum=1, maximum=20000),
         Parameter("rate", "number", "learning rate of Adam", 0.05, minimum=1e-5, maximum=10),
-        Parameter("batch", "integer", "icons optimized together; 8 on a CPU", 8, minimum=1, maximum=4096),
+        Parameter("batch", "integer", "icons optimized together; by default 8 on a CPU", 8, minimum=1, maximum=4096),
         Parameter(
             "coherence",
             "integer",
-            "groups of shared parts of the pictures of a grid; by default none",
+            "number of shared images that the pictures of a grid are parametrized by, so that neighbours blend; by "
+            "default none",
             None,
             minimum=1,
             maximum=64,
@@ -52,10 +54,10 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
             "fourier",
             choices=("fourier", "maco"),
         ),
-        Parameter("transparency", "flag", "what the objective does not need becomes transparent", False),
+        Parameter("transparency", "flag", "make the parts transparent that the objective does not need", False),
     ),
     "page": (Parameter("title", "text", "the page's title; by default that of the first interface that has one", ""),),
-    "attribute": (Parameter("method", "method", "attribution method where the text names none", "linear"),),
+    "attribute": (Parameter("method", "method", "the attribution method if the text names none", "linear"),),
     "preprocess": (
         Parameter("size", "integer", "shorter side after resizing", None, unit="px", minimum=1, maximum=4096),
         Parameter(
@@ -67,15 +69,15 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
             minimum=1,
             maximum=4096,
         ),
-        Parameter("mean", "numbers", "mean of each colour, of RGB in 0..1", None),
-        Parameter("std", "numbers", "deviation of each colour, of RGB in 0..1", None),
+        Parameter("mean", "numbers", "mean of each colour, for RGB values in 0..1", None),
+        Parameter("std", "numbers", "standard deviation of each colour, for RGB values in 0..1", None),
     ),
     "show": (
         Parameter(
             "channels",
             "channels",
-            "which channels of an input are drawn as red, green and blue, or one as grey; they count from zero. By "
-            "default the first three, or the first of fewer",
+            "which channels of an input are drawn as red, green and blue, or which one as grey, counted from zero. By "
+            "default the first three, or the first if there are fewer",
             None,
             minimum=0,
         ),
@@ -84,18 +86,29 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
         Parameter(
             "kind",
             "word",
-            "what the network's scores are: logits of classes of which one is right, their probabilities, independent "
-            "ones of which any number is right, or values of a regression; by default guessed from the network",
+            "what the network's scores are: logits of exclusive classes, their probabilities, probabilities of "
+            "independent classes, or values of a regression; by default inferred from the network",
             None,
             choices=KINDS,
         ),
     ),
     "seed": (Parameter("value", "integer", "seed of everything random", 0, minimum=0, maximum=2**63 - 1),),
-    "states": (Parameter("value", "integer", "most states that an element may have", 4096, minimum=1, maximum=10**7),),
-    "marks": (
-        Parameter("value", "integer", "most marks that an element may show at once", 50_000, minimum=1, maximum=10**7),
+    "states": (
+        Parameter(
+            "value", "integer", "largest number of states that an element may have", 4096, minimum=1, maximum=10**7
+        ),
     ),
-    "labels": (Parameter("value", "text", "file with one class name a line", None),),
+    "marks": (
+        Parameter(
+            "value",
+            "integer",
+            "largest number of marks that an element may show at once",
+            50_000,
+            minimum=1,
+            maximum=10**7,
+        ),
+    ),
+    "labels": (Parameter("value", "text", "a file with one class name per line", None),),
 }
 
 

@@ -49,7 +49,7 @@ def default_folder() -> Path:
 
 class Cache:
     """Records under a folder (BBI_CACHE_DIR, else the user's cache folder), at most ``limit`` bytes in all: the
-    folder's own setting, else 1 GiB, unless said.
+    folder's own setting, else 1 GiB.
 
     A folder that cannot be written or a full disk gives one warning; reading goes on, and nothing is stored. A damaged
     record is noticed by its checksum, dropped and counted. Records least recently read go first.
@@ -202,7 +202,7 @@ class Cache:
         return sum(size for _, size, _ in self._records())
 
     def _shrink(self, target: float | None = None) -> int:
-        """Remove the oldest records that nobody holds down to ``target`` bytes; nine tenths of the limit unless said,
+        """Remove the oldest records that nobody holds down to ``target`` bytes; by default, nine tenths of the limit,
         so that not every new one counts them all. Gives the number removed."""
         target = self.limit * 0.9 if target is None else target
         records, holds = self._records(), self.folder / "holds"

@@ -22,8 +22,8 @@ BY = Parameter(
     "value",
     choices=("value", "magnitude", "difference"),
 )
-ALONG = Parameter("along", "axis", "the axis that is ranked; the atoms' own axes jointly unless said", None)
-PER = Parameter("per", "axis", "an axis along which each place is ranked apart", None)
+ALONG = Parameter("along", "axis", "the axis to rank; by default, the atoms' own axes jointly", None)
+PER = Parameter("per", "axis", "an axis along which each position is ranked separately", None)
 
 
 def ranked_axes(field: FieldType, arguments: Arguments) -> tuple[Axis, ...]:

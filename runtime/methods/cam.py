@@ -22,9 +22,10 @@ class Cam(PathMethod):
     """sum over channels k of w_k A_k[y, x], with w the class's row of the linear layer that follows the mean over all
     positions: the mean of the map, plus the bias, is the score.
 
-    Defined where the score is that function of the layer, which is checked: its gradient is w_k / (y x) at every
-    position, there and at half the activation; another network is refused (E515). Resized as `grad_cam` is, and for the
-    same atoms. It runs the network above the layer twice, with one backward of it for each class.
+    Defined where the score is that function of the layer. This is checked: the gradient must be w_k / (y x) at every
+    position, both at the activation and at half of it; any other network is refused (E515). It is resized like
+    `grad_cam` and defined for the same atoms. It runs the network above the layer twice, with one backward through it
+    for each class.
     """
 
     name = "cam"

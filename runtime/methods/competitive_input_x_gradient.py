@@ -1,4 +1,4 @@
-"""`competitive_input_x_gradient`: what no other class claims more of."""
+"""`competitive_input_x_gradient`: contributions that are larger for the target than for any other class."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 
 class Competitive(CompetitiveMethod):
-    """activation x gradient, kept where it is positive and the highest among all classes, or negative and the lowest;
-    0 elsewhere. The competition is entry by entry of the layer, before the sum over an atom's part.
+    """activation x gradient, kept where it is positive and the highest among all classes, or negative and the lowest; 0
+    elsewhere. Classes compete at each entry of the layer, before the sum over an atom's part.
 
-    To classes, at every layer. It runs one backward for every class that competes, above the layer, in batches:
-    `rivals` bounds them to those with the highest scores, at a price in truth (the paper takes all).
+    Defined for classes, at every layer. It runs one backward above the layer for every competing class, in batches.
+    `rivals` limits the competition to the classes with the highest scores, which is an approximation: the paper takes
+    all classes.
     """
 
     name = "competitive_input_x_gradient"

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class ContrastiveExcitationBackprop(DerivativeMethod):
-    """Excitation backprop from the target, minus that from its opposite, a unit with the weights -w: positive where
-    something speaks for this target rather than for all else.
+    """Excitation backprop from the target, minus that from its opposite, a unit with the weights -w: positive where the
+    evidence is for this target rather than for everything else.
 
     At the target's own layer P(j) = x_j w_j+ / (sum of x w+) - x_j (-w_j)+ / (sum of x (-w)+); from there down as
-    `excitation_backprop`, which is linear, so that both go in one pass. Positive and negative add up to 0 where both
-    have excitatory inputs. The map of the paper is the positive part of the sum over channels.
+    `excitation_backprop`, which is linear, so that both go in one pass. Positive and negative values cancel to 0 where
+    both have excitatory inputs. The paper's map is the positive part of the sum over channels.
     """
 
     name = "contrastive_excitation_backprop"

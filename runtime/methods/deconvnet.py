@@ -1,4 +1,4 @@
-"""`deconvnet`: backward signals pass a ReLU where they are positive, whatever the activation."""
+"""`deconvnet`: backward signals pass a ReLU where they are positive, regardless of the activation."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from bbilang.runtime.methods.guided_backprop import GuidedBackprop
 class Deconvnet(GuidedBackprop):
     """The gradient with every ReLU's derivative replaced: max(0, signal), whether the unit was active or not.
 
-    ReLU6 is treated alike. Max pools send the signal to their maximum (the switches of the paper). Functions that are
-    no rectifier (sigmoid, tanh, softmax) keep their derivative; SiLU, GELU, ELU, and other smooth, leaky or shifted
-    rectifiers, for which the paper has no rule, are refused, as are functions with a backward of their own and compiled
-    parts, where one may hide. Defined at every layer, to classes, differences and atoms of later layers. It
-    runs one forward with these derivatives, shared with others of the method, and one backward for each score.
-    Captum: `Deconvolution`.
+    ReLU6 is treated the same way. Max pools send the signal to their maximum (the switches of the paper). Functions
+    that are not rectifiers (sigmoid, tanh, softmax) keep their derivative. SiLU, GELU, ELU, and other smooth, leaky or
+    shifted rectifiers, for which the paper has no rule, are refused, as are functions with a custom backward and
+    compiled parts, which may contain one. Defined at every layer, for classes, differences and atoms of later layers.
+    It runs one forward with these derivatives, shared by all attributions with this method, and one backward for each
+    score. Captum: `Deconvolution`.
     """
 
     name = "deconvnet"

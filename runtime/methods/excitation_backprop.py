@@ -1,4 +1,5 @@
-"""`excitation_backprop`: the chance that an entry wins when one is drawn from the target on down."""
+"""`excitation_backprop`: the probability that an entry wins in a probabilistic winner-take-all process from the target
+down."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 SUMS = Parameter(
     "sums",
     "word",
-    "how sums of branches and average pools share: by what each gives, of either sign, or by its positive part only, "
-    "so that chances stay between 0 and 1",
+    "how sums of branches and average pools distribute: in proportion to each input with its sign, or to its positive "
+    "part only, so that probabilities stay between 0 and 1",
     "signed",
     choices=("signed", "positive"),
 )
@@ -34,13 +35,14 @@ def options(parameters: Parameters) -> Options:
 
 
 class ExcitationBackprop(DerivativeMethod):
-    """P(j) = sum over i of x_j w_ij+ P(i) / (sum over k of x_k w_ik+), from P = 1 at the target: each unit hands its
-    chance of winning to what it read, in proportion to activation x positive weight.
+    """P(j) = sum over i of x_j w_ij+ P(i) / (sum over k of x_k w_ik+), from P = 1 at the target: each unit distributes
+    its probability of winning among its inputs, in proportion to activation x positive weight.
 
-    Biases take nothing; what layers with weights read counts where it is not negative; sums and average pools share in
-    proportion, max pools give to the winner, activations pass; batch norms are folded first (TorchRay passes them,
-    which is the same where their scale is positive). Chances add up to 1 where no unit is without an excitatory input.
-    A hidden target starts in proportion to the activation of its entries.
+    Biases receive nothing. Inputs of layers with weights count where they are not negative. Sums and average pools
+    distribute in proportion, max pools give everything to the maximum, and activation functions pass it on. Batch norms
+    are folded first (TorchRay passes through them, which is the same where their scale is positive). Probabilities add
+    up to 1 if every unit has an excitatory input. A hidden target starts in proportion to the activation of its
+    entries.
     """
 
     name = "excitation_backprop"

@@ -21,13 +21,13 @@ COLDNESS = 20.0  # of the smooth maximum
 
 
 class ExtremalPerturbation(LearnedMaskMethod):
-    """The smooth mask that keeps the share `area` of the picture so that the score is as high as it can be (equation
-    2): 1 where the picture is kept, 0 where it is blurred.
+    """The smooth mask that keeps the share `area` of the picture and maximizes the score (equation 2): 1 where the
+    picture is kept, 0 where it is blurred.
 
     As TorchRay's `extremal_perturbation` (preservation, blur): the mask is a smooth maximum of bumps of radius `sigma`
-    on a grid of `step` pixels; it selects from a pyramid of eight blurs of up to 20 px; its sorted values are drawn
-    to those of a mask of exactly that area, with a weight that grows from 300 by 0.35 % at each of `steps` steps of
-    gradient ascent with momentum. The area is counted with a margin of `sigma` around the picture. The picture is
+    on a grid of `step` pixels; it selects from a pyramid of eight blurs of up to 20 px; a penalty pulls its sorted
+    values towards those of a mask of exactly that area, with a weight that grows from 300 by 0.35 % at each of `steps`
+    steps of gradient ascent with momentum. The area includes a margin of `sigma` around the picture. The picture is
     mirrored at every second step (`jitter`). All targets are learned in one batch. A sum or difference of classes is
     one score.
     """
@@ -41,7 +41,7 @@ class ExtremalPerturbation(LearnedMaskMethod):
     parameters = (
         Parameter("area", "number", "share of the picture that is kept", 0.1, minimum=0.001, maximum=1),
         Parameter("steps", "integer", "steps of the optimization", 800, minimum=1, maximum=100_000),
-        Parameter("step", "integer", "distance of the mask's bumps", 7, unit="px", minimum=1, maximum=256),
+        Parameter("step", "integer", "spacing of the mask's bumps", 7, unit="px", minimum=1, maximum=256),
         Parameter("sigma", "number", "radius of a bump", 21.0, unit="px", minimum=1, maximum=512),
         Parameter("jitter", "flag", "mirror the picture at every second step", True),
     )

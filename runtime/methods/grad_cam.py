@@ -19,10 +19,10 @@ LAYER = Parameter(
 class GradCam(DerivativeMethod):
     """max(0, sum over channels k of w_k A_k[y, x]), with w_k the mean over positions of d target / d A_k.
 
-    At the input it is made of the last layer with positions below the target (or `layer=`), and resized to the picture
-    bilinearly; at a hidden layer, of that layer itself unless `layer=` names another. Defined for positions: `.spatial`
-    and `input.pixel`. It needs the layer's activation and one backward for each score, which stops there. Captum:
-    `LayerGradCam` with `relu_attributions=True`.
+    At the input, the map is that of the last layer with positions below the target (or of `layer=`), resized bilinearly
+    to the picture; at a hidden layer, that of the layer itself unless `layer=` names another. Defined for positions:
+    `.spatial` and `input.pixel`. It needs the layer's activation and, for each score, one backward that stops at the
+    layer. Captum: `LayerGradCam` with `relu_attributions=True`.
     """
 
     name = "grad_cam"

@@ -16,9 +16,9 @@ class GradCamPlusPlus(GradCam):
     """max(0, sum over channels k of w_k A_k[y, x]), with w_k = sum over positions of a_k max(0, g_k), g the gradient of
     the target and a_k = g_k^2 / (2 g_k^2 + (sum over positions of A_k) g_k^3 + 1e-6), 0 where g_k is 0.
 
-    Equation 19 of the paper, for which the score's exponential is taken; the 1e-6 is pytorch-grad-cam's, and makes the
-    map depend on the score's unit where gradients are below 0.001. Where it is defined and what it runs: as
-    `grad_cam`.
+    Equation 19 of the paper, which assumes the exponential of the score. The 1e-6 is that of pytorch-grad-cam; it makes
+    the map depend on the score's unit where gradients are below 0.001. It is defined where `grad_cam` is, and runs the
+    same passes.
     """
 
     name = "grad_cam_pp"

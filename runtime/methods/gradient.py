@@ -1,4 +1,4 @@
-"""`gradient`: the derivative itself."""
+"""`gradient`: the derivative of the target."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 
 class GradientMethod(DerivativeMethod):
-    """d target / d activation, summed over an atom's part: how fast the target changes, and not how much is there.
+    """d target / d activation, summed over an atom's part: how fast the target changes with the activation, not how
+    large the activation is.
 
-    The plain sensitivity map; its papers show the magnitude (`| abs`), or the largest of the three colours. Defined at
+    The plain sensitivity map. The papers show its magnitude (`| abs`), or the largest of the three colours. Defined at
     every layer. It takes one backward pass for each class. Captum: `Saliency(abs=False)`.
     """
 

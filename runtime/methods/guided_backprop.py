@@ -1,4 +1,4 @@
-"""`guided_backprop`: backward signals pass a ReLU where they and the activation are positive."""
+"""`guided_backprop`: backward signals pass a ReLU where both signal and activation are positive."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 class GuidedBackprop(DerivativeMethod):
     """The gradient with every ReLU's derivative replaced: max(0, signal) where the unit was active, else 0.
 
-    ReLU6 passes it where 0 < unit < 6, and so do `clamp`, `maximum`, `where` and other ways to write either. Functions
-    that are no rectifier (sigmoid, tanh, softmax) keep their derivative; SiLU, GELU, ELU, and other smooth, leaky or
-    shifted rectifiers, for which the paper has no rule, are refused, as are functions with a backward of their own and
-    compiled parts, where one may hide. Defined at every layer, to classes, differences and atoms of later layers. It
-    runs one forward with these derivatives, shared with others of the method, and one backward for each score.
-    Captum: `GuidedBackprop`.
+    ReLU6 passes the signal where 0 < unit < 6, and so do `clamp`, `maximum`, `where` and other ways to write either
+    function. Functions that are not rectifiers (sigmoid, tanh, softmax) keep their derivative. SiLU, GELU, ELU, and
+    other smooth, leaky or shifted rectifiers, for which the paper has no rule, are refused, as are functions with a
+    custom backward and compiled parts, which may contain one. Defined at every layer, for classes, differences and
+    atoms of later layers. It runs one forward with these derivatives, shared by all attributions with this method, and
+    one backward for each score. Captum: `GuidedBackprop`.
     """
 
     name = "guided_backprop"

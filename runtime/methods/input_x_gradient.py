@@ -1,4 +1,4 @@
-"""`input_x_gradient`: `linear` under the name that it has at the input."""
+"""`input_x_gradient`: `linear` under its usual name at the input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class InputXGradient(DerivativeMethod):
-    """activation x d target / d activation: `linear` under the name that it has at the input, and the same passes.
+    """activation x d target / d activation: the same as `linear`, under the name that is usual at the input.
 
     Contributions add up to the score where the network is piecewise linear without biases. Defined at every layer; here
     the input is the picture in [0, 1], before the model's normalization. Captum: `InputXGradient`.

@@ -1,4 +1,4 @@
-"""`integrated_gradients`: the gradient's mean along a straight line from a baseline."""
+"""`integrated_gradients`: the mean gradient along a straight line from a baseline."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ RULES = ("gausslegendre", "riemann_left", "riemann_right", "riemann_middle", "ri
 
 class IntegratedGradients(PathMethod):
     """(a - a') x the mean gradient on the straight line from a' to a. Complete: contributions add up to the difference
-    of the scores at both ends, and the legend says to within what share of it they do.
+    of the scores at the two ends; the legend gives the relative error.
 
-    a' is what the layer makes of the baseline picture, and what bypasses the layer stays the picture's own. The mean is
-    taken at the nodes of a quadrature, as Captum's `LayerIntegratedGradients` does. `n_steps=auto` takes 8 steps, and
-    twice as many until the error is below `tolerance`, 512 at most; each class goes as far as it needs. Defined at
-    every layer, to classes, differences and atoms of later layers. It runs the network above the layer once for each
-    step, a backward of it for each step and class, and one forward for the score at the baseline.
+    a' is the layer's activation for the baseline picture; branches that bypass the layer keep the values of the picture
+    itself. The mean is taken at the nodes of a quadrature, as in Captum's `LayerIntegratedGradients`. `n_steps=auto`
+    starts with 8 steps and doubles them until the error is below `tolerance`, up to 512, separately for each class.
+    Defined at every layer, for classes, differences and atoms of later layers. It runs the network above the layer once
+    for each step, a backward through it for each step and class, and one forward for the score at the baseline.
     """
 
     name = "integrated_gradients"
@@ -43,9 +43,9 @@ class IntegratedGradients(PathMethod):
             choices=("auto",), minimum=1, maximum=100_000,
         ),
         Parameter("baselines", "word", "the picture that the path starts from", "zero", choices=WORDS),
-        Parameter("quadrature", "word", "where the steps are, in Captum's words", RULES[0], choices=RULES),
+        Parameter("quadrature", "word", "where the steps are, by Captum's names", RULES[0], choices=RULES),
         Parameter(
-            "tolerance", "number", "the completeness error below which `n_steps=auto` stops", 0.01,
+            "tolerance", "number", "completeness error below which `n_steps=auto` stops", 0.01,
             unit="of the scores' difference", minimum=1e-6, maximum=1,
         ),
     )  # fmt: skip

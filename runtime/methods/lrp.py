@@ -16,15 +16,16 @@ _DEFAULT = "the composite's by default"
 
 
 class Lrp(DerivativeMethod):
-    """The score, shared out on the way back: each operation hands what it got to what it read, by a rule that keeps the
-    sum. A composite says which rule goes where.
+    """The score, redistributed from the output towards the input: each operation distributes the relevance of its
+    result among its inputs, by a rule that conserves the sum. A composite selects the rule for each kind of layer.
 
-    What reaches a layer is its relevance, and adds up to the score less what biases took (`bias=false`: they take
-    nothing). Rules, composites and defaults are zennit's. Batch norms are folded into the layer before them
-    (`canonize=false`: relevance goes through them); sums share in proportion; max pools give to the winner; average
-    pools share by value; activations pass. Attention and the scale of a layer norm are taken as given (Ali et al.
-    2022), and a gate (sigmoid or softmax, times a signal) gives all to the signal (Arras et al. 2019). An operation
-    without a rule is an error that names it. A pixel has the relevance of its normalized value.
+    The relevance at a layer adds up to the score, minus the share that biases absorb (`bias=false`: none). Rules,
+    composites and defaults are those of zennit. Batch norms are folded into the layer before them (`canonize=false`:
+    relevance passes through them); sums distribute in proportion; max pools give everything to the maximum; average
+    pools distribute by value; activation functions pass relevance on. Attention weights and the scale of a layer norm
+    are treated as constants (Ali et al. 2022), and a gate (sigmoid or softmax, times a signal) gives everything to the
+    signal (Arras et al. 2019). An operation without a rule is an error that names it. A pixel has the relevance of its
+    normalized value.
     """
 
     name = "lrp"
@@ -55,7 +56,7 @@ class Lrp(DerivativeMethod):
         Parameter("convolution", "word", f"rule of convolutions; {_DEFAULT}", None, choices=RULES),
         Parameter("linear", "word", f"rule of linear layers; {_DEFAULT}", None, choices=RULES),
         Parameter("first", "word", f"rule of the layers that read the picture; {_DEFAULT}", None, choices=RULES),
-        Parameter("bias", "flag", "biases take a share, which is lost", True),
+        Parameter("bias", "flag", "biases absorb their share of the relevance", True),
         Parameter("canonize", "flag", "fold batch norms into the layer before them", True),
     )
     source = "Bach et al. 2015; Montavon et al. 2019; Anders et al. 2021 (zennit)"

@@ -18,14 +18,14 @@ MASK_BLUR = 5.0 / 224  # standard deviation of the mask's own blur, of the short
 
 
 class MeaningfulPerturbation(LearnedMaskMethod):
-    """The share of blur at each position, 1 - m, for the mask m that minimizes score + `l1` |1 - m| + `tv` |grad m|^3
-    (equations 5 and 6): where the least blur destroys the score.
+    """The amount of blur at each position, 1 - m, for the mask m that minimizes score + `l1` |1 - m| + `tv` |grad m|^3
+    (equations 5 and 6): the smallest blur that destroys the score.
 
-    m has `cells` x `cells` cells, is enlarged bilinearly and smoothed; where it is 0, the picture is blurred with a
-    standard deviation of `blur`. Both norms are sums over cells. Adam takes `steps` steps with rate 0.1 from a mask of
-    ones; at each the picture is moved by less than `jitter` pixels, drawn from the file's seed. The authors minimize
-    the probability, `output[score=probability]`; a logit is not bounded below, and needs a larger `l1`. All targets
-    are learned in one batch. A sum or difference of classes is one score.
+    m has `cells` x `cells` cells, enlarged bilinearly and smoothed; where it is 0, the picture is blurred with a
+    standard deviation of `blur`. Both norms are sums over cells. Adam takes `steps` steps at a learning rate of 0.1
+    from a mask of ones; at each step the picture is shifted by a random offset of less than `jitter` pixels, drawn from
+    the file's seed. The authors minimize the probability, `output[score=probability]`; a logit has no lower bound and
+    needs a larger `l1`. All targets are learned in one batch. A sum or difference of classes is one score.
     """
 
     name = "meaningful_perturbation"

@@ -1,4 +1,4 @@
-"""What the two methods over noisy samples share. A module of parts: it has no METHODS."""
+"""Noise shared by `smoothgrad` and `vargrad`. This module defines no method: it has no METHODS."""
 
 from __future__ import annotations
 

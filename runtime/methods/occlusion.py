@@ -1,4 +1,4 @@
-"""`occlusion`: what the score loses when a sliding window is hidden."""
+"""`occlusion`: the drop of the score when a sliding window is hidden."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class Occlusion(PerturbationMethod):
-    """The score less the score with a window hidden, for every position of the window; a position's number is the mean
-    over the windows that hide it.
+    """The score minus the score with a window hidden, for every position of the window. The number of a position is the
+    mean over the windows that hide it.
 
-    The window starts at the upper left corner and moves by `stride`; the last ones along each axis are cut off by the
-    border, so that everything is hidden at least once where the stride is no longer than the window. Positions that no
-    window hides get 0. This is how Captum's `Occlusion` (0.9) places and combines windows. At a hidden layer a window
-    hides positions of that layer, all channels of them, and only the network above it runs; what is put there is what
-    the layer makes of the baseline picture.
+    The window starts in the upper left corner and moves by `stride`. The last windows along each axis are clipped at
+    the border, so that every position is hidden at least once if the stride is no larger than the window. Positions
+    that no window hides get 0. Captum's `Occlusion` (0.9) places and combines windows in the same way. At a hidden
+    layer, a window replaces all channels of the layer's positions with the layer's activation for the baseline picture,
+    and only the network above the layer runs.
     """
 
     name = "occlusion"

@@ -1,4 +1,4 @@
-"""`relaxed_pool` and `smooth_pool`: a max pool lets the gradient through to all of a window, not to its maximum."""
+"""`relaxed_pool` and `smooth_pool`: a max pool passes the gradient to the whole window, not only to its maximum."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 CHECKERBOARD = Parameter(
-    "checkerboard", "flag", "blend neighbours, so that strided layers leave no checkerboard pattern", False
+    "checkerboard", "flag", "average neighbours, so that strided layers leave no checkerboard pattern", False
 )
 
 
@@ -37,14 +37,16 @@ class _Pools(DerivativeMethod):
 
 
 class SmoothPool(_Pools):
-    """The gradient of avgpool(x^2) / (.01 + avgpool(|x|)) in place of each max pool's: the article's notebook."""
+    """The gradient with that of each max pool replaced by the gradient of avgpool(x^2) / (.01 + avgpool(|x|)), as in
+    the article's notebooks."""
 
     name = "smooth_pool"
     source = "Olah et al. 2018, the notebooks"
 
 
 class RelaxedPool(_Pools):
-    """A max pool's gradient shared among a window's inputs in proportion to their activation: the article's text."""
+    """The gradient with that of each max pool distributed over the window's inputs in proportion to their activations,
+    as in the text of the article."""
 
     name = "relaxed_pool"
     source = "Olah et al. 2018"

@@ -1,4 +1,4 @@
-"""`rise`: random masks, weighted by the score that they leave."""
+"""`rise`: the mean of random masks, each weighted by the score of the masked picture."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Rise(PerturbationMethod):
     mask, divided by `p` (equation 6).
 
     A mask is a grid of `cells` x `cells` cells, each kept with probability `p`, enlarged bilinearly to one cell more
-    than the picture along each side and cut out at a random offset of less than a cell. Mask number i follows from the
-    file's seed and i alone. One run of the network for a mask serves every class. The authors take probabilities,
+    than the picture along each side and cut out at a random offset of less than a cell. Mask number i depends only on
+    the file's seed and i. One run of the network per mask serves every class. The authors take probabilities,
     `output[score=probability]`, and multiply normalized pictures by the mask, which shows the mean colour where it is 0
     (`baselines=mean`). At a hidden layer the mask keeps positions of that layer. Its error falls as 1 / sqrt(masks).
 
-    `center=true` takes the mean of the scores from each score before: 0 then is a position that makes no difference,
-    and the sampling error is smaller. The positions' order stays, but for that error.
+    `center=true` first subtracts the mean score from each score: a position that makes no difference then has 0, and
+    the sampling error is smaller. The order of the positions does not change, apart from that error.
     """
 
     name = "rise"

@@ -7,12 +7,13 @@ from bbilang.runtime.methods.noise import Noisy
 
 class SmoothGrad(Noisy):
     """The mean of a method's contributions over `n_samples` copies of the layer's activation (at the input: of the
-    picture) with normal noise, whose standard deviation is `noise` times the range of the picture's own values there.
+    picture) with Gaussian noise. Its standard deviation is `noise` times the range of the picture's own values at that
+    layer.
 
-    `of` is any method of gradients: `smoothgrad(of=linear)`, `smoothgrad(of=integrated_gradients(n_steps=20))`,
+    `of` is any gradient method: `smoothgrad(of=linear)`, `smoothgrad(of=integrated_gradients(n_steps=20))`,
     `smoothgrad(of=guided_backprop)`, or `smoothgrad` and `vargrad` themselves. Defined wherever that method is; the
-    paper adds the noise to the input. It takes n_samples times the visits of `of`, run above the layer only and in
-    batches. `set seed` says which noise. Captum: `NoiseTunnel`, `nt_type="smoothgrad"`.
+    paper adds the noise to the input. It takes n_samples times as many evaluations as `of`, in batches and only above
+    the layer. The noise depends on `set seed`. Captum: `NoiseTunnel`, `nt_type="smoothgrad"`.
     """
 
     name = "smoothgrad"

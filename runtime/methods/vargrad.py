@@ -7,11 +7,11 @@ from bbilang.runtime.methods.noise import Noisy
 
 class VarGrad(Noisy):
     """The variance of a method's contributions over noisy copies: (1 / n) sum of (contribution - mean)^2, entry by
-    entry of the layer, then summed over an atom's part. Never negative; where `smoothgrad` shows what is common to the
-    samples, it shows what is not.
+    entry of the layer, then summed over an atom's part. Never negative. `smoothgrad` shows what the samples have in
+    common; `vargrad` shows where they differ.
 
-    Parameters, where it is defined and what it runs: as `smoothgrad`, with the same noise for the same seed. Captum:
-    `NoiseTunnel`, `nt_type="vargrad"`.
+    It has the parameters of `smoothgrad`, is defined where that is, and runs the same passes with the same noise for
+    the same seed. Captum: `NoiseTunnel`, `nt_type="vargrad"`.
     """
 
     name = "vargrad"

@@ -1,4 +1,4 @@
-"""`activation(reduce=)`: the default content."""
+"""`activation(reduce=)`: the activations of the atoms, the default content of a field."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ CLASSES = ("class", "target")  # components that belong to a content
 
 
 class Activation(Operation):
-    """How strongly the atoms respond.
+    """The activation of each atom.
 
-    A neuron's is a[y, x, channel]; a position's (or pixel's, or token's) the L2 norm of its vector; a channel's the sum
-    over positions, or their mean, maximum or L2 norm; the whole layer's the L2 norm.
+    For a neuron, a[y, x, channel]; for a position, pixel or token, the L2 norm of its vector; for a channel, the sum
+    over positions, or their mean, maximum or L2 norm; for a whole layer, the L2 norm.
     """
 
     name = "activation"

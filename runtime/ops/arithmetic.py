@@ -40,7 +40,7 @@ class Abs(Elementwise):
 
 
 class Relu(Elementwise):
-    """Positive values stay; all others become 0."""
+    """Keeps positive values; all others become 0."""
 
     name = "relu"
     words = "positive part"

@@ -1,4 +1,4 @@
-"""`at(selection)`: hand axes to the reader."""
+"""`at(selection)`: turn axes into states that the reader chooses from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class At(Operation):
     """Turns the axes that a selection ranges over into states: later operations work within each state, and the page
     shows one of them.
 
-    An atom that the reader can choose and the field does not have gives an empty state.
+    An atom that the reader can choose but that is not in the field gives an empty state.
     """
 
     name = "at"

@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 
 
 class Attribute(Operation):
-    """The inner product of an atom's part with the contribution that the method finds; positive raises the target.
+    """How much each atom contributed to a target, by an attribution method. Positive contributions raise the target.
 
     With the default method, `linear`, that is <part of the activation, d target / d activation>: a first-order estimate
     of what the target would lose without the atom (Olah et al. 2018). Networks are not linear: the line under the
-    picture has what all atoms add up to, the score, and what removing the whole layer does to it.
+    picture gives the sum over all atoms, the score, and the change of the score when the whole layer is removed.
     """
 
     name = "attribute"
@@ -56,7 +56,7 @@ class Attribute(Operation):
         Parameter(
             "to",
             "target",
-            "what is explained: `output`, a class, a sum, difference or list of them; the atoms of a later layer; or "
+            "what to explain: `output`, a class, a sum, difference or list of them; the atoms of a later layer; or "
             "the attribution of such atoms, `atoms -> output`",
         ),
         Parameter("method", "method", "the attribution method", "linear"),

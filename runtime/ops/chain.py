@@ -1,4 +1,4 @@
-"""`atoms -> output`: the attribution of some atoms, as a target of its own."""
+"""`atoms -> output`: the attribution of some atoms as a target."""
 
 from __future__ import annotations
 

@@ -28,11 +28,11 @@ class Across(Operation):
 
 
 class Examples(Operation):
-    """The k examples of a dataset that fire each atom most: pictures, along the axis `example`."""
+    """The k examples of a dataset that activate each atom most: pictures, along the axis `example`."""
 
     name = "examples"
     available = False
-    plan = "finds the examples that fire an atom most"
+    plan = "finds the examples that activate an atom most"
     parameters = (DATASET, Parameter("k", "integer", "how many examples for each atom", minimum=1, maximum=1000))
     example = (
         'dataset photos = "photos/"\n'
@@ -44,12 +44,13 @@ class Examples(Operation):
 
 
 class Spectrum(Operation):
-    """Examples over the whole range of an atom's activation, from the lowest to the highest, on an axis `example`."""
+    """Examples over the whole range of an atom's activation, from the lowest to the highest, along the axis
+    `example`."""
 
     name = "spectrum"
     available = False
     plan = "draws examples over the range of an atom's activation"
-    parameters = (DATASET, Parameter("n", "integer", "how many steps the range has", 9, minimum=2, maximum=100))
+    parameters = (DATASET, Parameter("n", "integer", "how many examples over the range", 9, minimum=2, maximum=100))
     example = (
         'dataset photos = "photos/"\n'
         "block5c.expand.channel | attribute(output) | top(3) | spectrum(photos) | present(image, facet=channel)"
@@ -67,14 +68,14 @@ def _pictures(field: FieldType, name: str, axis: Axis) -> FieldType:
 
 
 class Influence(Operation):
-    """The examples that moved a score, an atom or an attribution, with how much: along the axis `example`.
+    """The examples that influenced a score, an atom or an attribution most, and by how much: along the axis `example`.
 
     Koh and Liang 2017; ekfac: Grosse et al. 2023; tracin: Pruthi et al. 2020.
     """
 
     name = "influence"
     available = False
-    plan = "finds the examples that moved a score"
+    plan = "finds the examples that influenced a score"
     parameters = (
         DATASET,
         Parameter("method", "word", "the estimator", "ekfac", choices=("ekfac", "kfac", "tracin", "dot")),

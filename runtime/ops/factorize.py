@@ -22,22 +22,22 @@ from bbilang.runtime.inputs.texts import differing_lengths
 
 class Factorize(Operation):
     """Groups of channels by factorization of a layer's activations, flattened to positions x channels: spatial factors
-    W and channel factors H. A group's part is W_g outer H_g, its direction H_g, its value |W_g| |H_g| (Olah et al.
-    2018). `g.spatial` and `g.channel` are the factors. The legend says what share of the squared norm the groups leave
-    out.
+    W and channel factors H. The part of group g is the outer product of W_g and H_g, its direction is H_g, and its
+    value |W_g| |H_g| (Olah et al. 2018). `g.spatial` and `g.channel` are the factors. The legend gives the share of the
+    squared norm that the groups leave out.
 
-    nmf: parts that only add up (Lee and Seung 1999); for values that are never negative, such as a layer's after its
-    ReLU. pca: directions of most variance about the mean. svd: the same about zero. ica: independent directions
-    (Hyvärinen and Oja 2000). kmeans: every position belongs to one group. Groups stand from left to right, by the
-    centroid of W_g squared; those of pca and svd by variance, each with its largest number of H positive.
+    nmf: additive parts (Lee and Seung 1999), for values that are never negative, such as those after a ReLU. pca:
+    directions of largest variance about the mean. svd: the same about zero. ica: independent directions (Hyvärinen and
+    Oja 2000). kmeans: every position belongs to one group. Groups are ordered from left to right in the picture, by the
+    centroid of W_g squared; those of pca and svd by variance, with the sign that makes the largest entry of H positive.
 
-    `of=` gradients or attributions groups those instead. Of several, each divided by its norm and times its `balance`,
-    one H is found that suits all, and the groups are parts of the first. What has both signs goes into nmf as its
-    positive and its negative part.
+    `of=` factorizes gradients or attributions instead. Several contents are divided by their norms, weighted by
+    `balance`, and factorized with one common H; the groups are parts of the first. Values of both signs enter nmf as a
+    positive and a negative part.
 
-    `compatible=` makes groups that lead to given groups of a later layer: every activation is split among those in
-    proportion to the magnitude of its attribution to each, and the copies are added up again in H (Olah et al. 2018).
-    `align=0` leaves them plain; with `align=slider(0, 1)` a switch on the page shows either.
+    `compatible=` makes groups that lead to given groups of a later layer: every activation is split among those groups
+    in proportion to the magnitude of its attribution to each, and the copies are added up again in H (Olah et al.
+    2018). `align=0` turns this off; `align=slider(0, 1)` puts a switch on the page.
     """
 
     name = "factorize"

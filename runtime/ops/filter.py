@@ -24,9 +24,9 @@ COMPARE = {
 
 
 class Filter(Operation):
-    """Keeps the atoms that meet the condition, in the same order: `value > 0.1 and channel < 100`.
+    """Keeps the atoms that satisfy the condition, in the same order: `value > 0.1 and channel < 100`.
 
-    `value` and `magnitude` are the number's own; `channel`, `y`, `x`, `class` ... the atom's coordinates.
+    `value` and `magnitude` refer to the number; `channel`, `y`, `x`, `class` and so on to the coordinates of the atom.
     """
 
     name = "filter"

@@ -1,4 +1,4 @@
-"""`gradient(of)`: how fast a target changes with each atom."""
+"""`gradient(of)`: the derivative of a target with respect to each atom."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ NORMED = ("spatial", "pixel", "token", "whole")
 
 
 class Gradient(Operation):
-    """d target / d atom: a neuron's own, a channel's summed over positions, the L2 norm of a vector's.
+    """d target / d atom: for a neuron, its own derivative; for a channel, the sum over positions; for a vector, the L2
+    norm.
 
-    The norm of a difference of targets is not the difference of norms, so vectors take one class at a time.
+    The norm of a difference of targets is not the difference of their norms, so vectors take one class at a time.
     """
 
     name = "gradient"

@@ -1,4 +1,4 @@
-"""`ablate`, `steer`, `effect`: change the atoms, run again, show what changed."""
+"""`ablate`, `steer`, `effect`: change the atoms, run the network again, show what changed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bbilang.compiler.ir.types import FieldType
 
 
 class Ablate(Operation):
-    """Sets each atom's part to a value, one atom at a time; `effect(on)` gives the change that this makes."""
+    """Sets each atom's part to a value, one atom at a time; `effect(on)` gives the resulting change of a target."""
 
     name = "ablate"
     available = False

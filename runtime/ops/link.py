@@ -15,12 +15,14 @@ from bbilang.runtime.ops.attribute import with_linked
 
 
 class Link(Operation):
-    """Attribution between atoms, each pair of layers once, from the earlier to the later; readable from either side.
+    """Attribution between the atoms of layers: from the earlier layer to the later one, computed once for each pair of
+    layers and readable in both directions.
 
-    To a field it adds that field's axes under the names `to.layer`, `to.y` ...; to a selection, its states; without an
-    argument, on a list of fields, it links neighbours. A position's score is the L2 norm of its vector, a channel's the
-    sum over positions, a group's <its part / |its part|, activation>. Within one layer there is no link; an atom that a
-    reader chooses stands in its own layer with its own score, so that it can be seen, and clicked again.
+    Linked to a field, the result has that field's axes under the names `to.layer`, `to.y` and so on; linked to a
+    selection, it has the selection's states; without an argument, neighbours in a list of fields are linked. The score
+    of a position is the L2 norm of its vector; of a channel, the sum over positions; of a group, <its part / |its
+    part|, activation>. Atoms of one layer are not linked with each other. An atom that the reader chooses appears in
+    its own layer with its own score, so that it can be seen and clicked again.
     """
 
     name = "link"

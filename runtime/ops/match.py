@@ -1,4 +1,4 @@
-"""`match(other, by=)`: atoms of one model or layer matched with those of another."""
+"""`match(other, by=)`: match the atoms of one model or layer with those of another."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Match(Operation):
     available = False
     plan = "matches atoms of two models or layers"
     parameters = (
-        Parameter("other", "atoms", "the atoms that these are matched with"),
+        Parameter("other", "atoms", "the atoms to match with"),
         Parameter(
             "by", "word", "the measure of similarity", "correlation", choices=("correlation", "cka", "direction")
         ),

@@ -21,9 +21,9 @@ WORDS = {
 
 
 class Normalize(Operation):
-    """Divides by the largest magnitude within the scope, which the legend names: each channel, each layer, each method
-    of several, each pair of layers that `link` or `attribute` joins, or all. Where the reader chooses the other end,
-    its layer is one of the pair; the output is a layer, too."""
+    """Divides by the largest magnitude within a scope, which the legend names: each channel, each layer, each method,
+    each pair of layers that `link` or `attribute` connects, or the whole field. If the reader chooses the other end of
+    the link, the layer of that end is part of the pair; the output counts as a layer."""
 
     name = "normalize"
     parameters = (

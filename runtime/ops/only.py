@@ -1,4 +1,4 @@
-"""`only(field)`: keep the atoms that another field or element has."""
+"""`only(field)`: keep the atoms of another field or element."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from bbilang.runtime.fields.field import Field
 
 
 class Only(Operation):
-    """Keeps the atoms of another field or element, in their order and states: for example, maps of the channels that an
-    element shows."""
+    """Keeps the atoms that another field or element has, in its order and states: for example, maps of the channels
+    that an element shows."""
 
     name = "only"
     adds_up = True

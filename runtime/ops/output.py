@@ -1,4 +1,4 @@
-"""`output`: scores of classes, as targets and as fields."""
+"""`output`: the scores of classes, as targets and as fields."""
 
 from __future__ import annotations
 

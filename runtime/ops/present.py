@@ -9,9 +9,9 @@ from bbilang.runtime.fields.field import Field, Linked
 
 
 class Present(Operation):
-    """Draws a field. Every axis must be spent: by the style, by `facet=`, or handed to the reader by `at`.
+    """Draws a field. Every axis must be spent: drawn by the style, laid out by `facet=`, or left to the reader by `at`.
 
-    Its numbers have the axes in this order: states, then input, then the field's own.
+    The axes of its numbers are, in this order, the states, the inputs, and the field's own axes.
     """
 
     name = "present"

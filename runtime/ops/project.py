@@ -1,4 +1,4 @@
-"""`project(method, n, along=, fit=)`: fewer dimensions."""
+"""`project(method, n, along=, fit=)`: reduce the number of dimensions."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Projected(Field):
 
 
 class Project(Operation):
-    """Lowers the dimension of each atom's part (the vector at a position) or, with `along=`, of an axis of the field.
-    Each input and state by itself.
+    """Reduces the dimension of each atom's part (the vector at a position) or, with `along=`, of an axis of the field,
+    separately for each input and state.
 
     The result has an axis `component`. `fit=` names the field, or the member of this field's `layer` axis, on which the
-    projection is fitted; the others are transformed. tsne (van der Maaten and Hinton 2008) and umap (McInnes, Healy and
-    Melville 2018) have no `fit=`.
+    projection is fitted; the others are transformed by it. tsne (van der Maaten and Hinton 2008) and umap (McInnes,
+    Healy and Melville 2018) have no `fit=`.
 
-    Along an axis, layers are projected together, each divided by its mean magnitude, so that
+    Along an axis, layers are projected together after each is divided by its mean magnitude, so that
     `attribute(output.class) | relu | project(nmf, 2, along=class, fit=...)` is the map of all classes at once of Olah
-    et al. 2018. Parts are projected layer by layer. Components of pca have unit length and their largest number is
-    positive.
+    et al. 2018. Parts are projected separately for each layer. Components of pca have unit length, and their largest
+    entry is positive.
     """
 
     name = "project"

@@ -1,4 +1,4 @@
-"""`hover`, `click`, `pick`, `slider`: the choices of a reader, along one axis of states."""
+"""`hover`, `click`, `pick`, `slider`: selections of the reader, as an axis of states."""
 
 from __future__ import annotations
 

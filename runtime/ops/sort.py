@@ -10,7 +10,7 @@ from bbilang.runtime.fields.ranking import ALONG, BY, PER, pick_ranked, ranked_a
 
 
 class Sort(Operation):
-    """All atoms in order, the strongest first unless `descending=false`. Ties keep the order of the layer."""
+    """Orders all atoms, strongest first unless `descending=false`. Ties keep the order of the layer."""
 
     name = "sort"
     adds_up = True

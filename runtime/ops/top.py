@@ -70,17 +70,17 @@ def share_shown(field: Field, kept: Field, axis: str, type: FieldType) -> tuple[
 
 
 class Top(Keep):
-    """The k strongest atoms, the strongest first: ranked by the maximum over all other axes, in each state apart."""
+    """The k strongest atoms, strongest first, ranked by the maximum over all other axes, separately in each state."""
 
     name = "top"
     example = "block5c.expand.channel | attribute(output) | top(8) | present(featvis)"
 
 
 class Bottom(Keep):
-    """The k weakest atoms, the weakest first: by signed value, those most against.
+    """The k weakest atoms, weakest first: by signed value, those with the strongest evidence against.
 
-    Ranked like `top`, by the maximum over all other axes: of several classes, the atoms that speak for none of them,
-    and not those most against one; that is `by=` the class, or a pipe of its own.
+    Ranked like `top`, by the maximum over all other axes: with several classes, it keeps the atoms that are evidence
+    for none of them. For the strongest evidence against one class, use `by=` that class, or a separate pipe.
     """
 
     name = "bottom"
@@ -89,10 +89,11 @@ class Bottom(Keep):
 
 
 class Both(Keep):
-    """k from each end with a gap between, the strongest first, the weakest last; everything where there are fewer.
+    """The k strongest and the k weakest atoms, with a gap between them, strongest first; all atoms if there are fewer
+    than 2k.
 
-    Ranked like `top`, by the maximum over all other axes: of several classes the weak end are the atoms that speak for
-    none of them; `by=difference`, or `by=` a class, ranks by one number.
+    Ranked like `top`, by the maximum over all other axes: with several classes, the weakest atoms are those that are
+    evidence for none of them. `by=difference`, or `by=` a class, ranks by a single number.
     """
 
     name = "both"

@@ -1,4 +1,4 @@
-"""`trust(measure)`: test an attribution."""
+"""`trust(measure)`: test the reliability of an attribution."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ BOXED = tuple(name for name, measure in MEASURES.items() if measure.boxed)
 
 
 class Trust(Operation):
-    """Puts an attribution to the test. Measures of atoms stand beside it on an axis `measure`, as whiskers or bars;
-    those of the whole attribution go to the element's legend, and some can be drawn: `present(curve)`.
+    """Tests an attribution. Measures of single atoms are added along an axis `measure` and drawn as whiskers or bars;
+    measures of the whole attribution go to the element's legend, and some can be drawn: `present(curve)`.
 
-    A failed test is reported on the element. Tests are of all atoms of the layer, whatever `top` shows.
+    A failed test is reported on the element. Tests cover all atoms of the layer, whatever `top` shows.
     """
 
     name = "trust"
     adds_up = True
     parameters = (
-        Parameter("measure", "measures", "one measure or a list", choices=tuple(MEASURES)),
+        Parameter("measure", "measures", "a measure or a list of measures", choices=tuple(MEASURES)),
         Parameter("n", "integer", "the number of random paths, noisy copies or other classes that a measure draws", 10,
                   minimum=2, maximum=10_000),
-        Parameter("boxes", "boxes", "a JSON file of bounding boxes, in the form of COCO or VOC, for "
+        Parameter("boxes", "boxes", "a JSON file of bounding boxes, in COCO or VOC format, for "
                                     "`pointing_game` and `localization`", None),
     )  # fmt: skip
     example = "block5c.expand.channel | attribute(output) | top(8) | trust(path_dependence) | present(bars)"

@@ -1,4 +1,4 @@
-"""Targets and methods as a text says them: what a page copies for one atom."""
+"""Write targets and methods as .bbi text, for the pipes that a page copies."""
 
 from __future__ import annotations
 

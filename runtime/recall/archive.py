@@ -45,7 +45,7 @@ class Taken:
 
 
 def export(cache: Cache, path: Path, keys: Iterable[str] | None = None, parents: bool = False) -> Counter[str]:
-    """Write the icons and numbers among these records (all, unless said) to ``path``, whole or not at all; gives the
+    """Write the icons and numbers among these records (by default, all) to ``path``, whole or not at all; gives the
     number of each kind. Raises OSError."""
     count: Counter[str] = Counter()
     with replacing(path, parents) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:

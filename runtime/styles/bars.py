@@ -1,4 +1,4 @@
-"""`bars`: numbers as lengths."""
+"""`bars`: numbers as the lengths of bars."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def row_panels(drawing: Drawing) -> tuple[Panel, ...]:
 
 
 class Bars(Style):
-    """Horizontal bars in the order of the field. Takes `class` as groups of coloured bars, and from `trust` how far
-    each number may be off: as whiskers, or as a bar beside it."""
+    """Horizontal bars in the order of the field. Draws `class` as groups of coloured bars, and the uncertainty that
+    `trust` measured as whiskers or as a bar beside each."""
 
     name = "bars"
     spends = "one axis of atoms, or `class`"

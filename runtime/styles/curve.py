@@ -1,4 +1,4 @@
-"""`curve`: numbers along an ordered axis."""
+"""`curve`: numbers as lines along an ordered axis."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ ORDERED = ("layer", "step", "example", "component", "token")
 
 
 class Curve(Style):
-    """A line along an axis that has an order: layers from the input on, steps, components. Takes `class` as lines.
+    """A line along an ordered axis: layers from the input on, steps, components. Draws a line for each `class`.
 
-    After a measure that has a curve (`trust(deletion)`) it draws that."""
+    After a measure with a curve, such as `trust(deletion)`, it draws that curve."""
 
     name = "curve"
     spends = "one ordered axis: `layer`, `step`, `component` or `token`; or what `trust` measured along one"

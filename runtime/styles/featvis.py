@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 class Featvis(Style):
-    """Icons in a row, numbers under them; a `grid` where all positions are left. An icon maximizes the mean response of
-    the atom's direction: a channel's own, the activation vector of a position, a group's channel factor. Takes
-    `class` as bars around zero, and for two classes their net, which `color=` leaves out. `size=value`: area shows
-    magnitude, `size=norm` the norm of the atom's part.
+    """Icons in a row with their numbers below; a `grid` if the field has all positions. An icon maximizes the mean
+    response along the atom's direction: that of a channel, the activation vector of a position, the channel factor of a
+    group. Draws `class` as bars around zero, and for two classes their net, which `color=` omits. With `size=value` the
+    area shows the magnitude, with `size=norm` the norm of the atom's part.
 
-    `negative=`, `diversity=`, `place=` and `start=` ask for other pictures; `set featvis(...)` does for a whole file
-    (Olah, Mordvintsev, Schubert 2017). The picture of a `.whole` layer is a caricature of the input: what the layer
-    sees in it, exaggerated (Carter et al. 2019); or a dream (Mordvintsev, Olah, Tyka 2015)."""
+    `negative=`, `diversity=`, `place=` and `start=` request other pictures, for one element here or for a whole file by
+    `set featvis(...)` (Olah, Mordvintsev, Schubert 2017). The picture of a `.whole` layer is a caricature of the input,
+    which exaggerates what the layer responds to (Carter et al. 2019), or a dream (Mordvintsev, Olah, Tyka 2015)."""
 
     name = "featvis"
     portrays = True

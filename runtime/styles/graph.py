@@ -1,4 +1,4 @@
-"""`graph`: the model as a picture."""
+"""`graph`: the layers of the model as a diagram."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class Graph(Style):
-    """The layers as boxes from top to bottom in forward order, with their shapes, their numbers as colour. Layers that
-    do not wait for each other stand side by side; a line that goes round others is a skip, and a layer whose own parts
-    are gone round says so."""
+    """The layers as boxes from top to bottom in forward order, with their shapes, and their numbers as colour. Parallel
+    layers are side by side; a line that bypasses others is a skip connection, and a layer with a skip connection inside
+    is marked."""
 
     name = "graph"
     spends = "`layer`"

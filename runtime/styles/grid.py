@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 
 class Grid(Style):
-    """One icon a position, for the vector there. With `size=norm` a cell's area shows the vector's L2 norm, with
-    `size=value` the magnitude of its value, as a share of the largest of its layer. Pointing at a cell marks and
-    enlarges the cell at the same position in every grid of the page. `present(featvis)` draws positions like this."""
+    """One icon for each position, along its activation vector. With `size=norm` the area of a cell shows the L2 norm of
+    the vector, with `size=value` the magnitude of its value, relative to the largest in its layer. Pointing at a cell
+    highlights and enlarges the cell at the same position in every grid of the page. `present(featvis)` draws positions
+    like this."""
 
     name = "grid"
     spends = "`y` and `x`"

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 class Heatmap(Style):
     """A map of numbers, alone or `over=` a photo: a sequential scale for magnitudes, a diverging one about zero for
-    signed values. One scale for the whole element, all its facets and states. Over a photo, a magnitude is a spotlight:
-    the photo in full where it is largest, grey and faded where it is zero; signed values tint it. Colours of pixels are
-    clipped at the 99th percentile. Tokens of a text are its words, each on the colour of its number."""
+    signed values. All facets and states of an element share one scale. Over a photo, a magnitude is a spotlight: the
+    photo keeps its colours where the magnitude is largest, and is grey and faded where it is zero; signed values tint
+    the photo. Colours of pixels are clipped at the 99th percentile. For texts, each token is shown on the colour of its
+    number."""
 
     name = "heatmap"
     spends = "`y` and `x`, or `token`"

@@ -1,4 +1,4 @@
-"""`image`: the picture itself."""
+"""`image`: the input picture."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 class ImageStyle(Style):
-    """The input as the network sees it, resized and cropped. It shows the positions of every layer: selections over
-    positions react to it, and maps are drawn `over=` it."""
+    """The input as the network sees it, resized and cropped. The reader can select positions of any layer in it, and
+    maps can be drawn `over=` it."""
 
     name = "image"
     spends = "the picture's `y` and `x`"

@@ -1,4 +1,4 @@
-"""`masks`: a colour for each group, over the photo."""
+"""`masks`: the positions of each group in its colour."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 
 class Masks(Style):
-    """Where each group is: every position tinted by the mean of the groups' colours, weighted by their values, the more
-    the larger the strongest of them; each group's number stands where it is strongest. Pointing at a group shows its
-    own map, pointing at a position fades the groups that are not there, in every element that shows them."""
+    """Where each group is: every position is tinted with the mean of the groups' colours, weighted by their values, and
+    more strongly where the largest value is higher. The number of each group is printed where the group is strongest.
+    Pointing at a group shows its own map; pointing at a position fades the groups that are absent there, in every
+    element that shows them."""
 
     name = "masks"
     spends = "`group`, `y` and `x`"

@@ -1,4 +1,4 @@
-"""`matrix`: two axes as rows and columns."""
+"""`matrix`: numbers as coloured cells in rows and columns."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 class Matrix(Style):
     """Numbers as coloured cells: atoms by classes, groups by classes, layers by classes, channels by channels; atoms by
-    inputs, where there are several and no other axis; or pairs `top` kept, whose other cells stay empty. One scale for
-    the whole element, symmetric about zero where values are signed."""
+    inputs, if there are several inputs and no other axis; or the pairs that `top` kept, with all other cells empty. One
+    scale for the whole element, symmetric about zero for signed values."""
 
     name = "matrix"
     spends = "two axes, of which one may be the inputs, or one of pairs"

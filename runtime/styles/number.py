@@ -1,4 +1,4 @@
-"""`number`: one value, large, with its unit and a line of what it is."""
+"""`number`: one value in large digits, with its unit and a description."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 class Number(Style):
-    """One value in large digits with its unit, and below it what it is: the score of a class, a sum, the number of the
-    atom that the reader chooses. `facet=` lays several out side by side."""
+    """One value in large digits with its unit, and a description below it: the score of a class, a sum, the number of
+    the atom that the reader chooses. `facet=` draws several side by side."""
 
     name = "number"
     spends = "no axis, or one of size 1"

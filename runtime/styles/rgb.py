@@ -1,4 +1,4 @@
-"""`rgb`: components as colours."""
+"""`rgb`: components as the colours of one picture."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 class Rgb(Style):
     """Up to three components over positions as one picture, alone or `over=` another element.
 
-    Three are red, green and blue: grey is zero for signed components, black for others, on one scale for the element.
-    Two are orange and blue, as in the article's map of all classes at once: `[t0, (t0 + t1) / 2, t1]` of each panel,
-    minus its mean, divided by its largest magnitude / 1.5, plus 0.3, cut to 0..1 (Olah et al. 2018). One is grey.
+    Three components are red, green and blue, on one scale for the element; zero is grey for signed components and black
+    for others. Two are orange and blue, as in the article's map of all classes at once: `[t0, (t0 + t1) / 2, t1]` of
+    each panel, minus its mean, divided by its largest magnitude / 1.5, plus 0.3, clipped to 0..1 (Olah et al. 2018).
+    One is grey.
     """
 
     name = "rgb"

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 
 class Sankey(Style):
-    """Columns of atoms with links between neighbours: width by magnitude, and at each node what raises above a line and
-    what lowers below it; their net is drawn in ink and printed. Links of one unit have one scale. Clicking a node
-    leaves what flows through it: the links before it are scaled by the share of their end that goes on to it, those
-    after it by the share of their start that comes from it; the numbers are then those of its links."""
+    """Columns of atoms with links between neighbouring columns. The width of a link is its magnitude; at each node,
+    positive links are above a line and negative ones below it, and their net is drawn in black and printed. Links of
+    the same unit share one scale. Clicking a node keeps only the flow through it: links before it are scaled by the
+    share of their end that continues to the node, links after it by the share of their start that comes from the node,
+    and the printed numbers are those of its links."""
 
     name = "sankey"
     spends = "a linked list of fields"

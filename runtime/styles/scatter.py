@@ -1,4 +1,4 @@
-"""`scatter`: atoms as points."""
+"""`scatter`: atoms as points in the plane."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 
 class Scatter(Style):
-    """Each atom a point at its two components, or at its numbers for two classes; both axes on one scale. Pointing at a
-    point names it, and with `icons=true` shows what excites it."""
+    """Each atom as a point at its two components, or at its numbers for two classes; both axes have the same scale.
+    Pointing at a point shows its name and, with `icons=true`, its icon."""
 
     name = "scatter"
     spends = "one axis of atoms and one of size 2 (`component` or `class`)"
-    parameters = (Parameter("icons", "flag", "make an icon for every point, shown where the reader points", False),)
+    parameters = (
+        Parameter("icons", "flag", "make an icon for every point, shown when the reader points at it", False),
+    )
     zero_centred = True
     selects_marks = True
     example = (

@@ -1,4 +1,4 @@
-"""`swatches`: numbers as the strength of a colour."""
+"""`swatches`: numbers as the opacity of coloured squares."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def is_pair(drawing: Drawing) -> bool:
 
 
 class Swatches(Style):
-    """Squares whose opacity is the share of the largest magnitude, a row for each class, as in the article's teaser;
-    evidence against a class is a minus in its colour."""
+    """A row of squares for each class, as in the article's teaser. The opacity of a square is its magnitude relative to
+    the largest; a minus in the class's colour is evidence against the class."""
 
     name = "swatches"
     spends = "one axis of atoms, or `class`"

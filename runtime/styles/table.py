@@ -1,4 +1,4 @@
-"""`table`: numbers as numbers."""
+"""`table`: a table of numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Table(Style):
-    """One axis as rows; a second, where there is one, as columns."""
+    """Numbers in a table: one axis as rows, a second axis, if there is one, as columns."""
 
     name = "table"
     spends = "one axis or two"

@@ -12,14 +12,14 @@ from bbilang.cli.options import Device, Draft, Inputs, Json, Model, Parents, See
 def cache(
     context: typer.Context,
     limit: Annotated[
-        str | None, typer.Option(metavar="AMOUNT", help="the most room, as 2GB: kept, and applied at once")
+        str | None, typer.Option(metavar="AMOUNT", help="the size limit, such as 2GB; saved and applied at once")
     ] = None,
     json: Json = False,
 ) -> Any:
-    """What is kept on disk: icons, numbers, finished pages.
+    """Show the cache on disk: icons, numbers, finished pages.
 
-    What was computed before, by any text, is not computed again. Alone, it says where that is, how many entries of each
-    kind there are, and how much room they take.
+    Results that any text computed before are reused. Without a command, it prints where the cache is, how many entries
+    of each kind it has, and how much space they take.
 
     $ bbi cache
     $ bbi cache --limit 2GB
@@ -35,21 +35,21 @@ def cache(
 
 
 def show_cache(json: Json = False) -> Any:
-    """Say where the entries are, how many of each kind, and how much room they take."""
+    """Print where the cache is, how many entries of each kind it has, and how much space they take."""
     from bbilang.cli import cache as store
 
     return store.show(json)
 
 
 def clear_cache() -> Any:
-    """Forget everything that is kept. Pages that were made stay as they are."""
+    """Delete everything in the cache. Pages that you saved are not touched."""
     from bbilang.cli import cache as store
 
     return store.clear()
 
 
 def export_cache(
-    target: Annotated[str, typer.Argument(metavar="FILE", help="the file to write, as icons.bbicache")],
+    target: Annotated[str, typer.Argument(metavar="FILE", help="the file to write, such as icons.bbicache")],
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXTS", help="only what these .bbi files need")] = None,
     input: Inputs = None,
     model: Model = None,
@@ -60,10 +60,10 @@ def export_cache(
     draft: Draft = False,
     parents: Parents = False,
 ) -> Any:
-    """Write icons and numbers into one file, for another machine.
+    """Export icons and numbers to one file, for another machine.
 
-    All of them, or what some texts need; options as `bbi run` had them. The other machine needs the same version of bbi
-    for the numbers, and the same weights.
+    Exports everything, or only what the given texts need, with the options that `bbi run` had. The other machine needs
+    the same weights and, for the numbers, the same version of bbi.
 
     $ bbi cache export icons.bbicache teaser.bbi
     """
@@ -76,12 +76,12 @@ def export_cache(
 
 
 def import_cache(
-    source: Annotated[str, typer.Argument(metavar="FILE", help="a file of `bbi cache export`")],
+    source: Annotated[str, typer.Argument(metavar="FILE", help="a file from `bbi cache export`")],
 ) -> Any:
-    """Take icons and numbers from a file that another machine wrote.
+    """Import icons and numbers from a file that another machine exported.
 
-    Each entry is looked at first: its checksum, and that it is an icon or numbers. Nothing in the file is run. A page
-    that shows some of it says so at its foot.
+    Each entry is validated first: its checksum, and that it holds an icon or numbers. No code in the file is run. A
+    page that uses imported entries says so in its footer.
 
     $ bbi cache import icons.bbicache
     """

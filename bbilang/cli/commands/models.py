@@ -10,9 +10,9 @@ from bbilang.cli.options import AllowCode, Json, Parents, Pin, Quiet
 
 
 def examples(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="of one; all are listed unless said")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="of one text; by default all are listed")] = None,
     output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="copy it into a file")] = None,
-    force: Annotated[bool, typer.Option("--force", metavar="", help="write over a file that is there")] = False,
+    force: Annotated[bool, typer.Option("--force", metavar="", help="overwrite an existing file")] = False,
     parents: Parents = False,
 ) -> Any:
     """List the texts of the gallery, print one, or copy one.
@@ -27,9 +27,9 @@ def examples(
 
 
 def models(context: typer.Context, json: Json = False) -> Any:
-    """List the models, and where their weights come from.
+    """List the models and the sources of their weights.
 
-    Nothing is fetched but by `bbi models fetch` and the word download.
+    Weights are downloaded only by `bbi models fetch` and `--weights download`.
 
     $ bbi models
     $ bbi models fetch inceptionv1
@@ -50,10 +50,10 @@ def fetch_weights(
     sha256: Pin = None,
     quiet: Quiet = False,
 ) -> Any:
-    """Fetch the weights of a model from their known address, and keep them.
+    """Download the weights of a model from their known address into the cache.
 
-    What --weights download does, ahead of time. What broke off goes on where it was. The file is looked at before it is
-    kept: its hash, names, shapes and numbers.
+    The same as --weights download, ahead of time. An interrupted download resumes. The file is validated before it is
+    stored: its hash, names, shapes and numbers.
 
     $ bbi models fetch inceptionv1
     """
@@ -63,16 +63,16 @@ def fetch_weights(
 
 
 def layers(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="a name of `bbi models`, timm:NAME, ...")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="a name from `bbi models`, timm:NAME, ...")],
     json: Json = False,
     format: Annotated[str | None, typer.Option(metavar="NAME", help="table or json")] = None,
     allow_code: AllowCode = False,
 ) -> Any:
     """List the layers of a model.
 
-    A tree in forward order, a block before its parts: sizes, how many numbers there are, whether they are ever
-    negative, whether every path from the input to the scores passes them (cut) or some path goes past (branch), and
-    which atoms a text can ask for.
+    Prints a tree in forward order, each block before its parts. For each layer: its shape, its number of values,
+    whether they can be negative, whether every path from the input to the scores passes through it (cut) or some path
+    bypasses it (branch), and the atoms that a text can use.
 
     $ bbi layers efficientnet_lite0
     $ bbi layers timm:vit_base_patch16_224

@@ -34,10 +34,10 @@ def run(
     pipe: Pipe = None,
     input: Inputs = None,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="PATH", help="the page; FILE.html unless said",
+        str | None, typer.Option("-o", "--output", metavar="PATH", help="the page to write; FILE.html by default",
                                  rich_help_panel=OUT)] = None,
     format: Annotated[
-        str | None, typer.Option(metavar="NAME", help="html, json, png, svg, pdf or csv; by PATH's ending unless said",
+        str | None, typer.Option(metavar="NAME", help="html, json, png, svg, pdf or csv; by default from PATH's suffix",
                                  rich_help_panel=OUT)] = None,
     title: Annotated[str, typer.Option(metavar="WORDS", help="of the page", rich_help_panel=OUT)] = "",
     each: Annotated[
@@ -61,8 +61,8 @@ def run(
 ) -> Any:  # fmt: skip
     """Compile a text to a page.
 
-    Icons take most of the time: first it says how many, and about how long. What was computed is kept, so a second run
-    is quick, and after Ctrl-C the same command goes on from where it was. --draft gives a first look in seconds.
+    Icons take most of the time; it first prints how many there are and estimates the time. Results are cached, so a
+    second run is fast, and after Ctrl-C the same command resumes. --draft gives a first look in seconds.
 
     $ bbi run teaser.bbi
     $ bbi run -e 'input | present(image)' --input sample:chelsea -o page.html
@@ -84,7 +84,7 @@ def watch(
     file: Annotated[str, typer.Argument(metavar="FILE", help="a .bbi file")],
     input: Inputs = None,
     port: Annotated[
-        int, typer.Option(metavar="NUMBER", min=0, max=65535, help="of 127.0.0.1; a free one unless said",
+        int, typer.Option(metavar="NUMBER", min=0, max=65535, help="of 127.0.0.1; a free one by default",
                           rich_help_panel=OUT, show_default=False)] = 0,
     open_it: Annotated[
         bool, typer.Option("--open", metavar="", help="open the browser", rich_help_panel=OUT)] = False,
@@ -101,9 +101,9 @@ def watch(
 ) -> Any:  # fmt: skip
     """Show the page in the browser while you write.
 
-    It is made anew whenever FILE is saved: what did not change is not computed again, icons appear as they are made,
-    and an error stands in the page, with its place. The address holds a token, and only this machine can reach it.
-    Ctrl-C ends it.
+    The page is rebuilt whenever FILE is saved: unchanged results are reused, icons appear as they are finished, and
+    errors are shown in the page with their position. The address contains a token, and only this machine can reach it.
+    Stop it with Ctrl-C.
 
     $ bbi watch page.bbi
     $ bbi watch page.bbi --draft --open
@@ -120,12 +120,12 @@ def watch(
 
 def extract(
     page: Annotated[str, typer.Argument(metavar="PAGE", help="a page that bbi made, or - for stdin")],
-    output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="stdout unless said")] = None,
+    output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="stdout by default")] = None,
     parents: Parents = False,
 ) -> Any:
-    """Give the text that a page was made from.
+    """Extract the text that a page was made from.
 
-    The same, byte by byte; nothing in the page is run.
+    The text is the same, byte for byte. No code in the page is run.
 
     $ bbi extract page.html -o page.bbi
     """

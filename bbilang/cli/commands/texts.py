@@ -39,10 +39,10 @@ def check(
     allow_code: AllowCode = False,
     json: Annotated[bool, typer.Option("--json", metavar="", help="the list of diagnostics, for editors")] = False,
 ) -> Any:
-    """List all errors in texts.
+    """Check texts and list all errors.
 
-    Syntax, names, layers, shapes, axes left over: all of it in one run, each with its place and what to do. Nothing
-    runs.
+    Checks syntax, names, layers, shapes and unspent axes in one go; each error comes with its position and a fix. The
+    network is not run.
 
     $ bbi check teaser.bbi
     $ bbi check specs --json
@@ -58,10 +58,10 @@ def explain(
     pipe: Pipe = None,
     input: Inputs = None,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="PATH", help="a file; plan.svg is a picture of the plan",
+        str | None, typer.Option("-o", "--output", metavar="PATH", help="a file to write, such as plan.svg",
                                  rich_help_panel=OUT)] = None,
     format: Annotated[
-        str | None, typer.Option(metavar="NAME", help="text, json, svg, png or pdf; by PATH's ending unless said",
+        str | None, typer.Option(metavar="NAME", help="text, json, svg, png or pdf; by default from PATH's suffix",
                                  rich_help_panel=OUT)] = None,
     parents: Parents = False,
     analyze: Annotated[bool, typer.Option("--analyze", metavar="", help="run it too, and measure each step")] = False,
@@ -80,8 +80,8 @@ def explain(
 ) -> Any:  # fmt: skip
     """Show the plan: what will run, and what it costs.
 
-    What the page is made of, which passes go through the network, and which lines asked for them: once as written, once
-    as the optimizer leaves it. Nothing runs, but with --analyze, which adds the time and the memory of each step.
+    Shows what the page is made of, the passes through the network, and the lines that need them, both as written and
+    optimized. The network runs only with --analyze, which adds the time and memory of each step.
 
     $ bbi explain teaser.bbi
     $ bbi explain teaser.bbi -o plan.svg
@@ -109,10 +109,10 @@ def format_texts(
     ] = False,
     diff: Annotated[bool, typer.Option("--diff", metavar="", help="change nothing; print what would change")] = False,
 ) -> Any:
-    """Bring texts into the one form.
+    """Format texts.
 
-    Files are changed in place, whole or not at all; comments, line ends and permissions stay. - reads stdin and writes
-    stdout.
+    Files are changed in place, atomically; comments, line endings and permissions are preserved. - reads stdin and
+    writes stdout.
 
     $ bbi fmt teaser.bbi
     $ bbi fmt --check --diff specs
@@ -123,21 +123,23 @@ def format_texts(
 
 
 def new(
-    file: Annotated[str | None, typer.Argument(metavar="FILE", help="to write; first.bbi unless said")] = None,
+    file: Annotated[str | None, typer.Argument(metavar="FILE", help="to write; first.bbi by default")] = None,
     model: Model = None,
     input: Annotated[
         str | None, typer.Option("--input", "-i", metavar="PICTURE", help="a file, glob, folder or sample:NAME")
     ] = None,
     show: Annotated[str | None, typer.Option(metavar="WORD", help="what to look at: channels, classes, ...")] = None,
-    layer: Annotated[str | None, typer.Option(metavar="NAME", help="of `bbi layers`; a good one unless said")] = None,
-    force: Annotated[bool, typer.Option("--force", metavar="", help="write over a file that is there")] = False,
+    layer: Annotated[
+        str | None, typer.Option(metavar="NAME", help="of `bbi layers`; chosen for you by default")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", metavar="", help="overwrite an existing file")] = False,
     parents: Parents = False,
     allow_code: AllowCode = False,
 ) -> Any:
     """Write a first text, after three questions.
 
-    Which network, which picture, what to look at. What an option says is not asked; without a terminal nothing is, and
-    the rest takes its default. The text checks, and its comments say what each line does.
+    It asks for the network, the picture, and what to look at. Options answer a question in advance; without a terminal,
+    it uses the defaults. The text has no errors, and its comments explain each line.
 
     $ bbi new
     $ bbi new cat.bbi --model efficientnet_lite0 --input cat.jpg --show channels
@@ -150,20 +152,21 @@ def new(
 
 def lsp(
     stdio: Annotated[
-        bool, typer.Option("--stdio", metavar="", help="the standard streams, as without options")
+        bool, typer.Option("--stdio", metavar="", help="the standard streams, which is the default")
     ] = False,
-    tcp: Annotated[int | None, typer.Option(metavar="PORT", min=0, max=65535, help="a port of this machine")] = None,
+    tcp: Annotated[int | None, typer.Option(metavar="PORT", min=0, max=65535, help="a local port")] = None,
     websocket: Annotated[
-        int | None, typer.Option(metavar="PORT", min=0, max=65535, help="a port of this machine, for a page")
+        int | None,
+        typer.Option(metavar="PORT", min=0, max=65535, help="a local port for a websocket"),
     ] = None,
     origin: Annotated[
         list[str] | None, typer.Option(metavar="ADDRESS", help="a page that may open the websocket; repeatable")
     ] = None,
 ) -> Any:
-    """Serve an editor: what is wrong, what is possible, what is meant.
+    """Start the language server for an editor.
 
-    The language server: diagnostics while typing, completion at every character, hover, rename, quick fixes. An editor
-    starts it; docs/editors.md says how. It needs pip install 'bbilang[lsp]'.
+    It offers diagnostics while typing, completion, hover, rename and quick fixes. Editors start it themselves;
+    docs/editors.md explains how. It needs pip install 'bbilang[lsp]'.
 
     $ bbi lsp
     """
