@@ -220,7 +220,7 @@ def test_json_needs_no_stderr(bbi, photos):
     done = bbi("explain", "-e", NO_ICONS, "-i", "cat.jpg", "--analyze", "--json")
     assert (done.code, done.err) == (0, "")
     steps = json.loads(done.out)["after"]
-    assert [s["kind"] for s in steps] == ["forward", "backward", "draw"]
+    assert [s["kind"] for s in steps] == ["forward", "backward", "reruns", "draw"]
     assert all(s["seconds"] >= 0 for s in steps)
 
 

@@ -56,7 +56,7 @@ def _changed(form, change):
         lambda f: f["nodes"][-1].update(op=3),
         lambda f: f["nodes"][-1]["type"].update(axes=[{"name": "y"}]),
         lambda f: f["nodes"][-1]["type"]["axes"][0].update(size=0),
-        lambda f: f["backwards"][0].update(forward=99),
+        lambda f: (f["backwards"] or f["reruns"])[0].update(forward=99),
         lambda f: f["interfaces"][0]["elements"][0].update(node=10**6),
         lambda f: f["nodes"][-1]["parameters"].update(x={"code": "print(1)"}),
         lambda f: f.update(description={"name": 1}),
