@@ -90,7 +90,7 @@ def scaled(field: Field, shown: Mapping[str, str] | None = None) -> Field:
     words = [f"{name} {prose(size)}" for name, size in zip(names, largest.ravel(), strict=True)]
     notes = (
         *(_renamed(note, shown) for note in field.notes),
-        f"1 stands for: {', '.join(words)}, each in its method's own unit",
+        f"the largest magnitudes are {', '.join(words)}, each in its method's own unit",
     )
     type = replace(field.type, unit="share of the method's maximum", scope="scaled separately for each method")
     return replace(field.with_values(Named(values.dims, data), type), notes=notes)

@@ -62,7 +62,7 @@ class Heatmap(Style):
         signed, over = drawing.field.type.signed, drawing.node["over"] is not None
         values = _values(drawing)
         ends = panel_ends(drawing, values)
-        numbered = drawing.whole or numbers_fit(values)
+        numbered, apart = drawing.whole or numbers_fit(values), len(set(ends)) > 1
         factor = smoothing(values) if over else 1
 
         def frame(index: Index) -> tuple[Frame, Shape]:
@@ -75,7 +75,8 @@ class Heatmap(Style):
                 pictures += input_below(drawing, index)
             atoms = drawing.cells(index, (y, x)) if drawing.whole or cells.size <= MAX_CELLS else ()
             numbers = tuple((rounded(value),) for value in cells.ravel()) if numbered and atoms else ()
-            means = () if numbers else coarse(cells)
+            end = ends[index[-1] if drawing.facet else 0][1]
+            means = () if numbers else coarse(cells / end if apart else cells)  # in the legend's unit
             return Frame(atoms, tuple(pictures), numbers, coarse=means), (y, x)
 
         return drawing.map_panels(frame)

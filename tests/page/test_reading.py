@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tiny
 
-from bbilang.runtime.view.scales import coarse
+from bbilang.runtime.view.scales import clipped, coarse, scale_ends
 from bbilang.runtime.view.states import elements
 
 pytestmark = pytest.mark.browser
@@ -53,6 +53,22 @@ def test_maps_of_pixels_are_read_in_blocks(show):
     page = show(map_views.pixels)
     point(page, 0.99, 0.01)
     assert readout(page) == "rows 0 to 3, columns 52 to 55, mean: 0.5"
+
+
+def test_means_of_panels_with_units_of_their_own_are_in_the_legends_unit(monkeypatch):
+    monkeypatch.setattr("bbilang.runtime.styles.heatmap.MAX_CELLS", 0)  # too fine for every number, as 224 x 224 are
+    text = "map = input.pixel | attribute(output, method=[gradient, occlusion]) | present(heatmap, facet=method)"
+    results = tiny.run(text)
+    one = next(e for e in elements(tiny.view_of(results)) if e.id == "map")
+    assert one.legend.unit == "share of the upper end of each panel's scale"
+    field = results.fields["map"].values.ordered(("input", "method", "y", "x")).data[0]
+    for panel, raw in zip(one.panels, field, strict=True):
+        (frame,) = panel.frames
+        shares = raw / np.abs(raw).max()
+        end = scale_ends(clipped(shares), True)[1]
+        wanted = np.array(coarse(shares)) / end
+        assert not frame.values and np.abs(np.array(frame.coarse) - wanted).max() < 0.01 * np.abs(wanted).max()
+    assert not any("1 stands for" in note for note in one.legend.notes)
 
 
 def test_means_are_those_of_the_blocks():
