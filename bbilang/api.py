@@ -1,4 +1,4 @@
-"""The public functions: the stages, one each, and `run`, their chain. Each reads its arguments and hands on.
+"""The public functions: one for each stage, and `run`, which chains them. Each validates its arguments and delegates.
 
 text -> AST -> typed IR -> optimized IR -> physical plan -> results -> view model -> HTML
    parse   check      optimize        plan            execute    view          render
@@ -54,13 +54,13 @@ def run(
 ) -> Page:
     """Compile a .bbi text to a page. text: the text itself, or the path of its file.
 
-    model: a name (`bbi models`), a torch.nn.Module or an adapter (`bbilang.adapt`); the text's own, or the default,
-    unless said. input: file names, PIL pictures, uint8 arrays (y, x, 3), or tensors (3, y, x) in [0, 1]; one or a list;
-    tensors (channel, x) or (channel,) for a module that takes them. weights: a file, `random`, or `download` (kept
-    afterwards). device: `auto`, `cpu`, `cuda`, `mps`. settings: `{"featvis.steps": 64}`. input_size: (y, x) in pixels,
-    where the model does not say. draft: small icons of few steps, labelled as such on the page. cache: False for none,
-    or a folder. progress: a function that is told how far the work is. Raises `BbiError` with everything wrong; E423
-    for an argument of another kind.
+    model: a name (`bbi models`), a torch.nn.Module or an adapter (`bbilang.adapt`); by default that of the text, or the
+    default model. input: file names, PIL pictures, uint8 arrays (y, x, 3), or tensors (3, y, x) in [0, 1]; one or a
+    list; tensors (channel, x) or (channel,) for a module that takes them. weights: a file, `random`, or `download`
+    (into the cache). device: `auto`, `cpu`, `cuda`, `mps`. settings: `{"featvis.steps": 64}`. input_size: (y, x) in
+    pixels, if the model does not define it. draft: small icons of few steps, labelled as such on the page. cache: False
+    for none, or a folder. progress: a function that is told how far the work is. Raises `BbiError` with everything
+    wrong; E423 for an argument of another kind.
     """
     request = replace(
         _request(_source(text), model, input, weights, settings, input_size),
@@ -74,12 +74,12 @@ def run(
 
 
 def parse(text: str | Source | Path, name: str = "<text>") -> ast.File:
-    """The syntax tree of a text, or of the file at a path. Raises `BbiError` with every syntax error in it."""
+    """Parse a text, or the file at a path, to its syntax tree. Raises `BbiError` with every syntax error."""
     return parse_source(_source(text, name))
 
 
 def _source(text: str | Source | Path, name: str = "<text>") -> Source:
-    """A text, or that of the file at a path."""
+    """Return a text, or that of the file at a path."""
     if isinstance(text, PathLike):
         from bbilang.texts import read
 
@@ -97,7 +97,7 @@ def _request(
     settings: Mapping[str, Any] | None,
     input_size: int | Sequence[int] | None,
 ) -> Request:
-    """A request with the arguments that `run`, `check` and `explain` share, checked. Raises BbiError E423."""
+    """Validate the arguments that `run`, `check` and `explain` share, and return the request. Raises BbiError E423."""
     return Request(
         text=text,
         model=_model(model),
@@ -122,17 +122,17 @@ def check(
     settings: Mapping[str, Any] | None = None,
     input_size: int | Sequence[int] | None = None,
 ) -> Program:
-    """The typed program: every name resolved, every field typed, every axis spent. Nothing runs; no torch, unless the
-    model is a module of the caller's. Raises `BbiError` with everything that is wrong."""
+    """Return the typed program: every name resolved, every field typed, every axis spent. Nothing runs, and torch is
+    not imported unless the model is a caller's module. Raises `BbiError` with all errors."""
     tree = file if isinstance(file, ast.File) else parse(file)
     return Pipeline(_request(tree, model, input, weights, settings, input_size)).program
 
 
 def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | None = None) -> Program:
-    """The same pages from fewer passes. Applying it twice changes nothing.
+    """Optimize a program: the same page from fewer passes. Idempotent.
 
-    speeds: of the device that it will run on, where they were measured. force: forward or reverse mode wherever both
-    would do, to override the cost model.
+    speeds: those of the device that it will run on, if measured. force: forward or reverse mode wherever both are
+    possible, to override the cost model.
     """
     if not isinstance(program, Program):
         givens.wrong("program", program, "a program", "`check(parse(text))` gives one")
@@ -142,8 +142,8 @@ def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | N
 
 
 def plan(program: Program) -> Plan:
-    """The passes in order, with what each costs and who asked for it. Raises `BbiError` where a program that was read
-    back needs an operation or a style that is not installed here."""
+    """Plan a program: its passes in order, each with its cost and the elements that need it. Raises `BbiError` if a
+    deserialized program needs an operation or a style that is not installed."""
     if not isinstance(program, Program):
         givens.wrong("program", program, "a program", "`check(parse(text))` gives one")
     require_installed(program, registry())
@@ -165,9 +165,9 @@ def execute(
 ) -> Results:
     """Run a plan: numbers and icons. ``model`` and ``input`` as in `run`; left out, the program's own are loaded.
 
-    recall: what the cache holds is not computed again. Without it every pass runs, so that it can be measured, and
-    only icons come from the cache; ``cache=False`` uses none at all. measure: each step's peak memory too, for which
-    nothing is recalled. early: is handed the numbers before icons are made, and each icon (`bbi watch`).
+    recall: reuse cached results. Without it every pass runs, so that it can be measured, and only icons come from the
+    cache; ``cache=False`` disables the cache. measure: also measure the peak memory of each step, which reuses no
+    results. early: receives the numbers before icons are made, and each icon when it is finished (`bbi watch`).
     """
     from bbilang.runtime.execution.job import Job
     from bbilang.runtime.recall.incremental import execute as execute_job
@@ -204,8 +204,8 @@ def _cache(cache: Any) -> Cache | None:
 
 
 def view(results: Results, title: str = "", whole: bool = False) -> View:
-    """The view model: what each element shows in each state, in plain numbers, strings and images. ``whole``: with
-    every number of maps that a page shows as pictures only, for a table."""
+    """Return the view model: what each element shows in each state, as plain numbers, strings and images. ``whole``:
+    for a table, with every number of maps that a page shows only as pictures."""
     from bbilang.runtime.execution.results import Results
 
     if not isinstance(results, Results):
@@ -214,7 +214,7 @@ def view(results: Results, title: str = "", whole: bool = False) -> View:
 
 
 def render(page: View) -> str:
-    """The standalone HTML page of a view model."""
+    """Render a view model as a standalone HTML page."""
     from bbilang.runtime.view.model import View
 
     if not isinstance(page, View):
@@ -232,9 +232,10 @@ def explain(
     input_size: int | Sequence[int] | None = None,
     force: Literal["forward", "reverse"] | None = None,
 ) -> Explanation:
-    """The plan before and after the optimizer: `print` it, `.to_svg()` it, or let a notebook show it. Nothing runs.
+    """Explain the plan before and after optimization; `print` the result, call `.to_svg()`, or display it in a
+    notebook. Nothing runs.
 
-    force: the mode wherever both would do, to override the cost model.
+    force: the mode wherever both are possible, to override the cost model.
     """
     if force not in (None, "forward", "reverse"):
         givens.wrong("force", force, "`forward`, `reverse` or None")

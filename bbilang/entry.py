@@ -1,10 +1,10 @@
-"""Where the command `bbi` begins: Ctrl-C is one line and exit code 130 also while the rest is being imported."""
+"""Entry point of the command `bbi`, which handles Ctrl-C (one line, exit code 130) even during imports."""
 
 import sys
 
 
 def main() -> int:
-    """Run `bbi`; gives the exit code."""
+    """Run `bbi` and return the exit code."""
     try:
         from bbilang.cli import heap
         from bbilang.cli.app import main as run

@@ -1,4 +1,4 @@
-"""Notebooks: `%load_ext bbilang`, and a cell that begins with `%%bbi` is a text.
+"""The notebook extension: after `%load_ext bbilang`, a cell that begins with `%%bbi` is compiled as a text.
 
     %%bbi --model net --input photo
     block4b.channel | attribute(output) | top(8) | present(featvis)
@@ -23,17 +23,17 @@ NAME = "_bbi"
 
 
 class CellError(BbiError):
-    """An error in a cell: shown as the command line shows it, without a traceback."""
+    """An error in a cell, shown like on the command line, without a traceback."""
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython prints in place of one."""
+        """Return the lines that IPython prints instead of a traceback."""
         from bbilang.cli.console import printed
 
         return printed(str(self)).splitlines()
 
 
 def load(shell: Any) -> None:
-    """What `%load_ext bbilang` does."""
+    """Register `%%bbi` for `%load_ext bbilang`."""
 
     def bbi(line: str, cell: str) -> None:
         run_cell(shell, line, cell)
@@ -43,7 +43,7 @@ def load(shell: Any) -> None:
 
 
 def run_cell(shell: Any, line: str, cell: str) -> None:
-    """The page of a cell, shown and bound to a name. Raises CellError."""
+    """Compile a cell, show its page and bind it to a name. Raises CellError."""
     from bbilang.cli.errors import explained
 
     shown = _Shown()
@@ -137,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _Shown:
-    """One output: first how far the work is, then the page."""
+    """The output of a cell: first the progress, then the page."""
 
     def __init__(self) -> None:
         self._handle: Any = None

@@ -1,4 +1,4 @@
-"""A compiled page: save it, show it in a notebook, or compute with its numbers."""
+"""`Page`: a compiled page, which can be saved, shown in a notebook, or read as numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FORMATS = ("html", "json", "png", "svg", "pdf", "csv")
 
 
 class NoElement(BbiError, KeyError):
-    """There is no element of that name."""
+    """No element has that name."""
 
     def __str__(self) -> str:
         return Exception.__str__(self)
@@ -33,22 +33,23 @@ class NoElement(BbiError, KeyError):
 
 @frozen
 class Page:
-    """A compiled page. In a notebook it shows itself; `save` writes it, `data` gives an element's numbers."""
+    """A compiled page, which notebooks display. `save` writes it; `data` returns an element's numbers."""
 
     view: View
     results: Results
     plan: Plan
 
     def html(self) -> str:
-        """The standalone page."""
+        """The standalone page as HTML."""
         return rendered(self.view)
 
     def save(self, path: str | Path, format: str | None = None, parents: bool = False) -> Path:
         """Write the page: html, json, png, svg, pdf or csv, by default the format of the file's suffix.
 
-        The file is there whole or not at all; a pipe or a terminal is written into. `~` is expanded. parents: make
-        folders that are missing. A table (csv) has every number, also of maps that the page shows as pictures only.
-        Raises BbiError E430 for an unknown format, E431 where it cannot be written, E311 for a table of too many rows.
+        A regular file is written atomically; pipes and terminals are written to directly. `~` is expanded. parents:
+        create missing folders. A table (csv) has every number, including those of maps that the page shows only as
+        pictures. Raises BbiError E430 for an unknown format, E431 if it cannot be written, E311 for a table with too
+        many rows.
         """
         from bbilang.runtime.page.export import export
 
@@ -64,7 +65,7 @@ class Page:
             raise unwritten(path, reason, "`parents=True` makes it") from reason
 
     def to_dict(self) -> dict[str, Any]:
-        """The view model as plain dictionaries and lists; pictures as bytes."""
+        """Return the view model as plain dictionaries and lists, with pictures as bytes."""
         return asdict(self.view)
 
     def data(self, name: str) -> Data:
@@ -91,7 +92,7 @@ class Page:
 
 
 def view_of(results: Results, title: str = "", whole: bool = False) -> View:
-    """Results as a view model. ``whole``: with every number of maps that a page shows as pictures only."""
+    """Return results as a view model. ``whole``: with every number of maps that a page shows only as pictures."""
     from bbilang.runtime.view.build import view
     from bbilang.runtime.view.provenance import provenance_of
 
@@ -99,7 +100,7 @@ def view_of(results: Results, title: str = "", whole: bool = False) -> View:
 
 
 def rendered(view: View) -> str:
-    """A view model as the standalone HTML page."""
+    """Render a view model as a standalone HTML page."""
     from bbilang.runtime.page.html import render
 
     return render(view, registry().styles)

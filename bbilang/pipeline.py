@@ -1,4 +1,4 @@
-"""The one chain of stages that every front goes through: the Python API, the commands, the preview, the notebook.
+"""The pipeline of stages that the Python API, the commands, the preview and the notebook share.
 
     text -> AST -> typed program -> optimized program -> plan -> results -> view -> page
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @frozen
 class Request:
-    """A text, and everything that is said outside of it.
+    """A text with the options that come from outside of it.
 
     ``text``: a source, which is parsed with recovery, or a syntax tree. ``model``: a name, a torch.nn.Module, or an
     adapter. ``input``: as in `bbilang.run`. ``force``: forward or reverse mode wherever both would do. ``cache``: where
@@ -89,7 +89,7 @@ class Pipeline:
 
     @cached_property
     def options(self) -> Options:
-        """What the checker is told besides the text."""
+        """Return the options of the checker."""
         from bbilang.runtime.inputs.load import expanded, listed, names_of, rank_of
 
         request, settings = self.request, dict(self.request.settings)
@@ -105,7 +105,7 @@ class Pipeline:
 
     @cached_property
     def _callers_model(self) -> Adapter | None:
-        """The caller's own module; described once, for the checker and for the run."""
+        """Return the adapter of the caller's module, described once for checking and running."""
         request = self.request
         if request.model is None or isinstance(request.model, str):
             return None
@@ -117,7 +117,7 @@ class Pipeline:
 
     @cached_property
     def plan(self) -> Plan:
-        """The plan that runs: of the optimized program, unless the request says otherwise."""
+        """Return the plan to run: that of the optimized program, unless the request disables optimization."""
         from bbilang.runtime.device.mode_choice import plan_for_device
 
         request = self.request
@@ -127,13 +127,13 @@ class Pipeline:
 
     @cached_property
     def plan_as_written(self) -> Plan:
-        """One pass for every node that needs one."""
+        """Return the unoptimized plan, with one pass for every node that needs one."""
         from bbilang.compiler.plan.plan import plan
 
         return plan(self.program)
 
     def explanation(self) -> Explanation:
-        """Both plans, compared. Nothing runs."""
+        """Compare the two plans without running them."""
         from bbilang.compiler.explain.explain import Explanation
 
         return Explanation(self.plan_as_written, self.plan, (), operation_defaults())
@@ -142,7 +142,7 @@ class Pipeline:
 
     @cached_property
     def job(self) -> Job:
-        """What the plan runs on. A caller's module is taken as it was described."""
+        """Return the job that executes the plan. A caller's module is used as it was described."""
         from bbilang.runtime.execution.job import Job
 
         request = self.request
@@ -153,12 +153,12 @@ class Pipeline:
 
     @property
     def recalls(self) -> bool:
-        """Whether numbers may come from the cache: who forces a mode wants to see it run."""
+        """Return whether numbers may come from the cache: not with a forced mode, which is meant to be measured."""
         return self.request.cache is not None and self.request.force is None
 
     @cached_property
     def results(self) -> Results:
-        """Numbers and icons. Afterwards the device is calibrated, where the plan depends on it."""
+        """Compute numbers and icons, then calibrate the device if the plan depends on its speeds."""
         from bbilang.runtime.device.mode_choice import calibrate_for
         from bbilang.runtime.recall.incremental import execute
 
@@ -168,7 +168,7 @@ class Pipeline:
         return results
 
     def measured(self) -> Results:
-        """Results with the time and the peak memory of each step; only icons come from the cache."""
+        """Return results with the time and peak memory of each step; only icons come from the cache."""
         from bbilang.runtime.recall.incremental import execute
 
         return execute(self.job, measure=True)
@@ -177,7 +177,7 @@ class Pipeline:
 
     @cached_property
     def page(self) -> Page:
-        """The view of the results, ready to be rendered and saved."""
+        """Return the page with the view of the results."""
         from bbilang.page import Page, view_of
 
         return Page(view_of(self.results, self.request.title), self.results, self.plan)

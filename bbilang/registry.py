@@ -23,7 +23,7 @@ BUILT_IN = {
 
 @cache
 def registry() -> Registry:
-    """Everything built in. A name that is not known makes it look among installed plugins, once a group.
+    """Return the registry of everything built in. An unknown name makes it load installed plugins, once per group.
 
     A plugin names a package or module under one of the entry-point groups `bbilang.ops`, `bbilang.styles`,
     `bbilang.methods`; its files have a tuple OPERATIONS, STYLES or METHODS. Models: `bbilang.runtime.models.registry`.
@@ -52,7 +52,7 @@ def registry() -> Registry:
 
 
 def _load(registry: Registry, group: str, package: str) -> None:
-    """Every object in the tuples of a package's modules, under its name."""
+    """Return every object in the tuples of a package's modules by its name."""
     module = importlib.import_module(package)
     modules = [module]
     if hasattr(module, "__path__"):
@@ -64,5 +64,5 @@ def _load(registry: Registry, group: str, package: str) -> None:
 
 
 def operation_defaults() -> dict[str, dict[str, Any]]:
-    """Operation -> parameter -> its default value."""
+    """Return operation -> parameter -> default value."""
     return {name: {p.name: p.default for p in each.parameters} for name, each in registry().operations.items()}

@@ -15,13 +15,13 @@ WHOLE = 4 << 20  # bytes: nobody's text; the parser refuses it in one sentence, 
 
 
 def read(name: str) -> Source:
-    """A file, or stdin for `-`, without its byte order mark. Raises BbiError E441."""
+    """Read a file, or stdin for `-`, without its byte order mark. Raises BbiError E441."""
     text, _ = read_marked(name)
     return text
 
 
 def read_marked(name: str) -> tuple[Source, str]:
-    """The same, and the byte order mark, so that it can be written back. Line ends stay."""
+    """Read a file and its byte order mark, so that it can be written back. Line endings are preserved."""
     source = _read(name)
     text = source.text.removeprefix(MARK)
     return Source(text, source.name), source.text[: len(source.text) - len(text)]

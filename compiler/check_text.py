@@ -1,4 +1,4 @@
-"""From a text to its typed program, with every diagnostic of syntax and meaning in one go."""
+"""Check a text: return its typed program and all syntactic and semantic diagnostics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract by its former name, for plug-ins that import it from here. Gone with the next release."""
+"""The contract under its former name, for plug-ins that import it from here. It will be removed in the next release."""
 
 from importlib import import_module
 from typing import Any

@@ -1,4 +1,4 @@
-"""The codes of syntax errors, one constant each, and what each teaches. The checker's begin at E200."""
+"""The codes of syntax errors, one constant each, with their documentation. The checker's codes begin at E200."""
 
 from __future__ import annotations
 

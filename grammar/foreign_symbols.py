@@ -1,4 +1,4 @@
-"""Operators and characters of other languages and of word processors, which the language does not have.
+"""Operators and characters of other languages and word processors that are not part of the language.
 
 Each with a message and, where the meaning is clear, a replacement of the same length.
 """

@@ -1,4 +1,4 @@
-"""Syntax tree to text, in one form: `format_file`.
+"""Format a syntax tree as canonical text: `format_file`.
 
 A node is written on one line where it fits and holds no comment; otherwise a pipe gets one stage per line and a bracket
 one item per line. Comments are written in their order, each at the first slot at or after its own position: before a

@@ -1,4 +1,4 @@
-"""Text to syntax tree.
+"""Parse a text to its syntax tree.
 
     text -> logical lines -> statements -> file
         scan             build        (blocks)

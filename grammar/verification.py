@@ -1,4 +1,4 @@
-"""Invariants of what a stage gives, checked after the stage: on in tests and with BBI_VERIFY=1, off otherwise.
+"""Invariants of a stage's result, checked after the stage: on in tests and with BBI_VERIFY=1, off otherwise.
 
 Each folder of a stage has a `verify.py`. A broken invariant is a fault of this package, never of a text.
 """

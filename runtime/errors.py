@@ -1,4 +1,4 @@
-"""The one way to make an error of the runtime; the span in the text is attached by whoever knows it."""
+"""Create errors of the runtime; callers that know the span in the text attach it."""
 
 from __future__ import annotations
 

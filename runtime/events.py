@@ -1,4 +1,4 @@
-"""What long-running work reports, and who is told."""
+"""Progress events, and the listeners that receive them."""
 
 from __future__ import annotations
 

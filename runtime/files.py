@@ -1,4 +1,4 @@
-"""Files that are written: a regular file whole or not at all, anything else (a pipe, a terminal) in place.
+"""Write files: regular files atomically, anything else (a pipe, a terminal) directly.
 
 A regular file is written under a temporary name beside it and renamed; a link stays a link, and a file keeps its
 permissions. What is no regular file is never replaced: the bytes go into it. Raises OSError throughout, with a reason

@@ -1,4 +1,4 @@
-"""The error of a file that cannot be written."""
+"""Create the error for a file that cannot be written."""
 
 from __future__ import annotations
 

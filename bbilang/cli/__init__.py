@@ -1,4 +1,4 @@
-"""The command `bbi`: arguments in, exit codes and messages out. Imports everything, lazily."""
+"""The command-line interface `bbi`. Imports everything, lazily."""
 
 from bbilang.cli.app import main
 

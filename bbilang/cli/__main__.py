@@ -1,4 +1,4 @@
-"""`python -m bbilang.cli` is the command `bbi`."""
+"""Run the command `bbi` by `python -m bbilang.cli`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The command `bbi`: its commands by name, and one run of it."""
+"""The application `bbi`: registers its commands and runs one of them."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def bbi(
 
 
 def add(group: typer.Typer, name: str, function: Callable[..., Any], panel: str | None = None) -> None:
-    """A command whose docstring is its help."""
+    """Register a command; its docstring is its help."""
     group.command(name, cls=Command, help=taught(function.__doc__), rich_help_panel=panel)(function)
 
 
 def add_group(name: str, function: Callable[..., Any], panel: str) -> typer.Typer:
-    """A command with commands of its own. Alone, it does what the function does."""
+    """Register a command with subcommands. Without one, it runs the function."""
     group = typer.Typer(cls=Commands, invoke_without_command=True)
     group.callback(help=taught(function.__doc__))(function)
     app.add_typer(group, name=name, rich_help_panel=panel)
@@ -89,7 +89,7 @@ add(stored, "import", cache.import_cache)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `bbi`; gives the exit code."""
+    """Run `bbi` and return the exit code."""
     # Reading one text makes many small objects that live to the end: looking among them for garbage takes an eighth of
     # the time of `bbi check`. What runs a model, or reads several texts, collects as usual.
     collecting = gc.isenabled()

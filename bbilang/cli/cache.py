@@ -1,4 +1,4 @@
-"""`bbi cache`: what is kept on disk, its limit, and records for another machine."""
+"""`bbi cache`: show, limit, clear, export and import the cache on disk."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WORDS = {
 
 
 def show(json: bool = False) -> int:
-    """Where the records are, how many of each kind, and how much room they take."""
+    """Print where the records are, how many of each kind there are, and how much space they take."""
     cache = Cache()
     stats, kinds = cache.stats(), cache.kinds()
     if json:
@@ -44,7 +44,7 @@ def show(json: bool = False) -> int:
 
 
 def limit(words: str) -> int:
-    """`2GB`: kept for every command from now on, and applied at once. Raises BbiError E440."""
+    """Set the size limit, such as `2GB`, for all later commands and apply it at once. Raises BbiError E440."""
     match = AMOUNT.fullmatch(words.strip())
     if match is None:
         misuse(f"`{words}` is no amount of room", "as in `bbi cache --limit 2GB`, or 500MB")
@@ -64,7 +64,7 @@ def clear() -> int:
 
 
 def export(target: str, texts: Sequence[str], parents: bool = False, **options: Any) -> int:
-    """All icons and numbers, or those that these texts need, into one file."""
+    """Export all icons and numbers, or those that these texts need, to one file."""
     from bbilang.runtime.recall.archive import export as write
 
     if is_folder(target):
@@ -104,7 +104,7 @@ def _needed(name: str, **options: Any) -> tuple[frozenset[str], int]:
 
 
 def take(source: str) -> int:
-    """Records from a file that `bbi cache export` wrote, perhaps elsewhere. Raises BbiError E441, E443."""
+    """Import records from a file that `bbi cache export` wrote, perhaps elsewhere. Raises BbiError E441, E443."""
     from bbilang.runtime.recall.archive import take as read
 
     cache = Cache()

@@ -1,4 +1,4 @@
-"""`bbi check`: every diagnostic of some texts. Nothing runs."""
+"""`bbi check`: report every diagnostic of some texts, without running them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check(
     json: bool,
     root: str | None = None,
 ) -> int:
-    """Every diagnostic of every text."""
+    """Report every diagnostic of every text."""
     from bbilang.cli.request import SOME_PICTURE, root_of
     from bbilang.compiler.check_text import names_its_input
     from bbilang.pipeline import Pipeline, Request

@@ -1,4 +1,4 @@
-"""What the commands say: results on stdout, everything else on stderr; colour and cropping only on a terminal."""
+"""Output of the commands: results on stdout, everything else on stderr; colour and cropping only on a terminal."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ CODE = re.compile(r"`[^`]+`")
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether colour, cropping and moving things are wanted there."""
+    """Return whether a stream supports colour, cropping and animation."""
     return stream.isatty() or bool(os.environ.get("FORCE_COLOR"))
 
 
 def console(stream: TextIO) -> Console:
-    """Rich's console on a stream, without markup: what is printed may come from strangers."""
+    """Return a Rich console on a stream, without markup, because the output may be untrusted."""
     from rich.console import Console
 
     return Console(file=stream, highlight=False, markup=False, emoji=False)
 
 
 def printed(words: str) -> str:
-    """Without control characters: a file name or a text must not steer the terminal."""
+    """Remove control characters: a file name or a text must not control the terminal."""
     return words.translate(CONTROLS)
 
 
 def tell(words: str) -> None:
-    """A line on stderr, for people."""
+    """Print a line for people on stderr."""
     sys.stderr.write(printed(words) + "\n")
 
 
 def result(words: str) -> None:
-    """A line on stdout, for people and programs."""
+    """Print a line for people and programs on stdout."""
     sys.stdout.write(printed(words) + "\n")
     sys.stdout.flush()
 
 
 def result_text(text: str) -> None:
-    """A text on stdout as it is, byte by byte: a source, JSON."""
+    """Print a text, such as a source or JSON, on stdout unchanged."""
     raw = getattr(sys.stdout, "buffer", None)
     if raw is None:
         sys.stdout.write(text)
@@ -68,7 +68,7 @@ def result_json(value: Any) -> None:
 
 
 def result_words(words: str, indent: int = 0) -> None:
-    """A sentence or two on stdout, wrapped where a terminal would break words."""
+    """Print a sentence or two on stdout, wrapped at words on a terminal."""
     if is_terminal(sys.stdout):
         import textwrap
 
@@ -82,7 +82,7 @@ def result_words(words: str, indent: int = 0) -> None:
 
 
 def result_table(table: Any) -> None:
-    """A rich table on stdout; as wide as it needs to be where no terminal cuts it off."""
+    """Print a rich table on stdout; not limited in width if stdout is not a terminal."""
     where = console(sys.stdout)
     if not is_terminal(sys.stdout):
         where.width = 240
@@ -94,7 +94,7 @@ def result_table(table: Any) -> None:
 
 
 def report(diagnostics: Iterable[Diagnostic], source: Source | None = None) -> None:
-    """Diagnostics on stderr, each once, a blank line after each."""
+    """Print diagnostics on stderr, each once and followed by a blank line."""
     for diagnostic in diagnostics:
         text = printed(render([diagnostic], source))
         if is_terminal(sys.stderr):
@@ -107,7 +107,8 @@ def report(diagnostics: Iterable[Diagnostic], source: Source | None = None) -> N
 
 
 def painted(text: str, width: int) -> Text:
-    """A rendered diagnostic for a terminal: coloured, its words wrapped, its source lines cropped around the carets."""
+    """Style a rendered diagnostic for a terminal: coloured, with wrapped words and source lines cropped around the
+    carets."""
     from rich.text import Text
 
     parts: list[Text] = []
@@ -135,7 +136,7 @@ def painted(text: str, width: int) -> Text:
 
 
 def _words(line: str, first: str, rest: str, width: int, style: str, head: str, colour: str) -> Text:
-    """A sentence wrapped at words, what stands in backticks bold."""
+    """Wrap a sentence at words, with text in backticks bold."""
     import textwrap
 
     from rich.text import Text
@@ -151,7 +152,7 @@ def _words(line: str, first: str, rest: str, width: int, style: str, head: str, 
 
 
 def _cropped(shown: str, carets: re.Match[str], gutter: int, width: int) -> tuple[str, str, str]:
-    """A source line and its carets, cut to the terminal with the carets in view."""
+    """Crop a source line and its carets to the terminal's width, with the carets visible."""
     from rich.cells import cell_len
 
     begin, end, note = len(carets[1]) - gutter, len(carets[1]) - gutter + len(carets[2]), carets[3]

@@ -1,4 +1,4 @@
-"""Whatever goes wrong becomes diagnostics and an exit code; no traceback reaches a user."""
+"""Convert every exception to diagnostics and an exit code, so that users never see a traceback."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def fail(code: str, message: str, help: str | None = None) -> NoReturn:
 
 
 def misuse(message: str, help: str | None = None) -> NoReturn:
-    """The command line contradicts itself: exit code 2."""
+    """Raise an error of the command line: exit code 2."""
     fail("E440", message, help)
 
 
 def exit_code(diagnostics: Any) -> int:
-    """2 where the command line was at fault, 1 for any other error, 0 for warnings."""
+    """Return 2 for errors of the command line, 1 for any other error, 0 for warnings."""
     errors = [d for d in diagnostics if d.severity == "error"]
     return (MISUSE if all(d.code in MISUSES for d in errors) else WRONG) if errors else FINE
 
 
 def explained(error: BaseException) -> BbiError:
-    """Any exception as an error for people."""
+    """Convert any exception to a readable error."""
     if isinstance(error, BbiError):
         return error
     return BbiError(_diagnostic(error))
@@ -75,7 +75,7 @@ def _refused(error: OSError) -> Diagnostic:
 
 
 def handle(error: BaseException) -> int:
-    """Say what happened, once; gives the exit code."""
+    """Report an exception once, and return the exit code."""
     if isinstance(error, KeyboardInterrupt):
         return interrupted(str(error))
     if isinstance(error, BrokenPipeError):
@@ -90,14 +90,14 @@ def handle(error: BaseException) -> int:
 
 
 def interrupted(words: str = "") -> int:
-    """Ctrl-C: one line, and a second Ctrl-C while we leave does no harm."""
+    """Handle Ctrl-C with one line; a second Ctrl-C while exiting is harmless."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     tell(words or "interrupted")
     return INTERRUPTED
 
 
 def closed() -> int:
-    """Whoever read our output (`| head`) has gone: nothing to say, and nothing to flush when Python ends."""
+    """Handle a closed pipe (`| head`): print nothing, and leave nothing to flush when Python exits."""
     for stream in (sys.stdout, sys.stderr):
         try:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
@@ -108,7 +108,7 @@ def closed() -> int:
 
 @contextmanager
 def errors_as(json: bool) -> Iterator[None]:
-    """With ``json``, errors go to stdout as the list of diagnostics. Raises SystemExit then."""
+    """With ``json``, print errors on stdout as a list of diagnostics and raise SystemExit."""
     try:
         yield
     except BbiError as error:

@@ -1,4 +1,4 @@
-"""`bbi examples`: the texts of the gallery, which come with the package."""
+"""`bbi examples`: list, print and copy the texts of the gallery, which ship with the package."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bbilang.cli.files import is_folder, writable, write
 
 @cache
 def texts() -> dict[str, str]:
-    """Name -> text of every interface of the gallery, in alphabetical order."""
+    """Return name -> text of every interface of the gallery, in alphabetical order."""
     texts = (file for file in files("bbilang.specs").iterdir() if file.name.endswith(".bbi"))
     return {
         file.name.removesuffix(".bbi"): file.read_text(encoding="utf-8") for file in sorted(texts, key=lambda f: f.name)
@@ -21,12 +21,12 @@ def texts() -> dict[str, str]:
 
 
 def about(text: str) -> str:
-    """What a text says of itself: its first comment."""
+    """Return the description of a text: its first comment."""
     return next((line.lstrip("# ") for line in text.splitlines() if line.startswith("#")), "")
 
 
 def examples(name: str | None, output: str | None, force: bool, parents: bool = False) -> int:
-    """List them, print one, or copy one. Raises BbiError E440, E431."""
+    """List all, print one, or copy one. Raises BbiError E440, E431."""
     if name is None:
         if output is not None:
             misuse("which example is to be copied?", "as in `bbi examples teaser -o teaser.bbi`")

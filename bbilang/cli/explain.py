@@ -1,4 +1,4 @@
-"""`bbi explain`: the plan as text, JSON or a picture, and with `--analyze` what each of its steps took."""
+"""`bbi explain`: the plan as text, JSON or a picture, and with `--analyze` the measured cost of each step."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLAIN = str.maketrans({"│": "|", "├": "|", "└": "`", "─": "-", "×": "x"
 
 
 def explain(line: CommandLine, analyze: bool) -> int:
-    """The explanation, to standard output or into a file. Whether that can be written is tried before any work."""
+    """Print the explanation or write it to a file, which is checked to be writable before any work."""
     path, format = _target(line)
     bar = ProgressBar(line.quiet)
     pipeline = line.pipeline(listener=bar)
@@ -41,7 +41,7 @@ def explain(line: CommandLine, analyze: bool) -> int:
 
 
 def _analyzed(line: CommandLine, pipeline: Pipeline, bar: ProgressBar) -> Explanation:
-    """The plans, with the time and the peak memory of each step. Everything runs; only icons come from the cache."""
+    """Run the plan and return the plans with the time and peak memory of each step. Only icons come from the cache."""
     explanation = pipeline.explanation()
     try:
         with bar:

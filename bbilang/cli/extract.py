@@ -1,4 +1,4 @@
-"""`bbi extract`: the text that a page was made from."""
+"""`bbi extract`: extract the text that a page was made from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_PAGE = 1 << 30  # bytes
 
 
 def extract(page: str, output: str | None, parents: bool = False) -> int:
-    """The text that a page carries."""
+    """Extract the text that a page contains."""
     from bbilang.runtime.page.html import extract as extract_text
 
     if page == "-":

@@ -1,4 +1,4 @@
-"""Files of weights for the command line: fetched with a bar where the reader says `download`, and pinned by a hash."""
+"""Fetch weights files with a progress bar where the user asks for `download`, and check them against a hash."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bbilang.compiler.ir.program import Program
 
 
 def prepare(line: CommandLine, program: Program) -> None:
-    """Have the file of weights here, and the one that is meant, before anything runs."""
+    """Fetch the weights file if needed and check its hash, before anything runs."""
     from bbilang.runtime.models.loading import weights_of
     from bbilang.runtime.models.registry import entry_of, models
     from bbilang.runtime.models.weights.remote_files import DOWNLOAD, pinned, require
@@ -32,7 +32,7 @@ def prepare(line: CommandLine, program: Program) -> None:
 
 
 def fetch(name: str, sha256: str | None, quiet: bool) -> int:
-    """`bbi models fetch`: the weights at their known address, kept here."""
+    """`bbi models fetch`: download weights from their known address into the cache."""
     from bbilang.runtime.models.loading import download
     from bbilang.runtime.models.registry import entry_of
     from bbilang.runtime.models.weights.remote_files import pinned

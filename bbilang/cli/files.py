@@ -1,4 +1,4 @@
-"""The files that a command is given: texts to read (bbilang/texts.py), and what it writes."""
+"""Resolve the files that a command reads (bbilang/texts.py) and writes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PIPE = "<command line>"  # the name of a text given with `-e`
 
 
 def source_of(file: str | None, pipe: str | None) -> Source:
-    """The one text that a command is about: a file, `-` for stdin, or the pipe given with `-e`."""
+    """Return the text of a command: a file, `-` for stdin, or the pipe given with `-e`."""
     if pipe is not None:
         if file is not None:
             misuse(f"there are two texts: {file}, and the one given with -e", "leave one of them out")
@@ -29,7 +29,7 @@ def source_of(file: str | None, pipe: str | None) -> Source:
 
 
 def named(files: Iterable[str]) -> Iterator[str]:
-    """The files that were named, each once; a folder stands for every .bbi file in it, at any depth."""
+    """Return the named files, each once; a folder stands for every .bbi file in it, at any depth."""
     seen: set[str] = set()
     for name in files:
         matches = [name]
@@ -47,7 +47,7 @@ def named(files: Iterable[str]) -> Iterator[str]:
 
 
 def is_folder(name: str) -> bool:
-    """Whether there is a folder of this name; a name that nothing can have is none."""
+    """Return whether a folder of this name exists; False for an invalid name."""
     try:
         return path_of(name).is_dir()
     except OSError:
@@ -55,8 +55,8 @@ def is_folder(name: str) -> bool:
 
 
 def writable(name: str | Path, parents: bool = False) -> Path:
-    """The path of a file to write, `~` expanded. Raises BbiError E431 where it could not be written, before any work;
-    parents: folders that are missing will be made."""
+    """Return the path of a file to write, with `~` expanded. Raises BbiError E431 if it cannot be written, before any
+    work; parents: missing folders will be created."""
     try:
         path = path_of(name)
         if str(name).endswith("/"):
@@ -68,8 +68,8 @@ def writable(name: str | Path, parents: bool = False) -> Path:
 
 
 def write(path: Path, data: bytes, parents: bool = False) -> None:
-    """Put bytes where a file is or will be: all of them or none; into what is not a regular file. A file's permissions
-    stay; a link stays a link. Raises BbiError E431.
+    """Write a file atomically; write directly to anything that is not a regular file. Permissions and links are
+    preserved. Raises BbiError E431.
     """
     try:
         write_file(path, data, parents)

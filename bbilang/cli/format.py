@@ -1,4 +1,4 @@
-"""`bbi fmt`: texts in the formatter's form."""
+"""`bbi fmt`: format texts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bbilang.texts import STDIN, read_marked
 
 
 def format_texts(files: Sequence[str], check: bool, diff: bool) -> int:
-    """Each text into the one form; a text with errors stays as it is, and the others go on."""
+    """Format each text; a text with errors is left unchanged, and the others are still formatted."""
     if not files:
         misuse("no text to format", "give files or folders (`bbi fmt page.bbi`), or `-` for stdin")
     changed = same = wrong = 0
@@ -49,7 +49,7 @@ def format_texts(files: Sequence[str], check: bool, diff: bool) -> int:
 
 
 def formatted(name: str) -> tuple[Source, str, str]:
-    """(the text as it is, as it should be, its byte order mark); line ends as most of its lines have them."""
+    """Return (the text, the formatted text, its byte order mark), with the line ending of most of its lines."""
     from bbilang.grammar.format import format_file
     from bbilang.grammar.parse import parse
 

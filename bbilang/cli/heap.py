@@ -1,4 +1,4 @@
-"""How the process of the command `bbi` keeps memory that torch has freed (glibc on Linux; nothing elsewhere).
+"""Make the process of `bbi` keep memory that torch has freed (glibc on Linux only).
 
 glibc maps each block above 32 MB anew and unmaps it when it is freed, so the kernel clears every activation of that
 size again at each use. RISE and occlusion on EfficientNet-Lite0, one thread: a fifth of the processor time, 2.5 s of
@@ -17,13 +17,14 @@ _own = False
 
 
 def own_process() -> None:
-    """Say that this process is the command's own: the heap of a program that imports bbilang is its own affair."""
+    """Mark this process as that of the command, because the heap of a program that imports bbilang must not be
+    changed."""
     global _own
     _own = True
 
 
 def keep_freed_blocks() -> None:
-    """Call it before a network runs; not for a page that comes from the cache."""
+    """Keep freed memory in the process. Call it before a network runs, not for a page from the cache."""
     if not _own or sys.platform != "linux":
         return
     import ctypes

@@ -1,4 +1,5 @@
-"""The index of `bbi run --each`: a thumbnail, the predictions and a link for every picture. One file, no request."""
+"""The index page of `bbi run --each`: a thumbnail, the predictions and a link for every picture, in one standalone
+file."""
 
 from __future__ import annotations
 
@@ -46,7 +47,7 @@ PAGE = """<!doctype html>
 
 @dataclass(frozen=True)
 class Entry:
-    """One picture: its page's file name beside the index, or what went wrong."""
+    """One picture: the file name of its page, relative to the index, or its error."""
 
     name: str
     file: str = ""
@@ -56,7 +57,7 @@ class Entry:
 
 
 def index(title: str, words: str, entries: Sequence[Entry]) -> str:
-    """The index as HTML; names and labels are escaped."""
+    """Return the index as HTML, with names and labels escaped."""
     from jinja2 import Environment
     from markupsafe import Markup
 
@@ -65,7 +66,7 @@ def index(title: str, words: str, entries: Sequence[Entry]) -> str:
 
 
 def thumbnail(shown: Any, side: int = 320) -> str:
-    """uint8 (y, x, rgb) as a small JPEG in a data: address."""
+    """Encode a uint8 picture (y, x, rgb) as a small JPEG in a data: URL."""
     from PIL import Image
 
     picture = Image.fromarray(shown)

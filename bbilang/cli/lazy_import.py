@@ -1,4 +1,4 @@
-"""Modules that are imported when something in them is used: a text is checked without a number being computed.
+"""Import modules on first use, so that checking a text imports no numerical library.
 
 Python's own `importlib.util.LazyLoader` does not serve: in 3.11 a second `import numpy` looks at `__spec__`, and that
 is a use.
@@ -14,7 +14,7 @@ from typing import Any
 
 
 class _Later(ModuleType):
-    """Stands where a module will be; the first look into it imports the module, and every look goes on to that."""
+    """A stand-in for a module, which imports it on the first attribute access and forwards every access to it."""
 
     def __getattr__(self, attribute: str) -> Any:
         if sys.modules.get(self.__name__) is self:
@@ -23,8 +23,8 @@ class _Later(ModuleType):
 
 
 def import_lazily(name: str) -> None:
-    """From now on `import NAME` costs nothing, and the first look into the module imports it. A module that is there
-    already, or nowhere, is left alone."""
+    """Make `import NAME` lazy: the first attribute access imports the module. Modules that are loaded already or do not
+    exist are left alone."""
     if name not in sys.modules and (spec := importlib.util.find_spec(name)) is not None:
         module = _Later(name)
         module.__spec__ = spec

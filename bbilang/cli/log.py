@@ -1,4 +1,4 @@
-"""`--verbose`: the records of the logger `bbilang`, a line each on stderr."""
+"""`--verbose`: print the records of the logger `bbilang` on stderr, one per line."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class _Lines(logging.Handler):
 
 
 def show_log() -> None:
-    """From now on records of every level are printed, until `hide_log`."""
+    """Print records of every level, until `hide_log`."""
     hide_log()
     LOGGER.addHandler(_Lines())
     LOGGER.setLevel(logging.DEBUG)
 
 
 def hide_log() -> None:
-    """End what `show_log` began."""
+    """Stop printing records."""
     for handler in [handler for handler in LOGGER.handlers if isinstance(handler, _Lines)]:
         LOGGER.removeHandler(handler)
         LOGGER.setLevel(logging.NOTSET)

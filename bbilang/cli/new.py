@@ -1,4 +1,4 @@
-"""`bbi new`: three questions, and a first file that checks. Each has an option on the command line."""
+"""`bbi new`: ask three questions, or read their answers from options, and write a first text without errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def new(
     file: str | None, model: str | None, picture: str | None, show: str | None, layer: str | None, force: bool,
     parents: bool = False,
 ) -> int:  # fmt: skip
-    """Write a first file. What the options leave open is asked on a terminal, and takes its default elsewhere."""
+    """Write a first text. Missing options are asked for on a terminal, and have their defaults elsewhere."""
     file = file or FILE
     asking = sys.stdin is not None and sys.stdin.isatty()
     if is_folder(file):
@@ -57,7 +57,8 @@ def new(
 
 
 def _answered(given: str | None, asking: bool, ask: Callable[[], str], meant: Callable[[str], Any]) -> Any:
-    """What an option says, or an answer; a wrong answer is asked again, a wrong option is an error."""
+    """Return the value of an option, or an answer. An invalid answer is asked for again; an invalid option is an
+    error."""
     if given is not None:
         return meant(given)
     while True:
@@ -166,7 +167,7 @@ def _layer(words: str | None, model: ModelDescription) -> Any:
 
 
 def _weights(name: str) -> str:
-    """What the command needs besides, where the model's weights come from nowhere."""
+    """Return the option for weights that the command needs if the model has no weights yet."""
     from bbilang.runtime.models.registry import models
 
     lacks = name in models() and not models()[name].package

@@ -1,4 +1,4 @@
-"""The first file of a beginner: what a model has to show, and a commented text for each thing to look at."""
+"""Templates of `bbi new`: what a model can show, and a commented text for each choice."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ $layers    words = $layer.token | attribute(output) | present(heatmap)
 
 @dataclass(frozen=True)
 class Look:
-    """One thing to look at. ``words`` go on with "look at ..."; ``takes``: the atoms that a layer must have."""
+    """One choice of what to look at. ``words`` continue "look at ..."; ``takes``: the atoms that a layer must have."""
 
     name: str
     words: str
@@ -147,15 +147,15 @@ LOOKS = (
 
 
 def looks(model: ModelDescription) -> tuple[Look, ...]:
-    """What can be looked at in a model, the best first look first."""
+    """Return the choices for a model, the best one first."""
     layers = proposals(model)
     kind = _kind(layers[0]) if layers else ""
     return tuple(look for look in LOOKS if look.takes == kind and (model.classes or not look.scored))
 
 
 def proposals(model: ModelDescription) -> tuple[LayerDescription, ...]:
-    """Layers to begin with, in forward order: the last of each size of map, without negative numbers where there are
-    such; where all sizes are the same, three from the middle to the end."""
+    """Return suggested layers in forward order: the last layer of each map size, preferably one without negative
+    values; if all sizes are equal, three from the middle to the end."""
     layers = [layer for layer in model.layers if "channel" in layer.axes]
     kinds = Counter(filter(None, map(_kind, layers)))
     kind = max(kinds, key=kinds.__getitem__, default="")
@@ -172,13 +172,13 @@ def proposals(model: ModelDescription) -> tuple[LayerDescription, ...]:
 
 
 def first(layers: tuple[LayerDescription, ...]) -> LayerDescription:
-    """The deepest layer that still says where: at least 10 positions along a side."""
+    """Return the deepest layer with useful spatial resolution: at least 10 positions along each side."""
     fine = [layer for layer in layers if min(layer.every_size.get("y", 0), layer.every_size.get("x", 0)) >= FINEST]
     return (fine or list(layers))[-1]
 
 
 def text(model: ModelDescription, name: str, picture: str, look: Look, layer: LayerDescription, file: str) -> str:
-    """The commented text, in the formatter's form."""
+    """Return the commented text, formatted."""
     from bbilang.grammar.format import format_file
     from bbilang.grammar.parse import parse
     from bbilang.grammar.source import Source

@@ -1,4 +1,4 @@
-"""The progress of a run: a moving bar on a terminal, plain lines elsewhere, nothing where it should be quiet."""
+"""Show the progress of a run: a bar on a terminal, plain lines elsewhere, nothing with `--quiet`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EVERY = 10.0  # seconds between two lines where nothing can move
 
 
 class ProgressBar:
-    """Shows the events of a run. Counts the icons that were made and those that were cached."""
+    """Shows the events of a run, and counts the icons that were made and those that were cached."""
 
     def __init__(self, quiet: bool = False):
         self.quiet = quiet
@@ -55,12 +55,12 @@ class ProgressBar:
             report([Diagnostic("W440", str(message), severity="warning")])
 
     def doing(self, words: str) -> None:
-        """What is going on now, where something can move."""
+        """Show the current activity, where animation is possible."""
         if self._bar is not None:
             self._move(words)
 
     def line(self, words: str) -> None:
-        """A line that stays."""
+        """Print a permanent line."""
         if self.quiet:
             return
         if self._bar is not None:

@@ -1,4 +1,4 @@
-"""What a command line says: the request that it makes, and where its result goes."""
+"""Convert a command line to a request and the destination of its result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SOME_PICTURE = ("picture 1",)  # for a text that leaves its picture to the comma
 
 @frozen
 class CommandLine:
-    """A request, and what the command does with its result. ``sha256``: the hash that the file of weights must have."""
+    """A request and what to do with its result. ``sha256``: the required hash of the weights file."""
 
     request: Request
     source: Source
@@ -45,12 +45,12 @@ class CommandLine:
 
     @property
     def interrupted(self) -> KeyboardInterrupt:
-        """What Ctrl-C says while the request runs."""
+        """Return the message for Ctrl-C while the request runs."""
         return KeyboardInterrupt(KEPT if self.request.cache is not None else NOT_KEPT)
 
 
 def reported(pipeline: Pipeline, source: Source) -> Program:
-    """The checked program; its warnings are printed. Raises BbiError with everything that is wrong."""
+    """Return the checked program and print its warnings. Raises BbiError with all errors."""
     program = pipeline.program
     report(program.warnings, source)
     return program
@@ -128,7 +128,7 @@ def settings_of(settings: Sequence[str] | None, seed: int | None = None) -> dict
 
 
 def root_of(name: str | None) -> Path | None:
-    """The folder of `--root`."""
+    """Return the folder of `--root`."""
     if not name:
         return None
     try:

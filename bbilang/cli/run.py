@@ -1,4 +1,4 @@
-"""`bbi run`: one page from a text, or with `--each` a page for every picture and an index of them."""
+"""`bbi run`: compile a text to a page, or with `--each` to a page for every picture and an index."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def run(line: CommandLine) -> int:
-    """One page. Whether its file can be written is tried before any work."""
+    """Make one page. Its file is checked to be writable before any work."""
     start = time.monotonic()
     bar = ProgressBar(line.quiet)
     pipeline = line.pipeline(listener=None if line.quiet else bar)
@@ -54,7 +54,7 @@ def run(line: CommandLine) -> int:
 
 
 def _page(pipeline: Pipeline, bar: ProgressBar, loaded: bool = False) -> Page:
-    """The page, with word of what is done for it."""
+    """Compute the page and report progress."""
     if not loaded:
         bar.doing("loading the network")
     keep_freed_blocks()
@@ -88,7 +88,7 @@ def summarized(page: Page) -> tuple[list[str], list[str]]:
 
 
 def predictions(page: Page) -> list[str]:
-    """What the network predicts for each picture: a reader first asks whether it was right."""
+    """Describe the network's prediction for each picture, since users first check whether it was right."""
     lines = []
     for prediction in page.view.predictions[:8]:
         top = ", ".join(f"{label} {words}" for label, words in top_of(prediction))
@@ -98,7 +98,7 @@ def predictions(page: Page) -> list[str]:
 
 
 def top_of(prediction: Prediction) -> list[tuple[str, str]]:
-    """The first outputs with their numbers in words: percents, or the values of what is no class."""
+    """Describe the highest outputs with their numbers: percentages, or values where outputs are not classes."""
     return [(label, percent(n) if prediction.shares else prediction.words(n)) for label, n in prediction.top[:3]]
 
 
@@ -106,7 +106,7 @@ def top_of(prediction: Prediction) -> list[tuple[str, str]]:
 
 
 def target(line: CommandLine) -> tuple[Path, str]:
-    """(path, format) of the page. Raises BbiError E430, E431 while nothing is lost yet."""
+    """Return (path, format) of the page. Raises BbiError E430, E431 before any work."""
     format = line.format
     name = line.source.name
     stem = Path("page") if name.startswith("<") else Path(name).with_suffix("")
@@ -124,7 +124,7 @@ def target(line: CommandLine) -> tuple[Path, str]:
 
 
 def _protect(path: Path, program: Program) -> None:
-    """A page never takes the place of what it is made from."""
+    """Refuse to overwrite a file that the page is made from."""
     sources = [name for name in program.inputs if not name.startswith(("sample:", "text:"))]
     if program.source is not None:
         sources.append(program.source.name)
@@ -145,7 +145,8 @@ def _same(path: Path, name: str) -> bool:
 
 
 def run_each(line: CommandLine) -> int:
-    """A page for every picture, into a folder, and index.html. A picture that fails is reported; the others go on."""
+    """Make a page for every picture and index.html in a folder. A failing picture is reported and does not stop the
+    others."""
     program = reported(line.pipeline(), line.source)
     folder = _folder(line)
     names = _names(program.inputs, line.format or "html")
@@ -180,7 +181,7 @@ def run_each(line: CommandLine) -> int:
 
 
 def _index(line: CommandLine, program: Program, entries: list[Entry], pages: int) -> str:
-    """The page that links all pages."""
+    """Write the index of all pages."""
     model = program.models[0]
     words = f"{plural(pages, 'page')} · {_title(model.name)}"
     words += " · random weights" if model.weights == "random" else ""
@@ -220,7 +221,7 @@ def _folder(line: CommandLine) -> Path:
 
 
 def _names(pictures: tuple[str, ...], format: str) -> list[str]:
-    """File names without surprises, each once: `My cat.jpg` -> `My-cat.html`."""
+    """Return unique file names without special characters: `My cat.jpg` -> `My-cat.html`."""
     names: list[str] = []
     taken = {"index"}
     for picture in pictures:

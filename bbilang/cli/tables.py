@@ -1,4 +1,4 @@
-"""Tables: layers of a model, models. As many columns as they need; narrow enough for 80."""
+"""Tables of models and of a model's layers, at most 80 columns wide."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ATOMS = {"y": "spatial", "token": "token", "channel": "channel"}  # the axis tha
 
 
 def atoms(layer: LayerDescription) -> tuple[str, ...]:
-    """What a layer can be asked for: `.neuron`, `.spatial`, `.channel`. Tokens that are patches have positions too."""
+    """Return the atoms of a layer: `.neuron`, `.spatial`, `.channel`. Tokens that are patches have positions too."""
     axes = {*layer.axes, *layer.as_map.axes}
     return ("neuron", *(atom for axis, atom in ATOMS.items() if axis in axes))
 
 
 def table(*columns: tuple[str, str]) -> Any:
-    """A rich table without lines; a column is (heading, "left" or "right")."""
+    """Return a rich table without lines; a column is (heading, "left" or "right")."""
     from rich.table import Table
 
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
@@ -76,7 +76,7 @@ def tree(model: ModelDescription) -> Iterator[tuple[str, str, LayerDescription]]
 
 
 def show_layers(model: ModelDescription) -> None:
-    """The tree with its numbers, a heading, and how to read it."""
+    """Print the tree of layers with a heading and a legend."""
     from rich.text import Text
 
     result(f"{model.title}: {_input_words(model)}, {_class_words(model)}, {si(model.flops, 'FLOP')} an input\n")
@@ -144,7 +144,7 @@ def models_json() -> list[dict[str, Any]]:
 
 
 def _download(remote: Any) -> dict[str, Any]:
-    """Where a file of weights comes from, and what is known of the one that was fetched."""
+    """Describe the source of a weights file and the fetched file, if any."""
     receipt = remote.remembered()
     there = remote.path.is_file()
     return {
@@ -157,7 +157,7 @@ LIBRARIES = {"timm": "resnet50", "torchvision": "resnet50", "transformers": "goo
 
 
 def installed(entry: Any) -> bool:
-    """Whether the package that carries the weights is there."""
+    """Return whether the package that contains the weights is installed."""
     return bool(entry.package) and known(entry.package)
 
 

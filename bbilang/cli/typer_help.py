@@ -1,4 +1,4 @@
-"""How typer's commands behave here: what they raise becomes an exit code, and their help is written in docstrings."""
+"""Adapt typer: exceptions become exit codes, and the help of a command is its docstring."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ without_pydantic()
 
 
 class _Helped:
-    """The option --help, in the words and the form of the others."""
+    """Styles the option --help like the other options."""
 
     def get_help_option(self, context: Any) -> Any:
         option = super().get_help_option(context)  # type: ignore[misc]
@@ -62,7 +62,7 @@ class Command(_Helped, TyperCommand):
 
 
 class Commands(_Helped, TyperGroup):
-    """Commands in the order of a reader's day; whatever they raise ends here."""
+    """Lists commands in a useful order, and handles every exception."""
 
     def invoke(self, context: Any) -> Any:
         try:
@@ -79,7 +79,7 @@ class Commands(_Helped, TyperGroup):
 
 
 def taught(text: str | None) -> str:
-    """A docstring as help for a terminal: paragraphs of one line each, lines after `$` as commands to copy."""
+    """Format a docstring as help for a terminal: one line per paragraph, lines after `$` as commands to copy."""
     paragraphs = []
     for paragraph in inspect.cleandoc(text or "").split("\n\n"):
         lines = paragraph.replace("[", "\\[").split("\n")
@@ -91,7 +91,7 @@ def taught(text: str | None) -> str:
 
 
 def misused(error: Any) -> int:
-    """Wrong options and arguments, in the form of every other error; gives the exit code."""
+    """Report invalid options and arguments like every other error, and return the exit code."""
     import sys
 
     from bbilang.cli.console import report

@@ -1,5 +1,6 @@
-"""Who may ask. The server listens on loopback only, and that is not enough: every page in the reader's browser can
-send requests there. So each must name this server (against DNS rebinding), come from its own page, and know the token.
+"""Authorize requests. Listening on loopback only is not enough, because any page in the user's browser can send
+requests there. So each request must name this server (against DNS rebinding), come from its own page, and carry the
+token.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ NAMES = (ADDRESS, "localhost")
 
 @dataclass(frozen=True)
 class Guard:
-    """The rules of one server. ``port`` is the one that it listens on."""
+    """The access rules of one server. ``port``: that it listens on."""
 
     port: int
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
@@ -37,7 +38,7 @@ class Guard:
         return f"bbi-{self.port}"
 
     def refused(self, target: str, headers: Message | Mapping[str, str]) -> str | None:
-        """Why a request gets no answer; None where it may have one."""
+        """Return why a request is refused, or None if it is allowed."""
         hosts = {f"{name}:{self.port}" for name in NAMES}
         if headers.get("Host", "").lower() not in hosts:
             return "this server answers to its own name only"
@@ -51,7 +52,7 @@ class Guard:
         return None
 
     def asked(self, target: str) -> str:
-        """The token in the address; empty where there is none."""
+        """Return the token in the address, or ""."""
         return parse_qs(urlsplit(target).query).get("token", [""])[0]
 
     def _kept(self, cookies: str) -> str:

@@ -1,4 +1,4 @@
-"""Makes the page of a text again and again in one process: the network stays, and what did not change is recalled."""
+"""Rebuild the page of a text in one process: the network stays loaded, and unchanged results are reused."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SHARE = 5  # icons are shown as they come, but drawing them takes at most one pa
 
 
 class Outdated(BaseException):
-    """The text was saved again: what is being computed is not wanted any more."""
+    """The text was saved again, so the current computation is obsolete."""
 
 
 class PageBuilder:
@@ -129,7 +129,7 @@ def _modified(weights: str) -> int:
 
 
 class _PartialPages:
-    """Shows the numbers at once, with a placeholder for each icon, and icons as they come."""
+    """Shows the numbers at once, with a placeholder for each icon, and each icon when it is finished."""
 
     def __init__(self, builder: PageBuilder, title: str):
         self.builder, self.title = builder, title

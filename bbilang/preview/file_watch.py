@@ -1,4 +1,4 @@
-"""Sees when the text is saved, or another that lies beside it, or a picture of it."""
+"""Watch the text, the texts beside it, and its pictures for changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Saves:
             self._changed.notify_all()
 
     def wait(self, beyond: int) -> None:
-        """Until there is one more than so many. KeyboardInterrupt passes through."""
+        """Wait until the count exceeds a number. KeyboardInterrupt passes through."""
         with self._changed:
             self._changed.wait_for(lambda: self.number != beyond)
 

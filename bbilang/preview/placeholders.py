@@ -1,4 +1,5 @@
-"""What stands for an icon until it is made: its direction in grey cells, hatched, so that nobody takes it for one."""
+"""Placeholders of icons that are not finished: the atom's direction as grey cells, hatched so that nobody mistakes it
+for an icon."""
 
 from __future__ import annotations
 

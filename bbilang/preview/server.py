@@ -1,4 +1,4 @@
-"""The server of the preview: a frame around the page, the page, and a stream of what changes.
+"""The preview's HTTP server: a frame around the page, the page, and a stream of changes.
 
 Python's own: five addresses for one reader, and a thread for each connection, since a stream stays open. A framework
 would bring five packages for no fewer lines.
@@ -39,12 +39,12 @@ class Server(ThreadingHTTPServer):
         self.guard = Guard(self.server_address[1])
 
     def server_bind(self) -> None:
-        """Without looking up what this machine is called: nothing asks the network."""
+        """Bind without looking up the host name, which would send a request to the network."""
         TCPServer.server_bind(self)
         self.server_name, self.server_port = ADDRESS, self.server_address[1]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A reader who went away is no error."""
+        """Ignore closed connections."""
         if os.environ.get("BBI_DEBUG"):
             super().handle_error(request, client_address)
 
@@ -116,7 +116,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Nothing: the terminal is for what the text does."""
+        """Log nothing: the terminal is for messages about the text."""
 
 
 def _told(state: State, since: int) -> dict[str, Any]:

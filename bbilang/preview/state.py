@@ -1,4 +1,4 @@
-"""What the browser shows now, handed from the thread that works to those that answer requests."""
+"""The state that the browser shows, shared between the worker thread and the request threads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class State:
 
 
 class Shown:
-    """The state; whoever waits is woken when it changes."""
+    """The shared state, which wakes waiting threads when it changes."""
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -36,7 +36,7 @@ class Shown:
         self._set(words=words, busy=busy)
 
     def page(self, html: bytes, words: str, busy: bool = False) -> None:
-        """Show a page instead of the one before. The same page again is no change."""
+        """Replace the page. An equal page is no change."""
         with self._changed:
             if html == self._state.html:
                 self._set(words=words, busy=busy, errors="")
@@ -44,14 +44,14 @@ class Shown:
                 self._set(html=html, page=self._state.page + 1, pictures={}, words=words, busy=busy, errors="")
 
     def icons(self, pictures: dict[int, str], words: str) -> None:
-        """Pictures of the page that is shown."""
+        """Add icons to the current page."""
         with self._changed:
             number = self._state.number + 1
             new = {index: (number, address) for index, address in pictures.items()}
             self._set(pictures={**self._state.pictures, **new}, words=words)
 
     def errors(self, text: str, words: str) -> None:
-        """What is wrong, over the last page that was right."""
+        """Show errors over the last valid page."""
         self._set(errors=text, words=words, busy=False)
 
     def end(self) -> None:

@@ -17,7 +17,7 @@ from bbilang.texts import STDIN
 
 
 def watch(line: CommandLine, port: int = 0, open_it: bool = False) -> int:
-    """Until Ctrl-C. Raises BbiError E440 for a port that is taken, E903 without watchfiles."""
+    """Serve until Ctrl-C. Raises BbiError E440 for a port in use, E903 without watchfiles."""
     if line.source.name == STDIN:
         misuse("`bbi watch` watches a file", "save the text, and name it: `bbi watch page.bbi`")
     text = Path(line.source.name).absolute()

@@ -1,4 +1,4 @@
-"""Arguments of operations that are more than literals: targets, axes, conditions, rankings, datasets, contents."""
+"""Read arguments of operations that are not literals: targets, axes, conditions, rankings, datasets, contents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments of a call, bound to the parameters of an operation, a style or a setting."""
+"""Bind the arguments of a call to the parameters of an operation, a style or a setting."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def at(span: Span, code: str, message: str, help: str | None = None) -> CheckErr
 
 
 class Poisoned(Exception):
-    """Raised where an expression uses something that has failed before, which was reported then."""
+    """Raised where an expression uses something that already failed and was reported."""
 
 
 Read = Callable[[ast.Expression, Parameter], Any]

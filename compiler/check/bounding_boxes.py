@@ -1,4 +1,4 @@
-"""`boxes="cat.json"`: the boxes of a page's pictures, from a file in the way of COCO or VOC. JSON: nothing runs."""
+"""Read `boxes="cat.json"`: bounding boxes of a page's pictures, from JSON in COCO or VOC format."""
 
 from __future__ import annotations
 

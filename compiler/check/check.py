@@ -1,4 +1,5 @@
-"""From the syntax tree to the typed program: every name resolved, every field typed, every axis spent. No torch."""
+"""Check a syntax tree and return the typed program: every name resolved, every field typed, every axis spent. No
+torch."""
 
 from __future__ import annotations
 

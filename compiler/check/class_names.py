@@ -1,4 +1,4 @@
-"""Classes by name and index."""
+"""Resolve names of classes to indices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of layers: as paths, in quotes and in ranges, and their order in the model."""
+"""Resolve names of layers, written as paths, in quotes and in ranges, and check their order in the model."""
 
 from __future__ import annotations
 

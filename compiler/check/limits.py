@@ -1,4 +1,4 @@
-"""How large a program may become: limits on expanded definitions and on operations that follow each other."""
+"""Limits on the size of a program: expanded definitions and the depth of expressions."""
 
 from __future__ import annotations
 

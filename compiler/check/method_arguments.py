@@ -1,4 +1,4 @@
-"""Arguments that name attribution methods: read, and checked against the field and the target."""
+"""Read arguments that name attribution methods, and check them against the field and the target."""
 
 from __future__ import annotations
 

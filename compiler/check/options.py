@@ -1,4 +1,4 @@
-"""Options from the command line or a call, which win over the text."""
+"""Options from the command line or a call, which override the text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bbilang.grammar.frozen import frozen
 
 @frozen
 class Options:
-    """Options from the command line or a call. They win over the text, settings one by one."""
+    """Options from the command line or a call. They override the text, each setting separately."""
 
     model: str | None = None
     weights: str | None = None

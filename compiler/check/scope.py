@@ -1,4 +1,4 @@
-"""What the readers of the checker share: the names in scope, the models, and the typed nodes made so far."""
+"""The scope that the checker's readers share: names, models, and the typed nodes made so far."""
 
 from __future__ import annotations
 

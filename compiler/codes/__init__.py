@@ -1,4 +1,5 @@
-"""The codes of a check, and what each teaches. Those of syntax are in grammar/codes.py. Imports grammar."""
+"""The codes of semantic errors with their documentation. Codes of syntax errors are in grammar/codes.py. Imports
+grammar."""
 
 from __future__ import annotations
 

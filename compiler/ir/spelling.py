@@ -1,4 +1,4 @@
-"""Names as a text says them, quoted where they would be read as something else."""
+"""Write names as .bbi text, quoted where they would be parsed as something else."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Which attribution an element's numbers are shares of: what its budget line adds up, and which layers are removed for
-it."""
+"""Determine the attribution behind an element's budget line, and the layers that are removed for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pass costs: floating-point operations and bytes from a model's description, seconds from a device's speed."""
+"""The cost of a pass: floating-point operations and bytes from a model's description, seconds from a device's speed."""
 
 from __future__ import annotations
 

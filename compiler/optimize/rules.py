@@ -18,10 +18,10 @@ from bbilang.grammar import verification
 
 
 def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | None = None) -> Program:
-    """The same pages from fewer passes. Applying it twice changes nothing.
+    """Optimize a program: the same page from fewer passes. Idempotent.
 
-    speeds: of the device that it will run on, where they were measured. force: forward or reverse mode wherever both
-    would do, to override the cost model.
+    speeds: those of the device that it will run on, if measured. force: forward or reverse mode wherever both are
+    possible, to override the cost model.
     """
     before = program
     program = replace(program, choices=Choices(speeds or program.choices.speeds, force or program.choices.force))

@@ -1,4 +1,4 @@
-"""What is known of a target before the network runs: its layer, and of how many classes or atoms it is made."""
+"""Static properties of a target: its layer, and the number of classes or atoms it consists of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a trust measure costs: the attribution's own passes again, and the network at changed activations."""
+"""The cost of a trust measure: the attribution's own passes again, and the network at changed activations."""
 
 from __future__ import annotations
 

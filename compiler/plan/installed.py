@@ -1,4 +1,4 @@
-"""Whether everything that a program names is installed; one that was read back may come from another machine."""
+"""Check that everything a program names is installed, because a deserialized program may come from another machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a step of a plan runs: the stretch of the network, the layers it reads, the elements that need it."""
+"""Describe a step of a plan: the part of the network it runs, the layers it reads, the elements that need it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of the gradients at the activations that a method visits: sums, means, variances, visit by visit."""
+"""Accumulate the gradients at the activations that a method visits: sums, means, variances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`Method` as plug-ins imported it before methods had kinds: flags say which kind it is. Gone with the next release."""
+"""The former `Method`, for plug-ins written before methods had kinds; flags determine its kind. It will be removed in
+the next release."""
 
 from __future__ import annotations
 

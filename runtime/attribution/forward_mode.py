@@ -1,4 +1,4 @@
-"""Forward mode: one tangent for each atom of a layer; what comes out serves every target."""
+"""Forward mode: one tangent for each atom of a layer serves every target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A layer at zero: what the scores are without it, for the budget line."""
+"""Scores of the network with a layer set to zero, for the budget line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values of targets, from what the network gives where they are: scores, or a later layer's activation."""
+"""Compute the values of targets from scores or from a later layer's activation."""
 
 from __future__ import annotations
 

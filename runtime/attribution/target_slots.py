@@ -1,4 +1,4 @@
-"""What a target is made of while running, classes or atoms by number, and the cotangent that each starts a vjp with."""
+"""Resolve targets to classes or atoms at run time, and make the cotangents of their vjps."""
 
 from __future__ import annotations
 

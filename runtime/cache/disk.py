@@ -1,4 +1,4 @@
-"""Disk cache keyed by content: what was computed before, by any page, is read and not computed again.
+"""Content-addressed disk cache: results that any page computed before are read instead of computed again.
 
 A key is the sha256 of a canonical JSON description of everything that the result depends on. A record is one file:
 a line of JSON (checksum, sizes, metadata) and bytes. Files are written under a temporary name and renamed, so that

@@ -1,4 +1,4 @@
-"""Which records somebody needs now: one file for each process at work, with a key on each line.
+"""Leases: one file for each running process lists the keys of the records that it needs.
 
 A holder keeps a lock beside its file for as long as it lives, so a file whose lock can be taken belongs to nobody and
 is removed. Nobody begins to hold a record while another looks who holds it and removes it, see `locks.alone`.

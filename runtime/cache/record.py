@@ -1,4 +1,4 @@
-"""One record of the cache as bytes: a line with its checksum, a line of JSON, and what it holds."""
+"""The byte format of a cache record: a line with its checksum, a line of JSON, and its data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Versions of what is installed, without importing it: read from the names of folders in site-packages."""
+"""Versions of installed packages without importing them, from the names of folders in site-packages."""
 
 from __future__ import annotations
 

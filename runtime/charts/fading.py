@@ -1,4 +1,4 @@
-"""Photos that fade: a spotlight that leaves in full what matters, and a faint grey input below a map.
+"""Faded photos: a spotlight over a photo, and the faint grey input below a map.
 
 Two marks make both: white blended as `saturation` takes the colours out of what lies below, and a veil in the colour of
 the paper fades it. A dark page turns the veil dark (page.css knows it by its name).

@@ -1,4 +1,4 @@
-"""A network from top to bottom: boxes of layers with their shapes and numbers, lines for what enters what."""
+"""A network from top to bottom: layers as boxes with their shapes and numbers, data flow as lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Icons over positions: one picture a panel, or tiles. The cell pointed at is marked and enlarged in every grid."""
+"""Icons over positions, as one picture per panel or as tiles. The cell under the pointer is enlarged in every grid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The key of a chart: which colour is which series, in one line where there is room, else wrapped like text."""
+"""The key of a chart: the colour of each series, on one line if it fits, else wrapped like text."""
 
 from __future__ import annotations
 

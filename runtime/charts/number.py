@@ -1,4 +1,4 @@
-"""One number in large digits, its unit beside it, what it is below."""
+"""One number in large digits, with its unit beside it and its description below."""
 
 from __future__ import annotations
 

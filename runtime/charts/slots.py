@@ -1,4 +1,4 @@
-"""What the charts of slots share: an element's panels in rows, a mark in each slot, rings around what is selected."""
+"""Base of charts with slots: panels in rows, a mark in each slot, rings around selected marks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers as numbers: a line for each atom, a column for each series."""
+"""A table of numbers: a row for each atom, a column for each series."""
 
 from __future__ import annotations
 

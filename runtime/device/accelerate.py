@@ -1,4 +1,4 @@
-"""What only an accelerator has: bfloat16 for icons, no TF32 for numbers, a step recorded and replayed as a CUDA graph.
+"""Features of accelerators: bfloat16 for icons, no TF32 for numbers, steps recorded and replayed as CUDA graphs.
 
 On the CPU both are off: bfloat16 made a step of EfficientNet-Lite0 up to block5c.expand 0 to 100 % slower there (one
 core with AMX, 48 to 140 px), since depthwise convolutions have no such kernel.

@@ -1,4 +1,4 @@
-"""How fast a device is in each kind of pass: measured once and cached, for the optimizer.
+"""Measure the speed of a device in each kind of pass, once, and cache it for the optimizer.
 
 A small network of the usual parts (strided, pointwise and depthwise convolutions, batch norm, ReLU) runs forward, with
 batched cotangents and with batched tangents, at three sizes. Each kind's two rates, FLOPs and bytes a second, are the

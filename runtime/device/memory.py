@@ -1,4 +1,4 @@
-"""Memory: how much is free, work in chunks that fit, and the peak of a block.
+"""Free memory, work in chunks that fit into it, and the peak memory of a block.
 
 A chunk is as large as a share of the free memory allows. Where an allocation fails all the same, the chunk is halved
 and the work resumes where it was; a single row that does not fit is E504.

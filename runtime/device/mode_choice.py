@@ -1,4 +1,4 @@
-"""The plan of a program by the speeds of the device that will run it."""
+"""Plan a program with the speeds of the device that will run it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an element's numbers add up to, beside the score and what removing the layer does to it."""
+"""The budget of an element: the sum of its numbers, the score, and the effect of removing the layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kernels, styles and measures may use of a run: fields of other nodes, activations, scores, derivatives."""
+"""The context of a run for kernels, styles and measures: fields of other nodes, activations, scores, derivatives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs a plan: passes through the model, kernels on what they give, icons for what is shown."""
+"""Run a plan: passes through the model, kernels on their results, icons for what is shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs every pass of a plan; only icons come from the cache."""
+"""Run every pass of a plan; only icons come from the cache."""
 
 from __future__ import annotations
 

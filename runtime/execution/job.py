@@ -1,4 +1,4 @@
-"""One execution of a plan: what it runs on, loaded when it is first needed."""
+"""One execution of a plan, with its model, inputs and device loaded on first use."""
 
 from __future__ import annotations
 

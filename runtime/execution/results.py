@@ -1,4 +1,4 @@
-"""What a run gives: numbers, icons, and what a page's footer says of how they were made."""
+"""The results of a run: numbers, icons, and the provenance for a page's footer."""
 
 from __future__ import annotations
 

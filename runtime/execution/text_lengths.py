@@ -1,5 +1,5 @@
-"""Texts of several lengths: those of one length run in one batch, without padding. So the numbers of a text are those
-that it has alone, whatever the module does with padding."""
+"""Run texts of several lengths: one batch for each length, without padding, so that a text has the numbers that it
+would have alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invariants of results, and of the model after a run: it is as it was before."""
+"""Invariants of results, and of the model, which a run must leave unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Factorizes one layer: every input and state separately, or the inputs together; orders the groups."""
+"""Factorize one layer, separately for every input and state or for all inputs together, and order the groups."""
 
 from __future__ import annotations
 

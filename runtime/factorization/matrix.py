@@ -1,4 +1,4 @@
-"""Factorizes one matrix (position, channel) into W H by one of five methods, and measures what that leaves out."""
+"""Factorize one matrix (position, channel) into W H by one of five methods, and measure the residual."""
 
 from __future__ import annotations
 

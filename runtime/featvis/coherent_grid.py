@@ -1,4 +1,4 @@
-"""Grids of icons that go over into one another: neighbouring cells share parts of their pictures.
+"""Coherent grids of icons: neighbouring cells share parts of their parametrization and blend into each other.
 
 A cell's picture is to_rgb(.7 unique + .5 sum over groups of share * group) in the space of the coefficients, where a
 group is a picture that all cells share and a cell's share of it is the spatial factor of a non-negative factorization

@@ -1,4 +1,4 @@
-"""An icon as data: how it is made, what it shows, what comes out, and the record of it in the cache."""
+"""The data types of icons: recipe, objective, result, and the cache record."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Several methods in one `attribute`: each is an attribution of its own, planned with all others, and they stand side
-by side along an axis `method`."""
+"""Several methods in one `attribute`: each is a separate attribution, planned together with the others, and the results
+are joined along an axis `method`."""
 
 from __future__ import annotations
 

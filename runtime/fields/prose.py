@@ -1,4 +1,4 @@
-"""Numbers inside of sentences: a true minus sign, and no more digits than a reader can use."""
+"""Format numbers in sentences: a true minus sign, and only significant digits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What baselines are called on a page."""
+"""Names of baselines on a page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the template lays out of a view: interfaces as trees of rows, columns and figures, with their menus."""
+"""The layout data for the page template: interfaces as trees of rows, columns and figures, with their menus."""
 
 from __future__ import annotations
 

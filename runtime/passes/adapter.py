@@ -1,4 +1,4 @@
-"""What passes need of a model: its module, its layers by name, and how images become its input."""
+"""The interface of a model for passes: its module, its layers by name, and the preprocessing of images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a forward leaves where it is cut: the results below a layer that the network above it will read again.
+"""The results of a forward at a cut that the network above the layer reads again.
 
 While the network runs, every module that has completed is recorded, and the records of its own parts are dropped. What
 is on record when the layer completes is all that is needed to run the rest: with those results in place of their

@@ -1,4 +1,4 @@
-"""What ran: every pass adds to a counter."""
+"""Count the passes that ran."""
 
 from __future__ import annotations
 

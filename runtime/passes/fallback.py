@@ -1,4 +1,4 @@
-"""Falling back to a slower way: which errors allow it, and the log that says why (`bbi -v` shows it)."""
+"""Fallbacks to slower implementations: the errors that allow one, and the log of the reason (`bbi -v` shows it)."""
 
 from __future__ import annotations
 

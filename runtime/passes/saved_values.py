@@ -1,4 +1,4 @@
-"""What a forward saves for the explicit VJP: the results of its modules, by the nodes of its graph."""
+"""The values that a forward saves for the explicit VJP, by the nodes of its graph."""
 
 from __future__ import annotations
 

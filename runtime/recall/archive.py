@@ -1,4 +1,4 @@
-"""Records of the cache in one file, for another machine: icons made on a GPU serve a laptop.
+"""Export and import cache records as one file, so that icons made on a GPU serve a laptop.
 
 The file is a zip archive of records, each under its key and stored as it lies in the cache, with its checksum. What is
 read back may come from anywhere: a name that is no key, a compressed or damaged entry, and a record that is neither an

@@ -1,4 +1,4 @@
-"""Numbers over named axes as bytes and back: a line of JSON, then the arrays one after another. No pickle.
+"""Encode numbers over named axes as bytes and decode them: a line of JSON, then the arrays in order. No pickle.
 
 Arrays are of a few plain types in the machine-independent order; words stand in the JSON. What is read is bounded by
 the bytes that are there, so that a record from elsewhere can be wrong but neither run code nor fill the memory.

@@ -1,4 +1,4 @@
-"""What numbers depend on besides the program: the model, its inputs and the device, known without torch.
+"""Digests of what results depend on besides the program: the model, its inputs and the device. Imports no torch.
 
 A model of the registry is described by a record in the cache, written when it was first loaded: its key holds the hash
 of the file of weights, the sources of this package and the preprocessing. A caller's module is known by its

@@ -1,4 +1,4 @@
-"""What the results of one job depend on: its model, its inputs, its device. Imports no torch."""
+"""The identity of a job's results: its model, its inputs and its device. Imports no torch."""
 
 from __future__ import annotations
 

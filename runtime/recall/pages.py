@@ -1,4 +1,4 @@
-"""Whole pages in the cache: the same program on the same model, inputs and versions is the same page.
+"""Cache whole pages, keyed by program, model, inputs and versions.
 
 Vega, most of a page that needs it and the same in all, is left out of the record and put back from its file.
 """

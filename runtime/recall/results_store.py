@@ -1,4 +1,4 @@
-"""What elements show, kept between runs: numbers, selections, the directions of their icons.
+"""Store the results of elements between runs: numbers, selections, the directions of their icons.
 
 A record belongs to one element (a node of the program): its key holds the node's digest, the model, the inputs, the
 settings, the device, whether the optimizer was at work, the sources of this package and the versions below it. A second

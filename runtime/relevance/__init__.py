@@ -1,4 +1,4 @@
-"""Backward passes by other rules: relevance propagation, guided backprop. Imports runtime/{models,passes} and below.
+"""Modified backward passes: relevance propagation, guided backprop. Imports runtime/{models,passes} and below.
 
 A torch function mode (`mode.py`) gives every operation of a forward its own backward (`redistribute.py`), by rules for
 operations with weights (`rules.py`) that a composite assigns (`composites.py`). An operation without a rule is refused

@@ -1,4 +1,4 @@
-"""One call of a torch function, by the plain name of what it computes, however it was written."""
+"""Normalize calls of torch functions: one name per operation, however it was called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How each operation redistributes relevance: the table from its name to its handler.
+"""The handlers of relevance propagation by the name of the operation.
 
 A handler gives the result with its backward, or None where it has no rule for these arguments: then the operation runs
 plainly, and `path.check_rules` refuses it if it lies between a target and a layer.

@@ -1,4 +1,4 @@
-"""What is known of a tensor while the network runs, kept on the tensor itself."""
+"""Properties of a tensor during a forward, stored on the tensor itself."""
 
 from __future__ import annotations
 

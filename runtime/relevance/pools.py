@@ -1,4 +1,4 @@
-"""Max pools with another backward: distributed over the window, or smooth (Olah et al., Distill 2018)."""
+"""Max pools with a modified backward: distributed over the window, or smooth (Olah et al., Distill 2018)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rectifiers with another backward: that of a deconvnet, and that of guided backpropagation."""
+"""Rectifiers with the backward of a deconvnet or of guided backpropagation."""
 
 from __future__ import annotations
 

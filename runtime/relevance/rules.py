@@ -1,4 +1,4 @@
-"""The rules for layers with weights: how relevance is shared among what a layer read.
+"""The rules for layers with weights: how relevance is distributed among a layer's inputs.
 
 Each takes a layer and gives the groups of linear maps that relevance goes back through. Definitions and defaults are
 those of zennit 0.5.1 (Anders et al. 2021), which says them with biases in the denominators.

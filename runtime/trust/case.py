@@ -1,4 +1,4 @@
-"""One attribution under test: its numbers for every atom of its layer, and changed activations to run the network
+"""One attribution under test: its numbers for every atom of its layer, and modified activations to run the network
 on."""
 
 from __future__ import annotations

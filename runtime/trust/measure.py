@@ -1,4 +1,4 @@
-"""`Measure`: the contract of a measure of trust, its cost and its result."""
+"""`Measure`: the contract of a trust measure, with its cost and its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every chart asks of an element: its name in Vega, the ends of its scale, number formats, slots and series."""
+"""Properties of an element that every chart needs: its name in Vega, its scale, number formats, slots and series."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a chart is drawn for: the room at hand, and what it is drawn over."""
+"""The theme of a chart: the available space, and what the chart is drawn over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers of one element, as it draws them."""
+"""The numbers of one element, as drawn."""
 
 from __future__ import annotations
 

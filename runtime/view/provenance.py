@@ -1,4 +1,4 @@
-"""The footer of a page: what made the numbers."""
+"""The footer of a page: the provenance of its numbers."""
 
 from __future__ import annotations
 

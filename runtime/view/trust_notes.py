@@ -1,4 +1,4 @@
-"""What an element's legend says about the reliability of its attribution, with or without `trust`."""
+"""Notes in an element's legend about the reliability of its attribution, with or without `trust`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a module must be for passes to run it: probes of its behaviour, restoring its state. Imports runtime/device."""
+"""Prepare modules for passes: probe their behaviour and restore their state. Imports runtime/device."""

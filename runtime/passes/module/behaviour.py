@@ -1,5 +1,5 @@
-"""How a module behaves, which no description says: whether rows of a batch depend on each other, whether the same input
-gives the same result twice, whether it has custom derivatives.
+"""Determine how a module behaves: whether rows of a batch depend on each other, whether it is deterministic, whether it
+has custom derivatives.
 
 Two cheap probes on a run's own first input show it (`probes.py`): the input twice, alone; and, where rows are to be run
 together, the input between two others in one batch. The results are remembered for as long as the module stays what it

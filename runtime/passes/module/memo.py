@@ -1,4 +1,4 @@
-"""The memo of a live module: what passes learned of it, for as long as it stays what it was then.
+"""The memo of a live module: what passes learned about it, valid until the module changes.
 
 Once in each run, and at each call outside of a run, a digest of the module (its code, attributes, hooks, and which
 tensors it holds) is compared with the last one. Where they differ, or no digest can be made, the memo starts empty.

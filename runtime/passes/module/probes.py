@@ -1,4 +1,4 @@
-"""Probes a module on one input: is the result repeatable, does a row's result depend on the other rows of its batch?"""
+"""Probe a module on one input: is it deterministic, and does a row's result depend on the other rows of its batch?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where something lies in a map, in words."""
+"""Describe positions in a map in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One state of an element: what its sentence is made from."""
+"""One state of an element, from which its sentence is generated."""
 
 from __future__ import annotations
 
