@@ -59,8 +59,8 @@ def run(
     list; tensors (channel, x) or (channel,) for a module that takes them. weights: a file, `random`, or `download`
     (into the cache). device: `auto`, `cpu`, `cuda`, `mps`. settings: `{"featvis.steps": 64}`. input_size: (y, x) in
     pixels, if the model does not define it. draft: small icons of few steps, labelled as such on the page. cache: False
-    for none, or a folder. progress: a function that is told how far the work is. Raises `BbiError` with everything
-    wrong; E423 for an argument of another kind.
+    for none, or a folder. progress: a function that receives progress events. Raises `BbiError` with all errors; E423
+    for an argument of the wrong type.
     """
     request = replace(
         _request(_source(text), model, input, weights, settings, input_size),

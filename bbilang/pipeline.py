@@ -40,8 +40,8 @@ class Request:
     """A text with the options that come from outside of it.
 
     ``text``: a source, which is parsed with recovery, or a syntax tree. ``model``: a name, a torch.nn.Module, or an
-    adapter. ``input``: as in `bbilang.run`. ``force``: forward or reverse mode wherever both would do. ``cache``: where
-    results are kept and recalled, or None. ``root``: the folder that files which the text uses must lie in.
+    adapter. ``input``: as in `bbilang.run`. ``force``: forward or reverse mode wherever both would do. ``cache``: the
+    cache of results, or None. ``root``: the folder that must contain all files that the text uses.
     """
 
     text: Source | ast.File
@@ -60,7 +60,7 @@ class Request:
 
 
 class Pipeline:
-    """The stages of one request. ``listener``: told how far the run is. ``partial``: is handed results before they are
+    """The stages of one request. ``listener``: receives progress events. ``partial``: receives results before they are
     complete. ``loaded``: the model that the text names, from an earlier pipeline."""
 
     def __init__(
@@ -185,8 +185,8 @@ class Pipeline:
     def stored_page(
         self, make: Callable[[], Page], summarize: Callable[[Page], tuple[list[str], list[str]]]
     ) -> tuple[StoredPage, bool]:
-        """(the rendered page, whether it came whole from the cache); if not, ``make`` makes it and it is kept there,
-        with the lines and the notes that ``summarize`` gives."""
+        """Return (the rendered page, whether it came whole from the cache). If it did not, ``make`` makes it, and it is
+        cached with the lines and notes that ``summarize`` returns."""
         from bbilang.runtime.featvis.icon import words_of
         from bbilang.runtime.recall import pages
         from bbilang.runtime.recall.job_identity import JobIdentity

@@ -29,7 +29,7 @@ EPILOG = taught("""
     Exit codes: 0 all is well; 1 there is an error, and error[CODE] says where and what to do; 2 the command line cannot
     be understood; 130 interrupted with Ctrl-C.
 
-    Environment: BBI_CACHE_DIR, the folder of what is kept; BBI_DEBUG=1, tracebacks; NO_COLOR=1, no colours.
+    Environment: BBI_CACHE_DIR, the folder of the cache; BBI_DEBUG=1, tracebacks; NO_COLOR=1, no colours.
 """)
 
 app = typer.Typer(

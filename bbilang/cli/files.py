@@ -35,7 +35,7 @@ def named(files: Iterable[str]) -> Iterator[str]:
         matches = [name]
         try:
             path = path_of(name)
-        except OSError:  # told when it is read
+        except OSError:  # reported when the file is read
             yield from (one for one in matches if one not in seen)
             continue
         if name != "-" and path.is_dir():

@@ -139,7 +139,7 @@ def _picture(words: str) -> str:
 
     for file in expanded(words):
         if not file.startswith("text:"):
-            path_of(file)  # a sample whose package is missing is said now
+            path_of(file)  # report a missing package of sample pictures now
     return words
 
 

@@ -52,7 +52,7 @@ class StatementRecord:
 
 @dataclass
 class StatementCache:
-    """Check results kept from one version of a text to the next."""
+    """Check results that are reused from one version of a text to the next."""
 
     environment: Environment | None = None  # model, inputs, settings: a change clears the cache
     records: dict[tuple[str, bool], list[StatementRecord]] = field(default_factory=dict)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 CELLS = 8  # along a side
 BITS = 16
-PAPER, INK, LINE = 226, 120, 200  # greys that can be told from the page, light or dark
+PAPER, INK, LINE = 226, 120, 200  # greys that can be distinguished from the page, light or dark
 
 
 def placeholder(objective: Objective, channels: int, number: int, size: int) -> Icon:

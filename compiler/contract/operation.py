@@ -77,7 +77,7 @@ class Operation:
         """Reduce gradients at one layer to the atoms' axes, for operations that demand gradients.
 
         activation (input, *layer axes); gradient (target, input, *layer axes), of some of the targets; the result
-        (target, input, *kept axes). Called as gradients arrive, so that none has to be kept.
+        (target, input, *kept axes). Called as gradients arrive, so that none has to be stored.
         """
         raise NotImplementedError
 

@@ -1,4 +1,5 @@
-"""The typed program: frozen nodes, equal by structure, hashed once. Spans of the text are kept beside the nodes."""
+"""The typed program: frozen nodes, equal by structure, hashed once. Spans of the text are stored separately from the
+nodes."""
 
 from __future__ import annotations
 

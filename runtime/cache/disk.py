@@ -1,10 +1,10 @@
 """Content-addressed disk cache: results that any page computed before are read instead of computed again.
 
-A key is the sha256 of a canonical JSON description of everything that the result depends on. A record is one file:
-a line of JSON (checksum, sizes, metadata) and bytes. Files are written under a temporary name and renamed, so that
-a reader sees a whole record or none and several processes may share a folder. Nothing is ever unpickled. Plain files
-were chosen over a database (diskcache) because a damaged record then costs that record, and a full disk costs nothing.
-The limit is kept in the folder (settings.json). What a page in the making needs is held, see `holds`, and stays.
+A key is the sha256 of a canonical JSON description of everything that the result depends on. A record is one file: a
+line of JSON (checksum, sizes, metadata) and bytes. Files are written under a temporary name and renamed, so that a
+reader sees a whole record or none and several processes may share a folder. Nothing is ever unpickled. Plain files were
+chosen over a database (diskcache) because a damaged record then costs that record, and a full disk costs nothing. The
+limit is stored in the folder (settings.json). Records that a running page needs are held (`holds`) and not removed.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Cache:
     @contextmanager
     def holding(self) -> Iterator[None]:
         """Records that are read or stored inside are not removed for want of room, by this or another process, before
-        the end. The limit may be passed meanwhile; it is kept again afterwards."""
+        the end. The limit may be exceeded meanwhile; it is enforced again afterwards."""
         if self._hold is not None:  # held already, for longer
             yield
             return
@@ -163,7 +163,7 @@ class Cache:
         return True
 
     def drop(self, key: str) -> None:
-        """Forget a record whose bytes are whole but say nothing that can be read."""
+        """Drop a record that is intact but cannot be decoded."""
         self.damaged += 1
         _remove(self._path(key))
 

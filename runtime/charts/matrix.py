@@ -138,7 +138,7 @@ class MatrixChart(SlotChart):
         return [picture(self.layer(self.head_rows(), **where), side, side)]
 
     def selection(self) -> list[Layer]:
-        """A ring around the row or the column; a cell stands for both, a row's name for the row."""
+        """A ring around the selected row or column; a cell selects both, the name of a row selects the row."""
         base = self.layer(self.slot_rows(), **self.row_corners())
         column = self.layer(self.head_rows(), **self.column_corners())
         chosen = f"datum.also >= 0 && indexof(selected_{self.name}, datum.also) >= 0"

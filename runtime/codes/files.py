@@ -34,7 +34,7 @@ FILES: Final[dict[str, Code]] = {
     ),
     "E432": Code(
         "a folder for the cache that cannot be",
-        "BBI_CACHE_DIR names the folder of what is kept. `~` and `~user` are expanded; a user that is not there, or a "
+        "BBI_CACHE_DIR names the folder of the cache. `~` and `~user` are expanded; a user that is not there, or a "
         "name longer than names can be, is no folder.",
         f"$ BBI_CACHE_DIR=~nobody/cache {RUN[2:]}",
         f"$ BBI_CACHE_DIR=~/cache {RUN[2:]}",
@@ -78,7 +78,7 @@ FILES: Final[dict[str, Code]] = {
     ),
     "E445": Code(
         "a download that is not the file expected",
-        "A fetched file is looked at before it is kept: its SHA-256 must be the one that is pinned, published, or "
+        "A downloaded file is validated before it is stored: its SHA-256 must be the one that is pinned, published, or "
         "remembered from the first download, and names, shapes and numbers must be the model's. A page of a proxy that "
         "asks for a password is often the reason.",
         "$ bbi run page.bbi --model inceptionv1 --weights download --sha256 " + "0" * 64,
@@ -94,7 +94,8 @@ FILES: Final[dict[str, Code]] = {
     ),
     "W440": Code(
         "the cache cannot be written",
-        "Icons take minutes, so they and the numbers are kept for the next run. Without a cache everything works, and "
+        "Icons take minutes, so they and the numbers are cached for the next run. Without a cache everything works, "
+        "and"
         "takes its time.",
         f"$ BBI_CACHE_DIR=/proc/cache {RUN[2:]}",
         f"$ BBI_CACHE_DIR=/tmp/cache {RUN[2:]}",

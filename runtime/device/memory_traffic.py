@@ -1,4 +1,4 @@
-"""Count the bytes that operations move: the cost of a pass that is bound by memory, not by arithmetic."""
+"""Count the bytes that operations move: the cost of a memory-bound pass."""
 
 from __future__ import annotations
 

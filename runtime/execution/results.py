@@ -53,7 +53,7 @@ class IconSet:
 
 @frozen
 class Reused:
-    """What a run took from the cache: parts of its results that none of its own passes made."""
+    """The parts of a run's results that came from the cache."""
 
     elements: tuple[str, ...] = ()  # ids, of those whose numbers were there
     predictions: bool = False

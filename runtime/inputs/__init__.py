@@ -1,1 +1,1 @@
-"""Images, texts, tensors and baselines that a network is given. Imports runtime/{fields,cache}."""
+"""Images, texts, tensors and baselines as inputs of a network. Imports runtime/{fields,cache}."""

@@ -22,8 +22,8 @@ def named_inputs(program: Program, given: object) -> list[tuple[Any, str]]:
 
 
 def read_inputs(program: Program, given: Sequence[tuple[object, str]], model: ImageReader) -> tuple[NetworkInput, ...]:
-    """Every input as the network takes it, and as it is shown. ``model``: an adapter, or what is known of one. Raises
-    BbiError with the spans of the statement that names a file."""
+    """Read every input, for the network and for the page. ``model``: an adapter or a description. Raises BbiError with
+    the spans of the statement that names a file."""
     return tuple(_read(program, item, name, model) for item, name in given)
 
 

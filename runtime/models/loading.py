@@ -22,11 +22,10 @@ def load(name: str, weights: str | Path | None = None, device: str = "cpu", seed
     """Load a model by its name, in eval mode, its parameters without gradients.
 
     ``weights``: None for those of a package or a library, ``"random"`` for ones drawn from ``seed``, ``"download"`` for
-    those at the known address, which are kept, or a file (safetensors or a PyTorch checkpoint).
-    ``device``: ``cpu``, ``cuda``, ``cuda:1``, ``mps`` or ``auto``.
-    Raises BbiError: E401, E409 the name; E402 weights are needed; E403 to E405, E444 the file; E406 the device; E410 a
-    package is not installed; E419 weights could not be fetched, E445 they are not those expected, E446 there is no
-    address to fetch.
+    those at the known address, which are cached, or a file (safetensors or a PyTorch checkpoint). ``device``: ``cpu``,
+    ``cuda``, ``cuda:1``, ``mps`` or ``auto``. Raises BbiError: E401, E409 the name; E402 weights are needed; E403 to
+    E405, E444 the file; E406 the device; E410 a package is not installed; E419 weights could not be fetched, E445 they
+    are not those expected, E446 there is no address to fetch.
     """
     if (source := source_of(name)) is not None:
         from bbilang.runtime.models.sources.wrap import load_source_model

@@ -43,7 +43,7 @@ class Project(Operation):
     example = "photo = input | present(image)\nblock5c.expand.spatial | project(pca, 3) | present(rgb, over=photo)"
     parameters = (
         Parameter("method", "word", "the projection", choices=("pca", "nmf", "tsne", "umap")),
-        Parameter("n", "integer", "how many components are kept", minimum=1, maximum=64),
+        Parameter("n", "integer", "number of components", minimum=1, maximum=64),
         Parameter("along", "axis", "the axis whose dimension is reduced; by default, the atoms' parts", None),
         Parameter("fit", "fit", "a field, or a layer of this field, on which the projection is fitted", None),
     )

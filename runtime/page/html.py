@@ -56,8 +56,8 @@ def render(view: View, styles: Styles) -> str:
 
 
 def extract(html: str) -> str:
-    """The .bbi text that a page was made from; nothing in the page is run. Raises ValueError where there is none,
-    BbiError E423 for what is no str."""
+    """Extract the .bbi text that a page was made from, without running any code in it. Raises ValueError if there is
+    none, BbiError E423 for an argument that is not a str."""
     if not isinstance(html, str):
         wrong("html", html, "a str: the text of the page")
     match = SOURCE.search(html)
@@ -88,7 +88,7 @@ def _block(json: str) -> Markup:
 
 
 def data_of(html: str) -> dict[str, Any]:
-    """What the script of a page works on. Raises ValueError where there is none."""
+    """Return the data of a page's script. Raises ValueError if there is none."""
     match = DATA.search(html)
     if match is None:
         raise ValueError("this file carries no data: it is not a page made by bbi")
@@ -177,7 +177,7 @@ def _template():
 
 
 def with_code(words: str) -> Markup:
-    """Words with what stands between backticks set as code. Everything else in them stays text."""
+    """Escape words, and set text between backticks as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(words))))
 
 

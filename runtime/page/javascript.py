@@ -1,4 +1,4 @@
-"""Vega, Vega-Lite and Vega-Embed as one JavaScript text: made by vl-convert in two seconds, then kept on disk."""
+"""Vega, Vega-Lite and Vega-Embed as one JavaScript text: made by vl-convert in two seconds, then cached on disk."""
 
 from __future__ import annotations
 

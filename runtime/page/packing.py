@@ -38,7 +38,7 @@ ACROSS = 32  # maps side by side
 
 
 class Lists:
-    """Values of which equal ones are kept once; a frame is the numbers of its own."""
+    """Deduplicated values; a frame refers to its values by number."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []
@@ -48,7 +48,7 @@ class Lists:
         return [self.number(frame[key]) for key in KEYS if key in frame]
 
     def number(self, value: Any) -> int:
-        """The number of a value among all that are kept."""
+        """Return the index of a value among the distinct ones."""
         text = repr(value)
         if text not in self._numbers:
             self._numbers[text] = len(self.values)

@@ -152,11 +152,11 @@ def _checked(
     backends: Sequence[str],
     counter: Passes,
 ) -> _CheckedBackend:
-    """The first backend whose results equal those of the forward. Raises BbiError E508 where none does."""
+    """Return the first backend that reproduces the results of the forward. Raises BbiError E508 if none does."""
     cut = captured.cuts.get(layer)
     if cut is None:
         if captured.images is None:
-            raise error("E505", f"nothing is kept of the forward below `{layer}`", "run `forward` again")
+            raise error("E505", f"nothing is stored of the forward below `{layer}`", "run `forward` again")
         cut = forward(adapter, captured.images, [layer], False, counter=counter, cuts=[layer]).cuts[layer]
         captured.cuts[layer] = cut
     activations = tensor_of(cut.result, layer).detach()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Passes:
-    """What was run; every function of the passes adds to it.
+    """Counters of the passes that ran.
 
     ``forwards`` whole or stopped ones; ``backwards`` one a cotangent; ``tangents`` one a tangent; ``reruns`` forwards
     of the network above a layer. ``*_rows``: images in forwards and backwards, inputs in tangents, rows in reruns.

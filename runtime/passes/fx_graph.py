@@ -1,6 +1,6 @@
 """The network above a layer by torch.fx: its graph, cut at the layer and at the target layers; nothing else runs.
 
-Only the order of operations is kept: modules and parameters are the model's own. In-place operations run out of
+Only the order of operations is recorded: modules and parameters are the model's own. In-place operations run out of
 place, and a result is compared with the model's before the graph is used (`above_check.py`).
 """
 

@@ -278,7 +278,7 @@ def gradients(
 
 
 def scores_of(captured: Captured) -> Tensor:
-    """The scores, attached to the graph. Raises E505 where there are none."""
+    """Return the scores attached to the graph. Raises E505 if there are none."""
     if captured.score_graph is None:
         raise error("E505", "no graph for `output`", "run `forward(..., want_output=True, grad=True)` again")
     return captured.score_graph

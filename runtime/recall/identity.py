@@ -111,8 +111,8 @@ def known_model_of(adapter: Adapter, callers: bool) -> KnownModel | None:
 
 
 def written(adapter: Adapter) -> str | None:
-    """A digest of what defines a module besides its tensors: the code that is loaded, the files of its classes, its
-    plain attributes. The code and the files: one may have been edited since the other was loaded."""
+    """Digest what defines a module besides its tensors: the loaded code, the files of its classes, its plain
+    attributes. Both code and files, because a file may have been edited after the code was loaded."""
     from bbilang.runtime.passes.module.digest import code_of
 
     if type(adapter) is not Adapter or (loaded := code_of(adapter.module)) is None:

@@ -97,7 +97,7 @@ class _Recall:
         return results
 
     def _holder(self, model: KnownModel) -> Model:
-        """The adapter, once it is loaded; else what is known of it."""
+        """Return the adapter if it is loaded, else its description."""
         return self.job.loaded if self.job.loaded is not None else model
 
     def _results(self, model: KnownModel, inputs: list[str]) -> Results | None:

@@ -128,7 +128,7 @@ class ResultsStore:
             return None
 
     def keep(self, element: Element, kept: ElementRecord) -> None:
-        """Write an element's record. What cannot be written as plain numbers is not kept."""
+        """Write an element's record. An element that is not plain numbers is not stored."""
         if any(o != Objective(o.layer, o.direction, grid=o.grid, cell=o.cell) for o in kept.objectives):
             return  # of icons only directions are written
         data = {

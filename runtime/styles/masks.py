@@ -124,7 +124,7 @@ def spots(weights: np.ndarray) -> tuple[tuple[float, float], ...]:
 
 
 def _strength(weights: np.ndarray) -> np.ndarray:
-    """Each group's values as shares of its own maximum."""
+    """Return each group's values relative to its maximum."""
     weights = np.clip(np.nan_to_num(np.asarray(weights, np.float64)), 0, None)
     return weights / np.maximum(weights.max((0, 1), keepdims=True, initial=0), 1e-12)
 

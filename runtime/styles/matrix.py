@@ -81,7 +81,7 @@ class Matrix(Style):
 
 
 def _differ(drawing: Drawing) -> bool:
-    """Whether every input has atoms of its own along the rows."""
+    """Return whether the atoms along the rows differ between inputs."""
     if not drawing.drawn.joined:
         return False
     rows, field = drawing.slots, drawing.field

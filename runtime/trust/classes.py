@@ -15,7 +15,7 @@ OTHER = "other*"  # the axis of other classes
 
 
 class ClassSensitivity(Measure):
-    """The attribution to the class beside those to other classes, drawn at random: how alike are they by rank?"""
+    """Rank correlation of the attribution to the class with those to other classes, drawn at random."""
 
     name = "class_sensitivity"
     title = "class sensitivity"

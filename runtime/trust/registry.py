@@ -47,7 +47,7 @@ def spread_of(node: Node, name: str, run: Run) -> Named:
 
 
 def case_of(node: Node, name: str, run: Run) -> Case:
-    """Make the input of a measure. Measures run passes of their own, so they get the whole run of the execution."""
+    """Make the input of a measure. Measures run their own passes, so they get the complete run."""
     step = next(
         r for r in run.program.reruns
         if r.is_trial and r.method[0] == name and any(a.node is node for a in r.requests)

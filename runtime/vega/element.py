@@ -97,12 +97,12 @@ def labelled(element: Element) -> bool:
 
 
 def coloured(element: Element) -> bool:
-    """Whether its atoms have colours of their own, as groups do."""
+    """Return whether its atoms have their own colours, as groups do."""
     return any(colour for panel in element.panels for frame in panel.frames for colour in frame.colours)
 
 
 def chipped(element: Element) -> bool:
-    """Whether its series have colours of their own, which chips explain."""
+    """Return whether its series have their own colours, which chips explain."""
     return any(frame.series_colours for panel in element.panels for frame in panel.frames)
 
 

@@ -23,7 +23,7 @@ def fetch(
     remote: Remote, check: Check, title: str, progress: RunListener | None = None, pin: str | None = None
 ) -> tuple[Path, Receipt]:
     """Return the file, fetching it unless it is there. ``check``: raises BbiError for a file that does not fit the
-    model; called before the file is kept. ``pin``: the SHA-256 that it must have.
+    model; called before the file is stored. ``pin``: the required SHA-256.
 
     Raises BbiError E419 (could not be fetched), E445 (not the file that was expected), E431 (cannot be written).
     KeyboardInterrupt keeps the part fetched so far, and the next call resumes it.

@@ -3,7 +3,7 @@ has custom derivatives.
 
 Two cheap probes on a run's own first input show it (`probes.py`): the input twice, alone; and, where rows are to be run
 together, the input between two others in one batch. The results are remembered for as long as the module stays what it
-is (`memo.py`), and kept on disk for other processes (`probe_store.py`). A module whose rows depend on each other, or
+is (`memo.py`), and stored on disk for other processes (`probe_store.py`). A module whose rows depend on each other, or
 that takes one row only, runs one row at a time.
 """
 

@@ -7,7 +7,7 @@ from bbilang.runtime.view.answers.pieces import Part, listed, sentence, sentence
 from bbilang.runtime.view.answers.shown import Mark, Shown
 from bbilang.runtime.view.model import Answer
 
-ENOUGH = 0.05  # of a curve's range: a smaller dip or rise is not told
+ENOUGH = 0.05  # of a curve's range: a smaller dip or rise is not mentioned
 
 
 def flow(shown: Shown) -> Answer:

@@ -12,7 +12,7 @@ from bbilang.runtime.view.answers.places import FINE, fullest_region, peak, regi
 from bbilang.runtime.view.answers.shown import Shown
 from bbilang.runtime.view.model import Answer, Piece
 
-MOST = 4  # panels that are told one by one
+MOST = 4  # panels that are described one by one
 
 
 def where(shown: Shown) -> Answer:

@@ -165,13 +165,13 @@ def strongest_cell(shown: Shown) -> Answer:
 
 
 def of_matrix(shown: Shown) -> Answer | None:
-    """Atoms by classes are told by content; of others, the strongest cell."""
+    """Describe atoms by classes by their content, and any other matrix by its strongest cell."""
     axis = shown.drawing.series_axis
     return None if axis is not None and "class" in axis.components else strongest_cell(shown)
 
 
 def of_scatter(shown: Shown) -> Answer | None:
-    """Two classes are told by content; of two components, which atom is farthest along each."""
+    """Describe two classes by content, and two components by the atom that is farthest along each."""
     frame, axis = shown.frame, shown.drawing.series_axis
     if axis is None or "class" in axis.components or len(frame.series) != 2:
         return None
