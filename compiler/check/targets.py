@@ -151,7 +151,8 @@ class TargetReader:
                 k = literal(pick.arguments[0].value, COUNT)
                 if k > total:
                     raise at(pick.span, "E214", f"the model has {total} classes, not {k}")
-                return self._scores(("top", k), (Axis("class", k),), index.span, score)
+                varies = ("input",) if self.scope.input_axis().size > 1 else ()  # each has its own most likely classes
+                return self._scores(("top", k), (Axis("class", k, varies=varies),), index.span, score)
             if isinstance(pick, ast.Path) and pick.name == "top" and self.scope.find("top") is None:
                 raise at(pick.span, "E212", "`top` needs how many classes", "as in `output[top(5)]`")
             if not isinstance(pick, ast.Number | ast.String):

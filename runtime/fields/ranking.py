@@ -23,13 +23,19 @@ BY = Parameter(
     choices=("value", "magnitude", "difference"),
 )
 ALONG = Parameter("along", "axis", "the axis to rank; by default, the atoms' own axes jointly", None)
-PER = Parameter("per", "axis", "an axis along which each position is ranked separately", None)
+PER = Parameter("per", "axis", "an axis along which each position is ranked separately, as inputs always are", None)
+JOINT = Parameter("joint", "axis", "`input`: one ranking for all inputs together, by the largest value over them", None)
 
 
 def ranked_axes(field: FieldType, arguments: Arguments) -> tuple[Axis, ...]:
     """Return the axes that are ranked jointly. Raises `Fail` where there is none."""
     if arguments["per"] is not None and arguments["per"] == arguments["along"]:
         raise Fail("E231", f"`{arguments['per']}` cannot be ranked and kept apart at once", argument="per")
+    if arguments["joint"] not in (None, "input"):
+        message = f"`{arguments['joint']}` is ranked jointly already: only inputs are ranked apart without `per=`"
+        raise Fail("E231", message, "one order for all inputs is `joint=input`", argument="joint")
+    if arguments["joint"] is not None and arguments["joint"] == arguments["per"]:
+        raise Fail("E231", "`input` cannot be ranked jointly and apart at once", argument="joint")
     if arguments["along"] is not None:
         axis = field.axis(arguments["along"])
         assert axis is not None
@@ -70,12 +76,17 @@ def ranked_type(field: FieldType, arguments: Arguments, k: int | None, gap: int 
         names = ", ".join(f"`{name}`" for name in ranked)
         message = f"the atoms along `{clash.name}` differ along {names}, which cannot be ranked apart from them"
         raise Fail("E231", message)
+    own = next((axis.name for axis in axes if "input" in axis.varies), None)
+    if arguments["joint"] is not None and own is not None:
+        message = f"each input has atoms of its own along `{own}`, so they have no common order"
+        raise Fail("E231", message, "put `joint=input` at the first choice of atoms", argument="joint")
     total = math.prod(axis.size for axis in axes)
     size = total if k is None else min(k, total)
     exact = all(axis.exact for axis in axes) and size <= fewest(axes)
     name = axes[0].name if len(axes) == 1 else field.atom
     components = tuple(c for axis in axes for c in axis.components)
-    varies = {v for axis in axes for v in axis.varies} - ranked | ({arguments["per"]} - {None}) | by_input(field)
+    varies = {v for axis in axes for v in axis.varies} - ranked | ({arguments["per"]} - {None})
+    varies |= by_input(field) if arguments["joint"] is None else set()
     gap = gap if gap < size < total else 0
     new = Axis(name, size, components, exact, gap=gap, varies=tuple(sorted(varies)), whole=False)
     first = field.axes.index(axes[0])
@@ -127,9 +138,10 @@ def _pair_axis(field: FieldType, ranked: tuple[Axis, ...], per: str | None) -> A
     return pairs[0]
 
 
-def score_of(field: Field, axes: tuple[Axis, ...], per: str | None, by: object, run: Run) -> Named:
-    """Score atoms for ranking: the maximum over all other axes; states, inputs and ``per`` are kept."""
-    values = field.values
+def score_of(field: Field, axes: tuple[Axis, ...], arguments: Arguments, run: Run) -> Named:
+    """Score atoms for ranking: the maximum over all other axes; states, `per=` and, unless joint, inputs are kept."""
+    values, per, by = field.values, arguments["per"], arguments["by"]
+    apart = {per, None if arguments["joint"] else "input"}
     names = field.type.names
     ranked = {axis.name for axis in axes}
     if by == "magnitude":
@@ -140,7 +152,7 @@ def score_of(field: Field, axes: tuple[Axis, ...], per: str | None, by: object, 
         values = Named(first.dims, first.data - second.ordered(first.dims).data)
     elif isinstance(by, Node):
         values = _of_class(field, run.value(by))
-    others = [i for i, d in enumerate(values.dims) if d in names and d not in ranked and d not in ("input", per)]
+    others = [i for i, d in enumerate(values.dims) if d in names and d not in ranked and d not in apart]
     kept = tuple(d for i, d in enumerate(values.dims) if i not in others)
     if not others:
         return values

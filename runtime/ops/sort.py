@@ -6,7 +6,17 @@ from bbilang.compiler.contract import Arguments, Operation, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field
-from bbilang.runtime.fields.ranking import ALONG, BY, PER, pick_ranked, ranked_axes, ranked_type, ranks, score_of
+from bbilang.runtime.fields.ranking import (
+    ALONG,
+    BY,
+    JOINT,
+    PER,
+    pick_ranked,
+    ranked_axes,
+    ranked_type,
+    ranks,
+    score_of,
+)
 
 
 class Sort(Operation):
@@ -14,7 +24,7 @@ class Sort(Operation):
 
     name = "sort"
     adds_up = True
-    parameters = (BY, ALONG, PER, Parameter("descending", "flag", "the strongest first", True))
+    parameters = (BY, ALONG, PER, JOINT, Parameter("descending", "flag", "the strongest first", True))
     example = "output[top(5)] | sort(by=value, descending=false) | present(bars)"
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
@@ -22,8 +32,9 @@ class Sort(Operation):
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
-        axes = ranked_axes(field.type, dict(node.parameters))
-        score = score_of(field, axes, node["per"], node["by"], run)
+        arguments = dict(node.parameters)
+        axes = ranked_axes(field.type, arguments)
+        score = score_of(field, axes, arguments, run)
         order, _ = ranks(score, axes, ascending=not node["descending"])
         return pick_ranked(field, node.type, axes, order)
 

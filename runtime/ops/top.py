@@ -11,6 +11,7 @@ from bbilang.runtime.fields.field import Field, Named, combine
 from bbilang.runtime.fields.ranking import (
     ALONG,
     BY,
+    JOINT,
     PER,
     pick_ranked,
     ranked_axes,
@@ -28,7 +29,7 @@ class Keep(Operation):
 
     adds_up = True
 
-    parameters = (K, ALONG, BY, PER)
+    parameters = (K, ALONG, BY, PER, JOINT)
     ascending = False
     one_end = True  # only the first of the order are kept
 
@@ -37,9 +38,10 @@ class Keep(Operation):
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
-        axes = ranked_axes(field.type, dict(node.parameters))
+        arguments = dict(node.parameters)
+        axes = ranked_axes(field.type, arguments)
         most = node["k"] if self.one_end else None
-        score = score_of(field, axes, node["per"], node["by"], run)
+        score = score_of(field, axes, arguments, run)
         if node["by"] == "difference" or any(step.startswith(DIFFERENCE) for step in field.type.steps):
             score = without_ties(score, axes)  # of a class and itself: the first atoms would look like an answer
         order, count = ranks(score, axes, self.ascending, most)
@@ -70,7 +72,12 @@ def share_shown(field: Field, kept: Field, axis: str, type: FieldType) -> tuple[
 
 
 class Top(Keep):
-    """The k strongest atoms, strongest first, ranked by the maximum over all other axes, separately in each state."""
+    """The k strongest atoms, strongest first, ranked by the maximum over all other axes, separately in each state and for
+    each input.
+
+    With `joint=input` all inputs have the same atoms, those with the largest value over the inputs, and
+    `present(matrix)` has a number in every cell.
+    """
 
     name = "top"
     example = "block5c.expand.channel | attribute(output) | top(8) | present(featvis)"

@@ -13,7 +13,7 @@ from bbilang.compiler.contract import Registry, bound
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.score_kinds import VALUE
 from bbilang.compiler.ir.types import Axis
-from bbilang.compiler.optimize.budget import Budgeted, budgeted
+from bbilang.compiler.optimize.budget import MOST_CLASSES, Budgeted, budgeted
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.inputs.baseline_words import activation_for, zero_words
 from bbilang.runtime.view.drawing import Drawing, Index
@@ -63,7 +63,7 @@ class Sums:
 
 @dataclass
 class Lines:
-    """The numbers of one element's budget, over (states, facet, class)."""
+    """The numbers of one element's budget, over (states, facet, series): classes, or inputs side by side."""
 
     drawing: Drawing
     registry: Registry
@@ -71,7 +71,7 @@ class Lines:
     table: dict[str, np.ndarray]  # name of a field of `Sums` -> its numbers
     layers: np.ndarray  # number of the layer, over (states, facet)
     atoms: tuple[int, ...]  # how many each layer has
-    classes: int
+    series: int
     reads: str
 
     @classmethod
@@ -94,7 +94,7 @@ class Lines:
                 return None
             parts = {name: parts[name] for name in ("score", "removed") if name in parts}
         try:
-            axis = _class_axis(drawing, budget.get("classes"))
+            axis = _series_axis(drawing, budget.get("classes"))
             table = {name: _over(drawing, part, layer, axis) for name, part in parts.items()}
             layers = drawing.grid(layer)
         except ValueError:
@@ -107,7 +107,7 @@ class Lines:
 
     def words(self, at: Index, facet: int, series: Sequence[str]) -> str:
         """The lines of one frame."""
-        every = [self.sums(at, number) for number in range(self.classes)]
+        every = [self.sums(at, number) for number in range(self.series)]
         if not any(isfinite(sums.score) for sums in every):
             return ""
         if self._silent(at, every):
@@ -115,7 +115,7 @@ class Lines:
         layer = self.known.layers[int(self.layers[at])]
         curve = self.drawing.field.type.content != self.known.attribution.type.content
         lines = [] if curve else [self._line(sums, facet, int(self.layers[at])) for sums in every]
-        if self.classes > 1:
+        if self.series > 1:
             lines = [f"{name}: {line}" for name, line in zip(series, lines, strict=False)]
         return "\n".join(filter(None, [*dict.fromkeys(lines), self._place(layer, every, curve)]))
 
@@ -179,7 +179,7 @@ class Lines:
         worst: dict[str, float] = {}
         for at in np.ndindex(self.layers.shape):
             facet = at[-1] if self.drawing.facet else 0
-            for number in range(self.classes):
+            for number in range(self.series):
                 sums = self.sums(at, number)
                 method, _ = bound(self.registry, self._method(facet)["method"])
                 if method.completes and isfinite(sums.baseline) and isfinite(sums.total) and sums.missed > MISSED:
@@ -210,12 +210,14 @@ class Lines:
         return f"{zero_words(self.reads)} instead" if layer == "input" else "removing the layer"
 
 
-def _class_axis(drawing: Drawing, classes: Named | None) -> Axis | None:
-    """The series, where they are the target's classes. Raises ValueError where classes were ranked, so that they are
-    not those of the budget."""
-    axis, own = drawing.field.type.axis(CLASS), drawing.field.names.get(CLASS)
+def _series_axis(drawing: Drawing, classes: Named | None) -> Axis | None:
+    """The series, where each has a line: the target's classes, or inputs. Raises ValueError where classes were ranked,
+    so that they are not those of the budget, and where inputs are more than get a line each."""
+    axis, own, series = drawing.field.type.axis(CLASS), drawing.field.names.get(CLASS), drawing.series_axis
+    if series is not None and series.name == "input" and series.size > MOST_CLASSES:
+        raise ValueError("too many inputs")
     if axis is None:
-        return None
+        return series if series is not None and series.name == "input" else None
     if own is None or classes is None or set(own.dims) != set(classes.dims):
         raise ValueError("classes of their own")
     if not np.array_equal(own.data, classes.ordered(own.dims).data):
@@ -224,7 +226,7 @@ def _class_axis(drawing: Drawing, classes: Named | None) -> Axis | None:
 
 
 def _over(drawing: Drawing, part: Named, layer: Named, axis: Axis | None) -> np.ndarray:
-    """Numbers over (states, facet, class). Raises ValueError where they differ along other axes."""
+    """Numbers over (states, facet, series). Raises ValueError where they differ along other axes."""
     own = part.take(LAYER, layer) if LAYER in part.dims else part
     return drawing.grid(own, axis) if axis is not None else drawing.grid(own)[..., None]
 

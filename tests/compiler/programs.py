@@ -45,6 +45,8 @@ def ranking(draw: st.DrawFn) -> str:
         words.append(f", along={draw(st.sampled_from(AXES))}")
     if draw(st.integers(0, 5)) == 0:
         words.append(f", per={draw(st.sampled_from(['layer', 'class', 'input', 'channel', 'y']))}")
+    if draw(st.integers(0, 3)) == 0:
+        words.append(f", joint={draw(st.sampled_from(['input', 'input', 'channel']))}")
     if draw(st.integers(0, 2)) == 0:
         by = draw(
             st.sampled_from(["magnitude", "magnitude", "difference", "value", "output", "output[1]", "output[p]"])

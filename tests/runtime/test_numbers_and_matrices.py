@@ -1,6 +1,7 @@
 """The style `number`, and matrices whose columns are inputs, against the network called by hand."""
 
 import csv
+import re
 from collections import OrderedDict
 
 import numpy as np
@@ -107,6 +108,55 @@ def test_atoms_of_each_input_have_rows_of_their_own(net, pictures, text, size):
     }
     assert shown.keys() == wanted.keys()
     close_to([shown[key] for key in wanted], list(wanted.values()), digits=3)
+
+
+@pytest.mark.parametrize(
+    ("stage", "order"),
+    [
+        ("top(3, joint=input)", lambda given: np.argsort(-given.max(1), kind="stable")[:3]),
+        ("top(3, by=magnitude, joint=input)", lambda given: np.argsort(-np.abs(given).max(1), kind="stable")[:3]),
+        ("bottom(2, joint=input)", lambda given: np.argsort(given.max(1), kind="stable")[:2]),
+        ("sort(joint=input)", lambda given: np.argsort(-given.max(1), kind="stable")),
+    ],
+)
+def test_the_same_atoms_for_every_input(net, pictures, stage, order):
+    """One order by the largest value over the inputs: every cell has the number of its row's channel."""
+    given = np.stack([by_hand(net, picture)[1][:, 1] for picture in pictures], axis=1)
+    assert len({tuple(np.argsort(column)) for column in given.T}) > 1, "the case shows something"
+    element = drawn(f"late.channel | attribute(output[1]) | {stage} | present(matrix)", net, pictures)
+    (frame,) = element.panels[0].frames
+    wanted = order(given)
+    assert [element.atoms[a].label for a in frame.atoms] == [f"channel {c}" for c in wanted]
+    assert len(set(frame.series_pictures)) == len(pictures)
+    close_to(frame.values, given[wanted], digits=3)
+    lines = frame.budget.split("\n")
+    assert [line.partition(":")[0] for line in lines[: len(pictures)]] == list(frame.series)
+    for line, picture in zip(lines, pictures, strict=False):
+        score = re.search(r"score (−?[\d.]+)", line)[1].replace("−", "-")
+        close_to(float(score), by_hand(net, picture)[0][1], digits=1)
+
+
+def test_the_same_icons_whichever_input_is_chosen(net, pictures):
+    """Where a reader picks the input, the atoms stay and their numbers change."""
+    given = np.stack([by_hand(net, picture)[1][:, 1] for picture in pictures], axis=1)
+    element = drawn("late.channel | attribute(output[1]) | top(2, joint=input) | present(bars)", net, pictures)
+    frames, wanted = element.panels[0].frames, np.argsort(-given.max(1), kind="stable")[:2]
+    assert [frame.atoms for frame in frames] == [frames[0].atoms] * len(pictures)
+    close_to([[row[0] for row in frame.values] for frame in frames], given[wanted].T, digits=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("late.channel | attribute(output[1]) | top(4) | top(2, joint=input)", "atoms of its own along `channel`"),
+        ("output[top(3)] | sort(joint=input)", "atoms of its own along `class`"),
+        ("late.channel | top(2, joint=channel)", "`channel` is ranked jointly already"),
+        ("late.channel | top(2, joint=input, per=input)", "jointly and apart at once"),
+    ],
+)
+def test_no_common_order(net, pictures, text, words):
+    with pytest.raises(BbiError, match=f"E231.*{words}"):
+        bbilang.run(f"{text} | present(matrix)", model=net, input=pictures, cache=False)
 
 
 def test_rows_of_layers_have_their_names(net, pictures):
