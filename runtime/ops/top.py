@@ -72,8 +72,8 @@ def share_shown(field: Field, kept: Field, axis: str, type: FieldType) -> tuple[
 
 
 class Top(Keep):
-    """The k strongest atoms, strongest first, ranked by the maximum over all other axes, separately in each state and for
-    each input.
+    """The k strongest atoms, strongest first, ranked by the maximum over all other axes, separately in each state and
+    for each input.
 
     With `joint=input` all inputs have the same atoms, those with the largest value over the inputs, and
     `present(matrix)` has a number in every cell.
