@@ -184,7 +184,7 @@ class Lines:
                 method, _ = bound(self.registry, self._method(facet)["method"])
                 if method.completes and isfinite(sums.baseline) and isfinite(sums.total) and sums.missed > MISSED:
                     worst[method.name] = max(worst.get(method.name, 0), sums.missed)
-        most = "up to " if self.layers.size * self.classes > 1 else ""
+        most = "up to " if self.layers.size * self.series > 1 else ""
         return tuple(
             f"`{name}` promises that its numbers add up to the difference of the scores, and here they miss it by "
             f"{most}{_percent(share)}: take more steps."
