@@ -1,7 +1,8 @@
-"""What mkdocs does besides for the documentation: a page for each interface of the gallery.
+"""Hooks of mkdocs: a page for each interface of the gallery.
 
-docs/gallery.md is the one source of the gallery's words and reads well by itself. Each of its sections names its spec
-in a link; here it becomes a page with the spec's text and the live page in a frame, and the gallery becomes cards.
+docs/gallery.md is the only source of the gallery's words and can be read by itself. Each section names its spec in a
+link and begins with a sentence on its use. Here it becomes a page with the live page in a frame and the spec's text
+below, and the gallery becomes cards.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ NAMED = re.compile(r"^```bbi ([\w.]+)$", re.M)
 
 @dataclass(frozen=True)
 class Entry:
-    """One interface: the spec's name, a heading, where it stands in the article, and what to look for."""
+    """One interface: the spec's name, a heading, its place in the article, its use, and what to look for."""
 
     name: str
     heading: str
     figure: str
+    use: str
     words: str
 
     @property
@@ -44,11 +46,13 @@ class Entry:
 
 
 def entries(gallery: str) -> list[Entry]:
-    """Every section of the gallery. Raises PluginError where specs and sections are not the same."""
-    found = [
-        Entry(name, heading, figure.strip(" ,"), words.strip())
-        for heading, name, figure, words in SECTION.findall(gallery)
-    ]
+    """Every section of the gallery. Raises PluginError if the sections do not match the specs."""
+    found = []
+    for heading, name, figure, text in SECTION.findall(gallery):
+        use, _, words = text.strip().partition("\n\n")
+        if not use.startswith("Use it ") or "\n" in use:
+            raise PluginError(f"docs/gallery.md: the section of {name} begins with a sentence `Use it ...` on one line")
+        found.append(Entry(name, heading, figure.strip(" ,"), use, words))
     sections, specs = sorted(entry.name for entry in found), sorted(path.stem for path in SPECS.glob("*.bbi"))
     if sections != specs:
         raise PluginError(f"docs/gallery.md has the sections {sections}, and specs/ the files {specs}")
@@ -56,7 +60,7 @@ def entries(gallery: str) -> list[Entry]:
 
 
 def on_config(config: Any) -> Any:
-    """The interfaces stand in the navigation; a page that no benchmark has written yet does not."""
+    """Add the interfaces to the navigation; remove pages that no benchmark has written yet."""
     config.extra["entries"] = entries((DOCS / "gallery.md").read_text(encoding="utf-8"))
     for section in config.nav:
         for pages in section.values():
@@ -81,40 +85,53 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 
 def code(match: re.Match[str]) -> str:
-    """A span of code in a table as HTML in which nothing means anything to Markdown, which would show the escapes."""
+    """A span of code in a table as HTML without Markdown characters; Markdown would show the escapes."""
     said = match[2].strip().replace("\\|", "|")
     return f"<code>{''.join(c if c.isalnum() or c == ' ' else f'&#{ord(c)};' for c in said)}</code>"
 
 
 def interface(entry: Entry) -> str:
-    """The page of one interface: its question, its text, what to look for, and the page that the text makes."""
+    """The page of one interface: its question and use, the live page, what to look for, and the text."""
     live = f"../gallery/{entry.name}.html"
-    words = LOCAL.sub(r"](../\1", entry.words)  # they were written one folder above
+    words = LOCAL.sub(r"](../\1", entry.words)  # written for the folder above
+    figure = entry.figure[:1].upper() + entry.figure[1:]
     return f"""---
-hide: [toc]
+hide: [navigation, toc]
 ---
+
+<p class="back"><a href="../gallery.html">Gallery</a></p>
 
 # {entry.heading}
 
 <p class="question">{escape(entry.question)}</p>
 
+<p class="use">{escape(entry.use)}</p>
+
+<div class="live">
+<iframe class="live" src="{live}" title="{escape(entry.heading)}"></iframe>
+<p><a href="{live}" target="_blank">Open this page alone</a> ({escape(figure)}.)</p>
+</div>
+
+<div class="read" markdown>
+
+## What to look for
+
+{words}
+
+## The text
+
+`bbi run {entry.name}.bbi` makes the page above; `bbi examples {entry.name} -o {entry.name}.bbi` writes this file.
+
 ```bbi title="{entry.name}.bbi"
 {entry.text.rstrip()}
 ```
 
-{words}
-
-<p class="figure">{escape(entry.figure.capitalize())}.</p>
-
-<div class="live">
-<p><a href="{live}" target="_blank">Open this page alone</a>. <code>bbi run specs/{entry.name}.bbi</code> made it.</p>
-<iframe class="live" src="{live}" title="{escape(entry.heading)}" loading="lazy"></iframe>
 </div>
 """
 
 
 def cards(markdown: str, found: list[Entry]) -> str:
-    """The gallery with a card in place of each section: a picture where there is one, the heading and the question."""
+    """The gallery with a card for each section: a picture if there is one, the heading and the question."""
     return markdown[: SECTION.search(markdown).start()] + f'<div class="cards">{"".join(map(card, found))}</div>\n'
 
 

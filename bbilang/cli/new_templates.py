@@ -19,49 +19,52 @@ FINEST = 10  # positions along a side from which a map says where
 HEAD = """bbi 1
 # $title: $words.
 #
-# `bbi run $file` makes the page, `bbi check $file` says what is wrong with this text.
-# Change something and run it again: what was computed before is kept.
+# `bbi run $file` makes the page; `bbi check $file` lists the errors in this text.
+# Change something and run it again: results computed before are reused.
 
-# Which network looks. `bbi models` lists those that there are.
+# The network. `bbi models` lists all of them.
 model $model
-# What it looks at: $inputs.
+# Its input: $inputs.
 input $input
 $settings
 """
-ICONS = """# How large icons are, in pixels, and for how many steps each is worked on: more is better, and slower.
+ICONS = """# The size of icons in pixels, and the number of optimization steps of each: more is better, but slower.
 set featvis(size=64, steps=64)
 """
 PHOTO = """    # The picture itself.
     photo = input | present(image)
 """
-OTHERS = """    # Other layers to put in the place of $layer:
+OTHERS = """    # Other layers to try instead of $layer:
     # $others.
-    # `bbi layers $name` lists them all, with their sizes.
+    # `bbi layers $name` lists all layers with their sizes.
 """
 
 CHANNELS = """
-interface "What speaks for the prediction" {
+interface "What is the evidence for the prediction?" {
 $photo
-    # Read a pipe from left to right: the channels of a layer, how much each contributed to the class that the network
-    # predicts, the six that contributed most, each drawn as the picture that excites it most.
-$layers    icons = $layer.channel | attribute(output) | top(6) | present(featvis)
+    # Read a pipe from left to right: the channels of a layer, how much each contributed to the predicted class, the six
+    # that contributed most, each drawn as the image that activates it most.
+$layers    icons = $layer.channel
+        | attribute(output, method=integrated_gradients)
+        | top(6)
+        | present(featvis)
 
-    # Where in the picture is a channel active? Point at its icon.
+    # Point at an icon to see where in the picture its channel is active.
     where = $layer.neuron | activation | at(hover(icons)) | present(heatmap, over=photo)
 
     layout row(photo, icons)
 }
 """
 CLASSES = """
-interface "Why one class, and not another?" {
+interface "Why one class and not another?" {
 $photo
-    # Two menus of the six likeliest classes. The second starts at the second likeliest.
-    one = pick(output[top(6)])
-    another = pick(output[top(6)], start=1)
+    # Two menus of the six most likely classes. The second starts at the second most likely.
+    one = pick(output[top(6)], title="Why")
+    another = pick(output[top(6)], start=1, title="and not")
 
-    # The channels that speak more for one class than for the other: three for one, three for the other.
+    # The channels with the most evidence for one class over the other: three for one, three for the other.
 $layers    icons = $layer.channel
-        | attribute([output[one], output[another]])
+        | attribute([output[one], output[another]], method=integrated_gradients)
         | both(3, by=difference)
         | present(featvis)
 
@@ -69,31 +72,33 @@ $layers    icons = $layer.channel
 }
 """
 EVIDENCE = """
-interface "Where the evidence lies" {
-    # A menu of the five likeliest classes.
-    class_asked = pick(output[top(5)])
+interface "Where is the evidence?" {
+    # A menu of the five most likely classes.
+    class_asked = pick(output[top(5)], title="Class")
 $photo
-    # How much each position of a layer contributed to the class in the menu, laid over the picture.
-$layers    where = $layer.spatial | attribute(output[class_asked]) | present(heatmap, over=photo)
+    # How much each position of a layer contributed to the class in the menu, drawn over the picture.
+$layers    where = $layer.spatial
+        | attribute(output[class_asked], method=integrated_gradients)
+        | present(heatmap, over=photo)
 }
 """
 PLACES = """
-interface "What the network sees at a place" {
+interface "What does the network see here?" {
 $photo
-    # Point at a place of the picture; the page starts in its middle.
+    # Point at a position of the picture; the page starts in the middle.
     place = hover($layer.spatial, start=[$y, $x])
 
-    # The four channels that are most active there, each drawn as the picture that excites it most.
+    # The four channels that are most active there, each drawn as the image that activates it most.
 $layers    icons = $layer.neuron | activation | at(place) | top(4) | present(featvis, size=value)
 
     layout row(photo, icons)
 }
 """
 GROUPS = """
-interface "Which channels work together" {
+interface "Which channels work together?" {
 $photo
-    # How many groups? The reader moves a slider from 2 to 6.
-    number = slider(2, 6, 1, start=4)
+    # The number of groups: a slider from 2 to 6.
+    number = slider(2, 6, 1, start=4, title="Number of groups")
 $layers    groups = $layer | factorize(nmf, number)
 
     # Where in the picture each group is active, and what it responds to.
@@ -104,21 +109,28 @@ $layers    groups = $layer | factorize(nmf, number)
 }
 """
 PATCHES = """
-interface "What speaks for the prediction" {
+interface "What is the evidence for the prediction?" {
 $photo
-    # How much each patch of the picture contributed to the class that the network predicts.
-$layers    where = $layer.spatial | attribute(output) | present(heatmap, over=photo)
+    # How much each patch of the picture contributed to the predicted class.
+$layers    where = $layer.spatial
+        | attribute(output, method=integrated_gradients)
+        | present(heatmap, over=photo)
 
     # The channels that contributed most, as bars.
-    channels = $layer.channel | attribute(output) | top(8) | present(bars)
+    channels = $layer.channel
+        | attribute(output, method=integrated_gradients)
+        | top(8)
+        | present(bars)
 
     layout row(photo, channels)
 }
 """
 TOKENS = """
-interface "Which words matter" {
-    # How much each token of the text contributed to what the network says.
-$layers    words = $layer.token | attribute(output) | present(heatmap)
+interface "Which words matter?" {
+    # How much each token of the text contributed to the prediction.
+$layers    words = $layer.token
+        | attribute(output, method=integrated_gradients)
+        | present(heatmap)
 }
 """
 
@@ -136,12 +148,12 @@ class Look:
 
 
 LOOKS = (
-    Look("channels", "the channels that speak for the prediction, and where each is active", CHANNELS, "map"),
-    Look("classes", "why the network says one class, and not another", CLASSES, "map"),
-    Look("evidence", "where in the picture the evidence for a class lies", EVIDENCE, "map", icons=False),
-    Look("places", "what the network sees at each place of the picture", PLACES, "map", scored=False),
+    Look("channels", "the channels that are evidence for the prediction, and where each is active", CHANNELS, "map"),
+    Look("classes", "why the network predicts one class and not another", CLASSES, "map"),
+    Look("evidence", "where in the picture the evidence for a class is", EVIDENCE, "map", icons=False),
+    Look("places", "what the network sees at each position of the picture", PLACES, "map", scored=False),
     Look("groups", "which channels work together, and where", GROUPS, "map", scored=False),
-    Look("patches", "which patches and channels speak for the prediction", PATCHES, "grid", icons=False),
+    Look("patches", "which patches and channels are evidence for the prediction", PATCHES, "grid", icons=False),
     Look("tokens", "which words of a text matter", TOKENS, "token", icons=False),
 )
 
@@ -154,7 +166,7 @@ def looks(model: ModelDescription) -> tuple[Look, ...]:
 
 
 def proposals(model: ModelDescription) -> tuple[LayerDescription, ...]:
-    """Return suggested layers in forward order: the last layer of each map size, preferably one without negative
+    """Return suggested layers in forward order: the last layer of each map size, preferably a cut without negative
     values; if all sizes are equal, three from the middle to the end."""
     layers = [layer for layer in model.layers if "channel" in layer.axes]
     kinds = Counter(filter(None, map(_kind, layers)))
@@ -162,6 +174,7 @@ def proposals(model: ModelDescription) -> tuple[LayerDescription, ...]:
     layers = [layer for layer in layers if _kind(layer) == kind]
     layers = [layer for layer in layers if layer.kind != "pool"] or layers
     layers = [layer for layer in layers if layer.nonnegative] or layers
+    layers = [layer for layer in layers if model.place(layer.name) == "cut"] or layers
     if kind == "map":
         last = {layer.every_size["y"]: layer for layer in layers if layer.every_size["y"] >= 4}
         if len(last) > 1:

@@ -1,4 +1,4 @@
-// Search from a folder: over file:// browsers start no worker, so the search's script runs in a hidden frame instead.
+// Search without a server: browsers start no worker from file://, so the search script runs in a hidden frame instead.
 if (location.protocol === "file:") {
   window.Worker = class extends EventTarget {
     constructor(url) {

@@ -85,7 +85,10 @@ def test_every_spec_is_in_the_gallery(spec: Path, pages: dict[str, Page]) -> Non
     assert pages["gallery.html"].links.count(name) >= 2, "a card and the navigation"
     own = pages[name]
     assert text.rstrip() in own.words and f"../gallery/{spec.stem}.html" in {*own.loaded} & {*own.links}
-    looked_for = own.words.partition(text.rstrip())[2].partition("Open this page alone")[0]
+    before, _, after = own.words.partition("Open this page alone")
+    assert re.search(r"^Use it [^\n]+\.$", before, re.M), "one sentence on its use, above the live page"
+    looked_for, _, text_below = after.partition("The text")
+    assert text.rstrip() in text_below, "the live page first, the text below it"
     assert len(re.findall(r"[\w)][.!?](?=\s)", looked_for)) >= 3, "what to look for, in two or three sentences"
 
 
