@@ -26,7 +26,7 @@ def test_all_are_listed_with_what_they_ask(bbi):
     assert code == 0
     lines = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert lines.keys() == SPECS.keys()
-    assert lines["teaser"] == "Why does the network say one class, and not another?"
+    assert lines["teaser"] == "Why does the network say one class and not another?"
 
 
 def test_one_is_printed_as_it_is(bbi):

@@ -157,7 +157,7 @@ def test_three_questions(tmp_path):
     terminal.until("Now: bbi run first.bbi")
     assert terminal.process.wait(20) == 0
     text = (tmp_path / "first.bbi").read_text()
-    assert 'input "dog.jpg"' in text and "Why one class, and not another?" in text
+    assert 'input "dog.jpg"' in text and "Why one class and not another?" in text
 
 
 def test_no_is_no_and_the_end_of_input_is_the_end(tmp_path):
