@@ -92,7 +92,8 @@ def _figure(
         "weight": preferred_width(element, styles),
         **_part(element, related, styles, None if element.id == interface.lead else _answer(element, states), False),
         "overlays": [_part(over, related, styles, _answer(over, states), over=True) for over in parts[1:]],
-        "tables": [part for part in parts if any(f.values for p in part.panels for f in p.frames)],
+        "tables": [part for part in parts if any(f.values or f.coarse for p in part.panels for f in p.frames)],
+        "unsaved": any(pictured(part) for part in parts),
         "live": {part.id: any(kinds[name] in ("hover", "click") for name in part.states) for part in parts},
         "docked": docked(element, interface, styles),
         "hint": hint,
@@ -163,6 +164,12 @@ def docked(element: Element, interface: Interface, styles: Styles) -> bool:
 def remarks(element: Element) -> bool:
     """Whether some state has a remark of its own."""
     return any(frame.remark for panel in element.panels for frame in panel.frames)
+
+
+def pictured(element: Element) -> bool:
+    """Whether it shows numbers in colours of a picture alone: the page has none of them to save."""
+    frames = [frame for panel in element.panels if panel.shape != (0, 0) for frame in panel.frames]
+    return element.legend is not None and bool(frames) and not any(frame.values or frame.coarse for frame in frames)
 
 
 def budgeted(element: Element) -> bool:

@@ -71,6 +71,15 @@ def pixels() -> View:
     """A map of 56 x 56 pixels that carries means only: 0.5 in the last column of blocks."""
     album, values = Album(), np.zeros((56, 56))
     values[:, 52:] = 0.5
-    frame = Frame(pictures=(album.map(values, (-1.0, 1.0), True),), coarse=coarse(values))
+    return _picture(album, Frame(pictures=(album.map(values, (-1.0, 1.0), True),), coarse=coarse(values)))
+
+
+def picture_only() -> View:
+    """A map whose page has no number of it."""
+    album = Album()
+    return _picture(album, Frame(pictures=(album.map(np.zeros((56, 56)), (-1.0, 1.0), True),)))
+
+
+def _picture(album: Album, frame: Frame) -> View:
     legend = Legend("evidence", "logits", "", (-1.0, 1.0), True)
     return page_of(album, Element("map", "heatmap", "A map", "", "a map", (), (Panel("", (frame,), (56, 56)),), legend))

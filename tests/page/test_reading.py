@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import map_views
 import numpy as np
 import pytest
@@ -53,6 +56,28 @@ def test_maps_of_pixels_are_read_in_blocks(show):
     page = show(map_views.pixels)
     point(page, 0.99, 0.01)
     assert readout(page) == "rows 0 to 3, columns 52 to 55, mean: 0.5"
+
+
+def test_the_means_of_the_blocks_are_saved(show, tmp_path):
+    page = show(map_views.pixels)
+    page.locator(".save summary").click()
+    with page.expect_download() as download:
+        page.locator(".save button", has_text="CSV").click()
+    download.value.save_as(tmp_path / "file")
+    rows = list(csv.reader(io.StringIO((tmp_path / "file").read_text("utf-8-sig"), newline="")))
+    assert rows[0] == ["panel", "y", "x", "height", "width", "mean of the block"]
+    table = np.array([row[1:] for row in rows[1:]], float)
+    wanted = [[y, x, 4, 4, 0.5 if x == 52 else 0] for y in range(0, 56, 4) for x in range(0, 56, 4)]
+    assert np.array_equal(table, wanted)
+
+
+def test_a_picture_without_numbers_says_where_they_are(show):
+    page = show(map_views.picture_only)
+    page.locator(".save summary").click()
+    assert page.locator(".save p").inner_text() == "numbers: bbi run ... -o numbers.csv"
+    assert page.locator(".save button", has_text="CSV").count() == 0
+    page = show(map_views.pixels)
+    assert page.locator(".save p").count() == 0
 
 
 def test_means_of_panels_with_units_of_their_own_are_in_the_legends_unit(monkeypatch):

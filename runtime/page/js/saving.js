@@ -8,21 +8,33 @@ function csv(element) {
     const text = v ?? "";
     return `"${(formula.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
   };
-  const states = element.states.map((id) => selections.get(id));
-  const lines = [[...states.map((s) => s.title || s.id), element.facetAxis || "panel", "slot", element.slotAxis || "atom", element.seriesAxis || "series", "value", "note"]];
-  element.frames.forEach((panel, facet) => {
-    panel.slice(0, -1).forEach((frame, state) => {
+  const states = element.states.map((id) => selections.get(id)), panel = element.facetAxis || "panel";
+  const own = ["slot", element.slotAxis || "atom", element.seriesAxis || "series", "value", "note"], blocks = !numbered(element);
+  const lines = [[...states.map((s) => s.title || s.id), panel, ...(blocks ? ["y", "x", "height", "width", "mean of the block"] : own)]];
+  element.frames.forEach((frames, facet) => {
+    frames.slice(0, -1).forEach((frame, state) => {
       let rest = state;
       const labels = states.map((s) => s.atoms.length).reduceRight((out, size) => { out.unshift(rest % size); rest = Math.floor(rest / size); return out; }, []).map((i, k) => states[k].atoms[i][1]);
+      const add = (...cells) => lines.push([...labels, element.facetKeys[facet] || frame.label, ...cells]);
+      if (blocks) return blocksOf(frame.coarse, element.shapes[facet]).forEach((block) => add(...block));
       frame.values.forEach((values, slot) => values.forEach((value, k) => {
         if (value === null && !(frame.atoms[slot] >= 0)) return;
-        lines.push([...labels, element.facetKeys[facet] || frame.label, slot, element.atoms[frame.atoms[slot]]?.[1], frame.series[k], value, frame.notes[slot]]);
+        add(slot, element.atoms[frame.atoms[slot]]?.[1], frame.series[k], value, frame.notes[slot]);
       }));
+      blocksOf(frame.coarse, element.shapes[facet]).forEach(([y, x, height, width, mean], k) => add(k, "", frame.series[0], mean, `mean of the block at y ${y}, x ${x}, height ${height}, width ${width}`));
       for (const [start, end, , , , value] of frame.flow?.links ?? [])
-        lines.push([...labels, element.facetKeys[facet] || frame.label, start, ...[start, end].map((slot) => element.atoms[frame.atoms[slot]][1]), value, "link"]);
+        add(start, ...[start, end].map((slot) => element.atoms[frame.atoms[slot]][1]), value, "link");
     });
   });
   return lines.map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";
+}
+
+const numbered = (element) => element.frames.flat().some((frame) => frame.values.length);
+
+// Blocks of a map that is shown only as a picture: [y, x, height, width, mean], the first four in its own cells or pixels.
+function blocksOf(means, [deep, wide]) {
+  const tall = deep / means.length, broad = wide / means[0]?.length, short = (size) => Number(size.toFixed(4));
+  return means.flatMap((row, y) => row.map((mean, x) => [short(y * tall), short(x * broad), short(tall), short(broad), mean]));
 }
 
 // What a saved picture says besides the chart, as the page has it: title, state, caption, legend and source.
