@@ -14,6 +14,7 @@ from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element
 
 PLOT, FOOT, SIDE = 200, 84, 52  # pixels: the plot's height; names of slots below it at most; numbers beside it
+LETTER, LONGEST = 5.4, 88  # pixels that a slanted name takes to its left: a letter, at most
 MAX_NAMES = 14  # below the plot
 
 
@@ -23,6 +24,9 @@ class CurveChart(SlotChart):
     def arrange(self, geometry: Geometry) -> Geometry:
         element = self.element
         wide = least(620 if len(element.panels) == 1 else 360, geometry.room)
+        firsts = {frame.atoms[0] for panel in element.panels for frame in panel.frames if frame.atoms}
+        longest = max((len(element.atoms[atom].label) for atom in firsts if atom >= 0), default=0)
+        self.side = max(SIDE, min(LONGEST, round(LETTER * longest)))  # the first name stands left of the plot's edge
         self.key = Key(element, geometry, series_entries(element, range(self.lines)))
         foot = min(FOOT, 24 + 4.2 * max((len(atom.label) for atom in element.atoms), default=0))
         return geometry.flow(
@@ -32,12 +36,12 @@ class CurveChart(SlotChart):
     @property
     def step(self) -> str:
         """The distance between two slots."""
-        return f"({self.geometry.width} - {SIDE + 24}) / {max(self.count - 1, 1)}"
+        return f"({self.geometry.width} - {self.side + 24}) / {max(self.count - 1, 1)}"
 
     @property
     def slot(self) -> Corners:
         along = f"datum.slot * {self.step}" if self.count > 1 else f"{self.step} / 2"
-        return {"atom": ATOM, "x0": f"{self.geometry.x} + {SIDE} + {along}"}
+        return {"atom": ATOM, "x0": f"{self.geometry.x} + {self.side} + {along}"}
 
     def height(self, value: str) -> str:
         return f"{self.geometry.y} + 6 + ({PLOT} - 12) * (1 - {self.share(value)})"
@@ -51,13 +55,13 @@ class CurveChart(SlotChart):
         data = [{**row, "at": value} for value in sorted({self.low, 0.0, self.high}) for row in rows(element)]
         height = self.height("datum.at")
         rule = {
-            "left": f"{x} + {SIDE - 6}",
+            "left": f"{x} + {self.side - 6}",
             "right": f"{x} + {self.geometry.width}",
             "top": f"{height} - 0.5",
             "bottom": "datum.top + 1",
         }
         number = f"format(datum.at, '{number_format(element)}')"
-        tick = {"left": f"{x} + {SIDE - 10}", "top": height, "words": number}
+        tick = {"left": f"{x} + {self.side - 10}", "top": height, "words": number}
         return [
             box(self.layer(data, **rule), color="currentColor", opacity=0.25),
             text(self.layer(data, **tick), "words", align="right", baseline="middle"),
