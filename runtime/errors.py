@@ -7,5 +7,5 @@ from bbilang.grammar.source import Span
 
 
 def error(code: str, message: str, help: str | None = None, span: Span | None = None) -> BbiError:
-    """A `BbiError` of one diagnostic, to be raised. ``help``: what the reader can do about it."""
+    """Return a `BbiError` of one diagnostic, to be raised. ``help``: how to fix it."""
     return BbiError(Diagnostic(code, message, span, help))

@@ -22,13 +22,13 @@ class Event:
 
 
 class RunListener(Protocol):
-    """Called with every event of a run, on the thread that runs. What it raises ends the run."""
+    """Called with every event of a run, on the thread of the run. An exception ends the run."""
 
     def __call__(self, event: Event, /) -> None: ...
 
 
 class Progress:
-    """Reports the steps of a plan, and within a long step how far it is and how long it still takes."""
+    """Reports the steps of a plan and, within a long step, its progress and remaining time."""
 
     def __init__(self, listener: RunListener | None = None):
         self._listener = listener
@@ -36,7 +36,7 @@ class Progress:
         self._since, self._done_then = 0.0, 0
 
     def step(self, words: str, done: int, total: int) -> None:
-        """Before step ``done`` of ``total``."""
+        """Report the start of step ``done`` of ``total``."""
         if self._listener is not None:
             self._listener(Event("pass", words, done, total))
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def verify_program(program: Program, registry: Registry) -> None:
-    """Raises InvariantError where a checked program is not as the optimizer takes it."""
+    """Raise InvariantError if a checked program violates the optimizer's assumptions."""
     require(bool(program.elements), "a program shows nothing")
     ids = [element.id for element in program.elements]
     require(len(set(ids)) == len(ids), "two elements have one id")
@@ -37,7 +37,7 @@ def _verify_node(node: Node, registry: Registry) -> None:
 
 
 def _verify_spent(node: Node, registry: Registry) -> None:
-    """Every axis of an element is drawn, laid out, or handed to the reader."""
+    """Check that every axis of an element is drawn, laid out, or left to the reader."""
     style, facet = registry.styles[node["style"]], node["facet"]
     panel = node.inputs[0].type if facet is None else node.inputs[0].type.without(facet)
     left = set(panel.names) - set(style.spend(panel).spent) - {"input"}
@@ -45,7 +45,7 @@ def _verify_spent(node: Node, registry: Registry) -> None:
 
 
 def verify_passes(program: Program) -> None:
-    """Every derivative follows a forward of the program, and serves nodes that an element needs."""
+    """Check that every derivative follows a forward of the program and serves nodes that an element needs."""
     shown = {id(node) for node in walk(*(element.node for element in program.elements))}
     bound = {id(node) for _, binding in program.bindings for node in walk(binding)}
     layers = None if program.description is None else {"input", *program.description.by_name}

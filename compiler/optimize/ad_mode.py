@@ -78,7 +78,7 @@ class _Group:
         return passes_cost(self.description, speed, count, self.inputs, low, self.backward.target_layer)
 
     def cost(self, forward: frozenset[Unit]) -> Cost:
-        """What it costs when tangents serve these units, and cotangents the rest."""
+        """Return the cost if tangents serve these units and cotangents the rest."""
         if forward not in self.known:
             self.known[forward] = self._cost(forward)
         return self.known[forward]
@@ -98,7 +98,7 @@ class _Group:
         return total
 
     def best(self) -> frozenset[Unit]:
-        """The cheapest choice: of all where they are few, else by moving units while that helps."""
+        """Return the cheapest choice: by exhaustive search if there are few, else by local search."""
         units = sorted(self.movable)
         if len(units) <= MOST:
             every = (frozenset(some) for count in range(len(units) + 1) for some in combinations(units, count))
@@ -137,7 +137,7 @@ class _Group:
 
 
 def cotangents(backward: Backward, description: ModelDescription) -> dict[str, int]:
-    """How many cotangents stop at each layer: each at the earliest that requests it."""
+    """Return how many cotangents stop at each layer, each at the earliest layer that requests it."""
     count: dict[str, int] = {}
     for low in lowest_layers(backward.requests, backward.target_layer, description).values():
         count[low] = count.get(low, 0) + 1
@@ -195,8 +195,8 @@ def _narrow(request: DerivativeRequest, group: Collection[Node]) -> bool:
 
 
 def divided(program: Program, backward: Backward) -> tuple[Backward, ...]:
-    """A group in two, where that costs less: first what the fields of the rest wait for, so that the rest needs
-    tangents of its own atoms only."""
+    """Split a group in two if that costs less: first the derivatives that fields of the rest depend on, so that the
+    rest needs tangents only of its own atoms."""
     group = set(backward.serves)
     later = tuple(request for request in backward.requests if request.parts and not _narrow(request, group))
     first = tuple(request for request in backward.requests if request not in later)
@@ -220,5 +220,5 @@ def joined(requests: Iterable[DerivativeRequest]) -> tuple[DerivativeRequest, ..
 
 
 def union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    """Every layer of some groups once, in one order."""
+    """Return every layer of some groups once, in a fixed order."""
     return tuple(sorted({layer for group in groups for layer in group}))

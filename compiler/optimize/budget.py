@@ -20,7 +20,7 @@ class Budgeted:
 
     @property
     def layers(self) -> tuple[str, ...]:
-        """The layers that are removed."""
+        """Return the layers that are removed."""
         return self.attribution.type.layers
 
 

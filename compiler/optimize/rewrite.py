@@ -83,7 +83,7 @@ def _identical(a: object, b: object) -> bool:
 
 
 def unify_equal_nodes(program: Program) -> Program:
-    """Equal nodes are one node (1)."""
+    """Merge equal nodes (1)."""
     return rebuilt(program, lambda old, new: new)[0]
 
 

@@ -34,7 +34,7 @@ def optimize(program: Program, *, speeds: Speeds | None = None, force: Force | N
 
 
 def drop_unshown(program: Program) -> Program:
-    """Nothing that no element shows is computed (9)."""
+    """Remove everything that no element shows (9)."""
     shown = {id(node) for node in walk(*(element.node for element in program.elements))}  # equal nodes are not one yet
     forwards = [replace(f, serves=tuple(node for node in f.serves if id(node) in shown)) for f in program.forwards]
     # The page's own forward serves no node: it is there for the predictions.
@@ -73,7 +73,7 @@ def share_forward(program: Program) -> Program:
 
 
 def stop_at_deepest(program: Program) -> Program:
-    """A forward stops at the deepest layer, if its scores are not needed (2)."""
+    """Stop a forward at the deepest layer if its scores are not needed (2)."""
     return replace(program, forwards=tuple(replace(f, stops=not f.scores) for f in program.forwards))
 
 
@@ -112,17 +112,17 @@ def level(target: Node, program: Program) -> int:
 
 
 def stop_at_earliest(program: Program) -> Program:
-    """A backward stops at the earliest layer that requests its target (3)."""
+    """Stop a backward at the earliest layer that requests its target (3)."""
     return replace(program, backwards=tuple(replace(b, stops=True) for b in program.backwards))
 
 
 def batch_targets(program: Program) -> Program:
-    """Many cotangents go through the part of the network above the layer in one pass (4)."""
+    """Batch cotangents into one pass through the network above the layer (4)."""
     return replace(program, backwards=tuple(replace(b, batched=True) for b in program.backwards))
 
 
 def choose_mode(program: Program) -> Program:
-    """Reverse mode, or forward mode for the earliest layers of a group, whichever costs less (5)."""
+    """Choose reverse mode, or forward mode for the earliest layers of a group, whichever costs less (5)."""
     backwards: list[Backward] = []
     tangents = list(program.tangents)
     for backward in (part for group in program.backwards for part in divided(program, group)):
@@ -133,8 +133,8 @@ def choose_mode(program: Program) -> Program:
 
 
 def run_above(program: Program) -> Program:
-    """Path and perturbation methods run only the network above their layer, for all targets at once (6);
-    a layer at zero is one run for all that compare with it."""
+    """Run only the network above the layer for path and perturbation methods, for all targets at once (6), and run each
+    layer at zero once for all elements."""
     groups: dict[tuple[Any, ...], list[Rerun]] = {}
     for rerun in (each for each in program.reruns if not each.is_removal):
         for target in rerun.targets:
@@ -165,7 +165,7 @@ def _removals(program: Program, others: list[Rerun]) -> list[Rerun]:
 
 
 def choose_before_visualizing(program: Program) -> Program:
-    """Icons are made after the numbers, only for atoms that some state shows, once for all elements (7)."""
+    """Make icons after the numbers, only for atoms that some state shows, and once for all elements (7)."""
     if len(program.icons) <= 1:
         return program
     elements = tuple(e for icons in program.icons for e in icons.elements)

@@ -8,7 +8,7 @@ from bbilang.grammar.verification import require
 
 
 def verify_optimized(before: Program, after: Program) -> None:
-    """Raises InvariantError where an optimized program is not that of the one before."""
+    """Raise InvariantError if an optimized program is not equivalent to the original."""
     require(after.optimized, "an optimized program does not say so")
     require(_shown(after) == _shown(before), "the optimizer changed what is shown")
     require(after.settings == before.settings and after.models == before.models, "the optimizer changed the settings")
@@ -25,7 +25,7 @@ def verify_optimized(before: Program, after: Program) -> None:
 
 
 def _shown(program: Program) -> list[object]:
-    """What a reader sees of it: titles, layouts, and every element with the type of its field."""
+    """Return what a reader sees: titles, layouts, and every element with the type of its field."""
     return [
         (i.title, i.layout, [(e.id, e.title, e.caption, e.over, e.node["style"], e.node.type) for e in i.elements])
         for i in program.interfaces

@@ -8,7 +8,7 @@ from bbilang.grammar.diagnostic import BbiError, Diagnostic
 
 
 def require_installed(program: Program, registry: Registry) -> None:
-    """Raises `BbiError` E210 where an operation or a style is not known here."""
+    """Raise `BbiError` E210 if an operation or a style is not installed."""
     for node in walk(*(element.node for element in program.elements)):
         names = [("operations", node.op), *((("styles", node["style"]),) if node.op == "present" else ())]
         for group, name in names:

@@ -73,7 +73,7 @@ class Step:
 
     @property
     def key(self) -> StepKey:
-        """What tells the step from the others of its plan: each pass, icon step and element has one."""
+        """The key of the step, which is unique in its plan for each pass, icon step and element."""
         return self.kind, self.index
 
 

@@ -48,7 +48,7 @@ def stretch(program: Program, step: Step) -> Stretch | None:
 
 
 def _pass_of(program: Program, step: Step) -> Forward | Backward | Tangents | Rerun:
-    """What a step of a kind in `PASSES` runs."""
+    """Return the pass that a step of a kind in `PASSES` runs."""
     groups: dict[str, Sequence[Forward | Backward | Tangents | Rerun]] = {
         "forward": program.forwards,
         "backward": program.backwards,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def verify_plan(plan: Plan) -> None:
-    """Raises InvariantError where a plan cannot be executed step by step."""
+    """Raise InvariantError if a plan cannot be executed step by step."""
     program = plan.program
     expected = Counter(
         (kind, number)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Accumulator(Protocol):
-    """Takes every visit of a method in order and gives the contributions (target, input, *layer axes)."""
+    """Takes every visit of a method in order, and returns the contributions (target, input, *layer axes)."""
 
     def add(self, visit: int, point: Tensor, gradient: Tensor) -> None:
         """point (input, *layer axes): the activation visited; gradient (target, input, *layer axes)."""
@@ -73,7 +73,7 @@ class SampleStatistics:
             self.update(self.sample.result())
 
     def update(self, values: Tensor) -> None:
-        """Take one sample more, by Welford's update: no sum of squares that would cancel."""
+        """Add one sample by Welford's update, which avoids the cancellation of a sum of squares."""
         self.count += 1
         if self.mean is None:
             self.mean = values.clone()

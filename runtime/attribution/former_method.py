@@ -36,7 +36,7 @@ KINDS: dict[str, type[AnyMethod]] = {
 
 
 class Method(AnyMethod):
-    """One attribution method of any kind: of one gradient; or, where it ``reruns``, of what it ``finds``.
+    """One attribution method of any kind: based on one gradient or, if it ``reruns``, on what it ``finds``.
 
     It takes what it demands and runs from its kind, whose methods find those of the plug-in on ``self``.
     """
@@ -49,7 +49,7 @@ class Method(AnyMethod):
 
     @property
     def kind(self) -> type[AnyMethod]:
-        """The class that it would have as its base today."""
+        """Return the class that would be its base today."""
         return KINDS[self.finds] if self.reruns else DerivativeMethod
 
     def explains_attributions(self) -> bool:

@@ -27,8 +27,8 @@ log = logging.getLogger("bbilang.attribution")
 
 
 def tangents(run: Run, step: Tangents) -> None:
-    """Fill the tables of a forward-mode step. A network with custom autograd functions, or with an operation that has
-    no forward mode, has derivatives in reverse mode only."""
+    """Fill the tables of a forward-mode step. Networks with custom autograd functions, or with operations without a
+    forward mode, are differentiated in reverse mode."""
     if not passes.behaviour_of(run.adapter).opaque:
         try:
             return _in_forward(run, step)
@@ -40,8 +40,8 @@ def tangents(run: Run, step: Tangents) -> None:
 
 
 def in_reverse(run: Run, step: Tangents) -> None:
-    """Compute what tangents would give by cotangents: more passes, same numbers. The forward runs again, since nothing
-    was recorded for it."""
+    """Compute the result of tangents by cotangents: the same numbers with more passes. The forward runs again, since it
+    recorded no graph."""
     layers = [step.layer, *([] if step.target_layer == OUTPUT else [step.target_layer])]
     again = passes.forward(
         run.adapter, run.images, layers, step.target_layer == OUTPUT, grad=True, counter=run.passes

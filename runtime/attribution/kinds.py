@@ -89,7 +89,7 @@ class PathMethod(Method):
         return activation[None].expand(stop - start, *activation.shape)
 
     def accumulator(self, parameters: Parameters, activation: Tensor, baseline: Tensor | None) -> Accumulator:
-        """Return what takes the gradients in, visit by visit, and gives the contributions
+        """Return an accumulator, which turns the gradients of all visits into contributions
         (runtime/attribution/accumulators.py)."""
         raise NotImplementedError
 
@@ -134,8 +134,8 @@ class CompetitiveMethod(PathMethod):
         raise NotImplementedError
 
     def compete(self, contribution: Tensor, highest: Tensor, lowest: Tensor) -> Tensor:
-        """Return what rivals leave of contributions (target, input, *layer axes). highest and lowest (input, *layer
-        axes): of all rivals at each entry."""
+        """Return the contributions (target, input, *layer axes) after the competition. highest and lowest (input,
+        *layer axes): of all rivals at each entry."""
         raise NotImplementedError
 
     def classes_only(self, parameters: Parameters) -> bool:
@@ -186,14 +186,14 @@ class PerturbationMethod(Method):
         raise NotImplementedError
 
     def credit(self, parameters: Parameters, values: Tensor, own: Tensor) -> Tensor:
-        """Return what the positions of each mask get, (target, row).
+        """Return the credit of the positions of each mask, (target, row).
 
         values (target, row): the targets' for the masked layer; own (target, row): for the layer as it is.
         """
         raise NotImplementedError
 
     def settle(self, parameters: Parameters, total: Tensor, hidden: Tensor, mean: Tensor) -> Tensor:
-        """Return contributions (target, input, y, x) from what positions got from all masks.
+        """Return contributions (target, input, y, x) from the credits of all masks.
 
         total (target, input, y, x): the sum of credits; hidden (y, x): of 1 - mask; mean (target, input): of the
         credits of all masks.
@@ -222,7 +222,7 @@ class LearnedMaskMethod(Method):
         raise NotImplementedError
 
     def bytes_each(self, parameters: Parameters, size: tuple[int, int]) -> int:
-        """Return the memory that learning one mask takes besides the network's."""
+        """Return the memory needed to learn one mask, in addition to that of the network."""
         raise NotImplementedError
 
     def learn(self, parameters: Parameters, task: Task) -> Tensor:

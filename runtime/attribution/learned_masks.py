@@ -48,7 +48,7 @@ class Task:
 
 
 def rerun(method: LearnedMaskMethod, run: Run, step: Rerun) -> None:
-    """Learn every requested mask, and fill the tables of the step with them as maps (slot, input, y, x)."""
+    """Learn every requested mask, and put the masks into the step's tables as maps (slot, input, y, x)."""
     requested = tables_of(run, step)
     slots = Slots.of(requested_keys((table for _, table in requested), len(run.images)))
     _, parameters = bound(run.registry, step.method)
@@ -116,7 +116,7 @@ def _gradients_above(run: Run, step: Rerun) -> Iterator[GradientOf]:
 
 @contextmanager
 def _gradients_whole(run: Run, step: Rerun) -> Iterator[GradientOf]:
-    """The same row by row, each a call of its own, as without an optimizer."""
+    """Gradients row by row, with a separate call for each, as without an optimizer."""
     import torch
 
     def gradient(pictures: Tensor, owners: list[int], keys: list[Key]) -> Tensor:

@@ -33,7 +33,7 @@ ROWS = 256  # activations that are prepared together
 
 @dataclass
 class _Path:
-    """One method at one layer: what its visits start from."""
+    """One method at one layer, with the activation and the baseline of its visits."""
 
     run: Run
     step: Rerun
@@ -44,8 +44,8 @@ class _Path:
 
 
 def rerun(method: PathMethod, run: Run, step: Rerun, compete: Compete | None = None) -> None:
-    """Fill the tables of a step with what the method makes of the gradients where it visits. ``compete``: what rivals
-    leave of that (`CompetitiveMethod.compete`)."""
+    """Fill the tables of a step with a method's contributions, from the gradients at the activations it visits.
+    ``compete``: reduces them by those of rivals (`CompetitiveMethod.compete`)."""
     seed = int(run.program.setting("seed", 0))
     _, parameters = bound(run.registry, step.method, seed=(seed,), at=run.layer(step.layer))
     captured = run.forward(step.forward)
@@ -70,7 +70,7 @@ def rerun(method: PathMethod, run: Run, step: Rerun, compete: Compete | None = N
 
 
 def _with_rivals(run: Run, row: int, keys: list[Key], count: int) -> list[Key]:
-    """An input's own classes, and those with the highest scores besides."""
+    """Return the target classes of an input and the additional classes with the highest scores."""
     kinds = dict.fromkeys(kind for kind, _ in keys)
     order = np.argsort(-run.scores[row], kind="stable")[:count].tolist()
     return list(dict.fromkeys([*keys, *((kind, number) for kind in kinds for number in order)]))
@@ -80,7 +80,7 @@ Result = tuple[int, "Tensor", np.ndarray | None]  # first slot, contributions (s
 
 
 def _after_competition(compete: Compete, results: Iterable[Result], targets: int) -> Iterator[Result]:
-    """What rivals leave of the contributions to the targets, which have the first slots."""
+    """Return the contributions to the targets, which have the first slots, after the competition with rivals."""
     held: list[tuple[int, Tensor]] = []
     highest: Tensor | None = None
     lowest: Tensor | None = None

@@ -33,8 +33,8 @@ _STALE_SECONDS = 3600.0
 
 
 def default_folder() -> Path:
-    """The folder of the cache: BBI_CACHE_DIR where it says something, else the user's cache folder. Raises BbiError
-    E432 where what it says can be no folder."""
+    """Return the folder of the cache: BBI_CACHE_DIR if set, else the user's cache folder. Raises BbiError E432 if
+    BBI_CACHE_DIR cannot be a folder."""
     said = os.environ.get("BBI_CACHE_DIR")
     if not said:
         import platformdirs
@@ -51,8 +51,8 @@ class Cache:
     """Records under a folder (BBI_CACHE_DIR, else the user's cache folder), at most ``limit`` bytes in all: the
     folder's own setting, else 1 GiB.
 
-    A folder that cannot be written or a full disk gives one warning; reading goes on, and nothing is stored. A damaged
-    record is noticed by its checksum, dropped and counted. Records least recently read go first.
+    If the folder cannot be written or the disk is full, it warns once, and continues to read without storing. A damaged
+    record is detected by its checksum, removed and counted. The least recently read records are evicted first.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, limit: int | None = None):
@@ -72,8 +72,8 @@ class Cache:
         return limit if isinstance(limit, int) and limit >= 0 else DEFAULT_LIMIT
 
     def set_limit(self, limit: int) -> int:
-        """Keep another limit in bytes, for every process from now on, and apply it; gives the number of records
-        removed. Raises OSError where the folder cannot be written."""
+        """Set the size limit in bytes for all processes and apply it; return the number of records removed. Raises
+        OSError if the folder cannot be written."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with replacing(self.folder / SETTINGS, sync=False, private=True) as file:
             file.write(canonical({"limit": limit}))
@@ -83,8 +83,8 @@ class Cache:
 
     @contextmanager
     def holding(self) -> Iterator[None]:
-        """Records that are read or stored inside are not removed for want of room, by this or another process, before
-        the end. The limit may be exceeded meanwhile; it is enforced again afterwards."""
+        """Protect records that are read or stored inside from eviction, by this or another process, until the end. The
+        limit may be exceeded meanwhile; it is enforced again afterwards."""
         if self._hold is not None:  # held already, for longer
             yield
             return
@@ -135,11 +135,11 @@ class Cache:
         return self.get(pointer[0].decode())
 
     def put(self, key: str, data: bytes, metadata: JsonObject | None = None) -> bool:
-        """Store a record; True if it is stored. Never raises for what the disk does."""
+        """Store a record and return whether it was stored. Never raises for errors of the disk."""
         return self.put_raw(key, pack(key, data, dict(metadata or {})))
 
     def put_raw(self, key: str, record: bytes) -> bool:
-        """Store a whole record, as `raw` gives it; the caller has looked at it with `unpack`."""
+        """Store a complete record from `raw`, which the caller has validated with `unpack`."""
         path = self._path(key)
         if not self.writable or len(record) > self.limit:
             return False
@@ -172,11 +172,11 @@ class Cache:
         return frozenset() if self._hold is None else frozenset(self._hold.keys)
 
     def keys(self) -> list[str]:
-        """Of every record, least recently used first."""
+        """Return the keys of all records, least recently used first."""
         return [path.name for _, _, path in self._records()]
 
     def raw(self, key: str) -> bytes | None:
-        """A whole record as it lies in its file, for another cache's `put_raw`; None where it is absent or damaged."""
+        """Return the bytes of a record's file, for another cache's `put_raw`; None if it is absent or damaged."""
         try:
             record = self._path(key).read_bytes()
         except OSError:
@@ -248,7 +248,7 @@ class Cache:
         return {kind: (number, room[kind]) for kind, number in sorted(count.items())}
 
     def clear(self) -> int:
-        """Remove every record; gives the number removed. Other files in the folder stay."""
+        """Remove every record and return their number. Other files in the folder are not touched."""
         records = self._records()
         self._bytes = None
         return sum(_remove(path) for _, _, path in records)

@@ -18,7 +18,7 @@ SUFFIX = ".lock"
 
 
 class Hold:
-    """The keys that this process holds. Where the folder cannot be written, nothing is held, silently."""
+    """The keys that this process holds. If the folder cannot be written, holding silently does nothing."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -48,7 +48,7 @@ class Hold:
         self._file = self._name.open("xb")
 
     def release(self) -> None:
-        """Hold nothing any more."""
+        """Release all records."""
         if self._file is not None:
             with suppress(OSError):
                 self._file.close()
@@ -62,7 +62,7 @@ class Hold:
 
 
 def held(folder: Path) -> set[str]:
-    """Every key that a living process holds; what dead ones left is removed."""
+    """Return every key that a running process holds, and remove the files of dead processes."""
     keys: set[str] = set()
     try:
         names = os.listdir(folder)

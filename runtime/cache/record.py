@@ -13,7 +13,8 @@ MOST_HEAD = 4 << 20  # bytes of metadata
 
 
 def canonical(description: object) -> bytes:
-    """The one JSON text of a description made of mappings with string keys, lists, tuples, strings and numbers."""
+    """Return the canonical JSON of a description made of mappings with string keys, lists, tuples, strings and
+    numbers."""
     return json.dumps(description, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 

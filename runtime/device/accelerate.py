@@ -22,7 +22,8 @@ def autocast_bfloat16(device: torch.device, enabled: bool) -> AbstractContextMan
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Convolve in float32 on CUDA, too, where torch's default is TF32: ten bits of mantissa, errors of 1e-3."""
+    """Convolve in float32 on CUDA as well, where torch defaults to TF32 with a mantissa of ten bits and errors of
+    1e-3."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:

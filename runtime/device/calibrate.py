@@ -25,8 +25,7 @@ BATCH = 16  # cotangents or tangents together
 
 
 def known(cache: Cache | None, device: str = "cpu") -> Speeds | None:
-    """The speeds measured before on this machine, device and version of torch; None where there are none. Imports no
-    torch."""
+    """Return the cached speeds of this machine, device and version of torch, or None. Imports no torch."""
     record = cache.get(_key(device)) if cache is not None else None
     if record is None:
         return None
@@ -41,7 +40,7 @@ def known(cache: Cache | None, device: str = "cpu") -> Speeds | None:
 
 
 def calibrated(cache: Cache | None, device: str = "cpu") -> Speeds:
-    """The speeds of a device, measured now where they are not known; about a second."""
+    """Return the speeds of a device; measures them if they are not cached, which takes about a second."""
     speeds = known(cache, device)
     if speeds is None:
         speeds = measure(device)
@@ -121,7 +120,7 @@ def _work(side: int, channels: int, device: str) -> dict[str, tuple[int, int, Ca
 
 
 def _fastest(work: Callable[[], object], device: str) -> float:
-    """The shortest of some runs, in seconds: other work on the machine only adds to it."""
+    """Return the shortest of several runs in seconds, since other load only makes runs longer."""
     import torch
 
     def wait() -> None:

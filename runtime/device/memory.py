@@ -29,7 +29,8 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """True for torch's out-of-memory errors of every device, the CPU's allocator included, and for E504."""
+    """Return whether an error is an out-of-memory error of torch on any device, including the CPU's allocator, or
+    E504."""
     if isinstance(error, BbiError):
         return any(d.code == "E504" for d in error.diagnostics)
     torch = sys.modules.get("torch")
@@ -46,7 +47,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def free_bytes(device: Device = "cpu") -> int:
-    """Bytes that can still be taken on a device ("cpu", "cuda:0", "mps" or a torch.device).
+    """Return the free memory of a device ("cpu", "cuda:0", "mps" or a torch.device) in bytes.
 
     On the CPU the least of: what the system has available, what the control group allows, what is left of RLIMIT_AS.
     """
@@ -73,7 +74,8 @@ def free_bytes(device: Device = "cpu") -> int:
 
 
 def _group_left() -> Iterator[int]:
-    """What each control group above this process still allows (cgroup v2 and v1); file caches can be given up."""
+    """Yield the memory that each control group above this process still allows (cgroup v2 and v1), including
+    reclaimable file caches."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -118,8 +120,9 @@ def chunks(
 ) -> Iterator[tuple[int, T]]:
     """``work(start, stop)`` over ``range(total)`` in chunks; yields (start, result) one after the other.
 
-    ``bytes_each``: an estimate for one row; chunks are about equal. ``chunk`` sets the size instead. Out of memory
-    halves the chunk, for the rest too, and goes on from where it was. Raises BbiError E504 when one row does not fit.
+    ``bytes_each``: an estimate for one row; chunks are about equal. ``chunk`` sets the size instead. Running out of
+    memory halves the chunk size for the rest, and continues at the same row. Raises BbiError E504 when one row does not
+    fit.
     """
     size = max(1, min(chunk, total)) if chunk else _even(total, chunk_size(total, bytes_each, at_most, device))
     start = 0
@@ -142,7 +145,8 @@ def chunks(
 
 
 def _even(total: int, most: int) -> int:
-    """The size of as few chunks as ``most`` allows, all about as large: a small one at the end costs most for each."""
+    """Return the size of the fewest chunks that ``most`` allows, about equally large, because a small last chunk is
+    inefficient."""
     return -(-total // max(1, -(-total // most)))
 
 
@@ -180,7 +184,7 @@ def release_memory(device: Device = "cpu") -> None:
 
 
 class Peak:
-    """The most memory that a block held above its start: ``bytes``, set when it ends."""
+    """The peak memory of a block above that at its start, in ``bytes``, which is set when the block ends."""
 
     bytes: int = 0
     _seen: int = 0

@@ -21,8 +21,8 @@ CLOSE = 4.0  # estimates that differ by less are decided by the measured speeds 
 def plan_for_device(
     program: Program, cache: Cache | None = None, device: str = "auto", force: Force | None = None
 ) -> Plan:
-    """The plan of the optimized program. Speeds that were measured on this machine before are taken from the cache;
-    without them those of two CPU cores decide. ``force``: the mode wherever both would do. Imports no torch."""
+    """Plan the optimized program with the cached speeds of this machine or, if there are none, with those of two CPU
+    cores. ``force``: the mode wherever both are possible. Imports no torch."""
     by_default = plan(optimize(program, force=force))
     if force is not None or cache is None or not is_close(by_default):
         return by_default
@@ -31,8 +31,8 @@ def plan_for_device(
 
 
 def calibrate_for(executed: Plan, cache: Cache | None, device: torch.device | str) -> None:
-    """After a run in which forward and reverse mode were estimated to cost about the same: measure how fast this device
-    is in each, once, for the next plan."""
+    """Measure the speeds of this device once, for the next plan, after a run in which forward and reverse mode were
+    estimated to cost about the same."""
     from bbilang.runtime.device import calibrate
 
     name = str(device).partition(":")[0]
@@ -43,7 +43,7 @@ def calibrate_for(executed: Plan, cache: Cache | None, device: torch.device | st
 
 
 def is_close(plan: Plan) -> bool:
-    """Whether forward and reverse mode would cost about the same in some step."""
+    """Return whether forward and reverse mode cost about the same in some step."""
     for step in plan.steps:
         seconds = sorted(way.seconds for way in step.alternatives)
         if len(seconds) > 1 and seconds[1] < CLOSE * max(seconds[0], 1e-9):

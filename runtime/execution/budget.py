@@ -28,7 +28,7 @@ unknown.
 
 
 def budget_of(element: Element, run: Run) -> Budget | None:
-    """The budget of an element; None for one that shows no attribution to scores."""
+    """Return the budget of an element, or None if it shows no attribution to scores."""
     known = budgeted(element.node, run.registry)
     if known is None:
         return None
@@ -73,7 +73,7 @@ def _stacked(known: Budgeted, parts: list[Named]) -> Named:
 
 
 def _total(node: Node, run: Run) -> Named | None:
-    """The sum over all atoms of the layer, for each layer; None where the field lacks some, or they are no
+    """Return the sum over all atoms of each layer; None if the field lacks some atoms or its numbers are not
     contributions."""
     method, parameters = bound(run.registry, node["method"])
     if not method.contributes(parameters) or not _whole(node):
@@ -86,7 +86,7 @@ def _total(node: Node, run: Run) -> Named | None:
 
 
 def _whole(node: Node) -> bool:
-    """Whether the attribution has every atom of its layers, each once."""
+    """Return whether the attribution has every atom of its layers exactly once."""
     (frame,) = node.inputs
     if node.type.atom == "group":
         return node.type.axis("group") is not None and "group" not in {state.name for state in node.type.states}
@@ -104,7 +104,8 @@ def _atoms(node: Node, run: Run) -> Named:
 
 
 def _baseline(node: Node, run: Run, target: Field) -> Named | None:
-    """The score that a complete method starts from: the score less the difference that it was checked against."""
+    """Return the score at the baseline of a complete method: the score minus the difference that it was checked
+    against."""
     method, parameters = bound(run.registry, node["method"])
     if not method.completes or method.baseline(parameters) is None:
         return None

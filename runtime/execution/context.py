@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 class Shared:
-    """What a run has in common with the runs of its parts and those of its measures."""
+    """The state that a run shares with the runs of its parts and of its measures."""
 
     def __init__(self, registry: Registry, listener: RunListener | None):
         from bbilang.runtime.passes import Passes
@@ -54,7 +54,7 @@ class Shared:
 
 
 class Run:
-    """One program on one model with some inputs. Everything is computed when it is first used, and once.
+    """One program on one model with some inputs. Everything is computed on first use, and once.
 
     ``images``: (input, *input axes), on the adapter's device. ``pictures``: what is shown of them, uint8 (input, y, x,
     rgb). ``sizes``: (width, height) of the files. ``whole`` and ``rows``: of a part, the run that it belongs to and the
@@ -204,7 +204,7 @@ class Run:
 
     @property
     def kind(self) -> str:
-        """What kind of numbers the scores are (compiler/ir/score_kinds.py)."""
+        """The kind of the scores (compiler/ir/score_kinds.py)."""
         from bbilang.runtime.models.score_output import kind_of_rows
 
         known = self.adapter.description.scores
@@ -246,8 +246,8 @@ class Run:
         return table.maps if table else {}
 
     def checks(self, node: Node) -> list[np.ndarray]:
-        """How far the contributions to a node's targets are from adding up, from a method that is complete: (error,
-        difference of the scores, steps, tolerance), each (4, slot, input)."""
+        """Return the completeness of the contributions to a node's targets: (error, difference of the scores, steps,
+        tolerance), as (4, slot, input)."""
         return [check for table in self._tables.get(node, {}).values() for check in table.checks.values()]
 
     def slots(self, node: Node, target: Node, target_layer: str = OUTPUT) -> Named:
@@ -294,7 +294,7 @@ class Run:
     # --- passes ----------------------------------------------------------------------------------------------------
 
     def forward(self, number: int) -> Captured:
-        """What the program's forward of that number left; it runs the first time."""
+        """Return the result of the program's forward of that number, which runs on first use."""
         if self.parts:
             raise differing_lengths("what is shown here")
         if number not in self.captured:
@@ -356,7 +356,7 @@ class Run:
         )
 
     def release(self, frees: Sequence[Free]) -> None:
-        """Let go of what no later step needs."""
+        """Free the memory that no later step needs."""
         for free in frees:
             captured = self.captured.get(free.index)
             if captured is None:
@@ -368,7 +368,7 @@ class Run:
 
 
 def _engine_of(step: Derivative, registry: Registry) -> Callable[[Run, Any], None]:
-    """The function that runs a group of derivatives; for reruns the method's own."""
+    """Return the function that runs a group of derivatives; for reruns, that of the method."""
     if isinstance(step, Backward):
         from bbilang.runtime.attribution.reverse_mode import backward
 

@@ -47,9 +47,8 @@ def execute(
     """Compute the numbers and icons of every element of a plan.
 
     icons: makes icons, ``(adapter, objectives, passes) -> icons`` in order. listener: called before each step, and
-    within long ones. measure: each step's peak memory too. cache: where results of probes of the model's
-    behaviour are kept. The model is given back as it was handed over, whatever
-    happens. Raises `BbiError`.
+    within long ones. measure: each step's peak memory too. cache: where results of probes of the model's behaviour are
+    stored. The model is always restored to its state before the run. Raises `BbiError`.
     """
     from bbilang.runtime import passes
     from bbilang.runtime.device.accelerate import full_precision
@@ -70,7 +69,7 @@ def execute(
 
 @dataclass
 class _Execution:
-    """The steps of one plan, and what they leave for the results."""
+    """Executes the steps of one plan and collects their results."""
 
     plan: Plan
     run: Run
@@ -87,7 +86,7 @@ class _Execution:
     rerun_rows: int = 0
 
     def steps(self, measure: bool) -> None:
-        """Every step in order, with what it took."""
+        """Execute every step in order, and measure it."""
         from bbilang.runtime.device.memory import peak
 
         passes, steps = self.run.passes, order(self.plan.steps)
@@ -122,7 +121,7 @@ class _Execution:
                 self._make_icons(program.icons[step.index].elements)
 
     def _draw(self, element: Element) -> None:
-        """The element's numbers, and the objectives of its icons."""
+        """Compute the element's numbers and the objectives of its icons."""
         run = self.run
         field = self.fields[element.id] = run.value(element.node)
         size = element.node.get("size_of")
@@ -136,7 +135,7 @@ class _Execution:
             self.objectives[element.id] = run.located(element.node, objectives)
 
     def _make_icons(self, elements: tuple[str, ...]) -> None:
-        """One call for all elements: their distinct objectives, each once."""
+        """Make the icons of all elements in one call, each distinct objective once."""
         number: dict[Objective, int] = {}
         base = len(self.icons)
         for element in self.run.program.elements:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def execute_fully(job: Job, measure: bool = False) -> Results:
-    """Numbers and icons for every element. ``measure``: each step's peak memory too. Raises BbiError."""
+    """Compute numbers and icons of every element. ``measure``: also each step's peak memory. Raises BbiError."""
     from bbilang.runtime.execution.execute import execute
 
     adapter = job.adapter()
@@ -37,8 +37,8 @@ def make_icons(
     job: Job, adapter: Adapter, objectives: Sequence[Objective], counter: Passes | None, listener: RunListener | None,
     take: Callable[[Objective, Icon], None] | None = None,
 ) -> list[Icon]:  # fmt: skip
-    """Icons in the order of their objectives, with an estimate before and reports while they are made. ``take`` is
-    called with each as soon as it is there."""
+    """Make icons in the order of their objectives, with an estimate before and progress reports meanwhile. ``take`` is
+    called with each icon as soon as it is finished."""
     from bbilang.runtime.featvis.engine import visualize
     from bbilang.runtime.featvis.icon import words_of
 

@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 
 class PartialResultsListener(Protocol):
-    """Is handed results before they are complete."""
+    """Receives results before they are complete."""
 
     def numbers(self, results: Results, objectives: Sequence[Objective]) -> None:
-        """Everything but the icons is there; these are the objectives of ``results.icons`` to come, in order."""
+        """Called when everything but the icons is finished; the objectives are those of ``results.icons``, in order."""
 
     def icon(self, objective: Objective, icon: Icon) -> None:
-        """One icon is there: first come those that the cache holds."""
+        """Called for each finished icon, those from the cache first."""
 
     def making(self) -> None:
-        """The other icons are made from here on."""
+        """Called before the other icons are made."""
 
 
 @dataclass(eq=False, repr=False)
 class Job:
-    """A plan, and what it is run with. ``model``: a caller's module or adapter; None or a name for the program's own.
-    ``input``: what the caller handed over; None for the files that the program names. ``cache``: where icons and
-    numbers are kept, or None. ``loaded``: the program's own model, from an earlier job of the same program."""
+    """A plan with its model, input and cache. ``model``: a caller's module or adapter; None or a name for that of the
+    program. ``input``: the caller's input; None for the files that the program names. ``cache``: of icons and numbers,
+    or None. ``loaded``: the program's model, from an earlier job of the same program."""
 
     plan: Plan
     registry: Registry
@@ -67,7 +67,7 @@ class Job:
         return named_inputs(self.program, self.input)
 
     def adapter(self) -> Adapter:
-        """The model itself, loaded the first time."""
+        """The model, loaded on first use."""
         from bbilang.runtime.models.program_model import load_for
 
         if self.loaded is None:

@@ -62,8 +62,8 @@ class Reused:
 
 @frozen
 class Numbers:
-    """What elements show, without pictures and icons: what passes give, and what the cache keeps of a run. The tables
-    are those of `Results`."""
+    """The numbers of elements without pictures and icons: what passes compute and the cache stores. The tables are
+    those of `Results`."""
 
     fields: Mapping[str, Field]
     selections: Mapping[str, Field]
@@ -99,7 +99,7 @@ class Making(Counts, total=False):
 
 @frozen
 class Results:
-    """Numbers and pictures without any tensor of torch, of a run or of the cache. `of` makes them."""
+    """Numbers and pictures of a run or from the cache, without torch tensors. Created by `of`."""
 
     program: Program
     fields: Mapping[str, Field]  # element id -> what it draws

@@ -20,7 +20,7 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 
 
 def verify_results(results: Results) -> None:
-    """Raises InvariantError where results are not whole, or are not plain numbers."""
+    """Raise InvariantError if results are incomplete or not plain numbers."""
     program, inputs = results.program, len(results.pictures)
     elements = {element.id for element in program.elements}
     require(set(results.fields) == elements, f"there are fields of {sorted(results.fields)}, not of {sorted(elements)}")
@@ -52,7 +52,7 @@ def _verify_field(name: str, field: Field, inputs: int) -> None:
 
 @contextmanager
 def model_restored(module: nn.Module) -> Iterator[None]:
-    """Raises InvariantError where the block leaves a hook, a mode, a gradient or a parameter other than it was."""
+    """Raise InvariantError if the block leaves a hook behind, or changes a mode, a gradient or a parameter."""
     if not enabled():
         yield
         return

@@ -29,11 +29,10 @@ OURS = re.compile(r"picture-[0-9a-f]{16}\.(png|jpg|webp|bin)")
 
 
 def export(view: View, path: str | Path, format: str, styles: Styles, parents: bool = False) -> Path:
-    """Writes the view to ``path`` as one of ``FORMATS`` and returns the path; all of it or nothing.
+    """Write the view to ``path`` atomically, in one of ``FORMATS``, and return the path.
 
     ``json`` also writes the pictures, into the folder ``<name>_files`` beside it; png, svg, pdf show the start states.
-    parents: folders that are missing are made.
-    Raises ValueError for another format, OSError where the file cannot be written.
+    parents: create missing folders. Raises ValueError for another format, OSError where the file cannot be written.
     """
     path = path_of(path)
     if format == "json":

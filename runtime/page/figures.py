@@ -53,7 +53,7 @@ def laid_out(view: View, interface: Interface, styles: Styles, states: Mapping[s
 
 
 def _control(selection: Selection) -> dict[str, Any]:
-    """A menu, a slider, or for the numbers 0 and 1 a switch."""
+    """Return a menu, a slider or, for the numbers 0 and 1, a switch."""
     labels = [atom.label for atom in selection.atoms]
     kind = "switch" if selection.kind == "slider" and labels == ["0", "1"] else selection.kind
     return {"kind": kind, "id": selection.id, "title": selection.title, "options": list(enumerate(labels))}
@@ -128,7 +128,7 @@ def _part(
 
 
 def ask(selection: Selection, view: View) -> str:
-    """What the reader does to choose: "point at a position in “The photo”"; empty for menus."""
+    """Return the instruction for the reader, such as "point at a position in “The photo”"; empty for menus."""
     if selection.kind not in ("hover", "click"):
         return ""
     where = next((e.title for i in view.interfaces for e in i.elements for part in layered(e)

@@ -34,7 +34,7 @@ SOURCE = re.compile(r'<script type="text/plain" id="bbi-source"[^>]*>(.*?)</scri
 
 
 def render(view: View, styles: Styles) -> str:
-    """The page of a View as HTML: the same View gives the same bytes. Raises ValueError for an unknown style."""
+    """Render a View as HTML, deterministically. Raises ValueError for an unknown style."""
     data = _data(view, styles)
     vega = any(map(beyond, data["specs"].values()))
     text, states = script(vega), start_states(view)

@@ -23,7 +23,7 @@ LISTENER = f"""<script>
 
 
 def framed(page: str, title: str, height: int | None = None) -> str:
-    """HTML that shows a whole page, ``height`` pixels high, or as high as it reports."""
+    """Return HTML that embeds a page, ``height`` pixels high or as high as the page reports."""
     fixed = " data-fixed" if height else ""
     return (
         f'{LISTENER}<iframe class="bbi-page"{fixed} srcdoc="{html.escape(page, quote=True)}" '

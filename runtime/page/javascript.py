@@ -39,7 +39,7 @@ def javascript() -> str:
 
 
 def announced() -> str:
-    """The libraries as a page runs them: they say when they are there, since inline modules have no such event."""
+    """The libraries with code that announces when they are loaded, since inline modules have no such event."""
     return f'{javascript()}\ndispatchEvent(new Event("bbi-vega"));'
 
 

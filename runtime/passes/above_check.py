@@ -47,7 +47,7 @@ class Checks:
 
 
 class BackendCheck:
-    """Whether rows of the captured activations give what the forward gave."""
+    """Checks that the network above reproduces the forward's results from rows of the captured activations."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class BackendCheck:
 
 
 class ResultSizes(TorchDispatchMode):
-    """Notes the bytes of every new tensor."""
+    """Records the bytes of every new tensor."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -186,7 +186,7 @@ def _agrees(
     rows: Tensor,
     target_layer: str,
 ) -> bool:
-    """Whether the explicit VJP gives what autograd gives, for a random cotangent."""
+    """Return whether the explicit VJP equals that of autograd for a random cotangent."""
     upper.counter.probes += 1
     with torch.inference_mode(False):
         with torch.no_grad():

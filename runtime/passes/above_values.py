@@ -26,8 +26,8 @@ UNVIEWABLE = "view size is not compatible"
 
 
 def at_once(upper: NetworkAbove) -> int:
-    """How many rows run together. On a CPU no value is larger than ``NEAR``: of a network on pictures of 224 pixels a
-    side a few rows, which are twice as fast as 32 at once."""
+    """Return how many rows run together. On a CPU no value is larger than ``NEAR``: for pictures of 224 x 224 pixels
+    these are a few rows, which run twice as fast as 32 at once."""
     device = upper.activations.device.type
     limit = AT_MOST.get(device, 32)
     return max(1, min(limit, NEAR // max(1, upper.cost.largest))) if device == "cpu" else limit

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Adapter(Protocol):
-    """A model as passes see it; `bbilang.runtime.models.adapter.Adapter` is the usual one."""
+    """The interface of a model for passes; `bbilang.runtime.models.adapter.Adapter` is the usual implementation."""
 
     @property
     def module(self) -> nn.Module:
@@ -34,5 +34,5 @@ class Adapter(Protocol):
 
 
 def original_of(adapter: Adapter) -> Adapter:
-    """The adapter that a faster copy (`featvis.fuse_batchnorm`) was made of; any other adapter itself."""
+    """Return the original adapter of a faster copy (`featvis.fuse_batchnorm`), or the adapter itself."""
     return getattr(adapter, "original", adapter)

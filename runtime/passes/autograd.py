@@ -19,7 +19,7 @@ from bbilang.runtime.errors import error
 
 
 class Saved(Protocol):
-    """What autograd hands from the forward of a `torch.autograd.Function` to its backward."""
+    """The context that autograd passes from the forward of a `torch.autograd.Function` to its backward."""
 
     saved_tensors: tuple[Tensor, ...]
 
@@ -67,7 +67,7 @@ def order_batch_norm_gradients(outputs: Tensor | Sequence[Tensor]) -> None:
 
 
 def graph_of(outputs: Tensor | Sequence[Tensor]) -> Iterator[GraphNode]:
-    """Every node of the graph below some tensors, once."""
+    """Yield every node of the graph below some tensors once."""
     todo = [x.grad_fn for x in ([outputs] if isinstance(outputs, Tensor) else outputs)]
     seen = set()
     while todo:

@@ -32,7 +32,7 @@ class Passes:
 
     @property
     def total(self) -> int:
-        """Passes of every kind."""
+        """The number of passes of all kinds."""
         return self.forwards + self.backwards + self.tangents + self.reruns
 
     @property

@@ -39,7 +39,7 @@ OUTPUT = "output"
 
 
 class Seeding(Protocol):
-    """What says where backward passes start."""
+    """Determines where backward passes start."""
 
     def seed(self, outputs: Tensor, cotangents: Tensor, target_layer: str) -> Tensor:
         """(slot, input, *target axes): the cotangents that a backward from ``outputs`` starts with."""
@@ -69,7 +69,7 @@ def rule_of(context: Context | None) -> BackwardRule | None:
 
 @dataclass
 class Captured:
-    """What one forward left.
+    """The result of one forward.
 
     ``activations`` by layer, detached, (input, *layer shape); ``scores`` likewise, (input, class), or None. ``graph``
     and ``score_graph`` are the same tensors attached to the autograd graph, for `vjp`; the backward that frees the
@@ -242,7 +242,7 @@ class _Capture:
             raise error("E502", f"`{self.path}`, the scores of this model, did not run", help)
 
     def collect(self, pixels: Tensor, cuts: dict[str, Cut], rule: BackwardRule | None) -> Captured:
-        """What the run left. Raises BbiError E503."""
+        """Return the results of the run. Raises BbiError E503."""
         graph = {layer: pixels for layer in self.layers if layer == INPUT}
         for module, names in self.layers_of.items():
             graph |= {name: self.attached[module] for name in names if name in self.layers}
@@ -267,7 +267,7 @@ def _row_by_row(
     adapter: Adapter, images: Tensor, layers: Sequence[str], want_output: bool, grad: bool, counter: Passes,
     replace: Mapping[str, Tensor], cuts: Sequence[str], around: Around,
 ) -> Captured:  # fmt: skip
-    """A forward of each input alone, joined: rows of the results are those of the inputs."""
+    """Run a forward for each input separately and join the results row by row."""
     parts = []
     for row in range(len(images)):
         own = {layer: value[row : row + 1] if len(value) > 1 else value for layer, value in replace.items()}

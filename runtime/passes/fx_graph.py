@@ -127,8 +127,8 @@ def _nodes(tree: object) -> Any:
 
 
 def traced(module: nn.Module) -> Traced:
-    """The model's graph, traced once, in eval mode, for as long as the model stays what it is. Raises Uncut where
-    torch.fx cannot follow it, or would follow a custom autograd function into its forward and lose its backward."""
+    """Return the model's graph, traced once in eval mode and valid until the model changes. Raises Uncut if torch.fx
+    cannot trace it, or would trace into a custom autograd function and lose its backward."""
     memo = memo_of(module)
     if memo.get(KEY, USUAL).opaque:
         raise NotTraceable("custom derivatives")

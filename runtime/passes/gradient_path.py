@@ -50,7 +50,7 @@ def check_gradient_path(
 
 
 def other_values(values: Tensor) -> Iterator[Tensor]:
-    """Values far from these, of their magnitude: whatever depends on them differs for one of these."""
+    """Yield different values of similar magnitude; anything that depends on the values differs for one of them."""
     yield -values - values.abs().mean() - 1
     noise = torch.randn(values.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float32).to(values)
     yield values + noise * (3 * values.abs().mean() + 1)

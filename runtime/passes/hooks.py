@@ -23,7 +23,7 @@ class Stop(BaseException):
 
 @contextmanager
 def guard_memory(what: str) -> Iterator[None]:
-    """Out of memory, on any device, becomes E504; everything else passes."""
+    """Convert out-of-memory errors of any device to E504."""
     try:
         yield
     except (RuntimeError, MemoryError) as e:
@@ -38,7 +38,8 @@ def guard_memory(what: str) -> Iterator[None]:
 
 @contextmanager
 def frozen_module(module: nn.Module) -> Iterator[list[RemovableHandle]]:
-    """Put the module in eval mode with frozen parameters; yields a list for hook handles. All is undone at the end."""
+    """Put the module in eval mode with frozen parameters, and yield a list for hook handles. Everything is restored at
+    the end."""
     with differentiable(module):
         yield from _frozen(module)
 
