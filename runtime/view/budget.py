@@ -29,7 +29,7 @@ CLASS, LAYER, MEASURE, METHOD = "class", "layer", "measure", "method"
 def with_budgets(
     drawing: Drawing, panels: tuple[Panel, ...], registry: Registry
 ) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
-    """The panels with the budget line of each of their states; and warnings of what the method promised and missed."""
+    """Return the panels with the budget line of each state, and warnings where a method violates its completeness."""
     lines = Lines.of(drawing, registry)
     if lines is None:
         return panels, ()
@@ -56,7 +56,7 @@ class Sums:
 
     @property
     def missed(self) -> float:
-        """How far contributions are from the score's difference from the baseline's, as a share of it."""
+        """Return the completeness error of the contributions, relative to the score's difference from the baseline."""
         difference = self.score - self.baseline
         return abs(self.total - difference) / max(abs(difference), 1e-12)
 
@@ -175,7 +175,7 @@ class Lines:
         return f"{subject} changes the {scores} by {by}.{' Together these layers are a cut.' if alone else ''}"
 
     def warnings(self) -> tuple[str, ...]:
-        """What a method that promises completeness misses by more than a reader can overlook."""
+        """Return a warning for each complete method with a large completeness error."""
         worst: dict[str, float] = {}
         for at in np.ndindex(self.layers.shape):
             facet = at[-1] if self.drawing.facet else 0
@@ -232,7 +232,7 @@ def _over(drawing: Drawing, part: Named, layer: Named, axis: Axis | None) -> np.
 
 
 def _shown(drawing: Drawing) -> dict[str, Named]:
-    """The sum and the number of the atoms that are drawn, in each state."""
+    """Return the sum and the number of the drawn atoms in each state."""
     field: Field = drawing.results.fields[drawing.element.id]  # before each method is scaled to its own maximum
     values = field.values
     if MEASURE in values.dims:

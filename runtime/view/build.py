@@ -40,8 +40,8 @@ KINDS: dict[str, vm.Kind] = {kind: kind for kind in get_args(vm.Kind)}  # by the
 def view(
     results: Results, registry: Registry, provenance: vm.Provenance, title: str = "", whole: bool = False
 ) -> vm.View:
-    """The view model of a page. ``whole``: with every number of maps that a page shows as a picture only, for a table.
-    Raises BbiError E311 where those are too many."""
+    """Build the view model of a page. ``whole``: for a table, with every number of maps that a page shows only as
+    pictures. Raises BbiError E311 if there are too many numbers."""
     page = _Builder(results, registry, whole).build(provenance, title)
     if verification.enabled():
         verify_view(page)
@@ -63,7 +63,7 @@ class _Builder:
         self.importances: dict[str, int] = {}  # of each element, for what an interface opens with
 
     def picture(self, data: bytes, mime: str, width: int, height: int, alt: str) -> int:
-        """The number of an image on the page; equal images are one."""
+        """Return the index of an image on the page; equal images share one."""
         if data not in self._known:
             self._known[data] = len(self.pictures)
             self.pictures.append(vm.Picture(data, mime, width, height, alt))
@@ -266,7 +266,7 @@ class _Builder:
         return {s.id: tuple(atom.label for atom in s.atoms) for s in self.explicit}
 
     def thumbnail(self, picture: NetworkInput) -> int:
-        """A small input beside the prediction, for a page that shows it nowhere else."""
+        """Return a thumbnail of the input for the prediction, if the page shows the input nowhere else."""
         y, x = picture.shown.shape[:2]
         return self.picture(jpeg(picture.shown, 82), "image/jpeg", x, y, f"the input {picture.name}")
 
@@ -296,7 +296,7 @@ def _selection_words(node: Node) -> str:
 
 
 def _alternative(element: vm.Element) -> str:
-    """What the element shows in every state, for readers who cannot see it; the page adds the state that is shown."""
+    """Return the text alternative of the element for all states; the page adds the state that is shown."""
     quantity = element.legend.quantity if element.legend else ""
     if element.panels and element.panels[0].shape != (0, 0):
         y, x = element.panels[0].shape

@@ -117,7 +117,7 @@ class Drawing:
 
     @property
     def slot_word(self) -> str:
-        """What a slot is, for tables and hints: the axis; what pca, svd and ica find are components."""
+        """Return the name of a slot for tables and hints: that of the axis, or "component" for pca, svd and ica."""
         slots = self.drawn.slots
         name = slots.name if slots else ""
         return atom_noun(self.field.type.family.partition("-")[0]) if name == "group" else name
@@ -371,7 +371,7 @@ def atom_words(components: dict[str, int], family: str = "", columns: Sequence[s
 
 
 def rounded(value: float) -> float | None:
-    """A number as a page carries it; None for one that is not there."""
+    """Round a number for the page; None for a missing one."""
     if value != value:
         return None
     number = float(f"{value:.{DIGITS}g}")

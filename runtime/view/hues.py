@@ -30,7 +30,7 @@ COMPONENTS = {1: ("#ffffff",), 2: ("#ff8000", "#0080ff"), 3: ("#ff0000", "#00ff0
 
 
 def colour(number: int) -> str:
-    """The colour of a group or class as "#rrggbb"; after ten they begin anew."""
+    """Return the colour of a group or class as "#rrggbb"; colours repeat after ten."""
     return PALETTE[number % len(PALETTE)]
 
 

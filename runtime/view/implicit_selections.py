@@ -29,7 +29,7 @@ class Pointing:
 def pointing(
     parts: Mapping[str, Element], over: Mapping[str, str | None], known: Sequence[Selection], styles: Styles
 ) -> Pointing:
-    """Add to the elements what a reader can point at besides the selections that are ``known``.
+    """Add to the elements what a reader can point at in addition to the ``known`` selections.
 
     ``over``: the element that each is drawn into, None where it stands by itself.
     """
@@ -97,7 +97,7 @@ def _mentioned(parts: Iterable[Element]) -> list[Atom]:
 
 
 def unmentioned(parts: Iterable[Element], selections: Iterable[Selection]) -> list[str]:
-    """What captions refer to and the page does not show, in words."""
+    """Describe the atoms that captions refer to and that the page does not show."""
     parts = list(parts)
     atoms = [atom for element in parts for atom in element.atoms]
     atoms += [atom for selection in selections for atom in selection.atoms]

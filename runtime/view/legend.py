@@ -36,7 +36,7 @@ def remarked(drawing: Drawing, panels: tuple[vm.Panel, ...]) -> tuple[vm.Panel, 
 
 
 def _nothing(frame: vm.Frame, difference: bool) -> str:
-    """Why a state has no atoms."""
+    """Return why a state has no atoms."""
     if len(frame.series) == 2 and frame.series[0] == frame.series[1] != "":
         return f"{frame.series[0]} compared with itself: there is no difference to show"
     return "it is zero everywhere, so there is nothing to show" if difference else "there are no atoms to show"
@@ -106,7 +106,7 @@ def _differences(drawing: Drawing) -> dict[str, Named]:
 
 
 def _steps(drawing: Drawing) -> list[str]:
-    """What was done to the numbers, in words: of a difference, which minus which."""
+    """Describe the operations on the numbers; for a difference, name both sides."""
     differences = _differences(drawing)
     steps = []
     for step in drawing.field.type.steps:

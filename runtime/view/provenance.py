@@ -61,7 +61,7 @@ def _icons(count: int) -> str:
 
 
 def model_of(results: Results) -> Model:
-    """The model that made the numbers."""
+    """Describe the model."""
     assert results.adapter is not None, "results of a run know their model"
     return results.adapter
 
@@ -79,7 +79,7 @@ def _cut(results: Results) -> Iterator[str]:
 
 
 def _shown(results: Results) -> list[tuple[str, str]]:
-    """Which channels are drawn, of an input whose channels are no colours."""
+    """Describe which channels of an input are drawn, if its channels are not colours."""
     description = model_of(results).description
     if description.reads != "image" or (
         description.channels in (1, 3) and not results.program.setting("show.channels")

@@ -13,12 +13,12 @@ CLIP = 99  # percentile of magnitudes at which the colours of pixels are clipped
 
 
 def numbers_fit(values: np.ndarray) -> bool:
-    """Whether a page can carry every number of a map, in every state, beside its pictures."""
+    """Return whether a page can contain every number of a map in every state, in addition to its pictures."""
     return values.size <= MAX_NUMBERS
 
 
 def decimals_of(ends: tuple[float, float]) -> int:
-    """Decimals that suit a scale: two, fewer for hundreds, more for hundredths."""
+    """Return the number of decimals for a scale: two, fewer for hundreds, more for hundredths."""
     size = max(-ends[0], ends[1])
     return 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 0.1 else 3 if size >= 0.01 else 4
 
@@ -42,7 +42,7 @@ def clipped(values: np.ndarray) -> np.ndarray:
 
 
 def smoothing(values: np.ndarray) -> int:
-    """How many pixels a side show a cell of maps (..., y, x) that are to look smooth: fewer where there are many."""
+    """Return how many pixels per side a cell of smoothed maps (..., y, x) gets: fewer if there are many maps."""
     return max(1, min(4, int((MOST_SMOOTH / max(values.size, 1)) ** 0.5)))
 
 

@@ -39,7 +39,7 @@ def state_index(element: Element, selections: Mapping[str, Selection], chosen: M
 
 
 def start_choices(view: View, chosen: Mapping[str, int] | None = None) -> dict[str, int | None]:
-    """What every selection holds when the reader has chosen only ``chosen``: index of an atom, or None."""
+    """Return the index of the atom of every selection, or None, if the reader has chosen only ``chosen``."""
     selections = {selection.id: selection for selection in view.selections}
     by_id = {element.id: element for element in elements(view)}
     result: dict[str, int | None] = dict(chosen or {})

@@ -20,7 +20,7 @@ def style_of(element: Element, styles: Styles) -> Style:
 
 
 def is_map(element: Element) -> bool:
-    """Whether its panels are maps: cells over positions, not slots in a row."""
+    """Return whether its panels are maps: cells over positions, not slots in a row."""
     return any(panel.shape != (0, 0) for panel in element.panels)
 
 

@@ -14,13 +14,13 @@ def trust_of(drawing: Drawing) -> tuple[vm.Trusted, ...]:
 
 
 def failed(drawing: Drawing) -> tuple[str, ...]:
-    """Warnings of the measures whose effect contradicts the attribution."""
+    """Return the warnings of measures that contradict the attribution."""
     return tuple(dict.fromkeys(one[4] for one in drawing.field.trust if one[4]))
 
 
 def insensitive(node: Node, registry: Registry) -> list[str]:
-    """Sentences about the methods of an element's own pipe whose result hardly depends on the class: a known weakness,
-    which is no alarm."""
+    """Return sentences about methods in an element's pipe that hardly depend on the class, which is a known weakness
+    and no warning."""
     warnings = []
     while node.inputs:
         node = node.inputs[0]

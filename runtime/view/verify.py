@@ -13,7 +13,7 @@ PLAIN = (str, bytes, bool, int, float, type(None))
 
 
 def verify_view(view: View) -> None:
-    """Raises InvariantError where a view cannot be drawn as it is."""
+    """Raise InvariantError if a view cannot be drawn."""
     _verify_plain(view, "view")
     states = {selection.id: len(selection.atoms) for selection in view.selections}
     require(len(states) == len(view.selections), "two selections have one id")
@@ -63,7 +63,7 @@ def _named(layout: Any) -> list[str]:
 
 
 def _verify_plain(value: object, path: str) -> None:
-    """No tensor, no array, no object with a life of its own."""
+    """Check that a value is plain data, without tensors, arrays or other objects."""
     if is_dataclass(value) and not isinstance(value, type):
         for one in fields(value):
             _verify_plain(getattr(value, one.name), f"{path}.{one.name}")

@@ -33,7 +33,7 @@ def answers_of(
 
 
 def importance(drawing: Drawing, kinds: Mapping[str, str]) -> int:
-    """How much an element answers of why the network says what it says. ``kinds``: of each selection."""
+    """Rank an element by how directly it explains the network's prediction. ``kinds``: of each selection."""
     type = drawing.field.type
     alone = drawing.drawn.slots is None and drawing.drawn.cells is None and type.content == "activation"
     pointed = any(kinds.get(axis.name) == "hover" for axis in drawing.states)

@@ -11,7 +11,8 @@ ENOUGH = 0.05  # of a curve's range: a smaller dip or rise is not mentioned
 
 
 def flow(shown: Shown) -> Answer:
-    """What flows into the first node of the last column: what raises it most, what lowers it most, and the net."""
+    """Describe the flow into the first node of the last column: the largest positive and negative links, and the
+    net."""
     frame = shown.frame
     last = [slot for slot, column in enumerate(frame.columns) if column == max(frame.columns)]
     if not last:
@@ -35,7 +36,7 @@ def flow(shown: Shown) -> Answer:
 
 
 def curve(shown: Shown) -> Answer:
-    """How each line runs: where it begins, its lowest or highest point between, and where it ends."""
+    """Describe each line: its start, its lowest or highest point in between, and its end."""
     frame = shown.frame
     lines = [(name, _line(frame.values, series)) for series, name in enumerate(frame.series[:3])]
     told = [(name, line) for name, line in lines if len(line) > 1]

@@ -16,7 +16,7 @@ MOST = 4  # panels that are described one by one
 
 
 def where(shown: Shown) -> Answer:
-    """Where a map, or each map of several panels, is strongest."""
+    """Describe where each map is strongest."""
     maps = [_cells(shown, panel) for panel in range(len(shown.frames))]
     if any(max(cells.shape) > FINE for cells in maps):
         return _regions(shown, maps) if len(maps) > 1 else _region(shown, maps[0])
@@ -111,7 +111,7 @@ def _regions(shown: Shown, maps: list[np.ndarray]) -> Answer:
 
 
 def shares_of_groups(shown: Shown) -> Answer:
-    """On how many positions each group is the strongest."""
+    """Describe on how many positions each group is the strongest."""
     frame = shown.frame
     rows = [[value if value is not None else 0.0 for value in row] for row in frame.values]
     rows = [row for row in rows if any(row)]
@@ -130,7 +130,7 @@ def shares_of_groups(shown: Shown) -> Answer:
 
 
 def components(shown: Shown) -> Answer:
-    """Where each component of a coloured map is largest; of several panels, in the one where it is largest of all."""
+    """Describe where each component of a coloured map is largest, over all panels."""
     drawing = shown.drawing
     axes = [drawing.axis(name) for name in ("y", "x", "component")]
     values = drawing.grid(drawing.field.values, *axes)

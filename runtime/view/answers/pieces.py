@@ -11,7 +11,7 @@ Part: TypeAlias = "str | Piece"
 
 
 def sentence(*parts: Part) -> Answer:
-    """The parts as one sentence: a capital at its beginning, a full stop at its end, neighbouring words joined."""
+    """Join the parts to one sentence, with an initial capital and a full stop."""
     merged: list[Piece] = []
     for part in parts:
         piece = part if isinstance(part, Piece) else Piece(part)
@@ -52,7 +52,7 @@ def listed(items: Sequence[Sequence[Part]]) -> list[Part]:
 
 
 def plain(answer: Answer) -> str:
-    """An answer as text alone."""
+    """Return the text of an answer."""
     return "".join(piece.words for piece in answer)
 
 

@@ -9,7 +9,7 @@ ROWS, COLUMNS = ("top", "", "bottom"), ("left", "", "right")
 
 
 def region(y: int, x: int, shape: tuple[int, int]) -> str:
-    """Which of 3 x 3 regions a cell lies in: "top left", "left", "centre"."""
+    """Return which of 3 x 3 regions contains a cell: "top left", "left", "centre"."""
     row, column = (min(2, 3 * at // max(size, 1)) for at, size in zip((y, x), shape, strict=True))
     return " ".join(word for word in (ROWS[row], COLUMNS[column]) if word) or "centre"
 

@@ -9,7 +9,7 @@ from bbilang.runtime.view.model import Answer, Piece
 
 
 def ranked(shown: Shown) -> Answer:
-    """The strongest marks, by what their numbers are."""
+    """Describe the strongest marks, depending on the kind of their numbers."""
     if not shown.marks:
         return sentence(shown.frame.remark)
     type = shown.type
@@ -35,7 +35,7 @@ def things(shown: Shown, count: int) -> str:
 
 
 def contributions(shown: Shown) -> Answer:
-    """Which atoms contribute most to a class, or to what the reader selected."""
+    """Name the atoms that contribute most to a class, or to what the reader selected."""
     target = shown.sure(shown.target) if shown.target else shown.subject or "it"
     if len(shown.frames) > 1:
         return by_panel(shown, target)
@@ -60,7 +60,7 @@ def contributions(shown: Shown) -> Answer:
 
 
 def by_panel(shown: Shown, target: str) -> Answer:
-    """The strongest mark of every panel: of every layer, the one that is linked most strongly."""
+    """Name the strongest mark of every panel, such as the most strongly linked atom of every layer."""
     best = [max(own, key=lambda mark: abs(mark.value)) for own in _by_panel(shown)]
     others = [mark for mark in best if shown.named(shown.label(mark.atom)) != target]
     facet = shown.drawing.facet.name if shown.drawing.facet is not None else "panel"
@@ -76,7 +76,7 @@ def by_panel(shown: Shown, target: str) -> Answer:
 
 
 def together(shown: Shown) -> Answer:
-    """What all marks add up to."""
+    """Give the sum of all marks."""
     if not shown.measured or len(shown.marks) < 2:
         return ()
     total = sum(mark.value for mark in shown.marks)
@@ -96,7 +96,7 @@ def _of_all(shown: Shown) -> str:
 
 
 def contrast(shown: Shown) -> Answer:
-    """Which atoms favour one of two classes over the other."""
+    """Name the atoms that favour one of two classes over the other."""
     first, second = shown.frame.series
     net = [
         Mark(mark.atom, round(float(row[0] - row[1]), 6), mark.panel, mark.slot)
@@ -119,7 +119,7 @@ def contrast(shown: Shown) -> Answer:
 
 
 def _balance(shown: Shown, total: float, count: int) -> Answer:
-    """What the marks add up to, beside the difference of the scores."""
+    """Give the sum of the marks beside the difference of the scores."""
     first, second = shown.frame.series
     winner = first if total > 0 else second
     words = f"together the {things(shown, count)} shown favour {winner} by {shown.number(abs(total), False)}"
@@ -148,7 +148,7 @@ def effects(shown: Shown) -> Answer:
 
 
 def strongest_cell(shown: Shown) -> Answer:
-    """The largest number of atoms by others."""
+    """Name the cell with the largest number."""
     cells = [
         (abs(value), atom, value, series)
         for frame in shown.frames
@@ -186,7 +186,7 @@ def of_scatter(shown: Shown) -> Answer | None:
 
 
 def classes(shown: Shown) -> Answer:
-    """Classes by their scores, or by what one atom contributes to them."""
+    """Rank classes by their scores, or by the contributions of one atom."""
     marks = shown.strongest() if shown.type.content != "score" else sorted(shown.marks, key=lambda m: -m.value)[:3]
     if shown.type.content == "score":
         first = marks[0]
@@ -204,7 +204,7 @@ def classes(shown: Shown) -> Answer:
 
 
 def largest(shown: Shown) -> Answer:
-    """The marks with the largest numbers, whatever they are."""
+    """Name the marks with the largest numbers."""
     marks = shown.strongest()
     if len(shown.marks) == 1:
         return _single(shown, marks[0])

@@ -21,7 +21,7 @@ NUMBERED = re.compile(r"(?:(?P<layer>.+), )?(?P<noun>[a-z]+) (?P<number>\d+)")
 
 
 def leading(marks: Sequence[Mark]) -> list[Mark]:
-    """Of marks in order, the strongest first, those that are not nothing beside it."""
+    """Return the leading marks, strongest first, without those that are negligible beside the first."""
     return [mark for mark in marks if abs(mark.value) >= LEAST * abs(marks[0].value)]
 
 
@@ -71,7 +71,7 @@ class Shown:
         ]
 
     def strongest(self, most: int = 3) -> list[Mark]:
-        """The marks with the largest magnitudes, the largest first; none that is nothing beside that."""
+        """Return the marks with the largest magnitudes, largest first, without negligible ones."""
         return leading(sorted(self.marks, key=lambda mark: -abs(mark.value))[:most])
 
     def label(self, atom: int) -> str:
@@ -107,7 +107,7 @@ class Shown:
 
     @property
     def measured(self) -> bool:
-        """Whether the numbers are as measured, and not shares of a maximum."""
+        """Return whether the numbers are absolute, and not relative to a maximum."""
         return not self.type.scope
 
     # --- what was asked ----------------------------------------------------------------------------------------------
