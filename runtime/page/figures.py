@@ -13,6 +13,7 @@ from bbilang.runtime.vega import colours as colour
 from bbilang.runtime.vega.element import cells, chipped, preferred_width, readable
 from bbilang.runtime.view.answers.pieces import plain
 from bbilang.runtime.view.caption_references import refers
+from bbilang.runtime.view.implicit_selections import EVERY
 from bbilang.runtime.view.model import Element, Interface, Layout, Legend, Selection, View
 from bbilang.runtime.view.states import layered
 from bbilang.runtime.view.styles import Styles, style_of
@@ -71,7 +72,8 @@ def _flows(interface: Interface, selections: Sequence[Selection], styles: Styles
                        if atom.key in own and re.fullmatch(r"\S*output class=\d+", atom.key)]  # fmt: skip
             if len(classes) > 1:
                 title = "What leads to" if len(drawn) == 1 else f"{element.title}: what leads to"
-                yield {"kind": "flow", "id": selection.id, "title": title, "options": [(-1, "all of them"), *classes]}
+                every = [(i, atom.label) for i, atom in enumerate(selection.atoms) if atom == EVERY]
+                yield {"kind": "flow", "id": selection.id, "title": title, "options": [*classes, *every]}
 
 
 def _figure(

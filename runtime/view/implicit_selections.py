@@ -18,6 +18,7 @@ from bbilang.runtime.view.styles import Styles, selects_positions, style_of
 POINTED, POSITION, FLOW = "pointed", "pointed-position", "flow"
 
 IMPLICIT_TITLES = ("position", "pointed at", "flow through")
+EVERY = Atom("every", "all of them")  # of a flow: nothing is selected
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,31 @@ def pointing(
     for name, kind, title, atoms in wanted:
         if atoms:
             identity = name if name not in taken else f"{name}-2"
-            leaves = kind == "hover"
-            made.append(Selection(identity, kind, title, tuple(atoms.values()), None, None, not leaves, leaves, True))
+            leaves, start = kind == "hover", None
+            if name == FLOW and (best := _likeliest(parts.values(), styles)):
+                atoms = {**atoms, EVERY.key: EVERY}
+                start = list(atoms).index(best)
+            made.append(Selection(identity, kind, title, tuple(atoms.values()), start, None, not leaves, leaves, True))
     result = {name: _selecting(element, made, styles) for name, element in parts.items()}
     for element in parts.values():
         host = over.get(element.id)
         if host is not None and positions and selects_positions(element, styles):
             result[host] = _with_cells(result[host], element, next(s for s in made if s.title == "position"))
     return Pointing(result, tuple(made))
+
+
+def _likeliest(parts: Iterable[Element], styles: Styles) -> str:
+    """The class with the highest score in the first flow to several classes, which a page opens with; else empty."""
+    for element in parts:
+        frames = [panel.frames[0] for panel in element.panels if panel.frames]
+        if not frames or not style_of(element, styles).follows_links or not element.options.get("scored"):
+            continue
+        last, numbers = max(frames[0].columns, default=0), [row[0] for row in frames[0].values]
+        scores = {slot: numbers[slot] for slot, column in enumerate(frames[0].columns) if column == last}
+        known = {slot: score for slot, score in scores.items() if score is not None}
+        if len(known) > 1:
+            return element.atoms[frames[0].atoms[max(known, key=lambda slot: known[slot])]].key
+    return ""
 
 
 def cell_middles(view: View) -> dict[str, tuple[float, float]]:

@@ -24,7 +24,7 @@ function describe(now) {
   for (const control of document.querySelectorAll("[data-selection]")) {
     const index = now.get(control.dataset.selection) ?? -1;
     if (control.type === "checkbox") control.checked = index === 1;
-    else control.value = control.options && ![...control.options].some((it) => it.value === String(index)) ? -1 : index; // a group of a flow is on no menu of classes
+    else control.value = index; // empty where a group of a flow is selected, which is on no menu of classes
   }
   for (const output of document.querySelectorAll("[data-output]")) {
     const selection = selections.get(output.dataset.output);
