@@ -58,10 +58,10 @@ function wordsOf(element) {
     else if (node.matches(".legend")) {
       const strip = node.querySelector(".gradient"), over = node.querySelector(".over"), quantity = node.querySelector(".quantity");
       if (over) below.push({ words: titled(over), weight: 600 });
-      if (quantity) below.push({ words: upper(plain(quantity)), scale: strip && { colours: strip.dataset.colours.split(" "), ends: [...node.querySelectorAll(".scale > span")].map(plain) } });
+      if (quantity && strip) below.push({ words: upper(plain(quantity)), scale: { colours: strip.dataset.colours.split(" "), ends: [...node.querySelectorAll(".scale > span")].map(plain) } });
     } else below.push(...node.textContent.split("\n").filter((line) => line.trim()).map((words) => ({ words })));
   }
-  below.push(...[...figure.querySelectorAll(".reading:not([hidden]) > p, .reading:not([hidden]) > ul > li")].map((node) => ({ words: plain(node), soft: true })));
+  below.push(...[...figure.querySelectorAll(".reading:not([hidden]) > p, .reading:not([hidden]) > ul > li")].map((node) => ({ words: upper(plain(node)), soft: true })));
   const facts = [...document.querySelectorAll("footer dd")].slice(0, 2).map(plain).join(", ");
   below.push({ words: `${document.title} · ${facts} · made with bbilang`, soft: true });
   return { top, below };
