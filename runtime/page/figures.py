@@ -98,6 +98,7 @@ def _figure(
         "unsaved": any(pictured(part) for part in parts),
         "live": {part.id: any(kinds[name] in ("hover", "click") for name in part.states) for part in parts},
         "docked": docked(element, interface, styles),
+        "photo": style_of(element, styles).shows_input,
         "hint": hint,
         "pointed": bool(pointed),
         "read": read,
@@ -154,13 +155,25 @@ def drives(element: Element) -> list[str]:
 
 
 def docked(element: Element, interface: Interface, styles: Styles) -> bool:
-    """Whether the picture stays in view while the others are read: it shows the input, and what is pointed at in
-    another changes it, or the other way round."""
+    """Whether a phone keeps the picture in view while what comes below it is tapped: it shows the input, and what is
+    pointed at there changes it, or the other way round."""
     if not style_of(element, styles).shows_input:
         return False
     own = {name for part in layered(element) for name in part.states}
-    others = [part for other in interface.elements if other.id != element.id for part in layered(other)]
+    order = list(_order(interface.layout))
+    order += [other.id for other in interface.elements if other.id not in order]
+    after = set(order[order.index(element.id) + 1 :])
+    others = [part for other in interface.elements if other.id in after for part in layered(other)]
     return any(own & set(drives(other)) or set(drives(element)) & set(other.states) for other in others)
+
+
+def _order(layout: Layout) -> Iterator[str]:
+    """Ids of elements as a narrow page has them, from top to bottom."""
+    if isinstance(layout, str):
+        yield layout
+    else:
+        for part in layout[1]:
+            yield from _order(part)
 
 
 def remarks(element: Element) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import views
 from text_sizes import ALLOWED, sizes
@@ -76,3 +78,17 @@ def test_what_waits_for_a_choice_says_what_to_do(show):
     hits = page.locator("[data-chart=grid] [class*=front_hit_] path")
     hits.nth(1).hover()
     assert waiting.is_hidden() and page.locator("[data-now=inner]").inner_text()
+
+
+def test_a_photo_below_what_it_changes_does_not_stay(show):
+    """It would only hide what comes below it."""
+    page = show(turned, **PHONE)
+    assert page.locator(".photo").count() == 1 and page.locator(".docked").count() == 0
+    assert show(views.teaser, **PHONE).locator(".docked").count() == 1
+
+
+def turned():
+    view = views.teaser()
+    (interface,) = view.interfaces
+    kind, (photo, blocks) = interface.layout
+    return replace(view, interfaces=(replace(interface, layout=(kind, (blocks, photo))),))
