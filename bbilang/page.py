@@ -68,6 +68,17 @@ class Page:
         """Return the view model as plain dictionaries and lists, with pictures as bytes."""
         return asdict(self.view)
 
+    @property
+    def answers(self) -> dict[str, str]:
+        """What the page says when it opens: the sentence of each element that has one, by the element's name; first
+        those that the interfaces open with."""
+        from bbilang.runtime.view.states import answer_of, elements, start_states
+
+        states = start_states(self.view)
+        said = {element.id: answer_of(element, states[element.id]) for element in elements(self.view)}
+        leading = [interface.lead for interface in self.view.interfaces]
+        return {name: said[name] for name in dict.fromkeys([*leading, *said]) if said.get(name)}
+
     def data(self, name: str) -> Data:
         """The numbers of an element, by its name in the text (or `element-1` ...): what it draws. Raises NoElement
         (E424), which is a KeyError, for another name.

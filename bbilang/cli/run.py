@@ -80,11 +80,19 @@ def _summary(path: Path, passes: str, notes: list[str], seconds: float) -> str:
 
 
 def summarized(page: Page) -> tuple[list[str], list[str]]:
-    """(what was loaded from a file of weights, and what the network predicts; what the reader is reminded of)."""
+    """(what was loaded from a file of weights, what the network predicts and the page's first sentence; what the reader
+    is reminded of)."""
     slot, made = page.results.program.models[0], page.view.provenance
     loaded = [f"loaded {made.weights}"] if slot.weights and not made.random else []
     notes = [word for word, holds in (("draft", made.draft), ("random weights", made.random)) if holds]
-    return loaded + predictions(page), notes
+    return loaded + predictions(page) + answered(page), notes
+
+
+def answered(page: Page) -> list[str]:
+    """The first sentence of the page."""
+    answer = next(iter(page.answers.values()), "") if page.view.interfaces and page.view.interfaces[0].lead else ""
+    first, stop, _ = answer.partition(". ")
+    return [first + stop.strip()] if first else []
 
 
 def predictions(page: Page) -> list[str]:

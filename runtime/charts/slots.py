@@ -6,7 +6,7 @@ import altair as alt
 
 from bbilang.runtime.vega.element import Row, domain, identifier, rows, series, slots
 from bbilang.runtime.vega.geometry import Geometry, Quantity, quantity
-from bbilang.runtime.vega.marks import Layer, MarkProperty, hit, layer, panel_labels, ring, stacked
+from bbilang.runtime.vega.marks import Layer, MarkProperty, hit, is_hit, layer, panel_labels, ring, stacked
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element
 
@@ -56,7 +56,10 @@ class SlotChart:
 
     def chart(self) -> alt.LayerChart:
         layers = [*panel_labels(self.element, self.geometry), *self.layers()]
-        return stacked([*layers, *self.selection()] if self.element.selects else layers)
+        rings = self.selection() if self.element.selects or self.element.answers else []
+        if not self.element.selects:  # words that speak of a mark ring it, though nothing takes the pointer
+            rings = [ring for ring in rings if not is_hit(ring)]
+        return stacked([*layers, *rings])
 
     # ---- what layers are made of -----------------------------------------------------------------------------------
 

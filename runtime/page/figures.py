@@ -11,11 +11,10 @@ from bbilang.compiler.check.captions import REFERENCE
 from bbilang.compiler.contract import ColourScale
 from bbilang.runtime.vega import colours as colour
 from bbilang.runtime.vega.element import cells, chipped, preferred_width, readable
-from bbilang.runtime.view.answers.pieces import plain
 from bbilang.runtime.view.caption_references import refers
 from bbilang.runtime.view.implicit_selections import EVERY
 from bbilang.runtime.view.model import Element, Interface, Layout, Legend, Selection, View
-from bbilang.runtime.view.states import layered
+from bbilang.runtime.view.states import answer_of, layered
 from bbilang.runtime.view.styles import Styles, style_of
 
 
@@ -44,7 +43,7 @@ def laid_out(view: View, interface: Interface, styles: Styles, states: Mapping[s
     rest = [tree(element.id) for element in interface.elements if element.id not in placed]
     return {
         "title": interface.title,
-        "lead": next((_answer(by_id[name], states) for name in (interface.lead,) if name), None),
+        "lead": next((_answer(by_id[name], states, leads=True) for name in (interface.lead,) if name), None),
         "layout": {"kind": "column", "parts": [root, *rest]} if rest else root,
         "controls": [
             *(_control(s) for s in view.selections if s.id in used and s.kind in ("pick", "slider")),
@@ -107,12 +106,12 @@ def _figure(
     }
 
 
-def _answer(element: Element, states: Mapping[str, int]) -> dict[str, Any] | None:
-    """Its sentence in the state that the page opens with; None where it has none, or a caption in its place."""
-    if not element.answers or element.caption:
+def _answer(element: Element, states: Mapping[str, int], leads: bool = False) -> dict[str, Any] | None:
+    """Its sentence in the state that the page opens with; None where it has none, or a caption in its place. ``leads``:
+    it stands under the title of the interface, whatever the caption."""
+    if not element.answers or (element.caption and not leads):
         return None
-    state = states[element.id]
-    return {"id": element.id, "words": plain(element.answers[state]) if state < len(element.answers) else ""}
+    return {"id": element.id, "words": answer_of(element, states[element.id])}
 
 
 def _part(
@@ -209,7 +208,7 @@ def _legend(element: Element, styles: Styles, over: bool) -> dict[str, Any] | No
     scale = style_of(element, styles).colour_scale(element, over)
     return {
         "quantity": legend.quantity,
-        "unit": legend.unit,
+        "measured": legend.measured,
         "scope": legend.scope,
         "notes": legend.notes,
         "trust": legend.trust,

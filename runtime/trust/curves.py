@@ -45,7 +45,7 @@ class Curve(Measure):
         areas = area(scores)
         own, chance = areas[0], areas[1:].mean(0)
         unit = "probability" if self.probable(case) else case.attribution["to"].type.unit or "score"
-        verb = "removed" if self.removes else "added"
+        verb, kind = "removed" if self.removes else "added", "probability" if unit == "probability" else "score"
         words = (
             f"the area under the curve is {over(own)}, and {over(chance)} in random order ({case.atoms_words} {verb} "
             f"from the strongest on; {self.filled(case)} in place of the missing ones)"
@@ -64,7 +64,7 @@ class Curve(Measure):
         lines = {"by the attribution": scores[0], "in random order": scores[1:].mean(0)}
         lines = {word: np.moveaxis(line, -1, 0) for word, line in lines.items()}
         steps = [f"{round(100 * i / STEPS)} %" for i in range(STEPS + 1)]
-        field = curve_field(case, lines, steps, f"score while {case.atoms_words} are {verb}", unit)
+        field = curve_field(case, lines, steps, f"{kind} while {case.atoms_words} are {verb}", unit)
         return Finding(words, warning, curve=field, values={"scores": scores, "area": own, "random": chance})
 
     def probable(self, case: Case) -> bool:

@@ -122,6 +122,11 @@ def hit(element: Element, base: Layer) -> Layer:
     return box(base, color="transparent", cursor="pointer").properties(name=f"front_hit_{identifier(element.id)}")
 
 
+def is_hit(made: Layer) -> bool:
+    """Whether a layer only takes the pointer."""
+    return str(made.name).startswith("front_hit_")
+
+
 def panel_labels(element: Element, geometry: Geometry, words: str = "datum.frame.label") -> list[Layer]:
     """The panels' labels above them, or other ``words``; none where they have none."""
     if not labelled(element):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bbilang.compiler.check.captions import REFERENCE
@@ -15,7 +15,7 @@ from bbilang.runtime.vega.selection_params import interact
 from bbilang.runtime.vega.specification import SCHEMA, attach, layout, table
 from bbilang.runtime.vega.theme import BLANK, FONT, TEXT, Theme
 from bbilang.runtime.view.model import Element, Layout, View
-from bbilang.runtime.view.states import budget_of, layered
+from bbilang.runtime.view.states import answer_of, budget_of, layered
 from bbilang.runtime.view.styles import Styles, style_of
 
 WIDTH, GAP, CHIP = 1080, 44, 104  # pixels: of the picture; between elements; of a chip and its word
@@ -91,14 +91,20 @@ def _element(
     """An element's layers under its title, its parameters and data handed up to the whole."""
     one = layout(view, element, styles, Theme(room=room, standalone=True))
     tables = {part.id: _clipped(table(part)) for part in layered(element)}
-    budgets = [_budget(part, tables[part.id], room) for part in layered(element)]
+    leading = {interface.lead for interface in view.interfaces}
+    told = [
+        _following(part, tables[part.id], room, key, words)
+        for part in layered(element)
+        for key, words in (("answer", answer_of), ("budget", budget_of))
+        if key != "answer" or not part.caption or part.id in leading
+    ]
     attach(one, {f"frames_{identifier(name)}": frames for name, frames in tables.items()})
     params.update({param["name"]: param for param in one["params"] if param["name"] not in SHARED})
     datasets.update(one["datasets"])
     chart = {key: one[key] for key in ("width", "height", "layer")}
     lines = [line for part in layered(element) for line in _words(part, room, part is not element)]
     scales = [(part, _scale_of(part, styles, over=part is not element)) for part in layered(element)]
-    keys = [budget for budget in budgets if budget]
+    keys = [words for words in told if words]
     keys += [_scale(part, scale) for part, scale in scales if scale]
     keys += [_chips(part, room) for part in layered(element) if chipped(part)]
     chart |= _title(element.title, lines, 16, room)
@@ -118,7 +124,7 @@ def _words(element: Element, room: int, named: bool) -> list[str]:
     if element.legend:
         it = element.legend
         words.append(
-            f"{it.quantity}{f', in {it.unit}' if it.unit else ''}, {it.domain[0]:g} to {it.domain[1]:g}"
+            f"{it.quantity}{it.measured}, {it.domain[0]:g} to {it.domain[1]:g}"
             + "".join(f"; {part}" for part in (it.scope, *it.notes) if part)
             + "."
         )
@@ -180,18 +186,20 @@ def _chips(element: Element, room: int) -> dict[str, Any]:
     }
 
 
-def _budget(element: Element, frames: list[list[dict[str, Any]]], room: int) -> dict[str, Any] | None:
-    """What the numbers of the state shown add up to, wrapped into the first panel's frames; None for nothing."""
+def _following(
+    element: Element, frames: list[list[dict[str, Any]]], room: int, key: str, words_of: Callable[[Element, int], str]
+) -> dict[str, Any] | None:
+    """Words that follow the state shown, wrapped into the first panel's frames as ``key``; None for nothing."""
     most = 0
     for state, frame in enumerate(frames[0] if frames else []):
-        lines = budget_of(element, state).split("\n")
+        lines = words_of(element, state).split("\n")
         wrapped = [part for line in lines for part in textwrap.wrap(line, max(24, int(room / 5.6)))]
-        frame["budget"] = wrapped
+        frame[key] = wrapped
         most = max(most, len(wrapped))
     if not most:
         return None
     name = identifier(element.id)
-    words = {"expr": f"frames_{name}[0][state_{name}].budget"}
+    words = {"expr": f"frames_{name}[0][state_{name}].{key}"}
     mark = {"type": "text", "align": "left", "baseline": "top", "fontSize": 11.5, "lineHeight": 15, "text": words}
     corner = {"x": {"value": 0}, "y": {"value": 0}}
     return {"data": {"values": [{}]}, "width": room, "height": 15 * most, "mark": mark, "encoding": corner}

@@ -22,7 +22,7 @@ from bbilang.runtime.inputs.network_input import NetworkInput
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view import model as vm
 from bbilang.runtime.view.answers.build import answers_of, importance, lead_of
-from bbilang.runtime.view.budget import with_budgets
+from bbilang.runtime.view.budget import Lines, with_budgets
 from bbilang.runtime.view.drawing import Drawing, atom_key, atom_words, columns_of, token_word
 from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, unmentioned
@@ -148,7 +148,7 @@ class _Builder:
             drawing.facet.name if drawing.facet else "",
             options=options,
         )
-        answers = answers_of(drawing, style, panels, legend, self.words)
+        answers = answers_of(drawing, style, panels, legend, self.words, Lines.of(drawing, self.registry))
         self.importances[element.id] = importance(drawing, {s.id: s.kind for s in self.explicit})
         targets = self._targets(drawing, style)
         selects = [identity for identity, node in self.selections.items() if self._drives(drawing, node)]

@@ -135,6 +135,14 @@ class Legend:
     trust: tuple[Trusted, ...] = ()  # how far the numbers can be believed
     warnings: tuple[str, ...] = ()  # what a reader must not miss: shown above the picture
 
+    @property
+    def measured(self) -> str:
+        """The unit, as it follows the quantity: ", in logits", ", as a share of the maximum"; empty where the quantity
+        begins with it."""
+        if not self.unit or self.quantity.startswith(self.unit):
+            return ""
+        return f", as a {self.unit}" if self.unit.startswith("share of") else f", in {self.unit}"
+
 
 @frozen
 class Element:

@@ -79,6 +79,12 @@ def draws_nothing(element: Element, state: int) -> bool:
     return any(frame.atoms for frame in frames) and all(atom < 0 for frame in frames for atom in frame.atoms)
 
 
+def answer_of(element: Element, state: int) -> str:
+    """What an element shows in one state, in words; empty for nothing."""
+    answer = element.answers[state] if state < len(element.answers) else ()
+    return "".join(piece.words for piece in answer)
+
+
 def budget_of(element: Element, state: int) -> str:
     """What the numbers of one state add up to: once where all panels say the same, else a line for each."""
     frames = [(panel, panel.frames[state]) for panel in element.panels if state < len(panel.frames)]

@@ -8,6 +8,7 @@ from bbilang.compiler.contract import Style
 from bbilang.runtime.fields.field import Linked
 from bbilang.runtime.view.answers.by_content import by_content
 from bbilang.runtime.view.answers.shown import Shown
+from bbilang.runtime.view.budget import Lines
 from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.model import Answer, Element, Legend, Panel
 from bbilang.runtime.view.scales import decimals_of
@@ -16,9 +17,14 @@ NOTHING, MEASURE, CLASSES, WHY = range(4)  # how much of the question of a page 
 
 
 def answers_of(
-    drawing: Drawing, style: Style, panels: Sequence[Panel], legend: Legend | None, words: Mapping[str, Sequence[str]]
+    drawing: Drawing,
+    style: Style,
+    panels: Sequence[Panel],
+    legend: Legend | None,
+    words: Mapping[str, Sequence[str]],
+    lines: Lines | None,
 ) -> tuple[Answer, ...]:
-    """A sentence for each state. ``words``: what can be chosen of each selection, in words."""
+    """A sentence for each state. ``words``: what can be chosen of each selection, in words. ``lines``: the budget."""
     decimals = decimals_of(legend.domain) if legend is not None else 2
     if not panels:
         return ()
@@ -26,7 +32,7 @@ def answers_of(
     for state in drawing.each_state():
         names = [axis.name for axis in drawing.states]
         chosen = {name: words[name][at] for name, at in zip(names, state, strict=True) if name in words}
-        shown = Shown(drawing, panels, state, chosen, decimals)
+        shown = Shown(drawing, panels, state, chosen, decimals, lines)
         own = style.answer(shown)
         answers.append(by_content(shown) if own is None else own)
     return tuple(answers) if any(answers) else ()
@@ -46,11 +52,11 @@ def importance(drawing: Drawing, kinds: Mapping[str, str]) -> int:
 
 def lead_of(elements: Sequence[Element], importances: Mapping[str, int], starts: Mapping[str, int]) -> str:
     """The element whose sentence an interface opens with: the first of those that answer most, and that has one when
-    the page opens. Empty where there is none. An author's caption takes the place of a sentence."""
+    the page opens. Empty where there is none. A caption takes the place of the sentence at its element, not here."""
     able = [
         element
         for element in elements
-        if not element.caption and starts[element.id] < len(element.answers) and element.answers[starts[element.id]]
+        if starts[element.id] < len(element.answers) and element.answers[starts[element.id]]
     ]
     best = max(able, key=lambda element: importances[element.id], default=None)
     return best.id if best is not None and importances[best.id] else ""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from bbilang.runtime.fields.prose import counted, prose
 from bbilang.runtime.view.answers.pieces import Part, listed, sentence, sentences
 from bbilang.runtime.view.answers.shown import Mark, Shown, leading
+from bbilang.runtime.view.budget import Sums
 from bbilang.runtime.view.model import Answer, Piece
 
 
@@ -75,24 +78,59 @@ def by_panel(shown: Shown, target: str) -> Answer:
     )
 
 
-def together(shown: Shown) -> Answer:
-    """Give the sum of all marks."""
+def together(shown: Shown, series: int = 0) -> Answer:
+    """Give the sum of all marks, and of what that is a part: all atoms, the score, the effect of removing the layer."""
     if not shown.measured or len(shown.marks) < 2:
         return ()
-    total = sum(mark.value for mark in shown.marks)
-    unit = f" {shown.type.unit}" if shown.type.unit in ("logits",) else ""
-    return sentence(
-        f"the {things(shown, len(shown.marks))} shown{_of_all(shown)} add up to {shown.number(total)}{unit}"
+    rows = [shown.frames[mark.panel].values[mark.slot][series] for mark in shown.marks]
+    count, own = len(shown.marks), shown.number(sum(value for value in rows if value is not None))
+    subject = f"the {things(shown, count)} shown"
+    sums, unit = shown.sums(series), f" {shown.type.unit}" if shown.type.unit == "logits" else ""
+    if sums is None or not isfinite(sums.total) or shown.place:
+        return sentence(f"{subject}{_of_all(shown)} add up to {own}{unit}")
+    if isfinite(sums.baseline):
+        return sentence(f"{subject}{_of_all(shown)} {_of_the_change(sums, own)}")
+    layer = shown.type.layers[0] if len(shown.type.layers) == 1 else ""
+    every = f" and all {size} of {layer} to {_decimal(sums.total, True)}" if (size := _size(shown)) else ""
+    return sentence(f"{subject} add up to {own}{every}; the score is {_decimal(sums.score)}{_removal(shown, sums)}")
+
+
+def _of_the_change(sums: Sums, own: str) -> str:
+    """Of a method whose numbers make up the score's change from a baseline: the part of all, and that change."""
+    total, change = _decimal(sums.total), sums.score - sums.baseline
+    part = (
+        f"hold {own.removeprefix('+')} of {total} in all"
+        if sums.total > 0
+        else f"add up to {own} and all of them to {total}"
     )
+    verb = "rises" if change > 0 else "falls"
+    ends = f"from {_decimal(sums.baseline)} at the baseline to {_decimal(sums.score)}"
+    return f"{part}; the score {verb} by {_decimal(abs(change))}, {ends}"
 
 
-def _of_all(shown: Shown) -> str:
-    """ " (of 672 in block5c.expand)", where what is shown is a choice."""
+def _decimal(value: float, signed: bool = False) -> str:
+    return prose(value, signed, decimals=2)
+
+
+def _removal(shown: Shown, sums: Sums) -> str:
+    """Of a side branch, what removing it whole does to the score: the numbers are no parts of that."""
+    if not shown.branch or not isfinite(sums.removed):
+        return ""
+    return f", and removing this side branch changes it by {_decimal(sums.removed, True)}"
+
+
+def _size(shown: Shown) -> str:
+    """How many atoms the layer has, where what is shown is a choice; else empty."""
     layers, word = shown.type.layers, shown.drawing.slot_word
     if len(layers) != 1 or layers[0] not in shown.drawing.results.layers:
         return ""
     size = shown.drawing.results.layers[layers[0]].sizes.get(word, 0)
-    return f" (of {size:,} in {layers[0]})" if size > len(shown.marks) else ""
+    return f"{size:,}" if size > len(shown.marks) else ""
+
+
+def _of_all(shown: Shown) -> str:
+    """ " (of 672 in block5c.expand)", where what is shown is a choice."""
+    return f" (of {size} in {shown.type.layers[0]})" if (size := _size(shown)) else ""
 
 
 def contrast(shown: Shown) -> Answer:
@@ -121,15 +159,19 @@ def contrast(shown: Shown) -> Answer:
 def _balance(shown: Shown, total: float, count: int) -> Answer:
     """Give the sum of the marks beside the difference of the scores."""
     first, second = shown.frame.series
-    winner = first if total > 0 else second
-    words = f"together the {things(shown, count)} shown favour {winner} by {shown.number(abs(total), False)}"
-    lead = shown.lead_in_logits(first, second)
+    words = f"together the {things(shown, count)} shown{_of_all(shown)} favour {first if total > 0 else second} by "
+    words += shown.number(abs(total), False)
+    sums, lead, ends = (shown.sums(0), shown.sums(1)), shown.lead_in_logits(first, second), ""
+    if sums[0] is not None and sums[1] is not None:
+        lead = sums[0].score - sums[1].score
+        ends = f" ({_decimal(sums[0].score)} and {_decimal(sums[1].score)})"
     if lead is None or shown.type.unit != "logits":
         return sentence(words)
-    leader = first if lead > 0 else second
-    if leader == winner:
-        return sentence(f"{words}; the scores favour it by {prose(abs(lead), decimals=2)}")
-    return sentence(f"{words}, while the scores favour {leader} by {prose(abs(lead), decimals=2)}")
+    same = (lead > 0) == (total > 0)
+    scores = (
+        f"; the scores{ends} favour it" if same else f", while the scores{ends} favour {first if lead > 0 else second}"
+    )
+    return sentence(f"{words}{scores} by {prose(abs(lead), decimals=2)}")
 
 
 def effects(shown: Shown) -> Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cached_property
+from math import isfinite
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.grammar.frozen import frozen
 from bbilang.runtime.fields.prose import percent, prose
 from bbilang.runtime.view.answers.pieces import Part, listed
+from bbilang.runtime.view.budget import Lines, Sums
 from bbilang.runtime.view.drawing import Drawing, Index
 from bbilang.runtime.view.model import Frame, Panel, Piece
 
@@ -37,12 +39,18 @@ class Mark:
 
 class Shown:
     """The frames of one state, one for each panel, and what the reader selected. ``chosen``: words of each selection
-    that this state depends on, by its id. ``decimals``: of numbers in the element."""
+    that this state depends on, by its id. ``decimals``: of numbers in the element. ``lines``: its budget."""
 
     def __init__(
-        self, drawing: Drawing, panels: Sequence[Panel], state: tuple[int, ...], chosen: dict[str, str], decimals: int
+        self,
+        drawing: Drawing,
+        panels: Sequence[Panel],
+        state: tuple[int, ...],
+        chosen: dict[str, str],
+        decimals: int,
+        lines: Lines | None = None,
     ):
-        self.drawing, self.state, self.chosen, self.decimals = drawing, state, chosen, decimals
+        self.drawing, self.state, self.chosen, self.decimals, self._lines = drawing, state, chosen, decimals, lines
         number = int(np.ravel_multi_index(state, drawing.state_sizes)) if state else 0
         self.frames: list[Frame] = [panel.frames[number] for panel in panels]
         self.labels = [panel.labels[number] if panel.labels else panel.label for panel in panels]
@@ -104,6 +112,21 @@ class Shown:
     @cached_property
     def _layers(self) -> set[str]:
         return {*self.type.layers, *self.type.linked, *self.drawing.results.layers}
+
+    def sums(self, series: int = 0) -> Sums | None:
+        """What the numbers of one class are part of: their sum, that of all atoms, the score; None where unknown."""
+        lines = self._lines
+        if lines is None or len(self.frames) > 1 or series >= lines.classes:
+            return None
+        sums = lines.sums(self.index(), series)
+        return sums if isfinite(sums.score) else None
+
+    @property
+    def branch(self) -> str:
+        """The layer, where it is a side branch that something goes past; else empty."""
+        description, layers = self.drawing.results.program.description, self.type.layers
+        alone = description is not None and len(layers) == 1 and layers[0] != "input"
+        return layers[0] if alone and description is not None and description.place(layers[0]) == "branch" else ""
 
     @property
     def measured(self) -> bool:
