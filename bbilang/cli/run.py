@@ -92,7 +92,7 @@ def answered(page: Page) -> list[str]:
     """The first sentence of the page."""
     answer = next(iter(page.answers.values()), "") if page.view.interfaces and page.view.interfaces[0].lead else ""
     first, stop, _ = answer.partition(". ")
-    return [first + stop.strip()] if first else []
+    return [(first + stop.strip()).replace("\u00a0", " ")] if first else []
 
 
 def predictions(page: Page) -> list[str]:
