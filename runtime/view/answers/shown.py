@@ -116,7 +116,7 @@ class Shown:
     def sums(self, series: int = 0) -> Sums | None:
         """What the numbers of one class are part of: their sum, that of all atoms, the score; None where unknown."""
         lines = self._lines
-        if lines is None or len(self.frames) > 1 or series >= lines.classes:
+        if lines is None or len(self.frames) > 1 or series >= lines.series:
             return None
         sums = lines.sums(self.index(), series)
         return sums if isfinite(sums.score) else None
