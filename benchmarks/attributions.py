@@ -28,7 +28,7 @@ def made(
     tolerance: float = KINKS,
     model: Any = None,
 ) -> Row:
-    """A row of maps (class, y, x), at the input of EfficientNet-Lite0 unless said.
+    """A row of maps (class, y, x), at the input of EfficientNet-Lite0 by default.
 
     ``beside``: way -> (peer, work); ``own``: plain loops that we wrote. ``scaled``: maps are compared after each was
     brought to 0 to 1, since a peer gives them so. ``model``: another network.

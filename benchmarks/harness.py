@@ -97,7 +97,7 @@ class Row:
     tolerance: float
     missing: Mapping[str, str] = field(default_factory=dict)
     expected: Mapping[str, float] = field(default_factory=dict)
-    differ: Callable[[Numbers, Numbers], float] | None = None  # of ours and another; `errors` unless said
+    differ: Callable[[Numbers, Numbers], float] | None = None  # of ours and another; by default `errors`
     rounds: int = ROUNDS  # at most
     notes: Callable[[], Mapping[str, str]] = dict  # asked after the ways ran: what else there is to say
 

@@ -61,7 +61,7 @@ def _icons(count: int) -> str:
 
 
 def model_of(results: Results) -> Model:
-    """Describe the model."""
+    """Return the model that made the numbers."""
     assert results.adapter is not None, "results of a run know their model"
     return results.adapter
 
