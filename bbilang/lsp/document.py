@@ -117,8 +117,8 @@ class Document:
     def _lost_words(self, file: ast.File) -> set[str]:
         """Return the keywords of statements that could not be parsed or were ignored where they are."""
         source = file.source or self.source
-        kept = {source.position(statement.span.start)[0] for statement in file.statements}
-        return {m[1] for m in _STATEMENT.finditer(source.text) if source.position(m.start(1))[0] not in kept}
+        parsed = {source.position(statement.span.start)[0] for statement in file.statements}
+        return {m[1] for m in _STATEMENT.finditer(source.text) if source.position(m.start(1))[0] not in parsed}
 
     def _options(self, file: ast.File) -> Options:
         named = any(isinstance(statement, ast.Input) for statement in file.statements)

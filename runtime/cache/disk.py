@@ -208,11 +208,11 @@ class Cache:
         records, holds = self._records(), self.folder / "holds"
         total, removed = sum(size for _, size, _ in records), 0
         with alone(holds):
-            kept = held(holds)
+            leased = held(holds)
             for _, size, path in records:
                 if total <= target:
                     break
-                if path.name not in kept:
+                if path.name not in leased:
                     removed += _remove(path)
                     total -= size
         self._bytes, self._new = total, 0

@@ -39,10 +39,10 @@ def curve(shown: Shown) -> Answer:
     """Describe each line: its start, its lowest or highest point in between, and its end."""
     frame = shown.frame
     lines = [(name, _line(frame.values, series)) for series, name in enumerate(frame.series[:3])]
-    told = [(name, line) for name, line in lines if len(line) > 1]
-    several = len(told) > 1
+    described = [(name, line) for name, line in lines if len(line) > 1]
+    several = len(described) > 1
     said = []
-    for number, (name, line) in enumerate(told):
+    for number, (name, line) in enumerate(described):
         subject = f"{name}: " if several and name else ""
         subject += "it" if number else f"the {shown.type.content}"
         said.append(sentence(f"{subject} {_course(shown, line)}"))

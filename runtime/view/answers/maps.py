@@ -23,12 +23,12 @@ def where(shown: Shown) -> Answer:
     found = [(panel, at) for panel, at in enumerate(map(peak, maps)) if at is not None]
     if not found:
         return sentence(f"{_subject(shown)} nowhere above zero")
-    told = found if len(found) <= MOST else found[:3]
+    described = found if len(found) <= MOST else found[:3]
     items: list[list[Part]] = []
-    for panel, at in told:
+    for panel, at in described:
         label = shown.labels[panel]
         items.append([*_place(shown, panel, at, maps[panel].shape), f" in {label}" if len(maps) > 1 and label else ""])
-    more = f", and elsewhere in {counted(len(found) - len(told))} more" if len(told) < len(found) else ""
+    more = f", and elsewhere in {counted(len(found) - len(described))} more" if len(described) < len(found) else ""
     return sentence(f"{_subject(shown)} {_adjective(shown)} at ", *listed(items), more)
 
 
