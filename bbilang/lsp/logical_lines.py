@@ -85,14 +85,14 @@ class Lines:
                 return None
             if fresh[-1].start != unchanged.start + shift:
                 return None
-        unchanged = [_moved_line(line, shift) for line in lines[high:]] if shift else lines[high:]
+        shifted_lines = [_moved_line(line, shift) for line in lines[high:]] if shift else lines[high:]
         slips = [d for d in outside if d.span and d.span.start < begin]
         slips += [shifted(d, begin) for d in scanned.diagnostics]
         slips += [shifted(d, shift) for d in below]
         above = [c for c in self.comments if c.span.start < begin]
         inside = [_moved_comment(c, begin) for c in scanned.comments]
         under = [_moved_comment(c, shift) for c in self.comments if c.span.start >= stop]
-        return Lines(text, (*lines[:low], *fresh, *unchanged), tuple(slips), (*above, *inside, *under))
+        return Lines(text, (*lines[:low], *fresh, *shifted_lines), tuple(slips), (*above, *inside, *under))
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
         """Return all syntax errors, in text order."""
