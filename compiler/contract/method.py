@@ -66,6 +66,11 @@ class Method:
         """Return its name for readers: "Integrated gradients"."""
         return self.title or self.name.replace("_", " ").capitalize()
 
+    def absorbs(self, parameters: Parameters) -> str:
+        """Return what takes the part of the score that its contributions lack, in the plural; empty where it is not
+        known."""
+        return ""
+
     def note(self, parameters: Parameters) -> str:
         """Return what a reader has to know of the numbers, for the legend: where they are no contributions."""
         return ""

@@ -19,13 +19,13 @@ class Lrp(DerivativeMethod):
     """The score, redistributed from the output towards the input: each operation distributes the relevance of its
     result among its inputs, by a rule that conserves the sum. A composite selects the rule for each kind of layer.
 
-    The relevance at a layer adds up to the score, minus the share that biases absorb (`bias=false`: none). Rules,
-    composites and defaults are those of zennit. Batch norms are folded into the layer before them (`canonize=false`:
-    relevance passes through them); sums distribute in proportion; max pools give everything to the maximum; average
-    pools distribute by value; activation functions pass relevance on. Attention weights and the scale of a layer norm
-    are treated as constants (Ali et al. 2022), and a gate (sigmoid or softmax, times a signal) gives everything to the
-    signal (Arras et al. 2019). An operation without a rule is an error that names it. A pixel has the relevance of its
-    normalized value.
+    The relevance at a layer adds up to the score, minus the shares that biases (`bias=false`: none) and stabilizers
+    absorb; a unit that no input raised passes nothing on. Rules, composites and defaults are those of zennit. Batch
+    norms are folded into the layer before them (`canonize=false`: relevance passes through them); sums distribute in
+    proportion; max pools give everything to the maximum; average pools distribute by value; activation functions pass
+    relevance on. Attention weights and the scale of a layer norm are treated as constants (Ali et al. 2022), and a gate
+    (sigmoid or softmax, times a signal) gives everything to the signal (Arras et al. 2019). An operation without a rule
+    is an error that names it. A pixel has the relevance of its normalized value.
     """
 
     name = "lrp"
@@ -63,6 +63,9 @@ class Lrp(DerivativeMethod):
 
     def shown(self, parameters: Parameters) -> str:
         return f"LRP ({parameters['composite'].replace('_', '-')})"
+
+    def absorbs(self, parameters: Parameters) -> str:
+        return "biases and stabilizers" if parameters["bias"] else "stabilizers"
 
     def contribution(self, activation: Tensor, gradient: Tensor) -> Tensor:
         return gradient

@@ -117,6 +117,8 @@ class Lines:
         lines = [] if curve else [self._line(sums, facet, int(self.layers[at])) for sums in every]
         if self.series > 1:
             lines = [f"{name}: {line}" for name, line in zip(series, lines, strict=False)]
+        else:
+            lines = [line[:1].upper() + line[1:] for line in lines]
         return "\n".join(filter(None, [*dict.fromkeys(lines), self._place(layer, every, curve)]))
 
     def _silent(self, at: Index, every: Sequence[Sums]) -> bool:
@@ -127,30 +129,31 @@ class Lines:
         return bool(np.isfinite(total[at[:-1]]).any())
 
     def _line(self, sums: Sums, facet: int, layer: int) -> str:
-        """ "Shown +1.2; all channels −1.4; score 9.2; removing the layer −0.03"."""
+        """ "shown +1.2; all channels −1.4; score 9.2; removing the layer −0.03"."""
         node = self._method(facet)
         digits = _digits([sums.score, sums.total, sums.baseline, sums.removed])
         some = isfinite(sums.shown) and isfinite(sums.total) and self.atoms and sums.drawn < self.atoms[layer]
         some = some and _signed(sums.shown, digits) != _signed(sums.total, digits)
         parts = [f"shown {_signed(sums.shown, digits)}"] if some else []
         score = f"{self._score} {_plain(sums.score, digits)}"
+        method, parameters = bound(self.registry, node["method"])
         if isfinite(sums.baseline):
-            method, parameters = bound(self.registry, node["method"])
             start = activation_for(method.baseline(parameters) or "", self.known.layers[layer], self.reads)
             reached = sums.baseline + sums.total
-            exact = abs(reached - sums.score) < 1.01 * 10**-digits  # as printed, up to one in the last place
-            ends = score if exact else f"{_plain(reached, digits)}, {_percent(sums.missed)} off; {score}"
+            ends = score if self._exact(sums) else f"{_plain(reached, digits)}, {_percent(sums.missed)} off; {score}"
             contributions = _plain(sums.total, digits)
             parts.append(f"baseline {_plain(sums.baseline, digits)} ({start}) + contributions {contributions} = {ends}")
         else:
             plural = PLURALS.get(self.known.attribution.type.atom, "atoms")
             every = plural if plural.startswith("the ") else f"all {plural}"
-            parts += [f"{every} {_signed(sums.total, digits)}"] if isfinite(sums.total) else []
-            parts.append(score)
+            absorbs, total = method.absorbs(parameters), f"{every} {_signed(sums.total, digits)}"
+            if absorbs and 0 <= sums.total / (sums.score or np.nan) < 1 - MISSED:
+                parts.append(f"{total} of {score} ({absorbs} absorb the rest)")
+            else:
+                parts += [total, score] if isfinite(sums.total) else [score]
         if isfinite(sums.removed):
             parts.append(f"{self._removing(self.known.layers[layer])} {_signed(sums.removed, digits)}")
-        words = "; ".join(parts)
-        return words[0].upper() + words[1:]
+        return "; ".join(parts)
 
     def _place(self, layer: str, every: Sequence[Sums], curve: bool) -> str:
         """ "block5c.expand is a side branch: removing it whole changes the score by −0.03 of 9.17"."""
@@ -176,19 +179,30 @@ class Lines:
 
     def warnings(self) -> tuple[str, ...]:
         """Return a warning for each complete method with a large completeness error."""
-        worst: dict[str, float] = {}
+        missing: dict[str, int] = {}
+        every: dict[str, int] = {}
         for at in np.ndindex(self.layers.shape):
             facet = at[-1] if self.drawing.facet else 0
-            for number in range(self.series):
+            method, parameters = bound(self.registry, self._method(facet)["method"])
+            for number in range(self.series if method.completes else 0):
                 sums = self.sums(at, number)
-                method, _ = bound(self.registry, self._method(facet)["method"])
-                if method.completes and isfinite(sums.baseline) and isfinite(sums.total) and sums.missed > MISSED:
-                    worst[method.name] = max(worst.get(method.name, 0), sums.missed)
-        most = "up to " if self.layers.size * self.series > 1 else ""
+                if isfinite(sums.baseline) and isfinite(sums.total):
+                    name = method.shown(parameters)
+                    every[name] = every.get(name, 0) + 1
+                    missing[name] = missing.get(name, 0) + (sums.missed > MISSED and not self._exact(sums))
         return tuple(
-            f"`{name}` promises that its numbers add up to the difference of the scores, and here they miss it by "
-            f"{most}{_percent(share)}: take more steps."
-            for name, share in worst.items()
+            f"{name} promises that its numbers add up to the difference of the scores, and "
+            f"{'here' if count == every[name] else f'in {count} of {every[name]} cases'} they do not: take more steps. "
+            "The line below the picture says by how much."
+            for name, count in missing.items()
+            if count
+        )
+
+    @staticmethod
+    def _exact(sums: Sums) -> bool:
+        """Whether baseline and contributions make the score, as printed, up to one in the last place."""
+        return abs(sums.baseline + sums.total - sums.score) < 1.01 * 10 ** -_digits(
+            [sums.score, sums.total, sums.baseline, sums.removed]
         )
 
     def _method(self, facet: int) -> Node:

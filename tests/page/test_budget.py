@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import map_views
 import pytest
 import views
 
 from bbilang.registry import registry
 from bbilang.runtime.vega.standalone import specification
-from bbilang.runtime.view.model import Frame, Panel, View
+from bbilang.runtime.view.model import Element, Frame, Panel, View
 from bbilang.runtime.view.states import budget_of, start_states
 
 
@@ -35,6 +36,31 @@ def test_panels_that_say_the_same_say_it_once():
     assert budget_of(both, 0) == "x"
     assert budget_of(both, 1) == "a: y\nb: z"
     assert budget_of(both, 2) == "", "a state that shows nothing"
+
+
+BEGINNINGS = {
+    "Shown +1.2; score 9.17": "shown +1.2; score 9.17",
+    "All pixels 0.00 of score 9.17\nMixed_5c is a side": "all pixels 0.00 of score 9.17\nMixed_5c is a side",
+    "Egyptian cat: shown +1.2": "Egyptian cat: shown +1.2",
+    "Mixed is a side branch: removing it": "Mixed is a side branch: removing it",
+    "block5c is a side branch: removing it": "block5c is a side branch: removing it",
+}
+
+
+def panels() -> View:
+    """A picture of a panel for each beginning, with labels."""
+    album = views.Album()
+    shown = [
+        Panel(f"{i}", (Frame(pictures=(map_views.photo(album),), budget=words),)) for i, words in enumerate(BEGINNINGS)
+    ]
+    return map_views.page_of(album, Element("photo", "image", "The photo", "", "a photo", (), tuple(shown)))
+
+
+@pytest.mark.browser
+def test_after_a_panels_name_a_line_begins_in_lower_case(show):
+    wanted = "\n".join(f"{i}: {words}" for i, words in enumerate(BEGINNINGS.values()))
+    assert budget_of(panels().interfaces[0].elements[0], 0) == wanted
+    assert show(panels).locator("[data-budget]").inner_text() == wanted
 
 
 def test_static_formats_have_the_line_of_the_state_shown():

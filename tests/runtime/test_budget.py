@@ -164,12 +164,36 @@ def test_a_complete_method_that_misses_is_amber_and_no_other():
     missed = abs(share[2] - (share[0] - share[1])) / abs(share[0] - share[1])
     assert missed > 0.05, "the case shows something"
     (warning,) = element.legend.warnings
-    assert "take more steps" in warning and "% off" in element.panels[0].frames[0].budget
+    assert warning.startswith("Integrated gradients promises") and "here they do not: take more steps" in warning
+    assert not any(letter.isdigit() for letter in warning), "the line below has the number, and says it once"
+    assert f"{100 * missed:.0f} % off" in element.panels[0].frames[0].budget
     for method in ("integrated_gradients(n_steps=256)", "linear", "gradient", "guided_backprop"):
         text = f"b.channel | attribute(output[2], method={method}) | top(3) | present(bars)"
         legend = list(elements(tiny.view_of(run(text))))[-1].legend
         assert legend.warnings == (), method
         assert any("recovers edges" in note for note in legend.notes) == (method == "guided_backprop")
+
+
+def test_an_amber_mark_counts_the_choices_that_miss():
+    attribution = "b.channel | attribute(output[k], method=integrated_gradients(n_steps=1)) | present(bars)"
+    results = run(f"k = pick(output[top(6)])\n{attribution}")
+    element = list(elements(tiny.view_of(results)))[-1]
+    budget = next(iter(results.budgets.values()))
+    score, start, total = (budget[n].data.ravel() for n in ("score", "baseline", "total"))
+    missing = int((np.abs(total - (score - start)) > 0.05 * np.abs(score - start)).sum())
+    off = sum("% off" in line for (line,) in lines(results))
+    assert 0 < missing < 6 and off >= missing
+    (warning,) = element.legend.warnings
+    assert ("here they do not" if missing == 6 else f"in {missing} of 6 cases they do not") in warning
+
+
+def test_what_relevance_lacks_is_named():
+    for bias, words in (("true", "biases and stabilizers"), ("false", "stabilizers")):
+        ((line,),) = lines(run(f"input.pixel | attribute(output[2], method=lrp(bias={bias})) | present(heatmap)"))
+        total, whole = numbers(line, "all pixels", "score")
+        near(whole, scores()[0, 2], PRINTED)
+        assert (total < 0.95 * whole) == (bias == "true"), "here biases absorb, and nothing else does"
+        assert (f"of score {whole:.2f} ({words} absorb the rest)" in line) == (bias == "true"), line
 
 
 def test_layers_in_facets_each_alone_and_a_cut_together():

@@ -58,9 +58,12 @@ function chips(node, element, now) {
   }));
 }
 
+// A budget after a panel's name and a colon: in lower case, but for one that begins with a name of its own.
+const continued = (words) => (/^\p{Lu}\p{Ll}+ (?!is )[^:\n]*(?:\n|$)/u.test(words) ? words[0].toLowerCase() + words.slice(1) : words);
+
 // What the numbers shown add up to: once where all panels say the same, else a line for each. As in view/states.py.
 function budget(element, now) {
   const state = stateOf(element, now), frames = element.frames.map((panel) => panel[state]).filter((frame) => frame?.budget);
   const alike = new Set(frames.map((frame) => frame.budget)).size === 1;
-  return alike ? frames[0].budget : frames.map((frame) => (frame.label ? `${frame.label}: ` : "") + frame.budget).join("\n");
+  return alike ? frames[0].budget : frames.map((frame) => (frame.label ? `${frame.label}: ${continued(frame.budget)}` : frame.budget)).join("\n");
 }
