@@ -13,10 +13,12 @@ MOST_CLASSES = 6  # with a line for each
 
 @frozen
 class Budgeted:
-    """An element's attribution to scores. ``each``: the attributions of its methods, itself where it is of one."""
+    """An element's attribution to scores. ``each``: the attributions of its methods, itself where it is of one.
+    ``whole``: of a flow, the attribution of all of the layer whose groups it draws."""
 
     attribution: Node
     each: tuple[Node, ...]
+    whole: Node | None = None
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -31,6 +33,9 @@ def budgeted(node: Node, registry: Registry) -> Budgeted | None:
         if operation is None or not operation.adds_up or not node.inputs:
             return None
         node = node.inputs[0]
+    whole = node.get("whole")
+    if whole is not None:
+        node = node["pairs"][-1]
     target, classes = node.get("to"), node.type.axis("class")
     if node.type.content != "attribution" or not isinstance(target, Node) or target.type.content != "score":
         return None
@@ -38,4 +43,4 @@ def budgeted(node: Node, registry: Registry) -> Budgeted | None:
         return None
     if classes is not None and classes.size > MOST_CLASSES:
         return None
-    return Budgeted(node, node.get("each") or (node,))
+    return Budgeted(node, node.get("each") or (node,), whole)

@@ -22,8 +22,8 @@ Budget = dict[str, Named]
 
 ``score``: of the targets. ``removed``: the same without the layer, minus the score. ``total``: the sum over all atoms;
 NaN where a method's numbers are no contributions. ``baseline``: the score that a complete method's contributions start
-from; NaN for others. ``atoms``: how many there are, each layer's own. ``classes``: the targets' names. Absent where
-unknown.
+from; NaN for others. ``atoms``: how many there are, each layer's own. ``groups``: of a flow, the sum over the groups
+that it draws. ``classes``: the targets' names. Absent where unknown.
 """
 
 
@@ -42,6 +42,16 @@ def budget_of(element: Element, run: Run) -> Budget | None:
         table = np.stack([blank if scores is None else scores for scores in without])
         change = combine(np.subtract, _at(Named(("layer", "input", "class*"), table), target), target.values)
         budget["removed"] = change
+    if known.whole is not None:
+        values, total = run.value(known.attribution).values, _total(known.whole, run)
+        if total is not None:
+            group = values.dims.index("group")
+            dims = tuple(dim for dim in values.dims if dim != "group")
+            budget |= {
+                "total": total,
+                "groups": Named(dims, np.asarray(np.nansum(values.data, group, dtype=np.float64))),
+            }
+        return budget
     totals = [_total(node, run) for node in known.each]
     if any(total is not None for total in totals):
         budget["total"] = _stacked(known, [total or _nan() for total in totals])

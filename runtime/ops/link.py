@@ -69,10 +69,8 @@ class Link(Operation):
         at the output, the attribution to that."""
         to: Node | None = arguments["to"]
         if to is None:
-            return {
-                **arguments,
-                "pairs": tuple(_pair(a, b, make) for a, b in zip(field.inputs[:-1], field.inputs[1:], strict=True)),
-            }
+            pairs = tuple(_pair(a, b, make) for a, b in zip(field.inputs[:-1], field.inputs[1:], strict=True))
+            return {**arguments, "pairs": pairs, **_whole(field, make)}
         atoms = make("chosen", to) if to.type.content == "selection" else to
         nodes = {"down": make("attribute", field, to=atoms), "up": make("attribute", atoms, to=field)}
         start = to.get("start") if to.type.content == "selection" else None
@@ -94,6 +92,14 @@ def _pair(earlier: Node, later: Node, make: Make) -> Node:
     if earlier.type.content == "score":
         raise Fail("E238", "classes come last in a list of links", "as in `[early, late, output[top(5)]] | link()`")
     return make("attribute", earlier, to=later)
+
+
+def _whole(field: Node, make: Make) -> Arguments:
+    """What all of the last layer gives to the classes: the groups of a factorization leave some of it out."""
+    earlier, classes = field.inputs[-2:]
+    if classes.type.content != "score" or earlier.op != "factorize" or earlier.get("of") is not None:
+        return {}
+    return {"whole": make("attribute", earlier.inputs[0], to=classes)}
 
 
 def _both_ways(node: Node, frame: Field, run: Run) -> Field:

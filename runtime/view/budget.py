@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import floor, isfinite, log10
+from math import isfinite
 
 import numpy as np
 
@@ -14,9 +14,11 @@ from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.score_kinds import VALUE
 from bbilang.compiler.ir.types import Axis
 from bbilang.compiler.optimize.budget import MOST_CLASSES, Budgeted, budgeted
-from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.fields.field import Field, Linked, Named
 from bbilang.runtime.inputs.baseline_words import activation_for, zero_words
+from bbilang.runtime.view.budget_numbers import digits_of, plain, signed
 from bbilang.runtime.view.drawing import Drawing, Index
+from bbilang.runtime.view.flow_budget import flow_lines
 from bbilang.runtime.view.legend import PLURALS
 from bbilang.runtime.view.model import Panel
 
@@ -30,6 +32,13 @@ def with_budgets(
     drawing: Drawing, panels: tuple[Panel, ...], registry: Registry
 ) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
     """Return the panels with the budget line of each state, and warnings where a method violates its completeness."""
+    if isinstance(drawing.field, Linked):
+        return tuple(
+            replace(panel, frames=tuple(
+                replace(frame, budget=flow_lines(drawing, drawing.index(state, facet), registry))
+                for frame, state in zip(panel.frames, drawing.each_state(), strict=True)))
+            for facet, panel in enumerate(panels)
+        ), ()  # fmt: skip
     lines = Lines.of(drawing, registry)
     if lines is None:
         return panels, ()
@@ -131,28 +140,28 @@ class Lines:
     def _line(self, sums: Sums, facet: int, layer: int) -> str:
         """ "shown +1.2; all channels −1.4; score 9.2; removing the layer −0.03"."""
         node = self._method(facet)
-        digits = _digits([sums.score, sums.total, sums.baseline, sums.removed])
+        digits = digits_of([sums.score, sums.total, sums.baseline, sums.removed])
         some = isfinite(sums.shown) and isfinite(sums.total) and self.atoms and sums.drawn < self.atoms[layer]
-        some = some and _signed(sums.shown, digits) != _signed(sums.total, digits)
-        parts = [f"shown {_signed(sums.shown, digits)}"] if some else []
-        score = f"{self._score} {_plain(sums.score, digits)}"
+        some = some and signed(sums.shown, digits) != signed(sums.total, digits)
+        parts = [f"shown {signed(sums.shown, digits)}"] if some else []
+        score = f"{self._score} {plain(sums.score, digits)}"
         method, parameters = bound(self.registry, node["method"])
         if isfinite(sums.baseline):
             start = activation_for(method.baseline(parameters) or "", self.known.layers[layer], self.reads)
             reached = sums.baseline + sums.total
-            ends = score if self._exact(sums) else f"{_plain(reached, digits)}, {_percent(sums.missed)} off; {score}"
-            contributions = _plain(sums.total, digits)
-            parts.append(f"baseline {_plain(sums.baseline, digits)} ({start}) + contributions {contributions} = {ends}")
+            ends = score if self._exact(sums) else f"{plain(reached, digits)}, {_percent(sums.missed)} off; {score}"
+            contributions = plain(sums.total, digits)
+            parts.append(f"baseline {plain(sums.baseline, digits)} ({start}) + contributions {contributions} = {ends}")
         else:
             plural = PLURALS.get(self.known.attribution.type.atom, "atoms")
             every = plural if plural.startswith("the ") else f"all {plural}"
-            absorbs, total = method.absorbs(parameters), f"{every} {_signed(sums.total, digits)}"
+            absorbs, total = method.absorbs(parameters), f"{every} {signed(sums.total, digits)}"
             if absorbs and 0 <= sums.total / (sums.score or np.nan) < 1 - MISSED:
                 parts.append(f"{total} of {score} ({absorbs} absorb the rest)")
             else:
                 parts += [total, score] if isfinite(sums.total) else [score]
         if isfinite(sums.removed):
-            parts.append(f"{self._removing(self.known.layers[layer])} {_signed(sums.removed, digits)}")
+            parts.append(f"{self._removing(self.known.layers[layer])} {signed(sums.removed, digits)}")
         return "; ".join(parts)
 
     def _place(self, layer: str, every: Sequence[Sums], curve: bool) -> str:
@@ -167,8 +176,8 @@ class Lines:
             return f"{layer} is a side branch: something goes past it." if place == "branch" else ""
         pairs = []
         for sums in every:
-            digits = _digits([sums.score, sums.removed])
-            pairs.append(f"{_signed(sums.removed, digits)} of {_plain(sums.score, digits)}")
+            digits = digits_of([sums.score, sums.removed])
+            pairs.append(f"{signed(sums.removed, digits)} of {plain(sums.score, digits)}")
         by, scores = " and ".join(pairs), self._score if len(every) == 1 else f"{self._score}s"
         subject = f"{layer} is a side branch: removing it whole" if place == "branch" else f"Removing all of {layer}"
         if curve and all(abs(sums.removed) < KEPT * abs(sums.score) for sums in every):
@@ -201,7 +210,7 @@ class Lines:
     @staticmethod
     def _exact(sums: Sums) -> bool:
         """Whether baseline and contributions make the score, as printed, up to one in the last place."""
-        return abs(sums.baseline + sums.total - sums.score) < 1.01 * 10 ** -_digits(
+        return abs(sums.baseline + sums.total - sums.score) < 1.01 * 10 ** -digits_of(
             [sums.score, sums.total, sums.baseline, sums.removed]
         )
 
@@ -260,22 +269,5 @@ def _shown(drawing: Drawing) -> dict[str, Named]:
     return {"shown": Named(dims, total), "drawn": Named(dims, present.sum(spent))}
 
 
-def _digits(numbers: Sequence[float]) -> int:
-    """Decimals of a line: two, and three significant digits of its largest number."""
-    largest = max((abs(number) for number in numbers if isfinite(number)), default=0.0)
-    size = floor(log10(largest)) if largest > 0 else 0
-    return 2 if 0 <= size < 3 else max(0, min(2 - size, 9))
-
-
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %" if share >= 0.0995 else f"{100 * share:.2g} %"
-
-
-def _plain(number: float, digits: int) -> str:
-    words = f"{number:.{digits}f}".replace("-", "−")
-    return words.removeprefix("−") if not words.strip("−0.") else words
-
-
-def _signed(number: float, digits: int) -> str:
-    words = _plain(number, digits)
-    return words if words.startswith("−") or not words.strip("0.") else f"+{words}"

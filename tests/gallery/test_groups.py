@@ -74,6 +74,8 @@ def test_groups_across_layers(read, shown):
     first = menu.evaluate("node => node.selectedOptions[0].textContent")
     followed = widths()
     assert first == reader.compiled.page.view.predictions[0].top[0][0] and "#" not in reader.tab.url
+    budget = reader.tab.locator("[data-budget=flow]")
+    assert budget.inner_text().startswith(f"{first}: groups ") and "\n" not in budget.inner_text()
     given = linked.pairs[1].values.data.reshape(6, 5)[:, 0]
     score = float(linked.nodes[2].values.data.ravel()[0])
     words = " ".join(reader.texts("flow"))

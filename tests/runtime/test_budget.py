@@ -214,6 +214,21 @@ def test_methods_in_facets_have_their_own():
     assert "baseline" in second.lower()
 
 
+def test_a_flow_adds_up_to_all_channels():
+    text = "late = b | factorize(nmf, 2)\nearly = a | factorize(nmf, 3)\n"
+    text += "[early, late, output[2, 5]] | link() | present(sankey)"
+    results = run(text)
+    (both,) = lines(results)
+    pair = next(iter(results.fields.values())).pairs[-1].values.ordered(("input", "group", "class")).data[0]
+    assert [line.partition(":")[0] for line in both] == ["cat", "fox"]
+    for line, k, given in zip(both, (2, 5), pair.sum(0), strict=True):
+        own, whole, without = linear("b", {k: 1})[0].sum(), scores()[0, k], scores("b")[0, k]
+        have = numbers(line, "groups", "left out by the factorization", "all channels", "score", "removing the layer")
+        near(have, [given, own - given, own, whole, without - whole], PRINTED)
+    plain = run(text.replace("output[2, 5]", "output[2, 5, score=probability]"))
+    assert lines(plain) == [[""]], "probabilities are no sums"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -65,5 +65,10 @@ const continued = (words) => (/^\p{Lu}\p{Ll}+ (?!is )[^:\n]*(?:\n|$)/u.test(word
 function budget(element, now) {
   const state = stateOf(element, now), frames = element.frames.map((panel) => panel[state]).filter((frame) => frame?.budget);
   const alike = new Set(frames.map((frame) => frame.budget)).size === 1;
+  if (alike && frames[0].flow) { // of a flow the line of the class that is selected, if one is
+    const names = element.selects.map((id) => selections.get(id).atoms[now.get(id)]?.[1]);
+    const own = frames[0].budget.split("\n").filter((line) => names.some((name) => name && line.startsWith(`${name}: `)));
+    if (own.length) return own.join("\n");
+  }
   return alike ? frames[0].budget : frames.map((frame) => (frame.label ? `${frame.label}: ${continued(frame.budget)}` : frame.budget)).join("\n");
 }
