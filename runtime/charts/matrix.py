@@ -83,8 +83,10 @@ class MatrixChart(SlotChart):
             "top": f"datum.y0 + {LINE / 2 - 7}",
         }
         return [
-            box(self.layer(self.line_rows(), **self.cell), fill="shade", opacity=opacity),
-            self.numbers(),
+            box(self.layer(self.line_rows(), **self.cell), fill="shade", opacity=opacity).properties(
+                name=f"scale_cells_{self.name}"  # cells and their numbers turn dark with the page (page.css)
+            ),
+            self.numbers().properties(name=f"scale_numbers_{self.name}"),
             self.row_names(),
             *self.column_names(),
             *self.thumbnails(),

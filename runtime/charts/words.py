@@ -60,7 +60,10 @@ class WordChart(SlotChart):
         }
         words = text(self.layer(data, **word), "words", align="center", baseline="middle")
         self.words = self.layer(data, **slot)
-        return [box(self.words, fill="colour", cornerRadius=3), words.encode(color=colour_of("ink"))]
+        return [  # words and what lies under them turn dark with the page (page.css)
+            box(self.words, fill="colour", cornerRadius=3).properties(name=f"scale_words_{self.name}"),
+            words.encode(color=colour_of("ink")).properties(name=f"scale_letters_{self.name}"),
+        ]
 
     def selection(self) -> list[Layer]:
         return [*self.rings(self.words, 2, dashed=True), self.hit(self.words)]
