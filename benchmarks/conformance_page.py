@@ -25,25 +25,25 @@ the published algorithm where neither has it. Stochastic methods get the same ma
 
 ## Method and building block
 
-The largest difference from the oracle's map, relative to its largest value: 1e-7 is single-precision rounding. A dash:
-the method is not defined there and is refused with a code. A dot: it is defined, but the oracle is not, or differs;
-slow implementations verify it there (zennit has no rule for attention, and in excitation backprop another one for
-negative values).
+Each number is the largest difference from the oracle's map, relative to its largest value: 1e-7 is single-precision rounding. A dash means
+that the method is not defined there and is refused with a code. A dot means that the method is defined but the oracle is not, or follows another rule;
+there, slow implementations verify it (zennit has no rule for attention, and a different one for
+negative values in excitation backprop).
 
 """
 TIMES = """
-On EfficientNet-Lite0, one class, at the input (SIDE x SIDE): passes of the whole page (forward, backward, and rows
-run again above the layer; those of the same kind are shared by all methods, classes and layers of a file), and the time
+On EfficientNet-Lite0, one class, at the input (SIDE x SIDE): passes of the whole page (forward, backward, and reruns of the network
+above the layer; those of the same kind are shared by all methods, classes and layers of a file), and the time
 of the oracle relative to ours. One class is the least favourable case: [the benchmarks](benchmarks.md) use ten.
 
-| method | oracle | forward | backward | rows again | ours | oracle, times ours |
+| method | oracle | forward | backward | reruns | ours | oracle, relative to ours |
 |---|---|---|---|---|---|---|
 """
 AXIOMS = """
 ## Method and axiom
 
-What a method satisfies at the input with its defaults. A dot is a claim that property tests verify on random
-networks and pictures; without a dot, a committed counterexample violates the axiom
+The axioms that each method satisfies at the input with its defaults. A dot is a claim that property tests verify on random
+networks and pictures; where there is no dot, a counterexample in the tests violates the axiom
 (`tests/methods/test_axioms.py`).
 
 """
@@ -85,7 +85,7 @@ def page(record: Record) -> str:
     machine = record["machine"]
     lines += [
         "",
-        f"Medians of {record['repeats']} runs in turns, {machine['cpu']}, {machine['cores']} cores, "
+        f"Medians of {record['repeats']} interleaved runs, {machine['cpu']}, {machine['cores']} cores, "
         f"{machine['device']}, {record['threads']} threads, Python {record['python']}, "
         f"torch {record['versions']['torch']}, load {record['load']} before; commit {record['commit']}.",
         AXIOMS.rstrip("\n"),

@@ -23,9 +23,9 @@ HEAD = """# Benchmarks
 
 <!-- Written by `make bench` from benchmarks/results; a test holds it to them. -->
 
-The same work in several ways, interleaved in one run; values are compared before anything is timed. Ours uses the
+Each row compares implementations of the same task, interleaved in one run; their values are compared before anything is timed. Ours uses the
 public API: a compiled text and `bbilang.execute` without a cache. The minimum is plain torch, hand-written for this
-network (`benchmarks/minimal.py`). Other tools are called as their documentation shows. `make bench` repeats everything
+network (`benchmarks/minimal.py`). Other tools are called as their documentation shows. `make bench` repeats all measurements
 and writes this page; `make bench ROWS=linear QUICK=1` runs a part.
 """
 
@@ -92,7 +92,7 @@ def lines_of(record: Record) -> list[str]:
     """A record in a few lines, for the terminal."""
     name, ours = ours_of(record)
     lines = [f"{record['row']}: {record['title']}", f"  {name} {seconds(ours['wall_s'])}"]
-    lines += [f"  beside other load: {each}" for each in disturbances(record)]
+    lines += [f"  under other load: {each}" for each in disturbances(record)]
     for must, measured, reached in verdicts(record):
         word = {True: "reached", False: "NOT reached", None: "open"}[reached]
         lines.append(f"  must reach {must}: {measured}, {word}")
@@ -106,7 +106,7 @@ def lines_of(record: Record) -> list[str]:
 
 def _summary(records: Sequence[Record]) -> list[str]:
     """A line for each record; those of one row follow each other."""
-    columns = ("work", "processor", "must reach", "measured", "beside it, times ours", "ours takes",
+    columns = ("work", "processor", "required", "measured", "others, relative to ours", "time of ours",
                "peak memory, ours and minimum")  # fmt: skip
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for record in records:
@@ -116,7 +116,7 @@ def _summary(records: Sequence[Record]) -> list[str]:
         marks = {True: "", False: " **(not reached)**", None: " (open)"}
         cells = [
             record["title"] + ("" if record["rounds"] >= ROUNDS else " *(preliminary)*"),
-            processor_name(record) + (" **(beside other load)**" if disturbances(record) else ""),
+            processor_name(record) + (" **(under other load)**" if disturbances(record) else ""),
             "; ".join(must for must, _, _ in own),
             "; ".join(f"{measured}{marks[reached]}" for _, measured, reached in own),
             "; ".join(beside(record)),
@@ -130,7 +130,7 @@ def _summary(records: Sequence[Record]) -> list[str]:
 def _details(record: Record) -> list[str]:
     machine, versions = record["machine"], ", ".join(f"{k} {v}" for k, v in record["versions"].items())
     lines = [f"### {processor_name(record)}", ""]
-    lines.append("| way | median | quartiles | processor time | runs | peak memory | differs from ours by |")
+    lines.append("| implementation | median | quartiles | processor time | runs | peak memory | difference from ours |")
     lines.append("|---|---|---|---|---|---|---|")
     for name, way in record["ways"].items():
         low, high = way["quartiles_s"]
@@ -144,7 +144,7 @@ def _details(record: Record) -> list[str]:
     lines += ["", f"Compared: {record['compared']}; tolerance {record['tolerance']:g} of the largest value."]
     for way, why in {**record["unequal"], **record["missing"], **record["notes"]}.items():
         lines.append(f"{way}: {why}.")
-    lines += [f"**Beside other load**: {each}." for each in disturbances(record)]
+    lines += [f"**Under other load**: {each}." for each in disturbances(record)]
     changed = " with changes" if record["changed"] else ""
     stolen = f", {record['stolen']:.1%} of the processors' time went to other machines" if "stolen" in record else ""
     stolen += f", {record['others']:.1%} to other processes" if "others" in record else ""
@@ -158,9 +158,9 @@ def _details(record: Record) -> list[str]:
 
 def _language_server(record: Record) -> list[str]:
     """What `python -m benchmarks.lsp` found."""
-    said = f"`python -m benchmarks.lsp`: {record['what']}. Each must be answered in {record['limit']:g} ms."
+    said = f"`python -m benchmarks.lsp`: {record['what']}. The limit for each request is {record['limit']:g} ms."
     lines = ["## The language server", "", said, ""]
-    lines += ["| question | median | 95 of 100 within | asked |", "|---|---|---|---|"]
+    lines += ["| request | median | 95th percentile | requests |", "|---|---|---|---|"]
     lines += [f"| {name} | {row['median']:.0f} ms | {row['95 %']:.0f} ms | {row['asked']} |"
               for name, row in record["rows"].items()]  # fmt: skip
     over = ", ".join(record["over the limit"])
@@ -178,14 +178,14 @@ def page(records: Sequence[Record]) -> str:
         "",
         *_summary(records),
         "",
-        "![How long each way takes, ours is 1](images/benchmarks.svg)",
+        "![Time of each implementation relative to ours](images/benchmarks.svg)",
         "",
     ]
     blocks += [
-        "Times are medians of the wall clock; quartiles and processor time stand below. Peak memory is by how much the",
-        "resident set of a process of its own rises while the work is done, after a run that warms up; for work that",
-        "is a process, the peak of that process. One record is kept for each kind of processor; what was measured",
-        "beside other load is marked, and never takes the place of a quiet record of the same processor.",
+        "Times are medians of wall-clock time; quartiles and processor time are below. Peak memory is the increase of the",
+        "resident set of a separate process during the task, after a warm-up run; for tasks that are a whole process, the",
+        "peak of that process. One record is kept for each kind of processor. Measurements under other load are marked, and",
+        "never replace a record of the same processor without load.",
         "",
     ]
     for title in dict.fromkeys(record["title"] for record in records):

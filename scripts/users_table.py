@@ -1,4 +1,4 @@
-"""Writes docs/users.md: what users bring and what happens, one row for each test marked `@brings(...)` in tests/users.
+"""Writes docs/users.md: inputs and what happens, one row for each test marked `@brings(...)` in tests/users.
 
 python scripts/users_table.py          write it
 python scripts/users_table.py --check  fail where it is not up to date
@@ -25,7 +25,7 @@ GROUPS = (
     "Texts of the language",
     "Python API",
 )
-HEAD = """# What users bring, and what happens
+HEAD = """# Supported inputs
 
 <!-- Written by scripts/users_table.py from the tests in tests/users; a test holds it to them. -->
 
@@ -35,7 +35,7 @@ No value on a page is silently wrong: anything that cannot be computed correctly
 
 
 def rows() -> Iterator[tuple[str, str, str]]:
-    """(group, what, happens) in the order of the files and of the tests in them."""
+    """(group, input, what happens) in the order of the files and of the tests in them."""
     for path in sorted((ROOT / "tests" / "users").glob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for call in getattr(node, "decorator_list", ()):
@@ -53,13 +53,13 @@ def page() -> str:
     for group in GROUPS:
         lines = [f"| {what} | {happens} |" for g, what, happens in found if g == group]
         if lines:
-            head = [f"## {group}\n", "| what users bring | what happens |", "|---|---|"]
+            head = [f"## {group}\n", "| input | what happens |", "|---|---|"]
             parts.append("\n".join([*head, *lines]) + "\n")
     return "\n".join(parts)
 
 
 def main() -> int:
-    """0, or 1 where ``--check`` finds another page."""
+    """0, or 1 if ``--check`` finds that the page is out of date."""
     text = page()
     if "--check" in sys.argv[1:]:
         return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text)

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 Parameters = Mapping[str, Any]  # every parameter of a method, with its value
 
 AXIOMS = {
-    "sensitivity_a": "a part in which alone input and baseline differ, where the scores differ too, gets a "
+    "sensitivity_a": "if input and baseline differ in one part only, and their scores differ, that part gets a nonzero "
     "contribution (Sundararajan et al. 2017)",
-    "sensitivity_b": "a part that the score does not depend on gets none (Sundararajan et al. 2017; dummy)",
-    "implementation_invariance": "contributions do not depend on how a function is written: they are the same before "
-    "and after batch norms are folded (Sundararajan et al. 2017, of any two networks with the same function)",
-    "completeness": "contributions add up to what the score differs by from that at the baseline (Sundararajan et al. "
+    "sensitivity_b": "a part that the score does not depend on gets no contribution (Sundararajan et al. 2017; dummy)",
+    "implementation_invariance": "contributions do not depend on the implementation of a function: they are the same "
+    "before and after batch norms are folded (Sundararajan et al. 2017: for any two networks with the same function)",
+    "completeness": "contributions add up to the difference of the scores of input and baseline (Sundararajan et al. "
     "2017)",
     "linearity": "the contributions to a f + b g are a times those to f plus b times those to g (Sundararajan et al. "
     "2017)",
-    "symmetry": "parts that may change places without changing the function, with equal values here and at the "
+    "symmetry": "parts that can be exchanged without changing the function, and have equal values in the input and in the "
     "baseline, get equal contributions (Sundararajan et al. 2017)",
-    "conservation": "in a network without biases, contributions add up to the same at every layer: the score, or, of "
-    "probabilities, 1 (Bach et al. 2015)",
+    "conservation": "in a network without biases, contributions have the same sum at every layer: the score, or 1 for "
+    "probabilities (Bach et al. 2015)",
 }
 
 

@@ -1,4 +1,4 @@
-// The .bbi language for CodeMirror 6: colours, comments, brackets. Words are known by their places, as in bbilang/pygments_lexer.py.
+// The .bbi language for CodeMirror 6: highlighting, comments, brackets. Words are classified by their position, as in bbilang/pygments_lexer.py.
 import {HighlightStyle, LanguageSupport, StreamLanguage, syntaxHighlighting} from "@codemirror/language"
 import {tags} from "@lezer/highlight"
 

@@ -112,14 +112,14 @@ def test_a_loaded_record_is_marked_and_both_processors_are_shown():
     there = here | {"machine": here["machine"] | {"cpu": "AMD EPYC, AVX2"}, "stolen": 0.25}
     text = table.page([here, there])
     assert text.count("## made | up\n") == 1 and "### Intel Xeon, AVX512" in text and "### AMD EPYC, AVX2" in text
-    assert "| Intel Xeon, AVX512 |" in text and "| AMD EPYC, AVX2 **(beside other load)** |" in text
+    assert "| Intel Xeon, AVX512 |" in text and "| AMD EPYC, AVX2 **(under other load)** |" in text
     assert "**Beside other load**: 25% of the processors' time went to other machines." in text
     assert [title for title, _ in table.bars([here, there])] == [
         "made | up (Intel Xeon, AVX512)",
         "made | up (AMD EPYC, AVX2)",
     ]
-    assert "beside other load" not in "\n".join(table.lines_of(here))
-    assert "beside other load: 25%" in "\n".join(table.lines_of(there))
+    assert "under other load" not in "\n".join(table.lines_of(here))
+    assert "under other load: 25%" in "\n".join(table.lines_of(there))
 
 
 def test_what_others_did_meanwhile_is_measured(monkeypatch):

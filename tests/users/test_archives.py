@@ -50,7 +50,7 @@ def archive(path: Path, *records: tuple[str, bytes]) -> Path:
     return path
 
 
-@brings("Files", "an archive for `bbi cache import` that is damaged anywhere", "refused: E443, or entry by entry")
+@brings("Files", "a damaged archive for `bbi cache import`", "refused with E443, or only the damaged entries")
 def test_damaged_archives(tmp_path):
     source = Cache(tmp_path / "source")
     for key, data in (record(numbers(), kind="numbers"), record(picture(), **ICON)):
@@ -80,7 +80,7 @@ def test_damaged_archives(tmp_path):
     assert min(outcomes.values()) > 20, outcomes
 
 
-@brings("Files", "an archive whose arrays share their bytes", "refused: bytes give as many numbers, and no more")
+@brings("Files", "an archive with arrays that share their bytes", "refused: arrays cannot be larger than the file")
 def test_arrays_that_overlap(tmp_path):
     rest = bytes(1 << 20)
     one = {"array": {"shape": [1 << 17], "type": "<f8", "at": 0}}
@@ -110,7 +110,7 @@ def test_many_lists(tmp_path):
         assert not taken.new and taken.refused
 
 
-@brings("Files", "an archive that names a user's record", "right: what was computed here is never written over")
+@brings("Files", "an archive with a key that exists in the cache", "works: local results are never overwritten")
 def test_own_records_stay(tmp_path):
     cache = Cache(tmp_path / "cache")
     own = key_of({"mine": 1})

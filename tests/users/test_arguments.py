@@ -96,7 +96,11 @@ WRONG: dict[str, tuple[Any, str, str]] = {  # argument, code, what the message s
 }
 
 
-@brings("Python API", "arguments of `run` of another kind", "refused: E423, E418, E408, E406: the argument is named")
+@brings(
+    "Python API",
+    "arguments of `run` of the wrong type",
+    "refused with E423, E418, E408 or E406, which names the argument",
+)
 @pytest.mark.parametrize("what", WRONG)
 def test_wrong_arguments_of_run(what: str) -> None:
     changes, code, said = WRONG[what]
@@ -135,7 +139,7 @@ ADAPT: dict[str, tuple[Any, str, str]] = {
 }
 
 
-@brings("Python API", "arguments of `adapt` of another kind", "refused: E423, E408: the argument is named")
+@brings("Python API", "arguments of `adapt` of the wrong type", "refused with E423 or E408, which names the argument")
 @pytest.mark.parametrize("what", ADAPT)
 def test_wrong_arguments_of_adapt(what: str) -> None:
     changes, code, said = ADAPT[what]
@@ -162,7 +166,11 @@ def test_wrong_arguments_of_the_stages(call: Callable[[], Any], said: str) -> No
     assert said in words("E423", call)
 
 
-@brings("Python API", "`Page.data` and `Page.save` of what is not there", "refused: E424, E430, E423")
+@brings(
+    "Python API",
+    "`Page.data` and `Page.save` of an element or format that does not exist",
+    "refused with E424, E430 or E423",
+)
 def test_wrong_arguments_of_a_page(tmp_path: Path) -> None:
     page = run()
     assert "element-1" in words("E424", lambda: page.data("nowhere"))
@@ -177,8 +185,8 @@ def test_wrong_arguments_of_a_page(tmp_path: Path) -> None:
 
 @brings(
     "Python API",
-    "labels as a list, numbers, an array, a tensor, a dict from number to name or back, or a file",
-    "right",
+    "labels as a list, numbers, an array, a tensor, a dict from index to name or from name to index, or a file",
+    "works",
 )
 @pytest.mark.parametrize(
     "labels, first",
@@ -203,7 +211,7 @@ def test_labels(labels: Any, first: str, tmp_path: Path, monkeypatch: pytest.Mon
     assert bbilang.adapt(net(), (9, 9), labels=labels).description.label(0) == first
 
 
-@brings("Python API", "paths, devices, settings of numpy and torch where words and numbers stand", "right")
+@brings("Python API", "`Path`, `torch.device` and numpy or torch scalars as arguments", "works")
 def test_other_kinds_that_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "page.bbi").write_text(TEXT)
     Image.new("RGB", (9, 9)).save(tmp_path / "cat.png")
@@ -218,7 +226,7 @@ def test_other_kinds_that_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     np.testing.assert_array_equal(bbilang.check(TEXT, model=net(), input=IMAGE).description.input_size, (9, 9))
 
 
-@brings("Python API", "float64, uint8 and float16 tensors, with a graph, of numpy, of bytes", "right: the same numbers")
+@brings("Python API", "tensors in float64, uint8 and float16, with a graph, and numpy arrays", "works: the same values")
 def test_numbers_of_every_type() -> None:
     exact = torch.randint(0, 256, (3, 9, 9), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     shares = exact.double() / 255
@@ -234,7 +242,7 @@ def test_numbers_of_every_type() -> None:
     np.testing.assert_allclose(half, wanted, rtol=0, atol=1e-2)
 
 
-@brings("Inputs", "a picture of 1 x 99,999,999 pixels", "refused: E414, before it is decoded")
+@brings("Inputs", "a picture of 1 x 99,999,999 pixels", "refused with E414 before it is decoded")
 def test_long_strips(tmp_path: Path) -> None:
     import struct
     import zlib

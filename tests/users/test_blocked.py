@@ -75,7 +75,11 @@ def refused(text, net):
     return error.value.diagnostics[0].message
 
 
-@brings("Networks", "`detach`, `no_grad`, thresholds, numpy between a layer and the target", "refused: E505 and where")
+@brings(
+    "Networks",
+    "`detach`, `no_grad`, thresholds, numpy between a layer and the target",
+    "refused with E505 and the position",
+)
 @pytest.mark.parametrize("name", CUTS)
 def test_every_way_says_where_it_ends(name):
     make, where = CUTS[name]
@@ -97,7 +101,9 @@ def test_every_way_says_where_it_ends(name):
     assert np.abs(above).max() > 0
 
 
-@brings("Networks", "`no_grad` on one of several ways", "right: gradients of the others, in every mode and method")
+@brings(
+    "Networks", "`no_grad` on one of several paths", "works: gradients along the other paths, in every mode and method"
+)
 def test_a_way_beside_the_cut():
     net = Partly(None).eval()
     pixels = PICTURE[None].clone().requires_grad_()
@@ -124,7 +130,7 @@ def test_a_way_beside_the_cut():
     close_to(run(text, net).data("element-1").values, want, roundings=100)
 
 
-@brings("Networks", "a dead ReLU", "right: zeros")
+@brings("Networks", "a dead ReLU", "works: zeros")
 def test_a_gradient_of_zero_is_no_cut():
     net = Net(lambda x: x.relu()).eval()
     with torch.no_grad():

@@ -11,9 +11,7 @@ NET = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.F
 TEXT = '"1".channel | attribute(output[1]) | top(8) | filter(channel < 4) | present(bars, caption="[this](channel {})")'
 
 
-@brings(
-    "Texts of the language", "a caption that points at an atom which the page does not show", "right: the page says so"
-)
+@brings("Texts of the language", "a caption that refers to an atom not shown on the page", "works: the page says so")
 def test_a_reference_to_what_is_not_shown_is_said():
     warnings = {
         n: bbilang.run(TEXT.format(n), model=NET, input=torch.rand(3, 12, 12), cache=False).to_dict()["warnings"]
@@ -23,7 +21,11 @@ def test_a_reference_to_what_is_not_shown_is_said():
     assert warnings[7] == ("a caption points at `channel 7`, which this page does not show",)
 
 
-@brings("Texts of the language", "a caption's reference that is no atom of the model", "refused: E250, with its place")
+@brings(
+    "Texts of the language",
+    "a caption that refers to an atom that the model does not have",
+    "refused with E250 at its position in the text",
+)
 def test_a_reference_that_means_nothing_is_refused():
     with pytest.raises(bbilang.BbiError) as raised:
         bbilang.run(TEXT.format(8), model=NET, input=torch.rand(3, 12, 12), cache=False)

@@ -98,7 +98,11 @@ CASES = {
 }  # fmt: skip
 
 
-@brings("Weights", "files of Lightning, timm, DDP and torch.compile, with prefixes and containers", "right, and said")
+@brings(
+    "Weights",
+    "files of Lightning, timm, DDP and torch.compile, with prefixes and containers",
+    "works, and the page says what was loaded",
+)
 @pytest.mark.parametrize("case", CASES)
 def test_what_training_scripts_save(case, tmp_path):
     make, words = CASES[case]
@@ -113,7 +117,7 @@ def test_a_prefix_that_the_model_has_and_the_file_has_not(tmp_path):
     assert loaded(state(1), tmp_path, wrapped) == (1, "w.pth: 9 tensors, prefix `net.` added")
 
 
-@brings("Weights", "a file in which two sets of weights fit and nothing tells them apart", "refused: E444")
+@brings("Weights", "a file with two sets of weights that both match", "refused with E444")
 def test_two_that_fit(tmp_path):
     both = {"left": state(1), "right": state(2)}
     assert "`left` and `right`" in refused("E444", lambda: loaded(both, tmp_path))
@@ -129,7 +133,9 @@ def test_what_does_not_fit_is_told_without_its_prefix(tmp_path):
     assert "from `state_dict`, prefix `module.` removed: 1 missing (`3.bias`)" in said
 
 
-@brings("Weights", "complex, quantized or sparse tensors in a file for a real network", "refused: E404, E403")
+@brings(
+    "Weights", "complex, quantized or sparse tensors in a file for a real-valued network", "refused with E404 or E403"
+)
 def test_kinds_of_numbers(tmp_path):
     changed = {
         "complex": torch.ones(2, dtype=torch.complex64), "integers": torch.ones(2, dtype=torch.int8),
@@ -180,7 +186,7 @@ def test_tied_weights_stay_tied(tmp_path):
 # --- files that are something else ----------------------------------------------------------------------------------
 
 
-@brings("Weights", "an HTML page or a git-lfs pointer saved as weights, and other files that are none", "refused: E403")
+@brings("Weights", "an HTML page, a git-lfs pointer or another file that contains no weights", "refused with E403")
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -205,7 +211,7 @@ def test_files_that_are_something_else(content, words, suffix, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")  # TorchScript is called old
-@brings("Weights", "a program of torch.export or TorchScript given as weights", "refused: E403, with what to do")
+@brings("Weights", "a torch.export or TorchScript program given as weights", "refused with E403 and advice")
 def test_programs_are_not_weights(tmp_path):
     import numpy as np
 

@@ -45,7 +45,7 @@ def values(text, net, given, seed=0):
     return page.data("element-1").values
 
 
-@brings("Methods", "noise baselines, noise and masks for several pictures", "right: as for each picture alone")
+@brings("Methods", "noise baselines, noise and masks for several pictures", "works: as for each picture alone")
 @pytest.mark.parametrize("name", METHODS)
 def test_random_methods_in_company(net, pictures, name):
     style = "heatmap" if ".spatial" in METHODS[name] else "bars"
@@ -56,7 +56,7 @@ def test_random_methods_in_company(net, pictures, name):
         close_to(together[one], alone.reshape(together[one].shape), roundings=4096, because="other batches")
 
 
-@brings("Methods", "measures of trust for several pictures", "right: as for each picture alone")
+@brings("Methods", "measures of trust for several pictures", "works: as for each picture alone")
 @pytest.mark.parametrize("measure", MEASURES)
 def test_random_measures_in_company(net, pictures, measure):
     found = {}
@@ -103,7 +103,7 @@ def findings(net, given, measure):
     return wanted
 
 
-@brings("Methods", "`set seed` with noise baselines, noise or random masks", "right: it governs all that is random")
+@brings("Methods", "`set seed` with noise baselines, noise or random masks", "works: it determines all random numbers")
 @pytest.mark.parametrize("name", METHODS)
 def test_the_seed_governs_all(net, pictures, name):
     style = "heatmap" if ".spatial" in METHODS[name] else "bars"

@@ -72,7 +72,7 @@ def alone(network, at):
     return torch.autograd.grad(score, at)[0]
 
 
-@brings("Networks", "rows that depend on each other: batch norm without running statistics, `x - x.mean(0)`, a sort over the batch", "right: rows run one at a time")  # fmt: skip  # noqa: E501
+@brings("Networks", "rows of a batch that depend on each other: batch norm without running statistics, `x - x.mean(0)`, a sort over the batch", "works: rows run one at a time")  # fmt: skip  # noqa: E501
 @pytest.mark.parametrize("mix", MIXES)
 def test_rows_that_depend_on_each_other_run_alone(mix):
     network, given = Mixing(MIXES[mix]()).eval(), pictures(2)
@@ -126,7 +126,9 @@ def test_relevance_of_several_pictures_one_at_a_time():
 
 
 @brings(
-    "Networks", "a batch of one written into the module, or into an exported `.pt2`", "right: rows run one at a time"
+    "Networks",
+    "a batch size of one that is fixed in the module or in an exported `.pt2`",
+    "works: rows run one at a time",
 )
 def test_a_module_that_takes_one_row():
     class One(nn.Module):
@@ -157,7 +159,7 @@ def test_icons_of_rows_that_depend_on_each_other_are_made_alone():
     assert np.array_equal(both[1].picture, one.picture)
 
 
-@brings("Networks", "a network that stays random when it is evaluated (dropout by function)", "right: one draw, governed by the seed, and a warning on the page")  # fmt: skip  # noqa: E501
+@brings("Networks", "a network that is random in evaluation mode (functional dropout)", "works: one sample, determined by the seed, with a warning on the page")  # fmt: skip  # noqa: E501
 def test_a_random_network_repeats_itself_and_the_page_says_so():
     class Random(Mixing):
         def forward(self, x):
@@ -198,7 +200,7 @@ def test_a_random_network_is_never_recalled_without_its_warning(tmp_path):
         assert any("random" in warning for warning in page.to_dict()["warnings"])
 
 
-@brings("Networks", "a network that keeps a state between calls", "refused: E520")
+@brings("Networks", "a network that keeps state between calls", "refused with E520")
 def test_a_network_with_a_memory_is_refused():
     class Counting(Mixing):
         calls = 0
@@ -254,7 +256,7 @@ class Sign(torch.autograd.Function):
 
 
 @brings(
-    "Networks", "custom autograd functions: gradient reversal, straight-through", "right: by autograd, in reverse mode"
+    "Networks", "custom autograd functions: gradient reversal, straight-through", "works: by autograd, in reverse mode"
 )
 @pytest.mark.parametrize("function", [Reverse, Sign])
 @pytest.mark.parametrize("apply", ["called", "bound", "behind no_grad"])

@@ -66,7 +66,7 @@ def activations(net, picture) -> dict[str, np.ndarray]:
         return {"low": first[0].numpy(), "high": net[2:4](first)[0].numpy()}
 
 
-@brings("Size and memory", "a flow of groups (`sankey`) whose numbers come from the cache", "right")
+@brings("Size and memory", "a flow of groups (`sankey`) whose numbers come from the cache", "works")
 def test_a_flow_from_the_cache_is_the_same(net, picture, tmp_path):
     cache = Cache(tmp_path / "cache")
     first, second = (run(FLOW, net, picture, cache=cache) for _ in range(2))
@@ -122,7 +122,7 @@ def test_the_numbers_of_a_curve_are_those_drawn(net, picture):
     close_to(data.values[0, 0], own)  # nothing is removed yet
 
 
-@brings("Files", "a table (CSV) of a map of every pixel", "right: every pixel is a row")
+@brings("Files", "a table (CSV) of a pixel map", "works: one row per pixel")
 def test_a_table_has_every_pixel(net, tmp_path):
     picture = torch.rand(3, 80, 80, generator=torch.Generator().manual_seed(2))  # more cells than a page numbers
     page = run("m = input.pixel | attribute(output) | present(heatmap)", net, picture)
@@ -147,7 +147,7 @@ def test_a_table_of_too_many_rows_is_refused(net, picture, tmp_path, monkeypatch
 
 
 @brings(
-    "Inputs", "`only(...)` of an element of several inputs, laid out by input", "right: each input has its own atoms"
+    "Inputs", "`only(...)` of an element with several inputs, laid out by input", "works: each input has its own atoms"
 )
 def test_only_of_several_inputs(net, pictures):
     text = """same = low.channel | activation | top(2) | present(bars)
@@ -241,7 +241,9 @@ def test_arithmetic_over_padded_channels(net, picture, stages):
 
 
 @brings(
-    "Methods", "sums and rankings that mix the channels of unlike layers", "refused: E231, with what to say instead"
+    "Methods",
+    "sums and rankings that mix channels of different layers",
+    "refused with E231, which suggests an alternative",
 )
 @pytest.mark.parametrize(
     "stages",
@@ -301,7 +303,7 @@ def wide(channels: int, classes: int) -> nn.Module:
     return named(conv=conv, low=nn.ReLU(), **POOL, scores=nn.Linear(channels, classes))
 
 
-@brings("Size and memory", "a matrix of 672 channels by 1,000 classes", "refused: E310, with what bounds it")
+@brings("Size and memory", "a matrix of 672 channels by 1,000 classes", "refused with E310, which names the limit")
 @pytest.mark.parametrize("style", ["matrix", "table", "bars", "swatches"])
 def test_too_many_marks_are_refused_at_their_place(picture, style):
     net = wide(672, 1000)
@@ -328,7 +330,7 @@ def test_the_bound_is_lifted_by_a_setting(net, picture):
     assert run(f"set marks 15\n{text}", net, picture).data("element-1").values.shape == (5, 3)
 
 
-@brings("Size and memory", "a matrix or table of 40,000 cells", "right: within seconds")
+@brings("Size and memory", "a matrix or table of 40,000 cells", "works within seconds")
 @pytest.mark.parametrize("style", ["matrix", "table"])
 def test_forty_thousand_cells_within_seconds(picture, style, tmp_path):
     page = run(f"low.channel | attribute(output.class) | present({style})", wide(200, 200), picture)

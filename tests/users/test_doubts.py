@@ -44,7 +44,9 @@ def doubts(measure, network, at="late.channel", top="", draw="bars", method="lin
     return shown(f"{at} | attribute(output[1], method={method}) | {top}trust({measure}) | present({draw})", network)
 
 
-@brings("Methods", "`trust(falsifiability)` of all atoms of a layer", "right: no control is possible, which is said")
+@brings(
+    "Methods", "`trust(falsifiability)` of all atoms of a layer", "works: the page says that no control is possible"
+)
 def test_all_atoms_have_no_control():
     element = doubts("falsifiability", Net(), top="top(3) | ")
     (one,) = element.legend.trust
@@ -110,7 +112,7 @@ def refusal(text, network):
     return caught.value.diagnostics[0]
 
 
-@brings("Methods", "relevance that overflows", "refused: E503, which says that relevance did, and what helps")
+@brings("Methods", "relevance that overflows", "refused with E503, which names the overflow and what helps")
 def test_relevance_that_overflows_is_not_blamed_on_the_weights():
     text = "first.channel | attribute(output[0], method=lrp(bias=false)) | present(bars)"
     found = refusal(text, Cancelling())
@@ -146,7 +148,11 @@ class Given(nn.Module):
         return self.head(self.late(x).mean((2, 3)))
 
 
-@brings("Methods", "a place far from the mean, which components miss by more than all of it", "right: said in words")
+@brings(
+    "Methods",
+    "a position far from the mean, with a reconstruction error above 100 %",
+    "works: the page says so in words",
+)
 def test_more_than_all_is_said_in_words():
     generator = torch.Generator().manual_seed(4)
     image = torch.ones(3, 4, 4) * 0.9

@@ -66,7 +66,7 @@ def test_fetched_once_and_told_of():
     assert remote(server).remembered().bytes == len(CONTENT)
 
 
-@brings("Weights", "a download that breaks off, is slow, or is redirected", "right: it goes on where it was")
+@brings("Weights", "a download that is interrupted, slow or redirected", "works: it resumes")
 def test_broken_off_again_and_again():
     with serving(CONTENT, "break", "500", "break", "redirect", "break") as server:
         got(server)
@@ -85,7 +85,9 @@ def test_the_next_call_goes_on(monkeypatch):
         assert server.asked == [None, f"bytes={len(CONTENT) // 2}-"]
 
 
-@brings("Weights", "a file that changes at its address between two parts of a download", "right: begun anew")
+@brings(
+    "Weights", "a file that changes on the server between two parts of a download", "works: the download starts again"
+)
 def test_changed_between_tries():
     with serving(b"old" * 50_000, "break") as server:
 
@@ -127,7 +129,7 @@ def test_a_server_that_stalls(monkeypatch):
         assert server.asked[-1] == f"bytes={len(CONTENT) // 2}-"
 
 
-@brings("Weights", "a download that is an HTML page, too large, or another file than before", "refused: E445")
+@brings("Weights", "a download that is an HTML page, too large, or not the same file as before", "refused with E445")
 def test_what_is_not_the_file():
     with serving(CONTENT, "html") as server:
         assert "an HTML page" in refused("E445", lambda: got(server))
@@ -163,7 +165,11 @@ def test_what_the_model_does_not_take_is_neither_kept_nor_remembered():
         assert remote(server).remembered() is None and not remote(server).path.exists()
 
 
-@brings("Weights", "`--weights download` without a network", "refused: E419, with where to get the file by hand")
+@brings(
+    "Weights",
+    "`--weights download` without an internet connection",
+    "refused with E419, which says where to get the file",
+)
 def test_no_network_and_no_file(monkeypatch):
     with serving(CONTENT, "404", "500", "500", "500", "500") as server:
         assert "404" in refused("E419", lambda: got(server))
@@ -250,7 +256,11 @@ def port(tmp_path_factory):
 CARD = "mixed4d.channel | attribute(output) | top(2) | present(featvis)"
 
 
-@brings("Weights", "`--weights download` for the network of the article", "right: fetched, checked, kept, and said")
+@brings(
+    "Weights",
+    "`--weights download` for the article's network",
+    "works: downloaded, verified, stored, and stated on the page",
+)
 def test_the_line_of_the_card(port, monkeypatch, tmp_path, capsys):
     content, state = port
     digest = hashlib.sha256(content).hexdigest()

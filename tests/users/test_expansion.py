@@ -48,12 +48,12 @@ BOUNDED = {
 @brings(
     "Size and memory",
     "a pipe of 10,000 stages, or a chain of 4,000 names",
-    "refused: E313, in the time that reading takes",
+    "refused with E313, as fast as the file is read",
 )
 @brings(
     "Size and memory",
-    "30 definitions, each of which calls the one before twice",
-    "refused: E314, before they are expanded",
+    "30 definitions, each of which calls the previous one twice",
+    "refused with E314 before they are expanded",
 )
 @pytest.mark.parametrize("kind", BOUNDED)
 def test_bounds(kind):

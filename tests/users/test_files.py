@@ -89,7 +89,7 @@ COMMANDS = [
 ]
 
 
-@brings("Files", "`-o` onto a pipe or a device", "right: it is written into, and never replaced")
+@brings("Files", "`-o` with a pipe or a device", "works: it is written to, never replaced")
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda words: " ".join(words[:5]))
 def test_a_pipe_is_written_into(command, bbi, fifo, tmp_path):
     picture(tmp_path)
@@ -159,7 +159,7 @@ def test_somebody_leaves(fifo, bbi, tmp_path):
     assert raised.value.errno == errno.EPIPE and is_pipe(fifo)
 
 
-@brings("Files", "`-o` onto a link", "right: what the link leads to is written, and the link stays")
+@brings("Files", "`-o` with a symbolic link", "works: the target of the link is written")
 def test_links_are_written_through(tmp_path, fifo):
     (tmp_path / "there").mkdir()
     target, link = tmp_path / "there" / "page.html", tmp_path / "link.html"
@@ -181,7 +181,7 @@ def test_links_are_written_through(tmp_path, fifo):
     assert (tmp_path / "a").is_symlink()
 
 
-@brings("Files", "`-o` into a folder that is missing", "refused: E431, and `--parents` makes it")
+@brings("Files", "`-o` into a missing folder", "refused with E431; `--parents` creates it")
 @pytest.mark.parametrize(
     "command",
     [
@@ -236,7 +236,7 @@ def test_nothing_is_left_of_what_fails(tmp_path):
     assert path.read_bytes() == b"before" and os.listdir(tmp_path) == ["page.html"]
 
 
-@brings("Files", "a disk that is full", "refused: E431, the old file is whole, and `bbi fmt` counts no change")
+@brings("Files", "a full disk", "refused with E431; the old file is unchanged")
 def test_fmt_on_a_full_disk(bbi, tmp_path, monkeypatch):
     text = "input   |present( image )\n"
     (tmp_path / "page.bbi").write_text(text)
@@ -274,7 +274,7 @@ READS = [  # which command, the code of its error
 ]
 
 
-@brings("Files", "a pipe or a device where a file is read", "refused: at once, with the code of what reads it")
+@brings("Files", "a pipe or a device instead of an input file", "refused at once, with the code for that kind of file")
 @pytest.mark.parametrize("name", ["pipe", "~nobody.of.this.name/file", LONG, "no.such.file"])
 @pytest.mark.parametrize(("command", "expected"), READS, ids=lambda words: words if isinstance(words, str) else "")
 def test_what_is_no_file(command, expected, name, bbi, fifo, tmp_path):
@@ -291,7 +291,7 @@ def test_a_name_with_nul(text, bbi, tmp_path):
     assert code == 1 and "NUL" in err, err
 
 
-@brings("Files", "an endless or a huge file", "refused: a bound for each kind, before memory fills")
+@brings("Files", "an endless or huge file", "refused by the size limit for its kind")
 def test_bounds(bbi, tmp_path):
     picture(tmp_path)
     with (tmp_path / "huge.txt").open("wb") as file:
@@ -303,7 +303,7 @@ def test_bounds(bbi, tmp_path):
         read_bytes(tmp_path / "huge.txt", 1024)
 
 
-@brings("Files", "`~` in a name, and an empty BBI_CACHE_DIR", "right: expanded; empty means unset")
+@brings("Files", "`~` in a file name, and an empty BBI_CACHE_DIR", "works: `~` is expanded; empty means unset")
 def test_home_is_expanded(bbi, tmp_path, monkeypatch):
     from bbilang.runtime.cache.disk import default_folder
 
@@ -375,8 +375,8 @@ def test_the_entry_runs_the_command():
 
 @brings(
     "Files",
-    "a file of labels from another editor, or with a label of a thousand letters",
-    "right: its mark is left out; refused: E422",
+    "a label file with a byte order mark, or with a label of a thousand letters",
+    "the mark is ignored; the label is refused with E422",
 )
 def test_labels(bbi, tmp_path):
     picture(tmp_path)
@@ -400,7 +400,9 @@ def test_labels(bbi, tmp_path):
 
 
 @brings(
-    "Files", "a pipe saved over the text that `bbi watch` shows", "refused: E441 in the page, and the watch goes on"
+    "Files",
+    "the text that `bbi watch` shows is replaced by a pipe",
+    "refused with E441 in the page; watching continues",
 )
 def test_watch_goes_on(tmp_path, fifo, monkeypatch):
     from bbilang.cli.request import command_line

@@ -44,7 +44,11 @@ def fingerprint(net):
     return adapt(net, (12, 12)).fingerprint
 
 
-@brings("Networks", "buffers in bfloat16, float8, sparse, quantized, complex or meta form", "right: numbers are kept")
+@brings(
+    "Networks",
+    "buffers in bfloat16, float8, sparse, quantized, complex or meta form",
+    "works: their values are unchanged",
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_buffers_of_every_kind(kind):
     make = KINDS[kind]

@@ -82,7 +82,9 @@ def forms():
     return {name: json.loads(json.dumps(form)) for name, form in made.items()}
 
 
-@brings("Python API", "the JSON form of a program or a tree with anything in it changed", "refused: E132, or read")
+@brings(
+    "Python API", "the JSON form of a program or a syntax tree, with any change", "read correctly, or refused with E132"
+)
 @pytest.mark.parametrize(("name", "count"), [("program", 400), ("optimized", 400), ("tree", 800)])
 def test_changed_forms(name, count, forms):
     form, chance = forms[name], random.Random(12)

@@ -126,7 +126,7 @@ PARAMETERS = {
 SLOW = ("extremal_perturbation", "meaningful_perturbation", "insertion", "road", "random_weights", "shift_invariance")
 
 
-@brings("Size and memory", "any attribution method, 30 times in one process", "right: no tensor and no module stays")
+@brings("Size and memory", "any attribution method, 30 times in one process", "works: no tensor or module is leaked")
 @pytest.mark.parametrize("method", list(registry().methods))
 def test_methods(method):
     said = method + PARAMETERS.get(method, "")
@@ -154,7 +154,7 @@ DOUBTS = {
 }  # fmt: skip
 
 
-@brings("Size and memory", "any measure of trust, operation or style, again and again", "right: nothing stays")
+@brings("Size and memory", "any measure of trust, operation or style, repeatedly", "works: nothing is leaked")
 @pytest.mark.parametrize("measure", DOUBTS)
 def test_measures(measure):
     unfolded(DOUBTS[measure], 9 if measure in SLOW else RUNS)
@@ -234,7 +234,7 @@ def test_styles(style, tmp_path):
     pages(STYLES[style], ["html"], tmp_path, 3, cache=False)
 
 
-@brings("Size and memory", "`run`, `explain` and `page.save` in every format, again and again", "right: nothing stays")
+@brings("Size and memory", "`run`, `explain` and `page.save` in every format, repeatedly", "works: nothing is leaked")
 @pytest.mark.parametrize("format", ["html", "json", "csv", "svg", "png", "pdf"])
 def test_formats(format, tmp_path):
     if format in ("svg", "png", "pdf"):

@@ -55,7 +55,9 @@ def products(model: nn.Module, given: Tensor, target: int) -> Tensor:
 
 
 @brings(
-    "Inputs", "tensors and arrays of 1, 2, 4 or 12 channels, of a bare module", "right: described by its first layer"
+    "Inputs",
+    "tensors and arrays with 1, 2, 4 or 12 channels, for a plain module",
+    "works: its first layer determines the number of channels",
 )
 @pytest.mark.parametrize("channels", [1, 2, 4, 12])
 def test_inputs_of_other_channels(channels: int) -> None:
@@ -70,7 +72,7 @@ def test_inputs_of_other_channels(channels: int) -> None:
         close_to(found.values, wanted.sum((1, 2)), terms=wanted.abs().sum())
 
 
-@brings("Inputs", "a photo for a network of 2, 4 or 12 channels", "refused: E418, never red and green alone")
+@brings("Inputs", "a photo for a network with 2, 4 or 12 channels", "refused with E418; channels are never dropped")
 @pytest.mark.parametrize("channels", [2, 4, 12])
 def test_a_photo_has_three_channels(channels: int) -> None:
     photo = Image.new("RGB", (9, 11))
@@ -81,14 +83,14 @@ def test_a_photo_has_three_channels(channels: int) -> None:
             refused("E418", f"takes {channels} channels", text="output.class | present(bars)", model=model, given=given)
 
 
-@brings("Inputs", "a tensor of three channels for a network of one", "refused: E418")
+@brings("Inputs", "a tensor with three channels for a network with one", "refused with E418")
 def test_colours_for_a_network_of_one_channel() -> None:
     model = bbilang.adapt(convolutional(1), (11, 9))
     said = refused("E418", "3 channels", "takes 1 channel", "(1, 11, 9)", model=model, given=image(3))
     assert "picture, which is resized" in said
 
 
-@brings("Inputs", "which channels are drawn", "right: `set show(channels=[3, 2, 1])`")
+@brings("Inputs", "the choice of channels to draw", "works: `set show(channels=[3, 2, 1])`")
 def test_what_is_drawn_of_many_channels() -> None:
     given = torch.stack([torch.full((11, 9), share / 10) for share in range(5)])
 
@@ -108,7 +110,7 @@ def test_what_is_drawn_of_many_channels() -> None:
     )
 
 
-@brings("Inputs", "icons, grids and caricatures of a network of one channel", "right: grey icons")
+@brings("Inputs", "icons, grids and caricatures of a network with one channel", "works: grey icons")
 @pytest.mark.parametrize(
     "text, settings",
     [
@@ -142,7 +144,7 @@ def test_a_grey_icon_measures_what_is_drawn() -> None:
     )
 
 
-@brings("Inputs", "icons of a network of 2, 4 or 12 channels", "refused: E304")
+@brings("Inputs", "icons of a network with 2, 4 or 12 channels", "refused with E304")
 def test_icons_of_other_channels() -> None:
     text = '"0".channel | attribute(output) | top(2) | present(featvis)'
     refused("E304", "takes 4 channels", "`bars`", text=text, model=convolutional(4), given=image(4))
@@ -180,7 +182,9 @@ def fixed(side: int, channels: int = 3) -> nn.Module:
     )
 
 
-@brings("Inputs", "a picture for a module of another size than 224", "right: resized to the size that the module takes")
+@brings(
+    "Inputs", "a picture for a module with an input size other than 224", "works: resized to the module's input size"
+)
 @pytest.mark.parametrize("side, channels", [(32, 3), (28, 1), (64, 3), (40, 3)])
 def test_the_size_is_found(side: int, channels: int) -> None:
     picture = Image.effect_noise((50, 50), 60).convert("RGB")
@@ -223,7 +227,7 @@ def test_the_size_that_a_library_noted(noted: dict[str, Any]) -> None:
     assert bbilang.adapt(Configured(**noted)).description.input_size == (48, 48)
 
 
-@brings("Inputs", "`run(..., input_size=(y, x))` and `adapt(..., input_size=, channels=)`", "right")
+@brings("Inputs", "`run(..., input_size=(y, x))` and `adapt(..., input_size=, channels=)`", "works")
 def test_the_size_is_said() -> None:
     picture = Image.effect_noise((50, 40), 60)
     model = convolutional(3)
@@ -241,7 +245,7 @@ def test_the_size_is_said() -> None:
     assert run("input | present(image)", other, picture, input_size=20).results.pictures[0].shown.shape == (20, 20, 3)
 
 
-@brings("Inputs", "`set preprocess(crop=[y, x])` for a module of the caller's", "right: described anew")
+@brings("Inputs", "`set preprocess(crop=[y, x])` for a module of your own", "works: layer sizes are recomputed")
 def test_a_crop_of_a_callers_module() -> None:
     model, picture = convolutional(3), Image.effect_noise((50, 40), 60).convert("RGB")
     text = "set preprocess(crop=[12, 20])\ninput.pixel | attribute(output[1]) | present(heatmap)"
@@ -253,7 +257,7 @@ def test_a_crop_of_a_callers_module() -> None:
         close_to(page.data("element-1").values, wanted.sum(0), terms=wanted.abs().sum())
 
 
-@brings("Inputs", "a network that is not square", "right: it sees the whole picture, in its own form")
+@brings("Inputs", "a network with a non-square input", "works: it sees the whole picture, resized to that shape")
 def test_a_network_that_is_not_square_sees_everything() -> None:
     pixels = np.zeros((40, 40, 3), np.uint8)
     pixels[:4], pixels[-4:], pixels[:, :4], pixels[:, -4:] = 255, 255, 255, 255
@@ -264,7 +268,7 @@ def test_a_network_that_is_not_square_sees_everything() -> None:
     assert seen[4:6, 8:12].max() == 0
 
 
-@brings("Inputs", "what a crop cuts off", "right: said on the page")
+@brings("Inputs", "what a crop cuts off", "stated on the page")
 def test_what_is_cut_off_is_said() -> None:
     wide = Image.effect_noise((80, 40), 60)
     page = run("input | present(image)", convolutional(3), wide, input_size=16)
@@ -283,12 +287,12 @@ class Two(nn.Module):
         return self.fc(torch.cat([self.c(image).relu().mean((2, 3)), meta], 1))
 
 
-@brings("Networks", "a forward of two arguments", "refused: E408, which names them")
+@brings("Networks", "a `forward` with two arguments", "refused with E408, which names them")
 def test_a_forward_of_two_arguments() -> None:
     refused("E408", "needs `meta` besides the input", model=Two(), given=image(3))
 
 
-@brings("Networks", "3-D convolutions", "refused: E408")
+@brings("Networks", "3-D convolutions", "refused with E408")
 def test_volumes() -> None:
     model = nn.Sequential(nn.Conv3d(1, 2, 3), nn.Flatten(), nn.Linear(2 * 8, 2))
     refused("E408", "volumes", model=model, given=torch.rand(1, 4, 4, 4))
@@ -326,7 +330,7 @@ def numbers(*shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(7)) * 3
 
 
-@brings("Inputs", "a vector for a network of linear layers", "right: `input.channel`, its hidden layers, bars")
+@brings("Inputs", "a vector for a network of linear layers", "works: `input.channel`, hidden layers, bars")
 def test_vectors() -> None:
     model, given = perceptron(), numbers(6)
     wanted = products(model, given, 1)
@@ -343,7 +347,7 @@ def test_vectors() -> None:
     close_to(several.data("element-1").values[1], products(model, -given, 1), terms=wanted.abs().sum())
 
 
-@brings("Inputs", "names of columns: `adapt(..., columns=[...])`", "right: bars carry them")
+@brings("Inputs", "column names: `adapt(..., columns=[...])`", "works: bars are labelled with them")
 def test_columns() -> None:
     columns = ["age", "height", "weight", "pulse", "oxygen", "smoker"]
     adapter = bbilang.adapt(perceptron(), columns=columns)
@@ -355,7 +359,7 @@ def test_columns() -> None:
 
 
 @brings(
-    "Inputs", "a signal (channel, x) for 1-D convolutions, a sequence (x, channel) for a recurrent network", "right"
+    "Inputs", "a signal (channel, x) for 1-D convolutions, a sequence (x, channel) for a recurrent network", "works"
 )
 @pytest.mark.parametrize("model, shape", [(signals(), (2, 20)), (Recurrent(), (9, 4))], ids=["signal", "sequence"])
 def test_signals(model: nn.Module, shape: tuple[int, int]) -> None:
@@ -390,7 +394,7 @@ def test_a_path_over_a_vector_is_complete() -> None:
     within(values.sum(), difference, absolute=2e-3 * float(np.abs(values).sum()), because="a path in a few steps")
 
 
-@brings("Inputs", "icons, pictures and pixels of a network that takes numbers", "refused: E304, E209")
+@brings("Inputs", "icons, pictures and pixels of a network that takes numbers", "refused with E304 or E209")
 @pytest.mark.parametrize(
     "text, code",
     [
@@ -412,7 +416,7 @@ def test_what_is_of_pictures(text: str, code: str) -> None:
     refused(code, text=text, model=signals(), given=numbers(2, 20))
 
 
-@brings("Inputs", "a file, a number that is not finite or another shape for a network of vectors", "refused: E418")
+@brings("Inputs", "a file, a non-finite number or a wrong shape for a network that takes vectors", "refused with E418")
 @pytest.mark.parametrize(
     "given", ["sample:chelsea", torch.full((6,), torch.nan), torch.zeros(7), torch.zeros(6, dtype=torch.complex64), 5]
 )
@@ -448,7 +452,7 @@ def of_layer(text: str) -> Any:
     return run(f"{text} | attribute(output[1]) | present(bars)", Odd(), image(3)).data("element-1").values
 
 
-@brings("Networks", "layers called `input` and `output`", "right: by their quoted names")
+@brings("Networks", "layers called `input` and `output`", "works: with quoted names")
 def test_layers_with_names_of_the_language() -> None:
     model, given = Odd().eval(), image(3)
     first = model.input(given[None]).detach().requires_grad_()
@@ -465,12 +469,16 @@ def test_layers_with_names_of_the_language() -> None:
     close_to(run(text, model, given).data("element-1").values, wanted.sum(1), terms=wanted.abs().sum())
 
 
-@brings("Networks", "a module under two names", "right: both mean it")
+@brings("Networks", "a module with two names", "works: either name refers to it")
 def test_a_second_name() -> None:
     np.testing.assert_array_equal(of_layer("same.channel"), of_layer("b.channel"))
 
 
-@brings("Networks", "modules that run several times, or not at all", "refused: E501, E502, at their place")
+@brings(
+    "Networks",
+    "modules that run several times, or not at all",
+    "refused with E501 or E502 at their position in the text",
+)
 @pytest.mark.parametrize("name, code", [("relu", "E501"), ('"relu"', "E501"), ("aux", "E502"), ('"aux"', "E502")])
 def test_modules_that_are_no_layers(name: str, code: str) -> None:
     text = f"{name}.channel | attribute(output[1]) | present(bars)"
@@ -482,7 +490,7 @@ def test_a_wrong_quoted_name_is_no_layer() -> None:
             given=image(3))  # fmt: skip
 
 
-@brings("Networks", "scripted and traced modules", "right: their input; their parts are refused: E502")
+@brings("Networks", "scripted and traced modules", "works at the input; their parts are refused with E502")
 @pytest.mark.parametrize("how", ["script", "trace"])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_scripted_modules(how: str) -> None:
@@ -500,7 +508,9 @@ def test_scripted_modules(how: str) -> None:
 # --- preprocessing --------------------------------------------------------------------------------------------------
 
 
-@brings("Inputs", "`set preprocess(std=0)`, a crop larger than the size", "refused: E407, at its place")
+@brings(
+    "Inputs", "`set preprocess(std=0)`, a crop larger than the size", "refused with E407 at its position in the text"
+)
 @pytest.mark.parametrize("said", ["std=0", "std=[1, 1, 0]", "size=10, crop=20", "crop=[12, 20], size=15"])
 def test_a_preprocessing_that_makes_no_picture(said: str) -> None:
     text = f"set preprocess({said})\ninput | present(image)"
@@ -521,7 +531,7 @@ def test_mean_and_deviation_of_each_channel() -> None:
 # --- pictures -------------------------------------------------------------------------------------------------------
 
 
-@brings("Inputs", "PIL pictures of every mode", "right: transparency on white, wide greys scaled")
+@brings("Inputs", "PIL pictures of every mode", "works: transparency on white, greys of more than 8 bits scaled")
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I;16", "I", "F"])
 def test_pictures_of_every_mode(mode: str) -> None:
     plain = Image.fromarray(np.full((12, 12, 3), 128, np.uint8))

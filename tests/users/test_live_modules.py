@@ -104,7 +104,7 @@ CHANGES = [
 ]
 
 
-@brings("Networks", "a network changed between two runs: an attribute, a dict, a hook, `weight.data`, `prune`, another `forward`", "right: what was learnt of it is learnt anew")  # fmt: skip  # noqa: E501
+@brings("Networks", "a network that changes between two runs: an attribute, a dict, a hook, `weight.data`, `prune`, another `forward`", "works: it is examined again")  # fmt: skip  # noqa: E501
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_network_gives_what_a_fresh_one_gives(change, tmp_path):
     text = "\n".join(f"e{at} = {line}" for at, line in enumerate(ASKED.values()))
@@ -171,7 +171,11 @@ def helper(x):
 """
 
 
-@brings("Networks", "a file edited while its old code is loaded", "right: numbers belong to the code that made them")
+@brings(
+    "Networks",
+    "a source file edited while its old code is loaded",
+    "works: results are cached for the code that computed them",
+)
 @pytest.mark.parametrize("where", ["file", "class"])
 def test_numbers_of_old_code_are_not_recalled_for_new_code(where, tmp_path, monkeypatch):
     path = tmp_path / "edited_network.py"

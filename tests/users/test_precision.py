@@ -44,7 +44,7 @@ def values(text, model):
     return bbilang.run(text, model=model, input=PICTURE, cache=False).data("element-1").values
 
 
-@brings("Networks", "float16, bfloat16 and float64 modules", "right: numbers outside are float32")
+@brings("Networks", "float16, bfloat16 and float64 modules", "works: results are float32")
 @pytest.mark.parametrize("name", TYPES)
 def test_at_the_input_as_autograd_in_the_module_s_type(name):
     net = copy.deepcopy(NET).to(getattr(torch, name))
@@ -66,7 +66,7 @@ def test_methods_and_hidden_targets_are_near_those_of_float32(name, text):
         assert np.abs(have - want).max() <= TYPES[name] * np.abs(want).max() + rounding * ("occlusion" in text)
 
 
-@brings("Networks", "a module with parameters of several types", "right: its pictures are of the type that it takes")
+@brings("Networks", "a module with parameters of several dtypes", "works: pictures are cast to the dtype of its input")
 @pytest.mark.parametrize("layer", ["input.pixel", "conv.spatial"])
 def test_several_types(layer):
     torch.manual_seed(1)
@@ -79,7 +79,7 @@ def test_several_types(layer):
         assert np.abs(have - want).max() <= TYPES["float16"] * np.abs(want).max(), method
 
 
-@brings("Networks", "icons of a float16 module", "right")
+@brings("Networks", "icons of a float16 module", "works")
 @pytest.mark.parametrize("name", TYPES)
 def test_icons(name):
     page = bbilang.run(

@@ -27,7 +27,9 @@ class Windows(nn.Module):
         self.norm.num_batches_tracked.fill_(9)
 
 
-@brings("Weights", "`--weights random` for a network with index tables, masks and positions", "right: left as they are")
+@brings(
+    "Weights", "`--weights random` for a network with index tables, masks and positions", "works: they are unchanged"
+)
 def test_what_is_computed_stays():
     module, before = Windows(), Windows()
     fit_random(module, 0)

@@ -103,7 +103,7 @@ torch.manual_seed(3)
 PICTURE = torch.rand(3, 8, 8)
 
 
-@brings("Networks", "a layer that returns a mapping, a record or nested tuples", "right: the tensor is replaced in it")
+@brings("Networks", "a layer that returns a mapping, a record or nested tuples", "works: the tensor inside is replaced")
 @pytest.mark.parametrize("kind", KINDS)
 def test_at_the_record_as_at_the_module_inside(kind):
     net = Net(*KINDS[kind]).eval()
@@ -123,7 +123,7 @@ def test_at_the_record_as_at_the_module_inside(kind):
             close_to(found["part"], want, roundings=100)
 
 
-@brings("Networks", "a layer whose result hides its tensors in a class of one's own", "refused: E502")
+@brings("Networks", "a layer that returns its tensors inside a custom class", "refused with E502")
 def test_what_cannot_be_seen_is_refused():
     net = Net(Opaque, lambda r: r.map).eval()
     with pytest.raises(bbilang.BbiError, match="gives no tensor but Opaque") as error:
@@ -158,7 +158,7 @@ class Head(nn.Module):
         return {"embedding": x, "logits": self.fc(x)}
 
 
-@brings("Networks", "`output =` a layer that returns a record with `logits`", "right: the logits are the scores")
+@brings("Networks", "`output =` a layer that returns a record with `logits`", "works: the logits are the scores")
 def test_the_scores_of_a_record():
     net = Named().eval()
     adapted = bbilang.adapt(net, (8, 8), output="head")

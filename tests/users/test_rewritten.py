@@ -118,7 +118,11 @@ BOUNDED = {
 }
 
 
-@brings("Methods", "ReLU written as `clamp_`, `maximum`, `Threshold`, `where`, `x * (x > 0)`, ...", "right: the rule")
+@brings(
+    "Methods",
+    "ReLU written as `clamp_`, `maximum`, `Threshold`, `where`, `x * (x > 0)`, ...",
+    "works: the rule for ReLU applies",
+)
 @pytest.mark.parametrize("name", RELU)
 @pytest.mark.parametrize("method", ["guided_backprop", "deconvnet"])
 def test_a_rectifier_by_every_name(method, name):
@@ -167,7 +171,9 @@ OTHERS = {
 }
 
 
-@brings("Methods", "a leaky, smooth, shifted or hidden rectifier, for guided backprop and deconvnet", "refused: E515")
+@brings(
+    "Methods", "a leaky, smooth, shifted or hidden rectifier, for guided backprop and deconvnet", "refused with E515"
+)
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("method", ["guided_backprop", "deconvnet"])
 def test_what_rectifies_otherwise_is_refused(method, name):
@@ -213,7 +219,7 @@ class Tokens(nn.Module):
 RELEVANCE = ("lrp", "lrp(composite=epsilon_gamma_box)", "excitation_backprop", "contrastive_excitation_backprop")
 
 
-@brings("Methods", "`ReLU(inplace=True)` after Linear on tokens, for `lrp` and excitation backprop", "right")
+@brings("Methods", "`ReLU(inplace=True)` after Linear on tokens, for `lrp` and excitation backprop", "works")
 @pytest.mark.parametrize("method", RELEVANCE)
 @pytest.mark.parametrize(
     ("inside", "outside"),
@@ -290,7 +296,7 @@ def looped(x):
     return x.mul_(torch.sigmoid(x[:, :1]))
 
 
-@brings("Size and memory", "`lrp` and its kin where modules work in place, run after run", "right: nothing stays")
+@brings("Size and memory", "`lrp` and related methods with in-place modules, repeatedly", "works: nothing is leaked")
 @pytest.mark.parametrize("act", [nn.ReLU(inplace=True), looped, masked], ids=["relu", "looped", "masked"])
 @pytest.mark.parametrize("method", [*RELEVANCE, "guided_backprop", "deconvnet"])
 def test_nothing_of_a_run_stays_where_it_works_in_place(method, act):

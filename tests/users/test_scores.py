@@ -62,7 +62,9 @@ def linear(net, picture, score):
     return (a * gradient).sum((2, 3))[0].detach(), float((a * gradient).detach().abs().sum())
 
 
-@brings("Scores", "results with features before the logits, pooled or squeezed scores", "right: the scores are found")
+@brings(
+    "Scores", "results with features before the logits, pooled or squeezed scores", "works: the scores are identified"
+)
 @pytest.mark.parametrize("form", FORMS)
 def test_where_the_scores_are(pictures, form):
     net = Net(FORMS[form])
@@ -104,7 +106,11 @@ AMBIGUOUS = {
 }
 
 
-@brings("Scores", "a tuple of features and logits without names", "refused: E247, with the candidates for `output =`")
+@brings(
+    "Scores",
+    "a tuple of features and logits without names",
+    "refused with E247, which lists the candidates for `output =`",
+)
 @pytest.mark.parametrize("form", AMBIGUOUS)
 def test_several_candidates(pictures, form):
     make, names, right = AMBIGUOUS[form]
@@ -138,7 +144,9 @@ SHAPES = {
 }
 
 
-@brings("Scores", "maps, boxes and detections", "refused: E247 says what was found and what can be attributed to")
+@brings(
+    "Scores", "maps, boxes and detections as results", "refused with E247, which lists the results and possible targets"
+)
 @pytest.mark.parametrize("form", SHAPES)
 def test_what_is_no_vector(pictures, form):
     make, said, help = SHAPES[form]
@@ -179,7 +187,7 @@ KINDS = {
 }
 
 
-@brings("Scores", "softmax or sigmoid inside the network", "right: the page says the network's own probabilities")
+@brings("Scores", "softmax or sigmoid inside the network", "works: the page shows the network's own probabilities")
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_page_says(pictures, kind):
     make, guessed, right = KINDS[kind]
@@ -195,7 +203,7 @@ def test_what_a_page_says(pictures, kind):
         close_to(shown.data("element-1").values[number], wanted, terms=terms)
 
 
-@brings("Scores", "a regression", "right: its value, and no probability")
+@brings("Scores", "a regression", "works: its value, without a probability")
 def test_a_regression(pictures):
     net = Net(lambda f, s, m: s * 100 + 37, classes=1)
     shown = page(LINE.format("output"), net, pictures)
@@ -217,8 +225,8 @@ def test_a_regression(pictures):
 
 @brings(
     "Scores",
-    "`score=probability` of one output",
-    "right: the sigmoid, where it is said to be a logit; else refused: E248",
+    "`score=probability` of a single output",
+    "works if the output is declared a logit: the sigmoid; otherwise refused with E248",
 )
 def test_one_logit(pictures):
     net = Net(classes=1, scale=20)
@@ -232,7 +240,7 @@ def test_one_logit(pictures):
     assert [d.code for d in caught.value.diagnostics] == ["E248"]
 
 
-@brings("Scores", "independent logits of several classes, `set scores(kind=independent)`", "right: the sigmoid of each")
+@brings("Scores", "independent logits of several classes, `set scores(kind=independent)`", "works: the sigmoid of each")
 def test_several_labels(pictures):
     net = Net(scale=20)
     own = torch.sigmoid(scores(net, pictures))
@@ -260,9 +268,7 @@ def test_the_probability_of_an_independent_class_by_other_methods(pictures, meth
 
 
 @brings(
-    "Scores",
-    "several values: a regression of several outputs",
-    "right: their values in order; `output` alone is refused: E249",
+    "Scores", "a regression with several outputs", "works: the values in order; `output` alone is refused with E249"
 )
 def test_several_values(pictures):
     net = adapt(Net(scale=100), (SIZE, SIZE), scores="value")
@@ -276,7 +282,11 @@ def test_several_values(pictures):
         assert [d.code for d in caught.value.diagnostics] == ["E249"]
 
 
-@brings("Scores", "scores of which each picture's numbers say another thing", "refused: E532, `set scores(kind=...)`")
+@brings(
+    "Scores",
+    "scores whose kind is inferred differently for two pictures",
+    "refused with E532, which suggests `set scores(kind=...)`",
+)
 def test_what_nobody_knows():
     """Scores divided by a number of the picture's own: from 0 to 1 for one, beyond for another."""
     net = Net(lambda f, s, m: (s.abs() / (20 * f.abs().sum(1, keepdim=True)).clamp(min=0.01)).clamp(0, 90))

@@ -83,7 +83,7 @@ def compared(adapter, line, optimized=True):
         yield together[number], alone.reshape(alone.shape[-1:])
 
 
-@brings("Texts", "several texts of different length", "right: those of one length run together")
+@brings("Texts", "several texts of different lengths", "works: texts of equal length run together")
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("line", LINES)
 def test_a_text_in_company(network, line):
@@ -144,7 +144,7 @@ def test_a_transformer_in_company():
             close_to(found[: len(alone)], alone, roundings=4096, because="two blocks with softmax and layer norm")
 
 
-@brings("Texts", "`factorize` and `trust` of texts of different length", "refused: E530")
+@brings("Texts", "`factorize` and `trust` of texts of different lengths", "refused with E530")
 @pytest.mark.parametrize(
     "line", ["embed | factorize(pca, 2)", "embed.token | attribute(output) | trust(completeness)"]
 )  # fmt: skip
@@ -156,7 +156,7 @@ def test_what_takes_all_texts_at_once(line):
     bbilang.run(f"{line} | present(bars)", model=adapter, input=["text:good", "text:hers"], cache=False)
 
 
-@brings("Texts", "blurred or noisy baselines and measures of pictures, of a text", "refused: E531")
+@brings("Texts", "blurred or noisy baselines, and measures for pictures, of a text", "refused with E531")
 @pytest.mark.parametrize("line", [
     "attribute(output, method=integrated_gradients(baselines=blur))",
     "attribute(output, method=integrated_gradients(baselines=noise))",
@@ -182,7 +182,7 @@ class Encoder(nn.Module):
         return self.head(self.enc(self.embed(ids)).mean(1))
 
 
-@brings("Texts", "whole paths of layers with `adapt_text`", "right: with and without the wrapper's `model.`")
+@brings("Texts", "full layer paths with `adapt_text`", "works: with and without the wrapper's `model.`")
 def test_whole_paths():
     adapter = adapt_text(Encoder(), Letters())
     found = [
@@ -206,7 +206,7 @@ class Second(nn.Module):
         return self.head(self.rnn(self.embed(ids).transpose(0, 1))[0].mean(0))
 
 
-@brings("Texts", "a layer whose texts are its second axis (`batch_first=False`)", "refused: E502, with what to do")
+@brings("Texts", "a layer with the texts on its second axis (`batch_first=False`)", "refused with E502 and advice")
 def test_a_layer_with_the_batch_second():
     adapter = adapt_text(Second(), Letters())
     with pytest.raises(bbilang.BbiError) as raised:
@@ -217,7 +217,7 @@ def test_a_layer_with_the_batch_second():
     assert np.abs(page.data("element-1").values).max() > 0
 
 
-@brings("Texts", "the encoder of a T5", "right: the vectors of its tokens")
+@brings("Texts", "a T5 encoder", "works: the vectors of its tokens")
 def test_the_encoder_of_a_model_that_writes(tmp_path):
     transformers = pytest.importorskip("transformers")
     tokenizers = pytest.importorskip("tokenizers")

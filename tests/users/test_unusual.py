@@ -47,7 +47,7 @@ class Blocks(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
-@brings("Networks", "checkpointed blocks, reentrant or not", "right: they run once")
+@brings("Networks", "checkpointed blocks, reentrant or not", "works: they run once")
 @pytest.mark.parametrize("reentrant", [True, False])
 @pytest.mark.filterwarnings("ignore")
 def test_checkpointed_blocks(reentrant):
@@ -65,7 +65,7 @@ def test_checkpointed_blocks(reentrant):
     assert x.grad is not None
 
 
-@brings("Networks", "weights made under `torch.inference_mode`", "right: copies stand for them")
+@brings("Networks", "weights created under `torch.inference_mode`", "works: copies are used")
 @pytest.mark.parametrize("cache", [False, None])
 def test_inference_weights(cache):
     with torch.inference_mode():
@@ -79,7 +79,7 @@ def test_inference_weights(cache):
     assert all(p.is_inference() for p in net.parameters())
 
 
-@brings("Networks", "scripted and traced modules", "right at the input")
+@brings("Networks", "scripted and traced modules", "works at the input")
 @pytest.mark.parametrize("how", ["script", "trace"])
 @pytest.mark.filterwarnings("ignore")
 def test_scripted(how):
@@ -96,7 +96,7 @@ def test_scripted(how):
         close_to(values(text, net), values(text, same), roundings=200)
 
 
-@brings("Networks", "dynamically quantized modules", "refused: E505 for gradients; right for masks")
+@brings("Networks", "dynamically quantized modules", "gradients are refused with E505; masks work")
 @pytest.mark.filterwarnings("ignore")
 def test_quantized():
     torch.manual_seed(4)
@@ -128,7 +128,7 @@ class Rnn(nn.Module):
         return self.head(self.rnn(self.embed(tokens))[0].mean(1))
 
 
-@brings("Texts", "an LSTM and all classes, which torch has no forward mode for", "right: in reverse mode")
+@brings("Texts", "an LSTM and all classes (torch has no forward mode for LSTMs)", "works: in reverse mode")
 def test_all_classes_of_an_lstm():
     torch.manual_seed(5)
     net = Rnn().eval()
@@ -142,7 +142,7 @@ def test_all_classes_of_an_lstm():
     close_to(have if have.shape == want.shape else have.T, want, roundings=200)
 
 
-@brings("Texts", "a token that the model's embedding does not have", "refused: E526")
+@brings("Texts", "a token outside the model's embedding", "refused with E526")
 def test_a_token_outside():
     with pytest.raises(bbilang.BbiError, match="token number 133 has no row in `embed`, which has 26"):
         bbilang.run("embed.token | attribute(output[1]) | present(bars)",
@@ -162,7 +162,7 @@ class Keeping(nn.Module):
         return self.fc(self.last.mean((2, 3)))
 
 
-@brings("Networks", "modules that keep features of a run or hold locks", "right: their weights alone are copied")
+@brings("Networks", "modules that store features of a run or hold locks", "works: only their weights are copied")
 def test_what_cannot_be_copied():
     torch.manual_seed(6)
     net = Keeping().eval()
@@ -183,7 +183,7 @@ class Unique(Keeping):
         raise TypeError("there is one of it")
 
 
-@brings("Networks", "`trust(random_weights)` of a module that refuses to be copied", "refused: E527")
+@brings("Networks", "`trust(random_weights)` of a module that cannot be copied", "refused with E527")
 def test_what_refuses_to_be_copied():
     with pytest.raises(bbilang.BbiError, match="Unique cannot be copied: there is one of it") as error:
         values("a.channel | attribute(output[1]) | trust(random_weights) | present(bars)", Unique().eval())
@@ -208,7 +208,7 @@ class Spectrum(nn.Module):
         return torch.fft.rfft2(x) * self.weight
 
 
-@brings("Networks", "layers of complex numbers", "refused: E525 at them; right before and after")
+@brings("Networks", "complex-valued layers", "refused with E525 at these layers; others work")
 def test_complex_numbers():
     torch.manual_seed(7)
     net = Fourier().eval()
@@ -221,7 +221,7 @@ def test_complex_numbers():
     close_to(values("c.spatial | attribute(output[1]) | present(heatmap)", net), plain(net, "c").sum(0), roundings=200)
 
 
-@brings("Weights", "random weights in the place of complex ones", "right: they stay complex")
+@brings("Weights", "random weights for complex-valued tensors", "works: they stay complex")
 def test_random_complex_weights():
     from bbilang.runtime.trust.random_weights import randomize
 
@@ -251,7 +251,9 @@ class Remembers(nn.Module):
 WAYS = ["linear", "integrated_gradients(n_steps=2)", "smoothgrad(n_samples=2)", "occlusion(window=4)"]
 
 
-@brings("Networks", "modules that keep features or fill caches while they run", "right: nothing of ours stays in them")
+@brings(
+    "Networks", "modules that store features or fill caches while they run", "works: no data of bbilang remains in them"
+)
 @pytest.mark.parametrize("method", WAYS)
 def test_nothing_of_a_trace_stays_in_a_module(method):
     network, x = Remembers().eval(), torch.rand(3, 12, 12)
@@ -283,7 +285,7 @@ class Folded(nn.Module):
         return self.h(torch.cat([found, torch.tanh(self.side(windows)).mean((1, 2, 3)).view(len(x), 4)], 1)) ** 2
 
 
-@brings("Networks", "windows or patches of all pictures in one axis, beside the layer asked about", "right: row by row")
+@brings("Networks", "windows or patches of all pictures on one axis, next to the selected layer", "works: row by row")
 def test_windows_of_all_pictures_in_one_axis():
     network, x = Folded().eval(), torch.rand(3, 8, 8)
     text = "layer.channel | attribute(output[1], method=integrated_gradients(n_steps=3, quadrature=riemann_right))"
