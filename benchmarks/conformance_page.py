@@ -25,16 +25,16 @@ the published algorithm where neither has it. Stochastic methods get the same ma
 
 ## Method and building block
 
-Each number is the largest difference from the oracle's map, relative to its largest value: 1e-7 is single-precision rounding. A dash means
-that the method is not defined there and is refused with a code. A dot means that the method is defined but the oracle is not, or follows another rule;
-there, slow implementations verify it (zennit has no rule for attention, and a different one for
-negative values in excitation backprop).
+Each number is the largest difference from the oracle's map, relative to its largest value: 1e-7 is single-precision
+rounding. A dash means that the method is not defined there and is refused with a code. A dot means that the method is
+defined but the oracle is not, or follows another rule; there, slow implementations verify it (zennit has no rule for
+attention, and a different one for negative values in excitation backprop).
 
 """
 TIMES = """
-On EfficientNet-Lite0, one class, at the input (SIDE x SIDE): passes of the whole page (forward, backward, and reruns of the network
-above the layer; those of the same kind are shared by all methods, classes and layers of a file), and the time
-of the oracle relative to ours. One class is the least favourable case: [the benchmarks](benchmarks.md) use ten.
+On EfficientNet-Lite0, one class, at the input (SIDE x SIDE): passes of the whole page (forward, backward, and reruns of
+the network above the layer; those of the same kind are shared by all methods, classes and layers of a file), and the
+time of the oracle relative to ours. One class is the least favourable case: [the benchmarks](benchmarks.md) use ten.
 
 | method | oracle | forward | backward | reruns | ours | oracle, relative to ours |
 |---|---|---|---|---|---|---|
@@ -42,8 +42,8 @@ of the oracle relative to ours. One class is the least favourable case: [the ben
 AXIOMS = """
 ## Method and axiom
 
-The axioms that each method satisfies at the input with its defaults. A dot is a claim that property tests verify on random
-networks and pictures; where there is no dot, a counterexample in the tests violates the axiom
+The axioms that each method satisfies at the input with its defaults. A dot is a claim that property tests verify on
+random networks and pictures; where there is no dot, a counterexample in the tests violates the axiom
 (`tests/methods/test_axioms.py`).
 
 """

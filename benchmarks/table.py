@@ -23,10 +23,10 @@ HEAD = """# Benchmarks
 
 <!-- Written by `make bench` from benchmarks/results; a test holds it to them. -->
 
-Each row compares implementations of the same task, interleaved in one run; their values are compared before anything is timed. Ours uses the
-public API: a compiled text and `bbilang.execute` without a cache. The minimum is plain torch, hand-written for this
-network (`benchmarks/minimal.py`). Other tools are called as their documentation shows. `make bench` repeats all measurements
-and writes this page; `make bench ROWS=linear QUICK=1` runs a part.
+Each row compares implementations of the same task, interleaved in one run; their values are compared before anything
+is timed. Ours uses the public API: a compiled text and `bbilang.execute` without a cache. The minimum is plain torch,
+hand-written for this network (`benchmarks/minimal.py`). Other tools are called as their documentation shows. `make
+bench` repeats all measurements and writes this page; `make bench ROWS=linear QUICK=1` runs a part.
 """
 
 
@@ -182,10 +182,10 @@ def page(records: Sequence[Record]) -> str:
         "",
     ]
     blocks += [
-        "Times are medians of wall-clock time; quartiles and processor time are below. Peak memory is the increase of the",
-        "resident set of a separate process during the task, after a warm-up run; for tasks that are a whole process, the",
-        "peak of that process. One record is kept for each kind of processor. Measurements under other load are marked, and",
-        "never replace a record of the same processor without load.",
+        "Times are medians of wall-clock time; quartiles and processor time are below. Peak memory is the increase of",
+        "the resident set of a separate process during the task, after a warm-up run; for tasks that are a whole",
+        "process, the peak of that process. One record is kept for each kind of processor. Measurements under other",
+        "load are marked, and never replace a record of the same processor without load.",
         "",
     ]
     for title in dict.fromkeys(record["title"] for record in records):

@@ -30,8 +30,8 @@ AXIOMS = {
     "2017)",
     "linearity": "the contributions to a f + b g are a times those to f plus b times those to g (Sundararajan et al. "
     "2017)",
-    "symmetry": "parts that can be exchanged without changing the function, and have equal values in the input and in the "
-    "baseline, get equal contributions (Sundararajan et al. 2017)",
+    "symmetry": "parts that can be exchanged without changing the function, and have equal values in the input and in "
+    "the baseline, get equal contributions (Sundararajan et al. 2017)",
     "conservation": "in a network without biases, contributions have the same sum at every layer: the score, or 1 for "
     "probabilities (Bach et al. 2015)",
 }

@@ -113,7 +113,7 @@ def test_a_loaded_record_is_marked_and_both_processors_are_shown():
     text = table.page([here, there])
     assert text.count("## made | up\n") == 1 and "### Intel Xeon, AVX512" in text and "### AMD EPYC, AVX2" in text
     assert "| Intel Xeon, AVX512 |" in text and "| AMD EPYC, AVX2 **(under other load)** |" in text
-    assert "**Beside other load**: 25% of the processors' time went to other machines." in text
+    assert "**Under other load**: 25% of the processors' time went to other machines." in text
     assert [title for title, _ in table.bars([here, there])] == [
         "made | up (Intel Xeon, AVX512)",
         "made | up (AMD EPYC, AVX2)",
