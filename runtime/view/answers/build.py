@@ -46,7 +46,9 @@ def importance(drawing: Drawing, kinds: Mapping[str, str]) -> int:
     if drawing.node["over"] is not None or alone:
         return NOTHING
     if type.content in ("attribution", "gradient") or isinstance(drawing.field, Linked):
-        return MEASURE if pointed else WHY
+        slots = drawing.drawn.slots
+        sums = slots is not None and not {*slots.components} - {"layer", "step"}  # of whole layers: they name nothing
+        return MEASURE if pointed or sums else WHY
     return CLASSES if type.content == "score" and type.atom == "class" else MEASURE
 
 

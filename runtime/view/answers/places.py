@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-FINE = 32  # cells along a side, above which a position is described only by its region
+FINE = 64  # cells along a side, above which a position is described only by its region
 ROWS, COLUMNS = ("top", "", "bottom"), ("left", "", "right")
 
 
