@@ -72,6 +72,7 @@ def _flows(interface: Interface, selections: Sequence[Selection], styles: Styles
             if len(classes) > 1:
                 title = "What leads to" if len(drawn) == 1 else f"{element.title}: what leads to"
                 every = [(i, atom.label) for i, atom in enumerate(selection.atoms) if atom == EVERY]
+                every = every or [(-1, EVERY.label)]  # the selection's start, where no class is selected then
                 yield {"kind": "flow", "id": selection.id, "title": title, "options": [*classes, *every]}
 
 

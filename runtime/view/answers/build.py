@@ -8,7 +8,7 @@ from bbilang.compiler.contract import Style
 from bbilang.runtime.fields.field import Linked
 from bbilang.runtime.view.answers.by_content import by_content
 from bbilang.runtime.view.answers.shown import Shown
-from bbilang.runtime.view.budget import Lines
+from bbilang.runtime.view.budget.lines import Lines
 from bbilang.runtime.view.drawing import Drawing
 from bbilang.runtime.view.model import Answer, Element, Legend, Panel
 from bbilang.runtime.view.scales import decimals_of

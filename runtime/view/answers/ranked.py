@@ -7,7 +7,7 @@ from math import isfinite
 from bbilang.runtime.fields.prose import counted, prose
 from bbilang.runtime.view.answers.pieces import Part, listed, sentence, sentences
 from bbilang.runtime.view.answers.shown import Mark, Shown, leading
-from bbilang.runtime.view.budget import Sums
+from bbilang.runtime.view.budget.lines import Sums
 from bbilang.runtime.view.model import Answer, Piece
 
 

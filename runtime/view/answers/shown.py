@@ -14,7 +14,7 @@ from bbilang.compiler.ir.types import FieldType
 from bbilang.grammar.frozen import frozen
 from bbilang.runtime.fields.prose import percent, prose
 from bbilang.runtime.view.answers.pieces import Part, listed
-from bbilang.runtime.view.budget import Lines, Sums
+from bbilang.runtime.view.budget.lines import Lines, Sums
 from bbilang.runtime.view.drawing import Drawing, Index
 from bbilang.runtime.view.model import Frame, Panel, Piece
 

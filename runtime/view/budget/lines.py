@@ -16,9 +16,9 @@ from bbilang.compiler.ir.types import Axis
 from bbilang.compiler.optimize.budget import MOST_CLASSES, Budgeted, budgeted
 from bbilang.runtime.fields.field import Field, Linked, Named
 from bbilang.runtime.inputs.baseline_words import activation_for, zero_words
-from bbilang.runtime.view.budget_numbers import digits_of, plain, signed
+from bbilang.runtime.view.budget.flows import flow_lines
+from bbilang.runtime.view.budget.numbers import digits_of, plain, signed
 from bbilang.runtime.view.drawing import Drawing, Index
-from bbilang.runtime.view.flow_budget import flow_lines
 from bbilang.runtime.view.legend import PLURALS
 from bbilang.runtime.view.model import Panel
 

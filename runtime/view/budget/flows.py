@@ -7,7 +7,7 @@ import numpy as np
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.optimize.budget import budgeted
 from bbilang.runtime.fields.field import Named
-from bbilang.runtime.view.budget_numbers import digits_of, plain, signed
+from bbilang.runtime.view.budget.numbers import digits_of, plain, signed
 from bbilang.runtime.view.drawing import Drawing, Index
 
 
