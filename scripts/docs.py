@@ -2,8 +2,8 @@
 
 python scripts/docs.py [--draft] [--site FOLDER] [--only NAME ...]
 
-Links, anchors and pictures that lead nowhere stop it, and so does a spec whose page fails. Icons come from the cache
-where they are there; without them a page may take minutes on a CPU.
+It stops at a broken link, anchor or picture, and at a spec whose page fails. Icons come from the cache; without it, a
+page may take minutes on a CPU.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ SPECS = sorted((ROOT / "specs").glob("*.bbi"))
 
 
 def text(site: Path) -> None:
-    """Write the site without live pages. Raises CalledProcessError, after mkdocs said why."""
+    """Write the site without live pages. Raises CalledProcessError after mkdocs has printed the reason."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(site)]
     subprocess.run(command, cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "true"}, check=True)
 
 
 def live(site: Path, name: str, options: Sequence[str] = ()) -> Path:
-    """Write the page of one spec where the site shows it. Raises CalledProcessError, after `bbi` said why."""
+    """Write the page of one spec into the site. Raises CalledProcessError after `bbi` has printed the reason."""
     page = site / "gallery" / f"{name}.html"
     page.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "bbilang.cli.app", "run", f"specs/{name}.bbi", "-o", str(page), *options]
+    command = [sys.executable, "-m", "bbilang.cli", "run", f"specs/{name}.bbi", "-o", str(page), *options]
     subprocess.run(command, cwd=ROOT, check=True)
     return page
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--draft", action="store_true", help="small, quick icons, marked on the pages")
+    parser.add_argument("--draft", action="store_true", help="small icons, made quickly; the pages say so")
     parser.add_argument("--site", type=Path, default=ROOT / "build" / "site")
-    parser.add_argument("--only", nargs="*", metavar="NAME", help="live pages of these specs alone")
+    parser.add_argument("--only", nargs="*", metavar="NAME", help="only the live pages of these specs")
     given = parser.parse_args()
     site = given.site.resolve()
     try:

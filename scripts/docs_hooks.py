@@ -79,6 +79,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     if page.file.src_uri == "gallery.md":
+        page.meta["hide"] = ["toc"]
         return cards(markdown, config.extra["entries"])
     lines = [PIPES.sub(code, line) if line.startswith("|") else line for line in markdown.split("\n")]
     return NAMED.sub(r'```bbi title="\1"', ANCHORED.sub(r"\2 {#\1}", "\n".join(lines)))

@@ -2,8 +2,8 @@
 
 python scripts/docs_shots.py [--site FOLDER] [--only NAME ...]
 
-The pages are those that `make docs` wrote. Each is opened in Chromium, the pointer is put where MOMENTS says, and all
-above the footer becomes docs/images/gallery-NAME.webp. Look at what comes out.
+Each page that `make docs` wrote is opened in Chromium, the pointer is moved as in MOMENTS, and everything above the
+footer becomes docs/images/gallery-NAME.webp. Look at the results.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MOMENTS = {
 
 
 def shot(browser: Any, page: Path, moment: tuple[str, int, float, float] | None) -> bytes:
-    """The page above its footer as a PNG. Raises ValueError where the page complains."""
+    """The page above its footer as a PNG. Raises ValueError if the page reports an error."""
     complaints: list[str] = []
     tab = browser.new_page(viewport={"width": WIDE, "height": 1000})
     tab.on("console", lambda message: complaints.append(message.text))
@@ -52,7 +52,7 @@ def shot(browser: Any, page: Path, moment: tuple[str, int, float, float] | None)
 
 
 def small(png: bytes) -> bytes:
-    """The same picture as WebP: a quarter of the bytes, and the colours of icons and groups as they are."""
+    """The same picture as WebP: a quarter of the bytes, with the colours of icons and groups unchanged."""
     from PIL import Image
 
     buffer = io.BytesIO()
