@@ -205,6 +205,7 @@ STYLES = {
     "sankey": OPERATIONS["link"],
     "scatter": "late.spatial | project(pca, 2) | present(scatter)",
     "swatches": "late.channel | attribute(output.class) | present(swatches, facet=class)",
+    "number": "output | present(number)",
     "table": "late.channel | attribute(output) | top(2) | present(table)",
 }
 LATER = ("atlas",)  # needs a data set
