@@ -96,6 +96,8 @@ def _pair(earlier: Node, later: Node, make: Make) -> Node:
 
 def _whole(field: Node, make: Make) -> Arguments:
     """What all of the last layer gives to the classes: the groups of a factorization leave some of it out."""
+    if len(field.inputs) < 2:  # not a list of layers
+        return {}
     earlier, classes = field.inputs[-2:]
     if classes.type.content != "score" or earlier.op != "factorize" or earlier.get("of") is not None:
         return {}

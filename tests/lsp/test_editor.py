@@ -91,7 +91,7 @@ def test_completion(opened):
     assert "both" in labels and "block5c" not in labels
     while page.locator("li[aria-selected=true] .cm-completionLabel").inner_text() != "both":
         page.keyboard.press("ArrowDown")
-    page.wait_for_selector(".cm-completionInfo >> text=k from each end")
+    page.wait_for_selector(".cm-completionInfo >> text=The k strongest and the k weakest atoms")
     picture(page, "completion")
     page.keyboard.press("Enter")
     page.keyboard.type("3")
