@@ -78,7 +78,7 @@ FILES: Final[dict[str, Code]] = {
     ),
     "E445": Code(
         "a download that is not the file expected",
-        "A downloaded file is validated before it is stored: its SHA-256 must be the one that is pinned, published, or "
+        "A download is validated before it is stored: its SHA-256 must be the one that is pinned, published, or "
         "remembered from the first download, and names, shapes and numbers must be the model's. A page of a proxy that "
         "asks for a password is often the reason.",
         "$ bbi run page.bbi --model inceptionv1 --weights download --sha256 " + "0" * 64,
