@@ -85,9 +85,8 @@ def test_spatial_attribution(read, shown):
     elsewhere. Pointing at a cell: its classes, and a map over every layer; pointing at a class: another."""
     reader = read("spatial_attribution", *SMALLER["spatial_attribution"])
     here, influence = reader.data("here"), reader.data("influenced")
-    assert reader.numbers("here") == [] and "Point at a position in “What each place responds to”." in reader.words(
-        "here"
-    )
+    assert reader.numbers("here") == []
+    assert "Point at a position in “The photo, as three layers see it”." in reader.words("here")
     before = reader.pictures("grids")
     reader.point_at_cell("grids", 3, 2, (7, 7), picture=1)
     cell = next(
@@ -111,3 +110,15 @@ def test_spatial_attribution(read, shown):
     reader.away()
     tab = read("spatial_attribution", *SMALLER["spatial_attribution"], width=390, color_scheme="dark").tab
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_pointing_moves_nothing_below_the_answer(read):
+    """The sentence above the photo has another length at every position: the photo stays where it is."""
+    reader = read("activation_vector", width=700)
+    chart = reader.tab.locator("#element-photo .chart")
+    places = []
+    for row, column in ((2, 6), (11, 9), (0, 0), (6, 13)):
+        reader.point_at_cell("photo", row, column, (14, 14))
+        places.append(chart.evaluate("node => node.getBoundingClientRect().top + scrollY"))
+        assert f"row {row}, column {column}" in reader.words("vector")
+    assert max(places) - min(places) < 1

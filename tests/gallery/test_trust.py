@@ -87,21 +87,17 @@ def test_curves(read):
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_method_that_ignores_the_class_is_marked(read, scheme):
-    page = read(NAME, GUIDED, color_scheme=scheme)
-    (note,) = page.tab.locator("#element-removed .distrust").all()
-    assert note.get_attribute("role") == "note" and "guided_backprop" in note.inner_text()
-    assert "Adebayo" in note.inner_text() or "Nie" in note.inner_text()
-    icon = note.locator("svg")
-    assert icon.get_attribute("aria-hidden") == "true" and icon.bounding_box()["width"] >= 16
-    above = page.tab.locator("#element-removed .chart").bounding_box()["y"]
-    assert note.bounding_box()["y"] < above
-    assert page.tab.locator("#element-channels .distrust").count() == 0
+def test_a_method_that_ignores_the_class_says_so(read):
+    """A known weakness of a method is no alarm: it is a sentence under "How to read this"."""
+    page = read(NAME, GUIDED)
+    assert page.tab.locator("#element-removed .distrust").count() == 0
+    page.tab.locator("details").evaluate_all("all => all.forEach(node => (node.open = true))")
+    words = page.words("removed")
+    assert "Adebayo" in words and "Guided backprop" in words
 
 
 def test_the_page_without_a_browser(compiled):
     """A reader of the file, of JSON and of the picture is told as well."""
     view = compiled(NAME, GUIDED).page.view
     (element,) = (e for i in view.interfaces for e in i.elements if e.id == "removed")
-    assert element.legend.warnings and element.legend.trust[0].title == "deletion"
+    assert any("Adebayo" in note for note in element.legend.notes) and element.legend.trust[0].title == "deletion"

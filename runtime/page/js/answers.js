@@ -11,6 +11,19 @@ function answer(node, now) {
   node.hidden = !pieces.length;
 }
 
+// Room for the longest sentence of any state, so that what lies below does not move under the pointer.
+function reserve() {
+  for (const node of document.querySelectorAll("[data-answer]:not([hidden])")) {
+    const element = elements.get(node.dataset.answer);
+    element.longest ??= element.answers.map((pieces) => sentenceOf(pieces ?? [])).reduce((a, b) => (b.length > a.length ? b : a), "");
+    const probe = Object.assign(document.createElement(node.tagName), { className: node.className, textContent: element.longest });
+    probe.style.cssText = `position: absolute; visibility: hidden; width: ${node.clientWidth}px`;
+    node.after(probe);
+    node.style.minHeight = `${probe.offsetHeight}px`;
+    probe.remove();
+  }
+}
+
 // Whether a mark can be pointed at: slots have a cursor; positions, where a selection knows them.
 const shows = (element, atom) => !element.shapes.some(([deep]) => deep) || hovers(element, atom).length > 0;
 

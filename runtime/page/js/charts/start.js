@@ -25,6 +25,8 @@ async function start() {
     new ResizeObserver(() => fit(node, view)).observe(node);
   }
   draw();
+  reserve();
+  addEventListener("resize", reserve);
   document.documentElement.dataset.ready = "";
 }
 
