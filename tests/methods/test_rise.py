@@ -121,7 +121,8 @@ def test_rows_that_run_together_stay_in_the_cache(monkeypatch):
     monkeypatch.setattr(
         scores, "at_once", lambda upper: sizes.append((whole(upper), upper.cost.largest)) or sizes[-1][0]
     )
-    text = "input.pixel | attribute(output[1], method=rise(n_masks=40)) | present(heatmap)"
+    score = "output[1, score=probability]"  # of a probability there is no budget, and so no run without the layer
+    text = f"input.pixel | attribute({score}, method=rise(n_masks=40)) | present(heatmap)"
     model, found = tiny.adapter(), []
     for near in (2**25, 5 * 10**4, 1):
         monkeypatch.setattr(scores, "NEAR", near)
