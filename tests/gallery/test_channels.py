@@ -80,25 +80,25 @@ def test_channel_attribution(read, shown):
     assert "the output" in reader.words("icons")
     shown(reader.numbers("icons"), icons.values[start])
     photo, drawn = reader.pictures("photo"), reader.pictures("icons")
-    pointed = channels[start, 1, 1]
-    reader.point("icons", 4)  # the second of the later layer
+    pointed = channels[start, 0, 1]
+    reader.point("icons", 1)  # the second of the later layer
     assert f"block6a.expand, channel {pointed}" in reader.words("classes")
     assert reader.pictures("photo")[0] == photo[0] and reader.pictures("photo")[1:] != photo[1:]
     (state,) = [
         i for i, place in enumerate(zip(*(classes.coords[c][1].tolist() for c in ("layer", "channel")), strict=True))
-        if place == (1, pointed)
+        if place == (0, pointed)
     ]  # fmt: skip
     shown(reader.numbers("classes"), classes.values[state])
-    first = channels[start, 1, 0]
-    reader.click("icons", 3)
+    first = channels[start, 0, 0]
+    reader.click("icons", 0)
     assert (
         f"block6a.expand, channel {first}" in reader.words("icons")
         and f"root=block6a.expand+channel={first}" in reader.tab.url
     )
-    now = next(i for i, row in enumerate(icons.values) if np.isfinite(row[1]).sum() == 1 and channels[i, 1, 0] == first)
+    now = next(i for i, row in enumerate(icons.values) if np.isfinite(row[0]).sum() == 1 and channels[i, 0, 0] == first)
     shown(reader.numbers("icons"), icons.values[now])  # what feeds it, and itself in its own layer
     assert reader.pictures("icons") != drawn
-    reader.click("icons", 3)  # again: back to the output
+    reader.click("icons", 0)  # again: back to the output
     assert "the output" in reader.words("icons") and "root=" not in reader.tab.url
     shown(reader.numbers("icons"), icons.values[start])
     assert reader.pictures("icons") == drawn

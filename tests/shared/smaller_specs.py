@@ -6,12 +6,12 @@ Tests that compute one of them share this form, and so its numbers in the cache 
 FEWER_STEPS = ("n_steps=64", "n_steps=8")
 SMALLER = {
     "channel_attribution": (
-        ("block3a.expand, block4a.expand, ", ""),
+        ("block5a.expand, block4a.expand]", "block5a.expand]"),
         ("top(12, per=layer)", "top(2, per=layer)"),
-        ("output[top(50)]", "output[top(8)]"),
+        ("output[top(10)]", "output[top(8)]"),
     ),
     "methods_side_by_side": (
-        ("n_steps=64", "n_steps=2"),
+        ("n_steps=256", "n_steps=2"),
         ("n_samples=16", "n_samples=2"),
         ("occlusion,", "occlusion(window=112, stride=112),"),
         ("n_masks=256", "n_masks=3"),
