@@ -19,7 +19,7 @@ NUMBER = r"[+−]?\d+(?:,\d{3})*(?:\.\d+)?"
 MARK = re.compile(rf"(\d+) \(({NUMBER})\)")
 QUICK = {
     "methods_side_by_side": (
-        ("n_steps=64", "n_steps=2"),
+        ("n_steps=256", "n_steps=2"),
         ("n_samples=16", "n_samples=2"),
         ("n_masks=256", "n_masks=8"),
         ("top(3)", "top(2)"),
