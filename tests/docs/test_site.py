@@ -164,7 +164,12 @@ def test_in_a_browser(over: str, site: Path, served: str, chromium) -> None:
         live = tab.frame_locator("iframe.live")
         live.locator("#element-icons .chart svg").first.wait_for()
         assert live.locator("#theme").inner_text() == "light", "dark as the system is"
-        if over == "http":  # between files, a frame is a stranger to its page
+        copy = tab.locator(".read pre button, .read .highlight nav button").first
+        copy.wait_for()
+        assert "Copy" in (copy.get_attribute("title") or "")
+        copy.click()
+        tab.locator(".md-dialog", has_text="Copied to clipboard").wait_for()
+        if over == "http":  # between files, a frame has another origin than its page
             height = tab.locator("iframe.live").bounding_box()["height"]
             assert abs(height - live.locator("body").evaluate("node => node.offsetHeight")) < 40
             tab.locator(".md-header__option label:not([hidden])").first.click()
