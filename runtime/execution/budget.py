@@ -65,8 +65,7 @@ def budget_of(element: Element, run: Run) -> Budget | None:
 def _at(scores: Named, target: Field) -> Named:
     """Sums of scores (..., class*) with the target's weights."""
     assert target.index is not None and target.weight is not None
-    picked = combine(np.multiply, scores.take("class*", target.index), target.weight)
-    return Named(tuple(d for d in picked.dims if d != TERM), picked.data.sum(picked.dims.index(TERM)))
+    return combine(np.multiply, scores.take("class*", target.index), target.weight).summed(TERM)
 
 
 def _nan() -> Named:
@@ -127,5 +126,4 @@ def _baseline(node: Node, run: Run, target: Field) -> Named | None:
     difference = Named(("layer", "slot", "input"), checks).take("slot", slots)
     if not run.attributes_sums(node, node["to"]):
         difference = combine(np.multiply, difference, target.weight)
-    summed = Named(tuple(d for d in difference.dims if d != TERM), difference.data.sum(difference.dims.index(TERM)))
-    return combine(np.subtract, target.values, summed)
+    return combine(np.subtract, target.values, difference.summed(TERM))

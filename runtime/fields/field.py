@@ -55,6 +55,10 @@ class Named:
     def renamed(self, names: Mapping[str, str]) -> Named:
         return Named(tuple(names.get(d, d) for d in self.dims), self.data)
 
+    def summed(self, dim: str, dtype: type[np.floating] | None = None) -> Named:
+        """Return the sum along one axis."""
+        return Named(tuple(d for d in self.dims if d != dim), self.data.sum(self.dims.index(dim), dtype=dtype))
+
     def take(self, dim: str, index: Named) -> Named:
         """Index along one axis, which the axes of ``index`` replace; axes that both have are paired.
 

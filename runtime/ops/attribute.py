@@ -197,13 +197,11 @@ def of_targets(node: Node, to: Node, frame: Field, run: Run) -> Field:
     slots = run.slots(node, to, target_layer)  # (..., term) -> slot
     picked = every.take("slot", slots)
     if run.attributes_sums(node, to, target_layer):  # a difference of classes was attributed as one score
-        summed = picked
+        terms = picked
     else:
         assert target.weight is not None
-        summed = combine(np.multiply, picked, target.weight)
-    axis = summed.dims.index(TERM)
-    values = Named(tuple(d for d in summed.dims if d != TERM), summed.data.sum(axis))
-    result = rebuilt(frame, node.type, values, target.names)
+        terms = combine(np.multiply, picked, target.weight)
+    result = rebuilt(frame, node.type, terms.summed(TERM), target.names)
     result.coords |= {c: target.coords[c] for c in CLASSES if c in target.coords}
     return result
 

@@ -92,9 +92,7 @@ def target_field(node: Node, index: Named, weight: Named, run: Run) -> Field:
         scores = run.probabilities
     table = Named(("input", "class*"), scores)
     picked = table.take("class*", index)
-    summed = combine(np.multiply, picked, weight)
-    axis = summed.dims.index(TERM)
-    values = Named(tuple(d for d in summed.dims if d != TERM), summed.data.sum(axis, dtype=np.float32))
+    values = combine(np.multiply, picked, weight).summed(TERM, np.float32)
     plain = tuple(d for d in index.dims if d != TERM)
     single = index.data.shape[-1] == 1 and bool((weight.data == 1).all())
     coords = {"input": Named(("input",), np.arange(len(scores)))}

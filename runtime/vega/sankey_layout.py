@@ -34,12 +34,13 @@ def scaled(frames: Sequence[Frame], scales: Sequence[int]) -> tuple[float, ...]:
     count = 1 + max(scales, default=0)
     free = 1 - LABEL * _most(frames) / (LEAST + LABEL * _most(frames))
     most = [0.0] * count
-    for frame in frames:
-        for (column, _), (up, down) in _bands(frame).items():
+    every = [(frame, _bands(frame)) for frame in frames]
+    for _, bands in every:
+        for (column, _), (up, down) in bands.items():
             most[scales[column]] = max(most[scales[column]], sum(up.values()) + sum(down.values()))
     made = [free / total if total else 0.0 for total in most]
-    fullest = max((_column_height(frame, column, scales, made) for frame in frames for column in set(frame.columns)),
-                  default=0.0)  # fmt: skip
+    fullest = max((_column_height(frame, bands, column, scales, made) for frame, bands in every
+                   for column in set(frame.columns)), default=0.0)  # fmt: skip
     return tuple(width * min(1.0, free / fullest if fullest else 1.0) for width in made)
 
 
@@ -120,8 +121,10 @@ def _parts(
     return parts[0], parts[1], parts[2], parts[3]
 
 
-def _column_height(frame: Frame, column: int, scales: Sequence[int], of_one: Sequence[float]) -> float:
-    bands, total = _bands(frame), 0.0
+def _column_height(
+    frame: Frame, bands: dict[tuple[int, int], Band], column: int, scales: Sequence[int], of_one: Sequence[float]
+) -> float:
+    total = 0.0
     for slot in (slot for slot in range(len(frame.columns)) if frame.columns[slot] == column):
         up_in, down_in, up_out, down_out = _parts(bands, slot, column, scales, of_one)
         total += max(up_in, up_out) + max(down_in, down_out)

@@ -118,7 +118,8 @@ class _Builder:
             help = f"bound what the reader chooses, or compute with them in Python: `page.data({element.id!r})`"
             raise BbiError(Diagnostic("E311", message, next(iter(self.program.spans(node)), None), help),
                            self.program.source)  # fmt: skip
-        panels, missed = with_budgets(drawing, remarked(drawing, style.panels(drawing)), self.registry)
+        lines = Lines.of(drawing, self.registry)
+        panels, missed = with_budgets(drawing, remarked(drawing, style.panels(drawing)), lines, self.registry)
         legend = legend_of(drawing, style) if style.has_legend else None
         drawn = drawing.drawn
         options: dict[str, object] = {k: node[k] for k in ("opacity", "color") if node[k] is not None}
@@ -148,7 +149,7 @@ class _Builder:
             drawing.facet.name if drawing.facet else "",
             options=options,
         )
-        answers = answers_of(drawing, style, panels, legend, self.words, Lines.of(drawing, self.registry))
+        answers = answers_of(drawing, style, panels, legend, self.words, lines)
         self.importances[element.id] = importance(drawing, {s.id: s.kind for s in self.explicit})
         targets = self._targets(drawing, style)
         selects = [identity for identity, node in self.selections.items() if self._drives(drawing, node)]

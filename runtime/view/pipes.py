@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import replace
 
 from bbilang.compiler.check.class_names import class_index
@@ -103,11 +102,3 @@ def _holes(words: list[str | Node | None]) -> tuple[str, ...]:
         else:
             made += ["" if word is None else word["id"], ""]
     return tuple(made)
-
-
-def filled(element: Element, atom: str, choice: Callable[[str], str]) -> str:
-    """The pipe about an atom of this text, with what the reader chose; as in the page. Empty where there is none."""
-    kind = element.group_pipe if atom.isdecimal() else element.pipe
-    pipe = element.class_pipe if atom.startswith("output") else kind
-    parts = [word if i % 2 == 0 else (choice(word) if word else atom) for i, word in enumerate(pipe)]
-    return "".join(parts) if pipe and all(parts[1::2]) else ""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from math import prod
 
+from bbilang.runtime.view.answers.pieces import plain
 from bbilang.runtime.view.model import Element, Selection, View
 
 
@@ -82,8 +83,7 @@ def draws_nothing(element: Element, state: int) -> bool:
 
 def answer_of(element: Element, state: int) -> str:
     """What an element shows in one state, in words; empty for nothing."""
-    answer = element.answers[state] if state < len(element.answers) else ()
-    return "".join(piece.words for piece in answer)
+    return plain(element.answers[state]) if state < len(element.answers) else ""
 
 
 def budget_of(element: Element, state: int) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from filled_pipes import filled
 from text_sizes import ALLOWED, sizes
 
 import bbilang
-from bbilang.runtime.view.pipes import filled
 from bbilang.runtime.view.states import elements, start_choices
 
 ROOT = Path(__file__).parents[2]

@@ -1,5 +1,6 @@
 """The default model once for all tests, and the shared pictures where they are."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,15 @@ def shared():
     if not SHARED.is_dir():
         pytest.skip(f"the shared pictures are not at {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def networks(shared):
+    """The module with the shared networks' definitions."""
+    spec = importlib.util.spec_from_file_location("shared_networks", shared / "models" / "networks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

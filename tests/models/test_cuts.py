@@ -1,7 +1,5 @@
 """Cuts and branches: against deleting a layer and looking for a path, and against what real networks compute."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 import torch
@@ -166,14 +164,6 @@ def measured_place(adapter, layer, pictures):
     finally:
         handle.remove()
     return "cut" if torch.allclose(a, b, atol=1e-4, rtol=1e-4) else "branch"
-
-
-@pytest.fixture(scope="module")
-def networks(shared):
-    spec = importlib.util.spec_from_file_location("shared_networks", shared / "models" / "networks.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def network(name, networks, efficientnet):

@@ -1,8 +1,6 @@
 """Small trained networks that are not of the registry: concatenating, residual, a causal language model. What a page
 says of them is compared with plain torch."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 import torch
@@ -15,14 +13,6 @@ from bbilang.runtime.models.preprocess import Preprocess
 from bbilang.runtime.passes import forward
 
 TEXT = "Once upon a time, there was a little girl named"
-
-
-@pytest.fixture(scope="module")
-def networks(shared):
-    spec = importlib.util.spec_from_file_location("shared_networks", shared / "models" / "networks.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 import views
+from filled_pipes import filled
 
 from bbilang.runtime.view.model import Atom, Element
-from bbilang.runtime.view.pipes import filled
 
 pytestmark = pytest.mark.browser
 

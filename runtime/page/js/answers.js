@@ -1,12 +1,13 @@
 // ---- answers: what an element shows, in one or two sentences that follow the state
 
-const answers = (element, now) => element.answers[stateOf(element, now)] ?? []; // pieces: words, or [words, atom]
+const NO_ANSWER = [];
+const answers = (element, now) => element.answers[stateOf(element, now)] ?? NO_ANSWER; // pieces: words, or [words, atom]
 const sentenceOf = (pieces) => pieces.map((piece) => (typeof piece === "string" ? piece : piece[0])).join("");
 
 function answer(node, now) {
-  const element = elements.get(node.dataset.answer), pieces = answers(element, now), known = JSON.stringify(pieces);
-  if (node.dataset.words === known) return; // a button that has the focus keeps it
-  node.dataset.words = known;
+  const element = elements.get(node.dataset.answer), pieces = answers(element, now);
+  if (node.pieces === pieces) return; // equal answers are one list of the page's; a button that has the focus keeps it
+  node.pieces = pieces;
   node.replaceChildren(...pieces.map((piece) => (typeof piece === "string" || !shows(element, piece[1]) ? sentenceOf([piece]) : mark(element, piece))));
   node.hidden = !pieces.length;
 }

@@ -2,7 +2,7 @@
 
 const MOST_COPIES = 8;
 
-// The pipe about an atom as the page now asks about it; empty where there is none. As `filled` in view/pipes.py.
+// The pipe about an atom as the page now asks about it; empty where there is none.
 function pipeOf(element, number, now = choices()) {
   const text = element.atoms[number]?.[2] ?? "";
   const pipe = text.startsWith("output") ? element.classPipe : /^\d+$/.test(text) ? element.groupPipe : element.pipe;

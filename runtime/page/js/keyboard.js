@@ -16,20 +16,19 @@ function onKey(event, element, view) {
   if (!drives(element).length) return readByKey(event, element);
   const { atoms, wide, ids } = keyboardAtoms(element, view);
   const cursor = `cursor_${element.name}`;
-  const selected = selectedAtoms(element, choices());
+  // The atom under the cursor, else the selected one, if it is among these.
+  const current = (among = null) => (view.signal(cursor) >= 0 ? view.signal(cursor) : selectedAtoms(element, choices()).find((it) => it >= 0 && (among?.includes(it) ?? true)));
   if (event.key === "Escape") {
     view.signal(cursor, -1);
     choose(drives(element).map((id) => [id, null]));
     view.run();
   } else if (event.key === "Enter" || event.key === " ") {
-    const atom = view.signal(cursor) >= 0 ? view.signal(cursor) : selected.find((it) => it >= 0);
-    if (atom >= 0) act(element, [[ids, atom]], true);
+    if (current() >= 0) act(element, [[ids, current()]], true);
   } else if (event.key === "c" && !event.altKey && !event.ctrlKey && !event.metaKey) {
-    const atom = view.signal(cursor) >= 0 ? view.signal(cursor) : selected.find((it) => it >= 0);
-    copy(atom >= 0 ? pipeOf(element, atom) : "");
+    copy(current() >= 0 ? pipeOf(element, current()) : "");
   } else if (event.key in MOVES && atoms.length && !event.altKey && !event.ctrlKey && !event.metaKey) {
     const [right, down] = MOVES[event.key];
-    const at = atoms.indexOf(view.signal(cursor) >= 0 ? view.signal(cursor) : selected.find((it) => it >= 0 && atoms.includes(it)));
+    const at = atoms.indexOf(current(atoms));
     const next = at < 0 ? 0 : at + right + down * wide;
     if (next < 0 || next >= atoms.length || (right && at >= 0 && wide > 1 && Math.floor(next / wide) !== Math.floor(at / wide))) return event.preventDefault();
     view.signal(cursor, atoms[next]).run();

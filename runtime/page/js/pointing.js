@@ -13,15 +13,19 @@ function act(element, pointed, click) {
   choose([...changes], click);
 }
 
+// Where the pointer is in its target, as shares of the width and height: below 1.
+function sharesUnder(event) {
+  const box = event.target.getBoundingClientRect(), point = event.changedTouches?.[0] ?? event;
+  const share = (at, from, size) => Math.min(Math.max((at - from) / size, 0), 0.999999);
+  return [share(point.clientX, box.left, box.width), share(point.clientY, box.top, box.height)];
+}
+
 // What lies under the pointer: [[selections, atom], ...]
 function under(element, event, item) {
   const datum = item?.datum;
   if (!datum) return [];
   if (datum.grid) {
-    const box = event.target.getBoundingClientRect();
-    const share = (at, from, size) => Math.min(Math.max((at - from) / size, 0), 0.999999);
-    const point = event.changedTouches?.[0] ?? event;
-    const x = share(point.clientX, box.left, box.width), y = share(point.clientY, box.top, box.height);
+    const [x, y] = sharesUnder(event);
     if (!element.targets.length) {
       const [deep, wide] = element.shapes[datum.panel];
       return [[element.selects, datum.frame.atoms[Math.floor(y * deep) * wide + Math.floor(x * wide)]]];

@@ -79,9 +79,7 @@ function stopReading(host) {
 // Under the pointer, whether or not anything can be selected there.
 function readUnder(host, event, item) {
   if (!item?.datum?.grid) return;
-  const box = event.target.getBoundingClientRect(), point = event.changedTouches?.[0] ?? event;
-  const share = (at, from, size) => Math.min(Math.max((at - from) / size, 0), 0.999999);
-  readAt(host, item.datum.panel, share(point.clientX, box.left, box.width), share(point.clientY, box.top, box.height));
+  readAt(host, item.datum.panel, ...sharesUnder(event));
 }
 
 // What the keyboard selected, where it is a position.

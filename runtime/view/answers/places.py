@@ -11,6 +11,10 @@ ROWS, COLUMNS = ("top", "", "bottom"), ("left", "", "right")
 def region(y: int, x: int, shape: tuple[int, int]) -> str:
     """Return which of 3 x 3 regions contains a cell: "top left", "left", "centre"."""
     row, column = (min(2, 3 * at // max(size, 1)) for at, size in zip((y, x), shape, strict=True))
+    return _name(row, column)
+
+
+def _name(row: int, column: int) -> str:
     return " ".join(word for word in (ROWS[row], COLUMNS[column]) if word) or "centre"
 
 
@@ -31,5 +35,4 @@ def fullest_region(cells: np.ndarray) -> tuple[str, float] | None:
     if sums.sum() <= 0:
         return None
     row, column = np.unravel_index(int(sums.argmax()), sums.shape)
-    words = " ".join(word for word in (ROWS[row], COLUMNS[column]) if word) or "centre"
-    return words, float(sums.max() / sums.sum())
+    return _name(int(row), int(column)), float(sums.max() / sums.sum())

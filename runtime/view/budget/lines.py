@@ -15,11 +15,11 @@ from bbilang.compiler.ir.score_kinds import VALUE
 from bbilang.compiler.ir.types import Axis
 from bbilang.compiler.optimize.budget import MOST_CLASSES, Budgeted, budgeted
 from bbilang.runtime.fields.field import Field, Linked, Named
+from bbilang.runtime.fields.prose import PLURALS
 from bbilang.runtime.inputs.baseline_words import activation_for, zero_words
 from bbilang.runtime.view.budget.flows import flow_lines
 from bbilang.runtime.view.budget.numbers import digits_of, plain, signed
 from bbilang.runtime.view.drawing import Drawing, Index
-from bbilang.runtime.view.legend import PLURALS
 from bbilang.runtime.view.model import Panel
 
 MISSED = 0.05  # of the difference of the scores: what a method that promises completeness may miss
@@ -29,27 +29,22 @@ CLASS, LAYER, MEASURE, METHOD = "class", "layer", "measure", "method"
 
 
 def with_budgets(
-    drawing: Drawing, panels: tuple[Panel, ...], registry: Registry
+    drawing: Drawing, panels: tuple[Panel, ...], lines: Lines | None, registry: Registry
 ) -> tuple[tuple[Panel, ...], tuple[str, ...]]:
-    """Return the panels with the budget line of each state, and warnings where a method violates its completeness."""
-    if isinstance(drawing.field, Linked):
-        return tuple(
-            replace(panel, frames=tuple(
-                replace(frame, budget=flow_lines(drawing, drawing.index(state, facet), registry))
-                for frame, state in zip(panel.frames, drawing.each_state(), strict=True)))
-            for facet, panel in enumerate(panels)
-        ), ()  # fmt: skip
-    lines = Lines.of(drawing, registry)
-    if lines is None:
+    """Return the panels with the budget line of each state, and warnings where a method violates its completeness.
+    ``lines``: the element's own; a flow has others."""
+    flow = flow_lines(drawing, registry) if isinstance(drawing.field, Linked) else None
+    if flow is None and lines is None:
         return panels, ()
     made = []
     for facet, panel in enumerate(panels):
-        frames = [
-            replace(frame, budget=lines.words(drawing.index(state, facet), facet, frame.series))
-            for frame, state in zip(panel.frames, drawing.each_state(), strict=True)
-        ]
+        frames = []
+        for frame, state in zip(panel.frames, drawing.each_state(), strict=True):
+            at = drawing.index(state, facet)
+            words = flow(at) if flow is not None else lines.words(at, facet, frame.series) if lines is not None else ""
+            frames.append(replace(frame, budget=words))
         made.append(replace(panel, frames=tuple(frames)))
-    return tuple(made), lines.warnings()
+    return tuple(made), lines.warnings() if flow is None and lines is not None else ()
 
 
 @dataclass(frozen=True)
