@@ -114,9 +114,9 @@ def _atoms(node: Node, run: Run) -> Named:
 
 def _baseline(node: Node, run: Run, target: Field) -> Named | None:
     """Return the score at the baseline of a complete method: the score minus the difference that it was checked
-    against."""
+    against. None for groups: a factorization leaves out a part of the layer, so no method is complete over them."""
     method, parameters = bound(run.registry, node["method"])
-    if not method.completes or method.baseline(parameters) is None:
+    if not method.completes or method.baseline(parameters) is None or node.type.atom == "group":
         return None
     table = run.table(node, node["to"])
     if set(table.checks) != set(node.type.layers) or target.weight is None:
