@@ -8,6 +8,7 @@ import torch
 from closeness import within
 
 import bbilang
+from bbilang.runtime.inputs.load import picture_of
 from bbilang.runtime.models.loading import load
 from bbilang.runtime.view.states import elements, layered
 
@@ -51,8 +52,8 @@ def page():
 def without():
     """The score of the tiger cat by plain torch, with a layer's result replaced by zeros."""
     adapter = load("efficientnet_lite0")
-    image = bbilang.run('model efficientnet_lite0\ninput "sample:chelsea"\ninput | present(image)')
-    picture = image.results.pictures[0].image
+    picture = picture_of("sample:chelsea", "sample:chelsea", adapter).image
+    assert picture is not None
 
     def score(layer=None):
         hooks = []
