@@ -263,14 +263,15 @@ def test_groups_that_are_all_there():
 
 def test_groups_are_not_held_to_completeness():
     """What the factorization leaves out is no error of the method: more steps would not mend it."""
-    text = "g = b | factorize(nmf, 2)\ng | attribute(output[2], method=integrated_gradients(n_steps=64)) | present(bars)"
+    path = "attribute(output[2], method=integrated_gradients(n_steps=64)) | present(bars)"
+    text = f"g = b | factorize(nmf, 2)\ng | {path}"
     results = run(text)
     (element,) = elements(tiny.view_of(results))
     line = budget_of(element, 0)
     own = next(iter(results.fields.values())).values.data
     assert line.startswith("All groups") and "baseline" not in line.lower() and not element.legend.warnings
     near(numbers(line, "all groups"), [float(np.nansum(own))], PRINTED)
-    layer = run("b.channel | attribute(output[2], method=integrated_gradients(n_steps=64)) | present(bars)")
+    layer = run(f"b.channel | {path}")
     assert "baseline" in budget_of(next(iter(elements(tiny.view_of(layer)))), 0).lower()
 
 
