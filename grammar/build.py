@@ -64,12 +64,12 @@ def spelling(path: ast.Path) -> str:
 
 
 def is_plain(path: ast.Path) -> bool:
-    """Whether a path was parsed without parentheses around it, so that its span has its length."""
+    """Return whether a path was parsed without parentheses around it, so that its span has its length."""
     return path.span.end - path.span.start == len(spelling(path))
 
 
 def leftmost(value: Any) -> Any:
-    """The node at the start of a value's text, ignoring parentheses."""
+    """Return the node at the start of a value's text, ignoring parentheses."""
     while True:
         match value:
             case ast.Pipe(head=inner) | ast.Binary(left=inner) | ast.Index(value=inner) | ast.Attribute(value=inner):
@@ -90,7 +90,7 @@ class Builder:
     # --- names, numbers, strings ---
 
     def name_text(self, token: Token) -> str:
-        """A name without a dot or a model in front."""
+        """Return a name without a dot or a model in front."""
         for mark, what in ((":", "the name of a model"), (".", "dots")):
             if mark in token:
                 help = f"write `{token.replace(':', '_').replace('.', '_')}`"
@@ -99,7 +99,7 @@ class Builder:
         return str(token)
 
     def new_name(self, token: Token) -> ast.Name:
-        """A name that is introduced here."""
+        """Return a name that the text introduces."""
         if token in STATEMENT_WORDS:
             self.report(
                 codes.NOT_A_NAME,
@@ -181,7 +181,7 @@ class Builder:
         return ast.Constant(_CONSTANTS[token], span=token_span(token))
 
     def group(self, children: Children) -> Any:
-        """Parentheses make no node: the value's span grows to cover them."""
+        """Return the value in parentheses: they make no node, and its span grows to cover them."""
         left, value, right = children
         fields = dict(value.__dict__, span=Span(left.start_pos, right.end_pos))
         node = object.__new__(type(value))
@@ -359,7 +359,7 @@ class Builder:
 
 
 def compared_alone(value: ast.Expression) -> ast.Binary | None:
-    """The comparison with which a value begins, unless it stands in parentheses."""
+    """Return the comparison with which a value begins, unless it stands in parentheses."""
     head = value.head if isinstance(value, ast.Pipe) else value
     if isinstance(head, ast.Binary) and head.operator in COMPARISONS and value.span.start == head.left.span.start:
         return head

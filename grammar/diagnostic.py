@@ -30,7 +30,7 @@ class Diagnostic:
     related: tuple[tuple[Span, str], ...] = field(default=())
 
     def to_json(self, source: Source | None) -> dict[str, Any]:
-        """The form for editors: zero-based offsets, one-based lines and columns."""
+        """Return the JSON form for editors: zero-based offsets, one-based lines and columns."""
 
         def position(span: Span) -> dict[str, Any]:
             if source is None:
@@ -65,13 +65,13 @@ class BbiError(Exception):
 
 
 def _width(text: str) -> int:
-    """Columns that a text takes in a terminal: wide characters two, combining ones none."""
+    """Return the columns that a text takes in a terminal: wide characters two, combining ones none."""
     wide = {"W": 2, "F": 2}
     return sum(0 if unicodedata.combining(c) else wide.get(unicodedata.east_asian_width(c), 1) for c in text)
 
 
 def _clipped(text: str, left: int, right: int) -> tuple[str, int, int]:
-    """The part of a very long line that a message shows, and where its span begins and ends in it."""
+    """Return the part of a very long line that a message shows, and where its span begins and ends in it."""
     if len(text) <= LONGEST:
         return text, left, right
     start, end = max(0, left - LONGEST // 4), min(len(text), left + LONGEST // 2)
@@ -81,7 +81,7 @@ def _clipped(text: str, left: int, right: int) -> tuple[str, int, int]:
 
 
 def _excerpt(source: Source, span: Span, note: str = "") -> list[str]:
-    """The lines of a span with carets under the whole of it; long spans show their first and last line."""
+    """Return the source lines of a span with carets under it; long spans show their first and last line."""
     (first, column), (last, end_column) = source.position(span.start), source.position(span.end)
     gutter = max(4, len(str(last)) + 1)
     lines = [f"  --> {source.name}:{first}:{column}"]
@@ -97,7 +97,7 @@ def _excerpt(source: Source, span: Span, note: str = "") -> list[str]:
 
 
 def render(diagnostics: Iterable[Diagnostic], source: Source | None) -> str:
-    """Text for a terminal, one block per diagnostic, a blank line between two."""
+    """Render diagnostics for a terminal, one block each, separated by blank lines."""
     blocks = []
     for d in diagnostics:
         lines = [f"{d.severity}[{d.code}]: {d.message}"]

@@ -35,12 +35,12 @@ class Token:
 
     @property
     def is_value(self) -> bool:
-        """Whether it could be a value, or the beginning of one."""
+        """Whether the token could be a value, or the beginning of one."""
         return self.kind in ("string", "number", "word") and self.text not in OPERATORS
 
     @property
     def quoted(self) -> str:
-        """The token in backquotes, for a message; a long one is cut."""
+        """The token in backquotes, for a message; a long one is truncated."""
         if self.kind == "end":
             return "the end of the statement"
         return f"`{self.text}`" if len(self.text) <= 40 else f"`{self.text[:37]}...`"
@@ -80,7 +80,7 @@ class ErrorContext:
 
     @cached_property
     def open(self) -> tuple[int, ...]:
-        """Indices of the brackets that are open before the rejected token, the innermost last."""
+        """Indices of the brackets that are open before the rejected token, innermost last."""
         stack: list[int] = []
         for number, token in enumerate(self.tokens[: self.index]):
             if token.kind == "mark" and token.text in "([":
@@ -126,7 +126,7 @@ class ErrorContext:
 
 
 def error_context(text: str, offset: int) -> ErrorContext:
-    """The context of the token at a character offset of a logical line."""
+    """Return the context of the token at a character offset of a logical line."""
     tokens = [Token("begin", "", Span(0, 0))]
     for match in _TOKEN.finditer(text):
         if match.lastgroup is not None:

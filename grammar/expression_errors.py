@@ -44,7 +44,8 @@ def not_a_stage(context: ErrorContext) -> Diagnostic | None:
 
 
 def after_a_stage(context: ErrorContext) -> Diagnostic | None:
-    """`... | factorize(nmf, 6).spatial`, `... | top(8)[0]`, `... | top 8`."""
+    """Diagnose an atom, an index or an argument after a stage: `... | factorize(nmf, 6).spatial`, `... | top(8)[0]`,
+    `... | top 8`."""
     if context.before.text == "|" or not context.before.ends_value or not context.in_stage:
         return None
     stage = context.tokens[context.value_start]
@@ -160,7 +161,7 @@ def chained_comparison(context: ErrorContext) -> Diagnostic | None:
 
 
 def not_callable(context: ErrorContext) -> Diagnostic | None:
-    """Parentheses after what is no name, an index after a number, a dot or a colon that belongs to nothing."""
+    """Diagnose parentheses after something that is not a name, an index after a number, and a stray dot or colon."""
     if context.at.text == "(" and context.before.kind == "attribute" and context.tokens[context.index - 2].text == ")":
         message, help = (
             "the stages of a pipe are joined by `|`, not by dots",
@@ -192,7 +193,7 @@ def not_callable(context: ErrorContext) -> Diagnostic | None:
 
 
 def _filter_help(context: ErrorContext) -> str:
-    """The help for a slice such as `layer.channel[2:10]`: write a condition."""
+    """Return the help for a slice such as `layer.channel[2:10]`: write a condition."""
     axis = context.tokens[context.open[-1] - 1].text.rpartition(".")[2]
     axis = {"spatial": "y", "neuron": "y", "pixel": "y", "group": "group", "token": "token"}.get(axis, "channel")
     bounds = []
@@ -204,7 +205,7 @@ def _filter_help(context: ErrorContext) -> str:
 
 
 def side_by_side(context: ErrorContext) -> Diagnostic | None:
-    """Two values with neither a comma nor an operator between them."""
+    """Diagnose two values with neither a comma nor an operator between them."""
     starts = context.at.is_value or context.at.text in ("[", "(", "not")
     if not (starts and context.before.ends_value):
         return None

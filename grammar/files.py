@@ -23,7 +23,8 @@ class Unusable(OSError):
 
 
 def path_of(name: str | os.PathLike[str]) -> Path:
-    """The path that a name stands for, with `~` and `~user` expanded. Raises Unusable; the file need not be there."""
+    """Return the path that a name stands for, with `~` and `~user` expanded. Raises Unusable; the file need not
+    exist."""
     text = os.fspath(name)
     if "\0" in text:
         raise Unusable(errno.EINVAL, "the name of a file holds no NUL character")
@@ -43,19 +44,19 @@ def path_of(name: str | os.PathLike[str]) -> Path:
 
 
 def beside(folder: Path, name: str) -> Path:
-    """The path of a name that a text in ``folder`` holds: whole or `~` names stay. Raises Unusable."""
+    """Resolve a name relative to ``folder``; absolute and `~` names stay. Raises Unusable."""
     path = path_of(name)
     return path if name.startswith("~") and path.is_absolute() else folder / path
 
 
 def short(name: str | os.PathLike[str]) -> str:
-    """A name as a message repeats it."""
+    """Shorten a name for a message."""
     text = os.fspath(name)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
 def opened(name: str | os.PathLike[str], most: int | None = None) -> BufferedReader:
-    """A regular file, open to read, of at most ``most`` bytes. Raises OSError; for anything else at once."""
+    """Open a regular file of at most ``most`` bytes for reading. Raises OSError, at once for anything else."""
     path = path_of(name)
     _regular(os.stat(path), most)  # before it is opened: opening some devices does something
     handle = os.open(path, OPEN)
@@ -68,12 +69,12 @@ def opened(name: str | os.PathLike[str], most: int | None = None) -> BufferedRea
 
 
 def regular(path: Path) -> None:
-    """Raises OSError where there is something else than a regular file; it is not opened."""
+    """Raise OSError if a path is not a regular file, without opening it."""
     _regular(os.stat(path), None)
 
 
 def read_bytes(name: str | os.PathLike[str], most: int) -> bytes:
-    """The whole of a regular file of at most ``most`` bytes. Raises OSError."""
+    """Read a regular file of at most ``most`` bytes. Raises OSError."""
     with opened(name, most) as file:
         data = file.read(most + 1)
     if len(data) > most:  # it grew, or has no size, as files of /proc
@@ -82,7 +83,7 @@ def read_bytes(name: str | os.PathLike[str], most: int) -> bytes:
 
 
 def read_text(name: str | os.PathLike[str], most: int) -> str:
-    """The same, as text in UTF-8. Raises OSError."""
+    """Read a regular file of at most ``most`` bytes as UTF-8 text. Raises OSError."""
     try:
         return read_bytes(name, most).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -90,7 +91,7 @@ def read_text(name: str | os.PathLike[str], most: int) -> str:
 
 
 def kind(mode: int) -> str | None:
-    """What a thing that is no regular file is called; None for a regular file."""
+    """Name the kind of something that is not a regular file; None for a regular file."""
     kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
     return None if stat.S_ISREG(mode) else kinds.get(stat.S_IFMT(mode), "a device")
 

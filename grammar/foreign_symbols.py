@@ -57,7 +57,7 @@ CHARACTERS: Final[dict[str, tuple[str, str | None]]] = {
 
 
 def describe(character: str) -> tuple[str, str | None]:
-    """(message, help) for a character outside the language."""
+    """Return (message, help) for a character outside of the language."""
     help = CHARACTERS.get(character, (None, None))[0]
     if character.isprintable():
         return f"the character `{character}` has no meaning here", help

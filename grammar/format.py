@@ -31,7 +31,7 @@ _BLANK = re.compile(r"\n[ \t\r]*\n")
 
 
 def format_file(file: ast.File) -> str:
-    """The text of a file, ending in a line end.
+    """Return the text of a file, ending in a line end.
 
     ``parse(format_file(file)) == file`` for every tree that text can spell, and formatting again changes nothing.
     Nodes need neither spans nor a source. Raises BbiError (E102) for a tree that is too deep to be read back.
@@ -43,7 +43,7 @@ def format_file(file: ast.File) -> str:
 
 
 def format_expression(node: ast.Expression | ast.Argument) -> str:
-    """The text of a value on one line, for messages."""
+    """Return the text of a value on one line, for messages."""
     return _flat(node, _PIPE)
 
 
@@ -51,7 +51,7 @@ def format_expression(node: ast.Expression | ast.Argument) -> str:
 
 
 def _level(node: ast.Node) -> int:
-    """How tightly a node's text holds together; below the level that its context requires, it gets parentheses."""
+    """Return how tightly a node's text binds; below the level that its context requires, it gets parentheses."""
     match node:
         case ast.Pipe():
             return _PIPE
@@ -71,14 +71,15 @@ def _operand_levels(node: ast.Binary) -> tuple[int, int]:
 
 
 def _operand_level(node: ast.Unary) -> int:
-    """`--x` is one minus after the other; `-(3)` is not the number -3."""
+    """Return the level that an operand requires: `--x` is one minus after the other; `-(3)` is not the number -3."""
     if node.operator == "not":
         return _NOT
     return _MINUS if isinstance(node.operand, ast.Unary) else _POSTFIX
 
 
 def _attribute_level(node: ast.Attribute) -> int:
-    """`(mixed4d).channel` keeps the parentheses: without them it is one path."""
+    """Return the level that `.channel` requires: `(mixed4d).channel` keeps its parentheses; without them it is one
+    path."""
     return _POSTFIX + isinstance(node.value, ast.Path | ast.Constant)
 
 
@@ -119,7 +120,7 @@ def _flat(node: Any, level: int) -> str:
 
 
 def _flat_stage(stage: ast.Call) -> str:
-    """`link()` and `link` are the same; what was written stays."""
+    """Format a stage on one line. `link()` and `link` are the same, and stay as written."""
     written = stage.span is not NOWHERE and stage.span.end > stage.name_span.end
     return _flat(stage, _PIPE) if stage.arguments or written else stage.name
 
@@ -165,7 +166,8 @@ class Writer:
         return node.span is not NOWHERE and self.waiting(node.span.end)
 
     def comments_inside(self, until: float, pad: str) -> str:
-        """The comments before a slot: the first may end the line that is being written, the others get their own."""
+        """Return the comments before a slot: the first may end the line that is being written, the others get their
+        own."""
         text, on_line = "", True
         while self.waiting(until):
             comment = self.take()
@@ -194,7 +196,7 @@ class Writer:
             self.last_end, self.last_was_block = comment.span.end, False
 
     def gap(self, start: int | None, is_block: bool) -> None:
-        """A blank line where the source has some, or around a block that no source was read for."""
+        """Write a blank line where the source has some, or around a block that no source was read for."""
         if self.last_end is None:
             return
         if self.tree.source is None or start is None or self.last_end < 0:
@@ -205,7 +207,7 @@ class Writer:
             self.lines.append("")
 
     def statement(self, statement: ast.Statement, indent: int, following: float) -> None:
-        """One statement with the comments inside it and the one at the end of its last line."""
+        """Write one statement with the comments inside it and the one at the end of its last line."""
         known = statement.span is not NOWHERE
         pad, tail = " " * indent, ""
         if is_block := isinstance(statement, ast.Interface):
@@ -283,7 +285,7 @@ class Writer:
         return head + self.node(value, column, indent, _PIPE)
 
     def show(self, value: ast.Expression, indent: int) -> str:
-        """Parentheses keep what would read as another statement a value."""
+        """Format a shown pipe, with parentheses around what would otherwise read as another statement."""
         first = leftmost(value)
         words = STATEMENT_WORDS - {"input", "output"}
         word = isinstance(first, ast.Path) and first.model is None and first.name in words
@@ -296,7 +298,8 @@ class Writer:
     # --- values ---
 
     def node(self, node: Any, column: int, indent: int, level: int, suffix: int = 0) -> str:
-        """Text that begins in a column; its further lines are indented from ``indent``. ``suffix`` is room to leave."""
+        """Format a node that begins in a column; its further lines are indented from ``indent``. ``suffix`` is room to
+        leave."""
         if not self.holds_comment(node):
             text = _flat_stage(node) if level < _PIPE else _flat(node, level)
             if column + len(text) + suffix <= WIDTH:
@@ -346,7 +349,7 @@ class Writer:
         self, head: str, brackets: str, node: ast.Node, items: Sequence[Any], column: int, indent: int,
         end: int | None = None, suffix: int = 0,
     ) -> str:  # fmt: skip
-        """Items in brackets, one per line where a comment or the width requires it."""
+        """Format items in brackets, one per line where a comment or the width requires it."""
         end = (node.span.end if node.span is not NOWHERE else 0) if end is None else end
         if not self.waiting(end):
             text = f"{head}{brackets[0]}{_flat_items(items)}{brackets[1]}"

@@ -19,7 +19,7 @@ T = TypeVar("T")
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def frozen(kind: type[T]) -> type[T]:
     """Make a frozen dataclass, compared and hashed by its fields with ``compare``, printed by those with ``repr``.
-    Methods that the class defines itself are kept."""
+    Methods that the class defines itself stay."""
     own = set(vars(kind))
     for name, method in _SHARED.items():
         if name not in own:
@@ -30,7 +30,7 @@ def frozen(kind: type[T]) -> type[T]:
 
 
 def _first_init(kind: Any) -> Callable[..., None]:
-    """An `__init__` that compiles the one of ``kind`` and stands aside for it."""
+    """Return an `__init__` that compiles the one of ``kind`` and replaces itself with it."""
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         kind.__init__ = compiled = _compiled_init(kind)
@@ -40,7 +40,7 @@ def _first_init(kind: Any) -> Callable[..., None]:
 
 
 def _compiled_init(kind: Any) -> Callable[..., None]:
-    """`__init__` with a parameter per field, which writes the object's dictionary."""
+    """Compile an `__init__` with a parameter per field, which writes the object's dictionary."""
     positional, named, body = ["self"], ["*"], ["own = self.__dict__"]
     values: dict[str, Any] = {"MISSING": MISSING}
     for f in fields(kind):

@@ -74,7 +74,7 @@ _BOUND = re.compile(r"^[ \t]*(?:def[ \t]+|dataset[ \t]+)?([^\W\d]\w*)[ \t]*(?:=(
 
 
 def lost_names(file: File) -> frozenset[str]:
-    """Names that the text seems to bind and the tree does not. A checker reports no errors about them."""
+    """Return the names that the text seems to bind and the tree does not. A checker reports no errors about them."""
     if file.source is None:
         return frozenset()
     bound: set[str] = set()
@@ -89,7 +89,7 @@ def lost_names(file: File) -> frozenset[str]:
 
 
 def too_large(text: str) -> Diagnostic | None:
-    """The diagnostic for a source of more than 256 kB; None for any other."""
+    """Return the diagnostic for a source of more than 256 kB; None for any other."""
     if len(text) <= MAX_BYTES // 4 or len(text.encode("utf-8", "surrogatepass")) <= MAX_BYTES:
         return None
     help = "split it with `use`"
@@ -133,7 +133,7 @@ def version_not_first(span: Span) -> Diagnostic:
 
 
 def shifted(diagnostic: Diagnostic, by: int) -> Diagnostic:
-    """The diagnostic with every span moved."""
+    """Move every span of a diagnostic."""
     span = diagnostic.span.shift(by) if diagnostic.span else None
     related = tuple((other.shift(by), note) for other, note in diagnostic.related)
     return replace(diagnostic, span=span, related=related)
@@ -153,7 +153,7 @@ def _parser() -> tuple[Lark, Builder]:
 
 @lru_cache(maxsize=4096)
 def parse_line(text: str, rule: Rule = "statement") -> tuple[Any, tuple[Diagnostic, ...]]:
-    """Parse one logical line: (statement or None, diagnostics), with spans relative to the line."""
+    """Parse one logical line. Returns (statement or None, diagnostics), with spans relative to the line."""
     with _LOCK:
         parser, builder = _parser()
         builder.problems.clear()
@@ -170,7 +170,7 @@ def parse_line(text: str, rule: Rule = "statement") -> tuple[Any, tuple[Diagnost
 
 
 def _narrowed(diagnostic: Diagnostic, text: str) -> Diagnostic:
-    """The diagnostic without white space at the ends of its span."""
+    """Trim white space from the ends of a diagnostic's span."""
     assert diagnostic.span is not None
     start, end = diagnostic.span.start, diagnostic.span.end
     covered = text[start:end]
@@ -192,7 +192,7 @@ _NESTING = re.compile(r"[(\[|.+\-*/<>=!]|and|or|not")  # each may add two levels
 
 
 def _too_deep(statement: ast.Node, text: str) -> Diagnostic | None:
-    """The diagnostic for expressions that nest too deeply without brackets, which the scanner cannot see."""
+    """Return the diagnostic for expressions that nest too deeply without brackets, which the scanner cannot see."""
     if 2 * len(_NESTING.findall(text)) + 8 <= MAX_DEPTH or (node := first_too_deep(statement, MAX_DEPTH)) is None:
         return None
     help = "bind a part of it to a name and use the name"

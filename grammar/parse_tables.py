@@ -30,12 +30,12 @@ def grammar() -> str:
 
 
 def stamp(text: str) -> str:
-    """What the tables are valid for: the version of Lark and a hash of the grammar."""
+    """Return the key of the tables: the version of Lark and a hash of the grammar."""
     return f"{lark.__version__} {hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def parser(builder: Any) -> Lark:
-    """The parser with a builder's callbacks, from the generated tables where they are valid."""
+    """Build the parser with a builder's callbacks, from the generated tables where they are valid."""
     text = grammar()
     try:
         from bbilang.grammar import generated_tables as generated
@@ -59,7 +59,7 @@ class _FastRule:
 
 
 def with_fast_rules(parser: Lark) -> Lark:
-    """The same parser with faster rules; unchanged where the internals of this version of Lark differ."""
+    """Return the same parser with faster rules; unchanged where the internals of this version of Lark differ."""
     inner = getattr(getattr(parser.parser, "parser", None), "parser", None)
     states = getattr(getattr(inner, "parse_table", None), "states", None)
     callbacks = getattr(inner, "callbacks", None)

@@ -234,17 +234,17 @@ class _Scanner:
         elif character == "}" and self.blocks and all(self.text[o] != "{" for o in self.openers):
             self.never_closed(before=span.start)
         else:
-            wanted = _CLOSER[opener]
+            closer = _CLOSER[opener]
             related = (Span(self.openers[-1], self.openers[-1] + 1), "opened here")
             message = f"this `{character}` does not close `{opener}`"
             if len(self.openers) > 1 and _CLOSER[self.text[self.openers[-2]]] == character:
                 del self.openers[-2:]
-                help = f"add `{wanted}` before it"
+                help = f"add `{closer}` before it"
                 self.report_broken(codes.STRAY_CLOSER, message, span, help, related)
             else:
                 self.openers.pop()
-                self.report(codes.STRAY_CLOSER, message, span, f"write `{wanted}`", related)
-                self.repair(span.start, wanted)
+                self.report(codes.STRAY_CLOSER, message, span, f"write `{closer}`", related)
+                self.repair(span.start, closer)
 
     def report_broken(self, code: str, message: str, span: Span, help: str, *related: tuple[Span, str]) -> None:
         self.report(code, message, span, help, *related)
@@ -338,7 +338,7 @@ class _Scanner:
 
     @staticmethod
     def closed(string: str) -> bool:
-        """Whether the last quote of a string is not escaped."""
+        """Return whether the last quote of a string is not escaped."""
         body = string[1:-1]
         return (len(body) - len(body.rstrip("\\"))) % 2 == 0
 

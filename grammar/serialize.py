@@ -26,14 +26,14 @@ MAX_LEVELS: Final = 3 * MAX_DEPTH  # arrays and objects inside each other; an ar
 
 
 def to_json(file: ast.File) -> dict[str, Any]:
-    """The JSON form of a tree. Raises BbiError (E102) for a tree that is too deep."""
+    """Return the JSON form of a tree. Raises BbiError (E102) for a tree that is too deep."""
     format_file(file)  # refuses what is too deep to be walked recursively
     form: dict[str, Any] = _node_to_json(file)
     return form
 
 
 def from_json(value: Any) -> ast.File:
-    """The tree of a JSON form.
+    """Build the tree of a JSON form.
 
     Raises BbiError: E132 with the path to what is malformed, E133 where no text could spell the tree (a name with a
     space in it, say), E102 or E101 where it is too deep or too large.
@@ -81,7 +81,7 @@ def _check_levels(value: Any) -> None:
 
 @cache
 def _field_types(kind: type) -> dict[str, Any]:
-    """Field name -> its type, resolved."""
+    """Return field name -> resolved type."""
     hints = typing.get_type_hints(kind, vars(ast))
     return {field.name: hints[field.name] for field in fields(kind)}
 
@@ -176,7 +176,7 @@ def _check_spelling(file: ast.File) -> None:
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema of the form, generated from the classes."""
+    """Generate the JSON Schema of the form from the classes."""
     definitions: dict[str, Any] = {}
     root = _schema_of(ast.File, definitions)
     return {
@@ -214,7 +214,7 @@ def _schema_of(expected: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _description(kind: type) -> str:
-    """The first paragraph of the docstring, unless dataclass wrote it."""
+    """Return the first paragraph of the docstring, unless dataclass wrote it."""
     text = (kind.__doc__ or "").strip()
     return "" if text.startswith(f"{kind.__name__}(") else " ".join(text.split("\n\n")[0].split())
 

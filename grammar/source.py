@@ -18,7 +18,7 @@ class Span:
     end: int
 
     def __or__(self, other: Span) -> Span:
-        """The smallest span that covers both."""
+        """Return the smallest span that covers both."""
         return Span(min(self.start, other.start), max(self.end, other.end))
 
     def shift(self, by: int) -> Span:
@@ -40,12 +40,12 @@ class Source:
         return (0, *(match.end() for match in re.finditer("\n", self.text)))
 
     def position(self, offset: int) -> tuple[int, int]:
-        """(line, column) of a character offset."""
+        """Return (line, column) of a character offset."""
         line = bisect_right(self.line_starts, offset)
         return line, offset - self.line_starts[line - 1] + 1
 
     def line(self, number: int) -> str:
-        """The text of a line, without its line end."""
+        """Return the text of a line, without its line end."""
         start = self.line_starts[number - 1]
         end = self.text.find("\n", start)
         return self.text[start : len(self.text) if end < 0 else end].rstrip("\r")

@@ -15,7 +15,7 @@ from bbilang.grammar.source import Span
 
 
 def _similar(word: str, choices: frozenset[str]) -> str | None:
-    """The choice that a typing error may have turned into this word, or None."""
+    """Return the choice that this word may be a misspelling of, or None."""
     errors = 1 if len(word) < 5 else 2
     from rapidfuzz import process  # slow to import, and rarely needed
     from rapidfuzz.distance import OSA
@@ -39,7 +39,7 @@ def reserved_word_as_name(context: ErrorContext) -> Diagnostic | None:
 
 
 def statement_word_called(context: ErrorContext) -> Diagnostic | None:
-    """`output("x")`."""
+    """Diagnose a statement word that is called: `output("x")`."""
     if context.at.text != "(" or context.before.text not in STATEMENT_WORDS:
         return None
     word = context.before
@@ -53,7 +53,7 @@ def statement_word_called(context: ErrorContext) -> Diagnostic | None:
 
 
 def number_as_name(context: ErrorContext) -> Diagnostic | None:
-    """`3a = ...`, `"x" = ...`."""
+    """Diagnose a number or text in place of a name: `3a = ...`, `"x" = ...`."""
     if context.at.text != "=" or context.before.kind not in ("number", "string"):
         return None
     kind = "number" if context.before.kind == "number" else "string"
@@ -64,7 +64,7 @@ def number_as_name(context: ErrorContext) -> Diagnostic | None:
 
 
 def statement_form(context: ErrorContext) -> Diagnostic | None:
-    """A statement that does not go on as its first word requires."""
+    """Diagnose a statement that does not continue as its first word requires."""
     word = context.first.text
     if word not in STATEMENT_WORDS or context.open or context.index < 2 or context.second.text == "=":
         return None
@@ -124,7 +124,7 @@ FOREIGN: Final[dict[str, tuple[str, str]]] = {
 
 
 def misspelt_statement_word(context: ErrorContext) -> Diagnostic | None:
-    """`modle inceptionv1`, `Input "a.jpg"`."""
+    """Diagnose a misspelt statement word: `modle inceptionv1`, `Input "a.jpg"`."""
     if context.index != 2 or context.first.kind != "word" or not (context.at.is_value or context.at.text == "{"):
         return None
     if foreign := FOREIGN.get(context.first.text.lower()):

@@ -36,7 +36,7 @@ MISTAKES: Final[tuple[Callable[[ErrorContext], Diagnostic | None], ...]] = (
 
 
 def syntax_error(text: str, offset: int) -> Diagnostic:
-    """The diagnostic for a logical line that the parser rejects at a character offset."""
+    """Diagnose a logical line that the parser rejects at a character offset."""
     context = error_context(text, offset)
     for mistake in MISTAKES:
         if (diagnostic := mistake(context)) is not None:

@@ -15,11 +15,11 @@ class InvariantError(AssertionError):
 
 
 def enabled() -> bool:
-    """Whether invariants are checked."""
+    """Return whether invariants are checked."""
     return os.environ.get(VARIABLE, "0") not in ("", "0")
 
 
 def require(holds: bool, broken: str) -> None:
-    """Raises InvariantError with the words of what is broken, unless it holds."""
+    """Raise InvariantError with a description of what is broken, unless it holds."""
     if not holds:
         raise InvariantError(broken)

@@ -11,7 +11,7 @@ from bbilang.grammar.walk import children
 
 
 def verify_ast(file: ast.File) -> None:
-    """Raises InvariantError where a tree without syntax errors is not as the parser gives it."""
+    """Raise InvariantError if a tree without syntax errors is not what the parser produces."""
     length = len(file.source.text) if file.source is not None else None
     pending: list[tuple[ast.Node, Span]] = [(child, file.span) for child in children(file)]
     while pending:

@@ -15,7 +15,7 @@ AnyNode = TypeVar("AnyNode", bound=ast.Node)
 
 @cache
 def child_fields(kind: type[ast.Node]) -> tuple[str, ...]:
-    """Names of the fields that may hold nodes, in the order of the class."""
+    """Return the names of the fields that may hold nodes, in the order of the class."""
     return tuple(
         field.name
         for field in fields(kind)
@@ -34,7 +34,7 @@ def children(node: ast.Node) -> Iterator[ast.Node]:
 
 
 def walk(node: ast.Node) -> Iterator[ast.Node]:
-    """The node and everything below it. Never recurses."""
+    """Yield the node and everything below it. Never recurses."""
     pending = [node]
     while pending:
         node = pending.pop()
@@ -43,7 +43,7 @@ def walk(node: ast.Node) -> Iterator[ast.Node]:
 
 
 def first_too_deep(node: ast.Node, limit: int) -> ast.Node | None:
-    """A node more than ``limit`` levels below this one; an argument or a name counts with what holds it.
+    """Return a node more than ``limit`` levels below this one; an argument or a name counts with what holds it.
 
     Never recurses, so that it can guard what does.
     """
@@ -58,14 +58,15 @@ def first_too_deep(node: ast.Node, limit: int) -> ast.Node | None:
 
 
 def shift(node: AnyNode, by: int) -> AnyNode:
-    """The same tree with every position moved. Nodes without a position keep none."""
+    """Return the same tree with every position moved. Nodes without a position keep none."""
     if by == 0:
         return node
     return _shifted(node, by)
 
 
 def _shifted(node: AnyNode, by: int) -> AnyNode:
-    """Copies past the constructors: this runs for every node of a file, and the nodes are known to be valid."""
+    """Copy nodes without their constructors: this runs for every node of a file, and the nodes are known to be
+    valid."""
     values = dict(node.__dict__)
     kind: Any = type(node)
     for name in child_fields(kind):

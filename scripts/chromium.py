@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-PLACES = (
+PATHS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     r"C:\Program Files\Google\Chrome\Application\chrome.exe",
@@ -25,8 +25,8 @@ def find() -> str | None:
     if given:
         return shutil.which(given)
     on_path = (shutil.which(name) for name in PROGRAMS)
-    in_place = (place for place in PLACES if Path(place).is_file())
-    return next((path for path in (*on_path, *in_place) if path), None)
+    installed = (path for path in PATHS if Path(path).is_file())
+    return next((path for path in (*on_path, *installed) if path), None)
 
 
 def install() -> None:

@@ -47,16 +47,16 @@ class Entry:
 
 def entries(gallery: str) -> list[Entry]:
     """Every section of the gallery. Raises PluginError if the sections do not match the specs."""
-    found = []
+    read = []
     for heading, name, figure, text in SECTION.findall(gallery):
         use, _, words = text.strip().partition("\n\n")
         if not use.startswith("Use it ") or "\n" in use:
             raise PluginError(f"docs/gallery.md: the section of {name} begins with a sentence `Use it ...` on one line")
-        found.append(Entry(name, heading, figure.strip(" ,"), use, words))
-    sections, specs = sorted(entry.name for entry in found), sorted(path.stem for path in SPECS.glob("*.bbi"))
+        read.append(Entry(name, heading, figure.strip(" ,"), use, words))
+    sections, specs = sorted(entry.name for entry in read), sorted(path.stem for path in SPECS.glob("*.bbi"))
     if sections != specs:
         raise PluginError(f"docs/gallery.md has the sections {sections}, and specs/ the files {specs}")
-    return found
+    return read
 
 
 def on_config(config: Any) -> Any:
@@ -131,9 +131,9 @@ hide: [navigation, toc]
 """
 
 
-def cards(markdown: str, found: list[Entry]) -> str:
+def cards(markdown: str, sections: list[Entry]) -> str:
     """The gallery with a card for each section: a picture if there is one, the heading and the question."""
-    return markdown[: SECTION.search(markdown).start()] + f'<div class="cards">{"".join(map(card, found))}</div>\n'
+    return markdown[: SECTION.search(markdown).start()] + f'<div class="cards">{"".join(map(card, sections))}</div>\n'
 
 
 def card(entry: Entry) -> str:

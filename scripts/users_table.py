@@ -48,10 +48,10 @@ def rows() -> Iterator[tuple[str, str, str]]:
 
 def page() -> str:
     """The whole page."""
-    found = list(rows())
+    table = list(rows())
     parts = [HEAD]
     for group in GROUPS:
-        lines = [f"| {what} | {happens} |" for g, what, happens in found if g == group]
+        lines = [f"| {what} | {happens} |" for g, what, happens in table if g == group]
         if lines:
             head = [f"## {group}\n", "| input | what happens |", "|---|---|"]
             parts.append("\n".join([*head, *lines]) + "\n")

@@ -38,8 +38,8 @@ app = typer.Typer(
 )  # fmt: skip
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         import bbilang
 
         print(f"bbi {bbilang.__version__}")

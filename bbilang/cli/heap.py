@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
-KEPT = 512 << 20  # bytes: more that is free at the end of the heap goes back to the system
+TRIM_THRESHOLD = 512 << 20  # bytes: more that is free at the end of the heap goes back to the system
 LARGE = 1 << 30  # bytes: a block above is mapped by itself
 
 _own = False
@@ -32,4 +32,4 @@ def keep_freed_blocks() -> None:
     library = ctypes.CDLL(None)
     if hasattr(library, "gnu_get_libc_version"):  # musl has other ways
         library.mallopt(M_MMAP_THRESHOLD, LARGE)
-        library.mallopt(M_TRIM_THRESHOLD, KEPT)
+        library.mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD)

@@ -9,15 +9,15 @@ import typer
 OUT = "Output"  # the panel of options that say where a result goes
 
 
-def _allow_code(wanted: bool) -> None:
-    if wanted:
+def _allow_code(requested: bool) -> None:
+    if requested:
         from bbilang.runtime.models.sources.permission import allow_code
 
         allow_code()
 
 
-def _show_log(wanted: bool) -> None:
-    if wanted:
+def _show_log(requested: bool) -> None:
+    if requested:
         from bbilang.cli.log import show_log
 
         show_log()

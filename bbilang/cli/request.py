@@ -21,8 +21,8 @@ from bbilang.grammar.source import Source
 from bbilang.page import FORMATS
 from bbilang.pipeline import Pipeline, Request
 
-KEPT = "interrupted: finished icons are kept, and the same command goes on from there"
-NOT_KEPT = "interrupted: nothing was written"
+RESUMABLE = "interrupted: finished icons are kept, and the same command goes on from there"
+NOTHING_WRITTEN = "interrupted: nothing was written"
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 SOME_PICTURE = ("picture 1",)  # for a text that leaves its picture to the command line
 
@@ -46,7 +46,7 @@ class CommandLine:
     @property
     def interrupted(self) -> KeyboardInterrupt:
         """Return the message for Ctrl-C while the request runs."""
-        return KeyboardInterrupt(KEPT if self.request.cache is not None else NOT_KEPT)
+        return KeyboardInterrupt(RESUMABLE if self.request.cache is not None else NOTHING_WRITTEN)
 
 
 def reported(pipeline: Pipeline, source: Source) -> Program:

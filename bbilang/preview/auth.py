@@ -47,7 +47,7 @@ class Guard:
             return "other pages get no answer"
         if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
             return "other sites get no answer"
-        if not self._known(self.asked(target)) and not self._known(self._kept(headers.get("Cookie", ""))):
+        if not self._known(self.asked(target)) and not self._known(self._cookie_token(headers.get("Cookie", ""))):
             return "open the address that `bbi watch` printed: it carries the token"
         return None
 
@@ -55,7 +55,7 @@ class Guard:
         """Return the token in the address, or ""."""
         return parse_qs(urlsplit(target).query).get("token", [""])[0]
 
-    def _kept(self, cookies: str) -> str:
+    def _cookie_token(self, cookies: str) -> str:
         try:
             cookie = SimpleCookie(cookies).get(self._name)
         except CookieError:

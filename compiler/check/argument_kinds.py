@@ -69,7 +69,7 @@ class ArgumentReader:
         return literal(value, parameter)
 
     def _ranking(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
-        """One of the parameter's words, or a target to rank by."""
+        """Return one of the parameter's words, or a target to rank by."""
         if isinstance(value, ast.Path):
             if value.name in parameter.choices:
                 return value.name
@@ -89,7 +89,7 @@ class ArgumentReader:
         return value.name
 
     def condition(self, value: ast.Expression, type: FieldType) -> tuple[Any, ...]:
-        """`value > 0.1 and channel < 100` as nested tuples: ("and", (">", "value", 0.1), ...).
+        """Return `value > 0.1 and channel < 100` as nested tuples: ("and", (">", "value", 0.1), ...).
 
         Raises CheckError E213, E215.
         """
@@ -118,7 +118,7 @@ class ArgumentReader:
         raise at(value.span, "E213", f"a condition compares numbers, and {describe(value)} is none", help)
 
     def _slider(self, value: ast.Expression, parameter: Parameter) -> Node | None:
-        """A `slider(...)`, or a name bound to one, where a number may slide; else None.
+        """Return the node of a `slider(...)` or of a name bound to one, where a number may slide; else None.
 
         Raises CheckError E213, E214.
         """
@@ -150,7 +150,8 @@ class ArgumentReader:
         return selection
 
     def _contents(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
-        """`activation`, `gradient(t)`, `attribute(t)` of the layer's neurons, or a list of them: nodes."""
+        """Return the nodes of `activation`, `gradient(t)`, `attribute(t)` of the layer's neurons, or of a list of
+        them."""
         if isinstance(value, ast.List):
             return tuple(self._contents(item, parameter, field) for item in value.items)
         if isinstance(value, ast.Constant) and value.value is None:
@@ -181,7 +182,7 @@ class ArgumentReader:
         return self.fields.substrate(Layers(field.type.model, field.type.layers), "neuron", value.span)
 
     def _compatible(self, value: ast.Expression, parameter: Parameter, field: Node) -> Node | None:
-        """Groups of a later layer: the attribution of the layer's neurons to them."""
+        """Attribute the layer's neurons to the groups of a later layer; None without groups."""
         if isinstance(value, ast.Constant) and value.value is None:
             return None
         groups = self.fields.field(value)
@@ -204,21 +205,21 @@ class ArgumentReader:
         return tuple(map(float, numbers))
 
     def _fit(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
-        """A layer's name, or a field."""
+        """Return a layer's name, or a field."""
         fit = self.scope.value(value)
         if isinstance(fit, Layers) and not fit.listed:
             return fit.names[0]
         return self.fields.as_field(fit, value)
 
     def _linked(self, value: ast.Expression, parameter: Parameter, field: Node) -> Node:
-        """A selection, or a field."""
+        """Return a selection, or a field."""
         linked = self.scope.value(value)
         if isinstance(linked, Node) and linked.type.content == "selection":
             return linked
         return self.fields.as_field(linked, value)
 
     def _boxes(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
-        """The boxes that a file has for the page's pictures. The program holds them, so it changes with the file."""
+        """Read the boxes of the page's pictures from a file. The program holds them, so it changes with the file."""
         if isinstance(value, ast.Constant) and value.value is None:
             return None
         name = self.argument(value, Parameter(parameter.name, "text", parameter.doc), field)
@@ -240,7 +241,7 @@ class ArgumentReader:
 
 
 def _as_literal(value: bool | int | float | str, at: ast.Expression) -> ast.Expression:
-    """The expression that a bound literal was, with the span of its use."""
+    """Return a bound literal as an expression with the span of its use."""
     if isinstance(value, bool):
         return ast.Constant(value, span=at.span)
     return ast.String(value, span=at.span) if isinstance(value, str) else ast.Number(value, span=at.span)

@@ -35,7 +35,7 @@ Read = Callable[[ast.Expression, Parameter], Any]
 def bind(
     what: str, span: Span, arguments: Sequence[ast.Argument], parameters: Sequence[Parameter], read: Read
 ) -> tuple[dict[str, Any], dict[str, Span]]:
-    """Bind arguments to parameters: (values by name, spans of the arguments given by name).
+    """Bind arguments to parameters. Returns (values by name, spans of the arguments given by name).
 
     ``what`` names the callee in messages; ``read`` turns an argument into its value.
 
@@ -77,7 +77,7 @@ def bind(
 
 
 def describe(value: ast.Expression) -> str:
-    """An expression in words, for messages."""
+    """Describe an expression in words, for messages."""
     match value:
         case ast.Number():
             return f"the number {value.value}"
@@ -147,14 +147,14 @@ def literal(value: ast.Expression, parameter: Parameter) -> Any:
 
 
 def numbers_of(value: ast.Expression) -> list[int | float] | None:
-    """The numbers of a list, or one number as a list; None for any other expression."""
+    """Return the numbers of a list, or one number as a list; None for any other expression."""
     items = value.items if isinstance(value, ast.List) else (value,)
     numbers = [item.value for item in items if isinstance(item, ast.Number)]
     return numbers if len(numbers) == len(items) else None
 
 
 def _whole_numbers(value: ast.Expression, parameter: Parameter) -> Any:
-    """One whole number, or a list: (y, x) of a size, one or three channels."""
+    """Read one whole number, or a list: (y, x) of a size, one or three channels."""
     items = value.items if isinstance(value, ast.List) else (value,)
     counts, what = ((1, 2), "(y, x)") if parameter.kind == "size" else ((1, 3), "channels as red, green and blue")
     whole = [i.value for i in items if isinstance(i, ast.Number) and i.value == int(i.value)]
@@ -168,7 +168,7 @@ def _whole_numbers(value: ast.Expression, parameter: Parameter) -> Any:
 
 
 def _check_range(number: float, parameter: Parameter, span: Span) -> None:
-    """Raises CheckError E214 for a number outside of the parameter's range."""
+    """Raise CheckError E214 for a number outside of the parameter's range."""
     low, high = parameter.minimum, parameter.maximum
     if (low is None or number >= low) and (high is None or number <= high):
         return

@@ -37,8 +37,8 @@ class FileContext:
 
 
 def read(name: str, context: FileContext) -> tuple[Row, ...]:
-    """(number of the picture, category, width and height of the picture or 0, left, top, right, bottom) of every box
-    of the page's pictures, in pixels of the original picture. Raises `Fail` E246."""
+    """Read every box of the page's pictures: (number of the picture, category, width and height of the picture or 0,
+    left, top, right, bottom), in pixels of the original picture. Raises `Fail` E246."""
     data = _json(name, context)
     try:
         rows = _coco(data, name, context) if isinstance(data, dict) else _voc(data, name, context)
@@ -105,7 +105,7 @@ def _voc(data: list[Any], name: str, context: FileContext) -> list[Row]:
 
 
 def _pictures(files: dict[Any, str], name: str, context: FileContext) -> dict[Any, list[int]]:
-    """The pictures of the page that each picture of the file is: by name, or the only one of each."""
+    """Map each picture of the file to the page's pictures of that name, or to the only one on both sides."""
     unnamed = [bool(UNNAMED.fullmatch(given)) for given in context.inputs]
     if len(files) == len(context.inputs) == 1 and unnamed[0]:
         return {key: [0] for key in files}
@@ -133,7 +133,7 @@ def _base(name: str) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """`a.jpg`, `b.jpg` and 3 more."""
+    """List names for a message: `a.jpg`, `b.jpg` and 3 more."""
     known = list(dict.fromkeys(names))
     words = ", ".join(f"`{one[:60]}`" for one in known[:SHOWN])
     return (words or "none") + (f" and {len(known) - SHOWN} more" if len(known) > SHOWN else "")
@@ -146,7 +146,7 @@ def _text(value: Any, name: str) -> str:
 
 
 def _size(one: dict[str, Any], name: str) -> tuple[int, int]:
-    """(width, height) of a picture; (0, 0) where the file does not have it."""
+    """Return (width, height) of a picture; (0, 0) where the file does not have it."""
     if "width" not in one and "height" not in one:
         return 0, 0
     width, height = one["width"], one["height"]

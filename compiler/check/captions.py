@@ -19,12 +19,12 @@ _FORM = re.compile(r"(?:(?P<layer>\S+) )?(?P<kind>[^\W\d]\w*)(?P<numbers>(?: \d+
 
 
 def references(caption: str) -> list[str]:
-    """The references of a caption, without their words."""
+    """Return the references of a caption, without their words."""
     return [match[2].strip() for match in REFERENCE.finditer(caption)]
 
 
 def reference_errors(value: ast.String, model: ModelDescription) -> Iterator[CheckError]:
-    """E250 for each reference of a caption that cannot be an atom of any layer of the model."""
+    """Yield E250 for each reference of a caption that cannot be an atom of any layer of the model."""
     plain = value.span.end - value.span.start == len(value.value) + 2  # no escapes: offsets are those of the text
     for match in REFERENCE.finditer(value.value):
         reference = match[2].strip()
@@ -35,7 +35,7 @@ def reference_errors(value: ast.String, model: ModelDescription) -> Iterator[Che
 
 
 def _wrong(reference: str, model: ModelDescription) -> tuple[str, str] | None:
-    """(why a reference means nothing, what to write), or None for one that may be an atom's."""
+    """Return (why a reference means nothing, what to write), or None if it may name an atom."""
     kinds = "as in `(channel 447)`, `(position 6 6)`, `(neuron 6 6 447)`, `(group 2)` or `(class 8)`"
     match = _FORM.fullmatch(reference)
     if match is None or match["kind"] in ("row", "column"):

@@ -127,7 +127,8 @@ class Checker(Preamble):
         return tuple(inputs or ()), tuple(interfaces)
 
     def complete(self, interfaces: Sequence[Interface]) -> bool:
-        """Whether the text has no error. Reports what only the whole shows: selections out of reach, no element."""
+        """Return whether the text has no error. Reports what only the whole shows: selections out of reach, no
+        element."""
         if self.lost is not None or self.has_errors:
             return False
         shown = [element for interface in interfaces for element in interface.elements]
@@ -142,7 +143,7 @@ class Checker(Preamble):
         return bool(shown)
 
     def unreachable(self, shown: Sequence[Element]) -> Iterable[CheckError]:
-        """Errors for selections that no reader could use."""
+        """Return errors for selections that no reader could use."""
         return unreachable(shown, self.registry, self.resolver)
 
     # --- statements ------------------------------------------------------------------------------------------------

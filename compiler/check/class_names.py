@@ -12,14 +12,14 @@ SHOWN = 6  # classes that a message lists
 
 
 def listed(names: list[str]) -> str:
-    """`a`, `b` or `c`."""
+    """List names for a message: `a`, `b` or `c`."""
     quoted = [f"`{name}`" for name in dict.fromkeys(names)]
     return " or ".join([", ".join(quoted[:-1]), quoted[-1]] if len(quoted) > 1 else quoted)
 
 
 @lru_cache(maxsize=16)
 def classes_by_name(labels: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    """Every whole label and every synonym in lower case, with the classes that it names."""
+    """Map every whole label and every synonym, in lower case, to the classes that it names."""
     table: dict[str, set[int]] = defaultdict(set)
     for index, label in enumerate(labels):
         for name in (label, *label.split(",")):
@@ -28,7 +28,7 @@ def classes_by_name(labels: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
 
 
 def _labels_with_words(labels: tuple[str, ...], name: str) -> list[str]:
-    """The labels, or synonyms in them, with all words of a name in them: `tiger cat` for `cats`. In their order."""
+    """Return the labels, or their synonyms, that contain all words of a name, in order: `tiger cat` for `cats`."""
     singulars = {_singular(word) for word in name.split()}
     matches = []
     for label in labels:
@@ -38,7 +38,7 @@ def _labels_with_words(labels: tuple[str, ...], name: str) -> list[str]:
 
 
 def _singular(word: str) -> str:
-    """The singular of an English word, roughly: `cats` gives `cat`, `foxes` `fox`, `canaries` `canary`."""
+    """Guess the singular of an English word: `cats` gives `cat`, `foxes` `fox`, `canaries` `canary`."""
     if word.endswith("ies") and len(word) > 4:
         return f"{word[:-3]}y"
     if word.endswith(("ses", "xes", "ches", "shes")):
@@ -47,7 +47,7 @@ def _singular(word: str) -> str:
 
 
 def class_index(description: ModelDescription, name: str) -> int:
-    """The index of the class that a name stands for: a whole label or one of its synonyms, in any case.
+    """Return the index of the class that a name stands for: a whole label or one of its synonyms, in any case.
 
     A name that is the first synonym of one class and a later one of another is ambiguous: the text must choose.
     Raises `Fail` E205, E206, E207.

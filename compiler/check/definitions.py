@@ -23,7 +23,7 @@ PIPED = "|"  # the name of the value that comes through the pipe; no text can sp
 
 
 def unknown_operation(call: ast.Call, scope: Scope) -> CheckError:
-    """The error for a stage that is no operation."""
+    """Return the error for a stage that is not an operation."""
     if call.name in SELECTIONS:
         message, help = f"`{call.name}` is a selection, not an operation", f"write `at({call.name}(...))`"
         return at(call.name_span, "E210", message, help)
@@ -59,7 +59,7 @@ class Expander:
             seen.add(parameter.name)
 
     def expand(self, call: ast.Call, piped: Node | None) -> Any:
-        """The value of a call. Errors in the body are reported at the call, with their own span as a related one."""
+        """Evaluate a call. Errors in the body are reported at the call, with their own span as a related one."""
         scope, macro = self.scope, self.scope.macros[call.name]
         if macro is None:
             raise Poisoned
@@ -89,7 +89,7 @@ class Expander:
 
 
 def _at_call(error: CheckError, macro: Macro, call: ast.Call, arguments: tuple[ast.Argument, ...]) -> CheckError:
-    """An error in the body, moved to the call; an error in an argument keeps its span."""
+    """Move an error in the body to the call; an error in an argument keeps its span."""
     if (
         any(a.span.start <= error.span.start and error.span.end <= a.span.end for a in arguments)
         and macro.source is None
@@ -104,7 +104,7 @@ def _at_call(error: CheckError, macro: Macro, call: ast.Call, arguments: tuple[a
 
 
 def substitute(node: Any, given: Mapping[str, ast.Expression]) -> Any:
-    """The expression with parameters replaced; `layer.channel` of a parameter is an atom of its argument."""
+    """Replace parameters in an expression; `layer.channel` of a parameter is an atom of its argument."""
     if isinstance(node, ast.Path):
         head, dot, atom = node.name.rpartition(".")
         if node.model is None and node.name in given:
@@ -121,7 +121,7 @@ def substitute(node: Any, given: Mapping[str, ast.Expression]) -> Any:
 
 
 def _stages(node: Any) -> list[ast.Call]:
-    """All stages of the pipes in an expression."""
+    """Return all stages of the pipes in an expression."""
     if isinstance(node, ast.Pipe):
         return [*_stages(node.head), *node.stages, *(c for s in node.stages for c in _stages(s.arguments))]
     if isinstance(node, tuple):

@@ -22,7 +22,7 @@ class FieldReader:
         self.scope, self.layers = scope, layers
 
     def layer_path(self, name: str, alias: str | None, span: Span) -> Any:
-        """`mixed4d` or `mixed4d.channel`: the last word is the atom if it is one of the atom words."""
+        """Resolve `mixed4d` or `mixed4d.channel`: the last word is the atom if it is one of the atom words."""
         context = self.scope.context(alias, span) if alias else self.scope.model
         head, _, last = name.rpartition(".")
         if head and last in ATOMS:
@@ -35,7 +35,7 @@ class FieldReader:
         return self.layers.layers_named(name, alias, span)
 
     def picture(self, span: Span) -> Node:
-        """The input as a picture. Raises CheckError E209 for a model that is shown none."""
+        """Return the input as a picture. Raises CheckError E209 for a model that takes no picture."""
         model = self.scope.model
         description = model.description
         if description.reads in NOT_PICTURES:
@@ -52,7 +52,8 @@ class FieldReader:
         return self.scope.make("input", (), {}, type, span)
 
     def atom_of(self, value: Any, atom: str, span: Span) -> Node:
-        """`value.atom`: the atoms of layers, of a factorization or of the input. Raises CheckError E208, E209."""
+        """Resolve `value.atom`: the atoms of layers, of a factorization or of the input. Raises CheckError E208,
+        E209."""
         if isinstance(value, Layers):
             if atom not in ATOMS:
                 help = did_you_mean(atom, ATOMS, f"atoms are {', '.join(ATOMS)}")
@@ -66,7 +67,7 @@ class FieldReader:
         raise at(span, "E208", f"`.{atom}` needs a layer or a list of layers before it")
 
     def factor(self, groups: Node, atom: str, span: Span) -> Node:
-        """`g.spatial`: where each group is. `g.channel`: which channels it is made of."""
+        """Resolve `g.spatial` (where each group is) or `g.channel` (which channels it is made of)."""
         layer = self.scope.context(groups.type.model, span).known_layer(groups.type.layers[0])
         names = [name for name in layer.axes if (name == "channel") == (atom == "channel")]
         if not names:
@@ -76,7 +77,7 @@ class FieldReader:
         return self.scope.make("factor", (groups,), {"which": atom}, type, span)
 
     def substrate(self, layers: Layers, atom: str, span: Span) -> Node:
-        """All atoms of one kind of some layers. Raises CheckError E209, E235."""
+        """Return all atoms of one kind of some layers. Raises CheckError E209, E235."""
         context = self.scope.context(layers.model, span)
         if layers.names == (INPUT_LAYER,):
             own = _input_atoms(context.description)
@@ -103,7 +104,8 @@ class FieldReader:
         return self.as_field(self.scope.value(expression), expression)
 
     def as_field(self, value: Any, expression: ast.Expression) -> Node:
-        """The value of an expression as a field; layers become their whole activation. Raises CheckError E234."""
+        """Return the value of an expression as a field; layers become their whole activation. Raises CheckError
+        E234."""
         if isinstance(value, Layers):
             return self.substrate(value, "whole", expression.span)
         if not isinstance(value, Node):
@@ -115,7 +117,7 @@ class FieldReader:
         return value
 
     def with_content(self, field: Node, span: Span) -> Node:
-        """The field itself, or its activation where the text names no content."""
+        """Return the field itself, or its activation where the text names no content."""
         if field.type.content != "substrate":
             return field
         operation = self.scope.registry.operations["activation"]
@@ -123,7 +125,7 @@ class FieldReader:
         return self.scope.make("activation", (field,), parameters, operation.type(field.type, parameters), span)
 
     def weights(self, call: ast.Call) -> Node:
-        """`weights(from, to)`: the summed kernel of the one linear operation between two layers."""
+        """Check `weights(from, to)`: the summed kernel of the one linear operation between two layers."""
         parameters = (Parameter("from", "layer", "the earlier layer"), Parameter("to", "layer", "the later layer"))
         given, spans = bind(call.name, call.span, call.arguments, parameters, lambda value, _: self.scope.value(value))
         for name in ("from", "to"):
@@ -143,7 +145,7 @@ class FieldReader:
 
 
 def _with_atom(context: ModelContext, name: str, atom: str, span: Span) -> LayerDescription:
-    """The layer as atoms of a kind see it. Raises CheckError E209 where it has no such atoms."""
+    """Return the layer described for one kind of atoms. Raises CheckError E209 where it has no such atoms."""
     layer = context.known_layer(name)
     if atom in ("group", "class", "example") or (atom == "pixel" and name != INPUT_LAYER):
         raise at(span, "E209", f"the layer `{name}` has no atom `{atom}`", _atoms_of(layer))
@@ -159,7 +161,7 @@ def _with_atom(context: ModelContext, name: str, atom: str, span: Span) -> Layer
 
 
 def _input_atoms(description: ModelDescription) -> tuple[str, ...]:
-    """The atoms that the input has: of a picture its pixels, of numbers their entries."""
+    """Return the kind of atoms that the input has: pixels for a picture, entries for numbers."""
     if description.reads not in NOT_PICTURES:
         return ("pixel",) if description.channels == 3 else ("pixel", "channel", "neuron")
     return ("channel",) if description.reads == "vector" else ("channel", "spatial", "neuron")

@@ -15,7 +15,8 @@ LARGEST = 256 * 1024
 
 
 def read(statement: ast.Use, folder: Path, root: Path | None, open_files: tuple[Path, ...]) -> tuple[Path, ast.File]:
-    """The tree of the file that a `use` names, relative to the file that names it and never outside of ``root``."""
+    """Return the tree of the file that a `use` names, relative to the file that names it and never outside of
+    ``root``."""
     name, span = statement.path.value, statement.path.span
     try:
         path = beside(folder, name).resolve()

@@ -47,7 +47,7 @@ class LayerReader:
         return self.scope.model.layer(name) is not None
 
     def quoted(self, name: str, span: Span) -> Layers | None:
-        """The layer that a quoted name stands for, or None.
+        """Return the layer that a quoted name stands for, or None.
 
         Raises CheckError E501, E502 for a module that is no layer.
         """
@@ -57,7 +57,7 @@ class LayerReader:
         return self.quoted_layer(name, span)
 
     def quoted_layer(self, name: str, span: Span) -> Layers:
-        """The layer of a quoted name, even one that is also a word of the language.
+        """Return the layer of a quoted name, even one that is also a word of the language.
 
         Raises CheckError where there is none.
         """
@@ -66,7 +66,7 @@ class LayerReader:
         return self.layers_named(name, None, span) if layer is None else Layers(model.slot.alias, (layer.name,))
 
     def layers_named(self, name: str, alias: str | None, span: Span) -> Layers:
-        """The layer of a name in the model of an alias, or in the first.
+        """Return the layer of a name in the model of an alias, or in the first.
 
         Raises CheckError E201, E204, E501, E502; Poisoned.
         """
@@ -100,7 +100,7 @@ class LayerReader:
         return at(span, "E204", f"`{name}` is not a layer of {description.name}", help)
 
     def _absent(self, name: str, description: ModelDescription, span: Span) -> CheckError:
-        """The error for a module that exists but is not a layer."""
+        """Return the error for a module that exists but is not a layer."""
         code, what, help = WHY[description.absent[name]]
         around = next((parent for parent in _parents(name) if parent in description.by_name), None)
         inside = next((layer.name for layer in description.layers if layer.module.startswith(f"{name}.")), None)
@@ -109,7 +109,8 @@ class LayerReader:
         return at(span, code, f"`{name}` {what}", f"{help}{listing}")
 
     def range(self, expression: ast.Range) -> Layers:
-        """`[block1a..block3a]`: the layers from one to another on the same level, so blocks without their insides."""
+        """Resolve `[block1a..block3a]`: the layers from one to another on the same level, so blocks without their
+        insides."""
         first, last = self.scope.value(expression.first), self.scope.value(expression.last)
         if not (isinstance(first, Layers) and isinstance(last, Layers)):
             raise at(expression.span, "E213", "a range goes from layer to layer")
@@ -122,7 +123,7 @@ class LayerReader:
         return Layers(first.model, tuple(n for n in order[low : high + 1] if n.count(".") == depth), listed=True)
 
     def in_order(self, earlier: Iterable[str], later: Iterable[str], alias: str, span: Span) -> None:
-        """Attribution goes from earlier layers to later ones. Raises E237."""
+        """Raise E237 unless attribution goes from earlier layers to later ones."""
         order = {layer.name: number for number, layer in enumerate(self.scope.context(alias, span).description.layers)}
         for a in earlier:
             for b in later:
@@ -136,13 +137,13 @@ class LayerReader:
 
 
 def _parents(name: str) -> Iterable[str]:
-    """`a.b.c` -> `a.b`, `a`."""
+    """Yield the enclosing names: `a.b` and `a` for `a.b.c`."""
     while "." in name:
         name = name.rpartition(".")[0]
         yield name
 
 
 def _similar_layers(name: str, description: ModelDescription) -> Iterable[str]:
-    """Layers of this model: the one of the most similar name first."""
+    """Return the layers of this model, the most similar name first."""
     near = difflib.get_close_matches(name, description.by_name, 1, 0.5)
     return (*near, *(layer.name for layer in description.layers[:1]))

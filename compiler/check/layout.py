@@ -22,7 +22,7 @@ class LayoutReader:
         self.laid_out: list[str] = []
 
     def read(self, statements: Sequence[ast.Layout]) -> Layout:
-        """Rows and columns of element ids; one column where the text has no layout.
+        """Read the layout as rows and columns of element ids; one column where the text has no layout.
 
         Raises CheckError E222, E223, E308.
         """
@@ -33,11 +33,11 @@ class LayoutReader:
         return self._part(statements[0].value)
 
     def left_out(self) -> list[Element]:
-        """The elements that the layout does not name."""
+        """Return the elements that the layout does not name."""
         return [e for e in self.elements if e.id in self.own and e.id not in self.laid_out]
 
     def in_words(self, elements: Sequence[Element], source: Source | None) -> str:
-        """Elements by their names, or by line where they have none."""
+        """List elements by name, or by line where they have none."""
         words, names = [], {identity: name for name, identity in self.named.items()}
         for element in elements:
             start = self.scope.origins[element.node][-1].start

@@ -23,7 +23,7 @@ class MethodReader:
         self.scope = scope
 
     def method(self, value: ast.Expression) -> Any:
-        """Read a method: its name, (name, parameters) where the text gives some, or ("list", methods).
+        """Read a method. Returns its name, (name, parameters) where the text gives some, or ("list", methods).
 
         Raises CheckError E219 and those of its parameters.
         """
@@ -71,7 +71,7 @@ class MethodReader:
         return (name, tuple((key, arguments[key]) for key in sorted(spans)))
 
     def _similar_methods(self, name: str) -> str:
-        """Help for an unknown method: the method of a similar name or synonym, or the list of all."""
+        """Suggest for an unknown method the method of a similar name or synonym, or list all."""
         methods = self.scope.registry.methods
         known = {other: method for method in methods.values() for other in (method.name, *method.known_as)}
         plain = name.lower().replace("_", "")
@@ -108,7 +108,7 @@ class MethodReader:
         return given
 
     def _check_positions(self, method: Method, parameters: Mapping[str, Any], field: Node, span: Span) -> None:
-        """Raises CheckError E238 for atoms that a method of positions is not defined for, and what `Method.suits`
+        """Raise CheckError E238 where a method of positions is not defined for the atoms, and what `Method.suits`
         raises."""
         description = self.scope.models[field.type.model].description
         any_numbers = "`linear`, `gradient` and `integrated_gradients` are of any numbers"
@@ -153,8 +153,8 @@ class MethodReader:
         return (kind.name, tuple(sorted((*others, ("layer", chosen)))))
 
     def check_targets(self, operation: Operation, arguments: Mapping[str, Any]) -> None:
-        """Raises `Fail` E238 for a method that is not defined for the target: one that has no gradient or reruns the
-        network, where the target is an attribution; one of competing classes, where it is no class."""
+        """Raise `Fail` E238 if the method is not defined for the target: a method without a gradient, or one that
+        reruns the network, for an attribution; a method of competing classes for anything but a class."""
         targets = [arguments[p.name] for p in operation.parameters if p.kind == "target"]
         chained = any(isinstance(node, Node) and target_layer_of(node) != OUTPUT for node in targets)
         for name in (p.name for p in operation.parameters if p.kind == "method"):
@@ -170,7 +170,7 @@ class MethodReader:
 
 
 def _maps_below(targets: list[Any], description: ModelDescription) -> list[str]:
-    """The layers with more than one position that come before every target that is a layer."""
+    """Return the layers with more than one position that come before every target that is a layer."""
     names = {x for t in targets if isinstance(t, Node) and t.type.content != "score" for x in t.type.layers}
     below = list(description.layers)
     if names:
@@ -180,7 +180,7 @@ def _maps_below(targets: list[Any], description: ModelDescription) -> list[str]:
 
 
 def _hyphenated(value: ast.Expression) -> str | None:
-    """`grad_cam` of `grad-cam`, which parses as a difference."""
+    """Return `grad_cam` for `grad-cam`, which parses as a difference."""
     if isinstance(value, ast.Path):
         return value.name
     if isinstance(value, ast.Binary) and value.operator == "-":
@@ -190,7 +190,7 @@ def _hyphenated(value: ast.Expression) -> str | None:
 
 
 def _is_class_score(target: Any) -> bool:
-    """Whether a target is scores of classes, and no sum or difference of them."""
+    """Return whether a target is scores of classes, not a sum or difference of them."""
     return (
         isinstance(target, Node)
         and target.type.content == "score"

@@ -8,14 +8,15 @@ from bbilang.compiler.ir.model_description import LayerDescription, ModelDescrip
 
 
 def example_entry(layer: LayerDescription) -> str:
-    """One entry of a layer as a text names it: as in `head.neuron[4, 4, 2]`."""
+    """Spell one entry of a layer as in a text: `head.neuron[4, 4, 2]`."""
     order = [axis for axis in ("y", "x", "token", "channel") if axis in layer.axes]
     indices = [str(0 if axis == "channel" else layer.sizes[axis] // 2) for axis in order]
     return f"`{layer.name}.neuron[{', '.join(indices)}]`"
 
 
 def no_score_vector(description: ModelDescription) -> Fail:
-    """The failure for a network without one vector of scores: what it gives instead, and how to go on."""
+    """Return the failure for a network without a single vector of scores: what it returns instead, and how to
+    proceed."""
     vectors = [part for part in description.parts if part.vector]
     if vectors:
         listing = ", ".join(f"`{part.name}` ({_counted(part)})" for part in vectors)
@@ -43,7 +44,7 @@ def no_score_vector(description: ModelDescription) -> Fail:
 
 
 def _source(description: ModelDescription) -> LayerDescription | None:
-    """The layer that the first part of a result comes from; else the last layer."""
+    """Return the layer that produces the first part of a result; else the last layer."""
     known = description.by_name
     for part in description.parts:
         own = [known[name] for name in part.layers if name in known]

@@ -114,7 +114,7 @@ class Preamble(Reporter):
             raise at(self._set_at("show.channels"), "E214", message, "channels count from zero")
 
     def _set_at(self, key: str) -> Span:
-        """The span of a setting's value; NOWHERE for one of the command line."""
+        """Return the span of a setting's value; NOWHERE if set on the command line."""
         return self.set_at.get(key, NOWHERE)
 
     def _models(self, statements: list[ast.Model]) -> dict[str, ModelContext]:
@@ -149,7 +149,7 @@ class Preamble(Reporter):
         return models
 
     def _own_model(self, description: ModelDescription) -> ModelContext:
-        """The module that a caller passes."""
+        """Return the module that a caller passes."""
         self.reads, self.channels = description.reads, description.channels
         self._check_settings(description)
         slot = ModelSlot("", description.name, self.options.weights)
@@ -163,7 +163,7 @@ class Preamble(Reporter):
         return ModelContext(slot, self._labelled(self._scored(description)))
 
     def _model(self, alias: str, name: str, weights: str | None, span: Span) -> ModelContext:
-        """The model of a registry name. ``span``: of that name, or NOWHERE."""
+        """Return the model of a registry name. ``span``: of that name, or NOWHERE."""
         assert self.registry.describe is not None, "the registry describes models"
         describe, name = self.registry.describe, self._located(name)
 
@@ -187,7 +187,7 @@ class Preamble(Reporter):
         return self._in_context(slot, description)
 
     def _with_span(self, span: Span, work: Callable[[], T]) -> T:
-        """Run ``work``; the errors that it raises get ``span``, or none for NOWHERE."""
+        """Run ``work``, attaching ``span`` to the errors that it raises, or none for NOWHERE."""
         try:
             return work()
         except BbiError as error:
@@ -195,7 +195,7 @@ class Preamble(Reporter):
             raise BbiError([replace(d, span=shown) for d in error.diagnostics], self.file.source) from error
 
     def _scored(self, description: ModelDescription) -> ModelDescription:
-        """The description with the scores that `output = "path"` names, for a model without one class vector."""
+        """Return the description with the scores that `output = "path"` names, for a model without one class vector."""
         for statement in self.file.statements:
             if isinstance(statement, ast.Output):
                 path = statement.path
@@ -244,7 +244,7 @@ class Preamble(Reporter):
         return replace(description, scores=resolved_kind(self.settings.get("scores.kind"), description.scores))
 
     def _labelled(self, description: ModelDescription) -> ModelDescription:
-        """The description with the class names of `set labels`. Raises CheckError E422."""
+        """Return the description with the class names of `set labels`. Raises CheckError E422."""
         name = self.settings.get("labels")
         if name is None:
             return description
@@ -272,7 +272,7 @@ class Preamble(Reporter):
         return replace(description, labels=labels)
 
     def _located(self, name: str) -> str:
-        """A model's name; where it names a file or a folder beside the text, with the full path."""
+        """Return a model's name; where it names a file or a folder beside the text, with the full path."""
         prefix = next((p for p in FOLDERS if name.startswith(p)), "")
         if not prefix and not name.endswith(FILE):
             return name
@@ -284,7 +284,7 @@ class Preamble(Reporter):
             return name
 
     def _texts(self) -> tuple[str, ...]:
-        """The inputs that are texts; errors in inputs are reported by `_inputs` itself later."""
+        """Return the inputs that are texts; `_inputs` reports errors in inputs later."""
         try:
             files = self._inputs([s for s in self.file.statements if isinstance(s, ast.Input)])
         except (BbiError, CheckError):
@@ -292,7 +292,7 @@ class Preamble(Reporter):
         return tuple(file for file in files if _is_text(file))
 
     def _check_input(self, name: str, span: Span) -> None:
-        """Raises CheckError E418 for an input of another kind than the model takes: pictures, texts, or numbers."""
+        """Raise CheckError E418 for an input of another kind than the model takes: pictures, texts, or numbers."""
         if self.reads is None or PLACEHOLDER.fullmatch(name):
             return
         if self.reads in NOT_PICTURES:
@@ -310,7 +310,7 @@ class Preamble(Reporter):
         raise at(span, "E418", "the model takes pictures, and this is a text", 'as in `input "sample:chelsea"`')
 
     def _folder(self) -> Path:
-        """The folder of the text, which file names in it are relative to."""
+        """Return the folder of the text, which file names in it are relative to."""
         source = self.file.source
         return Path(source.name).parent if source and not source.name.startswith("<") else Path()
 
@@ -340,7 +340,7 @@ def _is_text(name: str) -> bool:
 
 
 def _as_expression(value: Any) -> ast.Expression:
-    """The expression of a value from the command line or a call, as a text would spell it."""
+    """Return a value from the command line or a call as the expression that a text would spell."""
     if isinstance(value, bool) or value is None:
         return ast.Constant(value)
     if isinstance(value, int | float):

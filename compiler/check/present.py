@@ -54,7 +54,8 @@ class PresentReader:
         self.scope, self.fields, self.arguments = scope, fields, arguments
 
     def present(self, field: Node, call: ast.Call, span: Span) -> Node:
-        """The element that shows a field. ``span``: of the whole pipe. Raises CheckError E211-E218, E303-E310."""
+        """Return the element that shows a field. ``span``: of the whole pipe. Raises CheckError E211-E218,
+        E303-E310."""
         if field.type.content == "substrate":
             field = self.fields.with_content(field, call.span)
         presentation = self._bind(field, call)
@@ -100,7 +101,7 @@ class PresentReader:
         return Presentation(call, styles.styles[arguments["style"]], arguments, spans)
 
     def _check_caption(self, presentation: Presentation, field: Node, span: Span) -> None:
-        """Note E250 for references in the caption that mean no atom."""
+        """Report E250 for references in the caption that mean no atom."""
         if not presentation.arguments["caption"]:
             return
         given = presentation.call.arguments
@@ -109,7 +110,7 @@ class PresentReader:
             self.scope.notes += reference_errors(caption, self.scope.context(field.type.model, span).description)
 
     def _spend(self, type: FieldType, presentation: Presentation) -> Drawn:
-        """What the style draws of the axes that are not laid out.
+        """Return what the style draws along the axes that are not laid out.
 
         Raises CheckError E303, and what `Style.spend` raises.
         """
@@ -129,7 +130,7 @@ class PresentReader:
         return drawn
 
     def _check_names(self, call: ast.Call, known: set[str]) -> None:
-        """Raises CheckError E211 for an argument that an earlier stage of the pipe takes, and names that stage."""
+        """Raise CheckError E211 for an argument that belongs to an earlier stage of the pipe, naming that stage."""
         for argument in call.arguments:
             if argument.name is None or argument.name in known:
                 continue
@@ -144,8 +145,7 @@ class PresentReader:
             raise at(argument.span, "E211", f"`present` has no argument `{argument.name}`", help)
 
     def _check_icons(self, description: ModelDescription, style: Style, span: Span) -> None:
-        """Raises CheckError E304 for icons of a model that is not shown pictures: icons are pictures that it could
-        be shown."""
+        """Raise CheckError E304 for icons of a model that takes no pictures."""
         what = f"`{style.name}` draws pictures, and the model"
         if description.reads == "text":
             raise at(span, "E304", f"{what} reads text", "draw numbers: `bars`, or tokens as words: `heatmap`")
@@ -156,7 +156,7 @@ class PresentReader:
             raise at(span, "E304", what, "draw numbers: `bars`, or positions: `heatmap`")
 
     def _norms(self, field: Node, span: Span) -> Node:
-        """The L2 norm of each atom's part, which `size=norm` shows."""
+        """Return the L2 norm of each atom's part, which `size=norm` shows."""
         operation = self.scope.registry.operations["activation"]
         parameters = {"reduce": "norm"}
         try:
@@ -213,8 +213,8 @@ class PresentReader:
             raise at(span, "E305", message, help)
 
     def _check_marks(self, field: Node, presentation: Presentation, drawn: Drawn, states: int) -> None:
-        """Raises CheckError E310 for too many marks: a page carries those of every state, and a browser draws those
-        of one."""
+        """Raise CheckError E310 for too many marks: a page carries those of every state, and a browser draws those of
+        one."""
         limit = self.scope.settings.get("marks", default("marks"))
         facet = presentation.arguments["facet"]
         panels = field.type.axis(facet) if facet else None
@@ -235,7 +235,7 @@ class PresentReader:
             raise at(presentation.span_of("style"), "E310", message, help.format(needed))
 
     def _check_overlay(self, presentation: Presentation, over: Node, type: FieldType) -> None:
-        """Raises CheckError E307 where the style cannot be drawn over the element ``over``."""
+        """Raise CheckError E307 where the style cannot be drawn over the element ``over``."""
         style, span, facet = presentation.style, presentation.spans["over"], presentation.arguments["facet"]
         base = self.scope.registry.styles[over["style"]]
         if not style.overlays:
@@ -251,8 +251,8 @@ class PresentReader:
             raise at(span, "E307", message, "what is drawn over an element matches its facets")
 
     def _check_repeated(self, over: Node, facet: str, type: FieldType, span: Span) -> None:
-        """Raises CheckError E307 where the photo ``over``, repeated for each panel of ``facet``, is repeated for others
-        already."""
+        """Raise CheckError E307 where the photo ``over``, repeated for each panel of ``facet``, is already repeated for
+        another facet."""
         beside = [element for element in self.scope.drawn if element["over"] == over and element["facet"]]
         fields = [(element["facet"], element.inputs[0].type) for element in beside]
         sizes = {(name, axis.size) for name, field in fields if (axis := field.axis(name)) is not None}
@@ -264,7 +264,8 @@ class PresentReader:
 
 
 def _with_input_states(type: FieldType, facet: str | None, drawn: Drawn) -> FieldType:
-    """The type with the axis of several inputs as states, unless it is laid out or drawn: the reader picks one."""
+    """Return the type with the axis of several inputs as states, unless it is laid out or drawn: the reader picks
+    one."""
     if "input" in drawn.spent:
         return type
     inputs = [axis for axis in type.axes if axis.name == "input" != facet and axis.size > 1]
@@ -273,7 +274,7 @@ def _with_input_states(type: FieldType, facet: str | None, drawn: Drawn) -> Fiel
 
 
 def one_atom_axis(type: FieldType, style: str, spare: tuple[str, ...] = ()) -> Axis:
-    """The one axis of atoms that a row of marks spends. Raises `Fail` where there is none or a choice."""
+    """Return the one axis of atoms that a row of marks spends. Raises `Fail` where there is none, or more than one."""
     own = [axis for axis in type.atom_axes if axis.name not in spare]
     if len(own) == 1:
         return own[0]

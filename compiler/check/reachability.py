@@ -42,7 +42,8 @@ def unreachable(
 
 
 def _shown(element: Node, registry: Registry) -> Iterator[Marks]:
-    """The components that identify the marks or cells of an element, without `layer`, and the layers of their atoms."""
+    """Yield the components that identify the marks or cells of an element, without `layer`, and the layers of their
+    atoms."""
     style = registry.styles[element["style"]]
     if style.shows_input:
         yield PHOTO, (element.op,)
@@ -56,13 +57,13 @@ def _shown(element: Node, registry: Registry) -> Iterator[Marks]:
 
 
 def _shows(shown: Mapping[tuple[str, ...], set[str]], selection: Node) -> bool:
-    """True where marks or cells of some element are atoms of the selection, whatever the reader chose before."""
-    wanted, layers = selection.type.axes[0].components, selection.type.layers
-    if wanted == ("y", "x") and len(layers) == 1 and PHOTO in shown:  # a photo shows the positions of every layer
+    """Return whether marks or cells of some element are atoms of the selection, whatever the reader chose before."""
+    components, layers = selection.type.axes[0].components, selection.type.layers
+    if components == ("y", "x") and len(layers) == 1 and PHOTO in shown:  # a photo shows the positions of every layer
         return True
-    if wanted == ("class",):
-        return wanted in shown
-    return not shown.get(_without_layer(wanted), set()).isdisjoint(layers)
+    if components == ("class",):
+        return components in shown
+    return not shown.get(_without_layer(components), set()).isdisjoint(layers)
 
 
 def _without_layer(components: tuple[str, ...]) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ class Reporter:
 
     @property
     def resolver(self) -> Resolver:
-        """The resolver of the text; only where ``has_resolver``: it needs a model."""
+        """The resolver of the text; available only if ``has_resolver``, since it needs a model."""
         return self._resolver
 
     @resolver.setter
@@ -63,7 +63,7 @@ class Reporter:
         return None
 
     def _drain(self, resolver: Resolver) -> None:
-        """Report the errors that the resolver noted without stopping."""
+        """Report the errors that the resolver recorded without stopping."""
         for note in resolver.notes:
             self._report(note)
         resolver.notes.clear()

@@ -72,7 +72,7 @@ class Resolver(Scope):
         raise at(expression.span, "E234", f"{describe(expression)} has no meaning here")
 
     def path(self, path: ast.Path) -> Any:
-        """The value of a name: a binding, `input`, `output`, or a layer, each with or without an atom behind it."""
+        """Resolve a name: a binding, `input`, `output`, or a layer, each with or without an atom behind it."""
         if path.model is not None:
             self.context(path.model, path.span)
             return self.fields.layer_path(path.name, path.model, path.span)
@@ -100,7 +100,8 @@ class Resolver(Scope):
         return self.fields.layer_path(path.name, None, path.span)
 
     def list(self, expression: ast.List) -> Any:
-        """`[mixed3a, mixed4a]`, `[mixed3a..mixed5a]`: layers. `[output[a], output[b]]`: targets. `[6, 6]`: numbers."""
+        """Resolve a list: `[mixed3a, mixed4a]` and `[mixed3a..mixed5a]` are layers, `[output[a], output[b]]` targets,
+        `[6, 6]` numbers."""
         if not expression.items:
             raise at(expression.span, "E213", "this list is empty")
         values: list[Any] = []
@@ -133,7 +134,7 @@ class Resolver(Scope):
     # --- calls and pipes -------------------------------------------------------------------------------------------
 
     def call(self, call: ast.Call) -> Any:
-        """A call outside of a pipe: a selection, a definition, or `weights`."""
+        """Check a call outside of a pipe: a selection, a definition, or `weights`."""
         if call.name in SELECTIONS:
             return self.selections.make(call)
         if call.name in self.macros:
@@ -163,7 +164,7 @@ class Resolver(Scope):
         return field
 
     def _check_names(self, stages: Iterable[ast.Call]) -> None:
-        """Note unknown operations and styles in stages that cannot be typed, because the field before them failed."""
+        """Report unknown operations and styles in stages that cannot be typed because the field before them failed."""
         for stage in stages:
             if stage.name in self.macros or self.open:
                 continue
@@ -177,7 +178,8 @@ class Resolver(Scope):
                     self.notes.append(at(style.span, "E218", f"`{style.name}` is not a style", near))
 
     def index(self, expression: ast.Index) -> Node:
-        """`output[...]`: scores of classes. `layer.channel[7]`: one atom of a layer. Raises CheckError E236."""
+        """Resolve an index: `output[...]` is scores of classes, `layer.channel[7]` one atom of a layer. Raises
+        CheckError E236."""
         base = expression.value
         if isinstance(base, ast.Path) and base.name == "output" and base.model is None:
             return self.targets.indexed(expression)
@@ -205,19 +207,19 @@ class Resolver(Scope):
                 raise at(argument.span, "E236", f"{axis.name} {number} is outside 0..{axis.size - 1}", help)
         name = axes[0].name if len(axes) == 1 else node.type.atom
         fused = Axis(name, 1, tuple(axis.name for axis in axes), whole=False)
-        kept = tuple(axis for axis in node.type.axes if axis not in axes)
+        remaining = tuple(axis for axis in node.type.axes if axis not in axes)
         type = FieldType(
             node.type.content,
             node.type.atom,
             node.type.layers,
-            (*kept, fused),
+            (*remaining, fused),
             model=node.type.model,
             signed=node.type.signed,
         )
         return self.make("pick_atom", (node,), {"index": tuple(numbers)}, type, expression.span)
 
     def stage(self, field: Node, call: ast.Call, span: Span) -> Node:
-        """One stage of a pipe applied to the field before it. ``span``: of the pipe up to here."""
+        """Apply one stage of a pipe to the field before it. ``span``: of the pipe up to here."""
         if field.op == "present":
             raise at(call.span, "E234", "nothing can follow `present`: what is drawn is no field any more")
         if call.name in self.macros:
@@ -255,7 +257,7 @@ class Resolver(Scope):
         return self.make(call.name, (field,), arguments, type, span)
 
     def _inner(self, span: Span, name: str, field: Node, **given: Any) -> Node:
-        """A node of an operation that another one expands to."""
+        """Build a node of an operation that another operation expands to."""
         operation = self.registry.operations[name]
         arguments = {p.name: p.default for p in operation.parameters} | given
         type = operation.refined(operation.type(field.type, arguments), arguments, self.registry)
@@ -263,7 +265,7 @@ class Resolver(Scope):
 
 
 def _kind(value: Any) -> str:
-    """A member of a list in words, for a message about a list that mixes."""
+    """Describe the kind of a list's member, for the message about mixed lists."""
     if isinstance(value, Layers):
         return "a layer"
     if isinstance(value, Node):

@@ -43,7 +43,7 @@ class ModelContext:
         return self.description.input if name == INPUT_LAYER else self.description.by_name.get(name)
 
     def known_layer(self, name: str) -> LayerDescription:
-        """The layer of a name that was checked before. Raises KeyError for any other."""
+        """Return the layer of a name that was checked before. Raises KeyError for any other."""
         return self.description.input if name == INPUT_LAYER else self.description.by_name[name]
 
 
@@ -143,7 +143,7 @@ class Scope(ABC):
         return next(iter(self.models.values()))
 
     def context(self, alias: str, span: Span) -> ModelContext:
-        """The model of an alias. Raises CheckError E421."""
+        """Return the model of an alias. Raises CheckError E421."""
         if alias not in self.models:
             named = [name for name in self.models if name]
             help = did_you_mean(alias, named, f"models are {', '.join(named)}") if named else f"leave out `{alias}:`"
@@ -155,6 +155,6 @@ class Scope(ABC):
         return Axis("input", self.inputs)
 
     def unavailable(self, span: Span, what: str, help: str | None = None) -> None:
-        """Note E901, once for a span: the expression has a type but cannot be run yet. The check goes on."""
+        """Report E901, once per span: the expression has a type but cannot be run yet. The check goes on."""
         if all(note.span != span for note in self.notes):
             self.notes.append(at(span, "E901", f"{what} is not available yet", help))

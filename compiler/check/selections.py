@@ -64,7 +64,7 @@ class SelectionReader:
         raise at(expression.span, "E233", f"{describe(expression)} is not a selection", help)
 
     def make(self, call: ast.Call) -> Node:
-        """The selection of a call. Raises CheckError E213, E214, E306 and those of its argument."""
+        """Build the selection of a call. Raises CheckError E213, E214, E306 and those of its argument."""
         name, self.scope.name = self.scope.name, None
         if call.name == "slider":
             return self._slider(call, name)
@@ -98,7 +98,7 @@ class SelectionReader:
         return self.scope.make(call.name, (), {**parameters, "id": identity}, type, call.span)
 
     def _identity(self, preferred: str, op: str, parameters: dict[str, Any], type: FieldType, name: str | None) -> str:
-        """A unique id for every selection; equal selections of one title share one."""
+        """Return a unique id for a selection; equal selections with the same title share one."""
         said = name or "", parameters["title"]  # a node's digest leaves out its title
         key = Node(op, (), tuple(sorted({**parameters, "id": said}.items())), type).digest
         identity, number = preferred, 2
@@ -107,7 +107,8 @@ class SelectionReader:
         return identity
 
     def _slider(self, call: ast.Call, name: str | None) -> Node:
-        """A number that the reader chooses: every step of the range is a state, and so is a start between two steps."""
+        """Build a number that the reader chooses: every step of the range is a state, and so is a start between two
+        steps."""
         arguments, spans = bind(call.name, call.span, call.arguments, SLIDER, literal)
         low, high, step, start, title = (arguments[p.name] for p in SLIDER)
         if high < low:
@@ -132,7 +133,8 @@ class SelectionReader:
         return self.scope.make("slider", (), parameters, type, call.span)
 
     def _range(self, over: Node, expression: ast.Expression) -> Axis:
-        """The axis of states: every atom that ``over`` shows, in any of its own states. Raises CheckError E306."""
+        """Return the axis of states: every atom that ``over`` shows, in any of its own states. Raises CheckError
+        E306."""
         type = over.type
         if over.op == "present" and self.scope.registry.styles[over["style"]].shows_input:
             message = f"{describe(expression)} shows every layer's positions"
@@ -162,7 +164,7 @@ class SelectionReader:
         return Axis("selection", size, components, exact)
 
     def _atom_count(self, type: FieldType, components: tuple[str, ...]) -> int:
-        """How many atoms the layers have, at most."""
+        """Return the largest number of atoms that the layers can have."""
         if components == ("class",):
             return self.scope.model.description.classes
         context = self.scope.models[type.model]
@@ -172,7 +174,7 @@ class SelectionReader:
     def _check_coordinates(
         self, numbers: tuple[int, ...], components: tuple[str, ...], type: FieldType, value: ast.List
     ) -> None:
-        """Raises CheckError E214 for coordinates that the layers do not have."""
+        """Raise CheckError E214 for coordinates that the layers do not have."""
         coordinates = dict(zip(components, numbers, strict=True))
         layers = type.layers
         if "layer" in coordinates:
@@ -194,7 +196,8 @@ class SelectionReader:
                 )
 
     def _start(self, value: ast.Expression, axis: Axis, over: Node) -> Any:
-        """Where the page starts: a number, coordinates, a class, a score, or None. Raises CheckError E213, E214."""
+        """Return the initial state of a selection: a number, coordinates, a class, a score, or None. Raises CheckError
+        E213, E214."""
         if isinstance(value, ast.Constant) and value.value is None:
             return None
         if isinstance(value, ast.Number) and isinstance(value.value, int):
@@ -228,7 +231,7 @@ class SelectionReader:
         return numbers
 
     def _output(self, value: ast.Expression, axis: Axis) -> Node:
-        """`start=output`: until the reader chooses an atom, what is linked is linked to the output."""
+        """Resolve `start=output`: until the reader chooses an atom, linked fields are linked to the output."""
         if axis.components == ("class",):
             raise at(value.span, "E213", "this selection is of classes, and starts at one", 'name it: `start="tabby"`')
         target: Node = self.scope.value(value)
@@ -238,7 +241,7 @@ class SelectionReader:
 
 
 def _surely_inside(over: Node, start: tuple[int, ...]) -> bool:
-    """Whether a start is known to be in the range before anything runs."""
+    """Return whether a start is known to be in the range before anything runs."""
     if over.op == "output":
         kind, *rest = over["which"]
         return bool(kind == "all" or (kind == "classes" and start[0] in rest[0]))

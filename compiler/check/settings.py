@@ -113,6 +113,6 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
 
 
 def default(name: str) -> object:
-    """The default of `featvis.size`, `seed` ..."""
+    """Return the default of a setting: `featvis.size`, `seed` ..."""
     group, _, parameter = name.partition(".")
     return next(p.default for p in SETTINGS[group] if p.name == (parameter or "value"))

@@ -37,7 +37,7 @@ class TargetReader:
         self.scope, self.fields = scope, fields
 
     def target(self, expression: ast.Expression, field: Node | None = None) -> Node:
-        """An argument that names what is attributed to: scores, or the atoms of a layer after the field's."""
+        """Resolve an argument that names an attribution target: scores, or the atoms of a layer after the field's."""
         value = self.scope.value(expression)
         if isinstance(value, str):
             raise at(expression.span, "E232", f'the text "{value}" is not a target', f'write `output["{value}"]`')
@@ -60,7 +60,7 @@ class TargetReader:
         raise at(expression.span, "E232", f"{describe(expression)} is not a target", help)
 
     def chain(self, expression: ast.Binary) -> Node:
-        """`atoms -> target`: the attribution of those atoms to the target, as a target itself."""
+        """Build `atoms -> target`: the attribution of those atoms to the target, as a target itself."""
         atoms = self.fields.field(expression.left)
         to = self.target(expression.right, atoms)
         help = f"as in `{SOME_LAYER}.channel[7] -> output`"
@@ -79,8 +79,8 @@ class TargetReader:
     def _scores(
         self, which: tuple[Any, ...], axes: tuple[Axis, ...], span: Span, score: str, states: tuple[Axis, ...] = ()
     ) -> Node:
-        """Scores of the output. ``which``: ("predicted",), ("all",), ("top", k), ("classes", indices) or ("selected",
-        selection)."""
+        """Build scores of the output. ``which``: ("predicted",), ("all",), ("top", k), ("classes", indices) or
+        ("selected", selection)."""
         scope = self.scope
         kind = scope.model.description.scores
         self._check_kind(which, span, score)
@@ -98,7 +98,7 @@ class TargetReader:
         return scope.make("output", (), {"which": which, "score": score}, type, span)
 
     def _check_kind(self, which: tuple[Any, ...], span: Span, score: str) -> None:
-        """Raises CheckError E248, E249 for a probability or a prediction of a regression's values."""
+        """Raise CheckError E248, E249 for a probability or a prediction of a regression's values."""
         description = self.scope.model.description
         if description.scores != VALUE:
             if score == "probability" and description.classes == 1 and description.scores == LOGITS:
@@ -114,7 +114,7 @@ class TargetReader:
             raise at(span, "E249", message, help)
 
     def output(self, path: ast.Path, atom: str) -> Node:
-        """`output`: the predicted class. `output.class`: all."""
+        """Resolve `output`, the predicted class, or `output.class`, all classes."""
         self._classes(path.span)
         if path.name == "output":
             return self._scores(("predicted",), (), path.span, "logit")
@@ -124,14 +124,15 @@ class TargetReader:
         return self._scores(("all",), (Axis("class", self._classes(path.span)),), path.span, "logit")
 
     def _classes(self, span: Span) -> int:
-        """The number of classes. Raises CheckError E247 for a model without a vector of scores."""
+        """Return the number of classes. Raises CheckError E247 for a model without a vector of scores."""
         description = self.scope.model.description
         if not description.classes:
             raise CheckError(no_score_vector(description), span)
         return description.classes
 
     def indexed(self, index: ast.Index) -> Node:
-        """`output["tabby"]`, `output[208]`, `output[top(5)]`, `output[a]`, several of them, `score=probability`."""
+        """Resolve `output["tabby"]`, `output[208]`, `output[top(5)]`, `output[a]`, several of them,
+        `score=probability`."""
         score, picks = "logit", []
         total = self._classes(index.value.span)
         for argument in index.arguments:
@@ -162,7 +163,7 @@ class TargetReader:
         return self._scores(("classes", indices), axes, index.span, score)
 
     def _class(self, pick: ast.Expression) -> int:
-        """The index of one class, by name or number. Raises CheckError E205, E206, E207, E232."""
+        """Return the index of one class, by name or number. Raises CheckError E205, E206, E207, E232."""
         description = self.scope.model.description
         value = self.scope.value(pick) if not isinstance(pick, ast.String) else pick.value
         try:
@@ -178,7 +179,7 @@ class TargetReader:
         raise at(pick.span, "E232", f"{describe(pick)} is not a class", help)
 
     def _selected(self, pick: ast.Expression, span: Span, score: str) -> Node:
-        """The class that a name is bound to, or the classes of a selection. Raises CheckError E233, E309."""
+        """Return the class that a name is bound to, or the classes of a selection. Raises CheckError E233, E309."""
         value: Any = self.scope.value(pick)
         if isinstance(value, str | int) and not isinstance(value, bool):
             return self._scores(("classes", (self._class(pick),)), (), span, score)
@@ -194,7 +195,7 @@ class TargetReader:
         return self._scores(("selected", value), (), span, score, value.type.axes)
 
     def stack(self, targets: list[Node], span: Span) -> Node:
-        """`[t, u]`: an axis `class` with one position for each target. Raises CheckError E213, E232."""
+        """Build `[t, u]`: an axis `class` with one entry for each target. Raises CheckError E213, E232."""
         for target in targets:
             if target.op == "chain":
                 raise at(span, "E232", "an attribution (`->`) is a target by itself", "give each its own pipe")
@@ -216,7 +217,7 @@ class TargetReader:
         return self.scope.make("stack", tuple(targets), {}, type, span)
 
     def combine(self, expression: ast.Binary | ast.Unary) -> Any:
-        """Scores subtract and add; numbers do arithmetic."""
+        """Combine operands: scores subtract and add; numbers do arithmetic."""
         scope = self.scope
         operands = (expression.left, expression.right) if isinstance(expression, ast.Binary) else (expression.operand,)
         values = [scope.value(operand) for operand in operands]

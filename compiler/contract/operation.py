@@ -77,7 +77,7 @@ class Operation:
         """Reduce gradients at one layer to the atoms' axes, for operations that demand gradients.
 
         activation (input, *layer axes); gradient (target, input, *layer axes), of some of the targets; the result
-        (target, input, *kept axes). Called as gradients arrive, so that none has to be stored.
+        (target, input, *atom axes). Called as gradients arrive, so that none has to be stored.
         """
         raise NotImplementedError
 
@@ -89,7 +89,7 @@ class Operation:
         raise NotImplementedError
 
     def collect(self, node: Node, layer: LayerDescription, cube: Tensor, run: Run) -> Tensor:
-        """Reduce a method's contributions (target, input, *layer axes) to (target, input, *kept axes), for operations
+        """Reduce a method's contributions (target, input, *layer axes) to (target, input, *atom axes), for operations
         that demand reruns."""
         raise NotImplementedError
 

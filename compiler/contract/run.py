@@ -70,13 +70,13 @@ class Run(Protocol):
         """(input, *layer axes). ``node``: the one that demanded them."""
 
     def reduced(self, node: Node, layer: str, atom: str, how: str) -> NDArray[Any]:
-        """(input, *kept axes): a layer's activation reduced to the parts of its atoms (`fields.atoms.reduce_part`)."""
+        """(input, *atom axes): a layer's activation reduced to the parts of its atoms (`fields.atoms.reduce_part`)."""
 
     def kept_shape(self, node: Node, layer: str) -> list[int]:
         """The sizes of the axes along which a node's atoms lie at one layer."""
 
     def maps(self, node: Node, target_layer: str = OUTPUT) -> Mapping[str, NDArray[Any]]:
-        """layer -> (slot, input, *kept axes): the numbers of a node that demanded gradients or reruns."""
+        """layer -> (slot, input, *atom axes): the numbers of a node that demanded gradients or reruns."""
 
     def slots(self, node: Node, target: Node, target_layer: str = OUTPUT) -> Named:
         """(input, ..., term) -> the slot in `maps` of each class or atom of the target; -1 for none."""

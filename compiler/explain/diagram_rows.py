@@ -121,12 +121,12 @@ def _times(kind: str, passes: int, bound: bool) -> str:
 
 
 def _cheapest_last(shown: list[Row]) -> list[Row]:
-    kept = sorted(shown, key=lambda row: (row.kind == "icons", row.flops), reverse=True)[: MOST_ROWS - 1]
-    rest = [row for row in shown if not any(row is other for other in kept)]
+    largest = sorted(shown, key=lambda row: (row.kind == "icons", row.flops), reverse=True)[: MOST_ROWS - 1]
+    rest = [row for row in shown if not any(row is other for other in largest)]
     numbers = [row for row in rest if row.kind != "icons"]
     passes = sum(row.passes for row in numbers)
     elements = tuple(dict.fromkeys(name for row in rest for name in row.elements))
     bound = any(row.bound for row in rest)
     words = f"and {passes:,} more passes in {len(rest)} steps"
     more = Row("more", words, "", None, passes, sum(row.flops for row in numbers), bound, elements)
-    return [row for row in shown if any(row is other for other in kept)] + [more]
+    return [row for row in shown if any(row is other for other in largest)] + [more]

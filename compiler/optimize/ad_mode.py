@@ -132,8 +132,8 @@ class _Group:
         words = "reverse"
         if forward:
             words = "forward" if not rest else f"forward at {', '.join(t.layer for t in tangents)}"
-        kept = replace(backward, requests=rest) if rest else None
-        return Way(words, kept, tuple(tangents), self.cost(forward), chosen)
+        reverse = replace(backward, requests=rest) if rest else None
+        return Way(words, reverse, tuple(tangents), self.cost(forward), chosen)
 
 
 def cotangents(backward: Backward, description: ModelDescription) -> dict[str, int]:

@@ -117,8 +117,8 @@ def select_first(program: Program) -> Program:
             if where == number
             for node in nodes
         ]
-        kept = dict.fromkeys(request for request in (*derivatives.requests, *more) if request.node in needed)
-        changed.append(replace(derivatives, requests=tuple(kept)))
+        retained = dict.fromkeys(request for request in (*derivatives.requests, *more) if request.node in needed)
+        changed.append(replace(derivatives, requests=tuple(retained)))
 
     def serving(forward: Forward) -> Forward:
         more = (node for old, nodes in replacements.items() if known[old] in forward.serves for node in nodes)

@@ -40,13 +40,13 @@ def drop_unshown(program: Program) -> Program:
     # The page's own forward serves no node: it is there for the predictions.
     needed = [index for index, f in enumerate(forwards) if f.serves or not program.forwards[index].serves]
     new_index = {index: position for position, index in enumerate(needed)}
-    kept = [
+    derivatives = [
         _after_forwards(replace(d, requests=tuple(a for a in d.requests if id(a.node) in shown)), new_index)
         for d in program.derivatives
         if any(id(a.node) in shown for a in d.requests)
     ]
     program = replace(program, forwards=tuple(forwards[index] for index in needed), bindings=())
-    return with_derivatives(program, kept)
+    return with_derivatives(program, derivatives)
 
 
 def _after_forwards(derivatives: Derivative, new_index: Mapping[int, int]) -> Derivative:

@@ -158,9 +158,9 @@ def _forward(program: Program, number: int, forward: Forward, description: Model
     words += f", of the baseline `{forward.picture}`" if forward.picture else ""
     words += f", with the derivatives of {forward.rule[0]}" if forward.rule else ""
     flops = inputs * forward_flops(description, forward.layers, bool(stop))
-    kept = inputs * captured_bytes(description, forward.layers)
+    captured = inputs * captured_bytes(description, forward.layers)
     runs = not stop or set(forward.layers) != {"input"}  # a baseline of the pixels themselves is there already
-    return Step("forward", number, words, int(runs), flops, kept, asked=_spans(program, forward.serves))
+    return Step("forward", number, words, int(runs), flops, captured, asked=_spans(program, forward.serves))
 
 
 def _backward(

@@ -25,7 +25,7 @@ Keys: TypeAlias = list[list[Key | None]]  # slot -> input -> its key there, None
 class DerivativeTable:
     """One operation's numbers for one target.
 
-    ``maps``: layer -> (slot, input, *kept axes). ``checks``: layer -> (4, slot, input), of complete methods: the
+    ``maps``: layer -> (slot, input, *atom axes). ``checks``: layer -> (4, slot, input), of complete methods: the
     completeness error, the difference of the scores, steps, tolerance.
     """
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from bbilang.compiler.ir.program import OUTPUT, Node
 from bbilang.compiler.optimize.target_slots import CHAIN
-from bbilang.runtime.fields.atoms import kept_axes, parts_of
+from bbilang.runtime.fields.atoms import axes_of_atoms, parts_of
 from bbilang.runtime.fields.field import TERM, Field, Named
 
 if TYPE_CHECKING:
@@ -122,9 +122,9 @@ def atom_kind(node: Node) -> tuple[str, ...]:
 
 
 def atom_numbers(field: Field, layer: LayerDescription, name: str) -> Named:
-    """The number of each atom of a field among those of one layer, counted over the kept axes in order; -1 for atoms of
+    """The number of each atom of a field among those of one layer, counted over the atom axes in order; -1 for atoms of
     other layers and where there is none."""
-    keep = ("group",) if field.type.atom == "group" else kept_axes(field.type.atom, layer)
+    keep = ("group",) if field.type.atom == "group" else axes_of_atoms(field.type.atom, layer)
     arrays = [field.coords[axis] for axis in keep]
     owner = field.coords.get("layer")
     dims = tuple(dict.fromkeys(d for a in [*arrays, *([owner] if owner is not None else [])] for d in a.dims))

@@ -57,14 +57,14 @@ class Cache:
 
     def __init__(self, folder: str | os.PathLike[str] | None = None, limit: int | None = None):
         self.folder = default_folder() if folder is None else path_of(folder)
-        self.limit = self._kept_limit() if limit is None else limit
+        self.limit = self._recorded_limit() if limit is None else limit
         self.writable = True
         self.hits = self.misses = self.damaged = 0
         self._bytes: int | None = None  # of the records, as far as this process knows; None before the first count
         self._new = 0  # bytes put since they were counted: other processes put some too
         self._hold: Hold | None = None
 
-    def _kept_limit(self) -> int:
+    def _recorded_limit(self) -> int:
         try:
             limit = json.loads((self.folder / SETTINGS).read_text(encoding="utf-8"))["limit"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -20,7 +20,7 @@ from bbilang.compiler.plan.plan import Free
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.runtime.events import Progress, RunListener
 from bbilang.runtime.execution import text_lengths as lengths
-from bbilang.runtime.fields.atoms import kept_axes, numpy_of, reduce_part
+from bbilang.runtime.fields.atoms import axes_of_atoms, numpy_of, reduce_part
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.inputs.texts import differing_lengths
 
@@ -184,12 +184,12 @@ class Run:
         return self.forward(number)[layer]
 
     def reduced(self, node: Node, layer: str, atom: str, how: str) -> np.ndarray:
-        """(input, *kept axes): the parts of the atoms in a layer's activation by `atoms.reduce_part`; NaN where a text
+        """(input, *atom axes): the parts of the atoms in a layer's activation by `atoms.reduce_part`; NaN where a text
         has no such token."""
         described = self.layer(layer)
         if self.parts:
             values = [(part, part.reduced(node, layer, atom, how)) for part in self.parts]
-            return lengths.merged(values, kept_axes(atom, described), dict(described.every_size))
+            return lengths.merged(values, axes_of_atoms(atom, described), dict(described.every_size))
         return numpy_of(reduce_part(self.activation(node, layer), described, atom, how))
 
     @property
@@ -285,7 +285,7 @@ class Run:
     def kept_shape(self, node: Node, layer: str) -> list[int]:
         """The sizes of the axes that tell a node's atoms apart at one layer."""
         description = self.layer(layer)
-        return [description.every_size[axis] for axis in kept_axes(node.type.atom, description)]
+        return [description.every_size[axis] for axis in axes_of_atoms(node.type.atom, description)]
 
     def report_progress(self, words: str, done: int, total: int) -> None:
         """``done`` of ``total`` parts of a long step are done; ``words`` name the work."""

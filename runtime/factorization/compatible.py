@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 def split(matrix: np.ndarray, attribution: np.ndarray) -> np.ndarray:
-    """(position, channel x later group): every entry in copies, in proportion to |attribution| to each later group.
+    """Split a matrix into copies, (position, channel x later group): each entry in proportion to |attribution| to each
+    later group.
 
     matrix (position, channel). attribution (later group, position, channel): of the entry at (position, channel). The
     copies of an entry add up to it; one without attribution is split evenly.
@@ -37,7 +38,7 @@ def compatible(
     device: torch.device | str | None = None,
     what: str = "",
 ) -> Factors:
-    """Factors of the split matrix, with H added up over the copies: W (position, n), H (n, channel).
+    """Factorize the split matrix and add H up over the copies: W (position, n), H (n, channel).
 
     With one later group this is the plain factorization. Raises what `factorize` raises.
     """

@@ -49,9 +49,9 @@ class LayerFactorization:
         sliding: tuple[str, ...] = (),
         attribution: Named | None = None,
     ) -> tuple[Named, Named, Named, Named]:
-        """W (*apart, *sliding, [input,] group, *places), H (*apart, *sliding, group, channel), the share of the first
-        content's squared norm that is left out (*apart, *sliding), and the same of the vector at each position
-        (*apart, *sliding, [input,] *places).
+        """Factorize every block. Returns W (*apart, *sliding, [input,] group, *positions), H (*apart, *sliding, group,
+        channel), the share of the first content's squared norm that is left out (*apart, *sliding), and the same of the
+        vector at each position (*apart, *sliding, [input,] *positions).
 
         contents: over (states, input, *places, channel) in any order. counts: the numbers of groups, one for each index
         of the axis ``sliding`` where there is one. Groups beyond an index's count are NaN. leads: the attribution of
@@ -87,13 +87,13 @@ class LayerFactorization:
         return w, Named((*dims, "group", "channel"), channel), Named(dims, rest), there
 
     def _attribution_at(self, attribution: Named, at: tuple[int, ...], inner: tuple[str, ...]) -> np.ndarray:
-        """(later group, position, channel) at one index of the separate axes."""
+        """Return (later group, position, channel) at one index of the separate axes."""
         cube = attribution.spread((*self.separate_axes, *inner, "channel", LATER))
         own = cube[tuple(i if s > 1 else 0 for i, s in zip(at, cube.shape, strict=False))]
         return own.reshape(-1, *own.shape[-2:]).transpose(2, 0, 1)
 
     def one(self, blocks: list[np.ndarray], n: int, where: str, attribution: np.ndarray | None = None) -> Factors:
-        """The factors of the first block (position, channel), with an H shared by all blocks, by their weights.
+        """Factorize the first block (position, channel), with an H shared by all blocks, by their weights.
 
         A block with both signs goes into nmf as its positive and its negative part; W is then their difference.
         """
@@ -115,7 +115,8 @@ class LayerFactorization:
         return with_residual(blocks[0], spatial, factors.channel, offset)
 
     def order(self, factors: Factors, grid: tuple[int, ...]) -> np.ndarray:
-        """From left to right by the centroid of W squared; by value where there are no positions; or as they come."""
+        """Order groups from left to right by the centroid of W squared, by value where there are no positions, or not
+        at all."""
         if self.method in RANKED:
             return np.arange(len(factors.channel))
         if not self.position_axes:
@@ -131,22 +132,23 @@ class LayerFactorization:
 
 
 def norm_of(channel: Named) -> Named:
-    """|H_g| over (..., group)."""
+    """Return |H_g| over (..., group)."""
     return Named(channel.dims[:-1], np.linalg.norm(channel.data, axis=-1))
 
 
 def atom_noun(method: str) -> str:
-    """What an atom of a factorization is called: "component" or "group"."""
+    """Return the noun for an atom of a factorization: "component" or "group"."""
     return "component" if method in SIGNED else "group"
 
 
 def atoms_and_mean(method: str) -> str:
-    """The subject of a sentence about all atoms, with the mean where the method centres."""
+    """Return the subject of a sentence about all atoms, with the mean where the method centres."""
     return f"the {atom_noun(method)}s{' and the mean' if method in CENTRED else ''}"
 
 
 def words_left_out(share: Named, sliding: tuple[str, ...], counts: np.ndarray, content: str, method: str) -> str:
-    """ "the groups leave out 36 % of the activation's squared norm"; of a slider, for each number of groups."""
+    """Describe what is left out: "the groups leave out 36 % of the activation's squared norm"; for a slider, per number
+    of groups."""
     if sliding and len(counts) <= 12:
         others = tuple(i for i, d in enumerate(share.dims) if d != sliding[0])
         ends = zip(counts, share.data.min(others), share.data.max(others), strict=True)
@@ -168,6 +170,6 @@ def share_sentence(words: str, share: float) -> str:
 
 
 def percent(low: float, high: float) -> str:
-    """A share, or the range of several, in whole percents; small ones with a digit."""
+    """Format a share, or the range of several, in whole percents; small ones with a digit."""
     first, last = (f"{100 * v:.0f}" if v >= 0.01 or v < 1e-5 else f"{100 * v:.1g}" for v in (low, high))
     return f"{first} %" if first == last else f"{first} to {last} %"

@@ -44,7 +44,7 @@ class Factors:
 
 
 def factorize(matrix: np.ndarray, method: str, n: int, seed: int = 0, device: Device = None, what: str = "") -> Factors:
-    """W (position, n) and H (n, channel) of a matrix (position, channel).
+    """Factorize a matrix (position, channel) into W (position, n) and H (n, channel).
 
     nmf: Lee and Seung 1999, by coordinate descent (scikit-learn on a CPU, our own in torch elsewhere). pca: Pearson
     1901, the mean is the offset, H has orthonormal rows. svd: the same without a mean (Eckart and Young 1936). ica:
@@ -63,7 +63,7 @@ def factorize(matrix: np.ndarray, method: str, n: int, seed: int = 0, device: De
 
 
 def check(matrix: np.ndarray, method: str, n: int, what: str = "") -> None:
-    """Raises BbiError for a matrix that has no n factors."""
+    """Raise BbiError for a matrix that has no n factors."""
     check_numbers(matrix, what)
     name = what or "this matrix"
     if method == "nmf" and matrix.min() < 0:
@@ -83,7 +83,7 @@ def check(matrix: np.ndarray, method: str, n: int, what: str = "") -> None:
 
 
 def check_numbers(matrix: np.ndarray, what: str = "") -> None:
-    """Raises BbiError E503 for numbers that are not finite, E511 where all are 0."""
+    """Raise BbiError E503 for numbers that are not finite, E511 where all are 0."""
     name = what or "this matrix"
     wrong = int((~np.isfinite(matrix)).sum())
     if wrong:
@@ -95,20 +95,20 @@ def check_numbers(matrix: np.ndarray, what: str = "") -> None:
 
 
 def rank(matrix: np.ndarray) -> int:
-    """How many independent directions a matrix has, as far as numbers of 32 bits can tell."""
+    """Return the numerical rank of a matrix, at the precision of float32."""
     values = np.linalg.svd(matrix, compute_uv=False)
     return int((values > values.max(initial=0) * max(matrix.shape) * np.finfo(np.float32).eps).sum())
 
 
 def with_residual(matrix: np.ndarray, spatial: np.ndarray, channel: np.ndarray, offset: np.ndarray) -> Factors:
-    """The factors with what they leave out of the matrix."""
+    """Return the factors with what they leave out of the matrix."""
     rest, whole = np.square(matrix - offset - spatial @ channel).sum(1), np.square(matrix).sum(1)
     at = np.divide(rest, whole, out=np.full(len(rest), np.nan), where=whole > 0)
     return Factors(spatial, channel, offset, float(rest.sum() / whole.sum()), at)
 
 
 def with_fixed_signs(spatial: np.ndarray, channel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The largest number of each row of H becomes positive; W follows."""
+    """Flip signs so that the largest number of each row of H is positive; W follows."""
     largest = np.abs(channel).argmax(1)
     signs = np.where(channel[np.arange(len(channel)), largest] < 0, -1.0, 1.0)
     return spatial * signs, channel * signs[:, None]

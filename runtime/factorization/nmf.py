@@ -26,7 +26,7 @@ TINY = 1e-6  # what NNDSVD takes for zero
 def nmf(
     matrix: np.ndarray, n: int, seed: int = 0, device: torch.device | str | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """W (row, n) and H (n, column), never negative, of a matrix (row, column) that is never negative."""
+    """Factorize a non-negative matrix (row, column) into non-negative W (row, n) and H (n, column)."""
     if device is not None and getattr(device, "type", str(device)) != "cpu":
         return nmf_torch(matrix, n, device)
     from sklearn.decomposition import NMF
@@ -38,7 +38,7 @@ def nmf(
 
 
 def transform(matrix: np.ndarray, channel: np.ndarray) -> np.ndarray:
-    """W (row, n) for other rows and a given H (n, column): non-negative least squares by the same descent."""
+    """Fit W (row, n) for other rows and a given H (n, column): non-negative least squares by the same descent."""
     from sklearn.decomposition import non_negative_factorization
 
     with quiet():
@@ -57,7 +57,7 @@ def transform(matrix: np.ndarray, channel: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the warning that the last round still moved: how much is left out is printed instead."""
+    """Suppress the warning that NMF has not converged: the share that is left out is reported instead."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
@@ -69,7 +69,7 @@ def quiet() -> Iterator[None]:
 
 
 def nmf_torch(matrix: np.ndarray, n: int, device: torch.device | str) -> tuple[np.ndarray, np.ndarray]:
-    """W and H as `nmf` finds them, computed on ``device`` in double precision."""
+    """Compute the W and H of `nmf` on ``device`` in double precision."""
     import torch
 
     values = torch.as_tensor(matrix, dtype=torch.float64, device=device)
@@ -89,7 +89,7 @@ def nmf_torch(matrix: np.ndarray, n: int, device: torch.device | str) -> tuple[n
 
 
 def start(values: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """NNDSVD: of each pair of singular vectors the larger of its positive and its negative part."""
+    """Initialize by NNDSVD: of each pair of singular vectors, the larger of its positive and its negative part."""
     import torch
 
     left, weights, right = torch.linalg.svd(values, full_matrices=False)
@@ -109,7 +109,8 @@ def start(values: Tensor, n: int) -> tuple[Tensor, Tensor]:
 
 
 def descend(factor: Tensor, gram: Tensor, cross: Tensor) -> Tensor:
-    """One round in place: each column of ``factor`` (row, n) to its best non-negative value, one after the other.
+    """Run one round in place: set each column of ``factor`` (row, n) to its best non-negative value, one after the
+    other.
 
     gram (n, n): of the other factor with itself. cross (row, n): the matrix times the other factor. Gives how far the
     projected gradient was from zero, summed.

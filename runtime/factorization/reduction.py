@@ -63,7 +63,8 @@ def reduce_layers(
     seed: int = 0,
     what: str = "",
 ) -> tuple[np.ndarray, np.ndarray | None, list[float]]:
-    """Atoms of several layers in n components: (values (atom, n), loadings where there is one fit, shares left out).
+    """Reduce the atoms of several layers to n components. Returns (values (atom, n), loadings where one fit is shared,
+    shares left out).
 
     rows (atom, column), NaN in atoms that are absent and in columns that a layer does not have; layers (atom,): the
     layer of each; fit: other rows, or the number of a layer. ``together``: all layers have the same columns, and are
@@ -90,12 +91,12 @@ def reduce_layers(
 
 
 def _whole(rows: np.ndarray) -> np.ndarray:
-    """Without the columns that none of the rows has."""
+    """Drop the columns that are missing in every row."""
     return rows[:, ~np.isnan(rows).all(0)]
 
 
 def per_mean(rows: np.ndarray, what: str = "") -> np.ndarray:
-    """Divided by the mean magnitude. Raises BbiError E511 where that is 0."""
+    """Divide by the mean magnitude. Raises BbiError E511 where that is 0."""
     mean = np.abs(rows).mean() if rows.size else 0.0
     if mean == 0:
         raise error("E511", f"{what}: all numbers of a layer are 0", "leave the layer out")

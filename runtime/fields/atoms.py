@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ORDER = ("y", "x", "token", "channel")
 
 
-def kept_axes(atom: str, layer: LayerDescription) -> tuple[str, ...]:
+def axes_of_atoms(atom: str, layer: LayerDescription) -> tuple[str, ...]:
     """Return the axes of a layer that index its atoms: (y, x) for positions, (channel,) for channels."""
     layer = layer.as_map if atom == "spatial" else layer
     if atom == "group":
@@ -28,12 +28,12 @@ def kept_axes(atom: str, layer: LayerDescription) -> tuple[str, ...]:
 
 
 def reduce_part(cube: Tensor, layer: LayerDescription, atom: str, how: str) -> Tensor:
-    """(..., *layer axes) -> (..., *kept axes): reduce each atom's part by `sum`, `mean`, `max` or `norm` (L2)."""
+    """(..., *layer axes) -> (..., *atom axes): reduce each atom's part by `sum`, `mean`, `max` or `norm` (L2)."""
     leading = cube.dim() - len(layer.axes)
     if atom == "spatial" and layer.grid:
         patches = cube.narrow(leading, layer.prefix, math.prod(layer.grid))
         cube, layer = patches.unflatten(leading, layer.grid), layer.as_map
-    keep = kept_axes(atom, layer)
+    keep = axes_of_atoms(atom, layer)
     rest = [a for a in layer.axes if a not in keep]
     moved = cube.permute([*range(leading), *(leading + layer.axes.index(a) for a in (*keep, *rest))])
     if not rest:
@@ -63,13 +63,13 @@ def as_maps(cube: Tensor, layer: LayerDescription) -> Tensor:
 def parts_of(cube: Tensor, layer: LayerDescription, atom: str, atoms: ArrayLike) -> Tensor:
     """Return the parts of some atoms: (input, *layer axes) -> (atom, input, *layer axes), zero elsewhere.
 
-    atoms: indices over the flattened kept axes in order (y, x or channel ...), a numpy array.
+    atoms: indices over the flattened atom axes in order (y, x or channel ...), a numpy array.
     """
     import torch
 
     if atom == "spatial" and layer.grid:  # a patch is a token
         return parts_of(cube, layer, "token", np.asarray(atoms) + layer.prefix)
-    keep = kept_axes(atom, layer)
+    keep = axes_of_atoms(atom, layer)
     sizes = [layer.sizes[axis] for axis in keep]
     numbers = torch.as_tensor(np.asarray(atoms), device=cube.device)
     mask = torch.zeros(len(numbers), *sizes, device=cube.device, dtype=cube.dtype)
@@ -87,11 +87,11 @@ def gather(
 ) -> Named:
     """Pick the numbers of a field's atoms from those of whole layers.
 
-    frame: the field that has the atoms, their order and states. maps: layer -> array (*leading, *kept axes), where
+    frame: the field that has the atoms, their order and states. maps: layer -> array (*leading, *atom axes), where
     ``leading`` ends in `input`. Layers of different size are padded with NaN to the largest.
     """
     type = frame.type
-    keep = kept_axes(type.atom, next(iter(layers.values())))
+    keep = axes_of_atoms(type.atom, next(iter(layers.values())))
     if len(type.layers) == 1 and "layer" not in frame.coords:
         stacked = Named((*leading, *keep), np.asarray(maps[type.layers[0]]))
     else:

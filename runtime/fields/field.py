@@ -178,17 +178,19 @@ class Field:
             self.type, self.values, coords, names, notes=self.notes, shares=shares, trust=self.trust, curves=self.curves
         )
 
-    def positions(self, component: str, wanted: Named, axis: str) -> Named:
+    def positions(self, component: str, coordinates: Named, axis: str) -> Named:
         """Return the index along an axis of each of these coordinates; ABSENT where the field does not have it."""
         own = self.coords[component]
         if own.dims == (axis,):
-            table = np.full(int(max(own.data.max(initial=0), wanted.data.max(initial=0))) + 2, ABSENT)
+            table = np.full(int(max(own.data.max(initial=0), coordinates.data.max(initial=0))) + 2, ABSENT)
             table[own.data[own.data >= 0]] = np.flatnonzero(own.data >= 0)
-            return Named(wanted.dims, np.where(wanted.data < 0, ABSENT, table[np.maximum(wanted.data, 0)]))
-        dims = tuple(d for d in union_of((wanted, own)) if d != axis)
+            return Named(
+                coordinates.dims, np.where(coordinates.data < 0, ABSENT, table[np.maximum(coordinates.data, 0)])
+            )
+        dims = tuple(d for d in union_of((coordinates, own)) if d != axis)
         grid = (*dims, axis)
-        left = wanted.renamed({axis: f"{axis}'"}) if axis in wanted.dims else wanted
-        if left is not wanted:
+        left = coordinates.renamed({axis: f"{axis}'"}) if axis in coordinates.dims else coordinates
+        if left is not coordinates:
             dims = tuple(d for d in union_of((left, own)) if d != axis)
             grid = (*dims, axis)
         hit = (left.spread(grid) == own.spread(grid)) & (left.spread(grid) >= 0)

@@ -31,8 +31,8 @@ def prose(value: float, signed: bool = False, decimals: int | None = None) -> st
         digits = f"{mantissa} × 10{str(int(exponent)).translate(SUPERSCRIPTS)}"
     else:
         usual = 0 if size >= 100 else 1 if size >= 20 else 2 if size >= 0.095 or not size else 3
-        wanted = min(decimals, 1 if size >= 20 else decimals) if decimals is not None else usual
-        digits = f"{size:,.{wanted}f}"
+        places = min(decimals, 1 if size >= 20 else decimals) if decimals is not None else usual
+        digits = f"{size:,.{places}f}"
     if not size:
         return "0"
     return ("−" if value < 0 else "+" if signed else "") + digits

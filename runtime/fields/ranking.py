@@ -153,12 +153,12 @@ def score_of(field: Field, axes: tuple[Axis, ...], arguments: Arguments, run: Ru
     elif isinstance(by, Node):
         values = _of_class(field, run.value(by))
     others = [i for i, d in enumerate(values.dims) if d in names and d not in ranked and d not in apart]
-    kept = tuple(d for i, d in enumerate(values.dims) if i not in others)
+    remaining = tuple(d for i, d in enumerate(values.dims) if i not in others)
     if not others:
         return values
     with np.errstate(all="ignore"):
         filled = np.where(np.isnan(values.data), -np.inf, values.data).max(tuple(others))
-    return Named(kept, np.where(np.isneginf(filled), np.nan, filled))
+    return Named(remaining, np.where(np.isneginf(filled), np.nan, filled))
 
 
 def without_ties(score: Named, axes: tuple[Axis, ...]) -> Named:

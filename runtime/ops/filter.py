@@ -46,8 +46,8 @@ class Filter(Operation):
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
         met = _evaluate(node["condition"], field)
-        kept = combine(lambda value, condition: np.where(condition, value, np.nan), field.values, met)
-        field = field.with_values(kept, node.type)
+        masked = combine(lambda value, condition: np.where(condition, value, np.nan), field.values, met)
+        field = field.with_values(masked, node.type)
         own = [axis.name for axis in node.type.atom_axes]
         return _closed_up(field, own[0]) if len(own) == 1 else field
 

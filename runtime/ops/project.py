@@ -10,7 +10,7 @@ import numpy as np
 from bbilang.compiler.contract import Activations, Arguments, Demand, Fail, Operation, Parameter, Registry, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
-from bbilang.runtime.fields.atoms import gather, kept_axes
+from bbilang.runtime.fields.atoms import axes_of_atoms, gather
 from bbilang.runtime.fields.field import Field, Named
 
 VECTORS = ("spatial", "pixel", "token", "example")
@@ -162,9 +162,9 @@ def _vectors(node: Node, field: Field, run: Run) -> Named:
     layers = {name: run.layer(name) for name in field.type.layers}
     maps = {}
     for name, layer in layers.items():
-        keep = kept_axes(field.type.atom, layer)
+        keep = axes_of_atoms(field.type.atom, layer)
         order = ("channel", "input", *keep)
-        cube = Named(("input", *kept_axes("neuron", layer)), run.reduced(node, name, "neuron", "sum"))
+        cube = Named(("input", *axes_of_atoms("neuron", layer)), run.reduced(node, name, "neuron", "sum"))
         maps[name] = cube.ordered(order).data
     vectors = gather(field, maps, layers, (PART, "input"))
     if np.isnan(field.values.data).any():  # missing atoms have no vector

@@ -62,8 +62,8 @@ def _gone(values: Named, dims: tuple[str, ...]) -> Named:
     """Mask of atoms without any value: filtered out, or outside a smaller layer."""
     missing = np.isnan(values.data)
     others = tuple(i for i, d in enumerate(values.dims) if d not in dims)
-    kept = tuple(d for d in values.dims if d in dims)
-    return Named(kept, missing.all(others) if others else missing)
+    remaining = tuple(d for d in values.dims if d in dims)
+    return Named(remaining, missing.all(others) if others else missing)
 
 
 OPERATIONS = (Select("hover"), Select("click"), Select("pick"), Slider())

@@ -31,7 +31,7 @@ class Keep(Operation):
 
     parameters = (K, ALONG, BY, PER, JOINT)
     ascending = False
-    one_end = True  # only the first of the order are kept
+    one_end = True  # only the first of the order are selected
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return ranked_type(field, arguments, arguments["k"])
@@ -45,18 +45,18 @@ class Keep(Operation):
         if node["by"] == "difference" or any(step.startswith(DIFFERENCE) for step in field.type.steps):
             score = without_ties(score, axes)  # of a class and itself: the first atoms would look like an answer
         order, count = ranks(score, axes, self.ascending, most)
-        kept = pick_ranked(field, node.type, axes, self.chosen(order, count, node["k"]))
+        selected = pick_ranked(field, node.type, axes, self.chosen(order, count, node["k"]))
         if field.type.content == "activation" and field.type.atom == "neuron":
             if [axis.components for axis in axes] == [("channel",)] and not field.type.axis("class"):
-                kept.shares = (*kept.shares, share_shown(field, kept, axes[0].name, node.type))
-        return kept
+                selected.shares = (*selected.shares, share_shown(field, selected, axes[0].name, node.type))
+        return selected
 
     def chosen(self, order: Named, count: np.ndarray, k: int) -> Named:
         return Named(order.dims, order.data[..., :k])
 
 
-def share_shown(field: Field, kept: Field, axis: str, type: FieldType) -> tuple[str, Named, str]:
-    """Return the share of the squared norm of each vector of channels (along ``axis``) in the neurons kept."""
+def share_shown(field: Field, selected: Field, axis: str, type: FieldType) -> tuple[str, Named, str]:
+    """Return the share of the squared norm of each vector of channels (along ``axis``) in the selected neurons."""
 
     def energy(values: Named, along: str) -> Named:
         axis_index = values.dims.index(along)
@@ -64,7 +64,7 @@ def share_shown(field: Field, kept: Field, axis: str, type: FieldType) -> tuple[
         return Named(dims, np.nansum(np.square(values.data, dtype=np.float64), axis=axis_index))
 
     new = next(a.name for a in type.axes if a.components == ("channel",))
-    part, whole = energy(kept.values, new), energy(field.values, axis)
+    part, whole = energy(selected.values, new), energy(field.values, axis)
     share = combine(
         lambda a, b: np.divide(a, b, out=np.full(np.broadcast(a, b).shape, np.nan), where=b > 0), part, whole
     )

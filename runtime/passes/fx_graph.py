@@ -221,12 +221,12 @@ class GraphSection:
         for node in self.run:
             for source in node.all_input_nodes:
                 last[source] = node
-        kept: set[Node] = set()
+        end_nodes: set[Node] = set()
         for end in self.ends.values():
-            map_arg(end, kept.add)
+            map_arg(end, end_nodes.add)
         self.frees: dict[Node, list[Node]] = {}
         for source, node in last.items():
-            if source not in kept:
+            if source not in end_nodes:
                 self.frees.setdefault(node, []).append(source)
 
     def _value(self, node: Node) -> object:

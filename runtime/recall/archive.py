@@ -45,8 +45,8 @@ class Taken:
 
 
 def export(cache: Cache, path: Path, keys: Iterable[str] | None = None, parents: bool = False) -> Counter[str]:
-    """Write the icons and numbers among these records (by default, all) to ``path``, whole or not at all; gives the
-    number of each kind. Raises OSError."""
+    """Write the icons and numbers among these records (by default, all) to ``path``, completely or not at all. Returns
+    the number of each kind. Raises OSError."""
     count: Counter[str] = Counter()
     with replacing(path, parents) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.comment = COMMENT
@@ -65,7 +65,7 @@ def _kind(key: str, record: bytes) -> str | None:
 
 
 def take(cache: Cache, path: Path) -> Taken:
-    """Read what `export` wrote. Raises OSError, and ValueError for a file that is no such archive."""
+    """Read what `export` wrote. Raises OSError, and ValueError for a file that is not such an archive."""
     taken = Taken()
     with opened(path, LARGEST) as file:
         _expected(file)
@@ -83,7 +83,7 @@ def take(cache: Cache, path: Path) -> Taken:
 
 
 def _expected(file: BinaryIO) -> None:
-    """Raises ValueError for what `export` did not write, or lists too many entries, before any list is read."""
+    """Raise ValueError for entries that `export` does not write, or for too many of them, before any list is read."""
     size = file.seek(0, os.SEEK_END)
     last = BEFORE_END.size + END.size + len(COMMENT)
     file.seek(max(0, size - END64.size - last))
@@ -132,13 +132,14 @@ def _one(cache: Cache, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, taken: 
 
 
 def _pointer(cache: Cache, shared: str) -> bool:
-    """Whether a pointer may stand at this key: nothing does, or another pointer. What was computed here stays."""
+    """Return whether a pointer may be stored under this key: it is empty or holds a pointer. What was computed here
+    stays."""
     record = cache.raw(shared)
     return record is None or _kind(shared, record) == "pointer"
 
 
 def _sound(kind: str, data: bytes, metadata: JsonObject) -> bool:
-    """Whether a record says what its kind says."""
+    """Return whether a record has the form of its kind."""
     if kind == "numbers":
         try:
             return len(data.partition(b"\n")[0]) <= MOST_HEAD and isinstance(decode(data), dict)

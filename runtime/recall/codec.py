@@ -69,14 +69,15 @@ class _Writer:
 
 
 def encode(value: object) -> bytes:
-    """Tables with names, lists, words, numbers, arrays, `Named` and `Field` as bytes. Raises TypeError for others."""
+    """Encode tables with names, lists, words, numbers, arrays, `Named` and `Field` as bytes. Raises TypeError for
+    others."""
     writer = _Writer()
     head = json.dumps(writer.plain(value), separators=(",", ":"))
     return b"".join((head.encode(), b"\n", *writer.parts))
 
 
 def decode(data: bytes) -> object:
-    """What `encode` was given. Raises one of `DAMAGED` for anything else."""
+    """Decode what `encode` returned. Raises one of `DAMAGED` for anything else."""
     head, _, rest = data.partition(b"\n")
     reader = _Reader(rest)
     value = reader.value(json.loads(head))

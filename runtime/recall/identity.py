@@ -47,7 +47,8 @@ class KnownModel:
     code: str = ""
 
     def prepare(self, picture: Image) -> tuple[None, np.ndarray]:
-        """A PIL picture -> (no image for the network, what is shown of it): as `Adapter.prepare`, without torch."""
+        """Prepare a PIL picture as `Adapter.prepare` does, without torch: no image for the network, only what is shown
+        of it."""
         grey = len(self.preprocess.mean) == 1
         return None, self.preprocess.display(picture.convert("L") if grey else picture)
 
@@ -55,8 +56,8 @@ class KnownModel:
 def model_key(
     name: str, weights: str | Path | None, seed: int, changes: Mapping[str, object], progress: RunListener | None = None
 ) -> str | None:
-    """The key of the record about a model of the registry; None where its file of weights cannot be read. The word
-    `download` fetches the file, as `load` does."""
+    """Return the key of the record about a model of the registry; None where its file of weights cannot be read. For
+    the word `download` the file is fetched, as by `load`."""
     from bbilang.runtime.models.loading import weights_of
     from bbilang.runtime.models.registry import entry_of
 
@@ -75,7 +76,7 @@ def model_key(
 
 
 def known(cache: Cache, key: str, description: ModelDescription, device: str) -> KnownModel | None:
-    """The model of a record, with the description that the program was checked by."""
+    """Return the model of a record, with the description that the program was checked against."""
     record = cache.get(key)
     if record is None:
         return None
@@ -97,7 +98,8 @@ def learn(cache: Cache, key: str, adapter: Adapter) -> None:
 
 
 def known_model_of(adapter: Adapter, callers: bool) -> KnownModel | None:
-    """A loaded model; ``callers`` says that it was handed over. None where what it computes cannot be known."""
+    """Identify a loaded model; ``callers`` says that the caller passed it. None where what it computes cannot be
+    known."""
     code = written(adapter) if callers else ""
     if code is None or not getattr(adapter, "knowable", True):
         return None
@@ -176,7 +178,8 @@ def _said(name: str, value: object) -> str | None:
 
 
 def input_identity(given: Any) -> str | None:
-    """A hash of an input as handed over: the bytes of its file, else its numbers. None where it cannot be read."""
+    """Return a hash of an input as handed over: the bytes of its file, else its numbers. None where it cannot be
+    read."""
     from bbilang.runtime.inputs.images import MOST_BYTES
     from bbilang.runtime.inputs.images import path_of as picture_path
 
@@ -204,7 +207,7 @@ def input_identity(given: Any) -> str | None:
 
 
 def expected_device(name: str, cache: Cache) -> str | None:
-    """What torch will call the device, without asking it: remembered from the last time on the same hardware."""
+    """Return torch's name of the device without asking torch: remembered from the last run on the same hardware."""
     if name == "cpu":
         return name
     record = cache.get(_device_key(name))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def execute(job: Job, recall: bool = True, measure: bool = False) -> Results:
-    """Numbers and icons for every element of a plan, from the job's cache as far as it goes.
+    """Compute numbers and icons for every element of a plan, reusing the job's cache.
 
     ``recall``: what the cache holds is not computed again; without it every pass runs. ``measure``: each step's peak
     memory too, for which nothing is recalled. Raises BbiError.
@@ -40,8 +40,8 @@ def execute(job: Job, recall: bool = True, measure: bool = False) -> Results:
 
 
 def needed(job: Job) -> tuple[frozenset[str], int]:
-    """(the keys of the records that a page needs and the cache has, the number that it lacks). Nothing is computed; a
-    model that the cache does not know yet is loaded, to learn its identity."""
+    """Return (the keys of the records that a page needs and the cache has, the number that it lacks). Nothing is
+    computed; a model that the cache does not know yet is loaded, to learn its identity."""
     from bbilang.runtime.featvis.icon import look_up
 
     assert job.cache is not None
@@ -101,7 +101,7 @@ class _Recall:
         return self.job.loaded if self.job.loaded is not None else model
 
     def _results(self, model: KnownModel, inputs: list[str]) -> Results | None:
-        """None where the records were made for another device than the one that the model is on."""
+        """Return the results in the cache; None where they were computed on another device than the model's."""
         from bbilang.runtime.execution.full import execute_fully
         from bbilang.runtime.recall.results_store import joined
 
@@ -161,8 +161,8 @@ class _Recall:
     def _run(
         self, store: ResultsStore, inputs: Sequence[NetworkInput], missing: Sequence[str], scored: bool
     ) -> _Fresh | None:
-        """Run what is missing, without its icons, and keep it, unless the network gave a reason to warn the reader.
-        None where the results hold something that the store cannot write."""
+        """Run what is missing, without its icons, and store it, unless the network gave a reason to warn the reader.
+        Returns None where the results hold something that the store cannot write."""
         from bbilang.compiler.optimize.rules import optimize
         from bbilang.compiler.plan.plan import plan as plan_program
         from bbilang.runtime.execution.execute import execute as execute_plan
@@ -199,7 +199,8 @@ class _Recall:
     def _icons(
         self, model: KnownModel, objectives: Sequence[Objective], counter: Passes | None, foreign: dict[str, int]
     ) -> tuple[dict[Objective, Icon], dict[Objective, Icon]]:
-        """(icons of the cache, those of another machine counted in ``foreign``; the rest, which are made)."""
+        """Return (cached icons, with those of another machine counted in ``foreign``; the icons that remain to be
+        made)."""
         from bbilang.runtime.execution.full import make_icons
         from bbilang.runtime.featvis.icon import look_up, words_of
 

@@ -42,7 +42,7 @@ class JobIdentity:
         return identity.model_key(name, slot.weights, job.program.setting("seed", 0), changes, job.listener)
 
     def model(self) -> KnownModel | None:
-        """The model without torch, from the cache. None where it has to be loaded first."""
+        """Return the model without torch, from the cache. None where it has to be loaded first."""
         job, description = self.job, self.job.program.description
         device = identity.expected_device(job.device, self.cache)
         if job.loaded is not None or device is None or description is None or self.model_key is None:
@@ -50,7 +50,7 @@ class JobIdentity:
         return identity.known(self.cache, self.model_key, description, device)
 
     def adapter(self) -> Adapter:
-        """The model itself. When it is loaded, the cache learns its identity."""
+        """Return the model itself. Loading it teaches the cache its identity."""
         new = self.job.loaded is None
         adapter = self.job.adapter()
         if new and self.model_key is not None and self.cache.writable:
@@ -59,5 +59,5 @@ class JobIdentity:
         return adapter
 
     def loaded_model(self) -> KnownModel | None:
-        """The identity of the loaded model; None where it cannot be known."""
+        """Return the identity of the loaded model; None where it cannot be known."""
         return identity.known_model_of(self.adapter(), callers=self.model_key is None)

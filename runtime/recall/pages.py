@@ -34,8 +34,8 @@ class StoredPage:
 
 
 def page_key(known: JobIdentity, title: str) -> str | None:
-    """A hash of everything that the bytes of a page depend on; None where some of it is not known before the model is
-    loaded, or never."""
+    """Return a hash of everything that the bytes of a page depend on; None where some of it is not known before the
+    model is loaded, or never."""
     job = known.job
     program = job.program
     device = expected_device(job.device, known.cache)
@@ -67,7 +67,7 @@ def page_key(known: JobIdentity, title: str) -> str | None:
 
 
 def recall(cache: Cache, key: str) -> StoredPage | None:
-    """The page as it was written the first time, byte by byte."""
+    """Return the page as it was first written, byte for byte."""
     record = cache.get(key)
     if record is None:
         return None
@@ -84,7 +84,7 @@ def recall(cache: Cache, key: str) -> StoredPage | None:
 
 
 def keep(cache: Cache, key: str, page: StoredPage) -> None:
-    """Store a page; one that has the libraries twice is not stored."""
+    """Store a page, unless it contains the libraries twice."""
     libraries, body = b"", page.html
     if VEGA in body:
         libraries = bundle.packed().encode()

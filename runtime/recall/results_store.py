@@ -86,7 +86,7 @@ class ResultsStore:
         self._here = {"device": model.device.partition(":")[0], "versions": versions}
 
     def keys(self, what: str, element: Element | None = None) -> tuple[str, str] | None:
-        """(the exact key, the one for any machine); None where a plugin's code cannot be known."""
+        """Return (the exact key, the key for any machine); None where a plugin's code cannot be known."""
         if self._plugins is None:
             return None
         of: dict[str, Any] = {"what": what, "plugins": self._plugins, **self._shared}
@@ -95,7 +95,7 @@ class ResultsStore:
         return key_of({**of, **self._here}), key_of({**of, "shared": True})
 
     def _read(self, what: str, element: Element | None = None) -> tuple[Any, bool] | None:
-        """(what a record says, whether it was imported)."""
+        """Return (the content of a record, whether it was imported)."""
         keys = self.keys(what, element)
         for key in keys or ():
             imported = keys is not None and key == keys[1]
@@ -127,17 +127,17 @@ class ResultsStore:
         except DAMAGED:
             return None
 
-    def keep(self, element: Element, kept: ElementRecord) -> None:
+    def keep(self, element: Element, record: ElementRecord) -> None:
         """Write an element's record. An element that is not plain numbers is not stored."""
-        if any(o != Objective(o.layer, o.direction, grid=o.grid, cell=o.cell) for o in kept.objectives):
+        if any(o != Objective(o.layer, o.direction, grid=o.grid, cell=o.cell) for o in record.objectives):
             return  # of icons only directions are written
         data = {
-            "parts": dict(kept.parts),
-            "selections": dict(kept.selections),
-            "layers": {name: asdict(layer) for name, layer in kept.layers.items()},
-            "index": kept.index,
-            "objectives": _plain(kept.objectives),
-            "made": asdict(kept.origin),
+            "parts": dict(record.parts),
+            "selections": dict(record.selections),
+            "layers": {name: asdict(layer) for name, layer in record.layers.items()},
+            "index": record.index,
+            "objectives": _plain(record.objectives),
+            "made": asdict(record.origin),
         }
         self._write("element", element, data)
 
@@ -157,8 +157,8 @@ class ResultsStore:
 
 
 def _plain(objectives: tuple[Objective, ...]) -> list[Any]:
-    """[layer, direction, groups, grid, cell]; a grid by its number among them, 0 groups where there is none. An element
-    has every cell of its grids."""
+    """Return [layer, direction, groups, grid, cell] per objective; a grid by its number among them, 0 groups where
+    there is none. An element has every cell of its grids."""
     grids: dict[str, int] = {}
     return [
         [
@@ -195,12 +195,13 @@ def _made(data: Mapping[str, Any]) -> Origin:
 
 
 def origin_of(device: str) -> Origin:
-    """A new run on a device."""
+    """Return a new run on a device."""
     return Origin(uuid.uuid4().hex, device, version_of("torch"))
 
 
 def counts_of(results: Results) -> Counts:
-    """The passes of a run, under the names that Results has for them. They belong to the run, not to its records."""
+    """Return the passes of a run, under the names that Results has for them. They belong to the run, not to its
+    records."""
     counts = {f.name: getattr(results, f.name) for f in fields(Results)}
     return cast(Counts, {name: value for name, value in counts.items() if _is_count(name, value)})
 
@@ -212,32 +213,32 @@ def _is_count(name: str, value: object) -> bool:
 
 
 def records_of(results: Results, asked: Sequence[Objective], origin: Origin) -> dict[str, ElementRecord] | None:
-    """Element id -> its part of a run's results; ``asked`` are the objectives behind ``results.icons``, in order. None
-    where Results holds something that this file does not know."""
+    """Split a run's results into element id -> its part; ``asked`` are the objectives behind ``results.icons``, in
+    order. None where Results holds something that this file does not know."""
     for f in fields(Results):
         value = getattr(results, f.name)
         empty = f.default_factory() if f.default_factory is not MISSING else f.default
         known = f.name in (*ELSEWHERE, *BY_ELEMENT) or _is_count(f.name, value) or value == empty
         if not known:
             return None
-    kept = {}
+    records = {}
     for element in results.program.elements:
         chosen = [n for n in walk(element.node) if n.type.content == "selection"]
         icons = results.icon_sets.get(element.id)
         index, objectives = (None, ()) if icons is None else _local(icons.index, asked)
         layers = dict.fromkeys(name for node in walk(element.node) for name in node.type.layers)
         names = [name for name in layers if name in results.layers]  # a selection's among them
-        kept[element.id] = ElementRecord(
+        records[element.id] = ElementRecord(
             {name: getattr(results, name)[element.id] for name in BY_ELEMENT if element.id in getattr(results, name)},
             {n["id"]: results.selections[n["id"]] for n in chosen},
             {name: results.layers[name] for name in names},
             index, objectives, origin,
         )  # fmt: skip
-    return kept
+    return records
 
 
 def _local(index: Named, asked: Sequence[Objective]) -> tuple[Named, tuple[Objective, ...]]:
-    """The element's own objectives, those of several pictures that differ together, and the index into them."""
+    """Return the element's own objectives, those of several pictures that differ together, and the index into them."""
     first = {int(number) for number in index.data.ravel().tolist() if number >= 0}
     used = sorted({number + n for number in first for n in range(asked[number].pictures)})
     number_of = np.full(len(asked) + 1, -1)
@@ -248,7 +249,8 @@ def _local(index: Named, asked: Sequence[Objective]) -> tuple[Named, tuple[Objec
 def joined(
     program: Program, records: Mapping[str, ElementRecord], predicted: Predictions | None
 ) -> tuple[Numbers, list[list[Objective]]]:
-    """The numbers of the whole program; and the icons to make, a list for each of its icon steps."""
+    """Join records to the results of the whole program. Returns them and the icons to make, a list for each of its icon
+    steps."""
     tables: dict[str, dict[str, Any]] = {name: {} for name in BY_ELEMENT}
     layers: dict[str, LayerDescription] = {}
     selections: dict[str, Field] = {}
@@ -270,8 +272,8 @@ def joined(
 
 
 def _icons(program: Program, records: Mapping[str, ElementRecord]) -> tuple[dict[str, IconSet], list[list[Objective]]]:
-    """The icons of each element, and the objectives of each step: as a run orders them, each once in a step, numbered
-    over all steps."""
+    """Return the icons of each element, and the objectives of each step: as a run orders them, each once in a step,
+    numbered over all steps."""
     steps: list[list[Objective]] = []
     sets: dict[str, IconSet] = {}
     base = 0
@@ -288,8 +290,8 @@ def _icons(program: Program, records: Mapping[str, ElementRecord]) -> tuple[dict
 
 
 def restricted(program: Program, elements: Iterable[str], registry: Registry, scored: bool) -> Program:
-    """The checked program of some elements alone, with the passes that they need and nobody else's; not optimized.
-    ``scored``: with the page's own forward, for its predictions."""
+    """Restrict the checked program, not optimized, to some elements and the passes that only they need. ``scored``:
+    with the page's own forward, for its predictions."""
     from bbilang.compiler.optimize.lower import with_passes
 
     chosen = set(elements)

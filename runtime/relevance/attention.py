@@ -18,14 +18,14 @@ from bbilang.runtime.relevance.redistribute import Proportional
 
 
 def softmax(mode: Relevance, call: Call) -> Tensor | None:
-    """A gate: products with it scale the other factor. No relevance passes through it."""
+    """Return a gate: products with it scale the other factor. No relevance passes through it."""
     result = call.run(*call.arguments, **call.named)
     result.grad_fn.metadata[KEY] = mode.describe("softmax")
     return gated(result)
 
 
 def scaled_dot_product(share: Callable[..., Tensor], mode: Relevance, call: Call) -> Tensor | None:
-    """softmax(q k') v: all relevance goes to the values, in proportion to attention x value."""
+    """Compute softmax(q k') v: all relevance goes to the values, in proportion to attention x value."""
     given = call.named_arguments("query", "key", "value")
     query, key, value = (given[name] for name in ("query", "key", "value"))
     if len({id(x) for x in (query, key, value)}) != 3:  # one tensor stands for two
@@ -40,7 +40,7 @@ def _other_arguments(named: Mapping[str, object]) -> dict[str, Any]:
 
 
 def multi_head_attention(mode: Relevance, call: Call) -> Tensor | tuple[Tensor, Tensor | None] | None:
-    """`nn.MultiheadAttention` in its parts, so that each has its own rule."""
+    """Run `nn.MultiheadAttention` in its parts, so that each has its own rule."""
     names = (
         "query", "key", "value", "embed_dim_to_check", "num_heads", "in_proj_weight", "in_proj_bias", "bias_k",
         "bias_v", "add_zero_attn", "dropout_p", "out_proj_weight", "out_proj_bias", "training", "key_padding_mask",
@@ -71,7 +71,7 @@ def multi_head_attention(mode: Relevance, call: Call) -> Tensor | tuple[Tensor, 
 
 
 def normalization(mode: Relevance, call: Call) -> Tensor | None:
-    """x less its mean, times a scale that is treated as constant. Probabilities pass through, as in a batch norm."""
+    """Subtract the mean and multiply by a scale treated as constant. Probabilities pass through, as in a batch norm."""
     x = call.arguments[0]
     if mode.excites:
         return mode.pass_through(call, x)

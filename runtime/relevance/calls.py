@@ -27,7 +27,7 @@ _PYTHON = {
 
 
 def tensors_in(value: object) -> list[Tensor]:
-    """Every tensor in nested tuples, lists and dictionaries, in order."""
+    """Return every tensor in nested tuples, lists and dictionaries, in order."""
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, tuple | list):
@@ -55,7 +55,7 @@ class Call:
         return list({id(x): x for x in every if x.is_floating_point()}.values())
 
     def as_function_of(self, *sources: Tensor) -> PartialCall:
-        """The call as a function of some of its tensors, in this order; all others are constants."""
+        """Return the call as a function of some of its tensors, in this order; all others are constants."""
         slots = {id(x): _Slot(index) for index, x in enumerate(sources)}
         target = self.arguments[0] if self.inplace else None
 
@@ -69,11 +69,12 @@ class Call:
         return PartialCall(self.run, arguments, named)
 
     def named_arguments(self, *names: str) -> dict[str, Any]:
-        """The arguments by name, for functions without a signature: ``names`` are those of the positional ones."""
+        """Return the arguments by name, for functions without a signature: ``names`` are those of the positional
+        ones."""
         return {**dict(zip(names, self.arguments, strict=False)), **self.named}
 
     def write_back(self, result: object) -> object:
-        """The result, written over the first argument where the call is in place."""
+        """Write the result over the first argument if the call is in place; return the result."""
         if not self.inplace or not isinstance(result, Tensor):
             return result
         target: Tensor = self.arguments[0]
@@ -99,7 +100,7 @@ class PartialCall:
 
     @property
     def unchanged(self) -> bool:
-        """False where a constant was written over since."""
+        """Whether all constants are as they were: False if one was overwritten since."""
         return all(x._version == v for x, v in zip(self._given, self._versions, strict=True))
 
     def __call__(self, *values: Tensor) -> Any:  # whatever the function gives
@@ -130,7 +131,7 @@ def read_call(
 
 @cache
 def _plain_name(given: str) -> tuple[str, bool]:
-    """(`add`, True) for `add_` and `__iadd__`."""
+    """Strip the in-place form from a name: (`add`, True) for `add_` and `__iadd__`."""
     if given.startswith("__") and given.endswith("__"):
         name = given.strip("_")
         name, inplace = (name[1:], True) if name in _INPLACE else (name, False)

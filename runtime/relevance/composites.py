@@ -19,7 +19,8 @@ class Composite:
     first_convolution: str = ""
 
     def rule(self, kind: str, raw: bool) -> str:
-        """The name of the rule for a layer of ``kind`` (`convolution` or `linear`); ``raw``: it reads the picture."""
+        """Return the name of the rule for a layer of ``kind`` (`convolution` or `linear`); ``raw``: it reads the
+        picture."""
         own = self.convolution if kind == "convolution" else self.linear
         if not raw:
             return own
@@ -36,7 +37,7 @@ COMPOSITES: Mapping[str, Composite] = {
 
 
 def composite_of(parameters: Mapping[str, str]) -> Composite:
-    """The composite that `lrp(composite=, convolution=, linear=, first=)` says."""
+    """Return the composite that `lrp(composite=, convolution=, linear=, first=)` requests."""
     base = COMPOSITES[parameters["composite"]]
     first = parameters["first"]
     return Composite(

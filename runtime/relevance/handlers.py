@@ -34,7 +34,7 @@ SUMS = (
 
 
 def weighted(mode: Relevance, call: Call) -> Tensor | None:
-    """A convolution or linear layer whose weights do not depend on the picture."""
+    """Handle a convolution or linear layer whose weights do not depend on the picture."""
     names = ("input", "weight", "bias", "stride", "padding")
     last = ("output_padding", "groups", "dilation") if call.name in TRANSPOSED else ("dilation", "groups")
     given = call.named_arguments(*names, *last)
@@ -71,7 +71,8 @@ def _weighted(
 
 
 def matrix_product(mode: Relevance, call: Call) -> Tensor | None:
-    """A product of matrices: with a weight that does not depend on the picture, or with attention as a constant."""
+    """Handle a product of matrices: with a weight that does not depend on the picture, or with attention as a
+    constant."""
     if call.inplace or len(call.arguments) != 2 or call.named:
         return None
     (a, b), run = call.arguments, call.run
@@ -85,7 +86,7 @@ def matrix_product(mode: Relevance, call: Call) -> Tensor | None:
 
 
 def addmm(mode: Relevance, call: Call) -> Tensor | None:
-    """addmm(bias, x, weight)."""
+    """Handle addmm(bias, x, weight)."""
     if call.inplace or len(call.arguments) != 3 or call.named:
         return None
     bias, x, weight = call.arguments
@@ -107,8 +108,8 @@ def in_proportion(mode: Relevance, call: Call, *sources: Tensor) -> Tensor:
 
 
 def sum_or_mean(mode: Relevance, call: Call) -> Tensor | None:
-    """A sum or mean of what varies. A constant takes the share of a bias, except beside the picture itself, where it is
-    part of the preprocessing."""
+    """Handle a sum or mean of what varies. A constant takes the share of a bias, except beside the picture itself,
+    where it is part of the preprocessing."""
     sources = tuple(x for x in call.sources if x.requires_grad)
     alone = call.name in ("add", "radd", "sub", "rsub") and len(sources) == 1
     pixels = all(mark_of(x).pixels is not None for x in sources)
@@ -119,7 +120,7 @@ def sum_or_mean(mode: Relevance, call: Call) -> Tensor | None:
 
 
 def difference(mode: Relevance, call: Call) -> Tensor | None:
-    """As a sum; by positive parts only where nothing that varies is taken away."""
+    """Handle a difference as a sum; by positive parts only where the subtrahend does not vary."""
     sources = [x for x in call.sources if x.requires_grad]
     if mode.options["positive"] and len(sources) > 1:
         return None
@@ -127,8 +128,8 @@ def difference(mode: Relevance, call: Call) -> Tensor | None:
 
 
 def scaling(mode: Relevance, call: Call) -> Tensor | None:
-    """A product with, or quotient by, what does not vary; a product with a gate, which is treated as constant: all
-    relevance goes to the signal (Arras et al. 2019)."""
+    """Handle a product with, or quotient by, what does not vary; a product with a gate, which is treated as constant:
+    all relevance goes to the signal (Arras et al. 2019)."""
     sources = [x for x in call.sources if x.requires_grad]
     gates: list[Tensor] = []
     if len(sources) == 2:
@@ -153,7 +154,7 @@ def _keeps_shape(call: Call, source: Tensor) -> bool:
 
 
 def elementwise(mode: Relevance, call: Call) -> Tensor | None:
-    """Relevance passes through."""
+    """Pass relevance through an elementwise operation."""
     source = call.arguments[0] if call.arguments else call.named.get("input")
     if not isinstance(source, Tensor) or any(x.requires_grad for x in call.sources if x is not source):
         return None
@@ -161,7 +162,7 @@ def elementwise(mode: Relevance, call: Call) -> Tensor | None:
 
 
 def batch_norm(mode: Relevance, call: Call) -> Tensor | None:
-    """Relevance passes through; the norm is folded into the layer whose result it alone reads."""
+    """Pass relevance through a batch norm; it is folded into the layer whose result it alone reads."""
     given = call.named_arguments(
         "input", "running_mean", "running_var", "weight", "bias", "training", "momentum", "eps"
     )
@@ -175,14 +176,15 @@ def batch_norm(mode: Relevance, call: Call) -> Tensor | None:
 
 
 def interpolate(mode: Relevance, call: Call) -> Tensor | None:
-    """Linear kinds are sums; the nearest is a copy, for which autograd's own backward is right."""
+    """Handle interpolation: linear kinds are sums; the nearest is a copy, for which autograd's own backward is
+    right."""
     if call.named.get("mode", "nearest").startswith("nearest"):
         return None
     return sum_or_mean(mode, call)
 
 
 def dropout(mode: Relevance, call: Call) -> Tensor | None:
-    """The identity in eval mode."""
+    """Handle dropout: the identity in eval mode."""
     given = call.named_arguments("input", "p", "training")
     return (
         None if given.get("training", True) else mode.pass_through(call, given["input"], mark_of(given["input"]).gate)

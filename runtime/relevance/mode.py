@@ -73,8 +73,9 @@ class Relevance(TorchFunctionMode):
         self.inside.pop()
 
     def seed(self, outputs: Tensor, cotangents: Tensor, target_layer: str) -> Tensor:
-        """The relevance that a backward starts with, (slot, input, *target axes): the target's own share of its score;
-        or, where relevance is a probability, 1 in total, in proportion to the activation of the target's entries.
+        """Return the relevance that a backward starts with, (slot, input, *target axes): the target's own share of its
+        score; or, where relevance is a probability, 1 in total, in proportion to the activation of the target's
+        entries.
 
         Raises BbiError E515 where the graph below ``outputs`` (input, *target axes) has an operation without a rule.
         """
@@ -141,7 +142,7 @@ class Relevance(TorchFunctionMode):
                 todo += [after for after, _ in node.next_functions]
 
     def value_range(self, call: Call, count: int = 1) -> Sequence[tuple[Tensor, Tensor] | None]:
-        """The (least, greatest) values that results can have, where all that varies is the picture."""
+        """Return the (least, greatest) values that results can have, where only the picture varies."""
         varying = [x for x in call.sources if x.requires_grad]
         pixels = [mark_of(x).pixels for x in varying]
         if not pixels or any(p is None for p in pixels) or call.inplace:
@@ -155,7 +156,7 @@ class Relevance(TorchFunctionMode):
         return [(torch.minimum(a, b), torch.maximum(a, b)) for a, b in zip(*ends, strict=True)]
 
     def padding_mask(self, call: Call) -> Tensor | None:
-        """1 for the entries of a padded tensor that are not padding, else 0."""
+        """Return 1 for the entries of a padded tensor that are not padding, else 0."""
         given = call.named_arguments("input", "pad", "mode", "value")
         if call.name != "pad" or given.get("mode", "constant") != "constant" or given.get("value"):
             return None
@@ -164,11 +165,11 @@ class Relevance(TorchFunctionMode):
         return call.as_function_of(x)(torch.ones_like(x) if present is None else present)  # type: ignore[no-any-return]
 
     def describe(self, name: str) -> str:
-        """An operation in words, for messages."""
+        """Describe an operation in words, for messages."""
         return f"`{name}` in `{self.inside[-1]}`" if self.inside and self.inside[-1] else f"`{name}`"
 
     def attach(self, call: Call, step: Step, *sources: Tensor, mark: Mark = PLAIN) -> Tensor:
-        """The operation's result, with ``step`` as its backward."""
+        """Return the operation's result, with ``step`` as its backward."""
         result = applied(step, *sources)
         node: Any = result.grad_fn
         if node is not None:
@@ -176,7 +177,7 @@ class Relevance(TorchFunctionMode):
         return marked(result, mark)
 
     def pass_through(self, call: Call, source: Tensor, gate: bool = False) -> Tensor:
-        """The result of an elementwise map, through which relevance passes unchanged."""
+        """Return the result of an elementwise map, through which relevance passes unchanged."""
         (pixels,) = self.value_range(call)
         step = PassThrough(call.as_function_of(source))
         return self.attach(call, step, source, mark=Mark(pixels=pixels, gate=gate))

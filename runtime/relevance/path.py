@@ -27,7 +27,7 @@ KEY = "bbilang"  # of a node's metadata: what computed it, in words
 
 
 def check_rules(outputs: Tensor, method: str) -> list[WeightedLayer]:
-    """Prepare every step below the target. Gives the layers with weights that come first in the backward.
+    """Prepare every step below the target. Returns the layers with weights that come first in the backward.
 
     Raises BbiError E515 for an operation without a rule.
     """
@@ -51,7 +51,7 @@ def check_rules(outputs: Tensor, method: str) -> list[WeightedLayer]:
 
 
 def _nodes(outputs: Tensor) -> Iterator[tuple[GraphNode, bool]]:
-    """Every node below, once, from the top; and whether some path to it has no layer with weights."""
+    """Yield every node below once, from the top, with whether some path to it has no layer with weights."""
     top: dict[GraphNode, None] = {}
     todo = [outputs.grad_fn]
     while todo:
@@ -74,7 +74,7 @@ def _nodes(outputs: Tensor) -> Iterator[tuple[GraphNode, bool]]:
 
 
 def _kind(name: str) -> str:
-    """`MaxPool2DWithIndicesBackward0` -> `MaxPool2DWithIndices`."""
+    """Return the kind of a node: `MaxPool2DWithIndices` for `MaxPool2DWithIndicesBackward0`."""
     stem, separator, number = name.rpartition("Backward")
     return stem if separator and (not number or number.isdigit()) else name
 

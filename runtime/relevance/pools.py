@@ -50,7 +50,7 @@ def _geometry(
     input: Tensor, kernel_size: Size, stride: Size | None = None, padding: Size = 0, dilation: Size = 1,
     ceil_mode: bool = False,
 ) -> tuple[Tensor, Pair, Geometry]:  # fmt: skip
-    """(input, dilation, the rest) of a call of `max_pool2d`."""
+    """Return (input, dilation, the rest) of a call of `max_pool2d`."""
 
     def pair(value: Size) -> Pair:
         parts = tuple(value) if isinstance(value, tuple | list) else (value,)
@@ -88,7 +88,7 @@ def _average(x: Tensor, geometry: Geometry) -> Tensor:
 
 
 def _spread(gradient: Tensor, x: Tensor, geometry: Geometry) -> Tensor:
-    """The transpose of `_average`."""
+    """Apply the transpose of `_average`."""
     window, stride, padding, ceil = geometry
     return torch.ops.aten.avg_pool2d_backward(gradient.contiguous(), x, window, stride, padding, ceil, False, None)
 
@@ -107,7 +107,7 @@ def _smooth(x: Tensor, gradient: Tensor, geometry: Geometry) -> Tensor:
 
 
 def blended(gradient: Tensor) -> Tensor:
-    """(input, channel, y, x): .25 its own, .5 the mean of four neighbours, .25 the mean of four diagonal ones."""
+    """Blend (input, channel, y, x): .25 its own, .5 the mean of four neighbours, .25 the mean of four diagonal ones."""
     channels = gradient.shape[-3]
     kernel = torch.tensor(BLEND, dtype=gradient.dtype, device=gradient.device).expand(channels, 1, 3, 3)
     return F.conv2d(gradient, kernel, padding=1, groups=channels)

@@ -51,7 +51,7 @@ class Side:
     sign: int
 
     def about(self, x: object) -> TypeGuard[Tensor]:
-        """Whether the mask was computed from this tensor, or from one with equal values."""
+        """Return whether the mask was computed from this tensor, or from one with equal values."""
         own = self.of()
         if own is None or own._version != self.version or not isinstance(x, Tensor):
             return False
@@ -63,7 +63,7 @@ def side_of(x: object) -> Side | None:
 
 
 def follow_masks(name: str, args: tuple[object, ...], result: object) -> None:
-    """Note on a mask (a result without a derivative) which tensor's signs it shows."""
+    """Record on a mask (a result without a derivative) which tensor's signs it shows."""
     if not isinstance(result, Tensor) or result.requires_grad:
         return
     if (name in _ABOVE or name == "heaviside") and len(args) > 1:
@@ -82,7 +82,7 @@ def follow_masks(name: str, args: tuple[object, ...], result: object) -> None:
 
 
 def rectified(name: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Rectified | None:
-    """What a call rectifies; None where it does not. Raises Unruled."""
+    """Return what a call rectifies; None where it does not. Raises Unruled."""
 
     def given(position: int, key: str, default: Any = None) -> Any:
         return args[position] if len(args) > position else kwargs.get(key, default)
@@ -135,7 +135,7 @@ def _threshold(x: Tensor, threshold: Bound, value: object) -> Rectified | None:
 
 
 def _greater(name: str, one: object, other: object) -> Rectified | None:
-    """Of two that vary, each entry goes to the greater, as in a max pool; unless one is made of the other."""
+    """Route each entry to the greater of two that vary, as in a max pool; unless one is made of the other."""
     if not (isinstance(one, Tensor) and isinstance(other, Tensor)):
         return None
     if one.requires_grad and other.requires_grad:
@@ -209,14 +209,14 @@ def _wide(x: Tensor, other: object) -> Tensor:
 
 
 def is_zero(value: object) -> bool:
-    """A number or a tensor of zeros that does not vary."""
+    """Return whether a value is a number or tensor of zeros that does not vary."""
     if isinstance(value, Tensor):
         return not value.requires_grad and not bool(value.count_nonzero())
     return isinstance(value, int | float) and value == 0
 
 
 def _related(one: Tensor, other: Tensor, through: frozenset[str] | None = None) -> bool:
-    """Whether both are the same tensor, but for operations entry by entry (of which one is in ``through``)."""
+    """Return whether both are the same tensor up to elementwise operations (of which one is in ``through``)."""
     left, right = _chain(one), _chain(other)
     common = left.keys() & right.keys()
     if not common:
@@ -226,7 +226,7 @@ def _related(one: Tensor, other: Tensor, through: frozenset[str] | None = None) 
 
 
 def _chain(x: Tensor) -> dict[object, str]:
-    """(node, number of its result) -> its kind, from a tensor back through operations of one entry to one entry."""
+    """Return (node, number of its result) -> its kind, from a tensor back through elementwise operations."""
     chain: dict[object, str] = {}
     node, number = x.grad_fn, x.output_nr
     if node is None:
@@ -243,7 +243,7 @@ def _chain(x: Tensor) -> dict[object, str]:
 
 
 def kind_of(node: Node) -> str:
-    """`ReluBackward0` -> `Relu`."""
+    """Return the kind of a node: `Relu` for `ReluBackward0`."""
     name = type(node).__name__
     name = name if name not in ("Node", "CppFunction") else node.name()
     stem, separator, number = name.rpartition("Backward")

@@ -50,7 +50,7 @@ class Rectifiers(TorchFunctionMode):
         self.inside.pop()
 
     def seed(self, outputs: Tensor, cotangents: Tensor, target_layer: str) -> Tensor:
-        """The cotangents unchanged. Raises BbiError E515 where a rectifier below was not replaced."""
+        """Return the cotangents unchanged. Raises BbiError E515 where a rectifier below was not replaced."""
         if not target_layer.startswith(CHAIN):
             self._check(outputs)
         return cotangents
@@ -104,7 +104,7 @@ class Rectifiers(TorchFunctionMode):
 
 
 def _unreplaced(node: Node) -> str | None:
-    """What an operation is that rectifies, or may do so, with its plain derivative; None for any other."""
+    """Return the name of an operation that rectifies, or may do so, with its plain derivative; None for any other."""
     if isinstance(node, BackwardCFunction):
         function = getattr(node, "_forward_cls", None)
         if getattr(function, "__module__", "").startswith("bbilang."):

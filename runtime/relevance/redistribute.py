@@ -74,7 +74,7 @@ class _Redistribute(torch.autograd.Function):
 
 
 def applied(step: Step, *sources: Tensor) -> Tensor:
-    """The operation's result, attached to the graph, with ``step`` as its backward."""
+    """Return the operation's result, attached to the graph, with ``step`` as its backward."""
     return _Redistribute.apply(step, *sources)  # type: ignore[no-any-return]
 
 
@@ -120,7 +120,7 @@ class Redistribution(Step):
             self.prepared = self._prepared(self.groups())
 
     def _prepared(self, groups: Sequence[Group]) -> Prepared:
-        """What the backward needs of the groups."""
+        """Return what the backward needs of the groups."""
         changed = isinstance(self.call, PartialCall) and not self.call.unchanged
         if changed or any(s._version != v for s, v in zip(self.sources, self.versions, strict=True)):
             raise NotImplementedError("what it read was changed in place after that")
@@ -153,7 +153,7 @@ class Redistribution(Step):
 
 
 def inverse(z: Tensor, epsilon: float) -> Tensor:
-    """1 / (z + epsilon sign(z)), the sign of 0 being 1; without epsilon 0 where z is 0."""
+    """Return 1 / (z + epsilon sign(z)), the sign of 0 being 1; without epsilon 0 where z is 0."""
     if epsilon == 0:
         return torch.where(z == 0, torch.zeros_like(z), 1 / torch.where(z == 0, torch.ones_like(z), z))
     return 1 / torch.where(z >= 0, z + epsilon, z - epsilon)

@@ -35,8 +35,8 @@ class Layer:
         return Piece((x,), lambda leaf: self.call(leaf, weight, bias), sign)
 
     def halves(self, ours: Tensor, theirs: Tensor, bias: Tensor | None) -> tuple[Piece, ...]:
-        """The positive part of x through ``ours`` with the bias, its negative part, where it has one, through
-        ``theirs``."""
+        """Apply the rule to the two halves of x: its positive part through ``ours`` with the bias, its negative part,
+        where it has one, through ``theirs``."""
         pieces = [self.piece(self.x.clamp_min(0), ours, bias)]
         if bool((self.x < 0).any()):
             pieces.append(self.piece(self.x.clamp_max(0), theirs))
@@ -59,18 +59,18 @@ Rule = Callable[[Layer, Options], list[Group]]
 
 
 def epsilon(layer: Layer, options: Options) -> list[Group]:
-    """x w R / (z + epsilon sign(z)) (Bach et al. 2015, equation 58)."""
+    """Compute x w R / (z + epsilon sign(z)) (Bach et al. 2015, equation 58)."""
     return [Group((layer.piece(layer.x, layer.weight, layer.bias),), epsilon=options["epsilon"])]
 
 
 def z_plus(layer: Layer, options: Options) -> list[Group]:
-    """Only what raised the result: x w where it is positive (Montavon et al. 2017)."""
+    """Distribute over what raised the result: x w where it is positive (Montavon et al. 2017)."""
     pieces = layer.halves(layer.weight.clamp_min(0), layer.weight.clamp_max(0), _least(layer.bias, 0))
     return [Group(pieces, epsilon=options["stabilizer"])]
 
 
 def alpha_beta(layer: Layer, options: Options) -> list[Group]:
-    """alpha times the shares of what raised the result, minus beta = alpha - 1 times those of what lowered it
+    """Compute alpha times the shares of what raised the result, minus beta = alpha - 1 times those of what lowered it
     (Bach et al. 2015, equation 60)."""
     up, down = layer.weight.clamp_min(0), layer.weight.clamp_max(0)
     alpha, small = options["alpha"], options["stabilizer"]
@@ -82,7 +82,7 @@ def alpha_beta(layer: Layer, options: Options) -> list[Group]:
 
 
 def gamma(layer: Layer, options: Options) -> list[Group]:
-    """w + gamma w+ in place of w (Montavon et al. 2019); for results below zero w + gamma w- (Andeol et al. 2021)."""
+    """Replace w by w + gamma w+ (Montavon et al. 2019); for results below zero by w + gamma w- (Andeol et al. 2021)."""
     w, b, g, small = layer.weight, layer.bias, options["gamma"], options["stabilizer"]
     up, down = w + g * w.clamp_min(0), w + g * w.clamp_max(0)
     result = layer.call(layer.x, w, layer.whole_bias)
@@ -95,7 +95,7 @@ def gamma(layer: Layer, options: Options) -> list[Group]:
 
 
 def z_box(layer: Layer, options: Options) -> list[Group]:
-    """x w - low w+ - high w-: what a pixel adds to the least that it could (Montavon et al. 2017)."""
+    """Compute x w - low w+ - high w-: what a pixel adds to the least that it could (Montavon et al. 2017)."""
     if layer.low is None or layer.high is None:
         raise NotImplementedError("the `z_box` rule needs the range of the pixels, and this layer does not read them")
     if not bool(layer.low.isfinite().all() and layer.high.isfinite().all()):
@@ -112,25 +112,25 @@ def z_box(layer: Layer, options: Options) -> list[Group]:
 
 
 def w_square(layer: Layer, options: Options) -> list[Group]:
-    """w squared, whatever the values are (Montavon et al. 2017)."""
+    """Distribute by w squared, whatever the values are (Montavon et al. 2017)."""
     square = None if layer.bias is None else layer.bias.square()
     piece = layer.piece(layer.ones, layer.weight.square(), square)
     return [Group((piece,), epsilon=options["stabilizer"])]
 
 
 def flat(layer: Layer, options: Options) -> list[Group]:
-    """The same for everything that the layer read there (Lapuschkin et al. 2019)."""
+    """Distribute equally over everything that the layer read there (Lapuschkin et al. 2019)."""
     piece = layer.piece(layer.ones, torch.ones_like(layer.weight))
     return [Group((piece,), epsilon=options["stabilizer"])]
 
 
 def excitation(layer: Layer, options: Options) -> list[Group]:
-    """x+ w+ R / (sum of x+ w+): the marginal winning probability (Zhang et al. 2016, equation 5)."""
+    """Compute x+ w+ R / (sum of x+ w+): the marginal winning probability (Zhang et al. 2016, equation 5)."""
     return [Group((layer.piece(layer.x.clamp_min(0), layer.weight.clamp_min(0)),), epsilon=0)]
 
 
 def contrast(layer: Layer, options: Options) -> list[Group]:
-    """Excitation, minus that of the opposite unit, whose weights are -w (Zhang et al. 2016, section 3.3)."""
+    """Compute excitation minus that of the opposite unit, whose weights are -w (Zhang et al. 2016, section 3.3)."""
     (own,) = excitation(layer, options)
     opposite = layer.piece(layer.x.clamp_min(0), (-layer.weight).clamp_min(0))
     return [own, Group((opposite,), -1.0, epsilon=0)]

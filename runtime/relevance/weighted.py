@@ -52,7 +52,8 @@ class WeightedLayer(Redistribution):
         return Layer(self.weighted, x, weight, bias, seen, ones, low, high)
 
     def folded(self) -> tuple[Tensor, Tensor | None]:
-        """Weight and bias with the batch norm in them, where it alone read the result (Guillemot et al. 2020)."""
+        """Return weight and bias with the batch norm folded in, where it alone read the result (Guillemot et al.
+        2020)."""
         if self.norm is None or self.readers != 1 or self.axis is None or not self.options["canonize"]:
             return self.weight, self.bias
         scale, shift = self.norm
@@ -83,7 +84,7 @@ class WeightedLayer(Redistribution):
 def scale_and_shift(
     mean: Tensor, variance: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> tuple[Tensor, Tensor]:
-    """(scale, shift) by channel of a batch norm in eval mode."""
+    """Return (scale, shift) by channel of a batch norm in eval mode."""
     scale = (variance + eps).rsqrt() if weight is None else weight / (variance + eps).sqrt()
     shift = -mean * scale
     return scale.detach(), (shift if bias is None else shift + bias).detach()

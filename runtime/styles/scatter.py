@@ -70,8 +70,8 @@ class Scatter(Style):
         assert pair is not None
         axes = [axis] if axis else [drawing.axis("y"), drawing.axis("x")]
         values = drawing.grid(drawing.field.values, *axes, pair)
-        wanted = drawing.node.get("icons")
-        icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index, *axes) if wanted else None
+        with_icons = drawing.node.get("icons")
+        icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index, *axes) if with_icons else None
         atoms = drawing.slot_atoms(axis) if axis else None
 
         def frame(index: Index) -> Frame:

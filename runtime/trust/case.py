@@ -15,7 +15,7 @@ from bbilang.compiler.contract import bound
 from bbilang.compiler.ir.model_description import NOT_PICTURES
 from bbilang.compiler.ir.program import OUTPUT, Node, Rerun
 from bbilang.compiler.ir.score_kinds import VALUE
-from bbilang.runtime.fields.atoms import kept_axes
+from bbilang.runtime.fields.atoms import axes_of_atoms
 from bbilang.runtime.fields.field import TERM, Field, Named
 from bbilang.runtime.fields.prose import PLURALS
 from bbilang.runtime.inputs import baselines
@@ -37,7 +37,7 @@ MakeRows = Callable[
 @dataclass
 class Case:
     """The input of a measure. Axes: ``input``; ``target``, the classes and states that are attributed to, flattened;
-    ``atom``, all atoms of the layer, flattened over its kept axes in order (y, x, channel ...)."""
+    ``atom``, all atoms of the layer, flattened over its atom axes in order (y, x, channel ...)."""
 
     node: Node  # the `trust` operation
     attribution: Node  # the `attribute` operation under test
@@ -73,7 +73,7 @@ class Case:
     @cached_property
     def keep(self) -> tuple[str, ...]:
         """The axes of the atoms in the layer."""
-        return kept_axes(self.attribution.type.atom, self.layer)
+        return axes_of_atoms(self.attribution.type.atom, self.layer)
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -124,7 +124,7 @@ class Case:
 
         target = (self.inputs, *self.target_sizes)
         maps = np.asarray(data, np.float32).reshape(*target, *self.sizes)
-        maps = np.moveaxis(maps, 0, len(self.targets))  # (target ..., input, *kept axes)
+        maps = np.moveaxis(maps, 0, len(self.targets))  # (target ..., input, *atom axes)
         return gather(self.frame, {self.name: maps}, {self.name: self.layer}, (*self.targets, "input"))
 
     # --- targets -------------------------------------------------------------------------------------------------
@@ -245,11 +245,11 @@ class Case:
                 cube = cube.unsqueeze(1 + position)
         return cube
 
-    def mixed(self, kept: Tensor, owners: Tensor, baseline: Tensor | None = None) -> Tensor:
-        """Set some atoms to the baseline: kept (row, atom) is 1 where an atom stays, 0 where it is removed."""
+    def mixed(self, retained: Tensor, owners: Tensor, baseline: Tensor | None = None) -> Tensor:
+        """Set some atoms to the baseline: retained (row, atom) is 1 where an atom stays, 0 where it is removed."""
         base = self.baseline if baseline is None else baseline
         owners = owners.to(self.activation.device)
-        share = self.entries(kept.to(self.activation))
+        share = self.entries(retained.to(self.activation))
         return base[owners] + share * (self.activation[owners] - base[owners])
 
     def scores(self, make: MakeRows, count: int) -> Iterator[tuple[int, Tensor, Tensor]]:

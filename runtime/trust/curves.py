@@ -31,7 +31,7 @@ class Curve(Measure):
         return Cost(rows=(STEPS + 1) * ORDERS, each=STEPS + 1)
 
     def fill(self, case: Case) -> Tensor:
-        """Values of removed atoms, (input, *layer axes)."""
+        """Return the values of removed atoms, (input, *layer axes)."""
         return case.baseline
 
     def filled(self, case: Case) -> str:
@@ -68,8 +68,8 @@ class Curve(Measure):
         return Finding(words, warning, curve=field, values={"scores": scores, "area": own, "random": chance})
 
     def probable(self, case: Case) -> bool:
-        """Petsiuk's curves are of the class's probability; of sums and differences of classes, and of values, of the
-        scores themselves."""
+        """Return whether the curve is of the class's probability, as Petsiuk's are; for sums and differences of
+        classes, and for values, it is of the scores themselves."""
         return case.reports_probability
 
     def along(self, case: Case, order: np.ndarray) -> np.ndarray:
@@ -89,9 +89,9 @@ class Curve(Measure):
             rows = np.arange(start, stop)
             owner, column, step = rows // (columns * (STEPS + 1)), rows // (STEPS + 1) % columns, rows % (STEPS + 1)
             changed = rank[owner, column] < np.round(step * atoms / STEPS)[:, None]
-            kept = torch.from_numpy(~changed if self.removes else changed).to(case.activation)
+            retained = torch.from_numpy(~changed if self.removes else changed).to(case.activation)
             owners = torch.from_numpy(owner)
-            return case.mixed(kept, owners, base), owners
+            return case.mixed(retained, owners, base), owners
 
         curves = np.empty((inputs, targets, STEPS + 1))
         for start, scores, owners in case.scores(make, count):

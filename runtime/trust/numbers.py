@@ -48,7 +48,7 @@ def ratio(values: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def unordered(values: np.ndarray) -> np.ndarray:
-    """True where all numbers along the last axis are equal, or there is only one: they define no order."""
+    """Return whether all numbers along the last axis are equal, or there is only one: they define no order."""
     return np.asarray(values.max(-1) == values.min(-1))
 
 

@@ -50,7 +50,7 @@ class PathDependence(Measure):
         return Finding(words, spread=spread, values={"spread": spread, "mean": middle, "paths": paths})
 
     def paths(self, case: Case) -> np.ndarray:
-        """(path, input, target, atom)."""
+        """Return the attributions along each path, (path, input, target, atom)."""
         import torch
 
         inputs, atoms = case.inputs, case.atoms
@@ -60,7 +60,8 @@ class PathDependence(Measure):
         each = STEPS * inputs  # rows of a path: step by step, every input
 
         def position(rows: torch.Tensor, shift: float) -> torch.Tensor:
-            """Position of every atom on its path, in [0, 1], (row, atom), ``shift`` of a step after the row's start."""
+            """Return the position of every atom on its path, in [0, 1], (row, atom), ``shift`` of a step after the
+            row's start."""
             path, step = rows // each, (rows % each) // inputs
             return (((step + shift) / STEPS)[:, None]) ** pace[path]
 

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 def restricted_to(program: Program, node: Node) -> Program:
     """Reduce a program to the derivatives of one operation and the forward passes that they read."""
-    kept = [
+    restricted = [
         replace(step, requests=tuple(request for request in step.requests if request.node is node))
         for step in program.derivatives
         if any(request.node is node for request in step.requests)
     ]
     needed: dict[int, set[str]] = {}  # index of a forward -> the layers that are read of it
-    for step in kept:
+    for step in restricted:
         layers = needed.setdefault(step.forward, set())
         layers |= set(step.layers)
         for target in step.targets:
@@ -40,7 +40,7 @@ def restricted_to(program: Program, node: Node) -> Program:
         replace(f, layers=tuple(x for x in f.layers if x in needed[i])) if i in needed else f
         for i, f in enumerate(program.forwards)
     )
-    return with_derivatives(replace(program, forwards=forwards), kept)
+    return with_derivatives(replace(program, forwards=forwards), restricted)
 
 
 def repeated(field: Field, inputs: int, copies: int) -> Field:
@@ -72,7 +72,8 @@ class Reattribution:
         return self.run.value(self.case.attribution)
 
     def attributions(self, extra_axis: str = "") -> np.ndarray:
-        """(copy, input, target, atom); with one ``more`` axis of the targets, (copy, input, target, more, atom)."""
+        """Return the attributions (copy, input, target, atom); with one ``more`` axis of the targets, (copy, input,
+        target, more, atom)."""
         case, values = self.case, self.field().values
         extra_size = (values.sizes[extra_axis],) if extra_axis else ()
         dims = ("input", *case.targets, *([extra_axis] if extra_axis else []), *case.keep)

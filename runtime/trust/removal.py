@@ -19,8 +19,8 @@ SUBSETS = 100
 INCOMPLETE = 0.05  # of the difference of the scores
 
 
-def score_drop(case: Case, kept: np.ndarray, owners: np.ndarray) -> np.ndarray:
-    """Return the drop of the score, (row, target), with some atoms at the baseline; kept (row, atom) is 1 for the
+def score_drop(case: Case, retained: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """Return the drop of the score, (row, target), with some atoms at the baseline; retained (row, atom) is 1 for the
     rest."""
     import torch
 
@@ -29,10 +29,10 @@ def score_drop(case: Case, kept: np.ndarray, owners: np.ndarray) -> np.ndarray:
 
     def make(start: int, stop: int) -> tuple[Tensor, Tensor]:
         rows = torch.from_numpy(owners[start:stop])
-        return case.mixed(torch.from_numpy(kept[start:stop]).to(case.activation), rows), rows
+        return case.mixed(torch.from_numpy(retained[start:stop]).to(case.activation), rows), rows
 
-    drops = np.empty((len(kept), own.shape[1]))
-    for start, scores, rows in case.scores(make, len(kept)):
+    drops = np.empty((len(retained), own.shape[1]))
+    for start, scores, rows in case.scores(make, len(retained)):
         values = case.values(scores, rows).cpu().numpy()
         drops[start : start + len(values)] = own[rows.cpu().numpy()] - values
     return drops
@@ -57,7 +57,7 @@ class Falsifiability(Measure):
         return Cost(each=n + 1 + SETS)  # n: the shown atoms
 
     def find(self, case: Case) -> Finding:
-        numbers = case.shown_atoms()  # (input, target, place): -1 for none
+        numbers = case.shown_atoms()  # (input, target, slot): -1 for none
         inputs, targets, slots = numbers.shape
         rows, owners, column, same = [], [], [], []
         for i in range(inputs):
@@ -68,9 +68,9 @@ class Falsifiability(Measure):
                 sets += [random.choice(case.atoms, (own >= 0).sum(), replace=False) for _ in range(SETS)]
                 same += [set(chosen.tolist()) == set(own[own >= 0].tolist()) for chosen in sets[-SETS:]]
                 for chosen in sets:
-                    kept = np.ones(case.atoms, np.float32)
-                    kept[chosen[chosen >= 0]] = 0
-                    rows.append(kept)
+                    retained = np.ones(case.atoms, np.float32)
+                    retained[chosen[chosen >= 0]] = 0
+                    rows.append(retained)
                     owners.append(i)
                     column.append(t)
         falls = score_drop(case, np.stack(rows), np.array(owners))
@@ -116,8 +116,8 @@ class Completeness(Measure):
 
     def find(self, case: Case) -> Finding:
         method = case.run.registry.methods[named_method(case.attribution)[0]]
-        kept = np.zeros((case.inputs, case.atoms), np.float32)
-        difference = score_drop(case, kept, np.arange(case.inputs))  # (input, target)
+        retained = np.zeros((case.inputs, case.atoms), np.float32)
+        difference = score_drop(case, retained, np.arange(case.inputs))  # (input, target)
         total = case.attributions.sum(-1)
         error = total - difference
         least = np.finfo(np.float32).eps * np.abs(case.attributions).sum(-1)  # what roundings alone may be
@@ -161,8 +161,8 @@ class Infidelity(Measure):
         random = np.random.default_rng([case.seed, 7])
         share = random.random((SUBSETS, 1))
         gone = random.random((SUBSETS, case.atoms)) < share  # sets of every size
-        kept = np.repeat(~gone, case.inputs, 0).astype(np.float32)
-        falls = score_drop(case, kept, np.tile(np.arange(case.inputs), SUBSETS)).reshape(SUBSETS, case.inputs, -1)
+        retained = np.repeat(~gone, case.inputs, 0).astype(np.float32)
+        falls = score_drop(case, retained, np.tile(np.arange(case.inputs), SUBSETS)).reshape(SUBSETS, case.inputs, -1)
         claims = np.einsum("sa,ita->sit", gone.astype(np.float64), case.attributions)
         raw = ((claims - falls) ** 2).mean(0)
         factor = np.nan_to_num(ratio((claims * falls).sum(0), (claims**2).sum(0)))  # claims of nothing stay nothing

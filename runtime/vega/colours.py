@@ -24,12 +24,12 @@ VEIL = "#ffffff"  # what a photo fades to; a dark page turns it dark (page.css)
 
 
 def stops(signed: bool) -> tuple[str, ...]:
-    """The nine colours of a scale, from its lower to its upper end."""
+    """Return the nine colours of a scale, from its lower to its upper end."""
     return DIVERGING if signed else SEQUENTIAL
 
 
 def shades(signed: bool) -> tuple[str, ...]:
-    """A scale in 33 steps, from its lower to its upper end."""
+    """Return a scale in 33 steps, from its lower to its upper end."""
     steps = _palette(signed)[np.rint(np.linspace(0, 254, 33)).astype(int)]
     return tuple(f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in steps.tolist())
 
@@ -39,7 +39,7 @@ def series_colour(index: int) -> str:
 
 
 def colour_map_png(values: ArrayLike, domain: tuple[float, float], signed: bool) -> bytes:
-    """A map as a palette PNG, one pixel a cell: ``values`` (y, x) on the scale whose ends lie at ``domain``.
+    """Encode a map as a palette PNG, one pixel a cell: ``values`` (y, x) on the scale whose ends lie at ``domain``.
 
     Zero is transparent, and every other colour as transparent as it can be and still be the scale's own on neutral
     ground: what lies below shows where there is nothing to say. Values beyond the domain take the colour of its end;
@@ -49,12 +49,14 @@ def colour_map_png(values: ArrayLike, domain: tuple[float, float], signed: bool)
 
 
 def strip_png(colours: tuple[str, ...], steps: int = 128) -> bytes:
-    """A legend's strip as a palette PNG, one pixel high: the colours of a scale from its lower to its upper end."""
+    """Encode a legend's strip as a palette PNG, one pixel high: the colours of a scale from its lower to its upper
+    end."""
     return palette_png(np.arange(steps, dtype=np.uint8)[None], _between(colours, steps).tobytes())
 
 
 def veil_png(values: ArrayLike, domain: tuple[float, float]) -> bytes:
-    """A spotlight as a palette PNG, one pixel a cell: opaque `VEIL` at the lower end of ``domain``, none at the upper.
+    """Encode a spotlight as a palette PNG, one pixel a cell: opaque `VEIL` at the lower end of ``domain``, none at the
+    upper.
 
     What is not a number is under no veil."""
     opacity = bytes([0, *np.rint(np.linspace(255, 0, 255)).astype(int).tolist()])
@@ -62,7 +64,8 @@ def veil_png(values: ArrayLike, domain: tuple[float, float]) -> bytes:
 
 
 def smoothed(values: ArrayLike, factor: int) -> np.ndarray:
-    """A map (y, x) at ``factor`` times as many pixels a side, bicubic: its cells keep their places. NaN counts as 0."""
+    """Interpolate a map (y, x) to ``factor`` times as many pixels a side, bicubic: its cells stay where they are. NaN
+    counts as 0."""
     from PIL import Image
 
     array = np.nan_to_num(np.asarray(values, np.float32))
@@ -73,7 +76,7 @@ def smoothed(values: ArrayLike, factor: int) -> np.ndarray:
 
 
 def _levels(values: ArrayLike, domain: tuple[float, float]) -> np.ndarray:
-    """Numbers into a palette: 1 to 255 from the lower to the upper end of the domain, 0 for what is not a number."""
+    """Quantize numbers to palette levels: 1 to 255 from the lower to the upper end of the domain, 0 for NaN."""
     array = np.asarray(values, dtype=np.float64)
     low, high = domain
     share = (array - low) / (high - low) if high > low else np.zeros_like(array)
@@ -83,7 +86,7 @@ def _levels(values: ArrayLike, domain: tuple[float, float]) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def _see_through(signed: bool) -> tuple[bytes, bytes]:
-    """(palette, opacity) as PNG has them: first what is transparent, then 255 levels.
+    """Return (palette, opacity) in PNG's form: first the transparent entry, then 255 levels.
 
     A colour c over the neutral n is a source s of opacity a with a s + (1 - a) n = c; the least a has a channel of s at
     0. Colours are taken to be nowhere lighter than the neutral, which they hardly are.
@@ -98,7 +101,7 @@ def _see_through(signed: bool) -> tuple[bytes, bytes]:
 
 
 def see_through(signed: bool) -> tuple[str, ...]:
-    """Nine colours of the maps of a scale, "#rrggbbaa", from its lower to its upper end."""
+    """Return nine colours of the maps of a scale, "#rrggbbaa", from its lower to its upper end."""
     palette, opacity = _see_through(signed)
     levels = np.rint(np.linspace(1, 255, 9)).astype(int).tolist()
     return tuple(f"#{palette[3 * level : 3 * level + 3].hex()}{opacity[level]:02x}" for level in levels)
@@ -106,12 +109,12 @@ def see_through(signed: bool) -> tuple[str, ...]:
 
 @lru_cache(maxsize=2)
 def _palette(signed: bool) -> np.ndarray:
-    """255 colours (level, rgb) of a scale."""
+    """Return 255 colours (level, rgb) of a scale."""
     return _between(stops(signed), 255)
 
 
 def _between(colours: tuple[str, ...], steps: int) -> np.ndarray:
-    """A scale in ``steps`` colours (level, rgb), interpolated between its stops."""
+    """Return a scale in ``steps`` colours (level, rgb), interpolated between its stops."""
     known = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in colours])
     at = np.linspace(0, len(known) - 1, steps)
     channels = [np.interp(at, np.arange(len(known)), known[:, i]) for i in range(3)]

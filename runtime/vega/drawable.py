@@ -49,7 +49,7 @@ FORMAT = re.compile(r"[-+ ]?,?(?:\.\d+)?~?[fdegr%]?")
 
 
 def beyond(specification: Mapping[str, Any]) -> str:
-    """What in a specification only Vega draws, in words; empty where the renderer draws all of it."""
+    """Return what in a specification only Vega can draw, in words; empty where the renderer draws all of it."""
     return next(_beyond(specification), "")
 
 
@@ -136,7 +136,7 @@ def _value(name: str, value: Any, names: set[str]) -> Iterator[str]:
 
 
 def _expression(text: Any, names: set[str]) -> Iterator[str]:
-    """The names, signs and formats in an expression that the renderer does not know."""
+    """Yield the names, signs and formats in an expression that the renderer does not know."""
     tokens: list[str] = TOKEN.findall(text) if isinstance(text, str) else []
     if not tokens or TOKEN.sub("", text):
         yield f"the expression {text!r}"

@@ -17,19 +17,19 @@ MAX_LABEL = 200  # letters of a label in a chart; Vega measures each again and a
 
 
 def identifier(name: str) -> str:
-    """An element's name as part of a Vega signal's name; different names stay different."""
+    """Return an element's name as part of a Vega signal's name; different names stay different."""
     if re.fullmatch(r"\w+", name, re.ASCII) and not re.search(r"_[0-9a-f]+_", name):
         return name
     return re.sub(r"[^A-Za-z0-9]", lambda match: f"_{ord(match[0]):x}_", name)  # no other name looks like this
 
 
 def clipped(label: str) -> str:
-    """A label, cut at ``MAX_LABEL`` letters."""
+    """Truncate a label to ``MAX_LABEL`` letters."""
     return label if len(label) <= MAX_LABEL else f"{label[: MAX_LABEL - 1]}\u2026"
 
 
 def domain(element: Element) -> tuple[float, float]:
-    """The ends of the element's scale: its legend's, or the extremes of its values; zero is always inside."""
+    """Return the ends of the element's scale: its legend's, or the extremes of its values; zero is always inside."""
     if element.legend:
         low, high = element.legend.domain
     else:
@@ -40,19 +40,20 @@ def domain(element: Element) -> tuple[float, float]:
 
 
 def is_signed(element: Element) -> bool:
-    """Whether its numbers can be negative, as its legend says."""
+    """Return whether the element's numbers can be negative, by its legend."""
     return element.legend is not None and element.legend.signed
 
 
 def number_format(element: Element) -> str:
-    """Digits that suit the scale: two decimals, fewer for hundreds, more for thousandths; a sign where both occur."""
+    """Return the digits that suit the scale: two decimals, fewer for hundreds, more for thousandths; a sign where both
+    occur."""
     low, high = domain(element)
     return f"{'+' if low < 0 < high else ''}.{decimals_of((low, high))}f"
 
 
 def number_text(element: Element, value: str) -> str:
-    """A Vega expression that prints ``value``: in the element's `number_format`; with one significant digit where that
-    would round to zero."""
+    """Return a Vega expression that prints ``value``: in the element's `number_format`; with one significant digit
+    where that would round to zero."""
     form = number_format(element)
     least = 0.5 * 10.0 ** -int(form.rpartition(".")[2][:-1])
     small = f"{form[0] if form[0] == '+' else ''}.1r"
@@ -60,23 +61,24 @@ def number_text(element: Element, value: str) -> str:
 
 
 def slots(element: Element) -> int:
-    """The most slots that any frame fills."""
+    """Return the most slots that any frame fills."""
     frames = (frame for panel in element.panels for frame in panel.frames)
     return max((max(len(f.atoms), len(f.values), len(f.pictures)) for f in frames), default=0)
 
 
 def series(element: Element) -> int:
-    """The most series that any frame has."""
+    """Return the most series that any frame has."""
     return max((len(frame.series) for panel in element.panels for frame in panel.frames), default=1)
 
 
 def rows(element: Element, count: int = 1) -> list[Row]:
-    """One row per panel and slot."""
+    """Return one row per panel and slot."""
     return [{"panel": p, "own": p, "slot": s} for p in range(len(element.panels)) for s in range(count)]
 
 
 def bar_colour(element: Element, plain: str) -> str:
-    """The colour of a bar as an expression over ``datum.value``: its series' own, else what `color=` asks for."""
+    """Return the colour of a bar as an expression over ``datum.value``: its series' own, else what `color=`
+    requests."""
     how = element.options.get("color")
     if series(element) > 1 or how not in ("value", "sign"):
         return "datum.own_colour" if series(element) > 1 else f"'{plain}'"
@@ -92,38 +94,38 @@ def bar_colour(element: Element, plain: str) -> str:
 
 
 def labelled(element: Element) -> bool:
-    """Whether its panels have labels above them."""
+    """Return whether the element's panels have labels above them."""
     return any(panel.label or panel.labels for panel in element.panels)
 
 
 def coloured(element: Element) -> bool:
-    """Return whether its atoms have their own colours, as groups do."""
+    """Return whether the element's atoms have their own colours, as groups do."""
     return any(colour for panel in element.panels for frame in panel.frames for colour in frame.colours)
 
 
 def chipped(element: Element) -> bool:
-    """Return whether its series have their own colours, which chips explain."""
+    """Return whether the element's series have their own colours, which chips explain."""
     return any(frame.series_colours for panel in element.panels for frame in panel.frames)
 
 
 def cells(element: Element) -> bool:
-    """Whether a map's own cells are what to point at: slots row-major over the panel's shape."""
+    """Return whether the pointer selects a map's own cells: slots row-major over the panel's shape."""
     return bool(element.selects) and not element.targets and is_map(element)
 
 
 def readable(element: Element) -> bool:
-    """Whether a position of its panels has a value to read: a map's own, or that of a map over it."""
+    """Return whether a position of the element's panels has a value to read: a map's own, or that of a map over it."""
     frames = [(panel, frame) for part in layered(element) for panel in part.panels for frame in panel.frames]
     return any(panel.shape != (0, 0) and (frame.coarse or frame.values) for panel, frame in frames)
 
 
 def longest_label(element: Element) -> int:
-    """Letters of the longest label of an atom."""
+    """Return the number of letters of the longest label of an atom."""
     return max((len(atom.label) for atom in element.atoms), default=8)
 
 
 def preferred_width(element: Element, styles: Styles) -> int:
-    """The width in pixels that an element would like: its share of a row."""
+    """Return the width in pixels that an element would like: its share of a row."""
     own = style_of(element, styles).preferred_width(element)
     if own is not None:
         return own
@@ -131,5 +133,5 @@ def preferred_width(element: Element, styles: Styles) -> int:
 
 
 def map_width(element: Element) -> int:
-    """The width in pixels that the panels of a map or picture would like."""
+    """Return the width in pixels that the panels of a map or picture would like."""
     return 400 if len(element.panels) == 1 else min(240 * len(element.panels), 960)

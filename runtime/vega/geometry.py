@@ -79,7 +79,7 @@ class Geometry:
     cell: str = ""  # for icons in a row: where overlays do not apply
 
     def named(self, name: str, number: Quantity | float) -> Quantity:
-        """The quantity under a param's name: shorter expressions, and the page's script can read it."""
+        """Return the quantity as a named param: expressions are shorter, and the page's script can read it."""
         full = f"{name}_{self.name}"
         self.params[full] = quantity(number)
         return Quantity(full, value_of(number))
@@ -93,7 +93,7 @@ class Geometry:
         gutter: int = 24,
         top: Quantity | float = 0,
     ) -> Geometry:
-        """Lays out ``panels`` of this size in rows, below ``top`` pixels kept for a key."""
+        """Lay out ``panels`` of this size in rows, below ``top`` pixels reserved for a key."""
         self.width, self.height = self.named("panel", width), self.named("deep", height)
         self.head = 22 if labelled else 0
         across = least(panels, most(1, floor((self.room + gutter) / (self.width + gutter))))
@@ -109,7 +109,8 @@ class Geometry:
 
 
 def balanced(count: Quantity | float, fit: Quantity) -> Quantity:
-    """Columns for ``count`` slots where ``fit`` would fit: rows as equal as possible, at least one column."""
+    """Return the columns for ``count`` slots where ``fit`` would fit: rows as equal as possible, at least one
+    column."""
     whole = most(1, quantity(count))
     fit = least(whole, most(1, floor(fit)))
     return ceil(whole / ceil(whole / fit))
@@ -120,10 +121,10 @@ SMALL_ICON = 92  # pixels: an icon may become this small before the row wraps
 
 
 def icon_side(count: int) -> float:
-    """Pixels of a side of each of ``count`` icons in a row, where there is room."""
+    """Return the side in pixels of each of ``count`` icons in a row, where there is room."""
     return 168.0 if count <= 3 else 148.0 if count <= 8 else 128.0
 
 
 def icon_columns(room: Quantity, count: Quantity | float, side: float) -> Quantity:
-    """How many of ``count`` icons stand side by side."""
+    """Return how many of ``count`` icons stand side by side."""
     return balanced(count, (room + ICON_GUTTER) / (min(side, SMALL_ICON) + ICON_GUTTER))

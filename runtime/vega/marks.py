@@ -25,14 +25,15 @@ CHIP = 17  # pixels that a chip takes before a label
 
 
 def layer(element: Element, data: Iterable[Row], **calculated: str) -> Layer:
-    """A layer whose rows know ``frame``, the element's content in its current state, and what is calculated from it."""
+    """Return a layer whose rows know ``frame``, the element's content in its current state, and what is calculated from
+    it."""
     name = identifier(element.id)
     frame = f"frames_{name}[datum.own][state_{name}]"
     return alt.Chart(_table(list(data))).transform_calculate(frame=frame, **calculated)
 
 
 def stacked(layers: Iterable[Layer | alt.LayerChart]) -> alt.LayerChart:
-    """Layers as one chart, from the bottom up."""
+    """Stack layers as one chart, from the bottom up."""
     made = alt.layer(*layers)
     assert isinstance(made, alt.LayerChart)  # it is a FacetChart of facets only, and we make none
     return made
@@ -43,7 +44,7 @@ _tables: ContextVar[dict[str, list[Row]] | None] = ContextVar("tables", default=
 
 @contextmanager
 def tables() -> Iterator[dict[str, list[Row]]]:
-    """Collects the rows of the charts that are made within, by the names that they have there.
+    """Collect the rows of the charts that are made inside, by the names that they have there.
 
     Altair checks every number of a table that stands in a chart, and copies it with each: a minute for 40,000 cells.
     """
@@ -69,22 +70,22 @@ def _table(data: list[Row]) -> alt.NamedData | alt.InlineData:
 
 
 def x_of(field: str = "left") -> alt.X:
-    """The field as an x coordinate in pixels."""
+    """Return the field as an x coordinate in pixels."""
     return alt.X(f"{field}:Q", scale=None, axis=None)
 
 
 def y_of(field: str = "top") -> alt.Y:
-    """The field as a y coordinate in pixels."""
+    """Return the field as a y coordinate in pixels."""
     return alt.Y(f"{field}:Q", scale=None, axis=None)
 
 
 def fill_of(field: str) -> alt.Fill:
-    """The field as a CSS colour to fill with."""
+    """Return the field as a CSS colour to fill with."""
     return alt.Fill(f"{field}:N", scale=None, legend=None)
 
 
 def colour_of(field: str) -> alt.Color:
-    """The field as a CSS colour."""
+    """Return the field as a CSS colour."""
     return alt.Color(f"{field}:N", scale=None, legend=None)
 
 
@@ -92,7 +93,7 @@ def colour_of(field: str) -> alt.Color:
 
 
 def picture(base: Layer, width: str, height: str, **mark: MarkProperty) -> Layer:
-    """Images of index ``datum.shown`` with their upper left corner at (left, top)."""
+    """Return a layer of images of index ``datum.shown`` with their upper left corner at (left, top)."""
     url = "datum.shown >= 0 && datum.shown < length(pictures) ? pictures[datum.shown] : blank"  # both are params
     mark |= {"width": alt.ExprRef(width), "height": alt.ExprRef(height)}
     base = base.transform_calculate(picture=url)
@@ -100,35 +101,37 @@ def picture(base: Layer, width: str, height: str, **mark: MarkProperty) -> Layer
 
 
 def box(base: Layer, fill: str | None = None, **mark: MarkProperty) -> Layer:
-    """Rectangles from (left, top) to (right, bottom); ``fill`` may be a field that holds the colour."""
+    """Return a layer of rectangles from (left, top) to (right, bottom); ``fill`` may be a field that holds the
+    colour."""
     encoded = base.mark_rect(**mark).encode(x_of(), y_of(), x2="right:Q", y2="bottom:Q")
     return encoded.encode(fill=fill_of(fill)) if fill else encoded
 
 
 def text(base: Layer, field: str, **mark: MarkProperty) -> Layer:
-    """The text of a field at (left, top). Markup in it is text too: Vega makes text nodes."""
+    """Return a layer with the text of a field at (left, top). Markup in it is text too: Vega makes text nodes."""
     mark = {"align": "left", "baseline": "top", "fontSize": TEXT, "font": FONT, "color": INK, **mark}
     return base.mark_text(**mark).encode(x_of(), y_of(), text=f"{field}:N")
 
 
 def ring(base: Layer, selected: str, **mark: MarkProperty) -> Layer:
-    """A ring around (left, top, right, bottom) where the expression ``selected`` holds. In ink: colours are classes."""
+    """Return a ring around (left, top, right, bottom) where the expression ``selected`` holds. In ink, since colours
+    are classes."""
     mark = {"fillOpacity": 0, "stroke": INK, "strokeWidth": 3, **mark}
     return box(base, strokeOpacity=alt.ExprRef(f"{selected} ? 1 : 0"), **mark)
 
 
 def hit(element: Element, base: Layer) -> Layer:
-    """The transparent layer that takes the pointer."""
+    """Return the transparent layer that takes the pointer."""
     return box(base, color="transparent", cursor="pointer").properties(name=f"front_hit_{identifier(element.id)}")
 
 
 def is_hit(made: Layer) -> bool:
-    """Whether a layer only takes the pointer."""
+    """Return whether a layer only takes the pointer."""
     return str(made.name).startswith("front_hit_")
 
 
 def panel_labels(element: Element, geometry: Geometry, words: str = "datum.frame.label") -> list[Layer]:
-    """The panels' labels above them, or other ``words``; none where they have none."""
+    """Return a layer with the panels' labels above them, or other ``words``; empty where they have none."""
     if not labelled(element):
         return []
     where = {"left": geometry.x, "top": f"{geometry.y} - 20", "words": words}
@@ -137,7 +140,7 @@ def panel_labels(element: Element, geometry: Geometry, words: str = "datum.frame
 
 
 def chips(element: Element, data: list[Row], corner: dict[str, str]) -> list[Layer]:
-    """A square in each slot's own colour with its corner at (left, top)."""
+    """Return a layer with a square in each slot's own colour with its corner at (left, top)."""
     if not coloured(element):
         return []
     corners = {"right": "datum.left + (datum.colour ? 12 : 0)", "bottom": "datum.top + (datum.colour ? 12 : 0)"}
@@ -146,8 +149,8 @@ def chips(element: Element, data: list[Row], corner: dict[str, str]) -> list[Lay
 
 
 def fade(element: Element) -> str:
-    """The opacity of a slot's mark as an expression: groups that are not at the position pointed at fade; empty where
-    atoms are no groups."""
+    """Return the opacity of a slot's mark as an expression: groups that are not at the position pointed at fade; empty
+    where atoms are no groups."""
     if not coloured(element):
         return ""
     name = identifier(element.id)
@@ -155,6 +158,6 @@ def fade(element: Element) -> str:
 
 
 def fading(element: Element) -> dict[str, MarkProperty]:
-    """`fade` as a property of marks."""
+    """Return `fade` as a property of marks."""
     opacity = fade(element)
     return {"opacity": alt.ExprRef(opacity)} if opacity else {}

@@ -14,23 +14,23 @@ GHOST = 0.04  # what is left of a link that has nothing to do with the node clic
 
 
 def height(element: Element) -> int:
-    """Pixels of the columns: the column of most nodes has room for their labels."""
+    """Return the height of the columns in pixels: the column with the most nodes has room for their labels."""
     return LEAST + LABEL * _most(_frames(element))
 
 
 def scales_of(element: Element) -> tuple[int, ...]:
-    """For each pair of columns the number of its scale: one for every unit (`Element.options`)."""
+    """Return the number of the scale for each pair of columns: one for every unit (`Element.options`)."""
     scales = element.options.get("scales")
     return tuple(scales) if isinstance(scales, tuple | list) else ()
 
 
 def widths(element: Element) -> tuple[float, ...]:
-    """For each scale how wide a link of 1 is, as a share of the height: the same in every state and panel."""
+    """Return, per scale, the width of a link of value 1 as a share of the height: the same in every state and panel."""
     return scaled(_frames(element), scales_of(element))
 
 
 def scaled(frames: Sequence[Frame], scales: Sequence[int]) -> tuple[float, ...]:
-    """The widths with which the columns that need most room just fit."""
+    """Return the widths at which the columns that need most room just fit."""
     count = 1 + max(scales, default=0)
     free = 1 - LABEL * _most(frames) / (LEAST + LABEL * _most(frames))
     most = [0.0] * count
@@ -82,7 +82,7 @@ def flow(frame: Frame, scales: Sequence[int], of_one: Sequence[float], labels: f
 
 
 def flows(element: Element) -> list[list[dict[str, Any]]]:
-    """[panel][state] -> the layout, on the same scales throughout."""
+    """Return [panel][state] -> the layout, on the same scales throughout."""
     scales, of_one = scales_of(element), widths(element)
     labels = 1 - LEAST / height(element)
     return [[flow(frame, scales, of_one, labels) for frame in panel.frames] for panel in element.panels]
@@ -93,7 +93,7 @@ def _frames(element: Element) -> list[Frame]:
 
 
 def _most(frames: Sequence[Frame]) -> int:
-    """Nodes of the column that has most."""
+    """Return the number of nodes in the column that has the most."""
     return max((frame.columns.count(column) for frame in frames for column in set(frame.columns)), default=0)
 
 
@@ -101,7 +101,7 @@ Band = tuple[dict[int, float], dict[int, float]]  # of each slot the sum of what
 
 
 def _bands(frame: Frame) -> dict[tuple[int, int], Band]:
-    """(pair of columns, 0 for its earlier and 1 for its later side) -> the sums of its nodes."""
+    """Return (pair of columns, 0 for its earlier and 1 for its later side) -> the sums of its nodes."""
     bands: dict[tuple[int, int], Band] = defaultdict(lambda: (defaultdict(float), defaultdict(float)))
     for start, end, value in frame.links:
         for side, slot in enumerate((start, end)):
@@ -112,7 +112,7 @@ def _bands(frame: Frame) -> dict[tuple[int, int], Band]:
 def _parts(
     bands: dict[tuple[int, int], Band], slot: int, column: int, scales: Sequence[int], of_one: Sequence[float]
 ) -> tuple[float, float, float, float]:
-    """(raising in, lowering in, raising out, lowering out) of a node as shares of the height."""
+    """Return (raising in, lowering in, raising out, lowering out) of a node as shares of the height."""
     parts = []
     for pair, side in ((column - 1, 1), (column, 0)):
         up, down = bands.get((pair, side), ({}, {}))
@@ -132,7 +132,7 @@ def _column_height(
 
 
 def _nets(frame: Frame, slot: int) -> list[float | None]:
-    """[net in, net out] of a node: what raises minus what lowers."""
+    """Return [net in, net out] of a node: what raises minus what lowers."""
     ins = [value for _, end, value in frame.links if end == slot]
     outs = [value for start, _, value in frame.links if start == slot]
     return [sum(values) if values else None for values in (ins, outs)]
@@ -141,8 +141,8 @@ def _nets(frame: Frame, slot: int) -> list[float | None]:
 def _ends(
     frame: Frame, nodes: Sequence[Sequence[Any]], scales: Sequence[int], of_one: Sequence[float]
 ) -> list[list[float]]:
-    """Of each link (its middle at the start, at the end, its width): at every node what raises lies above the waist and
-    what lowers below it, each in the order of the other ends."""
+    """Return, for each link, (its middle at the start, at the end, its width): at every node what raises lies above the
+    waist and what lowers below it, each in the order of the other ends."""
     wide = [abs(value) * of_one[scales[frame.columns[start]]] for start, _, value in frame.links]
     links: list[list[float]] = [[] for _ in frame.links]
     for side in (0, 1):
@@ -153,15 +153,15 @@ def _ends(
         pairs = [(start, end) for start, end, _ in frame.links]
         ends = [(pair[side], pair[1 - side]) for pair in pairs]
         for k in sorted(range(len(ends)), key=lambda k: (ends[k][0], nodes[ends[k][1]][1])):
-            place = (ends[k][0], frame.links[k][2] < 0)
-            links[k].append(round(at[place] + wide[k] / 2, 5))
-            at[place] += wide[k]
+            side_of_node = (ends[k][0], frame.links[k][2] < 0)
+            links[k].append(round(at[side_of_node] + wide[k] / 2, 5))
+            at[side_of_node] += wide[k]
     return [[*middles, round(width, 5)] for middles, width in zip(links, wide, strict=True)]
 
 
 def _through(frame: Frame, node: int) -> list[float]:
-    """What a node leaves of each link: all of its own; of those before it, the share of their end that reaches it; of
-    those after it, the share of their start that comes from it."""
+    """Return what a node leaves of each link: all of its own; of those before it, the share of their end that reaches
+    it; of those after it, the share of their start that comes from it."""
     before: dict[int, list[int]] = defaultdict(list)
     after: dict[int, list[int]] = defaultdict(list)
     for k, (start, end, _) in enumerate(frame.links):

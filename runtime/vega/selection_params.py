@@ -14,7 +14,7 @@ from bbilang.runtime.view.styles import Styles, enlarges_cells, style_of
 
 
 def interact(view: View, styles: Styles, params: dict[str, dict[str, Any]], parts: list[dict[str, Any]]) -> None:
-    """Replaces the fixed states by expressions over parameters that a menu, a slider or the pointer sets."""
+    """Replace the fixed states by expressions over parameters that a menu, a slider or the pointer sets."""
     selections = {selection.id: selection for selection in view.selections}
     hits = {layer["name"]: layer for layer in _named(parts)}
     for selection in view.selections:
@@ -62,7 +62,7 @@ def interact(view: View, styles: Styles, params: dict[str, dict[str, Any]], part
 
 
 def _tabs(view: View, params: dict[str, dict[str, Any]]) -> dict[str, str]:
-    """Adds a choice for each picture with several maps over it; the id of a map -> when it is in front."""
+    """Add a choice for each picture with several maps over it. Returns the id of a map -> when it is in front."""
     shown: dict[str, str] = {}
     for host in (element for interface in view.interfaces for element in interface.elements):
         over = list(layered(host))[1:]
@@ -76,7 +76,7 @@ def _tabs(view: View, params: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 
 def _same_position(view: View, styles: Styles, params: dict[str, dict[str, Any]]) -> None:
-    """Every grid of icons marks the cell at the position that is chosen, as in the page."""
+    """Make every grid of icons mark the cell at the chosen position, as in the page."""
     grids = [element for element in elements(view) if enlarges_cells(element, styles)]
     middles = cell_middles(view) if grids else {}
     spot = "[]"
@@ -92,7 +92,7 @@ def _same_position(view: View, styles: Styles, params: dict[str, dict[str, Any]]
 
 
 def _fade(view: View, styles: Styles, params: dict[str, dict[str, Any]]) -> None:
-    """Groups that are not at the position chosen on masks fade, in every element that shows them, as in the page."""
+    """Fade groups that are not at the position chosen on masks, in every element that shows them, as in the page."""
     for masks in elements(view):
         if not style_of(masks, styles).fades_groups or not any(frame.values for frame in masks.panels[0].frames):
             continue
@@ -118,7 +118,7 @@ def _fade(view: View, styles: Styles, params: dict[str, dict[str, Any]]) -> None
 
 
 def _state(element: Element, selections: Mapping[str, Selection]) -> str:
-    """Row-major index, or that of the frame that draws nothing."""
+    """Return the row-major index, or that of the frame that draws nothing."""
     index, valid = "0", []
     for name in element.states:
         now = f"now_{identifier(name)}"
@@ -131,7 +131,7 @@ def _state(element: Element, selections: Mapping[str, Selection]) -> str:
 def _pointed(
     view: View, selection: Selection, hits: Mapping[str, dict[str, Any]], params: dict[str, dict[str, Any]]
 ) -> list[str]:
-    """Gives the layers that take the pointer for this selection the index of its atom; their names."""
+    """Give the layers that take the pointer for this selection the index of its atom. Returns their names."""
     name, layers = identifier(selection.id), []
     for element in elements(view):
         layer = hits.get(f"front_hit_{identifier(element.id)}")
@@ -146,7 +146,7 @@ def _pointed(
 
 
 def _map(element: Element, selection: Selection) -> dict[str, Any]:
-    """Index of an element's atom -> index of the selection's."""
+    """Return the table from the index of an element's atom to the index of the selection's."""
     known = {atom.key: index for index, atom in enumerate(selection.atoms)}
     value = [known.get(atom.key, -1) for atom in element.atoms]
     return {"name": f"map_{identifier(element.id)}_{identifier(selection.id)}", "value": value}
@@ -161,7 +161,7 @@ def _bind(selection: Selection) -> dict[str, Any]:
 
 
 def _named(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every layer that has a name, however deep."""
+    """Return every layer that has a name, however deep."""
     layers = []
     for part in parts:
         if "name" in part and "mark" in part:

@@ -25,7 +25,7 @@ PAD = 6  # pixels around a chart, for rings
 
 
 def charts(view: View, styles: Styles, theme: Theme | None = None) -> dict[str, dict[str, Any]]:
-    """Element id -> Vega-Lite specification with its tables and start states.
+    """Return element id -> Vega-Lite specification with its tables and start states.
 
     The param ``pictures`` is empty: it is to hold ``picture_uris(view)``, one table for the whole page. Raises
     ValueError for a style that is not among ``styles``.
@@ -38,13 +38,13 @@ def charts(view: View, styles: Styles, theme: Theme | None = None) -> dict[str, 
 
 
 def layouts(view: View, styles: Styles, theme: Theme | None = None) -> dict[str, dict[str, Any]]:
-    """The same without tables: the page's script puts them in, since it needs them too."""
+    """Return the specifications without tables: the page's script adds them, since it needs them too."""
     every = (element for interface in view.interfaces for element in interface.elements)
     return {element.id: layout(view, element, styles, theme or Theme()) for element in every}
 
 
 def layout(view: View, element: Element, styles: Styles, theme: Theme) -> dict[str, Any]:
-    """The specification of one element, without tables."""
+    """Return the specification of one element, without tables."""
     ratios = tuple(picture.height / picture.width if picture.width else 1.0 for picture in view.pictures)
     states = shown_at_start(view, element)
     theme = replace(theme, ratios=ratios, states=states)
@@ -52,7 +52,7 @@ def layout(view: View, element: Element, styles: Styles, theme: Theme) -> dict[s
 
 
 def attach(specification: dict[str, Any], values: Mapping[str, object]) -> None:
-    """Gives params of a specification their values; names that it does not have are passed over."""
+    """Give params of a specification their values; names that it does not have are skipped."""
     for param in specification["params"]:
         if param["name"] in values:
             param["value"] = values[param["name"]]
@@ -63,7 +63,8 @@ def picture_uris(view: View) -> list[str]:
 
 
 def table(element: Element) -> list[list[dict[str, Any]]]:
-    """[panel][state] -> what is drawn; every frame has the same number of slots, and one more frame draws nothing."""
+    """Return [panel][state] -> what is drawn; every frame has the same number of slots, and one more frame draws
+    nothing."""
     count, lines = 0 if is_map(element) else slots(element), series(element)
     empty = Frame(series=("",) * lines)
     made = [
@@ -81,7 +82,8 @@ def table(element: Element) -> list[list[dict[str, Any]]]:
 
 
 def selected_atoms(view: View) -> dict[str, list[int]]:
-    """Element id -> the chosen atom (or -1) of each of its targets, then of each selection that its atoms drive."""
+    """Return element id -> the chosen atom (or -1) of each of its targets, then of each selection that its atoms
+    drive."""
     selections = {selection.id: selection for selection in view.selections}
     chosen = start_choices(view)
     result = {}
@@ -118,7 +120,7 @@ def _frame(frame: Frame, count: int, lines: int, label: str) -> dict[str, Any]:
 
 
 def _number(value: float | None) -> float | None:
-    """Five significant digits, shorter on the page; None for what JSON cannot hold."""
+    """Round to five significant digits, shorter on the page; None for what JSON cannot hold."""
     if value is None or value != value or value in (float("inf"), float("-inf")):
         return None
     short = float(f"{value:.5g}")
@@ -132,7 +134,7 @@ def _specification(
     states: Mapping[str, int],
     selected: Mapping[str, list[int]],
 ) -> dict[str, Any]:
-    """One element and its overlays: base, overlays, and in front what is pointed at."""
+    """Draw one element and its overlays: base, overlays, and in front what is pointed at."""
     datasets: dict[str, Any] = {}
     back = _layers(element, styles, theme, datasets)
     geometry = theme.geometries[element.id]

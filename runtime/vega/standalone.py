@@ -23,7 +23,7 @@ SHARED = ("pictures", "blank", "room")
 
 
 def specification(view: View, pictures: Sequence[str], styles: Styles, live: bool = True) -> dict[str, Any]:
-    """One concatenated specification; ``pictures`` are their addresses.
+    """Return all elements as one concatenated specification; ``pictures`` are their addresses.
 
     Live, its menus, sliders and what is pointed at or clicked set its states; else it shows the start states. A click
     does not reset, of several grids of cells on one picture the finest takes the pointer, and no cell is enlarged.
@@ -88,7 +88,7 @@ def _element(
     params: dict[str, dict[str, Any]],
     datasets: dict[str, Any],
 ) -> dict[str, Any]:
-    """An element's layers under its title, its parameters and data handed up to the whole."""
+    """Return an element's layers under its title, with its parameters and data moved up to the whole."""
     one = layout(view, element, styles, Theme(room=room, standalone=True))
     tables = {part.id: _clipped(table(part)) for part in layered(element)}
     leading = {interface.lead for interface in view.interfaces}
@@ -138,7 +138,7 @@ def _scale_of(element: Element, styles: Styles, over: bool) -> ColourScale:
 
 
 def _scale(element: Element, scale: ColourScale) -> dict[str, Any]:
-    """A strip with the colours of a map, from the lower to the upper end of its scale."""
+    """Return a strip with the colours of a map, from the lower to the upper end of its scale."""
     low, high = element.legend.domain if element.legend else (0.0, 1.0)
     signed = bool(element.legend and element.legend.signed)
     strip = strip_png(SPOTLIGHT if scale == "spotlight" else stops(signed))
@@ -159,7 +159,7 @@ def _scale(element: Element, scale: ColourScale) -> dict[str, Any]:
 
 
 def _chips(element: Element, room: int) -> dict[str, Any]:
-    """Which colour is which group or component, in the state shown."""
+    """Return the key of the groups' or components' colours in the state shown."""
     name = identifier(element.id)
     frame = f"frames_{name}[0][state_{name}]"
     most = max(len(frame.series) for panel in element.panels for frame in panel.frames)
@@ -189,7 +189,7 @@ def _chips(element: Element, room: int) -> dict[str, Any]:
 def _following(
     element: Element, frames: list[list[dict[str, Any]]], room: int, key: str, words_of: Callable[[Element, int], str]
 ) -> dict[str, Any] | None:
-    """Words that follow the state shown, wrapped into the first panel's frames as ``key``; None for nothing."""
+    """Return words that follow the state shown, wrapped into the first panel's frames as ``key``; None for nothing."""
     most = 0
     for state, frame in enumerate(frames[0] if frames else []):
         lines = words_of(element, state).split("\n")
@@ -226,10 +226,10 @@ INHERITED = frozenset(
 
 
 def _plainly(specification: dict[str, Any]) -> dict[str, Any]:
-    """The specification with every such text as the value of a parameter."""
+    """Replace every such text in the specification by the value of a parameter."""
     params: list[dict[str, Any]] = specification["params"]
 
-    def kept(words: Any) -> Any:
+    def as_parameter(words: Any) -> Any:
         if INHERITED.isdisjoint([words] if isinstance(words, str) else words):
             return words
         params.append({"name": f"words_{len(params)}", "value": words})
@@ -239,7 +239,7 @@ def _plainly(specification: dict[str, Any]) -> dict[str, Any]:
         for texts, names in ((part.get("title"), ("text", "subtitle")), (part.get("mark"), ("text",))):
             for name in names:
                 if isinstance(texts, dict) and isinstance(texts.get(name), str | list):
-                    texts[name] = kept(texts[name])
+                    texts[name] = as_parameter(texts[name])
         for key in ("vconcat", "hconcat", "layer"):
             for inner in part.get(key, ()):
                 walk(inner)

@@ -10,7 +10,7 @@ from bbilang.runtime.view.model import Element
 
 
 def target_layers(element: Element, geometry: Geometry, theme: Theme, spots: bool = False) -> list[Layer]:
-    """A marker per grid of cells, and what takes the pointer.
+    """Return a marker per grid of cells, and the layer that takes the pointer.
 
     spots: the cell at the position ``spot_<element>`` is marked in every panel, whatever its number of cells.
     """
@@ -38,7 +38,8 @@ def _markers(element: Element, geometry: Geometry, grids: list[Row], spots: bool
 
 
 def _hit(element: Element, geometry: Geometry, theme: Theme, grids: list[Row]) -> Layer:
-    """Every cell of the finest grid, or whole panels: there the page finds the cell of every grid under the pointer."""
+    """Return every cell of the finest grid, or whole panels: there the page finds the cell of every grid under the
+    pointer."""
     if theme.standalone:
         finest = max(grids, key=lambda grid: grid["wide"] * grid["deep"])["target"]
         data = [
@@ -60,7 +61,7 @@ def _hit(element: Element, geometry: Geometry, theme: Theme, grids: list[Row]) -
 
 
 def _grids(element: Element) -> list[Row]:
-    """One row per panel and grid of cells; ``cells`` are its atoms, None where they change with the state."""
+    """Return one row per panel and grid of cells; ``cells`` are its atoms, None where they change with the state."""
     if element.targets:
         return [
             {**row, "target": k, "deep": grid.shape[0], "wide": grid.shape[1], "cells": list(grid.atoms)}

@@ -46,10 +46,10 @@ class Theme:
     geometries: dict[str, Geometry] = field(default_factory=dict)
 
     def geometry(self, element: Element) -> Geometry:
-        """A new geometry for this element, under which overlays find it."""
+        """Return a new geometry for this element, under which overlays find it."""
         self.geometries[element.id] = Geometry(identifier(element.id), Quantity("room", self.room))
         return self.geometries[element.id]
 
     def over(self, element: Element) -> Theme:
-        """The theme of what is drawn over an element that stands already."""
+        """Return the theme of an element that is drawn over another, already placed one."""
         return replace(self, host=Host(element, self.geometries[element.id]))

@@ -59,7 +59,7 @@ def reachable() -> Iterator[None]:
 
 
 def _resolved(address: str) -> bool:
-    """Whether a host name can be resolved, or a proxy resolves it."""
+    """Return whether a host name can be resolved, or a proxy resolves it."""
     if urllib.request.getproxies():
         return True
     try:

@@ -38,8 +38,8 @@ class ModelSource(Protocol):
     runs_own_code: bool  # whether its models run code that the reader brings
 
     def key(self, name: str, /) -> tuple[str, ...] | None:
-        """Everything that a description depends on besides our code; None: descriptions are not cached. Imports neither
-        torch nor the library."""
+        """Return everything that a description depends on besides our code; None: descriptions are not cached. Imports
+        neither torch nor the library."""
 
     def find(self, name: str, /) -> ModelSpec:
-        """The model of this name. Raises BbiError E401, E409, E410, E419."""
+        """Return the model of this name. Raises BbiError E401, E409, E410, E419."""

@@ -28,11 +28,11 @@ def fetch(
     Raises BbiError E419 (could not be fetched), E445 (not the file that was expected), E431 (cannot be written).
     KeyboardInterrupt keeps the part fetched so far, and the next call resumes it.
     """
-    receipt = remote.kept()  # an existing file needs no lock and no writable folder
+    receipt = remote.valid_receipt()  # an existing file needs no lock and no writable folder
     if receipt is not None and (pin is None or pin == receipt.sha256):
         return remote.path, receipt
     with _locked(remote, progress):
-        receipt = remote.kept()
+        receipt = remote.valid_receipt()
         if receipt is None:
             receipt = _fetched(remote, check, title, progress, pin)
         elif pin is not None and receipt.sha256 != pin:

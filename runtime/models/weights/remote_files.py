@@ -62,7 +62,7 @@ class Remote:
         with replacing(self._beside, sync=False, private=True) as file:
             file.write(canonical(asdict(receipt)))
 
-    def kept(self) -> Receipt | None:
+    def valid_receipt(self) -> Receipt | None:
         """The receipt of the local file, if it is the fetched one; else None."""
         receipt = self.remembered()
         try:

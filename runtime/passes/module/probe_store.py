@@ -32,16 +32,16 @@ class ProbeStore:
 
     def repetition(self) -> Repetition | None:
         """The result of `probe_repetition`; None where it is not stored."""
-        found = self._get("repetition", ("random", "opaque"))
-        return None if found is None else Repetition(found["random"], found["opaque"])
+        record = self._get("repetition", ("random", "opaque"))
+        return None if record is None else Repetition(record["random"], record["opaque"])
 
     def keep_repetition(self, result: Repetition) -> None:
         self._put("repetition", {"random": result.random, "opaque": result.opaque})
 
     def rows(self) -> bool | None:
         """The result of `probe_rows`; None where it is not stored."""
-        found = self._get("rows", ("depend",))
-        return None if found is None else found["depend"]
+        record = self._get("rows", ("depend",))
+        return None if record is None else record["depend"]
 
     def keep_rows(self, depend: bool) -> None:
         self._put("rows", {"depend": depend})
