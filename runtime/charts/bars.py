@@ -42,7 +42,7 @@ class BarChart(SlotChart):
         self.above = geometry.named("above", Quantity(over, float(narrow)))
         geometry.named("names", least(min(names, 210), wide * 0.4) * (quantity(1) - self.above))
         self.pitch = geometry.named("pitch", self.above * NAME + (self.thick + SPACE))
-        height = self.pitch * self.count + (gap + 4 - SPACE)
+        height = self.pitch * self.shown + (gap + 4 - SPACE)
         self.key = Key(element, geometry, series_entries(element, self.bars, self.whiskers))
         return geometry.flow(len(element.panels), wide, height, labelled(element), gutter=36, top=self.key.height)
 

@@ -38,7 +38,7 @@ class IconChart(SlotChart):
         entries = swatches.entries(element) if self.netted else series_entries(element, range(series(element)))
         self.key = Key(element, geometry, entries if self.lines else ())
         wanted = number_option(element, "icon", icon_side(self.count))
-        shown = geometry.named("shown", self.shown)
+        shown = self.shown
         geometry.columns = geometry.named("columns", icon_columns(geometry.room, shown, wanted))
         # the dots stand in a row, or between two rows where a row ends there
         dots = GAP if element.gap else 0

@@ -91,18 +91,23 @@ class GraphChart(SlotChart):
         shape, digits = {**node, "words": "datum.shape"}, {**node, "words": number}
         return [
             *self.edge_lines(),
-            box(self.layer(data, **node), fill="colour", cornerRadius=4, stroke=EDGE, strokeWidth=0.5),
-            self.box_text(head, "datum.left", 13, 1, fontWeight=600),
-            self.box_text(shape, "datum.left", 29, f"({narrow} ? 1 : 0.68)"),
-            self.box_text(digits, "datum.right - 18", 29, 0.32, align="right"),
+            box(self.layer(data, **node), fill="colour", cornerRadius=4, stroke=EDGE, strokeWidth=0.5).properties(
+                name=f"scale_boxes_{self.name}"  # boxes and their words turn dark with the page (page.css)
+            ),
+            self.box_text("name", head, "datum.left", 13, 1, fontWeight=600),
+            self.box_text("shape", shape, "datum.left", 29, f"({narrow} ? 1 : 0.68)"),
+            self.box_text("number", digits, "datum.right - 18", 29, 0.32, align="right"),
         ]
 
-    def box_text(self, node: Corners, x: str, y: int, share: float | str, **properties: MarkProperty) -> Layer:
+    def box_text(
+        self, kind: str, node: Corners, x: str, y: int, share: float | str, **properties: MarkProperty
+    ) -> Layer:
         """The ``words`` of each box at (x + 9, top + y), cut where they take more than their share of it."""
         limit = alt.ExprRef(f"{self.wide} * {share} - 14")
         base = self.layer(self.box_rows(), **node, x1=f"{x} + 9", y1=f"datum.top + {y}")
         made = text(base, "words", limit=limit, **{"baseline": "middle", **properties})
-        return made.encode(x=x_of("x1"), y=y_of("y1"), color=colour_of("ink"))
+        made = made.encode(x=x_of("x1"), y=y_of("y1"), color=colour_of("ink"))
+        return made.properties(name=f"letters_{kind}_{self.name}")
 
     def edge_lines(self) -> list[Layer]:
         """Straight lines to the next row; those that go round leave a box at its right side and come back to it."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 
 from bbilang.runtime.charts.maps import arranged, matched, own_panels
+from bbilang.runtime.vega.colours import VEIL
 from bbilang.runtime.vega.element import Row, rows
 from bbilang.runtime.vega.geometry import Geometry
 from bbilang.runtime.vega.marks import Layer, MarkProperty, box, layer, panel_labels, picture, ring, stacked, x_of, y_of
@@ -32,14 +35,15 @@ def chart(element: Element, theme: Theme) -> alt.LayerChart:
 
 
 def _ground(element: Element, geometry: Geometry) -> Layer:
-    """White under what the cells leave free, dark pages too: what is multiplied over it could not be seen else."""
+    """Paper under what the cells leave free: what is drawn over them is faded with it."""
     corners = {
         "left": geometry.x,
         "top": geometry.y,
         "right": f"datum.left + {geometry.width}",
         "bottom": f"datum.top + {geometry.height}",
     }
-    return box(layer(element, rows(element), **corners), color="#fff")
+    ground = box(layer(element, rows(element), **corners), color=VEIL)
+    return ground.properties(name=f"veil_ground_{geometry.name}")  # a dark page turns it dark (page.css)
 
 
 def _tiles(element: Element, geometry: Geometry, pairs: list[tuple[int, int]]) -> Layer:
@@ -73,15 +77,16 @@ def _lens(element: Element, geometry: Geometry) -> list[Layer]:
     # built from its class: given a condition as a dictionary, Altair tries several classes and keeps their errors, with
     # the stack frames of all callers
     seen = alt.ConditionalValueDefnumberExprRef(test="datum.side > 0", value=1)
-    ground = base.mark_rect(fill="#fff", stroke="#000", strokeWidth=3).encode(
-        x=x_of(), y=y_of(), x2="right:Q", y2="bottom:Q", opacity=alt.OpacityValue(0, condition=seen)
-    )
+    corners: dict[str, Any] = {"x": x_of(), "y": y_of(), "x2": "right:Q", "y2": "bottom:Q"}
+    corners["opacity"] = alt.OpacityValue(0, condition=seen)
+    paper = base.mark_rect(fill=VEIL).encode(**corners)  # what an icon leaves free: dark on a dark page (page.css)
+    edge = base.mark_rect(fillOpacity=0, stroke="#000", strokeWidth=3).encode(**corners)
     side: MarkProperty = alt.ExprRef("datum.side")
     lens = base.mark_image(align="left", baseline="top", aspect=False, width=side, height=side).encode(
         x=x_of(), y=y_of(), url="picture:N"
     )
     frame = ring(base, "datum.side > 0", stroke="#fff", strokeWidth=1.5)
-    parts = {"ground": ground, "lens": lens, "frame": frame}
+    parts = {"veil": paper, "edge": edge, "lens": lens, "frame": frame}
     return [part.properties(name=f"front_{kind}_{name}") for kind, part in parts.items()]
 
 

@@ -32,6 +32,7 @@ def interpolated(stops: tuple[str, ...]) -> list[str]:
 
 
 def is_light(colour: str) -> bool:
-    """Whether dark letters read better on it (relative luminance, WCAG 2)."""
+    """Whether dark letters read better on it (relative luminance, WCAG 2). The limit is the one that serves both a
+    light page and a dark one, where colours and letters turn (page.css): contrasts of 4 and more on each."""
     linear = [(int(colour[i : i + 2], 16) / 255) ** 2.2 for i in (1, 3, 5)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.18
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.215

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import altair as alt
 
+from bbilang.runtime.charts.level_colours import LevelColours
 from bbilang.runtime.charts.slots import ATOM, Corners, SlotChart
-from bbilang.runtime.vega.colours import shades
+from bbilang.runtime.vega.colours import stops
 from bbilang.runtime.vega.element import coloured, is_signed, labelled, longest_label, number_text
 from bbilang.runtime.vega.geometry import Geometry, Quantity, floor, least, most, quantity
 from bbilang.runtime.vega.marks import CHIP, Layer, box, chips, colour_of, fade, fading, picture, ring, text
@@ -45,7 +46,7 @@ class MatrixChart(SlotChart):
         level_head = self.thumb + (24 if any(heads) else 4)
         turned_head = self.thumb + slanted
         self.head = geometry.named("head", self.level * level_head + (quantity(1) - self.level) * turned_head)
-        height = self.head + self.count * LINE
+        height = self.head + self.shown * LINE
         return geometry.flow(len(element.panels), wide, height, labelled(element), gutter=28)
 
     @property
@@ -54,24 +55,21 @@ class MatrixChart(SlotChart):
 
     @property
     def cell(self) -> Corners:
-        wide, signed = self.geometry.columns, is_signed(self.element)
-        steps = shades(signed)  # a scale beside the chips' own colours is more than Vega-Lite can merge
+        wide = self.geometry.columns
+        colours = LevelColours(stops(is_signed(self.element)), self.share("datum.value"))
         there = f"datum.line < length(datum.frame.values[datum.slot]) && datum.line < {self.lines}"
-        held = f"clamp(datum.value, {self.low:g}, {self.high:g}) - {self.low:g}"
-        dark = "abs(datum.share - 0.5) > 0.36" if signed else "datum.share < 0.6"
         number = number_text(self.element, "datum.value")
         return {
             **self.slot,
             "value": f"datum.atom >= 0 && {there} ? datum.frame.values[datum.slot][datum.line] : null",
             "number": f"isValid(datum.value) && {wide} >= {NARROW} ? {number} : ''",
-            "share": f"({held}) / {self.high - self.low:g}",
-            "ink": f"{dark} ? '#fff' : '#16181c'",
+            "ink": f"isValid(datum.value) ? {colours.ink} : 'transparent'",
             "also": COLUMN_ATOM,
             "left": f"{self.geometry.x} + names_{self.name} + datum.line * {wide}",
             "top": "datum.y0",
             "right": f"datum.left + {wide} - 2",
             "bottom": f"datum.atom >= 0 ? datum.y0 + {LINE - 2} : datum.top",
-            "shade": f"isValid(datum.value) ? {list(steps)}[round(datum.share * {len(steps) - 1})] : 'transparent'",
+            "shade": f"isValid(datum.value) ? {colours.colour} : 'transparent'",
         }
 
     def layers(self) -> list[Layer]:
@@ -86,7 +84,7 @@ class MatrixChart(SlotChart):
             box(self.layer(self.line_rows(), **self.cell), fill="shade", opacity=opacity).properties(
                 name=f"scale_cells_{self.name}"  # cells and their numbers turn dark with the page (page.css)
             ),
-            self.numbers().properties(name=f"scale_numbers_{self.name}"),
+            self.numbers().properties(name=f"letters_{self.name}"),
             self.row_names(),
             *self.column_names(),
             *self.thumbnails(),
@@ -178,7 +176,7 @@ class MatrixChart(SlotChart):
             "left": f"{self.geometry.x} + names_{self.name} + datum.line * {self.geometry.columns} - 1",
             "top": f"{self.geometry.y} + {self.head} - 1",
             "right": f"datum.left + {self.geometry.columns}",
-            "bottom": f"datum.top + {self.count * LINE}",
+            "bottom": f"datum.top + {self.shown * LINE + 1}",
         }
 
 

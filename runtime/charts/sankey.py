@@ -9,7 +9,7 @@ from itertools import product
 import altair as alt
 
 from bbilang.runtime.charts.slots import ATOM, Corners, SlotChart
-from bbilang.runtime.vega.colours import DIVERGING
+from bbilang.runtime.vega.colours import DIVERGING, VEIL
 from bbilang.runtime.vega.element import Row, coloured, labelled, number_text
 from bbilang.runtime.vega.geometry import Geometry, Quantity, least
 from bbilang.runtime.vega.marks import Layer, MarkProperty, box, fading, text, x_of, y_of
@@ -21,6 +21,7 @@ NODE, HEAD, RULER = 20, 30, 46  # pixels: the width of a node; the columns' name
 RAISES, LOWERS = DIVERGING[7], DIVERGING[1]
 SIDE, ROOMY = 150, 560  # pixels: for the classes' names right of them, and the room from which they stand there
 CHIP = 14  # pixels: a group's colour before its name
+HALO = 4  # pixels: the paper around a name's letters, half of it outside
 
 
 class SankeyChart(SlotChart):
@@ -36,7 +37,7 @@ class SankeyChart(SlotChart):
         self.columns = 1 + max((column for frame in frames for column in frame.columns), default=0)
         self.links = max((len(frame.links) for frame in frames), default=0)
         self.tall = height(element)
-        self.chip = CHIP if coloured(element) else 0
+        self.chip, self.halos = CHIP if coloured(element) else 0, 0
         wide = least(1100, geometry.room)
         roomy = geometry.room.value >= ROOMY
         self.side = geometry.named(
@@ -154,16 +155,21 @@ class SankeyChart(SlotChart):
         for align, x1, y1, where, words in above:
             place = {**self.label_at, "x1": x1, "y1": y1, "line": f"{where} ? ({words}) : ''"}
             base = self.layer(self.slot_rows(), **place)
-            made.append(self.words(base, "line", align=align, baseline="bottom"))
+            made += self.words(base, "line", align=align, baseline="bottom")
         limit = alt.ExprRef(f"max({self.side} - 10, 20)")
         for shift, words, weight in ((-8, "datum.short", 600), (9, second, 400)):
             place = {**self.label_at, "x1": "datum.right + 8", "y1": f"datum.waist + {shift}"}
             base = self.layer(self.slot_rows(), **place, line=f"datum.beside ? ({words}) : ''")
-            made.append(self.words(base, "line", baseline="middle", fontWeight=weight, limit=limit))
+            made += self.words(base, "line", baseline="middle", fontWeight=weight, limit=limit)
         return made
 
-    def words(self, base: Layer, field: str, **mark: MarkProperty) -> Layer:
-        return text(base, field, **mark, **fading(self.element)).encode(x=x_of("x1"), y=y_of("y1"))
+    def words(self, base: Layer, field: str, **mark: MarkProperty) -> list[Layer]:
+        """A text, and below it the paper around its letters: links run under some."""
+        halo: dict[str, MarkProperty] = {"stroke": VEIL, "strokeWidth": HALO, "strokeJoin": "round", "color": VEIL}
+        under = text(base, field, **mark, **halo, **fading(self.element)).encode(x=x_of("x1"), y=y_of("y1"))
+        over = text(base, field, **mark, **fading(self.element)).encode(x=x_of("x1"), y=y_of("y1"))
+        self.halos += 1
+        return [under.properties(name=f"veil_{self.halos}_{self.name}"), over]  # a dark page turns it dark (page.css)
 
     def chips(self) -> list[Layer]:
         """A group's colour before its name; the names in the middle are about as wide as their letters."""

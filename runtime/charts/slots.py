@@ -38,8 +38,9 @@ class SlotChart:
         self.element = element
         self.count, self.lines = max(slots(element), 1), series(element)
         self.low, self.high = domain(element)
-        self.shown = shown_slots(element, theme)
-        self.geometry = self.arrange(theme.geometry(element))
+        geometry = theme.geometry(element)
+        self.shown = geometry.named("shown", shown_slots(element, theme))
+        self.geometry = self.arrange(geometry)
         self.name = self.geometry.name
 
     def arrange(self, geometry: Geometry) -> Geometry:

@@ -6,7 +6,7 @@ import altair as alt
 
 from bbilang.runtime.charts.slots import ATOM, Corners, SlotChart
 from bbilang.runtime.vega.element import coloured, labelled, longest_label, number_format
-from bbilang.runtime.vega.geometry import Geometry, floor, least, most, quantity
+from bbilang.runtime.vega.geometry import Geometry, floor, least, most
 from bbilang.runtime.vega.marks import CHIP, Layer, box, chips, text
 from bbilang.runtime.vega.theme import Theme
 from bbilang.runtime.view.model import Element
@@ -27,7 +27,7 @@ class TableChart(SlotChart):
         fit = floor((geometry.room - names) / self.lines)
         geometry.columns = geometry.named("columns", most(40, least(COLUMN, fit)))
         wide = names + geometry.columns * self.lines
-        high = quantity(self.head + self.count * LINE + 2)
+        high = self.shown * LINE + (self.head + 2)
         return geometry.flow(len(element.panels), wide, high, labelled(element), gutter=30)
 
     @property

@@ -62,7 +62,7 @@ class WordChart(SlotChart):
         self.words = self.layer(data, **slot)
         return [  # words and what lies under them turn dark with the page (page.css)
             box(self.words, fill="colour", cornerRadius=3).properties(name=f"scale_words_{self.name}"),
-            words.encode(color=colour_of("ink")).properties(name=f"scale_letters_{self.name}"),
+            words.encode(color=colour_of("ink")).properties(name=f"letters_{self.name}"),
         ]
 
     def selection(self) -> list[Layer]:

@@ -127,6 +127,7 @@ def _data(view: View, styles: Styles) -> dict[str, Any]:
                 "atoms": [[a.key, a.label, a.text] for a in s.atoms],
                 "start": s.start,
                 "startOf": s.start_of,
+                "startNumber": s.start_number,
                 "resets": s.resets,
                 "leaves": s.leaves,
             }

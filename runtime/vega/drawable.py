@@ -12,7 +12,7 @@ from typing import Any
 
 FUNCTIONS = frozenset(
     "abs ceil exp floor log max min pow round sqrt sin cos clamp isArray isNumber isString isDefined isValid isFinite "
-    "toNumber toString length indexof slice join lower upper trim replace extent format".split()
+    "toNumber toString length indexof lastindexof slice join lower upper trim replace extent format".split()
 )
 WORDS = frozenset("null true false NaN PI E".split())
 # Properties that every kind of mark may have, and encodings: fields and constants of each

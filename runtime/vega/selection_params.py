@@ -9,7 +9,7 @@ from typing import Any
 from bbilang.runtime.vega.element import identifier
 from bbilang.runtime.view.implicit_selections import cell_middles
 from bbilang.runtime.view.model import Element, Selection, View
-from bbilang.runtime.view.states import elements, layered
+from bbilang.runtime.view.states import elements, layered, start_in
 from bbilang.runtime.view.styles import Styles, enlarges_cells, style_of
 
 
@@ -22,10 +22,11 @@ def interact(view: View, styles: Styles, params: dict[str, dict[str, Any]], part
         start: str = str(-1 if selection.start is None else selection.start)
         source = next((e for e in elements(view) if e.id == selection.start_of), None)
         if source is not None:
-            own = identifier(source.id)
-            params[f"map_{own}_{name}"] = _map(source, selection)
-            first = f"map_{own}_{name}[max(0, frames_{own}[0][state_{own}].atoms[0])]"
-            start = f"(frames_{own}[0][state_{own}].atoms[0] >= 0 ? {first} : {start})"
+            count = max((len(panel.frames) for panel in source.panels), default=0) + 1  # one more draws nothing
+            starts = [start_in(source, selection, state) for state in range(count)]
+            values = [-1 if value is None else value for value in starts]
+            params[f"starts_{name}"] = {"name": f"starts_{name}", "value": values}
+            start = f"starts_{name}[state_{identifier(source.id)}]"
         if selection.kind in ("pick", "slider"):
             params[f"now_{name}"] = {
                 "name": f"now_{name}",

@@ -236,7 +236,7 @@ class _Builder:
         for identity, node in self.selections.items():
             atoms = self._atoms(node)
             start: Any = node["start"]
-            start_of = None
+            start_of, number = None, 0
             if start == "first":
                 start = self._first(identity, node) if atoms else None
                 over = node["over"]
@@ -248,12 +248,14 @@ class _Builder:
                 field = self.results.selections[identity]
                 rows = np.stack([field.coords[c].data for c in node.type.axes[0].components], axis=1)
                 start = int((rows == np.array(start)).all(1).argmax())
-            elif isinstance(start, int) and start >= len(atoms):
-                start = len(atoms) - 1
+            elif isinstance(start, int):
+                number, start = start, min(start, len(atoms) - 1)
+                if node.op in CHOOSERS and node["over"].op == "present" and node["over"].type.states:
+                    start_of = self.ids.get(node["over"])  # it counts what is shown, not what any state may show
             kind, words = KINDS[node.op], node.get("title") or _selection_words(node)
             spoken = bool(node.get("title")) or kind in ("pick", "slider")  # the name of a binding is said of no atom
             selections.append(
-                vm.Selection(identity, kind, words, atoms, start, start_of, kind == "click",
+                vm.Selection(identity, kind, words, atoms, start, start_of, number, kind == "click",
                              spoken=spoken, address=node.get("title") or "")
             )  # fmt: skip
         if INPUT_PICKER in used:

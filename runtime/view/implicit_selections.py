@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from bbilang.compiler.check.captions import references
 from bbilang.runtime.view.caption_references import refers
-from bbilang.runtime.view.model import Atom, Element, Kind, Selection, Target, View
+from bbilang.runtime.view.model import LIKELIEST, Atom, Element, Frame, Kind, Selection, Target, View
 from bbilang.runtime.view.states import elements
 from bbilang.runtime.view.styles import Styles, selects_positions, style_of
 
@@ -49,11 +49,14 @@ def pointing(
     for name, kind, title, atoms in wanted:
         if atoms:
             identity = name if name not in taken else f"{name}-2"
-            leaves, start = kind == "hover", None
-            if name == FLOW and (best := _likeliest(parts.values(), styles)):
+            leaves, start, source = kind == "hover", None, None
+            if name == FLOW and (source := _scored_flow(parts.values(), styles)):
                 atoms = {**atoms, EVERY.key: EVERY}
-                start = list(atoms).index(best)
-            made.append(Selection(identity, kind, title, tuple(atoms.values()), start, None, not leaves, leaves, True))
+                start = len(atoms) - 1
+            made.append(
+                Selection(identity, kind, title, tuple(atoms.values()), start, source, LIKELIEST if source else 0,
+                          not leaves, leaves, True)
+            )  # fmt: skip
     result = {name: _selecting(element, made, styles) for name, element in parts.items()}
     for element in parts.values():
         host = over.get(element.id)
@@ -62,18 +65,15 @@ def pointing(
     return Pointing(result, tuple(made))
 
 
-def _likeliest(parts: Iterable[Element], styles: Styles) -> str:
-    """The class with the highest score in the first flow to several classes, which a page opens with; else empty."""
-    for element in parts:
-        frames = [panel.frames[0] for panel in element.panels if panel.frames]
-        if not frames or not style_of(element, styles).follows_links or not element.options.get("scored"):
-            continue
-        last, numbers = max(frames[0].columns, default=0), [row[0] for row in frames[0].values]
-        scores = {slot: numbers[slot] for slot, column in enumerate(frames[0].columns) if column == last}
-        known = {slot: score for slot, score in scores.items() if score is not None}
-        if len(known) > 1:
-            return element.atoms[frames[0].atoms[max(known, key=lambda slot: known[slot])]].key
-    return ""
+def _scored_flow(parts: Iterable[Element], styles: Styles) -> str | None:
+    """The id of the first flow to classes with scores, of which a page opens with the likeliest."""
+    scored = (it for it in parts if style_of(it, styles).follows_links and it.options.get("scored"))
+    return next((it.id for it in scored if any(_several_ends(frame) for panel in it.panels for frame in panel.frames)),
+                None)  # fmt: skip
+
+
+def _several_ends(frame: Frame) -> bool:
+    return bool(frame.columns) and frame.columns.count(max(frame.columns)) > 1
 
 
 def cell_middles(view: View) -> dict[str, tuple[float, float]]:

@@ -25,6 +25,9 @@ class Atom:
     text: str = ""  # what a text calls it, `mixed4d.channel[447]`; of a group its number; empty where it has no name
 
 
+LIKELIEST = -1
+
+
 @frozen
 class Selection:
     """What a reader can choose: one of ``atoms``. Elements that show an atom of it react to pointer and keyboard."""
@@ -34,7 +37,8 @@ class Selection:
     title: str  # the words beside a menu or slider: "Why", "Input"
     atoms: tuple[Atom, ...]
     start: int | None = 0  # index in ``atoms``; None shows nothing until the reader points at something
-    start_of: str | None = None  # id of an element: the first atom that it draws now, until the reader chooses
+    start_of: str | None = None  # id of an element: an atom that it draws now, until the reader chooses
+    start_number: int = 0  # which of those, in their order; `LIKELIEST`: the class with the highest score in a flow
     resets: bool = False  # a click on the chosen atom goes back to the start
     leaves: bool = False  # it goes back to the start when the pointer leaves: what is pointed at, and nothing more
     spoken: bool = False  # a screen reader hears the title before the atom

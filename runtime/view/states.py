@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from math import prod
 
 from bbilang.runtime.view.answers.pieces import plain
-from bbilang.runtime.view.model import Element, Selection, View
+from bbilang.runtime.view.model import LIKELIEST, Element, Frame, Selection, View
 
 
 def elements(view: View) -> Iterator[Element]:
@@ -54,9 +54,7 @@ def start_choices(view: View, chosen: Mapping[str, int] | None = None) -> dict[s
                 element = by_id[selection.start_of]
                 for state in element.states:
                     resolve(state)
-                index = state_index(element, selections, result)
-                first = first_drawn(element, selection, index)
-                result[name] = first if first is not None or draws_nothing(element, index) else selection.start
+                result[name] = start_in(element, selection, state_index(element, selections, result))
         return result[name]
 
     for name in selections:
@@ -64,15 +62,29 @@ def start_choices(view: View, chosen: Mapping[str, int] | None = None) -> dict[s
     return result
 
 
-def first_drawn(element: Element, selection: Selection, state: int) -> int | None:
-    """Index in ``selection.atoms`` of the first atom that the element draws in this state and the selection knows."""
+def start_in(element: Element, selection: Selection, state: int) -> int | None:
+    """Index in ``selection.atoms`` of the atom that the element starts it at in this state, of those that it draws and
+    the selection knows; None where it draws nothing."""
     known = {atom.key: index for index, atom in enumerate(selection.atoms)}
-    for panel in element.panels:
-        frame = panel.frames[state] if state < len(panel.frames) else None
-        for atom in frame.atoms if frame else ():
-            if atom >= 0 and element.atoms[atom].key in known:
-                return known[element.atoms[atom].key]
-    return None
+    frames = [panel.frames[state] for panel in element.panels if state < len(panel.frames)]
+    drawn = [
+        (_score(frame, slot), known[element.atoms[atom].key])
+        for frame in frames
+        for slot, atom in enumerate(frame.atoms)
+        if atom >= 0 and element.atoms[atom].key in known
+    ]
+    if selection.start_number == LIKELIEST:
+        scored = [(score, index) for score, index in drawn if score is not None]
+        return max(scored, key=lambda pair: pair[0])[1] if len(scored) > 1 else selection.start
+    if drawn:
+        return drawn[min(selection.start_number, len(drawn) - 1)][1]
+    return None if draws_nothing(element, state) else selection.start
+
+
+def _score(frame: Frame, slot: int) -> float | None:
+    """The number of a node in a flow's last column."""
+    last = frame.columns and frame.columns[slot] == max(frame.columns)
+    return frame.values[slot][0] if last else None
 
 
 def draws_nothing(element: Element, state: int) -> bool:

@@ -110,3 +110,19 @@ def test_a_browser_draws_it(page, chromium, tmp_path):
     height = dict(boxes)
     assert height["stem"] < height["long"] == height["short"] < height["longer"] < height["join"]
     tab.close()
+
+
+@pytest.mark.browser
+def test_on_a_dark_page_boxes_and_words_turn(page, chromium, tmp_path):
+    tab = chromium.new_page(viewport={"width": 700, "height": 900}, color_scheme="dark")
+    tab.goto(page.save(tmp_path / "graph.html").as_uri())
+    tab.wait_for_selector("html[data-ready]")
+    look = "all => all.map(it => getComputedStyle(it).filter)"
+    for named, count in (("scale_boxes_", 1), ("letters_", 3)):
+        filters = tab.eval_on_selector_all(f"svg [class*={named}]", look)
+        assert len(filters) == count and all("invert" in words for words in filters)
+    tab.close()
+
+
+def test_a_page_with_a_graph_needs_no_vega(page):
+    assert "vega" not in page.html().lower().split("</style>")[-1].split('id="bbi-data"')[0]

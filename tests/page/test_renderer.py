@@ -28,6 +28,7 @@ ceil(x) ; floor(x) ; round(2.5) ; round(-2.5) ; sqrt(2) ; max(1, 3, 2) ; min(1, 
 sin(1) + cos(1) ; clamp(x, 0, 1) ; clamp(7, 0, 1) ; isArray(a) ; isArray(s) ; isNumber(x) ; isString(s)
 isDefined(n) ; isValid(n) ; isValid(0 / 0) ; isFinite(1 / 0) ; toNumber('7') ; toNumber('') ; toString(7) ; length(a)
 length(s) ; length(t) ; indexof(a, 1) ; indexof(a, 9) ; indexof(s, ', group ') ; slice(a, 1, 3) ; slice(s, 3)
+lastindexof(s, ' ') ; lastindexof(a, 1) ; lastindexof(a, 9)
 join(a, '-') ; lower('Ab') ; upper('Ab') ; trim(' a ') ; replace('a, a', 'a', 'b') ; extent(a) ; a[0] + '' + s
 PI + E
 """

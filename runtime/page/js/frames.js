@@ -9,9 +9,7 @@ function choices() {
       const source = elements.get(selection.startOf);
       if (source) {
         source.states.forEach(resolve);
-        const state = stateOf(source, result), first = firstDrawn(source, selection, state);
-        if (first >= 0) result.set(id, first);
-        else if (drawsNothing(source, state)) result.set(id, null);
+        result.set(id, startIn(source, selection, stateOf(source, result)));
       }
     }
     return result.get(id);
@@ -36,13 +34,19 @@ function indexOfKey(atoms, key) {
   return indices.get(atoms).get(key) ?? -1;
 }
 
-function firstDrawn(element, selection, state) {
-  for (const panel of element.frames)
-    for (const atom of panel[state].atoms) {
-      const index = atom < 0 ? -1 : indexOfKey(selection.atoms, element.atoms[atom][0]);
-      if (index >= 0) return index;
-    }
-  return -1;
+const LIKELIEST = -1; // as in view/model.py
+
+// The atom at which an element starts a selection in this state, of those that it draws and the selection knows.
+function startIn(element, selection, state) {
+  const drawn = element.frames.flatMap((panel) => panel[state].atoms.map((atom, slot) => [atom < 0 ? -1 : indexOfKey(selection.atoms, element.atoms[atom][0]), panel[state], slot]));
+  const known = drawn.filter(([index]) => index >= 0);
+  if (selection.startNumber === LIKELIEST) {
+    const nodes = known.filter(([, frame, slot]) => frame.flow?.nodes[slot]), last = Math.max(...nodes.map(([, frame, slot]) => frame.flow.nodes[slot][0]));
+    const scores = nodes.filter(([, frame, slot]) => frame.flow.nodes[slot][0] === last && frame.values[slot][0] !== null).map(([index, frame, slot]) => [frame.values[slot][0], index]);
+    return scores.length > 1 ? scores.reduce((best, it) => (it[0] > best[0] ? it : best))[1] : selection.start;
+  }
+  if (known.length) return known[Math.min(selection.startNumber, known.length - 1)][0];
+  return drawsNothing(element, state) ? null : selection.start;
 }
 
 function drawsNothing(element, state) {

@@ -80,7 +80,7 @@ def by_panel(shown: Shown, target: str) -> Answer:
 
 def together(shown: Shown, series: int = 0) -> Answer:
     """Give the sum of all marks, and of what that is a part: all atoms, the score, the effect of removing the layer."""
-    if not shown.measured or len(shown.marks) < 2:
+    if not shown.measured or len(shown.marks) < 2 or shown.in_line:
         return ()
     rows = [shown.frames[mark.panel].values[mark.slot][series] for mark in shown.marks]
     count, own = len(shown.marks), shown.number(sum(value for value in rows if value is not None))
@@ -201,8 +201,13 @@ def strongest_cell(shown: Shown) -> Answer:
     if not cells:
         return ()
     _, atom, value, series = max(cells, key=lambda cell: cell[0])
+    axis = shown.drawing.series_axis
+    of_links = axis is None or any(component.startswith("to.") for component in axis.components)
+    before, between = ("from", "to") if of_links else ("of", "for" if axis.name == "input" else "in")
     return sentence(
-        f"the largest number is {shown.number(value)}, from ", Piece(shown.label(atom), atom), f" to {series}"
+        f"the largest number is {shown.number(value)}, {before} ",
+        Piece(shown.label(atom), atom),
+        f" {between} {series}",
     )
 
 

@@ -129,6 +129,15 @@ class Shown:
         return layers[0] if alone and description is not None and description.place(layers[0]) == "branch" else ""
 
     @property
+    def in_line(self) -> bool:
+        """Return whether the numbers are of several layers that the same signal passes: they do not add up."""
+        description, layers = self.drawing.results.program.description, self.type.layers
+        if description is None or len(layers) < 2:
+            return len(layers) > 1
+        beside = all(description.place(layer) == "branch" for layer in layers)
+        return not (beside and description.place(*layers) == "cut")
+
+    @property
     def measured(self) -> bool:
         """Return whether the numbers are absolute, and not relative to a maximum."""
         return not self.type.scope

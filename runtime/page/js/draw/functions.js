@@ -14,6 +14,7 @@ const FUNCTIONS = {
   toString: (x) => (x == null || x === "" ? null : `${x}`),
   length: (x) => x?.length ?? 0,
   indexof: (list, x) => list?.indexOf(x) ?? -1,
+  lastindexof: (list, x) => list?.lastIndexOf(x) ?? -1,
   slice: (list, from, to) => list.slice(from, to),
   join: (list, by) => list.join(by),
   lower: (text) => String(text).toLowerCase(),
