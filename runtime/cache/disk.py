@@ -21,8 +21,9 @@ from pathlib import Path
 from bbilang.grammar.diagnostic import BbiError, Diagnostic
 from bbilang.grammar.files import path_of
 from bbilang.runtime.cache.leases import Hold, held
-from bbilang.runtime.cache.record import JsonObject, canonical, is_key, key_of, pack, unpack
+from bbilang.runtime.cache.record import canonical, is_key, key_of, pack, unpack
 from bbilang.runtime.files import NEW, replacing
+from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.locks import alone
 
 __all__ = ["DEFAULT_LIMIT", "Cache", "canonical", "is_key", "key_of", "unpack"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+
+from bbilang.runtime.json_types import JsonObject
 
 FORMAT = 1
-JsonObject: TypeAlias = dict[str, Any]  # what `json` reads and writes: its values are checked where they are used
 MOST_HEAD = 4 << 20  # bytes of metadata
 
 

@@ -76,7 +76,7 @@ def measure(device: str = "cpu") -> Speeds:
     return Speeds(forward, reverse, tangent, device=_name(device))
 
 
-def _work(side: int, channels: int, device: str) -> dict[str, tuple[int, int, Callable[[], Any]]]:
+def _work(side: int, channels: int, device: str) -> dict[str, tuple[int, int, Callable[[], object]]]:
     """kind -> (FLOPs, bytes, what runs once)."""
     import torch
     from torch import nn

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.cache.disk import Cache
     from bbilang.runtime.execution.results import Model, Results
     from bbilang.runtime.featvis.icon import Icon, Objective, Recipe
+    from bbilang.runtime.inputs.load import Input
     from bbilang.runtime.inputs.network_input import NetworkInput
     from bbilang.runtime.models.adapter import Adapter
 
@@ -62,7 +63,7 @@ class Job:
         return recipe_of(self.program, self.draft)
 
     @cached_property
-    def given(self) -> list[tuple[Any, str]]:
+    def given(self) -> list[tuple[Input, str]]:
         """Every input with its name; globs and folders expanded."""
         return named_inputs(self.program, self.input)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -63,7 +63,7 @@ def model_restored(module: nn.Module) -> Iterator[None]:
         require(_state_of(module) == before, "the model is not as it was before the run")
 
 
-def _state_of(module: nn.Module) -> list[Any]:
+def _state_of(module: nn.Module) -> list[object]:
     modules = [
         (path, child.training, *(tuple(getattr(child, hooks, {})) for hooks in HOOKS), "forward" in vars(child))
         for path, child in module.named_modules()

@@ -15,10 +15,10 @@ from bbilang.compiler.check.settings import default
 from bbilang.compiler.ir.program import Program
 from bbilang.grammar.frozen import frozen
 from bbilang.runtime.cache.disk import canonical, key_of
-from bbilang.runtime.cache.record import JsonObject
 from bbilang.runtime.cache.versions import version_of
 from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.transforms import Transforms
+from bbilang.runtime.json_types import JsonObject
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -176,7 +176,7 @@ class Objective:
             raise error("E510", text, "take the direction from the same layer")
         return torch.tensor(self.direction) * sign
 
-    def description(self) -> list[Any]:
+    def description(self) -> list[object]:
         """What tells it from others, for keys and seeds: layer and direction, then what is not as usual."""
         usual = Objective(self.layer, 0)
         names = ("kind", "at", "negative", "number", "pictures")

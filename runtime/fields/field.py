@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -92,7 +91,7 @@ class Named:
         return Named(dims, data)
 
 
-def absent_like(data: np.ndarray) -> Any:
+def absent_like(data: np.ndarray) -> np.generic | str | int:
     """The missing value of such an array: NaN, the empty string or ABSENT."""
     if data.dtype.kind == "f":
         return data.dtype.type(np.nan)

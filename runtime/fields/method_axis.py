@@ -4,9 +4,8 @@ are joined along an axis `method`."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from bbilang.runtime.fields.prose import prose
 METHOD = "method"
 
 
-def listed(method: object) -> tuple[object, ...]:
+def listed(method: object) -> tuple[str | MethodCall, ...]:
     """Return the methods of a list, each a name or (name, parameters); () where the argument is one method."""
     return method[1] if isinstance(method, tuple) and method[0] == "list" else ()
 
@@ -57,7 +56,7 @@ def stacked(node: Node, run: Run) -> Field:
     return Field(node.type, Named((*dims, METHOD), data), first.coords, names, notes=notes)
 
 
-def labels(methods: tuple[Any, ...]) -> list[str]:
+def labels(methods: Sequence[str | MethodCall]) -> list[str]:
     """Return the methods' names, with their parameters where two have the same name."""
     pairs = [(method, ()) if isinstance(method, str) else method for method in methods]
     count = Counter(name for name, _ in pairs)
@@ -69,7 +68,7 @@ def titles(node: Node, registry: Registry) -> dict[str, str]:
     shown: dict[str, str] = {}
     for methods in (listed(each.get(METHOD)) for each in walk(node)):
         for label, method in zip(labels(methods), methods, strict=True):
-            known, parameters = bound(registry, cast("str | MethodCall", method))
+            known, parameters = bound(registry, method)
             own = known.shown(parameters)
             shown[label] = f"{own} ({label.partition('(')[2]}" if label != known.name else own
     return shown

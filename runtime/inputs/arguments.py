@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, SupportsIndex, cast
 
 from bbilang.grammar.files import read_text
 from bbilang.runtime.errors import error
@@ -43,7 +43,7 @@ def flag(name: str, given: object) -> bool:
     return wrong(name, given, "True or False")
 
 
-def words(name: str, given: Any) -> str:
+def words(name: str, given: object) -> str:
     return given if isinstance(given, str) else wrong(name, given, "a str")
 
 
@@ -72,7 +72,7 @@ def listener(given: object) -> RunListener | None:
     return wrong("progress", given, "a function of one event, or None")
 
 
-def settings_of(given: object) -> dict[str, Any]:
+def settings_of(given: object) -> dict[str, object]:
     """Accept settings by name, as plain numbers, strings and lists of them."""
     if given is None:
         return {}
@@ -98,7 +98,7 @@ def _setting(name: str, value: object) -> object:
     return wrong(name, value, "a number, a word, a flag or a list of them")
 
 
-def size_of(given: Any, name: str = "input_size") -> tuple[int, ...] | None:
+def size_of(given: object, name: str = "input_size") -> tuple[int, ...] | None:
     """Accept positive integers: (y, x) of images, one number for a square, (x,) of signals; or None."""
     if given is None:
         return None
@@ -107,7 +107,7 @@ def size_of(given: Any, name: str = "input_size") -> tuple[int, ...] | None:
     if hasattr(given, "__index__") and not getattr(given, "shape", ()):
         given = (given, given)
     try:
-        size = tuple(side.__index__() for side in given)
+        size = tuple(side.__index__() for side in cast("Iterable[SupportsIndex]", given))
     except (TypeError, AttributeError):
         return wrong(name, given, "whole numbers (y, x)", "as in `input_size=(32, 32)`")
     if len(size) > 2 or not all(1 <= side <= 1 << 20 for side in size):
@@ -116,7 +116,7 @@ def size_of(given: Any, name: str = "input_size") -> tuple[int, ...] | None:
     return size
 
 
-def count(name: str, given: Any) -> int | None:
+def count(name: str, given: object) -> int | None:
     """Accept a positive integer, or None."""
     if given is None:
         return None
@@ -179,7 +179,7 @@ def _word(value: object, name: str) -> str:
     return wrong(name, value, "a name")
 
 
-def _lines(path: PathLike[Any], name: str) -> tuple[str, ...]:
+def _lines(path: PathLike[str], name: str) -> tuple[str, ...]:
     try:
         lines = read_text(Path(path), MOST_BYTES).splitlines()
     except (OSError, UnicodeDecodeError) as e:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 import numpy as np
 
@@ -26,7 +26,7 @@ MOST_DEPTH = 4  # of lists in lists
 Input = Any  # a file name, a PIL picture, a numpy array or a torch tensor; or a list of them
 
 
-def is_tensor(value: Any) -> bool:
+def is_tensor(value: object) -> TypeGuard[Tensor]:
     return type(value).__module__.split(".")[0] == "torch"
 
 
@@ -40,7 +40,7 @@ def rank_of(description: ModelDescription | None) -> int:
     return len(description.input.axes) if description is not None and description.reads != "text" else 3
 
 
-def listed(given: Input | None, rank: int = 3) -> list[Any] | None:
+def listed(given: Input | None, rank: int = 3) -> list[Input] | None:
     """Split into single inputs; batches of tensors (input, 3, y, x) or arrays (input, y, x, 3) are unstacked. ``rank``:
     the number of axes of one input. Raises BbiError E418 where there is no input, or one of another kind."""
     if given is None:
@@ -53,7 +53,7 @@ def listed(given: Input | None, rank: int = 3) -> list[Any] | None:
     return inputs
 
 
-def _unstacked(given: Any, rank: int, depth: int = 0) -> Iterator[object]:
+def _unstacked(given: Input, rank: int, depth: int = 0) -> Iterator[object]:
     if isinstance(given, str | PathLike):
         yield file_name("input", given)
     elif isinstance(given, list | tuple):
@@ -79,7 +79,7 @@ def _unstacked(given: Any, rank: int, depth: int = 0) -> Iterator[object]:
         raise error("E418", f"{kind_of(given)} is no input", help)
 
 
-def names_of(inputs: list[Any] | None) -> tuple[str, ...] | None:
+def names_of(inputs: Sequence[Input] | None) -> tuple[str, ...] | None:
     """Return the names under which a program knows inputs: files by their own, others by number."""
     if inputs is None:
         return None
@@ -96,10 +96,10 @@ def expanded(name: str) -> list[str]:
     return texts.expand(name) if texts.is_text(name) else pictures.expand(name)
 
 
-def pictures(given: Input | None, named: Sequence[str], rank: int = 3) -> list[tuple[Any, str]]:
+def pictures(given: Input | None, named: Sequence[str], rank: int = 3) -> list[tuple[Input, str]]:
     """Every input with its name: those handed over, else those that a program names; globs and folders expanded.
     ``rank``: see `listed`."""
-    named_inputs: list[tuple[Any, str]] = []
+    named_inputs: list[tuple[Input, str]] = []
     inputs = listed(given, rank) or list(named)
     for item, name in zip(inputs, names_of(inputs) or (), strict=True):
         files = expanded(item) if isinstance(item, str) else [item]
@@ -202,7 +202,7 @@ def _numbers(given: Tensor, what: str) -> Tensor:
     return given.detach().to("cpu", torch.float32)
 
 
-def _tensor(given: Any, name: str, model: ImageReader, channels: tuple[int, ...] | None = None) -> NetworkInput:
+def _tensor(given: Tensor, name: str, model: ImageReader, channels: tuple[int, ...] | None = None) -> NetworkInput:
     """Read a tensor (channel, y, x) in [0, 1], before normalization, of the network's input size."""
 
     expected = tuple(model.description.input.shape)
@@ -229,7 +229,7 @@ def shown_of(image: np.ndarray, channels: tuple[int, ...] | None = None) -> np.n
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 
 
-def _values(given: Any, name: str, model: ImageReader) -> NetworkInput:
+def _values(given: Input, name: str, model: ImageReader) -> NetworkInput:
     """Read values that are no picture: a signal (channel, x), a sequence (x, channel), a vector (channel,)."""
     import torch
 

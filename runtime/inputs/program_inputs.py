@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bbilang.compiler.ir.program import Program
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.parse import parse
-from bbilang.runtime.inputs.load import picture_of, pictures, rank_of
+from bbilang.runtime.inputs.load import Input, picture_of, pictures, rank_of
 
 if TYPE_CHECKING:
     from bbilang.runtime.inputs.network_input import ImageReader, NetworkInput
 
 
-def named_inputs(program: Program, given: object) -> list[tuple[Any, str]]:
+def named_inputs(program: Program, given: object) -> list[tuple[Input, str]]:
     """Every input with its name: those handed over, else those that the program names; globs and folders expanded."""
     return pictures(given, program.inputs, rank_of(program.description))
 

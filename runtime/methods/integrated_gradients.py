@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bbilang.compiler.contract import Parameter, Parameters
 from bbilang.runtime.attribution.kinds import PathMethod
 from bbilang.runtime.inputs.baselines import WORDS
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    import numpy as np
     from torch import Tensor
 
     from bbilang.runtime.attribution.accumulators import Accumulator
@@ -79,7 +79,7 @@ class IntegratedGradients(PathMethod):
         return WeightedSum(weights, lambda total: total * difference)
 
 
-def quadrature(count: int, rule: str = RULES[0]) -> tuple[NDArray[Any], NDArray[Any]]:
+def quadrature(count: int, rule: str = RULES[0]) -> tuple[np.ndarray, np.ndarray]:
     """(nodes in [0, 1], weights) of a rule with this many nodes, (node,) each, as Captum has them: the weights
     of its trapezoids, which are count - 1 of width 1 / (count - 1), add up to (count - 1) / count."""
     import numpy as np

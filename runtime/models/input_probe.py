@@ -11,7 +11,6 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -168,7 +167,7 @@ def _inferred_sides(module: nn.Module, failed: InputForm) -> Iterator[int]:
     linear = [child for child in module.modules() if isinstance(child, nn.Linear)]
     given: list[tuple[int, int]] = []
 
-    def compare_features(child: Any, arguments: tuple[Any, ...]) -> None:
+    def compare_features(child: nn.Linear, arguments: tuple[object, ...]) -> None:
         tensor = arguments[0] if arguments else None
         if isinstance(tensor, torch.Tensor) and tensor.dim() and tensor.shape[-1] != child.in_features:
             given.append((int(tensor.shape[-1]), child.in_features))

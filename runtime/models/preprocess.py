@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -146,7 +146,7 @@ def _middle(size: tuple[int, int]) -> tuple[int, int, int, int]:
     return left, top, min(width, left + LONGEST * short), min(height, top + LONGEST * short)
 
 
-def _numbers(name: str, value: Any, count: int, kind: type) -> tuple[object, ...]:
+def _numbers(name: str, value: float | Iterable[float], count: int, kind: type) -> tuple[object, ...]:
     values = (value,) * count if isinstance(value, int | float) else tuple(value)
     values = values * count if len(values) == 1 else values
     if len(values) != count:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from bbilang.runtime.inputs.arguments import size_of
 from bbilang.runtime.inputs.load import is_values, listed
 from bbilang.runtime.models.adapter import Adapter, device_named
 from bbilang.runtime.models.registry import is_registered
+
+if TYPE_CHECKING:
+    from torch import nn
 
 PREPROCESS = ("size", "crop", "mean", "std")
 
@@ -30,15 +33,15 @@ def adapter_of(model: object, input: object, input_size: object = None) -> Adapt
         return model if size in (None, model.description.input_size) else model.with_preprocess(crop=size)
     from bbilang.runtime.models.adapt import adapted, module_of
 
-    module_of(model)
+    module = module_of(model)
     first = next(iter(listed(input) or ()), None)
     shape = tuple(map(int, first.shape)) if first is not None and is_values(first) else None
     if isinstance(first, np.ndarray) and shape is not None and len(shape) == 3:
-        shape = None if first.dtype == np.uint8 and shape[2] == 3 else _channel_first(shape, model)
+        shape = None if first.dtype == np.uint8 and shape[2] == 3 else _channel_first(shape, module)
     return adapted(model, size, shape=shape, picture=first is not None and shape is None)
 
 
-def _channel_first(shape: tuple[int, ...], module: Any) -> tuple[int, ...]:
+def _channel_first(shape: tuple[int, ...], module: nn.Module) -> tuple[int, ...]:
     """The shape of an array (y, x, channel) as that of a tensor; unchanged where only its first axis has as many
     channels as the module takes."""
     from bbilang.runtime.models.input_probe import likely_form

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,10 @@ from bbilang.runtime.errors import error
 from bbilang.runtime.models.dataflow import LINEAR, Facts
 from bbilang.runtime.passes.module.precision import input_type, remember_input_type
 from bbilang.runtime.passes.module.results import Path, children_of, value_at
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 WHOLE = "."  # the result itself, where it becomes one vector for each input
 SCORES = re.compile(r"logit|score|prob|pred", re.IGNORECASE)
@@ -257,7 +261,7 @@ def probability_vjp(scores: Tensor, cotangent: Tensor, kind: str) -> Tensor:
     return own * (1 - own) * cotangent if kind == kinds.SIGMOID else cotangent
 
 
-def shown(scores: object, kind: str) -> Any:
+def shown(scores: object, kind: str) -> NDArray[np.float32]:
     """Return the numbers that a page shows for scores, (input, class): probabilities, or the values themselves."""
     values = torch.as_tensor(scores)
     return (values if kind == kinds.VALUE else probabilities(values.double(), kind)).float().numpy()

@@ -6,13 +6,13 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from typing import Any
 
+from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.models.descriptions import describe_definition
 from bbilang.runtime.models.registry import MODELS, ModelEntry, entry_of
 
 
-def shipped_json(entry: ModelEntry) -> dict[str, Any]:
+def shipped_json(entry: ModelEntry) -> JsonObject:
     """Return the JSON of one model at its own input size; ``labels`` is the name of a file."""
     definition = importlib.import_module(entry.definition)
     return describe_definition(entry, definition.PREPROCESS.crop).to_json() | {"labels": definition.LABELS}

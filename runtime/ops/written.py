@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from bbilang.compiler.contract import Written
 from bbilang.compiler.ir.program import Node
@@ -40,7 +39,7 @@ def _output(target: Node, class_text: Callable[[int], str]) -> Written | None:
     return (rest[0],) if kind == "selected" else ("output.class",)
 
 
-def method_text(method: Any) -> str | None:
+def method_text(method: object) -> str | None:
     """`, method=smoothgrad(n_samples=10)`; empty for the default, None for a list of methods."""
     if method == "linear":
         return ""
@@ -50,7 +49,7 @@ def method_text(method: Any) -> str | None:
     return None if words is None else f", method={words}"
 
 
-def _words(value: Any) -> str | None:
+def _words(value: object) -> str | None:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):

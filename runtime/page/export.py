@@ -9,13 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 from PIL import Image
 
 from bbilang.grammar.files import path_of
 from bbilang.runtime.files import check, write
+from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.page.html import render
 from bbilang.runtime.vega.specification import picture_uris
 from bbilang.runtime.vega.standalone import specification
@@ -55,7 +55,7 @@ def _converted(view: View, styles: Styles, format: str) -> bytes:
 
     if format == "pdf":  # the converter knows no WebP
         view = replace(view, pictures=tuple(map(_png, view.pictures)))
-    spec: dict[str, Any] = specification(view, picture_uris(view), styles, live=False)
+    spec: JsonObject = specification(view, picture_uris(view), styles, live=False)
     if format == "png":
         return vl_convert.vegalite_to_png(spec, scale=2)
     if format == "pdf":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from bbilang.compiler.check.captions import REFERENCE
 from bbilang.compiler.contract import ColourScale
@@ -17,8 +17,10 @@ from bbilang.runtime.view.model import Element, Interface, Layout, Legend, Selec
 from bbilang.runtime.view.states import answer_of, layered
 from bbilang.runtime.view.styles import Styles, style_of
 
+Variables: TypeAlias = dict[str, Any]  # of the templates
 
-def laid_out(view: View, interface: Interface, styles: Styles, states: Mapping[str, int]) -> dict[str, Any]:
+
+def laid_out(view: View, interface: Interface, styles: Styles, states: Mapping[str, int]) -> Variables:
     """What the template lays out: a tree of rows, columns and figures; the menus of this interface. ``states``: of each
     element, the frame that the page opens with."""
     by_id = {element.id: element for element in interface.elements}
@@ -28,7 +30,7 @@ def laid_out(view: View, interface: Interface, styles: Styles, states: Mapping[s
     placed: set[str] = set()
     hinted = False  # how to point is said once
 
-    def tree(layout: Layout) -> dict[str, Any]:
+    def tree(layout: Layout) -> Variables:
         nonlocal hinted
         if isinstance(layout, str):
             placed.add(layout)
@@ -52,14 +54,14 @@ def laid_out(view: View, interface: Interface, styles: Styles, states: Mapping[s
     }
 
 
-def _control(selection: Selection) -> dict[str, Any]:
+def _control(selection: Selection) -> Variables:
     """Return a menu, a slider or, for the numbers 0 and 1, a switch."""
     labels = [atom.label for atom in selection.atoms]
     kind = "switch" if selection.kind == "slider" and labels == ["0", "1"] else selection.kind
     return {"kind": kind, "id": selection.id, "title": selection.title, "options": list(enumerate(labels))}
 
 
-def _flows(interface: Interface, selections: Sequence[Selection], styles: Styles) -> Iterator[dict[str, Any]]:
+def _flows(interface: Interface, selections: Sequence[Selection], styles: Styles) -> Iterator[Variables]:
     """For each flow that ends in several classes a menu of them: what clicking a class does, where it is not drawn."""
     drawn = [element for element in interface.elements if style_of(element, styles).follows_links]
     for element in drawn:
@@ -78,7 +80,7 @@ def _flows(interface: Interface, selections: Sequence[Selection], styles: Styles
 
 def _figure(
     view: View, interface: Interface, element: Element, used: set[str], styles: Styles, states: Mapping[str, int]
-) -> dict[str, Any]:
+) -> Variables:
     related = [selection for selection in view.selections if selection.id in used]
     kinds = {selection.id: selection.kind for selection in view.selections}
     parts = list(layered(element))
@@ -107,7 +109,7 @@ def _figure(
     }
 
 
-def _answer(element: Element, states: Mapping[str, int], leads: bool = False) -> dict[str, Any] | None:
+def _answer(element: Element, states: Mapping[str, int], leads: bool = False) -> Variables | None:
     """Its sentence in the state that the page opens with; None where it has none, or a caption in its place. ``leads``:
     it stands under the title of the interface, whatever the caption."""
     if not element.answers or (element.caption and not leads):
@@ -116,8 +118,8 @@ def _answer(element: Element, states: Mapping[str, int], leads: bool = False) ->
 
 
 def _part(
-    element: Element, related: Sequence[Selection], styles: Styles, answer: dict[str, Any] | None, over: bool
-) -> dict[str, Any]:
+    element: Element, related: Sequence[Selection], styles: Styles, answer: Variables | None, over: bool
+) -> Variables:
     """What stands below a picture for one element, or for one that is drawn over it."""
     return {
         "element": element,
@@ -201,7 +203,7 @@ def _hint(kinds: list[str], thing: str) -> str:
     return f"{verb} {thing}, or use the arrow keys."
 
 
-def _legend(element: Element, styles: Styles, over: bool) -> dict[str, Any] | None:
+def _legend(element: Element, styles: Styles, over: bool) -> Variables | None:
     legend: Legend | None = element.legend
     if legend is None:
         return None

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from bbilang.runtime.inputs.arguments import wrong
+from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.page import javascript as bundle
 from bbilang.runtime.page.figures import ask, laid_out
 from bbilang.runtime.page.packing import KEYS, Lists, packed, sheeted, unpacked
@@ -87,7 +87,7 @@ def _block(json: str) -> Markup:
     return Markup(f'<script type="application/json" id="bbi-data">{json}</script>')
 
 
-def data_of(html: str) -> dict[str, Any]:
+def data_of(html: str) -> JsonObject:
     """Return the data of a page's script. Raises ValueError if there is none."""
     match = DATA.search(html)
     if match is None:
@@ -109,7 +109,7 @@ def addresses(selections: Sequence[Selection]) -> dict[str, str]:
             for s in selections}  # fmt: skip
 
 
-def _data(view: View, styles: Styles) -> dict[str, Any]:
+def _data(view: View, styles: Styles) -> JsonObject:
     """What the page's script works on."""
     hosts = {part.id: e.id for i in view.interfaces for e in i.elements for part in layered(e)}
     lists = Lists()

@@ -6,10 +6,10 @@ import gzip
 from base64 import b64decode, b64encode
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
+from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.view.image_bytes import palette_of, palette_png
 from bbilang.runtime.view.model import Picture
 
@@ -41,13 +41,13 @@ class Lists:
     """Deduplicated values; a frame refers to its values by number."""
 
     def __init__(self) -> None:
-        self.values: list[Any] = []
+        self.values: list[object] = []
         self._numbers: dict[str, int] = {}
 
     def numbers(self, frame: Mapping[str, object]) -> list[int]:
         return [self.number(frame[key]) for key in KEYS if key in frame]
 
-    def number(self, value: Any) -> int:
+    def number(self, value: object) -> int:
         """Return the index of a value among the distinct ones."""
         text = repr(value)
         if text not in self._numbers:
@@ -56,7 +56,7 @@ class Lists:
         return self._numbers[text]
 
 
-def sheeted(pictures: Sequence[Picture]) -> tuple[list[str | list[int]], list[dict[str, Any]]]:
+def sheeted(pictures: Sequence[Picture]) -> tuple[list[str | list[int]], list[JsonObject]]:
     """Put small maps with equal palettes on shared sheets.
 
     Returns (pictures, sheets): each picture as its address, or as [sheet, position] where it lies on a sheet; a sheet
@@ -69,7 +69,7 @@ def sheeted(pictures: Sequence[Picture]) -> tuple[list[str | list[int]], list[di
             if parts is not None:
                 alike[(parts[0].shape, *parts[1:])].append((number, parts[0]))
     addresses: list[str | list[int]] = [""] * len(pictures)
-    sheets: list[dict[str, Any]] = []
+    sheets: list[JsonObject] = []
     for ((deep, wide), palette, opacity), maps in alike.items():
         if len(maps) < FEWEST:
             continue

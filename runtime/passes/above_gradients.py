@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -172,7 +171,7 @@ class _RowValues:
     def __init__(self, values: NodeTable):
         self.values = values
 
-    def value(self, node: Node) -> Any:
+    def value(self, node: Node) -> Tensor:
         return self.values[node]
 
     like = value

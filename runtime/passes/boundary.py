@@ -70,7 +70,7 @@ class Recorder:
             handles.append(m.register_forward_hook(self.after, with_kwargs=True))
         return handles
 
-    def before(self, module: nn.Module, arguments: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+    def before(self, module: nn.Module, arguments: tuple[object, ...], named: Mapping[str, object]) -> None:
         self.stack.append((len(self.records), versions([arguments, dict(named)])))
 
     def after(

@@ -160,7 +160,7 @@ class ExplicitJvp:
         points = tuple(values[x] for x in sources)
         section, inputs = self.section, self.inputs
 
-        def step(*at: Tensor) -> Any:
+        def step(*at: Tensor) -> Tensor:
             return section.step(node, {**fixed, **dict(zip(sources, at, strict=True))})
 
         if not all(isinstance(p, Tensor) for p in points) or not isinstance(values[node], Tensor):

@@ -243,7 +243,7 @@ class GraphSection:
                     self.values[at] = self.step(at, self.values)
         return self.values[node]
 
-    def step(self, node: Node, values: Mapping[Node, Any]) -> Any:
+    def step(self, node: Node, values: NodeTable) -> Any:
         return run_node(self.modules, node, values)
 
     def start(self, activations: Tensor, rows: Tensor | None) -> NodeTable:
@@ -291,7 +291,7 @@ def through_normalization(adapter: Adapter, images: Tensor, gradients: Tensor) -
     return torch.stack([grad(normalized, pixels, each, retain_graph=True)[0] for each in gradients])
 
 
-def run_node(modules: Mapping[str, nn.Module], node: Node, values: Mapping[Node, Any]) -> object:
+def run_node(modules: Mapping[str, nn.Module], node: Node, values: NodeTable) -> object:
     """One operation of a model's graph; an in-place one runs out of place."""
     if node.op == "get_attr":
         return operator.attrgetter(str(node.target))(modules[""])

@@ -50,7 +50,7 @@ class Replay:
     def stub(self, module: nn.Module, plain: Callable[..., object]) -> Callable[..., object]:
         path = self.names[module]
 
-        def forward(*arguments: Any, **named: Any) -> object:
+        def forward(*arguments: object, **named: object) -> object:
             if path == self.cut.path and self.activations is not None:
                 self.passed = True
                 result = expand_rows(self.cut.result, self.rows, self.inputs, path in self.cut.mutated)

@@ -20,8 +20,8 @@ from typing import BinaryIO
 
 from bbilang.grammar.files import opened
 from bbilang.runtime.cache.disk import Cache, is_key, unpack
-from bbilang.runtime.cache.record import JsonObject
 from bbilang.runtime.files import replacing
+from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.recall.codec import DAMAGED, decode
 
 KINDS = ("icon", "numbers")

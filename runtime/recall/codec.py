@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from bbilang.compiler.ir.types import Axis, FieldType
-from bbilang.runtime.cache.record import JsonObject
 from bbilang.runtime.fields.field import Field, Linked, Named
+from bbilang.runtime.json_types import JsonObject
 
 FIELDS = {"field": Field, "linked": Linked}
 KINDS = {"f": "<f", "i": "<i", "u": "<u", "b": "|b"}
@@ -46,7 +46,7 @@ class _Writer:
         self.size += len(raw)
         return {"shape": list(data.shape), "type": kind, "at": self.size - len(raw)}
 
-    def plain(self, value: Any) -> Any:
+    def plain(self, value: object) -> object:
         if isinstance(value, Named):
             return {"named": list(value.dims), "array": self.array(value.data)}
         if isinstance(value, np.ndarray):

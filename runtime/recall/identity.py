@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+    from bbilang.runtime.inputs.load import Input
+
 OURS = ("torch", "bbilang", "collections", "builtins")  # packages whose code is known by their versions
 
 
@@ -177,7 +179,7 @@ def _said(name: str, value: object) -> str | None:
 # --- inputs and devices ---------------------------------------------------------------------------------------------
 
 
-def input_identity(given: Any) -> str | None:
+def input_identity(given: Input) -> str | None:
     """Return a hash of an input as handed over: the bytes of its file, else its numbers. None where it cannot be
     read."""
     from bbilang.runtime.inputs.images import MOST_BYTES

@@ -24,6 +24,7 @@ from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_o
 from bbilang.runtime.execution.results import Counts, IconSet, Numbers, Results
 from bbilang.runtime.featvis.icon import Grid, Objective
 from bbilang.runtime.fields.field import Field, Named
+from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.recall.codec import DAMAGED, decode, encode
 from bbilang.runtime.recall.identity import KnownModel
 
@@ -47,7 +48,7 @@ class Origin:
 class ElementRecord:
     """One element's part of Results. ``index``: numbers in ``objectives`` over the field's axes, -1 for no icon."""
 
-    parts: Mapping[str, Any]  # name of a table of Results -> the element's entry
+    parts: JsonObject  # name of a table of Results -> the element's entry
     selections: Mapping[str, Field]
     layers: Mapping[str, LayerDescription]
     index: Named | None
@@ -89,12 +90,12 @@ class ResultsStore:
         """Return (the exact key, the key for any machine); None where a plugin's code cannot be known."""
         if self._plugins is None:
             return None
-        of: dict[str, Any] = {"what": what, "plugins": self._plugins, **self._shared}
+        of: JsonObject = {"what": what, "plugins": self._plugins, **self._shared}
         if element is not None:
             of["node"] = element.node.digest
         return key_of({**of, **self._here}), key_of({**of, "shared": True})
 
-    def _read(self, what: str, element: Element | None = None) -> tuple[Any, bool] | None:
+    def _read(self, what: str, element: Element | None = None) -> tuple[JsonObject, bool] | None:
         """Return (the content of a record, whether it was imported)."""
         keys = self.keys(what, element)
         for key in keys or ():
@@ -102,7 +103,7 @@ class ResultsStore:
             record = self.cache.imported(key) if imported else self.cache.get(key)
             if record is not None:
                 try:
-                    return decode(record[0]), imported
+                    return cast("JsonObject", decode(record[0])), imported
                 except DAMAGED:
                     self.cache.drop(key)
         return None
@@ -145,7 +146,7 @@ class ResultsStore:
         data = {"probabilities": predicted.probabilities, "kind": predicted.kind, "made": asdict(predicted.origin)}
         self._write("probabilities", None, data)
 
-    def _write(self, what: str, element: Element | None, data: Mapping[str, Any]) -> None:
+    def _write(self, what: str, element: Element | None, data: JsonObject) -> None:
         keys = self.keys(what, element)
         if keys is None:
             return
@@ -156,7 +157,7 @@ class ResultsStore:
         self.cache.put(keys[0], raw, {"kind": "numbers", "shared": keys[1]})
 
 
-def _plain(objectives: tuple[Objective, ...]) -> list[Any]:
+def _plain(objectives: tuple[Objective, ...]) -> list[list[object]]:
     """Return [layer, direction, groups, grid, cell] per objective; a grid by its number among them, 0 groups where
     there is none. An element has every cell of its grids."""
     grids: dict[str, int] = {}
@@ -183,11 +184,11 @@ def _objectives(data: Iterable[Any]) -> tuple[Objective, ...]:
     )
 
 
-def _predicted(data: Mapping[str, Any], imported: bool) -> Predictions:
+def _predicted(data: JsonObject, imported: bool) -> Predictions:
     return Predictions(data["probabilities"], str(data["kind"]), _made(data["made"]), imported)
 
 
-def _made(data: Mapping[str, Any]) -> Origin:
+def _made(data: JsonObject) -> Origin:
     return Origin(str(data["run"]), str(data["device"]), str(data["torch"]))
 
 
@@ -251,7 +252,7 @@ def joined(
 ) -> tuple[Numbers, list[list[Objective]]]:
     """Join records to the results of the whole program. Returns them and the icons to make, a list for each of its icon
     steps."""
-    tables: dict[str, dict[str, Any]] = {name: {} for name in BY_ELEMENT}
+    tables: dict[str, JsonObject] = {name: {} for name in BY_ELEMENT}
     layers: dict[str, LayerDescription] = {}
     selections: dict[str, Field] = {}
     for element in program.elements:

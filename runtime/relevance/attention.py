@@ -4,7 +4,6 @@ the rest is linear, and relevance is redistributed in proportion (Ali et al. 202
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +34,7 @@ def scaled_dot_product(share: Callable[..., Tensor], mode: Relevance, call: Call
     return share(mode, call, value) if value.requires_grad else None
 
 
-def _other_arguments(named: Mapping[str, object]) -> dict[str, Any]:
+def _other_arguments(named: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in named.items() if name not in ("query", "key", "value")}
 
 

@@ -82,7 +82,7 @@ class Rectifiers(TorchFunctionMode):
         func: Callable[..., object],
         types: Sequence[type],
         args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
+        kwargs: Mapping[str, object] | None = None,
     ) -> object:
         kwargs = kwargs or {}
         given = getattr(func, "__name__", "")

@@ -7,8 +7,9 @@ renderer's `FUNCTIONS`, `WORDS`, `MARKS` and `PAINT`: a test holds them together
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+
+from bbilang.runtime.json_types import JsonObject
 
 FUNCTIONS = frozenset(
     "abs ceil exp floor log max min pow round sqrt sin cos clamp isArray isNumber isString isDefined isValid isFinite "
@@ -48,12 +49,12 @@ TOKEN = re.compile(
 FORMAT = re.compile(r"[-+ ]?,?(?:\.\d+)?~?[fdegr%]?")
 
 
-def beyond(specification: Mapping[str, Any]) -> str:
+def beyond(specification: JsonObject) -> str:
     """Return what in a specification only Vega can draw, in words; empty where the renderer draws all of it."""
     return next(_beyond(specification), "")
 
 
-def _beyond(specification: Mapping[str, Any]) -> Iterator[str]:
+def _beyond(specification: JsonObject) -> Iterator[str]:
     yield from (f"`{key}`" for key in specification if key not in TOP)
     names = {param["name"] for param in specification["params"]}
     for param in specification["params"]:
@@ -69,7 +70,7 @@ def _beyond(specification: Mapping[str, Any]) -> Iterator[str]:
         yield from _layer(layer, names, specification.get("datasets", {}))
 
 
-def _layer(layer: Mapping[str, Any], names: set[str], datasets: Mapping[str, Any]) -> Iterator[str]:
+def _layer(layer: JsonObject, names: set[str], datasets: JsonObject) -> Iterator[str]:
     yield from (f"`{key}` of a layer" for key in layer if key not in LAYER)
     data = layer.get("data", {})
     if not (list(data) == ["values"] and isinstance(data["values"], list)) and data.get("name") not in datasets:
@@ -86,7 +87,7 @@ def _layer(layer: Mapping[str, Any], names: set[str], datasets: Mapping[str, Any
     yield from _mark(mark, layer.get("encoding", {}), names)
 
 
-def _mark(mark: Mapping[str, Any], encoding: Mapping[str, Any], names: set[str]) -> Iterator[str]:
+def _mark(mark: JsonObject, encoding: JsonObject, names: set[str]) -> Iterator[str]:
     kind = mark["type"]
     known = MARKS[kind] | PAINT
     for name, value in mark.items():
@@ -103,7 +104,7 @@ def _mark(mark: Mapping[str, Any], encoding: Mapping[str, Any], names: set[str])
         yield from _channel(name, definition, names)
 
 
-def _channel(name: str, definition: Mapping[str, Any], names: set[str]) -> Iterator[str]:
+def _channel(name: str, definition: JsonObject, names: set[str]) -> Iterator[str]:
     if "field" in definition:
         blank = {key for key in ("scale", "axis", "legend") if key in definition and definition[key] is None}
         if set(definition) - blank - {"field", "type"} or (name in SCALED and "scale" not in blank):
@@ -123,7 +124,7 @@ def _channel(name: str, definition: Mapping[str, Any], names: set[str]) -> Itera
     yield from _value(name, definition.get("value"), names)
 
 
-def _value(name: str, value: Any, names: set[str]) -> Iterator[str]:
+def _value(name: str, value: object, names: set[str]) -> Iterator[str]:
     if isinstance(value, dict):
         if list(value) == ["expr"]:
             yield from _expression(value["expr"], names)
@@ -135,10 +136,10 @@ def _value(name: str, value: Any, names: set[str]) -> Iterator[str]:
         yield f"`{value}` as `{name}`"
 
 
-def _expression(text: Any, names: set[str]) -> Iterator[str]:
+def _expression(text: object, names: set[str]) -> Iterator[str]:
     """Yield the names, signs and formats in an expression that the renderer does not know."""
     tokens: list[str] = TOKEN.findall(text) if isinstance(text, str) else []
-    if not tokens or TOKEN.sub("", text):
+    if not isinstance(text, str) or not tokens or TOKEN.sub("", text):
         yield f"the expression {text!r}"
         return
     calls: list[str] = []  # what stands before each parenthesis that is open

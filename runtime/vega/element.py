@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.vega.colours import DIVERGING, shades
 from bbilang.runtime.view.model import Element
 from bbilang.runtime.view.scales import decimals_of
 from bbilang.runtime.view.states import layered
 from bbilang.runtime.view.styles import Styles, is_map, style_of
 
-Row: TypeAlias = dict[str, Any]  # a row of Vega data: any JSON values
+Row: TypeAlias = JsonObject  # a row of Vega data: any JSON values
 
 MAX_LABEL = 200  # letters of a label in a chart; Vega measures each again and again to find where it has to be cut
 

@@ -11,13 +11,14 @@ from typing import Any, TypeAlias
 
 import altair as alt
 
+from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.vega.element import Row, coloured, identifier, labelled, rows
 from bbilang.runtime.vega.geometry import Geometry
 from bbilang.runtime.vega.theme import FONT, TEXT
 from bbilang.runtime.view.model import Element
 
 Layer: TypeAlias = alt.Chart
-Chart: TypeAlias = "alt.LayerChart | dict[str, Any]"  # what a style's `chart` returns; a dictionary is Vega-Lite
+Chart: TypeAlias = "alt.LayerChart | JsonObject"  # what a style's `chart` returns; a dictionary is Vega-Lite
 MarkProperty: TypeAlias = Any  # Altair types each property of a mark as a long union of its own
 
 INK = "currentColor"  # the page's style sheet decides: one chart serves light, dark and print

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.view.model import Element, Frame
 
 LEAST, LABEL = 300, 26  # pixels: of a column for its nodes, and for the label of each
@@ -44,7 +45,7 @@ def scaled(frames: Sequence[Frame], scales: Sequence[int]) -> tuple[float, ...]:
     return tuple(width * min(1.0, free / fullest if fullest else 1.0) for width in made)
 
 
-def flow(frame: Frame, scales: Sequence[int], of_one: Sequence[float], labels: float) -> dict[str, Any]:
+def flow(frame: Frame, scales: Sequence[int], of_one: Sequence[float], labels: float) -> JsonObject:
     """Lay out a sankey's nodes and links.
 
     nodes: of each slot [column, top, bottom, waist, raising in, lowering in, raising out, lowering out, net in, net
@@ -57,7 +58,7 @@ def flow(frame: Frame, scales: Sequence[int], of_one: Sequence[float], labels: f
     that a column's labels take at least.
     """
     count, bands = len(frame.columns), _bands(frame)
-    nodes: list[list[Any]] = [[] for _ in range(count)]
+    nodes: list[list[float | None]] = [[] for _ in range(count)]
     for column in sorted(set(frame.columns)):
         slots = [slot for slot in range(count) if frame.columns[slot] == column]
         parts = {slot: _parts(bands, slot, column, scales, of_one) for slot in slots}
@@ -81,7 +82,7 @@ def flow(frame: Frame, scales: Sequence[int], of_one: Sequence[float], labels: f
     return {"nodes": nodes, "links": links, "through": through, "between": between}
 
 
-def flows(element: Element) -> list[list[dict[str, Any]]]:
+def flows(element: Element) -> list[list[JsonObject]]:
     """Return [panel][state] -> the layout, on the same scales throughout."""
     scales, of_one = scales_of(element), widths(element)
     labels = 1 - LEAST / height(element)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
+from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.vega.element import identifier
 from bbilang.runtime.view.implicit_selections import cell_middles
 from bbilang.runtime.view.model import Element, Selection, View
@@ -13,7 +13,7 @@ from bbilang.runtime.view.states import elements, layered, start_in
 from bbilang.runtime.view.styles import Styles, enlarges_cells, style_of
 
 
-def interact(view: View, styles: Styles, params: dict[str, dict[str, Any]], parts: list[dict[str, Any]]) -> None:
+def interact(view: View, styles: Styles, params: dict[str, JsonObject], parts: list[JsonObject]) -> None:
     """Replace the fixed states by expressions over parameters that a menu, a slider or the pointer sets."""
     selections = {selection.id: selection for selection in view.selections}
     hits = {layer["name"]: layer for layer in _named(parts)}
@@ -62,7 +62,7 @@ def interact(view: View, styles: Styles, params: dict[str, dict[str, Any]], part
     _fade(view, styles, params)
 
 
-def _tabs(view: View, params: dict[str, dict[str, Any]]) -> dict[str, str]:
+def _tabs(view: View, params: dict[str, JsonObject]) -> dict[str, str]:
     """Add a choice for each picture with several maps over it. Returns the id of a map -> when it is in front."""
     shown: dict[str, str] = {}
     for host in (element for interface in view.interfaces for element in interface.elements):
@@ -76,7 +76,7 @@ def _tabs(view: View, params: dict[str, dict[str, Any]]) -> dict[str, str]:
     return shown
 
 
-def _same_position(view: View, styles: Styles, params: dict[str, dict[str, Any]]) -> None:
+def _same_position(view: View, styles: Styles, params: dict[str, JsonObject]) -> None:
     """Make every grid of icons mark the cell at the chosen position, as in the page."""
     grids = [element for element in elements(view) if enlarges_cells(element, styles)]
     middles = cell_middles(view) if grids else {}
@@ -92,7 +92,7 @@ def _same_position(view: View, styles: Styles, params: dict[str, dict[str, Any]]
         params[f"spot_{name}"] = {"name": f"spot_{name}", "expr": spot}
 
 
-def _fade(view: View, styles: Styles, params: dict[str, dict[str, Any]]) -> None:
+def _fade(view: View, styles: Styles, params: dict[str, JsonObject]) -> None:
     """Fade groups that are not at the position chosen on masks, in every element that shows them, as in the page."""
     for masks in elements(view):
         if not style_of(masks, styles).fades_groups or not any(frame.values for frame in masks.panels[0].frames):
@@ -130,7 +130,7 @@ def _state(element: Element, selections: Mapping[str, Selection]) -> str:
 
 
 def _pointed(
-    view: View, selection: Selection, hits: Mapping[str, dict[str, Any]], params: dict[str, dict[str, Any]]
+    view: View, selection: Selection, hits: Mapping[str, JsonObject], params: dict[str, JsonObject]
 ) -> list[str]:
     """Give the layers that take the pointer for this selection the index of its atom. Returns their names."""
     name, layers = identifier(selection.id), []
@@ -146,14 +146,14 @@ def _pointed(
     return layers
 
 
-def _map(element: Element, selection: Selection) -> dict[str, Any]:
+def _map(element: Element, selection: Selection) -> JsonObject:
     """Return the table from the index of an element's atom to the index of the selection's."""
     known = {atom.key: index for index, atom in enumerate(selection.atoms)}
     value = [known.get(atom.key, -1) for atom in element.atoms]
     return {"name": f"map_{identifier(element.id)}_{identifier(selection.id)}", "value": value}
 
 
-def _bind(selection: Selection) -> dict[str, Any]:
+def _bind(selection: Selection) -> JsonObject:
     title = re.sub(r"\s+", " ", selection.title or selection.id) + " "
     if selection.kind == "slider":
         return {"input": "range", "min": 0, "max": len(selection.atoms) - 1, "step": 1, "name": title}
@@ -161,7 +161,7 @@ def _bind(selection: Selection) -> dict[str, Any]:
     return {"input": "select", "options": list(range(len(labels))), "labels": labels, "name": title}
 
 
-def _named(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _named(parts: list[JsonObject]) -> list[JsonObject]:
     """Return every layer that has a name, however deep."""
     layers = []
     for part in parts:

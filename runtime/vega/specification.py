@@ -9,8 +9,8 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
+from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.vega.element import clipped, identifier, series, slots
 from bbilang.runtime.vega.geometry import value_of
 from bbilang.runtime.vega.marks import tables
@@ -24,7 +24,7 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 PAD = 6  # pixels around a chart, for rings
 
 
-def charts(view: View, styles: Styles, theme: Theme | None = None) -> dict[str, dict[str, Any]]:
+def charts(view: View, styles: Styles, theme: Theme | None = None) -> dict[str, JsonObject]:
     """Return element id -> Vega-Lite specification with its tables and start states.
 
     The param ``pictures`` is empty: it is to hold ``picture_uris(view)``, one table for the whole page. Raises
@@ -37,13 +37,13 @@ def charts(view: View, styles: Styles, theme: Theme | None = None) -> dict[str, 
     return specifications
 
 
-def layouts(view: View, styles: Styles, theme: Theme | None = None) -> dict[str, dict[str, Any]]:
+def layouts(view: View, styles: Styles, theme: Theme | None = None) -> dict[str, JsonObject]:
     """Return the specifications without tables: the page's script adds them, since it needs them too."""
     every = (element for interface in view.interfaces for element in interface.elements)
     return {element.id: layout(view, element, styles, theme or Theme()) for element in every}
 
 
-def layout(view: View, element: Element, styles: Styles, theme: Theme) -> dict[str, Any]:
+def layout(view: View, element: Element, styles: Styles, theme: Theme) -> JsonObject:
     """Return the specification of one element, without tables."""
     ratios = tuple(picture.height / picture.width if picture.width else 1.0 for picture in view.pictures)
     states = shown_at_start(view, element)
@@ -51,7 +51,7 @@ def layout(view: View, element: Element, styles: Styles, theme: Theme) -> dict[s
     return _specification(element, styles, theme, states, selected_atoms(view))
 
 
-def attach(specification: dict[str, Any], values: Mapping[str, object]) -> None:
+def attach(specification: JsonObject, values: Mapping[str, object]) -> None:
     """Give params of a specification their values; names that it does not have are skipped."""
     for param in specification["params"]:
         if param["name"] in values:
@@ -62,7 +62,7 @@ def picture_uris(view: View) -> list[str]:
     return [f"data:{picture.mime};base64,{b64encode(picture.data).decode()}" for picture in view.pictures]
 
 
-def table(element: Element) -> list[list[dict[str, Any]]]:
+def table(element: Element) -> list[list[JsonObject]]:
     """Return [panel][state] -> what is drawn; every frame has the same number of slots, and one more frame draws
     nothing."""
     count, lines = 0 if is_map(element) else slots(element), series(element)
@@ -95,7 +95,7 @@ def selected_atoms(view: View) -> dict[str, list[int]]:
     return result
 
 
-def _frame(frame: Frame, count: int, lines: int, label: str) -> dict[str, Any]:
+def _frame(frame: Frame, count: int, lines: int, label: str) -> JsonObject:
     values = [[_number(value) for value in slot] for slot in frame.values]
     return {
         "label": label,
@@ -133,9 +133,9 @@ def _specification(
     theme: Theme,
     states: Mapping[str, int],
     selected: Mapping[str, list[int]],
-) -> dict[str, Any]:
+) -> JsonObject:
     """Draw one element and its overlays: base, overlays, and in front what is pointed at."""
-    datasets: dict[str, Any] = {}
+    datasets: JsonObject = {}
     back = _layers(element, styles, theme, datasets)
     geometry = theme.geometries[element.id]
     over = theme.over(element)
@@ -143,7 +143,7 @@ def _specification(
     for overlay in drawn[1:]:
         back += _layers(overlay, styles, over, datasets)
     front = [layer for layer in back if str(layer.get("name", "")).startswith("front_")]
-    params: list[dict[str, Any]] = [
+    params: list[JsonObject] = [
         {"name": "pictures", "value": []},
         {"name": "blank", "value": BLANK},
         {"name": "room", "value": theme.room},
@@ -177,7 +177,7 @@ def _specification(
     }
 
 
-def _layers(element: Element, styles: Styles, theme: Theme, datasets: dict[str, Any]) -> list[dict[str, Any]]:
+def _layers(element: Element, styles: Styles, theme: Theme, datasets: JsonObject) -> list[JsonObject]:
     with tables() as rows:
         made = style_of(element, styles).chart(element, theme)
         plain = made if isinstance(made, dict) else made.to_dict()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from bbilang.compiler.check.captions import REFERENCE
 from bbilang.compiler.contract import ColourScale
+from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.vega.colours import SPOTLIGHT, stops, strip_png
 from bbilang.runtime.vega.element import chipped, clipped, identifier, preferred_width
 from bbilang.runtime.vega.selection_params import interact
@@ -22,25 +22,23 @@ WIDTH, GAP, CHIP = 1080, 44, 104  # pixels: of the picture; between elements; of
 SHARED = ("pictures", "blank", "room")
 
 
-def specification(view: View, pictures: Sequence[str], styles: Styles, live: bool = True) -> dict[str, Any]:
+def specification(view: View, pictures: Sequence[str], styles: Styles, live: bool = True) -> JsonObject:
     """Return all elements as one concatenated specification; ``pictures`` are their addresses.
 
     Live, its menus, sliders and what is pointed at or clicked set its states; else it shows the start states. A click
     does not reset, of several grids of cells on one picture the finest takes the pointer, and no cell is enlarged.
     """
-    params: dict[str, dict[str, Any]] = {
+    params: dict[str, JsonObject] = {
         "pictures": {"name": "pictures", "value": list(pictures)},
         "blank": {"name": "blank", "value": BLANK},
     }
-    datasets: dict[str, Any] = {}
+    datasets: JsonObject = {}
     parts = []
     for interface in view.interfaces:
         by_id = {element.id: element for element in interface.elements}
         placed: set[str] = set()
 
-        def part(
-            node: Layout, room: float, by_id: dict[str, Element] = by_id, placed: set[str] = placed
-        ) -> dict[str, Any]:
+        def part(node: Layout, room: float, by_id: dict[str, Element] = by_id, placed: set[str] = placed) -> JsonObject:
             if isinstance(node, str):
                 placed.add(node)
                 return _element(view, by_id[node], int(room), styles, params, datasets)
@@ -85,9 +83,9 @@ def _element(
     element: Element,
     room: int,
     styles: Styles,
-    params: dict[str, dict[str, Any]],
-    datasets: dict[str, Any],
-) -> dict[str, Any]:
+    params: dict[str, JsonObject],
+    datasets: JsonObject,
+) -> JsonObject:
     """Return an element's layers under its title, with its parameters and data moved up to the whole."""
     one = layout(view, element, styles, Theme(room=room, standalone=True))
     tables = {part.id: _clipped(table(part)) for part in layered(element)}
@@ -111,7 +109,7 @@ def _element(
     return {"vconcat": [chart, *keys], "spacing": 8} if keys else chart
 
 
-def _clipped(frames: list[list[dict[str, Any]]]) -> list[list[dict[str, Any]]]:
+def _clipped(frames: list[list[JsonObject]]) -> list[list[JsonObject]]:
     for frame in (frame for panel in frames for frame in panel):
         frame["label"], frame["series"] = clipped(frame["label"]), list(map(clipped, frame["series"]))
     return frames
@@ -137,7 +135,7 @@ def _scale_of(element: Element, styles: Styles, over: bool) -> ColourScale:
     return style_of(element, styles).colour_scale(element, over) if element.legend is not None else ""
 
 
-def _scale(element: Element, scale: ColourScale) -> dict[str, Any]:
+def _scale(element: Element, scale: ColourScale) -> JsonObject:
     """Return a strip with the colours of a map, from the lower to the upper end of its scale."""
     low, high = element.legend.domain if element.legend else (0.0, 1.0)
     signed = bool(element.legend and element.legend.signed)
@@ -158,7 +156,7 @@ def _scale(element: Element, scale: ColourScale) -> dict[str, Any]:
     }
 
 
-def _chips(element: Element, room: int) -> dict[str, Any]:
+def _chips(element: Element, room: int) -> JsonObject:
     """Return the key of the groups' or components' colours in the state shown."""
     name = identifier(element.id)
     frame = f"frames_{name}[0][state_{name}]"
@@ -187,8 +185,8 @@ def _chips(element: Element, room: int) -> dict[str, Any]:
 
 
 def _following(
-    element: Element, frames: list[list[dict[str, Any]]], room: int, key: str, words_of: Callable[[Element, int], str]
-) -> dict[str, Any] | None:
+    element: Element, frames: list[list[JsonObject]], room: int, key: str, words_of: Callable[[Element, int], str]
+) -> JsonObject | None:
     """Return words that follow the state shown, wrapped into the first panel's frames as ``key``; None for nothing."""
     most = 0
     for state, frame in enumerate(frames[0] if frames else []):
@@ -205,7 +203,7 @@ def _following(
     return {"data": {"values": [{}]}, "width": room, "height": 15 * most, "mark": mark, "encoding": corner}
 
 
-def _title(text: str, lines: list[str], size: int, room: float) -> dict[str, Any]:
+def _title(text: str, lines: list[str], size: int, room: float) -> JsonObject:
     style = {
         "anchor": "start",
         "fontSize": size,
@@ -225,17 +223,17 @@ INHERITED = frozenset(
 )
 
 
-def _plainly(specification: dict[str, Any]) -> dict[str, Any]:
+def _plainly(specification: JsonObject) -> JsonObject:
     """Replace every such text in the specification by the value of a parameter."""
-    params: list[dict[str, Any]] = specification["params"]
+    params: list[JsonObject] = specification["params"]
 
-    def as_parameter(words: Any) -> Any:
+    def as_parameter(words: str | list[str]) -> str | list[str] | JsonObject:
         if INHERITED.isdisjoint([words] if isinstance(words, str) else words):
             return words
         params.append({"name": f"words_{len(params)}", "value": words})
         return {"expr": params[-1]["name"]}
 
-    def walk(part: dict[str, Any]) -> None:
+    def walk(part: JsonObject) -> None:
         for texts, names in ((part.get("title"), ("text", "subtitle")), (part.get("mark"), ("text",))):
             for name in names:
                 if isinstance(texts, dict) and isinstance(texts.get(name), str | list):
@@ -262,7 +260,7 @@ def _says(view: View) -> list[str]:
     return [part for line in lines for part in textwrap.wrap(line, 150)]
 
 
-def _footer(view: View) -> dict[str, Any]:
+def _footer(view: View) -> JsonObject:
     it = view.provenance
     versions = ", ".join(f"{name} {value}" for name, value in it.versions)
     settings = "; ".join(f"{name}: {value}" for name, value in it.settings)

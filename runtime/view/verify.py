@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 from math import prod
-from typing import Any
 
 from bbilang.grammar.verification import require
-from bbilang.runtime.view.model import Element, Frame, Interface, View
+from bbilang.runtime.view.model import Element, Frame, Interface, Layout, View
 
 PLAIN = (str, bytes, bool, int, float, type(None))
 
@@ -58,7 +57,7 @@ def _elements(interface: Interface) -> list[Element]:
     return elements
 
 
-def _named(layout: Any) -> list[str]:
+def _named(layout: Layout) -> list[str]:
     return [layout] if isinstance(layout, str) else [name for part in layout[1] for name in _named(part)]
 
 

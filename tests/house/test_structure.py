@@ -155,3 +155,29 @@ def test_a_folder_says_its_purpose_and_its_imports(folder: Path) -> None:
     assert init.is_file()
     first = (ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) or "").partition("\n\n")[0]
     assert re.search(r"\b(Imports|May import)\b", first) or "May import" in init.read_text(encoding="utf-8"), first
+
+
+MAX_ANY = {
+    "grammar": 46,
+    "compiler": 131,
+    "runtime": 38,
+    "bbilang": 117,
+}  # it only falls: name the type
+
+
+def unnamed_types(package: str) -> list[str]:
+    """Parameters and results of functions whose annotation contains `Any`."""
+    found = []
+    for path in (path for path in SOURCES if path.relative_to(ROOT).parts[0] == package):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                taken = [argument.annotation for argument in ast.walk(node.args) if isinstance(argument, ast.arg)]
+                any_of = [each for each in (*taken, node.returns) if each and re.search(r"\bAny\b", ast.unparse(each))]
+                found += [f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"] * len(any_of)
+    return found
+
+
+@pytest.mark.parametrize("package", MAX_ANY)
+def test_signatures_name_their_types(package: str) -> None:
+    found = unnamed_types(package)
+    assert len(found) <= MAX_ANY[package], found

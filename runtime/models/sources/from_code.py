@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from bbilang.grammar.files import opened, path_of, short
 from bbilang.runtime.errors import error
@@ -50,10 +50,11 @@ def _call_factory(name: str) -> ModelSpec:
                      description.labels, made.definition, getattr(made, "words", None), made.random)  # fmt: skip
     if not hasattr(made, "named_modules"):
         raise error("E408", f"`{name}` gives a {type(made).__name__}, not a torch.nn.Module")
-    return _spec(attribute, lambda: made, f"those that `{name}` gives", name)
+    module = cast("nn.Module", made)
+    return _spec(attribute, lambda: module, f"those that `{name}` gives", name)
 
 
-def _result_of(name: str, path: str, attribute: str) -> Any:
+def _result_of(name: str, path: str, attribute: str) -> object:
     folder = str(Path.cwd())
     if folder not in sys.path:  # as `python -m` does
         sys.path.insert(0, folder)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bbilang.runtime.errors import error
+from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.models.adapter import suggestion
 from bbilang.runtime.models.preprocess import INTERPOLATIONS, Preprocess
 from bbilang.runtime.models.sources.libraries import downloading, imported, version_of
@@ -46,7 +47,7 @@ def find(name: str) -> ModelSpec:
     return ModelSpec(own, build, trained, words, preprocess_of(config), labels_of(config), f"timm {own}")
 
 
-def preprocess_of(config: dict[str, Any]) -> Preprocess:
+def preprocess_of(config: JsonObject) -> Preprocess:
     """Read the preprocessing from a pretrained configuration, as timm's evaluation does: resize, crop the centre."""
     y, x = config["input_size"][1:]
     size = math.floor(max(y, x) / config.get("crop_pct", 0.875))
@@ -58,7 +59,7 @@ def preprocess_of(config: dict[str, Any]) -> Preprocess:
     )
 
 
-def labels_of(config: dict[str, Any]) -> tuple[str, ...]:
+def labels_of(config: JsonObject) -> tuple[str, ...]:
     """Return the labels of the configuration; else, by the number of classes, those of a subset of ImageNet."""
     from timm.data import ImageNetInfo, infer_imagenet_subset
 

@@ -12,6 +12,7 @@ from bbilang.runtime.models.sources.model_spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
+    from torchvision.transforms._presets import ImageClassification
 
 # Auxiliary classifiers are used in training only; initializing them takes a minute.
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -58,7 +59,7 @@ def find(name: str) -> ModelSpec:
     return ModelSpec(own, build, trained, words, preprocess_of(weights.transforms()), labels, f"torchvision {own}")
 
 
-def preprocess_of(transforms: Any) -> Preprocess:
+def preprocess_of(transforms: ImageClassification) -> Preprocess:
     """Read the preprocessing from the preset of the weights (resize, crop, mean and standard deviation)."""
     (resize,), (crop,) = transforms.resize_size, transforms.crop_size
     mean, std = tuple(transforms.mean), tuple(transforms.std)

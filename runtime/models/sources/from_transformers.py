@@ -12,17 +12,21 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.files import path_of, short
 from bbilang.runtime.errors import error
+from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.models.preprocess import Preprocess
 from bbilang.runtime.models.sources.libraries import OFFLINE, downloading, imported, reachable, version_of
 from bbilang.runtime.models.sources.model_spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+    from transformers.models.auto.auto_factory import _BaseAutoModelClass
 
 HUB = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 FILES = ("config.json", "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json")
@@ -97,7 +101,7 @@ def find(name: str) -> ModelSpec:
     return ModelSpec(title, build, trained, words, preprocess, _labels(config) if scores else (), architecture)
 
 
-def _config(transformers: Any, own: str, name: str, local: bool) -> Any:
+def _config(transformers: ModuleType, own: str, name: str, local: bool) -> PretrainedConfig:
     try:
         with reachable():
             return transformers.AutoConfig.from_pretrained(own, trust_remote_code=False, local_files_only=local)
@@ -112,7 +116,7 @@ def _config(transformers: Any, own: str, name: str, local: bool) -> Any:
         raise error("E419", f"the configuration of {name} could not be fetched: {first}", OFFLINE) from e
 
 
-def _auto(transformers: Any, architecture: str) -> tuple[Any, bool]:
+def _auto(transformers: ModuleType, architecture: str) -> tuple[type[_BaseAutoModelClass], bool]:
     """Return (the class that builds an architecture, whether it has scores)."""
     if architecture.endswith(IMAGES):
         return transformers.AutoModelForImageClassification, True
@@ -125,7 +129,7 @@ def _auto(transformers: Any, architecture: str) -> tuple[Any, bool]:
     return transformers.AutoModel, False
 
 
-def _reads_images(transformers: Any, config: Any, architecture: str) -> bool:
+def _reads_images(transformers: ModuleType, config: PretrainedConfig, architecture: str) -> bool:
     kind = getattr(transformers, architecture, None)
     first = getattr(kind, "main_input_name", "input_ids")
     if first not in ("input_ids", "pixel_values"):
@@ -140,13 +144,13 @@ def _wrapped(module: nn.Module, text: bool, scores: bool) -> nn.Module:
     return TextModel(module, scores) if text else module
 
 
-def _labels(config: Any) -> tuple[str, ...]:
+def _labels(config: PretrainedConfig) -> tuple[str, ...]:
     """Return the class names of the configuration; none where they are placeholders (`LABEL_0`)."""
-    names = [str(config.id2label[number]) for number in sorted(config.id2label or {})]
+    names = [str(label) for _, label in sorted((config.id2label or {}).items())]
     return () if all(re.fullmatch(r"LABEL_\d+", label) for label in names) else tuple(names)
 
 
-def _picture_options(transformers: Any, own: str, local: bool) -> dict[str, Any]:
+def _picture_options(transformers: ModuleType, own: str, local: bool) -> JsonObject:
     """Read preprocessor_config.json; empty where the model has none."""
     if local:
         file = Path(own) / "preprocessor_config.json"
@@ -158,7 +162,7 @@ def _picture_options(transformers: Any, own: str, local: bool) -> dict[str, Any]
     return json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
 
 
-def preprocess_of(options: dict[str, Any], config: Any) -> Preprocess:
+def preprocess_of(options: JsonObject, config: PretrainedConfig) -> Preprocess:
     """Read the preprocessing from preprocessor_config.json: a size of both sides squashes the image, one of the
     shortest edge does not."""
     default = getattr(config, "image_size", 224)
@@ -188,7 +192,7 @@ def preprocess_of(options: dict[str, Any], config: Any) -> Preprocess:
 # --- text -----------------------------------------------------------------------------------------------------------
 
 
-def _tokenizer(transformers: Any, own: str, name: str, local: bool) -> Any:
+def _tokenizer(transformers: ModuleType, own: str, name: str, local: bool) -> PreTrainedTokenizerBase:
     try:
         with reachable():
             return transformers.AutoTokenizer.from_pretrained(own, trust_remote_code=False, local_files_only=local)
@@ -200,7 +204,7 @@ def _tokenizer(transformers: Any, own: str, name: str, local: bool) -> Any:
         raise error("E419", f"the tokenizer of {name} could not be fetched: {first}", OFFLINE) from e
 
 
-def _longest(config: Any) -> int:
+def _longest(config: PretrainedConfig) -> int:
     from bbilang.runtime.models.sources.text_models import LONGEST
 
     return int(getattr(config, "max_position_embeddings", None) or LONGEST)
@@ -211,7 +215,7 @@ class HubTokenizer:
     """A tokenizer of transformers. The word of a token is the part of the text that it covers, or, for special tokens
     such as `[CLS]`, its name."""
 
-    tokenizer: Any
+    tokenizer: PreTrainedTokenizerBase
     longest: int
 
     def read(self, text: str) -> tuple[list[int], list[str]]:
@@ -226,7 +230,7 @@ class HubTokenizer:
     def labels(self, count: int) -> tuple[str, ...]:
         """Return a class name for every token of the vocabulary; a token that continues a word begins with an
         ellipsis."""
-        names = self.tokenizer.convert_ids_to_tokens(range(min(count, len(self.tokenizer))))
+        names = self.tokenizer.convert_ids_to_tokens(list(range(min(count, len(self.tokenizer)))))
         starts = any(name.startswith(("Ġ", "▁")) for name in names)
         labels = [_class_name(name, starts) for name in names]
         return (*labels, *(f"token {number}" for number in range(len(labels), count)))

@@ -10,7 +10,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import ModuleType
 
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.errors import error
@@ -29,7 +29,7 @@ def version_of(package: str) -> str:
     raise error("E410", message, f"pip install 'bbilang[models]', or {package} alone")
 
 
-def imported(package: str) -> Any:
+def imported(package: str) -> ModuleType:
     """Import a library. Raises BbiError E410 where it is missing or cannot be imported."""
     version_of(package)
     try:

@@ -100,7 +100,7 @@ class Mean(nn.Module):
         return (values * weight).sum(1) / weight.sum(1)
 
 
-def _first(result: Any) -> Tensor:
+def _first(result: object) -> Tensor:
     from bbilang.runtime.passes.module.results import first_tensor
 
     tensor = first_tensor(result)
@@ -126,7 +126,7 @@ class TextAdapter(Adapter):
     def normalize(self, images: Tensor) -> Tensor:
         return images
 
-    def with_preprocess(self, **changes: Any) -> Adapter:
+    def with_preprocess(self, **changes: object) -> Adapter:
         raise error("E407", f"{self.description.name} reads text, and `set preprocess` is about pictures")
 
     def read(self, text: str) -> tuple[Tensor, tuple[str, ...]]:
@@ -139,7 +139,7 @@ class TextAdapter(Adapter):
             raise error("E418", f"the text has {len(numbers)} tokens, and {length} were planned for")
         return torch.tensor([*map(float, numbers), *[ABSENT] * missing]), (*words, *[""] * missing)
 
-    def description_for(self, inputs: Iterable[Any]) -> ModelDescription:
+    def description_for(self, inputs: Iterable[object]) -> ModelDescription:
         """Return the description for the number of tokens of the longest text: `text:...`, or names of files."""
         texts = [read(spec)[1] for spec in inputs if isinstance(spec, str) and is_text(spec)]
         return described(self, longest_of(self.tokenizer, texts, self.description.name)) if texts else self.description

@@ -10,7 +10,6 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -75,7 +74,7 @@ def read_state(path: Path) -> Checkpoint:
     return Checkpoint(path.name, tables)
 
 
-def _tables(data: Mapping[Any, Any], where: tuple[str, ...]) -> Iterator[Table]:
+def _tables(data: Mapping[object, object], where: tuple[str, ...]) -> Iterator[Table]:
     named = {name: value for name, value in data.items() if isinstance(name, str)}
     tensors = {name: value for name, value in named.items() if isinstance(value, Tensor)}
     if tensors:

@@ -16,7 +16,8 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TypeAlias
+from urllib.request import Request
 
 from bbilang.runtime.events import Event, RunListener
 from bbilang.runtime.models.weights.remote_files import MIRROR, Remote
@@ -26,6 +27,7 @@ CONNECTIONS = 50  # at most, for one file
 TRIES = 4  # consecutive ones without data
 PAUSE = 1.0  # seconds before the second try, doubled each time
 PIECE = 1 << 16
+Response: TypeAlias = http.client.HTTPResponse
 BUSY = (408, 429, 500, 502, 503, 504)  # temporary errors of a server
 
 
@@ -116,7 +118,7 @@ def _connection(remote: Remote, part: Part, reports: _ProgressReports) -> str:
         raise Unreachable(line(error)) from error
 
 
-def _received(remote: Remote, part: Part, answer: Any, have: int, version: str, reports: _ProgressReports) -> str:
+def _received(remote: Remote, part: Part, answer: Response, have: int, version: str, reports: _ProgressReports) -> str:
     now = _version(answer.headers)
     start, total = 0, _number(answer.headers.get("Content-Length"))
     if answer.status == 206:
@@ -145,7 +147,9 @@ def _received(remote: Remote, part: Part, answer: Any, have: int, version: str, 
     return f"the connection broke off at {_size(done)} of {_size(total)}" if total is not None and done < total else ""
 
 
-def _copied(remote: Remote, answer: object, file: IO[bytes], done: int, reports: _ProgressReports, named: bool) -> int:
+def _copied(
+    remote: Remote, answer: Response, file: IO[bytes], done: int, reports: _ProgressReports, named: bool
+) -> int:
     """Write the response to the file; return the size of the file. ``named``: whether the server names the version, so
     that the download can be resumed."""
     try:
@@ -161,7 +165,7 @@ def _copied(remote: Remote, answer: object, file: IO[bytes], done: int, reports:
     return done
 
 
-def _piece(answer: Any) -> bytes:
+def _piece(answer: Response) -> bytes:
     """Read the next piece. Raises TimeoutError, or ConnectionError for any other error of the connection."""
     try:
         return answer.read1(PIECE)
@@ -171,7 +175,7 @@ def _piece(answer: Any) -> bytes:
         raise ConnectionError(line(error)) from error
 
 
-def _version(headers: Any) -> str:
+def _version(headers: http.client.HTTPMessage) -> str:
     """Return the version of the file for If-Range: a strong ETag, else the date."""
     tag = headers.get("ETag", "").strip()
     return tag if tag.startswith('"') else headers.get("Last-Modified", "").strip()
@@ -180,7 +184,15 @@ def _version(headers: Any) -> str:
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects, but never from https to http."""
 
-    def redirect_request(self, request: Any, file: Any, code: int, words: str, headers: Any, to: str) -> Any:
+    def redirect_request(
+        self,
+        request: urllib.request.Request,
+        file: IO[bytes],
+        code: int,
+        words: str,
+        headers: http.client.HTTPMessage,
+        to: str,
+    ) -> Request | None:
         if request.full_url.startswith("https:") and not to.startswith("https:"):
             raise Unreachable(f"it leads away from https, to {urllib.parse.urlsplit(to).hostname}")
         return super().redirect_request(request, file, code, words, headers, to)

@@ -7,7 +7,7 @@ replace them. Scripted code runs operation by operation: fused, it has its own b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ class _Once:
     """Replaces `CheckpointFunction`."""
 
     @staticmethod
-    def apply(function: Any, preserve: bool, *arguments: Any) -> object:
+    def apply(function: Callable[..., object], preserve: bool, *arguments: object) -> object:
         return function(*arguments)
 
 

@@ -13,7 +13,7 @@ import hashlib
 import sys
 import types
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,18 +88,18 @@ class _Digest:
         self.kinds: dict[type, int] = {}  # class -> the order in which it was first seen
         self.tensors: list[weakref.ref[Tensor]] = []
         self.named: dict[tuple[str, ...], list[str]] = {}
-        self.seen: dict[int, tuple[int, Any]] = {}  # id -> (number, the value, held so that its id is not reused)
+        self.seen: dict[int, tuple[int, object]] = {}  # id -> (number, the value, held so that its id is not reused)
 
     def put(self, *words: object) -> None:
         self.words.append("\0".join(map(str, words)))
 
-    def bytes(self, data: Any) -> None:
+    def put_bytes(self, data: bytes | memoryview) -> None:
         self.words.append(hashlib.sha256(data).hexdigest())
 
     def digest(self) -> str:
         return hashlib.sha256("\n".join(self.words).encode(errors="surrogatepass")).hexdigest()
 
-    def new(self, value: Any) -> bool:
+    def new(self, value: object) -> bool:
         """Whether a value is seen for the first time; a repeated one is written as its number."""
         if id(value) in self.seen:
             self.put("again", self.seen[id(value)][0])
@@ -173,7 +173,7 @@ class _Digest:
         finally:
             self.depth -= 1
 
-    def other(self, value: Any) -> None:
+    def other(self, value: object) -> None:
         import numpy as np
 
         if isinstance(value, Tensor):
@@ -185,7 +185,7 @@ class _Digest:
             if array.dtype.hasobject:
                 raise Unknown
             self.put("array", array.shape, array.dtype)
-            self.bytes(np.ascontiguousarray(array).tobytes())
+            self.put_bytes(np.ascontiguousarray(array).tobytes())
         elif isinstance(value, enum.Enum):
             self.put("enum", type(value).__qualname__, value.name)
         elif isinstance(value, type):
@@ -218,7 +218,7 @@ class _Digest:
         elif _root(value) in FIXED and callable(value) and hasattr(value, "__qualname__"):
             self.put("callable", value.__module__, value.__qualname__)
         else:
-            self.object(value)
+            self.instance(value)
 
     def tensor(self, value: Tensor) -> None:
         known = identity(value) if self.alive else None
@@ -231,9 +231,9 @@ class _Digest:
             raise Unknown
         self.put("tensor")
         for piece in pieces:
-            self.bytes(piece)
+            self.put_bytes(piece)
 
-    def object(self, value: Any) -> None:
+    def instance(self, value: object) -> None:
         """Digest containers by their contents, other objects by their class and attributes."""
         if not self.new(value):
             return
@@ -287,7 +287,7 @@ class _Digest:
                 self.put("member", name)
                 self.value(value)
 
-    def function(self, function: Any) -> None:
+    def function(self, function: object) -> None:
         if not isinstance(function, types.FunctionType):
             self.value(function)
             return
@@ -322,7 +322,7 @@ class _Digest:
     def code(self, code: types.CodeType) -> set[str]:
         """Digest instructions and constants; return the names that the code reads, including nested functions."""
         self.put(code.co_name, code.co_names, code.co_varnames, code.co_freevars, code.co_flags)
-        self.bytes(code.co_code)
+        self.put_bytes(code.co_code)
         names = set(code.co_names)
         for constant in _flat(code.co_consts):
             if isinstance(constant, types.CodeType):
@@ -332,7 +332,7 @@ class _Digest:
         return names
 
 
-def _flat(constants: Any) -> Iterator[object]:
+def _flat(constants: Iterable[object]) -> Iterator[object]:
     for constant in constants:
         if isinstance(constant, tuple):
             yield len(constant)

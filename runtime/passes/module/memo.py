@@ -7,7 +7,7 @@ tensors it holds) is compared with the last one. Where they differ, or no digest
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from bbilang.runtime.passes.module.digest import Live, live
 @dataclass
 class _Memory:
     when: Live | None
-    entries: dict[Any, Any] = field(default_factory=dict)
+    entries: dict[Hashable, Any] = field(default_factory=dict)
 
 
 _memories: weakref.WeakKeyDictionary[nn.Module, _Memory] = weakref.WeakKeyDictionary()
@@ -39,7 +39,7 @@ def module_unchanged() -> Iterator[None]:
             _checked.reset(token)
 
 
-def memo_of(module: nn.Module) -> dict[Any, Any]:
+def memo_of(module: nn.Module) -> dict[Hashable, Any]:
     """The entries of the module as it is now: empty where it has changed. To be written to."""
     known, checked = _memories.get(module), _checked.get()
     if known is not None and checked is not None and module in checked:

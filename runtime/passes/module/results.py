@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-Path = tuple[Any, ...]  # keys, indices and names of fields, from the outside
+Path = tuple[object, ...]  # keys, indices and names of fields, from the outside
 _PLAIN = (Tensor, str, bytes, int, float, complex, type(None), torch.dtype, torch.device)
 
 
-def children_of(value: object) -> dict[Any, Any] | None:
+def children_of(value: object) -> dict[Any, object] | None:
     """Key, index or field -> its value; None for what has no parts."""
     if isinstance(value, Mapping):
         return dict(value.items())
@@ -76,7 +76,7 @@ def tensors(value: object) -> Iterator[Tensor]:
         yield from tensors(part)
 
 
-def map_leaves(value: object, change: Callable[[Any], object]) -> object:
+def map_leaves(value: object, change: Callable[[object], object]) -> object:
     """The same structure with every leaf changed; a part without a changed leaf is returned as it is."""
     parts = children_of(value)
     if parts is None:
