@@ -28,6 +28,61 @@ OBJECTIVE = (
         None,
         choices=("caricature", "dream"),
     ),
+    # Yosinski et al. 2015; any of them means plain gradient steps on pixels.
+    Parameter(
+        "l2_decay",
+        "number",
+        "gradient steps on pixels, each of which takes this share of the picture away; 0 for no regularizer at all",
+        None,
+        minimum=0,
+        maximum=1,
+    ),
+    Parameter(
+        "blur_every",
+        "integer",
+        "gradient steps on pixels, with a Gaussian blur after every so many; 4 where only `blur_width` is given",
+        None,
+        minimum=0,
+        maximum=1000,
+    ),
+    Parameter(
+        "blur_width",
+        "number",
+        "the standard deviation of that blur; 1 where only `blur_every` is given",
+        None,
+        unit="px",
+        minimum=0,
+        maximum=16,
+    ),
+    Parameter(
+        "clip_norm",
+        "number",
+        "gradient steps on pixels, each of which sets the pixels of the smallest norm to the mean colour",
+        None,
+        unit="%",
+        minimum=0,
+        maximum=100,
+    ),
+    Parameter(
+        "clip_contribution",
+        "number",
+        "gradient steps on pixels, each of which sets those to the mean colour whose picture x gradient, summed over "
+        "colours, is smallest in magnitude",
+        None,
+        unit="%",
+        minimum=0,
+        maximum=100,
+    ),
+    Parameter(
+        "search",
+        "integer",
+        "try so many random settings of these regularizers, and show the pictures whose spectrum is most like that of "
+        "photographs",
+        None,
+        minimum=2,
+        maximum=1000,
+    ),
+    Parameter("show", "integer", "how many pictures of the search; by default 9", None, minimum=1, maximum=16),
 )
 
 # name -> its parameters; a name with one parameter called "value" is set without parentheses.

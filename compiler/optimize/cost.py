@@ -9,10 +9,11 @@ from bbilang.compiler.ir.speeds import Speed
 from bbilang.grammar.frozen import frozen
 
 if TYPE_CHECKING:
-    from bbilang.compiler.ir.program import Rerun
+    from bbilang.compiler.ir.program import Node, Program, Rerun
 
 BYTES = 4  # of one number: float32
 SLOTS = 64  # classes or atoms that are followed down together; passes may take fewer at a time
+SEARCH_SHOWN = 9  # pictures of a random search of icons
 
 
 @frozen
@@ -124,3 +125,17 @@ def icon_flops(description: ModelDescription, layers: tuple[str, ...], size: int
     y, x = description.input_size
     forward = max((flops_upto(description, layer) for layer in layers), default=0)
     return int(2 * steps * forward * size * size / (y * x))
+
+
+def tries_and_pictures(node: Node, program: Program) -> tuple[int, int]:
+    """(pictures that are made of each atom, those that are shown)."""
+
+    def option(name: str) -> int | None:
+        own: int | None = node.get(name)
+        return program.setting(f"featvis.{name}") if own is None else own
+
+    search = option("search")
+    if search and node.type.atom != "whole":
+        return search, min(option("show") or SEARCH_SHOWN, search)
+    pictures = option("diversity") or 1
+    return pictures, pictures

@@ -22,7 +22,7 @@ from bbilang.compiler.ir.program import (
     walk,
 )
 from bbilang.compiler.optimize.budget import budgeted
-from bbilang.compiler.optimize.cost import layer_of
+from bbilang.compiler.optimize.cost import layer_of, tries_and_pictures
 from bbilang.compiler.optimize.target_slots import (
     CHAIN,
     captured_at,
@@ -177,9 +177,7 @@ def as_one_score(
 
 def icon_bound(element: Element, program: Program) -> int:
     """The most icons that an element can show: slots x facets x states x inputs x pictures of each atom."""
-    own = element.node.get("diversity")
-    pictures: int = (program.setting("featvis.diversity") if own is None else own) or 1
-    return shown_bound(element.node) * pictures
+    return shown_bound(element.node) * tries_and_pictures(element.node, program)[1]
 
 
 def shown_bound(node: Node) -> int:

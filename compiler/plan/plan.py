@@ -18,6 +18,7 @@ from bbilang.compiler.optimize.cost import (
     forward_flops,
     icon_flops,
     rerun_rows,
+    tries_and_pictures,
 )
 from bbilang.compiler.optimize.target_slots import CHAIN, captured_at, known_apart, request_keys, target_keys
 from bbilang.compiler.optimize.trust_cost import cost_of
@@ -227,7 +228,11 @@ def _icons(program: Program, number: int, icons: Icons, description: ModelDescri
     size, steps = (program.setting(f"featvis.{n}", default(f"featvis.{n}")) for n in ("size", "steps"))
     elements = [e for e in program.elements if e.id in icons.elements]
     least = max((_sure_icons(e.node) for e in elements), default=0)
-    flops = sum(icon_flops(description, e.node.type.layers, size, steps) for e in elements) // max(len(elements), 1)
+    flops = 0
+    for element in elements:
+        tries, shown = tries_and_pictures(element.node, program)
+        flops += icon_flops(description, element.node.type.layers, size, steps) * tries // shown
+    flops //= max(len(elements), 1)
     asked = _spans(program, tuple(e.node for e in elements))
     words = f"{size} px, {steps} steps"
     return Step("icons", number, words, icons.at_most, icons.at_most * flops, bound=True, least=least, asked=asked)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from bbilang.compiler.ir.program import Node, Program
+from bbilang.compiler.optimize.cost import tries_and_pictures
 from bbilang.runtime.errors import error
+from bbilang.runtime.featvis.regularization import NAMES, Regularization
 from bbilang.runtime.fields.field import Field, Named, combine, union_of
 
 if TYPE_CHECKING:
@@ -32,17 +34,37 @@ def option(node: Node, program: Program, name: str) -> Any:
     return program.setting(f"featvis.{name}") if own is None else own
 
 
-def diversity(node: Node, program: Program) -> int:
+def pictures_per_atom(node: Node, program: Program) -> int:
     """How many pictures each icon of an element has, which follow each other in its list; one for a grid's cell."""
     grid = {"y", "x"} <= set(node.type.names)
-    return 1 if grid or node.type.atom == "whole" else option(node, program, "diversity") or 1
+    if grid or node.type.atom == "whole":
+        return 1
+    return tries_and_pictures(node, program)[1]
+
+
+def searched(node: Node, program: Program) -> int:
+    """Among how many pictures of an atom an element's are chosen; 0 where each is made as it is."""
+    return 0 if node.type.atom == "whole" else option(node, program, "search") or 0
+
+
+def regularization(node: Node, program: Program) -> Regularization | None:
+    """The regularizers of an element's icons, None for the usual engine. Raises BbiError E510 beside a search."""
+    if node.type.atom == "whole":
+        return None
+    own = Regularization.of({name: option(node, program, name) for name in NAMES})
+    if own is not None and option(node, program, "search"):
+        text = "a search chooses its own regularizers"
+        raise error("E510", text, "leave out `search=`, or the regularizers")
+    if option(node, program, "search") and option(node, program, "diversity"):
+        raise error("E510", "`search=` and `diversity=` do not go together", "leave out one of them")
+    return own
 
 
 def legend_notes(node: Node, results: _HasRecipe) -> tuple[str, ...]:
     """Notes for the legend on how an element's icons differ from the usual ones."""
     program, recipe = results.program, results.recipe
     notes: list[str] = []
-    count, kind = diversity(node, program), option(node, program, "objective") or "caricature"
+    count, kind = pictures_per_atom(node, program), option(node, program, "objective") or "caricature"
     if node.type.atom == "whole":
         dream = "a dream: it starts from the input and raises whatever the layer responds to"
         notes.append(dream if kind == "dream" else "a caricature: what the layer sees in the input, exaggerated")
@@ -54,7 +76,12 @@ def legend_notes(node: Node, results: _HasRecipe) -> tuple[str, ...]:
         notes.append("the icons show the other end of the direction: as little of it as possible")
     if node.type.atom != "whole" and option(node, program, "place"):
         notes.append("an icon of an atom with a position is made for that position")
-    if count > 1:
+    search, pixels = searched(node, program), regularization(node, program)
+    if pixels is not None:
+        notes.append(f"gradient steps on pixels, with {pixels.words()}")
+    if search:
+        notes.append(f"each tile holds the {count} most natural, by their spectrum, of {search} random settings")
+    elif count > 1:
         notes.append(f"each tile holds {count} pictures of one atom, made to differ")
     if getattr(recipe, "transparency", False):
         notes.append("transparent: what the objective does not need")
@@ -64,6 +91,8 @@ def legend_notes(node: Node, results: _HasRecipe) -> tuple[str, ...]:
 def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objective]]:
     """(the number of each atom's objective, over the axes that the atoms depend on, -1 where there is no atom; the
     objectives). Raises BbiError E510 for options that exclude each other."""
+    from dataclasses import replace
+
     from bbilang.runtime.featvis.icon import Objective, Start
 
     whole = node.type.atom == "whole"
@@ -74,7 +103,8 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
     separate = _separate_axes(node, components, run) | ({"input": len(run.images)} if begins else {})
     if positioned:
         components = tuple(dict.fromkeys((*components, "y", "x")))
-    pictures, negative = diversity(node, run.program), bool(option(node, run.program, "negative"))
+    pictures, negative = pictures_per_atom(node, run.program), bool(option(node, run.program, "negative"))
+    pixels, search = regularization(node, run.program), searched(node, run.program)
     kind = (option(node, run.program, "objective") or "caricature") if whole else "direction"
     layered = "layer" in field.coords
     other_end = _negative_coefficients(field, node) if components == ("group",) else None
@@ -104,12 +134,15 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
             start = Start.of(run.pictures[position["input"]]) if begins else None
             numbers[key] = len(objectives)
             for number in range(pictures):
-                objectives.append(Objective(layer, direction, kind, where, negative, number, pictures, start))
+                how = Objective(layer, direction, kind, where, negative, number, pictures, start)
+                objectives.append(replace(how, regularization=pixels, search=search) if pixels or search else how)
         index[at] = numbers[key]
     groups = run.program.setting("featvis.coherence")
     if groups and {"y", "x"} <= set(dims):
-        if positioned or begins or negative:
-            asked = next(name for name, on in (("place", positioned), ("start", begins), ("negative", negative)) if on)
+        others = {"place": positioned, "start": begins, "negative": negative, "search": bool(search)}
+        others |= {name: option(node, run.program, name) is not None for name in NAMES}
+        asked = next((name for name, on in others.items() if on), None)
+        if asked is not None:
             help = "leave out one of them: the cells of a coherent grid share parts of their pictures"
             raise error("E510", f"`coherence=` and `{asked}=` do not go together", help)
         objectives = _coherent(list(numbers), objectives, groups)

@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from bbilang.grammar.diagnostic import BbiError
@@ -108,11 +109,12 @@ def make(
     if announce:
         announce(len(missing), _seconds(adapter, missing, recipe, cache))
     asked = set(missing)
-    for objective, icon in _grids(adapter, missing, recipe, counter, cache):
+    grids = _grids(adapter, missing, recipe, counter, cache)
+    for objective, icon in chain(grids, _on_pixels(adapter, missing, recipe, counter, cache, partial(clock.step, 0))):
         store(batch)(objective, icon)
         if objective in asked:
             clock.count(take, objective, icon)
-    groups = _by_family([objective for objective in missing if objective.grid is None])
+    groups = _by_family([o for o in missing if o.grid is None and not o.on_pixels])
     for position, group in enumerate(groups):
         later = sum(-(-len(g) // batch) for g in groups[position + 1 :]) * schedule_of(recipe).steps
         left = dict.fromkeys(group)
@@ -142,6 +144,23 @@ def _grids(
                 yield Objective(layer, tuple(map(float, grid.vectors[cell])), grid=grid, cell=cell), icon
 
 
+def _on_pixels(
+    adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, counter: passes.Passes, cache: Cache | None,
+    step: Callable[[int], None],
+) -> Iterator[tuple[Objective, Icon]]:  # fmt: skip
+    """Icons by gradient steps on pixels, with those that a search chooses from."""
+    from bbilang.runtime.featvis.toolbox import regularized
+
+    model = model_key(adapter) if cache is not None else None
+
+    def find(objective: Objective) -> Icon | None:
+        record = cache.get(icon_key(model, objective, recipe, recipe.batch, adapter)) if cache is not None else None
+        return None if record is None else unpack(*record)
+
+    if own := [o for o in missing if o.on_pixels]:
+        yield from regularized(adapter, own, recipe, counter, cache, find, step)
+
+
 def _finish(left: dict[Objective, None], take: Take, store: Take, objective: Objective, icon: Icon) -> None:
     store(objective, icon)
     if objective in left:  # a diverse picture's companions may not have been asked for
@@ -163,10 +182,13 @@ def estimate(
 
 
 def _seconds(adapter: Adapter, missing: Sequence[Objective], recipe: Recipe, cache: Cache | None) -> float:
+    from bbilang.runtime.featvis.toolbox import candidates
+
     seconds = 0.0
-    for group in _by_family(missing):
+    for group in _by_family(dict.fromkeys(c for o in missing for c in candidates(o, recipe))):
         batch, step = _speed(adapter, recipe, group, cache)
-        seconds += step * schedule_of(recipe).steps * -(-len(_together(group)) // batch)
+        steps = schedule_of(recipe).steps if group[0].regularization is None else recipe.steps
+        seconds += step * steps * -(-len(_together(group)) // batch)
     return seconds
 
 

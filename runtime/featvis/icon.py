@@ -17,6 +17,7 @@ from bbilang.grammar.frozen import frozen
 from bbilang.runtime.cache.disk import canonical, key_of
 from bbilang.runtime.cache.versions import version_of
 from bbilang.runtime.errors import error
+from bbilang.runtime.featvis.regularization import Regularization
 from bbilang.runtime.featvis.transforms import Transforms
 from bbilang.runtime.json_types import JsonObject
 
@@ -117,6 +118,7 @@ class Grid:
         return cls(hashlib.sha256(f"{rows.shape}".encode() + rows.tobytes()).hexdigest(), groups, rows)
 
 
+PLAIN_FIELDS = ("kind", "negative", "number", "pictures", "search")  # of an objective: words and numbers
 KINDS = ("direction", "dream", "caricature")
 
 
@@ -129,7 +131,8 @@ class Objective:
     one place, (y, x) of the picture from 0 to 1. ``negative``: as little of it as possible. ``number`` of ``pictures``:
     one of several that are made together and differ (diversity). "dream": the mean square of all activations.
     "caricature": likeness to the activations of ``start``. ``start``: the picture to begin with, else noise. ``grid``:
-    the coherent grid that it is the ``cell`` of, and is made with.
+    the coherent grid that it is the ``cell`` of, and is made with. ``regularization``: by steps on pixels, see
+    `toolbox.py`; with ``search``, the ``number``-th most natural among so many random ones.
     """
 
     layer: str
@@ -142,6 +145,8 @@ class Objective:
     start: Start | None = None
     grid: Grid | None = None
     cell: int = 0
+    regularization: Regularization | None = None
+    search: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -150,6 +155,8 @@ class Objective:
             raise error("E510", "a caricature needs a picture to exaggerate", "give `start`")
         if self.at is not None and not all(0 <= float(share) <= 1 for share in self.at):
             raise error("E510", f"the place {self.at} is outside of the picture", "y and x go from 0 to 1")
+        if self.pictures > 1 and self.regularization is not None and not self.search:
+            raise error("E510", "regularizers of pixels and `diversity=` do not go together", "leave out one of them")
         if not 0 <= self.number < self.pictures:
             raise error("E510", f"picture {self.number} of {self.pictures} does not exist", "they count from 0")
         if isinstance(self.direction, int | np.integer):
@@ -159,6 +166,11 @@ class Objective:
         if not np.isfinite(values).all():
             raise error("E510", f"a direction in `{self.layer}` is not finite", "look at what it was computed from")
         object.__setattr__(self, "direction", tuple(values.tolist()))
+
+    @property
+    def on_pixels(self) -> bool:
+        """Whether the pixels themselves are optimized (`toolbox.py`), one or several settings."""
+        return self.regularization is not None or self.search > 0
 
     def vector(self, channels: int) -> Tensor:
         """The direction as (channel,), turned round where it is negative. Raises BbiError E510 if it does not fit."""
@@ -179,10 +191,12 @@ class Objective:
     def description(self) -> list[object]:
         """What tells it from others, for keys and seeds: layer and direction, then what is not as usual."""
         usual = Objective(self.layer, 0)
-        names = ("kind", "at", "negative", "number", "pictures")
+        names = (*PLAIN_FIELDS, "at")
         rest = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(usual, name)}
         if self.start is not None:
             rest["start"] = [*self.start.shape, hashlib.sha256(self.start.data).hexdigest()]
+        if self.regularization is not None:
+            rest["regularization"] = asdict(self.regularization)
         if self.grid is not None:
             rest["grid"] = [self.grid.digest, self.grid.groups, self.cell]
         return [self.layer, self.direction, *([rest] if rest else [])]

@@ -101,4 +101,4 @@ class Response:
 
 def family(objective: Objective) -> tuple[object, ...]:
     """Objectives of one family and layer share batches."""
-    return objective.layer, objective.kind, objective.at is not None, objective.pictures
+    return objective.layer, objective.kind, objective.at is not None, objective.pictures, objective.on_pixels

@@ -22,13 +22,14 @@ from bbilang.grammar.frozen import frozen
 from bbilang.runtime.cache.disk import Cache, key_of
 from bbilang.runtime.cache.versions import code_digest, plugin_digest, version_of
 from bbilang.runtime.execution.results import Counts, IconSet, Numbers, Results
-from bbilang.runtime.featvis.icon import Grid, Objective
+from bbilang.runtime.featvis.icon import PLAIN_FIELDS, Grid, Objective, Start
+from bbilang.runtime.featvis.regularization import Regularization
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.recall.codec import DAMAGED, decode, encode
 from bbilang.runtime.recall.identity import KnownModel
 
-FORMAT = 2
+FORMAT = 3
 HOW = ("size", "steps", "rate", "batch", "parametrization", "transparency")  # what they show is not among these
 BY_ELEMENT = ("fields", "sizes", "budgets")  # fields of Results that this file keeps for each element, besides icons
 ELSEWHERE = ("program", "selections", "icons", "icon_sets", "pictures", "probabilities", "kind", "labels", "layers",
@@ -130,8 +131,6 @@ class ResultsStore:
 
     def keep(self, element: Element, record: ElementRecord) -> None:
         """Write an element's record. An element that is not plain numbers is not stored."""
-        if any(o != Objective(o.layer, o.direction, grid=o.grid, cell=o.cell) for o in record.objectives):
-            return  # of icons only directions are written
         data = {
             "parts": dict(record.parts),
             "selections": dict(record.selections),
@@ -157,31 +156,46 @@ class ResultsStore:
         self.cache.put(keys[0], raw, {"kind": "numbers", "shared": keys[1]})
 
 
-def _plain(objectives: tuple[Objective, ...]) -> list[list[object]]:
-    """Return [layer, direction, groups, grid, cell] per objective; a grid by its number among them, 0 groups where
-    there is none. An element has every cell of its grids."""
+def _plain(objectives: tuple[Objective, ...]) -> list[object]:
+    """Return [start pictures, rows of [layer, direction, groups, grid, cell, what else]]; a grid and a start picture
+    by their numbers among them, 0 groups where there is no grid. An element has every cell of its grids."""
     grids: dict[str, int] = {}
-    return [
+    starts: dict[Start, int] = {}
+    rows = [
         [
             o.layer,
             o.direction if isinstance(o.direction, int) else np.array(o.direction, np.float32),
             *((0, 0, 0) if o.grid is None else (o.grid.groups, grids.setdefault(o.grid.digest, len(grids)), o.cell)),
+            [
+                [getattr(o, name) for name in PLAIN_FIELDS],
+                None if o.at is None else list(o.at),
+                -1 if o.start is None else starts.setdefault(o.start, len(starts)),
+                None if o.regularization is None else list(asdict(o.regularization).values()),
+            ],
         ]
         for o in objectives
     ]
+    return [[start.array() for start in starts], rows]
 
 
-def _objectives(data: Iterable[Any]) -> tuple[Objective, ...]:
-    rows = [(str(layer), direction, int(g), int(n), int(c)) for layer, direction, g, n, c in data]
+def _objectives(data: Any) -> tuple[Objective, ...]:
+    starts = [Start.of(picture) for picture in data[0]]
+    rows = [(str(layer), direction, int(g), int(n), int(c), rest) for layer, direction, g, n, c, rest in data[1]]
     cells: dict[tuple[int, int], dict[int, Any]] = {}
-    for _, direction, groups, number, cell in rows:
+    for _, direction, groups, number, cell, _ in rows:
         if groups:
             cells.setdefault((groups, number), {})[cell] = direction
     grids = {key: Grid.of(np.array([own[c] for c in sorted(own)]), key[0]) for key, own in cells.items()}
-    return tuple(
-        Objective(layer, direction, grid=grids.get((groups, number)) if groups else None, cell=cell)
-        for layer, direction, groups, number, cell in rows
-    )
+    found = []
+    for layer, direction, groups, number, cell, (plain, at, start, pixels) in rows:
+        objective = Objective(
+            layer, direction, grid=grids.get((groups, number)) if groups else None, cell=cell,
+            at=None if at is None else (float(at[0]), float(at[1])), start=starts[start] if start >= 0 else None,
+            regularization=None if pixels is None else Regularization(*pixels),
+            **dict(zip(PLAIN_FIELDS, plain, strict=True)),
+        )  # fmt: skip
+        found.append(objective)
+    return tuple(found)
 
 
 def _predicted(data: JsonObject, imported: bool) -> Predictions:

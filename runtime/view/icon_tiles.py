@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bbilang.compiler.ir.types import Axis
-from bbilang.runtime.featvis.element_objectives import diversity
+from bbilang.runtime.featvis.element_objectives import pictures_per_atom
 from bbilang.runtime.view.drawing import Drawing
 
 
@@ -20,7 +20,7 @@ def icon_areas(drawing: Drawing, axis: Axis) -> np.ndarray | None:
 
 
 def icon_picture(drawing: Drawing, number: int) -> int:
-    """The index of an icon in the page's pictures, -1 for none; several icons of one atom (`diversity=`) are one tile.
+    """The index of an icon in the page's pictures, -1 for none; several icons of one atom are one tile.
 
     WebP takes a third of a PNG's bytes at no visible loss.
     """
@@ -28,7 +28,7 @@ def icon_picture(drawing: Drawing, number: int) -> int:
         return -1
     from bbilang.runtime.view.image_bytes import webp
 
-    count = diversity(drawing.node, drawing.results.program)
+    count = pictures_per_atom(drawing.node, drawing.results.program)
     pixels = tile([icon.picture for icon in drawing.results.icons[number : number + count]])
     y, x = pixels.shape[:2]
     return drawing.picture(webp(pixels), "image/webp", x, y, "a picture that the network responds to")

@@ -34,6 +34,7 @@ PASSES = {
     "methods_side_by_side": (3, 10, 0),  # a forward for each rule of derivatives; steps of integrated gradients besides
     "neuron_groups": (1, 5, 0),
     "principal_components": (1, 0, 0),
+    "regularizers": (1, 0, 0),
     "semantic_dictionary": (1, 0, 0),
     "spatial_and_channel": (2, 1, 0),
     "teaser": (2, 6, 0),

@@ -1,0 +1,206 @@
+"""Icons as in the Deep Visualization Toolbox: gradient steps on pixels, each followed by regularizers.
+
+Yosinski, Clune, Nguyen, Fuchs, Lipson, "Understanding Neural Networks Through Deep Visualization", ICML workshop 2015,
+equation 2: x <- r(x + eta da/dx). x is counted from the network's mean colour in grey levels of 255, begins as normal
+noise of 10 of them, and is cut to what can be shown before each step, as in the authors' code (`gradient_optimizer.py`
+of deep-visualization-toolbox, whose order of regularizers is kept). The picture is seen as it is, without transforms.
+The paper leaves eta open and the code's depends on the network; here a step has a root mean square of `STEP` levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bbilang.grammar.diagnostic import BbiError
+from bbilang.runtime import passes
+from bbilang.runtime.cache.disk import Cache
+from bbilang.runtime.errors import error
+from bbilang.runtime.featvis.ascent import Ascent
+from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, seed_of
+from bbilang.runtime.featvis.losses import family
+from bbilang.runtime.featvis.naturalness import most_natural
+from bbilang.runtime.featvis.regularization import Regularization, random_settings
+from bbilang.runtime.passes.adapter import Adapter
+
+LEVELS, NOISE, STEP = 255.0, 10.0, 8.0
+GREY = "no gradient reached the picture"
+
+Find = Callable[[Objective], Icon | None]
+
+
+def candidates(objective: Objective, recipe: Recipe) -> list[Objective]:
+    """The pictures that an objective is chosen from: one for each setting of its search, else itself."""
+    if objective.search == 0:
+        return [objective]
+    alone = replace(objective, search=0, number=0, pictures=1)
+    return [replace(alone, regularization=r) for r in random_settings(objective.search, recipe.seed)]
+
+
+def regularized(
+    adapter: Adapter,
+    objectives: Sequence[Objective],
+    recipe: Recipe,
+    counter: passes.Passes,
+    cache: Cache | None,
+    find: Find,
+    step: Callable[[int], None],
+) -> Iterator[tuple[Objective, Icon]]:
+    """Each icon as it is finished: those of a search first, then what is chosen among them. ``find`` looks an icon up
+    that was made before; ``step(left)`` is called after each step. Raises BbiError E504 (memory), E510."""
+    _check(recipe)
+    chosen = {o: candidates(o, recipe) for o in objectives}
+    wanted = list(dict.fromkeys(candidate for own in chosen.values() for candidate in own))
+    icons = {o: icon for o in wanted if (icon := find(o)) is not None}
+    groups: dict[tuple[object, ...], list[Objective]] = {}
+    for objective in wanted:
+        if objective not in icons:
+            groups.setdefault(family(objective), []).append(objective)
+    left = sum(-(-len(group) // recipe.batch) for group in groups.values()) * recipe.steps
+    for group in groups.values():
+        batch = recipe.batch
+        while group:
+            try:
+                with Ascent(adapter, group[0], recipe, batch, counter, cache) as ascent:
+                    for start in range(0, len(group), batch):
+                        some, report = group[start : start + batch], partial(_report, step, left)
+                        for objective, icon in _climb(ascent, adapter.normalize, some, report):
+                            icons[objective] = icon
+                            yield objective, icon
+                        left -= recipe.steps
+                group = []
+            except BbiError as e:
+                if not passes.is_out_of_memory(e) or batch == 1:
+                    raise
+                batch //= 2
+                group = [objective for objective in group if objective not in icons]
+    for objective, own in chosen.items():
+        if objective.search:
+            made = [icons[candidate] for candidate in own]
+            order = most_natural([icon.picture for icon in made], [icon.objective for icon in made], objective.pictures)
+            yield objective, made[order[objective.number]]
+
+
+def _report(step: Callable[[int], None], left: int, done: int) -> None:
+    step(max(left - done, 0))
+
+
+def _check(recipe: Recipe) -> None:
+    if recipe.transparency or recipe.parametrization != "fourier":
+        name = "transparency" if recipe.transparency else "parametrization"
+        help = f"leave out the regularizers, or `{name}=`: with regularizers the pixels themselves are optimized"
+        raise error("E510", f"`{name}=` and the regularizers of pixels do not go together", help)
+
+
+def _climb(
+    ascent: Ascent, normalize: Callable[[Tensor], Tensor], objectives: Sequence[Objective], step: Callable[[int], None]
+) -> Iterator[tuple[Objective, Icon]]:
+    """A batch of icons, all of its steps; free slots repeat the last one, so that every batch is alike."""
+    recipe, device = ascent.recipe, ascent.device
+    slots = [objectives[min(n, len(objectives) - 1)] for n in range(ascent.batch)]
+    for slot, objective in enumerate(slots):
+        ascent.response.check(objective)
+        ascent.response.put(slot, objective)
+    channels = 1 if ascent.grey else 3
+    mean = mean_colour(normalize, channels, device)
+    x = torch.stack([_first(o, recipe, mean.cpu()) for o in slots]).to(device)
+    alive = torch.zeros(len(slots), dtype=torch.bool, device=device)
+    sound = torch.ones_like(alive)
+    for number in range(recipe.steps):
+        ascent.runner.through_relu = number < recipe.redirect
+        x = shown(x, mean) - mean
+        values, gradient = _gradient(ascent, x, mean)
+        sound &= torch.isfinite(values) & torch.isfinite(gradient.flatten(1).sum(1))
+        alive |= (gradient != 0).flatten(1).any(1)
+        x = torch.stack([after(a, g, o.regularization, number) for a, g, o in zip(x, gradient, slots, strict=True)])
+        step(number + 1)
+    ascent.runner.through_relu = False
+    with torch.no_grad():
+        pictures = (shown(x, mean) / LEVELS).expand(-1, 3, -1, -1)
+        measured = ascent.response.measured(_excited(ascent, pictures)).tolist()
+    rows = (pictures * 255).round().nan_to_num(128).byte().permute(0, 2, 3, 1).cpu().numpy()
+    for slot, objective in enumerate(objectives):
+        if bool(sound[slot] & alive[slot]):
+            yield objective, Icon(rows[slot].copy(), measured[slot])
+        else:
+            reason = GREY if sound[slot] else "its activations or gradients were not finite"
+            yield objective, Icon(np.full_like(rows[slot], 128), 0.0, True, reason)
+
+
+def mean_colour(normalize: Callable[[Tensor], Tensor], channels: int, device: torch.device) -> Tensor:
+    """(channel, 1, 1) in grey levels: what a network's normalization takes to zero."""
+    black, white = (normalize(torch.full((1, channels, 4, 4), value, device=device)) for value in (0.0, 1.0))
+    mean = (-black / (white - black)).mean((2, 3), keepdim=True)[0]
+    return mean.nan_to_num(0.5, 0.5, 0.5).clamp(0, 1) * LEVELS
+
+
+def _first(objective: Objective, recipe: Recipe, mean: Tensor) -> Tensor:
+    """(channel, y, x) from the mean colour, in grey levels: the start picture, else noise."""
+    size = (len(mean), recipe.size, recipe.size)
+    if objective.start is None:
+        return torch.randn(size, generator=torch.Generator().manual_seed(seed_of(recipe, objective))) * NOISE
+    start = torch.tensor(objective.start.array().copy()).permute(2, 0, 1)[None].float()
+    start = F.interpolate(start, size[1:], mode="bicubic", antialias=True, align_corners=False)[0].clamp(0, LEVELS)
+    return (start.mean(0, keepdim=True) if len(mean) == 1 else start) - mean
+
+
+def shown(x: Tensor, mean: Tensor) -> Tensor:
+    """Grey levels from the mean colour -> grey levels that can be shown, 0 to 255."""
+    return (x + mean).clamp(0, LEVELS)
+
+
+def _gradient(ascent: Ascent, x: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """(objectives (batch,), their gradients by x (batch, channel, y, x))."""
+    x = x.detach().requires_grad_()
+    pictures = ((x + mean) / LEVELS).expand(-1, 3, -1, -1)
+    values = ascent.response.ascended(_excited(ascent, pictures))
+    (gradient,) = ascent.runner.backward(-values.sum(), [x])
+    return values.detach(), -gradient
+
+
+def _excited(ascent: Ascent, pictures: Tensor) -> Tensor:
+    """The layer's activation of pictures as they are, at the network's own size only where it takes no other."""
+    return ascent.excite(ascent.fit(pictures) if ascent.fixed else pictures)
+
+
+def after(x: Tensor, gradient: Tensor, how: Regularization | None, number: int) -> Tensor:
+    """x (channel, y, x) after step ``number`` and its regularizers, in the order of the authors' code."""
+    how = how or Regularization()
+    length = gradient.square().mean().sqrt()
+    x = x + (STEP / length.clamp_min(1e-30)) * gradient if bool(length > 0) else x
+    x = x * (1 - how.l2_decay)
+    if how.blur_every and how.blur_width and number % how.blur_every == 0:
+        x = blurred(x, how.blur_width)
+    if how.clip_norm:
+        x = _clip(x, x.norm(dim=0), how.clip_norm)
+    if how.clip_contribution:
+        x = _clip(x, (x * gradient).sum(0).abs(), how.clip_contribution)
+    return x
+
+
+def _clip(x: Tensor, measure: Tensor, percent: float) -> Tensor:
+    """Zero where the measure (y, x) is below its percentile."""
+    return x * (measure >= torch.quantile(measure.flatten(), percent / 100))
+
+
+def blurred(x: Tensor, width: float) -> Tensor:
+    """A Gaussian of standard deviation ``width``, cut at four of them, over the mirrored picture (as SciPy's)."""
+    radius = int(4 * width + 0.5)
+    kernel = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=x.dtype, device=x.device) / width) ** 2)
+    kernel = kernel / kernel.sum()
+    for axis in (1, 2):
+        index = mirrored(x.shape[axis], radius).to(x.device)
+        x = x.index_select(axis, index).unfold(axis, 2 * radius + 1, 1) @ kernel
+    return x
+
+
+def mirrored(size: int, radius: int) -> Tensor:
+    """Positions -radius .. size + radius - 1, mirrored at the edges of the first and last pixel."""
+    at = torch.arange(-radius, size + radius) % (2 * size)
+    return torch.where(at < size, at, 2 * size - 1 - at)
