@@ -28,15 +28,15 @@ def made(
     tolerance: float = KINKS,
     model: Any = None,
 ) -> Row:
-    """A row of maps (class, y, x), at the input of EfficientNet-Lite0 by default.
+    """Make a row of maps (class, y, x), at the input of EfficientNet-Lite0 by default.
 
     ``beside``: way -> (peer, work); ``own``: plain loops that we wrote. ``scaled``: maps are compared after each was
     brought to 0 to 1, since a peer gives them so. ``model``: another network.
     """
     text = f"{at} | attribute(output[top({len(classes)})], method={method}) | present(heatmap, facet=class)"
 
-    def numbers(found: Any) -> Numbers:
-        maps = np.asarray(found, np.float32)
+    def numbers(rows: Any) -> Numbers:
+        maps = np.asarray(rows, np.float32)
         if scaled:
             maps = maps - maps.min((1, 2), keepdims=True)
             maps = maps / np.maximum(maps.max((1, 2), keepdims=True), 1e-30)
@@ -45,12 +45,12 @@ def made(
     def ours(results: Any) -> Numbers:
         return numbers(work.values(results, 0, "class", "y", "x"))
 
-    found, missing = peers.ways(beside, numbers)
+    rows, missing = peers.ways(beside, numbers)
     loops = tuple(Way(way, "beside", each, numbers) for way, each in (own or {}).items())
     return Row(
         name,
         f"{title}, {len(classes)} class{'es' * (len(classes) > 1)}",
-        (Way("bbilang", "ours", work.page(text, model), ours), *found, *loops),
+        (Way("bbilang", "ours", work.page(text, model), ours), *rows, *loops),
         (),
         "the map of every class" + (", brought to 0 to 1" if scaled else ""),
         tolerance,
@@ -80,8 +80,8 @@ def behind_normalization() -> Any:
 
 
 def guided() -> Any:
-    """The network behind its normalization, its ReLU6 as Captum takes them: it changes the backward of `nn.ReLU` and of
-    nothing else."""
+    """Return the network behind its normalization with nn.ReLU for its ReLU6: Captum changes the backward of `nn.ReLU`
+    only."""
     import torch
 
     class Bounded(torch.nn.ReLU):
@@ -97,7 +97,7 @@ def guided() -> Any:
 
 
 def for_zennit() -> Any:
-    """A copy whose residual sums are a module, which zennit's composites find."""
+    """Return a copy whose residual sums are modules, which zennit's composites recognize."""
     import torch
     from zennit.layer import Sum
 
@@ -116,7 +116,7 @@ def for_zennit() -> Any:
 
 
 def exact_merge() -> Any:
-    """Batch norms merged without the epsilon that zennit 0.5.1 leaves in them."""
+    """Merge batch norms without the epsilon that zennit 0.5.1 leaves in them."""
     from zennit.canonizers import SequentialMergeBatchNorm
 
     class Exact(SequentialMergeBatchNorm):

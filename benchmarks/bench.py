@@ -30,23 +30,23 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def measure(row: Row, rounds: int, tell: Callable[[str], None], memory: bool = True) -> dict[str, Any]:
-    """Compare, time in turns, measure memory: the record of a row."""
+    """Compare, time in turns and measure memory. Returns the record of a row."""
     started = surroundings()
     before, own = processor_seconds(), processor_time()
-    wanted, unequal, kept = None, {}, []
+    expected, unequal, identical = None, {}, []
     equal: dict[str, float] = {}
     for way in sorted(row.ways, key=lambda way: way.kind != "ours"):
         tell(f"{way.name}: runs once, is compared")
         numbers = way.compared()
-        wanted = numbers if wanted is None else wanted
-        error = equal[way.name] = row.difference(wanted, numbers)
+        expected = numbers if expected is None else expected
+        error = equal[way.name] = row.difference(expected, numbers)
         if error <= row.tolerance:
-            kept.append(way)
+            identical.append(way)
         else:
             unequal[way.name] = f"differs by {error:.1e} of the largest value, allowed is {row.tolerance:.1e}"
-    timings = alternate(tuple(kept), min(rounds, row.rounds), tell)
+    timings = alternate(tuple(identical), min(rounds, row.rounds), tell)
     ways = {}
-    for way in kept:
+    for way in identical:
         tell(f"{way.name}: peak memory")
         peak = peak_memory(row.name, way.name) if memory else None
         ways[way.name] = {"kind": way.kind, **timings[way.name].to_json(way.share), "peak_bytes": peak}
@@ -74,16 +74,16 @@ def measure(row: Row, rounds: int, tell: Callable[[str], None], memory: bool = T
 
 
 def keep(record: dict[str, Any]) -> bool:
-    """Whether the record is the one of its processor now. Others stay as they are."""
+    """Return whether the record becomes the current one of its processor. Others stay as they are."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{record['row']}.jsonl"
-    left = records.kept([*table.records_of(record["row"]), record])
+    left = records.current([*table.records_of(record["row"]), record])
     path.write_text("".join(json.dumps(one) + "\n" for one in left), encoding="utf-8")
     return any(one is record for one in left)
 
 
 def teller(name: str) -> Callable[[str], None]:
-    """A line that is written over on a terminal, else nothing."""
+    """Return a function that reports progress on one terminal line; a no-op without a terminal."""
     began = time.perf_counter()
 
     def tell(words: str) -> None:
@@ -95,7 +95,7 @@ def teller(name: str) -> Callable[[str], None]:
 
 
 def run(names: Sequence[str], quick: bool, memory: bool) -> int:
-    """How many rows failed, or had a way of ours or the minimum that differs."""
+    """Run the rows. Returns the number of rows that failed or had a way of ours, or the minimum, that differs."""
     failed, done = 0, []
     try:
         for name in names:

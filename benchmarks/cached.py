@@ -36,7 +36,7 @@ def folder() -> tempfile.TemporaryDirectory[str]:
 
 
 def run(page: Path, text: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-    """`bbi run` with a cache of its own."""
+    """Run `bbi run` with its own cache."""
     command = [sys.executable, "-c", RUN, "run", *text, "-o", str(page)]
     variables = environment() | {"BBI_CACHE_DIR": str(Path(folder().name) / "cache")}
     return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
@@ -44,7 +44,7 @@ def run(page: Path, text: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
 
 @cache
 def first(text: tuple[str, ...]) -> bytes:
-    """The page of the run that fills the cache."""
+    """Return the page of the run that fills the cache."""
     page = Path(folder().name) / "first.html"
     done = run(page, text)
     if done.returncode or not page.exists():

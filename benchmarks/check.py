@@ -29,7 +29,8 @@ LAYERS = ("block3a.expand", "block4c.expand", "block5c.expand", "block6c.expand"
 
 
 def text(elements: int) -> str:
-    """One photo, then elements of five kinds, no two alike: icons, maps with states, maps, swatches, filtered bars."""
+    """Return a text with one photo and elements of five kinds, no two alike: icons, maps with states, maps, swatches,
+    filtered bars."""
     lines = ["bbi 1", "model efficientnet_lite0", "photo = input | present(image)"]
     for n in range(1, elements):
         layer = LAYERS[n // 5 % len(LAYERS)]
@@ -48,7 +49,8 @@ def text(elements: int) -> str:
 
 
 def seconds(work: Callable[[], Any], before: Callable[[], Any] = lambda: None) -> dict[str, float]:
-    """The median of five runs: by the clock, and of the processors, which other programs on the machine blur less."""
+    """Return the median of five runs: wall time, and processor time, which other programs on the machine affect
+    less."""
     taken = []
     for _ in range(RUNS):
         before()
@@ -61,13 +63,13 @@ def seconds(work: Callable[[], Any], before: Callable[[], Any] = lambda: None) -
 
 
 def forget() -> None:
-    """What the parser remembers of texts."""
+    """Clear the parser's caches."""
     parser.parse_line.cache_clear()
     parser._parsed.cache_clear()
 
 
 def command(source: str) -> dict[str, float]:
-    """The command itself, a new process each time: imports and printing too."""
+    """Time the command itself, a new process each time: with imports and printing."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "page.bbi"
         path.write_text(source, encoding="utf-8")
@@ -79,8 +81,8 @@ def main(elements: int = 1000) -> None:
     source, known = text(elements), registry()
     file = parse(source)
     options = Options(inputs=("cat.jpg",))
-    program, found = check_recovering(file, known, options)
-    assert program is not None and len(program.elements) == elements, found[:3]
+    program, diagnostics = check_recovering(file, known, options)
+    assert program is not None and len(program.elements) == elements, diagnostics[:3]
     result = {
         "benchmark": "check",
         "elements": elements,

@@ -24,12 +24,12 @@ sys.stderr.write(f"torch {int('torch' in sys.modules)} code {int(code or 0)}")
 
 
 def environment() -> dict[str, str]:
-    """That of a user, in which Python keeps compiled modules; some build machines forbid it."""
+    """Return a user's environment, in which Python caches compiled modules; some build machines forbid it."""
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def process(*arguments: str) -> Callable[[], subprocess.CompletedProcess[str]]:
-    """A Python process of its own, with what it wrote."""
+    """Run Python in a new process. Returns what it wrote."""
     command = [sys.executable, *arguments]
     return lambda: subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True)
 
@@ -38,7 +38,7 @@ def row(tiny: bool = False) -> Row:
     files = sorted((ROOT / "specs").glob("*.bbi"))[: 1 if tiny else None]
 
     def said(done: subprocess.CompletedProcess[str]) -> Numbers:
-        """What tells that it went as it should: torch not imported, code 0, a plan was printed."""
+        """Return the evidence that it succeeded: torch not imported, code 0, a plan was printed."""
         if not done.stdout.strip() or not done.stderr.endswith("torch 0 code 0"):
             raise ValueError(f"bbi explain: {done.stderr[-300:]}")
         return {"torch imported, exit code": np.zeros(2)}

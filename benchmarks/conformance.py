@@ -26,7 +26,7 @@ TESTS = ("tests/methods", "tests/models", "tests/compiler")
 
 
 def measure(repeats: int, side: int) -> dict[str, Any]:
-    """The record: method -> who, errors by block, passes, seconds; axioms; surroundings."""
+    """Return the record: method -> who, errors by block, passes, seconds; axioms; environment."""
     sys.path[:0] = [str(ROOT / folder) for folder in TESTS]
     import libraries
 
@@ -40,12 +40,12 @@ def measure(repeats: int, side: int) -> dict[str, Any]:
     for written, case in oracles.CASES.items():
         print(written, flush=True)
         errors = {name: oracles.error(case, name) for name in case.on}
-        found: dict[str, Any] = {"who": case.who, "at": case.at, "errors": errors, "refused": case.refused}
+        entry: dict[str, Any] = {"who": case.who, "at": case.at, "errors": errors, "refused": case.refused}
         if case.big:
             ours, theirs, passes = ways(case, image, oracles)
             wall = alternate((ours, theirs), repeats)
-            found |= {"passes": passes, "ours_s": wall[0], "theirs_s": wall[1]}
-        methods[written] = found
+            entry |= {"passes": passes, "ours_s": wall[0], "theirs_s": wall[1]}
+        methods[written] = entry
     return {
         "blocks": list(blocks.BLOCKS), "methods": methods, "axioms": axioms_of(axioms), "side": side,
         "repeats": repeats, **surroundings(),
@@ -53,8 +53,8 @@ def measure(repeats: int, side: int) -> dict[str, Any]:
 
 
 def ways(case: Any, image: Any, oracles: Any) -> tuple[Callable[[], Any], Callable[[], Any], list[int]]:
-    """Ours and the oracle's on EfficientNet-Lite0 for one class, and how many passes ours takes: forward, backward,
-    rows that run above the layer."""
+    """Return ours and the oracle's on EfficientNet-Lite0 for one class, and how many passes ours takes: forward,
+    backward, rows that run above the layer."""
     import bbilang
 
     text = oracles.big_text(case, image)
@@ -68,21 +68,21 @@ def ways(case: Any, image: Any, oracles: Any) -> tuple[Callable[[], Any], Callab
 
 
 def alternate(works: tuple[Callable[[], Any], ...], repeats: int) -> list[float]:
-    """Median seconds of each, in turns, after one run that warms up."""
+    """Return the median seconds of each, run in turns after one warm-up run."""
     for work in works:
         work()
     taken: list[list[float]] = [[] for _ in works]
     for number in range(repeats):
         order = range(len(works)) if number % 2 == 0 else reversed(range(len(works)))
-        for place in order:
+        for turn in order:
             began = time.perf_counter()
-            works[place]()
-            taken[place].append(time.perf_counter() - began)
+            works[turn]()
+            taken[turn].append(time.perf_counter() - began)
     return [statistics.median(each) for each in taken]
 
 
 def axioms_of(axioms: Any) -> dict[str, Any]:
-    """The axioms in words, and those that each available method satisfies."""
+    """Return the axioms in words, and those that each available method satisfies."""
     from bbilang.compiler.contract import AXIOMS
     from bbilang.registry import registry
 

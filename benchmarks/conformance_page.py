@@ -55,7 +55,7 @@ rounding and their stabilizers.
 
 
 def short(value: float) -> str:
-    """5.1e-8 as `5e-8`; what is equal as `0`."""
+    """Format 5.1e-8 as `5e-8`, and equality as `0`."""
     return f"{value:.0e}".replace("e-0", "e-") if value else "0"
 
 
@@ -70,18 +70,18 @@ def page(record: Record) -> str:
         f"| method | oracle | {' | '.join(name.replace('_', ' ') for name in names)} |",
         "|---|---|" + "---|" * len(names),
     ]
-    for method, found in methods.items():
-        absent = ["–" if name in found["refused"] else "·" for name in names]
+    for method, entry in methods.items():
+        absent = ["–" if name in entry["refused"] else "·" for name in names]
         cells = [
-            short(found["errors"][n]) if n in found["errors"] else mark for n, mark in zip(names, absent, strict=True)
+            short(entry["errors"][n]) if n in entry["errors"] else mark for n, mark in zip(names, absent, strict=True)
         ]
-        lines.append(f"| `{method}` | {found['who']} | {' | '.join(cells)} |")
+        lines.append(f"| `{method}` | {entry['who']} | {' | '.join(cells)} |")
     lines.append(TIMES.rstrip("\n").replace("SIDE", str(record["side"])))
-    for method, found in methods.items():
-        if "ours_s" in found:
-            numbers = " | ".join(str(n) if n else "" for n in found["passes"])
-            ratio = found["theirs_s"] / found["ours_s"]
-            lines.append(f"| `{method}` | {found['who']} | {numbers} | {seconds(found['ours_s'])} | {ratio:.2g} x |")
+    for method, entry in methods.items():
+        if "ours_s" in entry:
+            numbers = " | ".join(str(n) if n else "" for n in entry["passes"])
+            ratio = entry["theirs_s"] / entry["ours_s"]
+            lines.append(f"| `{method}` | {entry['who']} | {numbers} | {seconds(entry['ours_s'])} | {ratio:.2g} x |")
     machine = record["machine"]
     lines += [
         "",
@@ -103,18 +103,18 @@ CELL, LEFT, TOP = 46, 300, 96
 
 
 def figure(record: Record) -> str:
-    """A heat map of the errors, on a logarithmic scale: white is equality, dark the tolerance of 1e-5."""
+    """Draw a heat map of the errors, on a logarithmic scale: white is equality, dark the tolerance of 1e-5."""
     methods, names = record["methods"], record["blocks"]
     width, height = LEFT + CELL * len(names) + 20, TOP + 24 * len(methods) + 40
     parts = []
     for column, name in enumerate(names):
-        place = f"translate({LEFT + CELL * (column + 0.5):.0f},{TOP - 8}) rotate(-40)"
-        parts.append(f'<text transform="{place}">{escape(name.replace("_", " "))}</text>')
-    for row, (method, found) in enumerate(methods.items()):
+        rotated = f"translate({LEFT + CELL * (column + 0.5):.0f},{TOP - 8}) rotate(-40)"
+        parts.append(f'<text transform="{rotated}">{escape(name.replace("_", " "))}</text>')
+    for row, (method, entry) in enumerate(methods.items()):
         y = TOP + 24 * row
         parts.append(f'<text x="{LEFT - 8}" y="{y + 16}" text-anchor="end">{escape(method)}</text>')
         for column, name in enumerate(names):
-            error = found["errors"].get(name)
+            error = entry["errors"].get(name)
             fill = "none" if error is None else shade(error)
             title = "not compared" if error is None else f"{method} on {name}: {error:.1e}"
             parts.append(
@@ -139,7 +139,7 @@ def figure(record: Record) -> str:
 
 
 def position(error: float) -> float:
-    """0 at 1e-8 and below, 1 at 1e-4 and above."""
+    """Return the position on the scale: 0 at 1e-8 and below, 1 at 1e-4 and above."""
     return min(max((math.log10(max(error, 1e-12)) + 8) / 4, 0.0), 1.0)
 
 
@@ -150,7 +150,7 @@ def shade(error: float) -> str:
 
 
 def texts() -> dict[Path, str]:
-    """File -> what it should hold; nothing where nothing was measured."""
+    """Return file -> expected content; empty where nothing was measured."""
     if not RESULT.exists():
         return {}
     record = json.loads(RESULT.read_text(encoding="utf-8"))

@@ -12,11 +12,11 @@ TICKS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 
 def figure(rows: Sequence[tuple[str, Sequence[tuple[str, float, str]]]]) -> str:
-    """Of (title, [(way, times ours, kind)]). Text is escaped; light and dark pages both show it on white."""
+    """Draw (title, [(way, times ours, kind)]) as SVG. Text is escaped; light and dark pages both show it on white."""
     values = [value for _, ways in rows for _, value, _ in ways]
     low, high = math.log10(min([0.5, *values])), math.log10(max([2.0, *values]) * 1.6)
 
-    def place(value: float) -> float:
+    def x_of(value: float) -> float:
         return LABEL + (WIDTH - LABEL - 20) * (math.log10(value) - low) / (high - low)
 
     parts, y = [], 10
@@ -24,7 +24,7 @@ def figure(rows: Sequence[tuple[str, Sequence[tuple[str, float, str]]]]) -> str:
         parts.append(f'<text x="10" y="{y + 16}" class="t">{escape(title)}</text>')
         y += TITLE
         for name, value, kind in ways:
-            start, end = sorted((place(1.0), place(value)))
+            start, end = sorted((x_of(1.0), x_of(value)))
             parts.append(f'<text x="{LABEL - 8}" y="{y + 13}" text-anchor="end">{escape(name)}</text>')
             parts.append(
                 f'<rect x="{start:.1f}" y="{y}" width="{max(end - start, 2):.1f}" height="{BAR}" fill="{INK[kind]}"/>'
@@ -33,8 +33,8 @@ def figure(rows: Sequence[tuple[str, Sequence[tuple[str, float, str]]]]) -> str:
             y += BAR + GAP
         y += 8
     grid = [
-        f'<line x1="{place(t):.1f}" x2="{place(t):.1f}" y1="4" y2="{y}" stroke="#dadce0"/>'
-        f'<text x="{place(t):.1f}" y="{y + 14}" text-anchor="middle">{t:g}</text>'
+        f'<line x1="{x_of(t):.1f}" x2="{x_of(t):.1f}" y1="4" y2="{y}" stroke="#dadce0"/>'
+        f'<text x="{x_of(t):.1f}" y="{y + 14}" text-anchor="middle">{t:g}</text>'
         for t in TICKS
         if low <= math.log10(t) <= high
     ]

@@ -26,7 +26,7 @@ MATRIX, PRODUCTS = 8192, 20
 
 
 def peak_flops(device: Any) -> float:
-    """Operations per second of a product of large matrices in bfloat16, the best of several."""
+    """Return the operations per second of a product of large matrices in bfloat16, the best of several."""
     import torch
 
     a, b = (torch.randn(MATRIX, MATRIX, device=device, dtype=torch.bfloat16) for _ in range(2))
@@ -42,17 +42,18 @@ def peak_flops(device: Any) -> float:
 
 
 def step_flops(adapter: Any, recipe: Any) -> int:
-    """Of one step of one batch: forward to the layer and backward to the picture, without gradients of weights."""
+    """Return the FLOPs of one step of one batch: forward to the layer and backward to the picture, without gradients of
+    weights."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
     class Reached(BaseException):
         pass
 
-    found = []
+    captured = []
 
     def stop(module: Any, arguments: Any, result: Any) -> None:
-        found.append(result)
+        captured.append(result)
         raise Reached
 
     side = recipe.transforms.view_size(recipe.size)
@@ -64,7 +65,7 @@ def step_flops(adapter: Any, recipe: Any) -> int:
                 adapter.module(adapter.normalize(images))
             except Reached:
                 pass
-            torch.autograd.grad(found[0].mean(), images)
+            torch.autograd.grad(captured[0].mean(), images)
     finally:
         handle.remove()
     return counter.get_total_flops()

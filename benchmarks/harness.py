@@ -110,7 +110,7 @@ class Row:
 
 
 def row_named(name: str, tiny: bool = False) -> Row:
-    """The row of ``benchmarks/<name>.py``; ``tiny`` for the same work on a small scale."""
+    """Return the row of ``benchmarks/<name>.py``; ``tiny`` for the same work on a small scale."""
     if name in METHODS:
         row = getattr(importlib.import_module(f"benchmarks.{METHODS[name]}"), name)(tiny)
         assert isinstance(row, Row)
@@ -119,7 +119,8 @@ def row_named(name: str, tiny: bool = False) -> Row:
 
 
 def errors(reference: Numbers, other: Numbers) -> float:
-    """The largest difference, of the largest value of the array that it is in. A way may do a part of the arrays."""
+    """Return the largest difference, relative to the largest value of the array that it is in. A way may compute some
+    of the arrays only."""
     if not other or set(other) - set(reference):
         raise ValueError(f"nothing to compare: {sorted(other)} with {sorted(reference)}")
     worst = 0.0
@@ -135,9 +136,9 @@ def errors(reference: Numbers, other: Numbers) -> float:
 
 
 def compare(row: Row) -> dict[str, float]:
-    """Way -> its error against ours; every way runs once."""
-    wanted = row.ours.compared()
-    return {way.name: row.difference(wanted, way.compared()) for way in row.ways if way is not row.ours}
+    """Run every way once. Returns way -> its error against ours."""
+    expected = row.ours.compared()
+    return {way.name: row.difference(expected, way.compared()) for way in row.ways if way is not row.ours}
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def _quartiles(values: tuple[float, ...]) -> tuple[float, float, float]:
 
 
 def alternate(ways: tuple[Way, ...], rounds: int, tell: Callable[[str], None]) -> dict[str, Timing]:
-    """Every way once per round, in an order that turns."""
+    """Time every way once per round, in rotating order."""
     wall: dict[str, list[float]] = {way.name: [] for way in ways}
     cpu: dict[str, list[float]] = {way.name: [] for way in ways}
     for number in range(rounds):
@@ -180,13 +181,13 @@ def alternate(ways: tuple[Way, ...], rounds: int, tell: Callable[[str], None]) -
 
 
 def processor_time() -> float:
-    """Seconds that all threads of this process, and of processes that it started, have run."""
+    """Return the processor seconds of all threads of this process, and of processes that it started."""
     used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def peak_memory(row: str, way: str, tiny: bool = False) -> int | None:
-    """Bytes above what was there before, in a process of its own; None where that process failed."""
+    """Return the peak of bytes above the start, measured in a new process; None if that process failed."""
     command = [sys.executable, "-m", "benchmarks.harness", row, way, *(["tiny"] if tiny else [])]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 and done.stdout.strip() else None

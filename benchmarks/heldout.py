@@ -23,7 +23,7 @@ def resized(x: Tensor, side: int) -> Tensor:
 
 
 def sheared(x: Tensor, amount: float) -> Tensor:
-    """Rows pushed sideways in proportion to their height; the border pixel continues outside."""
+    """Shear a picture: rows shift sideways in proportion to their height; the border pixel continues outside."""
     matrix = torch.tensor([[1.0, amount, 0.0], [0.0, 1.0, 0.0]]).expand(len(x), 2, 3)
     grid = F.affine_grid(matrix, list(x.shape), align_corners=False)
     return F.grid_sample(x, grid, mode="bicubic", padding_mode="border", align_corners=False).clamp(0, 1)
@@ -46,7 +46,7 @@ def noisy(x: Tensor, deviation: float) -> Tensor:
 
 
 def cut(x: Tensor, share: float, corner: tuple[float, float]) -> Tensor:
-    """A window of the picture, as large as it came."""
+    """Return a window of the picture, at the picture's size."""
     side = x.shape[2]
     part = round(side * share)
     y, x_ = (round((side - part) * c) for c in corner)
@@ -68,14 +68,15 @@ MOVEMENTS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def responses(adapter: Any, layer: str, x: Tensor) -> Tensor:
-    """(batch, 3, y, x) in [0, 1] -> the layer's activations averaged over positions, (batch, channel)."""
-    found: list[Tensor] = []
+    """Return the layer's activations averaged over positions, (batch, channel), for pictures (batch, 3, y, x) in [0,
+    1]."""
+    captured: list[Tensor] = []
 
     class Reached(BaseException):
         pass
 
     def stop(module: Any, arguments: Any, result: Tensor) -> None:
-        found.append(result.detach().clone())
+        captured.append(result.detach().clone())
         raise Reached
 
     training = [(m, m.training) for m in adapter.module.modules()]
@@ -91,13 +92,13 @@ def responses(adapter: Any, layer: str, x: Tensor) -> Tensor:
         handle.remove()
         for m, mode in training:
             m.training = mode
-    return found[0].flatten(2).mean(2)
+    return captured[0].flatten(2).mean(2)
 
 
 def heldout(
     adapter: Any, layer: str, pictures: Sequence[np.ndarray], directions: Tensor, size: int, batch: int = 16
 ) -> Tensor:
-    """(icon,): each picture's mean response along its own direction over `MOVEMENTS`, shown ``size`` pixels a side.
+    """Return each icon's mean response along its own direction over `MOVEMENTS`, (icon,), shown ``size`` pixels a side.
 
     ``pictures`` uint8 (y, x, rgb); ``directions`` (icon, channel).
     """
@@ -114,7 +115,8 @@ def heldout(
 def compared(
     adapter: Any, layer: str, pictures: Sequence[np.ndarray], reference: Sequence[np.ndarray], directions: Tensor
 ) -> dict[str, float]:
-    """Size in pixels -> the mean objective of the pictures, divided by that of the reference's, over all icons."""
+    """Return size in pixels -> the mean objective of the pictures, divided by that of the reference's, over all
+    icons."""
     ratios = {}
     for size in SIZES:
         have, want = (heldout(adapter, layer, p, directions, size).mean().item() for p in (pictures, reference))

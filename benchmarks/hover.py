@@ -86,7 +86,7 @@ def _spread(times: list[float]) -> dict[str, float]:
 
 
 def planted(vega: bool) -> Path:
-    """The page of planted numbers that the tests drive."""
+    """Return the page of planted numbers that the tests drive."""
     from planted import grids
 
     from bbilang.registry import registry

@@ -18,7 +18,7 @@ LAYER, STEPS = "block5c.expand", 24
 
 
 def icons_module() -> Any:
-    """benchmarks/icons.py, a script that imports its neighbour by its bare name."""
+    """Import benchmarks/icons.py, a script that imports its neighbour by its bare name."""
     folder = str(Path(__file__).parent)
     if folder not in sys.path:
         sys.path.append(folder)
@@ -28,7 +28,7 @@ def icons_module() -> Any:
 
 
 def chosen(count: int) -> list[Any]:
-    """Channels evenly over the layer, each between two of those by which the number of steps was chosen
+    """Return channels spaced evenly over the layer, each between two of those by which the number of steps was chosen
     (`benchmarks/icons.py`)."""
     from bbilang.runtime.featvis.engine import Objective
 
@@ -46,7 +46,7 @@ def row(tiny: bool = False) -> Row:
 
     @cache
     def taken() -> int:
-        """The steps of the engine's schedule for this quality, which the loop takes too."""
+        """Return the steps of the engine's schedule for this quality, which the loop takes too."""
         return icons.engine(work.adapter(), objectives, recipe)[1]
 
     def ours(made: Any) -> Numbers:

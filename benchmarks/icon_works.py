@@ -21,7 +21,7 @@ LUCENT_ICONS, LUCENT_TIMED = 4, 16  # icons that are made to the end for compari
 
 
 def shortfall(ours: Numbers, other: Numbers) -> float:
-    """By how much of the other's mean objective ours stays behind, at the worst size; 0 where it does not."""
+    """Return by how much our mean objective falls short of the other's, at the worst size; 0 where it does not."""
     worst = 0.0
     for size, objectives in other.items():
         have, want = ours[size][: len(objectives)].mean(), objectives.mean()
@@ -44,11 +44,11 @@ def row(tiny: bool = False) -> Row:
 
     def objective(name: str, pictures: Sequence[np.ndarray]) -> Numbers:
         some = directions[: len(pictures)]
-        found = {
+        responses = {
             f"{side} px": icons.heldout(work.adapter(), LAYER, pictures, some, side).numpy() for side in icons.SIZES
         }
-        measured[name] = float(np.mean([values.mean() for values in found.values()]))
-        return found
+        measured[name] = float(np.mean([values.mean() for values in responses.values()]))
+        return responses
 
     def made(result: Any) -> Numbers:
         return objective("bbilang", [icon.picture for icon in result[0]])

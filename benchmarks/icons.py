@@ -44,15 +44,15 @@ class _Reached(BaseException):
 
 
 def plain_loop(adapter: Any, objectives: Sequence[Objective], recipe: Recipe) -> list[np.ndarray]:
-    """What one would write by hand: batches, a hook that stops at the layer, Adam; the model as it comes.
+    """Optimize icons as one would by hand: batches, a hook that stops at the layer, Adam; the model unchanged.
 
     Exactly ``recipe.steps`` steps; the same seeds, parametrization and transforms as the engine's plain recipe, without
     its redirected gradients. Pictures as uint8 (y, x, rgb).
     """
-    found: list[Tensor] = []
+    captured: list[Tensor] = []
 
     def stop(module: Any, arguments: Any, result: Tensor) -> None:
-        found.append(result)
+        captured.append(result)
         raise _Reached
 
     model, pictures = adapter.module.eval(), []
@@ -74,7 +74,7 @@ def plain_loop(adapter: Any, objectives: Sequence[Objective], recipe: Recipe) ->
                 model(adapter.normalize(resample(fourier(spectrum), affine(draw, recipe.size, view), view)))
             except _Reached:
                 pass
-            seen = found.pop().flatten(2).mean(2)
+            seen = captured.pop().flatten(2).mean(2)
             (-seen[torch.arange(len(rows)), channels].sum()).backward()
             adam.step()
         pictures += list((fourier(spectrum.detach()) * 255).round().byte().permute(0, 2, 3, 1).numpy())
@@ -85,13 +85,13 @@ def plain_loop(adapter: Any, objectives: Sequence[Objective], recipe: Recipe) ->
 
 
 def engine(adapter: Any, objectives: Sequence[Objective], recipe: Recipe) -> tuple[list[Icon], int]:
-    """The icons, and how many batched steps they took."""
+    """Return the icons and the number of batched steps."""
     counter = Passes()
     return visualize(adapter, objectives, recipe, counter=counter), counter.backwards
 
 
 def seconds(work: Callable[[], Any]) -> tuple[float, float]:
-    """By the clock and of the processors."""
+    """Return wall time and processor time."""
     began, worked = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - began, time.process_time() - worked

@@ -17,8 +17,8 @@ def row(tiny: bool = False) -> Row:
     def ours(results: Any) -> Numbers:
         return {"channels": work.values(results, 0, "channel")}
 
-    def least(found: Any) -> Numbers:
-        return {"channels": found.sum((1, 2)).numpy()}
+    def least(attributions: Any) -> Numbers:
+        return {"channels": attributions.sum((1, 2)).numpy()}
 
     name = "Captum, LayerIntegratedGradients"
     beside, missing = peers.ways(

@@ -15,10 +15,10 @@ def row(tiny: bool = False) -> Row:
     text = "\n".join(f"{b}.expand.channel | attribute(output[top({len(classes)})]) | present(bars)" for b in blocks)
 
     def ours(results: Any) -> Numbers:
-        return {b: work.values(results, place, "class", "channel") for place, b in enumerate(blocks)}
+        return {b: work.values(results, number, "class", "channel") for number, b in enumerate(blocks)}
 
-    def least(found: Any) -> Numbers:
-        return {b: sums.numpy() for b, sums in found.items()}
+    def least(rows: Any) -> Numbers:
+        return {b: sums.numpy() for b, sums in rows.items()}
 
     paths = [f"{b}.expand" for b in blocks]
     beside, missing = peers.ways(
@@ -26,7 +26,7 @@ def row(tiny: bool = False) -> Row:
             "Captum, a list of layers": ("captum", lambda: peers.captum_linear(paths, classes, together=True)),
             "Captum, each layer and class": ("captum", lambda: peers.captum_linear(paths, classes, together=False)),
         },
-        lambda found: {b: found[f"{b}.expand"] for b in blocks},
+        lambda rows: {b: rows[f"{b}.expand"] for b in blocks},
     )
     return Row(
         "linear",

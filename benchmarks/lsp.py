@@ -33,27 +33,27 @@ LAYERS = ("block3b.expand", "block4a.expand", "block5c.expand", "block6c.expand"
 
 
 def text(lines: int = LINES) -> str:
-    """Three lines an element: evidence bound to a name, icons of it, a map that the icons are pointed at for."""
-    found = HEAD.splitlines()
-    for n in range((lines - len(found)) // 3):
+    """Return three lines per element: evidence bound to a name, icons of it, a map that the icons are selected on."""
+    text_lines = HEAD.splitlines()
+    for n in range((lines - len(text_lines)) // 3):
         layer = LAYERS[n % len(LAYERS)]
-        found += [
+        text_lines += [
             f"evidence{n} = {layer}.channel | attribute(output[{n % 1000}]) | top(8)",
             f'blocks{n} = evidence{n} | present(featvis, title="The strongest for class {n}")',
             f"{layer}.neuron | activation | at(hover(blocks{n})) | present(heatmap)",
         ]
-    while len(found) < lines:
-        found.append(f"# line {len(found)}")
-    return "\n".join(found) + "\n"
+    while len(text_lines) < lines:
+        text_lines.append(f"# line {len(text_lines)}")
+    return "\n".join(text_lines) + "\n"
 
 
 def questions(editor: Editor, n: int) -> dict[str, Callable[[], Any]]:
-    """Each with the place that it is about, in the lines of element n."""
+    """Return each request with the position that it is about, in the lines of element n."""
     start = editor.text.index(f"evidence{n} = ")
     end = editor.text.index("\n", start)
     line = editor.text[start:end]
     context = {"includeDeclaration": True}
-    here = {"start": editor.place(start), "end": editor.place(end)}
+    here = {"start": editor.position_at(start), "end": editor.position_at(end)}
     view = {"start": {"line": 400, "character": 0}, "end": {"line": 460, "character": 0}}
     options = {"tabSize": 4, "insertSpaces": True}
     return {
@@ -117,17 +117,17 @@ def pause() -> float:
 
 def main() -> None:
     before = os.getloadavg()[0]
-    found = measured()
+    records = measured()
     rows = {}
-    for name, times in found["took"].items():
+    for name, times in records["took"].items():
         ordered = sorted(times)
         high = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
         rows[name] = {"median": round(statistics.median(times), 1), "95 %": round(high, 1), "asked": len(times)}
-        if name in found["worked"]:  # of the processor, which other programs on the machine do not add to
-            rows[name]["processor"] = round(found["worked"][name] / len(times) * 1e3, 1)
+        if name in records["worked"]:  # of the processor, which other programs on the machine do not add to
+            rows[name]["processor"] = round(records["worked"][name] / len(times) * 1e3, 1)
     record = {
         "what": f"milliseconds from a question to its answer over stdio, {LINES} lines, a keystroke before each",
-        "rows": rows, "start": round(found["started"]), "start and first diagnostics": round(found["opened"]),
+        "rows": rows, "start": round(records["started"]), "start and first diagnostics": round(records["opened"]),
         "limit": MOST, "over the limit": [name for name, row in rows.items() if row["median"] > MOST],
         "load before": round(before, 2), "load after": round(os.getloadavg()[0], 2), "cores": os.cpu_count(),
         "python": platform.python_version(), "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),

@@ -15,20 +15,20 @@ SAMPLES, SEED = 10, 0
 
 
 def captum(name: str, network: Callable[[], Any], chosen: tuple[int, ...], **arguments: Any) -> Callable[[], Any]:
-    """A method of Captum at the input, a call per class, summed over colours."""
+    """Run a method of Captum at the input, a call per class, summed over colours."""
 
     def each() -> np.ndarray:
         from captum import attr
 
         method = getattr(attr, name)(network())
-        found = [method.attribute(picture(), target=index, **arguments) for index in chosen]
-        return np.stack([one.detach()[0].sum(0).numpy() for one in found])
+        attributions = [method.attribute(picture(), target=index, **arguments) for index in chosen]
+        return np.stack([one.detach()[0].sum(0).numpy() for one in attributions])
 
     return each
 
 
 def picture() -> Any:
-    """(input=1, channel, y, x) in [0, 1], for a network behind its normalization."""
+    """Return (input=1, channel, y, x) in [0, 1], for a network behind its normalization."""
     return work.picture()[None].clone().requires_grad_()
 
 
@@ -60,7 +60,7 @@ def deconvnet(tiny: bool) -> Row:
 
 
 def noisy_copies(count: int) -> Any:
-    """(copy, channel, y, x): the copies that ours draws, so that both have the same noise."""
+    """Return (copy, channel, y, x): the copies that ours draws, so that both have the same noise."""
     import torch
 
     from bbilang.compiler.contract import bound
@@ -85,11 +85,11 @@ def noisy(tiny: bool, name: str, title: str, over_copies: Callable[[Any], Any]) 
     def captum() -> np.ndarray:
         from captum.attr import Saliency
 
-        method, found = Saliency(behind_normalization()), []
+        method, attributions = Saliency(behind_normalization()), []
         for index in chosen:
             every = method.attribute(copies.clone().requires_grad_(), target=index, abs=False)
-            found.append(over_copies(every).sum(0).numpy())
-        return np.stack(found)
+            attributions.append(over_copies(every).sum(0).numpy())
+        return np.stack(attributions)
 
     return made(name, f"{title} of {count} copies", f"{name}(n_samples={count})", chosen,
                 {"Captum, Saliency of the same copies in a batch": ("captum", captum)})  # fmt: skip

@@ -40,8 +40,8 @@ def rise(tiny: bool) -> Row:
     masks = kind.mask(parameters, 0, count, (224, 224), SEED)
 
     def loop() -> np.ndarray:
-        """As the authors' `explanations.py`: normalized pictures times the masks, in batches, all scores times all
-        masks."""
+        """Compute RISE as the authors' `explanations.py` does: normalized pictures times the masks, in batches, all
+        scores times all masks."""
         network, scores = work.theirs(), []
         with torch.no_grad():
             for start in range(0, count, 16):
@@ -57,12 +57,13 @@ def extremal_perturbation(tiny: bool) -> Row:
     chosen, steps, area = classes(tiny, 1), 4 if tiny else 20, 0.1
 
     def torchray() -> np.ndarray:
-        """With its defaults but for the steps, which are 800; blurred pictures, not black ones, as the paper has it."""
+        """Run TorchRay with its defaults except 800 steps, and with blurred pictures instead of black ones, as in the
+        paper."""
         from torchray.attribution.extremal_perturbation import extremal_perturbation as learn
 
         network = work.adapter().module  # its parameters have no gradients, as in TorchRay's own examples
-        found = [learn(network, work.normalized(), index, areas=[area], max_iter=steps)[0] for index in chosen]
-        return np.stack([mask[0, 0].numpy() for mask in found])
+        learned = [learn(network, work.normalized(), index, areas=[area], max_iter=steps)[0] for index in chosen]
+        return np.stack([mask[0, 0].numpy() for mask in learned])
 
     return made("extremal_perturbation", f"extremal perturbation, area {area:g}, {steps} steps",
                 f"extremal_perturbation(area={area}, steps={steps})", chosen,

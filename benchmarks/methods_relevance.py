@@ -19,15 +19,15 @@ def lrp(tiny: bool) -> Row:
         import torch
         from zennit.composites import EpsilonPlus
 
-        network, found = for_zennit(), []
+        network, attributions = for_zennit(), []
         with EpsilonPlus(canonizers=[exact_merge()]).context(network) as followed:
             for index in chosen:
                 x = work.normalized().clone().requires_grad_()
                 scores = followed(x)
                 start = torch.zeros_like(scores)
                 start[:, index] = scores.detach()[:, index]
-                found.append(torch.autograd.grad(scores, x, start)[0][0].sum(0).numpy())
-        return np.stack(found)
+                attributions.append(torch.autograd.grad(scores, x, start)[0][0].sum(0).numpy())
+        return np.stack(attributions)
 
     return made("lrp", "LRP, EpsilonPlus", 'lrp(composite="epsilon_plus")', chosen,
                 {"zennit, sums made modules": ("zennit", zennit)})  # fmt: skip
@@ -53,8 +53,8 @@ def excitation_backprop(tiny: bool) -> Row:
 
 
 def rectified() -> Any:
-    """A SqueezeNet with drawn weights: TorchRay expects every linear layer to read what a ReLU gave, and takes the
-    ReLU6, the linear bottlenecks and the sums of EfficientNet-Lite0 for something else."""
+    """Return a SqueezeNet with random weights: TorchRay expects every linear layer to read the result of a ReLU, and
+    mistakes the ReLU6, the linear bottlenecks and the sums of EfficientNet-Lite0 for something else."""
     peers.define_missing_operators()
     from torchvision.models import squeezenet1_1
 

@@ -36,7 +36,7 @@ class Unit:
     groups: int
 
     def pads(self, y: int, x: int) -> list[int]:
-        """TensorFlow's SAME padding: left, right, top, bottom."""
+        """Return TensorFlow's SAME padding: left, right, top, bottom."""
         kernel, pads = self.weight.shape[-1], []
         for size in (x, y):
             total = max((-(-size // self.stride) - 1) * self.stride + kernel - size, 0)
@@ -44,14 +44,14 @@ class Unit:
         return pads
 
     def push(self, x: Tensor) -> Tensor:
-        """Tangents through it: (tangent, channel, y, x) -> the same axes."""
+        """Push tangents through the unit: (tangent, channel, y, x) -> the same axes."""
         left, right, top, bottom = pads = self.pads(*x.shape[2:])
         if left == right and top == bottom:
             return F.conv2d(x, self.weight, None, self.stride, (top, left), 1, self.groups)
         return F.conv2d(F.pad(x, pads), self.weight, None, self.stride, 0, 1, self.groups)
 
     def pull(self, gradient: Tensor, y: int, x: int) -> Tensor:
-        """Cotangents back through it, to an input of that size."""
+        """Pull cotangents back through the unit, to an input of that size."""
         if self.weight.shape[-1] == 1:
             return F.conv2d(gradient, self.weight.transpose(0, 1).contiguous(memory_format=torch.channels_last))
         left, right, top, bottom = self.pads(y, x)
@@ -59,11 +59,11 @@ class Unit:
         size = (y, x) if even else (y + top + bottom, x + left + right)
         like = gradient.new_empty(len(gradient), self.weight.shape[1] * self.groups, *size)
         like = like.contiguous(memory_format=torch.channels_last)
-        found = torch.ops.aten.convolution_backward(
+        pulled = torch.ops.aten.convolution_backward(
             gradient, like, self.weight, None, [self.stride] * 2, [top, left] if even else [0, 0], [1, 1], False,
             [0, 0], self.groups, [True, False, False],
         )[0]  # fmt: skip
-        return found if even else found[:, :, top : top + y, left : left + x]
+        return pulled if even else pulled[:, :, top : top + y, left : left + x]
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Network:
     residual: frozenset[str]
 
     def blocks(self, start: str = "", end: str = "") -> list[str]:
-        """Names of the blocks from ``start`` on, and before ``end``."""
+        """Return the names of the blocks from ``start`` on, and before ``end``."""
         names = list(dict.fromkeys(name.partition(".")[0] for name in self.units if "." in name))
         return names[names.index(start) if start else 0 : names.index(end) if end else None]
 
@@ -90,12 +90,12 @@ class Values:
 
     masks: dict[str, Tensor] = field(default_factory=dict)
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
-    kept: dict[str, Tensor] = field(default_factory=dict)
+    captured: dict[str, Tensor] = field(default_factory=dict)
     scores: Tensor | None = None
 
 
 def fold(module: nn.Module, start: str = "block1a") -> Network:
-    """The scales of batch norms multiplied into the convolutions from a block on, channels last."""
+    """Fold the scales of batch norms into the convolutions from a block on, channels last."""
     units, residual, passed = {}, set(), False
     for name, child in module.named_modules():
         passed = passed or name == start
@@ -111,17 +111,18 @@ def fold(module: nn.Module, start: str = "block1a") -> Network:
 
 
 def normalized(image: Tensor) -> Tensor:
-    """(channel, y, x) or (input, channel, y, x) in [0, 1] -> (input, channel, y, x) as the network was trained on."""
+    """Normalize (channel, y, x) or (input, channel, y, x) in [0, 1] to (input, channel, y, x) as the network was
+    trained on."""
     return ((image if image.dim() == 4 else image[None]) * 255 - 127) / 128
 
 
 def unit(network: Network, name: str, x: Tensor, values: Values | None, keep: Sequence[str] = ()) -> Tensor:
-    """A unit as it comes."""
+    """Run a unit of the unchanged model."""
     y = network.module.get_submodule(name)(x)
     if values is not None:
         values.sizes[name] = (x.shape[2], x.shape[3])
         if name in keep:
-            values.kept[name] = y
+            values.captured[name] = y
         if not name.endswith("project"):
             mask = (y > 0) & (y < 6)
             values.masks[name] = mask.to(y.dtype).contiguous(memory_format=torch.channels_last)
@@ -129,7 +130,7 @@ def unit(network: Network, name: str, x: Tensor, values: Values | None, keep: Se
 
 
 def run(network: Network, blocks: Sequence[str], x: Tensor, values: Values | None, keep: Sequence[str] = ()) -> Tensor:
-    """Blocks as they come, one after another."""
+    """Run blocks of the unchanged model one after another."""
     for block in blocks:
         before = x
         for name in network.parts(block):
@@ -139,12 +140,12 @@ def run(network: Network, blocks: Sequence[str], x: Tensor, values: Values | Non
 
 
 def up_to(network: Network, image: Tensor, block: str) -> Tensor:
-    """What goes into a block."""
+    """Return the input of a block."""
     return run(network, network.blocks(end=block), network.module.stem(normalized(image)), None)
 
 
 def finish(network: Network, x: Tensor, values: Values) -> None:
-    """From the last block's result to the scores (input, class)."""
+    """Run from the last block's result to the scores (input, class)."""
     x = unit(network, "head", x, values)
     values.scores = network.module.classifier(x.mean((2, 3)))
 
@@ -152,8 +153,8 @@ def finish(network: Network, x: Tensor, values: Values) -> None:
 def pull(
     network: Network, blocks: Sequence[str], values: Values, cotangents: Tensor, reached: Callable[[str, Tensor], None]
 ) -> None:
-    """Cotangents (cotangent, class) back from the scores; ``reached(unit, gradient)`` with (cotangent, channel, y, x)
-    at the result of every expansion, from the last to that of the first block, where it ends."""
+    """Pull cotangents (cotangent, class) back from the scores. Calls ``reached(unit, gradient)`` with (cotangent,
+    channel, y, x) at the result of every expansion, from the last to that of the first block, where it ends."""
     gradient = (cotangents @ network.module.classifier.weight)[:, :, None, None] * values.masks["head"]
     gradient = gradient / gradient[0, 0].numel()
     gradient = network.units["head"].pull(gradient.contiguous(memory_format=torch.channels_last), *values.sizes["head"])
@@ -172,36 +173,37 @@ def pull(
 
 @torch.no_grad()
 def linear(module: nn.Module, image: Tensor, blocks: Sequence[str], classes: Sequence[int]) -> dict[str, Tensor]:
-    """Linear attribution of the channels of ``block.expand`` to classes: block -> (class, channel).
+    """Compute linear attribution of the channels of ``block.expand`` to classes: block -> (class, channel).
 
     ``blocks`` in forward order. One forward, one cotangent per class.
     """
-    found: dict[str, list[Tensor]] = {block: [] for block in blocks}
+    slopes: dict[str, list[Tensor]] = {block: [] for block in blocks}
     network, values = forward(module, image, blocks)
 
     def reached(name: str, gradient: Tensor) -> None:
-        if name in values.kept:
-            found[name.partition(".")[0]].append((gradient * values.kept[name]).sum((2, 3)))
+        if name in values.captured:
+            slopes[name.partition(".")[0]].append((gradient * values.captured[name]).sum((2, 3)))
 
     for hot in F.one_hot(torch.tensor(classes), module.classifier.out_features).float().split(COTANGENTS):
         pull(network, network.blocks(blocks[0]), values, hot, reached)
-    return {block: torch.cat(rows) for block, rows in found.items()}
+    return {block: torch.cat(rows) for block, rows in slopes.items()}
 
 
 def forward(module: nn.Module, image: Tensor, blocks: Sequence[str]) -> tuple[Network, Values]:
-    """One forward that keeps the expansions of blocks, and the masks above the earliest."""
+    """Run one forward that stores the expansions of blocks, and the masks above the earliest."""
     network, values = fold(module, blocks[0]), Values()
     keep = [f"{block}.expand" for block in blocks]
     x = up_to(network, image, blocks[0])
     finish(network, run(network, network.blocks(blocks[0]), x, values, keep), values)
-    for name, kept in values.kept.items():
-        values.kept[name] = kept.contiguous(memory_format=torch.channels_last)
+    for name, captured in values.captured.items():
+        values.captured[name] = captured.contiguous(memory_format=torch.channels_last)
     return network, values
 
 
 @torch.no_grad()
 def positions(module: nn.Module, image: Tensor, block: str) -> Tensor:
-    """Linear attribution of every position of a block's result to every class: (y * x, class). One tangent each."""
+    """Compute linear attribution of every position of a block's result to every class: (y * x, class). One tangent
+    each."""
     network = fold(module)
     names = network.blocks()
     above = names[names.index(block) + 1 :]
@@ -215,7 +217,7 @@ def positions(module: nn.Module, image: Tensor, block: str) -> Tensor:
 
 
 def push(network: Network, blocks: Sequence[str], values: Values, x: Tensor) -> Tensor:
-    """(tangent, channel, y, x) -> (tangent, class): the network's derivative at the values, applied to each."""
+    """Push (tangent, channel, y, x) -> (tangent, class): the network's derivative at the values, applied to each."""
     for block in blocks:
         before = x
         for name in network.parts(block):
@@ -229,8 +231,9 @@ def push(network: Network, blocks: Sequence[str], values: Values, x: Tensor) -> 
 
 
 def integrated_gradients(module: nn.Module, image: Tensor, block: str, index: int, n_steps: int = 50) -> Tensor:
-    """Integrated gradients of a class at ``block.expand``: (channel, y, x). The path starts at what the layer is for a
-    black picture; what bypasses the layer stays the picture's own; Gauss-Legendre nodes. Captum's conventions.
+    """Compute integrated gradients of a class at ``block.expand``: (channel, y, x). The path starts at the layer's
+    activation on a black picture; what bypasses the layer stays the picture's own; Gauss-Legendre nodes. Captum's
+    conventions.
 
     One forward of both pictures to the layer; then the network above it alone, forward and backward, for every node.
     Masks differ from node to node here, so that torch's own backward is the faster one.
@@ -261,33 +264,33 @@ def integrated_gradients(module: nn.Module, image: Tensor, block: str, index: in
 def mixed(
     module: nn.Module, image: Tensor, blocks: Sequence[str], classes: Sequence[int], maps: int, k: int
 ) -> dict[str, Tensor]:
-    """What the 200 elements show: for every block the ``k`` channels most excited (value, index) and, for every class,
-    the k with the highest attribution; for the first ``maps`` classes attribution by position.
+    """Return what the 200 elements show: for every block the ``k`` channels most excited (value, index) and, for every
+    class, the k with the highest attribution; for the first ``maps`` classes attribution by position.
 
     Keys ``block``, ``block/class`` and ``block/class/map``. One forward, one cotangent per class.
     """
     network, values = forward(module, image, blocks)
-    found = {block: strongest(values.kept[f"{block}.expand"][0].sum((1, 2)), k) for block in blocks}
+    shown = {block: strongest(values.captured[f"{block}.expand"][0].sum((1, 2)), k) for block in blocks}
     places = torch.arange(len(classes)).split(COTANGENTS)
 
     for some in places:
 
         def reached(name: str, gradient: Tensor, some: Tensor = some) -> None:
-            if name not in values.kept:
+            if name not in values.captured:
                 return
             block = name.partition(".")[0]
-            product = gradient * values.kept[name]
-            for place, one, sums in zip(some.tolist(), product, product.sum((2, 3)), strict=True):
-                found[f"{block}/{classes[place]}"] = strongest(sums, k)
-                if place < maps:
-                    found[f"{block}/{classes[place]}/map"] = one.sum(0)
+            product = gradient * values.captured[name]
+            for number, one, sums in zip(some.tolist(), product, product.sum((2, 3)), strict=True):
+                shown[f"{block}/{classes[number]}"] = strongest(sums, k)
+                if number < maps:
+                    shown[f"{block}/{classes[number]}/map"] = one.sum(0)
 
         hot = F.one_hot(torch.tensor(classes)[some], module.classifier.out_features).float()
         pull(network, network.blocks(blocks[0]), values, hot, reached)
-    return found
+    return shown
 
 
 def strongest(values: Tensor, k: int) -> Tensor:
-    """(value and index, k)"""
+    """Return (value and index, k)."""
     best = values.topk(k)
     return torch.stack([best.values, best.indices.to(values.dtype)])

@@ -14,36 +14,36 @@ from benchmarks import minimal, work
 from benchmarks.harness import KINKS, Limit, Numbers, Row, Way
 
 BLOCKS = ("block3a", "block3b", "block4a", "block4c", "block5a", "block5c", "block6b", "block6c")
-MAPS, KEPT = 4, 8
+MAPS, SHOWN = 4, 8
 
 
 def row(tiny: bool = False) -> Row:
     blocks, classes, maps = (BLOCKS[-2:], work.ranked()[:2], 1) if tiny else (BLOCKS, work.ranked()[:20], MAPS)
     lines: dict[str, str] = {}
     for b in blocks:
-        lines[b] = f"{b}.expand.channel | activation | top({KEPT}) | present(bars)"
-        for place, c in enumerate(classes):
-            lines[f"{b}/{c}"] = f"{b}.expand.channel | attribute(output[{c}]) | top({KEPT}) | present(bars)"
-            if place < maps:
+        lines[b] = f"{b}.expand.channel | activation | top({SHOWN}) | present(bars)"
+        for index, c in enumerate(classes):
+            lines[f"{b}/{c}"] = f"{b}.expand.channel | attribute(output[{c}]) | top({SHOWN}) | present(bars)"
+            if index < maps:
                 lines[f"{b}/{c}/map"] = f"{b}.expand.spatial | attribute(output[{c}]) | present(heatmap)"
 
     def ours(results: Any) -> Numbers:
-        found = {}
-        for place, name in enumerate(lines):
+        values = {}
+        for index, name in enumerate(lines):
             if name.endswith("map"):
-                found[name] = work.values(results, place, "y", "x")
+                values[name] = work.values(results, index, "y", "x")
             else:
-                found[name] = work.values(results, place, "channel")
-                found[f"{name} channels"] = work.atoms(results, place, "channel")
-        return found
+                values[name] = work.values(results, index, "channel")
+                values[f"{name} channels"] = work.atoms(results, index, "channel")
+        return values
 
-    def least(found: Any) -> Numbers:
+    def least(shown: Any) -> Numbers:
         numbers: dict[str, np.ndarray] = {}
-        for name, values in found.items():
+        for name, value in shown.items():
             if name.endswith("map"):
-                numbers[name] = values.numpy()
+                numbers[name] = value.numpy()
             else:
-                numbers[name], numbers[f"{name} channels"] = values[0].numpy(), values[1].long().numpy()
+                numbers[name], numbers[f"{name} channels"] = value[0].numpy(), value[1].long().numpy()
         return numbers
 
     return Row(
@@ -54,7 +54,7 @@ def row(tiny: bool = False) -> Row:
             Way(
                 "minimum",
                 "minimum",
-                lambda: minimal.mixed(work.adapter().module, work.picture(), blocks, classes, maps, KEPT),
+                lambda: minimal.mixed(work.adapter().module, work.picture(), blocks, classes, maps, SHOWN),
                 least,
             ),
         ),

@@ -27,8 +27,8 @@ _library: list[Any] = []
 
 
 def define_missing_operators() -> None:
-    """torchvision's wheel for CUDA beside a CPU torch: its Python part imports once the two operators exist that it
-    names while it is imported. They are declared without code, and nothing here calls them."""
+    """Declare the two operators that torchvision's Python part needs to import when its CUDA wheel stands beside a CPU
+    torch. They have no code, and nothing here calls them."""
     import torch
 
     try:
@@ -45,7 +45,7 @@ def define_missing_operators() -> None:
 
 @cache
 def reason_missing(peer: str) -> str:
-    """Why a peer cannot be had here; nothing where it can."""
+    """Return why a peer is not available here; empty where it is."""
     try:
         if peer != "captum":
             define_missing_operators()
@@ -56,18 +56,18 @@ def reason_missing(peer: str) -> str:
 
 
 def ways(
-    wanted: Mapping[str, tuple[str, Callable[[], Any]]],
+    requested: Mapping[str, tuple[str, Callable[[], Any]]],
     numbers: Callable[[Any], Numbers],
     shares: Mapping[str, float] | None = None,
 ) -> tuple[tuple[Way, ...], dict[str, str]]:
-    """(ways that can be had, name -> why not): of name -> (peer, work)."""
-    found, missing = [], {}
-    for name, (peer, each) in wanted.items():
+    """Return (available ways as name -> (peer, work), name -> why a way is not available)."""
+    offered, missing = [], {}
+    for name, (peer, each) in requested.items():
         if reason := reason_missing(peer):
             missing[name] = reason
         else:
-            found.append(Way(name, "beside", each, numbers, (shares or {}).get(name, 1.0)))
-    return tuple(found), missing
+            offered.append(Way(name, "beside", each, numbers, (shares or {}).get(name, 1.0)))
+    return tuple(offered), missing
 
 
 def _layer(path: str) -> Any:
@@ -75,26 +75,26 @@ def _layer(path: str) -> Any:
 
 
 def captum_linear(paths: Sequence[str], classes: Sequence[int], together: bool) -> dict[str, np.ndarray]:
-    """Layer -> (class, channel): one call per class with a list of layers, or one per class and layer."""
+    """Return layer -> (class, channel): one call per class with a list of layers, or one per class and layer."""
     from captum.attr import LayerGradientXActivation
 
     rows: dict[str, list[np.ndarray]] = {path: [] for path in paths}
     for index in classes:
         if together:
             method = LayerGradientXActivation(work.theirs(), [_layer(path) for path in paths])
-            found = method.attribute(work.normalized(), target=index)
+            attributions = method.attribute(work.normalized(), target=index)
         else:
-            found = [
+            attributions = [
                 LayerGradientXActivation(work.theirs(), _layer(path)).attribute(work.normalized(), target=index)
                 for path in paths
             ]
-        for path, each in zip(paths, found, strict=True):
+        for path, each in zip(paths, attributions, strict=True):
             rows[path].append(each.detach()[0].sum((1, 2)).numpy())
     return {path: np.stack(each) for path, each in rows.items()}
 
 
 def captum_positions(path: str, classes: Sequence[int]) -> np.ndarray:
-    """(y * x, class): one call per class."""
+    """Return (y * x, class): one call per class."""
     from captum.attr import LayerGradientXActivation
 
     method = LayerGradientXActivation(work.theirs(), _layer(path))
@@ -104,7 +104,8 @@ def captum_positions(path: str, classes: Sequence[int]) -> np.ndarray:
 
 
 def captum_integrated_gradients(path: str, index: int, n_steps: int) -> Any:
-    """(channel, y, x); the layer starts at what it is for a black picture, and Gauss-Legendre is Captum's default."""
+    """Return (channel, y, x); the path starts at the layer's activation on a black picture, and Gauss-Legendre is
+    Captum's default."""
     import torch
     from captum.attr import LayerIntegratedGradients
 
@@ -114,7 +115,8 @@ def captum_integrated_gradients(path: str, index: int, n_steps: int) -> Any:
 
 
 def lucent(layer: str, channels: Sequence[int], steps: int) -> list[np.ndarray]:
-    """Icons as uint8 (y, x, rgb), one after another with torch-lucent's defaults: 128 px, shown to the network at 224.
+    """Return icons as uint8 (y, x, rgb), one after another with torch-lucent's defaults: 128 px, shown to the network
+    at 224.
 
     Its own normalization is ImageNet's mean and deviation; this network's takes its place.
     """
@@ -127,7 +129,7 @@ def lucent(layer: str, channels: Sequence[int], steps: int) -> list[np.ndarray]:
     for channel in channels:
         np.random.seed(channel)
         torch.manual_seed(channel)
-        found = render.render_vis(
+        rendered = render.render_vis(
             copy.deepcopy(work.theirs()),  # its hooks stay on the module
             f"{layer.replace('.', '_')}:{channel}",
             param_f=lambda: param.image(128),
@@ -137,5 +139,5 @@ def lucent(layer: str, channels: Sequence[int], steps: int) -> list[np.ndarray]:
             progress=False,
             show_image=False,
         )
-        pictures.append((np.asarray(found[-1])[0] * 255).round().astype(np.uint8))
+        pictures.append((np.asarray(rendered[-1])[0] * 255).round().astype(np.uint8))
     return pictures

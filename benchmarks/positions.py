@@ -20,14 +20,14 @@ def row(tiny: bool = False) -> Row:
         values = work.values(results, 0, "y", "x", "class")
         return {"all classes": values.reshape(-1, values.shape[-1]), "some": values.reshape(-1, 1000)[:, :classes]}
 
-    def whole(found: Any) -> Numbers:
-        return {"all classes": np.asarray(found)}
+    def whole(rows: Any) -> Numbers:
+        return {"all classes": np.asarray(rows)}
 
     share = classes / 1000
     name = f"Captum, a call per class (timed: {classes} of them)"
     beside, missing = peers.ways(
         {name: ("captum", lambda: peers.captum_positions(block, range(classes)))},
-        lambda found: {"some": found},
+        lambda rows: {"some": rows},
         {name: share},
     )
     reverse = Way("bbilang, forced to batched reverse mode", "beside", work.page(text, force="reverse"), ours)

@@ -18,12 +18,12 @@ OWN = 0.5  # by how much the load may lie above our own threads
 
 
 def kind_of(record: Record) -> tuple[str, str]:
-    """(processor with the vector instructions that torch used, device)."""
+    """Return (processor with the vector instructions that torch used, device)."""
     return record["machine"]["cpu"], record["machine"]["device"]
 
 
 def processor_name(record: Record) -> str:
-    """The processor in a few words: "Intel Xeon, AVX512"."""
+    """Return a short name of the processor: "Intel Xeon, AVX512"."""
     name, device = kind_of(record)
     for mark in ("(R)", "(TM)", "Processor"):
         name = name.replace(mark, " ")
@@ -32,21 +32,24 @@ def processor_name(record: Record) -> str:
 
 
 def disturbances(record: Record) -> tuple[str, ...]:
-    """What else went on, in words; empty for a quiet record. The load counts where other processes were not measured:
-    rows follow each other, so that up to our own threads it is ours."""
-    found = []
+    """Return what else was running, in words; empty for an undisturbed record. The load counts where other processes
+    were not measured: rows follow each other, so load up to our own number of threads is ours."""
+    reasons = []
     if record.get("stolen", 0.0) > STOLEN:
-        found.append(f"{record['stolen']:.0%} of the processors' time went to other machines")
+        reasons.append(f"{record['stolen']:.0%} of the processors' time went to other machines")
     if "others" in record:
         if record["others"] > OTHERS:
-            found.append(f"{record['others']:.0%} of the processors' time went to other processes")
+            reasons.append(f"{record['others']:.0%} of the processors' time went to other processes")
     elif max(record["load"], record["load_after"]) > record["threads"] + OWN:
-        found.append(f"load {record['load']} before and {record['load_after']} after, with {record['threads']} threads")
-    return tuple(found)
+        reasons.append(
+            f"load {record['load']} before and {record['load_after']} after, with {record['threads']} threads"
+        )
+    return tuple(reasons)
 
 
-def kept(records: Sequence[Record]) -> list[Record]:
-    """Of records in the order of time, the one of each kind of processor that counts; kinds in order of appearance."""
+def current(records: Sequence[Record]) -> list[Record]:
+    """Return, of records in the order of time, the current one of each kind of processor; kinds in order of
+    appearance."""
     best: dict[tuple[str, str], Record] = {}
     for record in records:
         kind = kind_of(record)

@@ -16,14 +16,14 @@ PACKAGES = ("bbilang", "torch", "numpy", "captum", "torch-lucent", "grad-cam", "
 
 
 def surroundings() -> dict[str, Any]:
-    """Machine, system, versions, threads, load and commit, as a record."""
+    """Return machine, system, versions, threads, load and commit, as a record."""
     import torch
 
     return {
         "machine": {"cpu": processor(), "cores": os.cpu_count(), "memory_gb": memory_gb(), "device": device()},
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
-        "versions": {name: found for name in PACKAGES if (found := _version(name))},
+        "versions": {name: own_version for name in PACKAGES if (own_version := _version(name))},
         "threads": torch.get_num_threads(),
         "load": load(),
         **commit(),
@@ -31,7 +31,7 @@ def surroundings() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The name of the CPU, and which vector instructions torch found."""
+    """Return the name of the CPU and the vector instructions that torch uses."""
     import torch
 
     name = platform.processor() or platform.machine()
@@ -54,13 +54,13 @@ def device() -> str:
 
 
 def load() -> float:
-    """Processes that ran or waited over the last minute."""
+    """Return the mean number of processes that ran or waited over the last minute."""
     return round(os.getloadavg()[0], 2)
 
 
 def processor_seconds() -> tuple[float, float, float]:
-    """(what other machines on the same processors took, what processes of this one did, all) since the start; Linux
-    calls the first steal."""
+    """Return (seconds stolen by other machines on the same processors, used by processes of this one, all) since the
+    start; Linux calls the first steal."""
     times = psutil.cpu_times()
     stolen, idle = getattr(times, "steal", 0.0), times.idle + getattr(times, "iowait", 0.0)
     total = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
@@ -68,7 +68,7 @@ def processor_seconds() -> tuple[float, float, float]:
 
 
 def commit() -> dict[str, Any]:
-    """The commit, and whether code that runs differs from it."""
+    """Return the commit, and whether the code that runs differs from it."""
 
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.figure import figure
 from benchmarks.harness import ROOT, ROUNDS, ROWS
-from benchmarks.records import Record, disturbances, kept, processor_name
+from benchmarks.records import Record, current, disturbances, processor_name
 
 RESULTS = Path(__file__).parent / "results"
 LSP = RESULTS / "lsp.json"
@@ -31,7 +31,7 @@ bench` repeats all measurements and writes this page; `make bench ROWS=linear QU
 
 
 def records_of(row: str) -> list[Record]:
-    """What is kept of a row, in the order of time."""
+    """Return the stored records of a row, in the order of time."""
     path = RESULTS / f"{row}.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     return [json.loads(line) for line in lines if line.strip()]
@@ -50,46 +50,47 @@ def times(value: float) -> str:
 
 
 def ours_of(record: Record) -> tuple[str, Record]:
-    """(name, way): ours; where there are several, the slowest."""
+    """Return (name, way) of ours; where there are several, the slowest."""
     own = {name: way for name, way in record["ways"].items() if way["kind"] == "ours"}
     return max(own.items(), key=lambda item: item[1]["wall_s"])
 
 
 def verdicts(record: Record) -> list[tuple[str, str, bool | None]]:
-    """(what must be reached, what was measured, whether it is) for every limit; None where a way was not timed."""
-    found: list[tuple[str, str, bool | None]] = []
+    """Return (the limit in words, the measurement, whether it is within) for every limit; None where a way was not
+    timed."""
+    reached: list[tuple[str, str, bool | None]] = []
     _, ours = ours_of(record)
     for limit in record["limits"]:
         value, against = limit["value"], limit["against"]
         other = record["ways"].get(against)
         if limit["how"] == "seconds":
-            found.append((f"{value:g} s", seconds(ours["wall_s"]), ours["wall_s"] <= value))
+            reached.append((f"{value:g} s", seconds(ours["wall_s"]), ours["wall_s"] <= value))
         elif other is None:
-            found.append((f"{value:g} x, {against}", "not timed", None))
+            reached.append((f"{value:g} x, {against}", "not timed", None))
         elif limit["how"] == "times":
             ratio = ours["wall_s"] / other["wall_s"]
-            found.append((f"{value:g} x of {against}", times(ratio), ratio <= value))
+            reached.append((f"{value:g} x of {against}", times(ratio), ratio <= value))
         else:
             ratio = other["wall_s"] / ours["wall_s"]
-            found.append((f"{value:g} x faster than {against}", times(ratio), ratio >= value))
-    return found
+            reached.append((f"{value:g} x faster than {against}", times(ratio), ratio >= value))
+    return reached
 
 
 def beside(record: Record) -> list[str]:
-    """How many times as long as ours each other way takes."""
+    """Return each other way's time as a multiple of ours."""
     _, ours = ours_of(record)
-    found = []
+    rows = []
     for name, way in record["ways"].items():
         if way["kind"] == "beside":
             guess = record["expected"].get(name)
             expected = f" ({guess:g} x expected)" if guess else ""
-            found.append(f"{name}: {times(way['wall_s'] / ours['wall_s'])}{expected}")
-    found += [f"{name}: results differ, not timed" for name in record["unequal"]]
-    return [*found, *(f"{name}: not installed" for name in record["missing"])]
+            rows.append(f"{name}: {times(way['wall_s'] / ours['wall_s'])}{expected}")
+    rows += [f"{name}: results differ, not timed" for name in record["unequal"]]
+    return [*rows, *(f"{name}: not installed" for name in record["missing"])]
 
 
 def lines_of(record: Record) -> list[str]:
-    """A record in a few lines, for the terminal."""
+    """Format a record in a few lines, for the terminal."""
     name, ours = ours_of(record)
     lines = [f"{record['row']}: {record['title']}", f"  {name} {seconds(ours['wall_s'])}"]
     lines += [f"  under other load: {each}" for each in disturbances(record)]
@@ -105,7 +106,7 @@ def lines_of(record: Record) -> list[str]:
 
 
 def _summary(records: Sequence[Record]) -> list[str]:
-    """A line for each record; those of one row follow each other."""
+    """Return a line for each record; those of one row follow each other."""
     columns = ("work", "processor", "required", "measured", "others, relative to ours", "time of ours",
                "peak memory, ours and minimum")  # fmt: skip
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
@@ -157,7 +158,7 @@ def _details(record: Record) -> list[str]:
 
 
 def _language_server(record: Record) -> list[str]:
-    """What `python -m benchmarks.lsp` found."""
+    """Return the results of `python -m benchmarks.lsp`."""
     said = f"`python -m benchmarks.lsp`: {record['what']}. The limit for each request is {record['limit']:g} ms."
     lines = ["## The language server", "", said, ""]
     lines += ["| request | median | 95th percentile | requests |", "|---|---|---|---|"]
@@ -172,7 +173,7 @@ def _language_server(record: Record) -> list[str]:
 
 
 def page(records: Sequence[Record]) -> str:
-    """The text of docs/benchmarks.md."""
+    """Return the text of docs/benchmarks.md."""
     blocks = [
         HEAD.rstrip(),
         "",
@@ -198,9 +199,10 @@ def page(records: Sequence[Record]) -> str:
 
 
 def bars(records: Sequence[Record]) -> list[tuple[str, list[tuple[str, float, str]]]]:
-    """(title, [(way, times ours, kind)]) of every record, for the figure; with the processor where it matters."""
+    """Return (title, [(way, times ours, kind)]) of every record, for the figure; with the processor where it
+    matters."""
     titles = Counter(record["title"] for record in records)
-    found = []
+    figures = []
     for record in records:
         name, ours = ours_of(record)
         ways = [(name, 1.0, "ours")]
@@ -210,13 +212,13 @@ def bars(records: Sequence[Record]) -> list[tuple[str, list[tuple[str, float, st
             if way["kind"] != "ours"
         ]
         several = f" ({processor_name(record)})" if titles[record["title"]] > 1 else ""
-        found.append((record["title"] + several, ways))
-    return found
+        figures.append((record["title"] + several, ways))
+    return figures
 
 
 def texts() -> dict[Path, str]:
-    """File -> what it should hold."""
-    records = [record for row in ROWS for record in kept(records_of(row))]
+    """Return file -> expected content."""
+    records = [record for row in ROWS for record in current(records_of(row))]
     return {PAGE: page(records), FIGURE: figure(bars(records))} if records else {}
 
 

@@ -32,7 +32,7 @@ ROUNDS = 5
 
 @cache
 def networks() -> dict[str, tuple[nn.Module, Tensor]]:
-    """Name -> (module, normalized picture)."""
+    """Return name -> (module, normalized picture)."""
     folded = copy.deepcopy(work.adapter().module)
     for child in folded.modules():
         if hasattr(child, "convolution"):
@@ -49,7 +49,7 @@ def networks() -> dict[str, tuple[nn.Module, Tensor]]:
 
 
 def children(module: nn.Module, start: str = "", end: str = "pool") -> list[tuple[str, nn.Module]]:
-    """The network's parts in order, from ``start`` on and before ``end``."""
+    """Return the network's parts in order, from ``start`` on and before ``end``."""
     names = [name for name, _ in module.named_children()]
     chosen = names[names.index(start) if start else 0 : names.index(end)]
     return [(name, module.get_submodule(name)) for name in chosen]
@@ -69,51 +69,51 @@ def classify(module: nn.Module, x: Tensor) -> Tensor:
 
 
 @contextmanager
-def kept(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[dict[str, Tensor]]:
-    """Collects the expansions of the blocks; the first becomes a leaf, after ``change``."""
-    found: dict[str, Tensor] = {}
+def capturing(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[dict[str, Tensor]]:
+    """Capture the expansions of the blocks inside; the first becomes a leaf, after ``change``."""
+    captured: dict[str, Tensor] = {}
 
     def keep(block: str, _: Any, __: Any, result: Tensor) -> Tensor:
-        found[block] = result if result.requires_grad else change(result.detach()).requires_grad_()
-        return found[block]
+        captured[block] = result if result.requires_grad else change(result.detach()).requires_grad_()
+        return captured[block]
 
     handles = [module.get_submodule(f"{block}.expand").register_forward_hook(partial(keep, block)) for block in BLOCKS]
     try:
-        yield found
+        yield captured
     finally:
         for handle in handles:
             handle.remove()
 
 
 def sums(gradients: Sequence[Tensor], layers: Sequence[Tensor]) -> dict[str, np.ndarray]:
-    """Gradients (class, 1 or none, channel, y, x) by layer -> block -> (class, channel)."""
+    """Sum gradients (class, 1 or none, channel, y, x) by layer to block -> (class, channel)."""
     pairs = zip(BLOCKS, gradients, layers, strict=True)
     return {block: (g.flatten(0, 1) * a.detach()).sum((2, 3)).numpy() for block, g, a in pairs}
 
 
 def cotangents_in_turn(module: nn.Module, x: Tensor, classes: Sequence[int]) -> dict[str, np.ndarray]:
-    with kept(module, lambda t: t) as found:
+    with capturing(module, lambda t: t) as captured:
         scores = module(x)
-        layers = [found[block] for block in BLOCKS]
+        layers = [captured[block] for block in BLOCKS]
         rows = [torch.autograd.grad(scores[0, c], layers, retain_graph=True) for c in classes]
     return sums([torch.stack(each) for each in zip(*rows, strict=True)], layers)
 
 
 def cotangents_batched(module: nn.Module, x: Tensor, classes: Sequence[int]) -> dict[str, np.ndarray]:
-    with kept(module, lambda t: t) as found:
+    with capturing(module, lambda t: t) as captured:
         scores = module(x)
-        layers = [found[block] for block in BLOCKS]
+        layers = [captured[block] for block in BLOCKS]
         hot = F.one_hot(torch.tensor(classes), 1000).float()[:, None]
         return sums(torch.autograd.grad(scores, layers, hot, is_grads_batched=True), layers)
 
 
 def pictures_copied(module: nn.Module, x: Tensor, classes: Sequence[int]) -> dict[str, np.ndarray]:
-    """One picture for each class, all the way."""
-    with kept(module, lambda t: t) as found:
+    """Run one copy of the picture for each class through the whole network."""
+    with capturing(module, lambda t: t) as captured:
         scores = module(x.expand(len(classes), -1, -1, -1))
-        layers = [found[block] for block in BLOCKS]
-        found_all = torch.autograd.grad(scores.gather(1, torch.tensor(classes)[:, None]).sum(), layers)
-        return sums([g[:, None] for g in found_all], layers)
+        layers = [captured[block] for block in BLOCKS]
+        everything = torch.autograd.grad(scores.gather(1, torch.tensor(classes)[:, None]).sum(), layers)
+        return sums([g[:, None] for g in everything], layers)
 
 
 def linear() -> dict[str, Callable[[], dict[str, np.ndarray]]]:
@@ -134,14 +134,14 @@ def linear() -> dict[str, Callable[[], dict[str, np.ndarray]]]:
 
 
 def directions(layer: Tensor) -> Tensor:
-    """(y * x, 1, channel, y, x): the layer's own vector at one position each, zero elsewhere."""
+    """Return (y * x, 1, channel, y, x): the layer's own vector at one position each, zero elsewhere."""
     y, x = layer.shape[2:]
     number = torch.arange(y * x)
-    found = torch.zeros(y * x, *layer.shape[1:])
-    found[number, :, number // x, number % x] = layer[0].flatten(1).T
+    vectors = torch.zeros(y * x, *layer.shape[1:])
+    vectors[number, :, number // x, number % x] = layer[0].flatten(1).T
     if layer.is_contiguous(memory_format=torch.channels_last):
-        found = found.contiguous(memory_format=torch.channels_last)
-    return found[:, None]
+        vectors = vectors.contiguous(memory_format=torch.channels_last)
+    return vectors[:, None]
 
 
 def jvp_under_vmap(module: nn.Module, x: Tensor, chunk: int) -> dict[str, np.ndarray]:
@@ -166,11 +166,11 @@ def cotangents_of_all_classes(module: nn.Module, x: Tensor, chunk: int) -> dict[
         layer = through(children(module, end="block6a"), x)
     layer = layer.requires_grad_()
     scores = classify(module, through(children(module, "block6a"), layer))
-    found = []
+    gradients = []
     for hot in torch.eye(1000)[:, None].split(chunk):
         (gradient,) = torch.autograd.grad(scores, layer, hot, is_grads_batched=True, retain_graph=True)
-        found.append((gradient[:, 0] * layer.detach()).sum(1).flatten(1))
-    return {"all": torch.cat(found).T.numpy()}
+        gradients.append((gradient[:, 0] * layer.detach()).sum(1).flatten(1))
+    return {"all": torch.cat(gradients).T.numpy()}
 
 
 def tangents() -> dict[str, Callable[[], dict[str, np.ndarray]]]:
@@ -190,10 +190,10 @@ def path() -> dict[str, Callable[[], dict[str, np.ndarray]]]:
     def points_at_once(count: int) -> dict[str, np.ndarray]:
         before, minimal.POINTS = minimal.POINTS, count
         try:
-            found = minimal.integrated_gradients(work.adapter().module, work.picture(), BLOCK, index)
+            attribution = minimal.integrated_gradients(work.adapter().module, work.picture(), BLOCK, index)
         finally:
             minimal.POINTS = before
-        return {"all": found.sum((1, 2)).numpy()}
+        return {"all": attribution.sum((1, 2)).numpy()}
 
     return {"minimum": partial(points_at_once, minimal.POINTS)} | {
         f"{count} points at once": partial(points_at_once, count) for count in (5, 10, 50)
@@ -206,16 +206,16 @@ GROUPS = {"linear": linear, "tangents": tangents, "path": path}
 def main(names: Sequence[str]) -> None:
     for name in names or GROUPS:
         ways = GROUPS[name]()
-        made = tuple(Way(each, "beside", work, lambda found: found) for each, work in ways.items())
-        wanted = ways["minimum"]()
-        found = {way.name: errors(wanted, way.work()) for way in made}
+        made = tuple(Way(each, "beside", work, lambda results: results) for each, work in ways.items())
+        expected = ways["minimum"]()
+        results = {way.name: errors(expected, way.work()) for way in made}
         timed = {each: timing.to_json(1.0) for each, timing in alternate(made, ROUNDS, lambda _: None).items()}
         least = timed["minimum"]
         print(f"{name}, {torch.get_num_threads()} threads: median, times the minimum, by processor time, difference")
         for each, one in timed.items():
             ratio, cpu = one["wall_s"] / least["wall_s"], one["cpu_s"] / least["cpu_s"]
             print(
-                f"  {each:52} {seconds(one['wall_s']):>8} {ratio:6.2f} x {cpu:6.2f} x {found[each]:10.1e}", flush=True
+                f"  {each:52} {seconds(one['wall_s']):>8} {ratio:6.2f} x {cpu:6.2f} x {results[each]:10.1e}", flush=True
             )
 
 

@@ -13,7 +13,7 @@ SAMPLE = "sample:chelsea"
 
 @cache
 def adapter() -> Any:
-    """EfficientNet-Lite0 as bbilang loads it, parameters without gradients."""
+    """Return EfficientNet-Lite0 as bbilang loads it, parameters without gradients."""
     from bbilang.runtime.models.loading import load
 
     return load("efficientnet_lite0")
@@ -21,7 +21,7 @@ def adapter() -> Any:
 
 @cache
 def theirs() -> Any:
-    """The same network as a user of a peer has it: a module in eval mode whose parameters have gradients."""
+    """Return the same network as a user of a peer has it: a module in eval mode whose parameters have gradients."""
     import copy
 
     return copy.deepcopy(adapter().module).eval().requires_grad_(True)
@@ -29,20 +29,20 @@ def theirs() -> Any:
 
 @cache
 def picture() -> Any:
-    """(channel, y, x) in [0, 1]."""
+    """Return (channel, y, x) in [0, 1]."""
     from bbilang.runtime.inputs.load import picture_of
 
     return picture_of(SAMPLE, "chelsea", adapter()).image
 
 
 def normalized() -> Any:
-    """(input=1, channel, y, x), as the network takes it."""
+    """Return (input=1, channel, y, x), as the network takes it."""
     return adapter().normalize(picture()[None])
 
 
 @cache
 def ranked() -> tuple[int, ...]:
-    """All classes by their scores, highest first."""
+    """Return all classes by their scores, highest first."""
     import torch
 
     with torch.no_grad():
@@ -50,8 +50,8 @@ def ranked() -> tuple[int, ...]:
 
 
 def page(text: str, model: Any = None, **options: Any) -> Callable[[], Any]:
-    """The text compiled, with options of `bbilang.optimize`; calling gives its results. Nothing is cached on disk, so
-    every call runs the network: EfficientNet-Lite0 unless another ``model`` is given."""
+    """Compile a text with options of `bbilang.optimize`. Calling the result runs it and returns its results. Nothing is
+    cached on disk, so every call runs the network: EfficientNet-Lite0 unless another ``model`` is given."""
     import bbilang
 
     model = adapter() if model is None else model
@@ -60,14 +60,15 @@ def page(text: str, model: Any = None, **options: Any) -> Callable[[], Any]:
     return lambda: bbilang.execute(steps, model=model, input=picture(), cache=False)
 
 
-def values(results: Any, place: int, *dims: str) -> np.ndarray:
-    """The numbers of the element at a place of the text, its axes in this order; the axis `input` of size 1 is gone."""
-    field = results.fields[results.program.elements[place].id]
+def values(results: Any, offset: int, *dims: str) -> np.ndarray:
+    """Return the numbers of the element at a position in the text, its axes in this order; the axis `input` of size 1
+    is gone."""
+    field = results.fields[results.program.elements[offset].id]
     return field.values.ordered(("input", *dims)).data[0]
 
 
-def atoms(results: Any, place: int, *dims: str) -> np.ndarray:
-    """Which atoms the element at a place shows, by the last of its axes."""
-    field = results.fields[results.program.elements[place].id]
+def atoms(results: Any, offset: int, *dims: str) -> np.ndarray:
+    """Return the atoms that the element at a position in the text shows, by the last of its axes."""
+    field = results.fields[results.program.elements[offset].id]
     coordinates = field.coords[dims[-1]]
     return coordinates.ordered([d for d in ("input", *dims) if d in coordinates.dims]).data.reshape(-1)

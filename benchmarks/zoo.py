@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def check(networks: list[Network], keep: bool) -> None:
-    """One line for each network, and one before them that says where it ran."""
+    """Write one line per network, and one before them that names the machine."""
     sys.path.insert(0, str(ROOT / "tests" / "models"))
     import libraries
 
@@ -62,18 +62,18 @@ def check(networks: list[Network], keep: bool) -> None:
         print(json.dumps(surroundings()), file=file, flush=True)
         for number, network in enumerate(networks):
             began = time.monotonic()
-            found = {"name": network.name, **one(network)}
+            record = {"name": network.name, **one(network)}
             gc.collect()
-            found |= {
+            record |= {
                 "seconds": round(time.monotonic() - began, 1),
                 "resident_mb": psutil.Process().memory_info().rss >> 20,
             }
-            print(json.dumps(found), file=file, flush=True)
-            print(f"{number + 1}/{len(networks)}", json.dumps(found), flush=True)
+            print(json.dumps(record), file=file, flush=True)
+            print(f"{number + 1}/{len(networks)}", json.dumps(record), flush=True)
 
 
 def one(network: Network) -> dict[str, Any]:
-    """What happens to one network: `parameters`, `layer`, and the outcome of each question."""
+    """Return the results for one network: `parameters`, `layer`, and the outcome of each question."""
     torch.manual_seed(0)
     try:
         module = network.make().eval()
@@ -95,7 +95,8 @@ def one(network: Network) -> dict[str, Any]:
 
 
 def randomize(module: nn.Module) -> None:
-    """Weights at which every part takes part: norms that do something, no layer scale of nearly zero, no zero heads."""
+    """Set weights at which every part contributes: norms that are not the identity, no layer scale near zero, no zero
+    heads."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in module.parameters():
@@ -109,7 +110,7 @@ def randomize(module: nn.Module) -> None:
 
 
 def middle(subject: Any) -> str:
-    """A block with positions or tokens, somewhat above the middle of the network."""
+    """Return a block with positions or tokens, somewhat above the middle of the network."""
     children = {path for path, part in subject.module.named_modules() if next(part.children(), None) is not None}
     layers = [x for x in subject.description.layers if len(x.shape) > 1 and x.inputs]
     layers = [x for x in layers if x.module in children] or layers
@@ -120,7 +121,7 @@ Question = tuple[str, Callable[[nn.Module, Tensor], Tensor]]  # a text, and what
 
 
 def asked(network: Network, layer: str, path: str, atom: str, size: int) -> Iterator[tuple[str, Question]]:
-    """Each question with its text and its oracle."""
+    """Yield each question with its text and its oracle."""
     target, window = network.target, (size + 1) // 2
     yield "scores", ("output.class | present(bars)", lambda module, x: network.scores(module, x)[0])
     if network.reads == "image":
@@ -146,12 +147,13 @@ def asked(network: Network, layer: str, path: str, atom: str, size: int) -> Iter
 
 
 def ask(network: Network, module: nn.Module, subject: Any, question: Question) -> dict[str, Any]:
-    """`right` or `wrong` with the error as a share of the largest value, `refused` with its code, or `exception`."""
+    """Return `right` or `wrong` with the error as a share of the largest value, `refused` with its code, or
+    `exception`."""
     import bbilang
 
     text, right = question
     try:
-        found = bbilang.run(text, model=subject, input=network.given(), cache=False).data("element-1").values
+        actual = bbilang.run(text, model=subject, input=network.given(), cache=False).data("element-1").values
     except Exception as error:
         return outcome_of(error)
     errors, oracles = [], []
@@ -160,30 +162,30 @@ def ask(network: Network, module: nn.Module, subject: Any, question: Question) -
         try:
             x = network.tensor(dtype)
             with oracle.right_batch_norm():
-                wanted = right(twin, x).detach().double().numpy()
+                expected = right(twin, x).detach().double().numpy()
             terms = float(network.scores(twin, x)[0, network.target].abs()) if "occlusion" in text else 0.0
         except Exception as error:
             return {"outcome": "no oracle", "error": f"{type(error).__name__}: {error}"[:200]}
-        if wanted.shape != np.shape(found):
-            return {"outcome": "wrong", "error": f"shape {np.shape(found)}, wanted {wanted.shape}"}
-        largest = max(float(np.abs(wanted).max()), terms)
+        if expected.shape != np.shape(actual):
+            return {"outcome": "wrong", "error": f"shape {np.shape(actual)}, wanted {expected.shape}"}
+        largest = max(float(np.abs(expected).max()), terms)
         if not largest:
             return {"outcome": "wrong", "error": "the oracle is 0 everywhere, so nothing is shown"}
-        oracles.append(wanted)
-        errors.append(float(np.abs(found - wanted).max()) / largest)
+        oracles.append(expected)
+        errors.append(float(np.abs(actual - expected).max()) / largest)
         if errors[-1] < LIMIT:
             break
     error = min(errors)
     own = float(np.abs(oracles[0] - oracles[-1]).max()) / largest  # by how much the oracle's two types differ
     if error >= LIMIT and network.size:
         own = max(own, swing(network, module, right, largest))
-    found_right = error < LIMIT or error <= 2 * own
-    return {"outcome": "right" if found_right else "wrong", "error": float(f"{error:.2g}"), "own": float(f"{own:.2g}")}
+    within = error < LIMIT or error <= 2 * own
+    return {"outcome": "right" if within else "wrong", "error": float(f"{error:.2g}"), "own": float(f"{own:.2g}")}
 
 
 def swing(network: Network, module: nn.Module, right: Callable[[nn.Module, Tensor], Tensor], largest: float) -> float:
-    """By how much the oracle itself changes where the picture changes by one part in a million: units that stand at a
-    kink fall on its other side."""
+    """Return how much the oracle itself changes when the picture changes by one part in a million: units at a kink
+    switch sides."""
     twin, x = network.make_twin(module, torch.float32), network.tensor()
     generator = torch.Generator().manual_seed(2)
     noisy = [x * (1 + 1e-6 * torch.randn(x.shape, generator=generator)) for _ in range(4)]
@@ -193,7 +195,7 @@ def swing(network: Network, module: nn.Module, right: Callable[[nn.Module, Tenso
 
 
 def outcome_of(error: Exception) -> dict[str, Any]:
-    """A code of ours, or what a user would see as a traceback."""
+    """Return one of our error codes, or the exception that a user would see as a traceback."""
     from bbilang import BbiError
 
     if isinstance(error, BbiError) and not any(d.code == "E900" for d in error.diagnostics):

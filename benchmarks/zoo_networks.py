@@ -72,20 +72,20 @@ class Network:
         return "image" if self.size else "text"
 
     def tensor(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        """(1, channel, y, x) in [0, 1], or (1, token) of integers."""
+        """Return (1, channel, y, x) in [0, 1], or (1, token) of integers."""
         generator = torch.Generator().manual_seed(1)
         if not self.size:
             return torch.randint(5, self.vocabulary, (1, WORDS), generator=generator)
         return torch.rand(1, self.channels, self.size, self.size, generator=generator).to(dtype)
 
     def given(self) -> Any:
-        """What a user hands over."""
+        """Return what a user passes."""
         if self.size:
             return self.tensor()[0]
         return "text:" + " ".join(str(n) for n in self.tensor()[0].tolist())
 
     def subject(self, module: nn.Module) -> Any:
-        """The module as a user brings it."""
+        """Return the module as a user has it."""
         import bbilang
 
         if self.size:
@@ -93,11 +93,12 @@ class Network:
         return bbilang.adapt_text(module, Numbers(), name="net")
 
     def make_twin(self, module: nn.Module, dtype: torch.dtype) -> nn.Module:
-        """A copy with weights that learn, so that torch's own gradients are right (docs/users.md, batch norms)."""
+        """Return a copy with trainable weights, so that torch's own gradients are right (docs/users.md, batch
+        norms)."""
         return copy.deepcopy(module).to(dtype).eval().requires_grad_(True)
 
     def scores(self, module: nn.Module, x: Tensor) -> Tensor:
-        """(1, class)."""
+        """Return (1, class)."""
         result = module(x)
         while not isinstance(result, Tensor):
             values = list(result.values()) if isinstance(result, Mapping) else list(result)
@@ -105,15 +106,15 @@ class Network:
         return result
 
     def baseline(self, x: Tensor) -> Tensor:
-        """A black picture, or the text of zeros."""
+        """Return a black picture, or the text of zeros."""
         return torch.zeros_like(x)
 
     def path(self, module: str) -> str:
-        """Where a layer's module is in the network itself; a text's adapter holds it as `model`."""
+        """Return the path of a layer's module in the network itself; a text's adapter holds it as `model`."""
         return module if self.size else module.removeprefix("model.")
 
     def channel_last(self, module: nn.Module, path: str) -> bool:
-        """Whether the layer's result is (1, y, x, channel): as its description says."""
+        """Return whether the layer's result is (1, y, x, channel), by its description."""
         return self.subject(module).description.by_name[path].axes[-1] == "channel"
 
 

@@ -33,7 +33,7 @@ class BatchNorm(torch.autograd.Function):
 
 @contextmanager
 def right_batch_norm() -> Iterator[None]:
-    """Inside, batch norms with running statistics have the derivative of the line that they are."""
+    """Make batch norms with running statistics differentiable as the linear maps that they are, inside the context."""
     own = F.batch_norm
 
     def norm(x: Tensor, mean: Any, variance: Any, weight: Any = None, bias: Any = None, training: bool = False,
@@ -52,15 +52,15 @@ def right_batch_norm() -> Iterator[None]:
 
 
 def at_input(network: Network, module: nn.Module, x: Tensor) -> Tensor:
-    """x * d score / d x, summed over colours: (y, x)."""
+    """Compute x * d score / d x, summed over colours: (y, x)."""
     x = x.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(network.scores(module, x)[0, network.target], x)
     return (x * gradient)[0].sum(0)
 
 
 def occlusion(network: Network, module: nn.Module, x: Tensor, window: int) -> Tensor:
-    """How much the score falls when a window is black, at each of its positions: (y, x)."""
-    found = torch.zeros_like(x[0, 0])
+    """Return how much the score falls when a window is black, at each of its positions: (y, x)."""
+    heat = torch.zeros_like(x[0, 0])
     with torch.no_grad():
         whole = network.scores(module, x)[0, network.target]
         for top in range(0, x.shape[2], window):
@@ -68,13 +68,13 @@ def occlusion(network: Network, module: nn.Module, x: Tensor, window: int) -> Te
                 hidden = x.clone()
                 hidden[:, :, top : top + window, left : left + window] = 0
                 fall = whole - network.scores(module, hidden)[0, network.target]
-                found[top : top + window, left : left + window] = fall
-    return found
+                heat[top : top + window, left : left + window] = fall
+    return heat
 
 
 def at_layer(network: Network, module: nn.Module, x: Tensor, path: str, atom: str, steps: int = 0) -> Tensor:
-    """Contribution of each channel or token of a layer: activation x gradient, or for some ``steps`` the mean gradient
-    on the way from what the layer makes of a black picture, at its end points on the right."""
+    """Compute the contribution of each channel or token of a layer: activation x gradient, or for some ``steps`` the
+    mean gradient on the path from the layer's activation on a black picture, at its end points on the right."""
     own, gradient = visit(network, module, x, path)
     if steps:
         start, _ = visit(network, module, network.baseline(x), path)
@@ -89,7 +89,7 @@ def at_layer(network: Network, module: nn.Module, x: Tensor, path: str, atom: st
 
 
 def visit(network: Network, module: nn.Module, x: Tensor, path: str, put: Tensor | None = None) -> Any:
-    """(activation, d score / d activation) of a layer, each (1, ...); ``put`` stands in the place of its result."""
+    """Return (activation, d score / d activation) of a layer, each (1, ...); ``put`` replaces its result."""
     seen: list[Tensor] = []
 
     def hook(_: nn.Module, arguments: Any, result: Any) -> Any:
@@ -106,14 +106,14 @@ def visit(network: Network, module: nn.Module, x: Tensor, path: str, put: Tensor
 
 
 def first(result: Any) -> Tensor:
-    """The tensor of a module's result; of a record or tuple the first."""
+    """Return the tensor of a module's result; for a record or tuple, the first."""
     if isinstance(result, Tensor):
         return result
     return first(next(iter(result.values() if isinstance(result, Mapping) else result)))
 
 
 def replaced(result: Any, tensor: Tensor) -> Any:
-    """The result with another tensor in the place of its first."""
+    """Return the result with its first tensor replaced."""
     if isinstance(result, Tensor):
         return tensor
     if isinstance(result, Mapping):

@@ -23,7 +23,7 @@ process that ran them all, after each: it follows the size of the largest networ
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     first, *rows = [json.loads(line) for line in RESULT.read_text(encoding="utf-8").splitlines()]
     counts: dict[str, int] = {}
     lines = ["| network | weights | layer | " + " | ".join(QUESTIONS) + " | MB |", "|---" * (len(QUESTIONS) + 4) + "|"]
@@ -39,12 +39,12 @@ def page() -> str:
 
 
 def cell(row: dict[str, Any], question: str, counts: dict[str, int]) -> str:
-    """One answer in a word; ``counts`` by outcome."""
-    found = row.get("outcomes", {}).get(question) or (row.get("described") if "outcomes" not in row else None)
-    if found is None:
+    """Format one answer as a word; ``counts`` by outcome."""
+    record = row.get("outcomes", {}).get(question) or (row.get("described") if "outcomes" not in row else None)
+    if record is None:
         return "not installed" if "missing" in row else ""
-    outcome = found["outcome"]
+    outcome = record["outcome"]
     counts[outcome] = counts.get(outcome, 0) + 1
     if outcome == "refused":
-        return f"[{found['code']}](reference/errors.md#{found['code']})"
-    return f"{found['error']:.0e}" if outcome == "right" else f"**{outcome}** {found['error']}".replace("|", "/")
+        return f"[{record['code']}](reference/errors.md#{record['code']})"
+    return f"{record['error']:.0e}" if outcome == "right" else f"**{outcome}** {record['error']}".replace("|", "/")

@@ -20,7 +20,7 @@ MISSING = "browser tests need Chrome or Chromium: install one (Debian: apt-get i
 
 
 def find() -> str | None:
-    """The path of a browser, or None."""
+    """Return the path of a browser, or None."""
     given = os.environ.get("BBI_CHROMIUM")
     if given:
         return shutil.which(given)
@@ -30,7 +30,8 @@ def find() -> str | None:
 
 
 def install() -> None:
-    """Debian's package, where this may be done: as root with apt-get. Quiet, and what it says is shown if it fails."""
+    """Install Debian's package, where this may be done: as root with apt-get. Quiet; its output is shown if it
+    fails."""
     if not (hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get")):
         return
     print("installing Chromium for the browser tests", file=sys.stderr)

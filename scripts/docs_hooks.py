@@ -46,7 +46,7 @@ class Entry:
 
 
 def entries(gallery: str) -> list[Entry]:
-    """Every section of the gallery. Raises PluginError if the sections do not match the specs."""
+    """Return every section of the gallery. Raises PluginError if the sections do not match the specs."""
     read = []
     for heading, name, figure, text in SECTION.findall(gallery):
         use, _, words = text.strip().partition("\n\n")
@@ -86,13 +86,13 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 
 
 def code(match: re.Match[str]) -> str:
-    """A span of code in a table as HTML without Markdown characters; Markdown would show the escapes."""
+    """Format code in a table as HTML without Markdown characters; Markdown would show the escapes."""
     said = match[2].strip().replace("\\|", "|")
     return f"<code>{''.join(c if c.isalnum() or c == ' ' else f'&#{ord(c)};' for c in said)}</code>"
 
 
 def interface(entry: Entry) -> str:
-    """The page of one interface: its question and use, the live page, what to look for, and the text."""
+    """Return the page of one interface: its question and use, the live page, what to look for, and the text."""
     live = f"../gallery/{entry.name}.html"
     words = LOCAL.sub(r"](../\1", entry.words)  # written for the folder above
     figure = entry.figure[:1].upper() + entry.figure[1:]
@@ -132,7 +132,7 @@ hide: [navigation, toc]
 
 
 def cards(markdown: str, sections: list[Entry]) -> str:
-    """The gallery with a card for each section: a picture if there is one, the heading and the question."""
+    """Return the gallery with a card for each section: a picture if there is one, the heading and the question."""
     return markdown[: SECTION.search(markdown).start()] + f'<div class="cards">{"".join(map(card, sections))}</div>\n'
 
 

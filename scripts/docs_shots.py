@@ -28,7 +28,7 @@ MOMENTS = {
 
 
 def shot(browser: Any, page: Path, moment: tuple[str, int, float, float] | None) -> bytes:
-    """The page above its footer as a PNG. Raises ValueError if the page reports an error."""
+    """Return the page above its footer as a PNG. Raises ValueError if the page reports an error."""
     complaints: list[str] = []
     tab = browser.new_page(viewport={"width": WIDE, "height": 1000})
     tab.on("console", lambda message: complaints.append(message.text))
@@ -52,7 +52,7 @@ def shot(browser: Any, page: Path, moment: tuple[str, int, float, float] | None)
 
 
 def small(png: bytes) -> bytes:
-    """The same picture as WebP: a quarter of the bytes, with the colours of icons and groups unchanged."""
+    """Convert the picture to WebP: a quarter of the bytes, with the colours of icons and groups unchanged."""
     from PIL import Image
 
     buffer = io.BytesIO()

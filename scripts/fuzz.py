@@ -23,7 +23,7 @@ with atheris.instrument_imports(
 
 
 def one(data: bytes) -> None:
-    """One text, made of a good one's tokens and the fuzzer's."""
+    """Check one text, made of a good one's tokens and the fuzzer's."""
     choose = atheris.FuzzedDataProvider(data)
     tokens = test_fuzz.TOKEN.findall(test_fuzz.GOOD[choose.ConsumeIntInRange(0, len(test_fuzz.GOOD) - 1)])
     while choose.remaining_bytes() > 2 and tokens:

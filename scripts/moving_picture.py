@@ -37,7 +37,7 @@ POINTER = """
 
 
 def frames(tab: Any) -> list[tuple[bytes, int]]:
-    """(PNG, milliseconds) from the first icon to the last and back."""
+    """Return (PNG, milliseconds) from the first icon to the last and back."""
     marks = tab.locator("#element-blocks svg image")
     boxes = [marks.nth(icon).bounding_box() for icon in ICONS]
     centres = [(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in boxes]
@@ -62,7 +62,7 @@ def frames(tab: Any) -> list[tuple[bytes, int]]:
 
 
 def animation(taken: list[tuple[bytes, int]]) -> bytes:
-    """WebP of the best quality that stays below the limit. Raises ValueError if none does."""
+    """Encode as WebP of the best quality that stays below the limit. Raises ValueError if none does."""
     from PIL import Image
 
     pictures = [Image.open(io.BytesIO(png)).convert("RGB") for png, _ in taken]

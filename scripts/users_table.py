@@ -35,7 +35,7 @@ No value on a page is silently wrong: anything that cannot be computed correctly
 
 
 def rows() -> Iterator[tuple[str, str, str]]:
-    """(group, input, what happens) in the order of the files and of the tests in them."""
+    """Yield (group, input, what happens) in the order of the files and of the tests in them."""
     for path in sorted((ROOT / "tests" / "users").glob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             for call in getattr(node, "decorator_list", ()):
@@ -47,7 +47,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     table = list(rows())
     parts = [HEAD]
     for group in GROUPS:
@@ -59,7 +59,7 @@ def page() -> str:
 
 
 def main() -> int:
-    """0, or 1 if ``--check`` finds that the page is out of date."""
+    """Write the page. Returns 0, or 1 if ``--check`` finds that it is out of date."""
     text = page()
     if "--check" in sys.argv[1:]:
         return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text)

@@ -32,7 +32,8 @@ class Backend(Protocol):
     """Runs the network above a layer: `GraphSection`, `Replay`, or one of them `RowByRow`."""
 
     def __call__(self, activations: Tensor, rows: Tensor | None, /) -> dict[str, Tensor]:
-        """activations (row, *layer shape), rows (row,): the input of each -> target layer -> (row, *its shape)."""
+        """Map activations (row, *layer shape), with rows (row,) the input of each, to target layer -> (row, *its
+        shape)."""
 
 
 @dataclass
@@ -62,8 +63,8 @@ class NetworkAbove:
         return len(self.activations)
 
     def check_gradient_path(self, target_layer: str) -> None:
-        """Call where a whole gradient is zero. Raises NoGradientPath, which is E505 outside of `above`, where no
-        gradient leads to a target layer that depends on the layer, or to the scores."""
+        """Check for a gradient path; to be called where a whole gradient is zero. Raises NoGradientPath, which is E505
+        outside of `above`, where no gradient leads to a target layer that depends on the layer, or to the scores."""
         if target_layer in self.connected:
             return
         with torch.inference_mode(False), torch.enable_grad():
@@ -92,8 +93,8 @@ def above(
     backend: str = "auto",
     counter: Passes | None = None,
 ) -> Iterator[NetworkAbove]:
-    """Yield the network above one layer, from what `forward(..., cuts=[layer])` left; without that cut the forward runs
-    again up to the layer.
+    """Yield the network above one layer, from the result of `forward(..., cuts=[layer])`; without that cut the forward
+    runs again up to the layer.
 
     ``target_layers``: ``"output"`` (the scores) and later layers. ``backend``: ``"fx"`` cuts the traced graph,
     ``"hooks"`` runs the model's own code over what was recorded, ``"auto"`` takes fx where the model can be traced and

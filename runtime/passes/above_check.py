@@ -68,15 +68,15 @@ class BackendCheck:
         self.expected = {} if checked else self._forward_values(adapter, captured, target_layers)
 
     def __call__(self, backend: str, run: Replay | GraphSection, activations: Tensor) -> Cost | None:
-        """The cost of the network above; None where it does not equal the forward."""
+        """Return the cost of the network above; None where it does not equal the forward."""
         key = (backend, *self.key)
         if key not in self.checks.costs and self.expected:
             self.checks.costs[key] = self._check(backend, run, activations)
         return self.checks.costs.get(key)
 
     def single_row(self, backend: str) -> bool:
-        """Whether rows run one by one: what is saved of the network below has rows inside its other axes, such as the
-        windows of all pictures in one axis, so that only one row can stand above it."""
+        """Return whether rows must run one by one: what is saved of the network below has rows inside its other axes,
+        such as the windows of all pictures in one axis, so that only one row can stand above it."""
         return self.checks.single_row.get((backend, *self.key), False)
 
     def _check(self, backend: str, run: Replay | GraphSection, activations: Tensor) -> Cost | None:
@@ -114,7 +114,7 @@ class BackendCheck:
     def _forward_values(
         self, adapter: Adapter, captured: Captured, target_layers: tuple[str, ...]
     ) -> dict[str, Tensor]:
-        """target layer -> what the forward gave there; it runs again for those that it did not capture."""
+        """Return target layer -> its value in the forward, which runs again for those that it did not capture."""
         values = dict(captured.activations)
         if captured.scores is not None:
             values[OUTPUT] = captured.scores

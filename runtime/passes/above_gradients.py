@@ -40,7 +40,7 @@ def rerun_gradient_chunks(
     targets: int = 1,
     around: Callable[[], Context] | None = None,
 ) -> Iterator[tuple[int, Tensor]]:
-    """`rerun_gradients` in pieces of some rows: yields (start, (target, chunk, *layer shape)).
+    """Yield `rerun_gradients` in chunks of rows: (start, (target, chunk, *layer shape)).
 
     ``cotangents`` may depend on the result: a function of the target layer's value (chunk, *target shape) and the
     inputs that its rows belong to, which gives (target, chunk, *target shape) for about ``targets`` of them.
@@ -82,7 +82,7 @@ def _explicitly(
     seeds_of: Callable[[Tensor], Tensor],
     counter: Passes,
 ) -> Tensor:
-    """Gradients (target, row, *layer shape) at ``point`` (row, *layer shape) by the explicit VJP."""
+    """Compute gradients (target, row, *layer shape) at ``point`` (row, *layer shape) by the explicit VJP."""
     with torch.inference_mode(False), torch.no_grad(), guard_memory("the network above a layer"):
         value, explicit = _forward(section, upper.layer, network, point, rows.to(point.device))
         counter.rerun(len(point))
@@ -101,7 +101,7 @@ def _by_autograd(
     counter: Passes,
     around: Callable[[], Context] | None,
 ) -> Tensor:
-    """The same by autograd, in the context that ``around`` makes."""
+    """Compute the same gradients by autograd, in the context that ``around`` makes."""
     with torch.inference_mode(False), torch.enable_grad(), guard_memory("the network above a layer"):
         point = point.clone().requires_grad_()
         context = around() if around else None
@@ -122,8 +122,8 @@ def _by_autograd(
 def _explicit_network(
     upper: NetworkAbove, target_layer: str, point: Tensor, rows: Tensor
 ) -> tuple[GraphSection, DerivativeGraph] | None:
-    """What the explicit VJP goes down, where every operation has a rule and it gives what autograd gives; checked
-    once."""
+    """Return the network of the explicit VJP, where every operation has a rule and the result equals autograd's;
+    checked once."""
     section = upper.run
     if not isinstance(section, GraphSection) or not upper.batched.get("explicit vjp", True):
         return None
@@ -153,7 +153,7 @@ def _explicit_network(
 def _forward(
     section: GraphSection, layer: str, network: DerivativeGraph, point: Tensor, rows: Tensor
 ) -> tuple[Tensor, ExplicitVjp]:
-    """The target layer's value at the rows, and its VJP; every value is released after its last use."""
+    """Return the target layer's value at the rows, and its VJP; every value is released after its last use."""
     explicit = ExplicitVjp(network, len(point), {layer: point.shape})
     values, run = section.start(to_layout(point), rows), set(network.run)
     for node in section.run:
@@ -199,7 +199,7 @@ def _agrees(
 
 
 def _pull(upper: NetworkAbove, value: Tensor, point: Tensor, seeds: Tensor, counter: Passes) -> Tensor:
-    """One batched backward for all seeds, or one each where an operation cannot be batched."""
+    """Run one batched backward for all seeds, or one each where an operation cannot be batched."""
     if len(seeds) > 1 and upper.batched.get("vjp", True):
         try:
             (gradients,) = pull(value, [point], seeds)
@@ -227,8 +227,8 @@ def rerun_gradients(
     counter: Passes | None = None,
     chunk: int | None = None,
 ) -> Tensor:
-    """Gradients of <cotangent, place> at ``activations`` (row, *layer shape) of the inputs ``rows`` (row,);
-    ``cotangents`` (target, row, *target shape), gives (target, row, *layer shape).
+    """Compute gradients of <cotangent, target layer> at ``activations`` (row, *layer shape) of the inputs ``rows``
+    (row,); ``cotangents`` (target, row, *target shape), returns (target, row, *layer shape).
 
     One forward of the network above and one backward a target for ``chunk`` rows at once; None takes as many as memory
     allows. Raises BbiError E503, E504.

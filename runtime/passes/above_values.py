@@ -41,7 +41,7 @@ def value_chunks(
     counter: Passes | None = None,
     chunk: int | None = None,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """The network above a layer at ``count`` rows of activations, as many at once as memory allows.
+    """Yield the values above a layer at ``count`` rows of activations, as many at once as memory allows.
 
     ``make(start, stop)`` gives rows number start to stop when they are needed, so that never all of them exist:
     activations (row, *layer shape) and the inputs that they belong to, (row,): paths around the layer take the values
@@ -60,8 +60,8 @@ def value_chunks(
             network = folded(network, upper.layer, target_layer)
 
     def run(activations: Tensor, rows: Tensor) -> Tensor:
-        """Convolutions on a CPU take two thirds of the time with channels last. Code that calls `view` may need the
-        order of memory that it was written for."""
+        """Run rows of activations, channels last where that is possible: on a CPU convolutions then take two thirds of
+        the time. Code that calls `view` may need the memory order that it was written for."""
         nonlocal channels_last
         if channels_last:
             try:
@@ -94,7 +94,8 @@ def score_chunks(
     counter: Passes | None = None,
     chunk: int | None = None,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """`value_chunks` of what lies `above` a layer, after a forward: of the whole network for the layer ``"input"``.
+    """Yield `value_chunks` of what lies `above` a layer, after a forward; for the layer ``"input"``, of the whole
+    network.
 
     captured: of `forward(..., cuts=[layer])`; without that cut the network runs once more to the layer. Raises BbiError
     E501, E502, E503, E504, E508.

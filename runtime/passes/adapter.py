@@ -16,7 +16,7 @@ class Adapter(Protocol):
 
     @property
     def module(self) -> nn.Module:
-        """The module itself, not a copy: passes put hooks on it and take them off again."""
+        """The module itself, not a copy: passes add hooks to it and remove them."""
 
     @property
     def description(self) -> ModelDescription:
@@ -27,10 +27,10 @@ class Adapter(Protocol):
         """Where its parameters are."""
 
     def normalize(self, images: Tensor, /) -> Tensor:
-        """(input, channel, y, x) in [0, 1] -> the same axes, as the module expects them. Differentiable."""
+        """Normalize (input, channel, y, x) in [0, 1] as the module expects it. Differentiable."""
 
     def module_of(self, layer: str, /) -> nn.Module:
-        """The submodule whose result is a layer. Raises BbiError E204 where there is none of that name."""
+        """Return the submodule whose result is a layer. Raises BbiError E204 where there is none of that name."""
 
 
 def original_of(adapter: Adapter) -> Adapter:

@@ -40,7 +40,7 @@ def grad(
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
 ) -> tuple[Tensor, ...]:
-    """Call `torch.autograd.grad`, right for every layout of intermediate gradients. Raises BbiError E505."""
+    """Call `torch.autograd.grad`, correctly for every layout of intermediate gradients. Raises BbiError E505."""
     order_batch_norm_gradients(outputs)
     return torch.autograd.grad(
         outputs, inputs, cotangents, retain_graph, create_graph,
@@ -49,7 +49,7 @@ def grad(
 
 
 def order_batch_norm_gradients(outputs: Tensor | Sequence[Tensor]) -> None:
-    """Make backward passes from here give batch norms their gradients in the memory order that they read.
+    """Make backward passes from here pass batch norms their gradients in the memory order that they read.
 
     Raises BbiError E505 where the graph has an operation that torch has no derivative of: it would give zero.
     """
@@ -67,7 +67,7 @@ def order_batch_norm_gradients(outputs: Tensor | Sequence[Tensor]) -> None:
 
 
 def graph_of(outputs: Tensor | Sequence[Tensor]) -> Iterator[GraphNode]:
-    """Yield every node of the graph below some tensors once."""
+    """Yield every node of the graph below some tensors, each once."""
     todo = [x.grad_fn for x in ([outputs] if isinstance(outputs, Tensor) else outputs)]
     seen = set()
     while todo:
@@ -87,7 +87,7 @@ def _contiguous(gradients: tuple[Tensor | None, ...], training: bool) -> tuple[T
 
 
 def _channels_last(gradient: Tensor) -> bool:
-    """Whether the strides are exactly those of channels last, also of axes of length 1."""
+    """Return whether the strides are exactly those of channels last, also for axes of length 1."""
     if gradient.dim() != 4:
         return False
     _, channels, height, width = gradient.shape

@@ -102,7 +102,7 @@ class Recorder:
         return Record(path, call, map_leaves(result, keep), versions(result))
 
     def replaced(self, module: nn.Module, result: object) -> None:
-        """Another hook has just replaced the module's result by this one."""
+        """Record that another hook has just replaced the module's result by this one."""
         path = self.names[module]
         fresh = self._record(path, self.calls[path] - 1, result)
         if path in self.at_layer:
@@ -111,7 +111,7 @@ class Recorder:
             self.records[-1] = fresh
 
     def cuts(self, images: Tensor) -> dict[str, Cut] | None:
-        """layer -> Cut; None where the model changed a result in place that it had not changed before: run it again."""
+        """Return layer -> Cut; None where the model changed a result in place for the first time: run it again."""
         everything = [r for below, own in self.at_layer.values() for r in (*below, own)]
         changed = frozenset(r.path for r in everything if any(x._version != v for x, v in r.given))
         known = self.mutated
@@ -127,12 +127,12 @@ class Recorder:
 
 
 def versions(tree: object) -> list[tuple[Tensor, int]]:
-    """Every tensor in a tree, with the number of times it was changed in place."""
+    """Return every tensor in a tree with its version, the number of times it was changed in place."""
     return [(x, x._version) for x in tensors(tree) if not x.is_inference()]
 
 
 def expand_rows(tree: object, rows: Tensor | None, inputs: int, copy: bool = False) -> Any:
-    """The tree with every tensor of ``inputs`` rows expanded to ``rows`` (row,): a view where there is one input."""
+    """Expand every tensor of ``inputs`` rows in a tree to ``rows`` (row,): a view where there is one input."""
 
     def expand(value: object) -> object:
         if not isinstance(value, Tensor):

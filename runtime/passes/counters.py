@@ -45,13 +45,13 @@ class Passes:
         self.forward_rows += rows
 
     def backward(self, rows: int, cotangents: int = 1) -> None:
-        """One call for some cotangents, each over all rows."""
+        """Count one call for some cotangents, each over all rows."""
         self.backwards += cotangents
         self.backward_rows += rows * cotangents
         self.calls += 1
 
     def tangent(self, rows: int, tangents: int = 1) -> None:
-        """One call for some tangents, each over all rows."""
+        """Count one call for some tangents, each over all rows."""
         self.tangents += tangents
         self.tangent_rows += rows * tangents
         self.calls += 1

@@ -22,7 +22,7 @@ class Values(Protocol):
     def value(self, node: Node) -> Any: ...
 
     def like(self, node: Node) -> Any:
-        """The value, or something of its shape and type (on the device "meta")."""
+        """Return the value, or a tensor of its shape and type (on the device "meta")."""
 
 
 class DerivativeGraph:
@@ -50,7 +50,7 @@ class DerivativeGraph:
         self.after = set(self.norms.values())
 
     def kind(self, node: Node, types: tuple[type[M], ...]) -> M | None:
-        """The module of a node that is of exactly one of these types, without hooks; else None."""
+        """Return the module of a node that is of exactly one of these types, without hooks; else None."""
         if node.op != "call_module" or len(node.args) != 1 or node.kwargs:
             return None
         module = self.modules[str(node.target)]
@@ -58,7 +58,7 @@ class DerivativeGraph:
         return cast(M, module) if plain and "forward" not in module.__dict__ else None
 
     def _folded(self) -> dict[Node, Node]:
-        """Convolutions whose result only a batch norm reads, and that batch norm."""
+        """Return convolutions whose result only a batch norm reads, with that batch norm."""
         ends, run = {self.target_layer, *self.layers.values()}, set(self.run)
         norms: dict[Node, Node] = {}
         for node in self.run:
@@ -72,7 +72,7 @@ class DerivativeGraph:
 
 
 def scale_of(norm: _BatchNorm) -> Tensor:
-    """(channel,): the factor of a batch norm in eval mode."""
+    """Return the factor of a batch norm in eval mode, (channel,)."""
     assert norm.running_var is not None
     factor = norm.running_var.add(norm.eps).rsqrt()
     return (factor if norm.weight is None else factor * norm.weight).detach()

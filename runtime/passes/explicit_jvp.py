@@ -65,7 +65,7 @@ class ExplicitJvp:
         return node
 
     def _folded_norms(self) -> dict[Node, Node]:
-        """Convolutions whose result only a batch norm reads, and that batch norm."""
+        """Return convolutions whose result only a batch norm reads, with that batch norm."""
         section = self.section
         norms: dict[Node, Node] = {}
         for node in section.run:
@@ -82,7 +82,7 @@ class ExplicitJvp:
         return self.section.modules[str(node.target)]
 
     def is_kind(self, node: Node, types: tuple[type, ...]) -> bool:
-        """Whether a node is a module of exactly one of these types, without hooks."""
+        """Return whether a node is a module of exactly one of these types, without hooks."""
         if node.op != "call_module" or len(node.args) != 1 or node.kwargs:
             return False
         module = self.module(node)
@@ -115,7 +115,7 @@ class ExplicitJvp:
         return self._by_jvp(node, values, dependent)
 
     def _convolution(self, node: Node, source: Node, norm: Node | None, size: Tensor) -> Rule:
-        """``size``: the input, of which the last two axes matter."""
+        """Return the rule of a convolution. ``size``: the input, of which the last two axes matter."""
         module = self.module(node)
         weight = module.weight
         if norm is not None:
@@ -200,7 +200,7 @@ def _identity(source: Node) -> Rule:
 def _padded(
     source: Node, module: SameConv2d, weight: Tensor, padding: tuple[int, int], around: tuple[int, ...]
 ) -> Rule:
-    """A convolution with even ``padding``, or with zeros put ``around`` its input first."""
+    """Convolve with even ``padding``, or after padding zeros ``around`` the input."""
     stride, dilation, groups = module.stride, module.dilation, module.groups
 
     def apply(tangents: dict[Node, Tensor]) -> Tensor:
@@ -211,7 +211,7 @@ def _padded(
 
 
 def _sum_rule(terms: list[Node], ready: Node | None) -> Rule:
-    """``ready``: the term that may be overwritten."""
+    """Return the rule of a sum. ``ready``: the term that may be overwritten."""
     if len(terms) == 1:
         return _identity(terms[0])
     if ready is None or terms[0] is terms[1]:
@@ -221,7 +221,7 @@ def _sum_rule(terms: list[Node], ready: Node | None) -> Rule:
 
 
 def _keeps_rows(node: Node, value: Tensor) -> bool:
-    """A mean or a flattening that leaves the first axis alone."""
+    """Return whether a mean or a flattening leaves the first axis alone."""
     if node.target in (torch.flatten, "flatten"):
         return bool(len(node.args) > 1 and node.args[1] == 1 and not node.kwargs)
     if node.target in (torch.mean, "mean") and len(node.args) > 1 and set(node.kwargs) <= {"keepdim"}:

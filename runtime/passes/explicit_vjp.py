@@ -52,7 +52,8 @@ class ExplicitVjp:
 
     @torch.no_grad()
     def pull(self, cotangents: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-        """(cotangent, row, *target shape) -> layer -> (cotangent, row, *layer shape); zero where no path leads."""
+        """Pull back (cotangent, row, *target shape) to layer -> (cotangent, row, *layer shape); zero where no path
+        leads."""
         network, count = self.network, len(cotangents)
         ends = {network.layers[layer]: None for layer in layers}
         seed = cotangents.flatten(0, 1)
@@ -136,7 +137,7 @@ class ExplicitVjp:
         return None
 
     def _gate(self, source: Node, value: Tensor, top: float | None) -> Rule:
-        """Of ReLU and ReLU6, by their result: open where it is above 0, and below ``top``."""
+        """Return the gate of ReLU and ReLU6, by their result: open where it is above 0, and below ``top``."""
         at = to_layout(value.detach(), self.layout)
         if top is None:
             apply = lambda g, out: torch.ops.aten.threshold_backward.grad_input(g, at, 0, grad_input=out)  # noqa: E731
@@ -208,7 +209,7 @@ class ExplicitVjp:
         return rule
 
     def _weight(self, node: Node, module: _ConvNd, flipped: bool = False) -> Tensor:
-        """The kernel with the batch norm after it folded in; made once for a network. ``flipped``: that of the
+        """Return the kernel with the batch norm after it folded in; made once per network. ``flipped``: that of the
         transposed convolution."""
         weight = self.network.weights.get((node, flipped))
         if weight is None:
@@ -279,7 +280,7 @@ class ExplicitVjp:
         return rule
 
     def _by_autograd(self, node: Node, values: Values) -> Rule:
-        """Autograd through this operation alone, which runs again: not for one that multiplies matrices."""
+        """Differentiate this operation alone by autograd, running it again: not for one that multiplies matrices."""
         network = self.network
         module = network.modules[str(node.target)] if node.op == "call_module" else None
         if is_heavy(node) or (module and any(p.dim() > 1 for p in module.parameters())):
@@ -312,7 +313,7 @@ class ExplicitVjp:
 
 
 def _pointwise(source: Node, weight: Tensor) -> Rule:
-    """A convolution of kernel 1: ``weight`` (channel here, channel of the source)."""
+    """Apply a convolution of kernel 1: ``weight`` (channel here, channel of the source)."""
 
     def rule(gradient: Tensor, own: bool) -> Parts:
         rows = gradient.permute(0, 2, 3, 1)
@@ -324,12 +325,12 @@ def _pointwise(source: Node, weight: Tensor) -> Rule:
 
 
 def to_layout(value: Tensor, layout: torch.memory_format = torch.channels_last) -> Tensor:
-    """The value with channel, y and x in a memory layout; other values as they are."""
+    """Convert a value with channel, y and x to a memory layout; return other values as they are."""
     return value.contiguous(memory_format=layout) if value.dim() == 4 else value
 
 
 def empty_in_layout(like: Tensor, shape: tuple[int, ...], layout: torch.memory_format = torch.channels_last) -> Tensor:
-    """An uninitialized tensor of a shape, with channel, y and x in a memory layout."""
+    """Return an uninitialized tensor of a shape, with channel, y and x in a memory layout."""
     if len(shape) != 4:
         return like.new_empty(shape)
     return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=layout)

@@ -16,7 +16,7 @@ class NotTraceable(Exception):
 
 
 def log_fallback(what: str, instead: str, error: BaseException) -> None:
-    """Log that ``what`` failed and what is done ``instead``; with a traceback where the error was not raised to say
-    that there is no rule or no graph, since it may be a bug."""
+    """Log that ``what`` failed and what is done ``instead``; with a traceback unless the error says that there is no
+    rule or no graph, since it may be a bug."""
     declared = isinstance(error, NotTraceable | NotImplementedError)
     log.info("%s: %s: %s; %s", what, type(error).__name__, error, instead, exc_info=None if declared else error)

@@ -25,7 +25,7 @@ DTYPES = (torch.float32, torch.float64)  # in half precision the difference in r
 
 
 def folded(section: GraphSection, layer: str, target_layer: str) -> GraphSection:
-    """A section of the graph that gives the same values at one target layer, without gradients.
+    """Return a section of the graph with the same values at one target layer, without gradients.
 
     Its convolutions and activations are copies; the module stays as it is. A pair is folded where both modules are
     torch's own (or `SameConv2d`), without hooks, run once, and nothing else reads what is between them.
@@ -61,15 +61,15 @@ def _foldable(convolution: _ConvNd, norm: _BatchNorm) -> bool:
 
 
 def _fused(convolution: _ConvNd, norm: _BatchNorm) -> _ConvNd:
-    """A convolution that shares everything with another but its weight and bias."""
+    """Return a copy of a convolution that shares everything but its weight and bias."""
     result = copy.copy(convolution)
     result._parameters = {**fused_parameters(convolution, norm)}
     return result
 
 
 def fused_parameters(convolution: _ConvNd, norm: _BatchNorm) -> dict[str, nn.Parameter]:
-    """``weight`` and ``bias`` of a convolution that gives what the batch norm (in eval mode) makes of its result. They
-    need no gradient."""
+    """Return ``weight`` and ``bias`` of a convolution equal to the convolution followed by the batch norm (in eval
+    mode). They need no gradient."""
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None and variance is not None
     fused = fuse_conv_bn_weights(convolution.weight, convolution.bias, mean, variance, norm.eps, norm.weight, norm.bias)

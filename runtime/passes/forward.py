@@ -42,20 +42,20 @@ class Seeding(Protocol):
     """Determines where backward passes start."""
 
     def seed(self, outputs: Tensor, cotangents: Tensor, target_layer: str) -> Tensor:
-        """(slot, input, *target axes): the cotangents that a backward from ``outputs`` starts with."""
+        """Return (slot, input, *target axes): the cotangents that a backward from ``outputs`` starts with."""
 
 
 class BackwardRule(Seeding, Protocol):
     """A torch function mode that gives operations another backward, such as `Relevance` and `Rectifiers`."""
 
     def begin(self, pixels: Tensor, bounded: bool = True) -> None:
-        """Called with the input of the network; ``bounded``: it is a picture, in [0, 1]."""
+        """Receive the input of the network; ``bounded``: it is a picture, in [0, 1]."""
 
     def enter(self, name: str) -> None:
-        """Called when a module begins to run."""
+        """Enter a module that begins to run."""
 
     def leave(self) -> None:
-        """Called when it ends."""
+        """Leave a module that has run."""
 
 
 Context = AbstractContextManager[Any]
@@ -63,7 +63,7 @@ Around = Context | Callable[[], Context] | None
 
 
 def rule_of(context: Context | None) -> BackwardRule | None:
-    """The context as a backward rule, where it is one; others only change single derivatives."""
+    """Return the context as a backward rule, if it is one; others only change single derivatives."""
     return cast("BackwardRule", context) if hasattr(context, "seed") else None
 
 
@@ -108,7 +108,7 @@ def forward(
     cuts: Sequence[str] = (),
     around: Around = None,
 ) -> Captured:
-    """Run one forward that captures every layer; it stops at the deepest unless the scores are wanted.
+    """Run one forward that captures every layer; it stops at the deepest unless the scores are requested.
 
     ``images`` (input, 3, y, x) in [0, 1], before normalization. With ``grad`` the earliest captured layers become
     leaves of the graph: nothing below them is recorded, and no parameter takes part. A capture is the module's result
@@ -203,7 +203,7 @@ class _Capture:
                 pass
 
     def hook(self, module: nn.Module, arguments: tuple[object, ...], result: object) -> object:
-        """Capture a module's result; the model goes on with a copy."""
+        """Capture a module's result; the model continues with a copy."""
         layers = self.layers_of.get(module, [self.path])
         if module in self.attached:
             raise runs_twice(layers[0])
@@ -225,7 +225,7 @@ class _Capture:
         return given
 
     def cuts(self, pixels: Tensor) -> dict[str, Cut] | None:
-        """layer -> Cut; None where the forward has to run again (see `Recorder.cuts`)."""
+        """Return layer -> Cut; None where the forward has to run again (see `Recorder.cuts`)."""
         cuts = self.recorder.cuts(pixels.detach()) if self.recorder else {}
         if cuts is not None and self.cut_input:
             cuts[INPUT] = Cut(INPUT, "", pixels.detach(), pixels.detach())
@@ -300,7 +300,7 @@ class _RowSeeds:
         self.parts = parts
 
     def seed(self, outputs: Tensor, cotangents: Tensor, target_layer: str) -> Tensor:
-        """(slot, input, *target axes), as `Relevance.seed` gives it for each input."""
+        """Return (slot, input, *target axes): the cotangents that a backward from ``outputs`` starts with."""
         seeds = []
         for row, part in enumerate(self.parts):
             own = part.graph.get(target_layer, outputs[row : row + 1])
@@ -311,7 +311,7 @@ class _RowSeeds:
 
 
 def _name_hooks(module: nn.Module, rule: BackwardRule) -> list[RemovableHandle]:
-    """Hooks that say which module runs, for messages."""
+    """Return hooks that record which module runs, for messages."""
     handles: list[RemovableHandle] = []
     for name, part in module.named_modules():
         if isinstance(part, torch.jit.ScriptModule):  # its parts take no hooks

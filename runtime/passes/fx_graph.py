@@ -103,7 +103,7 @@ class Traced:
         return trees[0]
 
     def layer(self, path: str, result: object = None) -> Node:
-        """The node of a module's (first) tensor; one that was there before the module began has other readers."""
+        """Return the node of a module's (first) tensor; one that existed before the module began has other readers."""
         tree = self.single(path)
         node = tree
         if not isinstance(tree, Node):
@@ -118,7 +118,7 @@ class Traced:
 
 
 def _nodes(tree: object) -> Any:
-    """Proxies -> their nodes, in tuples, lists and dictionaries."""
+    """Replace proxies by their nodes, in tuples, lists and dictionaries."""
     if isinstance(tree, fx.Proxy):
         return tree.node
     if isinstance(tree, tuple | list):
@@ -147,7 +147,7 @@ def traced(module: nn.Module) -> Traced:
 
 @contextmanager
 def out_of_place(module: nn.Module) -> Iterator[None]:
-    """Inside, in-place activation modules work out of place: in a graph, every node has one value."""
+    """Make in-place activation modules work out of place inside: in a graph, every node has one value."""
     changed = [m for m in module.modules() if getattr(m, "inplace", None) is True]
     try:
         for m in changed:
@@ -179,7 +179,7 @@ class GraphSection:
         return self.traced.single(self.names[self.adapter.module_of(target)])
 
     def _recorded(self) -> NodeTable:
-        """The values of nodes below the layer that the forward left."""
+        """Return the values of nodes below the layer that the forward recorded."""
         values: NodeTable = {}
         for path, call, result in self.cut.records:
             trees = self.traced.given.get(path, [])
@@ -194,7 +194,7 @@ class GraphSection:
         return values
 
     def _plan(self) -> None:
-        """Nodes to run, in order, and the values at the border, which are spread to the rows."""
+        """Determine the nodes to run, in order, and the values at the border, which are expanded to the rows."""
         above = {self.layer}
         for node in self.traced.nodes:
             if above.intersection(node.all_input_nodes):
@@ -230,7 +230,7 @@ class GraphSection:
                 self.frees.setdefault(node, []).append(source)
 
     def _value(self, node: Node) -> object:
-        """A value below or beside the layer: as recorded, else computed from what was, once."""
+        """Return a value below or beside the layer: as recorded, else computed once from recorded ones."""
         order = [node]
         for at in order:
             if at not in self.values:
@@ -247,7 +247,7 @@ class GraphSection:
         return run_node(self.modules, node, values)
 
     def start(self, activations: Tensor, rows: Tensor | None) -> NodeTable:
-        """Values at the border and at the layer."""
+        """Return the values at the border and at the layer."""
         values = {node: expand_rows(value, rows, self.inputs) for node, value in self.border.items()}
         start: Any = self.adapter.normalize(activations) if self.cut.layer == INPUT else activations
         tree = self.traced.given[self.cut.path][0] if self.cut.layer != INPUT else None
@@ -256,7 +256,7 @@ class GraphSection:
         return values | {self.layer: start}
 
     def everything(self, activations: Tensor) -> NodeTable:
-        """The value of every node, for the inputs themselves."""
+        """Return the value of every node, for the inputs themselves."""
         values = self.start(activations, None)
         for node in self.run:
             values[node] = self.step(node, values)
@@ -271,8 +271,8 @@ class GraphSection:
         return {target: tensor_of(map_arg(end, values.__getitem__), target) for target, end in self.ends.items()}
 
     def down(self, activations: Tensor, gradients: Tensor) -> Tensor:
-        """Gradients (target, row, *layer shape) at the layer's node -> at the layer: the input is normalized
-        between the two."""
+        """Convert gradients (target, row, *layer shape) at the layer's node to gradients at the layer: the input is
+        normalized between the two."""
         return through_normalization(self.adapter, activations, gradients) if self.cut.layer == INPUT else gradients
 
     @contextmanager
@@ -282,7 +282,8 @@ class GraphSection:
 
 
 def through_normalization(adapter: Adapter, images: Tensor, gradients: Tensor) -> Tensor:
-    """Gradients (target, row, *shape) for normalized pictures -> for the pictures (row, *shape) themselves."""
+    """Convert gradients (target, row, *shape) for normalized pictures to gradients for the pictures (row, *shape)
+    themselves."""
     with torch.enable_grad():
         pixels = images.detach().clone().requires_grad_()
         normalized = adapter.normalize(pixels)
@@ -292,7 +293,7 @@ def through_normalization(adapter: Adapter, images: Tensor, gradients: Tensor) -
 
 
 def run_node(modules: Mapping[str, nn.Module], node: Node, values: NodeTable) -> object:
-    """One operation of a model's graph; an in-place one runs out of place."""
+    """Run one operation of a model's graph; an in-place one out of place."""
     if node.op == "get_attr":
         return operator.attrgetter(str(node.target))(modules[""])
     arguments = map_arg(node.args, values.__getitem__)
@@ -325,7 +326,7 @@ def _assign(tree: object, value: object, values: NodeTable) -> None:
 
 
 def has_tensor(value: object) -> bool:
-    """Whether there is a tensor in it."""
+    """Return whether a value contains a tensor."""
     if isinstance(value, tuple | list):
         return any(map(has_tensor, value))
     if isinstance(value, dict):

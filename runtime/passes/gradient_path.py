@@ -57,7 +57,7 @@ def other_values(values: Tensor) -> Iterator[Tensor]:
 
 
 def _depends(adapter: Adapter, images: Tensor, layer: str, target_layer: str) -> bool:
-    """Whether a target layer depends on a layer at all: one beside it does not, and its zeros are right."""
+    """Return whether a target layer depends on a layer at all: one beside it does not, and its zeros are right."""
     own = forward(adapter, images, [layer, target_layer], False)
     return any(
         not torch.equal(
@@ -89,8 +89,8 @@ def locate_missing_path(adapter: Adapter, captured: Captured, layer: str) -> Ite
 
 
 def all_zero(gradient: Tensor) -> bool:
-    """Whether a gradient (row, ...) is zero throughout. The sum of the first row, which mostly is not 0, comes first:
-    it takes a tenth of the time of `any`."""
+    """Return whether a gradient (row, ...) is zero throughout. The sum of the first row, which is rarely 0, is tested
+    first: it takes a tenth of the time of `any`."""
     return bool(gradient.numel()) and not bool(gradient[0].sum()) and not bool(gradient.any())
 
 
@@ -155,7 +155,7 @@ class _PathTracer:
 
 
 def _around(name: str, inner: str) -> bool:
-    """Whether a module contains another: its result is judged by the modules inside."""
+    """Return whether a module contains another: its result is judged by the modules inside."""
     return inner.startswith(f"{name}.")
 
 

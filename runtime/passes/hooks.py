@@ -65,8 +65,8 @@ def _frozen(module: nn.Module) -> Iterator[list[RemovableHandle]]:
 
 
 def tensor_of(result: object, layer: str) -> Tensor:
-    """The tensor of a layer's result that passes read (see `module/results.py`). Raises E502 where
-    there is none, E525 where it is complex."""
+    """Return the tensor of a layer's result that passes read (see `module/results.py`). Raises E502 where there is
+    none, E525 where it is complex."""
     tensor = first_tensor(result)
     if tensor is None:
         raise error("E502", f"`{layer}` gives no tensor but {type(result).__name__}", "name a layer inside it")
@@ -77,8 +77,8 @@ def tensor_of(result: object, layer: str) -> Tensor:
 
 
 def with_tensor(result: object, tensor: Tensor, layer: str) -> object:
-    """The result with that tensor replaced, so that what follows reads the replacement.
-    Raises E502 where the result does not take it."""
+    """Return the result with that tensor replaced, so that later operations read the replacement. Raises E502 where the
+    result does not allow it."""
     old = tensor_of(result, layer)
     try:
         replaced = map_leaves(result, lambda value: tensor if value is old else value)
@@ -91,7 +91,8 @@ def with_tensor(result: object, tensor: Tensor, layer: str) -> object:
 
 
 def shares_memory(out: Tensor, arguments: Sequence[object]) -> bool:
-    """True for the result of an identity or an in-place module: another reader of its input holds the same memory."""
+    """Return whether the result may be that of an identity or an in-place module: another reader of its input holds the
+    same memory."""
     pointer = out.untyped_storage().data_ptr()
     return any(isinstance(a, Tensor) and a.untyped_storage().data_ptr() == pointer for a in arguments)
 
@@ -109,7 +110,8 @@ def check_gradients(layer: str, values: Tensor, rule: object = None) -> None:
 
 
 def check_finite(layer: str, values: Tensor, what: str = "activations", help: str = "") -> None:
-    """Raises BbiError E503. ``what`` the values are, and ``help`` where that is not the input or the weights."""
+    """Raise BbiError E503 for values that are not finite. ``what`` the values are, and ``help`` where the cause is not
+    the input or the weights."""
     if not values.is_floating_point() or bool(torch.isfinite(values.sum())):  # the sum is one pass, and no copy
         return
     if not bool(torch.isfinite(values).all()):

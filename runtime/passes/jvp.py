@@ -36,8 +36,9 @@ def tangent_chunks(
     counter: Passes | None = None,
     chunk: int | None = None,
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """`tangents` in pieces: ``make(start, stop)`` gives tangents[start:stop], (chunk, input, *layer shape); yields
-    (start, target layer -> (chunk, input, *its shape)), so that neither all tangents nor all results are in memory."""
+    """Yield `tangents` in chunks, so that neither all tangents nor all results are in memory: ``make(start, stop)``
+    returns tangents[start:stop], (chunk, input, *layer shape); yields (start, target layer -> (chunk, input, *its
+    shape))."""
     counter = counter if counter is not None else upper.counter
     target_layers = upper.target_layers if target_layers is None else target_layers
     device = upper.activations.device
@@ -67,8 +68,8 @@ def tangents(
     counter: Passes | None = None,
     chunk: int | None = None,
 ) -> dict[str, Tensor]:
-    """Jacobian-vector products at the captured activations: ``directions`` (tangent, input, *layer shape), gives
-    target layer -> (tangent, input, *its shape); zero where it does not depend on the layer.
+    """Compute Jacobian-vector products at the captured activations: ``directions`` (tangent, input, *layer shape),
+    returns target layer -> (tangent, input, *its shape); zero where it does not depend on the layer.
 
     ``chunk`` tangents share one pass; None takes as many as memory allows, 1 is the plain loop over
     torch.func.jvp. Raises BbiError E503, E504.
@@ -101,7 +102,7 @@ def _push(upper: NetworkAbove, some: Tensor, loop: bool) -> dict[str, Tensor]:
 
 
 def push_linear(upper: NetworkAbove, some: Tensor) -> dict[str, Tensor]:
-    """By the explicit network, whose values were computed once."""
+    """Push tangents through the explicit network, whose values were computed once."""
     if upper.linear is None:
         assert isinstance(upper.run, GraphSection)
         upper.linear = ExplicitJvp(upper.run, upper.activations)
@@ -109,7 +110,7 @@ def push_linear(upper: NetworkAbove, some: Tensor) -> dict[str, Tensor]:
 
 
 def push(upper: NetworkAbove, some: Tensor) -> dict[str, Tensor]:
-    """vmap over jvp: values once, tangents as a batch."""
+    """Push tangents by vmap over jvp: values once, tangents as a batch."""
 
     def network(activations: Tensor) -> dict[str, Tensor]:
         return upper.run(activations, None)
@@ -123,7 +124,7 @@ def push(upper: NetworkAbove, some: Tensor) -> dict[str, Tensor]:
 
 
 def push_rows(upper: NetworkAbove, some: Tensor) -> dict[str, Tensor]:
-    """Values and tangents as rows of a batch: twice the work, for code that torch.func cannot transform."""
+    """Push values and tangents as rows of a batch: twice the work, for code that torch.func cannot transform."""
     count, inputs = len(some), upper.inputs
     rows = torch.arange(inputs, device=some.device).repeat(count)
     with dual.dual_level():

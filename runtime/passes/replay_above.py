@@ -121,7 +121,7 @@ class Replay:
 
 
 def nearly_equal(have: Mapping[str, Tensor], want: Mapping[str, Tensor], tolerance: float = 1e-4) -> bool:
-    """Whether values are equal within a share of the largest value of each target layer."""
+    """Return whether values are equal within a share of the largest value of each target layer."""
     for target_layer, value in want.items():
         other = have[target_layer]
         if other.shape != value.shape or not bool(torch.isfinite(other).all()):

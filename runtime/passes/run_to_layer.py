@@ -108,7 +108,7 @@ class Runner:
         return self._run(images)
 
     def _one_by_one(self, images: Tensor) -> Tensor:
-        """Each image alone, where rows depend on each other."""
+        """Run each image alone, where rows depend on each other."""
         which, results = self.through_relu, []
         try:
             for row in range(len(images)):

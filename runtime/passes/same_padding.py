@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Entries added before and after an axis of ``size`` so that it gives ceil(size / stride) outputs; the odd one
-    goes after (TensorFlow, "Neural Network: Convolution", padding SAME)."""
+    """Return the entries added before and after an axis of ``size`` so that it gives ceil(size / stride) outputs; the
+    odd one goes after (TensorFlow, "Neural Network: Convolution", padding SAME)."""
     outputs = -(-size // stride)
     total = max((outputs - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
@@ -21,7 +21,7 @@ class SameConv2d(nn.Conv2d):
     """
 
     def padding_of(self, x: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
-        """(before, after) of y and of x."""
+        """Return (before, after) of y and of x."""
         (ky, kx), (sy, sx) = self.kernel_size, self.stride
         return same_padding(x.shape[-2], ky, sy), same_padding(x.shape[-1], kx, sx)
 
@@ -44,7 +44,7 @@ class SameMaxPool2d(nn.MaxPool2d):
         super().__init__(kernel_size, stride, ceil_mode=True)
 
     def padding_of(self, x: Tensor) -> tuple[int, int]:
-        """Entries before y and before x."""
+        """Return the entries before y and before x."""
         kernel, stride = self.kernel_size, self.stride
         assert isinstance(kernel, int) and isinstance(stride, int)
         return same_padding(x.shape[-2], kernel, stride)[0], same_padding(x.shape[-1], kernel, stride)[0]

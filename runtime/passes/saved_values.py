@@ -65,7 +65,8 @@ class NodeValues:
                     self.given[node] = saved.given[path][at]
 
     def value(self, node: Node) -> Any:
-        """Raises NotImplementedError where it was not saved, was overwritten, or is expensive to compute."""
+        """Return the value of a node. Raises NotImplementedError where it was not saved, was overwritten, or is
+        expensive to compute."""
         if node in self.values:
             return self.values[node]
         if node in self.given:
@@ -86,7 +87,7 @@ class NodeValues:
         return value
 
     def _written(self, node: Node) -> Tensor | None:
-        """The result of an in-place function, which stands in the saved result of the module before it."""
+        """Return the result of an in-place function, which is in the saved result of the module before it."""
         source = node.args[0] if node.args else None
         name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
         if not (node.kwargs.get("inplace") is True or (name.endswith("_") and not name.endswith("__"))):
@@ -95,7 +96,7 @@ class NodeValues:
         return value if isinstance(value, Tensor) and value._version == version + 1 else None
 
     def like(self, node: Node) -> Any:
-        """Something of the value's shape and dtype: what was saved, else on the device "meta"."""
+        """Return a tensor of the value's shape and dtype: the saved one, else one on the device "meta"."""
         if node not in self.likes:
             if node in self.values:
                 like = self.values[node]
@@ -122,11 +123,11 @@ def _alike(one: object, other: object) -> bool:
 
 
 def is_heavy(node: Node) -> bool:
-    """A function that multiplies matrices."""
+    """Return whether a function multiplies matrices."""
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
     return node.op != "call_module" and name.strip("_") in _HEAVY
 
 
 def _meta(tree: object) -> object:
-    """The tree with its tensors on the device "meta"."""
+    """Return the tree with its tensors on the device "meta"."""
     return tree_map(lambda x: x.to("meta") if isinstance(x, Tensor) else x, tree)

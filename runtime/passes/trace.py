@@ -33,7 +33,7 @@ TRACE = "trace"
 
 
 def trace(adapter: Adapter, images: Tensor, counter: Passes | None = None) -> Trace:
-    """Watch one image pass through the whole model; done once per model and remembered (`memo_of`).
+    """Record one image's pass through the whole model; done once per model and remembered (`memo_of`).
 
     A stopped forward cannot see that its layer would have run again further up: this can. Where the model fails half
     way (a head made for another image size), what ran before that is known and the rest is taken to run once.
@@ -66,7 +66,7 @@ def trace(adapter: Adapter, images: Tensor, counter: Passes | None = None) -> Tr
 
 
 def runs_twice(layer: str) -> BbiError:
-    """The error E501 of a layer."""
+    """Return the error E501 of a layer."""
     return error(
         "E501",
         f"`{layer}` runs more than once in one pass, so its activation is not one thing",

@@ -44,7 +44,7 @@ def vjp_chunks(
     create_graph: bool = False,
     chunk: int | None = None,
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """`vjp` in pieces: yields (start, layer -> (chunk, input, *layer shape)), so that not all are in memory at once.
+    """Yield `vjp` in chunks, so that not all are in memory at once: (start, layer -> (chunk, input, *layer shape)).
 
     The graph is freed after the last chunk unless ``keep``. Raises BbiError as `vjp` does.
     """
@@ -90,7 +90,7 @@ class _Backward:
         self.batched = True
 
     def __call__(self, cotangents: Tensor) -> dict[str, Tensor]:
-        """(chunk, *outputs shape) -> layer -> (chunk, input, *layer shape)."""
+        """Map (chunk, *outputs shape) to layer -> (chunk, input, *layer shape)."""
         if self.explicit is not None:
             try:
                 return self._explicitly(self.explicit, cotangents)
@@ -128,7 +128,7 @@ class _Backward:
         return result
 
     def _by_layer(self, gradients: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Gradients (chunk, row, *shape) of every layer of every holder, joined along the rows."""
+        """Join the gradients (chunk, row, *shape) of every layer along the rows of all holders."""
         size = len(self.holders)
         each = [gradients[start : start + size] for start in range(0, len(gradients), size)]
         return {layer: torch.cat(tuple(x), 1) if size > 1 else x[0] for layer, x in zip(self.layers, each, strict=True)}
@@ -137,8 +137,8 @@ class _Backward:
 def explicit_vjp_of(
     captured: Captured, outputs: Tensor, layers: Sequence[str], total: int, counter: Passes
 ) -> ExplicitVjp | None:
-    """The explicit VJP, where it pays for ``total`` cotangents, every operation has a rule, and it gives what autograd
-    gives: checked once for a model, a target layer and layers, with a random cotangent."""
+    """Return the explicit VJP, where it pays for ``total`` cotangents, every operation has a rule, and it equals
+    autograd: checked once for a model, a target layer and layers, with a random cotangent."""
     targets = [OUTPUT] if outputs is captured.score_graph else [x for x, v in captured.graph.items() if v is outputs]
     saved = captured.saved
     if saved is None or not targets:
@@ -167,8 +167,8 @@ def explicit_vjp_of(
 
 
 def _explicit_vjp(captured: Captured, target_layer: str, layers: Sequence[str]) -> ExplicitVjp:
-    """The rules of all operations between the layers and the target. Raises NotTraceable, NotImplementedError where one
-    has none."""
+    """Return the rules of all operations between the layers and the target. Raises NotTraceable, NotImplementedError
+    where one has none."""
     saved = captured.saved
     assert saved is not None
     adapter, module, names = saved.adapter, saved.adapter.module, saved.names
@@ -200,7 +200,7 @@ def _pulled(explicit: ExplicitVjp, captured: Captured, cotangents: Tensor, layer
 
 
 def _agrees(explicit: ExplicitVjp, captured: Captured, outputs: Tensor, layers: Sequence[str]) -> bool:
-    """Whether an explicit VJP gives what autograd gives, for a random cotangent."""
+    """Return whether an explicit VJP equals autograd's, for a random cotangent."""
     generator = torch.Generator().manual_seed(0)
     seed = torch.randn(outputs.shape, generator=generator, dtype=outputs.dtype).to(outputs)
     with torch.inference_mode(False):
@@ -211,20 +211,21 @@ def _agrees(explicit: ExplicitVjp, captured: Captured, outputs: Tensor, layers: 
 
 
 def _one(outputs: Tensor, inputs: Sequence[Tensor], cotangent: Tensor, create_graph: bool) -> list[Tensor]:
-    """One plain backward; zero where the outputs do not depend on an input."""
+    """Run one plain backward; zero where the outputs do not depend on an input."""
     gradients = grad(outputs, inputs, cotangent, retain_graph=True, create_graph=create_graph, allow_unused=True)
     return [torch.zeros_like(x) if g is None else g for g, x in zip(gradients, inputs, strict=True)]
 
 
 def pull(outputs: Tensor, inputs: Sequence[Tensor], cotangents: Tensor, create_graph: bool = False) -> list[Tensor]:
-    """One batched backward: cotangents (target, *outputs shape) -> (target, *shape) of each input. Keeps the graph."""
+    """Run one batched backward: cotangents (target, *outputs shape) -> (target, *shape) of each input. Keeps the
+    graph."""
     gradients = grad(outputs, inputs, cotangents, True, create_graph, allow_unused=True, is_grads_batched=True)
     count = (len(cotangents),)
     return [x.new_zeros(count + x.shape) if g is None else g for g, x in zip(gradients, inputs, strict=True)]
 
 
 def _largest(outputs: Tensor) -> int:
-    """Bytes of the largest gradient that a backward from here meets."""
+    """Return the bytes of the largest gradient that a backward from here meets."""
     most = outputs.numel() * outputs.element_size()
     for node in graph_of(outputs):
         for value in node._input_metadata:
@@ -272,8 +273,8 @@ def gradients(
     create_graph: bool = False,
     chunk: int | None = None,
 ) -> dict[str, Tensor]:
-    """`vjp` that starts at the scores: ``cotangents`` (target, input, class), gives layer ->
-    (target, input, *layer shape). A class is a one-hot cotangent, a difference of classes has +1 and -1."""
+    """Compute `vjp` from the scores: ``cotangents`` (target, input, class), returns layer -> (target, input, *layer
+    shape). A class is a one-hot cotangent, a difference of classes has +1 and -1."""
     return vjp(captured, scores_of(captured), cotangents, layers, counter, keep, create_graph, chunk)
 
 

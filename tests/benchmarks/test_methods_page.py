@@ -24,8 +24,8 @@ def test_what_was_measured_is_of_these_methods():
     available = {name: method for name, method in registry().methods.items() if method.available}
     assert record["axioms"]["words"] == AXIOMS
     assert record["axioms"]["methods"] == {name: list(method.axioms) for name, method in available.items()}
-    for method, found in record["methods"].items():
-        assert all(error <= 1e-5 for error in found["errors"].values()), method
+    for method, entry in record["methods"].items():
+        assert all(error <= 1e-5 for error in entry["errors"].values()), method
 
 
 def test_errors_in_short():

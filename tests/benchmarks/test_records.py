@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.harness import ROUNDS
-from benchmarks.records import disturbances, kept, processor_name
+from benchmarks.records import current, disturbances, processor_name
 
 
 def record(number, cpu="AMD EPYC, AVX2", device="cpu", rounds=ROUNDS, **measured):
@@ -12,7 +12,7 @@ def record(number, cpu="AMD EPYC, AVX2", device="cpu", rounds=ROUNDS, **measured
 
 
 def numbers(*records):
-    return [one["number"] for one in kept(records)]
+    return [one["number"] for one in current(records)]
 
 
 LOADED = {"others": 0.3}

@@ -25,15 +25,15 @@ def test_all_ways_give_the_same_numbers(name):
     row = harness.row_named(name, tiny=True)
     if len(row.ways) == 1:
         pytest.skip(f"nobody to compare with: {row.missing}")
-    found = harness.compare(row)
-    assert found and all(error <= row.tolerance for error in found.values()), found
+    compared = harness.compare(row)
+    assert compared and all(error <= row.tolerance for error in compared.values()), compared
 
 
 @pytest.mark.parametrize("name", PROCESSES)
 def test_processes_do_what_is_timed(name):
     row = harness.row_named(name, tiny=True)
-    found = harness.compare(row)
-    assert found and all(error <= row.tolerance for error in found.values()), found
+    compared = harness.compare(row)
+    assert compared and all(error <= row.tolerance for error in compared.values()), compared
 
 
 def of(name, kind, values, share=1.0):
@@ -171,8 +171,8 @@ def test_operations_of_a_step_are_counted_by_torch():
 
 def test_the_figure_is_xml_with_every_way_in_it():
     record = record_with(1.0, 0.5) | {"title": "a < b & c"}
-    found = ElementTree.fromstring(table.figure(table.bars([record])))
-    words = [each.text for each in found.iter("{http://www.w3.org/2000/svg}text")]
+    figure = ElementTree.fromstring(table.figure(table.bars([record])))
+    words = [each.text for each in figure.iter("{http://www.w3.org/2000/svg}text")]
     assert {"a < b & c", "bbilang", "minimum", "1 x", "0.5 x"} <= set(words)
 
 

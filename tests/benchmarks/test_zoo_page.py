@@ -21,9 +21,9 @@ def test_every_network_was_tried():
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
 def test_no_number_is_wrong_and_nothing_ends_in_a_traceback(row):
     outcomes = row.get("outcomes") or {"described": row["described"]}
-    assert {found["outcome"] for found in outcomes.values()} <= {"right", "refused"}
-    right = [found for found in outcomes.values() if found["outcome"] == "right"]
-    assert all(found["error"] < 1e-3 or found["error"] <= 2 * found["own"] for found in right)
+    assert {answer["outcome"] for answer in outcomes.values()} <= {"right", "refused"}
+    right = [answer for answer in outcomes.values() if answer["outcome"] == "right"]
+    assert all(answer["error"] < 1e-3 or answer["error"] <= 2 * answer["own"] for answer in right)
 
 
 def test_memory_levels_off():

@@ -28,10 +28,10 @@ def run(text, **options):
 
 def forget(cache, *kinds):
     """Remove the records of some kinds; gives the number."""
-    found = [key for key in cache.keys() if json.loads(cache.raw(key).split(b"\n", 2)[1])["kind"] in kinds]
-    for key in found:
+    keys = [key for key in cache.keys() if json.loads(cache.raw(key).split(b"\n", 2)[1])["kind"] in kinds]
+    for key in keys:
         cache._path(key).unlink()
-    return len(found)
+    return len(keys)
 
 
 def without_work(html):

@@ -30,5 +30,5 @@ def test_freed_blocks_are_kept_in_the_process_of_the_command():
 
     if not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"):
         pytest.skip("not glibc")
-    kept, left_alone = faults("heap.own_process()\n"), faults("")
-    assert kept * 20 < left_alone
+    retained, left_alone = faults("heap.own_process()\n"), faults("")
+    assert retained * 20 < left_alone

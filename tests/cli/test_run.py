@@ -196,16 +196,16 @@ def test_ctrl_c_keeps_finished_icons(photos, process, tmp_path_factory):
         time.sleep(0.01)
     os.kill(started.pid, signal.SIGINT)
     out, err = started.communicate(timeout=60)
-    kept = records(cache)
+    cached = records(cache)
     assert started.returncode == 130, err
     assert out == "" and err.splitlines()[-1].startswith("interrupted: finished icons are kept")
     assert "Traceback" not in err and not list(photos.glob("page*"))
-    assert 1 <= kept < 12 and records(cache, "numbers") == 2, "the element's numbers, and the predictions"
+    assert 1 <= cached < 12 and records(cache, "numbers") == 2, "the element's numbers, and the predictions"
     again = process(*command, env={"BBI_CACHE_DIR": str(cache)})
     out, err = again.communicate(timeout=120)
     assert again.returncode == 0
-    assert f"making {12 - kept} icon" in err and f"{kept} more" in err
-    assert f"{12 - kept} icon" in out and f"reused: all numbers, {kept} icon" in out
+    assert f"making {12 - cached} icon" in err and f"{cached} more" in err
+    assert f"{12 - cached} icon" in out and f"reused: all numbers, {cached} icon" in out
 
 
 def test_piped_output_has_no_control_codes(photos, process):

@@ -36,8 +36,8 @@ def test_check_json(bbi, tmp_path):
     assert json.loads(bbi("check", "good.bbi", "--json").out) == []
     done = bbi("check", "good.bbi", "bad.bbi", "--json")
     assert (done.code, done.err) == (1, "")
-    found = json.loads(done.out)
-    assert [(d["code"], d["file"], d["span"]["line"]) for d in found] == [
+    answer = json.loads(done.out)
+    assert [(d["code"], d["file"], d["span"]["line"]) for d in answer] == [
         ("E204", "bad.bbi", 2),
         ("E125", "bad.bbi", 3),
     ]
@@ -63,8 +63,8 @@ def test_check_warns(bbi, tmp_path):
 def test_no_cascades(bbi, text, codes):
     done = bbi("check", "-e", text, "--json")
     assert done.code == 1
-    found = [d["code"] for d in json.loads(done.out)]
-    assert len(found) == 1 and found[0] in codes
+    reported = [d["code"] for d in json.loads(done.out)]
+    assert len(reported) == 1 and reported[0] in codes
 
 
 def test_explain(bbi, tmp_path):
@@ -134,8 +134,8 @@ def test_layers(bbi):
     assert re.search(r"^block5c +112 .*\n├ expand +672 +14 +14 +132 k +0 or more +branch$", done.out, re.MULTILINE)
     lines = done.out.splitlines()
     assert max(map(len, lines)) <= 80 and not any(line != line.rstrip() for line in lines)
-    found = json.loads(bbi("layers", "inceptionv1", "--json").out)
-    layer = next(x for x in found["layers"] if x["name"] == "mixed4d")
+    answer = json.loads(bbi("layers", "inceptionv1", "--json").out)
+    layer = next(x for x in answer["layers"] if x["name"] == "mixed4d")
     assert layer["shape"] == {"channel": 528, "y": 14, "x": 14} and layer["nonnegative"]
     assert layer["place"] == "cut"
     assert layer["atoms"] == ["neuron", "spatial", "channel"]

@@ -192,10 +192,10 @@ def texts(draw: st.DrawFn) -> str:
 
 def _used(lines: list[str]) -> list[str]:
     """Without bindings that nothing names; presented ones of the pipes are elements."""
-    kept: list[str] = []
+    used_lines: list[str] = []
     for line in reversed(lines):
         name = line.partition(" = ")[0]
         shown = "present" in line and name != "known"
-        if shown or any(re.search(rf"\b{name}\b", other.partition(" = ")[2] or other) for other in kept):
-            kept.append(line)
-    return kept[::-1]
+        if shown or any(re.search(rf"\b{name}\b", other.partition(" = ")[2] or other) for other in used_lines):
+            used_lines.append(line)
+    return used_lines[::-1]

@@ -122,23 +122,23 @@ def checked(text: str) -> None:
     began = time.process_time()
     source = Source(text, "fuzz.bbi")
     file, syntax = parse_recovering(source)
-    program, found = check_recovering(
+    program, reported = check_recovering(
         file,
         KNOWN,
         Options(model="inceptionv1" if "mixed" in text else None, inputs=("cat.jpg",)),
         **({"lost": lost_names(file)} if syntax else {}),
     )
-    for diagnostic in (*syntax, *found):
+    for diagnostic in (*syntax, *reported):
         assert re.fullmatch(r"[EW]\d{3}", diagnostic.code) and diagnostic.message
         if diagnostic.span is not None:
             assert 0 <= diagnostic.span.start <= diagnostic.span.end <= len(source.text) + 1
-    render((*syntax, *found), file.source)
+    render((*syntax, *reported), file.source)
     if program is None and not syntax:
-        assert any(d.severity == "error" for d in found)
+        assert any(d.severity == "error" for d in reported)
     assert time.process_time() - began < 5
     COUNTS["texts"] += 1
     COUNTS["accepted"] += program is not None
-    COUNTS["diagnostics"] += len(syntax) + len(found)
+    COUNTS["diagnostics"] += len(syntax) + len(reported)
 
 
 @st.composite

@@ -24,7 +24,7 @@ FILE = str(Path(__file__).parent / "mistakes.txt")
 CASES = cases.read(FILE)
 
 
-def found(text: str) -> tuple[Diagnostic, ...]:
+def diagnostics_of(text: str) -> tuple[Diagnostic, ...]:
     """Everything that is wrong with a text about InceptionV1 and a picture of a dog, unless it says otherwise."""
     model = None if "model " in text.split("interface")[0] else "inceptionv1"
     inputs = None if text.startswith("# without --input") else ("dog.jpeg",)
@@ -32,7 +32,7 @@ def found(text: str) -> tuple[Diagnostic, ...]:
 
 
 def messages(text: str) -> str:
-    return render(found(text), Source(text, "page.bbi"))
+    return render(diagnostics_of(text), Source(text, "page.bbi"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
@@ -42,7 +42,7 @@ def test_mistake(case: cases.Case) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
 def test_every_message_says_where_and_what(case: cases.Case) -> None:
-    for diagnostic in found(case.text):
+    for diagnostic in diagnostics_of(case.text):
         if diagnostic.code not in ("E301", "E420"):  # about the whole file
             assert diagnostic.span is not None and case.text[diagnostic.span.start : diagnostic.span.end].strip()
         assert not diagnostic.message.endswith(".") and not diagnostic.message[0].isupper()
@@ -51,12 +51,12 @@ def test_every_message_says_where_and_what(case: cases.Case) -> None:
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.title.endswith("planned")], ids=lambda case: case.title)
 def test_what_is_planned_is_the_only_mistake(case: cases.Case) -> None:
-    assert {d.code for d in found(case.text) if d.severity == "error"} == {"E901"}
+    assert {d.code for d in diagnostics_of(case.text) if d.severity == "error"} == {"E901"}
 
 
 def test_codes_have_a_case() -> None:
     """Each code of the checker is shown by a mistake, and each mistake has a code that is documented."""
-    shown = {diagnostic.code for case in CASES for diagnostic in found(case.text)}
+    shown = {diagnostic.code for case in CASES for diagnostic in diagnostics_of(case.text)}
     elsewhere = {"E207", "E247", "E235", "E237", "E238", "E239", "E241", "E242", "E243"}
     elsewhere |= {"E313", "E314", "E315"}  # of texts that programs write: tests/users/test_expansion.py
     models = {code for code in shown if code.startswith("E4")}  # the registry's own

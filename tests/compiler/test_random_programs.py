@@ -292,15 +292,15 @@ def assert_equal_results(one: Results, two: Results) -> None:
 # --- passes ----------------------------------------------------------------------------------------------------------
 
 
-Wanted = dict[tuple[str, int], list[set[tuple]]]
+Demanded = dict[tuple[str, int], list[set[tuple]]]
 
 
-def wanted(program: Program, inputs: int) -> tuple[Wanted, bool]:
+def demanded(program: Program, inputs: int) -> tuple[Demanded, bool]:
     """(place and round -> the classes or atoms of each input that something is derived of, whether that is all).
 
     A round ends where a target is known only after derivatives. Chains and methods that run the network again take
     passes of their own."""
-    run, found, all_of_it = started(program, inputs), {}, True
+    run, demands, all_of_it = started(program, inputs), {}, True
     rounds: dict[int, int] = {}
     for node in nodes_of(program):
         target = node.get("to") if node.op == "attribute" else node.get("of") if node.op == "gradient" else None
@@ -311,11 +311,13 @@ def wanted(program: Program, inputs: int) -> tuple[Wanted, bool]:
             all_of_it = False
             continue
         field = run.value(target)
-        for place in ["output"] if target.type.content == "score" else above(target, node):
-            own = found.setdefault((place, rounds_of(target, rounds)), [set() for _ in range(inputs)])
+        for target_layer in ["output"] if target.type.content == "score" else above(target, node):
+            own = demands.setdefault((target_layer, rounds_of(target, rounds)), [set() for _ in range(inputs)])
             for row in range(inputs):
-                own[row] |= classes(field, row, inputs) if place == "output" else atoms(field, target, place, row)
-    return found, all_of_it
+                own[row] |= (
+                    classes(field, row, inputs) if target_layer == "output" else atoms(field, target, target_layer, row)
+                )
+    return demands, all_of_it
 
 
 def rounds_of(target: Node, rounds: dict[int, int]) -> int:
@@ -335,22 +337,22 @@ def classes(field: Field, row: int, inputs: int) -> set[tuple]:
     return {(field.type.unit, int(k)) for k in index[weight != 0].ravel()}
 
 
-def atoms(field: Field, target: Node, place: str, row: int) -> set[tuple]:
+def atoms(field: Field, target: Node, target_layer: str, row: int) -> set[tuple]:
     """Coordinates of the atoms of one layer, for one input; absent ones are none."""
     names = [c for c in ("layer", "y", "x", "channel", "group") if c in field.coords]
     arrays = [field.coords[c].take("input", Named((), np.array(row))) if "input" in field.coords[c].dims
               else field.coords[c] for c in names]  # fmt: skip
     sizes = {d: s for a in arrays for d, s in a.sizes.items()}
     grid = [np.broadcast_to(a.spread(list(sizes)), list(sizes.values())).ravel() for a in arrays]
-    layers = tiny.adapter().description.by_name[place].sizes
-    found = set()
+    layers = tiny.adapter().description.by_name[target_layer].sizes
+    results = set()
     for at in zip(*grid, strict=True) if grid else [()]:
         named = dict(zip(names, at, strict=True))
-        own = "layer" not in named or target.type.layers[named["layer"]] == place
+        own = "layer" not in named or target.type.layers[named["layer"]] == target_layer
         if own and all(0 <= v < layers.get(c, 1 << 30) for c, v in named.items() if c != "layer"):
             kind = target.digest if target.type.atom == "group" else target.type.atom
-            found.add((kind, *(int(v) for c, v in named.items() if c != "layer")))
-    return found
+            results.add((kind, *(int(v) for c, v in named.items() if c != "layer")))
+    return results
 
 
 def assert_passes(program: Program, results: Results, inputs: int) -> None:
@@ -358,8 +360,8 @@ def assert_passes(program: Program, results: Results, inputs: int) -> None:
     atoms that something is derived of, where forward mode has none of them; never more."""
     run = [f for f in program.forwards if f.scores or f.layers != ("input",)]  # pixels are there without
     assert results.model_passes[0] == len(run) == len({(f.picture, f.rule) for f in run})
-    found, all_of_it = wanted(program, inputs)
-    cotangents = sum(max(map(len, rows)) for rows in found.values())
+    demands, all_of_it = demanded(program, inputs)
+    cotangents = sum(max(map(len, rows)) for rows in demands.values())
     if all_of_it:
         assert results.model_passes[1] <= cotangents
         if not program.tangents:
@@ -376,15 +378,15 @@ def assert_passes(program: Program, results: Results, inputs: int) -> None:
     assert plan(program).total("reruns")[0] == results.reruns + results.removals
 
 
-def assert_bounds(program: Program, found: Results) -> None:
+def assert_bounds(program: Program, demands: Results) -> None:
     """The plan's numbers are bounds, and exact where it says so."""
     steps = plan(program).steps
     total = {kind: sum(step.passes for step in steps if step.kind == kind) for kind in KINDS}
     again = sum(step.passes for step in steps if step.kind == "reruns")
     targets = sum(rerun.visits * 40 for rerun in program.reruns)
     backwards = [step for step in steps if step.kind == "backward"]
-    assert total["forward"] <= found.model_passes[0] <= total["forward"] + (0 if program.optimized else again)
-    assert found.model_passes[1] <= total["backward"] + targets and found.tangents <= total["tangents"]
-    assert any(step.bound for step in backwards) or targets or found.model_passes[1] == total["backward"]
+    assert total["forward"] <= demands.model_passes[0] <= total["forward"] + (0 if program.optimized else again)
+    assert demands.model_passes[1] <= total["backward"] + targets and demands.tangents <= total["tangents"]
+    assert any(step.bound for step in backwards) or targets or demands.model_passes[1] == total["backward"]
     least = max((step.least for step in steps if step.kind == "icons"), default=0)
-    assert least <= len(found.icons) <= total["icons"]
+    assert least <= len(demands.icons) <= total["icons"]

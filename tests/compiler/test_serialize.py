@@ -15,8 +15,8 @@ TEASER = (Path(__file__).parents[2] / "specs" / "teaser.bbi").read_text(encoding
 
 @pytest.fixture(scope="module", params=[False, True], ids=["as written", "optimized"])
 def program(request):
-    found = bbilang.check(bbilang.parse(TEASER))
-    return bbilang.optimize(found) if request.param else found
+    typed = bbilang.check(bbilang.parse(TEASER))
+    return bbilang.optimize(typed) if request.param else typed
 
 
 def test_round_trip(program):

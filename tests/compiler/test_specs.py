@@ -58,8 +58,8 @@ def diagnostics(path: Path) -> list:
 @pytest.mark.parametrize("path", [p for p in CONTRACT if p.stem != "every_form"], ids=lambda path: path.stem)
 def test_contract(path):
     """What only uses available operations is clean; the rest is said to be planned, and nothing else is said."""
-    found = diagnostics(path)
-    assert {d.code for d in found} == ({"E901"} if path.stem in LATER else set()), tiny.render(found, None)
+    reported = diagnostics(path)
+    assert {d.code for d in reported} == ({"E901"} if path.stem in LATER else set()), tiny.render(reported, None)
 
 
 def results_of(path: Path, optimized: bool):

@@ -77,12 +77,12 @@ def adapter(kind: type[nn.Module] = Tiny) -> Any:
 
 @cache
 def pictures(count: int = 1) -> tuple[NetworkInput, ...]:
-    found = []
+    inputs = []
     for number in range(count):
         image = torch.rand(3, SIZE, SIZE, generator=torch.Generator().manual_seed(number))
         image[:, : 8 * (number + 1)] *= 0.3
-        found.append(NetworkInput(f"picture-{number}", image, (image.permute(1, 2, 0).numpy() * 255).astype(np.uint8)))
-    return tuple(found)
+        inputs.append(NetworkInput(f"picture-{number}", image, (image.permute(1, 2, 0).numpy() * 255).astype(np.uint8)))
+    return tuple(inputs)
 
 
 def images(count: int = 1) -> torch.Tensor:

@@ -39,14 +39,14 @@ class Page(HTMLParser):
         self.feed(path.read_text("utf-8"))
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attributes}
-        self.anchors |= {found[name] for name in ("id", "name") if name in found}
-        if tag == "a" and "href" in found:
-            self.links.append(found["href"])
-        elif tag == "link" and found.get("rel") in ("stylesheet", "icon", "preload", "preconnect"):
-            self.loaded.append(found["href"])
-        elif "src" in found:
-            self.loaded.append(found["src"])
+        values = {name: value or "" for name, value in attributes}
+        self.anchors |= {values[name] for name in ("id", "name") if name in values}
+        if tag == "a" and "href" in values:
+            self.links.append(values["href"])
+        elif tag == "link" and values.get("rel") in ("stylesheet", "icon", "preload", "preconnect"):
+            self.loaded.append(values["href"])
+        elif "src" in values:
+            self.loaded.append(values["src"])
 
     def handle_data(self, data: str) -> None:
         self.words += data
@@ -127,7 +127,7 @@ def test_no_path_of_this_machine(site: Path) -> None:
     for path in site.rglob("*"):
         if path.suffix in (".html", ".js", ".json", ".css", ".xml", ".svg"):
             text = path.read_text("utf-8")
-            assert not [place for place in (ROOT, site, Path.home()) if f"{place}/" in text], path.name
+            assert not [folder for folder in (ROOT, site, Path.home()) if f"{folder}/" in text], path.name
 
 
 def test_markdown_is_understood(pages: dict[str, Page]) -> None:

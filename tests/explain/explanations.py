@@ -51,13 +51,13 @@ def of(path: Path, optimized: bool = True) -> Explanation:
     return explanation(path.read_text(encoding="utf-8"), path.name, optimized)
 
 
-def measured(found: Explanation) -> Explanation:
+def measured(explained: Explanation) -> Explanation:
     """As if it had been run: measurements that no machine made, to see how they are shown."""
     from dataclasses import replace
 
     def took(number: int) -> Measured:
-        step = found.after.steps[number]
+        step = explained.after.steps[number]
         icons = (5, 3) if step.kind == "icons" else (None, None)
         return Measured(0.0412 * (number + 1), 10_000_000 * (number + 1), step.passes, *icons)
 
-    return replace(found, timings=tuple((step, took(n)) for n, step in enumerate(found.after.steps)))
+    return replace(explained, timings=tuple((step, took(n)) for n, step in enumerate(explained.after.steps)))

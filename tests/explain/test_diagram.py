@@ -27,8 +27,8 @@ KINDS = ["plain", "measured", "not optimized"]
 
 
 def drawn(name, kind="plain", theme="auto"):
-    found = explanation(TEXTS[name], "page.bbi", kind != "not optimized")
-    return (measured(found) if kind == "measured" else found).to_svg(theme)
+    explained = explanation(TEXTS[name], "page.bbi", kind != "not optimized")
+    return (measured(explained) if kind == "measured" else explained).to_svg(theme)
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -64,13 +64,13 @@ def test_two_pictures_on_one_page_do_not_meddle():
     for name, each in zip(names, (first, second), strict=True):
         rules = re.search(r"<style>(.*?)</style>", each, re.DOTALL)[1]
         assert all(rule.startswith(f".{name} ") for rule in re.findall(r"[^{}]+(?=\{[^{}]*\})", rules))
-        assert all(name in found for found in re.findall(r'id="([^"]+)"', each))
+        assert all(name in identifier for identifier in re.findall(r'id="([^"]+)"', each))
 
 
 def test_notebooks_show_the_picture():
-    found = explanation(MODES)
-    assert found.to_svg() in found._repr_html_()
-    assert found._repr_mimebundle_()["text/plain"] == str(found)
+    explained = explanation(MODES)
+    assert explained.to_svg() in explained._repr_html_()
+    assert explained._repr_mimebundle_()["text/plain"] == str(explained)
 
 
 def test_themes():
@@ -98,10 +98,10 @@ def test_words_stand_out(role, theme):
 
 def test_the_arrows_are_as_long_as_the_work():
     """Of the optimized backward in the picture, as a share of the forward: FLOPs above the layer over all FLOPs."""
-    found = explanation(SPEC["spatial_and_channel"].replace(COMPLETE, ""))
-    description = found.after.program.description
+    explained = explanation(SPEC["spatial_and_channel"].replace(COMPLETE, ""))
+    description = explained.after.program.description
     share = 1 - description.by_name["block6a.expand"].flops / description.flops
-    root = ElementTree.fromstring(found.to_svg("light"))
+    root = ElementTree.fromstring(explained.to_svg("light"))
     forward, backward = COLOURS["forward"][0], COLOURS["backward"][0]
     lengths = {forward: [], backward: []}
     for path in root.iter(f"{SVG}path"):

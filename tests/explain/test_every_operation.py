@@ -19,10 +19,10 @@ EXAMPLES = {
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_explained(name):
     text = EXAMPLES[name] if "model" in EXAMPLES[name] else HEAD.removeprefix("bbi 1\n") + EXAMPLES[name]
-    found = explanation(text)
-    shown = found.text(80)
+    explained = explanation(text)
+    shown = explained.text(80)
     assert max(map(cell_width, shown.splitlines())) <= 80
     assert name.partition(".")[2] in shown
-    data = found.to_json()
-    assert [step["kind"] for step in data["after"]] == [step.kind for step in found.after.steps]
-    ElementTree.fromstring(found.to_svg())
+    data = explained.to_json()
+    assert [step["kind"] for step in data["after"]] == [step.kind for step in explained.after.steps]
+    ElementTree.fromstring(explained.to_svg())

@@ -15,8 +15,8 @@ TEXTS = {**{path.stem: path.read_text(encoding="utf-8") for path in SPECS}, "mod
 @pytest.mark.parametrize("name", [name for name in TEXTS if name != "many"])  # the validator is slow
 @pytest.mark.parametrize("kind", ["plain", "measured", "not optimized"])
 def test_schema(name, kind):
-    found = explanation(TEXTS[name], optimized=kind != "not optimized")
-    data = json.loads(json.dumps((measured(found) if kind == "measured" else found).to_json()))
+    explained = explanation(TEXTS[name], optimized=kind != "not optimized")
+    data = json.loads(json.dumps((measured(explained) if kind == "measured" else explained).to_json()))
     jsonschema.validate(data, schema(), cls=jsonschema.Draft202012Validator)
     assert data["optimized"] == (kind != "not optimized")
     assert all(("seconds" in step) == (kind == "measured") for step in data["after"])
@@ -33,9 +33,9 @@ def test_the_schema_refuses_what_is_not_a_plan():
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_numbers_are_those_of_the_plan(name):
-    found = explanation(TEXTS[name])
-    data = found.to_json()
-    for key, plan in (("before", found.before), ("after", found.after)):
+    explained = explanation(TEXTS[name])
+    data = explained.to_json()
+    for key, plan in (("before", explained.before), ("after", explained.after)):
         assert [(s["kind"], s["passes"], s["flops"]) for s in data[key]] == [
             (s.kind, s.passes, s.flops) for s in plan.steps
         ]
@@ -45,8 +45,8 @@ def test_numbers_are_those_of_the_plan(name):
         assert all(set(node["needs"]) <= numbers for node in data["logical"][key])
         for step in data[key]:
             assert set(step["elements"]) <= {element["id"] for element in data["elements"]}
-            for place in step["asked"]:
-                assert TEXTS[name].count("\n", 0, place["end"] - 1) + 1 == place["line"]
+            for span in step["asked"]:
+                assert TEXTS[name].count("\n", 0, span["end"] - 1) + 1 == span["line"]
     flops = next(saved for saved in data["saved"] if saved["name"] == "FLOPs")
     assert flops["before"] == sum(s["flops"] for s in data["before"] if s["kind"] not in ("icons", "draw"))
     assert flops["after"] == sum(s["flops"] for s in data["after"] if s["kind"] not in ("icons", "draw"))

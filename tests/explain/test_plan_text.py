@@ -48,16 +48,16 @@ def test_the_documentation_shows_what_is_printed():
 @pytest.mark.parametrize("text", [*(path.read_text(encoding="utf-8") for path in SPECS), MODES, MANY])
 @pytest.mark.parametrize(("width", "kind"), [(80, "plain"), (80, "measured"), (120, "measured"), (80, "not optimized")])
 def test_no_line_is_wider_than_the_terminal(text, width, kind):
-    found = explanation(text, optimized=kind != "not optimized")
-    shown = (measured(found) if kind == "measured" else found).text(width)
+    explained = explanation(text, optimized=kind != "not optimized")
+    shown = (measured(explained) if kind == "measured" else explained).text(width)
     assert max(map(cell_width, shown.splitlines())) <= width
 
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_every_node_is_numbered_once_and_shown_with_its_line(path):
     program = of(path).after.program
-    found = entries(program)
-    opened = [entry for entry in found if not entry.again]
+    listed = entries(program)
+    opened = [entry for entry in listed if not entry.again]
     assert {id(entry.node) for entry in opened} == {id(node) for node in walk(*(e.node for e in program.elements))}
     assert [entry.number for entry in opened] == list(range(1, len(opened) + 1))
     lines = program.source.text.splitlines()
@@ -77,9 +77,9 @@ def test_every_node_is_numbered_once_and_shown_with_its_line(path):
 
 
 def test_both_costs_of_a_choice():
-    found = explanation(MODES)
-    shown = found.text(100)
-    step = next(step for step in found.after.steps if step.alternatives)
+    explained = explanation(MODES)
+    shown = explained.text(100)
+    step = next(step for step in explained.after.steps if step.alternatives)
     assert step.kind == "tangents" and sum(way.chosen for way in step.alternatives) == 1
     assert re.search(r"chosen: forward mode, 19\d passes, [\d.]+ GFLOP", shown)
     assert re.search(r"instead of reverse mode, 1,000 passes, 284 GFLOP", shown)
@@ -92,18 +92,18 @@ def test_not_optimized_is_one_plan():
 
 
 def test_many_steps_are_told_of_together():
-    found = explanation(MANY)
-    shown = found.text(80)
+    explained = explanation(MANY)
+    shown = explained.text(80)
     assert shown.count("\n") < 260
-    assert "... and 188 more elements" in shown and "25 alike: 1 target to block1a" in found.text(120)
-    before = found.before
+    assert "... and 188 more elements" in shown and "25 alike: 1 target to block1a" in explained.text(120)
+    before = explained.before
     assert sum(step.passes for step in before.steps if step.kind == "forward") == 401
     assert "forward passes 401 -> 1" in shown and "200 elements, bars" in shown
 
 
 def test_measurements_have_columns_or_a_line_below():
-    found = measured(explanation(SPECS[-1].read_text(encoding="utf-8")))
-    wide, narrow = found.text(120), found.text(80)
+    explained = measured(explanation(SPECS[-1].read_text(encoding="utf-8")))
+    wide, narrow = explained.text(120), explained.text(80)
     assert re.search(r"(?m)^ .* time +peak +lines$", wide) and "41 ms" in wide
     assert re.search(r"(?m)^ +measured: took 41 ms, peak memory 10 MB$", narrow)
     assert "5 icons made, 3 from the cache" in wide and "5 icons made, 3 from the cache" in narrow

@@ -28,26 +28,26 @@ def test_split_against_a_slow_twin(later):
     source = np.random.default_rng(later)
     matrix, attribution = source.random((7, 4)), source.normal(size=(later, 7, 4))
     attribution[:, 2, 1] = 0
-    found = split(matrix, attribution)
-    close_to(found, slow_split(matrix, attribution))
-    close_to(found.reshape(7, 4, later).sum(-1), matrix)  # the copies of an entry add up to it
+    actual = split(matrix, attribution)
+    close_to(actual, slow_split(matrix, attribution))
+    close_to(actual.reshape(7, 4, later).sum(-1), matrix)  # the copies of an entry add up to it
 
 
 def test_one_later_group_is_the_plain_factorization():
     source = np.random.default_rng(0)
     matrix = source.random((30, 8))
     for attribution in (source.normal(size=(1, 30, 8)), np.zeros((1, 30, 8))):
-        found, plain = compatible(matrix, attribution, 3), factorize(matrix, "nmf", 3)
-        close_to(found.spatial, plain.spatial)
-        close_to(found.channel, plain.channel)
-        close_to(found.left_out, plain.left_out)
+        actual, plain = compatible(matrix, attribution, 3), factorize(matrix, "nmf", 3)
+        close_to(actual.spatial, plain.spatial)
+        close_to(actual.channel, plain.channel)
+        close_to(actual.left_out, plain.left_out)
 
 
 def test_without_attribution_the_split_changes_nothing_but_the_scale():
     """An even split is a matrix of equal copies: the same product W H."""
     matrix = np.random.default_rng(0).random((30, 8))
-    found, plain = compatible(matrix, np.zeros((3, 30, 8)), 3), factorize(matrix, "nmf", 3)
-    close_to(found.spatial @ found.channel, plain.spatial @ plain.channel)
+    actual, plain = compatible(matrix, np.zeros((3, 30, 8)), 3), factorize(matrix, "nmf", 3)
+    close_to(actual.spatial @ actual.channel, plain.spatial @ plain.channel)
 
 
 def planted():
@@ -71,17 +71,17 @@ def test_groups_of_a_planted_network_lead_to_one_later_group_each():
     matrix, slopes = planted()
     attribution = matrix * slopes
     plain = factorize(matrix, "nmf", 2)
-    found = compatible(matrix, attribution, 2)
-    assert purity(plain, slopes) < 0.6 and purity(found, slopes) > 0.99
+    actual = compatible(matrix, attribution, 2)
+    assert purity(plain, slopes) < 0.6 and purity(actual, slopes) > 0.99
     left = np.tile([1, 1, 1, 0, 0, 0], 6) == 1
     for g in (0, 1):
-        mass = (found.spatial[left, g] ** 2).sum() / (found.spatial[:, g] ** 2).sum()
+        mass = (actual.spatial[left, g] ** 2).sum() / (actual.spatial[:, g] ** 2).sum()
         assert min(mass, 1 - mass) < 1e-3
-    rebuilt = found.spatial @ found.channel
+    rebuilt = actual.spatial @ actual.channel
     within(
         rebuilt[:, 0], matrix[:, 0], relative=0.05, because="two factorizations, each stopped at its tolerance"
     )  # what fires everywhere is in both
-    assert found.left_out < 0.15
+    assert actual.left_out < 0.15
 
 
 def purity(factors, slopes):
@@ -94,9 +94,9 @@ def test_copies_are_added_up():
     matrix, slopes = planted()
     attribution = matrix * slopes
     copies = factorize(split(matrix, attribution), "nmf", 3)
-    found = compatible(matrix, attribution, 3)
+    actual = compatible(matrix, attribution, 3)
     for g in range(3):
         for c in range(5):
-            close_to(found.channel[g, c], copies.channel[g, 2 * c] + copies.channel[g, 2 * c + 1])
-    rest = matrix - found.spatial @ found.channel
-    close_to(found.left_out, (rest**2).sum() / (matrix**2).sum())
+            close_to(actual.channel[g, c], copies.channel[g, 2 * c] + copies.channel[g, 2 * c + 1])
+    rest = matrix - actual.spatial @ actual.channel
+    close_to(actual.left_out, (rest**2).sum() / (matrix**2).sum())

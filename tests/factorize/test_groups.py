@@ -22,30 +22,30 @@ PHOTO = "photo = input | present(image)\n"
 
 def cube(layer: str, inputs: int = 1) -> np.ndarray:
     """(input, channel, y, x)."""
-    module, found = tiny.build(), []
-    getattr(module, layer).register_forward_hook(lambda m, a, result: found.append(result.detach().clone()))
+    module, captured = tiny.build(), []
+    getattr(module, layer).register_forward_hook(lambda m, a, result: captured.append(result.detach().clone()))
     module(tiny.images(inputs))
-    return found[0].numpy()
+    return captured[0].numpy()
 
 
 def slopes(layer: str, k: int, inputs: int = 1) -> np.ndarray:
     """d score of class k / d activation, (input, channel, y, x)."""
-    module, found = tiny.build(), []
+    module, captured = tiny.build(), []
 
     def keep(_module, _arguments, result):
-        found.append(result.clone())
-        return found[0]
+        captured.append(result.clone())
+        return captured[0]
 
     getattr(module, layer).register_forward_hook(keep)
     score = module(tiny.images(inputs))[:, k].sum()
-    return torch.autograd.grad(score, found[0])[0].numpy()
+    return torch.autograd.grad(score, captured[0])[0].numpy()
 
 
 def slow(layer: str, method: str, n: int, number: int = 0, inputs: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """W (group, y, x) and H (group, channel) of one input, from left to right."""
     own = cube(layer, inputs)[number]
-    found = factorize(own.reshape(len(own), -1).T, method, n)
-    w, h = found.spatial.T.reshape(n, *own.shape[1:]), found.channel
+    factors = factorize(own.reshape(len(own), -1).T, method, n)
+    w, h = factors.spatial.T.reshape(n, *own.shape[1:]), factors.channel
     order = range(n)
     if method not in ("pca", "svd"):
         order = sorted(
@@ -93,14 +93,14 @@ def test_effects_of_all_groups_and_the_rest_add_up():
     w, h = slow("b", "nmf", 3)
     gradient, own = slopes("b", 2)[0], cube("b")[0]
     rest = ((own - np.einsum("gyx,gc->cyx", w, h)) * gradient).sum()
-    found = values(f"b | factorize(nmf, 3) | attribute(output[2]) {BARS}", "group")
-    close_to(found.sum() + rest, (own * gradient).sum(), terms=np.abs(found).sum() + np.abs(own * gradient).sum())
+    actual = values(f"b | factorize(nmf, 3) | attribute(output[2]) {BARS}", "group")
+    close_to(actual.sum() + rest, (own * gradient).sum(), terms=np.abs(actual).sum() + np.abs(own * gradient).sum())
 
 
 def test_every_input_has_groups_of_its_own():
-    found = values("g = b | factorize(nmf, 3)\ng | attribute(output[2]) | present(bars)", "input", "group", inputs=2)
+    actual = values("g = b | factorize(nmf, 3)\ng | attribute(output[2]) | present(bars)", "input", "group", inputs=2)
     for number in (0, 1):
-        near(found[number], effect(*slow("b", "nmf", 3, number, 2), slopes("b", 2, 2)[number]))
+        near(actual[number], effect(*slow("b", "nmf", 3, number, 2), slopes("b", 2, 2)[number]))
     message = tiny.messages(tiny.refused(lambda: tiny.check("b | factorize(nmf, 3) | mean(input) | present(bars)", 2)))
     assert "E230" in message or "E231" in message
 
@@ -142,8 +142,8 @@ def test_groups_of_what_the_reader_picks():
     text = "p = pick(output[top(3)])\ng = b | factorize(svd, 2, of=attribute(output[p]))\n"
     results = tiny.run(f"{text}g {BARS}")
     chosen = results.selections["p"].coords["class"].data
-    found = results.fields["element-1"].values.ordered(("p", "input", "group")).data[:, 0]
-    for k, row in zip(chosen, found, strict=True):
+    actual = results.fields["element-1"].values.ordered(("p", "input", "group")).data[:, 0]
+    for k, row in zip(chosen, actual, strict=True):
         part = cube("b")[0] * slopes("b", int(k))[0]
         near(row, np.linalg.svd(part.reshape(8, -1).T, compute_uv=False)[:2].astype(np.float32))
 
@@ -168,10 +168,10 @@ def test_icons_maximize_the_channel_factor():
     for method, layer in (("nmf", "b"), ("pca", "c")):
         _, h = slow(layer, method, 3)
         text = f"{PHOTO}g = {layer} | factorize({method}, 3)\n"
-        objectives = wanted(f"{text}g | present(featvis)")
+        objectives = icon_objectives(f"{text}g | present(featvis)")
         assert [o.layer for o in objectives] == [layer] * 3
         near(np.array([o.direction for o in objectives]), h)
-        at = wanted(f"{text}g.spatial | at(hover({layer}.spatial)) | present(featvis, size=value)")
+        at = icon_objectives(f"{text}g.spatial | at(hover({layer}.spatial)) | present(featvis, size=value)")
         if method == "nmf":
             assert at == objectives
         else:
@@ -184,7 +184,7 @@ def test_an_icon_has_the_sign_of_its_number():
     text = f"{PHOTO}g = c | factorize(pca, 3)\ncell = hover(c.spatial)\n"
     text += "g.spatial | at(cell) | present(featvis, size=value)"
     _, h = slow("c", "pca", 3)
-    directions, results = [o.direction for o in wanted(text)], tiny.run(text)
+    directions, results = [o.direction for o in icon_objectives(text)], tiny.run(text)
     element = next(e.id for e in results.program.elements if e.id in results.icon_sets)
     index = results.icon_sets[element].index.ordered(("cell", "group", "input")).data[..., 0]
     numbers = results.fields[element].values.ordered(("cell", "group", "input")).data[..., 0]
@@ -195,21 +195,21 @@ def test_an_icon_has_the_sign_of_its_number():
     assert "the icon of a negative number shows the other end of the component" in notes
 
 
-def wanted(text: str) -> list:
+def icon_objectives(text: str) -> list:
     """The objectives of a text's icons."""
     from bbilang.compiler.optimize.rules import optimize
     from bbilang.compiler.plan.plan import plan
     from bbilang.runtime.execution.execute import execute
 
-    found = []
+    results = []
 
     def icons(adapter, objectives, counter):
-        found.extend(objectives)
+        results.extend(objectives)
         return tiny.fake_icons(adapter, objectives, counter)
 
     program = tiny.check(text)
     execute(plan(optimize(program)), tiny.registry(), tiny.adapter(), tiny.pictures(), icons=icons)
-    return found
+    return results
 
 
 def test_the_share_left_out_stands_in_the_legend():
@@ -294,8 +294,8 @@ def test_tokens_are_positions_too():
     text = "g = block | factorize(pca, 2)\ng.spatial | at(hover(block.token)) | present(bars)"
     with pytest.raises(Exception, match="shows what this selection ranges over"):
         tiny.run(text, model=adapter)
-    found = values(f"block | factorize(pca, 2) {BARS}", "group", model=adapter)
-    assert found.shape == (2,) and (found > 0).all()
+    actual = values(f"block | factorize(pca, 2) {BARS}", "group", model=adapter)
+    assert actual.shape == (2,) and (actual > 0).all()
 
 
 # --- what the reader can do -------------------------------------------------------------------------------------------
@@ -352,9 +352,9 @@ one = g.spatial | at(hover(icons)) | present(heatmap, over=photo)
     results = tiny.run(text)
     near(results.fields["one"].values.ordered(("hover-icons", "input", "y", "x")).data[:, 0], slow("b", "nmf", 3)[0])
     view = tiny.view_of(results)
-    found = {element.id: element for element in view.interfaces[0].elements}
-    assert "hover-icons" in found["icons"].selects and "hover-icons" not in found["others"].selects
-    keys = [{atom.key for atom in found[name].atoms} for name in ("icons", "others")]
+    elements = {element.id: element for element in view.interfaces[0].elements}
+    assert "hover-icons" in elements["icons"].selects and "hover-icons" not in elements["others"].selects
+    keys = [{atom.key for atom in elements[name].atoms} for name in ("icons", "others")]
     assert len(keys[0]) == 3 and not keys[0] & keys[1]
     message = tiny.messages(tiny.refused(lambda: tiny.check(text + f"c1.spatial | at(hover(icons)) {BARS}")))
     assert "another factorization" in message
@@ -397,9 +397,9 @@ one = g.spatial | at(hover(icons)) | present(heatmap, over=photo)
 )  # fmt: skip
 def test_mistakes(text, code, words, under):
     error = tiny.refused(lambda: tiny.check(text))
-    found = next(d for d in error.diagnostics if d.code == code)
-    assert words in found.message
-    assert under in text[found.span.start : found.span.end]
+    diagnostic = next(d for d in error.diagnostics if d.code == code)
+    assert words in diagnostic.message
+    assert under in text[diagnostic.span.start : diagnostic.span.end]
 
 
 @pytest.mark.parametrize(
@@ -412,9 +412,9 @@ def test_mistakes(text, code, words, under):
 )
 def test_too_many_groups_is_said_at_the_place(text, words):
     error = tiny.refused(lambda: tiny.run(text))
-    (found,) = error.diagnostics
-    assert found.code == "E511" and words in found.message
-    assert "factorize" in text[found.span.start : found.span.end]
+    (diagnostic,) = error.diagnostics
+    assert diagnostic.code == "E511" and words in diagnostic.message
+    assert "factorize" in text[diagnostic.span.start : diagnostic.span.end]
 
 
 def test_a_layer_without_response():
@@ -435,14 +435,14 @@ def test_a_layer_without_response():
 def slow_leads(late: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """Activation x gradient of every entry of `a` to <part / |part|, activation of b> of each later group."""
     module = tiny.build()
-    below, found = [], []
+    below, captured = [], []
     module.a.register_forward_hook(lambda m, i, result: below.append(result.clone()) or below[0])
-    module.b.register_forward_hook(lambda m, i, result: found.append(result.clone()) or found[0])
+    module.b.register_forward_hook(lambda m, i, result: captured.append(result.clone()) or captured[0])
     module(tiny.images())
     rows = []
     for w, h in zip(*late, strict=True):
         part = torch.from_numpy(np.einsum("yx,c->cyx", w, h)).float()
-        score = (part / part.norm() * found[0][0]).sum()
+        score = (part / part.norm() * captured[0][0]).sum()
         (slope,) = torch.autograd.grad(score, below[0], retain_graph=True)
         rows.append((slope * below[0])[0].detach().numpy())
     return np.stack(rows)  # group, channel, y, x
@@ -464,8 +464,8 @@ early | attribute(output[2]) {BARS}"""
     plain = compatible(own.reshape(6, -1).T, rows, 4)
     w = plain.spatial.T.reshape(4, 16, 16)
     order = np.argsort([(w[g] ** 2).sum(0) @ np.arange(16) / (w[g] ** 2).sum() for g in range(4)], kind="stable")
-    found = fields["element-1"].values.ordered(("input", "group", "y", "x")).data[0]
-    within(found, w[order], relative=5e-3, because="each factorization stops at its own tolerance")
+    actual = fields["element-1"].values.ordered(("input", "group", "y", "x")).data[0]
+    within(actual, w[order], relative=5e-3, because="each factorization stops at its own tolerance")
     expected = effect(w[order], plain.channel[order], slopes("a", 2)[0])
     within(
         fields["element-2"].values.data[0],
@@ -474,7 +474,7 @@ early | attribute(output[2]) {BARS}"""
         because="each factorization stops at its own tolerance",
     )
     if later == 1:  # with one later group it is the plain factorization
-        near(found, slow("a", "nmf", 4)[0])
+        near(actual, slow("a", "nmf", 4)[0])
 
 
 @pytest.mark.parametrize(

@@ -56,19 +56,19 @@ def test_every_published_factorization(photo):
     cube, file, data = activations(photo), np.load(ARTICLE / photo / "mixed4d_nmf.npy"), groups_of(photo)
     early, late = data["num_4a"], data["num_4d"]
     assert file.shape == (2, len(early) * len(late), 14, 14, max(late))
-    for place, n in enumerate(late):
+    for choice, n in enumerate(late):
         spatial, channel, *_ = LayerFactorization("nmf", (1.0,), (), ("y", "x")).all(
             [Named(("input", "y", "x", "channel"), cube[None])], np.array([n])
         )
-        found = spatial.ordered(("input", "group", "y", "x")).data[0]
-        sizes = np.linalg.norm(found, axis=(1, 2)) * np.linalg.norm(channel.data, axis=1)
+        actual = spatial.ordered(("input", "group", "y", "x")).data[0]
+        sizes = np.linalg.norm(actual, axis=(1, 2)) * np.linalg.norm(channel.data, axis=1)
         for first in range(len(early)):
-            number = first * len(late) + place
-            wanted = file[0, number][..., :n]
+            number = first * len(late) + choice
+            expected = file[0, number][..., :n]
             assert not file[0, number][..., n:].any()
             for g in range(n):
-                assert np.corrcoef(found[g].ravel(), wanted[..., g].ravel())[0, 1] >= 0.9999
-            within(found, wanted.transpose(2, 0, 1), relative=1e-3, because="published after another factorization")
+                assert np.corrcoef(actual[g].ravel(), expected[..., g].ravel())[0, 1] >= 0.9999
+            within(actual, expected.transpose(2, 0, 1), relative=1e-3, because="published after another factorization")
             entry = next(e for e in data["data"][number : number + 1])["mixed4d"]
             assert entry["n_groups"] == n
             within(
@@ -83,9 +83,9 @@ def test_every_published_factorization(photo):
 @pytest.mark.parametrize("photo, n, error", [("pig", 5, 0.6001), ("beer", 6, 0.5732)])
 def test_published_reconstruction(photo, n, error):
     table = activations(photo).reshape(196, 528)
-    found = factorize(table, "nmf", n)
-    within(found.left_out**0.5, error, absolute=5e-5, because="published with four digits")
-    rest = table - found.spatial @ found.channel
+    actual = factorize(table, "nmf", n)
+    within(actual.left_out**0.5, error, absolute=5e-5, because="published with four digits")
+    rest = table - actual.spatial @ actual.channel
     within(np.linalg.norm(rest) / np.linalg.norm(table), error, absolute=5e-5, because="published with four digits")
 
 
@@ -98,8 +98,8 @@ def test_published_loadings_of_multi_directional_saliency(photo):
     rows = np.concatenate([np.maximum(raw[name], 0).reshape(-1, 50) for name in names])
     layers = np.concatenate([np.full(raw[name].shape[0] * raw[name].shape[1], i) for i, name in enumerate(names)])
     values, loadings, shares = reduce_layers(rows, layers, 3, "nmf", 2, together=True)
-    wanted = json.loads((ARTICLE / photo / "spatial_attr.json").read_text(encoding="utf-8"))["nmf"]
-    for factor, entries in zip(loadings, wanted, strict=True):
+    expected = json.loads((ARTICLE / photo / "spatial_attr.json").read_text(encoding="utf-8"))["nmf"]
+    for factor, entries in zip(loadings, expected, strict=True):
         within(-np.sort(-factor)[:5], [e["v"] for e in entries], absolute=6e-4, because="published with three digits")
     assert values.shape == (len(rows), 2) and (values >= 0).all() and 0 < shares[0] < 1
     for i in range(len(names)):  # slow twin: non-negative least squares, row by row
@@ -109,8 +109,8 @@ def test_published_loadings_of_multi_directional_saliency(photo):
         for row in range(0, len(own), 97):
             best = nnls(loadings.T, own[row])[0]
             residual = np.linalg.norm(own[row] - best @ loadings)
-            found = np.linalg.norm(own[row] - values[layers == i][row] @ loadings)
-            assert found <= residual + 1e-3 * np.linalg.norm(own[row])
+            actual = np.linalg.norm(own[row] - values[layers == i][row] @ loadings)
+            assert actual <= residual + 1e-3 * np.linalg.norm(own[row])
 
 
 @published
@@ -140,9 +140,9 @@ def test_nmf_against_plain_coordinate_descent():
         first = first or moved
         if moved / first <= 1e-4:
             break
-    for found in (nmf(table, n), nmf_torch(table, n, "cpu")):
-        within(found[0], w, absolute=1e-4, because=STOPS)
-        within(found[1], h, absolute=1e-4, because=STOPS)
+    for actual in (nmf(table, n), nmf_torch(table, n, "cpu")):
+        within(actual[0], w, absolute=1e-4, because=STOPS)
+        within(actual[1], h, absolute=1e-4, because=STOPS)
 
 
 def _nndsvd(table, n):
@@ -180,10 +180,10 @@ def _descent(w, h, table):
 @pytest.mark.parametrize("method", ["pca", "svd"])
 def test_components_against_the_power_method(method):
     table = matrix()
-    found = factorize(table, method, 3)
+    actual = factorize(table, method, 3)
     rest = table - table.mean(0) if method == "pca" else table.copy()
     close_to(
-        found.offset, table.mean(0) if method == "pca" else np.zeros_like(found.offset), terms=np.abs(table).mean(0)
+        actual.offset, table.mean(0) if method == "pca" else np.zeros_like(actual.offset), terms=np.abs(table).mean(0)
     )
     for k in range(3):
         v = np.ones(table.shape[1])
@@ -191,10 +191,10 @@ def test_components_against_the_power_method(method):
             v = rest.T @ (rest @ v)
             v /= np.linalg.norm(v)
         v = v * np.sign(v[np.abs(v).argmax()])
-        within(found.channel[k], v, absolute=1e-6, because="the power method stops at a tolerance")
-        within(found.spatial[:, k], rest @ v, absolute=1e-6, because="the power method stops at a tolerance")
+        within(actual.channel[k], v, absolute=1e-6, because="the power method stops at a tolerance")
+        within(actual.spatial[:, k], rest @ v, absolute=1e-6, because="the power method stops at a tolerance")
         rest = rest - np.outer(rest @ v, v)
-    close_to(found.left_out, (rest**2).sum() / (table**2).sum())
+    close_to(actual.left_out, (rest**2).sum() / (table**2).sum())
 
 
 def test_ica_finds_the_sources():
@@ -202,22 +202,22 @@ def test_ica_finds_the_sources():
     source = np.random.default_rng(0)
     sources = np.stack([source.laplace(size=800), source.uniform(-1, 1, 800), source.integers(0, 2, 800) - 0.5], 1)
     mixing = source.normal(size=(3, 6))
-    found = factorize(sources @ mixing, "ica", 3)
-    match = np.abs(np.corrcoef(found.spatial.T, sources.T)[:3, 3:])
+    actual = factorize(sources @ mixing, "ica", 3)
+    match = np.abs(np.corrcoef(actual.spatial.T, sources.T)[:3, 3:])
     assert sorted(match.argmax(1)) == [0, 1, 2] and (match.max(1) > 0.99).all()
-    close_to(np.linalg.norm(found.channel, axis=1), np.ones(len(found.channel)))
-    assert found.left_out < 1e-10
+    close_to(np.linalg.norm(actual.channel, axis=1), np.ones(len(actual.channel)))
+    assert actual.left_out < 1e-10
 
 
 def test_kmeans_is_where_every_row_is_with_the_nearest_centre():
     source = np.random.default_rng(0)
     table = np.concatenate([source.normal(centre, 0.1, (20, 4)) for centre in (0, 5, 9)])
-    found = factorize(table, "kmeans", 3)
-    assert set(np.unique(found.spatial)) == {0, 1} and (found.spatial.sum(1) == 1).all()
-    owner = found.spatial.argmax(1)
+    actual = factorize(table, "kmeans", 3)
+    assert set(np.unique(actual.spatial)) == {0, 1} and (actual.spatial.sum(1) == 1).all()
+    owner = actual.spatial.argmax(1)
     for k in range(3):
-        close_to(found.channel[k], table[owner == k].mean(0))
-    distance = ((table[:, None] - found.channel) ** 2).sum(-1)
+        close_to(actual.channel[k], table[owner == k].mean(0))
+    distance = ((table[:, None] - actual.channel) ** 2).sum(-1)
     assert (distance.argmin(1) == owner).all()
 
 
@@ -269,24 +269,24 @@ def test_inputs_together_share_directions():
 def test_a_signed_content_goes_in_as_two_parts():
     """nmf of what has both signs: H is never negative, W is the difference of two that are not."""
     table = np.random.default_rng(2).normal(size=(20, 8))
-    found = LayerFactorization("nmf", (1.0,), (), ("y",)).one([table], 3, "")
+    actual = LayerFactorization("nmf", (1.0,), (), ("y",)).one([table], 3, "")
     plain = factorize(np.concatenate([np.maximum(table, 0), np.maximum(-table, 0)]), "nmf", 3)
-    close_to(found.channel, plain.channel)
-    close_to(found.spatial, plain.spatial[:20] - plain.spatial[20:])
-    assert (found.channel >= 0).all() and (found.spatial < 0).any()
+    close_to(actual.channel, plain.channel)
+    close_to(actual.spatial, plain.spatial[:20] - plain.spatial[20:])
+    assert (actual.channel >= 0).all() and (actual.spatial < 0).any()
 
 
 def test_balance_of_two_contents():
     """One H for both, each divided by its norm and times its weight; W and the rest are those of the first."""
     source = np.random.default_rng(3)
     first, second = source.random((20, 8)), 100 * source.random((20, 8))
-    found = LayerFactorization("svd", (1.0, 0.5), (), ("y",)).one([first, second], 3, "")
+    actual = LayerFactorization("svd", (1.0, 0.5), (), ("y",)).one([first, second], 3, "")
     rows = np.concatenate([first / np.linalg.norm(first), 0.5 * second / np.linalg.norm(second)])
     directions = np.linalg.svd(rows, full_matrices=False)[2][:3]
-    close_to(np.abs((found.channel * directions).sum(1)), np.ones(len(directions)))
-    close_to(found.spatial, first @ found.channel.T)
-    rest = first - found.spatial @ found.channel
-    close_to(found.left_out, (rest**2).sum() / (first**2).sum())
+    close_to(np.abs((actual.channel * directions).sum(1)), np.ones(len(directions)))
+    close_to(actual.spatial, first @ actual.channel.T)
+    rest = first - actual.spatial @ actual.channel
+    close_to(actual.left_out, (rest**2).sum() / (first**2).sum())
     alone = LayerFactorization("svd", (1.0, 0.0), (), ("y",)).one([first, second], 3, "")
     close_to(alone.channel, factorize(first, "svd", 3).channel)
 
@@ -319,8 +319,8 @@ def test_rows_that_another_fit_does_not_know():
     with pytest.raises(BbiError, match="fitted on rows of 5 numbers"):
         reduce_rows(table, table[:, :5], "pca", 2)
     pca = factorize(table[:20], "pca", 2)
-    found = reduce_rows(table, table[:20], "pca", 2)
-    close_to(found.values, (table - table[:20].mean(0)) @ pca.channel.T)
+    actual = reduce_rows(table, table[:20], "pca", 2)
+    close_to(actual.values, (table - table[:20].mean(0)) @ pca.channel.T)
 
 
 @pytest.mark.parametrize("method", ["tsne", "umap"])
@@ -330,9 +330,9 @@ def test_embeddings_keep_neighbours(method):
         pytest.importorskip("umap", reason="umap-learn is not installed")
     source = np.random.default_rng(0)
     rows = np.concatenate([source.normal(centre, 0.1, (20, 6)) for centre in (0, 5, 9)])
-    found = reduce_rows(rows, None, method, 2, seed=1).values
-    np.testing.assert_array_equal(found, reduce_rows(rows, None, method, 2, seed=1).values)
-    distance = ((found[:, None] - found) ** 2).sum(-1) + 1e9 * np.eye(60)
+    actual = reduce_rows(rows, None, method, 2, seed=1).values
+    np.testing.assert_array_equal(actual, reduce_rows(rows, None, method, 2, seed=1).values)
+    distance = ((actual[:, None] - actual) ** 2).sum(-1) + 1e9 * np.eye(60)
     assert (distance.argmin(1) // 20 == np.arange(60) // 20).all()
     with pytest.raises(BbiError, match="too few"):
         reduce_rows(rows[:3], None, method, 2)

@@ -25,10 +25,10 @@ PHOTO = "photo = input | present(image)\n"
 
 def cube(layer: str, inputs: int = 1) -> np.ndarray:
     """(input, y, x, channel)."""
-    module, found = tiny.build(), []
-    getattr(module, layer).register_forward_hook(lambda m, a, result: found.append(result.detach().clone()))
+    module, captured = tiny.build(), []
+    getattr(module, layer).register_forward_hook(lambda m, a, result: captured.append(result.detach().clone()))
     module(tiny.images(inputs))
-    return found[0].numpy().transpose(0, 2, 3, 1)
+    return captured[0].numpy().transpose(0, 2, 3, 1)
 
 
 def near(a: np.ndarray, b: np.ndarray) -> None:
@@ -37,23 +37,23 @@ def near(a: np.ndarray, b: np.ndarray) -> None:
 
 
 def test_principal_components_of_positions():
-    found = values(f"c.spatial | project(pca, 3) {MAP}", "y", "x", "component")
+    actual = values(f"c.spatial | project(pca, 3) {MAP}", "y", "x", "component")
     rows = cube("c")[0].reshape(-1, 5).astype(np.float64)
-    near(found.reshape(-1, 3), factorize(rows, "pca", 3).spatial)
+    near(actual.reshape(-1, 3), factorize(rows, "pca", 3).spatial)
     pictures = values("b.spatial | project(nmf, 2) | present(rgb)", "y", "x", "component")
     near(pictures.reshape(-1, 2), factorize(cube("b")[0].reshape(-1, 8), "nmf", 2).spatial)
 
 
 def test_every_input_by_itself():
-    found = values(f"c.spatial | project(pca, 2) {MAP}", "input", "y", "x", "component", inputs=2)
+    actual = values(f"c.spatial | project(pca, 2) {MAP}", "input", "y", "x", "component", inputs=2)
     for number, own in enumerate(cube("c", 2)):
-        near(found[number].reshape(-1, 2), factorize(own.reshape(-1, 5), "pca", 2).spatial)
+        near(actual[number].reshape(-1, 2), factorize(own.reshape(-1, 5), "pca", 2).spatial)
 
 
 def test_pixels_and_tokens():
-    found = values(f"input.pixel | project(pca, 1) {MAP}", "y", "x", "component")
+    actual = values(f"input.pixel | project(pca, 1) {MAP}", "y", "x", "component")
     rows = tiny.images()[0].numpy().transpose(1, 2, 0).reshape(-1, 3)
-    near(found.reshape(-1, 1), factorize(rows, "pca", 1).spatial)
+    near(actual.reshape(-1, 1), factorize(rows, "pca", 1).spatial)
     adapter = tiny.adapter(tiny.Tokens)
     tokens = values("block.token | project(pca, 2) | present(scatter)", "token", "component", model=adapter)
     assert tokens.shape[1] == 2 and np.isfinite(tokens).all()
@@ -62,10 +62,10 @@ def test_pixels_and_tokens():
 def test_layers_by_themselves_where_channels_differ():
     """Parts of layers with 6 and 8 channels and maps of different sizes."""
     field = tiny.run("[a, b].spatial | project(pca, 2) | present(rgb, facet=layer)").fields["element-1"]
-    found = field.values.ordered(("input", "layer", "y", "x", "component")).data[0]
-    near(found[0].reshape(-1, 2), factorize(cube("a")[0].reshape(-1, 6), "pca", 2).spatial)
-    near(found[1, :8, :8].reshape(-1, 2), factorize(cube("b")[0].reshape(-1, 8), "pca", 2).spatial)
-    assert np.isnan(found[1, 8:]).all() and np.isnan(found[1, :, 8:]).all()
+    actual = field.values.ordered(("input", "layer", "y", "x", "component")).data[0]
+    near(actual[0].reshape(-1, 2), factorize(cube("a")[0].reshape(-1, 6), "pca", 2).spatial)
+    near(actual[1, :8, :8].reshape(-1, 2), factorize(cube("b")[0].reshape(-1, 8), "pca", 2).spatial)
+    assert np.isnan(actual[1, 8:]).all() and np.isnan(actual[1, :, 8:]).all()
 
 
 def test_fitted_on_another_field():
@@ -74,15 +74,15 @@ def test_fitted_on_another_field():
     rows = cube("c")[0].reshape(-1, 5).astype(np.float64)
     some = rows[np.argsort(-np.linalg.norm(rows, axis=1), kind="stable")[:8]]
     fitted = factorize(some, "pca", 2)
-    found = values(text, "y", "x", "component")
-    near(found.reshape(-1, 2), (rows - fitted.offset) @ fitted.channel.T)
+    actual = values(text, "y", "x", "component")
+    near(actual.reshape(-1, 2), (rows - fitted.offset) @ fitted.channel.T)
 
 
 def test_atoms_that_were_chosen():
-    found = values("c.spatial | top(20) | project(pca, 2) | present(scatter)", "spatial", "component")
+    actual = values("c.spatial | top(20) | project(pca, 2) | present(scatter)", "spatial", "component")
     rows = cube("c")[0].reshape(-1, 5).astype(np.float64)
     chosen = rows[np.argsort(-np.linalg.norm(rows, axis=1), kind="stable")[:20]]
-    near(found, factorize(chosen, "pca", 2).spatial)
+    near(actual, factorize(chosen, "pca", 2).spatial)
 
 
 def test_along_classes():
@@ -101,15 +101,15 @@ e = layers.spatial | attribute(output.class) | relu
     rows = [own.astype(np.float64) / own.mean() for own in rows]
     results = tiny.run(f"{text}e | project(nmf, 2, along=class, fit=b) | present(rgb, facet=layer)")
     field = results.fields["element-1"]
-    found = field.values.ordered(("input", "layer", "y", "x", "component")).data[0]
+    actual = field.values.ordered(("input", "layer", "y", "x", "component")).data[0]
     fitted = factorize(rows[1], "nmf", 2)
-    near(found[1, :8, :8].reshape(-1, 2), fitted.spatial)
+    near(actual[1, :8, :8].reshape(-1, 2), fitted.spatial)
     from scipy.optimize import nnls
 
-    for place in range(0, 256, 37):
-        best = nnls(fitted.channel.T, rows[0][place])[0]
+    for position in range(0, 256, 37):
+        best = nnls(fitted.channel.T, rows[0][position])[0]
         within(
-            found[0].reshape(-1, 2)[place],
+            actual[0].reshape(-1, 2)[position],
             best,
             relative=2e-2,
             absolute=2e-2,
@@ -136,9 +136,9 @@ layers.spatial | attribute(output.class) | relu
     (node,) = [n for n in walk(*(element.node for element in program.elements)) if n.op == "project"]
     field = Run.of(program, tiny.registry(), adapter, tiny.pictures()).value(node)
     assert field.values.sizes == {"input": 1, "layer": 4, "y": 28, "x": 28, "component": 2}
-    wanted = json.loads((ARTICLE / photo / "spatial_attr.json").read_text(encoding="utf-8"))["nmf"]
+    expected = json.loads((ARTICLE / photo / "spatial_attr.json").read_text(encoding="utf-8"))["nmf"]
     loadings = field.loadings.ordered(("input", "component", "class")).data[0]
-    for row, entries in zip(loadings, wanted, strict=True):
+    for row, entries in zip(loadings, expected, strict=True):
         within(-np.sort(-row)[:5], [e["v"] for e in entries], absolute=6e-4, because="published with three digits")
 
 
@@ -162,10 +162,10 @@ class Attributed(nn.Module):
 
 
 def test_tsne_draws_positions():
-    found = values("b.spatial | project(tsne, 2) | present(scatter)", "y", "x", "component")
+    actual = values("b.spatial | project(tsne, 2) | present(scatter)", "y", "x", "component")
     again = values("b.spatial | project(tsne, 2) | present(scatter)", "y", "x", "component")
-    np.testing.assert_array_equal(found, again)
-    assert np.isfinite(found).all() and found.std() > 0
+    np.testing.assert_array_equal(actual, again)
+    assert np.isfinite(actual).all() and actual.std() > 0
 
 
 @pytest.mark.parametrize(
@@ -190,5 +190,5 @@ def test_mistakes(text, code, words):
 def test_too_many_components_is_said_at_the_place():
     text = f"c.spatial | project(pca, 6) {MAP}"
     error = tiny.refused(lambda: tiny.run(text))
-    (found,) = error.diagnostics
-    assert found.code == "E511" and "project" in text[found.span.start : found.span.end]
+    (diagnostic,) = error.diagnostics
+    assert diagnostic.code == "E511" and "project" in text[diagnostic.span.start : diagnostic.span.end]

@@ -55,8 +55,8 @@ class Reader:
     def texts(self, element: str) -> list[str]:
         """The words in the element's chart."""
         letters = f"#element-{element} svg g:not([class*=veil_]) > text"  # not the paper around them
-        found = self.tab.eval_on_selector_all(letters, "all => all.map(n => n.textContent)")
-        return [text for text in found if text]
+        labels = self.tab.eval_on_selector_all(letters, "all => all.map(n => n.textContent)")
+        return [text for text in labels if text]
 
     def numbers(self, element: str) -> list[float]:
         """The texts that are a number, in the chart's order."""

@@ -59,9 +59,9 @@ def test_an_untrained_eye_reads_class_confidence_channels_and_share(read, scores
     values = data.values if "measure" not in data.axes else data.values.take(0, data.axes.index("measure"))
     order = np.argsort(-np.abs(values.ravel()))[:3]
     assert [int(said[i]) for i in (1, 2, 3)] == data.coords["channel"][1].ravel()[order].tolist()
-    sums = [value(found) for found in re.findall(rf"(?:to|hold|of|is) ({NUMBER})(?=[ .,;]|$)", said[0])]
-    assert any(abs(found - values.sum()) < 0.006 for found in sums), (said[0], values.sum())
-    assert any(abs(found - scores[label]) < 0.006 for found in sums), (said[0], scores[label])
+    sums = [value(number) for number in re.findall(rf"(?:to|hold|of|is) ({NUMBER})(?=[ .,;]|$)", said[0])]
+    assert any(abs(number - values.sum()) < 0.006 for number in sums), (said[0], values.sum())
+    assert any(abs(number - scores[label]) < 0.006 for number in sums), (said[0], scores[label])
 
 
 def test_the_teaser_says_what_tells_the_classes_apart(read, scores):
@@ -90,7 +90,7 @@ def shown_now(reader, element: str) -> dict[str, list[float]]:
         last = named[1] if named else last
         if named:
             known.setdefault(last, [])
-    numbers = [value(found[0]) for text in texts if (found := re.match(NUMBER, text))]
+    numbers = [value(match[0]) for text in texts if (match := re.match(NUMBER, text))]
     return {name: numbers for name in known}
 
 

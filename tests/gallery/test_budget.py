@@ -87,9 +87,9 @@ def test_the_cat(page):
     assert {layer: description.place(layer) for layer in CUTS} == dict.fromkeys(CUTS, "cut")
     assert description.place("block5c.expand") == "branch"
     (shown,) = [e for e in elements(page.view) if e.id == "branch"]
-    line, place = shown.panels[0].frames[0].budget.split("\n")
+    line, context = shown.panels[0].frames[0].budget.split("\n")
     assert line == "Shown +1.24; all channels −1.44; score 9.17; removing the layer +0.03"
-    assert place == "block5c.expand is a side branch: removing it whole changes the score by +0.03 of 9.17."
+    assert context == "block5c.expand is a side branch: removing it whole changes the score by +0.03 of 9.17."
 
 
 def test_the_effects_are_those_of_hooks_by_hand(page, without):

@@ -50,9 +50,9 @@ def test_teaser(read, shown):
     lynx = reader.tab.locator("select").nth(1).evaluate("node => node.selectedIndex")
     assert reader.pictures("blocks") != icons and "lynx" in reader.texts("blocks")
     shown(reader.numbers("blocks"), rows(0, lynx))
-    place = reader.tab.url
+    url = reader.tab.url
     reader.tab.goto("about:blank")
-    reader.tab.goto(place)  # the address shows this state again
+    reader.tab.goto(url)  # the address shows this state again
     reader.tab.wait_for_selector("html[data-ready]")
     assert reader.tab.locator("select").nth(1).evaluate("node => node.selectedOptions[0].textContent").strip() == "lynx"
 
@@ -85,8 +85,8 @@ def test_channel_attribution(read, shown):
     assert f"block6a.expand, channel {pointed}" in reader.words("classes")
     assert reader.pictures("photo")[0] == photo[0] and reader.pictures("photo")[1:] != photo[1:]
     (state,) = [
-        i for i, place in enumerate(zip(*(classes.coords[c][1].tolist() for c in ("layer", "channel")), strict=True))
-        if place == (0, pointed)
+        i for i, position in enumerate(zip(*(classes.coords[c][1].tolist() for c in ("layer", "channel")), strict=True))
+        if position == (0, pointed)
     ]  # fmt: skip
     shown(reader.numbers("classes"), classes.values[state])
     first = channels[start, 0, 0]

@@ -64,10 +64,10 @@ def test_every_pipe_that_a_page_copies_compiles(name, compiled):
 
 def test_the_pipe_of_a_bar_asks_about_its_number(compiled):
     view = compiled("can_i_trust_this").page.view
-    element, number, pipe = next(found for found in pipes(view) if found[0].id == "channels")
+    element, number, pipe = next(entry for entry in pipes(view) if entry[0].id == "channels")
     method = "method=integrated_gradients(n_steps=64)"
     assert pipe == f"{element.atoms[number].text} | attribute(output, {method}) | present(featvis)"
     head = 'bbi 1\nmodel efficientnet_lite0\ninput "sample:chelsea"\n'
-    found = bbilang.run(head + pipe + "\n", settings=TINY).view.interfaces[0].elements[0]
+    again = bbilang.run(head + pipe + "\n", settings=TINY).view.interfaces[0].elements[0]
     frame = element.panels[0].frames[0]
-    assert found.panels[0].frames[0].values[0][0] == pytest.approx(frame.values[frame.atoms.index(number)][0], rel=1e-3)
+    assert again.panels[0].frames[0].values[0][0] == pytest.approx(frame.values[frame.atoms.index(number)][0], rel=1e-3)

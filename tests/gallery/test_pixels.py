@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 def test_which_pixels_which_concepts(read, shown):
     reader = read("which_pixels_which_concepts", *SMALLER["which_pixels_which_concepts"])
-    icons, found = reader.data("icons"), reader.data("found")
+    icons, matches = reader.data("icons"), reader.data("found")
     shown(reader.numbers("icons"), icons.values)
     channels = icons.coords["channel"][1]
     before = {name: reader.pictures(name) for name in ("region", "pixels", "photo")}
@@ -27,9 +27,9 @@ def test_which_pixels_which_concepts(read, shown):
         close_to(maps.max((1, 2)), np.ones(6))
     reader.point_at_cell("photo", 11, 9, (14, 14))
     assert "row 11, column 9" in reader.words("found")
-    shown(reader.numbers("found"), found.values.reshape(14 * 14, 6)[11 * 14 + 9])
+    shown(reader.numbers("found"), matches.values.reshape(14 * 14, 6)[11 * 14 + 9])
     assert f"channel {channels[4]}" in reader.words("pixels")  # the other choice stays
-    close_to(found.values.reshape(-1, 6).sum(0), icons.values, terms=np.abs(found.values.reshape(-1, 6)).sum(0))
+    close_to(matches.values.reshape(-1, 6).sum(0), icons.values, terms=np.abs(matches.values.reshape(-1, 6)).sum(0))
     tab = read(
         "which_pixels_which_concepts", *SMALLER["which_pixels_which_concepts"], width=390, color_scheme="dark"
     ).tab

@@ -90,8 +90,8 @@ def test_spatial_attribution(read, shown):
     before = reader.pictures("grids")
     reader.point_at_cell("grids", 3, 2, (7, 7), picture=1)
     cell = next(
-        i for i, place in enumerate(zip(*(here.coords[c][1].tolist() for c in ("layer", "y", "x")), strict=True))
-        if place == (1, 3, 2)
+        i for i, index in enumerate(zip(*(here.coords[c][1].tolist() for c in ("layer", "y", "x")), strict=True))
+        if index == (1, 3, 2)
     )  # fmt: skip
     assert "block7a.expand, row 3, column 2" in reader.words("here")
     shown(reader.numbers("here"), here.values[cell])

@@ -35,18 +35,18 @@ def test_specs_parse_and_spans_cover_their_text(path: Path) -> None:
     assert len(file.statements) >= 2
     assert len(file.comments) == text.count("#")
     for node in walk(file):
-        found = text[node.span.start : node.span.end]
-        assert (found and found == found.strip()) or isinstance(node, ast.File)
+        covered = text[node.span.start : node.span.end]
+        assert (covered and covered == covered.strip()) or isinstance(node, ast.File)
         if isinstance(node, ast.Name):
-            assert found == node.text
+            assert covered == node.text
         elif isinstance(node, ast.Path):
-            assert found == (f"{node.model}:{node.name}" if node.model else node.name)
+            assert covered == (f"{node.model}:{node.name}" if node.model else node.name)
         elif isinstance(node, ast.Call):
             assert text[node.name_span.start : node.name_span.end] == node.name
         elif isinstance(node, ast.Parameter | ast.Argument) and node.name is not None:
-            assert found.startswith(node.name)
+            assert covered.startswith(node.name)
         if isinstance(node, ast.Attribute | ast.Index | ast.Pipe | ast.List | ast.Unary | ast.Number | ast.String):
-            assert parse(f"x = {found}").statements[0].value == node
+            assert parse(f"x = {covered}").statements[0].value == node
 
 
 @pytest.mark.parametrize(

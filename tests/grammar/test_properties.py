@@ -50,11 +50,11 @@ def test_spans_cover_the_text_of_their_node(value: ast.Expression) -> None:
     text = format_file(ast.File((ast.Bind(ast.Name("x"), value),)))
     for node in walk(parse(text)):
         if isinstance(node, ast.Expression) and not isinstance(node, ast.Range):
-            found = text[node.span.start : node.span.end]
-            if isinstance(node, ast.Call) and not node.arguments and not found.endswith(")"):
-                assert found == node.name  # a stage without parentheses
+            covered = text[node.span.start : node.span.end]
+            if isinstance(node, ast.Call) and not node.arguments and not covered.endswith(")"):
+                assert covered == node.name  # a stage without parentheses
             else:
-                assert parse(f"x = ({found}\n)").statements[0].value == node
+                assert parse(f"x = ({covered}\n)").statements[0].value == node
 
 
 def scattered(text: str, comments: list[tuple[int, bool]]) -> str:
@@ -69,7 +69,7 @@ def scattered(text: str, comments: list[tuple[int, bool]]) -> str:
             places += [item.span.start for item in node.items]
         elif isinstance(node, ast.Statement):
             places += [node.span.start, node.span.end]
-    chosen = {places[place % len(places)]: alone for place, alone in comments if places}
+    chosen = {places[position % len(places)]: alone for position, alone in comments if places}
     for number, (at, alone) in enumerate(sorted(chosen.items(), reverse=True)):
         text = text[:at] + (f"\n# c{number}\n" if alone else f" # c{number}\n") + text[at:]
     return text
@@ -123,8 +123,8 @@ def test_any_text_gives_only_diagnostics(text: str) -> None:
 @given(trees.files, st.data())
 def test_a_text_with_a_character_changed_gives_only_diagnostics(file: ast.File, data: st.DataObject) -> None:
     text = format_file(file)
-    place = data.draw(st.integers(0, len(text)))
-    only_diagnostics(text[:place] + data.draw(st.sampled_from(["", *SNIPPETS])) + text[place + 1 :])
+    position = data.draw(st.integers(0, len(text)))
+    only_diagnostics(text[:position] + data.draw(st.sampled_from(["", *SNIPPETS])) + text[position + 1 :])
 
 
 json_values = st.recursive(

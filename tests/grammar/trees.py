@@ -25,12 +25,12 @@ attributes = st.sampled_from(["channel", "spatial", "né", "true", "model"])
 def once_each(arguments: list[ast.Argument]) -> tuple[ast.Argument, ...]:
     """Without names that were there before."""
     seen: set[str] = set()
-    kept = []
+    unique = []
     for argument in arguments:
         if argument.name is None or argument.name not in seen:
-            kept.append(argument)
+            unique.append(argument)
             seen.add(argument.name or "")
-    return tuple(kept)
+    return tuple(unique)
 
 
 def arguments_of(values: st.SearchStrategy[ast.Expression], least: int = 0) -> st.SearchStrategy:

@@ -91,7 +91,7 @@ def test_the_linter_is_content():
 
 
 @pytest.mark.parametrize(
-    ("code", "given", "found"),
+    ("code", "given", "already_set"),
     [
         ("import bbilang.runtime", None, "PASSIVE"),
         ("import bbilang; bbilang.run", None, "PASSIVE"),
@@ -100,8 +100,8 @@ def test_the_linter_is_content():
         ("import bbilang, bbilang.grammar.parse", None, "None"),
     ],
 )
-def test_threads_sleep_while_they_wait_where_torch_comes_after_us(code, given, found):
+def test_threads_sleep_while_they_wait_where_torch_comes_after_us(code, given, already_set):
     own = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     done = python(f"{code}; import os; print(os.environ.get('OMP_WAIT_POLICY'))",
                   env=own | ({"OMP_WAIT_POLICY": given} if given else {}))  # fmt: skip
-    assert done.stdout.split() == [found], done.stderr
+    assert done.stdout.split() == [already_set], done.stderr

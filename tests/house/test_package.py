@@ -29,21 +29,21 @@ LEFT_OUT = {"__pycache__", ".DS_Store"}
 
 def files_of(folder: Path) -> list[Path]:
     """Relative paths of the files below, links not followed."""
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    listed = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     linked = {path.name for path in folder.iterdir() if path.is_symlink()}
-    return sorted(p for p in found if not LEFT_OUT & set(p.parts) and p.parts[0] not in linked and p.suffix != ".pyc")
+    return sorted(p for p in listed if not LEFT_OUT & set(p.parts) and p.parts[0] not in linked and p.suffix != ".pyc")
 
 
 def placed(tree: Path) -> dict[str, Path]:
     """Path in the wheel -> file of the tree."""
-    pairs = ((place, tree / name, path) for name, place in FOLDERS.items() for path in files_of(tree / name))
-    return {f"{place}/{path.as_posix()}": folder / path for place, folder, path in pairs}
+    pairs = ((root, tree / name, path) for name, root in FOLDERS.items() for path in files_of(tree / name))
+    return {f"{root}/{path.as_posix()}": folder / path for root, folder, path in pairs}
 
 
 def test_every_package_is_listed():
     """One that is missing would work in an editable install and be left out of the wheel."""
-    found = {str(Path(file).parent).replace("/", ".") for file in placed(ROOT) if file.endswith(".py")}
-    assert set(PROJECT["tool"]["setuptools"]["packages"]) == found
+    folders = {str(Path(file).parent).replace("/", ".") for file in placed(ROOT) if file.endswith(".py")}
+    assert set(PROJECT["tool"]["setuptools"]["packages"]) == folders
 
 
 def test_every_extra_and_dependency_is_constrained():
@@ -51,8 +51,8 @@ def test_every_extra_and_dependency_is_constrained():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {line.partition("==")[0].lower() for line in lines if line and not line.startswith("#")}
     extras = PROJECT["project"]["optional-dependencies"]
-    wanted = [*PROJECT["project"]["dependencies"], *extras["demo"], *extras["docs"], *extras["test"]]
-    assert {line.partition(">=")[0].lower() for line in wanted} == pinned
+    required = [*PROJECT["project"]["dependencies"], *extras["demo"], *extras["docs"], *extras["test"]]
+    assert {line.partition(">=")[0].lower() for line in required} == pinned
 
 
 class Built(NamedTuple):
@@ -98,10 +98,10 @@ def content(wheel):
 
 
 def test_the_wheel_is_the_tree(built):
-    found, wanted = content(built.wheel), placed(built.tree)
-    assert set(found) == set(wanted)
-    for name, file in wanted.items():
-        assert found[name] == file.read_bytes(), name
+    actual, expected = content(built.wheel), placed(built.tree)
+    assert set(actual) == set(expected)
+    for name, file in expected.items():
+        assert actual[name] == file.read_bytes(), name
 
 
 def test_the_wheel_says_what_it_is(built):
@@ -147,8 +147,8 @@ def test_the_sdist_has_the_tree_once(built):
     assert not [name for name in names if any(name.startswith(f"{link}/") for link in LINKS)]
     for name in FOLDERS:
         assert {f"{name}/{path.as_posix()}" for path in files_of(built.tree / name)} <= set(names)
-    wanted = {"pyproject.toml", "LICENSE", "Makefile", "constraints.txt", "tests/conftest.py"}
-    assert wanted <= set(names)
+    required = {"pyproject.toml", "LICENSE", "Makefile", "constraints.txt", "tests/conftest.py"}
+    assert required <= set(names)
     assert not [name for name in names if name.endswith(".pyc") or name.startswith((".", "build/"))]
 
 

@@ -40,7 +40,7 @@ MODULES = {name_of(path): path for path in SOURCES}
 
 def imports(path: Path) -> set[str]:
     """Modules that a file imports at any level, lazy imports included; `if TYPE_CHECKING:` is not an import."""
-    found: set[str] = set()
+    modules: set[str] = set()
 
     class Visitor(ast.NodeVisitor):
         def visit_If(self, node: ast.If) -> None:
@@ -51,17 +51,17 @@ def imports(path: Path) -> set[str]:
                 self.generic_visit(node)
 
         def visit_Import(self, node: ast.Import) -> None:
-            found.update(alias.name.removeprefix("bbilang.") for alias in node.names)
+            modules.update(alias.name.removeprefix("bbilang.") for alias in node.names)
 
         def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
             if node.module == "bbilang" or (node.module or "").startswith("bbilang."):
                 module = (node.module or "").removeprefix("bbilang").removeprefix(".")
                 for alias in node.names:
                     full = f"{module}.{alias.name}".removeprefix(".")
-                    found.add(full if full in MODULES else module)
+                    modules.add(full if full in MODULES else module)
 
     Visitor().visit(ast.parse(path.read_text(encoding="utf-8")))
-    return {name for name in found if name in MODULES and name}
+    return {name for name in modules if name in MODULES and name}
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:

@@ -92,7 +92,7 @@ TEXTS: dict[str, tuple[str, list[dict[str, Any]]]] = {
 
 
 def answered(editor: Editor, asked: dict[str, Any]) -> Any:
-    """One step of a session; what is kept of the answer."""
+    """One step of a session and the summary of the answer."""
     more = {key: value for key, value in asked.items() if key not in ("ask", "after", "text")}
     words = asked.get("after", "")
     offset = editor.text.index(words) + len(words)
@@ -103,12 +103,12 @@ def answered(editor: Editor, asked: dict[str, Any]) -> Any:
         return [{"code": d["code"], "message": d["message"], "range": span(d["range"])} for d in editor.diagnostics()]
     if asked["ask"] == "codeAction":
         editor.diagnostics()
-        place = editor.place(offset)
-        found = editor.whole("codeAction", range={"start": place, "end": place}, context={"diagnostics": []})
-        return [{"title": a["title"], "edits": edits(a["edit"])} for a in found]
+        position = editor.position_at(offset)
+        actions = editor.whole("codeAction", range={"start": position, "end": position}, context={"diagnostics": []})
+        return [{"title": a["title"], "edits": edits(a["edit"])} for a in actions]
     if words:
-        return kept(asked["ask"], editor.at(asked["ask"], offset, **more))
-    return kept(asked["ask"], editor.whole(asked["ask"], **more))
+        return summary(asked["ask"], editor.at(asked["ask"], offset, **more))
+    return summary(asked["ask"], editor.whole(asked["ask"], **more))
 
 
 def span(range: dict[str, Any]) -> str:
@@ -121,7 +121,7 @@ def edits(edit: dict[str, Any]) -> list[str]:
     return [f"{span(e['range'])} {e['newText']}" for each in edit["changes"].values() for e in each]
 
 
-def kept(ask: str, result: Any) -> Any:
+def summary(ask: str, result: Any) -> Any:
     if result is None or "code" in result:
         return result
     if ask == "completion":

@@ -92,22 +92,24 @@ class Editor:
     def close(self) -> None:
         self.tell("textDocument/didClose", textDocument={"uri": self.uri})
 
-    def place(self, offset: int) -> dict[str, int]:
+    def position_at(self, offset: int) -> dict[str, int]:
         line = self.text.count("\n", 0, offset)
         start = self.text.rfind("\n", 0, offset) + 1
         return {"line": line, "character": len(self.text[start:offset].encode("utf-16-le")) // 2}
 
     def edit(self, start: int, end: int, new: str) -> None:
-        """Put ``new`` in the place of text[start:end], as one keystroke does."""
-        change = {"range": {"start": self.place(start), "end": self.place(end)}, "text": new}
+        """Put ``new`` in place of text[start:end], as one keystroke does."""
+        change = {"range": {"start": self.position_at(start), "end": self.position_at(end)}, "text": new}
         self.text = self.text[:start] + new + self.text[end:]
         self.version += 1
         self.tell("textDocument/didChange", textDocument={"uri": self.uri, "version": self.version},
                   contentChanges=[change])  # fmt: skip
 
     def at(self, method: str, offset: int, **params: Any) -> Any:
-        """A question about a place."""
-        return self.ask(f"textDocument/{method}", textDocument={"uri": self.uri}, position=self.place(offset), **params)
+        """Ask about a position in the text."""
+        return self.ask(
+            f"textDocument/{method}", textDocument={"uri": self.uri}, position=self.position_at(offset), **params
+        )
 
     def whole(self, method: str, **params: Any) -> Any:
         """A question about the text."""

@@ -27,32 +27,32 @@ ODD = ["", " ", "\n", '"', "|", "| ", "a", "a.", ".", "..", "a..", "output[", 'o
 
 def broken(text, dice):
     """The text cut off, with a hole, or with something odd in it."""
-    place = dice.randrange(len(text) + 1)
+    position = dice.randrange(len(text) + 1)
     kind = dice.randrange(3)
     if kind == 0:
-        return text[:place]
+        return text[:position]
     if kind == 1:
-        return text[:place] + text[place + dice.randrange(1, 60) :]
-    return text[:place] + dice.choice(ODD) + text[place:]
+        return text[:position] + text[position + dice.randrange(1, 60) :]
+    return text[:position] + dice.choice(ODD) + text[position:]
 
 
-def ask_everything(document, place):
+def ask_everything(document, position):
     """Every answer at one place; each is looked at as an editor would."""
     text, places = document.text, PositionMap(document.source)
-    here = places.position(place)
-    assert places.offset(here) == place or "\r" in text
-    choices, _, cursor = complete(document, place)
+    here = places.position(position)
+    assert places.offset(here) == position or "\r" in text
+    choices, _, cursor = complete(document, position)
     start, end = cursor.replacement
-    assert cursor.start <= start <= place <= end <= len(text)
+    assert cursor.start <= start <= position <= end <= len(text)
     assert all(choice.label for choice in choices) and len(choices) <= 150
-    answers.completion(document, places, place, True)
-    if (said := hover(document, place)) is not None:
+    answers.completion(document, places, position, True)
+    if (said := hover(document, position)) is not None:
         words, start, end = said
-        assert words.strip() and 0 <= start <= place <= end <= len(text) and "\n" not in text[start:end]
-    if (signature := signature_at(document, place)) is not None:
+        assert words.strip() and 0 <= start <= position <= end <= len(text) and "\n" not in text[start:end]
+    if (signature := signature_at(document, position)) is not None:
         assert all(signature.label[a:b].strip() for a, b, _ in signature.parameters)
         assert signature.active is None or 0 <= signature.active < len(signature.parameters)
-    if (definition := definition_at(document, place)) is not None:
+    if (definition := definition_at(document, position)) is not None:
         spans = references(document, definition)
         assert (definition.start, definition.end) in spans and spans == sorted(set(spans))
         assert {text[a:b] for a, b in spans} == {definition.name}
@@ -82,8 +82,8 @@ def test_every_place_of_every_spec(spec):
     dice = random.Random(spec.stem)
     text = spec.read_text(encoding="utf-8")
     document = Document(str(spec), text)
-    for place in dice.sample(range(len(text) + 1), min(len(text), 40)):
-        ask_everything(document, place)
+    for position in dice.sample(range(len(text) + 1), min(len(text), 40)):
+        ask_everything(document, position)
     ask_the_whole(document)
 
 
@@ -95,8 +95,8 @@ def test_broken_texts(spec):
     for _ in range(6):
         text = broken(original, dice)
         document.update(text)
-        for place in [dice.randrange(len(document.text) + 1) for _ in range(4)]:
-            ask_everything(document, place)
+        for position in [dice.randrange(len(document.text) + 1) for _ in range(4)]:
+            ask_everything(document, position)
         ask_the_whole(document)
 
 
@@ -104,8 +104,8 @@ def test_odd_texts():
     document = Document("<text>", "")
     for text in ODD:
         document.update(text)
-        for place in range(len(document.text) + 1):
-            ask_everything(document, place)
+        for position in range(len(document.text) + 1):
+            ask_everything(document, position)
         ask_the_whole(document)
 
 

@@ -22,19 +22,19 @@ GRAMMAR = json.loads((VSCODE / "syntaxes" / "bbi.tmLanguage.json").read_text(enc
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.stem)
 def test_the_lexer_knows_every_word(path):
     text = path.read_text(encoding="utf-8")
-    found = list(BbiLexer(stripnl=False, ensurenl=False).get_tokens(text))
-    assert "".join(value for _, value in found) == text
-    assert not [value for kind, value in found if kind in Error]
+    pairs = list(BbiLexer(stripnl=False, ensurenl=False).get_tokens(text))
+    assert "".join(value for _, value in pairs) == text
+    assert not [value for kind, value in pairs if kind in Error]
 
 
 def test_the_lexer_tells_words_apart():
     text = "set featvis(size=8)  # small\nwhy = pick(output[top(6)])\n"
     text += 'input | present(image, title="x")\na.b.channel | top(2)\n'
-    found = {value: kind for kind, value in BbiLexer().get_tokens(text) if kind not in Whitespace}
-    wanted = {"set": Keyword, "size": Name.Attribute, "8": Number, "# small": Comment.Single, "why": Name.Variable,
+    actual = {value: kind for kind, value in BbiLexer().get_tokens(text) if kind not in Whitespace}
+    expected = {"set": Keyword, "size": Name.Attribute, "8": Number, "# small": Comment.Single, "why": Name.Variable,
               "pick": Name.Builtin, "present": Name.Function, '"x"': String, "input": Name, "a.b": Name,
               "channel": Keyword.Type, "|": Operator, "(": Punctuation, "top": Name.Function}  # fmt: skip
-    assert {word: found[word] for word in wanted} == wanted
+    assert {word: actual[word] for word in expected} == expected
 
 
 def test_pygments_finds_the_lexer():
@@ -55,7 +55,7 @@ def scopes(line):
 
     Of a rule with `begin` and `end` this takes the whole; the grammar has none that goes over lines.
     """
-    repository, found, place = GRAMMAR["repository"], [], 0
+    repository, scoped, position = GRAMMAR["repository"], [], 0
 
     def rules(patterns):
         for rule in patterns:
@@ -66,22 +66,22 @@ def scopes(line):
                 yield rule
 
     known = list(rules(GRAMMAR["patterns"]))
-    while place < len(line):
+    while position < len(line):
         best = None
         for rule in known:
             pattern = rule.get("match") or f'(?:{rule["begin"]})(?:[^"\\\\]|\\\\.)*?(?:{rule["end"]})'
-            match = re.compile(pattern).search(line, place)
+            match = re.compile(pattern).search(line, position)
             if match and match.end() > match.start() and (best is None or match.start() < best[0].start()):
                 best = match, rule
         if best is None:
             break
         match, rule = best
         if "captures" in rule:
-            found += [(match[int(n)], scope["name"]) for n, scope in rule["captures"].items() if match[int(n)]]
+            scoped += [(match[int(n)], scope["name"]) for n, scope in rule["captures"].items() if match[int(n)]]
         else:
-            found.append((match[0], rule["name"]))
-        place = match.end()
-    return found
+            scoped.append((match[0], rule["name"]))
+        position = match.end()
+    return scoped
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.stem)
@@ -95,14 +95,14 @@ def test_the_textmate_grammar_knows_every_word(path):
 
 
 def test_the_textmate_grammar_tells_words_apart():
-    found = dict(scopes('photo = block5c.expand.channel | top(8, by=value) | present(bars, title="a \\" b")  # x'))
-    wanted = {
+    actual = dict(scopes('photo = block5c.expand.channel | top(8, by=value) | present(bars, title="a \\" b")  # x'))
+    expected = {
         "photo": "variable.other.definition.bbi", "block5c.expand": "variable.other.bbi",
         "channel": "support.type.atom.bbi", "top": "entity.name.function.stage.bbi", "8": "constant.numeric.bbi",
         "by": "variable.parameter.bbi",
         '"a \\" b"': "string.quoted.double.bbi", "# x": "comment.line.number-sign.bbi",
     }  # fmt: skip
-    assert {word: found.get(word) for word in wanted} == wanted
+    assert {word: actual.get(word) for word in expected} == expected
 
 
 def test_the_extension_is_whole():

@@ -31,12 +31,12 @@ def said(text, name):
 
 def mutated(text, dice):
     """The text with one edit, such as a reader makes: something typed, some of it deleted, a line moved."""
-    place = dice.randrange(len(text) + 1)
+    position = dice.randrange(len(text) + 1)
     kind = dice.randrange(4)
     if kind == 0:
-        return text[:place] + dice.choice(PIECES) + text[place:]
+        return text[:position] + dice.choice(PIECES) + text[position:]
     if kind == 1:
-        return text[:place] + text[place + dice.randrange(1, 12) :]
+        return text[:position] + text[position + dice.randrange(1, 12) :]
     lines = text.split("\n")
     a, b = dice.randrange(len(lines)), dice.randrange(len(lines))
     if kind == 2:
@@ -75,16 +75,16 @@ def test_the_formatter_writes_what_bbi_fmt_writes(spec):
     compared = 0
     for _ in range(80):
         lines = (original if dice.random() < 0.3 else document.text).split("\n")
-        place = dice.randrange(len(lines))
+        number = dice.randrange(len(lines))
         kind = dice.randrange(4)
         if kind == 0:
-            lines.insert(place, dice.choice(["", "# alone", "    # further in", "  ", *lines]))
+            lines.insert(number, dice.choice(["", "# alone", "    # further in", "  ", *lines]))
         elif kind == 1:
-            lines[place] += dice.choice(["  # at the end", "   ", "# x"])
-        elif kind == 2 and "#" not in lines[place]:
-            lines[place] = lines[place].replace(" | ", "\n  # in between\n  |  ", 1)
+            lines[number] += dice.choice(["  # at the end", "   ", "# x"])
+        elif kind == 2 and "#" not in lines[number]:
+            lines[number] = lines[number].replace(" | ", "\n  # in between\n  |  ", 1)
         else:
-            lines[place] = lines[place].replace(", ", " ,", 1)
+            lines[number] = lines[number].replace(", ", " ,", 1)
         document.update("\n".join(lines))
         file, syntax = parse_recovering(Source(document.text))
         if syntax:

@@ -25,9 +25,9 @@ def editor():
 @pytest.mark.parametrize("name", record.TEXTS)
 def test_session(editor, name):
     golden = json.loads((HERE / "sessions" / f"{name}.json").read_text(encoding="utf-8"))
-    found = json.loads(json.dumps(record.session(editor, name)))
-    assert found["text"] == golden["text"], "the session itself is another: record it"
-    for was, now in zip(golden["steps"], found["steps"], strict=True):
+    recorded = json.loads(json.dumps(record.session(editor, name)))
+    assert recorded["text"] == golden["text"], "the session itself is another: record it"
+    for was, now in zip(golden["steps"], recorded["steps"], strict=True):
         assert now == was
 
 

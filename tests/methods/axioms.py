@@ -114,13 +114,13 @@ def sensitivity_a(methods, seed, sign=1, steep=10.0, zero=False):
     if zero:
         net.head.bias[0] -= net(image[None])[0, 0]
     assert abs(score(net, image) - score(net, 0 * image)) > 1e-3
-    return {method: float(abs(found[y, x]) < 1e-6) for method, found in contributions(net, image, methods).items()}
+    return {method: float(abs(shares[y, x]) < 1e-6) for method, shares in contributions(net, image, methods).items()}
 
 
 def sensitivity_b(methods, seed):
     """The score does not see the last two columns."""
-    found = contributions(made(seed, dead=True), picture(seed), methods)
-    return {method: relative(m[:, SIDE - 2 :], m) for method, m in found.items()}
+    shares = contributions(made(seed, dead=True), picture(seed), methods)
+    return {method: relative(m[:, SIDE - 2 :], m) for method, m in shares.items()}
 
 
 def implementation_invariance(methods, seed):
@@ -140,7 +140,7 @@ def completeness(methods, seed):
     net, image = made(seed), picture(seed)
     gained = score(net, image) - score(net, 0 * image)
     scale = max(abs(gained), 1e-3)
-    return {m: abs(float(found.sum()) - gained) / scale for m, found in contributions(net, image, methods).items()}
+    return {m: abs(float(shares.sum()) - gained) / scale for m, shares in contributions(net, image, methods).items()}
 
 
 def linearity(methods, seed):
@@ -156,8 +156,8 @@ def symmetry(methods, seed):
     """A function of the bag of pixels, of which two, in different cells of the pool, are equal."""
     net, image = made(seed, size=1, pool=True), picture(seed)
     image[:, 1, 2] = image[:, 6, 5]
-    found = contributions(net, image, methods)
-    return {method: relative(m[1, 2] - m[6, 5], m) for method, m in found.items()}
+    shares = contributions(net, image, methods)
+    return {method: relative(m[1, 2] - m[6, 5], m) for method, m in shares.items()}
 
 
 def conservation(methods, seed, silu=True, hidden=True):
@@ -165,9 +165,9 @@ def conservation(methods, seed, silu=True, hidden=True):
     of excitation backprop, 1). ``silu``: activations that are not homogeneous."""
     net, image = made(seed, bias=False, silu=silu), picture(seed)
     total, layers = score(net, image), ("input.pixel", *(("first.spatial", "last.spatial") if hidden else ()))
-    found = [contributions(net, image, methods, at=at) for at in layers]
+    shares = [contributions(net, image, methods, at=at) for at in layers]
     breach = {}
     for method in methods:
-        wanted = 1.0 if "excitation" in method else total
-        breach[method] = max(abs(float(each[method].sum()) - wanted) for each in found) / max(abs(wanted), 1e-3)
+        expected = 1.0 if "excitation" in method else total
+        breach[method] = max(abs(float(each[method].sum()) - expected) for each in shares) / max(abs(expected), 1e-3)
     return breach

@@ -67,8 +67,8 @@ class Attention(nn.Module):
     def forward(self, x):
         x = x.flatten(2).transpose(1, 2)
         q, k, v = self.mix(self.norm(x)).chunk(3, -1)
-        found = (q @ k.transpose(-2, -1) / WIDTH**0.5).softmax(-1) @ v
-        return self.sum(self.out(found), x).transpose(1, 2)
+        attended = (q @ k.transpose(-2, -1) / WIDTH**0.5).softmax(-1) @ v
+        return self.sum(self.out(attended), x).transpose(1, 2)
 
 
 def conv(bias, inside=WIDTH, outside=6, size=3, **options):
@@ -144,9 +144,9 @@ def adapter(name, bias=True, seed=0):
 
 def image(seed=0):
     """(3, 12, 12), uniform in [0, 1]: noise with a bright square."""
-    found = torch.rand(3, SIZE, SIZE, generator=torch.Generator().manual_seed(seed)) * 0.6
-    found[:, 3:8, 4:9] += 0.4
-    return found
+    pixels = torch.rand(3, SIZE, SIZE, generator=torch.Generator().manual_seed(seed)) * 0.6
+    pixels[:, 3:8, 4:9] += 0.4
+    return pixels
 
 
 def picture(seed=0):

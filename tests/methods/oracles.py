@@ -129,10 +129,10 @@ def bounded(network):
 def grad_cam(network, x, target):
     from captum.attr import LayerAttribution, LayerGradCam
 
-    found = LayerGradCam(network, layer_of(network)).attribute(
+    attribution = LayerGradCam(network, layer_of(network)).attribute(
         x.clone().requires_grad_(), target=target, relu_attributions=True
     )
-    return LayerAttribution.interpolate(found, tuple(x.shape[2:]), interpolate_mode="bilinear").detach()[0, 0]
+    return LayerAttribution.interpolate(attribution, tuple(x.shape[2:]), interpolate_mode="bilinear").detach()[0, 0]
 
 
 def layer_of(network):
@@ -140,12 +140,12 @@ def layer_of(network):
 
 
 def activation_and_gradient(network, module, x, target):
-    kept = {}
-    handle = module.register_forward_hook(lambda _m, _a, r: kept.setdefault("a", r.detach().requires_grad_()))
+    captured = {}
+    handle = module.register_forward_hook(lambda _m, _a, r: captured.setdefault("a", r.detach().requires_grad_()))
     score = network(x)[0, target]
     handle.remove()
-    (gradient,) = torch.autograd.grad(score, kept["a"])
-    return kept["a"].detach()[0], gradient[0]
+    (gradient,) = torch.autograd.grad(score, captured["a"])
+    return captured["a"].detach()[0], gradient[0]
 
 
 def grad_cam_pp(network, x, target):
@@ -160,11 +160,11 @@ def grad_cam_pp(network, x, target):
 
 def cam(network, x, target):
     """The class's row of the last linear layer, times the maps that are averaged for it."""
-    kept = {}
-    handle = network.body.register_forward_hook(lambda _m, _a, r: kept.update(a=r.detach()[0]))
+    captured = {}
+    handle = network.body.register_forward_hook(lambda _m, _a, r: captured.update(a=r.detach()[0]))
     network(x)
     handle.remove()
-    return torch.einsum("c,cyx->yx", network.head.weight[target].detach(), kept["a"])
+    return torch.einsum("c,cyx->yx", network.head.weight[target].detach(), captured["a"])
 
 
 def noisy(variance):
@@ -174,11 +174,11 @@ def noisy(variance):
         from captum.attr import Saliency
 
         kind, parameters = bound(registry(), ("smoothgrad", (("n_samples", 6),)), seed=(0,))
-        found = []
+        samples = []
         for sample in range(6):
             copy = kind.noisy(parameters, sample, x).detach().requires_grad_()
-            found.append(Saliency(network).attribute(copy, target=target, abs=False).detach())
-        every = torch.stack(found)
+            samples.append(Saliency(network).attribute(copy, target=target, abs=False).detach())
+        every = torch.stack(samples)
         return (every.var(0, unbiased=False) if variance else every.mean(0)).sum(1)[0]
 
     return expected
@@ -197,10 +197,10 @@ def occlusion(network, x, target):
     from captum.attr import Occlusion
 
     side = x.shape[2] // 3
-    found = Occlusion(network).attribute(
+    attribution = Occlusion(network).attribute(
         x, (3, side, side), (3, side // 2, side // 2), baselines=mean_of(network, x), target=target
     )
-    return found.detach()[0, 0]  # Captum spreads a window's difference over colours; ours is the position's
+    return attribution.detach()[0, 0]  # Captum spreads a window's difference over colours; ours is the position's
 
 
 def mean_of(network, x):
@@ -293,17 +293,17 @@ CASES = {
 }  # fmt: skip
 
 
-def difference(found, expected):
+def difference(actual, expected):
     """The largest, of the largest value."""
     expected = torch.as_tensor(expected).double()
     largest = float(expected.abs().max())
-    return float((torch.as_tensor(found).double() - expected).abs().max()) / max(largest, 1e-30)
+    return float((torch.as_tensor(actual).double() - expected).abs().max()) / max(largest, 1e-30)
 
 
 def error(case, name):
     """How far ours is from the oracle on a block, of the largest value."""
-    found = blocks.attributed(case.text(CLASS), name)
-    return difference(found, case.expected(network_of(name), blocks.image()[None], CLASS))
+    actual = blocks.attributed(case.text(CLASS), name)
+    return difference(actual, case.expected(network_of(name), blocks.image()[None], CLASS))
 
 
 def photograph(side):
@@ -330,5 +330,5 @@ def big(case, image):
     model = big_adapter().with_preprocess(crop=image.shape[1])
     program = bbilang.check(bbilang.parse(big_text(case, image)), model=model, input=image)
     results = bbilang.execute(bbilang.plan(bbilang.optimize(program)), model=model, input=image, cache=False)
-    found = results.fields[program.elements[0].id].values.ordered(("input", "y", "x")).data[0]
-    return torch.as_tensor(found), case.expected(network_of(EFFICIENTNET), image[None], TIGER_CAT)
+    actual = results.fields[program.elements[0].id].values.ordered(("input", "y", "x")).data[0]
+    return torch.as_tensor(actual), case.expected(network_of(EFFICIENTNET), image[None], TIGER_CAT)

@@ -21,11 +21,11 @@ def stable(z, epsilon):
 
 def pairs(matrix, x, relevance, share):
     """R_j = sum over i of share(i, j) R_i."""
-    found = np.zeros_like(x)
+    shares = np.zeros_like(x)
     for i in range(len(relevance)):
         for j in range(len(x)):
-            found[j] += share(i, j) * relevance[i]
-    return found
+            shares[j] += share(i, j) * relevance[i]
+    return shares
 
 
 def raised(x, w):

@@ -55,9 +55,9 @@ def test_where_it_is_claimed_it_holds(axiom, record_property):
     @given(st.integers(0, 2**31 - 1))
     def holds(seed):
         nonlocal count
-        found = getattr(axioms, axiom)(methods, seed)
-        count += len(found)
-        broken = {name: breach for name, breach in found.items() if not breach <= HOLDS.get(axiom, ROUNDING)}
+        failures = getattr(axioms, axiom)(methods, seed)
+        count += len(failures)
+        broken = {name: breach for name, breach in failures.items() if not breach <= HOLDS.get(axiom, ROUNDING)}
         assert not broken, (axiom, seed, broken)
 
     holds()

@@ -60,8 +60,8 @@ def photograph():
 def test_on_efficientnet(case, photograph):
     if case.who in ("Captum", "zennit"):
         libraries.need(case.who.lower())
-    found, expected = oracles.big(case, photograph)
+    actual, expected = oracles.big(case, photograph)
     # Where a unit of ReLU6 lies within rounding of 0 or 6 one way is open and the other shut: most of the map is equal.
     largest = float(expected.abs().max())
-    assert float((found - expected).abs().quantile(0.9)) <= 1e-4 * largest
-    assert float((found - expected).abs().max()) <= 0.02 * largest
+    assert float((actual - expected).abs().quantile(0.9)) <= 1e-4 * largest
+    assert float((actual - expected).abs().max()) <= 0.02 * largest

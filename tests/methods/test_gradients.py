@@ -23,11 +23,11 @@ def at_input(method, name, to=f"output[{CLASS}]", **options):
     return blocks.attributed(f"input.pixel | attribute({to}, method={method}) | present(heatmap)", name, **options)
 
 
-def close(found, expected, rtol=1e-5):
+def close(actual, expected, rtol=1e-5):
     """Equal, relative to the largest."""
     expected = np.asarray(expected)
     assert np.abs(expected).max() > 0
-    close_to(found, expected, dtype=np.float32, roundings=rtol / np.finfo(np.float32).eps)
+    close_to(actual, expected, dtype=np.float32, roundings=rtol / np.finfo(np.float32).eps)
 
 
 class Bounded(nn.ReLU):
@@ -114,8 +114,8 @@ def test_at_a_hidden_layer_and_to_its_atoms(method):
     signal[:, 3] = 1
     for module, x in ((four, c), (three, b), (two, a), (one, stem)):
         signal = step_back(module, x, signal, method)
-    found = blocks.attributed(f"stem.channel | attribute(body.channel[3], method={method}) | present(bars)", "relu6")
-    close(found, signal.sum((2, 3))[0])
+    actual = blocks.attributed(f"stem.channel | attribute(body.channel[3], method={method}) | present(bars)", "relu6")
+    close(actual, signal.sum((2, 3))[0])
     lists = blocks.attributed(
         f"stem.channel | attribute([output[1], output[3] - output[1]], method={method}) | present(matrix)", "relu6",
         True, 0, "class", "channel",
@@ -184,15 +184,15 @@ def test_every_spelling_of_a_rectifier(method):
     torch.manual_seed(0)
     odd, plain = Odd().requires_grad_(False), Plain().requires_grad_(False)
     plain.load_state_dict(odd.state_dict())
-    seed, found = torch.randn(1, 5), []
+    seed, gradients = torch.randn(1, 5), []
     for network in (odd, plain):
         x = blocks.image()[None].requires_grad_()
         with Rectifiers(method):
             y = network(x)
-        found.append(torch.autograd.grad(y, x, seed)[0])
+        gradients.append(torch.autograd.grad(y, x, seed)[0])
         close_to(y, network(x))
-    assert found[0].abs().max() > 0
-    close_to(*found)
+    assert gradients[0].abs().max() > 0
+    close_to(*gradients)
 
 
 @pytest.mark.parametrize("method", RULED)
@@ -208,13 +208,13 @@ def test_methods_that_ignore_the_class_say_so(method):
 def maps_and_gradient(name, layer, weights):
     """A layer's activation and the gradient of a weighted sum of scores there, (channel, y, x)."""
     network = blocks.block(name)
-    kept = {}
+    captured = {}
     module = network.get_submodule(layer)
-    handle = module.register_forward_hook(lambda _m, _a, r: kept.setdefault("a", r.detach().requires_grad_()))
+    handle = module.register_forward_hook(lambda _m, _a, r: captured.setdefault("a", r.detach().requires_grad_()))
     scores = network(blocks.image()[None])[0]
     handle.remove()
-    (gradient,) = torch.autograd.grad(sum(w * scores[i] for i, w in weights.items()), kept["a"])
-    return kept["a"].detach()[0], gradient[0]
+    (gradient,) = torch.autograd.grad(sum(w * scores[i] for i, w in weights.items()), captured["a"])
+    return captured["a"].detach()[0], gradient[0]
 
 
 def slow_cam(activation, gradient, method):
@@ -246,8 +246,8 @@ def test_cams_at_their_layer(method, name, weights):
     expected = slow_cam(*maps_and_gradient(name, "stem", weights), method)
     for optimized in (True, False):
         text = f"stem.spatial | attribute({to}, method={method}) | present(heatmap)"
-        found = blocks.attributed(text, name, optimized=optimized)
-        close_to(found, expected)
+        actual = blocks.attributed(text, name, optimized=optimized)
+        close_to(actual, expected)
 
 
 @pytest.mark.parametrize("method", CAMS)
@@ -256,9 +256,9 @@ def test_cams_at_the_input_are_resized(method):
     for layer, argument in (("body", ""), ("stem", "(layer=stem)")):
         small = slow_cam(*maps_and_gradient("residual", layer, {1: 1.0}), method)
         expected = F.interpolate(small[None, None], (12, 12), mode="bilinear", align_corners=False)[0, 0]
-        found = at_input(method + argument, "residual", "output[1]")
-        close_to(found, expected)
-        close_to(found[0, 0], float(small[0, 0]))
+        actual = at_input(method + argument, "residual", "output[1]")
+        close_to(actual, expected)
+        close_to(actual[0, 0], float(small[0, 0]))
 
 
 @pytest.mark.parametrize("name", MAPPED)
@@ -266,8 +266,8 @@ def test_grad_cam_as_captum(name):
     attr = pytest.importorskip("captum.attr")
     network = blocks.block(name)
     own = attr.LayerGradCam(network, network.stem)
-    found = own.attribute(blocks.image()[None].requires_grad_(), target=CLASS, relu_attributions=True)
-    resized = attr.LayerAttribution.interpolate(found, (12, 12), interpolate_mode="bilinear").detach()[0, 0]
+    actual = own.attribute(blocks.image()[None].requires_grad_(), target=CLASS, relu_attributions=True)
+    resized = attr.LayerAttribution.interpolate(actual, (12, 12), interpolate_mode="bilinear").detach()[0, 0]
     if resized.max() == 0:
         assert at_input("grad_cam(layer=stem)", name).max() == 0
     else:
@@ -293,9 +293,9 @@ def test_each_later_channel_to_its_own_scale():
         "input.pixel | attribute(known, method={}) | at(hover(icons)) {} | present(heatmap)"
     )
     plain = blocks.attributed(text.format("gradient", ""), "residual")
-    found = blocks.attributed(text.format("gradient", "| normalize(scope=channel)"), "residual")
+    actual = blocks.attributed(text.format("gradient", "| normalize(scope=channel)"), "residual")
     assert plain.shape == (3, 12, 12)
-    close(found, plain / np.abs(plain).max((1, 2), keepdims=True))
+    close(actual, plain / np.abs(plain).max((1, 2), keepdims=True))
 
 
 def test_what_is_never_negative_has_a_scale_from_zero():

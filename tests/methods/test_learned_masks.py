@@ -102,9 +102,9 @@ def extremal(model, to, area, steps, step, sigma) -> np.ndarray:
         picture = between(levels, shown)
         picture = picture.flip(2) if number % 2 == 0 else picture
         score = value(*slow.values(model, picture[None].double(), {"input": picture[None].double()}), 0, to)
-        wanted = torch.zeros(mask.numel())
-        wanted[int(mask.numel() * (1 - area)) :] = 1
-        energy = score - weight * ((mask.flatten().sort(stable=True)[0] - wanted) ** 2).mean()
+        expected = torch.zeros(mask.numel())
+        expected[int(mask.numel() * (1 - area)) :] = 1
+        energy = score - weight * ((mask.flatten().sort(stable=True)[0] - expected) ** 2).mean()
         (slope,) = torch.autograd.grad(-energy, heights)
         speed = slope if speed is None else 0.9 * speed + 0.1 * slope
         heights.data = (heights.data - 0.01 * speed).clamp(0, 1)
@@ -136,10 +136,10 @@ def test_masks_and_blurred_pictures():
 def test_meaningful_perturbation_against_a_loop(to, written, optimized):
     method = "meaningful_perturbation(steps=8, cells=9, l1=0.00001, tv=0.05, blur=4)"
     text = f"input.pixel | attribute({written}, method={method}) | present(heatmap)"
-    found = last(slow.run(text, "residual", optimized=optimized), "y", "x")[0]
+    actual = last(slow.run(text, "residual", optimized=optimized), "y", "x")[0]
     want = meaningful("residual", to, 8, 9, 0.00001, 0.05, 4, 4)
     assert want.max() > 0.05
-    close(found, want, 3e-3)
+    close(actual, want, 3e-3)
 
 
 @pytest.mark.parametrize("optimized", [True, False])
@@ -147,10 +147,10 @@ def test_meaningful_perturbation_against_a_loop(to, written, optimized):
 def test_extremal_perturbation_against_a_loop(to, written, optimized):
     method = "extremal_perturbation(area=0.2, steps=10, step=4, sigma=8)"
     text = f"input.pixel | attribute({written}, method={method}) | present(heatmap)"
-    found = last(slow.run(text, "residual", optimized=optimized), "y", "x")[0]
+    actual = last(slow.run(text, "residual", optimized=optimized), "y", "x")[0]
     want = extremal("residual", to, 0.2, 10, 4, 8.0)
     assert want.min() < 0.9
-    close(found, want, 3e-3)
+    close(actual, want, 3e-3)
 
 
 @pytest.mark.parametrize("method, unit", [("extremal_perturbation(steps=1)", "share kept"),

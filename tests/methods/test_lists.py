@@ -25,10 +25,10 @@ def test_each_of_a_list_is_what_it_is_alone(optimized):
         text.format(ALL, "heatmap, facet=method").replace("[top(3)]", ""), "max_pool", True, 0, "method", "y", "x",
         optimized=optimized,
     )  # fmt: skip
-    for method, found in zip(LIST, together, strict=True):
+    for method, actual in zip(LIST, together, strict=True):
         alone = blocks.attributed(text.format(method, "heatmap").replace("[top(3)]", ""), "max_pool")
-        close_to(found, alone)
-    assert len({found.tobytes() for found in together}) == len(LIST)
+        close_to(actual, alone)
+    assert len({actual.tobytes() for actual in together}) == len(LIST)
 
 
 def shown(text):
@@ -95,8 +95,10 @@ def test_what_a_list_may_hold():
         "| present(bars, facet=method)"
     )
     assert "E238" in {d.code for d in tiny.refused(lambda: tiny.check(chain)).diagnostics}
-    kept = "a.channel | attribute(output, method=[linear, gradient]) | top(2, per=method) | present(bars, facet=method)"
-    assert tiny.values(kept, "method", "channel").shape == (2, 2)
+    allowed = (
+        "a.channel | attribute(output, method=[linear, gradient]) | top(2, per=method) | present(bars, facet=method)"
+    )
+    assert tiny.values(allowed, "method", "channel").shape == (2, 2)
     again = "a.channel | attribute(output, method=[linear, gradient]) | attribute(output) | present(bars)"
     np.testing.assert_array_equal(
         tiny.values(again, "channel"), tiny.values("a.channel | attribute(output) | present(bars)", "channel")

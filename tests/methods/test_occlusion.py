@@ -35,7 +35,7 @@ def windows(size: tuple[int, int], window: int, stride: int):
     return [(y, x) for y in starts[0] for x in starts[1]]
 
 
-def value(found, scores, number: int, to) -> torch.Tensor:
+def value(activations, scores, number: int, to) -> torch.Tensor:
     kind, index = to
     if kind == "class":
         return scores[number, index]
@@ -43,7 +43,7 @@ def value(found, scores, number: int, to) -> torch.Tensor:
         return scores[number, index[0]] - scores[number, index[1]]
     if kind == "probability":
         return scores[number].softmax(0)[index]
-    return score(found["d"][number], kind, index)
+    return score(activations["d"][number], kind, index)
 
 
 def by_hand(model, layer, window, stride, word, to, count=1) -> np.ndarray:
@@ -73,8 +73,8 @@ def test_against_a_loop(model, layer, window, stride, word, optimized):
     head = "input.pixel" if layer == "input" else f"{layer}.spatial"
     method = f"occlusion(window={window}, stride={stride}, baselines={word})"
     text = f"{head} | attribute(output[2], method={method}) | present(heatmap)"
-    found = last(slow.run(text, model, 2, optimized=optimized), "y", "x")
-    close(found, by_hand(model, layer, window, stride, word, ("class", 2), 2), 3e-4)
+    actual = last(slow.run(text, model, 2, optimized=optimized), "y", "x")
+    close(actual, by_hand(model, layer, window, stride, word, ("class", 2), 2), 3e-4)
 
 
 @pytest.mark.parametrize("to, written", [
@@ -85,8 +85,8 @@ def test_against_a_loop(model, layer, window, stride, word, optimized):
 @pytest.mark.parametrize("optimized", [True, False])
 def test_targets(to, written, optimized):
     text = f"b.spatial | attribute({written}, method=occlusion(window=3, stride=2)) | present(heatmap)"
-    found = last(slow.run(text, "residual", optimized=optimized), "y", "x")
-    close(found, by_hand("residual", "b", 3, 2, "mean", to), 3e-4)
+    actual = last(slow.run(text, "residual", optimized=optimized), "y", "x")
+    close(actual, by_hand("residual", "b", 3, 2, "mean", to), 3e-4)
 
 
 @pytest.mark.parametrize("optimized", [True, False])
@@ -96,15 +96,15 @@ def test_groups_as_targets(optimized):
     text += "late.channel | present(matrix)\n"
     text += "a.spatial | attribute(late, method=occlusion(window=5, stride=4)) | present(heatmap, facet=to.group)"
     results = slow.run(text, "tiny", optimized=optimized)
-    found = last(results, "to.group", "y", "x")[0]
+    actual = last(results, "to.group", "y", "x")[0]
     spatial, channel, *_ = results.fields.values()
     w = torch.tensor(spatial.values.ordered(("input", "group", "y", "x")).data[0]).double()
     h = torch.tensor(channel.values.ordered(("input", "group", "channel")).data[0]).double()
     images = tiny.images(1)
     # The network of the tests takes pictures as they are: where its normalization gives 0 is black.
     start, own = (slow.values("tiny", x)[0] for x in (torch.zeros_like(images), images))
-    want, times = np.zeros((2, *found.shape[1:])), np.zeros(found.shape[1:])
-    for y, x in windows(found.shape[1:], 5, 4):
+    want, times = np.zeros((2, *actual.shape[1:])), np.zeros(actual.shape[1:])
+    for y, x in windows(actual.shape[1:], 5, 4):
         at = own["a"].detach().clone()
         at[:, :, y : y + 5, x : x + 5] = start["a"].detach()[:, :, y : y + 5, x : x + 5]
         lost = own["b"][0] - slow.values("tiny", images, {"a": at})[0]["b"][0]
@@ -112,7 +112,7 @@ def test_groups_as_targets(optimized):
         for group in range(2):
             part = torch.einsum("yx,c->cyx", w[group], h[group])
             want[group, y : y + 5, x : x + 5] += (lost * part / part.norm()).sum().item()
-    close(found, want / times, 3e-4)
+    close(actual, want / times, 3e-4)
 
 
 @pytest.mark.parametrize("optimized", [True, False])
@@ -141,16 +141,16 @@ def test_tokens_that_stand_for_patches(optimized):
     program = tiny.check(text, 1, adapted)
     steps = plan(optimize(program) if optimized else program)
     own = replace(adapted, description=program.description)
-    found = last(execute(steps, registry(), own, tiny.pictures(1), icons=tiny.fake_icons), "y", "x")[0]
-    images, kept = tiny.images(1), []
-    model.block.register_forward_hook(lambda *a: kept.append(a[2]))
+    actual = last(execute(steps, registry(), own, tiny.pictures(1), icons=tiny.fake_icons), "y", "x")[0]
+    images, captured = tiny.images(1), []
+    model.block.register_forward_hook(lambda *a: captured.append(a[2]))
     with torch.no_grad():
         score = model(images)[0, 1]
         model(torch.zeros_like(images))
         want = np.zeros((4, 4))
         for y, x in windows((4, 4), 2, 2):
-            at = kept[0].clone()
+            at = captured[0].clone()
             for row, column in ((y + i, x + j) for i in range(2) for j in range(2)):
-                at[0, 1 + row * 4 + column] = kept[1][0, 1 + row * 4 + column]
+                at[0, 1 + row * 4 + column] = captured[1][0, 1 + row * 4 + column]
             want[y : y + 2, x : x + 2] = (score - model.head(at.square().mean(1))[0, 1]).item()
-    close(found, want, 1e-4)
+    close(actual, want, 1e-4)

@@ -79,8 +79,8 @@ def test_as_written_every_target_runs_every_mask():
     results, _ = executed(steps, 1)
     asked = sum(step.passes for step in steps.steps if step.kind == "forward")
     assert results.model_passes == (asked + 18, 0)
-    found, want = last(results, "class", "y", "x"), last(executed(planned(text, 1), 1)[0], "class", "y", "x")
-    assert np.abs(found - want).max() < 1e-4 * np.abs(want).max()
+    actual, want = last(results, "class", "y", "x"), last(executed(planned(text, 1), 1)[0], "class", "y", "x")
+    assert np.abs(actual - want).max() < 1e-4 * np.abs(want).max()
 
 
 @pytest.mark.parametrize("method", ["rise(n_masks=40, cells=3)", "occlusion(window=9, stride=3)"])
@@ -107,9 +107,9 @@ def test_too_large_a_chunk_is_halved(method, monkeypatch):
 
     value_chunks = scores.value_chunks
     monkeypatch.setattr(scores, "value_chunks", small)
-    found = last(slow.run(text, "residual", 3), "class", "y", "x")
+    actual = last(slow.run(text, "residual", 3), "class", "y", "x")
     assert max(seen) > 5 and max(seen[-5:]) <= 5
-    assert np.abs(found - want).max() <= 1e-5 * np.abs(want).max()
+    assert np.abs(actual - want).max() <= 1e-5 * np.abs(want).max()
 
 
 @pytest.mark.parametrize("method", ["meaningful_perturbation(steps=3)", "extremal_perturbation(steps=3)"])
@@ -117,9 +117,9 @@ def test_a_mask_is_the_same_in_any_company(method, monkeypatch):
     text = f"input.pixel | attribute({{}}, method={method}) | present(heatmap{{}})"
     many = last(slow.run(text.format("[output[2], output[5]]", ", facet=class"), "residual", 2), "class", "y", "x")
     monkeypatch.setitem(rerun.AT_MOST, "cpu", 1)
-    for place, number in enumerate((2, 5)):
+    for position, number in enumerate((2, 5)):
         alone = last(slow.run(text.format(f"output[{number}]", ""), "residual", 2), "y", "x")
-        assert np.abs(many[:, place] - alone).max() < 1e-4
+        assert np.abs(many[:, position] - alone).max() < 1e-4
 
 
 @pytest.mark.parametrize("method", ["rise(n_masks=9)", "occlusion(window=8)", "meaningful_perturbation(steps=9)",
@@ -155,9 +155,9 @@ def test_an_interruption_gives_the_model_back(method, monkeypatch):
 def test_what_cannot_be(text, code, words):
     with pytest.raises(BbiError) as caught:
         tiny.check(text, 1, slow.adapter("residual"))
-    (found,) = caught.value.diagnostics
-    assert found.code == code and found.span is not None
-    assert words in found.message + (found.help or "")
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == code and diagnostic.span is not None
+    assert words in diagnostic.message + (diagnostic.help or "")
 
 
 @pytest.mark.parametrize(
@@ -206,8 +206,8 @@ def test_learning_too_many_masks_at_once_is_halved(monkeypatch):
         return learn(self, parameters, task)
 
     monkeypatch.setattr(ExtremalPerturbation, "learn", small)
-    found = last(slow.run(text, "residual", 2), "class", "y", "x")
-    assert seen == [4, 2, 1, 1, 1, 1] and np.abs(found - want).max() < 1e-4
+    actual = last(slow.run(text, "residual", 2), "class", "y", "x")
+    assert seen == [4, 2, 1, 1, 1, 1] and np.abs(actual - want).max() < 1e-4
 
 
 def test_maps_come_from_the_cache(tmp_path):

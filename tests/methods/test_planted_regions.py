@@ -40,7 +40,7 @@ def planted():
     return adapt(Planted(), (32, 32), labels=("rectangle", "square", "nothing"), name="planted")
 
 
-def found(planted, text: str, image: torch.Tensor) -> np.ndarray:
+def attribution(planted, text: str, image: torch.Tensor) -> np.ndarray:
     page = bbilang.run(text, model=planted, input=image, cache=False)
     return last(page.results, *[a for a in ("class", "y", "x") if a != "class" or "facet=class" in text])[0]
 
@@ -62,12 +62,12 @@ def test_occlusion_is_what_the_region_loses(planted):
     text = "input.pixel | attribute(output[0], method=occlusion(window=1, stride=1)) | present(heatmap)"
     want = np.zeros((32, 32))
     want[ROWS, COLUMNS] = 20 / 168
-    assert np.abs(found(planted, text, bright()) - want).max() < 1e-4
+    assert np.abs(attribution(planted, text, bright()) - want).max() < 1e-4
 
 
 def test_rise_tells_the_classes_regions(planted):
     text = "input.pixel | attribute(output.class, method=rise(n_masks=600, cells=7)) | present(heatmap, facet=class)"
-    rectangle, square, nothing = found(planted, text, bright())
+    rectangle, square, nothing = attribution(planted, text, bright())
     for mask, own, other in ((rectangle, (ROWS, COLUMNS), (OTHER, OTHER)), (square, (OTHER, OTHER), (ROWS, COLUMNS))):
         assert mask[own].mean() > mask[other].mean() + 3 * mask[other].std()
         assert own[0].start - 2 <= np.unravel_index(mask.argmax(), mask.shape)[0] < own[0].stop + 2
@@ -77,7 +77,7 @@ def test_rise_tells_the_classes_regions(planted):
 def test_meaningful_perturbation_blurs_the_region(planted):
     method = "meaningful_perturbation(steps=60, cells=16, l1=0.02, blur=6)"
     text = f"input.pixel | attribute([output[0], output[1]], method={method}) | present(heatmap, facet=class)"
-    rectangle, square = found(planted, text, bright())
+    rectangle, square = attribution(planted, text, bright())
     assert inside(rectangle, slice(6, 22), slice(12, 30)) > 0.8
     assert inside(square, slice(0, 10), slice(0, 10)) > 0.8
 
@@ -87,7 +87,7 @@ def test_extremal_perturbation_keeps_the_region(planted):
     method = "extremal_perturbation(area={}, steps=250, step=4, sigma=4)"
     for index, area, rows, columns in ((0, 0.1, slice(6, 22), slice(12, 30)), (1, 0.04, slice(0, 10), slice(0, 10))):
         text = f"input.pixel | attribute(output[{index}], method={method.format(area)}) | present(heatmap)"
-        mask = found(planted, text, bright())
+        mask = attribution(planted, text, bright())
         y, x = Bumps((32, 32), 4, 4.0).out
         assert abs(mask.sum() / (y * x) - area) < 0.03
         assert inside(mask, rows, columns) > 0.7

@@ -23,7 +23,7 @@ def gradient(kind, x, cotangent, checkerboard=False, **geometry):
 
 def slow(kind, x, cotangent, kernel_size, stride, padding=0, ceil_mode=False):
     """One window of one channel at a time; windows stop at the picture's edge."""
-    found = torch.zeros_like(x)
+    actual = torch.zeros_like(x)
     height, width = x.shape[2:]
     for n, c, i, j in np.ndindex(*cotangent.shape):
         top, left = i * stride - padding, j * stride - padding
@@ -38,17 +38,17 @@ def slow(kind, x, cotangent, kernel_size, stride, padding=0, ceil_mode=False):
             leaf = values.clone().requires_grad_()
             smooth = leaf.square().mean() / (0.01 + leaf.abs().mean())
             (share,) = torch.autograd.grad(smooth, leaf)
-        for place, part in zip(places, share, strict=True):
-            found[place] += part * cotangent[n, c, i, j]
-    return found
+        for position, part in zip(places, share, strict=True):
+            actual[position] += part * cotangent[n, c, i, j]
+    return actual
 
 
 def test_the_example_of_the_article():
     x = torch.tensor([[[[3.0, 1.0], [0.0, 0.0]]]])
     one = torch.ones(1, 1, 1, 1)
     assert gradient("relaxed_pool", x, one, kernel_size=2).flatten().tolist() == [0.75, 0.25, 0, 0]
-    found = gradient("smooth_pool", x, one, kernel_size=2).flatten().tolist()
-    assert [round(v, 2) for v in found] == [0.87, -0.12, 0, 0]
+    actual = gradient("smooth_pool", x, one, kernel_size=2).flatten().tolist()
+    assert [round(v, 2) for v in actual] == [0.87, -0.12, 0, 0]
 
 
 GEOMETRY = [
@@ -66,8 +66,8 @@ def test_window_by_window(kind, geometry):
     x = torch.randn(2, 3, 8, 8, generator=random).clamp_min(0)
     shape = F.max_pool2d(x, **geometry).shape
     cotangent = torch.randn(shape, generator=random)
-    found = gradient(kind, x, cotangent, **geometry)
-    close_to(found, slow(kind, x, cotangent, **geometry))
+    actual = gradient(kind, x, cotangent, **geometry)
+    close_to(actual, slow(kind, x, cotangent, **geometry))
 
 
 def test_the_forward_is_that_of_a_max_pool():
@@ -127,8 +127,8 @@ def test_through_a_network(method):
     if "checkerboard" in method:
         below = blended(below)
     expected = (a * below).sum(1)[0]
-    found = results.fields["element-1"].values.ordered(("input", "y", "x")).data[0]
-    close_to(found, expected.numpy())
+    actual = results.fields["element-1"].values.ordered(("input", "y", "x")).data[0]
+    close_to(actual, expected.numpy())
     assert results.model_passes == (2, 1)  # the page's own forward, and the one with other derivatives
 
 

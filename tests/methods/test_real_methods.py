@@ -62,7 +62,7 @@ def network(adapter):
     return Normalized(adapter)
 
 
-def found(method, to=f"output[{TABBY}]"):
+def attribution(method, to=f"output[{TABBY}]"):
     text = f"{PHOTO}input.pixel | attribute({to}, method={method}) | present(heatmap)"
     return bbilang.run(text, cache=False).data("element-1").values
 
@@ -83,7 +83,7 @@ def close(values, expected, rtol=1e-5):
      lambda n: lambda x, t: attr.IntegratedGradients(n).attribute(x, x * 0, t, n_steps=3)),
 ])  # fmt: skip
 def test_as_captum(method, oracle, network, photo):
-    close(found(method), oracle(network)(photo.clone().requires_grad_(), TABBY))
+    close(attribution(method), oracle(network)(photo.clone().requires_grad_(), TABBY))
 
 
 def test_grad_cam_as_captum(network, photo, adapter):
@@ -91,7 +91,7 @@ def test_grad_cam_as_captum(network, photo, adapter):
     (name,) = [n for n, m in adapter.module.named_modules() if m is adapter.module_of("head")]
     own = attr.LayerGradCam(network, network.module.get_submodule(name))
     small = own.attribute(photo.clone().requires_grad_(), target=TABBY, relu_attributions=True)
-    close(found("grad_cam"), attr.LayerAttribution.interpolate(small, (224, 224), interpolate_mode="bilinear"))
+    close(attribution("grad_cam"), attr.LayerAttribution.interpolate(small, (224, 224), interpolate_mode="bilinear"))
 
 
 def test_noise_as_captum(network, photo, monkeypatch):
@@ -105,7 +105,7 @@ def test_noise_as_captum(network, photo, monkeypatch):
     tunnel = attr.NoiseTunnel(attr.InputXGradient(network))
     expected = tunnel.attribute(photo.clone(), nt_type="smoothgrad", nt_samples=2, stdevs=1.0, target=TABBY)
     monkeypatch.undo()
-    close(found("smoothgrad(of=input_x_gradient, n_samples=2)"), expected)
+    close(attribution("smoothgrad(of=input_x_gradient, n_samples=2)"), expected)
 
 
 def test_a_class_activation_map_is_the_heads(network, photo, adapter):
@@ -130,6 +130,6 @@ def test_guided_maps_hardly_know_the_class():
     """What the warning says: for two classes the maps are nearly one, where the plain gradient's are not."""
     both = {}
     for method in ("guided_backprop", "gradient"):
-        one, other = (found(method, f"output[{index}]").ravel() for index in (TABBY, LYNX))
+        one, other = (attribution(method, f"output[{index}]").ravel() for index in (TABBY, LYNX))
         both[method] = float(np.corrcoef(np.abs(one), np.abs(other))[0, 1])
     assert both["guided_backprop"] > 0.8 > both["gradient"], both

@@ -37,7 +37,7 @@ def relevance(adapter, images, layers, target, method="lrp", **parameters):
     cotangent = torch.zeros(1, *captured.scores.shape)
     cotangent[0, :, target] = 1
     seed = captured.relevance.seed(captured.score_graph, cotangent, "output")
-    return {layer: found[0] for layer, found in passes.vjp(captured, captured.score_graph, seed, layers).items()}
+    return {layer: chunk[0] for layer, chunk in passes.vjp(captured, captured.score_graph, seed, layers).items()}
 
 
 # --- beside twins -----------------------------------------------------------------------------------------------------
@@ -106,15 +106,15 @@ def test_the_opposite_of_a_class_is_the_class_with_negated_weights():
     subtracted; its map is the positive part of the sum over channels."""
     module = tiny.build(Small)
     adapter, layers = adapted(module), ["a", "b", "c"]
-    found = relevance(adapter, tiny.images(), layers, 3, "contrastive_excitation_backprop")
+    actual = relevance(adapter, tiny.images(), layers, 3, "contrastive_excitation_backprop")
     own = relevance(adapter, tiny.images(), layers, 3, "excitation_backprop")
     opposite = tiny.build(Small)
     with torch.no_grad():
         opposite.head.weight.neg_()
     against = relevance(adapted(opposite), tiny.images(), layers, 3, "excitation_backprop")
     for layer in layers:
-        close_to(found[layer], own[layer] - against[layer])
-        assert float(found[layer].abs().max()) > 1e-3
+        close_to(actual[layer], own[layer] - against[layer])
+        assert float(actual[layer].abs().max()) > 1e-3
 
 
 # --- conservation -----------------------------------------------------------------------------------------------------
@@ -132,8 +132,8 @@ def test_without_biases_relevance_adds_up_to_the_score(name, at):
     if at == "body.channel" and name in ("linear", "attention"):
         at = "stem.channel"
     draw = "bars" if at.endswith("channel") else "heatmap"
-    found = blocks.attributed(f"{at} | attribute(output[2], method={LINEAR}) | present({draw})", name, False)
-    close_to(found.sum(), score_of(name, 2), terms=np.abs(found).sum(), roundings=4e3, because="ratios")
+    actual = blocks.attributed(f"{at} | attribute(output[2], method={LINEAR}) | present({draw})", name, False)
+    close_to(actual.sum(), score_of(name, 2), terms=np.abs(actual).sum(), roundings=4e3, because="ratios")
 
 
 def test_biases_take_a_share_unless_they_are_left_out():
@@ -150,9 +150,9 @@ def test_biases_take_a_share_unless_they_are_left_out():
 def test_chances_add_up_to_1(name):
     text = "{} | attribute(output[2], method=excitation_backprop(sums=positive)) | present(heatmap)"
     for at in ("input.pixel", "stem.spatial"):
-        found = blocks.attributed(text.format(at), name)
-        close_to(float(found.sum()), 1)
-        assert found.min() >= 0
+        actual = blocks.attributed(text.format(at), name)
+        close_to(float(actual.sum()), 1)
+        assert actual.min() >= 0
 
 
 # --- targets ----------------------------------------------------------------------------------------------------------
@@ -172,10 +172,10 @@ def test_differences_and_lists_are_made_of_classes(method):
 
 def test_relevance_of_a_hidden_channel_adds_up_to_its_activation():
     text = f"stem.channel | attribute(body.channel, method={LINEAR}) | top(24) | present(bars)"
-    found = blocks.attributed(text, "convolution", False)
+    actual = blocks.attributed(text, "convolution", False)
     network, image = blocks.block("convolution", False), blocks.image()[None]
     body = network.body(network.stem(image))
-    close_to(found.sum(), float(body.sum()), terms=np.abs(found).sum(), roundings=4e3, because="ratios")
+    close_to(actual.sum(), float(body.sum()), terms=np.abs(actual).sum(), roundings=4e3, because="ratios")
 
 
 def test_chances_of_a_hidden_channel_start_in_proportion_to_its_activation():
@@ -271,11 +271,11 @@ def folded(module):
 )  # fmt: skip
 def test_batch_norms_are_folded(method, options):
     layers = ["input", "a", "b", "c"]
-    found = relevance(adapted(normed()), tiny.images(2), layers, 3, method, **options)
+    actual = relevance(adapted(normed()), tiny.images(2), layers, 3, method, **options)
     expected = relevance(adapted(folded(normed())), tiny.images(2), layers, 3, method, **options)
     for layer in layers:
         scale = float(expected[layer].abs().max())
-        assert float((found[layer] - expected[layer]).abs().max()) <= 1e-4 * scale, layer
+        assert float((actual[layer] - expected[layer]).abs().max()) <= 1e-4 * scale, layer
     if method == "lrp":
         apart = relevance(adapted(normed()), tiny.images(2), layers, 3, method, canonize=False, **options)
         assert float((apart["a"] - expected["a"]).abs().max()) > 1e-2 * float(expected["a"].abs().max())
@@ -283,8 +283,8 @@ def test_batch_norms_are_folded(method, options):
 
 def test_between_a_convolution_and_its_norm_stands_the_relevance_of_both():
     adapter = adapted(normed())
-    found = relevance(adapter, tiny.images(), ["a", "a.0", "a.1"], 3)
-    close_to(found["a.0"], found["a.1"])
+    actual = relevance(adapter, tiny.images(), ["a", "a.0", "a.1"], 3)
+    close_to(actual["a.0"], actual["a.1"])
 
 
 def test_a_convolution_that_others_read_too_keeps_its_own_weights():
@@ -300,9 +300,9 @@ def test_a_convolution_that_others_read_too_keeps_its_own_weights():
 
     module = tiny.build(Forked).eval()
     module.norm.running_var.fill_(0.1)
-    found = relevance(adapted(module), tiny.images(), ["input"], 3)["input"]
+    actual = relevance(adapted(module), tiny.images(), ["input"], 3)["input"]
     again = relevance(adapted(module), tiny.images(), ["input"], 3, canonize=False)["input"]
-    close_to(found, again)
+    close_to(actual, again)
 
 
 def test_the_box_is_the_range_of_the_pixels():
@@ -354,7 +354,7 @@ class Heads(nn.Module):
         x = self.patch(x).flatten(2).transpose(1, 2)
         y = self.norm(x)
         if self.way == "module":
-            found = self.attend(y, y, y, need_weights=False)[0]
+            mixed_values = self.attend(y, y, y, need_weights=False)[0]
         else:
             wide = F.linear(y, self.attend.in_proj_weight, self.attend.in_proj_bias)
             q, k, v = (part.unflatten(2, (2, 4)).transpose(1, 2) for part in wide.chunk(3, 2))
@@ -362,17 +362,17 @@ class Heads(nn.Module):
                 mixed = F.scaled_dot_product_attention(q, k, v)
             else:
                 mixed = (q @ k.transpose(2, 3) / 2).softmax(-1) @ v
-            found = self.attend.out_proj(mixed.transpose(1, 2).flatten(2))
-        return self.head((x + found).mean(1))
+            mixed_values = self.attend.out_proj(mixed.transpose(1, 2).flatten(2))
+        return self.head((x + mixed_values).mean(1))
 
 
 def test_attention_however_it_is_written():
-    found = [
+    actual = [
         relevance(adapted(tiny.build(lambda way=way: Heads(way))), tiny.images(2), ["input", "patch"], 3)["patch"]
         for way in ("module", "function", "loop")
     ]
-    close_to(found[0], found[2])
-    close_to(found[1], found[2])
+    close_to(actual[0], actual[2])
+    close_to(actual[1], actual[2])
 
 
 def test_attention_and_scale_are_taken_as_given():
@@ -381,7 +381,7 @@ def test_attention_and_scale_are_taken_as_given():
     for name, parameter in module.named_parameters():
         if name.endswith("bias"):
             nn.init.zeros_(parameter)
-    found = relevance(adapted(module), tiny.images(), ["patch"], 3, epsilon=0.0, stabilizer=0.0)["patch"]
+    actual = relevance(adapted(module), tiny.images(), ["patch"], 3, epsilon=0.0, stabilizer=0.0)["patch"]
     maps = module.patch(tiny.images()).detach()
     x = maps.clone().requires_grad_()
     tokens = x.flatten(2).transpose(1, 2)
@@ -391,7 +391,7 @@ def test_attention_and_scale_are_taken_as_given():
     mixed = (q @ k.transpose(2, 3) / 2).softmax(-1).detach() @ v
     score = module.head((tokens + module.attend.out_proj(mixed.transpose(1, 2).flatten(2))).mean(1))[0, 3]
     (gradient,) = torch.autograd.grad(score, x)
-    close_to(found, maps * gradient)
+    close_to(actual, maps * gradient)
 
 
 def test_a_gate_gives_all_to_its_signal():
@@ -408,15 +408,15 @@ def test_a_gate_gives_all_to_its_signal():
             return self.head((x * gate).mean((2, 3)))
 
     module = tiny.build(Gated)
-    found = relevance(adapted(module), tiny.images(), ["a", "squeeze"], 3)
+    actual = relevance(adapted(module), tiny.images(), ["a", "squeeze"], 3)
     x = module.a(tiny.images()).relu().detach()
     gate = torch.sigmoid(module.excite(module.squeeze(x.mean((2, 3), keepdim=True)).relu())).detach()
     mean = (x * gate).mean((2, 3))
     scores = module.head(mean)[0, 3].detach()
     r = mean * module.head.weight[3] * scores / (scores + scores.sign() * 1e-6)
     expected = (x * gate) / x[0, 0].numel() / (mean + 1e-6)[:, :, None, None] * r[:, :, None, None]
-    close_to(found["a"], expected.detach())
-    assert float(found["squeeze"].abs().max()) == 0
+    close_to(actual["a"], expected.detach())
+    assert float(actual["squeeze"].abs().max()) == 0
 
 
 # --- what has no rule is refused --------------------------------------------------------------------------------------
@@ -544,8 +544,8 @@ def shares(x, units, method="lrp", **options):
         part.requires_grad_(False)
     with mode:
         y = units(x)
-    (found,) = torch.autograd.grad(y, x, mode.seed(y, torch.ones(1, 1, 1), "output")[0])
-    return found[0].tolist()
+    (actual,) = torch.autograd.grad(y, x, mode.seed(y, torch.ones(1, 1, 1), "output")[0])
+    return actual[0].tolist()
 
 
 def test_sensitivity_a_what_alone_changed_the_score_may_get_nothing():

@@ -77,7 +77,7 @@ def test_a_rule_pair_by_pair(kind, rule, bias, signed):
     relevance = drawn(*y.shape, seed=1)
     r, v = relevance.flatten().numpy(), x.flatten().numpy()
     low, high = torch.full_like(x, -3), torch.full_like(x, 4)
-    found = back(around(RULES[rule]), layer, x, relevance, Mark(pixels=(low, high)) if rule == "z_box" else None)
+    actual = back(around(RULES[rule]), layer, x, relevance, Mark(pixels=(low, high)) if rule == "z_box" else None)
     if rule == "flat":
         ones = make().double().requires_grad_(False)
         ones.weight.fill_(1)
@@ -96,7 +96,7 @@ def test_a_rule_pair_by_pair(kind, rule, bias, signed):
             "excitation": lambda: twins.excitation(w, v, r),
         }
         expected = own[rule]()
-    close_to(found.flatten().numpy(), expected)
+    close_to(actual.flatten().numpy(), expected)
     assert out == y.shape[1:]
 
 
@@ -118,8 +118,8 @@ def test_sums_share_in_proportion(name, method):
     w, _ = twins.matrix_of(SUMS[name], (2, 4, 4))
     small = twins.TINY if method == "lrp" else 0
     expected = twins.proportion(w, x.flatten().numpy(), relevance.flatten().numpy(), small)
-    found = back(around(method), SUMS[name], x, relevance)
-    close_to(found.flatten().numpy(), expected)
+    actual = back(around(method), SUMS[name], x, relevance)
+    close_to(actual.flatten().numpy(), expected)
 
 
 @pytest.mark.parametrize(
@@ -136,10 +136,10 @@ def test_two_branches_share_a_sum(write):
     """a R / (a + b) and b R / (a + b), whichever way it is written; a is 2 x, b is x squared by a rectifier."""
     x = drawn(1, 5)
     relevance = drawn(1, 5, seed=1)
-    found = back(around("lrp"), lambda x: write(2 * x, torch.relu(x)), x, relevance)
+    actual = back(around("lrp"), lambda x: write(2 * x, torch.relu(x)), x, relevance)
     z = 2 * x + x.clamp_min(0)
     total = torch.where(z >= 0, z + twins.TINY, z - twins.TINY)
-    close_to(found, relevance * z / total)
+    close_to(actual, relevance * z / total)
 
 
 def test_positive_sums_keep_chances_between_0_and_1():
@@ -172,8 +172,8 @@ def test_activations_pass(module):
 
 def test_the_winner_of_a_max_pool_takes_all():
     x = torch.tensor([[[[3.0, 1.0], [2.0, 0.0]]]])
-    found = back(around("lrp"), nn.MaxPool2d(2), x, torch.tensor([[[[5.0]]]]))
-    assert found.flatten().tolist() == [5, 0, 0, 0]
+    actual = back(around("lrp"), nn.MaxPool2d(2), x, torch.tensor([[[[5.0]]]]))
+    assert actual.flatten().tolist() == [5, 0, 0, 0]
 
 
 def test_what_reads_the_same_tensor_later_reads_what_was_written_over_it():

@@ -41,7 +41,7 @@ def ours(adapter, images, layers, target, **parameters):
     cotangent = torch.zeros(1, *captured.scores.shape)
     cotangent[0, :, target] = 1
     seed = captured.relevance.seed(captured.score_graph, cotangent, "output")
-    return {layer: found[0] for layer, found in passes.vjp(captured, captured.score_graph, seed, layers).items()}
+    return {layer: chunk[0] for layer, chunk in passes.vjp(captured, captured.score_graph, seed, layers).items()}
 
 
 def theirs(module, normalize, images, layers, target, composite, *canonizers):
@@ -73,9 +73,9 @@ def theirs(module, normalize, images, layers, target, composite, *canonizers):
         return dict(zip(layers, torch.autograd.grad(scores, at, start), strict=True))
 
 
-def agree(found, expected):
+def agree(actual, expected):
     for layer, value in expected.items():
-        close_to(found[layer], value, dtype=np.float32, roundings=84, because=layer)
+        close_to(actual[layer], value, dtype=np.float32, roundings=84, because=layer)
 
 
 @cache

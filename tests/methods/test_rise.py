@@ -19,7 +19,7 @@ METHOD = "rise(n_masks={}, cells={}, p={}, baselines={})"
 def masks(count: int, cells: int, p: float, size: tuple[int, int], seed: int = 0) -> np.ndarray:
     """(mask, y, x), one at a time: a random grid, enlarged by linear interpolation between the centres of its cells,
     cut out at a random place."""
-    found = []
+    drawn = []
     for number in range(count):
         random = np.random.Generator(np.random.Philox(key=[seed, number]))
         grid = (random.random((cells, cells)) < p).astype(float)
@@ -34,8 +34,8 @@ def masks(count: int, cells: int, p: float, size: tuple[int, int], seed: int = 0
             share = (at - low).reshape(-1, *[1] * (grid.ndim - 1))
             grid = np.moveaxis((1 - share) * grid[low] + share * grid[high], 0, axis)
         y, x = (int(random.integers(-(-side // cells))) for side in size)
-        found.append(grid[y : y + size[0], x : x + size[1]])
-    return np.stack(found)
+        drawn.append(grid[y : y + size[0], x : x + size[1]])
+    return np.stack(drawn)
 
 
 def by_hand(model, layer, count, cells, p, word, to, inputs=1, center=False) -> np.ndarray:
@@ -74,8 +74,8 @@ def test_centered(layer):
 def test_against_a_loop(model, layer, cells, p, word, optimized):
     head = "input.pixel" if layer == "input" else f"{layer}.spatial"
     text = f"{head} | attribute(output[2], method={METHOD.format(40, cells, p, word)}) | present(heatmap)"
-    found = last(slow.run(text, model, 2, optimized=optimized), "y", "x")
-    close(found, by_hand(model, layer, 40, cells, p, word, ("class", 2), 2), 3e-4)
+    actual = last(slow.run(text, model, 2, optimized=optimized), "y", "x")
+    close(actual, by_hand(model, layer, 40, cells, p, word, ("class", 2), 2), 3e-4)
 
 
 @pytest.mark.parametrize("to, written", [
@@ -123,14 +123,14 @@ def test_rows_that_run_together_stay_in_the_cache(monkeypatch):
     )
     score = "output[1, score=probability]"  # of a probability there is no budget, and so no run without the layer
     text = f"input.pixel | attribute({score}, method=rise(n_masks=40)) | present(heatmap)"
-    model, found = tiny.adapter(), []
+    model, maps = tiny.adapter(), []
     for near in (2**25, 5 * 10**4, 1):
         monkeypatch.setattr(scores, "NEAR", near)
-        found.append(tiny.run(text, model=model).fields["element-1"].values.data)
+        maps.append(tiny.run(text, model=model).fields["element-1"].values.data)
     (most, largest), (few, _), (one, _) = sizes
     assert most == scores.AT_MOST["cpu"] and few == 5 * 10**4 // largest and 1 < few < most and one == 1
-    for other in found[1:]:
-        close(other, found[0])
+    for other in maps[1:]:
+        close(other, maps[0])
 
 
 class Viewed(torch.nn.Module):

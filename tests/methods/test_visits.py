@@ -19,11 +19,11 @@ CLASS = 2
 SUBJECTS = ["relu6", "residual", "silu", "concatenation", "attention"]
 
 
-def close(found, expected, rtol=1e-5):
+def close(actual, expected, rtol=1e-5):
     """Equal, relative to the largest."""
     expected = np.asarray(expected)
     assert np.abs(expected).max() > 0
-    close_to(found, expected, dtype=np.float32, roundings=rtol / np.finfo(np.float32).eps)
+    close_to(actual, expected, dtype=np.float32, roundings=rtol / np.finfo(np.float32).eps)
 
 
 def at_input(method, name, to=f"output[{CLASS}]", head="input.pixel", **options):
@@ -64,19 +64,19 @@ INNER = {"gradient": "gradient", "linear": "linear", "path": "integrated_gradien
 @pytest.mark.parametrize("kind", INNER)
 def test_means_and_variances_of_noisy_samples(name, kind):
     network, x = blocks.block(name), blocks.image()
-    found = torch.stack([contribution(kind, network, sample) for sample in noisy(x, 5, 0.2, 0)])
+    actual = torch.stack([contribution(kind, network, sample) for sample in noisy(x, 5, 0.2, 0)])
     given = f"of={INNER[kind]}, n_samples=5, noise=0.2"
-    close(at_input(f"smoothgrad({given})", name), found.mean(0).sum(0), 3e-5)
-    close(at_input(f"vargrad({given})", name), found.var(0, correction=0).sum(0), 1e-4)
+    close(at_input(f"smoothgrad({given})", name), actual.mean(0).sum(0), 3e-5)
+    close(at_input(f"vargrad({given})", name), actual.var(0, correction=0).sum(0), 1e-4)
 
 
 def test_of_a_difference_the_variance_is_of_the_difference():
     network, x = blocks.block("relu6"), blocks.image()
-    found = torch.stack([slope(network, s, 4) - slope(network, s, 1) for s in noisy(x, 4, 0.15, 0)])
+    actual = torch.stack([slope(network, s, 4) - slope(network, s, 1) for s in noisy(x, 4, 0.15, 0)])
     for optimized in (True, False):
         method = "vargrad(n_samples=4)"
         close(
-            at_input(method, "relu6", "output[4] - output[1]", optimized=optimized), found.var(0, correction=0).sum(0)
+            at_input(method, "relu6", "output[4] - output[1]", optimized=optimized), actual.var(0, correction=0).sum(0)
         )
 
 
@@ -99,12 +99,12 @@ def test_over_guided_backpropagation():
     network, x = blocks.block("residual"), blocks.image()
     with pytest.warns(UserWarning):
         own = attr.GuidedBackprop(network)
-        found = [own.attribute(s[None].requires_grad_(), target=CLASS)[0].detach() for s in noisy(x, 3, 0.15, 0)]
-    found = torch.stack(found)
+        actual = [own.attribute(s[None].requires_grad_(), target=CLASS)[0].detach() for s in noisy(x, 3, 0.15, 0)]
+    actual = torch.stack(actual)
     for optimized in (True, False):
         close(at_input("smoothgrad(of=guided_backprop, n_samples=3)", "residual", optimized=optimized),
-              found.mean(0).sum(0))  # fmt: skip
-    close(at_input("vargrad(of=guided_backprop, n_samples=3)", "residual"), found.var(0, correction=0).sum(0), 1e-4)
+              actual.mean(0).sum(0))  # fmt: skip
+    close(at_input("vargrad(of=guided_backprop, n_samples=3)", "residual"), actual.var(0, correction=0).sum(0), 1e-4)
 
 
 @pytest.mark.parametrize("kind", ["smoothgrad", "vargrad"])
@@ -119,8 +119,8 @@ def test_noise_as_captum(kind, name, monkeypatch):
     tunnel = attr.NoiseTunnel(attr.InputXGradient(network))
     expected = tunnel.attribute(x[None], nt_type=kind, nt_samples=6, stdevs=1.0, target=CLASS)
     monkeypatch.undo()
-    found = at_input(f"{kind}(of=input_x_gradient, n_samples=6)", name)
-    close(found, expected.detach().sum(1)[0], 1e-5 if kind == "smoothgrad" else 1e-4)  # it subtracts squares
+    actual = at_input(f"{kind}(of=input_x_gradient, n_samples=6)", name)
+    close(actual, expected.detach().sum(1)[0], 1e-5 if kind == "smoothgrad" else 1e-4)  # it subtracts squares
 
 
 def test_at_a_hidden_layer_the_noise_is_the_layers():
@@ -130,9 +130,9 @@ def test_at_a_hidden_layer_the_noise_is_the_layers():
     def above(x):
         return network.head(network.flat(network.pool(network.body(x))))
 
-    found = torch.stack([slope(above, s) * s for s in noisy(stem, 4, 0.15, 0)]).mean(0)
+    actual = torch.stack([slope(above, s) * s for s in noisy(stem, 4, 0.15, 0)]).mean(0)
     text = "stem.channel | attribute(output[2], method=smoothgrad(of=linear, n_samples=4)) | present(bars)"
-    close(blocks.attributed(text, "concatenation"), found.sum((1, 2)))
+    close(blocks.attributed(text, "concatenation"), actual.sum((1, 2)))
 
 
 def test_chunks_and_company_do_not_change_it(monkeypatch):
@@ -183,8 +183,8 @@ def test_quadratures_as_captum(rule, name):
     network, x = blocks.block(name), blocks.image()[None]
     own = attr.IntegratedGradients(network)
     expected = own.attribute(x, torch.zeros_like(x), target=CLASS, n_steps=7, method=rule)
-    found = at_input(f"integrated_gradients(n_steps=7, quadrature={rule})", name)
-    close(found, expected.detach().sum(1)[0])
+    actual = at_input(f"integrated_gradients(n_steps=7, quadrature={rule})", name)
+    close(actual, expected.detach().sum(1)[0])
 
 
 @pytest.mark.parametrize("name", blocks.BLOCKS)
@@ -218,7 +218,7 @@ def test_refined_until_complete(name, tolerance):
         f"tolerance={tolerance})) | present(heatmap, facet=class)"
     )
     results, field = noted(text, name)
-    found, missed = field.values.ordered(("input", "class", "y", "x")).data[0], False
+    actual, missed = field.values.ordered(("input", "class", "y", "x")).data[0], False
     for number, index in enumerate((0, 2, 4)):
         steps = 8  # what it should have taken, by a loop
         while True:
@@ -229,7 +229,7 @@ def test_refined_until_complete(name, tolerance):
                 break
             steps *= 2
         missed |= error > tolerance
-        close(found[number], total.sum(0), 1e-4)
+        close(actual[number], total.sum(0), 1e-4)
     (note,) = field.notes
     assert "completeness" in note and missed == (f"tolerance of {100 * tolerance:g} % was not reached" in note)
     plan = bbilang.plan(bbilang.optimize(results.program))
@@ -238,7 +238,7 @@ def test_refined_until_complete(name, tolerance):
     if tolerance < 0.05:
         return
     _, plain = noted(text, name, optimized=False)
-    close(found, plain.values.ordered(("input", "class", "y", "x")).data[0])
+    close(actual, plain.values.ordered(("input", "class", "y", "x")).data[0])
 
 
 def test_the_error_that_the_legend_tells_is_the_error():
@@ -285,10 +285,10 @@ def test_competition_entry_by_entry(name, index):
     network, x = blocks.block(name), blocks.image()
     claims = [x * slope(network, x, number) for number in range(blocks.CLASSES)]
     expected = torch.zeros_like(x)
-    for place in np.ndindex(x.shape):
-        own, others = float(claims[index][place]), [float(claim[place]) for claim in claims]
+    for position in np.ndindex(x.shape):
+        own, others = float(claims[index][position]), [float(claim[position]) for claim in claims]
         if (own > 0 and own >= max(others)) or (own < 0 and own <= min(others)):
-            expected[place] = own
+            expected[position] = own
     for optimized in (True, False):
         close(at_input("competitive_input_x_gradient", name, f"output[{index}]", optimized=optimized), expected.sum(0))
 

@@ -60,5 +60,5 @@ def need(*names):
 
 def folder_of(package):
     """The folder of an installed package that is a model, without importing it."""
-    (place,) = importlib.util.find_spec(package).submodule_search_locations
-    return Path(place) / "model"
+    (location,) = importlib.util.find_spec(package).submodule_search_locations
+    return Path(location) / "model"

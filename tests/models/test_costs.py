@@ -57,8 +57,8 @@ def stopped_forward(module, path, size):
 def test_costs_are_those_of_stopped_forwards(name):
     description, module = describe(name), on_meta(name)
     for layer in LAYERS[name]:
-        found = description.by_name[layer]
-        assert found.flops == stopped_forward(module, found.module, description.input_size), layer
+        described = description.by_name[layer]
+        assert described.flops == stopped_forward(module, described.module, description.input_size), layer
     assert description.flops == stopped_forward(module, "", description.input_size)
 
 
@@ -89,8 +89,8 @@ def test_costs_of_attention():
             tokens = x.flatten(1).reshape(1, 6, 8)
             return self.attention(tokens, tokens, tokens)[0]
 
-    found = describe_module(Tokens(), (4, 4)).by_name["attention"]
-    assert found.flops == 2 * (4 * 6 * 8 * 8 + 2 * 6 * 6 * 8)
+    layer = describe_module(Tokens(), (4, 4)).by_name["attention"]
+    assert layer.flops == 2 * (4 * 6 * 8 * 8 + 2 * 6 * 6 * 8)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -116,8 +116,8 @@ def test_json_is_read_back_and_old_json_too():
     description = describe("googlenet")
     assert ModelDescription.from_json(json.loads(json.dumps(description.to_json()))) == description
     old = {"name": "a", "module": "b", "axes": ["channel"], "shape": [3]}
-    found = ModelDescription.from_json({"name": "m", "title": "M", "input_size": [4, 4], "layers": [old], "classes": 0})
-    assert found.layers == (LayerDescription("a", "b", ("channel",), (3,)),) and found.labels == ()
+    read = ModelDescription.from_json({"name": "m", "title": "M", "input_size": [4, 4], "layers": [old], "classes": 0})
+    assert read.layers == (LayerDescription("a", "b", ("channel",), (3,)),) and read.labels == ()
 
 
 @pytest.fixture

@@ -82,8 +82,8 @@ def test_models_without_one_class_vector(fails):
     with fails("E408", "`head` is not a module"):
         adapt(trunk, (8, 8), output="head")
     with_head = nn.Sequential(nn.Conv2d(3, 4, 8), nn.Flatten(), nn.Unflatten(1, (2, 2)))
-    found = adapt(with_head, (8, 8), output="1")
-    assert found.description.classes == 4 and found.description.output == "1"
+    adapter = adapt(with_head, (8, 8), output="1")
+    assert adapter.description.classes == 4 and adapter.description.output == "1"
 
 
 def test_labels(fails):

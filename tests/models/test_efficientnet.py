@@ -60,18 +60,18 @@ def test_accuracy_on_a_hundred_pictures(efficientnet, shared):
 
 
 def test_every_layer_has_the_described_shape_and_sign(efficientnet, shared):
-    found, handles = {}, []
+    seen, handles = {}, []
     for layer in efficientnet.description.layers:
         module = efficientnet.module_of(layer.name)
-        handles.append(module.register_forward_hook(lambda m, i, value, name=layer.name: found.update({name: value})))
+        handles.append(module.register_forward_hook(lambda m, i, value, name=layer.name: seen.update({name: value})))
     try:
         predict(efficientnet, [Image.open(shared / "images" / "pig.jpeg")])
     finally:
         for handle in handles:
             handle.remove()
-    assert list(found) == [layer.name for layer in efficientnet.description.layers]
+    assert list(seen) == [layer.name for layer in efficientnet.description.layers]
     for layer in efficientnet.description.layers:
-        value = found[layer.name]
+        value = seen[layer.name]
         assert tuple(value.shape[1:]) == layer.shape
         assert (float(value.min()) >= 0) == layer.nonnegative, layer.name
 

@@ -84,14 +84,14 @@ def test_patches_of_a_vision_transformer():
     labels = [atom.label for atom in tokens.view.interfaces[0].elements[0].atoms]
     assert labels[0] == "class token" and labels[16] == "row 1, column 1"
     image = adapter.prepare(PICTURE)[0][None]
-    kept = {}
+    seen = {}
     handle = adapter.module_of("blocks.5").register_forward_hook(
-        lambda _m, _a, r: kept.setdefault("value", r.detach().requires_grad_())
+        lambda _m, _a, r: seen.setdefault("value", r.detach().requires_grad_())
     )
     scores = adapter.module(adapter.normalize(image))
     handle.remove()
-    (gradient,) = torch.autograd.grad(scores.max(), kept["value"])
-    expected = (kept["value"] * gradient).sum(-1)[0].detach().numpy()
+    (gradient,) = torch.autograd.grad(scores.max(), seen["value"])
+    expected = (seen["value"] * gradient).sum(-1)[0].detach().numpy()
     close_to(values(tokens), expected)
 
 
@@ -208,12 +208,12 @@ def test_a_sentence_encoder():
     vectors = []
     for sentence in sentences:
         numbers, _ = adapter.words.read(sentence)
-        kept = {}
-        handle = adapter.module.sentence.register_forward_hook(lambda _m, _a, r, kept=kept: kept.update(v=r))
+        seen = {}
+        handle = adapter.module.sentence.register_forward_hook(lambda _m, _a, r, seen=seen: seen.update(v=r))
         with torch.no_grad():
             adapter.module(torch.tensor([numbers], dtype=torch.float32))
         handle.remove()
-        vectors.append(kept["v"][0])
+        vectors.append(seen["v"][0])
     near, far = (torch.cosine_similarity(vectors[0], v, dim=0) for v in vectors[1:])
     assert near > far + 0.3  # it has learned what sentences mean
 

@@ -36,18 +36,18 @@ def stories(networks):
 
 def derivative(module, layer, run):
     """(activation, d run() / d activation) at a module, by a hook and autograd."""
-    kept = {}
+    captured = {}
 
     def hook(_module, _arguments, result):
-        kept["value"] = result.detach().clone().requires_grad_()
-        return kept["value"] * 1
+        captured["value"] = result.detach().clone().requires_grad_()
+        return captured["value"] * 1
 
     handle = module.get_submodule(layer).register_forward_hook(hook)
     try:
-        (gradient,) = torch.autograd.grad(run(), kept["value"])
+        (gradient,) = torch.autograd.grad(run(), captured["value"])
     finally:
         handle.remove()
-    return kept["value"].detach(), gradient
+    return captured["value"].detach(), gradient
 
 
 def numbers(page, element=0):
@@ -87,11 +87,11 @@ def test_captures_are_what_hooks_see(request, kind):
         scores = adapter.module(adapter.normalize(images))
     for handle in handles:
         handle.remove()
-    found = forward(adapter, images, names)
-    close_to(found.scores, scores)
+    captured = forward(adapter, images, names)
+    close_to(captured.scores, scores)
     for name in names:
         assert seen[name].shape[1:] == adapter.description.by_name[name].shape
-        close_to(found[name], seen[name])
+        close_to(captured[name], seen[name])
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_attribution_of_tokens_equals_a_slow_twin(stories, networks, optimized):
     ids = torch.tensor([networks.StoriesTokenizer().encode(TEXT)])
     model = stories.module.model
     value, gradient = derivative(model, "layers.2", lambda: model(ids)[0, -1].max())
-    found, words = numbers(page)
+    actual, words = numbers(page)
     expected = (value * gradient).sum(-1)[0].numpy()
-    close_to(found, expected, digits=4)
+    close_to(actual, expected, digits=4)
     assert [word.strip() for word in words[1:5]] == ["Once", "upon", "a", "time"] and words[-1].strip() == "named"
 
 
@@ -159,9 +159,9 @@ def test_tangents_pass_through_attention(stories):
     text = bbilang.parse("layers.3.token | attribute(output.class) | sum(class) | present(bars)")
     given = {"model": stories, "input": "text:Tom had a"}
     program = bbilang.check(text, **given)
-    found = []
+    rows = []
     for force in ("forward", "reverse"):
         results = bbilang.execute(bbilang.plan(bbilang.optimize(program, force=force)), cache=False, **given)
-        found.append(next(iter(results.fields.values())).values.data)
+        rows.append(next(iter(results.fields.values())).values.data)
         assert (results.tangents > 0) == (force == "forward")
-    close_to(found[0], found[1], digits=3, because="both are written with four digits")
+    close_to(rows[0], rows[1], digits=3, because="both are written with four digits")

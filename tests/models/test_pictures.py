@@ -46,8 +46,8 @@ def tiff16(path, values):
     path.write_bytes(head.ljust(134, b"\0") + struct.pack("<HHH", 16, 16, 16) + data)
 
 
-def near(found, expected, tolerance=1):
-    assert max(abs(a - b) for a, b in zip(found, expected, strict=True)) <= tolerance, found
+def near(actual, expected, tolerance=1):
+    assert max(abs(a - b) for a, b in zip(actual, expected, strict=True)) <= tolerance, actual
 
 
 def test_plain_and_grey(tmp_path):

@@ -86,13 +86,13 @@ def test_random_inceptionv1_has_the_shapes_of_the_article():
         assert layers[f"mixed{name}"].shape == (depth, side, side)
         assert layers[f"mixed{name}"].nonnegative
     assert adapter.module_of("mixed4a_3x3") is adapter.module.mixed4a.conv3x3
-    found = []
-    handle = adapter.module_of("mixed4d").register_forward_hook(lambda m, i, value: found.append(value))
+    captured = []
+    handle = adapter.module_of("mixed4d").register_forward_hook(lambda m, i, value: captured.append(value))
     with torch.inference_mode():
         scores = adapter.module(adapter.normalize(torch.rand(1, 3, 224, 224)))
     handle.remove()
     assert scores.shape == (1, 1008) and bool(scores.isfinite().all())
-    assert found[0].shape == (1, 528, 14, 14) and float(found[0].std()) > 0.1
+    assert captured[0].shape == (1, 528, 14, 14) and float(captured[0].std()) > 0.1
     labels = adapter.description.labels
     assert len(labels) == 1008 and labels[:2] == ("dummy", "kit fox")
 

@@ -55,8 +55,8 @@ def test_the_page_of_the_first_text(bbi):
 def test_networks_of_a_library(bbi, name):
     pytest.importorskip("timm", reason="without the models extra")
     model = describe(name)
-    found = newtexts.proposals(model)
-    assert found and [layer for layer in model.layers if layer in found] == list(found), "in forward order"
+    proposed = newtexts.proposals(model)
+    assert proposed and [layer for layer in model.layers if layer in proposed] == list(proposed), "in forward order"
     for look in newtexts.looks(model):
         assert bbi("new", f"{look.name}.bbi", "-m", name, "--show", look.name)[0] == 0
     assert bbi("check", ".")[0] == 0
@@ -79,10 +79,10 @@ def test_a_model_that_reads_text():
 
 
 def test_layers_come_from_the_description():
-    found = newtexts.proposals(describe("inceptionv1"))
-    sizes = [layer.every_size["y"] for layer in found]
+    proposed = newtexts.proposals(describe("inceptionv1"))
+    sizes = [layer.every_size["y"] for layer in proposed]
     assert sizes == sorted(set(sizes), reverse=True), "one of each size of map, in forward order"
-    assert newtexts.first(found).name == "mixed4e"
+    assert newtexts.first(proposed).name == "mixed4e"
 
 
 def test_a_layer_of_ones_own(bbi):

@@ -69,7 +69,7 @@ def counted(work: Any) -> int:
 
 @cache
 def between(low: str, high: str) -> int:
-    """FLOPs of one input's way from a place to a later one, run by hand."""
+    """FLOPs of one input from a layer to a later one, counted by hand."""
     module, names = adapter().module, ("input", *ORDER, "head")
     with torch.no_grad():
         x = tiny.images()
@@ -86,8 +86,8 @@ class Asked:
     text: str
     layers: tuple[str, ...]
     atom: str
-    targets: tuple[Any, ...]  # classes, or atoms of the place
-    place: str = "head"
+    targets: tuple[Any, ...]  # classes, or atoms of the target layer
+    target_layer: str = "head"
     atoms: int = 0  # fewer than the layer has
 
     def count(self, layer: str) -> int:
@@ -103,29 +103,31 @@ def least(
     a way up every target; the values that a way up needs are run once a layer. ``rates``: FLOPs a second of values,
     ways down and ways up; at 1 seconds are FLOPs.
     """
-    units = sorted({(layer, ask.atom, ask.place) for ask in asked for layer in ask.layers})
-    found = []
+    units = sorted({(layer, ask.atom, ask.target_layer) for ask in asked for layer in ask.layers})
+    bounds = []
     for choice in product((False, True), repeat=len(units)):
         up = {unit for unit, chosen in zip(units, choice, strict=True) if chosen}
         flops, cotangents, tangents = 0.0, 0, 0
-        for layer, place in {(layer, place) for layer, _, place in up}:
-            flops += between(layer, place) / rates[0]
-        for layer, atom, place in up:
-            own = [ask for ask in asked if layer in ask.layers and (ask.atom, ask.place) == (atom, place)]
+        for layer, target_layer in {(layer, target_layer) for layer, _, target_layer in up}:
+            flops += between(layer, target_layer) / rates[0]
+        for layer, atom, target_layer in up:
+            own = [ask for ask in asked if layer in ask.layers and (ask.atom, ask.target_layer) == (atom, target_layer)]
             count = min(sum({ask.text: ask.count(layer) for ask in own}.values()), SIZES[layer][atom])
-            flops, tangents = flops + count * between(layer, place) / rates[2], tangents + count
-        for place in {ask.place for ask in asked}:
+            flops, tangents = flops + count * between(layer, target_layer) / rates[2], tangents + count
+        for target_layer in {ask.target_layer for ask in asked}:
             lowest: dict[Any, int] = {}
             for ask in asked:
-                rest = [layer for layer in ask.layers if (layer, ask.atom, place) not in up]
-                if ask.place == place and rest:
+                rest = [layer for layer in ask.layers if (layer, ask.atom, target_layer) not in up]
+                if ask.target_layer == target_layer and rest:
                     low = min(map(ORDER.index, rest))
                     lowest |= {t: min(low, lowest.get(t, low)) for t in ask.targets}
             cotangents += len(lowest)
-            flops += sum(between(ORDER[low], place) for low in lowest.values()) / rates[1]
-        found.append((inputs * flops, cotangents, tangents))
-    return min(found)
+            flops += sum(between(ORDER[low], target_layer) for low in lowest.values()) / rates[1]
+        bounds.append((inputs * flops, cotangents, tangents))
+    return min(bounds)
 
 
-def asked(text: str, layers: str, atom: str, targets: Iterable[Any], place: str = "head", atoms: int = 0) -> Asked:
-    return Asked(text, tuple(layers), atom, tuple(targets), place, atoms)
+def asked(
+    text: str, layers: str, atom: str, targets: Iterable[Any], target_layer: str = "head", atoms: int = 0
+) -> Asked:
+    return Asked(text, tuple(layers), atom, tuple(targets), target_layer, atoms)

@@ -111,26 +111,26 @@ def prepared(model: str, images: Tensor) -> Tensor:
 
 def values(model: str, images: Tensor, put: dict[str, Tensor] | None = None) -> tuple[dict[str, Tensor], Tensor]:
     """(layer -> activation, scores), attached to each other by autograd. ``put``: what stands in a layer's place."""
-    module, found, handles = network(model), {}, []
+    module, captured, handles = network(model), {}, []
     images = (put or {}).get("input", images.double())
-    found["input"] = images if images.requires_grad else images.clone().requires_grad_()
+    captured["input"] = images if images.requires_grad else images.clone().requires_grad_()
 
     def keep(name: str) -> Any:
         def hook(_module: nn.Module, _given: Any, result: Tensor) -> Tensor:
-            kept = (put or {}).get(name, result.clone())
-            found[name] = kept if kept.requires_grad else kept.clone().requires_grad_()
-            return found[name].clone()
+            result_value = (put or {}).get(name, result.clone())
+            captured[name] = result_value if result_value.requires_grad else result_value.clone().requires_grad_()
+            return captured[name].clone()
 
         return hook
 
     for name, child in module.named_children():
         handles.append(child.register_forward_hook(keep(name)))
     try:
-        scores = module(prepared(model, found["input"]))
+        scores = module(prepared(model, captured["input"]))
     finally:
         for handle in handles:
             handle.remove()
-    return found, scores
+    return captured, scores
 
 
 def part(cube: Tensor, atom: str, index: Any) -> Tensor:
@@ -155,8 +155,8 @@ def score(cube: Tensor, atom: str, index: Any) -> Tensor:
 
 
 def slope(of: Tensor, at: Tensor, again: bool = True) -> Tensor:
-    found = torch.autograd.grad(of, at, retain_graph=again, allow_unused=True)[0]
-    return torch.zeros_like(at) if found is None else found
+    gradient = torch.autograd.grad(of, at, retain_graph=again, allow_unused=True)[0]
+    return torch.zeros_like(at) if gradient is None else gradient
 
 
 def indices(cube: Tensor, atom: str) -> list[Any]:
@@ -171,16 +171,16 @@ def indices(cube: Tensor, atom: str) -> list[Any]:
 
 def attributed(model: str, layer: str, atom: str, to: list[Tensor], cube: Tensor) -> np.ndarray:
     """(atom, target): <the atom's part, d target / d activation>, each alone. ``cube`` (1, channel, y, x)."""
-    found = np.zeros((len(indices(cube[0], atom)), len(to)))
+    effects = np.zeros((len(indices(cube[0], atom)), len(to)))
     for column, target in enumerate(to):
         gradient = slope(target, cube)[0]
         whole = cube[0].detach()
         for row, index in enumerate(indices(whole, atom)):
-            found[row, column] = float((part(whole, atom, index) * gradient).sum())
-    return found
+            effects[row, column] = float((part(whole, atom, index) * gradient).sum())
+    return effects
 
 
-def close(found: np.ndarray, wanted: np.ndarray, tolerance: float = 1e-4) -> None:
+def close(actual: np.ndarray, expected: np.ndarray, tolerance: float = 1e-4) -> None:
     """Within this share of the largest, as so many roundings in float32; NaN in the same places."""
-    assert np.nanmax(np.abs(np.asarray(wanted))) > 0
-    close_to(found, wanted, dtype=np.float32, roundings=tolerance / np.finfo(np.float32).eps)
+    assert np.nanmax(np.abs(np.asarray(expected))) > 0
+    close_to(actual, expected, dtype=np.float32, roundings=tolerance / np.finfo(np.float32).eps)

@@ -16,11 +16,11 @@ AXES = {"channel": ("channel",), "spatial": ("y", "x"), "neuron": ("y", "x", "ch
 SPENT = {"channel": "bars", "spatial": "heatmap"}
 
 
-def wanted(model: str, layer: str, atom: str, later: str, to: str, chosen: list | None = None, number: int = 0):
-    found, _ = slow.values(model, tiny.images(number + 1)[number : number + 1])
-    cube = found[later][0]
+def oracle(model: str, layer: str, atom: str, later: str, to: str, chosen: list | None = None, number: int = 0):
+    cubes, _ = slow.values(model, tiny.images(number + 1)[number : number + 1])
+    cube = cubes[later][0]
     targets = [score(cube, to, index) for index in chosen or indices(cube, to)]
-    return attributed(model, layer, atom, targets, found[layer])
+    return attributed(model, layer, atom, targets, cubes[layer])
 
 
 @pytest.mark.parametrize("force", MODES)
@@ -29,7 +29,7 @@ def wanted(model: str, layer: str, atom: str, later: str, to: str, chosen: list 
 def test_channels_to_channels(model, layer, later, force):
     results = slow.run(f"{layer}.channel | attribute({later}.channel) | present(matrix)", model, 2, force)
     for number in range(2):
-        close(last(results, "channel", "to.channel")[number], wanted(model, layer, "channel", later, "channel",
+        close(last(results, "channel", "to.channel")[number], oracle(model, layer, "channel", later, "channel",
                                                                      number=number))  # fmt: skip
 
 
@@ -41,25 +41,25 @@ def test_channels_to_channels(model, layer, later, force):
 @pytest.mark.parametrize("atom", ["channel", "spatial"])
 def test_one_later_atom(model, atom, to, index, force):
     results = slow.run(f"a.{atom} | attribute(d.{to}) | present({SPENT[atom]})", model, force=force)
-    found = last(results, *AXES[atom])[0].reshape(-1, 1)
-    close(found, wanted(model, "a", atom, "d", to.partition("[")[0], [index]))
+    cubes = last(results, *AXES[atom])[0].reshape(-1, 1)
+    close(cubes, oracle(model, "a", atom, "d", to.partition("[")[0], [index]))
 
 
 @pytest.mark.parametrize("force", MODES)
 def test_positions_to_positions_and_neurons_to_positions(force):
     text = "a.spatial | attribute(d.spatial) | at(pick(d.spatial)) | present(heatmap)"
-    found = last(slow.run(text, "residual", force=force), "pick-d-spatial", "y", "x")[0]
-    close(found.reshape(16, 64).T, wanted("residual", "a", "spatial", "d", "spatial"))
+    cubes = last(slow.run(text, "residual", force=force), "pick-d-spatial", "y", "x")[0]
+    close(cubes.reshape(16, 64).T, oracle("residual", "a", "spatial", "d", "spatial"))
     results = slow.run("a.neuron | attribute(d.spatial[1, 1]) | at(pick(a.spatial)) | present(bars)", "residual",
                        force=force)  # fmt: skip
-    found = last(results, "pick-a-spatial", "channel")[0]
-    close(found.reshape(-1, 1), wanted("residual", "a", "neuron", "d", "spatial", [(1, 1)]))
+    cubes = last(results, "pick-a-spatial", "channel")[0]
+    close(cubes.reshape(-1, 1), oracle("residual", "a", "neuron", "d", "spatial", [(1, 1)]))
 
 
 @pytest.mark.parametrize("force", MODES)
 def test_a_whole_layer_to_channels(force):
     results = slow.run("a.whole | attribute(d.channel) | present(bars)", "joined", force=force)
-    close(last(results, "to.channel"), wanted("joined", "a", "whole", "d", "channel"))
+    close(last(results, "to.channel"), oracle("joined", "a", "whole", "d", "channel"))
 
 
 def test_a_few_later_atoms_that_were_ranked_first():
@@ -68,12 +68,15 @@ def test_a_few_later_atoms_that_were_ranked_first():
     results = slow.run(text, "joined")
     field = list(results.fields.values())[-1]
     chosen = field.coords["to.channel"].data.ravel().tolist()
-    found, scores = slow.values("joined", tiny.images())
-    own = attributed("joined", "d", "channel", [scores[0, scores.argmax()]], found["d"])[:, 0]
+    cubes, scores = slow.values("joined", tiny.images())
+    own = attributed("joined", "d", "channel", [scores[0, scores.argmax()]], cubes["d"])[:, 0]
     assert chosen == np.argsort(-own)[:2].tolist()
-    close(last(results, "channel", "to.channel")[0], wanted("joined", "a", "channel", "d", "channel", chosen))
+    close(
+        last(results, "channel", "to.channel")[0],
+        oracle("joined", "a", "channel", "d", "channel", chosen),
+    )
     results = slow.run("a.channel | attribute([b, d].channel[1]) | present(matrix)", "joined")
-    every = [wanted("joined", "a", "channel", later, "channel", [1])[:, 0] for later in ("b", "d")]
+    every = [oracle("joined", "a", "channel", later, "channel", [1])[:, 0] for later in ("b", "d")]
     close(last(results, "to.layer", "channel")[0], np.stack(every))
 
 
@@ -81,8 +84,8 @@ def test_a_few_later_atoms_that_were_ranked_first():
 @pytest.mark.parametrize("model", BRANCHED)
 def test_gradient_of_later_atoms(model, force):
     results = slow.run("a.channel | gradient(d.channel) | present(matrix)", model, force=force)
-    found, _ = slow.values(model, tiny.images())
-    slopes = [slope(score(found["d"][0], "channel", k), found["a"])[0].sum((1, 2)) for k in range(len(found["d"][0]))]
+    cubes, _ = slow.values(model, tiny.images())
+    slopes = [slope(score(cubes["d"][0], "channel", k), cubes["a"])[0].sum((1, 2)) for k in range(len(cubes["d"][0]))]
     close(last(results, "channel", "to.channel")[0], torch.stack(slopes, 1).numpy())
 
 
@@ -111,16 +114,16 @@ def parts_of(results, number: int) -> torch.Tensor:
 def test_groups_as_atoms_and_as_targets(method, force):
     """A group is worth <its part / |its part|, activation>; its own contribution is <its part, slope>."""
     text = GROUPS.format(method)
-    found, scores = slow.values("tiny", tiny.images())
+    cubes, scores = slow.values("tiny", tiny.images())
     to_groups = slow.run(text + "a.channel | attribute(late) | present(matrix)", "tiny", force=force)
     late, early = parts_of(to_groups, 0), parts_of(to_groups, 2)
-    targets = [(p / p.norm() * found["b"][0]).sum() for p in late]
-    close(last(to_groups, "channel", "to.group")[0], attributed("tiny", "a", "channel", targets, found["a"]), 3e-4)
+    targets = [(p / p.norm() * cubes["b"][0]).sum() for p in late]
+    close(last(to_groups, "channel", "to.group")[0], attributed("tiny", "a", "channel", targets, cubes["a"]), 3e-4)
     every = slow.run(text + "early | attribute(late) | present(matrix)", "tiny", force=force)
-    want = [[float((p * slope(t, found["a"])[0]).sum()) for t in targets] for p in early]
+    want = [[float((p * slope(t, cubes["a"])[0]).sum()) for t in targets] for p in early]
     close(last(every, "group", "to.group")[0], np.array(want), 3e-4)
     classes = slow.run(text + "early | attribute(output[1, 4]) | present(matrix)", "tiny", force=force)
-    want = [[float((p * slope(scores[0, k], found["a"])[0]).sum()) for k in (1, 4)] for p in early]
+    want = [[float((p * slope(scores[0, k], cubes["a"])[0]).sum()) for k in (1, 4)] for p in early]
     close(last(classes, "group", "class")[0], np.array(want), 3e-4)
 
 
@@ -128,13 +131,13 @@ def test_a_list_of_links():
     text = GROUPS.format("nmf") + "[early, late, output[1, 4]] | link() | present(sankey)"
     results = slow.run(text, "tiny")
     linked = list(results.fields.values())[-1]
-    found, scores = slow.values("tiny", tiny.images())
+    cubes, scores = slow.values("tiny", tiny.images())
     late, early = parts_of(results, 0), parts_of(results, 2)
-    targets = [(p / p.norm() * found["b"][0]).sum() for p in late]
+    targets = [(p / p.norm() * cubes["b"][0]).sum() for p in late]
     first, second = (pair.values for pair in linked.pairs)
-    want = [[float((p * slope(t, found["a"])[0]).sum()) for t in targets] for p in early]
+    want = [[float((p * slope(t, cubes["a"])[0]).sum()) for t in targets] for p in early]
     close(first.ordered(("input", "group", "to.group")).data[0], np.array(want), 3e-4)
-    want = [[float((p * slope(scores[0, k], found["b"])[0]).sum()) for k in (1, 4)] for p in late]
+    want = [[float((p * slope(scores[0, k], cubes["b"])[0]).sum()) for k in (1, 4)] for p in late]
     close(second.ordered(("input", "group", "class")).data[0], np.array(want), 3e-4)
 
 
@@ -149,7 +152,7 @@ def test_links_are_read_from_either_side(force):
     field = list(results.fields.values())[-1]
     state = next(axis.name for axis in field.type.states)
     (selection,) = results.selections.values()
-    forth = wanted("residual", "b", "spatial", "d", "spatial")
+    forth = oracle("residual", "b", "spatial", "d", "spatial")
     array = field.values.ordered((state, "input", "layer", "y", "x")).data[:, 0]
     want = np.full((len(array), 2, 8, 8), np.nan)
     layers, rows, columns = (selection.coords[c].data.ravel() for c in ("layer", "y", "x"))
@@ -175,9 +178,9 @@ def test_links_to_a_selection_that_starts_at_the_output(inputs, force):
     (selection,) = (s for s in results.selections.values() if "root" in s.values.dims)
     order = ["a", "b", "d"]
     for number in range(inputs):
-        found, scores = slow.values("joined", tiny.images(number + 1)[number : number + 1])
+        cubes, scores = slow.values("joined", tiny.images(number + 1)[number : number + 1])
         to_output = [
-            attributed("joined", layer, "channel", [scores[0, scores.argmax()]], found[layer])[:, 0] for layer in order
+            attributed("joined", layer, "channel", [scores[0, scores.argmax()]], cubes[layer])[:, 0] for layer in order
         ]
         array = field.values.ordered(("root", "input", "layer", "channel")).data[:, number]
         want = np.full(array.shape, np.nan)
@@ -189,11 +192,11 @@ def test_links_to_a_selection_that_starts_at_the_output(inputs, force):
                 if layer < 0:
                     want[state, other, index] = to_output[other][index]
                 elif other != layer:
-                    target = score(found[order[high[0]]][0], "channel", high[1])
-                    slopes = slope(target, found[order[low[0]]])[0]
-                    want[state, other, index] = float((part(found[order[low[0]]][0], "channel", low[1]) * slopes).sum())
+                    target = score(cubes[order[high[0]]][0], "channel", high[1])
+                    slopes = slope(target, cubes[order[low[0]]])[0]
+                    want[state, other, index] = float((part(cubes[order[low[0]]][0], "channel", low[1]) * slopes).sum())
                 elif index == channel:  # the chosen atom stands in its own layer
-                    want[state, other, index] = float(score(found[order[layer]][0], "channel", channel))
+                    want[state, other, index] = float(score(cubes[order[layer]][0], "channel", channel))
         assert sum(layer < 0 for layer in starts[::2]) == 1
         close(array, want)
 
@@ -203,9 +206,9 @@ def test_links_to_a_selection_that_starts_at_the_output(inputs, force):
 
 def chain(model: str, cube: torch.Tensor, later: str, atom: str, index, category: int, curved: bool = True):
     """The attribution of a later atom to a class, as a function of the activation of `a`."""
-    found, scores = slow.values(model, tiny.images(), {"a": cube})
-    slopes = torch.autograd.grad(scores[0, category], found[later], create_graph=True)[0]
-    return (part(found[later][0], atom, index) * (slopes if curved else slopes.detach())[0]).sum()
+    cubes, scores = slow.values(model, tiny.images(), {"a": cube})
+    slopes = torch.autograd.grad(scores[0, category], cubes[later], create_graph=True)[0]
+    return (part(cubes[later][0], atom, index) * (slopes if curved else slopes.detach())[0]).sum()
 
 
 @pytest.mark.parametrize("model", BRANCHED)

@@ -125,7 +125,9 @@ def test_derivatives_cost_the_least(name, inputs):
     assert [n for n, _ in derived] == [cotangents, tangents]
     results, total = executed(steps, inputs)
     assert results.model_passes == (1, cotangents) and results.tangents == tangents
-    few = [request for request in CASES[name] if request.place == "head" and len(request.targets) <= MOST_CLASSES]
+    few = [
+        request for request in CASES[name] if request.target_layer == "head" and len(request.targets) <= MOST_CLASSES
+    ]
     layers = {layer for request in few for layer in request.layers}
     removing = removals(steps, inputs, layers)
     assert results.removals == len(layers)

@@ -26,9 +26,9 @@ def product(terms, layer):
 
 
 @pytest.mark.parametrize("to", TERMS)
-@pytest.mark.parametrize(("place", "layer"), [("input.pixel", None), ('"0".spatial', 0), ('"2".spatial', 2)])
-def test_one_backward(to, place, layer):
-    page = bbilang.run(f"{place} | attribute({to}) | present(heatmap)", model=NET, input=PICTURE, cache=False)
+@pytest.mark.parametrize(("target_layer", "layer"), [("input.pixel", None), ('"0".spatial', 0), ('"2".spatial', 2)])
+def test_one_backward(to, target_layer, layer):
+    page = bbilang.run(f"{target_layer} | attribute({to}) | present(heatmap)", model=NET, input=PICTURE, cache=False)
     assert page.results.model_passes == (1, 1) and page.results.tangents == 0
     close_to(page.data("element-1").values, product(TERMS[to], layer), roundings=100)
 

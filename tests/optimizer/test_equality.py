@@ -49,13 +49,13 @@ RAN: set[tuple[str, ...]] = set()  # the same derivatives under another presenta
 
 
 def texts() -> dict[str, str]:
-    found = {f"spec {path.stem}": path.read_text(encoding="utf-8") for path in sorted((ROOT / "specs").glob("*.bbi"))}
+    named = {f"spec {path.stem}": path.read_text(encoding="utf-8") for path in sorted((ROOT / "specs").glob("*.bbi"))}
     for group in ("operations", "styles"):
         for name, thing in getattr(registry(), group).items():
             if getattr(thing, "example", "") and getattr(thing, "available", True):
-                found[f"{group} {name}"] = HEAD + thing.example + "\n"
+                named[f"{group} {name}"] = HEAD + thing.example + "\n"
     seen: dict[str, str] = {}
-    return {name: seen.setdefault(text, text) for name, text in found.items() if text not in seen}
+    return {name: seen.setdefault(text, text) for name, text in named.items() if text not in seen}
 
 
 TEXTS = texts()

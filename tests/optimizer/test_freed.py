@@ -49,7 +49,7 @@ def executed(steps, model="tiny", **options):
 @pytest.fixture
 def captures(monkeypatch):
     """(weak references to the activations, to the graph's ends) of each forward, in order."""
-    found, run = [], passes.forward
+    recorded, run = [], passes.forward
 
     def forward(*arguments, **named):
         captured = run(*arguments, **named)
@@ -57,11 +57,11 @@ def captures(monkeypatch):
         nodes = [*captured.graph.values(), *([captured.score_graph] if captured.score_graph is not None else [])]
         ends = [weakref.ref(x) for x in nodes if x.grad_fn is not None]
         saved = weakref.ref(captured)
-        found.append((saved, values, ends))
+        recorded.append((saved, values, ends))
         return captured
 
     monkeypatch.setattr(passes, "forward", forward)
-    return found
+    return recorded
 
 
 @pytest.mark.parametrize("choices", CHOICES, ids=["reverse", "forward", "chosen", "as written"])

@@ -32,14 +32,14 @@ def ends(model: str, layer: str, word: str, count: int = 1):
     return (slow.values(model, x)[0][layer].detach() for x in (baseline(word, images), images))
 
 
-def target(found, scores, number: int, to):
+def target(activations, scores, number: int, to):
     """A class, a probability, or a channel of `d`."""
     kind, index = to
     if kind == "class":
         return scores[number, index]
     if kind == "probability":
         return scores[number].softmax(0)[index]
-    return score(found["d"][number], "channel", index)
+    return score(activations["d"][number], "channel", index)
 
 
 def path(model: str, layer: str, word: str, steps: int, to, count: int = 1) -> torch.Tensor:
@@ -53,8 +53,8 @@ def path(model: str, layer: str, word: str, steps: int, to, count: int = 1) -> t
         for number in range(count):
             at = (start + node * (stop - start))[number : number + 1].requires_grad_()
             image = tiny.images(count)[number : number + 1]
-            found, scores = slow.values(model, image, {layer: at})
-            total[number] += weight * slope(target(found, scores, 0, to), at)[0]
+            activations, scores = slow.values(model, image, {layer: at})
+            total[number] += weight * slope(target(activations, scores, 0, to), at)[0]
     return total * (stop - start)
 
 
@@ -65,9 +65,9 @@ def test_against_a_loop(model, layer, word, optimized):
     steps = 4
     head = "input.pixel" if layer == "input" else f"{layer}.spatial"
     text = f"{head} | attribute(output[2], {METHOD.format(steps, word)}) | present(heatmap)"
-    found = last(slow.run(text, model, 2, optimized=optimized), "y", "x")
+    actual = last(slow.run(text, model, 2, optimized=optimized), "y", "x")
     want = path(model, layer, word, steps, ("class", 2), 2).sum(1)
-    close(found, want.numpy(), 3e-4)
+    close(actual, want.numpy(), 3e-4)
 
 
 @pytest.mark.parametrize("to, written", [
@@ -76,8 +76,8 @@ def test_against_a_loop(model, layer, word, optimized):
 @pytest.mark.parametrize("optimized", [True, False])
 def test_targets(to, written, optimized):
     text = f"b.channel | attribute({written}, {METHOD.format(5, 'blur')}) | present(bars)"
-    found = last(slow.run(text, "residual", optimized=optimized), "channel")
-    close(found, path("residual", "b", "blur", 5, to).sum((2, 3)).numpy(), 3e-4)
+    actual = last(slow.run(text, "residual", optimized=optimized), "channel")
+    close(actual, path("residual", "b", "blur", 5, to).sum((2, 3)).numpy(), 3e-4)
 
 
 def test_several_targets_and_their_difference():
@@ -85,8 +85,8 @@ def test_several_targets_and_their_difference():
     both = last(slow.run(text.format("output[1, 4]", "matrix"), "joined"), "channel", "class")
     rather = last(slow.run(text.format("output[1] - output[4]", "bars"), "joined"), "channel")
     close(both[..., 0] - both[..., 1], rather)
-    for place, index in enumerate((1, 4)):
-        close(both[..., place], path("joined", "b", "zero", 3, ("class", index)).sum((2, 3)).numpy(), 3e-4)
+    for position, index in enumerate((1, 4)):
+        close(both[..., position], path("joined", "b", "zero", 3, ("class", index)).sum((2, 3)).numpy(), 3e-4)
 
 
 @pytest.mark.parametrize("model, layer", [("residual", "b"), ("joined", "b"), ("residual", "a"), ("residual", "input")])
@@ -95,7 +95,7 @@ def test_complete(model, layer, to):
     """The contributions of all atoms add up to the score's difference between both ends; closer with more steps."""
     start, stop = ends(model, layer, "blur")
     scores = [
-        target(found, s, 0, to) for found, s in (slow.values(model, tiny.images(), {layer: x}) for x in (start, stop))
+        target(cubes, s, 0, to) for cubes, s in (slow.values(model, tiny.images(), {layer: x}) for x in (start, stop))
     ]
     difference = float(scores[1] - scores[0])
     written = "output[3]" if to[0] == "class" else "output[3, score=probability]"
@@ -128,5 +128,5 @@ def test_one_channel_at_one_visit_by_finite_differences():
     middle, move = (start + stop) / 2, part((stop - start)[0], "channel", 2)[None] * 1e-4
     scores = [slow.values("residual", tiny.images(), {"b": middle + sign * move})[1][0, 2] for sign in (1, -1)]
     text = f"b.channel | attribute(output[2], {METHOD.format(1, 'zero')}) | present(bars)"
-    found = last(slow.run(text, "residual"), "channel")[0, 2]
-    close_to(float(found), float(scores[0] - scores[1]) / 2e-4)
+    actual = last(slow.run(text, "residual"), "channel")[0, 2]
+    close_to(float(actual), float(scores[0] - scores[1]) / 2e-4)

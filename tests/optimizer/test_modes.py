@@ -39,9 +39,9 @@ def asks(draw: st.DrawFn, atoms: tuple[str, ...] = ("channel", "spatial")) -> As
         "neuron": f"mean(channel) | present(heatmap{facet})",
     }[atom]
     if later and draw(st.booleans()):
-        place, channel = draw(st.sampled_from(later)), draw(st.integers(0, 3))
-        text = f"{head} | attribute({place}.channel[{channel}]) | {ending}"
-        return Asked(text, tuple(layers), atom, (channel,), place)
+        target_layer, channel = draw(st.sampled_from(later)), draw(st.integers(0, 3))
+        text = f"{head} | attribute({target_layer}.channel[{channel}]) | {ending}"
+        return Asked(text, tuple(layers), atom, (channel,), target_layer)
     first, count = draw(st.integers(0, 9)), draw(st.sampled_from([1, 2, 7, 18, CLASSES]))
     classes = range(first, first + count) if count < CLASSES else range(CLASSES)
     written = f"output[{', '.join(map(str, classes))}]" if count < CLASSES else "output.class"
@@ -63,9 +63,9 @@ def derived(program) -> tuple[int, int, float]:
 
 
 @quick
-@given(wanted=programs, speeds=rates, inputs=st.integers(1, 2))
-def test_the_choice_is_the_best_of_all(wanted, speeds, inputs):
-    program = tiny.check("\n".join(ask.text for ask in wanted), inputs, adapter())
+@given(requests=programs, speeds=rates, inputs=st.integers(1, 2))
+def test_the_choice_is_the_best_of_all(requests, speeds, inputs):
+    program = tiny.check("\n".join(ask.text for ask in requests), inputs, adapter())
     values, down, up = speeds
     speeds_of = Speeds(*(Speed(rate, 1e30) for rate in (values, down, up)))
     steps = plan(optimize(program, speeds=speeds_of))
@@ -78,15 +78,15 @@ def test_the_choice_is_the_best_of_all(wanted, speeds, inputs):
             )
             own = inputs * between(layer, "head" if target_layer == "output" else target_layer)
             seconds += own / values + (step.flops - own) / up
-    bound = least(wanted, inputs, speeds)[0]
+    bound = least(requests, inputs, speeds)[0]
     close_to(seconds, bound)
 
 
 @quick
-@given(wanted=programs)
-def test_forced_modes_and_pure_ways(wanted):
+@given(requests=programs)
+def test_forced_modes_and_pure_ways(requests):
     """Forced reverse has no tangents, forced forward no cotangents; the choice costs no more than either."""
-    program = tiny.check("\n".join(ask.text for ask in wanted), 1, adapter())
+    program = tiny.check("\n".join(ask.text for ask in requests), 1, adapter())
     chosen, forward, reverse = (
         derived(optimize(program, speeds=EVEN, **c)) for c in ({}, {"force": "forward"}, {"force": "reverse"})
     )
@@ -98,17 +98,17 @@ def test_forced_modes_and_pure_ways(wanted):
 
 
 @settings(quick, max_examples=12)
-@given(wanted=st.lists(asks(("channel", "spatial", "neuron")), min_size=6, max_size=8))
-def test_many_kinds_of_atoms_are_never_worse_than_either_way(wanted):
+@given(requests=st.lists(asks(("channel", "spatial", "neuron")), min_size=6, max_size=8))
+def test_many_kinds_of_atoms_are_never_worse_than_either_way(requests):
     """Where not every choice is tried: at most what the two pure ways cost, by the measure that decides."""
-    program = tiny.check("\n".join(request.text for request in wanted), 1, adapter())
+    program = tiny.check("\n".join(request.text for request in requests), 1, adapter())
     for rule in RULES[: RULES.index(choose_mode)]:
         program = rule(program)
     for backward in program.backwards:
-        found = ways(program, backward)
-        assert sum(way.chosen for way in found) == 1
-        assert min(way.cost.seconds for way in found) == next(way.cost.seconds for way in found if way.chosen)
-        for way in found:
+        candidates = ways(program, backward)
+        assert sum(way.chosen for way in candidates) == 1
+        assert min(way.cost.seconds for way in candidates) == next(way.cost.seconds for way in candidates if way.chosen)
+        for way in candidates:
             assert served(way) == {(request.node, layer) for request in backward.requests for layer in request.layers}
 
 
@@ -146,15 +146,15 @@ def test_costs_add_up():
 @pytest.fixture
 def measured(monkeypatch):
     """What was measured, without measuring: the last is the newest."""
-    found = []
+    runs = []
 
     def measure(device="cpu"):
-        speed = Speed(1e9 * (len(found) + 1), 1e8)
-        found.append(Speeds(speed, speed, speed, device="a machine"))
-        return found[-1]
+        speed = Speed(1e9 * (len(runs) + 1), 1e8)
+        runs.append(Speeds(speed, speed, speed, device="a machine"))
+        return runs[-1]
 
     monkeypatch.setattr(calibrate, "measure", measure)
-    return found
+    return runs
 
 
 def test_speeds_are_measured_once_and_kept(tmp_path, measured):
@@ -200,8 +200,8 @@ def test_speeds_are_read_without_torch(tmp_path, measured):
 
 
 def test_a_real_measurement_has_sensible_rates():
-    found = calibrate.measure()
+    speeds = calibrate.measure()
     for kind in calibrate.KINDS:
-        rate, plain = getattr(found, kind), getattr(Speeds(), kind)
+        rate, plain = getattr(speeds, kind), getattr(Speeds(), kind)
         assert rate.flops > 1e6 and rate.flops / rate.bytes == pytest.approx(plain.flops / plain.bytes)
-    assert found.device and dataclasses.replace(found, device="") != Speeds()
+    assert speeds.device and dataclasses.replace(speeds, device="") != Speeds()

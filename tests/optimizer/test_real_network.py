@@ -42,31 +42,31 @@ def executed(adapter, text, **choices):
     return steps, execute(steps, registry(), own, pictures, icons=tiny.fake_icons)
 
 
-KEPT = {}
+DOUBLED = {}
 
 
 def doubled(adapter):
-    if id(adapter.module) not in KEPT:
-        KEPT[id(adapter.module)] = copy.deepcopy(adapter.module).double().eval().requires_grad_(False)
-    return KEPT[id(adapter.module)]
+    if id(adapter.module) not in DOUBLED:
+        DOUBLED[id(adapter.module)] = copy.deepcopy(adapter.module).double().eval().requires_grad_(False)
+    return DOUBLED[id(adapter.module)]
 
 
 @contextmanager
 def ran(adapter, put=None):
     """(activations of both layers, scores) of the picture, in float64, with their graph."""
-    module, found, handles = doubled(adapter), {}, []
+    module, captured, handles = doubled(adapter), {}, []
     paths = {name: adapter.description.by_name[name].module for name in (LOW, HIGH)}
     for name, path in paths.items():
 
         def keep(_module, _given, result, name=name):
-            kept = (put or {}).get(name, result)
-            found[name] = kept if kept.requires_grad else kept.detach().clone().requires_grad_()
-            return found[name].clone()
+            value = (put or {}).get(name, result)
+            captured[name] = value if value.requires_grad else value.detach().clone().requires_grad_()
+            return captured[name].clone()
 
         handles.append(module.get_submodule(path).register_forward_hook(keep))
     image = picture_of("sample:chelsea", "sample:chelsea", adapter).image
     try:
-        yield found, module(adapter.normalize(image[None]).double())
+        yield captured, module(adapter.normalize(image[None]).double())
     finally:
         for handle in handles:
             handle.remove()
@@ -74,28 +74,28 @@ def ran(adapter, put=None):
 
 @pytest.mark.parametrize("force", ["forward", "reverse"])
 def test_channels_to_one_later_channel_and_position(adapter, force):
-    with ran(adapter) as (found, _):
+    with ran(adapter) as (captured, _):
         for index, kind, written in [(7, "channel", "7"), ((1, 2), "spatial", "1, 2")]:
-            target = score(found[HIGH][0], kind, index)
-            gradient = slope(target, found[LOW])[0]
-            want = (found[LOW][0].detach() * gradient).sum(0)
+            target = score(captured[HIGH][0], kind, index)
+            gradient = slope(target, captured[LOW])[0]
+            want = (captured[LOW][0].detach() * gradient).sum(0)
             text = f"{LOW}.spatial | attribute({HIGH}.{kind}[{written}]) | present(heatmap)"
             close(last(executed(adapter, text, force=force)[1], "y", "x")[0], want.numpy())
 
 
 def test_a_chain(adapter):
     text = f"{LOW}.spatial | attribute({HIGH}.channel[7] -> output[281]) | present(heatmap)"
-    with ran(adapter) as (found, scores):
-        slopes = torch.autograd.grad(scores[0, 281], found[HIGH], create_graph=True)[0]
-        value = (part(found[HIGH][0], "channel", 7) * slopes[0]).sum()
-        want = (found[LOW][0].detach() * slope(value, found[LOW])[0]).sum(0)
+    with ran(adapter) as (captured, scores):
+        slopes = torch.autograd.grad(scores[0, 281], captured[HIGH], create_graph=True)[0]
+        value = (part(captured[HIGH][0], "channel", 7) * slopes[0]).sum()
+        want = (captured[LOW][0].detach() * slope(value, captured[LOW])[0]).sum(0)
     close(last(executed(adapter, text)[1], "y", "x")[0], want.numpy(), 3e-4)
 
 
 def test_integrated_gradients(adapter):
     text = f"{HIGH}.channel | attribute(output[281], method=integrated_gradients(n_steps=3)) | present(bars)"
-    with ran(adapter) as (found, _):
-        stop = found[HIGH].detach()
+    with ran(adapter) as (captured, _):
+        stop = captured[HIGH].detach()
     module, image = doubled(adapter), torch.zeros(1, 3, 96, 96)
     start = []
     path = adapter.description.by_name[HIGH].module

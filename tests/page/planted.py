@@ -113,10 +113,10 @@ def axis_coords(**axes: int) -> dict[str, Named]:
 def padded(maps: list[np.ndarray]) -> np.ndarray:
     """Maps of several sizes over (layer, y, x), NaN beyond a smaller layer."""
     largest = tuple(np.max([m.shape for m in maps], axis=0))
-    found = np.full((len(maps), *largest), np.nan, np.float32)
+    stacked = np.full((len(maps), *largest), np.nan, np.float32)
     for i, one in enumerate(maps):
-        found[(i, *map(slice, one.shape))] = one
-    return found
+        stacked[(i, *map(slice, one.shape))] = one
+    return stacked
 
 
 def positions(layers: tuple[str, ...], *more: Axis, **changes: Any) -> FieldType:

@@ -58,9 +58,9 @@ def panels() -> View:
 
 @pytest.mark.browser
 def test_after_a_panels_name_a_line_begins_in_lower_case(show):
-    wanted = "\n".join(f"{i}: {words}" for i, words in enumerate(BEGINNINGS.values()))
-    assert budget_of(panels().interfaces[0].elements[0], 0) == wanted
-    assert show(panels).locator("[data-budget]").inner_text() == wanted
+    expected = "\n".join(f"{i}: {words}" for i, words in enumerate(BEGINNINGS.values()))
+    assert budget_of(panels().interfaces[0].elements[0], 0) == expected
+    assert show(panels).locator("[data-budget]").inner_text() == expected
 
 
 def test_static_formats_have_the_line_of_the_state_shown():

@@ -20,9 +20,9 @@ def objectives(text: str):
     """(results, objectives of all icons in the order of their numbers)."""
     seen: list = []
 
-    def icons(adapter, wanted, counter):
-        seen.extend(wanted)
-        return tiny.fake_icons(adapter, wanted, counter)
+    def icons(adapter, objectives_of, counter):
+        seen.extend(objectives_of)
+        return tiny.fake_icons(adapter, objectives_of, counter)
 
     program = optimize(tiny.check(text))
     return execute(plan(program), registry(), tiny.adapter(), tiny.pictures(), icons=icons), seen
@@ -33,13 +33,13 @@ def element(view, name: str):
 
 
 def activations(layer: str) -> np.ndarray:
-    found = {}
+    captured = {}
     module = tiny.build()
     getattr(module, layer).register_forward_hook(
-        lambda _m, _i, out: found.update({layer: out.detach().clone().numpy()})
+        lambda _m, _i, out: captured.update({layer: out.detach().clone().numpy()})
     )
     module(tiny.adapter().normalize(tiny.images()))
-    return found[layer][0]
+    return captured[layer][0]
 
 
 def test_the_icon_of_a_position_maximizes_the_vector_there():

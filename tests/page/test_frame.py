@@ -16,8 +16,8 @@ PHONE = {"width": 390, "has_touch": True, "is_mobile": True}
 @pytest.mark.parametrize("view", [views.teaser, views.dictionary, views.survey, views.atlas])
 @pytest.mark.parametrize("kind", [{}, PHONE])
 def test_four_sizes_of_text(show, view, kind):
-    found = sizes(show(view, **kind))
-    assert "13px" in found and found <= ALLOWED
+    sizes_shown = sizes(show(view, **kind))
+    assert "13px" in sizes_shown and sizes_shown <= ALLOWED
 
 
 def test_one_legend_line_and_the_rest_is_folded(show):

@@ -95,7 +95,5 @@ def test_random_weights_and_drafts_are_said_out_loud():
 
 
 def test_words_between_backticks_are_code_and_nothing_else_is_markup():
-    found = with_code("`gradient`: <b>0.4</b> of `<script>` & a lone ` stays")
-    assert found == (
-        "<code>gradient</code>: &lt;b&gt;0.4&lt;/b&gt; of <code>&lt;script&gt;</code> &amp; a lone ` stays"
-    )
+    html = with_code("`gradient`: <b>0.4</b> of `<script>` & a lone ` stays")
+    assert html == ("<code>gradient</code>: &lt;b&gt;0.4&lt;/b&gt; of <code>&lt;script&gt;</code> &amp; a lone ` stays")

@@ -67,8 +67,8 @@ def test_the_means_of_the_blocks_are_saved(show, tmp_path):
     rows = list(csv.reader(io.StringIO((tmp_path / "file").read_text("utf-8-sig"), newline="")))
     assert rows[0] == ["panel", "y", "x", "height", "width", "mean of the block"]
     table = np.array([row[1:] for row in rows[1:]], float)
-    wanted = [[y, x, 4, 4, 0.5 if x == 52 else 0] for y in range(0, 56, 4) for x in range(0, 56, 4)]
-    assert np.array_equal(table, wanted)
+    expected = [[y, x, 4, 4, 0.5 if x == 52 else 0] for y in range(0, 56, 4) for x in range(0, 56, 4)]
+    assert np.array_equal(table, expected)
 
 
 def test_a_picture_without_numbers_says_where_they_are(show):
@@ -91,8 +91,8 @@ def test_means_of_panels_with_units_of_their_own_are_in_the_legends_unit(monkeyp
         (frame,) = panel.frames
         shares = raw / np.abs(raw).max()
         end = scale_ends(clipped(shares), True)[1]
-        wanted = np.array(coarse(shares)) / end
-        assert not frame.values and np.abs(np.array(frame.coarse) - wanted).max() < 0.01 * np.abs(wanted).max()
+        expected = np.array(coarse(shares)) / end
+        assert not frame.values and np.abs(np.array(frame.coarse) - expected).max() < 0.01 * np.abs(expected).max()
     assert not any("1 stands for" in note for note in one.legend.notes)
 
 

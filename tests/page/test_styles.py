@@ -59,8 +59,8 @@ def test_two_components_are_the_article_s_formula():
     drawn = colours(parts, True, 9.0)
     for y in range(3):
         for x in range(4):
-            wanted = [min(max((v - mean) / (most / 1.5) + 0.3, 0), 1) * 255 for v in every[y][x]]
-            assert np.abs(drawn[y, x] - np.array(wanted)).max() <= 0.5 + 1e-9
+            expected = [min(max((v - mean) / (most / 1.5) + 0.3, 0), 1) * 255 for v in every[y][x]]
+            assert np.abs(drawn[y, x] - np.array(expected)).max() <= 0.5 + 1e-9
 
 
 @pytest.mark.parametrize(("signed", "zero"), [(True, 128), (False, 0)])
@@ -84,9 +84,9 @@ def test_masks_are_the_mean_of_the_groups_colours():
     for y in range(3):
         for x in range(3):
             share = [weights[y, x, g] / weights[..., g].max() for g in range(5)]
-            wanted = [sum(s * lab[k] for s, lab in zip(share, labs, strict=True)) / sum(share) for k in range(3)]
+            expected = [sum(s * lab[k] for s, lab in zip(share, labs, strict=True)) / sum(share) for k in range(3)]
             made = oklab(drawn[y, x, :3] / 255.0)
-            assert math.dist(made, wanted) < 0.004  # of a half step of eight bits
+            assert math.dist(made, expected) < 0.004  # of a half step of eight bits
             assert abs(drawn[y, x, 3] - 255 * max(share)) <= 0.5 + 1e-6
 
 
@@ -155,8 +155,8 @@ def test_the_area_of_a_cell_is_its_share_of_the_largest_of_its_layer():
 
 
 def test_places_are_middles_of_cells():
-    found = cell_middles(planted.quiet_grids())
-    assert found["last y=0 x=6"] == (6.5 / 7, 0.5 / 7) and found["middle y=13 x=0"] == (0.5 / 14, 13.5 / 14)
+    middles = cell_middles(planted.quiet_grids())
+    assert middles["last y=0 x=6"] == (6.5 / 7, 0.5 / 7) and middles["middle y=13 x=0"] == (0.5 / 14, 13.5 / 14)
 
 
 def test_maps_of_many_states_come_back_from_their_sheet():
@@ -165,10 +165,10 @@ def test_maps_of_many_states_come_back_from_their_sheet():
     on_sheets = [i for i, p in enumerate(pictures) if not isinstance(p, str)]
     assert len(on_sheets) > 200 and 2 <= len(sheets) <= 3
     for i in on_sheets[:: len(on_sheets) // 20]:
-        sheet, place = pictures[i]
+        sheet, tile = pictures[i]
         (wide, high), across = sheets[sheet]["size"], sheets[sheet]["across"]
         whole = Image.open(io.BytesIO(_bytes(sheets[sheet]["uri"]))).convert("RGBA")
-        left, top = place % across * wide, place // across * high
+        left, top = tile % across * wide, tile // across * high
         part = whole.crop((left, top, left + wide, top + high))
         assert np.array_equal(part, Image.open(io.BytesIO(view.pictures[i].data)).convert("RGBA"))
 

@@ -72,7 +72,7 @@ def make_stub():
 
 
 @pytest.fixture
-def as_found(network):
+def unchanged(network):
     """A check that the network is as it was when the fixture was made."""
 
     def state():

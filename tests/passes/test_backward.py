@@ -12,7 +12,7 @@ def cotangents(targets=3, inputs=2, classes=6):
     return torch.randn(targets, inputs, classes, generator=torch.Generator().manual_seed(2))
 
 
-def test_gradients_equal_full_autograd(slow_twin, layers, network, adapter, images, as_found):
+def test_gradients_equal_full_autograd(slow_twin, layers, network, adapter, images, unchanged):
     values, scores = slow_twin()
     targets, counter = cotangents(), Passes()
     captured = forward(adapter, images, layers, grad=True, counter=counter)
@@ -79,7 +79,7 @@ def test_attribution_to_an_attribution(network, adapter, images):
     assert outer["first"].shape == (1, 2, 4, 12, 12) and outer["first"].any()
 
 
-def test_a_runner_equals_plain_autograd_and_registers_once(slow_twin, network, adapter, images, as_found):
+def test_a_runner_equals_plain_autograd_and_registers_once(slow_twin, network, adapter, images, unchanged):
     values, _ = slow_twin()
     counter = Passes()
     with run_to(adapter, "second", counter=counter, example=images) as run:
@@ -96,13 +96,13 @@ def test_a_runner_equals_plain_autograd_and_registers_once(slow_twin, network, a
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, ValueError])
-def test_a_runner_gives_the_model_back(network, adapter, images, raised, as_found):
+def test_a_runner_gives_the_model_back(network, adapter, images, raised, unchanged):
     with pytest.raises(raised), run_to(adapter, "second", through_relu=True) as run:
         run(images)
         raise raised
 
 
-def test_gradients_pass_shut_relus_while_it_is_asked_for(network, adapter, images, as_found):
+def test_gradients_pass_shut_relus_while_it_is_asked_for(network, adapter, images, unchanged):
     network.first.bias.data.fill_(-100.0)  # every unit of the first ReLU is shut
     x = images.clone().requires_grad_()
     with run_to(adapter, "second.0", through_relu=False) as run:

@@ -8,7 +8,7 @@ from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.passes import Passes, forward
 
 
-def test_captures_equal_the_slow_twin(slow_twin, layers, network, adapter, images, as_found):
+def test_captures_equal_the_slow_twin(slow_twin, layers, network, adapter, images, unchanged):
     want, scores = slow_twin()
     for grad in (False, True):
         got = forward(adapter, images, layers, grad=grad)
@@ -21,7 +21,7 @@ def test_captures_equal_the_slow_twin(slow_twin, layers, network, adapter, image
     assert (got["right"] < 0).any()
 
 
-def test_one_forward_for_all_layers_and_it_stops(network, adapter, images, as_found):
+def test_one_forward_for_all_layers_and_it_stops(network, adapter, images, unchanged):
     counter = Passes()
     forward(adapter, images, ["second"], want_output=False, counter=counter)  # the probe runs the whole model once
     assert counter.probes == 1
@@ -37,7 +37,7 @@ def test_input_alone_runs_nothing(network, adapter, images):
     assert torch.equal(got["input"], images) and counter == Passes() and network.ran == []
 
 
-def test_scores_of_an_inner_module(network, make_stub, images, as_found):
+def test_scores_of_an_inner_module(network, make_stub, images, unchanged):
     got = forward(make_stub(network, output="left"), images, ["first"])
     assert got.scores.shape == (2, 3, 12, 12)
     assert network.ran[-2:] != ["pair", "head"]
@@ -48,19 +48,19 @@ def code(error):
 
 
 @pytest.mark.parametrize("want_output", [True, False])
-def test_a_module_that_runs_twice_is_an_error(adapter, images, want_output, as_found):
+def test_a_module_that_runs_twice_is_an_error(adapter, images, want_output, unchanged):
     with pytest.raises(BbiError, match="`act` runs more than once") as error:
         forward(adapter, images, ["act"], want_output=want_output)
     assert code(error) == "E501"
 
 
-def test_a_module_that_never_runs_is_an_error(adapter, images, as_found):
+def test_a_module_that_never_runs_is_an_error(adapter, images, unchanged):
     with pytest.raises(BbiError, match="`unused`") as error:
         forward(adapter, images, ["unused"])
     assert code(error) == "E502"
 
 
-def test_not_finite_is_an_error_that_names_layer_and_input(adapter, images, as_found):
+def test_not_finite_is_an_error_that_names_layer_and_input(adapter, images, unchanged):
     images[1, 0, 0, 0] = float("nan")
     with pytest.raises(BbiError, match=r"`first` are not finite \(input 1\)") as error:
         forward(adapter, images, ["first"])
@@ -68,7 +68,7 @@ def test_not_finite_is_an_error_that_names_layer_and_input(adapter, images, as_f
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, ValueError("x")])
-def test_given_back_after_an_exception(layers, network, adapter, images, raised, as_found):
+def test_given_back_after_an_exception(layers, network, adapter, images, raised, unchanged):
     def burst(x):
         raise raised
 
@@ -81,7 +81,7 @@ def test_given_back_after_an_exception(layers, network, adapter, images, raised,
 @pytest.mark.parametrize(
     "raised", [torch.OutOfMemoryError("x"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
 )
-def test_out_of_memory_says_what_to_do(network, adapter, images, raised, as_found):
+def test_out_of_memory_says_what_to_do(network, adapter, images, raised, unchanged):
     def burst(x):
         raise raised
 
@@ -92,7 +92,7 @@ def test_out_of_memory_says_what_to_do(network, adapter, images, raised, as_foun
     del network.pair.forward
 
 
-def test_replaced_activations_are_what_follows_reads(network, adapter, images, as_found):
+def test_replaced_activations_are_what_follows_reads(network, adapter, images, unchanged):
     plain = forward(adapter, images, ["right"])
     zero = forward(adapter, images, ["right"], replace={"second": torch.zeros(())})
     assert not torch.equal(plain["right"], zero["right"])

@@ -183,29 +183,29 @@ def off(layer, shape, take):
     point = x.clone().requires_grad_()
     out = layer(point)
     gradients = list(layouts(tuple(out.shape), generator))
-    wanted = [torch.autograd.grad(out, point, g.clone(memory_format=ORDER), retain_graph=True)[0] for _, g in gradients]
-    found = {}
+    wide = [torch.autograd.grad(out, point, g.clone(memory_format=ORDER), retain_graph=True)[0] for _, g in gradients]
+    errors = {}
     plain = copy.deepcopy(layer).float()
     forms = [ORDER] + [torch.channels_last] * (len(shape) == 4)
     for frozen, form in itertools.product((True, False), forms):
         plain.requires_grad_(not frozen)
         own = x.float().contiguous(memory_format=form).requires_grad_()
         single_out = plain(own)
-        for (name, gradient), want in zip(gradients, wanted, strict=True):
+        for (name, gradient), want in zip(gradients, wide, strict=True):
             (have,) = take(single_out, own, single(gradient), retain_graph=True)
             error = float((have.double() - want).abs().max() / want.abs().max().clamp_min(0.05))
             if not error < WRONG:
-                found[f"{name}, {'frozen' if frozen else 'trainable'}, {form}"] = error
+                errors[f"{name}, {'frozen' if frozen else 'trainable'}, {form}"] = error
         if frozen:  # all of them as one batch
-            many, most = torch.stack([g.float() for _, g in gradients]), max(float(w.abs().max()) for w in wanted)
+            many, most = torch.stack([g.float() for _, g in gradients]), max(float(w.abs().max()) for w in wide)
             try:
                 (have,) = take(single_out, own, many, retain_graph=True, is_grads_batched=True)
             except RuntimeError as e:  # torch has no batched rule, and `vjp` takes one after another
                 assert "NYI" in str(e) or "vmap" in str(e)
                 continue
-            if not float((have.double() - torch.stack(wanted)).abs().max()) < WRONG * most:
-                found[f"batched, {form}"] = most
-    return found
+            if not float((have.double() - torch.stack(wide)).abs().max()) < WRONG * most:
+                errors[f"batched, {form}"] = most
+    return errors
 
 
 @pytest.mark.parametrize(("name", "make", "shapes"), KINDS, ids=[name for name, _, _ in KINDS])
@@ -239,8 +239,8 @@ def test_the_fault_of_torch_is_still_there():
 
 def test_nothing_in_the_house_goes_around_it():
     calls = re.compile(r"torch\.autograd\.(grad|backward)\(")
-    found = [p for p in (ROOT / "runtime").rglob("*.py") if calls.search(p.read_text(encoding="utf-8"))]
-    assert {p.name for p in found} == {"autograd.py", "calibrate.py"}  # the second takes the time of a network of ours
+    files = [p for p in (ROOT / "runtime").rglob("*.py") if calls.search(p.read_text(encoding="utf-8"))]
+    assert {p.name for p in files} == {"autograd.py", "calibrate.py"}  # the second takes the time of a network of ours
 
 
 class Stem(nn.Module):

@@ -173,6 +173,6 @@ def test_peak_is_sampled_where_the_kernel_keeps_no_mark(monkeypatch):
     monkeypatch.setattr(memory, "_reset_high_water", lambda: False)
     monkeypatch.setattr(memory, "_resident", lambda: next(seen))
     monkeypatch.setattr(memory, "_high_water", lambda: 0)
-    with peak() as found:
+    with peak() as measured:
         pass
-    assert found.bytes == 600
+    assert measured.bytes == 600

@@ -88,10 +88,10 @@ def test_a_later_layer_is_a_place_and_what_lies_beside_it_is_zero(double):
     adapter, images = double("Kinds")
     layers = ["strided", "dilated", "grouped"]
     captured = forward(adapter, images, [*layers, "plain"], want_output=False, grad=True)
-    place = captured.graph["plain"]
-    seeds = torch.randn(COUNT, *place.shape, dtype=torch.float64)
-    want = vjp(captured, place, seeds, [*layers, "plain"], keep=True, chunk=1)
-    got = vjp(captured, place, seeds, [*layers, "plain"], keep=True)
+    target = captured.graph["plain"]
+    seeds = torch.randn(COUNT, *target.shape, dtype=torch.float64)
+    want = vjp(captured, target, seeds, [*layers, "plain"], keep=True, chunk=1)
+    got = vjp(captured, target, seeds, [*layers, "plain"], keep=True)
     assert all(captured.explicit_vjps.values()) and captured.explicit_vjps
     close(got, want)
     assert not got["grouped"].any() and torch.equal(got["plain"], seeds)
@@ -99,15 +99,15 @@ def test_a_later_layer_is_a_place_and_what_lies_beside_it_is_zero(double):
 
 def test_work_is_that_of_autograd_and_nothing_runs_forward_again(double):
     adapter, images = double("Residual")
-    layers, found = ["stem", "one"], []
+    layers, results = ["stem", "one"], []
     for chunk in (1, None):
         captured = forward(adapter, images, layers, grad=True)
         seeds = torch.randn(COUNT, *captured.scores.shape, dtype=torch.float64)
         vjp(captured, captured.score_graph, seeds, layers, keep=True)  # looked at
         with FlopCounterMode(display=False) as counted:
             vjp(captured, captured.score_graph, seeds, layers, keep=True, chunk=chunk)
-        found.append(counted.get_total_flops())
-    assert found[0] == found[1] > 0
+        results.append(counted.get_total_flops())
+    assert results[0] == results[1] > 0
 
 
 @pytest.mark.parametrize("refused", ["forward hook", "no rule", "another backward"])
@@ -185,12 +185,12 @@ def test_what_comes_out_of_convolutions_of_single_channels_is_laid_out_channels_
     network = nn.Sequential(nn.Conv2d(3, 8, 1), strided, nn.ReLU(), nn.Flatten(), nn.Linear(512, COUNT))
     captured = forward(make_stub(network), torch.rand(1, 3, 16, 16), ["0"], grad=True)
     seeds = torch.eye(COUNT)[:, None]
-    found = vjp(captured, captured.score_graph, seeds, ["0"], keep=True)["0"]
-    assert found[:, 0].is_contiguous(memory_format=torch.channels_last)
+    gradient = vjp(captured, captured.score_graph, seeds, ["0"], keep=True)["0"]
+    assert gradient[:, 0].is_contiguous(memory_format=torch.channels_last)
     want = torch.stack(
         [torch.autograd.grad(captured.score_graph, captured.graph["0"], seed, True)[0] for seed in seeds]
     )
-    close_to(found, want)
+    close_to(gradient, want)
 
 
 def test_few_cotangents_at_once_where_each_is_large(make_stub, monkeypatch):

@@ -17,7 +17,7 @@ def replaced(adapter, images, layer, activations):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("layer", LAYERS)
-def test_rows_equal_the_whole_network_with_the_layer_replaced(network, adapter, images, layer, way, as_found):
+def test_rows_equal_the_whole_network_with_the_layer_replaced(network, adapter, images, layer, way, unchanged):
     captured = forward(adapter, images, [layer], cuts=[layer])
     rows = torch.tensor([1, 0, 1])
     there = captured[layer][rows] + 0.3 * torch.randn(3, *captured[layer].shape[1:])
@@ -29,7 +29,7 @@ def test_rows_equal_the_whole_network_with_the_layer_replaced(network, adapter, 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("layer", LAYERS)
-def test_gradients_above_equal_the_graph_of_the_forward(slow_twin, adapter, images, layer, way, as_found):
+def test_gradients_above_equal_the_graph_of_the_forward(slow_twin, adapter, images, layer, way, unchanged):
     values, scores = slow_twin()
     captured = forward(adapter, images, [], cuts=[layer])
     seeds = torch.randn(3, 2, 6)
@@ -41,7 +41,7 @@ def test_gradients_above_equal_the_graph_of_the_forward(slow_twin, adapter, imag
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("layer", LAYERS)
-def test_tangents_and_cotangents_agree(slow_twin, adapter, images, layer, way, as_found):
+def test_tangents_and_cotangents_agree(slow_twin, adapter, images, layer, way, unchanged):
     """<c, J t> = <J^T c, t>."""
     values, scores = slow_twin()
     captured = forward(adapter, images, [], cuts=[layer])

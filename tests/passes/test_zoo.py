@@ -25,21 +25,21 @@ def double(make_stub):
     return make
 
 
-def found_at(network, adapter, images, layer, move=None):
+def values_at(network, adapter, images, layer, move=None):
     """The slow twin: (activation, scores) of the whole network in plain Python, the layer's result moved."""
-    kept = []
+    captured = []
 
     def hook(module, arguments, result):
         first = result[0] if isinstance(result, tuple) else result
         first = first.clone() if move is None else first + move
         first.retain_grad()
-        kept.append(first)
+        captured.append(first)
         return (first.clone(), *result[1:]) if isinstance(result, tuple) else first.clone()
 
     handle = network.get_submodule(layer).register_forward_hook(hook)
     network.eval()
     try:
-        return kept, network(adapter.normalize(images.clone().requires_grad_()))
+        return captured, network(adapter.normalize(images.clone().requires_grad_()))
     finally:
         handle.remove()
         network.train()
@@ -53,11 +53,11 @@ def ways(name):
 def test_values_gradients_and_tangents(double, name, layer):
     network, adapter, images = double(name)
     captured = forward(adapter, images, [], cuts=[layer])
-    (value,), scores = found_at(network, adapter, images, layer)
+    (value,), scores = values_at(network, adapter, images, layer)
     seeds = torch.randn(3, *scores.shape, dtype=torch.float64)
     moves = torch.randn(4, *value.shape, dtype=torch.float64)
     want = torch.stack([torch.autograd.grad(scores, value, seed, retain_graph=True)[0] for seed in seeds])
-    far = found_at(network, adapter, images, layer, moves[0])[1]
+    far = values_at(network, adapter, images, layer, moves[0])[1]
     for way in ways(name):
         with above(adapter, captured, layer, backend=way) as upper:
             close_to(upper(upper.activations + moves[0])["output"], far)

@@ -45,7 +45,7 @@ def known(server):
 def test_only_loopback_is_bound(server):
     listening = [c.laddr for c in psutil.Process().net_connections("inet") if c.status == psutil.CONN_LISTEN]
     assert [(a.ip, a.port) for a in listening if a.port == server.guard.port] == [("127.0.0.1", server.guard.port)]
-    others = {a.address for found in psutil.net_if_addrs().values() for a in found if a.family == socket.AF_INET}
+    others = {a.address for own in psutil.net_if_addrs().values() for a in own if a.family == socket.AF_INET}
     for address in others - {"127.0.0.1"}:
         with pytest.raises(OSError):
             socket.create_connection((address, server.guard.port), 1).close()
@@ -146,11 +146,11 @@ def test_the_stream_tells_what_is_new(server):
     server.shown.icons({4: "data:,b"}, "making")
     assert event()["pictures"] == [[4, "data:,b"]], "what was told is not told again"
     server.shown.errors("error[E204]: <script>", "1 error")
-    found = event()
-    assert found["errors"] == "error[E204]: <script>" and found["page"] == 1 and not found["pictures"]
+    event_read = event()
+    assert event_read["errors"] == "error[E204]: <script>" and event_read["page"] == 1 and not event_read["pictures"]
     server.shown.page(b"another", "made")
-    found = event()
-    assert (found["page"], found["errors"], found["pictures"]) == (2, "", [])
+    event_read = event()
+    assert (event_read["page"], event_read["errors"], event_read["pictures"]) == (2, "", [])
     late, _ = server.shown.state, server.shown.page(b"another", "the same")
     assert event()["page"] == late.page, "the same page is no new page"
     server.shown.end()

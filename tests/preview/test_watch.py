@@ -53,11 +53,11 @@ class Watched:
 @pytest.fixture
 def watched(tmp_path):
     (tmp_path / "page.bbi").write_text(TEXT)
-    found = Watched(tmp_path)
-    yield found
-    if found.process.poll() is None:
-        found.process.kill()
-    found.process.stdout.close()
+    running = Watched(tmp_path)
+    yield running
+    if running.process.poll() is None:
+        running.process.kill()
+    running.process.stdout.close()
 
 
 @pytest.fixture
@@ -70,10 +70,10 @@ def browser(chromium):
 
 def until(condition, seconds=60):
     end = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (result := condition()):
         assert time.monotonic() < end
         time.sleep(0.05)
-    return found
+    return result
 
 
 def inner(page):

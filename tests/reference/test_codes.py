@@ -25,15 +25,15 @@ SOURCES = [
 
 def raised() -> dict[str, str]:
     """Every code that stands in the sources as a literal or as a constant of the grammar -> the file."""
-    found: dict[str, str] = {}
+    raised_in: dict[str, str] = {}
     for path in SOURCES:
         text = path.read_text(encoding="utf-8")
         for code in re.findall(r'"([EW]\d{3})"(?!:)', text):
-            found[code] = path.name
+            raised_in[code] = path.name
         for name in re.findall(r"\bcodes\.([A-Z_]+)\b", text):
             if name != "CODES":
-                found[getattr(grammar_codes, name)] = path.name
-    return found
+                raised_in[getattr(grammar_codes, name)] = path.name
+    return raised_in
 
 
 def test_every_code_has_an_entry() -> None:
@@ -66,20 +66,20 @@ TEXTS = [code for code, entry in CODES.items() if not entry.needs]
 
 @pytest.mark.parametrize("code", TEXTS)
 def test_the_wrong_example_gives_the_code_and_nothing_else(code: str) -> None:
-    _, found, source = checked(CODES[code].wrong, CODES[code].files)
-    assert {d.code for d in found} == {code}, [f"{d.code}: {d.message}" for d in found]
+    _, diagnostics, source = checked(CODES[code].wrong, CODES[code].files)
+    assert {d.code for d in diagnostics} == {code}, [f"{d.code}: {d.message}" for d in diagnostics]
     severity = "warning" if code[0] == "W" else "error"
-    assert all(d.severity == severity and str(Path(d.message)) for d in found)
-    assert all(d.span is None or d.span.end <= len(source.text) for d in found)
+    assert all(d.severity == severity and str(Path(d.message)) for d in diagnostics)
+    assert all(d.span is None or d.span.end <= len(source.text) for d in diagnostics)
 
 
 @pytest.mark.parametrize("code", [c for c, e in CODES.items() if not e.right.startswith(("$ ", ">>> "))])
 def test_the_right_example_is_right(code: str) -> None:
-    _, found, _ = checked(CODES[code].right, CODES[code].files)
-    assert {d.code for d in found} <= ({"E901"} if code != "E901" else set())
+    _, diagnostics, _ = checked(CODES[code].right, CODES[code].files)
+    assert {d.code for d in diagnostics} <= ({"E901"} if code != "E901" else set())
 
 
 def test_every_golden_mistake_has_a_row() -> None:
-    found = list(mistakes(GOLDEN))
-    assert len({mistake.title for mistake in found}) >= 60
-    assert {mistake.code for mistake in found} <= set(CODES)
+    mistaken = list(mistakes(GOLDEN))
+    assert len({mistake.title for mistake in mistaken}) >= 60
+    assert {mistake.code for mistake in mistaken} <= set(CODES)

@@ -91,8 +91,8 @@ def example_of(group: str, thing: Any) -> str:
 def test_its_example_checks(group: str, thing: Any) -> None:
     text = example_of(group, thing)
     assert re.search(rf"\b{thing.name}\b", text)
-    checker, found, _ = checked(text)
-    assert {d.code for d in found} <= ({"E901"} if not thing.available else set()), found
+    checker, diagnostics, _ = checked(text)
+    assert {d.code for d in diagnostics} <= ({"E901"} if not thing.available else set()), diagnostics
     nodes = checker.resolver.origins
     if group == "operations":
         assert any(node.op == thing.name for node in nodes)
@@ -104,17 +104,17 @@ def test_its_example_checks(group: str, thing: Any) -> None:
     "group, thing", [e for e in EVERYTHING if not e[1].available], ids=lambda v: getattr(v, "name", "")
 )
 def test_what_is_not_available_is_refused(group: str, thing: Any) -> None:
-    _, found, _ = checked(example_of(group, thing))
-    assert {d.code for d in found} == {"E901"}
-    assert any(f"`{thing.name}`" in d.message for d in found)
+    _, diagnostics, _ = checked(example_of(group, thing))
+    assert {d.code for d in diagnostics} == {"E901"}
+    assert any(f"`{thing.name}`" in d.message for d in diagnostics)
 
 
 @pytest.mark.parametrize("name", SELECTIONS)
 def test_a_selection_is_documented(name: str) -> None:
     words, example, _ = reference.SELECTIONS[name]
-    _, found, _ = checked(example)
+    _, diagnostics, _ = checked(example)
     assert words and f"{name}(" in example
-    assert not found
+    assert not diagnostics
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -26,7 +26,7 @@ def run(lines: str) -> bbilang.Page:
 
 
 def numbers(words: str) -> list[float]:
-    return [float(found.replace("−", "-").replace(",", "")) for found in re.findall(NUMBER, words)]
+    return [float(number.replace("−", "-").replace(",", "")) for number in re.findall(NUMBER, words)]
 
 
 def test_pieces_join_into_a_sentence():
@@ -56,18 +56,18 @@ def test_the_strongest_channels_and_the_budget_are_the_numbers():
     )
     data, score = page.data("bars"), float(page.data("logits").values.ravel()[0])
     values, channels = data.values.ravel(), data.coords["channel"][1].ravel()
-    found = re.fullmatch(
+    match = re.fullmatch(
         rf"Channels (\d+) \(({NUMBER})\), (\d+) \(({NUMBER})\) and (\d+) \(({NUMBER})\) contribute most to tiger cat "
         rf"\((\d+)\u00a0%\)\. The eight channels shown add up to ({NUMBER}) and all 1,280 of head to ({NUMBER}); the "
         rf"score is ({NUMBER})\.",
         page.answers["bars"],
     )
-    assert found, page.answers["bars"]
-    assert [int(found[i]) for i in (1, 3, 5)] == channels[:3].tolist()
-    shown = [numbers(found[i])[0] for i in (2, 4, 6, 8, 10)]
+    assert match, page.answers["bars"]
+    assert [int(match[i]) for i in (1, 3, 5)] == channels[:3].tolist()
+    shown = [numbers(match[i])[0] for i in (2, 4, 6, 8, 10)]
     np.testing.assert_allclose(shown, [*values[:3], values.sum(), score], atol=0.006)
-    assert abs(numbers(found[9])[0] - score) < 0.02  # at the last layer the numbers are all of the score
-    assert f"{100 * page.view.predictions[0].top[0][1]:.0f}" == found[7]
+    assert abs(numbers(match[9])[0] - score) < 0.02  # at the last layer the numbers are all of the score
+    assert f"{100 * page.view.predictions[0].top[0][1]:.0f}" == match[7]
 
 
 def test_a_complete_method_says_of_what_the_marks_are_a_part():
@@ -75,11 +75,11 @@ def test_a_complete_method_says_of_what_the_marks_are_a_part():
         "block6a.expand.channel | attribute(output, method=integrated_gradients(n_steps=8)) | top(8) | present(bars)"
     )
     (words,) = page.answers.values()
-    found = re.search(
+    match = re.search(
         rf"hold ({NUMBER}) of ({NUMBER}) in all; the score rises by ({NUMBER}), from ({NUMBER}) at", words
     )
-    assert found and found[0] in words
-    own, every, change, start = (numbers(found[i])[0] for i in range(1, 5))
+    assert match and match[0] in words
+    own, every, change, start = (numbers(match[i])[0] for i in range(1, 5))
     assert abs(own - page.data("element-1").values.sum()) < 0.006 and own < every
     assert abs(start + change - 9.17) < 0.02  # what the score did, whatever the numbers add up to: 8 steps miss it
 

@@ -19,8 +19,8 @@ NUMBER = r"([+−]?\d+(?:\.\d+)?)"
 PRINTED = 0.0051
 
 
-def near(found, wanted, tolerance):
-    within(found, wanted, absolute=tolerance, because="a line has two decimals")
+def near(actual, expected, tolerance):
+    within(actual, expected, absolute=tolerance, because="a line has two decimals")
 
 
 class Residual(nn.Module):
@@ -54,16 +54,16 @@ def scores(layer: str | None = None, inputs: int = 1) -> np.ndarray:
 
 def linear(layer: str, classes: dict[int, float], inputs: int = 1) -> np.ndarray:
     """(input, channel): activation x gradient of a weighted sum of scores, by autograd."""
-    module, kept = tiny.build(Residual).eval(), []
+    module, captured = tiny.build(Residual).eval(), []
 
     def hook(module, given, result):
-        kept.append(result.detach().clone().requires_grad_())
-        return kept[0] * 1
+        captured.append(result.detach().clone().requires_grad_())
+        return captured[0] * 1
 
     module.get_submodule(layer).register_forward_hook(hook)
     out = module(tiny.images(inputs))
-    (gradient,) = torch.autograd.grad(sum(weight * out[:, k].sum() for k, weight in classes.items()), kept[0])
-    return (kept[0] * gradient).detach().sum((2, 3)).numpy()
+    (gradient,) = torch.autograd.grad(sum(weight * out[:, k].sum() for k, weight in classes.items()), captured[0])
+    return (captured[0] * gradient).detach().sum((2, 3)).numpy()
 
 
 def run(text: str, inputs: int = 1) -> Results:
@@ -83,9 +83,9 @@ def lines(results: Results, panel: int = 0) -> list[list[str]]:
 
 def numbers(line: str, *words: str) -> list[float]:
     """The number after each of these words."""
-    found = [re.search(rf"{re.escape(word)} {NUMBER}", line, re.IGNORECASE) for word in words]
-    assert all(found), f"{words} in {line}"
-    return [float(match[1].replace("−", "-")) for match in found if match]
+    matches = [re.search(rf"{re.escape(word)} {NUMBER}", line, re.IGNORECASE) for word in words]
+    assert all(matches), f"{words} in {line}"
+    return [float(match[1].replace("−", "-")) for match in matches if match]
 
 
 def test_one_line_in_one_unit():
@@ -199,10 +199,10 @@ def test_what_relevance_lacks_is_named():
 def test_layers_in_facets_each_alone_and_a_cut_together():
     results = run("[side, aside].channel | attribute(output[1]) | top(2, per=layer) | present(bars, facet=layer)")
     for number, layer in enumerate(("side", "aside")):
-        ((line, place),) = lines(results, number)
+        ((line, kinds),) = lines(results, number)
         near(numbers(line, "removing the layer"), [scores(layer)[0, 1] - scores()[0, 1]], PRINTED)
         near(numbers(line, "all channels"), [linear(layer, {1: 1})[0].sum()], PRINTED)
-        assert place.startswith(f"{layer} is a side branch") and place.endswith("Together these layers are a cut.")
+        assert kinds.startswith(f"{layer} is a side branch") and kinds.endswith("Together these layers are a cut.")
 
 
 def test_methods_in_facets_have_their_own():
@@ -299,8 +299,8 @@ def test_one_run_for_all_that_compare_with_a_layer():
     for name, budget in tiny.run(text, 1, model()).budgets.items():
         for key, value in budget.items():
             if value.data.dtype.kind == "f":
-                wanted = written.budgets[name][key].ordered(value.dims).data
-                close_to(value.data, wanted, terms=10, dtype=np.float32)
+                expected = written.budgets[name][key].ordered(value.dims).data
+                close_to(value.data, expected, terms=10, dtype=np.float32)
 
 
 class Normed(nn.Module):

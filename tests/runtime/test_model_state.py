@@ -103,9 +103,9 @@ def assert_one_error(module: nn.Module, text: str, code: str) -> None:
     for optimized in (True, False):
         with pytest.raises(BbiError) as caught:
             run_on(module, text, optimized)
-        (found,) = [d for d in caught.value.diagnostics if d.severity == "error"]
-        assert found.code == code, found
-        assert found.span is not None and text[found.span.start : found.span.end].strip()
+        (diagnostics,) = [d for d in caught.value.diagnostics if d.severity == "error"]
+        assert diagnostics.code == code, diagnostics
+        assert diagnostics.span is not None and text[diagnostics.span.start : diagnostics.span.end].strip()
         assert caught.value.source is not None and "-->" in str(caught.value)
     assert same(state(module), before)
 

@@ -92,12 +92,12 @@ def test_atoms_of_each_input_have_rows_of_their_own(net, pictures, text, size):
     """The strongest channels and classes differ by input: a number stands in the row of its own atom, alone."""
     element = drawn(f"{text} | present(matrix)", net, pictures)
     (frame,) = element.panels[0].frames
-    wanted = {}
+    expected = {}
     for column, picture in enumerate(pictures):
         scores, given = by_hand(net, picture)
         values = given[:, scores.argmax()] if "channel" in text else scores
         for atom in np.argsort(-values)[:size]:
-            wanted[int(atom), column] = values[atom]
+            expected[int(atom), column] = values[atom]
     numbers = [int(element.atoms[a].key.rpartition("=")[2]) for a in frame.atoms]
     assert len(set(numbers)) == len(numbers)
     shown = {
@@ -106,8 +106,8 @@ def test_atoms_of_each_input_have_rows_of_their_own(net, pictures, text, size):
         for column, value in enumerate(row)
         if value is not None
     }
-    assert shown.keys() == wanted.keys()
-    close_to([shown[key] for key in wanted], list(wanted.values()), digits=3)
+    assert shown.keys() == expected.keys()
+    close_to([shown[key] for key in expected], list(expected.values()), digits=3)
 
 
 @pytest.mark.parametrize(
@@ -125,10 +125,10 @@ def test_the_same_atoms_for_every_input(net, pictures, stage, order):
     assert len({tuple(np.argsort(column)) for column in given.T}) > 1, "the case shows something"
     element = drawn(f"late.channel | attribute(output[1]) | {stage} | present(matrix)", net, pictures)
     (frame,) = element.panels[0].frames
-    wanted = order(given)
-    assert [element.atoms[a].label for a in frame.atoms] == [f"channel {c}" for c in wanted]
+    expected = order(given)
+    assert [element.atoms[a].label for a in frame.atoms] == [f"channel {c}" for c in expected]
     assert len(set(frame.series_pictures)) == len(pictures)
-    close_to(frame.values, given[wanted], digits=3)
+    close_to(frame.values, given[expected], digits=3)
     lines = frame.budget.split("\n")
     assert [line.partition(":")[0] for line in lines[: len(pictures)]] == list(frame.series)
     for line, picture in zip(lines, pictures, strict=False):
@@ -140,9 +140,9 @@ def test_the_same_icons_whichever_input_is_chosen(net, pictures):
     """Where a reader picks the input, the atoms stay and their numbers change."""
     given = np.stack([by_hand(net, picture)[1][:, 1] for picture in pictures], axis=1)
     element = drawn("late.channel | attribute(output[1]) | top(2, joint=input) | present(bars)", net, pictures)
-    frames, wanted = element.panels[0].frames, np.argsort(-given.max(1), kind="stable")[:2]
+    frames, expected = element.panels[0].frames, np.argsort(-given.max(1), kind="stable")[:2]
     assert [frame.atoms for frame in frames] == [frames[0].atoms] * len(pictures)
-    close_to([[row[0] for row in frame.values] for frame in frames], given[wanted].T, digits=3)
+    close_to([[row[0] for row in frame.values] for frame in frames], given[expected].T, digits=3)
 
 
 @pytest.mark.parametrize(

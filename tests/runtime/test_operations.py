@@ -14,10 +14,10 @@ CLASSES = len(tiny.LABELS)
 
 def activation(layer: str, inputs: int = 1) -> np.ndarray:
     """(input, channel, y, x) of a layer, after what follows in place."""
-    module, found = tiny.build(), []
-    getattr(module, layer).register_forward_hook(lambda m, a, result: found.append(result.detach().clone()))
+    module, captured = tiny.build(), []
+    getattr(module, layer).register_forward_hook(lambda m, a, result: captured.append(result.detach().clone()))
     module(tiny.images(inputs))
-    return found[0].numpy()
+    return captured[0].numpy()
 
 
 def scores(inputs: int = 1) -> np.ndarray:
@@ -26,15 +26,15 @@ def scores(inputs: int = 1) -> np.ndarray:
 
 def gradient(layer: str, of, inputs: int = 1) -> np.ndarray:
     """d of(scores) / d activation, (input, channel, y, x); ``of`` maps (input, class) to one number an input."""
-    module, found = tiny.build(), []
+    module, captured = tiny.build(), []
 
     def keep(_module, _arguments, result):
-        found.append(result.clone())
-        return found[0]
+        captured.append(result.clone())
+        return captured[0]
 
     getattr(module, layer).register_forward_hook(keep)
     target = of(module(tiny.images(inputs)))
-    return torch.autograd.grad(target.sum(), found[0])[0].numpy()
+    return torch.autograd.grad(target.sum(), captured[0])[0].numpy()
 
 
 def linear(layer: str, of, inputs: int = 1) -> np.ndarray:
@@ -229,25 +229,25 @@ def test_filter():
         "not channel != 3": np.arange(8) == 3,
     }.items():
         text = f"b.channel | attribute(output) | filter({condition}) {BARS}"
-        kept = np.flatnonzero(met)
-        assert [c for c in channels(text) if c >= 0] == kept.tolist(), condition
-        near(values(text, "channel")[: len(kept)], numbers[kept])
-        best = kept[ranking(numbers[kept])][:2]
-        found = channels(f"b.channel | attribute(output) | filter({condition}) | top(2) {BARS}")
-        assert [c for c in found if c >= 0] == best.tolist()
+        passing = np.flatnonzero(met)
+        assert [c for c in channels(text) if c >= 0] == passing.tolist(), condition
+        near(values(text, "channel")[: len(passing)], numbers[passing])
+        best = passing[ranking(numbers[passing])][:2]
+        actual = channels(f"b.channel | attribute(output) | filter({condition}) | top(2) {BARS}")
+        assert [c for c in actual if c >= 0] == best.tolist()
     part = linear("b", predicted)[0].sum(0)
-    found = values(f"b.spatial | attribute(output) | filter(value > 0 and y < 4) {MAP}", "y", "x")
+    actual = values(f"b.spatial | attribute(output) | filter(value > 0 and y < 4) {MAP}", "y", "x")
     met = (part > 0) & (np.arange(8)[:, None] < 4)
-    assert (np.isnan(found) == ~met).all()
-    near(found[met], part[met])
+    assert (np.isnan(actual) == ~met).all()
+    near(actual[met], part[met])
 
 
 def test_both_of_what_a_filter_leaves():
     numbers = linear("b", predicted)[0].sum((1, 2))
-    kept = ranking(np.where(np.arange(8) < 5, numbers, -np.inf))[:5]
+    passing = ranking(np.where(np.arange(8) < 5, numbers, -np.inf))[:5]
     text = f"b.channel | attribute(output) | filter(channel < 5) | both(2) {BARS}"
-    assert channels(text) == [*kept[:2], *kept[-2:]]
-    assert [c for c in channels(text.replace("both(2)", "both(3)")) if c >= 0] == kept.tolist()
+    assert channels(text) == [*passing[:2], *passing[-2:]]
+    assert [c for c in channels(text.replace("both(2)", "both(3)")) if c >= 0] == passing.tolist()
 
 
 def test_only():
@@ -273,10 +273,10 @@ def test_content_after_a_choice_keeps_atoms_order_and_states():
     text = f"b.channel | attribute(output) | top(4) | activation(reduce=max) {BARS}"
     near(values(text, "channel"), cube.max((1, 2))[order])
     text = "cell = pick(b.spatial)\nb.neuron | at(cell) | top(2) | attribute(output) | present(bars)"
-    part, found = linear("b", predicted)[0], values(text, "cell", "channel")
-    for place in range(64):
-        best = ranking(cube[:, place // 8, place % 8])[:2]
-        near(found[place], part[best, place // 8, place % 8])
+    part, actual = linear("b", predicted)[0], values(text, "cell", "channel")
+    for position in range(64):
+        best = ranking(cube[:, position // 8, position % 8])[:2]
+        near(actual[position], part[best, position // 8, position % 8])
 
 
 # --- handing over ----------------------------------------------------------------------------------------------------
@@ -284,8 +284,8 @@ def test_content_after_a_choice_keeps_atoms_order_and_states():
 
 def test_at_positions_and_channels():
     cube = activation("c")[0]
-    found = values("cell = pick(c.spatial)\nc.neuron | at(cell) | present(bars)", "cell", "channel")
-    near(found, cube.reshape(5, 64).T)
+    actual = values("cell = pick(c.spatial)\nc.neuron | at(cell) | present(bars)", "cell", "channel")
+    near(actual, cube.reshape(5, 64).T)
     near(values("k = pick(c.channel)\nc.neuron | at(k) | present(heatmap)", "k", "y", "x"), cube)
     text = "e = c.channel | top(2) | present(bars)\nc.neuron | at(hover(e)) | present(heatmap)"
     near(values(text, "hover-e", "y", "x"), cube[ranking(cube.sum((1, 2)))[:2]])
@@ -381,15 +381,15 @@ def test_normalize():
     for scope in ("layer", "global"):
         near(values(f"{start} | normalize(scope={scope}) {facet}", "channel", "y", "x"), part / np.abs(part).max())
     a, b = (linear(layer, predicted)[0].sum(0) for layer in "ab")
-    found = values("[a, b].spatial | attribute(output) | normalize | present(heatmap, facet=layer)", "layer", "y", "x")
-    near(found[0], a / np.abs(a).max())
-    near(found[1, :8, :8], b / np.abs(b).max())
+    actual = values("[a, b].spatial | attribute(output) | normalize | present(heatmap, facet=layer)", "layer", "y", "x")
+    near(actual[0], a / np.abs(a).max())
+    near(actual[1, :8, :8], b / np.abs(b).max())
     text = "[a, b].spatial | attribute(output) | normalize(scope=global) | present(heatmap, facet=layer)"
-    found = values(text, "layer", "y", "x")
-    near(found[1, :8, :8], b / max(np.abs(a).max(), np.abs(b).max()))
+    actual = values(text, "layer", "y", "x")
+    near(actual[1, :8, :8], b / max(np.abs(a).max(), np.abs(b).max()))
     two = linear("b", predicted, 2).sum(1)
-    found = values(f"b.spatial | attribute(output) | normalize {MAP}", "input", "y", "x", inputs=2)
-    near(found, two / np.abs(two).max((1, 2), keepdims=True))
+    actual = values(f"b.spatial | attribute(output) | normalize {MAP}", "input", "y", "x", inputs=2)
+    near(actual, two / np.abs(two).max((1, 2), keepdims=True))
 
 
 # --- lists of layers -------------------------------------------------------------------------------------------------
@@ -397,10 +397,10 @@ def test_normalize():
 
 def test_layers_of_different_sizes():
     maps = {layer: linear(layer, predicted)[0].sum(0) for layer in "ab"}
-    found = values("[a, b].spatial | attribute(output) | present(heatmap, facet=layer)", "layer", "y", "x")
-    near(found[0], maps["a"])
-    near(found[1, :8, :8], maps["b"])
-    assert np.isnan(found[1, 8:]).all() and np.isnan(found[1, :, 8:]).all()
+    actual = values("[a, b].spatial | attribute(output) | present(heatmap, facet=layer)", "layer", "y", "x")
+    near(actual[0], maps["a"])
+    near(actual[1, :8, :8], maps["b"])
+    assert np.isnan(actual[1, 8:]).all() and np.isnan(actual[1, :, 8:]).all()
     sums = {layer: linear(layer, predicted)[0].sum((1, 2)) for layer in "abc"}
     text = "[c, a, b].channel | attribute(output) | top(3, per=layer) | present(bars, facet=layer)"
     expected = np.stack([ranking(sums[layer])[:3] for layer in "cab"])
@@ -427,11 +427,11 @@ def test_positions_of_several_layers():
     selection = tiny.run(text).selections["cell"]
     atoms = np.stack([selection.coords[c].data for c in ("layer", "y", "x")], 1)
     assert len(atoms) == 16 * 16 + 8 * 8
-    found = values(text, "cell", "channel")
+    actual = values(text, "cell", "channel")
     for state in range(0, len(atoms), 17):
         layer, y, x = atoms[state]
         vector = parts[layer][:, y, x]
-        near(found[state], vector[ranking(vector)[:2]])
+        near(actual[state], vector[ranking(vector)[:2]])
 
 
 # --- other models ----------------------------------------------------------------------------------------------------

@@ -55,16 +55,16 @@ cell = hover(mixed4d.spatial, start=[5, 10])
 mixed4d.neuron | activation | at(cell) | top(4) | present(featvis, size=value)"""
     results = tiny.run(text, model=adapter)
     field = results.fields["element-2"]
-    found = field.values.ordered(("input", "cell", "channel")).data[0].reshape(14, 14, 4)
+    actual = field.values.ordered(("input", "cell", "channel")).data[0].reshape(14, 14, 4)
     channels = field.coords["channel"].ordered(("input", "cell", "channel")).data[0].reshape(14, 14, 4)
     for y, x in np.ndindex(14, 14):
         best = np.argsort(-cube[y, x], kind="stable")[:4]
         assert channels[y, x].tolist() == best.tolist()
-        close_to(found[y, x], cube[y, x, best])
+        close_to(actual[y, x], cube[y, x, best])
     if photo == "pig":
         assert channels[5, 10].tolist() == [446, 245, 403, 374]
         within(
-            found[5, 10], [146.4, 131.9, 119.7, 115.4], absolute=0.06, because="published with one digit, of float16"
+            actual[5, 10], [146.4, 131.9, 119.7, 115.4], absolute=0.06, because="published with one digit, of float16"
         )
         view = tiny.view_of(results)
         assert view.selections[0].start == 5 * 14 + 10

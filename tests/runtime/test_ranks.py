@@ -19,5 +19,5 @@ def test_the_strongest_are_those_of_a_whole_sort(values, most, ascending):
     want = sorted(there, key=lambda i: values[i] if ascending else -values[i])  # Python's sort is stable
     order, count = ranks(Named(("input", "channel"), data[None]), (axis,), ascending, most)
     assert order.dims == ("input", "rank*") and count.tolist() == [len(there)]
-    kept = order.data[0, :most].tolist()
-    assert kept == [*want, *[-1] * (len(values) - len(want))][:most]
+    strongest = order.data[0, :most].tolist()
+    assert strongest == [*want, *[-1] * (len(values) - len(want))][:most]

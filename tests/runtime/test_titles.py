@@ -41,8 +41,8 @@ def page(text: str, **options):
 
 def test_titles_of_the_text_else_names_else_what_is_chosen():
     made = {s.id: s for s in page(TEXT, cache=False).view.selections}
-    found = {identity: s.title for identity, s in made.items() if s.kind in ("pick", "slider")}
-    assert found == {
+    titles = {identity: s.title for identity, s in made.items() if s.kind in ("pick", "slider")}
+    assert titles == {
         "why": "Why this",
         "rather_than": "Rather than",
         "number": "Number of groups",
@@ -76,12 +76,12 @@ def test_titles_survive_the_typed_program_as_json():
     assert '"Why this"' in str(bbilang.program_to_json(again)).replace("'", '"')
 
 
-@pytest.mark.parametrize("options, wanted", [({}, "Apart"), ({"title": "From outside"}, "From outside")])
-def test_a_title_of_the_page_itself(options, wanted):
+@pytest.mark.parametrize("options, expected", [({}, "Apart"), ({"title": "From outside"}, "From outside")])
+def test_a_title_of_the_page_itself(options, expected):
     text = 'bbi 1\nset page(title="Apart")\ninterface "First" {\n    late.channel | activation | present(bars)\n}\n'
     shown = page(text, cache=False, **options)
-    assert shown.view.title == wanted
-    assert f"<title>{wanted}</title>" in shown.html() and "<h2>First</h2>" in shown.html()
+    assert shown.view.title == expected
+    assert f"<title>{expected}</title>" in shown.html() and "<h2>First</h2>" in shown.html()
 
 
 def test_a_title_is_a_text():

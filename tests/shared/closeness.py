@@ -10,8 +10,8 @@ ROUNDINGS = 512  # how many roundings, each of half a unit in the last place, a 
 
 
 def close_to(
-    found: Any,
-    wanted: Any,
+    actual: Any,
+    expected: Any,
     *,
     terms: Any = None,
     roundings: float = ROUNDINGS,
@@ -32,13 +32,13 @@ def close_to(
     ``found`` was written, as on a page. because: why another number of roundings is allowed, for the message. Raises
     AssertionError with the worst entry.
     """
-    left, right = numbers(found), numbers(wanted)
+    left, right = numbers(actual), numbers(expected)
     assert left.shape == right.shape, f"shapes differ: {left.shape}, wanted {right.shape}"
     if not right.size:
         return
     same = (left == right) | (np.isnan(left) & np.isnan(right))
     magnitude = numbers(terms) if terms is not None else np.abs(right[np.isfinite(right)]).max(initial=0.0)
-    epsilon = float(np.finfo(dtype).eps) if dtype is not None else max(map(_epsilon, (found, wanted)))
+    epsilon = float(np.finfo(dtype).eps) if dtype is not None else max(map(_epsilon, (actual, expected)))
     allowed = roundings * epsilon * np.broadcast_to(np.abs(magnitude), right.shape)
     if digits is not None:
         allowed = allowed + 0.5 * 10.0 ** (1 - digits) * np.abs(right)
@@ -56,22 +56,22 @@ def close_to(
         )
 
 
-def agrees(found: Any, wanted: Any, **options: Any) -> bool:
+def agrees(actual: Any, expected: Any, **options: Any) -> bool:
     """Whether `close_to` is content, for tests that say more of what differs."""
     try:
-        close_to(found, wanted, **options)
+        close_to(actual, expected, **options)
     except AssertionError:
         return False
     return True
 
 
-def within(found: Any, wanted: Any, *, because: str, absolute: float = 0.0, relative: float = 0.0) -> None:
+def within(actual: Any, expected: Any, *, because: str, absolute: float = 0.0, relative: float = 0.0) -> None:
     """Assert that two results agree where something else than rounding keeps them apart, which ``because`` says: a page
     that draws four digits, an average of draws, a figure that was published with three digits.
 
     absolute: in the numbers' own unit. relative: a share of the largest magnitude in ``wanted``.
     """
-    left, right = numbers(found), numbers(wanted)
+    left, right = numbers(actual), numbers(expected)
     assert left.shape == right.shape, f"shapes differ: {left.shape}, wanted {right.shape}"
     allowed = absolute + relative * float(np.abs(right).max(initial=0.0))
     error = np.abs(left - right)

@@ -33,24 +33,24 @@ CLOSE = 0.02  # pixels
 
 def differences(ours: Any, vegas: Any) -> tuple[int, list[str]]:
     """(marks compared, what differs) between two pages' charts as `TREE` gives them."""
-    count, found = 0, []
+    count, unequal = 0, []
     for (name, box, layers), (name_2, box_2, layers_2) in zip(ours, vegas, strict=True):
         if name != name_2 or not alike(box, box_2):
-            found.append(f"{name}: {box} is {name_2}: {box_2}")
+            unequal.append(f"{name}: {box} is {name_2}: {box_2}")
         one, two = joined(layers), joined(layers_2)
         if list(one) != list(two):
-            found.append(f"{name}: layers {list(one)} are {list(two)}")
+            unequal.append(f"{name}: layers {list(one)} are {list(two)}")
         for layer in one.keys() & two.keys():
             if len(one[layer]) != len(two[layer]):
-                found.append(f"{name}, {layer}: {len(one[layer])} marks are {len(two[layer])}")
+                unequal.append(f"{name}, {layer}: {len(one[layer])} marks are {len(two[layer])}")
             for number, (a, b) in enumerate(zip(one[layer], two[layer], strict=False)):
                 count += 1
-                found += [
+                unequal += [
                     f"{name}, {layer}, mark {number}: {key} {str(a.get(key))[:80]} is {str(b.get(key))[:80]}"
                     for key in sorted(a.keys() | b.keys())
                     if not alike(a.get(key), b.get(key))
                 ]
-    return count, found
+    return count, unequal
 
 
 def joined(layers: Any) -> dict[str, list[dict[str, str]]]:
@@ -105,8 +105,8 @@ def walked(pages: list[Any]) -> int:
 
     def same(what: str) -> None:
         nonlocal seen
-        count, found = differences(*[page.evaluate(TREE) for page in pages])
-        assert not found, (what, found[:6], len(found))
+        count, unequal = differences(*[page.evaluate(TREE) for page in pages])
+        assert not unequal, (what, unequal[:6], len(unequal))
         seen += count
 
     same("start")

@@ -18,7 +18,7 @@ from bbilang.runtime.execution.context import Run
 from bbilang.runtime.models.adapt import adapt
 
 
-def found(text: str, model: Any = "residual", inputs: int = 1, optimized: bool = True) -> dict[str, Any]:
+def findings(text: str, model: Any = "residual", inputs: int = 1, optimized: bool = True) -> dict[str, Any]:
     """measure -> `Finding` of the only `trust`; the run under ``run``, its node under ``node``."""
     own = slow.adapter(model) if isinstance(model, str) else model
     program = tiny.check(text, inputs, own)

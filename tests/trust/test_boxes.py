@@ -10,7 +10,7 @@ import pytest
 import tiny
 import torch
 from closeness import close_to, within
-from measured import found, planted
+from measured import findings, planted
 from torch import nn
 
 from bbilang.compiler.check.bounding_boxes import LARGEST, FileContext, read
@@ -69,7 +69,7 @@ def played(folder, data, measures="[pointing_game, localization]", target="outpu
     text = PIPE.format(target, measures, file(folder, data))
     if "," in target:
         text = text.replace("heatmap", "heatmap, facet=class")
-    return found(text, model or planted(Spot), inputs)
+    return findings(text, model or planted(Spot), inputs)
 
 
 # --- planted cases --------------------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ def slow_hit(image, boxes):
 
 def slow_part(image):
     """The largest part of what is at least .2 of the maximum, found by walking from pixel to pixel."""
-    strong = {place for place, value in np.ndenumerate(image) if value >= 0.2 * image.max()}
+    strong = {position for position, value in np.ndenumerate(image) if value >= 0.2 * image.max()}
     parts = []
     while strong:
         part, edge = set(), [min(strong)]
@@ -182,7 +182,9 @@ def test_the_box_of_the_largest_part():
 
 def test_positions_of_a_layer_stand_for_their_part_of_the_picture(tmp_path):
     name = file(tmp_path, coco([(0, "bee", 1, 1, 2, 2)]))
-    one = found(f"a.spatial | attribute(output[1]) | trust(pointing_game, boxes={name}) | present(heatmap)", "residual")
+    one = findings(
+        f"a.spatial | attribute(output[1]) | trust(pointing_game, boxes={name}) | present(heatmap)", "residual"
+    )
     y, x = np.unravel_index(np.argmax(one["field"].values.ordered(("input", "y", "x")).data[0]), (8, 8))
     peak = one["pointing_game"].values["peaks"][0, 0] + 0.5
     assert np.abs(peak - (np.array([y, x]) + 0.5) * 4).max() <= 2, "within the cell"
@@ -258,13 +260,13 @@ GOOD = coco([(0, "cat", 1, 2, 3, 4)])
 
 def test_voc_counts_from_one(tmp_path):
     voc = [{"name": "cat", "bndbox": {"xmin": 2, "ymin": 3, "xmax": 4, "ymax": 6}}]
-    place = FileContext(tmp_path, None, ("photos/picture-0",))
+    context = FileContext(tmp_path, None, ("photos/picture-0",))
     file(tmp_path, voc)
-    assert read("boxes.json", place) == ((0, "cat", 0, 0, 1.0, 2.0, 4.0, 6.0),)
+    assert read("boxes.json", context) == ((0, "cat", 0, 0, 1.0, 2.0, 4.0, 6.0),)
     file(tmp_path, GOOD)
-    assert read("boxes.json", place) == ((0, "cat", 0, 0, 1.0, 2.0, 4.0, 6.0),)
+    assert read("boxes.json", context) == ((0, "cat", 0, 0, 1.0, 2.0, 4.0, 6.0),)
     file(tmp_path, [{**voc[0], "filename": "other.jpg"}, {**voc[0], "filename": "picture-0"}])
-    assert len(read("boxes.json", place)) == 1
+    assert len(read("boxes.json", context)) == 1
     file(tmp_path, voc)
     with pytest.raises(Fail, match="picture of its boxes"):
         read("boxes.json", FileContext(tmp_path, None, ("a.jpg", "b.jpg")))

@@ -11,7 +11,7 @@ import slow
 import tiny
 import torch
 from closeness import close_to, within
-from measured import Narrow, Same, found, planted
+from measured import Narrow, Same, findings, planted
 from scipy.stats import spearmanr
 from slow import values
 
@@ -33,11 +33,11 @@ def text(measure: str, method: str = "linear", target: str = f"output[{CLASS}]",
 
 def linear(module: torch.nn.Module, image: torch.Tensor, index: int) -> np.ndarray:
     """(channel,) at `b`: activation x gradient in float64 with a hook of its own."""
-    kept = []
+    captured = []
 
     def hook(_module, _given, result):
         leaf = result.detach().clone().requires_grad_()
-        kept.append(leaf)
+        captured.append(leaf)
         return leaf.clone()
 
     handle = module.b.register_forward_hook(hook)
@@ -46,8 +46,8 @@ def linear(module: torch.nn.Module, image: torch.Tensor, index: int) -> np.ndarr
         score = module(image)[0, index]
     finally:
         handle.remove()
-    (slope,) = torch.autograd.grad(score, kept[-1])
-    return (kept[-1] * slope).sum((0, 2, 3)).detach().numpy()
+    (slope,) = torch.autograd.grad(score, captured[-1])
+    return (captured[-1] * slope).sum((0, 2, 3)).detach().numpy()
 
 
 def test_spearman():
@@ -63,7 +63,7 @@ def test_spearman():
 def test_every_stage_of_forgetting(optimized):
     """The copy's modules are made random by hand, from the last, and the attribution is written out for each."""
     adapter = slow.adapter("residual")
-    got = found(text("random_weights"), adapter, 1, optimized)["random_weights"].values
+    got = findings(text("random_weights"), adapter, 1, optimized)["random_weights"].values
     module, image = copy.deepcopy(adapter.module), tiny.images()
     own = linear(copy.deepcopy(module).double().eval(), image, CLASS)
     parts = random_weights.stages(module)
@@ -80,7 +80,7 @@ def test_every_stage_of_forgetting(optimized):
 def test_one_that_does_not_see_the_scores_fails():
     """Guided backprop through a layer with one channel is one map for all classes, but for a factor."""
     line = "input.pixel | attribute(output, method=guided_backprop) | trust(random_weights) | present(heatmap)"
-    finding = found(line, planted(Narrow))["random_weights"]
+    finding = findings(line, planted(Narrow))["random_weights"]
     close_to(finding.values["magnitude"][0, 0, 0], 1)
     assert "It does not explain the scores" in finding.warning
 
@@ -113,7 +113,7 @@ def test_the_network_is_as_it_was(method, monkeypatch):
         return a[1:] == b[1:] and all(torch.equal(a[0][k], b[0][k]) for k in a[0])
 
     before = state()
-    found(text("random_weights", method), adapter)
+    findings(text("random_weights", method), adapter)
     assert same(before, state())
     again, calls = random_weights.Reattribution.attributions, []
     for error in (KeyboardInterrupt, RuntimeError):
@@ -126,14 +126,14 @@ def test_the_network_is_as_it_was(method, monkeypatch):
 
         monkeypatch.setattr(random_weights.Reattribution, "attributions", stopped)
         with pytest.raises(error):
-            found(text("random_weights", method), adapter)
+            findings(text("random_weights", method), adapter)
         assert same(before, state())
         calls.clear()
 
 
 def test_an_attribution_without_weights_fails():
     """Every class is the same function of the picture, times a number: nothing learned can change the order."""
-    one = found("a.neuron | attribute(output) | top(3) | trust(random_weights) | present(bars)", planted(Same))
+    one = findings("a.neuron | attribute(output) | top(3) | trust(random_weights) | present(bars)", planted(Same))
     finding = one["random_weights"]
     close_to(finding.values["magnitude"][-1, 0, 0], 1)
     assert "fails the test of random weights" in finding.warning
@@ -141,7 +141,7 @@ def test_an_attribution_without_weights_fails():
 
 def test_few_atoms_are_no_evidence():
     """With six channels chance alone gives more than .5 now and then, which is no reason to warn."""
-    finding = found(text("random_weights"), "residual")["random_weights"]
+    finding = findings(text("random_weights"), "residual")["random_weights"]
     last = max(abs(finding.values[kind][-1, 0, 0]) for kind in ("signed", "magnitude"))
     assert last < 3 / np.sqrt(5) and not finding.warning
 
@@ -150,20 +150,20 @@ def test_few_atoms_are_no_evidence():
 @pytest.mark.parametrize("method", METHODS)
 def test_other_classes_one_by_one(method, optimized):
     """The same numbers as attributions to those classes, each asked for in a text of its own."""
-    one = found(text("class_sensitivity", method, more=", n=3"), "residual", 2, optimized)
+    one = findings(text("class_sensitivity", method, more=", n=3"), "residual", 2, optimized)
     got = one["class_sensitivity"].values
     for number in range(2):
-        for place, index in enumerate(got["others"][number, 0].tolist()):
+        for index, index in enumerate(got["others"][number, 0].tolist()):
             assert index != CLASS
             lines = [f"b.channel | attribute(output[{c}], method={method}) | present(bars)" for c in (CLASS, index)]
             own, other = (slow.last(slow.run(line, "residual", 2), "channel")[number] for line in lines)
             want = spearmanr(own, other).statistic
-            close_to(got["correlation"][place, number, 0], want)
+            close_to(got["correlation"][index, number, 0], want)
 
 
 def test_a_method_that_ignores_the_class_is_told():
     line = "a.spatial | attribute(output) | trust(class_sensitivity) | present(heatmap)"
-    finding = found(line, planted(Same))["class_sensitivity"]
+    finding = findings(line, planted(Same))["class_sensitivity"]
     close_to(finding.values["correlation"].min(), 1)
     assert "hardly depends on the class" in finding.warning
 
@@ -172,10 +172,10 @@ def test_a_method_that_ignores_the_class_is_told():
 @pytest.mark.parametrize("method", METHODS)
 def test_noisy_copies_one_by_one(method, optimized):
     adapter = slow.adapter("residual")
-    one = found(text("input_sensitivity", method, more=", n=4"), adapter, 2, optimized)
+    one = findings(text("input_sensitivity", method, more=", n=4"), adapter, 2, optimized)
     got = one["input_sensitivity"].values
     images, random = tiny.images(2), torch.Generator().manual_seed(1_000_003 + 2)
-    own = found(text("input_sensitivity", method, more=", n=2"), adapter, 2)["field"]
+    own = findings(text("input_sensitivity", method, more=", n=2"), adapter, 2)["field"]
     assert "measure" in own.values.dims
     base = attributed(adapter, images, method)
     largest, ratio = np.zeros_like(base), np.zeros(2)
@@ -205,7 +205,7 @@ def attributed(adapter, images, method):
 def test_a_constant_shift_of_the_input(method, moves):
     """The gradient does not see it; gradient x input changes by .1 times the gradient."""
     line = f"input.pixel | attribute(output[{CLASS}], method={method}) | trust(shift_invariance)"
-    finding = found(f"{line} | present(heatmap, facet=measure)", "residual")["shift_invariance"]
+    finding = findings(f"{line} | present(heatmap, facet=measure)", "residual")["shift_invariance"]
     pixels, scores = values("residual", tiny.images(), {"input": tiny.images().double().requires_grad_()})
     (slope,) = torch.autograd.grad(scores[0, CLASS], pixels["input"])
     want = np.abs(0.1 * slope.sum(1)[0].numpy()).ravel() if moves else np.zeros(tiny.SIZE**2)
@@ -220,7 +220,7 @@ def test_a_constant_shift_of_the_input(method, moves):
 )
 def test_the_seed_decides(measure):
     line = text(measure)
-    first, second, other = (found(t, "residual") for t in (line, line, f"set seed 5\n{line}"))
+    first, second, other = (findings(t, "residual") for t in (line, line, f"set seed 5\n{line}"))
     texts = [one["field"].trust[0][1] for one in (first, second, other)]
     assert texts[0] == texts[1]
     numbers = [[v for v in one[measure].values.values() if isinstance(v, np.ndarray)] for one in (first, second, other)]
@@ -238,7 +238,7 @@ def test_other_methods_are_asked_once():
     alone = slow.run(f"b.channel | attribute(output[{CLASS}], method={IG}) | present(bars)", "residual")
     assert results.reruns == alone.reruns and results.trusted == 0
     assert results.model_passes[1] == alone.model_passes[1] + 1
-    finding = found(text("agreement"), "residual")["agreement"]
+    finding = findings(text("agreement"), "residual")["agreement"]
     own = slow.last(slow.run(lines[0], "residual"), "channel")[0]
     other = slow.last(alone, "channel")[0]
     want = spearmanr(own, other).statistic

@@ -8,7 +8,7 @@ import slow
 import tiny
 import torch
 from closeness import close_to, within
-from measured import Product, found, planted
+from measured import Product, findings, planted
 from slow import part, values
 
 MODELS = ["residual", "joined", "tiny"]
@@ -38,7 +38,7 @@ def text(measure: str, rest: str = "", more: str = "") -> str:
 @pytest.mark.parametrize("model", MODELS)
 def test_path_dependence_path_by_path(model, optimized):
     paths, steps = 3, 8
-    got = found(text("path_dependence", more=f", n={paths}"), model, 2, optimized)["path_dependence"].values["paths"]
+    got = findings(text("path_dependence", more=f", n={paths}"), model, 2, optimized)["path_dependence"].values["paths"]
     for number in range(2):
         end = activation(model, number + 1)[number:]
         channels = end.shape[1]
@@ -57,7 +57,7 @@ def test_path_dependence_path_by_path(model, optimized):
 
 def test_path_dependence_of_a_product():
     """On the path (t^g, t^h) the first of two factors gets g / (g + h) of the product, by hand."""
-    one = found("a.channel | attribute(output[0]) | trust(path_dependence, n=40) | present(bars)", planted(Product))
+    one = findings("a.channel | attribute(output[0]) | trust(path_dependence, n=40) | present(bars)", planted(Product))
     paths = one["path_dependence"].values["paths"][:, 0, 0]
     image = tiny.images()[0]
     product = float(image[0].mean() * image[1].mean())
@@ -72,7 +72,7 @@ def test_path_dependence_of_a_product():
 
 
 def test_a_sum_has_no_path():
-    one = found("a.channel | attribute(output[1]) | trust(path_dependence) | present(bars)", planted(Product))
+    one = findings("a.channel | attribute(output[1]) | trust(path_dependence) | present(bars)", planted(Product))
     assert one["path_dependence"].values["spread"].max() < 1e-6
     close_to(one["path_dependence"].values["mean"][0, 0], tiny.images()[0, :2].mean((1, 2)))
 
@@ -81,7 +81,7 @@ def test_a_sum_has_no_path():
 @pytest.mark.parametrize("measure", ["deletion", "insertion"])
 @pytest.mark.parametrize("model", MODELS)
 def test_curves_step_by_step(model, measure, optimized):
-    got = found(text(measure), model, 2, optimized)[measure].values
+    got = findings(text(measure), model, 2, optimized)[measure].values
     for number in range(2):
         b = activation(model, number + 1)[number:]
         order = np.argsort(-linear(model, number), kind="stable")
@@ -99,12 +99,12 @@ def test_curves_step_by_step(model, measure, optimized):
 
 def test_a_curve_that_the_order_decides():
     """Of the classes' sum only the first two colours count, the first the more: deletion takes it first."""
-    one = found("a.channel | attribute(output[1]) | trust(deletion) | present(curve)", planted(Product))
+    one = findings("a.channel | attribute(output[1]) | trust(deletion) | present(curve)", planted(Product))
     means = tiny.images()[0, :2].mean((1, 2)).double()
     left = torch.tensor([float(means.sum()), float(means.min()), 0.0])
     scale = torch.zeros(3, len(tiny.LABELS), dtype=torch.float64)
-    kept = [means.clone(), torch.where(means == means.min(), means, 0.0), torch.zeros(2, dtype=torch.float64)]
-    for row, (own, total) in enumerate(zip(kept, left, strict=True)):
+    remaining = [means.clone(), torch.where(means == means.min(), means, 0.0), torch.zeros(2, dtype=torch.float64)]
+    for row, (own, total) in enumerate(zip(remaining, left, strict=True)):
         scale[row, :3] = torch.tensor([float(own.prod()), float(total), float(own[0])])
     want = scale.softmax(1)[:, 1].numpy()
     close_to(one["deletion"].values["scores"][0, 0, 0, [0, 10, 20]], want)
@@ -113,7 +113,7 @@ def test_a_curve_that_the_order_decides():
 @pytest.mark.parametrize("optimized", [True, False])
 @pytest.mark.parametrize("model", MODELS)
 def test_falls_one_by_one(model, optimized):
-    got = found(text("falsifiability", "| top(3) "), model, 1, optimized)["falsifiability"].values
+    got = findings(text("falsifiability", "| top(3) "), model, 1, optimized)["falsifiability"].values
     own, b = linear(model), activation(model)
     best = np.argsort(-own, kind="stable")[:3].tolist()
     whole = float(scores(model, b)[CLASS].detach())
@@ -134,7 +134,7 @@ def test_falls_one_by_one(model, optimized):
 def test_a_claim_that_is_true():
     """Of a sum every atom's claim holds to the digit."""
     line = "a.channel | attribute(output[1]) | top(1) | trust(falsifiability) | present(bars)"
-    got = found(line, planted(Product))["falsifiability"]
+    got = findings(line, planted(Product))["falsifiability"]
     close_to(got.values["alone"], got.values["claim"][..., None], dtype=np.float32)
     assert not got.warning
 
@@ -142,7 +142,7 @@ def test_a_claim_that_is_true():
 @pytest.mark.parametrize("optimized", [True, False])
 @pytest.mark.parametrize("model", MODELS)
 def test_completeness_and_infidelity(model, optimized):
-    one = found(text("[completeness, infidelity]"), model, 1, optimized)
+    one = findings(text("[completeness, infidelity]"), model, 1, optimized)
     own, b = linear(model), activation(model)
     whole = float(scores(model, b)[CLASS].detach())
     empty = float(scores(model, torch.zeros_like(b))[CLASS].detach())
@@ -164,20 +164,20 @@ def test_completeness_and_infidelity(model, optimized):
 
 def test_of_a_sum_nothing_is_left_to_explain():
     line = "a.channel | attribute(output[1]) | trust([completeness, infidelity]) | present(bars)"
-    one = found(line, planted(Product))
+    one = findings(line, planted(Product))
     assert abs(one["completeness"].values["error"]).max() < 1e-6
     assert one["infidelity"].values["scaled"].max() < 1e-8
 
 
 def test_integrated_gradients_that_miss_their_promise_are_told():
-    few = found(
+    few = findings(
         "a.channel | attribute(output[0], method=integrated_gradients(n_steps=1))"
         " | trust([completeness, path_dependence]) | present(bars)",
         planted(Product),
     )
     error = few["completeness"].values["error"]
     close_to(error, np.zeros_like(error), terms=1.0)  # one node is enough for a product
-    short = found(
+    short = findings(
         f"b.channel | attribute(output[{CLASS}], method=integrated_gradients(n_steps=1)) | trust(completeness)"
         " | present(bars)",
         "residual",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import slow
 import tiny
-from measured import found
+from measured import findings
 
 from bbilang.compiler.ir.serialize import from_json, to_json
 from bbilang.compiler.plan.plan import plan
@@ -38,7 +38,7 @@ def agree(one, inputs):
 )
 def test_every_measure(measure, inputs, optimized):
     text = f"b.channel | attribute(output[2]) | top(3) | trust({measure}, n=3) | present(bars)"
-    assert agree(found(text, "residual", inputs, optimized), inputs) > 0
+    assert agree(findings(text, "residual", inputs, optimized), inputs) > 0
 
 
 @pytest.mark.parametrize("optimized", [True, False])
@@ -47,7 +47,7 @@ def test_every_measure(measure, inputs, optimized):
 def test_every_way_to_an_attribution(measure, method, optimized):
     head = "b.spatial" if "occlusion" in method else "b.channel"
     text = f"{head} | attribute(output[2], method={method}) | top(3) | trust({measure}, n=3) | present(bars)"
-    agree(found(text, "joined", 1, optimized), 1)
+    agree(findings(text, "joined", 1, optimized), 1)
 
 
 @pytest.mark.parametrize("optimized", [True, False])
@@ -60,7 +60,7 @@ def test_every_target(measure, target, optimized):
     shown = "matrix" if "," in target.replace(", score", "") else "bars"
     facet = facet if shown == "matrix" else ""
     text = f"b.channel | attribute({target}) | top(3) | trust({measure}, n=3) | present({shown}{facet})"
-    agree(found(text, "residual", 2, optimized), 2)
+    agree(findings(text, "residual", 2, optimized), 2)
 
 
 @pytest.mark.parametrize("measure", sorted(name for name, kind in MEASURES.items() if not kind.boxed))
@@ -68,7 +68,7 @@ def test_optimized_or_not_the_words_are_the_same(measure):
     head = "input.pixel" if MEASURES[measure].input_only else "b.channel"
     drawn = "bars"
     text = f"{head} | attribute(output[2]) | top(3) | trust({measure}, n=3) | present({drawn})"
-    fast, plain = (found(text, "residual", 1, optimized)["field"] for optimized in (True, False))
+    fast, plain = (findings(text, "residual", 1, optimized)["field"] for optimized in (True, False))
     slow.close(fast.values.data, plain.values.data, 1e-3)
     assert len(fast.trust) == len(plain.trust) == 1 and bool(fast.trust[0][4]) == bool(plain.trust[0][4])
 

@@ -8,7 +8,7 @@ import slow
 import tiny
 import torch
 from closeness import close_to
-from measured import found
+from measured import findings
 from torch import nn
 
 from bbilang.runtime.trust import curves, road
@@ -62,7 +62,7 @@ def test_deletion_is_pixel_flipping(quantus, monkeypatch):
     """Neurons in the order of the attribution go to 0, 32 of 384 in a step; the class's probability is read."""
     monkeypatch.setattr(curves, "STEPS", 12)
     text = f"b.neuron | attribute(output[{CLASS}]) | trust(deletion) | present(curve)"
-    one = found(text, "residual", 2)
+    one = findings(text, "residual", 2)
     run, node = one["run"], one["node"]
     own = run.value(node.inputs[0]).values.ordered(("input", "channel", "y", "x")).data
     activation = slow.values("residual", tiny.images(2))[0]["b"].detach().numpy()
@@ -81,7 +81,7 @@ def test_deletion_is_pixel_flipping(quantus, monkeypatch):
 def test_max_sensitivity(quantus):
     """With the same noise, of an attribution that Quantus asks for itself: input x gradient, by hand."""
     text = f"input.pixel | attribute(output[{CLASS}]) | trust(input_sensitivity, n=5) | present(heatmap, facet=measure)"
-    got = found(text, "residual", 2)["input_sensitivity"].values["max_sensitivity"][:, 0]
+    got = findings(text, "residual", 2)["input_sensitivity"].values["max_sensitivity"][:, 0]
     random = torch.Generator().manual_seed(1_000_003 + 2)
 
     def explain(model, inputs, targets, **_):

@@ -8,7 +8,7 @@ import slow
 import tiny
 import torch
 from closeness import close_to
-from measured import found
+from measured import findings
 
 from bbilang.runtime.trust import road
 
@@ -17,7 +17,7 @@ TEXT = "input.pixel | attribute({}) | trust(road) | present(curve)"
 
 def filled(image, gone):
     """Every missing pixel is the weighted mean of the neighbours that it has: equations one by one, solved densely."""
-    places = [place for place in np.ndindex(gone.shape) if gone[place]]
+    places = [position for position in np.ndindex(gone.shape) if gone[position]]
     matrix, right = np.zeros((len(places), len(places))), np.zeros((len(places), 3))
     for row, (y, x) in enumerate(places):
         for dy in (-1, 0, 1):
@@ -40,16 +40,16 @@ def filled(image, gone):
 def test_the_slow_twin_of_the_whole_curve(monkeypatch):
     monkeypatch.setattr(road, "NOISE", 0.0)
     monkeypatch.setattr(road, "SHARES", (0.1, 0.3, 0.5))
-    one = found(TEXT.format("output[2]"), "residual")
+    one = findings(TEXT.format("output[2]"), "residual")
     image = tiny.images(1)[0].double().numpy()
     own = one["field"].values.ordered(("input", "y", "x")).data[0].astype(float)
-    order = sorted(np.ndindex(own.shape), key=lambda place: (-own[place], place))
+    order = sorted(np.ndindex(own.shape), key=lambda position: (-own[position], position))
     want = np.empty((2, 3))
     for row, first in enumerate((order, order[::-1])):
         for column, share in enumerate((0.1, 0.3, 0.5)):
             gone = np.zeros(own.shape, bool)
-            for place in first[: round(share * len(order))]:
-                gone[place] = True
+            for position in first[: round(share * len(order))]:
+                gone[position] = True
             changed = slow.prepared("residual", torch.from_numpy(filled(image, gone))[None])
             with torch.no_grad():
                 scores = slow.network("residual")(changed)
@@ -62,7 +62,7 @@ def test_the_slow_twin_of_the_whole_curve(monkeypatch):
 @pytest.mark.parametrize("inputs", [1, 2])
 @pytest.mark.parametrize("optimized", [True, False])
 def test_planned_is_counted(target, inputs, optimized):
-    one = found(TEXT.format(target), "residual", inputs, optimized)
+    one = findings(TEXT.format(target), "residual", inputs, optimized)
     steps = [step for step in one["plan"].steps if step.words.startswith("trust: ")]
     assert [step.bound for step in steps] == [False]
     assert one["run"].shared.trust_passes.rows == inputs * steps[0].passes == inputs * 2 * len(road.SHARES)

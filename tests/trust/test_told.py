@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import slow
 import tiny
-from measured import Same, found, planted
+from measured import Same, findings, planted
 from torch import nn
 
 from bbilang.compiler.ir.program import walk
@@ -90,7 +90,9 @@ def test_bars_count_whiskers_and_bars():
 
 def test_what_was_found_is_kept():
     """A record of the cache gives the same field back: notes of trust, curves and all."""
-    field = found("b.channel | attribute(output) | trust([deletion, path_dependence], n=2) | present(table)")["field"]
+    field = findings("b.channel | attribute(output) | trust([deletion, path_dependence], n=2) | present(table)")[
+        "field"
+    ]
     again = decode(encode(field))
     assert again.trust == field.trust and list(again.curves) == ["deletion"]
     assert (again.curves["deletion"].values.data == field.curves["deletion"].values.data).all()

@@ -230,16 +230,16 @@ def test_other_kinds_that_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_numbers_of_every_type() -> None:
     exact = torch.randint(0, 256, (3, 9, 9), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     shares = exact.double() / 255
-    wanted = run(input=shares.float()).data("element-1").values
+    expected = run(input=shares.float()).data("element-1").values
     for given in (
         shares, exact, shares.clone().requires_grad_(), shares.permute(1, 2, 0).numpy(), exact.numpy(),
         shares.numpy(), shares[None], exact.permute(1, 2, 0).numpy()[None], [shares],
         shares.permute(2, 1, 0).contiguous().permute(2, 1, 0),
     ):  # fmt: skip
-        found = run(input=given, input_size=9).data("element-1").values
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5)
+        actual = run(input=given, input_size=9).data("element-1").values
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5)
     half = run(input=shares.half()).data("element-1").values
-    np.testing.assert_allclose(half, wanted, rtol=0, atol=1e-2)
+    np.testing.assert_allclose(half, expected, rtol=0, atol=1e-2)
 
 
 @brings("Inputs", "a picture of 1 x 99,999,999 pixels", "refused with E414 before it is decoded")

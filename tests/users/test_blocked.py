@@ -41,8 +41,8 @@ class Partly(Net):
     def forward(self, x):
         x = self.a(x)
         with torch.no_grad():
-            kept = x.sigmoid()
-        return self.fc(self.b(x.relu() * kept + kept).relu().mean((2, 3)))
+            gate = x.sigmoid()
+        return self.fc(self.b(x.relu() * gate + gate).relu().mean((2, 3)))
 
 
 class Cut(nn.Module):
@@ -121,8 +121,8 @@ def test_a_way_beside_the_cut():
     for share in (0.25, 0.75):  # the midpoints of two steps from a black picture
         point = (black + (here - black) * share).requires_grad_()
         with torch.no_grad():
-            kept = point.sigmoid()
-        score = net.fc(net.b(point.relu() * kept + kept).relu().mean((2, 3)))[0, 1]
+            gate = point.sigmoid()
+        score = net.fc(net.b(point.relu() * gate + gate).relu().mean((2, 3)))[0, 1]
         steps.append(torch.autograd.grad(score, point)[0])
     want = ((here - black) * (steps[0] + steps[1]) / 2).sum(1)[0].numpy()
     method = "integrated_gradients(n_steps=2, quadrature=riemann_middle)"

@@ -29,5 +29,5 @@ def test_a_reference_to_what_is_not_shown_is_said():
 def test_a_reference_that_means_nothing_is_refused():
     with pytest.raises(bbilang.BbiError) as raised:
         bbilang.run(TEXT.format(8), model=NET, input=torch.rand(3, 12, 12), cache=False)
-    (found,) = raised.value.diagnostics
-    assert found.code == "E250" and TEXT.format(8)[found.span.start : found.span.end] == "[this](channel 8)"
+    (error,) = raised.value.diagnostics
+    assert error.code == "E250" and TEXT.format(8)[error.span.start : error.span.end] == "[this](channel 8)"

@@ -8,10 +8,10 @@ from closeness import close_to
 
 def test_a_sum_that_cancels_is_judged_by_its_terms():
     terms = np.float32([1e4, -1e4, 1.8e-3])
-    found, wanted = terms[0] + terms[2] + terms[1], terms.astype(float).sum()  # one rounding of 1e4
-    close_to(found, wanted, terms=np.abs(terms).sum(), roundings=2)
+    actual, expected = terms[0] + terms[2] + terms[1], terms.astype(float).sum()  # one rounding of 1e4
+    close_to(actual, expected, terms=np.abs(terms).sum(), roundings=2)
     with pytest.raises(AssertionError, match="off by"):
-        close_to(found, wanted, roundings=2)
+        close_to(actual, expected, roundings=2)
 
 
 def test_what_is_wrong_is_told_with_its_place():
@@ -24,9 +24,9 @@ def test_what_is_wrong_is_told_with_its_place():
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_equals_only_itself(value):
     close_to([value, 1.0], [value, 1.0])
-    for found, wanted in ((value, 1.0), (1.0, value)):
+    for actual, expected in ((value, 1.0), (1.0, value)):
         with pytest.raises(AssertionError):
-            close_to([found], [wanted])
+            close_to([actual], [expected])
 
 
 def test_zeros_must_be_zero():

@@ -59,12 +59,12 @@ def test_random_methods_in_company(net, pictures, name):
 @brings("Methods", "measures of trust for several pictures", "works: as for each picture alone")
 @pytest.mark.parametrize("measure", MEASURES)
 def test_random_measures_in_company(net, pictures, measure):
-    found = {}
+    measured = {}
     for name, given in {"both": pictures, 0: pictures[:1], 1: pictures[1:]}.items():
-        found[name] = findings(net, given, measure)
+        measured[name] = findings(net, given, measure)
     for one in (0, 1):
-        for key, (axis, both) in found["both"].items():
-            alone = found[one][key][1]
+        for key, (axis, both) in measured["both"].items():
+            alone = measured[one][key][1]
             close_to(np.take(both, [one], axis), alone, dtype=np.float32, roundings=8192, because="other batches")
 
 
@@ -93,14 +93,14 @@ def findings(net, given, measure):
         bbilang.run(f"{text} | present({style})", model=net, input=given, cache=False)
     finally:
         Run.__init__ = before
-    ((found,),) = (results.values() for results in seen[0].shared.trust_results.values())
-    wanted = {
+    ((measured,),) = (results.values() for results in seen[0].shared.trust_results.values())
+    expected = {
         key: (axes[key] + (measure == "deletion" and key == "scores"), value)
-        for key, value in found.values.items()
+        for key, value in measured.values.items()
         if key in axes
     }
-    assert wanted
-    return wanted
+    assert expected
+    return expected
 
 
 @brings("Methods", "`set seed` with noise baselines, noise or random masks", "works: it determines all random numbers")
@@ -123,6 +123,6 @@ def test_the_noise_baseline_is_one_picture_drawn_from_the_seed(net, pictures):
     text = (
         "input.pixel | attribute(output[0], method=integrated_gradients(baselines=noise, n_steps=2)) | present(heatmap)"
     )
-    found = values(text, Sums(), pictures, seed=5)
+    actual = values(text, Sums(), pictures, seed=5)
     noise = torch.rand(3, 12, 12, generator=torch.Generator().manual_seed(5))
-    close_to(found, torch.stack(pictures).sub(noise).sum(1), terms=6)
+    close_to(actual, torch.stack(pictures).sub(noise).sum(1), terms=6)

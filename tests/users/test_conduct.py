@@ -24,8 +24,8 @@ def pictures(count):
 
 
 def values(text, model, given, **options):
-    found = bbilang.run(f"e = {text}", model=model, input=given, cache=False, **options)
-    return found.data("e").values
+    page = bbilang.run(f"e = {text}", model=model, input=given, cache=False, **options)
+    return page.data("e").values
 
 
 class Mixing(nn.Module):
@@ -89,8 +89,8 @@ def test_rows_that_depend_on_each_other_run_alone(mix):
         cells.append(torch.stack(hidden))
     close_to(values("act.channel | attribute(output[1]) | present(bars)", network, given), torch.stack(plain))
     method = "occlusion(window=6, stride=6, baselines=zero)"
-    found = values(f"input.pixel | attribute(output[1], method={method}) | present(heatmap)", network, given)
-    close_to(found[:, ::6, ::6].reshape(2, -1), torch.stack(cells), terms=1)
+    actual = values(f"input.pixel | attribute(output[1], method={method}) | present(heatmap)", network, given)
+    close_to(actual[:, ::6, ::6].reshape(2, -1), torch.stack(cells), terms=1)
 
 
 def test_paths_masks_tangents_relevance_and_trust_of_rows_that_depend_on_each_other():
@@ -142,11 +142,11 @@ def test_a_module_that_takes_one_row():
 
     network, given = One().eval(), pictures(2)
     text = "input.pixel | attribute(output[1], method=integrated_gradients(n_steps=2)) | present(heatmap)"
-    found = values(text, network, given)
+    actual = values(text, network, given)
     for row, x in enumerate(given):
-        close_to(found[row], values(text, network, x, optimized=False))
+        close_to(actual[row], values(text, network, x, optimized=False))
     exported = torch.export.export(network, (given[:1],)).module()
-    close_to(values(text, exported, given), found)
+    close_to(values(text, exported, given), actual)
 
 
 def test_icons_of_rows_that_depend_on_each_other_are_made_alone():
@@ -171,14 +171,14 @@ def test_a_random_network_repeats_itself_and_the_page_says_so():
     before = torch.random.get_rng_state()
     pages = [bbilang.run(text, model=network, input=given, cache=False, settings={"seed": 3}) for _ in range(2)]
     assert torch.equal(before, torch.random.get_rng_state()), "the caller's own draws go on as if nothing had run"
-    found, network = [page.data("e").values for page in pages], network.module
-    assert np.array_equal(*found)
+    actual, network = [page.data("e").values for page in pages], network.module
+    assert np.array_equal(*actual)
     assert any("random" in warning and "seed 3" in warning for warning in pages[0].to_dict()["warnings"])
     for row, x in enumerate(given):  # by hand: the draw of seed 3 for one row
         base = network.act(network.first(x[None])).detach().requires_grad_()
         torch.manual_seed(3)
         score = network.head(F.dropout(network.second(base).mean((2, 3)), 0.5, training=True))[0, 1]
-        close_to(found[0][row], (torch.autograd.grad(score, base)[0] * base).sum((0, 2, 3)))
+        close_to(actual[0][row], (torch.autograd.grad(score, base)[0] * base).sum((0, 2, 3)))
     others = {bbilang.run(text, model=network, input=given, cache=False, settings={"seed": s}).data("e").values.tobytes() for s in range(4)}  # fmt: skip  # noqa: E501
     assert len(others) > 1
     path = "e = input.pixel | attribute(output[1], method=integrated_gradients(n_steps=64)) | present(heatmap)"

@@ -88,9 +88,9 @@ def test_the_numbers_of_a_flow_are_its_links(net, picture, tmp_path):
     assert data.axes == ("from", "to") and data.values.shape == (2 + 3 + 2,) * 2
     assert data.coords["column"][1].tolist() == [0, 0, 1, 1, 1, 2, 2]
     there = np.isfinite(data.values)
-    wanted = np.zeros_like(there)
-    wanted[:2, 2:5] = wanted[2:5, 5:] = True  # neighbours in columns
-    np.testing.assert_array_equal(there, wanted)
+    expected = np.zeros_like(there)
+    expected[:2, 2:5] = expected[2:5, 5:] = True  # neighbours in columns
+    np.testing.assert_array_equal(there, expected)
     pairs = page.results.fields["flow"].pairs
     close_to(data.values[:2, 2:5], pairs[0].values.ordered(("input", "group", "to.group")).data[0])
     close_to(data.values[2:5, 5:], pairs[1].values.ordered(("input", "group", "class")).data[0])
@@ -131,10 +131,10 @@ def test_a_table_has_every_pixel(net, tmp_path):
     image = picture[None].clone().requires_grad_()
     scores = net(image)[0]
     (gradient,) = torch.autograd.grad(scores.max(), image)
-    wanted = (gradient * image).sum(1)[0].detach().numpy()
+    expected = (gradient * image).sum(1)[0].detach().numpy()
     assert rows[81]["atom"] == "row 1, column 1"
-    found = np.array([float(row["value"]) for row in rows]).reshape(80, 80)
-    close_to(found, wanted, roundings=2**13, because="four digits are written")
+    actual = np.array([float(row["value"]) for row in rows]).reshape(80, 80)
+    close_to(actual, expected, roundings=2**13, because="four digits are written")
 
 
 def test_a_table_of_too_many_rows_is_refused(net, picture, tmp_path, monkeypatch):
@@ -160,8 +160,8 @@ where = low.neuron | activation | only(same) | present(heatmap, facet=channel)
         order = np.argsort(-maps.sum((1, 2)), kind="stable")[:2]
         close_to(page.data("again").values[number], maps.sum((1, 2))[order])
         where = page.data("where")
-        found = np.moveaxis(where.values, where.axes.index("channel"), 1)[number]
-        close_to(found, maps[order])
+        actual = np.moveaxis(where.values, where.axes.index("channel"), 1)[number]
+        close_to(actual, maps[order])
 
 
 @pytest.mark.parametrize("chosen", ["", "top(9)"])
@@ -174,7 +174,7 @@ def test_normalize_keeps_layers_apart(net, picture, scope, chosen):
     page = run(f"n = [low, high].neuron | activation | {stages}", net, picture)
     field = page.results.fields["n"]
     maps = activations(net, picture)
-    wanted = {name: own / (own.max((1, 2), keepdims=True).clip(1e-30) if scope == "channel" else own.max())
+    expected = {name: own / (own.max((1, 2), keepdims=True).clip(1e-30) if scope == "channel" else own.max())
               for name, own in maps.items()}  # fmt: skip
     if not chosen:
         (state,) = field.type.states
@@ -184,7 +184,7 @@ def test_normalize_keeps_layers_apart(net, picture, scope, chosen):
         for own, layer, channel in zip(values, atoms["layer"].data, atoms["channel"].data, strict=True):
             name = field.type.layers[layer]
             y, x = maps[name].shape[1:]
-            close_to(own[:y, :x], wanted[name][channel])
+            close_to(own[:y, :x], expected[name][channel])
         return
     values = field.values.data[0]
     places = list(zip(*(field.coords[c].data[0] for c in ("layer", "channel", "y", "x")), strict=True))
@@ -224,11 +224,11 @@ def test_a_list_of_layers_gives_what_each_gives_alone(net, picture, stages):
         lone = stages.replace(", per=layer", "")
         alone = run(f"e = {name}.channel | {lone} | present({style})", net, picture).results.fields["e"]
         dims = alone.values.dims
-        found = together.values.ordered(("layer", *dims)).data[number]
+        actual = together.values.ordered(("layer", *dims)).data[number]
         size = alone.values.sizes["channel"]
         here = tuple(slice(size) if d == "channel" else slice(None) for d in dims)
-        close_to(found[here], alone.values.data)
-        rest = np.delete(found, np.s_[:size], axis=dims.index("channel"))
+        close_to(actual[here], alone.values.data)
+        rest = np.delete(actual, np.s_[:size], axis=dims.index("channel"))
         assert np.isnan(rest).all()
 
 

@@ -117,9 +117,9 @@ def refusal(text, network):
 @brings("Methods", "relevance that overflows", "refused with E503, which names the overflow and what helps")
 def test_relevance_that_overflows_is_not_blamed_on_the_weights():
     text = "first.channel | attribute(output[0], method=lrp(bias=false)) | present(bars)"
-    found = refusal(text, Cancelling())
-    assert found.code == "E503" and "the relevance by `lrp` of `first`" in found.message
-    assert "epsilon" in found.help and "activations are finite" in found.help
+    error = refusal(text, Cancelling())
+    assert error.code == "E503" and "the relevance by `lrp` of `first`" in error.message
+    assert "epsilon" in error.help and "activations are finite" in error.help
     larger = shown(text.replace("bias=false", "bias=false, epsilon=1"), Cancelling())
     assert larger is not None
 
@@ -129,8 +129,8 @@ def test_gradients_that_overflow_are_not_blamed_on_the_weights():
         def forward(self, x):
             return self.head((self.late(x).mean((2, 3)) * 0).abs().sqrt())
 
-    found = refusal("late.channel | attribute(output[1]) | present(bars)", Steep())
-    assert found.code == "E503" and "the gradients of `late`" in found.message and "way back" in found.help
+    error = refusal("late.channel | attribute(output[1]) | present(bars)", Steep())
+    assert error.code == "E503" and "the gradients of `late`" in error.message and "way back" in error.help
 
 
 # --- what is left out -------------------------------------------------------------------------------------------------

@@ -62,8 +62,8 @@ def test_bounds(kind):
     began = time.process_time()
     with pytest.raises(BbiError) as raised:
         api.check(file, input="sample:chelsea")
-    found = {d.code for d in raised.value.diagnostics if d.severity == "error"}
-    assert len(found) == 1 and found <= set(code.split(" or "))
+    codes = {d.code for d in raised.value.diagnostics if d.severity == "error"}
+    assert len(codes) == 1 and codes <= set(code.split(" or "))
     assert time.process_time() - began < 10  # a minute and more before there were bounds
     assert all(len(line) < 1000 for line in str(raised.value).splitlines())
 
@@ -149,9 +149,9 @@ def test_the_editor_survives(kind):
     document = Document("page.bbi", text)
     began = time.process_time()
     assert document.state.diagnostics
-    for place in (len(text) // 2, len(text) - 3):
-        complete(document, place)
-        hover(document, place)
+    for offset in (len(text) // 2, len(text) - 3):
+        complete(document, offset)
+        hover(document, offset)
     document.update(text + " ")
     assert document.state.diagnostics
     assert time.process_time() - began < 20

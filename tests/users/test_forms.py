@@ -94,14 +94,14 @@ def test_changed_forms(name, count, forms):
     for _ in range(count):
         made = changed(form, known, chance)
         try:
-            found = read(made)
+            read_back = read(made)
         except BbiError as error:
             refused += 1
             assert str(error) and {d.code for d in error.diagnostics} <= {"E101", "E102", "E132", "E133"}
             continue
         fine += 1
         if name != "tree":
-            program_to_json(found)
+            program_to_json(read_back)
     assert refused > count // 4 and fine > count // 40
 
 

@@ -77,9 +77,9 @@ def without_collector():
 
 
 def alive():
-    found = [x for x in (one() for one in Seen.tensors) if x is not None]
+    tensors = [x for x in (one() for one in Seen.tensors) if x is not None]
     Seen.tensors.clear()
-    return len(found)
+    return len(tensors)
 
 
 def resident():

@@ -27,9 +27,9 @@ def run(text: str, model: Any, given: Any, **options: Any) -> Any:
 def refused(code: str, *words: str, text: str = BANDS, model: Any, given: Any, **options: Any) -> str:
     with pytest.raises(BbiError) as caught:
         run(text, model, given, **options)
-    (found,) = caught.value.diagnostics
+    (diagnostic,) = caught.value.diagnostics
     said = str(caught.value)
-    assert found.code == code and all(word in said for word in words), said
+    assert diagnostic.code == code and all(word in said for word in words), said
     return said
 
 
@@ -62,14 +62,14 @@ def products(model: nn.Module, given: Tensor, target: int) -> Tensor:
 @pytest.mark.parametrize("channels", [1, 2, 4, 12])
 def test_inputs_of_other_channels(channels: int) -> None:
     model, given = convolutional(channels), image(channels)
-    wanted = products(model, given, 1)
+    expected = products(model, given, 1)
     for one in (given, given[None], given.permute(1, 2, 0).numpy(), given.double()):
-        found = run("input.pixel | attribute(output[1]) | present(heatmap)", model, one).data("element-1")
-        close_to(found.values, wanted.sum(0), terms=wanted.abs().sum())
+        actual = run("input.pixel | attribute(output[1]) | present(heatmap)", model, one).data("element-1")
+        close_to(actual.values, expected.sum(0), terms=expected.abs().sum())
     if channels in (2, 4, 12):
-        found = run(BANDS, model, given).data("element-1")
-        assert found.axes == ("channel",)
-        close_to(found.values, wanted.sum((1, 2)), terms=wanted.abs().sum())
+        actual = run(BANDS, model, given).data("element-1")
+        assert actual.axes == ("channel",)
+        close_to(actual.values, expected.sum((1, 2)), terms=expected.abs().sum())
 
 
 @brings("Inputs", "a photo for a network with 2, 4 or 12 channels", "refused with E418; channels are never dropped")
@@ -154,8 +154,8 @@ def test_icons_of_other_channels() -> None:
 def test_methods_on_four_channels(method: str) -> None:
     """Complete where the method is; else against a loop over the places."""
     model, given = convolutional(4), image(4, 9, 9)
-    found = run(f"input.pixel | attribute(output[1], method={method}) | present(heatmap)", model, given)
-    values = torch.from_numpy(found.data("element-1").values)
+    actual = run(f"input.pixel | attribute(output[1], method={method}) | present(heatmap)", model, given)
+    values = torch.from_numpy(actual.data("element-1").values)
     with torch.no_grad():
         score, black = model(given[None])[0, 1], model(torch.zeros_like(given)[None])[0, 1]
         if "gradients" in method:
@@ -252,9 +252,9 @@ def test_a_crop_of_a_callers_module() -> None:
     for given in (model, bbilang.adapt(model, 16)):
         page = run(text, given, picture)
         seen = page.results.pictures[0].image
-        wanted = products(model, seen, 1)
+        expected = products(model, seen, 1)
         assert seen.shape == (3, 12, 20)
-        close_to(page.data("element-1").values, wanted.sum(0), terms=wanted.abs().sum())
+        close_to(page.data("element-1").values, expected.sum(0), terms=expected.abs().sum())
 
 
 @brings("Inputs", "a network with a non-square input", "works: it sees the whole picture, resized to that shape")
@@ -333,18 +333,18 @@ def numbers(*shape: int) -> Tensor:
 @brings("Inputs", "a vector for a network of linear layers", "works: `input.channel`, hidden layers, bars")
 def test_vectors() -> None:
     model, given = perceptron(), numbers(6)
-    wanted = products(model, given, 1)
+    expected = products(model, given, 1)
     for one in (given, given[None], given.numpy(), [given], given.double()):
-        found = run("input.channel | attribute(output[1]) | top(4) | present(bars)", model, one).data("element-1")
-        order = torch.argsort(wanted, descending=True)[:4]
-        assert found.coords["channel"][1].tolist() == order.tolist()
-        close_to(found.values, wanted[order], terms=wanted.abs().sum())
+        actual = run("input.channel | attribute(output[1]) | top(4) | present(bars)", model, one).data("element-1")
+        order = torch.argsort(expected, descending=True)[:4]
+        assert actual.coords["channel"][1].tolist() == order.tolist()
+        close_to(actual.values, expected[order], terms=expected.abs().sum())
     hidden = model[0](given).detach()
-    found = run('"0".channel | attribute(output[1]) | present(bars)', model, given).data("element-1")
-    close_to(found.values, products(model[1:], hidden, 1), terms=hidden.abs().sum())
+    actual = run('"0".channel | attribute(output[1]) | present(bars)', model, given).data("element-1")
+    close_to(actual.values, products(model[1:], hidden, 1), terms=hidden.abs().sum())
     several = run("input.channel | attribute(output[1]) | present(bars)", model, torch.stack([given, -given]))
     assert several.data("element-1").axes == ("input", "channel")
-    close_to(several.data("element-1").values[1], products(model, -given, 1), terms=wanted.abs().sum())
+    close_to(several.data("element-1").values[1], products(model, -given, 1), terms=expected.abs().sum())
 
 
 @brings("Inputs", "column names: `adapt(..., columns=[...])`", "works: bars are labelled with them")
@@ -364,25 +364,25 @@ def test_columns() -> None:
 @pytest.mark.parametrize("model, shape", [(signals(), (2, 20)), (Recurrent(), (9, 4))], ids=["signal", "sequence"])
 def test_signals(model: nn.Module, shape: tuple[int, int]) -> None:
     given = numbers(*shape)
-    wanted = products(model, given, 1)
+    expected = products(model, given, 1)
     along = shape.index(max(shape))
     for one in (given, given[None]):
-        found = run("input.spatial | attribute(output[1]) | present(bars)", model, one).data("element-1")
-        assert found.axes == ("x",)
-        close_to(found.values, wanted.sum(1 - along), terms=wanted.abs().sum())
-    found = run("input.channel | attribute(output[1]) | present(bars)", model, given).data("element-1")
-    close_to(found.values, wanted.sum(along), terms=wanted.abs().sum())
+        actual = run("input.spatial | attribute(output[1]) | present(bars)", model, one).data("element-1")
+        assert actual.axes == ("x",)
+        close_to(actual.values, expected.sum(1 - along), terms=expected.abs().sum())
+    actual = run("input.channel | attribute(output[1]) | present(bars)", model, given).data("element-1")
+    close_to(actual.values, expected.sum(along), terms=expected.abs().sum())
     entries = run("input.neuron | attribute(output[1]) | top(1) | present(bars)", model, given).data("element-1")
-    close_to(entries.values, wanted.max()[None], terms=wanted.abs().sum())
+    close_to(entries.values, expected.max()[None], terms=expected.abs().sum())
 
 
 def test_hidden_layers_of_signals() -> None:
     model, given = signals(), numbers(2, 20)
     hidden = model[0](given[None])[0].detach()
-    wanted = products(model[1:], hidden, 2)
+    expected = products(model[1:], hidden, 2)
     for atom, axis in (("spatial", 0), ("channel", 1)):
-        found = run(f'"0".{atom} | attribute(output[2]) | present(bars)', model, given).data("element-1")
-        close_to(found.values, wanted.sum(axis), terms=wanted.abs().sum())
+        actual = run(f'"0".{atom} | attribute(output[2]) | present(bars)', model, given).data("element-1")
+        close_to(actual.values, expected.sum(axis), terms=expected.abs().sum())
 
 
 def test_a_path_over_a_vector_is_complete() -> None:
@@ -461,12 +461,12 @@ def test_layers_with_names_of_the_language() -> None:
     score = model.last(middle.relu())[0, 1]
     for name, value in (("input", first), ("output", middle)):
         (gradient,) = torch.autograd.grad(score, value, retain_graph=True)
-        wanted = (value * gradient).detach()[0].reshape(value.shape[1], -1)
-        close_to(of_layer(f'"{name}".channel'), wanted.sum(1), terms=wanted.abs().sum())
+        expected = (value * gradient).detach()[0].reshape(value.shape[1], -1)
+        close_to(of_layer(f'"{name}".channel'), expected.sum(1), terms=expected.abs().sum())
     (gradient,) = torch.autograd.grad(middle[0, 3], first)  # atoms of the layer `output`, not classes
-    wanted = (first * gradient).detach()[0].flatten(1)
+    expected = (first * gradient).detach()[0].flatten(1)
     text = '"input".channel | attribute("output".channel[3]) | present(bars)'
-    close_to(run(text, model, given).data("element-1").values, wanted.sum(1), terms=wanted.abs().sum())
+    close_to(run(text, model, given).data("element-1").values, expected.sum(1), terms=expected.abs().sum())
 
 
 @brings("Networks", "a module with two names", "works: either name refers to it")
@@ -496,9 +496,9 @@ def test_a_wrong_quoted_name_is_no_layer() -> None:
 def test_scripted_modules(how: str) -> None:
     model, given = convolutional(3), image(3)
     made = torch.jit.script(model) if how == "script" else torch.jit.trace(model, given[None])
-    wanted = products(model, given, 1)
-    found = run("input.pixel | attribute(output[1]) | present(heatmap)", made, given).data("element-1")
-    close_to(found.values, wanted.sum(0), terms=wanted.abs().sum())
+    expected = products(model, given, 1)
+    actual = run("input.pixel | attribute(output[1]) | present(heatmap)", made, given).data("element-1")
+    close_to(actual.values, expected.sum(0), terms=expected.abs().sum())
     refused("E502", "scripted", text='"0".channel | present(bars)', model=made, given=given)
     for method in ("guided_backprop", "deconvnet", "lrp"):  # their rules would silently not apply
         text = f"input.pixel | attribute(output, method={method}) | present(heatmap)"
@@ -523,8 +523,8 @@ def test_mean_and_deviation_of_each_channel() -> None:
     mean = torch.tensor([0.1, 0.2, 0.3, 0.4]).view(4, 1, 1)
     leaf = given.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(model(((leaf - mean) / 0.5)[None])[0, 1], leaf)
-    wanted = (leaf * gradient).detach()
-    close_to(run(text, model, given).data("element-1").values, wanted.sum(0), terms=wanted.abs().sum())
+    expected = (leaf * gradient).detach()
+    close_to(run(text, model, given).data("element-1").values, expected.sum(0), terms=expected.abs().sum())
     refused("E213", "4, one a channel", text=text.replace(", 0.4]", "]"), model=model, given=given)
 
 

@@ -110,17 +110,17 @@ def test_a_changed_network_gives_what_a_fresh_one_gives(change, tmp_path):
     text = "\n".join(f"e{at} = {line}" for at, line in enumerate(ASKED.values()))
     network, fresh = Net().eval(), Net().eval()
 
-    def found(model, cache):
+    def numbers(model, cache):
         page = bbilang.run(text, model=model, input=X, cache=cache)
         return [page.data(f"e{at}").values for at in range(len(ASKED))]
 
     for cache in (False, Cache(tmp_path)):
-        before = found(network, cache)
+        before = numbers(network, cache)
     change(network)
     change(fresh)
-    want = found(fresh, False)
+    want = numbers(fresh, False)
     for cache in (False, Cache(tmp_path)):
-        for name, had, right in zip(ASKED, found(network, cache), want, strict=True):
+        for name, had, right in zip(ASKED, numbers(network, cache), want, strict=True):
             close_to(had, right, because=name)
     assert any(not np.array_equal(old, right) for old, right in zip(before, want, strict=True))
     base = fresh.r(fresh.c(X[None])).detach()  # and a fresh one gives what autograd gives

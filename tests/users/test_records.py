@@ -91,8 +91,8 @@ class Net(nn.Module):
         self.part, self.read, self.after, self.fc = Part(wrap), read, nn.Conv2d(4, 4, 3), nn.Linear(4, 3)
 
     def forward(self, x):
-        found = self.read(self.part(x)).relu()
-        return self.fc(self.after(found).relu().mean((2, 3)))
+        result = self.read(self.part(x)).relu()
+        return self.fc(self.after(result).relu().mean((2, 3)))
 
 
 def numbers(net, text):
@@ -107,20 +107,20 @@ PICTURE = torch.rand(3, 8, 8)
 @pytest.mark.parametrize("kind", KINDS)
 def test_at_the_record_as_at_the_module_inside(kind):
     net = Net(*KINDS[kind]).eval()
-    found, seen = None, {}
+    actual, seen = None, {}
     handle = net.part.conv.register_forward_hook(lambda m, a, r: seen.update(at=r))
     (want,) = torch.autograd.grad(net(PICTURE[None])[0, 1], seen["at"])
     want = (want * seen["at"]).sum(1)[0].detach()
     handle.remove()
     for method in METHODS:
-        found = {
+        actual = {
             layer: numbers(net, f'"{layer}".spatial | attribute(output[1], method={method})')
             for layer in ("part", "part.conv")
         }
-        assert np.abs(found["part"]).max() > 0, method
-        close_to(found["part"], found["part.conv"], roundings=100)
+        assert np.abs(actual["part"]).max() > 0, method
+        close_to(actual["part"], actual["part.conv"], roundings=100)
         if method == "linear":
-            close_to(found["part"], want, roundings=100)
+            close_to(actual["part"], want, roundings=100)
 
 
 @brings("Networks", "a layer that returns its tensors inside a custom class", "refused with E502")
@@ -167,7 +167,7 @@ def test_the_scores_of_a_record():
     (slope,) = torch.autograd.grad(net(pixels)["logits"][0, 2], pixels)
     want = (slope * pixels).sum(1)[0].detach()
     for method in ("linear", "integrated_gradients(n_steps=1)"):
-        found = numbers(adapted, f"input.pixel | attribute(output[2], method={method})")
-        assert np.abs(found).max() > 0
+        actual = numbers(adapted, f"input.pixel | attribute(output[2], method={method})")
+        assert np.abs(actual).max() > 0
         if method == "linear":
-            close_to(found, want, roundings=100)
+            close_to(actual, want, roundings=100)

@@ -42,8 +42,8 @@ def attributed(network, method, target="output[1]", at="input.pixel"):
 def refusal(network, method):
     with pytest.raises(bbilang.BbiError) as caught:
         attributed(network, method)
-    (diagnostic,) = caught.value.diagnostics
-    return diagnostic
+    (error,) = caught.value.diagnostics
+    return error
 
 
 def by_hand(method, high=float("inf")):
@@ -177,8 +177,8 @@ OTHERS = {
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("method", ["guided_backprop", "deconvnet"])
 def test_what_rectifies_otherwise_is_refused(method, name):
-    found = refusal(Net(OTHERS[name]), method)
-    assert found.code == "E515" and method in found.message and found.span is not None and found.help
+    error = refusal(Net(OTHERS[name]), method)
+    assert error.code == "E515" and method in error.message and error.span is not None and error.help
 
 
 PLAIN = {
@@ -227,9 +227,9 @@ RELEVANCE = ("lrp", "lrp(composite=epsilon_gamma_box)", "excitation_backprop", "
     ids=["relu", "dropout"],
 )
 def test_in_place_after_linear_on_tokens(method, inside, outside):
-    found, wanted = attributed(Tokens(inside), method), attributed(Tokens(outside), method)
-    assert np.abs(wanted).max() > 0
-    close_to(found, wanted)
+    actual, expected = attributed(Tokens(inside), method), attributed(Tokens(outside), method)
+    assert np.abs(expected).max() > 0
+    close_to(actual, expected)
 
 
 def added(x):
@@ -272,8 +272,8 @@ def test_relevance_of_what_was_written_over_later_is_refused():
         constant.add_(100)
         return total
 
-    found = refusal(Net(late), "lrp")
-    assert found.code == "E515" and "changed in place" in found.message
+    error = refusal(Net(late), "lrp")
+    assert error.code == "E515" and "changed in place" in error.message
 
 
 class Seen(nn.Module):

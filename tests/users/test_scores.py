@@ -68,14 +68,14 @@ def linear(net, picture, score):
 @pytest.mark.parametrize("form", FORMS)
 def test_where_the_scores_are(pictures, form):
     net = Net(FORMS[form])
-    found = page(LINE.format("output[1]"), net, pictures)
+    actual = page(LINE.format("output[1]"), net, pictures)
     for number, picture in enumerate(pictures):
-        wanted, terms = linear(net, picture, lambda s: s[1])
-        close_to(found.data("element-1").values[number], wanted, terms=terms)
+        expected, terms = linear(net, picture, lambda s: s[1])
+        close_to(actual.data("element-1").values[number], expected, terms=terms)
         best = scores(net, [picture])[0].softmax(0).max()
-        assert found.view.predictions[number].top[0][1] == pytest.approx(float(best), rel=1e-5)
+        assert actual.view.predictions[number].top[0][1] == pytest.approx(float(best), rel=1e-5)
     alone = page(LINE.format("output[1]"), net, pictures[:1]).data("element-1").values
-    close_to(alone, found.data("element-1").values[0], roundings=2048)
+    close_to(alone, actual.data("element-1").values[0], roundings=2048)
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients(n_steps=2)", "smoothgrad(n_samples=2)", "guided_backprop"])
@@ -83,8 +83,8 @@ def test_where_the_scores_are(pictures, form):
 def test_other_methods_follow(pictures, form, method):
     """Every method sees the same network as one that gives the scores alone."""
     text = LINE.format(f"output[2], method={method}")
-    found, plain = (page(text, net, pictures).data("element-1").values for net in (Net(FORMS[form]), Net()))
-    close_to(found, plain, roundings=4096)
+    actual, plain = (page(text, net, pictures).data("element-1").values for net in (Net(FORMS[form]), Net()))
+    close_to(actual, plain, roundings=4096)
 
 
 def test_the_network_itself_is_looked_into(pictures):
@@ -116,21 +116,21 @@ def test_several_candidates(pictures, form):
     make, names, right = AMBIGUOUS[form]
     with pytest.raises(bbilang.BbiError) as caught:
         page(LINE.format("output"), Net(make), pictures)
-    (found,) = caught.value.diagnostics
-    assert found.code == "E247" and all(f"`{name}`" in found.message for name in names)
-    assert f'output = "{names[-1]}"' in found.help and "`fc`" in found.message
-    wanted, terms = linear(Net(), pictures[0], lambda s: s[1])
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "E247" and all(f"`{name}`" in diagnostic.message for name in names)
+    assert f'output = "{names[-1]}"' in diagnostic.help and "`fc`" in diagnostic.message
+    expected, terms = linear(Net(), pictures[0], lambda s: s[1])
     for name in (right, "fc"):
         shown = page(f'output = "{name}"\n{LINE.format("output[1]")}', Net(make), pictures)
-        close_to(shown.data("element-1").values[0], wanted, terms=terms)
+        close_to(shown.data("element-1").values[0], expected, terms=terms)
     named = adapt(Net(make), (SIZE, SIZE), output=right)
-    close_to(page(LINE.format("output[1]"), named, pictures).data("element-1").values[0], wanted, terms=terms)
+    close_to(page(LINE.format("output[1]"), named, pictures).data("element-1").values[0], expected, terms=terms)
 
 
 def test_layers_need_no_scores(pictures):
     """What asks for no scores works where nobody knows them, and the page says nothing of a prediction."""
-    found = page("a.channel | present(bars)", Net(AMBIGUOUS["two vectors in a tuple"][0]), pictures)
-    assert found.view.predictions == ()
+    page_shown = page("a.channel | present(bars)", Net(AMBIGUOUS["two vectors in a tuple"][0]), pictures)
+    assert page_shown.view.predictions == ()
 
 
 SHAPES = {
@@ -152,12 +152,12 @@ def test_what_is_no_vector(pictures, form):
     make, said, help = SHAPES[form]
     with pytest.raises(bbilang.BbiError) as caught:
         page(LINE.format("output"), Net(make), pictures)
-    (found,) = caught.value.diagnostics
-    assert found.code == "E247" and said in found.message and help in found.help
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "E247" and said in diagnostic.message and help in diagnostic.help
     with pytest.raises(bbilang.BbiError) as caught:
         page(f'output = "a"\n{LINE.format("output")}', Net(make), pictures)
-    (found,) = caught.value.diagnostics
-    assert found.code == "E209" and "`a.neuron[5, 5, 0]`" in found.help
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "E209" and "`a.neuron[5, 5, 0]`" in diagnostic.help
     text = "input.pixel | attribute(a.neuron[5, 5, 0]) | present(heatmap)"
     assert np.abs(page(text, Net(make), pictures).data("element-1").values).max() > 0, "what is advised works"
 
@@ -199,8 +199,8 @@ def test_what_a_page_says(pictures, kind):
         best = own[number].sort(descending=True, stable=True)
         assert [label for label, _ in prediction.top] == [f"class {int(k)}" for k in best.indices[:3]]
         close_to([value for _, value in prediction.top], best.values[:3], roundings=4096)
-        wanted, terms = linear(net, pictures[number], lambda s: right(s[None])[0, 1])
-        close_to(shown.data("element-1").values[number], wanted, terms=terms)
+        expected, terms = linear(net, pictures[number], lambda s: right(s[None])[0, 1])
+        close_to(shown.data("element-1").values[number], expected, terms=terms)
 
 
 @brings("Scores", "a regression", "works: its value, without a probability")
@@ -233,8 +233,8 @@ def test_one_logit(pictures):
     text = f"set scores(kind=independent)\n{LINE.format('output[0, score=probability]')}"
     shown = page(text, net, pictures)
     close_to([p.top[0][1] for p in shown.view.predictions], torch.sigmoid(scores(net, pictures))[:, 0])
-    wanted, terms = linear(net, pictures[0], lambda s: torch.sigmoid(s)[0])
-    close_to(shown.data("element-1").values[0], wanted, terms=terms)
+    expected, terms = linear(net, pictures[0], lambda s: torch.sigmoid(s)[0])
+    close_to(shown.data("element-1").values[0], expected, terms=terms)
     with pytest.raises(bbilang.BbiError) as caught:
         page(text.replace("independent", "logits"), net, pictures)
     assert [d.code for d in caught.value.diagnostics] == ["E248"]
@@ -251,8 +251,8 @@ def test_several_labels(pictures):
     ):
         close_to([p.top[0][1] for p in shown.view.predictions], own.max(1).values)
         assert "do not add up to 100 %" in shown.html()
-        wanted, terms = linear(net, pictures[0], lambda s: torch.sigmoid(s)[3])
-        close_to(shown.data("element-1").values[0], wanted, terms=terms)
+        expected, terms = linear(net, pictures[0], lambda s: torch.sigmoid(s)[3])
+        close_to(shown.data("element-1").values[0], expected, terms=terms)
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients(n_steps=4)", "gradient"])
@@ -263,8 +263,8 @@ def test_the_probability_of_an_independent_class_by_other_methods(pictures, meth
     plain = adapt(Net(scale=20), (SIZE, SIZE), scores="independent")
     text = "a.channel | attribute(output[{}], method={}) | present(bars)"
     want = page(text.format("3", method), inside, pictures, optimized=optimized)
-    found = page(text.format("3, score=probability", method), plain, pictures, optimized=optimized)
-    close_to(found.data("element-1").values, want.data("element-1").values, roundings=4096)
+    actual = page(text.format("3, score=probability", method), plain, pictures, optimized=optimized)
+    close_to(actual.data("element-1").values, want.data("element-1").values, roundings=4096)
 
 
 @brings(

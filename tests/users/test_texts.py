@@ -87,16 +87,16 @@ def compared(adapter, line, optimized=True):
 @pytest.mark.parametrize("network", NETWORKS)
 @pytest.mark.parametrize("line", LINES)
 def test_a_text_in_company(network, line):
-    for found, alone in compared(adapt_text(NETWORKS[network](), Letters(), ["glad", "sad"]), LINES[line]):
-        count = min(len(alone), len(found))
-        close_to(found[:count], alone[:count])
-        assert np.isnan(found[count:]).all() and np.isnan(alone[count:]).all(), "tokens that are not there"
+    for actual, alone in compared(adapt_text(NETWORKS[network](), Letters(), ["glad", "sad"]), LINES[line]):
+        count = min(len(alone), len(actual))
+        close_to(actual[:count], alone[:count])
+        assert np.isnan(actual[count:]).all() and np.isnan(alone[count:]).all(), "tokens that are not there"
 
 
 def test_a_text_in_company_without_the_optimizer():
     for line in ("linear", "paths", "noise"):
-        for found, alone in compared(adapt_text(Mood(), Letters()), LINES[line], optimized=False):
-            close_to(found[: len(alone)], alone)
+        for actual, alone in compared(adapt_text(Mood(), Letters()), LINES[line], optimized=False):
+            close_to(actual[: len(alone)], alone)
 
 
 def test_the_numbers_are_those_of_autograd():
@@ -110,9 +110,9 @@ def test_the_numbers_are_those_of_autograd():
         vectors = network.embed(ids).detach().requires_grad_()
         score = network.head(torch.tanh(network.mix(vectors.cumsum(1))).mean(1))[0, 1]
         (gradient,) = torch.autograd.grad(score, vectors)
-        wanted = (gradient * vectors).sum(-1)[0].detach()
+        expected = (gradient * vectors).sum(-1)[0].detach()
         terms = (gradient * vectors).abs().sum(-1)[0].max()
-        close_to(values(page)[number][: len(text)], wanted, terms=terms)
+        close_to(values(page)[number][: len(text)], expected, terms=terms)
         scores = network(ids)[0].softmax(0)
         close_to(page.view.predictions[number].top[0][1], float(scores.detach().max()))
 
@@ -140,8 +140,8 @@ def test_a_transformer_in_company():
     adapter = adapt_text(network, Letters())
     name = "layer.0"
     for method in ("linear", "integrated_gradients(n_steps=3)", "smoothgrad(n_samples=3)"):
-        for found, alone in compared(adapter, f"{name}.token | attribute(output[1], method={method})"):
-            close_to(found[: len(alone)], alone, roundings=4096, because="two blocks with softmax and layer norm")
+        for actual, alone in compared(adapter, f"{name}.token | attribute(output[1], method={method})"):
+            close_to(actual[: len(alone)], alone, roundings=4096, because="two blocks with softmax and layer norm")
 
 
 @brings("Texts", "`factorize` and `trust` of texts of different lengths", "refused with E530")
@@ -185,13 +185,13 @@ class Encoder(nn.Module):
 @brings("Texts", "full layer paths with `adapt_text`", "works: with and without the wrapper's `model.`")
 def test_whole_paths():
     adapter = adapt_text(Encoder(), Letters())
-    found = [
+    actual = [
         values(bbilang.run(f"{name}.token | attribute(output[1]) | present(bars)", model=adapter, input="text:good",
                            cache=False))
         for name in ("layers.0", "enc.layers.0", "model.enc.layers.0")
     ]  # fmt: skip
-    assert np.abs(found[0]).max() > 0
-    assert np.array_equal(found[0], found[1]) and np.array_equal(found[0], found[2])
+    assert np.abs(actual[0]).max() > 0
+    assert np.array_equal(actual[0], actual[1]) and np.array_equal(actual[0], actual[2])
 
 
 class Second(nn.Module):
@@ -211,8 +211,8 @@ def test_a_layer_with_the_batch_second():
     adapter = adapt_text(Second(), Letters())
     with pytest.raises(bbilang.BbiError) as raised:
         bbilang.run("rnn.token | attribute(output[1]) | present(bars)", model=adapter, input="text:good")
-    (found,) = raised.value.diagnostics
-    assert found.code == "E502" and "batch_first=True" in found.help and (found.span.start, found.span.end) == (0, 3)
+    (error,) = raised.value.diagnostics
+    assert error.code == "E502" and "batch_first=True" in error.help and (error.span.start, error.span.end) == (0, 3)
     page = bbilang.run("embed.token | attribute(output[1]) | present(bars)", model=adapter, input="text:good")
     assert np.abs(page.data("element-1").values).max() > 0
 

@@ -281,8 +281,8 @@ class Folded(nn.Module):
     def forward(self, x):
         t = self.c(x)
         windows = self.w(t.unfold(2, 4, 4).unfold(3, 4, 4).permute(0, 2, 3, 1, 4, 5).reshape(-1, 4, 4, 4))
-        found = torch.relu(self.layer(t)).mean((2, 3))
-        return self.h(torch.cat([found, torch.tanh(self.side(windows)).mean((1, 2, 3)).view(len(x), 4)], 1)) ** 2
+        result = torch.relu(self.layer(t)).mean((2, 3))
+        return self.h(torch.cat([result, torch.tanh(self.side(windows)).mean((1, 2, 3)).view(len(x), 4)], 1)) ** 2
 
 
 @brings("Networks", "windows or patches of all pictures on one axis, next to the selected layer", "works: row by row")
@@ -292,20 +292,20 @@ def test_windows_of_all_pictures_in_one_axis():
     page = bbilang.run(f"{text} | present(bars)", model=network, input=x, cache=False)
 
     def visit(picture, put=None):
-        kept = []
+        captured = []
         hook = network.layer.register_forward_hook(
             lambda m, a, r: (
-                kept.append((r if put is None else put).detach().clone().requires_grad_()) or kept[0].clone()
+                captured.append((r if put is None else put).detach().clone().requires_grad_()) or captured[0].clone()
             )
         )
         score = network(picture[None])[0, 1]
         hook.remove()
-        return kept[0].detach(), torch.autograd.grad(score, kept[0])[0]
+        return captured[0].detach(), torch.autograd.grad(score, captured[0])[0]
 
     own, start = visit(x)[0], visit(torch.zeros_like(x))[0]
     slopes = [visit(x, start + (own - start) * (k + 1) / 3)[1] for k in range(3)]
-    wanted = ((own - start) * torch.stack(slopes).mean(0))[0].sum((1, 2))
-    close_to(page.data("element-1").values, wanted)
+    expected = ((own - start) * torch.stack(slopes).mean(0))[0].sum((1, 2))
+    close_to(page.data("element-1").values, expected)
 
     for inputs in ([x, x * 0.5], [x]):  # what was learnt of one picture says nothing of two, and the other way round
         if len(inputs) > 1:
@@ -313,7 +313,7 @@ def test_windows_of_all_pictures_in_one_axis():
                 bbilang.run(f"{text} | present(bars)", model=network, input=inputs, cache=False)
         else:
             again = bbilang.run(f"{text} | present(bars)", model=network, input=inputs, cache=False)
-            close_to(again.data("element-1").values.ravel(), wanted)
+            close_to(again.data("element-1").values.ravel(), expected)
 
 
 class Unfolded(nn.Module):

@@ -52,9 +52,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         content = server.content
         start = 0
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
-        if wanted and self.headers.get("If-Range") == server.etag:
-            start = int(wanted[1])
+        requested = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
+        if requested and self.headers.get("If-Range") == server.etag:
+            start = int(requested[1])
         if start >= len(content):
             self.send_error(416)
             return

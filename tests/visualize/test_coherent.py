@@ -29,10 +29,10 @@ def test_coefficients_are_the_articles_sum():
 
 
 def test_shares_find_planted_groups():
-    found = shares(LEFT @ PARTS, 2)
-    assert found.shape == (3, 2) and found.max(0) == pytest.approx([1, 1]) and found.min() >= 0
-    first = found[0].argmax()
-    assert found[1].argmax() == first != found[2].argmax()
+    actual = shares(LEFT @ PARTS, 2)
+    assert actual.shape == (3, 2) and actual.max(0) == pytest.approx([1, 1]) and actual.min() >= 0
+    first = actual[0].argmax()
+    assert actual[1].argmax() == first != actual[2].argmax()
     assert shares(-np.ones((3, 4)), 2).tolist() == [[0, 0]] * 3 and shares(np.ones((2, 4)), 6).shape == (2, 2)
 
 

@@ -11,14 +11,14 @@ from bbilang.runtime.featvis.parametrization import Fourier, frequency_scale, in
 def slow_picture(spectrum, size, decay):
     """One picture (3, size, size) by the sum over all frequencies; the other half is the complex conjugate."""
     values = np.zeros((3, size, size))
-    place = np.arange(size)
+    index = np.arange(size)
     for v in range(size):
         for u in range(size // 2 + 1):
             fy, fx = (v if v <= (size - 1) // 2 else v - size) / size, u / size
             f = max(np.hypot(fy, fx), 1 / size)
             scale = size / f * ((1 / 16) / f) ** (decay - 1) / 4
             twice = 1 if u == 0 or 2 * u == size else 2  # these columns hold their own conjugates
-            phase = 2 * np.pi * (fy * place[:, None] + fx * place[None, :])
+            phase = 2 * np.pi * (fy * index[:, None] + fx * index[None, :])
             for c in range(3):
                 real, imaginary = spectrum[c, v, u]
                 values[c] += twice * scale * (real * np.cos(phase) - imaginary * np.sin(phase)) / size**2

@@ -26,15 +26,15 @@ def asked(text: str, monkeypatch: pytest.MonkeyPatch, cache: object = False) -> 
     from bbilang.runtime.execution import full
     from bbilang.runtime.featvis.icon import Icon
 
-    found: list[Objective] = []
+    seen: list[Objective] = []
 
     def icons(job, adapter, objectives, *rest):
-        found.extend(objectives)
+        seen.extend(objectives)
         return [Icon(np.zeros((16, 16, 3), np.uint8), 0.0) for _ in objectives]
 
     monkeypatch.setattr(full, "make_icons", icons)
     bbilang.run(text, input="sample:chelsea", settings=TINY, cache=cache)
-    return found
+    return seen
 
 
 def test_each_wish_is_an_objective(monkeypatch):
@@ -55,24 +55,24 @@ def test_each_wish_is_an_objective(monkeypatch):
 
 def test_places(monkeypatch):
     text = "block6c.expand.neuron | activation | top(3) | present(featvis, place=true)"
-    found = asked(text, monkeypatch)
+    objectives = asked(text, monkeypatch)
     page = bbilang.run(text.replace("featvis, place=true", "bars"), input="sample:chelsea")
     coords = page.data("element-1").coords
     y, x, channel = (coords[c][1].ravel().tolist() for c in ("y", "x", "channel"))
-    assert [o.direction for o in found] == channel
-    assert [o.at for o in found] == [((b + 0.5) / 7, (c + 0.5) / 7) for b, c in zip(y, x, strict=True)]
+    assert [o.direction for o in objectives] == channel
+    assert [o.at for o in objectives] == [((b + 0.5) / 7, (c + 0.5) / 7) for b, c in zip(y, x, strict=True)]
     grid = asked("block6c.expand.spatial | activation | present(featvis, place=true)", monkeypatch)
     assert [o.at for o in grid] == [((i + 0.5) / 7, (j + 0.5) / 7) for i in range(7) for j in range(7)]
 
 
 def test_whole_layers(monkeypatch):
     text = f"[{LAYER}, block2a.expand].whole | activation | present(featvis, facet=layer{{}})"
-    found = asked(text.format(""), monkeypatch)
-    assert [(o.layer, o.kind, o.direction) for o in found] == [
+    objectives = asked(text.format(""), monkeypatch)
+    assert [(o.layer, o.kind, o.direction) for o in objectives] == [
         (LAYER, "caricature", ()),
         ("block2a.expand", "caricature", ()),
     ]
-    assert all(o.start is not None for o in found)
+    assert all(o.start is not None for o in objectives)
     assert {o.kind for o in asked(text.format(", objective=dream"), monkeypatch)} == {"dream"}
     with pytest.raises(BbiError) as refused:
         made(f"{LAYER}.whole | attribute(output) | present(featvis)")
@@ -137,9 +137,9 @@ def test_a_grid_remembers_whether_its_cells_cohere(monkeypatch):
     """Numbers that are recalled come with the icons that this text wishes, not with those of another."""
     text = "{}block6c.expand.spatial | activation | present(featvis)"
     for before in ("", "set featvis(coherence=2)\n", "set featvis(negative=true)\n", "", "set featvis(coherence=3)\n"):
-        found = asked(text.format(before), monkeypatch, cache=None)
-        assert len(found) == 49 and all(o.negative == ("negative" in before) for o in found)
-        assert {o.grid.groups if o.grid else 0 for o in found} == {int(before[-3]) if "coherence" in before else 0}
+        objectives = asked(text.format(before), monkeypatch, cache=None)
+        assert len(objectives) == 49 and all(o.negative == ("negative" in before) for o in objectives)
+        assert {o.grid.groups if o.grid else 0 for o in objectives} == {int(before[-3]) if "coherence" in before else 0}
 
 
 def test_tile():

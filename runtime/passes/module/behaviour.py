@@ -53,13 +53,13 @@ USUAL = Behaviour()
 
 
 def behaviour_of(adapter: Adapter) -> Behaviour:
-    """The result of `probe`; the usual behaviour where nobody probed."""
+    """Return the result of `probe`; the default behaviour of a module that was not probed."""
     behaviour: Behaviour = memo_of(_module(adapter)).get(KEY, USUAL)
     return behaviour
 
 
 def copy_behaviour(adapter: Adapter, original: Adapter) -> None:
-    """Give a copy with other weights the behaviour of its original: it is not probed."""
+    """Give a copy with other weights the behaviour of its original, so that it is not probed."""
     memo = memo_of(_module(original))
     memo_of(_module(adapter)).update({key: memo[key] for key in (KEY, ROWS) if key in memo})
 
@@ -73,8 +73,8 @@ def probe(
     cache: Cache | None = None,
 ) -> Behaviour:
     """Probe the module on the first of ``images`` (input, ...), unless that was done, in this process or, with a
-    ``cache``, in another. ``together``: several rows are going to be in one batch. A module that fails is taken to be
-    usual: its error shows in the pass itself.
+    ``cache``, in another. ``together``: several rows will be in one batch. A module that fails gets the default
+    behaviour: its error shows in the pass itself.
 
     Raises BbiError E520 where the same input gives another result each time although every source of randomness is
     seeded: no number would mean anything.
@@ -111,7 +111,7 @@ def _probed_rows(adapter: Adapter, one: Tensor, counter: Passes, store: ProbeSto
 
 
 def deterministic(behaviour: Behaviour) -> AbstractContextManager[None]:
-    """The context that a module runs in: a random one draws the same each time."""
+    """Return the context that a module runs in: a random one draws the same numbers each time."""
     return seeded(behaviour.seed) if behaviour.random else nullcontext()
 
 
@@ -120,7 +120,7 @@ def _module(adapter: Adapter) -> nn.Module:
 
 
 def _is_built_in(adapter: Adapter) -> bool:
-    """A network whose code ships with this package, as it was built: its behaviour is tested."""
+    """Return whether a network's code ships with this package, unchanged: its behaviour is tested."""
     module = _module(adapter)
     if not str(getattr(adapter, "definition", "")).startswith("bbilang.runtime.models."):
         return False

@@ -25,13 +25,13 @@ class _Once:
 
 
 def _once(*arguments: object, **named: object) -> Iterator[None]:
-    """Replaces the generator that makes a block without reentrance run again."""
+    """Replace the generator that makes a block without reentrance run again."""
     yield
 
 
 @contextmanager
 def differentiable(module: nn.Module) -> Iterator[None]:
-    """Inside, the module's derivatives are those of the operations that run."""
+    """Make the module's derivatives those of the operations that run, inside the context."""
     names = ("CheckpointFunction", "_checkpoint_without_reentrant_generator")
     before = [getattr(checkpoints, name) for name in names]
     parts = list(module.modules())
@@ -54,7 +54,7 @@ def differentiable(module: nn.Module) -> Iterator[None]:
 
 
 def own_tensors(part: nn.Module, held: str = "_parameters") -> list[Tensor]:
-    """The parameters (or buffers) that a module itself holds; as `parameters(recurse=False)` gives them, in a tenth of
+    """Return the parameters (or buffers) that a module itself holds; as `parameters(recurse=False)` does, in a tenth of
     its time, which a run spends at each borrowing."""
     if isinstance(part, torch.jit.ScriptModule):
         return list(part.parameters(False) if held == "_parameters" else part.buffers(False))
@@ -62,7 +62,7 @@ def own_tensors(part: nn.Module, held: str = "_parameters") -> list[Tensor]:
 
 
 def _without_inference(parts: list[nn.Module]) -> list[tuple[dict[str, Any], str, Any]]:
-    """Replace inference tensors by plain copies; gives (table, name, what it held) of each."""
+    """Replace inference tensors by plain copies. Returns (table, name, the tensor before) of each."""
     replaced: list[tuple[dict[str, Any], str, Any]] = []
     held = ("_parameters", "_buffers")
     if not any([tensor.is_inference() for part in parts for name in held for tensor in own_tensors(part, name)]):

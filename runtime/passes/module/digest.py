@@ -100,7 +100,7 @@ class _Digest:
         return hashlib.sha256("\n".join(self.words).encode(errors="surrogatepass")).hexdigest()
 
     def new(self, value: object) -> bool:
-        """Whether a value is seen for the first time; a repeated one is written as its number."""
+        """Return whether a value is seen for the first time; a repeated one is written as its number."""
         if id(value) in self.seen:
             self.put("again", self.seen[id(value)][0])
             return False
@@ -347,7 +347,7 @@ def _root(thing: object) -> str:
 
 
 def _python(kind: type) -> bool:
-    """Whether instances have no state outside Python (none of a compiled extension)."""
+    """Return whether instances have no state outside Python (none of a compiled extension)."""
     plain = (object, dict, list, tuple, set, frozenset)
     return all(base in plain or not _compiled(base) for base in kind.__mro__)
 
@@ -358,6 +358,6 @@ def _compiled(kind: type) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _library(name: str) -> bool:
-    """Whether a Python module belongs to an installed package."""
+    """Return whether a Python module belongs to an installed package."""
     file = getattr(sys.modules.get(name), "__file__", None) or ""
     return "site-packages" in file or "dist-packages" in file

@@ -30,7 +30,7 @@ _checked: ContextVar[weakref.WeakSet[nn.Module] | None] = ContextVar("_checked",
 
 @contextmanager
 def module_unchanged() -> Iterator[None]:
-    """Inside, modules count as unchanged once they were checked: passes themselves put hooks and stubs on them."""
+    """Treat modules as unchanged inside, once they were checked: passes themselves put hooks and stubs on them."""
     token = _checked.set(weakref.WeakSet()) if _checked.get() is None else None
     try:
         yield
@@ -40,7 +40,7 @@ def module_unchanged() -> Iterator[None]:
 
 
 def memo_of(module: nn.Module) -> dict[Hashable, Any]:
-    """The entries of the module as it is now: empty where it has changed. To be written to."""
+    """Return the writable entries of the module in its present state: empty where it has changed."""
     known, checked = _memories.get(module), _checked.get()
     if known is not None and checked is not None and module in checked:
         return known.entries

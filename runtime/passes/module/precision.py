@@ -14,7 +14,7 @@ _chosen: weakref.WeakKeyDictionary[nn.Module, tuple[torch.dtype, torch.dtype]] =
 
 
 def input_types(module: nn.Module) -> list[torch.dtype]:
-    """The dtypes that a module's input may need: that of its first floating-point parameter, then others."""
+    """Return the dtypes that a module's input may need: that of its first floating-point parameter, then others."""
     import torch
 
     dtypes = [p.dtype.to_real() for p in module.parameters() if p.is_floating_point() or p.is_complex()]
@@ -23,7 +23,8 @@ def input_types(module: nn.Module) -> list[torch.dtype]:
 
 
 def input_type(module: nn.Module) -> torch.dtype:
-    """The dtype of a module's input: what it was described with, else that of its first floating-point parameter."""
+    """Return the dtype of a module's input: that of its description, else that of its first floating-point
+    parameter."""
     import torch
 
     first = next((p.dtype.to_real() for p in module.parameters() if p.is_floating_point() or p.is_complex()), None)
@@ -41,7 +42,7 @@ def remember_input_type(module: nn.Module, dtype: torch.dtype) -> None:
 
 
 def promoted(value: Tensor, pictures: Tensor | None) -> Tensor:
-    """Promote a result to the dtype of the module's input, and at least to float32; what is not floating-point stays.
+    """Promote a result to the dtype of the module's input, and at least to float32; other dtypes stay.
     Differentiable."""
     import torch
 
@@ -51,5 +52,5 @@ def promoted(value: Tensor, pictures: Tensor | None) -> Tensor:
 
 
 def all_promoted(values: Mapping[str, Tensor], pictures: Tensor | None) -> dict[str, Tensor]:
-    """`promoted` of every value."""
+    """Return `promoted` of every value."""
     return {key: promoted(value, pictures) for key, value in values.items()}

@@ -31,7 +31,7 @@ class ProbeStore:
         self._known = cache is None  # whether the identity was looked for
 
     def repetition(self) -> Repetition | None:
-        """The result of `probe_repetition`; None where it is not stored."""
+        """Return the result of `probe_repetition`; None where it is not stored."""
         record = self._get("repetition", ("random", "opaque"))
         return None if record is None else Repetition(record["random"], record["opaque"])
 
@@ -39,7 +39,7 @@ class ProbeStore:
         self._put("repetition", {"random": result.random, "opaque": result.opaque})
 
     def rows(self) -> bool | None:
-        """The result of `probe_rows`; None where it is not stored."""
+        """Return the result of `probe_rows`; None where it is not stored."""
         record = self._get("rows", ("depend",))
         return None if record is None else record["depend"]
 
@@ -65,8 +65,8 @@ class ProbeStore:
         return None if self._identity is None else key_of({**self._identity, "probe": probe})
 
     def _identified(self) -> dict[str, object] | None:
-        """None where the module's code, attributes or tensors cannot be known: its fingerprint is then another one each
-        time."""
+        """Return the identity; None where the module's code, attributes or tensors cannot be known: its fingerprint is
+        then different each time."""
         adapter = self.adapter
         fingerprint = getattr(adapter, "fingerprint", None) if getattr(adapter, "knowable", False) else None
         code = code_of(adapter.module)

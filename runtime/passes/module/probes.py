@@ -37,8 +37,8 @@ class Repetition:
 
 @contextmanager
 def seeded(seed: int | None) -> Iterator[None]:
-    """Inside, random draws of torch, numpy and Python start from the seed, or from where they are with None; outside
-    their states are as before."""
+    """Start random draws of torch, numpy and Python from the seed inside, or from their current states with None;
+    restore their states afterwards."""
     devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
     of_python, of_numpy = python_random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices):
@@ -86,8 +86,8 @@ def probe_repetition(adapter: Adapter, one: Tensor, seed: int, counter: Passes) 
 
 
 def probe_rows(adapter: Adapter, one: Tensor, counter: Passes) -> bool | None:
-    """Whether a row's result depends on the other rows of its batch, or the module takes one row only. None where the
-    module does not run, or memory does not suffice.
+    """Return whether a row's result depends on the other rows of its batch, or the module takes one row only. None
+    where the module does not run, or memory does not suffice.
 
     The row stands twice between two equal others: whatever is sorted, averaged or taken from a neighbour, from the
     first or from the last row moves one of the two.
@@ -118,7 +118,7 @@ def probe_rows(adapter: Adapter, one: Tensor, counter: Passes) -> bool | None:
 
 
 def _run(adapter: Adapter, images: Tensor, grad: bool = False) -> list[Tensor]:
-    """Every tensor with a row axis that the module gives."""
+    """Return every tensor with a row axis in the module's result."""
     module = adapter.module
     with torch.inference_mode(False), frozen_module(module), torch.set_grad_enabled(grad):
         pixels = images.clone().to(adapter.device)
@@ -172,7 +172,7 @@ class _GradientsOff(TorchFunctionMode):
 
 
 def _has_custom_function(results: list[Tensor]) -> bool:
-    """Whether a custom autograd function is in the graph of some tensors."""
+    """Return whether a custom autograd function is in the graph of some tensors."""
     return any(
         isinstance(node, BackwardCFunction) or type(node).__name__ == "CppFunction" for node in graph_of(results)
     )

@@ -16,8 +16,8 @@ CONTAINERS = frozenset((dict, OrderedDict, defaultdict, list, set, deque))
 @contextmanager
 def restored(module: nn.Module) -> Iterator[None]:
     """Restore a module's attributes at the end: every attribute is then the object that it was, and every container
-    among them holds what it held. Features that the module keeps and caches that it fills (`self.cache[key] = bias`)
-    may otherwise be symbols of a graph, or tensors of a transform that is over."""
+    among them holds what it held. Features and caches that the module stores (`self.cache[key] = bias`) may otherwise
+    be symbols of a graph, or tensors of a finished transform."""
     filled: list[tuple[Any, Any]] = []
     empty: list[Any] = []  # most containers: the hooks that a module does not have
     for child in module.modules():
@@ -38,7 +38,7 @@ def restored(module: nn.Module) -> Iterator[None]:
 
 
 def _same(live: Any, was: Any) -> bool:
-    """Whether a container holds the same objects in the same order."""
+    """Return whether a container holds the same objects in the same order."""
     if len(live) != len(was):
         return False
     if isinstance(live, dict):

@@ -20,7 +20,7 @@ _PLAIN = (Tensor, str, bytes, int, float, complex, type(None), torch.dtype, torc
 
 
 def children_of(value: object) -> dict[Any, object] | None:
-    """Key, index or field -> its value; None for what has no parts."""
+    """Return key, index or field -> its value; None for what has no parts."""
     if isinstance(value, Mapping):
         return dict(value.items())
     if isinstance(value, tuple | list):
@@ -31,7 +31,7 @@ def children_of(value: object) -> dict[Any, object] | None:
 
 
 def tensor_path(value: object) -> Path | None:
-    """The path of the tensor that passes read; None where there is none."""
+    """Return the path of the tensor that passes read; None where there is none."""
     for kind in (_of_numbers, Tensor.__instancecheck__):
         if (path := _first(value, kind)) is not None:
             return path
@@ -56,20 +56,20 @@ def _first(value: object, accepts: Callable[[Tensor], bool]) -> Path | None:
 
 
 def value_at(value: object, path: Path) -> Any:
-    """The value at a path. Raises KeyError where there is none."""
+    """Return the value at a path. Raises KeyError where there is none."""
     for key in path:
         value = (children_of(value) or {})[key]
     return value
 
 
 def first_tensor(value: object) -> Tensor | None:
-    """The tensor that passes read; None where there is none."""
+    """Return the tensor that passes read; None where there is none."""
     path = tensor_path(value)
     return None if path is None else value_at(value, path)
 
 
 def tensors(value: object) -> Iterator[Tensor]:
-    """All tensors of a result, in order."""
+    """Yield all tensors of a result, in order."""
     if isinstance(value, Tensor):
         yield value
     for part in (children_of(value) or {}).values():
@@ -77,7 +77,7 @@ def tensors(value: object) -> Iterator[Tensor]:
 
 
 def map_leaves(value: object, change: Callable[[object], object]) -> object:
-    """The same structure with every leaf changed; a part without a changed leaf is returned as it is."""
+    """Return the same structure with every leaf changed; a part without a changed leaf is returned as it is."""
     parts = children_of(value)
     if parts is None:
         return change(value)
@@ -115,7 +115,7 @@ def _tuple_like(value: tuple[object, ...], parts: list[object]) -> object:
 
 
 def is_transparent(value: object) -> bool:
-    """Whether every tensor in it can be seen: an object of another kind may hide some."""
+    """Return whether every tensor in a result can be seen: an object of another kind may hide some."""
     parts = children_of(value)
     if parts is None:
         return isinstance(value, _PLAIN)
