@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice, product
 
-from bbilang.compiler.check.arguments import CheckError, Poisoned
+from bbilang.compiler.check.arguments.binding import CheckError, Poisoned
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.contract import Fail, Operation, Parameter, Style
 from bbilang.compiler.ir.program import Node

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bbilang.compiler.check.arguments import CheckError, Poisoned
+from bbilang.compiler.check.arguments.binding import CheckError, Poisoned
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.check.scope import Binding, Layers

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bbilang.compiler.check.arguments import CheckError
+from bbilang.compiler.check.arguments.binding import CheckError
 from bbilang.compiler.check.check import Checker
 from bbilang.compiler.check.limits import bounded
 from bbilang.compiler.check.options import Options

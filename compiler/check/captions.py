@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from bbilang.compiler.check.arguments import CheckError, at
+from bbilang.compiler.check.arguments.binding import CheckError, at
 from bbilang.compiler.contract import did_you_mean
 from bbilang.compiler.ir.model_description import ModelDescription
 from bbilang.grammar import ast

@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from bbilang.compiler.check import imports
-from bbilang.compiler.check.arguments import CheckError, at
-from bbilang.compiler.check.bounding_boxes import FileContext
+from bbilang.compiler.check.arguments.binding import CheckError, at
+from bbilang.compiler.check.arguments.bounding_boxes import FileContext
 from bbilang.compiler.check.layout import LayoutReader
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.preamble import DEFAULT_MODEL, Preamble

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from bbilang.compiler.check.arguments import CheckError, Poisoned, at, bind
+from bbilang.compiler.check.arguments.binding import CheckError, Poisoned, at, bind
 from bbilang.compiler.check.limits import ExpansionSize
 from bbilang.compiler.check.scope import Binding, Macro, Scope
 from bbilang.compiler.check.selections import SELECTIONS

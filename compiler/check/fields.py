@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bbilang.compiler.check.arguments import SOME_LAYER, at, bind, describe
+from bbilang.compiler.check.arguments.binding import SOME_LAYER, at, bind, describe
 from bbilang.compiler.check.layers import LayerReader
 from bbilang.compiler.check.scope import INPUT_LAYER, Layers, ModelContext, Scope
 from bbilang.compiler.contract import Parameter, did_you_mean

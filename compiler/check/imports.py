@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bbilang.compiler.check.arguments import CheckError, at
+from bbilang.compiler.check.arguments.binding import CheckError, at
 from bbilang.grammar import ast
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.grammar.files import beside, read_text, short

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from bbilang.compiler.check.arguments import CheckError, Poisoned, at
+from bbilang.compiler.check.arguments.binding import CheckError, Poisoned, at
 from bbilang.compiler.check.scope import Layers, ModelContext, Scope
 from bbilang.compiler.contract import did_you_mean
 from bbilang.compiler.ir.model_description import (

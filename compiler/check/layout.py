@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bbilang.compiler.check.arguments import Poisoned, at, describe
+from bbilang.compiler.check.arguments.binding import Poisoned, at, describe
 from bbilang.compiler.check.scope import Scope
 from bbilang.compiler.contract import did_you_mean
 from bbilang.compiler.ir.program import Element, Layout

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bbilang.compiler.check.arguments import at
+from bbilang.compiler.check.arguments.binding import at
 from bbilang.compiler.ir.program import MOST_STAGES, Node
 from bbilang.grammar import ast
 from bbilang.grammar.source import Span

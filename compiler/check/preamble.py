@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bbilang.compiler.check.arguments import CheckError, at, bind, literal
+from bbilang.compiler.check.arguments.binding import CheckError, at, bind, literal
 from bbilang.compiler.check.class_names import listed
 from bbilang.compiler.check.output_shapes import example_entry
 from bbilang.compiler.check.reporter import Reporter

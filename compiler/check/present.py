@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bbilang.compiler.check.argument_kinds import ArgumentReader
-from bbilang.compiler.check.arguments import SOME_LAYER, CheckError, at, bind, describe
+from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, at, bind, describe
+from bbilang.compiler.check.arguments.kinds import ArgumentReader
 from bbilang.compiler.check.captions import reference_errors
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import Scope

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from bbilang.compiler.check.arguments import CheckError, at
+from bbilang.compiler.check.arguments.binding import CheckError, at
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.contract import Registry
 from bbilang.compiler.ir.program import Element, Node, walk

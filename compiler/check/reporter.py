@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
-from bbilang.compiler.check.arguments import SOME_LAYER, CheckError, Poisoned
+from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, Poisoned
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.check.resolve import Resolver
 from bbilang.compiler.contract import Registry

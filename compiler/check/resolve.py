@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from bbilang.compiler.check.argument_kinds import ArgumentReader
-from bbilang.compiler.check.arguments import SOME_LAYER, CheckError, Poisoned, at, bind, describe
+from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, Poisoned, at, bind, describe
+from bbilang.compiler.check.arguments.kinds import ArgumentReader
+from bbilang.compiler.check.arguments.methods import MethodReader
 from bbilang.compiler.check.definitions import Expander, unknown_operation
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.layers import LayerReader
-from bbilang.compiler.check.method_arguments import MethodReader
 from bbilang.compiler.check.present import PresentReader
 from bbilang.compiler.check.scope import INPUT_LAYER, Layers, Scope
 from bbilang.compiler.check.selections import SELECTIONS, SelectionReader

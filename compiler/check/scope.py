@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from bbilang.compiler.check.arguments import CheckError, at
-from bbilang.compiler.check.bounding_boxes import FileContext
+from bbilang.compiler.check.arguments.binding import CheckError, at
+from bbilang.compiler.check.arguments.bounding_boxes import FileContext
 from bbilang.compiler.check.limits import bounded
 from bbilang.compiler.contract import REQUIRED, Parameter, Registry, did_you_mean
 from bbilang.compiler.ir.model_description import LayerDescription, ModelDescription

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from bbilang.compiler.check.arguments import SOME_LAYER, CheckError, at, bind, describe, literal, numbers_of
+from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, at, bind, describe, literal, numbers_of
 from bbilang.compiler.check.class_names import class_index
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.scope import Scope

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from bbilang.compiler.check.arguments import SOME_LAYER, CheckError, at, describe, literal
+from bbilang.compiler.check.arguments.binding import SOME_LAYER, CheckError, at, describe, literal
 from bbilang.compiler.check.class_names import check_index, class_index
 from bbilang.compiler.check.fields import FieldReader
 from bbilang.compiler.check.output_shapes import no_score_vector

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bbilang.compiler.check.arguments import SOME_LAYER
+from bbilang.compiler.check.arguments.binding import SOME_LAYER
 from bbilang.compiler.contract import Arguments, Fail, Parameter, Run
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType

@@ -22,6 +22,7 @@ from bbilang.compiler.contract import (
     named_method,
     spelled,
 )
+from bbilang.compiler.contract.written import method_text, target_text
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
@@ -32,7 +33,6 @@ from bbilang.runtime.fields.groups import group_maps, reduce_groups, slopes_of
 from bbilang.runtime.fields.method_axis import expanded, listed, stacked
 from bbilang.runtime.fields.prose import percent
 from bbilang.runtime.ops.activation import CLASSES, content_type, rebuilt, require_layer
-from bbilang.runtime.ops.written import method_text, target_text
 
 if TYPE_CHECKING:
     from torch import Tensor

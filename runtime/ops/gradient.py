@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbilang.compiler.contract import Arguments, Demand, Fail, Gradients, Operation, Parameter, Registry, Run, Written
+from bbilang.compiler.contract.written import target_text
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
@@ -16,7 +17,6 @@ from bbilang.runtime.fields.field import Field
 from bbilang.runtime.fields.groups import reduce_groups
 from bbilang.runtime.ops.activation import require_layer
 from bbilang.runtime.ops.attribute import derivative_type, of_atoms, of_targets
-from bbilang.runtime.ops.written import target_text
 
 if TYPE_CHECKING:
     from torch import Tensor

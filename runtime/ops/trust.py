@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from bbilang.compiler.check.arguments import SOME_LAYER
+from bbilang.compiler.check.arguments.binding import SOME_LAYER
 from bbilang.compiler.contract import (
     Arguments,
     Demand,

@@ -10,8 +10,8 @@ used; where it fails the plain one runs, and the logger ``bbilang.passes`` says 
     adapter.py          what passes need of a model
     forward.py          one forward: activations, scores, the autograd graph, cuts
     vjp.py              gradients of targets at the layers of a forward
-    explicit_vjp.py     reverse mode as an explicit network of transposed operations
-    saved_values.py     what a forward leaves for it
+    explicit/           derivatives as explicit linear networks: reverse mode (vjp.py), of what a forward left
+                        (saved_values.py), and forward mode (jvp.py), on the same part of a graph (graph.py)
     boundary.py         what a forward leaves below a layer, to run the rest alone
     above.py            the network above a layer, by one of two backends:
     fx_graph.py           its traced graph, cut at the layer
@@ -20,7 +20,6 @@ used; where it fails the plain one runs, and the logger ``bbilang.passes`` says 
     above_values.py     its values at given activations
     above_gradients.py  its gradients at given activations
     jvp.py              its Jacobian-vector products
-    explicit_jvp.py     forward mode as an explicit linear network
     run_to_layer.py     a run to one layer, again and again, for optimizing the input
     autograd.py         torch's reverse mode, with a workaround for batch norms
     gradient_path.py    where the path of gradients to a layer ends (E505)

@@ -15,8 +15,8 @@ from bbilang.runtime.errors import error
 from bbilang.runtime.passes.above_check import BackendCheck, Checks, Cost
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.counters import Passes
-from bbilang.runtime.passes.derivative_graph import DerivativeGraph
-from bbilang.runtime.passes.explicit_jvp import ExplicitJvp
+from bbilang.runtime.passes.explicit.graph import DerivativeGraph
+from bbilang.runtime.passes.explicit.jvp import ExplicitJvp
 from bbilang.runtime.passes.fallback import OPERATION_ERRORS, NotTraceable, log_fallback
 from bbilang.runtime.passes.forward import Captured, forward
 from bbilang.runtime.passes.fx_graph import GraphSection

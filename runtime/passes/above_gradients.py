@@ -13,8 +13,8 @@ from bbilang.runtime.device.memory import chunks, is_out_of_memory
 from bbilang.runtime.passes.above import NetworkAbove
 from bbilang.runtime.passes.autograd import grad
 from bbilang.runtime.passes.counters import Passes
-from bbilang.runtime.passes.derivative_graph import DerivativeGraph
-from bbilang.runtime.passes.explicit_vjp import ExplicitVjp, to_layout
+from bbilang.runtime.passes.explicit.graph import DerivativeGraph
+from bbilang.runtime.passes.explicit.vjp import ExplicitVjp, to_layout
 from bbilang.runtime.passes.fallback import OPERATION_ERRORS, NotTraceable, log_fallback
 from bbilang.runtime.passes.forward import Context, rule_of
 from bbilang.runtime.passes.fx_graph import GraphSection, NodeTable

@@ -12,7 +12,7 @@ from bbilang.runtime.passes.above import Backend, NetworkAbove, above
 from bbilang.runtime.passes.above_gradients import AT_MOST
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.counters import Passes
-from bbilang.runtime.passes.explicit_vjp import to_layout
+from bbilang.runtime.passes.explicit.vjp import to_layout
 from bbilang.runtime.passes.fold_batchnorm import folded
 from bbilang.runtime.passes.forward import Captured
 from bbilang.runtime.passes.fx_graph import GraphSection

@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from bbilang.runtime.passes.derivative_graph import CONVOLUTIONS, NORMS, DerivativeGraph
+from bbilang.runtime.passes.explicit.graph import CONVOLUTIONS, NORMS, DerivativeGraph
 from bbilang.runtime.passes.fx_graph import GraphSection
 
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.LeakyReLU)

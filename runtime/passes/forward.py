@@ -14,6 +14,7 @@ from bbilang.compiler.ir.model_description import NOT_PICTURES
 from bbilang.runtime.errors import error
 from bbilang.runtime.passes.boundary import Cut, Recorder
 from bbilang.runtime.passes.counters import Passes
+from bbilang.runtime.passes.explicit.saved_values import SavedValues
 from bbilang.runtime.passes.hooks import (
     INPUT,
     Stop,
@@ -26,14 +27,13 @@ from bbilang.runtime.passes.hooks import (
 )
 from bbilang.runtime.passes.module.behaviour import Behaviour, behaviour_of, deterministic
 from bbilang.runtime.passes.module.precision import promoted
-from bbilang.runtime.passes.saved_values import SavedValues
 from bbilang.runtime.passes.trace import check_runs_once, runs_twice
 
 if TYPE_CHECKING:
     from torch.utils.hooks import RemovableHandle
 
     from bbilang.runtime.passes.adapter import Adapter
-    from bbilang.runtime.passes.explicit_vjp import ExplicitVjp
+    from bbilang.runtime.passes.explicit.vjp import ExplicitVjp
 
 OUTPUT = "output"
 

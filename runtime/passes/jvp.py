@@ -1,6 +1,6 @@
 """Jacobian-vector products of the network above a layer: how values above change with the activations.
 
-Where the network above is a traced graph its derivative is an explicit linear network (`explicit_jvp.py`), with the
+Where the network above is a traced graph its derivative is an explicit linear network (`explicit/jvp.py`), with the
 values computed once and the tangents of a chunk as one batch. Elsewhere it is forward mode (torch.func.jvp) under a
 chunked vmap, or, for code that works in place, values and tangents as rows.
 """
@@ -17,7 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from bbilang.runtime.device.memory import chunks, is_out_of_memory
 from bbilang.runtime.passes.above import NetworkAbove
 from bbilang.runtime.passes.counters import Passes
-from bbilang.runtime.passes.explicit_jvp import ExplicitJvp
+from bbilang.runtime.passes.explicit.jvp import ExplicitJvp
 from bbilang.runtime.passes.fallback import log_fallback
 from bbilang.runtime.passes.fx_graph import GraphSection
 from bbilang.runtime.passes.gradient_path import all_zero

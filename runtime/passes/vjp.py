@@ -15,8 +15,9 @@ from bbilang.runtime.device.memory import chunks, is_out_of_memory
 from bbilang.runtime.errors import error
 from bbilang.runtime.passes.autograd import grad, graph_of
 from bbilang.runtime.passes.counters import Passes
-from bbilang.runtime.passes.derivative_graph import DerivativeGraph
-from bbilang.runtime.passes.explicit_vjp import ExplicitVjp
+from bbilang.runtime.passes.explicit.graph import DerivativeGraph
+from bbilang.runtime.passes.explicit.saved_values import NodeValues
+from bbilang.runtime.passes.explicit.vjp import ExplicitVjp
 from bbilang.runtime.passes.fallback import OPERATION_ERRORS, NotTraceable, log_fallback
 from bbilang.runtime.passes.forward import Captured
 from bbilang.runtime.passes.fx_graph import out_of_place, through_normalization, traced
@@ -24,7 +25,6 @@ from bbilang.runtime.passes.hooks import INPUT, check_gradients, frozen_module, 
 from bbilang.runtime.passes.module.memo import memo_of
 from bbilang.runtime.passes.module.precision import all_promoted
 from bbilang.runtime.passes.replay_above import OUTPUT, nearly_equal
-from bbilang.runtime.passes.saved_values import NodeValues
 
 AT_MOST = {"cpu": 16, "cuda": 256}  # cotangents at once: more were not faster
 FEWEST, CACHED = 4, 10 << 20  # on a CPU fewer, down to so many, until the largest gradient has so many bytes: a larger

@@ -6,7 +6,7 @@ from typing import NoReturn, TypeAlias
 
 import numpy as np
 
-from bbilang.compiler.check.bounding_boxes import listed
+from bbilang.compiler.check.arguments.bounding_boxes import listed
 from bbilang.runtime.errors import error
 from bbilang.runtime.trust.case import Case
 from bbilang.runtime.trust.measure import Finding, Measure

@@ -16,7 +16,7 @@ STAGES = (
     *("compiler/check", "compiler/optimize", "compiler/plan", "compiler/explain"),
     *("runtime/execution", "runtime/recall", "runtime/view", "runtime/vega", "runtime/page"),
 )
-FILES = sorted(path for folder in STAGES for path in (ROOT / folder).glob("*.py"))
+FILES = sorted(path for folder in STAGES for path in (ROOT / folder).rglob("*.py"))
 SCRIPTS = sorted(path for folder in STAGES for pattern in ("*.js", "*.html") for path in (ROOT / folder).rglob(pattern))
 
 # Nodes that the language itself makes (its syntax, its selections), not an operation that stands in a pipe.
@@ -31,12 +31,13 @@ OTHER_SENSES = {
     ("runtime/execution/context.py", "graph"),
     ("runtime/vega/standalone.py", "image"),  # a mark of Vega
     ("runtime/vega/drawable.py", "image"),
+    ("runtime/view/answers/shown.py", "number"),  # a group of a regular expression
     ("runtime/vega/targets.py", "grid"),  # a column of data
     ("runtime/recall/codec.py", "table"),  # a mapping, as it is written
     ("runtime/page/html.py", "grid"),  # a key of the page's data
     *(
         (f"compiler/check/{name}.py", "number")
-        for name in ("argument_kinds", "arguments", "output_shapes", "present", "selections", "settings")
+        for name in ("arguments/binding", "arguments/kinds", "output_shapes", "present", "selections", "settings")
     ),  # a kind of argument
     ("compiler/explain/json_form.py", "number"),  # a type of JSON
     ("compiler/check/targets.py", "top"),  # the syntax `output[top(5)]`

@@ -62,6 +62,6 @@ def test_a_bug_is_no_fallback(make_stub, monkeypatch):
     def broken(*given):
         raise NameError("a bug")
 
-    monkeypatch.setattr("bbilang.runtime.passes.explicit_vjp.ExplicitVjp.add", broken)
+    monkeypatch.setattr("bbilang.runtime.passes.explicit.vjp.ExplicitVjp.add", broken)
     with pytest.raises(NameError):
         gradients(captured, torch.eye(12)[:, None], ["0"])

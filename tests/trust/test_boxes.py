@@ -13,7 +13,7 @@ from closeness import close_to, within
 from measured import findings, planted
 from torch import nn
 
-from bbilang.compiler.check.bounding_boxes import LARGEST, FileContext, read
+from bbilang.compiler.check.arguments.bounding_boxes import LARGEST, FileContext, read
 from bbilang.compiler.check.options import Options
 from bbilang.compiler.contract import Fail
 from bbilang.compiler.explain.logical import operation_words

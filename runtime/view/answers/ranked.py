@@ -202,8 +202,9 @@ def strongest_cell(shown: Shown) -> Answer:
         return ()
     _, atom, value, series = max(cells, key=lambda cell: cell[0])
     axis = shown.drawing.series_axis
-    of_links = axis is None or any(component.startswith("to.") for component in axis.components)
-    before, between = ("from", "to") if of_links else ("of", "for" if axis.name == "input" else "in")
+    before, between = "from", "to"
+    if axis is not None and not any(component.startswith("to.") for component in axis.components):
+        before, between = "of", "for" if axis.name == "input" else "in"
     return sentence(
         f"the largest number is {shown.number(value)}, {before} ",
         Piece(shown.label(atom), atom),

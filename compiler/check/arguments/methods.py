@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bbilang.compiler.check.arguments import CheckError, at, bind, describe, literal
+from bbilang.compiler.check.arguments.binding import CheckError, at, bind, describe, literal
 from bbilang.compiler.check.scope import Layers, Scope
 from bbilang.compiler.contract import Fail, Method, Operation, Parameter, bound, did_you_mean, suggest
 from bbilang.compiler.ir.model_description import NOT_PICTURES, ModelDescription

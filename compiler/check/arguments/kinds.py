@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from bbilang.compiler.check import bounding_boxes as boxes
-from bbilang.compiler.check.arguments import SOME_LAYER, CheckError, Poisoned, at, bind, describe, literal, numbers_of
+from bbilang.compiler.check.arguments import bounding_boxes as boxes
+from bbilang.compiler.check.arguments.binding import (
+    SOME_LAYER,
+    CheckError,
+    Poisoned,
+    at,
+    bind,
+    describe,
+    literal,
+    numbers_of,
+)
+from bbilang.compiler.check.arguments.methods import MethodReader
 from bbilang.compiler.check.fields import FieldReader
-from bbilang.compiler.check.method_arguments import MethodReader
 from bbilang.compiler.check.scope import Layers, Scope
 from bbilang.compiler.check.selections import SELECTIONS, SelectionReader
 from bbilang.compiler.check.targets import TargetReader

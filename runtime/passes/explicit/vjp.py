@@ -21,10 +21,10 @@ from torch.fx.node import Node
 from torch.nn.modules.conv import _ConvNd
 
 from bbilang.runtime.passes.autograd import grad
-from bbilang.runtime.passes.derivative_graph import CONVOLUTIONS, NORMS, DerivativeGraph, Values, scale_of
+from bbilang.runtime.passes.explicit.graph import CONVOLUTIONS, NORMS, DerivativeGraph, Values, scale_of
+from bbilang.runtime.passes.explicit.saved_values import is_heavy
 from bbilang.runtime.passes.fx_graph import has_tensor, run_node
 from bbilang.runtime.passes.same_padding import SameConv2d
-from bbilang.runtime.passes.saved_values import is_heavy
 
 Parts = list[tuple[Node, Tensor, bool]]  # source, its gradient, whether nothing else holds that tensor
 Rule = Callable[[Tensor, bool], Parts]  # (cotangent * row, *shape of the node), may it be overwritten

@@ -3,7 +3,7 @@
 It is made from the cut graph, with one run for the values. Tangents are then rows of one batch, channels last: a
 convolution or a linear layer is itself without its bias, a batch norm is folded into the convolution before it, ReLU
 and ReLU6 are masks, sums and means are themselves; any other operation goes through torch.func alone. Tensors that
-nothing else reads are overwritten. `explicit_vjp.py` is the transpose.
+nothing else reads are overwritten. `vjp.py` is the transpose.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.fx.node import Argument, Node, map_arg
 
-from bbilang.runtime.passes.derivative_graph import CONVOLUTIONS, NORMS, scale_of
-from bbilang.runtime.passes.explicit_vjp import RELU, RELU6, SUMS, to_layout
+from bbilang.runtime.passes.explicit.graph import CONVOLUTIONS, NORMS, scale_of
+from bbilang.runtime.passes.explicit.vjp import RELU, RELU6, SUMS, to_layout
 from bbilang.runtime.passes.fx_graph import GraphSection, NodeTable, has_tensor
 from bbilang.runtime.passes.hooks import INPUT
 from bbilang.runtime.passes.module.results import tensor_path, value_at
