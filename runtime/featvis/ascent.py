@@ -6,6 +6,7 @@ that an icon is the same, bit for bit, in any batch and any order. Memory is bou
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -28,26 +29,33 @@ from bbilang.runtime.featvis.icon import Icon, Objective, Recipe, seed_of
 from bbilang.runtime.featvis.losses import Response
 from bbilang.runtime.featvis.parametrization import parametrization
 from bbilang.runtime.featvis.schedule import WINDOW, converged, schedule_of
+from bbilang.runtime.featvis.starts import PATIENCE, SHUT, begin, reason, starts_of, worth_repeating
 from bbilang.runtime.featvis.transforms import affine, resample
 from bbilang.runtime.passes.adapter import Adapter
 from bbilang.runtime.passes.fallback import log
 from bbilang.runtime.passes.run_to_layer import OUTPUT
 
 _EPSILON = 1e-8  # Adam's
-_PATIENCE = 16  # steps after the redirected ones in which some gradient must reach the picture
 
 Take = Callable[[Objective, Icon], None]
 
 
 @dataclass
 class _RunningIcon:
-    """An icon that is being made: its transforms (step, 2, 3), its own source of noise, its step and its last one."""
+    """An icon that is being made: its transforms (step, 2, 3), its own source of noise, its step and its last one; how
+    often it began before, how often it repeated its first steps since, and the highest value before the nonlinearity,
+    in this start and in those before."""
 
     objective: Objective
     maps: Tensor
     source: torch.Generator
     end: int
+    start: int = 0
+    repeats: int = 0
+    highest: float = -math.inf
+    before: float = -math.inf
     step: int = 0
+    done: bool = False
     windows: list[float] = field(default_factory=list)
 
 
@@ -95,10 +103,13 @@ class Ascent:
         self.total = torch.zeros(self.batch, device=self.device)
         self.sound = torch.ones(self.batch, dtype=torch.bool, device=self.device)
         self.alive = torch.zeros_like(self.sound)
+        self.shut = torch.zeros(self.batch, device=self.device)  # steps in a row in which the unit was
+        self.highest = torch.full_like(self.shut, -torch.inf)  # value before the nonlinearity
 
     def __enter__(self) -> Ascent:
         with ExitStack() as stack:
             self.runner = stack.enter_context(self._run)
+            self.runner.through_own = not self.recipe.plain
             self._stack = stack.pop_all()
         return self
 
@@ -151,10 +162,10 @@ class Ascent:
                 waves = -(-len(queue) // self.batch)
                 step(max(active, default=0) + waves * self.schedule.steps)
 
-    def _begin(self, slot: int, objective: Objective) -> None:
-        """Start an icon in a slot: its coefficients, moments, transforms and objective."""
-        recipe, source = self.recipe, torch.Generator().manual_seed(seed_of(self.recipe, objective))
-        first = self.picture_of.initial(source)
+    def _begin(self, slot: int, objective: Objective, number: int = 0, before: float = -math.inf) -> None:
+        """Begin an icon in a slot, for the ``number``-th time: its coefficients, moments, transforms and objective."""
+        recipe, source = self.recipe, torch.Generator().manual_seed(seed_of(self.recipe, objective) + number)
+        first = begin(self.picture_of, source, number)
         start = None
         if objective.start is not None:
             start = torch.tensor(objective.start.array().copy()).permute(2, 0, 1)[None].float() / 255
@@ -163,9 +174,10 @@ class Ascent:
             first = self.picture_of.inverse(start[0])
         draws = recipe.transforms.draw(self.schedule.steps, source)
         maps = affine(draws, recipe.size, self.view)
-        self._running[slot] = _RunningIcon(objective, maps, source, self.schedule.steps)
-        for state in (self.mean, self.square, self.total):
+        self._running[slot] = _RunningIcon(objective, maps, source, self.schedule.steps, number, before=before)
+        for state in (self.mean, self.square, self.total, self.shut):
             state[slot] = 0.0
+        self.highest[slot] = -torch.inf
         self.sound[slot], self.alive[slot] = True, False
         self.coefficients[slot] = first.to(self.device)
         target = None
@@ -200,9 +212,18 @@ class Ascent:
         """All slots: see, score, differentiate, move. Works in place and looks at no value."""
         values, gradient = self.ascend(self.coefficients, maps, backgrounds)
         self.sound &= torch.isfinite(values) & torch.isfinite(gradient.flatten(1).sum(1))
-        self.alive |= judged & (gradient != 0).flatten(1).any(1)
+        reached = (gradient != 0).flatten(1).any(1)
+        self.alive |= judged & reached
+        self._note_shut(reached)
         self.total += values
         move(self.coefficients, self.mean, self.square, gradient, sizes * self.picture_of.stride, self.schedule.moments)
+
+    def _note_shut(self, reached: Tensor) -> None:
+        opened, highest = self.runner.opened(), self.runner.highest()
+        if opened is not None and highest is not None:
+            reached = reached & opened
+            torch.maximum(self.highest, highest, out=self.highest)
+        self.shut.add_(1.0).mul_(~reached)
 
     def ascend(self, coefficients: Tensor, maps: Tensor, backgrounds: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(objective of each picture (batch,), gradient of what is to be lowered (batch, *coefficients))."""
@@ -221,7 +242,8 @@ class Ascent:
 
     def _replay(self, given: list[Tensor]) -> None:
         if self._graph is None:
-            state = (self.coefficients, self.mean, self.square, self.total, self.sound, self.alive)
+            moving = (self.coefficients, self.mean, self.square, self.total, self.shut, self.highest)
+            state = (*moving, self.sound, self.alive)
             before = [tensor.clone() for tensor in state]
             self._graph = as_cuda_graph(self._step, self.device, *given)
             for tensor, value in zip(state, before, strict=True):
@@ -241,20 +263,43 @@ class Ascent:
         return torch.stack(rows)
 
     def _at_end(self, slot: int, course: _RunningIcon) -> bool:
-        """Whether an icon is done: at its last step, or dead. Where it has converged, its last step comes earlier."""
-        if course.step >= course.end:
-            return True
+        """Whether an icon is done: at its last step, or dead. Where it has converged, its last step comes earlier;
+        while its unit is shut, it comes later."""
+        course.done = course.done or self._judged(slot, course)
+        return course.done
+
+    def _judged(self, slot: int, course: _RunningIcon) -> bool:
+        last, since = course.step >= course.end, course.step - self.recipe.redirect
         if self.schedule.patient:
-            return False
-        if course.step == self.recipe.redirect + _PATIENCE and not bool(self.alive[slot] & self.sound[slot]):
+            return last
+        window = since > 0 and since % WINDOW == 0
+        if (last or window or since == PATIENCE) and float(self.shut[slot]) >= SHUT:
+            return not self._again(slot, course)
+        if last:
             return True
-        if course.step > self.recipe.redirect and (course.step - self.recipe.redirect) % WINDOW == 0:
+        if since == PATIENCE and not bool(self.alive[slot] & self.sound[slot]):
+            return True
+        if window:
             course.windows.append(float(self.total[slot]) / WINDOW)
             if converged(course.windows):
                 course.end = min(course.end, course.step + self.schedule.tail)
+        if window or since == 0:
             self.total[slot] = 0.0
-        elif course.step == self.recipe.redirect:
-            self.total[slot] = 0.0
+        return False
+
+    def _again(self, slot: int, course: _RunningIcon) -> bool:
+        """Repeat an icon's first steps, from where it is or from another start; False where all of that was tried."""
+        if not bool(self.sound[slot]):
+            return False
+        highest = float(self.highest[slot])
+        if bool(self.alive[slot]) and worth_repeating(course.repeats, highest, course.highest):
+            course.repeats, course.highest, course.step = course.repeats + 1, highest, 0
+            course.end = self.schedule.steps
+            course.windows.clear()
+            return True
+        if course.start + 1 < starts_of(course.objective):
+            self._begin(slot, course.objective, course.start + 1, max(highest, course.before))
+            return True
         return False
 
     def _icons(self, slots: list[int]) -> Iterator[Icon]:
@@ -268,13 +313,16 @@ class Ascent:
                 shown = shown * alpha + 0.5 * (1 - alpha)
             measured = self.response.measured(self.excite(self.fit(shown) if self.fixed else shown))[slots].tolist()
         rows = (pictures.clamp(0, 1) * 255).round().nan_to_num(128).byte().permute(0, 2, 3, 1).cpu().numpy()
-        sound, alive = self.sound.tolist(), self.alive.tolist()
+        sound, alive, highest = self.sound.tolist(), self.alive.tolist(), self.highest.tolist()
+        shut = [not self.recipe.plain and steps >= SHUT for steps in self.shut.tolist()]
         grey = np.full_like(rows[0], 128)
-        for slot, objective in zip(slots, measured, strict=True):
+        made = [course for slot in slots if (course := self._running[slot]) is not None]
+        for slot, course, objective in zip(slots, made, measured, strict=True):
             if not sound[slot]:
                 yield Icon(grey, 0.0, True, "its activations or gradients were not finite")
-            elif not alive[slot]:
-                yield Icon(grey, objective, True, "no gradient reached the picture")
+            elif not alive[slot] or shut[slot]:
+                nearest = max(highest[slot], course.before)
+                yield Icon(grey, objective, True, reason(alive[slot], nearest, starts_of(course.objective)))
             else:
                 yield Icon(rows[slot].copy(), objective)
 

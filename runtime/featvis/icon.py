@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bbilang.runtime.execution.results import Model
     from bbilang.runtime.passes.adapter import Adapter
 
-FORMAT = 2  # raise it when the same recipe gives another picture: it is part of the cache key
+FORMAT = 3  # raise it when the same recipe gives another picture: it is part of the cache key
 
 
 @frozen

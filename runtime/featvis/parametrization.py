@@ -59,6 +59,7 @@ class Fourier:
     """
 
     stride = 1.0  # Adam's rate is made for these parameters
+    natural = False  # whether every picture has the amplitudes of a photograph
 
     def __init__(
         self,
@@ -113,6 +114,7 @@ class Maco:
 
     stride = 10.0  # phases go round in 6.3; coefficients have no such bound
     transparent = False
+    natural = True
 
     def __init__(self, size: int, decorrelate: bool = True, device: torch.device | str = "cpu"):
         self.size, self.shape = size, spectrum_shape(size)[:3]
@@ -143,6 +145,7 @@ class Grey:
     def __init__(self, inner: Fourier | Maco):
         self.inner = inner
         self.size, self.shape, self.stride, self.transparent = inner.size, inner.shape, inner.stride, inner.transparent
+        self.natural = inner.natural
 
     def initial(self, generator: torch.Generator) -> Tensor:
         return self.inner.initial(generator)

@@ -75,7 +75,12 @@ class Preprocess:
 
     def normalize(self, images: Tensor) -> Tensor:
         """Normalize (input, channel, y, x) in [0, 1] as in training. Differentiable."""
-        mean, std = (images.new_tensor(v).view(-1, 1, 1) for v in (self.mean, self.std))
+        import torch
+
+        mean, std = (  # filled on the device: a CUDA graph cannot be recorded over a copy of the host's numbers
+            torch.cat([torch.full((1, 1, 1), one, dtype=images.dtype, device=images.device) for one in values])
+            for values in (self.mean, self.std)
+        )
         return (images - mean) / std
 
     def display(self, picture: Image) -> np.ndarray:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Protocol
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,41 +15,11 @@ from bbilang.runtime.passes.autograd import Saved, grad
 from bbilang.runtime.passes.counters import Passes
 from bbilang.runtime.passes.hooks import INPUT, Stop, frozen_module, guard_memory, tensor_of
 from bbilang.runtime.passes.module.behaviour import behaviour_of, deterministic
+from bbilang.runtime.passes.module.gates import Cell, Gate, Gates, Redirected, gate_of
 from bbilang.runtime.passes.module.precision import promoted
 from bbilang.runtime.passes.trace import check_runs_once
 
 OUTPUT = "output"
-
-
-class _RedirectedSaved(Saved, Protocol):
-    ceiling: float
-    rows: Tensor | None
-
-
-class _Redirected(torch.autograd.Function):
-    """ReLU (or ReLU6) that, for an image none of whose gradient passes, passes it at closed units that it would open.
-
-    The gradient is that of a loss, so a positive one pushes a unit lower (Lucid's redirected gradient). ``rows``
-    (batch,) says for which images, None for all.
-    """
-
-    @staticmethod
-    def forward(context: _RedirectedSaved, x: Tensor, ceiling: float, rows: Tensor | None) -> Tensor:
-        context.save_for_backward(x)
-        context.ceiling, context.rows = ceiling, rows
-        return x.clamp(0.0, ceiling)
-
-    @staticmethod
-    def backward(context: _RedirectedSaved, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        (x,) = context.saved_tensors
-        plain = torch.ops.aten.hardtanh_backward(gradient, x, 0.0, context.ceiling)
-        closed = plain.abs().amax(tuple(range(1, x.dim()))) == 0
-        if context.rows is not None:
-            closed &= context.rows
-        if bool(closed.any()):  # few images, in few layers: only they cost more
-            values, g = x[closed], gradient[closed]
-            plain[closed] = g.masked_fill(((values <= 0) & (g > 0)) | ((values >= context.ceiling) & (g < 0)), 0.0)
-        return plain, None, None
 
 
 class _Clamped(torch.autograd.Function):
@@ -70,37 +40,73 @@ class _Clamped(torch.autograd.Function):
 class Runner:
     """Images in [0, 1] (batch, 3, y, x) -> the layer's activation, (batch, channel, y, x), attached to the graph.
 
-    While ``through_relu`` is true, gradients pass ReLU and ReLU6 modules that are closed for a whole image; a boolean
-    tensor (batch,) selects the images. Only modules can be reached: a model that calls ``torch.relu`` or ``F.relu``
-    itself keeps its own gradient there. The layer "output" means the scores.
+    While ``through_relu`` is true, gradients pass gates (`gates.py`) that are shut for a whole image; a boolean tensor
+    (batch,) selects the images. While ``through_own`` is true they always pass the gate that gives the layer's result.
+    Modules of torch and functions that are not in place can be reached, others keep their own gradient. The layer
+    "output" means the scores.
     """
 
     def __init__(self, adapter: Adapter, layer: str, counter: Passes):
         self.adapter, self.layer, self.counter = adapter, layer, counter
         self.through_relu: bool | Tensor = False
+        self.through_own = False
         self._result: Tensor | None = None
+        self._images = self._met = 0  # images in this run, gates met in it
+        self._last: tuple[int, Tensor, Cell] | None = None
+        self._own: int | None = None  # the number of the layer's own gate in a run, -1 for none, None while unknown
+        self._functions = Gates(lambda x, gate: self._through(x, gate, gate.function))
+        self._functional = True  # whether gates are called as functions, until a run shows that none are
+        self._cells: list[Cell] = []  # of the last call
         self.behaviour = behaviour_of(adapter)
 
     def _stop(self, module: nn.Module, arguments: tuple[object, ...], result: object) -> None:
         self._result = tensor_of(result, self.layer)
         raise Stop
 
-    def _relu(self, module: nn.Module, ceiling: float) -> Callable[[Tensor], Tensor]:
-        plain = module.forward if ceiling != 6.0 else _Clamped.apply
+    def _gate(self, module: nn.Module, gate: Gate) -> Callable[[Tensor], Tensor]:
+        plain = module.forward
 
-        def relu(x: Tensor) -> Tensor:
-            which = self.through_relu
-            if which is False or not x.requires_grad:
+        def alone(x: Tensor) -> Tensor:
+            if type(module) is nn.ReLU6:
+                return _Clamped.apply(x)
+            self._functions.paused = True  # the function in it is this gate
+            try:
                 return plain(x)
-            rows = which if isinstance(which, Tensor) else None
-            if rows is not None and len(rows) != len(x):  # this module's first axis is not the images
-                return plain(x)
-            return _Redirected.apply(x, ceiling, rows)
+            finally:
+                self._functions.paused = False
 
-        return relu
+        return lambda x: self._through(x, gate, alone)
+
+    def _through(self, x: Tensor, gate: Gate, plain: Callable[[Tensor], Tensor]) -> Tensor:
+        number, self._met = self._met, self._met + 1
+        if not x.requires_grad or not torch.is_grad_enabled():
+            return plain(x)
+        rows, own = self.through_relu, self.through_own and self._own in (None, number)
+        if len(x) != self._images:  # this module's first axis is not the images
+            return plain(x)
+        if rows is False and not own:
+            return plain(x)
+        cell = Cell()
+        result: Tensor = Redirected.apply(x, gate, rows, cell)
+        if own:
+            self._last = (number, result, cell)
+        return result
+
+    def opened(self) -> Tensor | None:
+        """(batch,): whether the layer's own gate was open for the objective in the last backward; None without one."""
+        return self._found("opened")
+
+    def highest(self) -> Tensor | None:
+        """(batch,): how far above the own gate's floor the highest value was that is to be higher; None without one."""
+        return self._found("highest")
+
+    def _found(self, what: str) -> Tensor | None:
+        rows = [getattr(cell, what) for cell in self._cells]
+        return torch.cat(rows) if rows and all(row is not None for row in rows) else None
 
     def __call__(self, images: Tensor) -> Tensor:
         self.counter.forward(len(images))
+        self._cells = []
         if self.layer == INPUT:
             return images
         if self.behaviour.row_by_row and len(images) > 1:
@@ -119,9 +125,10 @@ class Runner:
         return torch.cat(results)
 
     def _run(self, images: Tensor) -> Tensor:
-        self._result = None
+        self._result, self._last, self._images, self._met = None, None, len(images), 0
+        wanted = self._functional and (self.through_own or self.through_relu is not False)
         try:
-            with deterministic(self.behaviour):
+            with deterministic(self.behaviour), self._functions if wanted else nullcontext():
                 result = self.adapter.module(self.adapter.normalize(images))
             if self.layer == OUTPUT:
                 self._result = tensor_of(result, self.layer)
@@ -130,7 +137,19 @@ class Runner:
         if self._result is None:
             raise error("E502", f"`{self.layer}` did not run", "name a layer that the model's forward uses")
         result, self._result = self._result, None
+        if result.requires_grad and wanted:
+            self._functional = self._functions.met > 0
+        if result.requires_grad and self.through_own:
+            self._note_own(result)
         return promoted(result, images)
+
+    def _note_own(self, result: Tensor) -> None:
+        """Note whether the last gate of this run gives the layer's result."""
+        number, last, cell = self._last or (-1, None, Cell())
+        cell.own = last is result
+        self._own, self._last = number if cell.own else -1, None
+        if cell.own:
+            self._cells.append(cell)
 
     def backward(self, loss: Tensor, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Compute the gradients of a scalar loss, zero where it does not depend on an input, and free the graph."""
@@ -163,9 +182,9 @@ def run_to(
         with frozen_module(adapter.module) as handles:
             try:
                 for module in adapter.module.modules():
-                    if type(module) in (nn.ReLU, nn.ReLU6):
-                        ceiling = 6.0 if type(module) is nn.ReLU6 else float("inf")
-                        replacement = runner._relu(module, ceiling)
+                    gate = gate_of(module)
+                    if gate is not None:
+                        replacement = runner._gate(module, gate)
                         patched.append((module, module.__dict__.get("forward")))
                         module.forward = replacement  # type: ignore[method-assign]
                 head = adapter.description.output if layer == OUTPUT else ""

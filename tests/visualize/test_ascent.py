@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from closeness import close_to
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from bbilang.runtime import passes
 from bbilang.runtime.device import accelerate
@@ -175,3 +176,31 @@ def test_autocast_leaves_an_icon_in_shape(adapter, monkeypatch):
     monkeypatch.undo()
     for a, b in zip(rough, visualize(adapter, channels(0, 1), recipe), strict=True):
         assert not a.dead and a.objective == pytest.approx(b.objective, rel=0.1)
+
+
+class FromTheHost(TorchDispatchMode):
+    """Notes what makes a tensor of Python's numbers, or moves one between devices or types."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func._schema.name in ("aten::lift_fresh", "aten::_to_copy", "aten::_local_scalar_dense"):
+            self.found.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("layer", ["block5c.expand", "head"])
+def test_a_step_takes_nothing_from_the_host(efficientnet, layer, monkeypatch):
+    """What a CUDA graph cannot record: the normalization made its mean and deviation in every step."""
+    monkeypatch.setattr("bbilang.runtime.passes.module.gates.looks", lambda x: False)  # as on CUDA
+    recipe = Recipe(size=32, steps=2, batch=2, redirect=0)
+    with Ascent(efficientnet, Objective(layer, 3), recipe, 2, passes.Passes()) as ascent:
+        ascent.run(channels(3, 4, layer=layer), lambda objective, icon: None)
+        maps, sizes = torch.zeros(2, 2, 3), torch.zeros(2)
+        with FromTheHost() as mode:
+            ascent._step(maps, sizes, torch.ones(2, dtype=torch.bool))
+            assert not mode.found
+            torch.zeros(3).new_tensor([1.0])
+            assert mode.found, "the mode sees what it looks for"

@@ -1,0 +1,112 @@
+"""Every channel of a layer gets an icon: how many are grey, and how the others stand to photographs. Appends a line of
+JSON to results/alive.jsonl.
+
+python benchmarks/alive.py [--layer head] [--size 48] [--steps 24] [--first 0] [--count 1280] [--photographs 100]
+
+Photographs: `shared/data/imagenet-sample`, each of another class, prepared as the model's own; a channel's number is
+the largest value over all photographs and positions. An icon's is that of its mean response, as it is optimized.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from bbilang.runtime.featvis.engine import Icon, Objective, Recipe, make
+from bbilang.runtime.models.loading import load
+from bbilang.runtime.passes import Passes, forward
+
+ROOT = Path(__file__).parent
+PHOTOGRAPHS = next(
+    (found for up in (ROOT.parent, ROOT.parent.parent) if (found := up / "shared/data/imagenet-sample").is_dir()), None
+)
+
+
+def photographs(count: int) -> list[Path]:
+    """Files of the sample, spread over its classes; none where it is not there."""
+    files = sorted(PHOTOGRAPHS.glob("*.jpg")) if PHOTOGRAPHS else []
+    return files[:: max(1, len(files) // count)][:count]
+
+
+def largest(adapter: Any, layer: str, files: list[Path]) -> np.ndarray:
+    """(channel,): the largest value over photographs and positions."""
+    rows = []
+    for file in files:
+        with Image.open(file) as opened:
+            picture, _ = adapter.prepare(opened.convert("RGB"))
+        seen = forward(adapter, picture[None], [layer], want_output=False)[layer]
+        rows.append(seen[0].flatten(1).amax(1).numpy())
+    return np.max(rows, 0)
+
+
+def main(layer: str, size: int, steps: int, first: int, count: int, photos: int) -> dict[str, Any]:
+    adapter = load("efficientnet_lite0")
+    channels = list(range(adapter.description.by_name[layer].shape[0]))[first : first + count]
+    icons: dict[int, Icon] = {}
+    counter, began = Passes(), time.perf_counter()
+
+    def take(objective: Objective, icon: Icon) -> None:
+        icons[int(objective.direction)] = icon  # type: ignore[arg-type]  # a channel
+        if len(icons) % 64 == 0:
+            print(len(icons), "of", len(channels), file=sys.stderr, flush=True)
+
+    make(adapter, [Objective(layer, c) for c in channels], take, Recipe(size=size, steps=steps), counter=counter)
+    seconds = time.perf_counter() - began
+    grey = {c: icons[c].reason for c in channels if icons[c].dead}
+    result: dict[str, Any] = {
+        "benchmark": "alive",
+        "layer": layer,
+        "size": size,
+        "steps": steps,
+        "channels": [channels[0], channels[-1]],
+        "icons": len(channels),
+        "grey": len(grey),
+        "reasons": dict(Counter(grey.values())),
+        "smallest_objective": round(min(icons[c].objective for c in channels), 3),
+        "batched_steps": counter.backwards,
+        "seconds": round(seconds, 1),
+    }
+    files = photographs(photos) if photos else []
+    if files:
+        highest = largest(adapter, layer, files)[channels]
+        alive = highest > 0
+        own = np.array([icons[c].objective for c in channels])
+        result |= {
+            "photographs": len(files),
+            "active_on_some": int(alive.sum()),
+            "active_and_grey": [c for c, yes in zip(channels, alive, strict=True) if yes and c in grey],
+            "mean_above_half_of_the_largest": int((own >= highest / 2)[alive].sum()),
+        }
+    return {
+        **result,
+        "threads": torch.get_num_threads(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        "load": [round(x, 1) for x in os.getloadavg()],
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("bbilang", "torch", "numpy")},
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--layer", default="head")
+    for name, value in (("size", 48), ("steps", 24), ("first", 0), ("count", 1280)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--photographs", type=int, default=100, dest="photos")
+    line = json.dumps(main(**vars(parser.parse_args())))
+    print(line)
+    (ROOT / "results").mkdir(exist_ok=True)
+    with (ROOT / "results" / "alive.jsonl").open("a", encoding="utf-8") as file:
+        file.write(line + "\n")

@@ -1,0 +1,52 @@
+"""Where an icon begins, and where it begins anew if its unit stays shut.
+
+Noise is faint, so it may leave a unit shut whose value before the nonlinearity is low. While it is, the steps in which
+gradients pass shut nonlinearities are repeated and do not count; after that the icon begins anew, from other noise, and
+then from pictures with the contrast and the spectrum of an average photograph. All of it depends on the icon alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from bbilang.runtime.featvis.parametrization import Fourier, Grey, Maco
+
+if TYPE_CHECKING:
+    from bbilang.runtime.featvis.icon import Objective
+
+PATIENCE = 16  # steps after the redirected ones in which the unit must open
+SHUT = 4  # steps in a row without its own gradient: the unit is shut
+REPEATS = 8  # of the redirected steps of one start, while the value before the nonlinearity rises fast enough
+STARTS = 4  # noise, other noise, and two pictures of natural amplitudes
+
+
+def starts_of(objective: Objective) -> int:
+    """How often an icon may begin; one that was given its start, or has companions, keeps it."""
+    return STARTS if objective.start is None and objective.pictures == 1 else 1
+
+
+def begin(picture_of: Fourier | Maco | Grey, source: torch.Generator, number: int) -> Tensor:
+    """The parameters that the ``number``-th start begins with."""
+    if number < STARTS // 2 or picture_of.natural:
+        return picture_of.initial(source)
+    other = Maco(picture_of.size)
+    return picture_of.inverse(other(other.initial(source)[None])[0])
+
+
+def worth_repeating(repeats: int, highest: float, before: float) -> bool:
+    """Whether a unit whose value is at ``highest`` (0: it opens), and was at ``before`` one repetition ago, would open
+    within those that are left, at this rate."""
+    return repeats < REPEATS and (highest - before) * (REPEATS - repeats) >= -highest
+
+
+def reason(alive: bool, highest: float, starts: int) -> str:
+    """Why there is no picture."""
+    tried = f"from {starts} starts" if starts > 1 else "from its start"
+    if not alive:
+        return f"no gradient reached the picture, {tried}: the value does not depend on it there"
+    if highest > 0:
+        return f"no picture kept it open, {tried}: small movements shut it"
+    return f"no picture opened it, {tried}: its value before the nonlinearity stayed {-highest:.3g} too low"

@@ -1,0 +1,197 @@
+"""Nonlinearities that can be shut: where they rise, and a gradient that reaches the value before one that is shut.
+
+A gate rises between its ``floor`` and its ``ceiling``. Below the floor it is constant, almost constant or negative
+with a minimum (GELU, SiLU, h-swish), and above the ceiling it is saturated. A unit that is outside of that
+everywhere in a picture gives gradient ascent no direction, or the wrong one; the value before the gate does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import inf
+from typing import Any, Protocol, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from bbilang.runtime.passes.autograd import Saved
+
+Function = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """``function`` works out of place."""
+
+    function: Function
+    floor: float
+    ceiling: float = inf
+
+    def gradient(self, x: Tensor, gradient: Tensor) -> Tensor:
+        """The plain one."""
+        if self.function in (F.relu, F.relu6):
+            return torch.ops.aten.hardtanh_backward(gradient, x, 0.0, self.ceiling)
+        with torch.enable_grad():
+            given = x.detach().requires_grad_()
+            (plain,) = torch.autograd.grad(self.function(given), given, gradient)
+        return plain
+
+
+# Function -> where it rises. For smooth ones without a minimum the limits are where the slope is 1/400 or 1/100 of its
+# largest; those with a minimum are open where they are positive, since near it the mean also rises by what falls.
+_SIGMOID, _TANH, _ELU = (-6.0, 6.0), (-3.0, 3.0), (-4.6, inf)
+_RISE: Mapping[str, tuple[float, float]] = {
+    "relu": (0.0, inf), "relu6": (0.0, 6.0), "gelu": (0.0, inf), "silu": (0.0, inf), "mish": (0.0, inf),
+    "hardswish": (0.0, inf), "hardsigmoid": (-3.0, 3.0), "sigmoid": _SIGMOID, "tanh": _TANH, "elu": _ELU,
+    "selu": _ELU, "celu": _ELU, "softplus": _ELU,
+}  # fmt: skip
+_MODULES: Mapping[type[nn.Module], str] = {
+    nn.ReLU: "relu", nn.ReLU6: "relu6", nn.GELU: "gelu", nn.SiLU: "silu", nn.Mish: "mish", nn.Hardswish: "hardswish",
+    nn.Hardsigmoid: "hardsigmoid", nn.Sigmoid: "sigmoid", nn.Tanh: "tanh", nn.ELU: "elu", nn.SELU: "selu",
+    nn.CELU: "celu", nn.Softplus: "softplus",
+}  # fmt: skip
+_OPTIONS: Mapping[str, tuple[str, ...]] = {"gelu": ("approximate",), "elu": ("alpha",), "celu": ("alpha",)}
+
+
+def _named(name: str) -> Function:
+    return cast(Function, getattr(torch, name) if name in ("sigmoid", "tanh") else getattr(F, name))
+
+
+def gate_of(module: nn.Module) -> Gate | None:
+    """The gate that a module is; none for a subclass, whose forward may differ."""
+    name = _MODULES.get(type(module))
+    if name is None:
+        return None
+    options = {option: getattr(module, option) for option in _OPTIONS.get(name, ())}
+    if name == "softplus" and (module.beta, module.threshold) != (1.0, 20.0):
+        return None
+    function = _named(name)
+    return Gate(cast(Function, partial(function, **options)) if options else function, *_RISE[name])
+
+
+class Cell:
+    """What one gate's backward found, if it gives the layer's result. ``own``: it does."""
+
+    def __init__(self) -> None:
+        self.own = False
+        self.opened: Tensor | None = None  # (batch,): some unit that is to be higher rises, or is at the ceiling
+        self.highest: Tensor | None = None  # (batch,): of those, the highest value before the gate, less the floor
+
+
+class _GateSaved(Saved, Protocol):
+    gate: Gate
+    rows: Tensor | bool
+    cell: Cell
+
+
+class Redirected(torch.autograd.Function):
+    """A gate that, for an image in which no unit rises that the loss asks for, passes the gradient at shut units.
+
+    The gradient is that of a loss, so a positive one pushes a unit lower. Inside the network it passes where it would
+    open a unit (Lucid's redirected gradient), for the images that ``rows`` (batch,) says, or all, or none. At the
+    layer's own gate (``cell.own``) it passes in any case, at the units nearest to opening (over all positions a filter
+    whose weights add up to 0 has no gradient), and, where no unit is left to open, entirely: the value before the gate
+    goes on beyond the ceiling.
+    """
+
+    @staticmethod
+    def forward(context: _GateSaved, x: Tensor, gate: Gate, rows: Tensor | bool, cell: Cell) -> Tensor:
+        context.save_for_backward(x)
+        context.gate, context.rows, context.cell = gate, rows, cell
+        return gate.function(x)
+
+    @staticmethod
+    def backward(context: _GateSaved, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+        (x,) = context.saved_tensors
+        gate, rows, cell = context.gate, context.rows, context.cell
+        plain = gate.gradient(x, gradient)
+        if rows is False and not cell.own:
+            return plain, None, None, None
+        low, high = x <= gate.floor, x >= gate.ceiling
+        shut = ~((gradient != 0) & ~low & ~high).flatten(1).any(1)
+        if cell.own:
+            up = gradient < 0
+            cell.opened = ~shut | (high & up).flatten(1).any(1)
+            cell.highest = torch.where(up, x, -inf).flatten(1).amax(1).float() - gate.floor
+        elif isinstance(rows, Tensor):
+            shut = shut & rows
+        if looks(x) and not bool(shut.any()):
+            return plain, None, None, None
+        opening = gradient.masked_fill((low & (gradient > 0)) | (high & (gradient < 0)), 0.0)
+        if cell.own:
+            opening = torch.where(low & (gradient < 0) & ~_nearest(x, low & (gradient < 0)), 0.0, opening)
+            none = ~(opening != 0).flatten(1).any(1)
+            opening = torch.where(_wide(none, x), gradient, opening)
+        return torch.where(_wide(shut, x), opening, plain), None, None, None
+
+
+def _nearest(x: Tensor, shut: Tensor) -> Tensor:
+    """Of the shut units of each image, those whose value is closer to the highest than to the mean."""
+    count = shut.flatten(1).sum(1).clamp_min(1)
+    mean = torch.where(shut, x, 0.0).flatten(1).sum(1) / count
+    top = torch.where(shut, x, -inf).flatten(1).amax(1)
+    return x >= _wide((mean + top) / 2, x)
+
+
+def looks(x: Tensor) -> bool:
+    """Whether values may be looked at: a GPU would have to be waited for, and no graph could be recorded."""
+    return x.device.type != "cuda"
+
+
+def _wide(rows: Tensor, x: Tensor) -> Tensor:
+    return rows.view(-1, *[1] * (x.dim() - 1))
+
+
+class Gates(TorchFunctionMode):
+    """Inside, gates that a model calls as functions go through ``apply`` (x, gate). Those in place stay as they are,
+    and those inside of a module that is a gate itself, while it has ``paused`` this."""
+
+    def __init__(self, apply: Callable[[Tensor, Gate], Tensor]):
+        super().__init__()
+        self.apply, self.met, self.paused = apply, 0, False
+
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> object:
+        kwargs = kwargs or {}
+        if self.paused:
+            return func(*args, **kwargs)
+        gate = _called(getattr(func, "__name__", ""), args, kwargs)
+        if gate is None or not isinstance(args[0], Tensor) or not args[0].requires_grad or not torch.is_grad_enabled():
+            return func(*args, **kwargs)
+        self.met += 1
+        return self.apply(args[0], gate)
+
+
+def _called(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Gate | None:
+    """The gate that a call of a function is; none where it works in place."""
+    if kwargs.get("inplace"):
+        return None
+    if name in ("clamp", "clip", "clamp_min", "hardtanh"):
+        return _clamp(name, args, kwargs)
+    options = {key: value for key, value in kwargs.items() if key != "inplace"}
+    if name not in _RISE or len(args) != 1 or not set(options) <= set(_OPTIONS.get(name, ())):
+        return None
+    return Gate(cast(Function, partial(_named(name), **options)) if options else _named(name), *_RISE[name])
+
+
+def _clamp(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Gate | None:
+    """A clamp from 0 on, or between two numbers."""
+    low, high = ("min_val", "max_val") if name == "hardtanh" else ("min", "max")
+    given = {**dict(zip((low, high), args[1:], strict=False)), **kwargs}
+    floor = given.get(low, -1.0 if name == "hardtanh" else None)
+    ceiling = given.get(high, 1.0 if name == "hardtanh" else inf)
+    if len(args) > 3 or not isinstance(floor, int | float):
+        return None
+    ceiling = inf if ceiling is None else ceiling
+    if not isinstance(ceiling, int | float):
+        return None
+    return Gate(lambda x: x.clamp(floor, ceiling), float(floor), float(ceiling))
