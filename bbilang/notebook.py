@@ -52,7 +52,7 @@ def run_cell(shell: Any, line: str, cell: str) -> None:
         shell.user_ns[name] = page
         shown.page(page, height)
     except KeyboardInterrupt:
-        shown.say("interrupted: finished icons are kept, and the same cell goes on from there")
+        shown.say("interrupted: finished icons are in the cache; the same cell continues from there")
         raise
     except Exception as error:
         reason = explained(error)

@@ -6,7 +6,7 @@ made from those. What was measured beside other load is marked, and never takes 
     make bench QUICK=1                    few rounds, marked as such
     python -m benchmarks.bench --list     what there is
 
-Ctrl-C ends it; rows that are finished are kept.
+Ctrl-C ends it; finished rows stay.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Which records of a row are kept: one for each kind of processor, a quiet one before one beside other load.
+"""Choose the current records of a row: one for each kind of processor, undisturbed ones first.
 
-A record measured beside other load is marked so on the page, and never takes the place of a quiet one of the same
+A record measured beside other load is marked so on the page, and never replaces an undisturbed one of the same
 processor. Among equals a full one is worth more than a quick one, and a later one than an earlier.
 """
 

@@ -185,7 +185,7 @@ def page(records: Sequence[Record]) -> str:
     blocks += [
         "Times are medians of wall-clock time; quartiles and processor time are below. Peak memory is the increase of",
         "the resident set of a separate process during the task, after a warm-up run; for tasks that are a whole",
-        "process, the peak of that process. One record is kept for each kind of processor. Measurements under other",
+        "process, the peak of that process. There is one record for each kind of processor. Measurements under other",
         "load are marked, and never replace a record of the same processor without load.",
         "",
     ]

@@ -72,7 +72,7 @@ def _target(line: CommandLine) -> tuple[Path | None, str]:
         raise BbiError(Diagnostic("E430", f"{path}: there is no format `{ending}`", help=help))
     path = writable(path, line.parents)
     if path.exists() and Path(line.source.name).exists() and path.samefile(line.source.name):
-        misuse(f"the plan would take the place of {line.source.name}", "choose another name with `-o`")
+        misuse(f"the plan would overwrite {line.source.name}", "choose another name with `-o`")
     return path, format
 
 

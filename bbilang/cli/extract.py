@@ -45,7 +45,7 @@ def extract(page: str, output: str | None, parents: bool = False) -> int:
         misuse(f"{output} is a folder", "name a file with `-o`")
     target = writable(output, parents)
     if target.exists() and page != "-" and target.samefile(path_of(page)):
-        misuse("the text would take the place of the page", "choose another name with `-o`")
+        misuse("the text would overwrite the page", "choose another name with `-o`")
     write(target, text.encode("utf-8", "surrogatepass"), parents)
     result(str(target))
     return FINE

@@ -63,7 +63,7 @@ def writable(name: str | Path, parents: bool = False) -> Path:
             raise IsADirectoryError(errno.EISDIR, "it is the name of a folder")
         check(path, parents)
     except OSError as error:
-        raise unwritten(name, error, else_="nothing was computed yet; choose another place with `-o`") from error
+        raise unwritten(name, error, else_="nothing was computed yet; choose another location with `-o`") from error
     return path
 
 

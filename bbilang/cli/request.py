@@ -21,7 +21,7 @@ from bbilang.grammar.source import Source
 from bbilang.page import FORMATS
 from bbilang.pipeline import Pipeline, Request
 
-RESUMABLE = "interrupted: finished icons are kept, and the same command goes on from there"
+RESUMABLE = "interrupted: finished icons are in the cache; the same command continues from there"
 NOTHING_WRITTEN = "interrupted: nothing was written"
 DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 SOME_PICTURE = ("picture 1",)  # for a text that leaves its picture to the command line

@@ -139,7 +139,7 @@ def _protect(path: Path, program: Program) -> None:
     sources += [slot.weights for slot in program.models if slot.weights]
     for name in sources:
         if path.exists() and _same(path, name):
-            misuse(f"the page would take the place of {name}", "choose another name with `-o`")
+            misuse(f"the page would overwrite {name}", "choose another name with `-o`")
 
 
 def _same(path: Path, name: str) -> bool:

@@ -47,7 +47,7 @@ def watch(line: CommandLine, port: int = 0, open_it: bool = False) -> int:
                 continue
             saves.wait(seen)
     except KeyboardInterrupt:
-        tell("ended; what was computed is kept")
+        tell("stopped; computed results are in the cache")
         return FINE
     finally:
         shown.end()

@@ -14,7 +14,7 @@ from bbilang.compiler.plan.steps import PASSES, predicts
 
 READING = (
     "A pass is one run through the network: forward from the picture to the scores, backward from a target to a layer."
-    " FLOP: one addition or multiplication. kept: memory that later steps read."
+    " FLOP: one addition or multiplication. stored: memory that later steps read."
     " lines: who asks for a step, the page's own predictions among them."
 )
 WIDE = 96  # from this width on, measurements have their own columns
@@ -111,7 +111,8 @@ def _physical(title: str, words: str, comparison: PlanComparison, runs: bool, wi
     ]
     columns = [
         Column("", right=True), Column("step"), Column("", least=24), Column("passes", right=True),
-        Column("FLOP", right=True), Column("kept", right=True), Column("time", right=True), Column("peak", right=True),
+        Column("FLOP", right=True), Column("stored", right=True),
+        Column("time", right=True), Column("peak", right=True),
         Column("lines", least=13),
     ]  # fmt: skip
     return [f"PHYSICAL PLAN, {title}: {words}", *table(columns, rows, width)]

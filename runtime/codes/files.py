@@ -30,7 +30,7 @@ FILES: Final[dict[str, Code]] = {
         "A pipe or a terminal is written into, and never replaced.",
         f"{RUN} -o /proc/page.html",
         f"{RUN} -o page.html",
-        needs="a place where nothing can be written",
+        needs="a location without write permission",
     ),
     "E432": Code(
         "a folder for the cache that cannot be",
@@ -99,6 +99,6 @@ FILES: Final[dict[str, Code]] = {
         "takes its time.",
         f"$ BBI_CACHE_DIR=/proc/cache {RUN[2:]}",
         f"$ BBI_CACHE_DIR=/tmp/cache {RUN[2:]}",
-        needs="a place where nothing can be written",
+        needs="a location without write permission",
     ),
 }

@@ -30,7 +30,7 @@ JOINT = Parameter("joint", "axis", "`input`: one ranking for all inputs together
 def ranked_axes(field: FieldType, arguments: Arguments) -> tuple[Axis, ...]:
     """Return the axes that are ranked jointly. Raises `Fail` where there is none."""
     if arguments["per"] is not None and arguments["per"] == arguments["along"]:
-        raise Fail("E231", f"`{arguments['per']}` cannot be ranked and kept apart at once", argument="per")
+        raise Fail("E231", f"`{arguments['per']}` cannot be ranked and separated by `per=` at once", argument="per")
     if arguments["joint"] not in (None, "input"):
         message = f"`{arguments['joint']}` is ranked jointly already: only inputs are ranked apart without `per=`"
         raise Fail("E231", message, "one order for all inputs is `joint=input`", argument="joint")

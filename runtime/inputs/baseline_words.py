@@ -14,7 +14,7 @@ PICTURES = {
 
 def zero_words(reads: str) -> str:
     """The input at zero: what a network sees where its input is taken away."""
-    return "token 0 at every place" if reads == "text" else "zeros" if reads in NOT_PICTURES else PICTURES["zero"]
+    return "token 0 at every position" if reads == "text" else "zeros" if reads in NOT_PICTURES else PICTURES["zero"]
 
 
 def activation_for(word: str, layer: str, reads: str) -> str:

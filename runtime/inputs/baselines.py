@@ -29,7 +29,7 @@ def picture(word: str, images: Tensor, adapter: Adapter, seed: int = 0) -> Tenso
 
     if adapter.description.reads == "text" and word != "zero":
         message = f"the baseline `{word}` is a picture, and {adapter.description.name} reads text"
-        raise error("E531", message, help="`baselines=zero` is the token number 0 at every place")
+        raise error("E531", message, help="`baselines=zero` is token 0 at every position")
     reads = adapter.description.reads
     if reads in NOT_PICTURES and word in ("blur", "noise"):
         message = f"the baseline `{word}` is of pictures in [0, 1], and the model takes {reads}s"

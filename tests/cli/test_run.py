@@ -97,7 +97,7 @@ def test_each_takes_a_folder(bbi, photos):
     assert done.code == 2 and "error[E440]" in done.err
     (photos / "cat.png").write_bytes((photos / "cat.jpg").read_bytes())
     done = bbi("run", "-e", NO_ICONS, "-i", "cat.png", "--each", "-o", ".", "--format", "png")
-    assert done.code == 2 and "would take the place of cat.png" in done.err
+    assert done.code == 2 and "would overwrite cat.png" in done.err
 
 
 MIXED = "mixed4d.channel | top(2) | present(bars)"
@@ -126,9 +126,9 @@ MISTAKES = {
     "no such device": (["run", "look.bbi", "--device", "gpu"], 2, "E440", "auto, cpu, mps, cuda"),
     "no such format": (["run", "look.bbi", "--format", "gif"], 2, "E440", "html, json, png, svg, pdf, csv"),
     "no such ending": (["run", "look.bbi", "-o", "page.gif"], 2, "E430", "html, json, png, svg, pdf, csv"),
-    "a file as folder": (["run", "look.bbi", "-o", "cat.jpg/page.html"], 1, "E431", "choose another place"),
+    "a file as folder": (["run", "look.bbi", "-o", "cat.jpg/page.html"], 1, "E431", "choose another location"),
     "a place for nobody": (["run", "look.bbi", "-o", "/proc/page.html"], 1, "E431", "nothing was computed yet"),
-    "the text's own place": (["run", "look.bbi", "-o", "look.bbi", "--format", "html"], 2, "E440", "take the place of"),
+    "the text's own file": (["run", "look.bbi", "-o", "look.bbi", "--format", "html"], 2, "E440", "overwrite"),
     "a page as text": (["run", "page.html"], 1, "E441", "`bbi extract page.html`"),
     "not UTF-8": (["check", "latin.bbi"], 1, "E441", "line 2"),
     "a folder as text": (["run", "empty"], 1, "E441", "is a folder"),
@@ -198,7 +198,7 @@ def test_ctrl_c_keeps_finished_icons(photos, process, tmp_path_factory):
     out, err = started.communicate(timeout=60)
     cached = records(cache)
     assert started.returncode == 130, err
-    assert out == "" and err.splitlines()[-1].startswith("interrupted: finished icons are kept")
+    assert out == "" and err.splitlines()[-1].startswith("interrupted: finished icons are in the cache")
     assert "Traceback" not in err and not list(photos.glob("page*"))
     assert 1 <= cached < 12 and records(cache, "numbers") == 2, "the element's numbers, and the predictions"
     again = process(*command, env={"BBI_CACHE_DIR": str(cache)})

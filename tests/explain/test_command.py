@@ -79,7 +79,7 @@ def test_force(bbi):
         (["page.bbi", "--force", "reverse", "--no-optimize"], "--no-optimize leaves it out"),
         (["page.bbi", "--format", "csv"], "there is no format `csv`"),
         (["page.bbi", "-o", "plan.docx"], "there is no format `docx`"),
-        (["page.bbi", "-o", "page.bbi", "--format", "svg"], "would take the place of page.bbi"),
+        (["page.bbi", "-o", "page.bbi", "--format", "svg"], "would overwrite page.bbi"),
     ],
 )
 def test_what_makes_no_sense(bbi, tmp_path, arguments, said):

@@ -147,7 +147,7 @@ def test_write_and_look(watched, browser):
     assert watched.end() == 0
     until(lambda: "bbi watch has ended" in page.text_content("#words"))
     said = watched.log.read_text()
-    assert "Traceback" not in said and said.endswith("ended; what was computed is kept\n")
+    assert "Traceback" not in said and said.endswith("stopped; computed results are in the cache\n")
     assert said.count("error[E204]") == 1
 
 

@@ -210,7 +210,7 @@ def test_interrupted_and_resumed():
             raise KeyboardInterrupt
 
     with serving(CONTENT, "slow") as server:
-        with pytest.raises(KeyboardInterrupt, match="are kept, and the same command goes on"):
+        with pytest.raises(KeyboardInterrupt, match="are stored; the same command resumes"):
             got(server, interrupt)
         got(server)
         assert server.asked[1] is not None

@@ -15,7 +15,7 @@ from types import ModuleType
 from bbilang.grammar.diagnostic import BbiError
 from bbilang.runtime.errors import error
 
-OFFLINE = "connect to the network once: they are kept afterwards; or give `--weights FILE` or `--weights random`"
+OFFLINE = "connect to the internet once (weights are cached), or pass `--weights FILE` or `--weights random`"
 
 
 def version_of(package: str) -> str:

@@ -160,7 +160,7 @@ def _copied(
             if done > remote.limit:
                 break
     except KeyboardInterrupt as interrupt:
-        words = f"interrupted: {_size(done)} of {remote.file} are kept, and the same command goes on from there"
+        words = f"interrupted: {_size(done)} of {remote.file} are stored; the same command resumes the download"
         raise KeyboardInterrupt(words if named else "interrupted") from interrupt
     return done
 

@@ -108,6 +108,6 @@ def _unexpected(remote: Remote, why: str) -> BbiError:
 def _unwritable(remote: Remote, e: OSError) -> BbiError:
     full = e.errno in (errno.ENOSPC, errno.EDQUOT)
     reason = "the disk is full" if full else line(e.strerror or e)
-    message = f"{remote.file} cannot be kept in {folder()}: {reason}"
-    help = "make room, and the same command goes on" if full else "BBI_CACHE_DIR names another folder"
+    message = f"{remote.file} cannot be stored in {folder()}: {reason}"
+    help = "free some space; the same command then resumes" if full else "BBI_CACHE_DIR names another folder"
     return error("E431", message, help=help)
