@@ -128,7 +128,7 @@ def _part(
         "legend": _legend(element, styles, over),
         "chips": chipped(element),
         "remarks": remarks(element),
-        "budget": budgeted(element),
+        "budget": has_budget(element),
     }
 
 
@@ -189,7 +189,7 @@ def pictured(element: Element) -> bool:
     return element.legend is not None and bool(frames) and not any(frame.values or frame.coarse for frame in frames)
 
 
-def budgeted(element: Element) -> bool:
+def has_budget(element: Element) -> bool:
     """Whether the numbers of some state add up to something."""
     return any(frame.budget for panel in element.panels for frame in panel.frames)
 

@@ -14,7 +14,7 @@ from bbilang.runtime.view.model import Element, Frame, Panel, View
 from bbilang.runtime.view.states import budget_of, start_states
 
 
-def budgeted() -> View:
+def teaser_with_budgets() -> View:
     """The teaser with a line for every state of its icons."""
     view = views.teaser()
     (interface,) = view.interfaces
@@ -31,7 +31,7 @@ def budgeted() -> View:
 def test_panels_that_say_the_same_say_it_once():
     one = Panel("a", (Frame(budget="x"), Frame(budget="y")))
     other = Panel("b", (Frame(budget="x"), Frame(budget="z")))
-    blocks = next(e for e in budgeted().interfaces[0].elements if e.id == "blocks")
+    blocks = next(e for e in teaser_with_budgets().interfaces[0].elements if e.id == "blocks")
     both = replace(blocks, panels=(one, other))
     assert budget_of(both, 0) == "x"
     assert budget_of(both, 1) == "a: y\nb: z"
@@ -64,7 +64,7 @@ def test_after_a_panels_name_a_line_begins_in_lower_case(show):
 
 
 def test_static_formats_have_the_line_of_the_state_shown():
-    view = budgeted()
+    view = teaser_with_budgets()
     made = specification(view, [""] * len(view.pictures), registry().styles)
     text = repr(made)
     state = start_states(view)["blocks"]
@@ -73,7 +73,7 @@ def test_static_formats_have_the_line_of_the_state_shown():
 
 @pytest.mark.browser
 def test_the_line_stands_under_the_picture_and_follows_the_state(show):
-    page = show(budgeted)
+    page = show(teaser_with_budgets)
     line = page.locator("[data-budget=blocks]")
     first = line.inner_text()
     assert "Shown +" in first and first.endswith("side branch <b>"), "words are text, and each line its own"
