@@ -96,8 +96,11 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
     from bbilang.runtime.featvis.icon import Objective, Start
 
     whole = node.type.atom == "whole"
-    known = (("group",), ("channel",), ("y", "x"), ("token",))
-    components = () if whole else next(c for c in known if set(c) <= field.coords.keys())
+    known = (("group",), ("channel",), ("y", "x"), ("token",), ("class",))
+    components = () if whole else next((c for c in known if set(c) <= field.coords.keys()), None)
+    if components is None:
+        text = "a sum or difference of scores has no picture of its own"
+        raise error("E510", text, 'name one class, or a list of them: `[output["tabby"], output["lynx"]]`')
     positioned = not whole and bool(option(node, run.program, "place")) and {"y", "x"} <= field.coords.keys()
     begins = whole or option(node, run.program, "start") == "input"
     separate = _separate_axes(node, components, run) | ({"input": len(run.images)} if begins else {})
@@ -123,7 +126,7 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
         if min(key) < 0 or absent[at]:
             continue
         if key not in numbers:
-            layer = node.type.layers[key[len(components)] if layered else 0]
+            layer = "output" if components == ("class",) else node.type.layers[key[len(components)] if layered else 0]
             first = len(components) + layered
             position = dict(zip(separate, key[first : first + len(separate)], strict=True))
             atom = dict(zip(components, key, strict=False))
@@ -168,7 +171,7 @@ def _coherent(keys: list[tuple[int, ...]], objectives: list[Objective], groups: 
 
 def _separate_axes(node: Node, components: tuple[str, ...], run: Run) -> dict[str, int]:
     """The axes besides the atoms' own on which their directions depend: the input, states of a factorization."""
-    if components in ((), ("channel",)):
+    if components in ((), ("channel",), ("class",)):
         return {}
     if components == ("group",):
         from bbilang.runtime.fields.groups import directions
@@ -181,8 +184,8 @@ def _direction(
     node: Node, atom: dict[str, int], layer: str, position: dict[str, int], run: Run
 ) -> int | tuple[float, ...]:
     """What an atom's icon maximizes: a channel's index, a group's channel factor, or the vector at a position."""
-    if "channel" in atom:
-        return atom["channel"]
+    if "channel" in atom or "class" in atom:
+        return atom.get("channel", atom.get("class", 0))
     if "group" in atom:
         from bbilang.runtime.fields.groups import directions
 

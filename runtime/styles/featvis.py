@@ -48,10 +48,13 @@ class Featvis(Style):
     def spend(self, field: FieldType) -> Drawn:
         if field.atom == "whole" and field.content == "activation" and field.layers != ("input",):
             return Drawn(())  # one picture of each layer
+        if field.atom == "class" and field.content == "score":
+            classes = field.axis("class")
+            return Drawn(("class",) if classes else (), classes)
         if field.atom in ("class", "pixel", "whole"):
             raise Fail(
                 "E304",
-                f"`featvis` shows what excites channels, neurons or positions, and these are atoms `{field.atom}`",
+                f"`featvis` shows what excites channels, neurons, positions or scores, and these are `{field.atom}`",
                 "use `bars`, `heatmap` or `image`",
             )
         needed = ("channel",) if field.atom in ("neuron", "channel") else ("y", "x", "token")
@@ -112,7 +115,9 @@ class Featvis(Style):
         icons = drawing.grid(drawing.results.icon_sets[drawing.element.id].index)
         series = drawing.series_axis
         values = drawing.grid(drawing.field.values, series) if series else drawing.grid(drawing.field.values)[..., None]
-        coords = {c: drawing.grid(a) for c, a in drawing.field.coords.items() if c in ("y", "x", "channel", "token")}
+        coords = {
+            c: drawing.grid(a) for c, a in drawing.field.coords.items() if c in ("y", "x", "channel", "token", "class")
+        }
         layers = drawing.layer_grid()
 
         def frame(index: Index) -> Frame:
