@@ -1,4 +1,4 @@
-"""What the rows of the methods share: several classes of one picture, and the network as a peer wants it.
+"""Shared by the rows of methods: several classes of one picture, and the network as each peer needs it.
 
 The rows are in methods_gradients.py, methods_relevance.py and methods_masks.py, each way as its users write it.
 """

@@ -1,5 +1,5 @@
-"""Runs the rows and keeps a line for each kind of processor in benchmarks/results/ROW.jsonl; docs/benchmarks.md is
-made from those. What was measured beside other load is marked, and never takes the place of a quiet line (`records`).
+"""Run the rows and store a line for each kind of processor in benchmarks/results/ROW.jsonl; docs/benchmarks.md is made
+from those. Records measured beside other load are marked, and never replace an undisturbed one (`records`).
 
     make bench                            all rows
     make bench ROWS=linear,positions      some

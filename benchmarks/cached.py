@@ -1,4 +1,4 @@
-"""A page whose results are all in the cache, the whole process, beside importing torch.
+"""A page whose results are all cached, as a whole process, compared with importing torch.
 
 The gallery's teaser, with icons of 2 steps: what the cache holds is of the same size as after 256.
 """

@@ -1,4 +1,5 @@
-"""`bbi check` of a file of 1,000 elements: parsing and checking apart, the median of five. Prints one line of JSON.
+"""`bbi check` of a file of 1,000 elements: parsing and checking separately, the median of five. Prints one line of
+JSON.
 
 python benchmarks/check.py [ELEMENTS]
 """

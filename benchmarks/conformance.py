@@ -1,4 +1,4 @@
-"""docs/methods.md and its figure: every method on every building block beside its oracle, passes, times, and axioms.
+"""docs/methods.md and its figure: every method on every building block against its oracle, passes, times, and axioms.
 
     python -m benchmarks.conformance            measures (some minutes), and writes
     python -m benchmarks.conformance --write    writes from benchmarks/results/methods.json alone

@@ -1,4 +1,4 @@
-"""How strongly finished pictures excite their directions, measured by code that the engine does not import.
+"""How strongly finished pictures activate their directions, measured by code that the engine does not import.
 
 Pictures are shown to the network as it comes (not folded, no channels last, its own hook here) under movements that the
 engine's transforms do not contain: mirrored, sheared, stretched, blurred, darkened, with noise, cut and enlarged by

@@ -1,4 +1,4 @@
-"""Rows of the methods that are gradients, changed or averaged ones, and of those that weigh maps by them."""
+"""Rows of the methods that are gradients, modified or averaged gradients, and of those that weight maps by them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of the methods that cover parts of the picture."""
+"""Rows of the methods that mask parts of the picture."""
 
 from __future__ import annotations
 

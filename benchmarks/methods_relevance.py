@@ -1,4 +1,4 @@
-"""Rows of the methods that pass relevance from layer to layer."""
+"""Rows of the methods that propagate relevance from layer to layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The peers, each the way that its documentation shows. What cannot be imported is named with the reason, and left out.
+"""The peers, each used as its documentation shows. What cannot be imported is listed with the reason and left out.
 
 They get the network as their users have it (`work.theirs`), the normalized picture, and the same layers and classes.
 """

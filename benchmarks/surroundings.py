@@ -1,4 +1,4 @@
-"""On what, with what and at which commit something was measured."""
+"""The machine, the versions and the commit of a measurement."""
 
 from __future__ import annotations
 

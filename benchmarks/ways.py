@@ -1,4 +1,4 @@
-"""Other ways to the numbers of `minimal.py`, which is how it came to be what it is: each measured beside it, in turns.
+"""Alternatives to `minimal.py`, each measured against it in turns: why it is written as it is.
 
     python -m benchmarks.ways [linear] [tangents] [path]
 

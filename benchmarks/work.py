@@ -1,4 +1,4 @@
-"""What the rows share: the network and the picture, and ours, a text through the public stages."""
+"""Shared by the rows: the network, the picture, and our way, a text through the public stages."""
 
 from __future__ import annotations
 

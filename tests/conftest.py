@@ -1,4 +1,4 @@
-"""For every test: a cache of its own, and a browser where there is one."""
+"""For every test: its own cache, and a browser where there is one."""
 
 import os
 import runpy

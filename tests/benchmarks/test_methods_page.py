@@ -1,4 +1,4 @@
-"""docs/methods.md and its figure say what was measured, and what the methods claim now."""
+"""docs/methods.md and its figure agree with the record, and with the methods' present claims."""
 
 import json
 from xml.etree import ElementTree

@@ -1,4 +1,4 @@
-"""Which record of a processor counts: the rule of replacement, on records made by hand."""
+"""Which record of a processor is current: the replacement rule, on records made by hand."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every row gives equal numbers in all of its ways, at a small scale; the page says what was measured.
+"""Every row gives equal numbers in all of its ways, at a small scale; the page agrees with the records.
 
 Nothing is timed here. Peers that are not installed are left out of the rows themselves.
 """

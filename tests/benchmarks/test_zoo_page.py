@@ -1,4 +1,4 @@
-"""docs/zoo.md says what was measured, and what was measured is right, or refused."""
+"""docs/zoo.md agrees with its record, and every recorded answer is right or refused."""
 
 import json
 

@@ -1,5 +1,4 @@
-"""`bbi(...)` runs the command in this process; `process(...)` starts it as one of its own; both with a cache of their
-own and in a folder of their own."""
+"""`bbi(...)` runs the command in this process; `process(...)` starts a new one; each with its own cache and folder."""
 
 import os
 import subprocess

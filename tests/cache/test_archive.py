@@ -1,4 +1,4 @@
-"""Records for another machine: what one made serves another, and nothing else comes in."""
+"""Records for another machine: exported records are usable there, and anything else is rejected."""
 
 import json
 import zipfile

@@ -1,4 +1,4 @@
-"""The disk cache: whole records or none, whatever happens to files, processes and disks."""
+"""The disk cache: complete records or none, whatever happens to files, processes and disks."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""What was computed before is recalled: the same numbers, the same bytes, and only what is missing is run."""
+"""Cached results are reused: the same numbers, the same bytes, and only what is missing runs."""
 
 import json
 import re

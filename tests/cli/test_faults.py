@@ -1,4 +1,4 @@
-"""Whatever happens, people get a sentence, and a terminal nothing but words and colours."""
+"""Failures of every kind end in a sentence, and a terminal receives only text and colours."""
 
 import errno
 import re

@@ -1,4 +1,4 @@
-"""The command's own process keeps freed blocks; a program that imports bbilang, or calls its command, is left alone."""
+"""The command's own process keeps freed blocks; programs that import bbilang or call its command are unaffected."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`--verbose` prints what the logger `bbilang` is told, for one command."""
+"""`--verbose` prints the records of the logger `bbilang`, for one command."""
 
 import logging
 

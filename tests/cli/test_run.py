@@ -1,4 +1,4 @@
-"""`bbi run`: pages, formats, places, what is said where."""
+"""`bbi run`: pages, formats, output files, and messages on each stream."""
 
 import json
 import os

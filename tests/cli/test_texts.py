@@ -1,4 +1,4 @@
-"""Commands that run nothing: check, explain, fmt, extract, layers, models, cache, help."""
+"""Commands that run no network: check, explain, fmt, extract, layers, models, cache, help."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Nothing but a diagnostic ever comes out: texts made by breaking good ones are parsed and checked."""
+"""Broken variants of valid texts give diagnostics only, when parsed and checked."""
 
 from __future__ import annotations
 

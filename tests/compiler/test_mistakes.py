@@ -1,4 +1,4 @@
-"""What the checker finds and says. `python tests/compiler/test_mistakes.py` writes the messages anew."""
+"""The checker's messages. `python tests/compiler/test_mistakes.py` regenerates the golden file."""
 
 from __future__ import annotations
 

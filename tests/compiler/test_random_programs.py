@@ -1,4 +1,4 @@
-"""What the checker promises of a program holds for the numbers, whatever the program: found with random ones."""
+"""The checker's promises hold for the numbers of random programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A program survives its JSON form; anything else is refused in one sentence."""
+"""A program survives its JSON form; anything else is refused with one sentence."""
 
 import copy
 import json

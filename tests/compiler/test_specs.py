@@ -1,4 +1,4 @@
-"""The specs of the contract and those of the gallery: what checks cleanly, what is planned, what is counted."""
+"""The specs of the contract and of the gallery: what checks cleanly, what is planned, what is counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network small enough to compute by hand, and the way from a text to numbers without icons."""
+"""A network small enough to compute by hand, and a pipeline from text to numbers without icons."""
 
 from __future__ import annotations
 

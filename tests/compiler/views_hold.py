@@ -1,4 +1,4 @@
-"""What holds of every view model."""
+"""Invariants of every view model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What CUDA computes is what the CPU computes: every method of attribution, links, groups and measures of trust.
+"""CUDA gives the CPU's numbers: every attribution method, links, groups and trust measures.
 
 In float64 the two agree to a millionth of the largest magnitude: this shows that the code is right on both. In float32,
 in which pages are made, a ReLU6 whose input is 0 or 6 up to a rounding passes a gradient on one device and not on the

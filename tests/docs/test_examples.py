@@ -1,4 +1,4 @@
-"""The Python of the documentation runs as it stands, block after block of a file in one namespace."""
+"""The Python examples of the documentation run as written, block after block of a file in one namespace."""
 
 import re
 from pathlib import Path

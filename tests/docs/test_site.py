@@ -1,4 +1,4 @@
-"""The documentation site: every spec is in the gallery, nothing leads nowhere, and nothing outside of it is asked for.
+"""The documentation site: every spec is in the gallery, no link is broken, and no other host is requested.
 
 Only the text and one live page with tiny icons are built here; `make docs` builds them all.
 """

@@ -1,4 +1,4 @@
-"""Explanations of texts, by the speeds that the cost model assumes: the same on every machine."""
+"""Explanations of texts, at the speeds that the cost model assumes: the same on every machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bbi explain`: where the plan goes, in which form, and what the command line may ask for."""
+"""`bbi explain`: output files, formats, and options of the command line."""
 
 import json
 import sys

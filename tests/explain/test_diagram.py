@@ -1,4 +1,4 @@
-"""The picture of a plan: well-formed, safe, readable: in Chromium no words over others, none outside."""
+"""The diagram of a plan is well-formed, safe and readable: in Chromium no labels overlap or overflow."""
 
 import itertools
 import re

@@ -1,4 +1,4 @@
-"""The JSON of a plan: by its schema, and with the numbers of the plan itself."""
+"""The JSON of a plan follows its schema and has the numbers of the plan itself."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What `bbi explain` prints: golden texts of the gallery, nothing wider than the terminal, nothing told twice.
+"""What `bbi explain` prints: golden texts of the gallery, nothing wider than the terminal, nothing repeated.
 
 `BBI_WRITE_GOLDEN=1 pytest tests/explain` writes the golden files anew.
 """

@@ -1,4 +1,4 @@
-"""What the checker promises of programs with groups and projections holds for their numbers, pages and passes."""
+"""The checker's promises about programs with groups and projections hold for their numbers, pages and passes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a page says: read by an untrained eye from its text alone, and heard while walking it by keyboard."""
+"""The sentences of a page: read without prior knowledge from its text alone, and heard while navigating by keyboard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the gallery's pages add up to: the numbers of the cat by plain torch, and how many interfaces alarm a reader."""
+"""The sums on the gallery's pages: the cat's numbers by plain torch, and how many interfaces show a warning."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The interfaces of channels: the reader asks why, and where, and what feeds them."""
+"""The channel interfaces: why, where, and what feeds them."""
 
 from __future__ import annotations
 

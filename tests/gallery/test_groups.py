@@ -1,4 +1,4 @@
-"""The interfaces of groups: how many, where, and what they say about the classes."""
+"""The group interfaces: how many, where, and what they contribute to the classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The language is not of one network: the gallery's files check on InceptionV1, and the contract's files run there."""
+"""The language is not tied to one network: the gallery checks on InceptionV1, and the contract's files run there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods side by side: eight maps, each to its own scale, of the class that the reader chooses."""
+"""Methods side by side: eight maps, each on its own scale, for the class that the reader chooses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds of every page of the gallery: its size, its words, phones and the dark."""
+"""Properties of every gallery page: size, words, phones and dark mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which pixels, which concepts: a concept is pointed at and its pixels are shown; a place, and its concepts are."""
+"""Which pixels, which concepts: pointing at a concept shows its pixels, pointing at a position its concepts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interfaces in which a reader points at a place: the numbers and the pictures follow."""
+"""The interfaces in which a reader points at a position: numbers and pictures follow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every page of the gallery is drawn without Vega, and as Vega would draw it."""
+"""Every gallery page is drawn without Vega, and as Vega would draw it."""
 
 from __future__ import annotations
 

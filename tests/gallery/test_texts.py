@@ -1,4 +1,4 @@
-"""The gallery's texts: each checks without a word, stands in the formatter's form, and loads no torch to say so."""
+"""The gallery's texts check without diagnostics, are formatted, and check without loading torch."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Can I trust this: whiskers that are the numbers, curves, what stands below them, and warnings above the picture."""
+"""Can I trust this: whiskers equal the numbers; curves, the notes below them, and warnings above the picture."""
 
 from __future__ import annotations
 

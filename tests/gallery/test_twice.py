@@ -1,4 +1,4 @@
-"""Every page of the gallery again, from recalled numbers, in every format: the same page, and nothing is run."""
+"""Every gallery page again, from cached numbers, in every format: the same page, and nothing runs."""
 
 from __future__ import annotations
 

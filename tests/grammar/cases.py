@@ -1,4 +1,4 @@
-"""Golden files: cases of a title, a text and what is expected, readable in review.
+"""Golden files: cases with a title, a text and the expected output, readable in review.
 
 === title
 the text

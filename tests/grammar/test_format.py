@@ -1,4 +1,4 @@
-"""The form that the formatter gives. `python tests/grammar/test_format.py` writes the golden file anew."""
+"""The formatter's output. `python tests/grammar/test_format.py` regenerates the golden file."""
 
 from __future__ import annotations
 

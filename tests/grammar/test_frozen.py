@@ -1,4 +1,4 @@
-"""`frozen` is `dataclass(frozen=True)` in everything that a reader of the code relies on."""
+"""`frozen` behaves as `dataclass(frozen=True)`."""
 
 import pickle
 from dataclasses import FrozenInstanceError, dataclass, field, fields, replace

@@ -1,4 +1,4 @@
-"""What a beginner gets wrong, and what bbi says. `python tests/grammar/test_mistakes.py` writes the messages anew."""
+"""Beginners' mistakes and their messages. `python tests/grammar/test_mistakes.py` regenerates the golden file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What parses, and to what; sources at the limits; recovery."""
+"""What parses, and to which tree; sources at the limits; recovery."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parse tables that ship are those of the grammar, and a parser without them is the same."""
+"""The shipped parse tables match the grammar, and a parser built without them behaves alike."""
 
 from bbilang.grammar import generated_tables, parse_tables
 from bbilang.grammar.build import Builder

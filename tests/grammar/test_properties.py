@@ -1,4 +1,4 @@
-"""What holds for every tree and for every text."""
+"""Properties of every tree and every text."""
 
 from __future__ import annotations
 

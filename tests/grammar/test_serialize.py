@@ -1,4 +1,4 @@
-"""The JSON form: back and forth, its schema, and what it refuses."""
+"""The JSON form: round trips, its schema, and what it refuses."""
 
 from __future__ import annotations
 

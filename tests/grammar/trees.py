@@ -1,4 +1,4 @@
-"""Random syntax trees, as hypothesis strategies: every tree that text can spell, and comments among them."""
+"""Random syntax trees as hypothesis strategies: every tree that text can spell, with comments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packages keep their layers, have one identity, and are light until something runs."""
+"""Packages respect their layers, are imported under one name, and stay light until something runs."""
 
 import ast
 import os

@@ -1,4 +1,5 @@
-"""Stages ask a style, an operation or a method what it is, and never compare its name: plug-ins are equal to them."""
+"""Stages ask a style, an operation or a method what it is and never compare its name: plug-ins are equal to
+built-ins."""
 
 from __future__ import annotations
 

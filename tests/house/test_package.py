@@ -1,4 +1,4 @@
-"""The wheel has the tree's files under bbilang and nothing else, whether built from the tree or from the sdist."""
+"""The wheel contains the tree's files under bbilang and nothing else, built from the tree or from the sdist."""
 
 import shutil
 import subprocess

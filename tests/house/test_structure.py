@@ -1,4 +1,4 @@
-"""The source tree stays readable: no import circle; small folders, files and functions; folders that say their purpose.
+"""The source tree stays readable: no import circle; small folders, files and functions; folders state their purpose.
 
 CONTRIBUTING.md states the limits. `if TYPE_CHECKING:` imports do not count.
 """

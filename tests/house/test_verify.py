@@ -1,4 +1,4 @@
-"""The invariants of every stage: they hold for a text of the gallery, and an object that breaks one is caught."""
+"""The invariants of every stage hold for a gallery text, and an object that breaks one is caught."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small editor without a screen: it starts `bbi lsp` and talks with it over the standard streams."""
+"""A small headless editor: it starts `bbi lsp` and talks to it over the standard streams."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real editor component in Chromium, fed by the real server over a websocket of this machine.
+"""A real editor component in Chromium, connected to the real server over a local websocket.
 
 `BBI_SCREENSHOTS=docs/images python -m pytest tests/lsp/test_editor.py` takes the pictures of docs/editors.md anew.
 """

@@ -1,4 +1,4 @@
-"""Whatever the text and wherever the cursor: an answer, never an exception, and every place in it is in the text."""
+"""For any text and cursor position the server answers without an exception, and every span lies in the text."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The colours of editors and of the documentation: no word of any spec is left without one."""
+"""Syntax highlighting in editors and in the documentation: every word of every spec has a scope."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What the server knows after many edits is what `bbi check` says of the text, whatever was typed before."""
+"""After many edits, the server's state equals what `bbi check` reports for the text."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Models that the server cannot know without torch: another process describes them, and the text waits."""
+"""Models that the server cannot describe without torch: a subprocess describes them, and checking waits."""
 
 import threading
 

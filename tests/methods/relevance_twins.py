@@ -1,5 +1,5 @@
-"""Relevance the slow, obvious way: every linear layer as a matrix, every rule as sums over pairs of entries, one at a
-time, in double precision."""
+"""Relevance computed the slow, obvious way: every linear layer as a matrix, every rule as sums over pairs of entries,
+one at a time, in double precision."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Each method satisfies the axioms that it lists, on random networks and pictures, and breaks each of the others on a
+"""Each method satisfies the axioms that it lists, on random networks and pictures, and violates each of the others on a
 committed example."""
 
 import axioms

@@ -1,4 +1,4 @@
-"""The networks of every building block are what the methods' tests take them for."""
+"""The networks of the building blocks have the properties that the methods' tests assume."""
 
 import blocks
 import pytest

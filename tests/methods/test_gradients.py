@@ -1,4 +1,4 @@
-"""Methods of one gradient: beside twins that go module by module, and beside Captum on every building block."""
+"""Methods of one gradient, against slow twins that go module by module, and against Captum on every building block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kinds of methods: plug-ins written before there were kinds run as they did, and a new kind needs no compiler."""
+"""The kinds of methods: plug-ins that predate them still run, and a new kind needs no change in the compiler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Meaningful and extremal perturbation against plain loops over one target, written out."""
+"""Meaningful and extremal perturbation against explicit loops over one target."""
 
 from __future__ import annotations
 

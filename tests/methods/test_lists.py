@@ -1,4 +1,4 @@
-"""Several methods in one `attribute`: the numbers of each alone, one plan for all, each drawn to its own scale."""
+"""Several methods in one `attribute`: the numbers of each alone, one plan for all, each drawn on its own scale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Max pools with another derivative, beside twins that go window by window."""
+"""Max pools with a modified derivative, against slow twins that go window by window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The methods on EfficientNet-Lite0 and a photo, beside Captum's on the same module after the normalization."""
+"""The methods on EfficientNet-Lite0 and a photo, against Captum's on the same module after the normalization."""
 
 from __future__ import annotations
 

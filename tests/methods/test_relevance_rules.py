@@ -1,4 +1,4 @@
-"""Each rule on one layer of every kind, beside twins that go pair by pair; and the operations around the layers."""
+"""Each rule on one layer of every kind, against slow twins that go pair by pair; and the other operations."""
 
 import pytest
 import relevance_twins as twins

@@ -1,4 +1,4 @@
-"""Relevance beside zennit on networks as people have them: the real EfficientNet-Lite0, and torchvision's.
+"""Relevance against zennit on real networks: EfficientNet-Lite0 and torchvision's.
 
 zennit 0.5.1 leaves a merged batch norm its epsilon: the norm still divides by sqrt(1 + eps), 5e-4 too much each for
 EfficientNet's. Here it is taken out, on a copy, so that both describe the same network.

@@ -1,4 +1,4 @@
-"""RISE against a plain loop over the same masks, in float64; masks that do not depend on how they are made."""
+"""RISE against a plain loop over the same masks, in float64; masks do not depend on how they are chunked."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Methods that visit other activations: noise, paths, competition, class activation maps; beside plain loops, and
-beside Captum with the same noise and the same steps."""
+"""Methods that visit other activations (noise, paths, competition, class activation maps), against plain loops, and
+against Captum with the same noise and the same steps."""
 
 from __future__ import annotations
 

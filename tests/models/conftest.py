@@ -1,4 +1,4 @@
-"""The default model once for all tests, and the shared pictures where they are."""
+"""The default model once for all tests, and the shared pictures where they exist."""
 
 import importlib.util
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Other people's libraries in tests: what is not installed is skipped, with how to install it.
+"""Third-party model libraries in tests: a test is skipped if its library is missing, with how to install it.
 
 `make test` installs them all (test extra, tests/peers.txt). tests/conftest.py installs the `Operators`, after which
 torchvision, and what imports it (timm, transformers, zennit, quantus), can be imported like anything else.

@@ -1,4 +1,4 @@
-"""Cuts and branches: against deleting a layer and looking for a path, and against what real networks compute."""
+"""Cuts and branches: against path search with a layer deleted, and against what real networks compute."""
 
 import numpy as np
 import pytest

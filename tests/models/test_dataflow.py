@@ -1,4 +1,4 @@
-"""What one watched forward tells: where the channel is, what a layer is made of, which tokens are patches."""
+"""What one traced forward reveals: where the channel axis is, what a layer consists of, which tokens are patches."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Descriptions of callers' modules, which are given back as they were found."""
+"""Descriptions of callers' modules, which are restored afterwards."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The picture of a network: what joins what, where the boxes stand, and that a browser shows it."""
+"""The diagram of a network: its connections and box positions, also in a browser."""
 
 import re
 from pathlib import Path

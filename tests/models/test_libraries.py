@@ -1,4 +1,4 @@
-"""Models of timm, torchvision and transformers, with weights drawn or shipped: nothing is fetched."""
+"""Models of timm, torchvision and transformers, with random or shipped weights: nothing is downloaded."""
 
 import json
 import os

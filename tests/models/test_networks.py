@@ -1,5 +1,5 @@
-"""Small trained networks that are not of the registry: concatenating, residual, a causal language model. What a page
-says of them is compared with plain torch."""
+"""Small trained networks outside of the registry: concatenating, residual, a causal language model. A page's numbers
+are compared with plain torch."""
 
 import numpy as np
 import pytest

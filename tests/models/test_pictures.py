@@ -1,4 +1,4 @@
-"""Pictures of every mode, written here; files that are none; samples, globs and folders."""
+"""Pictures of every mode, written here; invalid files; samples, globs and folders."""
 
 import importlib.util
 import struct

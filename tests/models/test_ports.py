@@ -1,4 +1,4 @@
-"""What a port of a TensorFlow network gets wrong, each against a slow twin in numpy."""
+"""Typical errors in porting a TensorFlow network, each against a slow twin in numpy."""
 
 import numpy as np
 import pytest

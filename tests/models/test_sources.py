@@ -1,4 +1,4 @@
-"""Names of models that are not of the registry: who may run code, what is not installed, what is read how."""
+"""Names of models outside of the registry: permission to run code, missing libraries, what is read how."""
 
 import importlib.util
 import sys

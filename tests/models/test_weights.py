@@ -1,4 +1,4 @@
-"""Weights files: the formats, and every way in which one can be wrong."""
+"""Weights files: the formats, and every way in which one can be invalid."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""`bbi new`: what it writes checks, for every network and all there is to look at; nothing is overwritten unasked."""
+"""`bbi new` writes texts that check, for every network and every question; it overwrites nothing without permission."""
 
 import os
 import pty

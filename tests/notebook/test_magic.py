@@ -1,4 +1,4 @@
-"""`%%bbi`: what a cell may say, what it takes from the notebook, what is shown, and how errors look."""
+"""`%%bbi`: options of a cell, notebook variables, the displayed page, and error output."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The example notebook, executed in a kernel of its own; its pages looked at in a browser."""
+"""The example notebook, executed in its own kernel; its pages are viewed in a browser."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""The least that derivatives cost, found without the compiler: networks run by hand, every way tried, torch's count."""
+"""The least cost of derivatives, computed without the compiler: networks run by hand, every way tried, torch's
+count."""
 
 from __future__ import annotations
 

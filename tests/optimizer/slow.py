@@ -1,4 +1,4 @@
-"""Networks with branches and curves, and their derivatives written out: one atom or class at a time, in float64.
+"""Networks with branches and curvature, and their derivatives written out: one atom or class at a time, in float64.
 
 Nothing here is the product's but the pictures: hooks, scores of atoms, paths and blurs are the test's own.
 """

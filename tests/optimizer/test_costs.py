@@ -1,4 +1,4 @@
-"""What a plan costs is what its numbers need: passes, and FLOPs as torch itself counts them (`bounds`)."""
+"""A plan's costs are those of its numbers: passes, and FLOPs as torch itself counts them (`bounds`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every spec and every example of the registry: optimized, forced forward and forced reverse give what is written.
+"""Every spec and every example of the registry: optimized, forced forward and forced reverse equal the plan as written.
 
 On the real network with its weights, at 64 pixels, so that runs without an optimizer are affordable; icons are faked.
 `tests/compiler/test_random_programs.py` does the same for programs that nobody wrote.

@@ -1,4 +1,4 @@
-"""`bbi run --force`: both modes give a page's numbers, on the real network."""
+"""`bbi run --force`: both modes give the same numbers on the real network."""
 
 from __future__ import annotations
 

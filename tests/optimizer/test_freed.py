@@ -1,5 +1,5 @@
-"""Activations and graphs live until their last use; many cotangents and tangents are never all in memory; a run that
-fails gives the model back as it was."""
+"""Activations and graphs live until their last use; many cotangents and tangents are never all in memory; a failed run
+restores the model."""
 
 from __future__ import annotations
 

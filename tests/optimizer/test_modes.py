@@ -1,4 +1,4 @@
-"""Forward or reverse mode: the choice against every choice, what a reader forces, the speeds that decide."""
+"""Forward or reverse mode: the choice against every choice, forced modes, the speeds that decide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A slower way that is taken says why in the log, and an error that ends the search for one keeps its cause."""
+"""A slower fallback logs its reason, and an error that ends the search for one keeps its cause."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""One forward: what it captures, where it stops, how the model is given back."""
+"""One forward: what it captures, where it stops, and that it restores the model."""
 
 import pytest
 import torch

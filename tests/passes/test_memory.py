@@ -1,4 +1,4 @@
-"""Chunks from the free memory, out of memory for real, and peaks."""
+"""Chunks sized by free memory, real out-of-memory errors, and peaks."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What probes of a module show is kept on disk: another process does not probe again, and nothing is ever stale."""
+"""Results of probing a module are stored on disk: other processes do not probe again, and no result is ever stale."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The networks that people bring: cut, batched and differentiated, against the model itself."""
+"""Networks that users bring: cut, batched and differentiated, against the model itself."""
 
 import importlib.util
 

@@ -1,4 +1,4 @@
-"""Cotangents that go down a network written out, against autograd through the network itself: same gates, same sums."""
+"""The explicit VJP against autograd through the network itself: same gates, same sums."""
 
 import sys
 from itertools import product

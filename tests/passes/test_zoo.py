@@ -1,4 +1,4 @@
-"""Every kind of network, cut at every kind of layer, in both ways: float64, against autograd through the whole."""
+"""Every kind of network, cut at every kind of layer, in both modes: float64, against autograd through the whole."""
 
 import gc
 import weakref

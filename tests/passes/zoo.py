@@ -1,4 +1,4 @@
-"""Networks of every shape that a forward can take, small, each with layers to cut at."""
+"""Small networks of every shape that a forward can take, each with layers to cut at."""
 
 import torch
 import torch.nn.functional as F

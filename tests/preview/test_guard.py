@@ -1,4 +1,4 @@
-"""Who gets an answer from the preview, and who does not: asked of the server itself, over a socket."""
+"""Which requests the preview answers and which it refuses: sent to the server itself, over a socket."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""A page takes pictures that come later, and keeps them when the reader chooses something else."""
+"""A page accepts pictures that arrive later, and keeps them when the reader chooses something else."""
 
 import base64
 

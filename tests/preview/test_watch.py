@@ -1,4 +1,4 @@
-"""`bbi watch` as a process, seen in a real browser: saves, errors, the reader's place, strangers, Ctrl-C."""
+"""`bbi watch` as a process, viewed in a real browser: saves, errors, the reader's state, foreign requests, Ctrl-C."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The pages of a text in one process: what is computed again, what is not, and what is given up."""
+"""The pages of a text in one process: what is recomputed, what is reused, and what is cancelled."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Every code is documented, every documented code is raised, and its examples do what the page says."""
+"""Every code is documented, every documented code is raised, and its examples do what the reference says."""
 
 from __future__ import annotations
 

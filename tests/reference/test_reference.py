@@ -1,4 +1,4 @@
-"""The reference says what the registry says, everything in it is documented, and every example checks."""
+"""The reference agrees with the registry, documents everything in it, and every example checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Codes that only show at work, made to show: pictures, weights, devices, the command line."""
+"""Codes that only occur at run time, provoked: pictures, weights, devices, the command line."""
 
 from __future__ import annotations
 

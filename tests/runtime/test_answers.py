@@ -1,4 +1,4 @@
-"""Sentences made from an element's numbers: what they say is what the numbers are, in every state."""
+"""Sentences made from an element's numbers agree with the numbers, in every state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The budget line: its numbers against plain torch with hooks by hand, its words, and the passes that it takes."""
+"""The budget line: its numbers against plain torch with hooks, its words, and the passes that it takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models are given back as they were found, whatever happens; a fault while running is one error with a place."""
+"""Models are restored whatever happens; an error during a run is one diagnostic with a span."""
 
 from __future__ import annotations
 

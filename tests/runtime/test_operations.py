@@ -1,4 +1,4 @@
-"""Every operation against a slow twin, written here in the plainest words of numpy and autograd."""
+"""Every operation against a slow twin in plain numpy and autograd."""
 
 from __future__ import annotations
 

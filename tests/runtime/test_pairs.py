@@ -1,4 +1,4 @@
-"""`normalize(scope=pair)`: every pair of layers by its own largest magnitude, whichever end the reader chooses."""
+"""`normalize(scope=pair)`: every pair of layers by its own largest magnitude, whichever end the reader selects."""
 
 from __future__ import annotations
 

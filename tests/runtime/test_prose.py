@@ -1,4 +1,4 @@
-"""Numbers in sentences: a true minus sign, no digits that nobody reads, no computer's notation."""
+"""Numbers in sentences: a true minus sign, no superfluous digits, no scientific e-notation."""
 
 from __future__ import annotations
 

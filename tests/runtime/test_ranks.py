@@ -1,4 +1,4 @@
-"""The strongest of many without sorting all: as a stable sort of all gives them, ties by place."""
+"""The strongest of many without a full sort, in the order of a stable sort: ties by index."""
 
 import numpy as np
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Where selections start: at what their element shows in its present state, in Python and in the page alike."""
+"""Initial states of selections: what their element shows in its present state, in Python and in the page alike."""
 
 from __future__ import annotations
 

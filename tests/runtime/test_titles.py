@@ -1,4 +1,4 @@
-"""What menus are called, and the page: in the text, in the view, and without computing anything again."""
+"""Titles of menus and of the page: in the text, in the view, and without recomputation."""
 
 from __future__ import annotations
 

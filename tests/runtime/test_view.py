@@ -1,4 +1,4 @@
-"""The view model of real results: frames, atoms, selections and pictures fit together."""
+"""The view model of real results: frames, atoms, selections and pictures are consistent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one comparison of floating-point numbers that the tests use: what error is allowed, and why."""
+"""The one floating-point comparison that the tests use: the allowed error, and its reason."""
 
 from __future__ import annotations
 

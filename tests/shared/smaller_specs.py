@@ -1,4 +1,4 @@
-"""The specs of the gallery whose numbers take long, with fewer layers, classes, steps and masks.
+"""The gallery specs whose numbers take long, with fewer layers, classes, steps and masks.
 
 Tests that compute one of them share this form, and so its numbers in the cache of the tests.
 """

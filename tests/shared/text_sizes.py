@@ -1,4 +1,4 @@
-"""Which sizes of text a page has, in a browser."""
+"""The text sizes of a page, in a browser."""
 
 from typing import Any
 

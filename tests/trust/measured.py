@@ -1,4 +1,4 @@
-"""A text run up to its `trust`, and what each measure found; networks of which the right answer is known."""
+"""Run a text up to its `trust` and return each measure's findings; networks with known answers."""
 
 from __future__ import annotations
 

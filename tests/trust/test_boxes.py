@@ -1,4 +1,4 @@
-"""The pointing game and weak localization: planted maps, boxes through the preprocessing, files that are wrong."""
+"""The pointing game and weak localization: planted maps, boxes through the preprocessing, invalid files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures that compute the attribution again: of forgetful networks, of other classes, of other pictures."""
+"""Measures that recompute the attribution: of randomized networks, for other classes, for other pictures."""
 
 from __future__ import annotations
 

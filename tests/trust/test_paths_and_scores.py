@@ -1,4 +1,4 @@
-"""Measures that change activations, beside twins that do so one at a time in float64."""
+"""Measures that change activations, against slow twins that do so one at a time in float64."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plan says of measures: as many passes as run, more where it says that it gives a bound, and never fewer."""
+"""Planned passes of measures: as many as run, more where the plan gives a bound, and never fewer."""
 
 from __future__ import annotations
 

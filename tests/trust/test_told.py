@@ -1,4 +1,4 @@
-"""What a page tells: results and their meaning below the picture, warnings above it, in every form of a page."""
+"""What a page reports of trust: results and their meaning below the picture, warnings above it, in every format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tutorial, from top to bottom: texts are written, commands run, what they print is compared, pages are looked at.
+"""The tutorial, from top to bottom: texts are written, commands run, outputs compared, pages viewed.
 
 Icons are made smaller than the tutorial's, and the line that says how large they are is read accordingly.
 """

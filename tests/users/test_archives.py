@@ -1,4 +1,4 @@
-"""Files of `bbi cache export` from strangers: bounded, never run, and nothing of the user's is written over."""
+"""Untrusted files of `bbi cache export`: bounded, never executed, and no user file is overwritten."""
 
 from __future__ import annotations
 

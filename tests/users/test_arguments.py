@@ -1,4 +1,4 @@
-"""Arguments of the Python API of every wrong kind: an error with a code that names the argument, or it works."""
+"""Wrong arguments of every kind to the Python API: an error with a code that names the argument, or it works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks that cut gradients off: E505 says where, whatever the method and target; a gradient of zero is no cut."""
+"""Networks that block gradients: E505 says where, whatever the method and target; a zero gradient is not blocked."""
 
 import numpy as np
 import pytest

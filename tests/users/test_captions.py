@@ -1,4 +1,4 @@
-"""References of captions: what a page does not show is said on the page; what cannot be an atom is an error."""
+"""References of captions: the page says what it does not show; a reference that cannot be an atom is an error."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What training scripts save: containers, prefixes, averaged copies; and files that are something else."""
+"""Files of training scripts: containers, prefixes, averaged copies; and files that are something else."""
 
 import argparse
 import gzip

@@ -1,4 +1,4 @@
-"""The comparison that the suite relies on can fail, and does where it should."""
+"""The comparison that the suite relies on can fail, and fails where it should."""
 
 import numpy as np
 import pytest

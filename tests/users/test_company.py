@@ -1,4 +1,4 @@
-"""Numbers of one input never depend on the others of the page, and `set seed` governs everything random."""
+"""Numbers of one input never depend on the page's other inputs, and `set seed` governs everything random."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Networks whose rows depend on each other, that are random or keep a state, or have derivatives of their own making.
+"""Networks whose rows depend on each other, that are random or stateful, or define their own derivatives.
 
 The right values are hand loops over plain autograd on one picture at a time.
 """

@@ -1,4 +1,4 @@
-"""Ordinary pages that once ended in a traceback, or showed numbers of one thing under the name of another."""
+"""Ordinary pages that once raised an exception, or showed numbers under the wrong name."""
 
 import csv
 import time

@@ -1,4 +1,4 @@
-"""What the measures of trust and the legends say where there is nothing to compare with, or nothing to divide by."""
+"""What trust measures and legends say where there is nothing to compare with, or nothing to divide by."""
 
 import warnings
 

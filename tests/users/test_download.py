@@ -1,4 +1,5 @@
-"""`download`: a file of weights from its known address, whatever happens on the way. Only this machine is asked."""
+"""`--weights download`: a weights file from its known address, through every failure. Only this machine is
+contacted."""
 
 import errno
 import hashlib

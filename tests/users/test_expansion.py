@@ -1,4 +1,4 @@
-"""Texts that programs write: long pipes, chains of names, definitions that double: a bound with a code."""
+"""Generated texts: long pipes, chains of names, definitions that double: limits with a code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files from strangers: where a page is written to, and what is read. Pipes stand for devices, which no test opens."""
+"""Untrusted files: where a page is written, and what is read. Pipes stand for devices, which no test opens."""
 
 from __future__ import annotations
 

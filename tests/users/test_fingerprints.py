@@ -1,4 +1,4 @@
-"""What a model is known by covers tensors of every kind; what cannot be read is never found again."""
+"""A model's fingerprint covers tensors of every kind; a model with unreadable tensors is never recognized again."""
 
 import gc
 

@@ -1,4 +1,4 @@
-"""JSON forms from strangers: whatever is changed in one, it is read, or refused with a code."""
+"""Untrusted JSON forms: any modified one is read, or refused with a code."""
 
 from __future__ import annotations
 

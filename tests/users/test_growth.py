@@ -1,4 +1,4 @@
-"""Nothing grows: of a run, no tensor and no module stays alive, without the help of the cyclic garbage collector."""
+"""No leaks: after a run no tensor and no module stays alive, without the cyclic garbage collector."""
 
 import gc
 import weakref

@@ -1,4 +1,4 @@
-"""What goes in: channels, sizes, signals, vectors, and modules whose parts are called in odd ways."""
+"""Inputs: channels, sizes, signals, vectors, and modules whose parts are called in unusual ways."""
 
 from __future__ import annotations
 

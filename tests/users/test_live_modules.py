@@ -1,4 +1,4 @@
-"""A module that is changed between runs: what was learnt of it, and what was kept of its numbers, is never stale."""
+"""A module that changes between runs: neither its probes nor its cached numbers are ever stale."""
 
 import copy
 import importlib

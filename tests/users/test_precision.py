@@ -1,4 +1,4 @@
-"""Modules of half and double precision, and of several types: the numbers of autograd in the module's own type."""
+"""Modules of half, double and mixed precision: the numbers of autograd in the module's own dtype."""
 
 import copy
 

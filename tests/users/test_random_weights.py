@@ -1,4 +1,4 @@
-"""`--weights random` draws what training trains, and leaves alone what a module computed."""
+"""`--weights random` draws what training trains, and leaves what a module computes unchanged."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Layers whose module gives a mapping, a record or nested tuples: the same numbers as at the module inside it."""
+"""Layers whose module returns a mapping, a record or nested tuples: the same numbers as at the module inside it."""
 
 from collections import OrderedDict, UserDict, namedtuple
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Methods that rewrite the backward: rectifiers by every name, and networks that work in place."""
+"""Methods that rewrite the backward: rectifiers in every spelling, and networks that work in place."""
 
 import gc
 import weakref

@@ -1,4 +1,4 @@
-"""Where the scores of a network are, what they are, and what a page says of them."""
+"""Where a network's scores are, what they are, and what a page says about them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""docs/users.md says what the tests of this folder hold."""
+"""docs/users.md agrees with the tests of this folder."""
 
 import runpy
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Texts of several lengths on one page: each has the numbers that it has alone."""
+"""Texts of several lengths on one page: each has the same numbers as alone."""
 
 import numpy as np
 import pytest

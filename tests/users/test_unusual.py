@@ -1,4 +1,4 @@
-"""Modules that torch cannot take derivatives of as they stand, cannot copy, or cannot index: right, or a code."""
+"""Modules that torch cannot differentiate, copy or index as they are: right numbers, or a code."""
 
 import copy
 import threading

@@ -1,4 +1,4 @@
-"""A server of this machine that misbehaves as it is told, one behaviour for each request."""
+"""A local server that misbehaves on demand, one behaviour per request."""
 
 from __future__ import annotations
 
