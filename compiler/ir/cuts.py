@@ -1,6 +1,6 @@
 """Cuts of a network: the layers that every path from its input to its scores passes, from the graph of its layers.
 
-A layer that is no cut is a branch: something goes past it (a residual connection, a parallel branch), so that its
+A layer that is not a cut is a branch: some path bypasses it (a residual connection, a parallel branch), so that its
 contributions need not add up to anything, and the network does without it what the rest makes of the input. Layers that
 are no cuts alone may be one together: the two halves of a fork.
 """
@@ -15,7 +15,7 @@ Sources: TypeAlias = Mapping[str, Collection[str]]  # layer -> the layers whose 
 
 PLACES: Mapping[Place, str] = {
     "cut": "every path from the input to the scores passes it",
-    "branch": "some path from the input to the scores goes past it",
+    "branch": "some path from the input to the scores bypasses it",
     "unknown": "the network's graph could not be followed",
 }
 START, END = "input", "\0scores"

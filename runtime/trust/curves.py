@@ -105,7 +105,7 @@ class Curve(Measure):
 
 
 class Deletion(Curve):
-    """The score while the atoms go, those first that the attribution names: a low area is good."""
+    """The score while atoms are removed, highest attribution first: a low area is good."""
 
     name = "deletion"
     title = "deletion"
@@ -117,8 +117,8 @@ class Deletion(Curve):
 
 
 class Insertion(Curve):
-    """The score while the atoms come, those first that the attribution names: a high area is good. At the input they
-    come into the blurred picture, elsewhere into the baseline."""
+    """The score while atoms are inserted, highest attribution first: a high area is good. At the input they are
+    inserted into the blurred picture, elsewhere into the baseline."""
 
     name = "insertion"
     title = "insertion"

@@ -39,8 +39,8 @@ def score_drop(case: Case, retained: np.ndarray, owners: np.ndarray) -> np.ndarr
 
 
 class Falsifiability(Measure):
-    """The claim "without these atoms the score falls by so much" is put to the test: each shown atom is taken out
-    alone, all of them together, and random sets of as many atoms of the layer."""
+    """Test the claim "without these atoms the score drops by this much": each shown atom is removed alone, all of them
+    together, and random sets of as many atoms of the layer."""
 
     name = "falsifiability"
     title = "fall without it"

@@ -23,8 +23,8 @@ NEIGHBOURS = {
 
 
 class Road(Measure):
-    """Remove and debias: the most attributed pixels go, and then the least attributed ones, each filled in with noisy
-    linear imputation, the weighted mean of what is around it. A good attribution's score falls faster the first way."""
+    """Remove and debias: the most attributed pixels are removed, and separately the least attributed ones, each imputed
+    as the noisy weighted mean of its neighbours. With a good attribution, the score drops faster the first way."""
 
     name = "road"
     title = "ROAD"

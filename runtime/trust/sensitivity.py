@@ -92,8 +92,8 @@ def noisy(case: Case) -> list[Tensor]:
 
 
 class ShiftInvariance(Measure):
-    """The change of each atom's attribution when a constant is added to the picture and taken away again by the
-    network's first step: nothing that the network computes changes."""
+    """The change of each atom's attribution when a constant is added to the picture and subtracted in the network's
+    first step: nothing that the network computes changes."""
 
     name = "shift_invariance"
     title = "shift invariance"

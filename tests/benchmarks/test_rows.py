@@ -94,7 +94,7 @@ def test_a_part_of_the_work_counts_as_all_of_it():
     assert timing["wall_s"] == pytest.approx(10.0) and timing["cpu_s"] == pytest.approx(5.0)
 
 
-def test_one_line_is_kept_for_each_processor(tmp_path, monkeypatch):
+def test_one_record_for_each_processor(tmp_path, monkeypatch):
     monkeypatch.setattr(bench, "RESULTS", tmp_path)
     monkeypatch.setattr(table, "RESULTS", tmp_path)
     here = record_with(2.0, 1.0) | {"rounds": harness.ROUNDS} | QUIET

@@ -119,7 +119,7 @@ def test_what_locks_keep_apart(tmp_path, monkeypatch, way):
     assert first.put(KEYS[1], b"x") and first._shrink(0) == 1 and not abandoned.exists()
 
 
-def test_the_limit_is_kept_in_the_folder_and_applied_at_once(bbi, folder):
+def test_the_limit_is_stored_in_the_folder_and_applied_at_once(bbi, folder):
     cache = Cache()
     for key in KEYS:
         cache.put(key, b"x" * 1000, {"kind": "icon"})

@@ -25,7 +25,7 @@ def faults(setting: str) -> int:
     return int(done.stdout)
 
 
-def test_freed_blocks_are_kept_in_the_process_of_the_command():
+def test_the_command_retains_freed_blocks():
     import ctypes
 
     if not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"):

@@ -410,7 +410,7 @@ def test_mistakes(text, code, words, under):
         ("b | factorize(kmeans, 70) | present(bars)", "70 groups of only"),
     ],
 )
-def test_too_many_groups_is_said_at_the_place(text, words):
+def test_too_many_groups_is_reported_with_a_span(text, words):
     error = tiny.refused(lambda: tiny.run(text))
     (diagnostic,) = error.diagnostics
     assert diagnostic.code == "E511" and words in diagnostic.message

@@ -187,7 +187,7 @@ def test_mistakes(text, code, words):
     assert any(d.code == code and words in d.message for d in error.diagnostics), tiny.messages(error)
 
 
-def test_too_many_components_is_said_at_the_place():
+def test_too_many_components_is_reported_with_a_span():
     text = f"c.spatial | project(pca, 6) {MAP}"
     error = tiny.refused(lambda: tiny.run(text))
     (diagnostic,) = error.diagnostics

@@ -78,7 +78,7 @@ def ask_the_whole(document):
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
-def test_every_place_of_every_spec(spec):
+def test_every_position_of_every_spec(spec):
     dice = random.Random(spec.stem)
     text = spec.read_text(encoding="utf-8")
     document = Document(str(spec), text)

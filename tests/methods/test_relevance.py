@@ -503,7 +503,7 @@ def test_the_model_is_given_back_as_it_was():
 
 
 @pytest.mark.parametrize("words", ["composite=plus", "composite=3", "alpha=0", "convolution=z_plas", "gamma=-1"])
-def test_what_cannot_be_said_is_refused_with_its_place(words):
+def test_undefined_relevance_is_refused_with_a_span(words):
     text = f"a.channel | attribute(output[1], method=lrp({words})) | present(bars)"
     error = tiny.refused(lambda: tiny.check(text))
     assert error.diagnostics[0].span is not None and error.diagnostics[0].code in ("E213", "E214", "E215")
@@ -572,7 +572,7 @@ def test_implementation_invariance_two_ways_to_write_one_function(method, option
     assert shares([3.0, 2.0], one, method, **options) != pytest.approx(shares([3.0, 2.0], two, method, **options))
 
 
-def test_symmetry_two_that_may_change_places_may_get_different_shares():
+def test_symmetry_two_exchangeable_entries_may_get_different_shares():
     units = Units([[1.0, -1.0], [0.0, 1.0]], [0.0, 0.0], [1.0, 1.0])  # the greater of two
     close_to(shares([1.0, 1.0], units), [0, 1])
 

@@ -46,7 +46,7 @@ def page():
     return bbilang.run(text, model=adapt(Fork(), (16, 16), name="fork"), input=picture, cache=False)
 
 
-def test_edges_and_places(page):
+def test_edges_and_positions(page):
     element = page.view.interfaces[0].elements[0]
     assert [atom.label for atom in element.atoms] == list(LAYERS)
     assert set(element.options["edges"]) == {(0, 1), (0, 2), (2, 3), (0, 4), (1, 4), (3, 4)}

@@ -104,7 +104,7 @@ def test_scores_of_the_last_token():
     assert module(torch.tensor([[1.0, 2, 3], [4, 5, ABSENT]])).argmax(1).tolist() == [3, 5]
 
 
-def test_words_take_the_places_of_tokens(reader):
+def test_words_replace_tokens(reader):
     text = "mix.token | attribute(output) | present(heatmap)\nmix.token | attribute(output) | top(2) | present(bars)"
     page = bbilang.run(text, model=reader, input="text:good day", cache=False)
     words, best = page.view.interfaces[0].elements
@@ -133,7 +133,7 @@ def test_texts_that_are_no_input(reader, text):
     assert [d.code for d in caught.value.diagnostics] == ["E418"]
 
 
-def test_pictures_have_no_place_in_a_text_model(reader):
+def test_text_models_take_no_pictures(reader):
     for text in ("input | present(image)", "embed.token | top(2) | present(featvis)", "embed.spatial | present(bars)"):
         with pytest.raises(bbilang.BbiError) as caught:
             bbilang.run(text, model=reader, input="text:abc", cache=False)

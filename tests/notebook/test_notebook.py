@@ -40,7 +40,7 @@ def test_each_page_is_one_output(executed):
     assert "('channel',)" in executed["data"].outputs[0].data["text/plain"]
 
 
-def test_the_mistake_is_shown_with_its_place(executed):
+def test_the_mistake_is_shown_with_its_span(executed):
     errors = [output for output in executed["wrong"].outputs if output.output_type == "error"]
     [error] = errors
     text = "\n".join(error.traceback)

@@ -157,7 +157,7 @@ def measured(monkeypatch):
     return runs
 
 
-def test_speeds_are_measured_once_and_kept(tmp_path, measured):
+def test_speeds_are_measured_once_and_stored(tmp_path, measured):
     cache = Cache(tmp_path)
     assert calibrate.known(cache) is None and calibrate.known(None) is None
     first = calibrate.calibrated(cache)

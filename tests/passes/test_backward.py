@@ -45,7 +45,7 @@ def test_parallel_branches(slow_twin, network, adapter, images):
         close_to(got[layer][0], torch.autograd.grad(scores, values[layer], cotangents(1)[0], retain_graph=True)[0])
 
 
-def test_the_graph_is_freed_after_the_last_target_unless_kept(adapter, images):
+def test_the_graph_is_freed_after_the_last_target_unless_retained(adapter, images):
     captured = forward(adapter, images, ["second"], grad=True)
     first = gradients(captured, cotangents(1), ["second"], keep=True)
     again = gradients(captured, cotangents(1), ["second"])

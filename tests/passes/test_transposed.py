@@ -84,7 +84,7 @@ def test_every_layer_at_once_equals_autograd(double, name):
     )
 
 
-def test_a_later_layer_is_a_place_and_what_lies_beside_it_is_zero(double):
+def test_a_later_layer_is_a_target_and_parallel_branches_get_zero(double):
     adapter, images = double("Kinds")
     layers = ["strided", "dilated", "grouped"]
     captured = forward(adapter, images, [*layers, "plain"], want_output=False, grad=True)

@@ -101,7 +101,7 @@ def test_auto_takes_the_graph_where_there_is_one(double, name):
     assert counter.forwards == 0, "what is below does not run again"
 
 
-def test_later_layers_are_places(double):
+def test_later_layers_are_targets(double):
     _, adapter, images = double("Residual")
     captured = forward(adapter, images, ["pool"], want_output=False, grad=True, cuts=["one"])
     seed = torch.randn_like(captured["pool"])
@@ -115,7 +115,7 @@ def test_later_layers_are_places(double):
 
 
 @pytest.mark.parametrize("way", ["hooks", "fx"])
-def test_nothing_below_the_cut_and_nothing_after_the_place_runs(double, way):
+def test_nothing_below_the_cut_and_nothing_after_the_target_runs(double, way):
     _, adapter, images = double("Residual")
     captured = forward(adapter, images, [], cuts=["norm"])
     with above(adapter, captured, "norm", ["two"], backend=way) as upper, FlopCounterMode(display=False) as counted:
@@ -124,7 +124,7 @@ def test_nothing_below_the_cut_and_nothing_after_the_place_runs(double, way):
 
 
 @pytest.mark.parametrize("way", ["hooks", "fx"])
-def test_a_place_below_is_a_constant(double, way):
+def test_a_target_below_is_a_constant(double, way):
     _, adapter, images = double("Residual")
     captured = forward(adapter, images, ["stem"], cuts=["norm"])
     move = torch.randn_like(captured["norm"])

@@ -126,7 +126,7 @@ def test_every_state_names_its_own_position_and_neurons():
         assert answer_of(element, state).startswith(f"At row {row}, column {column}, {strongest} (")
 
 
-def test_a_caption_stands_in_place_of_the_sentence_but_not_of_the_lead():
+def test_a_caption_replaces_the_sentence_but_not_the_lead():
     lines = "block5c.expand.channel | attribute(output) | top(3) | present(bars{})\noutput[top(3)] | present(bars{})"
     plainly, captioned = run(lines.format("", "")), run(lines.format("", ', caption="My words."'))
     assert plainly.html().count("data-answer=") == 2 and captioned.html().count("data-answer=") == 1

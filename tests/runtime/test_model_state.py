@@ -61,7 +61,7 @@ def run_on(module: nn.Module, text: str = TEXT, optimized: bool = True, icons=ti
 
 
 @pytest.mark.parametrize("optimized", [True, False])
-def test_as_found_after_a_run(optimized):
+def test_unchanged_after_a_run(optimized):
     module = peculiar()
     before = state(module)
     with torch.no_grad():
@@ -72,7 +72,7 @@ def test_as_found_after_a_run(optimized):
 
 @pytest.mark.parametrize("optimized", [True, False])
 @pytest.mark.parametrize("name", ["activation", "attribute", "both", "at", "present", "hover"])
-def test_as_found_after_an_exception_in_a_kernel(monkeypatch, name, optimized):
+def test_unchanged_after_an_exception_in_a_kernel(monkeypatch, name, optimized):
     module = peculiar()
     before = state(module)
 
@@ -85,7 +85,7 @@ def test_as_found_after_an_exception_in_a_kernel(monkeypatch, name, optimized):
     assert same(state(module), before)
 
 
-def test_as_found_after_an_exception_while_icons_are_made():
+def test_unchanged_after_an_exception_while_icons_are_made():
     module = peculiar()
     before = state(module)
 

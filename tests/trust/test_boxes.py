@@ -318,7 +318,7 @@ def broken():
 
 
 @pytest.mark.parametrize("what", broken())
-def test_a_wrong_file_is_one_error_with_a_place(tmp_path, what):
+def test_a_wrong_file_is_one_error_with_a_span(tmp_path, what):
     name = file(tmp_path, broken()[what])
     with pytest.raises(BbiError) as caught:
         tiny.check(PIPE.format("output", "pointing_game", name))

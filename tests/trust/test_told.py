@@ -88,7 +88,7 @@ def test_bars_count_whiskers_and_bars():
     assert low <= min(ends) * 0.999 + 1e-6 and max(ends) <= high * 1.001 + 1e-6
 
 
-def test_what_was_found_is_kept():
+def test_findings_survive_the_cache():
     """A record of the cache gives the same field back: notes of trust, curves and all."""
     field = findings("b.channel | attribute(output) | trust([deletion, path_dependence], n=2) | present(table)")[
         "field"
@@ -134,7 +134,7 @@ KEEPS = [("deletion", "top(2)"), ("deletion", "sort"), ("path_dependence", "filt
 
 
 @pytest.mark.parametrize("measure, after", KEEPS)
-def test_what_follows_keeps_what_was_found(measure, after):
+def test_later_stages_keep_the_findings(measure, after):
     text = f"b.channel | attribute(output) | trust({measure}, n=2) | {after} | present(table)"
     assert list(slow.run(text, "residual").fields.values())[-1].trust
 

@@ -14,7 +14,7 @@ def test_a_sum_that_cancels_is_judged_by_its_terms():
         close_to(actual, expected, roundings=2)
 
 
-def test_what_is_wrong_is_told_with_its_place():
+def test_a_mismatch_is_reported_with_its_index():
     with pytest.raises(AssertionError, match=r"at \(1, 0\): 3, wanted 2"):
         close_to(torch.tensor([[1.0], [3.0]]), np.array([[1.0], [2.0]]))
     with pytest.raises(AssertionError, match="shapes differ"):

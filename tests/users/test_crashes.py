@@ -256,7 +256,7 @@ def test_arithmetic_over_padded_channels(net, picture, stages):
         "sort(along=channel)",
     ],
 )
-def test_places_of_unlike_layers_are_not_mixed(net, picture, stages):
+def test_positions_of_unlike_layers_are_not_mixed(net, picture, stages):
     with pytest.raises(BbiError) as error:
         run(f"e = [low, high].channel | activation | {stages} | present(bars)", net, picture)
     assert error.value.diagnostics[0].code == "E231" and error.value.diagnostics[0].span is not None
@@ -286,7 +286,7 @@ def test_both_by_difference_per_layer(net, picture, count):
 
 
 @pytest.mark.parametrize("layout", ["row()", "column()", "row(a, column())"])
-def test_an_empty_layout_is_refused_at_its_place(net, picture, layout):
+def test_an_empty_layout_is_refused_at_its_span(net, picture, layout):
     text = f"a = low.channel | top(2) | present(bars)\nlayout {layout}"
     with pytest.raises(BbiError) as error:
         run(text, net, picture)
@@ -305,7 +305,7 @@ def wide(channels: int, classes: int) -> nn.Module:
 
 @brings("Size and memory", "a matrix of 672 channels by 1,000 classes", "refused with E310, which names the limit")
 @pytest.mark.parametrize("style", ["matrix", "table", "bars", "swatches"])
-def test_too_many_marks_are_refused_at_their_place(picture, style):
+def test_too_many_marks_are_refused_at_their_span(picture, style):
     net = wide(672, 1000)
     text = f"low.channel | attribute(output.class) | present({style})"
     with pytest.raises(BbiError) as error:

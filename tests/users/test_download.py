@@ -150,14 +150,14 @@ def test_what_is_not_the_file():
         assert not remote(server).path.exists()
 
 
-def test_a_kept_file_that_was_changed_is_fetched_again():
+def test_a_stored_file_that_was_changed_is_downloaded_again():
     with serving(CONTENT) as server:
         got(server)
         remote(server).path.write_bytes(b"damaged")
         assert got(server).sha256 == HASH
 
 
-def test_what_the_model_does_not_take_is_neither_kept_nor_remembered():
+def test_a_file_that_does_not_fit_the_model_is_neither_stored_nor_remembered():
     def check(path):
         raise BbiError(Diagnostic("E404", f"{path.name} does not fit"))
 

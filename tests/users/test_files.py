@@ -215,7 +215,7 @@ def test_each_makes_its_own_folder(bbi, tmp_path):
     "target", ["folder", "socket", "missing/plan.txt/", "~nobody.of.this.name/page.html", LONG, "a\0b", "\ud800"]
 )
 @pytest.mark.parametrize("command", [("examples", "teaser", "-o"), ("explain", "-e", PIPE, "--format", "text", "-o")])
-def test_places_that_are_none(command, target, bbi, tmp_path):
+def test_invalid_output_locations(command, target, bbi, tmp_path):
     import socket
 
     (tmp_path / "folder").mkdir()

@@ -90,7 +90,7 @@ class Backend(nn.Module):
         return x
 
 
-def test_what_cannot_be_read_is_never_found_again():
+def test_unreadable_tensors_are_never_recognized():
     adapter = adapt(nn.Sequential(*small(), Backend()), (12, 12))
     assert content(Packed()) is None and not adapter.knowable
     assert adapter.fingerprint != adapter.fingerprint

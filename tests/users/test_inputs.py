@@ -186,14 +186,14 @@ def fixed(side: int, channels: int = 3) -> nn.Module:
     "Inputs", "a picture for a module with an input size other than 224", "works: resized to the module's input size"
 )
 @pytest.mark.parametrize("side, channels", [(32, 3), (28, 1), (64, 3), (40, 3)])
-def test_the_size_is_found(side: int, channels: int) -> None:
+def test_the_size_is_inferred(side: int, channels: int) -> None:
     picture = Image.effect_noise((50, 50), 60).convert("RGB")
     page = run("input.pixel | attribute(output) | present(heatmap)", fixed(side, channels), picture)
     assert page.data("element-1").values.shape in [(side, side), (side - side % 2, side - side % 2)]
     assert page.results.adapter.description.input_size[0] in (side, side - 1, side + 1)
 
 
-def test_the_size_of_a_perceptron_is_found() -> None:
+def test_the_size_of_a_perceptron_is_inferred() -> None:
     picture = Image.effect_noise((50, 50), 60)
     model = nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 5))
     assert run("input | present(image)", model, picture).results.adapter.description.input.shape == (1, 28, 28)
