@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -158,8 +158,8 @@ class Gates(TorchFunctionMode):
         self,
         func: Callable[..., object],
         types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
+        args: tuple[object, ...] = (),
+        kwargs: Mapping[str, object] | None = None,
     ) -> object:
         kwargs = kwargs or {}
         if self.paused:
@@ -171,7 +171,7 @@ class Gates(TorchFunctionMode):
         return self.apply(args[0], gate)
 
 
-def _called(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Gate | None:
+def _called(name: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Gate | None:
     """The gate that a call of a function is; none where it works in place."""
     if kwargs.get("inplace"):
         return None
@@ -183,7 +183,7 @@ def _called(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Gate
     return Gate(cast(Function, partial(_named(name), **options)) if options else _named(name), *_RISE[name])
 
 
-def _clamp(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Gate | None:
+def _clamp(name: str, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Gate | None:
     """A clamp from 0 on, or between two numbers."""
     low, high = ("min_val", "max_val") if name == "hardtanh" else ("min", "max")
     given = {**dict(zip((low, high), args[1:], strict=False)), **kwargs}
