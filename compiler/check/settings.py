@@ -109,6 +109,13 @@ SETTINGS: dict[str, tuple[Parameter, ...]] = {
             "fourier",
             choices=("fourier", "maco"),
         ),
+        Parameter(
+            "check",
+            "text",
+            "a folder or a pattern of photographs to check the icons against: marks icons that are driven by other "
+            "inputs than the photographs that excite the unit most; by default no check",
+            None,
+        ),
         Parameter("transparency", "flag", "make the parts transparent that the objective does not need", False),
     ),
     "page": (Parameter("title", "text", "the page's title; by default that of the first interface that has one", ""),),

@@ -179,6 +179,13 @@ class ModelDescription:
         together = len(known) > 1 and meets_every_path(self._sources, self.ends, known)
         return "cut" if together else "branch"
 
+    def cuts_before(self, name: str) -> tuple[str, ...]:
+        """The layers on every path from the input to a layer, or to `output`, in the order in which they run; the layer
+        itself is none of them."""
+        known = None if name == OUTPUT else self.by_name[name]
+        passed = dominators(self._sources, self.ends if known is None else known.inputs)
+        return tuple(layer.name for layer in self.layers if layer.name in passed and layer is not known)
+
     def edges(self, names: Iterable[str]) -> tuple[tuple[str, str], ...]:
         """(from, to) among some layers and `input`: the result of one enters the other, and passes none between."""
         selected, known = {INPUT, *names}, self.by_name

@@ -235,6 +235,8 @@ def _icons(program: Program, number: int, icons: Icons, description: ModelDescri
     flops //= max(len(elements), 1)
     asked = _spans(program, tuple(e.node for e in elements))
     words = f"{size} px, {steps} steps"
+    photographs = program.setting("featvis.check")
+    words += f", each checked against the photographs of {photographs}" if photographs is not None else ""
     return Step("icons", number, words, icons.at_most, icons.at_most * flops, bound=True, least=least, asked=asked)
 
 

@@ -54,6 +54,14 @@ PICTURES: Final[dict[str, Code]] = {
         f'input "*.jpeg2000"\n{PHOTO}',
         f'input "sample:chelsea"\n{PHOTO}',
     ),
+    "E447": Code(
+        "too few or too many photographs to check icons against",
+        "`set featvis(check=...)` compares what drives an icon with what drives the photographs that excite its unit "
+        "most: 24 to 5,000 show which those are. Files that cannot be read do not count.",
+        f'set featvis(check="sample:chelsea")\n{PHOTO}\nblock5c.expand.channel | top(4) | present(featvis)',
+        f'set featvis(check="photos/")\n{PHOTO}\nblock5c.expand.channel | top(4) | present(featvis)',
+        needs="a folder of photographs",
+    ),
     "E418": Code(
         "an array or a tensor that is not an input",
         "An image is in [0, 1], of the channels and the size that the network takes, (3, y, x); an array of bytes "

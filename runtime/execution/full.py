@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -44,7 +45,8 @@ def make_icons(
 
     recipe = job.recipe
     if listener is None:
-        return visualize(adapter, objectives, recipe, job.cache, None, counter, None, take)
+        made = visualize(adapter, objectives, recipe, job.cache, None, counter, None, take)
+        return _checked(job, adapter, objectives, made, None, take)
     making = 0
 
     def announce(count: int, seconds: float) -> None:
@@ -56,4 +58,29 @@ def make_icons(
         if making:
             listener(Event("icons", "", done, total, left))
 
-    return visualize(adapter, objectives, recipe, job.cache, progress, counter, announce, take)
+    made = visualize(adapter, objectives, recipe, job.cache, progress, counter, announce, take)
+    return _checked(job, adapter, objectives, made, listener, take)
+
+
+def _checked(
+    job: Job, adapter: Adapter, objectives: Sequence[Objective], icons: list[Icon], listener: RunListener | None,
+    take: Callable[[Objective, Icon], None] | None,
+) -> list[Icon]:  # fmt: skip
+    """The icons with what the check against photographs found, where the program asks for one."""
+    if job.photographs is None:
+        return icons
+    from bbilang.runtime.featvis.dissociation.check import check
+
+    start = time.perf_counter()
+
+    def report(done: int, total: int) -> None:
+        if listener is not None:
+            left = (time.perf_counter() - start) / max(done, 1) * (total - done)
+            listener(Event("work", "checking icons against photographs", done, total, left))
+
+    found = check(adapter, dict(zip(objectives, icons, strict=True)), job.recipe, job.photographs, job.cache, report)
+    made = [replace(icon, check=found[o]) for o, icon in zip(objectives, icons, strict=True)]
+    for objective, icon in zip(objectives, made, strict=True) if take is not None else ():
+        assert take is not None
+        take(objective, icon)
+    return made

@@ -16,6 +16,7 @@ from bbilang.runtime.inputs.program_inputs import named_inputs, read_inputs
 if TYPE_CHECKING:
     from bbilang.runtime.cache.disk import Cache
     from bbilang.runtime.execution.results import Model, Results
+    from bbilang.runtime.featvis.dissociation.photographs import Photographs
     from bbilang.runtime.featvis.icon import Icon, Objective, Recipe
     from bbilang.runtime.inputs.load import Input
     from bbilang.runtime.inputs.network_input import NetworkInput
@@ -61,6 +62,13 @@ class Job:
         from bbilang.runtime.featvis.icon import recipe_of
 
         return recipe_of(self.program, self.draft)
+
+    @cached_property
+    def photographs(self) -> Photographs | None:
+        """What the icons are checked against; None for no check. Raises BbiError E411, E415, E417, E418, E447."""
+        from bbilang.runtime.featvis.dissociation.photographs import photographs_of
+
+        return photographs_of(self.program)
 
     @cached_property
     def given(self) -> list[tuple[Input, str]]:

@@ -203,15 +203,26 @@ class Objective:
 
 
 @frozen
+class Check:
+    """Whether an icon may mislead (`dissociation/`): what was found against so many ``photographs``. ``words``: why it
+    may mislead, or why it could not be checked; empty where nothing speaks against it."""
+
+    photographs: int
+    misleads: bool = False
+    words: str = ""
+
+
+@frozen
 class Icon:
     """A finished icon: ``picture`` uint8 (y, x, rgb), with alpha where it has transparency; ``objective`` measured on
     the picture itself, without transforms; ``dead`` where nothing could be optimized, then the picture is grey and
-    ``reason`` says why."""
+    ``reason`` says why. ``check``: where `set featvis(check=...)` asks for one."""
 
     picture: np.ndarray
     objective: float
     dead: bool = False
     reason: str = ""
+    check: Check | None = None
 
 
 def seed_of(recipe: Recipe, objective: Objective) -> int:

@@ -54,6 +54,7 @@ def needed(job: Job) -> tuple[frozenset[str], int]:
         records = [store.recall(element) for element in job.program.elements]
         objectives = dict.fromkeys(o for record in records if record is not None for o in record.objectives)
         icons, _ = look_up(job.cache, objectives, job.recipe, model)
+        icons = _with_checks(job, job.cache, model, icons)
         lacking = records.count(None) + len(objectives) - len(icons)
         if any(forward.scores for forward in job.program.forwards):
             lacking += store.predictions() is None
@@ -208,6 +209,7 @@ class _Recall:
         if not objectives:
             return {}, {}
         icons, others = look_up(self.cache, objectives, job.recipe, self._holder(model))
+        icons = _with_checks(job, self.cache, model, icons)
         for maker in others:
             foreign[maker] = foreign.get(maker, 0) + 1
         if job.partial is not None:
@@ -227,6 +229,16 @@ class _Recall:
         elif job.listener is not None:
             job.listener(Event("estimate", words_of(job.recipe), len(objectives), 0, 0.0))
         return icons, new
+
+
+def _with_checks(job: Job, cache: Cache, model: KnownModel, icons: dict[Objective, Icon]) -> dict[Objective, Icon]:
+    """Cached icons with their cached checks, without those that still have to be checked; all where none is asked."""
+    if job.photographs is None or not icons:
+        return icons
+    from bbilang.runtime.featvis.dissociation.check import known
+
+    found = known(cache, model.fingerprint, icons, job.recipe, job.photographs)
+    return {objective: replace(icons[objective], check=check) for objective, check in found.items()}
 
 
 @dataclass(frozen=True)

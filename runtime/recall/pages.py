@@ -62,6 +62,7 @@ def page_key(known: JobIdentity, title: str) -> str | None:
         "source": [source.name, source.text] if source is not None else [],
         "warnings": [warning.message for warning in program.warnings],
         "run": [device, job.draft, program.optimized],
+        "photographs": job.photographs.digest if job.photographs is not None else "",
     }
     return key_of(of)
 

@@ -16,6 +16,7 @@ from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.styles import grid
 from bbilang.runtime.styles.swatches import is_pair
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
+from bbilang.runtime.view.icon_checks import check_notes, remark_of
 from bbilang.runtime.view.icon_tiles import icon_areas, icon_picture
 from bbilang.runtime.view.model import Element, Frame, Panel
 
@@ -95,7 +96,7 @@ class Featvis(Style):
                 tuple(icon_picture(drawing, icon) for icon in chosen),
                 tuple(tuple(map(rounded, row)) for row in values[index]),
                 drawing.series(index),
-                tuple(drawing.results.icons[icon].reason if icon >= 0 else "" for icon in chosen),
+                tuple(remark_of(drawing, icon) for icon in chosen),
                 tuple(round(float(size), 3) for size in sizes[index]) if sizes is not None else (),
                 drawing.colours(index, axis),
             )
@@ -104,11 +105,10 @@ class Featvis(Style):
 
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         if drawing.drawn.cells is not None:
-            return (*grid.notes(drawing), *legend_notes(drawing.node, drawing.results))
+            return (*grid.notes(drawing), *legend_notes(drawing.node, drawing.results), *check_notes(drawing))
         classes = drawing._size(drawing.series_axis) if drawing.series_axis is not None else 1
-        if classes < 2 or drawing.node["color"] is not None:
-            return legend_notes(drawing.node, drawing.results)
-        return (*_bar_notes(drawing), *legend_notes(drawing.node, drawing.results))
+        bars = () if classes < 2 or drawing.node["color"] is not None else _bar_notes(drawing)
+        return (*bars, *legend_notes(drawing.node, drawing.results), *check_notes(drawing))
 
     def _single(self, drawing: Drawing) -> tuple[Panel, ...]:
         """One icon a state: the vector at the position that the reader points at."""
@@ -126,7 +126,7 @@ class Featvis(Style):
                 drawing.field.type.layers[int(layers[index])],
             )
             icon = int(icons[index])
-            note = drawing.results.icons[icon].reason if icon >= 0 else ""
+            note = remark_of(drawing, icon)
             numbers = (tuple(rounded(value) for value in np.atleast_1d(values[index])),)
             return Frame((atom,), (icon_picture(drawing, icon),), numbers, drawing.series(index), (note,))
 

@@ -24,6 +24,7 @@ from bbilang.runtime.view import model as vm
 from bbilang.runtime.view.answers.build import answers_of, importance, lead_of
 from bbilang.runtime.view.budget.lines import Lines, with_budgets
 from bbilang.runtime.view.drawing import Drawing, atom_key, atom_words, columns_of, token_word
+from bbilang.runtime.view.icon_checks import misleading
 from bbilang.runtime.view.image_bytes import jpeg
 from bbilang.runtime.view.implicit_selections import pointing, unmentioned
 from bbilang.runtime.view.legend import legend_of, remarked, title_of
@@ -128,7 +129,8 @@ class _Builder:
         options |= style.options(drawing)
         if legend is not None:
             weak = insensitive(drawing.node, self.registry)
-            notes, warned = (*legend.notes, *style.notes(drawing), *weak), failed(drawing) or missed
+            notes = (*legend.notes, *style.notes(drawing), *weak)
+            warned = failed(drawing) or missed or misleading(drawing)
             legend = replace(legend, notes=notes, trust=trust_of(drawing), warnings=warned)
         gap = drawn.slots.gap if drawn.slots else 0
         count = max((len(f.atoms) for p in panels for f in p.frames), default=0)
