@@ -1,4 +1,4 @@
-"""Whether an icon may mislead: it and the photographs that excite its unit may be driven by different inputs.
+"""Whether an icon may mislead: whether other inputs drive it than the photographs that excite its unit.
 
 A unit can be built so that its icon shows something else than what it responds to on photographs (Geirhos, Zimmermann,
 Bilodeau, Brendel, Kim, "Don't trust your eyes: on the (un)reliability of feature visualizations", ICML 2024). The check
@@ -6,7 +6,7 @@ is a double dissociation at the last cut of the network in front of the unit's l
 are set to their means, which should silence the photographs too; then the channels that drive the photographs, which
 should silence the icon too. Where neither does, two circuits lead to the unit, and the icon shows the one that
 photographs do not use. A unit whose own top photographs are driven by different inputs, one kind by these and another
-by those, is polysemantic and not suspicious: an icon must be further from the photographs than these are from each
+by those, is polysemantic and not marked: an icon must be further from the photographs than these are from each
 other.
 
 Earlier cuts are not looked at: two circuits that share the channels of the last cut are one circuit to the unit, and
@@ -15,6 +15,9 @@ the largest of 25 cuts marked three of eight honest channels of EfficientNet-Lit
     photographs.py  the files of `set featvis(check="photos/")`, and their content's digest
     scan.py         mean activations over the photographs, and each photograph's response
     section.py      the network between a cut and the unit's layer: drive, ablation
+    cases.py        the units of a layer, their icons and their photographs at the cut in front of it
     verdict.py      the double dissociation of one unit at one cut, from numbers
-    check.py        icons -> cautions, cached
+    check.py        icons -> whether each may mislead, cached
+
+Imports runtime/{passes,inputs,cache,models}, and icon.py.
 """
