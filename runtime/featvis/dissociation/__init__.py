@@ -1,4 +1,4 @@
-"""Whether an icon may mislead: whether other inputs drive it than the photographs that excite its unit.
+"""Whether an icon may mislead: other inputs drive it. Imports runtime/{passes,inputs,cache,models}.
 
 A unit can be built so that its icon shows something else than what it responds to on photographs (Geirhos, Zimmermann,
 Bilodeau, Brendel, Kim, "Don't trust your eyes: on the (un)reliability of feature visualizations", ICML 2024). The check
@@ -19,5 +19,4 @@ the largest of 25 cuts marked three of eight honest channels of EfficientNet-Lit
     verdict.py      the double dissociation of one unit at one cut, from numbers
     check.py        icons -> whether each may mislead, cached
 
-Imports runtime/{passes,inputs,cache,models}, and icon.py.
 """
