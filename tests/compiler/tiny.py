@@ -95,6 +95,7 @@ class FakeIcon:
     objective: float = 0.0
     dead: bool = False
     reason: str = ""
+    check: None = None
 
 
 def fake_icons(adapter: Any, objectives: Any, counter: Any) -> list[FakeIcon]:
