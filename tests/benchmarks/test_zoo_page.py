@@ -27,7 +27,7 @@ def test_no_number_is_wrong_and_nothing_ends_in_a_traceback(row):
 
 
 def test_memory_levels_off():
-    """Of the last half of one process, the least is no more than the largest network of the first half explains."""
+    """The minimum over the last half of one process is no more than the largest network of the first half explains."""
     resident = [row["resident_mb"] for row in ROWS]
     half = len(resident) // 2
     assert min(resident[half:]) <= max(resident[:half])

@@ -27,7 +27,7 @@ def run(text, **options):
 
 
 def forget(cache, *kinds):
-    """Remove the records of some kinds; gives the number."""
+    """Remove the records of some kinds. Returns their number."""
     keys = [key for key in cache.keys() if json.loads(cache.raw(key).split(b"\n", 2)[1])["kind"] in kinds]
     for key in keys:
         cache._path(key).unlink()

@@ -47,7 +47,7 @@ def kind_of(cache, key):
 
 
 def test_several_processes_write_read_and_shrink(tmp_path):
-    """Each holds its own records while all of them remove what nobody holds."""
+    """Each holds its own records while all of them remove the records that no process holds."""
     Cache(tmp_path).set_limit(60_000)
     running = [
         subprocess.Popen([sys.executable, "-W", "error", "-c", WORK, str(tmp_path), name], stderr=subprocess.PIPE)

@@ -207,7 +207,7 @@ def test_torch_waits(tmp_path):
 
 
 def test_a_plan_is_made_without_computing_a_number():
-    """`bbi explain` is asked for while a page is being written: it waits for no library of numbers."""
+    """`bbi explain` runs while a page is being written, so it imports no numerical library."""
     specs = sorted(str(path) for path in (ROOT / "specs").glob("*.bbi"))
     code = (
         "import sys; from bbilang.cli.app import main\n"

@@ -110,7 +110,7 @@ COUNTS = {"texts": 0, "accepted": 0, "diagnostics": 0}
 
 @pytest.fixture(autouse=True)
 def counted(record_property):
-    """What a test fuzzed stands in the test report: tests/conftest.py sums it up."""
+    """Record what a test fuzzed in the test report: tests/conftest.py sums it up."""
     before = dict(COUNTS)
     yield
     for name, count in COUNTS.items():

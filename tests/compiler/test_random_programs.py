@@ -85,7 +85,7 @@ def test_random_program(text, inputs, force):
 @pytest.mark.parametrize("inputs", [1, 2])
 @pytest.mark.parametrize("text", ONCE_WRONG)
 def test_once_wrong(text, inputs):
-    """Programs that the random ones found, each by another fault; where two inputs are wrong, that is said."""
+    """Programs that random tests discovered, each by another fault; the case names say where two inputs are wrong."""
     try:
         tiny.check(PREFIX + text, inputs)
     except BbiError:
@@ -296,7 +296,8 @@ Demanded = dict[tuple[str, int], list[set[tuple]]]
 
 
 def demanded(program: Program, inputs: int) -> tuple[Demanded, bool]:
-    """(place and round -> the classes or atoms of each input that something is derived of, whether that is all).
+    """Return ((target layer, round) -> the classes or atoms of each input that something is derived of, whether that is
+    all).
 
     A round ends where a target is known only after derivatives. Chains and methods that run the network again take
     passes of their own."""

@@ -57,7 +57,8 @@ def diagnostics(path: Path) -> list:
 
 @pytest.mark.parametrize("path", [p for p in CONTRACT if p.stem != "every_form"], ids=lambda path: path.stem)
 def test_contract(path):
-    """What only uses available operations is clean; the rest is said to be planned, and nothing else is said."""
+    """Specs that use only available operations check cleanly; for the others the only message is that they are
+    planned."""
     reported = diagnostics(path)
     assert {d.code for d in reported} == ({"E901"} if path.stem in LATER else set()), tiny.render(reported, None)
 
@@ -83,7 +84,7 @@ def results_of(path: Path, optimized: bool):
 
 @pytest.mark.parametrize("path", GALLERY, ids=lambda path: path.stem)
 def test_gallery(path):
-    """Optimized and as written give the same numbers in as many passes as are known, and a page that holds together."""
+    """Optimized and as written give the same numbers in as many passes as are known, and a consistent page."""
     from test_random_programs import assert_bounds, assert_equal_results
     from views_hold import assert_consistent
 

@@ -122,7 +122,7 @@ def test_one_factorization_for_all_inputs():
 
 @pytest.mark.parametrize("optimized", [True, False])
 def test_groups_of_an_attribution(optimized):
-    """`of=attribute(...)`: parts of the attribution, also beside an attribution of groups in the same passes."""
+    """`of=attribute(...)`: parts of the attribution, also next to an attribution of groups in the same passes."""
     text = f"""g = b | factorize(svd, 3, of=attribute(output[2]))
 g {BARS}
 h = b | factorize(svd, 3, of=[activation, attribute(output[2])], balance=[1, 0.5])
@@ -222,7 +222,7 @@ def test_the_share_left_out_stands_in_the_legend():
 
 
 def test_the_share_of_the_position_shown():
-    """What is left out of the vector at the place that the reader points at stands in place of the layer's."""
+    """The share left out of the vector at the position that the reader selects replaces the layer's."""
     w, h = slow("b", "nmf", 2)
     own = cube("b")[0]  # channel, y, x
     rest = ((own - np.einsum("gyx,gc->cyx", w, h)) ** 2).sum(0) / (own**2).sum(0)

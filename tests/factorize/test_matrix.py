@@ -198,7 +198,7 @@ def test_components_against_the_power_method(method):
 
 
 def test_ica_finds_the_sources():
-    """Three independent sources, mixed: found up to order, sign and scale."""
+    """Three independent sources, mixed: recovered up to order, sign and scale."""
     source = np.random.default_rng(0)
     sources = np.stack([source.laplace(size=800), source.uniform(-1, 1, 800), source.integers(0, 2, 800) - 0.5], 1)
     mixing = source.normal(size=(3, 6))
@@ -223,7 +223,7 @@ def test_kmeans_is_where_every_row_is_with_the_nearest_centre():
 
 @pytest.mark.parametrize("method", SIGNED)
 def test_signs_are_fixed(method):
-    """Twice the same; the other sign of the matrix gives the same directions."""
+    """Twice the same result; a matrix of opposite sign gives the same directions."""
     table = matrix() - 0.3
     one, two, turned = factorize(table, method, 3), factorize(table, method, 3), factorize(-table, method, 3)
     np.testing.assert_array_equal(one.channel, two.channel)

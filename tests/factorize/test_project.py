@@ -69,7 +69,7 @@ def test_layers_by_themselves_where_channels_differ():
 
 
 def test_fitted_on_another_field():
-    """The components of the first eight places, for all places."""
+    """The components of the first eight positions, for all positions."""
     text = f"some = c.spatial | top(8)\nc.spatial | project(pca, 2, fit=some) {MAP}"
     rows = cube("c")[0].reshape(-1, 5).astype(np.float64)
     some = rows[np.argsort(-np.linalg.norm(rows, axis=1), kind="stable")[:8]]

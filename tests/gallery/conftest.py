@@ -38,7 +38,7 @@ class Reader:
         return self.compiled.page.data(element)
 
     def atoms(self, element: str, component: str) -> np.ndarray:
-        """Which atom stands at each place of the element's numbers, over their axes."""
+        """Return which atom is at each index of the element's numbers, over their axes."""
         data = self.data(element)
         axes, numbers = data.coords[component]
         order = [axes.index(axis) for axis in data.axes if axis in axes]

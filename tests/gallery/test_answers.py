@@ -81,7 +81,7 @@ def test_the_teaser_says_what_tells_the_classes_apart(read, scores):
 
 
 def shown_now(reader, element: str) -> dict[str, list[float]]:
-    """Number of each atom in the element's chart -> the numbers that stand there, in the chart's order of reading."""
+    """Return the number of each atom in the element's chart -> the numbers drawn there, in reading order."""
     texts = reader.texts(element)
     known: dict[str, list[float]] = {}
     last = ""
@@ -132,7 +132,7 @@ def test_what_is_heard_on_a_walk_by_keyboard_is_what_is_shown(read, name):
 
 
 def labelled(reader, chart) -> None:
-    """The name of a chart tells the marks that are drawn now, and no others."""
+    """The accessible name of a chart lists the marks that are drawn now, and no others."""
     label = (chart.get_attribute("aria-label") or "").replace("\u00a0", " ")
     element = next(e for i in reader.compiled.page.view.interfaces for e in i.elements
                    if e.id == chart.get_attribute("data-chart"))  # fmt: skip

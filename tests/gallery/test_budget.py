@@ -28,7 +28,7 @@ exact = head.channel | attribute(output["tiger cat"]) | top(8) | present(bars)
 
 
 def test_at_most_a_tenth_of_the_interfaces_is_amber(compiled):
-    """A mark that stands everywhere says nothing."""
+    """A warning on every interface would mean nothing."""
     marked = {
         (name, interface.title): [
             warning

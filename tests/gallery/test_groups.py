@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_neuron_groups(read, shown):
-    """The slider by its keys; a group alone on the photo; the groups that are not at a place fade."""
+    """The slider by its keys; a single group on the photo; groups that are inactive at the position fade."""
     reader = read("neuron_groups")
     icons, effects = reader.data("icons"), reader.data("effects")
     shown(reader.numbers("icons"), icons.values[2])

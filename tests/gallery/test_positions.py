@@ -42,7 +42,7 @@ def test_semantic_dictionary(read, shown):
 
 
 def test_activation_vector(read, shown):
-    """One place for all bases: the vector's norm, its components, its groups, its neurons."""
+    """One position in all bases: the vector's norm, its components, its groups, its neurons."""
     reader = read("activation_vector")
     reader.point_at_cell("photo", 11, 9, (14, 14))
     cell = 11 * 14 + 9
@@ -61,7 +61,7 @@ def test_activation_vector(read, shown):
 
 
 def test_activation_grids(read, shown):
-    """The cell at the same place in every grid is enlarged, and the areas are the norms."""
+    """The cell at the same position in every grid is enlarged, and the areas are the norms."""
     reader = read("activation_grids")
     grids = reader.data("grids")
     assert grids.values.shape == (3, 14, 14) and np.isfinite(grids.values[2]).sum() == 49

@@ -88,7 +88,7 @@ def test_curves(read):
 
 @pytest.mark.browser
 def test_a_method_that_ignores_the_class_says_so(read):
-    """A known weakness of a method is no alarm: it is a sentence under "How to read this"."""
+    """A known weakness of a method is not a warning: it is a sentence under "How to read this"."""
     page = read(NAME, GUIDED)
     assert page.tab.locator("#element-removed .distrust").count() == 0
     page.tab.locator("details").evaluate_all("all => all.forEach(node => (node.open = true))")
@@ -97,7 +97,7 @@ def test_a_method_that_ignores_the_class_says_so(read):
 
 
 def test_the_page_without_a_browser(compiled):
-    """A reader of the file, of JSON and of the picture is told as well."""
+    """Readers of the file, of JSON and of the picture are informed as well."""
     view = compiled(NAME, GUIDED).page.view
     (element,) = (e for i in view.interfaces for e in i.elements if e.id == "removed")
     assert any("Adebayo" in note for note in element.legend.notes) and element.legend.trust[0].title == "deletion"

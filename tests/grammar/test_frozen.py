@@ -86,7 +86,7 @@ def made(make):
 
 @pytest.mark.parametrize("make", [frozen, dataclass(frozen=True)], ids=["frozen", "dataclass"])
 def test_objects_are_made_as_a_dataclass_makes_them(make):
-    """Factories, fields that are no parameters, keyword-only fields, inheritance, `__post_init__`, wrong calls."""
+    """Factories, fields that are not parameters, keyword-only fields, inheritance, `__post_init__`, wrong calls."""
     Parts, More, calls = made(make)
     assert vars(Parts(1)) == {"one": 1, "many": [], "seen": {}, "last": 3}
     assert Parts(1).many is not Parts(1).many and Parts(1, [2], last=4).last == 4

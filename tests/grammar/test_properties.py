@@ -58,7 +58,7 @@ def test_spans_cover_the_text_of_their_node(value: ast.Expression) -> None:
 
 
 def scattered(text: str, comments: list[tuple[int, bool]]) -> str:
-    """Comments put wherever one may stand: before statements, stages and items, and behind statements."""
+    """Insert comments wherever one is allowed: before statements, stages and items, and after statements."""
     places = []
     for node in walk(parse(text)):
         if isinstance(node, ast.Pipe):

@@ -153,7 +153,7 @@ def test_the_sdist_has_the_tree_once(built):
 
 
 def test_every_script_is_in_the_page():
-    """A file that nobody joins would be dead, and a name that is no file would fail only when a page is made."""
+    """A file that is never included would be dead, and a name without a file would fail only when a page is made."""
     folder = ROOT / "runtime" / "page" / "js"
     names = [*FILES, *DRAW, VEGA]
     assert sorted(names) == sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.js"))

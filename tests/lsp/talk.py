@@ -98,7 +98,7 @@ class Editor:
         return {"line": line, "character": len(self.text[start:offset].encode("utf-16-le")) // 2}
 
     def edit(self, start: int, end: int, new: str) -> None:
-        """Put ``new`` in place of text[start:end], as one keystroke does."""
+        """Replace text[start:end] by ``new``, as one keystroke does."""
         change = {"range": {"start": self.position_at(start), "end": self.position_at(end)}, "text": new}
         self.text = self.text[:start] + new + self.text[end:]
         self.version += 1

@@ -37,7 +37,7 @@ def site():
 
 @pytest.fixture(scope="module")
 def server(site):
-    """`bbi lsp` on a port of its own; this page may open it, and no other."""
+    """Start `bbi lsp` on its own port; only this page may connect."""
     command = [sys.executable, "-m", "bbilang.cli", "lsp", "--websocket", "0", "--origin", site]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     yield process.stdout.readline().strip().rpartition(":")[2]

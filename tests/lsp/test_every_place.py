@@ -37,7 +37,7 @@ def broken(text, dice):
 
 
 def ask_everything(document, position):
-    """Every answer at one place; each is looked at as an editor would."""
+    """Send every request at one position, and check each answer as an editor would."""
     text, places = document.text, PositionMap(document.source)
     here = places.position(position)
     assert places.offset(here) == position or "\r" in text

@@ -52,7 +52,7 @@ def plain(statements):
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
 def test_lines_are_those_of_the_parser(spec):
-    """After every edit: the same statements at the same places, and the same complaints about the syntax."""
+    """After every edit: the same statements at the same positions, and the same syntax errors."""
     dice = random.Random(spec.stem)
     original = text = spec.read_text(encoding="utf-8")
     lines = Lines.of(text)
@@ -97,7 +97,7 @@ def test_the_formatter_writes_what_bbi_fmt_writes(spec):
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
 def test_diagnostics_are_those_of_the_checker(spec):
-    """Codes, places, words, help: all of it, while statements are remembered from text to text."""
+    """Codes, spans, messages and help all agree while statements are reused from text to text."""
     dice = random.Random(spec.stem)
     original = text = spec.read_text(encoding="utf-8")
     document = Document(str(spec), text)

@@ -18,7 +18,7 @@ def codes(document):
 
 @pytest.mark.slow
 def test_another_size_is_described_beside_the_server():
-    """It takes torch; until it is there nothing is said of the pipes, and then the shapes are those of that size."""
+    """It takes torch; until it is ready no pipe is reported, and then the shapes are those of that size."""
     ready = threading.Event()
     document = Document("<text>", "set preprocess(crop=160)\n" + PAGE, Describer(ready.set))
     assert codes(document) == [] and document.state.checker is None
@@ -32,7 +32,7 @@ def test_another_size_is_described_beside_the_server():
 
 
 def test_a_model_that_cannot_be_described_is_an_error_at_its_name(monkeypatch):
-    """What the other process found wrong, in its words; here one that finds something at once."""
+    """The subprocess's error in its own words; here one that fails at once."""
     said = """print('{"diagnostics": [["E410", "torchvision is not installed", "install it"]]}')"""
     monkeypatch.setattr(describing, "DESCRIBE_SCRIPT", said)
     ready = threading.Event()

@@ -76,7 +76,7 @@ def conv(bias, inside=WIDTH, outside=6, size=3, **options):
 
 
 def bodies(bias):
-    """Name -> (how the block is made, how many channels it gives)."""
+    """Return name -> (how the block is made, its number of channels)."""
     flat = WIDTH * 36
     return {
         "linear": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(flat, 24, bias), nn.ReLU()), 24),

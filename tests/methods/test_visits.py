@@ -81,7 +81,7 @@ def test_of_a_difference_the_variance_is_of_the_difference():
 
 
 def test_noise_inside_noise():
-    """The inner samples have noise of their own for each of the outer ones."""
+    """The inner samples have their own noise for each of the outer ones."""
     network, x = blocks.block("residual"), blocks.image()
     outer = []
     for number, sample in enumerate(noisy(x, 3, 0.1, 7)):
@@ -136,7 +136,7 @@ def test_at_a_hidden_layer_the_noise_is_the_layers():
 
 
 def test_chunks_and_company_do_not_change_it(monkeypatch):
-    """Rows in batches of one, of three, of all; alone, and beside other classes and pictures."""
+    """Rows in batches of one, of three, of all; alone, and with other classes and pictures."""
     from bbilang.runtime.attribution import path_methods
     from bbilang.runtime.passes import above_gradients as rerun
 

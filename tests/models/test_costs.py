@@ -63,7 +63,7 @@ def test_costs_are_those_of_stopped_forwards(name):
 
 
 def test_costs_by_hand():
-    """Twice the multiplications: places x channels x weights of one channel."""
+    """Twice the multiplications: positions x channels x weights of one channel."""
     layers = describe("efficientnet_lite0").by_name
     stem = 2 * 112 * 112 * 32 * (3 * 3 * 3)
     depthwise = 2 * 112 * 112 * 32 * (3 * 3)

@@ -155,7 +155,7 @@ def test_a_folder_of_transformers(vit):
 
 
 def test_a_torchvision_that_cannot_be_imported(vit, tmp_path):
-    """One that was built for another torch: transformers would fail in words of its own."""
+    """A torchvision built for another torch: transformers would fail with its own message."""
     broken = tmp_path / "path" / "torchvision"
     broken.mkdir(parents=True)
     (broken / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")

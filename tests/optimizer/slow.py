@@ -110,7 +110,7 @@ def prepared(model: str, images: Tensor) -> Tensor:
 
 
 def values(model: str, images: Tensor, put: dict[str, Tensor] | None = None) -> tuple[dict[str, Tensor], Tensor]:
-    """(layer -> activation, scores), attached to each other by autograd. ``put``: what stands in a layer's place."""
+    """Return (layer -> activation, scores), connected by autograd. ``put``: replacements of layers' results."""
     module, captured, handles = network(model), {}, []
     images = (put or {}).get("input", images.double())
     captured["input"] = images if images.requires_grad else images.clone().requires_grad_()
@@ -181,6 +181,6 @@ def attributed(model: str, layer: str, atom: str, to: list[Tensor], cube: Tensor
 
 
 def close(actual: np.ndarray, expected: np.ndarray, tolerance: float = 1e-4) -> None:
-    """Within this share of the largest, as so many roundings in float32; NaN in the same places."""
+    """Assert agreement within this share of the largest, as so many roundings in float32; NaN at the same indices."""
     assert np.nanmax(np.abs(np.asarray(expected))) > 0
     close_to(actual, expected, dtype=np.float32, roundings=tolerance / np.finfo(np.float32).eps)

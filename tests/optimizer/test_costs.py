@@ -20,7 +20,7 @@ from bbilang.runtime.execution.results import Results
 
 
 def back(low: str, high: str) -> int:
-    """FLOPs of one cotangent's way down, without any weight's gradient, counted in a backward of its own."""
+    """Return the FLOPs of pulling one cotangent back, without any weight's gradient, counted in a separate backward."""
     module, names = adapter().module, ("input", *ORDER, "head")
     x = tiny.images()
     for name in names[1 : names.index(low) + 1]:
@@ -169,7 +169,7 @@ def test_integrated_gradients_run_only_the_network_above(layer, classes, inputs)
 
 
 def test_chains_take_two_backwards_a_class():
-    """One through the network above the later layer, whose graph is kept; one down both ways to the earlier."""
+    """One through the network above the later layer, whose graph is retained; one down both branches to the earlier."""
     text = "a.channel | attribute(b.channel[3] -> output[2]) | present(bars)"
     steps = planned(text, 1)
     results, total = executed(steps, 1)
@@ -201,7 +201,7 @@ def test_only_atoms_that_can_be_shown_are_asked_about(text, cotangents, tangents
 
 
 def test_nothing_that_is_not_asked_for_runs():
-    """Without a class nobody needs scores, but the page says what is predicted; without a target nothing is derived."""
+    """Without a class no scores are needed, but the page states the prediction; without a target nothing is derived."""
     results, total = executed(planned("b.channel | top(3) | present(bars)", 2), 2)
     assert results.model_passes == (1, 0) and results.tangents == results.reruns == 0
     assert total == 2 * between("input", "head")

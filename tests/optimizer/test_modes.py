@@ -120,7 +120,7 @@ def served(way) -> set:
 
 
 def test_what_needs_the_gradient_itself_is_never_forward():
-    """Norms of gradients, groups, and chains: there is no inner product with parts that are known before."""
+    """Norms of gradients, groups, and chains: they are not inner products with known parts."""
     text = (
         "a.spatial | gradient(output.class) | mean(class) | present(heatmap)\n"
         "g = b | factorize(nmf, 2)\ng | attribute(output.class) | top(3) | present(bars)\n"

@@ -97,7 +97,8 @@ def layers():
 
 @pytest.fixture
 def slow_twin(network, adapter, images):
-    """A call that gives (values by layer, scores): all written out, nothing in place, autograd through everything."""
+    """Return a function that gives (values by layer, scores): all written out, nothing in place, autograd through
+    everything."""
 
     def run():
         was = [(m, m.training) for m in network.modules()]

@@ -24,7 +24,7 @@ SOURCES = [
 
 
 def raised() -> dict[str, str]:
-    """Every code that stands in the sources as a literal or as a constant of the grammar -> the file."""
+    """Return every code that occurs in the sources as a literal or as a constant of the grammar -> the file."""
     raised_in: dict[str, str] = {}
     for path in SOURCES:
         text = path.read_text(encoding="utf-8")

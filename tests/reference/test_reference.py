@@ -22,7 +22,7 @@ LINK = re.compile(r"\]\(([^)\s]+\.md)(?:#([\w-]+))?\)|\]\(#([\w-]+)\)")
 
 
 def things(group: str) -> list[Any]:
-    """What is built in, without what has syntax of its own."""
+    """Return what is built in, without what has its own syntax."""
     return [
         thing
         for thing in getattr(registry(), group).values()

@@ -44,7 +44,7 @@ def model():
 
 
 def scores(layer: str | None = None, inputs: int = 1) -> np.ndarray:
-    """(input, class) by plain torch; with a hook that gives zeros in place of a layer's result."""
+    """Return (input, class) by plain torch; with a hook that zeroes a layer's result."""
     module = tiny.build(Residual).eval()
     if layer is not None:
         module.get_submodule(layer).register_forward_hook(lambda module, given, result: torch.zeros_like(result))
@@ -262,7 +262,7 @@ def test_groups_that_are_all_there():
 
 
 def test_groups_are_not_held_to_completeness():
-    """What the factorization leaves out is no error of the method: more steps would not mend it."""
+    """What the factorization leaves out is not an error of the method: more steps would not reduce it."""
     path = "attribute(output[2], method=integrated_gradients(n_steps=64)) | present(bars)"
     text = f"g = b | factorize(nmf, 2)\ng | {path}"
     results = run(text)

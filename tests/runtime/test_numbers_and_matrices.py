@@ -89,7 +89,7 @@ def test_columns_are_inputs_with_their_pictures(net, pictures, tmp_path):
 
 @pytest.mark.parametrize(("text", "size"), [("late.channel | attribute(output) | top(2)", 2), ("output[top(2)]", 2)])
 def test_atoms_of_each_input_have_rows_of_their_own(net, pictures, text, size):
-    """The strongest channels and classes differ by input: a number stands in the row of its own atom, alone."""
+    """The strongest channels and classes differ by input: a number is in the row of its own atom only."""
     element = drawn(f"{text} | present(matrix)", net, pictures)
     (frame,) = element.panels[0].frames
     expected = {}

@@ -66,8 +66,8 @@ def agrees(actual: Any, expected: Any, **options: Any) -> bool:
 
 
 def within(actual: Any, expected: Any, *, because: str, absolute: float = 0.0, relative: float = 0.0) -> None:
-    """Assert that two results agree where something else than rounding keeps them apart, which ``because`` says: a page
-    that draws four digits, an average of draws, a figure that was published with three digits.
+    """Assert that two results agree where something other than rounding separates them, named by ``because``: a page
+    that prints four digits, a mean of random draws, a figure published with three digits.
 
     absolute: in the numbers' own unit. relative: a share of the largest magnitude in ``wanted``.
     """

@@ -32,7 +32,7 @@ CLOSE = 0.02  # pixels
 
 
 def differences(ours: Any, vegas: Any) -> tuple[int, list[str]]:
-    """(marks compared, what differs) between two pages' charts as `TREE` gives them."""
+    """Return (marks compared, differences) between two pages' charts as `TREE` gives them."""
     count, unequal = 0, []
     for (name, box, layers), (name_2, box_2, layers_2) in zip(ours, vegas, strict=True):
         if name != name_2 or not alike(box, box_2):
@@ -54,7 +54,7 @@ def differences(ours: Any, vegas: Any) -> tuple[int, list[str]]:
 
 
 def joined(layers: Any) -> dict[str, list[dict[str, str]]]:
-    """Marks by layer: Vega gives each line a group of its own."""
+    """Join marks by layer: Vega gives each line its own group."""
     result: dict[str, list[dict[str, str]]] = {}
     for name, marks in layers:
         result.setdefault(name, []).extend(marks)

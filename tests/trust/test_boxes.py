@@ -110,7 +110,7 @@ def slow_hit(image, boxes):
 
 
 def slow_part(image):
-    """The largest part of what is at least .2 of the maximum, found by walking from pixel to pixel."""
+    """Return the largest part of what is at least .2 of the maximum, by walking from pixel to pixel."""
     strong = {position for position, value in np.ndenumerate(image) if value >= 0.2 * image.max()}
     parts = []
     while strong:
@@ -220,7 +220,7 @@ def test_another_class_and_another_size_are_errors(tmp_path):
 @pytest.mark.parametrize("size", [(100, 60), (60, 100), (64, 48), (48, 48), (200, 1100), (2000, 60), (50, 37)])
 @pytest.mark.parametrize("squashed", [False, True])
 def test_a_box_goes_where_its_pixels_go(size, squashed):
-    """A bright rectangle is drawn, resized and cropped: it is found where the box is said to be."""
+    """A bright rectangle is drawn, resized and cropped: its pixels are where the box says."""
     from PIL import Image
 
     width, height = size
@@ -327,7 +327,7 @@ def test_a_wrong_file_is_one_error_with_a_span(tmp_path, what):
 
 
 def test_where_files_are(tmp_path):
-    """Names start beside the text, and stay inside of `--root`."""
+    """Names are relative to the text, and stay inside of `--root`."""
     inside = tmp_path / "inside"
     inside.mkdir()
     file(tmp_path, GOOD)
@@ -352,7 +352,7 @@ def test_where_files_are(tmp_path):
 
 
 def test_a_changed_file_is_another_program(tmp_path):
-    """What numbers are kept under is the digest of the element's node."""
+    """The cache key of numbers is the digest of the element's node."""
     text = PIPE.format("output", "pointing_game", file(tmp_path, GOOD))
     (node,) = (n for n in walk(tiny.check(text).elements[0].node) if n.op == "trust")
     assert operation_words(node, tiny.check(text), {}).startswith("trust(boxes=1 of them")

@@ -32,7 +32,7 @@ def text(measure: str, method: str = "linear", target: str = f"output[{CLASS}]",
 
 
 def linear(module: torch.nn.Module, image: torch.Tensor, index: int) -> np.ndarray:
-    """(channel,) at `b`: activation x gradient in float64 with a hook of its own."""
+    """Return (channel,) at `b`: activation x gradient in float64 with a separate hook."""
     captured = []
 
     def hook(_module, _given, result):
@@ -140,7 +140,7 @@ def test_an_attribution_without_weights_fails():
 
 
 def test_few_atoms_are_no_evidence():
-    """With six channels chance alone gives more than .5 now and then, which is no reason to warn."""
+    """With six channels chance alone exceeds .5 now and then, which is not a reason to warn."""
     finding = findings(text("random_weights"), "residual")["random_weights"]
     last = max(abs(finding.values[kind][-1, 0, 0]) for kind in ("signed", "magnitude"))
     assert last < 3 / np.sqrt(5) and not finding.warning
@@ -149,7 +149,7 @@ def test_few_atoms_are_no_evidence():
 @pytest.mark.parametrize("optimized", [True, False])
 @pytest.mark.parametrize("method", METHODS)
 def test_other_classes_one_by_one(method, optimized):
-    """The same numbers as attributions to those classes, each asked for in a text of its own."""
+    """The same numbers as attributions to those classes, each in its own text."""
     one = findings(text("class_sensitivity", method, more=", n=3"), "residual", 2, optimized)
     got = one["class_sensitivity"].values
     for number in range(2):

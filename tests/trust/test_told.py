@@ -89,7 +89,7 @@ def test_bars_count_whiskers_and_bars():
 
 
 def test_findings_survive_the_cache():
-    """A record of the cache gives the same field back: notes of trust, curves and all."""
+    """A record of the cache restores the same field: trust notes, curves and all."""
     field = findings("b.channel | attribute(output) | trust([deletion, path_dependence], n=2) | present(table)")[
         "field"
     ]

@@ -32,7 +32,7 @@ def commands(block):
 
 
 def matches(expected, printed):
-    """As it stands, but `...` for anything."""
+    """Match literally, except that `...` matches anything."""
     pattern = ".*?".join(map(re.escape, expected.strip().replace(*SIZES).split("...")))
     return re.fullmatch(pattern, printed.strip(), re.S)
 
@@ -121,7 +121,7 @@ def bars(page):
 
 
 def place(page):
-    """Pointing at the photo chooses a place, and other bars."""
+    """Pointing at the photo selects a position, which changes the bars."""
     before = page.text_content("[data-now]")
     box = page.locator('[data-chart="photo"] svg').bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] * 0.2)

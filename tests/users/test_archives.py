@@ -100,7 +100,7 @@ def test_bytes_of_no_array():
 
 
 def test_many_lists(tmp_path):
-    """JSON grows by twenty when it is read: what is no array is bounded before that."""
+    """JSON grows twentyfold when it is read: whatever is not an array is bounded before that."""
     from bbilang.runtime.recall import archive as store_archive
 
     with pytest.MonkeyPatch.context() as patch:
@@ -131,7 +131,7 @@ def test_own_records_stay(tmp_path):
 
 
 def test_lists_of_entries_are_bounded(tmp_path):
-    """Both places that say how long the list is: what is too long is not read at all."""
+    """Both fields that state the length of the list: a list that is too long is not read at all."""
     path = archive(tmp_path / "a", record(numbers(), kind="numbers"))
     data = path.read_bytes()
     end = len(data) - 22 - len(COMMENT)

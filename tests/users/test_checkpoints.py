@@ -28,7 +28,7 @@ def prefixed(prefix, number=1):
 
 
 def loaded(content, tmp_path, module=None, name="w.pth"):
-    """(the number that was taken, what is said)."""
+    """Return (the number that was loaded, the message)."""
     module = module or net()
     file = tmp_path / name
     if content is not None:

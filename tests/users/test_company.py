@@ -69,7 +69,7 @@ def test_random_measures_in_company(net, pictures, measure):
 
 
 def findings(net, given, measure):
-    """What a measure found, by name: (the axis of the inputs, numbers)."""
+    """Return a measure's findings by name: (the axis of the inputs, numbers)."""
     axes = {
         "largest": 0, "max_sensitivity": 0, "alone": 0, "together": 0, "random": 0, "area": 0, "infidelity": 0,
         "spread": 0, "correlation": 1, "gain": 0, "scores": 0,

@@ -94,7 +94,7 @@ def test_rows_that_depend_on_each_other_run_alone(mix):
 
 
 def test_paths_masks_tangents_relevance_and_trust_of_rows_that_depend_on_each_other():
-    """Every way through the network, of two pictures in one batch, beside each alone and as written."""
+    """Every mode of running the network, for two pictures in one batch, against each alone and as written."""
     network, given = Mixing(nn.BatchNorm2d(6, track_running_stats=False)).eval(), pictures(2)
     for text in (
         "act.channel | attribute(output[1], method=integrated_gradients(n_steps=4)) | present(bars)",

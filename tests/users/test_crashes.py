@@ -263,7 +263,7 @@ def test_positions_of_unlike_layers_are_not_mixed(net, picture, stages):
 
 
 def test_a_layer_of_two_rows_is_not_what_is_subtracted(picture):
-    """Positions of a map of 2 x 2 are no pair of targets."""
+    """Positions of a map of 2 x 2 are not a pair of targets."""
     torch.manual_seed(3)
     conv = nn.Conv2d(3, 4, 8, stride=8)
     small = named(conv=conv, low=nn.ReLU(), flat=nn.Flatten(), scores=nn.Linear(16, 2))

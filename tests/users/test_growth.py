@@ -59,7 +59,8 @@ def picture():
 
 @pytest.fixture(scope="module", autouse=True)
 def warm(tmp_path_factory):
-    """Libraries keep errors, and with them the frames of whoever imported them, until the collector runs."""
+    """Import libraries first: they keep errors, and with them the frames that imported them, until the collector
+    runs."""
     pages(STYLES["bars"], ["html"], tmp_path_factory.mktemp("warm"), 1, cache=False)
     Seen.tensors.clear()
 
@@ -212,7 +213,7 @@ LATER = ("atlas",)  # needs a data set
 
 
 def pages(text, formats, folder, runs, **options):
-    """Texts to files by `bbilang.run`, each with a network of its own."""
+    """Write pages of texts by `bbilang.run`, each with its own network."""
     for number in range(runs):
         module = Net().eval()
         gone = weakref.ref(module)

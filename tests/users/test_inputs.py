@@ -152,7 +152,7 @@ def test_icons_of_other_channels() -> None:
 
 @pytest.mark.parametrize("method", ["integrated_gradients(n_steps=8)", "occlusion(window=3, stride=3)"])
 def test_methods_on_four_channels(method: str) -> None:
-    """Complete where the method is; else against a loop over the places."""
+    """Complete where the method is; else against a loop over the positions."""
     model, given = convolutional(4), image(4, 9, 9)
     actual = run(f"input.pixel | attribute(output[1], method={method}) | present(heatmap)", model, given)
     values = torch.from_numpy(actual.data("element-1").values)

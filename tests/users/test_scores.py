@@ -81,7 +81,7 @@ def test_where_the_scores_are(pictures, form):
 @pytest.mark.parametrize("method", ["integrated_gradients(n_steps=2)", "smoothgrad(n_samples=2)", "guided_backprop"])
 @pytest.mark.parametrize("form", ["a mapping", "features as a map before the scores", "pooled scores (b, c, 1, 1)"])
 def test_other_methods_follow(pictures, form, method):
-    """Every method sees the same network as one that gives the scores alone."""
+    """Every method sees the same network as one that returns the scores alone."""
     text = LINE.format(f"output[2], method={method}")
     actual, plain = (page(text, net, pictures).data("element-1").values for net in (Net(FORMS[form]), Net()))
     close_to(actual, plain, roundings=4096)
@@ -128,7 +128,7 @@ def test_several_candidates(pictures, form):
 
 
 def test_layers_need_no_scores(pictures):
-    """What asks for no scores works where nobody knows them, and the page says nothing of a prediction."""
+    """Operations that need no scores work where they are unknown, and the page states no prediction."""
     page_shown = page("a.channel | present(bars)", Net(AMBIGUOUS["two vectors in a tuple"][0]), pictures)
     assert page_shown.view.predictions == ()
 

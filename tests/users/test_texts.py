@@ -74,7 +74,7 @@ def values(page):
 
 
 def compared(adapter, line, optimized=True):
-    """Each text on the page of all, beside the page of its own."""
+    """Yield each text's values on the shared page, with those of a page of its own."""
     given = [f"text:{text}" for text in TEXTS]
     text = f"{line} | present(bars)"
     together = values(bbilang.run(text, model=adapter, input=given, cache=False, optimized=optimized))
