@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -143,13 +144,17 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
     groups = run.program.setting("featvis.coherence")
     if groups and {"y", "x"} <= set(dims):
         others = {"place": positioned, "start": begins, "negative": negative, "search": bool(search)}
-        others |= {name: option(node, run.program, name) is not None for name in NAMES}
-        asked = next((name for name, on in others.items() if on), None)
-        if asked is not None:
-            help = "leave out one of them: the cells of a coherent grid share parts of their pictures"
-            raise error("E510", f"`coherence=` and `{asked}=` do not go together", help)
+        _require_plain(others | {name: option(node, run.program, name) is not None for name in NAMES})
         objectives = _coherent(list(numbers), objectives, groups)
     return Named(dims, index), objectives
+
+
+def _require_plain(others: Mapping[str, bool]) -> None:
+    """Raise BbiError E510 where an option that excludes a coherent grid is on."""
+    asked = next((name for name, on in others.items() if on), None)
+    if asked is not None:
+        help = "leave out one of them: the cells of a coherent grid share parts of their pictures"
+        raise error("E510", f"`coherence=` and `{asked}=` do not go together", help)
 
 
 def _coherent(keys: list[tuple[int, ...]], objectives: list[Objective], groups: int) -> list[Objective]:
