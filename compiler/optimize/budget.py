@@ -29,6 +29,17 @@ class Budgeted:
 def budgeted(node: Node, registry: Registry) -> Budgeted | None:
     """Return what an element shows shares of; None where that is no attribution to scores, or to more classes than get
     a line each. Probabilities are no sums of contributions, and atoms of later layers have no score of their own."""
+    found = _to_output(node, registry)
+    return None if found is None or found.attribution["to"].type.unit == PROBABILITY else found
+
+
+def of_probability(node: Node, registry: Registry) -> bool:
+    """Return whether an element would have a budget line if its target were no probability."""
+    found = _to_output(node, registry)
+    return found is not None and found.attribution["to"].type.unit == PROBABILITY
+
+
+def _to_output(node: Node, registry: Registry) -> Budgeted | None:
     while (operation := registry.operations.get(node.op)) is None or not operation.content:
         if operation is None or not operation.adds_up or not node.inputs:
             return None
@@ -39,7 +50,7 @@ def budgeted(node: Node, registry: Registry) -> Budgeted | None:
     target, classes = node.get("to"), node.type.axis("class")
     if node.type.content != "attribution" or not isinstance(target, Node) or target.type.content != "score":
         return None
-    if target.type.unit == PROBABILITY or target_layer_of(target) != OUTPUT:
+    if target_layer_of(target) != OUTPUT:
         return None
     if classes is not None and classes.size > MOST_CLASSES:
         return None

@@ -23,7 +23,7 @@ from bbilang.runtime.page.script import script
 from bbilang.runtime.vega.drawable import beyond
 from bbilang.runtime.vega.element import identifier
 from bbilang.runtime.vega.specification import layouts, picture_uris, table
-from bbilang.runtime.view.model import Selection, View
+from bbilang.runtime.view.model import Element, Selection, View
 from bbilang.runtime.view.states import elements, layered, start_states
 from bbilang.runtime.view.styles import Styles, enlarges_cells, style_of
 
@@ -148,6 +148,7 @@ def _data(view: View, styles: Styles) -> JsonObject:
                 "slotAxis": e.slot_axis,
                 "seriesAxis": e.series_axis,
                 "facetAxis": e.facet_axis,
+                "unit": _unit(e),
                 "facetKeys": [panel.key for panel in e.panels],
                 "frames": [[lists.numbers(frame) for frame in panel] for panel in table(e)],
                 "grid": enlarges_cells(e, styles),
@@ -166,6 +167,12 @@ def _data(view: View, styles: Styles) -> JsonObject:
         "pictures": pictures,
         "sheets": sheets,
     }
+
+
+def _unit(element: Element) -> str:
+    """What the head of a table says of its numbers: their unit; of those without one, what they are."""
+    legend = element.legend
+    return "" if legend is None else legend.unit or legend.quantity
 
 
 @lru_cache(maxsize=1)

@@ -34,7 +34,8 @@ def _warnings(method: object, registry: Registry) -> list[str]:
     """One sentence for each method that is marked so, also inside of lists and averages."""
     if isinstance(method, str):
         kind = registry.methods.get(method)
-        return [f"`{method}`: {kind.insensitive}"] if kind is not None and kind.insensitive else []
+        words = kind.insensitive.removesuffix(".") if kind is not None else ""  # the page ends it
+        return [f"`{method}`: {words}"] if words else []
     if not isinstance(method, tuple) or not method:
         return []
     name, given = method[0], method[1] if len(method) > 1 else ()

@@ -14,7 +14,7 @@ import views
 from PIL import Image
 
 from bbilang.runtime.view.hues import PALETTE
-from bbilang.runtime.view.model import View
+from bbilang.runtime.view.model import Piece, View
 from bbilang.runtime.view.states import elements
 
 pytestmark = pytest.mark.browser
@@ -238,7 +238,7 @@ def test_saved_files(show, tmp_path: Path):
         return (tmp_path / "file").read_bytes()
 
     rows = list(csv.reader(io.StringIO(saved("CSV").decode("utf-8-sig"))))
-    assert rows[0] == ["a", "b", "panel", "slot", "channel", "class", "value", "note"]
+    assert rows[0] == ["a", "b", "panel", "slot", "channel", "class", "value (logits)", "note"]
     assert len(rows) == 1 + 9 * 6 * 2  # every state
     assert rows[1][:2] == ["tiger cat", "tiger cat"] and rows[1][4].startswith("channel ")
     assert saved("SVG").startswith(b"<svg")
@@ -273,6 +273,27 @@ def _labelled(words):
     renamed = (replace(s, atoms=tuple(replace(a, label=w) for a, w in zip(s.atoms, words, strict=True)))
                if s.id == "b" else s for s in view.selections)  # fmt: skip
     return replace(view, selections=tuple(renamed))
+
+
+def led() -> View:
+    """The teaser opening with the answer of its icons."""
+    view = views.teaser()
+    (interface,) = view.interfaces
+    photo, blocks = interface.elements
+    blocks = replace(blocks, answers=((Piece("Six channels tell the two apart."),),) * 9)
+    return replace(view, interfaces=(replace(interface, elements=(photo, blocks), lead="blocks"),))
+
+
+def test_a_saved_picture_has_the_answer_that_stands_at_the_top_of_the_page(show):
+    page = show(led)
+    said = page.locator(".lead [data-answer=blocks]").inner_text()
+    page.locator("#element-blocks .save summary").click()
+    with page.expect_download() as download:
+        page.locator("#element-blocks .save button", has_text="SVG").click()
+    drawing = ElementTree.fromstring(Path(download.value.path()).read_bytes())
+    words = " ".join(text.text or "" for text in drawing.iter("{http://www.w3.org/2000/svg}text"))
+    assert said and " ".join(said.split()) in words
+    assert " ".join(said.split()) not in page.locator("#element-blocks").inner_text()
 
 
 def symbols():

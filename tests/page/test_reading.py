@@ -65,7 +65,7 @@ def test_the_means_of_the_blocks_are_saved(show, tmp_path):
         page.locator(".save button", has_text="CSV").click()
     download.value.save_as(tmp_path / "file")
     rows = list(csv.reader(io.StringIO((tmp_path / "file").read_text("utf-8-sig"), newline="")))
-    assert rows[0] == ["panel", "y", "x", "height", "width", "mean of the block"]
+    assert rows[0] == ["panel", "y", "x", "height", "width", "mean of the block (logits)"]
     table = np.array([row[1:] for row in rows[1:]], float)
     expected = [[y, x, 4, 4, 0.5 if x == 52 else 0] for y in range(0, 56, 4) for x in range(0, 56, 4)]
     assert np.array_equal(table, expected)

@@ -232,7 +232,6 @@ def test_a_flow_adds_up_to_all_channels():
 @pytest.mark.parametrize(
     "text",
     [
-        "b.channel | attribute(output[2, score=probability]) | top(3) | present(bars)",
         "side.channel | attribute(b.channel[3]) | top(3) | present(bars)",
         "b.channel | activation | top(3) | present(bars)",
         "b.channel | gradient(output[2]) | top(3) | present(bars)",
@@ -244,6 +243,17 @@ def test_a_flow_adds_up_to_all_channels():
 def test_where_there_is_nothing_to_add_up(text):
     results = run(text)
     assert lines(results) == [[""]] * len(lines(results)) and results.removals == 0
+
+
+def test_for_probabilities_log_odds_are_offered():
+    """In place of a line, the target that has one; there it has it, and it is the log-odds."""
+    text = "b.channel | attribute(output[2{}{}) | top(3) | present(bars)"
+    probability = run(text.format(", score=probability", "]"))
+    ((line,),) = lines(probability)
+    assert "log-odds of two classes" in line and "output[a] - output[b]" in line and probability.removals == 0
+    ((offered,),) = lines(run(text.format("] - output[5", "]")))
+    shares = torch.softmax(torch.as_tensor(scores()), 1)[0]
+    near(numbers(offered, "difference"), [float(torch.log(shares[2] / shares[5]))], PRINTED)
 
 
 def test_methods_without_sums_say_the_score():

@@ -68,7 +68,7 @@ class Rectified(nn.Module):
 def test_methods_that_ignore_the_class_are_marked_unasked(method, written):
     line = f"input.pixel | attribute(output, method={written.format(method)}) | present(heatmap)"
     (element,) = page(line, planted(Rectified)).interfaces[0].elements
-    assert f"`{method}`: {registry().methods[method].insensitive}" in element.legend.notes
+    assert f"`{method}`: {registry().methods[method].insensitive.removesuffix('.')}" in element.legend.notes
     assert not element.legend.warnings, "what is known of a method is no alarm"
 
 

@@ -9,8 +9,8 @@ function csv(element) {
     return `"${(formula.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
   };
   const states = element.states.map((id) => selections.get(id)), panel = element.facetAxis || "panel";
-  const own = ["slot", element.slotAxis || "atom", element.seriesAxis || "series", "value", "note"], blocks = !numbered(element);
-  const lines = [[...states.map((s) => s.title || s.id), panel, ...(blocks ? ["y", "x", "height", "width", "mean of the block"] : own)]];
+  const own = ["slot", element.slotAxis || "atom", element.seriesAxis || "series", inUnits("value", element), "note"], blocks = !numbered(element);
+  const lines = [[...states.map((s) => s.title || s.id), panel, ...(blocks ? ["y", "x", "height", "width", inUnits("mean of the block", element)] : own)]];
   element.frames.forEach((frames, facet) => {
     frames.slice(0, -1).forEach((frame, state) => {
       let rest = state;
@@ -29,6 +29,7 @@ function csv(element) {
   return lines.map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n";
 }
 
+const inUnits = (word, element) => (element.unit ? `${word} (${element.unit})` : word);
 const numbered = (element) => element.frames.flat().some((frame) => frame.values.length);
 
 // Blocks of a map that is shown only as a picture: [y, x, height, width, mean], the first four in its own cells or pixels.
@@ -50,7 +51,8 @@ function wordsOf(element) {
   const top = [{ words: titled(figure.querySelector("h3")), size: 16, weight: 600 }];
   if (menus.length) top.push({ words: menus.join("; ") });
   top.push(...[...figure.querySelectorAll(":scope > .warning")].map((node) => ({ words: plain(node), weight: 600 })));
-  for (const node of figure.querySelectorAll(":scope > .answer:not([hidden]), :scope > .caption")) if (plain(node)) top.push({ words: plain(node) });
+  const leads = document.querySelector(`.lead [data-answer="${CSS.escape(element.id)}"]`); // the interface opens with its answer
+  for (const node of [leads, ...figure.querySelectorAll(":scope > .answer:not([hidden]), :scope > .caption")]) if (node && !node.hidden && plain(node)) top.push({ words: plain(node) });
   const below = [];
   for (const node of figure.querySelectorAll("figcaption > :not([data-over]), figcaption > [data-over]:not([hidden]) > *")) {
     if (node.matches(".hint, .how") || !plain(node)) continue;

@@ -11,9 +11,9 @@ import numpy as np
 
 from bbilang.compiler.contract import Registry, bound
 from bbilang.compiler.ir.program import Node
-from bbilang.compiler.ir.score_kinds import VALUE
+from bbilang.compiler.ir.score_kinds import LOGITS, SIGMOID, VALUE
 from bbilang.compiler.ir.types import Axis
-from bbilang.compiler.optimize.budget import MOST_CLASSES, Budgeted, budgeted
+from bbilang.compiler.optimize.budget import MOST_CLASSES, Budgeted, budgeted, of_probability
 from bbilang.runtime.fields.field import Field, Linked, Named
 from bbilang.runtime.fields.prose import PLURALS
 from bbilang.runtime.inputs.baseline_words import activation_for, zero_words
@@ -35,7 +35,7 @@ def with_budgets(
     ``lines``: the element's own; a flow has others."""
     flow = flow_lines(drawing, registry) if isinstance(drawing.field, Linked) else None
     if flow is None and lines is None:
-        return panels, ()
+        return _offering_log_odds(drawing, panels, registry), ()
     made = []
     for facet, panel in enumerate(panels):
         frames = []
@@ -45,6 +45,21 @@ def with_budgets(
             frames.append(replace(frame, budget=words))
         made.append(replace(panel, frames=tuple(frames)))
     return tuple(made), lines.warnings() if flow is None and lines is not None else ()
+
+
+LOG_ODDS = {
+    LOGITS: "A probability is not a sum of contributions; the log-odds of two classes are: output[a] - output[b].",
+    SIGMOID: "A probability is not a sum of contributions; its log-odds are: output[a], without score=probability.",
+}
+
+
+def _offering_log_odds(drawing: Drawing, panels: tuple[Panel, ...], registry: Registry) -> tuple[Panel, ...]:
+    """Where the target is a probability: what has a budget in its place. None where the network itself ends in a
+    softmax or sigmoid, and the text cannot ask for log-odds."""
+    words = LOG_ODDS.get(drawing.results.kind, "")
+    if not words or not of_probability(drawing.node, registry):
+        return panels
+    return tuple(replace(it, frames=tuple(replace(frame, budget=words) for frame in it.frames)) for it in panels)
 
 
 @dataclass(frozen=True)
