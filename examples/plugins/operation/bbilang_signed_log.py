@@ -24,7 +24,7 @@ class SignedLog(Operation):
 
     name = "signed_log"
     parameters = (SCALE,)
-    example = "block5c.expand.channel | attribute(output) | top(8) | signed_log | present(bars)"
+    example = "head.channel | attribute(output) | top(8) | signed_log | present(bars)"
 
     def type(self, field: FieldType, arguments: Mapping[str, Any]) -> FieldType:
         """The same axes; a logarithm has no unit. ``steps`` is what the legend says about the values."""

@@ -22,7 +22,7 @@ class Dots(Style):
     spends = "one axis of atoms, or `class`"
     takes = ("class",)
     selects_marks = True  # pointing at a dot marks its atom in every element
-    example = "block5c.expand.channel | attribute(output[top(3)]) | top(8) | present(dots)"
+    example = "head.channel | attribute(output[top(3)]) | top(8) | present(dots)"
 
     def spend(self, field: FieldType) -> Drawn:
         """One axis of atoms along the slots, `class` as series. Raises `Fail` for any other axes."""
