@@ -48,7 +48,12 @@ def _read(name: str, program: Program) -> Photographs:
         text = f"icons are checked against photographs, and {program.description.name} takes none"
         raise error("E418", text, "leave out `check`")
     source = program.source
-    folder = Path(source.name).parent if source is not None and not source.name.startswith("<") else Path()
+    in_file = source is not None and not source.name.startswith("<")
+    return read_photographs(name, Path(source.name).parent if source is not None and in_file else Path())
+
+
+def read_photographs(name: str, folder: Path) -> Photographs:
+    """The photographs of a name that starts in a folder. Raises BbiError E411, E415, E417, E447."""
     files = tuple(expand(name, folder))
     if not LEAST <= len(files) <= MOST:
         text = f"{name} holds {len(files):,} pictures"
