@@ -2,7 +2,7 @@
 
     python -m benchmarks.misleading PHOTOGRAPHS [--units 60]
 
-PHOTOGRAPHS: a folder of pictures. Nobody planted a circuit in this network, so every mark counts as wrong. Adds a line to
+PHOTOGRAPHS: a folder of pictures. Nobody planted a circuit in this network: each mark counts as wrong. Adds a line to
 benchmarks/results/misleading.jsonl; an interrupted run goes on where it stopped, since icons and checks are cached.
 """
 

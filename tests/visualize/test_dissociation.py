@@ -187,7 +187,7 @@ def test_what_cannot_be_checked_is_said(adapter, folder, tmp_path):
 
 def test_the_plan_says_that_icons_are_checked(adapter, folder):
     told = str(bbilang.explain(TEXT.format(folder=folder), model=adapter, input=np.zeros((64, 64, 3), np.uint8)))
-    assert "checked against the photographs of" in told
+    assert "64 px, 96 steps, each checked against the photographs" in " ".join(told.split())
 
 
 def test_cuts_before_a_layer(adapter):
