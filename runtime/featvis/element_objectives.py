@@ -97,11 +97,7 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
     from bbilang.runtime.featvis.icon import Objective, Start
 
     whole = node.type.atom == "whole"
-    known = (("group",), ("channel",), ("y", "x"), ("token",), ("class",))
-    components = () if whole else next((c for c in known if set(c) <= field.coords.keys()), None)
-    if components is None:
-        text = "a sum or difference of scores has no picture of its own"
-        raise error("E510", text, 'name one class, or a list of them: `[output["tabby"], output["lynx"]]`')
+    components = () if whole else _components(field)
     positioned = not whole and bool(option(node, run.program, "place")) and {"y", "x"} <= field.coords.keys()
     begins = whole or option(node, run.program, "start") == "input"
     separate = _separate_axes(node, components, run) | ({"input": len(run.images)} if begins else {})
@@ -155,6 +151,15 @@ def _require_plain(others: Mapping[str, bool]) -> None:
     if asked is not None:
         help = "leave out one of them: the cells of a coherent grid share parts of their pictures"
         raise error("E510", f"`coherence=` and `{asked}=` do not go together", help)
+
+
+def _components(field: Field) -> tuple[str, ...]:
+    """What names an atom of a field."""
+    for known in (("group",), ("channel",), ("y", "x"), ("token",), ("class",)):
+        if set(known) <= field.coords.keys():
+            return known
+    text = "a sum or difference of scores has no picture of its own"
+    raise error("E510", text, 'name one class, or a list of them: `[output["tabby"], output["lynx"]]`')
 
 
 def _coherent(keys: list[tuple[int, ...]], objectives: list[Objective], groups: int) -> list[Objective]:

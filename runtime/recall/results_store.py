@@ -29,7 +29,7 @@ from bbilang.runtime.json_types import JsonObject
 from bbilang.runtime.recall.codec import DAMAGED, decode, encode
 from bbilang.runtime.recall.identity import KnownModel
 
-FORMAT = 3
+FORMAT = 4
 HOW = ("size", "steps", "rate", "batch", "parametrization", "transparency")  # what they show is not among these
 BY_ELEMENT = ("fields", "sizes", "budgets")  # fields of Results that this file keeps for each element, besides icons
 ELSEWHERE = ("program", "selections", "icons", "icon_sets", "pictures", "probabilities", "kind", "labels", "layers",
@@ -156,8 +156,8 @@ class ResultsStore:
         self.cache.put(keys[0], raw, {"kind": "numbers", "shared": keys[1]})
 
 
-def _plain(objectives: tuple[Objective, ...]) -> list[object]:
-    """Return [start pictures, rows of [layer, direction, groups, grid, cell, what else]]; a grid and a start picture
+def _plain(objectives: tuple[Objective, ...]) -> dict[str, object]:
+    """Return start pictures, and rows of [layer, direction, groups, grid, cell, what else]; a grid and a start picture
     by their numbers among them, 0 groups where there is no grid. An element has every cell of its grids."""
     grids: dict[str, int] = {}
     starts: dict[Start, int] = {}
@@ -175,12 +175,12 @@ def _plain(objectives: tuple[Objective, ...]) -> list[object]:
         ]
         for o in objectives
     ]
-    return [[start.array() for start in starts], rows]
+    return {"starts": [start.array() for start in starts], "rows": rows}
 
 
-def _objectives(data: Any) -> tuple[Objective, ...]:
-    starts = [Start.of(picture) for picture in data[0]]
-    rows = [(str(layer), direction, int(g), int(n), int(c), rest) for layer, direction, g, n, c, rest in data[1]]
+def _objectives(data: JsonObject) -> tuple[Objective, ...]:
+    starts = [Start.of(picture) for picture in data["starts"]]
+    rows = [(str(layer), direction, int(g), int(n), int(c), rest) for layer, direction, g, n, c, rest in data["rows"]]
     cells: dict[tuple[int, int], dict[int, Any]] = {}
     for _, direction, groups, number, cell, _ in rows:
         if groups:
