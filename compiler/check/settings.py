@@ -28,6 +28,14 @@ OBJECTIVE = (
         None,
         choices=("caricature", "dream"),
     ),
+    Parameter(
+        "octaves",
+        "integer",
+        "a dream at the size of the photo, at most 1024 px a side, from coarse to fine in so many octaves",
+        None,
+        minimum=2,
+        maximum=12,
+    ),
     # Yosinski et al. 2015; any of them means plain gradient steps on pixels.
     Parameter(
         "l2_decay",

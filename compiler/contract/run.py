@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import OUTPUT, Node, Program
 
 if TYPE_CHECKING:  # what runs may import torch and numpy; what checks a text must not
+    from numpy import uint8
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -41,6 +42,10 @@ class Run(Protocol):
     @property
     def pictures(self) -> NDArray[Any]:
         """(input, y, x, rgb), uint8: the inputs as the page shows them."""
+
+    @property
+    def photos(self) -> Sequence[Callable[[], NDArray[uint8]] | None]:
+        """What reads each input's picture again as it was before it was resized and cropped, uint8 (y, x, rgb)."""
 
     @property
     def parts(self) -> Sequence[Run]:

@@ -69,6 +69,7 @@ class Run:
     ):  # fmt: skip
         self.program, self.adapter, self.images, self.pictures = program, adapter, images, pictures
         self.originals = sizes
+        self.photos: tuple[Callable[[], np.ndarray] | None, ...] = ()  # each reads its file again
         self.shared, self.registry, self.passes = shared, shared.registry, passes
         self.whole = whole
         self.rows = np.arange(len(images)) if rows is None else rows
@@ -113,6 +114,7 @@ class Run:
             Shared(registry, listener), Passes(),
         )  # fmt: skip
         run.parts = lengths.parts_of(run, inputs)
+        run.photos = tuple(item.photo for item in inputs)
         return run
 
     def again(

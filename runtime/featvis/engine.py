@@ -114,7 +114,7 @@ def make(
         store(batch)(objective, icon)
         if objective in asked:
             clock.count(take, objective, icon)
-    groups = _by_family([o for o in missing if o.grid is None and not o.on_pixels])
+    groups = _by_family([o for o in missing if o.grid is None and not o.on_pixels and o.octaves == 1])
     for position, group in enumerate(groups):
         later = sum(-(-len(g) // batch) for g in groups[position + 1 :]) * schedule_of(recipe).steps
         left = dict.fromkeys(group)
@@ -149,6 +149,7 @@ def _on_pixels(
     step: Callable[[int], None],
 ) -> Iterator[tuple[Objective, Icon]]:  # fmt: skip
     """Icons by gradient steps on pixels, with those that a search chooses from."""
+    from bbilang.runtime.featvis.dream import dreams
     from bbilang.runtime.featvis.toolbox import regularized
 
     model = model_key(adapter) if cache is not None else None
@@ -157,6 +158,7 @@ def _on_pixels(
         record = cache.get(icon_key(model, objective, recipe, recipe.batch, adapter)) if cache is not None else None
         return None if record is None else unpack(*record)
 
+    yield from dreams(adapter, [o for o in missing if o.octaves > 1], recipe, counter, cache, step)
     if own := [o for o in missing if o.on_pixels]:
         yield from regularized(adapter, own, recipe, counter, cache, find, step)
 

@@ -118,7 +118,7 @@ class Grid:
         return cls(hashlib.sha256(f"{rows.shape}".encode() + rows.tobytes()).hexdigest(), groups, rows)
 
 
-PLAIN_FIELDS = ("kind", "negative", "number", "pictures", "search")  # of an objective: words and numbers
+PLAIN_FIELDS = ("kind", "negative", "number", "pictures", "search", "octaves")  # of an objective: words and numbers
 KINDS = ("direction", "dream", "caricature")
 
 
@@ -132,7 +132,8 @@ class Objective:
     one of several that are made together and differ (diversity). "dream": the mean square of all activations.
     "caricature": likeness to the activations of ``start``. ``start``: the picture to begin with, else noise. ``grid``:
     the coherent grid that it is the ``cell`` of, and is made with. ``regularization``: by steps on pixels, see
-    `toolbox.py`; with ``search``, the ``number``-th most natural among so many random ones.
+    `toolbox.py`; with ``search``, the ``number``-th most natural among so many random ones. ``octaves``: of a dream,
+    see `dream.py`.
     """
 
     layer: str
@@ -147,6 +148,7 @@ class Objective:
     cell: int = 0
     regularization: Regularization | None = None
     search: int = 0
+    octaves: int = 1
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -132,7 +132,7 @@ def picture_of(given: object, name: str, model: ImageReader, channels: tuple[int
     if isinstance(given, str | Path):
         file = read(given)
         image, shown = model.prepare(file.image)
-        return NetworkInput(file.name, image, shown, size=file.image.size)
+        return NetworkInput(file.name, image, shown, size=file.image.size, photo=lambda: np.asarray(read(given).image))
     if isinstance(given, Image.Image):
         if given.width * given.height > MOST_PIXELS or max(given.size) > MOST_SIDE or 0 in given.size:
             what = f"a picture of {given.width} x {given.height} pixels is no input"
@@ -143,7 +143,7 @@ def picture_of(given: object, name: str, model: ImageReader, channels: tuple[int
         except (OSError, ValueError, SyntaxError) as e:
             raise error("E413", f"{name} cannot be decoded: {e}", "open the file again, or save it anew") from e
         image, shown = model.prepare(picture)
-        return NetworkInput(name, image, shown, size=given.size)
+        return NetworkInput(name, image, shown, size=given.size, photo=lambda: np.asarray(picture))
     if isinstance(given, np.ndarray):
         return _array(given, name, model, channels)
     if is_tensor(given):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -19,13 +21,15 @@ if TYPE_CHECKING:
 class NetworkInput:
     """``image``: (channel, y, x) in [0, 1], or (token,) numbers of tokens, or the values of a signal or a vector; None
     where only what is shown was needed. ``shown``: uint8 (y, x, rgb). ``words``: one for each token of a text, empty
-    for padding. ``size``: (width, height) of the picture before it was resized and cropped; (0, 0) where it was not."""
+    for padding. ``size``: (width, height) of the picture before it was resized and cropped; (0, 0) where it was not.
+    ``photo``: reads that picture again, uint8 (y, x, rgb)."""
 
     name: str
     image: Tensor | None
     shown: np.ndarray
     words: tuple[str, ...] = ()
     size: tuple[int, int] = (0, 0)
+    photo: Callable[[], np.ndarray] | None = field(default=None, compare=False, repr=False)
 
 
 class ImageReader(Protocol):
