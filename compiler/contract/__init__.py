@@ -13,7 +13,7 @@ from bbilang.compiler.contract.demands import (
     Trials,
 )
 from bbilang.compiler.contract.method import AXIOMS, Method, Parameters, bound, named_method, spelled
-from bbilang.compiler.contract.operation import Arguments, Make, Operation, Written
+from bbilang.compiler.contract.operation import Arguments, Make, Operation, Writer, Written
 from bbilang.compiler.contract.parameters import REQUIRED, Fail, Parameter
 from bbilang.compiler.contract.registry import Registry, did_you_mean, suggest
 from bbilang.compiler.contract.run import Run
@@ -44,6 +44,7 @@ __all__ = [
     "Scores",
     "Style",
     "Trials",
+    "Writer",
     "Written",
     "bound",
     "did_you_mean",

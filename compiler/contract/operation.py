@@ -8,7 +8,7 @@ adding a file.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from bbilang.compiler.contract.demands import Demand
 from bbilang.compiler.contract.parameters import Parameter
@@ -27,6 +27,21 @@ if TYPE_CHECKING:  # what checks a text must not load torch and numpy
 
 Make = Callable[..., Node]  # (operation, field, **arguments) -> node
 Written: TypeAlias = tuple["str | Node", ...]  # words of a text; a selection where what the reader chose stands
+
+
+class Writer(Protocol):
+    """Writes parts of a text that stand inside of a stage."""
+
+    def class_text(self, index: int) -> str:
+        """What stands in `output[...]` for a class."""
+
+    def field_text(self, node: Node) -> Written | None:
+        """A pipe that gives the same atoms; None where a text has no words for them."""
+
+    def stage_text(self, node: Node) -> Written | None:
+        """The last stage of such a pipe, with its name."""
+
+
 Arguments: TypeAlias = Mapping[str, Any]  # a value for every parameter, of the type that its ``kind`` says
 
 
@@ -62,11 +77,10 @@ class Operation:
         like everything else."""
         return arguments
 
-    def written(self, node: Node, class_text: Callable[[int], str]) -> Written | None:
-        """The stage as a text would ask it of a single atom; None where one atom does not need it, as a ranking.
-
-        class_text: what stands in `output[...]` for a class.
-        """
+    def written(self, node: Node, writer: Writer) -> Written | None:
+        """The stage as a text would ask it of a single atom; None where one atom does not need it, as a ranking, and of
+        a content where a text has no words for it, as of several methods; no words at all for the default content. Of
+        a ``head``, how the pipe starts."""
         return None
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:

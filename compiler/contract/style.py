@@ -52,6 +52,8 @@ class Style:
     overlays: ClassVar[bool] = False  # may be drawn `over=` another element
     carries: ClassVar[bool] = False  # other elements may be drawn into it
     portrays: ClassVar[bool] = False  # draws one atom by itself, of a model that reads pictures
+    states_one: ClassVar[bool] = False  # says the number of one atom by itself, of any model
+    tabulates: ClassVar[bool] = False  # says one atom's numbers for each of several groups or classes
     coloured: ClassVar[bool] = False  # `color=` says what the colour of its bars shows
     shows_input: ClassVar[bool] = False  # draws the input itself, and so has the positions of every layer
     has_legend: ClassVar[bool] = True  # draws numbers, which a legend explains

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from bbilang.compiler.contract import Written
+from bbilang.compiler.contract import Writer, Written
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.spelling import name_text
 
 
-def target_text(target: Node, class_text: Callable[[int], str]) -> Written | None:
-    """`output["tabby"] - output["tiger cat"]`; None for targets that are atoms of a layer, or probabilities."""
+def target_text(target: Node, writer: Writer) -> Written | None:
+    """`output["tabby"] - output["tiger cat"]`, or what names atoms of a layer; None for probabilities and for targets
+    that a text cannot name without what the page ranked."""
     if target.op == "output":
-        return _output(target, class_text)
-    parts = [target_text(part, class_text) for part in target.inputs]
+        return _output(target, writer)
+    if target.op not in ("stack", "combine"):
+        return writer.field_text(target)
+    parts = [target_text(part, writer) for part in target.inputs]
     known = [part for part in parts if part is not None]
     if not parts or len(known) < len(parts):
         return None
     if target.op == "stack":
         return ("[", *[word for i, part in enumerate(known) for word in ((", ",) if i else ()) + part], "]")
-    if target.op == "combine":
-        left, right = known
-        right = ("(", *right, ")") if target.inputs[1].op == "combine" else right
-        return (*left, " + " if target["sign"] > 0 else " - ", *right)
-    return None
+    left, right = known
+    right = ("(", *right, ")") if target.inputs[1].op == "combine" else right
+    return (*left, " + " if target["sign"] > 0 else " - ", *right)
 
 
-def _output(target: Node, class_text: Callable[[int], str]) -> Written | None:
+def _output(target: Node, writer: Writer) -> Written | None:
     kind, *rest = target["which"]
     if target["score"] != "logit":
         return None
@@ -35,7 +34,7 @@ def _output(target: Node, class_text: Callable[[int], str]) -> Written | None:
     if kind == "top":
         return (f"output[top({rest[0]})]",)
     if kind == "classes":
-        return (f"output[{', '.join(map(class_text, rest[0]))}]",)
+        return (f"output[{', '.join(map(writer.class_text, rest[0]))}]",)
     return (rest[0],) if kind == "selected" else ("output.class",)
 
 

@@ -7,7 +7,18 @@ from dataclasses import replace
 import numpy as np
 
 from bbilang.compiler.check.arguments.binding import SOME_LAYER
-from bbilang.compiler.contract import Activations, Arguments, Demand, Fail, Operation, Parameter, Registry, Run
+from bbilang.compiler.contract import (
+    Activations,
+    Arguments,
+    Demand,
+    Fail,
+    Operation,
+    Parameter,
+    Registry,
+    Run,
+    Writer,
+    Written,
+)
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.atoms import gather
@@ -42,6 +53,9 @@ class Activation(Operation):
         require_layer(field, self.name)
         signed = field.signed if field.atom in ("neuron", "channel") and arguments["reduce"] != "norm" else False
         return content_type(field, "activation", signed, unit=activation_unit(field.atom, arguments["reduce"]))
+
+    def written(self, node: Node, writer: Writer) -> Written | None:
+        return (f"activation(reduce={node['reduce']})",) if node["reduce"] != "sum" else ()
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         return (Activations(node.type.layers),)

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Fail, Operation, Parameter, Run
+from bbilang.compiler.contract import Arguments, Fail, Operation, Parameter, Run, Writer, Written
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import DIFFERENCE, FieldType
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.fields.method_axis import comparable
 
+CONTENT_AXES = ("class", "method")  # which every atom has
 AXIS = Parameter("axis", "axis", "the axis that is reduced")
 
 
@@ -24,6 +25,9 @@ class Elementwise(Operation):
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return replace(field, signed=False, steps=(*field.steps, self.words))
+
+    def written(self, node: Node, writer: Writer) -> Written | None:
+        return (self.name,)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
@@ -79,6 +83,10 @@ class Reduction(Operation):
         if axis == "method":
             comparable(field, f"`{self.name}`")
         return spend(field, axis, self.words, signed=field.signed and self.keeps_sign)
+
+    def written(self, node: Node, writer: Writer) -> Written | None:
+        """Of an axis that every atom has; one of the atoms themselves is no question of a single one."""
+        return (f"{self.name}({node['axis']})",) if node["axis"] in CONTENT_AXES else None
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs
@@ -141,6 +149,9 @@ class Difference(Operation):
         if axis.size != 2 or not axis.exact:
             raise Fail("E231", f"a difference is of two, and `{axis.name}` has {axis.size}", argument="axis")
         return spend(field, axis.name, DIFFERENCE.removesuffix(" over "), signed=True)
+
+    def written(self, node: Node, writer: Writer) -> Written | None:
+        return (f"{self.name}({node['axis']})",) if node["axis"] in CONTENT_AXES else None
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
@@ -17,6 +17,7 @@ from bbilang.compiler.contract import (
     Parameter,
     Registry,
     Run,
+    Writer,
     Written,
     bound,
     named_method,
@@ -79,8 +80,8 @@ class Attribute(Operation):
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
         return expanded(field, arguments, make)
 
-    def written(self, node: Node, class_text: Callable[[int], str]) -> Written | None:
-        target, method = target_text(node["to"], class_text), method_text(node.get("method", "linear"))
+    def written(self, node: Node, writer: Writer) -> Written | None:
+        target, method = target_text(node["to"], writer), method_text(node.get("method", "linear"))
         return None if target is None or method is None else ("attribute(", *target, method, ")")
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bbilang.compiler.contract import Demand, Operation, Registry, Run, Scores
+from bbilang.compiler.contract import Demand, Operation, Registry, Run, Scores, Writer, Written
+from bbilang.compiler.contract.written import target_text
 from bbilang.compiler.ir.program import Node
 from bbilang.runtime.attribution.target_slots import class_keys
 from bbilang.runtime.fields.field import TERM, Field, Named
@@ -15,6 +16,10 @@ class Chain(Operation):
 
     name = "chain"
     head = True
+
+    def written(self, node: Node, writer: Writer) -> Written | None:
+        parts = [writer.field_text(node.inputs[0]), target_text(node.inputs[1], writer)]
+        return None if parts[0] is None or parts[1] is None else (*parts[0], " -> ", *parts[1])
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:
         return (Scores(),)

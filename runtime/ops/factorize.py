@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from bbilang.compiler.contract import Activations, Arguments, Demand, Fail, Operation, Parameter, Registry, Run, Written
+from bbilang.compiler.contract import (
+    Activations,
+    Arguments,
+    Demand,
+    Fail,
+    Operation,
+    Parameter,
+    Registry,
+    Run,
+    Writer,
+    Written,
+)
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import Axis, FieldType
@@ -69,11 +80,24 @@ class Factorize(Operation):
         Parameter("along", "axis", "`input`: one factorization for all inputs together", None),
     )
 
-    def written(self, node: Node, class_text: Callable[[int], str]) -> Written | None:
-        if any(node.get(name) is not None for name in ("of", "balance", "compatible", "along")):
-            return None  # of other contents or groups, which would have to be said as well
-        n = node["n"]
-        return (f"factorize({node['method']}, ", *((n,) if isinstance(n, Node) else (str(n),)), ")")
+    def written(self, node: Node, writer: Writer) -> Written | None:
+        n, of, compatible = node["n"], node["of"], node["compatible"]
+        contents = [writer.stage_text(content) for content in _contents(of)]
+        later = writer.field_text(compatible["to"]) if compatible is not None else ()
+        if later is None or None in contents:
+            return None
+        words: list[str | Node] = [f"factorize({node['method']}, ", n if isinstance(n, Node) else str(n)]
+        if contents:
+            several = isinstance(of, tuple)
+            listed = [word for i, content in enumerate(contents) for word in (", " if i else "", *(content or ()))]
+            words += [", of=", *(["["] if several else []), *listed, *(["]"] if several else [])]
+        if node["balance"] is not None:
+            words += [f", balance=[{', '.join(f'{weight:g}' for weight in node['balance'])}]"]
+        if later:
+            words += [", compatible=(", *later, ")"]
+        if node["align"] is not None:
+            words += [", align=", node["align"] if isinstance(node["align"], Node) else str(node["align"])]
+        return (*words, ", along=input)" if node["along"] else ")")
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         method, n, contents = arguments["method"], arguments["n"], _contents(arguments["of"])

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Demand, Fail, Gradients, Operation, Parameter, Registry, Run, Written
+from bbilang.compiler.contract import (
+    Arguments,
+    Demand,
+    Fail,
+    Gradients,
+    Operation,
+    Parameter,
+    Registry,
+    Run,
+    Writer,
+    Written,
+)
 from bbilang.compiler.contract.written import target_text
 from bbilang.compiler.ir.model_description import LayerDescription
 from bbilang.compiler.ir.program import Node
@@ -50,8 +60,8 @@ class Gradient(Operation):
         unit = f"{score} per activation"
         return derivative_type(field, "gradient", of, unit, signed=field.atom not in NORMED)
 
-    def written(self, node: Node, class_text: Callable[[int], str]) -> Written | None:
-        target = target_text(node["of"], class_text)
+    def written(self, node: Node, writer: Writer) -> Written | None:
+        target = target_text(node["of"], writer)
         return None if target is None else ("gradient(", *target, ")")
 
     def demands(self, node: Node, registry: Registry) -> tuple[Demand, ...]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bbilang.compiler.contract import Arguments, Fail, Make, Operation, Parameter, Run
+from bbilang.compiler.contract import Arguments, Fail, Make, Operation, Parameter, Run, Writer, Written
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.fields.field import Field, Linked, Named, coalesce, combine, replace_where
@@ -63,6 +63,14 @@ class Link(Operation):
         if to.type.content == "selection":
             return type.with_states(*to.type.axes)
         return with_linked(type, to.type)
+
+    def written(self, node: Node, writer: Writer) -> Written | None:
+        """Linked to a selection it names the atom that the reader chose; of a list, each member has a stage of its own
+        (view/pipes.py)."""
+        to: Node | None = node["to"]
+        if to is None or to.type.content != "selection":
+            return None
+        return ("link(", to, ")")
 
     def expand(self, field: Node, arguments: Arguments, make: Make) -> Arguments:
         """Add the attribution of each field of a list to the next; else both directions, and where the selection starts
@@ -165,6 +173,9 @@ class Chosen(Operation):
 
     def type(self, field: FieldType, arguments: Arguments) -> FieldType:
         return replace(field, content="substrate")
+
+    def written(self, node: Node, writer: Writer) -> Written | None:
+        return (node.inputs[0],)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs

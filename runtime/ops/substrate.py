@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bbilang.compiler.contract import Operation, Run
+from bbilang.compiler.contract import Operation, Run, Writer, Written
 from bbilang.compiler.ir.program import Node
+from bbilang.compiler.ir.spelling import layer_text
 from bbilang.runtime.fields.field import Field, Named
 
 
@@ -14,6 +15,13 @@ class Substrate(Operation):
 
     name = "substrate"
     head = True
+
+    def written(self, node: Node, writer: Writer) -> Written | None:
+        if len(node["layers"]) != 1 or node["model"]:
+            return None
+        layer, atom = node["layers"][0], node["atom"]
+        name = layer if layer == "input" else layer_text(layer)
+        return (name if atom == "whole" else f"{name}.{atom}",)
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         type = node.type
@@ -34,6 +42,10 @@ class PickAtom(Operation):
 
     name = "pick_atom"
     head = True
+
+    def written(self, node: Node, writer: Writer) -> Written | None:
+        atoms = writer.field_text(node.inputs[0])
+        return None if atoms is None else (*atoms, f"[{', '.join(map(str, node['index']))}]")
 
     def kernel(self, node: Node, inputs: tuple[Field, ...], run: Run) -> Field:
         (field,) = inputs

@@ -148,7 +148,9 @@ def ask(selection: Selection, view: View) -> str:
 
 def asked(element: Element) -> bool:
     """Whether a text can ask about some of its atoms."""
-    return any(atom.text for atom in element.atoms) and bool(element.pipe or element.class_pipe or element.group_pipe)
+    return any(atom.text for atom in element.atoms) and any(
+        (element.pipe, element.class_pipe, element.group_pipe, element.layer_pipes)
+    )
 
 
 def drives(element: Element) -> list[str]:

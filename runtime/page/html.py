@@ -145,6 +145,7 @@ def _data(view: View, styles: Styles) -> JsonObject:
                 "pipe": e.pipe,
                 "classPipe": e.class_pipe,
                 "groupPipe": e.group_pipe,
+                "layerPipes": e.layer_pipes,
                 "slotAxis": e.slot_axis,
                 "seriesAxis": e.series_axis,
                 "facetAxis": e.facet_axis,

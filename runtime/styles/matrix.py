@@ -24,6 +24,7 @@ class Matrix(Style):
     scale for the whole element, symmetric about zero for signed values."""
 
     name = "matrix"
+    tabulates = True
     spends = "two axes, of which one may be the inputs, or one of pairs"
     takes = ("class",)
     zero_centred = True

@@ -171,6 +171,7 @@ class Element:
     ] = ()  # asks about one atom: words and, between them in turn, "" for its text or a selection's id
     class_pipe: tuple[str, ...] = ()  # the same for an atom that is a class
     group_pipe: tuple[str, ...] = ()  # the same for a group, whose text is its number
+    layer_pipes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of a flow: by the start of an atom's key
     targets: tuple[Target, ...] = ()  # grids of cells to point at (a photo shows the positions of every layer)
     answers: tuple[Answer, ...] = ()  # what it shows in one or two sentences, one for each state; () for none
 

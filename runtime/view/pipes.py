@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 from bbilang.compiler.check.class_names import class_index
 from bbilang.compiler.contract import Fail, Registry, Written
+from bbilang.compiler.contract.written import target_text
 from bbilang.compiler.ir.model_description import NOT_PICTURES, ModelDescription
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.spelling import layer_text, quoted
+from bbilang.compiler.ir.types import FieldType
 from bbilang.runtime.view import groups as grouping
 from bbilang.runtime.view.model import Atom, Element
 
 KEY = re.compile(r"(?P<layer>.*?)(?P<components>(?: [\w.]+=\d+)+)")
-KINDS = {("channel",): "channel", ("y", "x"): "spatial", ("y", "x", "channel"): "neuron"}  # components -> atom's kind
+KINDS = {
+    ("channel",): "channel",
+    ("y", "x"): "spatial",
+    ("y", "x", "channel"): "neuron",
+    ("token",): "token",
+    ("token", "channel"): "neuron",
+}  # components -> atom's kind
+INPUT_KINDS = {**KINDS, ("y", "x"): "pixel"}
 MOST = 8  # atoms of a layer that a class is asked about
 
 
 class PipeWriter:
-    """Writes pipes for the elements of one page."""
+    """Writes pipes for the elements of one page.
+
+    Left without a pipe, since a text has no words for them: atoms of an attribution by several methods (a list of
+    methods cannot be drawn for one atom), to a probability, or to atoms that the page ranked; of a network under
+    another name; groups of a network that does not read pictures.
+    """
 
     def __init__(self, registry: Registry, description: ModelDescription | None):
         self.registry, self.description = registry, description
         pictures = description is not None and description.reads not in NOT_PICTURES and description.reads != "text"
-        portraits = [style.name for style in registry.styles.values() if style.portrays] if pictures else []
-        self.portrait = portraits[0] if portraits else ""
+        styles = list(registry.styles.values())
+        self.portrait = next((style.name for style in styles if style.portrays and pictures), "")
+        self.number = next((style.name for style in styles if style.states_one), "")
+        self.table = next((style.name for style in styles if style.tabulates), "")
 
     def class_text(self, index: int) -> str:
         """A class between the brackets of `output[...]`: its name where that is its own, else its number."""
@@ -36,6 +54,21 @@ class PipeWriter:
         except Fail:
             own = False
         return quoted(name) if own else str(index)
+
+    def field_text(self, node: Node) -> Written | None:
+        """A pipe that gives the same atoms as a node."""
+        operation = self.registry.operations.get(node.op)
+        if operation is None or operation.head:
+            return operation.written(node, self) if operation is not None else None
+        before, words = self.field_text(node.inputs[0]), operation.written(node, self)
+        if before is None or words is None:
+            return None
+        return (*before, " | ", *words) if words else before
+
+    def stage_text(self, node: Node) -> Written | None:
+        """The last stage of such a pipe, with its name."""
+        words = self.registry.operations[node.op].written(node, self)
+        return (node.op,) if words == () else words
 
     def named(self, atom: Atom) -> Atom:
         """The atom with its text."""
@@ -49,48 +82,84 @@ class PipeWriter:
             return replace(atom, text=f"output[{self.class_text(values['class'])}]")
         if names == ("group",):
             return replace(atom, text=str(values["group"]))
-        if layer == "input" or set(names) not in [set(kind) for kind in KINDS] or ":" in layer:
+        if set(names) not in [set(kind) for kind in KINDS] or ":" in layer:
             return atom
         order = next(kind for kind in KINDS if set(kind) == set(names))
-        return replace(atom, text=f"{layer_text(layer)}.{KINDS[order]}[{', '.join(str(values[c]) for c in order)}]")
+        start = f"input.{INPUT_KINDS[order]}" if layer == "input" else f"{layer_text(layer)}.{KINDS[order]}"
+        return replace(atom, text=f"{start}[{', '.join(str(values[c]) for c in order)}]")
 
     def asking(self, element: Element, node: Node) -> Element:
         """The element with its atoms' texts and its pipes. ``node``: what it presents."""
-        source = grouping.factorization(node)
-        stages, start = self._stages(node)
         element = replace(element, atoms=tuple(map(self.named, element.atoms)))
-        if not self.portrait:
+        members = _members(node)
+        if members:
+            pipes = {key: pipe for pair in pairwise(members) for key, pipe in self._flowing(*pair)}
+            return replace(element, layer_pipes=pipes, class_pipe=self._class_pipe(node))
+        source = grouping.factorization(node)
+        between = self._between(node, source)
+        end = self._end(node.type)
+        if between is None or not end:
             return element
-        end = f" | present({self.portrait})"
-        between = [word for stage, words in stages if stage is not source for word in (" | ", *words)]
-        factorized = next((words for stage, words in stages if stage is source), None)
-        group: tuple[str, ...] = ()
-        if factorized is not None:
-            layer = layer_text(start.type.layers[0])
-            group = _holes([layer, " | ", *factorized, *between, " | filter(group == ", None, ")", end])
+        groups = self.field_text(source) if source is not None else None
+        grouped = _holes([*groups, *between, *_ONE_GROUP, end]) if groups and end != self._present(self.number) else ()
         plain = _holes([None, *between, end])
-        return replace(element, pipe=plain, class_pipe=self._class_pipe(node), group_pipe=group)
+        return replace(element, pipe=plain, class_pipe=self._class_pipe(node), group_pipe=grouped)
+
+    def _flowing(self, member: Node, after: Node) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """(what the keys of its groups begin with, the pipe from a group of a flow to what it leads to)."""
+        to, groups = target_text(after, self), self.field_text(member)
+        if to is not None and groups is not None:
+            end = self._present(self.portrait if after.type.content == "score" and self.portrait else self.table)
+            words = _holes([*groups, " | attribute(", *to, ")", *_ONE_GROUP, end])
+            yield grouping.key_prefix(member, member.type.layers[0], {"group": 0}), words
 
     def _class_pipe(self, node: Node) -> tuple[str, ...]:
         """The strongest channels of the element's layer for a class."""
         layers = [layer for layer in node.type.layers if layer not in ("output", "input")]
         every = self.description.layers if self.description is not None else ()
         known = next((layer for layer in every if layers and layer.name == layers[-1]), None)
-        if known is None or "channel" not in known.axes:
+        if not self.portrait or known is None or "channel" not in known.axes:
             return ()
         end = f") | top({MOST}) | present({self.portrait})"
         return (f"{layer_text(known.name)}.channel | attribute(", "", end)
 
-    def _stages(self, node: Node) -> tuple[list[tuple[Node, Written]], Node]:
-        """What the pipe does with every atom by itself, first stage first; and the node that it starts at."""
-        stages: list[tuple[Node, Written]] = []
-        while len(node.inputs) == 1:
+    def _between(self, node: Node, source: Node | None) -> list[str | Node] | None:
+        """What the pipe does with every atom by itself, from the last content on; None where that has no words."""
+        words: list[str | Node] = []
+        while len(node.inputs) == 1 and node.inputs[0] is not source:
             node = node.inputs[0]
             operation = self.registry.operations.get(node.op)
-            words = operation.written(node, self.class_text) if operation is not None else None
-            if words is not None:
-                stages.insert(0, (node, words))
-        return stages, node
+            if operation is None or operation.head:
+                break
+            stage = operation.written(node, self)
+            if stage:
+                words = [" | ", *stage, *words]
+            if operation.content:  # it replaces the contents before it
+                return words if stage is not None else None
+        return words
+
+    def _end(self, type: FieldType) -> str:
+        """The stage that draws one atom of a field."""
+        linked = [axis.name for axis in type.axes if axis.name.startswith("to.")]
+        if linked:
+            return self._present(self.table) if linked == ["to.group"] else ""
+        if self.portrait and type.layers != ("input",):
+            return self._present(self.portrait)
+        several = type.axis("class") is not None
+        return self._present(self.table if several else self.number)
+
+    def _present(self, style: str) -> str:
+        return f" | present({style})" if style else ""
+
+
+_ONE_GROUP = (" | filter(group == ", None, ")")
+
+
+def _members(node: Node) -> tuple[Node, ...]:
+    """The linked fields of a flow."""
+    while node.type.atom == "list" and len(node.inputs) == 1:
+        node = node.inputs[0]
+    return node.inputs if node.type.atom == "list" else ()
 
 
 def _holes(words: list[str | Node | None]) -> tuple[str, ...]:

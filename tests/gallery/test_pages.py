@@ -47,7 +47,7 @@ def pipes(view):
                 number
             )  # output, or a layer
         for number in {number for numbers in kinds.values() for number in (numbers[0], numbers[-1])}:
-            if text := filled(element, element.atoms[number].text, texts.__getitem__):
+            if text := filled(element, element.atoms[number], texts.__getitem__):
                 yield element, number, text
 
 

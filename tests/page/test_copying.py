@@ -56,6 +56,44 @@ def test_the_menu_and_the_key_copy_the_pipe_of_the_atom(show):
     assert copied(page) == f"mixed4d.channel[{number}]{end}"
 
 
+def linked():
+    """The same, of atoms that are linked to what the menu `a` names; one layer has a pipe of its own."""
+    view = asking()
+    (interface,) = view.interfaces
+    photo, blocks = interface.elements
+    atoms = tuple(
+        replace(atom, key=f"other channel={i}", text=f"other.channel[{i}]") if i == 1 else atom
+        for i, atom in enumerate(blocks.atoms)
+    )
+    pipe = ("", "", " | link(", "a", ") | present(featvis)")
+    blocks = replace(blocks, atoms=atoms, pipe=pipe, layer_pipes={"other": ("", "", " | present(number)")})
+    itself = atoms[blocks.panels[0].frames[0].atoms[2]].text
+    texts = iter(("output", itself))
+    start = next(s for s in view.selections if s.id == "a")
+    chosen = replace(start, atoms=tuple(replace(a, text=next(texts, a.text)) for a in start.atoms))
+    selections = tuple(chosen if s.id == "a" else s for s in view.selections)
+    return replace(view, selections=selections, interfaces=(replace(interface, elements=(photo, blocks)),))
+
+
+def pipes_of(page) -> list[str]:
+    page.locator("[data-copies=blocks] summary").click()
+    page.locator("[data-copies=blocks] button").first.wait_for()
+    found = [button.get_attribute("title") for button in page.locator("[data-copies=blocks] button").all()]
+    page.locator("[data-copies=blocks] summary").click()
+    return found
+
+
+def test_links_name_what_is_chosen_and_a_layer_may_have_a_pipe_of_its_own(show):
+    page = show(linked)
+    first = pipes_of(page)
+    assert "other.channel[1] | present(number)" in first
+    rest = [pipe for pipe in first if "number" not in pipe]
+    assert rest and all(pipe.endswith("] | attribute(output) | present(featvis)") for pipe in rest)
+    page.get_by_label("a", exact=True).select_option(index=1)
+    assert any(pipe.endswith("] | present(featvis)") and "|" not in pipe[:-20] for pipe in pipes_of(page)), "itself"
+    assert any("] | link(mixed4d.channel[" in pipe for pipe in pipes_of(page))
+
+
 def test_where_the_page_may_not_copy_it_shows_the_pipe(show):
     page = show(asking)
     page.evaluate(
@@ -77,7 +115,8 @@ def test_elements_without_texts_offer_none(show):
 
 def test_a_pipe_with_nothing_chosen_is_none():
     element = Element("e", "bars", "", "", "", (), (), pipe=("", "", " | attribute(", "a", ") | present(featvis)"))
-    chosen = filled(element, "x.channel[1]", {"a": "output[3]"}.__getitem__)
+    channel, a_class, group = (Atom("k", "", text) for text in ("x.channel[1]", "output[1]", "7"))
+    chosen = filled(element, channel, {"a": "output[3]"}.__getitem__)
     assert chosen == "x.channel[1] | attribute(output[3]) | present(featvis)"
-    assert filled(element, "x.channel[1]", {"a": ""}.__getitem__) == ""
-    assert filled(element, "output[1]", str) == filled(element, "7", str) == "", "no pipe of this kind"
+    assert filled(element, channel, {"a": ""}.__getitem__) == ""
+    assert filled(element, a_class, str) == filled(element, group, str) == "", "no pipe of this kind"

@@ -4,14 +4,17 @@ const MOST_COPIES = 8;
 
 // The pipe about an atom as the page now asks about it; empty where there is none.
 function pipeOf(element, number, now = choices()) {
-  const text = element.atoms[number]?.[2] ?? "";
-  const pipe = text.startsWith("output") ? element.classPipe : /^\d+$/.test(text) ? element.groupPipe : element.pipe;
+  const [key, , text] = element.atoms[number] ?? ["", "", ""];
+  const own = Object.entries(element.layerPipes).find(([layer]) => key.startsWith(`${layer} `));
+  const pipe = own ? own[1] : text.startsWith("output") ? element.classPipe : /^\d+$/.test(text) ? element.groupPipe : element.pipe;
   if (!text || !pipe.length) return "";
   const said = pipe.map((word, i) => {
     if (i % 2 === 0) return word;
     return word ? selections.get(word).atoms[now.get(word)]?.[2] : text;
   });
-  return said.some((word, i) => i % 2 && !word) ? "" : said.join("");
+  if (said.some((word, i) => i % 2 && !word)) return "";
+  // what an atom is linked to may be the output, which is attributed to, or the atom itself, which has its own number
+  return said.join("").replace(` | link(${text})`, "").replace(" | link(output", " | attribute(output");
 }
 
 // The atoms that are offered: the selected one, then those drawn.
