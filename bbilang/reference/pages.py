@@ -36,7 +36,7 @@ KINDS = {  # kind of a parameter -> how the documentation calls it
     "numbers": "number, or three for red, green and blue", "size": "whole number, or `[y, x]`",
     "channels": "whole number, or a list of three", "numbers*": "list of numbers", "fit": "field or layer",
     "linked": "field or selection", "dataset": "name of a dataset", "measures": "measure or a list of them",
-    "layer": "layer", "boxes": "quoted file name",
+    "layer": "layer", "boxes": "quoted file name", "picture": "quoted file name",
     "planned": "not available yet", "start": "position, number, class or `none`",
 }  # fmt: skip
 

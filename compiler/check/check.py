@@ -101,7 +101,7 @@ class Checker(Preamble):
             return None
         self.resolver = Resolver(self.registry, models, len(inputs or ()) or 1, self.settings)
         self.resolver.element_names = self.names
-        self.resolver.files = FileContext(self._folder(), self.options.root, inputs or ())
+        self.resolver.files = FileContext(self._folder(), self.options.root, inputs or (), self.options.expand)
         self.resolver.scopes[0].update((name, Binding(None, NOWHERE)) for name in self.lost or ())
         loose: list[Element] = []
         loose_layout: list[ast.Layout] = []

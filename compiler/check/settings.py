@@ -93,6 +93,14 @@ OBJECTIVE = (
     Parameter("show", "integer", "how many pictures of the search; by default 9", None, minimum=1, maximum=16),
 )
 
+GUIDE = Parameter(
+    "guide",
+    "picture",
+    "a picture that guides a dream by octaves: each position is drawn to the feature vector of the guide that fits it "
+    "best",
+    None,
+)  # of an element alone
+
 # name -> its parameters; a name with one parameter called "value" is set without parentheses.
 SETTINGS: dict[str, tuple[Parameter, ...]] = {
     "featvis": (

@@ -39,8 +39,8 @@ class Drawn:
 class Style:
     """One way to draw a field. Adding one is adding a file with a subclass and a tuple ``STYLES``.
 
-    The type rule (`spend`, `marks`, `demands`) is applied when a text is checked; `panels`, `options`, `notes`,
-    `title`, `answer` and `alternative` when a view is built from numbers; the rest when a page, a picture or a
+    The type rule (`spend`, `marks`, `demands`) is applied when a text is checked; `panels`, `quantity`, `options`,
+    `notes`, `title`, `answer` and `alternative` when a view is built from numbers; the rest when a page, a picture or a
     specification is made of the view. Only `chart` may import Altair, and only inside itself, so that checking a text
     does not.
     """
@@ -105,6 +105,10 @@ class Style:
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         """What the legend says of this way to draw, besides quantity, unit and scale."""
         return ()
+
+    def quantity(self, drawing: Drawing) -> str:
+        """What the legend says is drawn, where that is no number; empty for the numbers' own name and unit."""
+        return ""
 
     def options(self, drawing: Drawing) -> dict[str, object]:
         """What `chart` needs besides the panels: `Element.options`."""

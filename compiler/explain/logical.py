@@ -107,6 +107,8 @@ def operation_words(node: Node, program: Program, defaults: Defaults) -> str:
             first.append(words)
         elif name == "boxes":  # the number of boxes in the file
             rest.append(f"boxes={len(value)} of them")
+        elif name == "guide":  # without the digest of the file
+            rest.append(f'guide="{value[0]}"')
         elif name == "method" and isinstance(value, tuple):
             rest.append(f"{name}={method_words(value)}")
         elif name != "each":  # of a list of methods: they stand below

@@ -127,6 +127,12 @@ def icon_flops(description: ModelDescription, layers: tuple[str, ...], size: int
     return int(2 * steps * forward * size * size / (y * x))
 
 
+def octaves_of(node: Node, program: Program) -> int:
+    """In how many octaves the pictures of an element's whole layers are made; 1 where it has others."""
+    own = node.get("octaves")
+    return int(own or program.setting("featvis.octaves") or 1) if node.type.atom == "whole" else 1
+
+
 def tries_and_pictures(node: Node, program: Program) -> tuple[int, int]:
     """(pictures that are made of each atom, those that are shown)."""
 

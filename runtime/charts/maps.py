@@ -61,7 +61,7 @@ def arranged(element: Element, theme: Theme, narrow: float = 220, wide: float = 
     side = number_option(element, "width", 400.0 if count == 1 else wide)
     across = balanced(count, (geometry.room + GUTTER) / (narrow + GUTTER))
     width = floor(least(side, (geometry.room + GUTTER) / across - GUTTER))
-    ratio = max((_ratio(panel, theme) for panel in element.panels), default=1.0)
+    ratio = max((ratio_of(panel, theme) for panel in element.panels), default=1.0)
     return geometry.flow(len(element.panels), width, width * ratio, labelled(element), gutter=GUTTER)
 
 
@@ -85,7 +85,7 @@ def number_option(element: Element, name: str, default: float) -> float:
     return default if value is None else value
 
 
-def _ratio(panel: Panel, theme: Theme) -> float:
+def ratio_of(panel: Panel, theme: Theme) -> float:
     """Height over width, from the panel's first picture, else from its grid of cells."""
     for frame in panel.frames:
         for index in frame.pictures:

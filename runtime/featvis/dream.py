@@ -3,7 +3,8 @@
 Mordvintsev, Olah, Tyka, "Inceptionism: Going Deeper into Neural Networks", 2015, and the notebook that came with it
 (google/deepdream): octaves `SCALE` apart from coarse to fine, `STEPS` gradient steps in each, of the mean square of the
 layer, every step divided by the mean magnitude of the gradient, the picture rolled at random before each so that no
-edge of the network's grid shows. What the coarser octave added is carried to the finer one.
+edge of the network's grid shows. What the coarser octave added is carried to the finer one. A guide is another picture
+as the network sees it, whose feature vectors the gradient follows (`losses.py`).
 """
 
 from __future__ import annotations
@@ -64,6 +65,10 @@ def _dream(ascent: Ascent, objective: Objective, recipe: Recipe, step: Callable[
     assert objective.start is not None
     photo = torch.tensor(objective.start.array().copy()).permute(2, 0, 1)[None].float().to(ascent.device) / 255
     sizes, steps = octave_sizes(objective.start.shape, objective.octaves), min(STEPS, recipe.steps)
+    if objective.guide is not None:
+        guide = torch.tensor(objective.guide.array().copy()).permute(2, 0, 1)[None].float().to(ascent.device) / 255
+        with torch.no_grad():
+            ascent.response.guide_by(ascent.excite(guide))
     source, added = torch.Generator().manual_seed(seed_of(recipe, objective)), torch.zeros_like(photo)
     left, alive = len(sizes) * steps, False
     x = photo

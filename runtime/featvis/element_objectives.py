@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from bbilang.compiler.ir.program import Node, Program
-from bbilang.compiler.optimize.cost import tries_and_pictures
+from bbilang.compiler.optimize.cost import octaves_of, tries_and_pictures
 from bbilang.runtime.errors import error
+from bbilang.runtime.featvis.dream_options import as_dream, require_dream, start_of
 from bbilang.runtime.featvis.regularization import NAMES, Regularization
 from bbilang.runtime.fields.field import Field, Named, combine, union_of
 
 if TYPE_CHECKING:
     from bbilang.compiler.contract.run import Run
     from bbilang.compiler.ir.model_description import LayerDescription
-    from bbilang.runtime.featvis.icon import Objective, Recipe, Start
+    from bbilang.runtime.featvis.icon import Objective, Recipe
 
 
 class _HasRecipe(Protocol):
@@ -106,6 +107,7 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
     pictures, negative = pictures_per_atom(node, run.program), bool(option(node, run.program, "negative"))
     pixels, search = regularization(node, run.program), searched(node, run.program)
     kind = (option(node, run.program, "objective") or "caricature") if whole else "direction"
+    require_dream(node, run.program)
     octaves = octaves_of(node, run.program)
     layered = "layer" in field.coords
     other_end = _negative_coefficients(field, node) if components == ("group",) else None
@@ -132,12 +134,12 @@ def objectives(node: Node, field: Field, run: Run) -> tuple[Named, list[Objectiv
             if other_end is not None and key[-1] and not isinstance(direction, int):
                 direction = tuple(-value for value in direction)
             where = _share(atom, run.layer(layer)) if positioned else None
-            start = _start(octaves, position["input"], run) if begins else None
+            start = start_of(octaves, position["input"], run) if begins else None
             numbers[key] = len(objectives)
             for number in range(pictures):
                 how = Objective(layer, direction, kind, where, negative, number, pictures, start)
-                how = replace(how, octaves=octaves) if octaves > 1 else how
-                objectives.append(replace(how, regularization=pixels, search=search) if pixels or search else how)
+                how = replace(how, regularization=pixels, search=search) if pixels or search else how
+                objectives.append(as_dream(how, node, run))
         index[at] = numbers[key]
     groups = run.program.setting("featvis.coherence")
     if groups and {"y", "x"} <= set(dims):
@@ -153,26 +155,6 @@ def _require_plain(others: Mapping[str, bool]) -> None:
     if asked is not None:
         help = "leave out one of them: the cells of a coherent grid share parts of their pictures"
         raise error("E510", f"`coherence=` and `{asked}=` do not go together", help)
-
-
-def octaves_of(node: Node, program: Program) -> int:
-    """In how many octaves the pictures of whole layers are made. Raises BbiError E510 where they are no dreams."""
-    octaves = option(node, program, "octaves") or 1
-    if node.type.atom == "whole" and octaves > 1 and option(node, program, "objective") != "dream":
-        raise error("E510", "only a dream has octaves", "add `objective=dream`")
-    return int(octaves) if node.type.atom == "whole" else 1
-
-
-def _start(octaves: int, number: int, run: Run) -> Start:
-    """The input as the network sees it; as it was before it was resized and cropped, for a dream by octaves."""
-    from bbilang.runtime.featvis.icon import Start
-
-    photo = run.photos[number] if octaves > 1 and number < len(run.photos) else None
-    if photo is None:
-        return Start.of(run.pictures[number])
-    from bbilang.runtime.featvis.dream import photo_start
-
-    return photo_start(photo())
 
 
 def _components(field: Field) -> tuple[str, ...]:

@@ -132,8 +132,8 @@ class Objective:
     one of several that are made together and differ (diversity). "dream": the mean square of all activations.
     "caricature": likeness to the activations of ``start``. ``start``: the picture to begin with, else noise. ``grid``:
     the coherent grid that it is the ``cell`` of, and is made with. ``regularization``: by steps on pixels, see
-    `toolbox.py`; with ``search``, the ``number``-th most natural among so many random ones. ``octaves``: of a dream,
-    see `dream.py`.
+    `toolbox.py`; with ``search``, the ``number``-th most natural among so many random ones. ``octaves`` and ``guide``:
+    of a dream, see `dream.py`.
     """
 
     layer: str
@@ -149,6 +149,7 @@ class Objective:
     regularization: Regularization | None = None
     search: int = 0
     octaves: int = 1
+    guide: Start | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -197,6 +198,8 @@ class Objective:
         rest = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(usual, name)}
         if self.start is not None:
             rest["start"] = [*self.start.shape, hashlib.sha256(self.start.data).hexdigest()]
+        if self.guide is not None:
+            rest["guide"] = [*self.guide.shape, hashlib.sha256(self.guide.data).hexdigest()]
         if self.regularization is not None:
             rest["regularization"] = asdict(self.regularization)
         if self.grid is not None:

@@ -6,7 +6,9 @@
   Deep Network", 2009.
 - Diversity: the same paper, section "Diversity": several pictures of one direction, each pushed away from the others'
   style, the cosine between Gram matrices of the layer's channels.
-- Dream: the mean square of a layer: Mordvintsev, Olah, Tyka, "Inceptionism: Going Deeper into Neural Networks", 2015.
+- Dream: the mean square of a layer: Mordvintsev, Olah, Tyka, "Inceptionism: Going Deeper into Neural Networks", 2015;
+  guided by another picture, the mean over positions of the largest inner product with one of the guide's feature
+  vectors, whose gradient at a position is the vector that fits best (the notebook google/deepdream, 2015).
 - Caricature: <activations, the start picture's> times a power of their cosine, so that the features of a
   picture are exaggerated (Lucid's `dot_compare` with `cossim_pow`; Carter et al., "Activation Atlas", Distill 2019,
   appendix).
@@ -21,6 +23,7 @@ from bbilang.runtime.errors import error
 from bbilang.runtime.featvis.icon import Objective
 
 APART = 1.0  # the share of its objective that a picture loses if it is identical to another
+PAIRS = 1 << 22  # inner products of positions of a dream and of its guide that are held at a time
 POWER = 2.0  # of the cosine in a caricature
 
 
@@ -41,6 +44,7 @@ class Response:
         self.directions = torch.zeros(batch, self.channels, device=device)
         self.places = torch.zeros(batch, self.grid[0] * self.grid[1], device=device) if self.positioned else None
         self.targets = torch.zeros(batch, *shape, device=device) if self.kind == "caricature" else None
+        self.guide: Tensor | None = None  # (channel, position)
 
     def put(self, slot: int, objective: Objective, target: Tensor | None = None) -> None:
         """Set the objective of a slot. ``target``: the activation of the start picture, for a caricature."""
@@ -52,6 +56,10 @@ class Response:
             self.places[slot, y * self.grid[1] + x] = 1.0
         if self.targets is not None and target is not None:
             self.targets[slot] = target
+
+    def guide_by(self, activation: Tensor) -> None:
+        """Guide dreams by the activation of another picture, a batch of one."""
+        self.guide = self._flat(activation)[0].detach()
 
     def check(self, objective: Objective) -> None:
         """Raises BbiError E510 where the direction does not fit the layer."""
@@ -71,6 +79,8 @@ class Response:
         return values
 
     def _of(self, activation: Tensor, directions: Tensor) -> Tensor:
+        if self.kind == "dream" and self.guide is not None:
+            return self._guided(self._flat(activation), self.guide)
         if self.kind == "dream":
             return activation.flatten(1).square().mean(1)
         if self.targets is not None:
@@ -82,6 +92,13 @@ class Response:
         if self.places is not None:
             return torch.einsum("bcp,bc,bp->b", flat, directions, self.places)
         return (flat.mean(2) * directions).sum(1)
+
+    def _guided(self, flat: Tensor, guide: Tensor) -> Tensor:
+        """(batch,): the mean over positions of the largest inner product with a vector of the guide."""
+        some = max(PAIRS // (guide.shape[1] * len(flat)), 1)
+        with torch.no_grad():
+            best = torch.cat([(part.mT @ guide).argmax(2) for part in flat.split(some, 2)], 1)
+        return (flat * guide[:, best].movedim(0, 1)).sum(1).mean(1)
 
     def _flat(self, activation: Tensor) -> Tensor:
         """(batch, channel, position)."""

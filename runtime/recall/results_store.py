@@ -157,8 +157,8 @@ class ResultsStore:
 
 
 def _plain(objectives: tuple[Objective, ...]) -> dict[str, object]:
-    """Return start pictures, and rows of [layer, direction, groups, grid, cell, what else]; a grid and a start picture
-    by their numbers among them, 0 groups where there is no grid. An element has every cell of its grids."""
+    """Return start pictures and guides, and rows of [layer, direction, groups, grid, cell, what else]; a grid and a
+    picture by their numbers among them, 0 groups where there is no grid. An element has every cell of its grids."""
     grids: dict[str, int] = {}
     starts: dict[Start, int] = {}
     rows = [
@@ -170,6 +170,7 @@ def _plain(objectives: tuple[Objective, ...]) -> dict[str, object]:
                 [getattr(o, name) for name in PLAIN_FIELDS],
                 None if o.at is None else list(o.at),
                 -1 if o.start is None else starts.setdefault(o.start, len(starts)),
+                -1 if o.guide is None else starts.setdefault(o.guide, len(starts)),
                 None if o.regularization is None else list(asdict(o.regularization).values()),
             ],
         ]
@@ -187,10 +188,11 @@ def _objectives(data: JsonObject) -> tuple[Objective, ...]:
             cells.setdefault((groups, number), {})[cell] = direction
     grids = {key: Grid.of(np.array([own[c] for c in sorted(own)]), key[0]) for key, own in cells.items()}
     found = []
-    for layer, direction, groups, number, cell, (plain, at, start, pixels) in rows:
+    for layer, direction, groups, number, cell, (plain, at, start, guide, pixels) in rows:
         objective = Objective(
             layer, direction, grid=grids.get((groups, number)) if groups else None, cell=cell,
             at=None if at is None else (float(at[0]), float(at[1])), start=starts[start] if start >= 0 else None,
+            guide=starts[guide] if guide >= 0 else None,
             regularization=None if pixels is None else Regularization(*pixels),
             **dict(zip(PLAIN_FIELDS, plain, strict=True)),
         )  # fmt: skip

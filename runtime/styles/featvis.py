@@ -7,23 +7,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bbilang.compiler.check.present import one_atom_axis
-from bbilang.compiler.check.settings import OBJECTIVE
+from bbilang.compiler.check.settings import GUIDE, OBJECTIVE
 from bbilang.compiler.contract import Activations, Demand, Drawn, Fail, IconsOf, Run, Style
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
+from bbilang.compiler.optimize.cost import octaves_of
+from bbilang.runtime.featvis.dream_options import dream_notes, guide_name
 from bbilang.runtime.featvis.element_objectives import legend_notes, objectives
 from bbilang.runtime.fields.field import Field, Named
 from bbilang.runtime.styles import grid
 from bbilang.runtime.styles.swatches import is_pair
 from bbilang.runtime.view.drawing import Drawing, Index, rounded
 from bbilang.runtime.view.icon_checks import check_notes, remark_of
-from bbilang.runtime.view.icon_tiles import icon_areas, icon_picture
-from bbilang.runtime.view.model import Element, Frame, Panel
+from bbilang.runtime.view.icon_tiles import guide_picture, icon_areas, icon_picture
+from bbilang.runtime.view.model import Answer, Element, Frame, Panel
 
 if TYPE_CHECKING:
-    from bbilang.runtime.featvis.icon import Objective
+    from bbilang.runtime.featvis.icon import Icon, Objective
     from bbilang.runtime.vega.marks import Chart
     from bbilang.runtime.vega.theme import Theme
+    from bbilang.runtime.view.answers.shown import Shown
+
+
+WIDEST = 1116  # pixels of a page
 
 
 class Featvis(Style):
@@ -41,7 +47,7 @@ class Featvis(Style):
     spends = "one axis of atoms, or `y` and `x`"
     takes = ("class",)
     coloured = True  # `color=` is for its bars
-    parameters = OBJECTIVE
+    parameters = (*OBJECTIVE, GUIDE)
     selects_positions = True  # where it draws every position, as `grid` does
     enlarges_cells = True
     example = "block5c.expand.channel | attribute(output) | top(8) | present(featvis)"
@@ -103,12 +109,31 @@ class Featvis(Style):
 
         return drawing.panels(frame)
 
+    def options(self, drawing: Drawing) -> dict[str, object]:
+        dreams = _dreams(drawing)
+        if not dreams:
+            return {}
+        own: dict[str, object] = {"dream": True, "width": max(icon.picture.shape[1] for icon in dreams)}
+        guide = guide_picture(drawing)
+        return own if guide < 0 else own | {"guide": guide, "guide_name": guide_name(drawing.node)}
+
+    def quantity(self, drawing: Drawing) -> str:
+        return "a dream: the input, optimized step by step for the layer" if _dreams(drawing) else ""
+
+    def answer(self, shown: Shown) -> Answer | None:
+        if not _dreams(shown.drawing):
+            return None
+        from bbilang.runtime.view.answers.dreams import raised
+
+        return raised(shown, guide_name(shown.drawing.node))
+
     def notes(self, drawing: Drawing) -> tuple[str, ...]:
         if drawing.drawn.cells is not None:
             return (*grid.notes(drawing), *legend_notes(drawing.node, drawing.results), *check_notes(drawing))
         classes = drawing._size(drawing.series_axis) if drawing.series_axis is not None else 1
         bars = () if classes < 2 or drawing.node["color"] is not None else _bar_notes(drawing)
-        return (*bars, *legend_notes(drawing.node, drawing.results), *check_notes(drawing))
+        dreams = dream_notes(drawing.node, drawing.results.program, _dreams(drawing))
+        return (*bars, *legend_notes(drawing.node, drawing.results), *dreams, *check_notes(drawing))
 
     def _single(self, drawing: Drawing) -> tuple[Panel, ...]:
         """One icon a state: the vector at the position that the reader points at."""
@@ -118,7 +143,7 @@ class Featvis(Style):
         coords = {
             c: drawing.grid(a) for c, a in drawing.field.coords.items() if c in ("y", "x", "channel", "token", "class")
         }
-        layers = drawing.layer_grid()
+        layers, dreamed = drawing.layer_grid(), bool(_dreams(drawing))
 
         def frame(index: Index) -> Frame:
             atom = drawing.named_atom(
@@ -127,7 +152,7 @@ class Featvis(Style):
             )
             icon = int(icons[index])
             note = remark_of(drawing, icon)
-            numbers = (tuple(rounded(value) for value in np.atleast_1d(values[index])),)
+            numbers = () if dreamed else (tuple(rounded(value) for value in np.atleast_1d(values[index])),)
             return Frame((atom,), (icon_picture(drawing, icon),), numbers, drawing.series(index), (note,))
 
         first = (0,) * len(drawing.states)  # a panel is named as in the first state
@@ -138,12 +163,27 @@ class Featvis(Style):
         from bbilang.runtime.vega.element import slots
         from bbilang.runtime.view.styles import is_map
 
+        if "dream" in element.options:
+            from bbilang.runtime.charts.maps import number_option
+
+            return min(int(number_option(element, "width", WIDEST)) * len(element.panels), WIDEST)
         return None if is_map(element) else min(max(slots(element), 2) * 128, 900)
 
     def chart(self, element: Element, theme: Theme) -> Chart:
-        from bbilang.runtime.charts.featvis import chart
+        if "dream" in element.options:
+            from bbilang.runtime.charts.dream import chart
+        else:
+            from bbilang.runtime.charts.featvis import chart
 
         return chart(element, theme)
+
+
+def _dreams(drawing: Drawing) -> list[Icon]:
+    """The element's dreams by octaves, which are as large as their photos; none where it has other icons."""
+    if octaves_of(drawing.node, drawing.results.program) == 1:
+        return []
+    numbers = drawing.results.icon_sets[drawing.element.id].index.data
+    return [drawing.results.icons[number] for number in np.unique(numbers[numbers >= 0]).tolist()]
 
 
 def _bar_notes(drawing: Drawing) -> tuple[str, ...]:

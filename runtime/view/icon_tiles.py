@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bbilang.compiler.ir.types import Axis
+from bbilang.runtime.featvis.dream_options import guide_name, guide_of
 from bbilang.runtime.featvis.element_objectives import pictures_per_atom
 from bbilang.runtime.view.drawing import Drawing
 
@@ -29,22 +30,21 @@ def icon_picture(drawing: Drawing, number: int) -> int:
     from bbilang.runtime.view.image_bytes import webp
 
     count = pictures_per_atom(drawing.node, drawing.results.program)
-    pixels = squared(tile([icon.picture for icon in drawing.results.icons[number : number + count]]))
+    pixels = tile([icon.picture for icon in drawing.results.icons[number : number + count]])
     y, x = pixels.shape[:2]
     return drawing.picture(webp(pixels), "image/webp", x, y, "a picture that the network responds to")
 
 
-def squared(picture: np.ndarray) -> np.ndarray:
-    """A picture (y, x, rgb or rgba) in the middle of a transparent square, as it is where it is one: a tile is square,
-    and a dream has the shape of its photo."""
-    y, x = picture.shape[:2]
-    if y == x or picture.shape[-1] == 4:  # several pictures in one tile are laid out already
-        return picture
-    side = max(y, x)
-    sheet = np.zeros((side, side, 4), np.uint8)
-    top, left = (side - y) // 2, (side - x) // 2
-    sheet[top : top + y, left : left + x] = with_alpha(picture)
-    return sheet
+def guide_picture(drawing: Drawing) -> int:
+    """The index of the picture that guides the element's dreams in the page's pictures, -1 for none."""
+    from bbilang.runtime.view.image_bytes import jpeg
+
+    model = drawing.results.adapter
+    shown = guide_of(drawing.node, drawing.results.program, model) if model is not None else None
+    if shown is None:
+        return -1
+    y, x = shown.shape[:2]
+    return drawing.picture(jpeg(shown), "image/jpeg", x, y, f"the guide {guide_name(drawing.node)}")
 
 
 def tile(pictures: list[np.ndarray]) -> np.ndarray:

@@ -84,7 +84,9 @@ def legend_of(drawing: Drawing, style: Style) -> vm.Legend:
     own = style.scale(drawing)
     if own is not None:
         ends, unit = own[0], unit if own[1] == type.unit else own[1]
-    return vm.Legend(quantity_of(drawing), unit, scope, ends, type.signed, tuple(notes))
+    own_words = style.quantity(drawing)
+    unit = "" if own_words else unit
+    return vm.Legend(own_words or quantity_of(drawing), unit, scope, ends, type.signed, tuple(notes))
 
 
 def _differences(drawing: Drawing) -> dict[str, Named]:

@@ -20,6 +20,7 @@ from bbilang.runtime.passes import Passes
 
 RECIPE = Recipe(size=32, steps=3, batch=2)
 PHOTO = np.random.default_rng(0).integers(0, 256, (100, 140, 3)).astype(np.uint8)
+GUIDE = np.random.default_rng(1).integers(0, 256, (24, 28, 3)).astype(np.uint8)
 DREAM = Objective("act2", (), "dream", start=Start.of(PHOTO), octaves=2)
 
 
@@ -31,7 +32,7 @@ def test_sizes():
     assert photo_start(PHOTO).shape == (100, 140), "nothing is enlarged"
 
 
-def by_hand(module, normalize, objective, recipe):
+def by_hand(module, normalize, objective, recipe, value=lambda activation: (activation**2).mean()):
     photo = torch.tensor(PHOTO).permute(2, 0, 1)[None].float() / 255
     source, added = torch.Generator().manual_seed(seed_of(recipe, objective)), torch.zeros_like(photo)
     for size in ((71, 100), (100, 140)):
@@ -41,7 +42,7 @@ def by_hand(module, normalize, objective, recipe):
             y, column = torch.randint(-32, 33, (2,), generator=source).tolist()
             leaf = x.clone().requires_grad_()
             activation = module[:6](normalize(torch.roll(torch.roll(leaf, y, 2), column, 3)))
-            (activation**2).mean().backward()
+            value(activation).backward()
             x = (x + STEP * leaf.grad / leaf.grad.abs().mean()).clamp(0, 1)
         added = x - base
     return (x[0] * 255).round().permute(1, 2, 0).detach().numpy()
@@ -55,6 +56,40 @@ def test_a_dream_is_the_loop_by_hand(adapter):
     assert icon.picture.shape == (100, 140, 3) and not icon.dead
     assert np.abs(icon.picture - expected).max() <= 2, "float32, added in another order"
     assert np.abs(icon.picture - PHOTO.astype(float)).mean() > 2, "something was added"
+
+
+def test_a_guided_dream_is_the_loop_by_hand(adapter):
+    """At every position the gradient is the feature vector of the guide with the largest inner product."""
+    adapter.module.eval()
+    recipe = replace(RECIPE, plain=True)
+    guided = replace(DREAM, guide=Start.of(GUIDE))
+    with torch.no_grad():
+        features = adapter.module[:6](adapter.normalize(torch.tensor(GUIDE).permute(2, 0, 1)[None] / 255))[0].flatten(1)
+
+    def slope(activation):
+        wanted = torch.zeros_like(activation)
+        for y, x in np.ndindex(*activation.shape[2:]):
+            here = activation[0, :, y, x].detach()
+            products = [float(here @ features[:, number]) for number in range(features.shape[1])]
+            wanted[0, :, y, x] = features[:, int(np.argmax(products))]
+        return (activation * wanted).mean()
+
+    (icon,) = visualize(adapter, [guided], recipe)
+    expected = by_hand(adapter.module, adapter.normalize, guided, recipe, slope)
+    assert np.abs(icon.picture - expected).max() <= 2, "float32, added in another order"
+    (free,) = visualize(adapter, [DREAM], recipe)
+    assert np.abs(icon.picture - free.picture.astype(float)).mean() > 1, "the guide matters"
+
+
+def test_positions_of_a_guide_are_compared_in_parts(adapter, monkeypatch):
+    from bbilang.runtime.featvis import losses
+
+    adapter.module.eval()
+    guided = replace(DREAM, guide=Start.of(GUIDE))
+    (whole,) = visualize(adapter, [guided], RECIPE)
+    monkeypatch.setattr(losses, "PAIRS", 1000)
+    (parts,) = visualize(adapter, [guided], RECIPE)
+    assert np.abs(whole.picture - parts.picture.astype(float)).max() <= 1
 
 
 def test_a_dream_raises_the_layer_and_is_remembered(adapter, tmp_path):
@@ -90,10 +125,50 @@ def test_the_language_reads_the_photo_at_its_own_size(tmp_path):
     assert refused.value.diagnostics[0].code == "E510"
 
 
-def test_a_dream_keeps_its_shape_in_a_square_tile():
-    from bbilang.runtime.view.icon_tiles import squared
+def test_the_language_reads_a_guide_beside_the_text(tmp_path):
+    path, guide = tmp_path / "photo.png", tmp_path / "guide.png"
+    Image.fromarray(PHOTO).save(path)
+    Image.fromarray(GUIDE).save(guide)
+    text = tmp_path / "page.bbi"
+    stages = "block1a.depthwise.whole | activation | present(featvis, objective=dream, octaves=2, guide={})"
+    settings = {"featvis.size": 32, "featvis.steps": 1}
 
-    sheet = squared(PHOTO)
-    assert sheet.shape == (140, 140, 4) and (sheet[20:120, :, :3] == PHOTO).all()
-    assert (sheet[:20, :, 3] == 0).all() and (sheet[120:, :, 3] == 0).all() and (sheet[20:120, :, 3] == 255).all()
-    assert squared(PHOTO[:, :100]).shape == (100, 100, 3), "a square is left alone"
+    def dream(name):
+        text.write_text(f'input "photo.png"\n{stages.format(name)}\n')
+        return bbilang.run(text, settings=settings).results
+
+    first = dream('"guide.png"')
+    assert dream('"guide.png"').passes is None, "recalled"
+    Image.fromarray(255 - GUIDE).save(guide)
+    changed = dream('"guide.png"')
+    assert changed.passes is not None, "the same name with another picture in it"
+    assert (changed.icons[0].picture != first.icons[0].picture).any()
+    assert (dream('"sample:coffee"').icons[0].picture != first.icons[0].picture).any()
+
+
+@pytest.mark.parametrize(
+    ("written", "code", "words"),
+    [
+        ('objective=dream, octaves=2, guide="no.png"', "E411", '"no.png"'),
+        ('objective=dream, octaves=2, guide="sample:nobody"', "E415", '"sample:nobody"'),
+        ('objective=dream, octaves=2, guide="folder"', "E411", '"folder"'),
+        ("objective=dream, octaves=2, guide=3", "E213", "3"),
+    ],
+)
+def test_a_guide_that_is_not_there_is_refused_where_it_is_named(tmp_path, written, code, words):
+    (tmp_path / "folder").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.fromarray(GUIDE).save(tmp_path / "folder" / name)
+    text = f'input "sample:chelsea"\nblock1a.depthwise.whole | activation | present(featvis, {written})\n'
+    path = tmp_path / "page.bbi"
+    path.write_text(text)
+    with pytest.raises(BbiError) as refused:
+        bbilang.check(path)
+    (diagnostic,) = refused.value.diagnostics
+    assert diagnostic.code == code and text[diagnostic.span.start : diagnostic.span.end] == words
+
+
+def test_a_guide_needs_a_dream_by_octaves():
+    for text in ("block1a.depthwise.whole | activation", "block1a.depthwise.channel | top(1)"):
+        with pytest.raises(BbiError, match="only a dream by octaves has a guide"):
+            bbilang.run(f'{text} | present(featvis, guide="sample:coffee")', input="sample:chelsea")

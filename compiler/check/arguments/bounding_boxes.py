@@ -6,7 +6,7 @@ import errno
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,11 +29,13 @@ Row = tuple[int, str, int, int, float, float, float, float]
 
 @frozen
 class FileContext:
-    """The folder that file names are relative to, the one that they may not leave, and the page's pictures by name."""
+    """The folder that file names are relative to, the one that they may not leave, the page's pictures by name, and
+    what finds the pictures of a name."""
 
     folder: Path = Path()
     root: Path | None = None
     inputs: tuple[str, ...] = ()
+    expand: Callable[[str], Sequence[str]] = lambda name: (name,)
 
 
 def read(name: str, context: FileContext) -> tuple[Row, ...]:

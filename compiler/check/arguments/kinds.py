@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bbilang.compiler.check.arguments import bounding_boxes as boxes
+from bbilang.compiler.check.arguments import picture_files
 from bbilang.compiler.check.arguments.binding import (
     SOME_LAYER,
     CheckError,
@@ -25,6 +26,7 @@ from bbilang.compiler.contract import Fail, Parameter, did_you_mean
 from bbilang.compiler.ir.program import Node
 from bbilang.compiler.ir.types import FieldType
 from bbilang.grammar import ast
+from bbilang.grammar.diagnostic import BbiError
 
 _NO_SLIDE = (
     "write a number, the largest that a reader may want; what can slide is a number of groups, as in "
@@ -62,6 +64,7 @@ class ArgumentReader:
             "dataset": self._dataset,
             "measures": self._measures,
             "boxes": self._boxes,
+            "picture": self._picture,
         }
 
     def argument(self, value: ast.Expression, parameter: Parameter, field: Node) -> Any:
@@ -236,6 +239,19 @@ class ArgumentReader:
             return boxes.read(name, self.scope.files)
         except Fail as fail:
             raise CheckError(fail, value.span) from fail
+
+    def _picture(self, value: ast.Expression, parameter: Parameter, field: Node) -> tuple[str, str] | None:
+        """Return the name of a picture and the digest of its content."""
+        if isinstance(value, ast.Constant) and value.value is None:
+            return None
+        name = self.argument(value, Parameter(parameter.name, "text", parameter.doc), field)
+        try:
+            return picture_files.read(name, parameter.name, self.scope.files)
+        except Fail as fail:
+            raise CheckError(fail, value.span) from fail
+        except BbiError as error:  # from what finds the pictures of a name
+            first = error.diagnostics[0]
+            raise at(value.span, first.code, first.message, first.help) from error
 
     def _dataset(self, value: ast.Expression, parameter: Parameter, field: Node) -> Node:
         dataset = self.scope.value(value) if isinstance(value, ast.Path) else None
