@@ -29,14 +29,14 @@ class Budgeted:
 def budgeted(node: Node, registry: Registry) -> Budgeted | None:
     """Return what an element shows shares of; None where that is no attribution to scores, or to more classes than get
     a line each. Probabilities are no sums of contributions, and atoms of later layers have no score of their own."""
-    found = _to_output(node, registry)
-    return None if found is None or found.attribution["to"].type.unit == PROBABILITY else found
+    known = _to_output(node, registry)
+    return None if known is None or known.attribution["to"].type.unit == PROBABILITY else known
 
 
 def of_probability(node: Node, registry: Registry) -> bool:
     """Return whether an element would have a budget line if its target were no probability."""
-    found = _to_output(node, registry)
-    return found is not None and found.attribution["to"].type.unit == PROBABILITY
+    known = _to_output(node, registry)
+    return known is not None and known.attribution["to"].type.unit == PROBABILITY
 
 
 def _to_output(node: Node, registry: Registry) -> Budgeted | None:

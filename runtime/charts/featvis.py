@@ -37,15 +37,15 @@ class IconChart(SlotChart):
             self.low, self.high = swatches.net_ends(element)
         entries = swatches.entries(element) if self.netted else series_entries(element, range(series(element)))
         self.key = Key(element, geometry, entries if self.lines else ())
-        wanted = number_option(element, "icon", icon_side(self.count))
+        side = number_option(element, "icon", icon_side(self.count))
         shown = self.shown
-        geometry.columns = geometry.named("columns", icon_columns(geometry.room, shown, wanted))
+        geometry.columns = geometry.named("columns", icon_columns(geometry.room, shown, side))
         # the dots stand in a row, or between two rows where a row ends there
         dots = GAP if element.gap else 0
         inside = geometry.named("inside", if_zero(quantity(element.gap) % geometry.columns, 0, dots))
         between = geometry.named("between", quantity(dots) - inside)
         fit = (geometry.room - inside + GUTTER) / geometry.columns - GUTTER
-        geometry.unit = geometry.named("unit", floor(least(wanted, fit)))
+        geometry.unit = geometry.named("unit", floor(least(side, fit)))
         pitch = geometry.unit + GUTTER
         notes = NOTE if self.noted else 0
         height = geometry.named("block", geometry.unit + (LABEL + LINE * self.lines + notes + BELOW))

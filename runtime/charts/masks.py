@@ -31,7 +31,7 @@ def _numbers(element: Element, only: str, geometry: Geometry, pairs: list[tuple[
     data: list[Row] = [
         {"panel": panel, "own": own, "line": line} for panel, own in pairs for line in range(series(element))
     ]
-    place = {
+    numbered = {
         "spot": "datum.line < length(datum.frame.spots) ? datum.frame.spots[datum.line] : null",
         "only": only,
         "shown": "isValid(datum.spot) && (datum.only < 0 || datum.only == datum.line)",
@@ -49,7 +49,7 @@ def _numbers(element: Element, only: str, geometry: Geometry, pairs: list[tuple[
     }
     number = {"left": "datum.x0", "top": "datum.y0 + 0.5"}
     made = text(
-        layer(element, data, **place, **number), "words",
+        layer(element, data, **numbered, **number), "words",
         align="center", baseline="middle", fontWeight=600, color="#fff",
     )  # fmt: skip
-    return [box(layer(element, data, **place, **plate), color="#16181c", opacity=0.78, cornerRadius=8), made]
+    return [box(layer(element, data, **numbered, **plate), color="#16181c", opacity=0.78, cornerRadius=8), made]

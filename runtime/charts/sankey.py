@@ -153,13 +153,13 @@ class SankeyChart(SlotChart):
         )
         made = []
         for align, x1, y1, where, words in above:
-            place = {**self.label_at, "x1": x1, "y1": y1, "line": f"{where} ? ({words}) : ''"}
-            base = self.layer(self.slot_rows(), **place)
+            corners = {**self.label_at, "x1": x1, "y1": y1, "line": f"{where} ? ({words}) : ''"}
+            base = self.layer(self.slot_rows(), **corners)
             made += self.words(base, "line", align=align, baseline="bottom")
         limit = alt.ExprRef(f"max({self.side} - 10, 20)")
         for shift, words, weight in ((-8, "datum.short", 600), (9, second, 400)):
-            place = {**self.label_at, "x1": "datum.right + 8", "y1": f"datum.waist + {shift}"}
-            base = self.layer(self.slot_rows(), **place, line=f"datum.beside ? ({words}) : ''")
+            corners = {**self.label_at, "x1": "datum.right + 8", "y1": f"datum.waist + {shift}"}
+            base = self.layer(self.slot_rows(), **corners, line=f"datum.beside ? ({words}) : ''")
             made += self.words(base, "line", baseline="middle", fontWeight=weight, limit=limit)
         return made
 

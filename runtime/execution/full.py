@@ -66,7 +66,7 @@ def _checked(
     job: Job, adapter: Adapter, objectives: Sequence[Objective], icons: list[Icon], listener: RunListener | None,
     take: Callable[[Objective, Icon], None] | None,
 ) -> list[Icon]:  # fmt: skip
-    """The icons with what the check against photographs found, where the program asks for one."""
+    """The icons with the results of the check against photographs, where the program asks for one."""
     if job.photographs is None:
         return icons
     from bbilang.runtime.featvis.dissociation.check import check
@@ -78,8 +78,8 @@ def _checked(
             left = (time.perf_counter() - start) / max(done, 1) * (total - done)
             listener(Event("work", "checking icons against photographs", done, total, left))
 
-    found = check(adapter, dict(zip(objectives, icons, strict=True)), job.recipe, job.photographs, job.cache, report)
-    made = [replace(icon, check=found[o]) for o, icon in zip(objectives, icons, strict=True)]
+    checks = check(adapter, dict(zip(objectives, icons, strict=True)), job.recipe, job.photographs, job.cache, report)
+    made = [replace(icon, check=checks[o]) for o, icon in zip(objectives, icons, strict=True)]
     for objective, icon in zip(objectives, made, strict=True) if take is not None else ():
         assert take is not None
         take(objective, icon)

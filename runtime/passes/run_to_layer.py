@@ -126,9 +126,9 @@ class Runner:
 
     def _run(self, images: Tensor) -> Tensor:
         self._result, self._last, self._images, self._met = None, None, len(images), 0
-        wanted = self._functional and (self.through_own or self.through_relu is not False)
+        own_functions = self._functional and (self.through_own or self.through_relu is not False)
         try:
-            with deterministic(self.behaviour), self._functions if wanted else nullcontext():
+            with deterministic(self.behaviour), self._functions if own_functions else nullcontext():
                 result = self.adapter.module(self.adapter.normalize(images))
             if self.layer == OUTPUT:
                 self._result = tensor_of(result, self.layer)
@@ -137,7 +137,7 @@ class Runner:
         if self._result is None:
             raise error("E502", f"`{self.layer}` did not run", "name a layer that the model's forward uses")
         result, self._result = self._result, None
-        if result.requires_grad and wanted:
+        if result.requires_grad and own_functions:
             self._functional = self._functions.met > 0
         if result.requires_grad and self.through_own:
             self._note_own(result)

@@ -237,8 +237,8 @@ def _with_checks(job: Job, cache: Cache, model: KnownModel, icons: dict[Objectiv
         return icons
     from bbilang.runtime.featvis.dissociation.check import known
 
-    found = known(cache, model.fingerprint, icons, job.recipe, job.photographs)
-    return {objective: replace(icons[objective], check=check) for objective, check in found.items()}
+    checks = known(cache, model.fingerprint, icons, job.recipe, job.photographs)
+    return {objective: replace(icons[objective], check=check) for objective, check in checks.items()}
 
 
 @dataclass(frozen=True)

@@ -187,7 +187,7 @@ def _objectives(data: JsonObject) -> tuple[Objective, ...]:
         if groups:
             cells.setdefault((groups, number), {})[cell] = direction
     grids = {key: Grid.of(np.array([own[c] for c in sorted(own)]), key[0]) for key, own in cells.items()}
-    found = []
+    objectives = []
     for layer, direction, groups, number, cell, (plain, at, start, guide, pixels) in rows:
         objective = Objective(
             layer, direction, grid=grids.get((groups, number)) if groups else None, cell=cell,
@@ -196,8 +196,8 @@ def _objectives(data: JsonObject) -> tuple[Objective, ...]:
             regularization=None if pixels is None else Regularization(*pixels),
             **dict(zip(PLAIN_FIELDS, plain, strict=True)),
         )  # fmt: skip
-        found.append(objective)
-    return tuple(found)
+        objectives.append(objective)
+    return tuple(objectives)
 
 
 def _predicted(data: JsonObject, imported: bool) -> Predictions:

@@ -21,5 +21,5 @@ def refers(reference: str, atom: Atom) -> bool:
     if len(names) != len(numbers):
         return False
     layer, *parts = re.split(r"[ ,]", atom.key)
-    wanted = {f"{name}={int(number)}" for name, number in zip(names, numbers, strict=True)}
-    return set(parts) == wanted and (kind == 0 or " ".join(words[:kind]) in (layer, layer.split("/")[0]))
+    coordinates = {f"{name}={int(number)}" for name, number in zip(names, numbers, strict=True)}
+    return set(parts) == coordinates and (kind == 0 or " ".join(words[:kind]) in (layer, layer.split("/")[0]))

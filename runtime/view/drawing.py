@@ -98,12 +98,12 @@ class Drawing:
 
     def grid(self, array: Named, *axes: Axis) -> np.ndarray:
         """The array over (states, facet, *axes), spread to full size; a lone input is no axis."""
-        wanted = [*self.states, *([self.facet] if self.facet else []), *axes]
-        names = [axis.name for axis in wanted]
+        every = [*self.states, *([self.facet] if self.facet else []), *axes]
+        names = [axis.name for axis in every]
         if "input" in array.dims and "input" not in names:
             array = array.take("input", Named((), np.array(0)))
         data = array.spread(names)
-        return np.broadcast_to(data, [self._size(axis) for axis in wanted])
+        return np.broadcast_to(data, [self._size(axis) for axis in every])
 
     def each_state(self) -> Iterator[tuple[int, ...]]:
         yield from product(*(range(size) for size in self.state_sizes))
@@ -262,12 +262,12 @@ class Drawing:
     def group_counts(self) -> np.ndarray:
         """How many groups there are, over (states, facet): as many as `factorize` was to find, else as are drawn."""
         source = grouping.factorization(self.node)
-        wanted = source["n"] if source is not None else None
-        if isinstance(wanted, Node) and wanted.get("id") in self.results.selections:
-            chosen = self.results.selections[wanted["id"]]
+        number = source["n"] if source is not None else None
+        if isinstance(number, Node) and number.get("id") in self.results.selections:
+            chosen = self.results.selections[number["id"]]
             return self.grid(chosen.coords.get("value", chosen.values)).astype(int)
         group = self.field.coords.get("group")
-        known = wanted if isinstance(wanted, int) else 1 + int(group.data.max(initial=0)) if group is not None else 1
+        known = number if isinstance(number, int) else 1 + int(group.data.max(initial=0)) if group is not None else 1
         return self.grid(Named((), np.array(known)))
 
     def cells(self, index: Index, shape: tuple[int, int]) -> tuple[int, ...]:

@@ -40,8 +40,8 @@ def check_notes(drawing: Drawing) -> tuple[str, ...]:
     notes = []
     if done:
         count = f"{len(done)} {'icon' if len(done) == 1 else 'icons'}"
-        found = f"{flagged} may mislead" if flagged else "the inputs that drive them drive the photographs too"
-        notes.append(f"{count} checked against {done[0].photographs:,} photographs: {found}")
+        result = f"{flagged} may mislead" if flagged else "the inputs that drive them drive the photographs too"
+        notes.append(f"{count} checked against {done[0].photographs:,} photographs: {result}")
     for words in dict.fromkeys(check.words for check in every if check.words and not check.misleads):
         number = sum(check.words == words for check in every)
         notes.append(f"{number} {'icon' if number == 1 else 'icons'} {words}")

@@ -40,13 +40,13 @@ def pointing(
     things |= _fresh({a.key for s in known for a in s.atoms} | {*positions, *things}, [_mentioned(parts.values())])
     nodes = _fresh(set(), (e.atoms for e in parts.values() if style_of(e, styles).follows_links))
     taken = {s.id for s in known}
-    wanted: tuple[tuple[str, Kind, str, dict[str, Atom]], ...] = (
+    kinds: tuple[tuple[str, Kind, str, dict[str, Atom]], ...] = (
         (POSITION, "hover", IMPLICIT_TITLES[0], positions),
         (POINTED, "hover", IMPLICIT_TITLES[1], things),
         (FLOW, "click", IMPLICIT_TITLES[2], nodes),
     )
     made = []
-    for name, kind, title, atoms in wanted:
+    for name, kind, title, atoms in kinds:
         if atoms:
             identity = name if name not in taken else f"{name}-2"
             leaves, start, source = kind == "hover", None, None
@@ -108,9 +108,9 @@ def _things(element: Element, styles: Styles) -> list[Atom]:
 def _mentioned(parts: Iterable[Element]) -> list[Atom]:
     """Atoms that captions refer to."""
     parts = list(parts)
-    wanted = [reference for element in parts for reference in references(element.caption)]
-    every = {atom.key: atom for element in parts for atom in element.atoms} if wanted else {}
-    mentioned = (next((atom for atom in every.values() if refers(reference, atom)), None) for reference in wanted)
+    named = [reference for element in parts for reference in references(element.caption)]
+    every = {atom.key: atom for element in parts for atom in element.atoms} if named else {}
+    mentioned = (next((atom for atom in every.values() if refers(reference, atom)), None) for reference in named)
     return [atom for atom in mentioned if atom is not None]
 
 
@@ -119,8 +119,8 @@ def unmentioned(parts: Iterable[Element], selections: Iterable[Selection]) -> li
     parts = list(parts)
     atoms = [atom for element in parts for atom in element.atoms]
     atoms += [atom for selection in selections for atom in selection.atoms]
-    wanted = dict.fromkeys(reference for element in parts for reference in references(element.caption))
-    lost = [reference for reference in wanted if not any(refers(reference, atom) for atom in atoms)]
+    named = dict.fromkeys(reference for element in parts for reference in references(element.caption))
+    lost = [reference for reference in named if not any(refers(reference, atom) for atom in atoms)]
     return [f"a caption points at `{reference}`, which this page does not show" for reference in lost]
 
 

@@ -72,10 +72,10 @@ class PipeWriter:
 
     def named(self, atom: Atom) -> Atom:
         """The atom with its text."""
-        found = KEY.fullmatch(atom.key)
-        if found is None:
+        match = KEY.fullmatch(atom.key)
+        if match is None:
             return replace(atom, text="output") if atom.key == "output" else atom
-        layer, parts = found["layer"], [part.split("=") for part in found["components"].split()]
+        layer, parts = match["layer"], [part.split("=") for part in match["components"].split()]
         values = {name: int(value) for name, value in parts}
         names = tuple(values)
         if names == ("class",) and layer == "output":

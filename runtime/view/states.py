@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from math import prod
 
@@ -99,19 +98,9 @@ def answer_of(element: Element, state: int) -> str:
 
 
 def budget_of(element: Element, state: int) -> str:
-    """What the numbers of one state add up to: once where all panels say the same, else a line for each."""
-    frames = [(panel, panel.frames[state]) for panel in element.panels if state < len(panel.frames)]
-    said = [(p.labels[state] if p.labels else p.label, frame.budget) for p, frame in frames if frame.budget]
-    if len({words for _, words in said}) == 1:
-        return said[0][1]
-    return "\n".join(f"{label}: {_continued(words)}" if label else words for label, words in said)
-
-
-def _continued(words: str) -> str:
-    """A budget after a panel's name and a colon: in lower case, but for one that begins with a name of its own. The
-    page's script does the same (describe.js)."""
-    begins = re.match(r"[A-Z][a-z]+ (?!is )[^:\n]*(\n|$)", words)
-    return words[0].lower() + words[1:] if begins else words
+    """Return what the numbers of one state add up to, each distinct budget of the panels once."""
+    budgets = (panel.frames[state].budget for panel in element.panels if state < len(panel.frames))
+    return "\n".join(dict.fromkeys(filter(None, budgets)))
 
 
 def start_states(view: View) -> dict[str, int]:

@@ -263,6 +263,19 @@ def test_methods_without_sums_say_the_score():
     assert budget_of(list(elements(tiny.view_of(run(text))))[-1], 0).count("\n") == 0, "once for all panels"
 
 
+@pytest.mark.parametrize(
+    ("text", "beginnings"),
+    [
+        ("[b, side].spatial | attribute(output[2]) | present(heatmap, facet=layer)", ("b: all ", "side: all ")),
+        ("b.spatial | attribute([output[1], output[2]]) | present(heatmap, facet=class)", ("bee: all ", "cat: all ")),
+    ],
+)
+def test_where_panels_differ_their_labels_begin_the_lines(text, beginnings):
+    (element,) = elements(tiny.view_of(run(text)))
+    found = [panel.frames[0].budget for panel in element.panels]
+    assert [line.startswith(start) for line, start in zip(found, beginnings, strict=True)] == [True, True], found
+
+
 def test_groups_that_are_all_there():
     text = "g = b | factorize(nmf, 3)\ng | attribute(output[2]) | present(bars)"
     ((line,),) = lines(run(text))

@@ -58,17 +58,14 @@ function chips(node, element, now) {
   }));
 }
 
-// A budget after a panel's name and a colon: in lower case, but for one that begins with a name of its own.
-const continued = (words) => (/^\p{Lu}\p{Ll}+ (?!is )[^:\n]*(?:\n|$)/u.test(words) ? words[0].toLowerCase() + words.slice(1) : words);
-
-// What the numbers shown add up to: once where all panels say the same, else a line for each. As in view/states.py.
+// What the numbers shown add up to, each distinct budget of the panels once. As in view/states.py.
 function budget(element, now) {
   const state = stateOf(element, now), frames = element.frames.map((panel) => panel[state]).filter((frame) => frame?.budget);
-  const alike = new Set(frames.map((frame) => frame.budget)).size === 1;
-  if (alike && frames[0].flow) { // of a flow the line of the class that is selected, if one is
+  const budgets = [...new Set(frames.map((frame) => frame.budget))];
+  if (budgets.length === 1 && frames[0].flow) { // of a flow the line of the class that is selected, if one is
     const names = element.selects.map((id) => selections.get(id).atoms[now.get(id)]?.[1]);
-    const own = frames[0].budget.split("\n").filter((line) => names.some((name) => name && line.startsWith(`${name}: `)));
+    const own = budgets[0].split("\n").filter((line) => names.some((name) => name && line.startsWith(`${name}: `)));
     if (own.length) return own.join("\n");
   }
-  return alike ? frames[0].budget : frames.map((frame) => (frame.label ? `${frame.label}: ${continued(frame.budget)}` : frame.budget)).join("\n");
+  return budgets.join("\n");
 }

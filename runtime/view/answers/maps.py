@@ -20,15 +20,15 @@ def where(shown: Shown) -> Answer:
     maps = [_cells(shown, panel) for panel in range(len(shown.frames))]
     if any(max(cells.shape) > FINE for cells in maps):
         return _regions(shown, maps) if len(maps) > 1 else _region(shown, maps[0])
-    found = [(panel, at) for panel, at in enumerate(map(peak, maps)) if at is not None]
-    if not found:
+    peaks = [(panel, at) for panel, at in enumerate(map(peak, maps)) if at is not None]
+    if not peaks:
         return sentence(f"{_subject(shown)} nowhere above zero")
-    described = found if len(found) <= MOST else found[:3]
+    described = peaks if len(peaks) <= MOST else peaks[:3]
     items: list[list[Part]] = []
     for panel, at in described:
-        label = shown.labels[panel]
-        items.append([*_place(shown, panel, at, maps[panel].shape), f" in {label}" if len(maps) > 1 and label else ""])
-    more = f", and elsewhere in {counted(len(found) - len(described))} more" if len(described) < len(found) else ""
+        label = f" in {shown.labels[panel]}" if len(maps) > 1 and shown.labels[panel] else ""
+        items.append([*_position(shown, panel, at, maps[panel].shape), label])
+    more = f", and elsewhere in {counted(len(peaks) - len(described))} more" if len(described) < len(peaks) else ""
     return sentence(f"{_subject(shown)} {_adjective(shown)} at ", *listed(items), more)
 
 
@@ -38,12 +38,12 @@ def _adjective(shown: Shown) -> str:
 
 def _region(shown: Shown, cells: np.ndarray) -> Answer:
     """In which of 3 x 3 regions most of a fine map lies."""
-    found = fullest_region(cells)
-    if found is None:
+    fullest = fullest_region(cells)
+    if fullest is None:
         return sentence(f"{_subject(shown)} nowhere above zero")
-    place, share = found
+    name, share = fullest
     what = _subject(shown).removesuffix(" is")
-    return sentence(f"the largest part ({percent(share)}) of {what} lies at the {place} (of 3 × 3 regions)")
+    return sentence(f"the largest part ({percent(share)}) of {what} lies at the {name} (of 3 × 3 regions)")
 
 
 def _cells(shown: Shown, panel: int) -> np.ndarray:
@@ -62,7 +62,7 @@ def _subject(shown: Shown) -> str:
         return f"the {content} is"
     if shown.target:
         return f"the evidence for {shown.sure(shown.target)} is"
-    other = shown.subject or shown.place
+    other = shown.subject or shown.position
     if other and shown.type.atom == "pixel":
         return f"what contributes to {other} is"
     return f"the link with {other} is" if other else "the evidence is"
@@ -73,7 +73,7 @@ def _the(shown: Shown) -> str:
     return "the norm of the activation" if norm else "the activation"
 
 
-def _place(shown: Shown, panel: int, at: tuple[int, int], shape: tuple[int, ...]) -> list[Part]:
+def _position(shown: Shown, panel: int, at: tuple[int, int], shape: tuple[int, ...]) -> list[Part]:
     """A position as a link to its cell, with the region in which it lies; of a fine map the region alone."""
     y, x = at
     words = region(y, x, (shape[0], shape[1]))
@@ -89,9 +89,9 @@ def _regions(shown: Shown, maps: list[np.ndarray]) -> Answer:
     """How many panels have most of their evidence in the same of 3 x 3 regions."""
     by_region: defaultdict[str, list[str]] = defaultdict(list)
     for panel, cells in enumerate(maps):
-        found = fullest_region(cells)
-        if found is not None:
-            by_region[found[0]].append(shown.labels[panel] or f"panel {panel + 1}")
+        fullest = fullest_region(cells)
+        if fullest is not None:
+            by_region[fullest[0]].append(shown.labels[panel] or f"panel {panel + 1}")
     if not by_region:
         return sentence(f"{_subject(shown)} nowhere above zero")
     facet = shown.drawing.facet
@@ -101,7 +101,7 @@ def _regions(shown: Shown, maps: list[np.ndarray]) -> Answer:
     apart = len(ordered[0][1]) <= len(maps) / 2
     many = "all" if len(ordered) == 1 else counted(len(ordered[0][1]))
     items: list[list[Part]] = [[f"at the {ordered[0][0]} in {many} of {total}"]]
-    items += [[f"at the {place} in {counted(len(labels))}"] for place, labels in ordered[1:] if len(labels) > 1]
+    items += [[f"at the {name} in {counted(len(labels))}"] for name, labels in ordered[1:] if len(labels) > 1]
     rest = len(ordered) - len(items)
     items += (
         [[f"elsewhere in the other {counted(rest)}" if rest > 1 else f"at the {ordered[-1][0]} in one"]] if rest else []
@@ -145,7 +145,7 @@ def components(shown: Shown) -> Answer:
         at = peak(panels[best][..., number])
         if at is not None and name:
             label = f" of {shown.labels[best]}" if len(panels) > 1 and shown.labels[best] else ""
-            place = _place(shown, best, at, panels[best].shape[:2])
+            position = _position(shown, best, at, panels[best].shape[:2])
             called = f"“{name}”" if " + " in name else name
-            items.append([f"{called} is strongest at " if not items else f"{called} at ", *place, label])
+            items.append([f"{called} is strongest at " if not items else f"{called} at ", *position, label])
     return sentence(*listed(items))

@@ -27,7 +27,7 @@ def ranked(shown: Shown) -> Answer:
 
 def at(shown: Shown) -> str:
     """Where: the position that the reader selected."""
-    return f"at {shown.place}, " if shown.place else ""
+    return f"at {shown.position}, " if shown.position else ""
 
 
 def things(shown: Shown, count: int) -> str:
@@ -86,7 +86,7 @@ def together(shown: Shown, series: int = 0) -> Answer:
     count, own = len(shown.marks), shown.number(sum(value for value in rows if value is not None))
     subject = f"the {things(shown, count)} shown"
     sums, unit = shown.sums(series), f" {shown.type.unit}" if shown.type.unit == "logits" else ""
-    if sums is None or not isfinite(sums.total) or shown.place:
+    if sums is None or not isfinite(sums.total) or shown.position:
         return sentence(f"{subject}{_of_all(shown)} add up to {own}{unit}")
     if isfinite(sums.baseline):
         return sentence(f"{subject}{_of_all(shown)} {_of_the_change(sums, own)}")
@@ -226,10 +226,10 @@ def of_scatter(shown: Shown) -> Answer | None:
     items: list[list[Part]] = []
     for series, name in enumerate(frame.series):
         known = [(row[series], atom) for row, atom in zip(frame.values, frame.atoms, strict=False) if atom >= 0]
-        found = max(((abs(value), value, atom) for value, atom in known if value is not None), default=None)
-        if found is not None:
-            label = f"{shown.label(found[2])} ({shown.number(found[1])})"
-            items.append([Piece(label, found[2]), f" is farthest from zero on {name}"])
+        farthest = max(((abs(value), value, atom) for value, atom in known if value is not None), default=None)
+        if farthest is not None:
+            label = f"{shown.label(farthest[2])} ({shown.number(farthest[1])})"
+            items.append([Piece(label, farthest[2]), f" is farthest from zero on {name}"])
     return sentence(*listed(items))
 
 
@@ -241,7 +241,7 @@ def classes(shown: Shown) -> Answer:
         rest = [", before ", *shown.listed(marks[1:], signed=False)] if len(marks) > 1 else []
         words = f"{shown.sure(shown.label(first.atom))} has the highest {shown.type.content}, {prose(first.value)}"
         return sentence(Piece(words, first.atom), *rest)
-    subject = shown.subject or shown.place or "this"
+    subject = shown.subject or shown.position or "this"
     raising, lowering = [m for m in marks if m.value > 0], [m for m in marks if m.value < 0]
     parts: list[Part] = [subject]
     if raising:

@@ -156,7 +156,7 @@ class Shown:
         return str(self.drawing.grid(names)[self.index()])
 
     @property
-    def place(self) -> str:
+    def position(self) -> str:
         """The position that the reader selected, in words: "row 6, column 4"."""
         return self._chosen({"y", "x"})
 

@@ -36,15 +36,31 @@ def with_budgets(
     flow = flow_lines(drawing, registry) if isinstance(drawing.field, Linked) else None
     if flow is None and lines is None:
         return _offering_log_odds(drawing, panels, registry), ()
-    made = []
-    for facet, panel in enumerate(panels):
-        frames = []
-        for frame, state in zip(panel.frames, drawing.each_state(), strict=True):
+    by_state = []
+    for number, state in enumerate(drawing.each_state()):
+        budgets = []
+        for facet, panel in enumerate(panels):
             at = drawing.index(state, facet)
-            words = flow(at) if flow is not None else lines.words(at, facet, frame.series) if lines is not None else ""
-            frames.append(replace(frame, budget=words))
-        made.append(replace(panel, frames=tuple(frames)))
-    return tuple(made), lines.warnings() if flow is None and lines is not None else ()
+            if flow is not None:
+                budgets.append((flow(at), True))
+            elif lines is not None:
+                budgets.append(lines.words(at, facet, panel.frames[number].series))
+        by_state.append(_joined(budgets, [panel.labels[number] if panel.labels else panel.label for panel in panels]))
+    made = tuple(
+        replace(it, frames=tuple(replace(frame, budget=b[i]) for frame, b in zip(it.frames, by_state, strict=True)))
+        for i, it in enumerate(panels)
+    )
+    return made, lines.warnings() if flow is None and lines is not None else ()
+
+
+def _joined(budgets: list[tuple[str, bool]], labels: list[str]) -> list[str]:
+    """Return the budget of each panel as a sentence; where panels differ, each continues its panel's label. The flag
+    says that a budget begins with a name, which keeps its case."""
+    differ = len({words for words, _ in budgets if words}) > 1
+    return [
+        f"{label}: {words}" if differ and label and words else words if named else words[:1].upper() + words[1:]
+        for (words, named), label in zip(budgets, labels, strict=True)
+    ]
 
 
 LOG_ODDS = {
@@ -124,21 +140,18 @@ class Lines:
     def sums(self, at: Index, number: int) -> Sums:
         return Sums(**{name: float(table[(*at, number)]) for name, table in self.table.items()})
 
-    def words(self, at: Index, facet: int, series: Sequence[str]) -> str:
-        """The lines of one frame."""
+    def words(self, at: Index, facet: int, series: Sequence[str]) -> tuple[str, bool]:
+        """Return the lines of one frame, in lower case, and whether they begin with a name."""
         every = [self.sums(at, number) for number in range(self.series)]
-        if not any(isfinite(sums.score) for sums in every):
-            return ""
-        if self._silent(at, every):
-            return ""
+        if not any(isfinite(sums.score) for sums in every) or self._silent(at, every):
+            return "", False
         layer = self.known.layers[int(self.layers[at])]
         curve = self.drawing.field.type.content != self.known.attribution.type.content
         lines = [] if curve else [self._line(sums, facet, int(self.layers[at])) for sums in every]
         if self.series > 1:
             lines = [f"{name}: {line}" for name, line in zip(series, lines, strict=False)]
-        else:
-            lines = [line[:1].upper() + line[1:] for line in lines]
-        return "\n".join(filter(None, [*dict.fromkeys(lines), self._place(layer, every, curve)]))
+        words = "\n".join(filter(None, [*dict.fromkeys(lines), self._place(layer, every, curve)]))
+        return words, (self.series > 1 and not curve) or words.startswith(f"{layer} ")
 
     def _silent(self, at: Index, every: Sequence[Sums]) -> bool:
         """Whether the method of a facet has no sum while others beside it have: they tell the score."""
@@ -189,7 +202,7 @@ class Lines:
             digits = digits_of([sums.score, sums.removed])
             pairs.append(f"{signed(sums.removed, digits)} of {plain(sums.score, digits)}")
         by, scores = " and ".join(pairs), self._score if len(every) == 1 else f"{self._score}s"
-        subject = f"{layer} is a side branch: removing it whole" if place == "branch" else f"Removing all of {layer}"
+        subject = f"{layer} is a side branch: removing it whole" if place == "branch" else f"removing all of {layer}"
         if curve and all(abs(sums.removed) < KEPT * abs(sums.score) for sums in every):
             return f"{subject} leaves the {scores} as {'it was' if len(every) == 1 else 'they were'} ({by})."
         joint = len(self.known.layers) > 1 and description.place(*self.known.layers) == "cut"
@@ -271,9 +284,9 @@ def _shown(drawing: Drawing) -> dict[str, Named]:
     if MEASURE in values.dims:
         values = values.take(MEASURE, Named((), np.array(0)))
     apart = {axis.name for axis in (*drawing.states, *([drawing.facet] if drawing.facet else []))}
-    kept = {"input", CLASS, *(name for name in apart if name in APART or name in drawing.results.selections)}
-    spent = tuple(number for number, dim in enumerate(values.dims) if dim not in kept)
-    dims = tuple(dim for dim in values.dims if dim in kept)
+    own = {"input", CLASS, *(name for name in apart if name in APART or name in drawing.results.selections)}
+    spent = tuple(number for number, dim in enumerate(values.dims) if dim not in own)
+    dims = tuple(dim for dim in values.dims if dim in own)
     present = ~np.isnan(values.data)
     total = np.where(present, values.data, 0).sum(spent, dtype=np.float64)
     return {"shown": Named(dims, total), "drawn": Named(dims, present.sum(spent))}
